@@ -1,0 +1,96 @@
+// Package service is the core of the dynamic toolset service: what a toolset
+// is, how the observability back ends of a cluster become toolsets, and the
+// immutable, pre-rendered snapshots from which every lookup is answered.
+//
+// It knows neither HTTP nor a Kubernetes client. Packages cluster and
+// transport adapt it to those.
+package service
+
+import "time"
+
+// A Key names one object in a cluster.
+type Key struct {
+	Namespace string `json:"namespace"`
+	Name      string `json:"name"`
+}
+
+// String returns "namespace/name", the form that kubectl and the logs use.
+func (k Key) String() string { return k.Namespace + "/" + k.Name }
+
+// Health is what the health checker last found out about one endpoint. The
+// zero value means "not checked yet".
+type Health struct {
+	// Healthy is true only when the last check succeeded.
+	Healthy bool
+	// Reason says in one sentence why Healthy has its value. It never holds
+	// unescaped or unbounded output of the endpoint.
+	Reason string
+	// CheckedAt is the time of the last check; zero if there was none.
+	CheckedAt time.Time
+	// History holds the last few checks, newest first.
+	History []HealthCheck
+}
+
+// A HealthCheck is the outcome of one health check with all its attempts.
+type HealthCheck struct {
+	Time      time.Time `json:"time"`
+	Healthy   bool      `json:"healthy"`
+	Reason    string    `json:"reason"`
+	LatencyMS float64   `json:"latencyMs"` // of the last attempt, milliseconds
+	Attempts  int       `json:"attempts"`
+}
+
+// A Probe says how to find out whether a back end is healthy.
+type Probe struct {
+	// Kind is "http" (a GET that must answer 2xx) or "tcp" (a connection that
+	// must be accepted, for back ends without an HTTP API, such as Kafka).
+	Kind string
+	// URL is what to GET for kind http, complete with scheme and path.
+	URL string
+	// Address is host:port to connect to for kind tcp.
+	Address string
+}
+
+// Probe kinds.
+const (
+	ProbeHTTP = "http"
+	ProbeTCP  = "tcp"
+)
+
+// A Backend is one observability back end found in a cluster: a Kubernetes
+// Service recognised by a rule, or declared by annotations.
+type Backend struct {
+	// Key is the Kubernetes Service it was found in.
+	Key Key
+	// Name is the wanted toolset name: the Service's, or that of the
+	// annotation kubernaut.io/toolset-name.
+	Name string
+	// Type is the kind of back end: "prometheus", "grafana", ..., or "custom".
+	Type string
+	// Enabled is false when an annotation switches the toolset off but it
+	// should stay listed.
+	Enabled bool
+	// Primary marks the preferred back end of its type
+	// (kubernaut.io/toolset-primary).
+	Primary bool
+	// Endpoint is the base URL for clients inside the cluster, such as
+	// http://prometheus.monitoring.svc.cluster.local:9090.
+	Endpoint string
+	// APIPath is the path below Endpoint at which the API answers, such as
+	// "/prometheus" for Mimir; empty for most.
+	APIPath string
+	// Description is one sentence for the AI agent that reads the toolset.
+	Description string
+	// Probe says how to check its health.
+	Probe Probe
+	// UserEndpoint is true when the endpoint or health path came from an
+	// annotation: whoever may annotate a Service chose it.
+	UserEndpoint bool
+	// Evidence lists what led to the recognition, for people who wonder.
+	Evidence []string
+	// Labels are the Service's labels.
+	Labels map[string]string
+	// Annotations are the Service's annotations under kubernaut.io/ only:
+	// others may carry secrets.
+	Annotations map[string]string
+}
