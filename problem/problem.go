@@ -1,0 +1,116 @@
+package problem
+
+import (
+	"encoding/json"
+	"strings"
+	"unicode/utf8"
+)
+
+// A FieldError says what is wrong with one part of a request. Field is a query
+// parameter's name, a header's name, or the path of a JSON member such as
+// "tools[2].endpoint".
+type FieldError struct {
+	Field   string `json:"field"`
+	Message string `json:"message"`
+}
+
+// A Problem is one occurrence of a Type.
+type Problem struct {
+	Type *Type
+	// Detail explains this occurrence to a person and says what to do.
+	Detail string
+	// Instance is the request path as it was sent.
+	Instance string
+	// RequestID is the value of X-Request-ID, an extension member.
+	RequestID string
+	// Errors lists the offending parts of the request, an extension member.
+	Errors []FieldError
+}
+
+// document is the wire form; its order is the order of the members.
+type document struct {
+	Type      string       `json:"type"`
+	Title     string       `json:"title"`
+	Status    int          `json:"status"`
+	Detail    string       `json:"detail"`
+	Instance  string       `json:"instance"`
+	RequestID string       `json:"request_id"`
+	Errors    []FieldError `json:"errors,omitempty"`
+}
+
+// maxText bounds what a client's input can add to a document, in bytes.
+const maxText = 1024
+
+// JSON returns the document. Text is cut at a length of 1,024 bytes a member,
+// and bytes that are not UTF-8 become U+FFFD, so that what a client sent can
+// neither break nor swell the document.
+func (p *Problem) JSON() []byte {
+	d := document{
+		Type:      p.Type.URI(),
+		Title:     p.Type.Title,
+		Status:    p.Type.Status,
+		Detail:    clip(p.Detail),
+		Instance:  instance(p.Instance),
+		RequestID: p.RequestID,
+	}
+	if len(p.Errors) > 0 {
+		d.Errors = make([]FieldError, len(p.Errors))
+		for i, e := range p.Errors {
+			d.Errors[i] = FieldError{Field: clip(e.Field), Message: clip(e.Message)}
+		}
+	}
+	b, err := json.Marshal(d)
+	if err != nil { // strings and integers always marshal
+		panic(err)
+	}
+	return b
+}
+
+// clip cuts s at a character boundary and replaces what is not UTF-8.
+func clip(s string) string {
+	if len(s) > maxText {
+		s = s[:maxText]
+		for len(s) > 0 && !utf8.RuneStart(s[len(s)-1]) {
+			s = s[:len(s)-1]
+		}
+		if r, n := utf8.DecodeLastRuneInString(s); r == utf8.RuneError && n <= 1 && len(s) > 0 {
+			s = s[:len(s)-1]
+		}
+		s += "..."
+	}
+	return strings.ToValidUTF8(s, "\uFFFD")
+}
+
+// instance makes a request path, which is untrusted bytes, into a URI
+// reference (RFC 9457, section 3.1.5): whatever RFC 3986 does not allow in a
+// path is percent-encoded.
+func instance(path string) string {
+	if len(path) > maxText {
+		path = path[:maxText]
+	}
+	const allowed = "-._~!$&'()*+,;=:@/%"
+	clean := true
+	for i := range len(path) {
+		if !allowedInPath(path[i], allowed) {
+			clean = false
+			break
+		}
+	}
+	if clean {
+		return path
+	}
+	const hex = "0123456789ABCDEF"
+	b := make([]byte, 0, len(path)+16)
+	for i := range len(path) {
+		if c := path[i]; allowedInPath(c, allowed) {
+			b = append(b, c)
+		} else {
+			b = append(b, '%', hex[c>>4], hex[c&15])
+		}
+	}
+	return string(b)
+}
+
+func allowedInPath(c byte, punctuation string) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte(punctuation, c) >= 0
+}

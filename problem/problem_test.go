@@ -1,0 +1,79 @@
+package problem
+
+import (
+	"encoding/json"
+	"net/url"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+func TestDocumentHasEveryMember(t *testing.T) {
+	p := Problem{Type: NotFound, Detail: "no such toolset", Instance: "/api/v1/toolsets/x", RequestID: "r1",
+		Errors: []FieldError{{"name", "unknown"}}}
+	got := string(p.JSON())
+	want := `{"type":"https://kubernaut.io/errors/not-found","title":"Not Found","status":404,` +
+		`"detail":"no such toolset","instance":"/api/v1/toolsets/x","request_id":"r1",` +
+		`"errors":[{"field":"name","message":"unknown"}]}`
+	if got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+func TestErrorsAreLeftOutWhenThereAreNone(t *testing.T) {
+	if b := (&Problem{Type: Internal}).JSON(); strings.Contains(string(b), `"errors"`) {
+		t.Errorf("an empty errors member was sent: %s", b)
+	}
+}
+
+func TestRegistryIsOrderedAndUnique(t *testing.T) {
+	names := map[string]bool{}
+	last := 0
+	for _, ty := range Types() {
+		if names[ty.Name] {
+			t.Errorf("%s is registered twice", ty.Name)
+		}
+		names[ty.Name] = true
+		if ty.Status < last || ty.Status < 400 || ty.Status > 599 {
+			t.Errorf("%s: status %d is out of order or not an error", ty.Name, ty.Status)
+		}
+		last = ty.Status
+		if ty.Title == "" {
+			t.Errorf("%s has no title", ty.Name)
+		}
+		if u, err := url.Parse(ty.URI()); err != nil || !u.IsAbs() {
+			t.Errorf("%s: the type URI %q is not an absolute URI", ty.Name, ty.URI())
+		}
+	}
+}
+
+func FuzzDocument(f *testing.F) {
+	f.Add("detail", "/path", "field")
+	f.Add("\x00\xff\xfe", "/a b\"\n\xff", strings.Repeat("é", 2000))
+	f.Add(strings.Repeat("x", 1023)+"é", "", "")
+	f.Fuzz(func(t *testing.T, detail, path, field string) {
+		p := Problem{Type: Validation, Detail: detail, Instance: path, RequestID: "id", Errors: []FieldError{{field, detail}}}
+		b := p.JSON()
+		if !utf8.Valid(b) {
+			t.Fatalf("not UTF-8: %q", b)
+		}
+		if len(b) > 6*(5*maxText) {
+			t.Fatalf("document of %d bytes", len(b))
+		}
+		var d struct {
+			Type, Title, Detail, Instance string
+			Status                        int
+		}
+		if err := json.Unmarshal(b, &d); err != nil {
+			t.Fatalf("not JSON: %v: %q", err, b)
+		}
+		if d.Status != 400 || d.Type != Validation.URI() {
+			t.Fatalf("wrong document: %s", b)
+		}
+		for i := range len(d.Instance) {
+			if c := d.Instance[i]; c <= ' ' || c >= 0x7f || c == '"' {
+				t.Fatalf("instance %q is not a URI reference", d.Instance)
+			}
+		}
+	})
+}
