@@ -47,6 +47,9 @@ type Probe struct {
 	Kind string
 	// URL is what to GET for kind http, complete with scheme and path.
 	URL string
+	// AcceptStatus lists status codes besides 2xx that prove a back end alive,
+	// such as 401 from one that wants credentials.
+	AcceptStatus []int
 	// Address is host:port to connect to for kind tcp.
 	Address string
 }

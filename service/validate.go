@@ -1,0 +1,213 @@
+package service
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"k8s.io/apimachinery/pkg/util/validation"
+)
+
+// An Invalid says what is wrong with one member of a validated document. Field
+// is its path, such as "tools[2].endpoint"; empty for the document itself.
+type Invalid struct {
+	Field   string `json:"field"`
+	Message string `json:"message"`
+}
+
+// ErrNotJSON means that a document is not well-formed JSON (RFC 8259).
+var ErrNotJSON = errors.New("the body is not well-formed JSON")
+
+const (
+	maxInvalid = 100 // beyond that nobody reads on
+	maxDepth   = 64  // of nested arrays and objects
+)
+
+// Validate checks a toolset document as agents load it: either
+// {"tools":[TOOL,...]} or a single tool. It returns what is wrong, at most 100
+// findings, or an error that wraps ErrNotJSON and says where the JSON ends to
+// be JSON.
+func Validate(doc []byte) ([]Invalid, error) {
+	if err := wellFormed(doc); err != nil {
+		return nil, err
+	}
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(doc, &members); err != nil || members == nil {
+		return []Invalid{{"", `must be an object: {"tools":[...]} or a single tool {"name":...,"type":...,"endpoint":...}`}}, nil
+	}
+	v := &validator{names: map[Key]string{}}
+	tools, isDocument := members["tools"]
+	if !isDocument {
+		v.tool("", members)
+		return v.found, nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		if name != "tools" {
+			v.add(quoteField(name), `is unknown here; the document has the one member "tools"`)
+		}
+	}
+	var list []json.RawMessage
+	if err := json.Unmarshal(tools, &list); err != nil || list == nil {
+		v.add("tools", "must be an array of tools")
+		return v.found, nil
+	}
+	for i, raw := range list {
+		path := fmt.Sprintf("tools[%d]", i)
+		var tool map[string]json.RawMessage
+		if err := json.Unmarshal(raw, &tool); err != nil || tool == nil {
+			v.add(path, "must be an object")
+			continue
+		}
+		v.tool(path+".", tool)
+	}
+	return v.found, nil
+}
+
+// wellFormed reports the first place where doc is not JSON.
+func wellFormed(doc []byte) error {
+	if len(bytes.TrimSpace(doc)) == 0 {
+		return fmt.Errorf("%w: it is empty; send a toolset document", ErrNotJSON)
+	}
+	if !utf8.Valid(doc) {
+		return fmt.Errorf("%w: it is not UTF-8", ErrNotJSON)
+	}
+	d := json.NewDecoder(bytes.NewReader(doc))
+	for depth := 0; ; {
+		t, err := d.Token()
+		switch {
+		case err == io.EOF:
+			if depth > 0 || !json.Valid(doc) {
+				return fmt.Errorf("%w: it ends too early or goes on after the document, at byte %d", ErrNotJSON, d.InputOffset())
+			}
+			return nil
+		case err != nil:
+			return fmt.Errorf("%w: at byte %d", ErrNotJSON, d.InputOffset())
+		}
+		switch t {
+		case json.Delim('{'), json.Delim('['):
+			if depth++; depth > maxDepth {
+				return fmt.Errorf("%w that is accepted: nested deeper than %d levels", ErrNotJSON, maxDepth)
+			}
+		case json.Delim('}'), json.Delim(']'):
+			depth--
+		}
+	}
+}
+
+type validator struct {
+	found []Invalid
+	names map[Key]string // where a name was first used
+}
+
+func (v *validator) add(field, message string) {
+	if len(v.found) < maxInvalid {
+		v.found = append(v.found, Invalid{field, message})
+	}
+}
+
+func quoteField(name string) string {
+	if len(name) > 64 {
+		name = name[:64] + "..."
+	}
+	return strings.ToValidUTF8(name, "\uFFFD")
+}
+
+// tool checks one tool; prefix is the path of its members.
+func (v *validator) tool(prefix string, m map[string]json.RawMessage) {
+	name, hasName := v.text(prefix, m, "name", true)
+	if hasName {
+		if problems := validation.IsDNS1123Subdomain(name); len(problems) > 0 {
+			v.add(prefix+"name", "must be lower case letters, digits, '-' and '.', beginning and ending with a letter or digit, at most 253 characters")
+		}
+	}
+	if kind, ok := v.text(prefix, m, "type", true); ok && len(validation.IsDNS1123Label(kind)) > 0 {
+		v.add(prefix+"type", "must be lower case letters, digits and '-', at most 63 characters, such as \"prometheus\"")
+	}
+	if endpoint, ok := v.text(prefix, m, "endpoint", true); ok {
+		if problem := endpointProblem(endpoint); problem != "" {
+			v.add(prefix+"endpoint", problem)
+		}
+	}
+	namespace, hasNamespace := v.text(prefix, m, "namespace", false)
+	if hasNamespace && len(validation.IsDNS1123Label(namespace)) > 0 {
+		v.add(prefix+"namespace", "must be the name of a namespace: lower case letters, digits and '-', at most 63 characters")
+	}
+	v.text(prefix, m, "description", false)
+	if raw, ok := m["config"]; ok {
+		var config map[string]json.RawMessage
+		if json.Unmarshal(raw, &config) != nil {
+			v.add(prefix+"config", "must be an object")
+		}
+	}
+	if raw, ok := m["enabled"]; ok {
+		var enabled *bool
+		if json.Unmarshal(raw, &enabled) != nil || enabled == nil {
+			v.add(prefix+"enabled", "must be true or false")
+		}
+	}
+	for _, field := range slices.Sorted(maps.Keys(m)) {
+		switch field {
+		case "name", "type", "endpoint", "namespace", "description", "config", "enabled":
+		default:
+			v.add(prefix+quoteField(field), "is unknown; a tool has name, type, endpoint, namespace, description, config, enabled")
+		}
+	}
+	if hasName {
+		key := Key{namespace, name}
+		if first, ok := v.names[key]; ok {
+			v.add(prefix+"name", fmt.Sprintf("is used by %sname as well; names are unique in a namespace", first))
+		} else {
+			v.names[key] = prefix
+		}
+	}
+}
+
+// text returns a member that must be a string; ok is false, and the reason
+// noted, when there is no usable value.
+func (v *validator) text(prefix string, m map[string]json.RawMessage, field string, required bool) (s string, ok bool) {
+	raw, present := m[field]
+	if !present {
+		if required {
+			v.add(prefix+field, "is required")
+		}
+		return "", false
+	}
+	var p *string
+	if json.Unmarshal(raw, &p) != nil || p == nil {
+		v.add(prefix+field, "must be a string")
+		return "", false
+	}
+	if required && strings.TrimSpace(*p) == "" {
+		v.add(prefix+field, "must not be empty")
+		return "", false
+	}
+	return *p, true
+}
+
+// endpointProblem says why s can't be the endpoint of a tool; "" if it can.
+func endpointProblem(s string) string {
+	if len(s) > 2048 {
+		return "must be at most 2048 characters"
+	}
+	u, err := url.Parse(s)
+	switch {
+	case err != nil || u.Host == "" || u.Hostname() == "":
+		return "must be an absolute URL with a host, such as http://prometheus.monitoring.svc.cluster.local:9090"
+	case u.User != nil:
+		return "must not carry a user name or password; give agents credentials by their environment"
+	case u.Fragment != "":
+		return "must not have a fragment (#...)"
+	}
+	switch u.Scheme {
+	case "http", "https", "tcp", "grpc", "grpcs":
+		return ""
+	}
+	return "must have the scheme http, https, grpc, grpcs or tcp"
+}
