@@ -88,10 +88,9 @@ func instance(path string) string {
 	if len(path) > maxText {
 		path = path[:maxText]
 	}
-	const allowed = "-._~!$&'()*+,;=:@/%"
 	clean := true
 	for i := range len(path) {
-		if !allowedInPath(path[i], allowed) {
+		if !allowedInPath(path, i) {
 			clean = false
 			break
 		}
@@ -102,7 +101,7 @@ func instance(path string) string {
 	const hex = "0123456789ABCDEF"
 	b := make([]byte, 0, len(path)+16)
 	for i := range len(path) {
-		if c := path[i]; allowedInPath(c, allowed) {
+		if c := path[i]; allowedInPath(path, i) {
 			b = append(b, c)
 		} else {
 			b = append(b, '%', hex[c>>4], hex[c&15])
@@ -111,6 +110,23 @@ func instance(path string) string {
 	return string(b)
 }
 
-func allowedInPath(c byte, punctuation string) bool {
-	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte(punctuation, c) >= 0
+// allowedInPath reports whether byte i of path may stand as it is: a pchar or
+// a slash (RFC 3986, section 3.3), a percent sign only before two hex digits.
+func allowedInPath(path string, i int) bool {
+	c := path[i]
+	switch {
+	case isAlnum(c):
+		return true
+	case c == '%':
+		return i+2 < len(path) && isHex(path[i+1]) && isHex(path[i+2])
+	}
+	return strings.IndexByte("-._~!$&'()*+,;=:@/", c) >= 0
+}
+
+func isAlnum(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+}
+
+func isHex(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F'
 }

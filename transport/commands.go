@@ -1,0 +1,211 @@
+package transport
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/valyala/fasthttp"
+	"go.uber.org/zap"
+
+	"kubernaut.io/dynamic-toolset/problem"
+	"kubernaut.io/dynamic-toolset/service"
+)
+
+const (
+	// maxWait bounds ?wait= so that a waiting request ends within the drain.
+	maxWait = 25 * time.Second
+	// discoveryTimeout bounds a discovery that nobody waits for.
+	discoveryTimeout = 2 * time.Minute
+	// generateTimeout bounds the writing of the ConfigMap for a request.
+	generateTimeout = 10 * time.Second
+)
+
+// acceptsBody reports whether the request's method is one whose body is read.
+func acceptsBody(ctx *fasthttp.RequestCtx) bool {
+	switch string(ctx.Method()) {
+	case fasthttp.MethodPost, fasthttp.MethodPut, fasthttp.MethodPatch:
+		return true
+	}
+	return false
+}
+
+// jsonBody checks the media type and the size of the body, in this order, and
+// answers if one is not acceptable.
+func (s *Server) jsonBody(ctx *fasthttp.RequestCtx) (body []byte, ok bool) {
+	contentType := ctx.Request.Header.ContentType()
+	media, _, _ := bytes.Cut(contentType, []byte{';'})
+	if !bytes.EqualFold(bytes.TrimSpace(media), contentJSON) {
+		sent := "nothing was sent"
+		if len(contentType) > 0 {
+			sent = quoted(contentType) + " was sent"
+		}
+		s.api.problem(ctx, problem.UnsupportedMediaType, "The Content-Type must be application/json; "+sent+".")
+		return nil, false
+	}
+	if tooLarge, _ := ctx.UserValue(bodyTooLarge{}).(bool); tooLarge {
+		s.api.payloadTooLarge(ctx)
+		return nil, false
+	}
+	if len(ctx.Request.Header.ContentEncoding()) > 0 {
+		s.api.problem(ctx, problem.UnsupportedMediaType, "The Content-Encoding must be absent; "+quoted(ctx.Request.Header.ContentEncoding())+" was sent.")
+		return nil, false
+	}
+	return ctx.Request.Body(), true
+}
+
+// noBody checks the body of a command that takes no arguments in it: it may be
+// empty or any JSON.
+func (s *Server) noBody(ctx *fasthttp.RequestCtx) bool {
+	body, ok := s.jsonBody(ctx)
+	if ok && len(bytes.TrimSpace(body)) > 0 && !json.Valid(body) {
+		s.api.problem(ctx, problem.Validation, "The body is not well-formed JSON; leave it empty.")
+		return false
+	}
+	return ok
+}
+
+func (s *Server) validate(ctx *fasthttp.RequestCtx) {
+	body, ok := s.jsonBody(ctx)
+	if !ok {
+		return
+	}
+	findings, err := service.Validate(body)
+	if err != nil {
+		s.api.problem(ctx, problem.Validation, "The document can't be checked: "+err.Error()+".",
+			problem.FieldError{Field: "", Message: err.Error()})
+		return
+	}
+	if findings == nil {
+		findings = []service.Invalid{} // an empty array, not null
+	}
+	writeJSON(ctx, fasthttp.StatusOK, struct {
+		Valid  bool              `json:"valid"`
+		Errors []service.Invalid `json:"errors"`
+	}{len(findings) == 0, findings})
+}
+
+func writeJSON(ctx *fasthttp.RequestCtx, status int, v any) {
+	body, err := json.Marshal(v)
+	if err != nil { // the types given always marshal
+		panic(err)
+	}
+	ctx.SetStatusCode(status)
+	ctx.SetContentType("application/json")
+	ctx.SetBody(body)
+}
+
+// A discovery is one run of Options.Discover; requests that come while it
+// runs share it.
+type discovery struct {
+	done chan struct{}
+	err  error
+}
+
+// startDiscovery joins the discovery under way or begins one.
+func (s *Server) startDiscovery() *discovery {
+	for {
+		d := s.discovery.Load()
+		if d != nil {
+			return d
+		}
+		d = &discovery{done: make(chan struct{})}
+		if !s.discovery.CompareAndSwap(nil, d) {
+			continue
+		}
+		s.background.Go(func() {
+			ctx, cancel := context.WithTimeout(s.life, discoveryTimeout)
+			defer cancel()
+			d.err = s.opts.Discover(ctx)
+			if d.err != nil {
+				s.log.Warn("Discovery on request failed", zap.Error(d.err))
+			}
+			s.discovery.Store(nil)
+			close(d.done)
+		})
+		return d
+	}
+}
+
+func (s *Server) discover(ctx *fasthttp.RequestCtx) {
+	if !s.noBody(ctx) {
+		return
+	}
+	wait, ok := s.waitParameter(ctx)
+	if !ok {
+		return
+	}
+	if s.opts.Discover == nil {
+		s.api.problem(ctx, problem.Unavailable, "There is no cluster to discover anything in.")
+		return
+	}
+	d := s.startDiscovery()
+	answer := struct {
+		Status string `json:"status"`
+		Total  int    `json:"total"`
+	}{Status: "started"}
+	if wait > 0 {
+		timer := time.NewTimer(wait)
+		defer timer.Stop()
+		select {
+		case <-d.done:
+			if d.err != nil {
+				s.api.problem(ctx, problem.Unavailable, "The discovery failed, the last state is still served. The cause is in the service's log.")
+				return
+			}
+			answer.Status = "done"
+		case <-timer.C:
+			answer.Status = "running"
+		}
+	}
+	if snap := s.opts.Catalogue.Snapshot(); snap != nil {
+		answer.Total = snap.Toolsets().Len()
+	}
+	status := fasthttp.StatusAccepted
+	if answer.Status == "done" {
+		status = fasthttp.StatusOK
+	}
+	writeJSON(ctx, status, answer)
+}
+
+// waitParameter reads ?wait=DURATION; 0 when it is not given.
+func (s *Server) waitParameter(ctx *fasthttp.RequestCtx) (time.Duration, bool) {
+	if !ctx.QueryArgs().Has("wait") {
+		return 0, true
+	}
+	value := ctx.QueryArgs().Peek("wait")
+	d, err := time.ParseDuration(string(value))
+	if err != nil || d <= 0 || d > maxWait {
+		message := fmt.Sprintf("must be a duration such as 5s, above 0 and at most %s, not %s", maxWait, quoted(value))
+		s.api.problem(ctx, problem.Validation, "The query has a mistake: wait "+message+".", problem.FieldError{Field: "wait", Message: message})
+		return 0, false
+	}
+	return d, true
+}
+
+func (s *Server) generate(ctx *fasthttp.RequestCtx) {
+	if !s.noBody(ctx) {
+		return
+	}
+	snap := s.snapshot(ctx)
+	if snap == nil {
+		return
+	}
+	if s.opts.Generate != nil {
+		wctx, cancel := context.WithTimeout(s.life, generateTimeout)
+		defer cancel()
+		version, err := s.opts.Generate(wctx)
+		if err != nil {
+			s.log.Warn("Writing the ConfigMap on request failed", zap.Error(err))
+			s.api.problem(ctx, problem.Unavailable, "The ConfigMap could not be written; it is tried again in the background. The cause is in the service's log.")
+			return
+		}
+		s.opts.Catalogue.SetConfigMapVersion(version)
+		s.opts.Catalogue.Build() // so that the answer shows the version
+		snap = s.opts.Catalogue.Snapshot()
+	}
+	ctx.Response.Header.SetContentTypeBytes(contentJSON)
+	ctx.SetBody(snap.Toolsets().Whole().JSON)
+}

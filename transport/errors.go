@@ -1,0 +1,55 @@
+package transport
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/valyala/fasthttp"
+
+	"kubernaut.io/dynamic-toolset/problem"
+)
+
+// problem makes the response a problem document.
+func (f *frontend) problem(ctx *fasthttp.RequestCtx, t *problem.Type, detail string, errs ...problem.FieldError) {
+	h := &ctx.Response.Header
+	id := string(h.PeekBytes(headerRequestID))
+	allow, retry := string(h.Peek(fasthttp.HeaderAllow)), string(h.PeekBytes(headerRetryAfter))
+	ctx.Response.Reset() // nothing of a response that was begun may remain
+	h.SetBytesK(headerRequestID, id)
+	if allow != "" {
+		h.Set(fasthttp.HeaderAllow, allow)
+	}
+	if retry == "" && t == problem.Unavailable {
+		retry = "1"
+	}
+	if retry != "" {
+		h.SetBytesK(headerRetryAfter, retry)
+	}
+	h.Set(fasthttp.HeaderCacheControl, "no-store")
+	ctx.SetStatusCode(t.Status)
+	ctx.SetContentType(problem.ContentType)
+	p := problem.Problem{Type: t, Detail: detail, Instance: string(ctx.URI().PathOriginal()), RequestID: id, Errors: errs}
+	ctx.SetBody(p.JSON())
+	f.metrics.errorResponse(t)
+}
+
+func (f *frontend) notFound(ctx *fasthttp.RequestCtx) {
+	f.problem(ctx, problem.NotFound, "There is nothing at this path. GET /openapi.json on the API port lists what there is.")
+}
+
+func (f *frontend) methodNotAllowed(ctx *fasthttp.RequestCtx) {
+	f.problem(ctx, problem.MethodNotAllowed, fmt.Sprintf("The method %s is not allowed here; allowed: %s.",
+		quoted(ctx.Method()), ctx.Response.Header.Peek(fasthttp.HeaderAllow)))
+}
+
+func (f *frontend) payloadTooLarge(ctx *fasthttp.RequestCtx) {
+	f.problem(ctx, problem.PayloadTooLarge, fmt.Sprintf("The body is larger than %d bytes.", f.limits.MaxRequestBody))
+}
+
+// quoted makes a client's input safe and short enough for a detail.
+func quoted(b []byte) string {
+	if len(b) > 64 {
+		return strconv.Quote(string(b[:64])) + "..."
+	}
+	return strconv.Quote(string(b))
+}

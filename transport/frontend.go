@@ -1,0 +1,245 @@
+package transport
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/fasthttp/router"
+	"github.com/valyala/fasthttp"
+	"go.uber.org/zap"
+
+	"kubernaut.io/dynamic-toolset/problem"
+)
+
+// A frontend is one listening port: the fasthttp server with its routes, its
+// connections, and everything that holds for each of its responses: request
+// identifiers, problem documents, metrics, and the end of connections.
+type frontend struct {
+	name     string
+	log      *zap.Logger
+	metrics  *httpMetrics
+	limits   Limits
+	listener *listener
+	server   *fasthttp.Server
+	routes   *router.Router
+	draining atomic.Bool
+	// hurry is set when the drain is about to give up: from then on pipelined
+	// requests don't keep a connection open.
+	hurry  atomic.Bool
+	served chan error // the result of Serve
+}
+
+// Limits bound what clients can take of a frontend. Each must be positive
+// except MaxConnectionAge.
+type Limits struct {
+	ReadTimeout      time.Duration // for a whole request, from its first byte
+	WriteTimeout     time.Duration // for a response, or one event of a stream
+	IdleTimeout      time.Duration // between requests of a connection
+	MaxConnections   int
+	MaxRequestBody   int // bytes
+	MaxHeaderBytes   int // request line and header fields together
+	MaxConnectionAge time.Duration
+}
+
+func newFrontend(name string, log *zap.Logger, m *httpMetrics, limits Limits) *frontend {
+	f := &frontend{name: name, log: log, metrics: m, limits: limits, served: make(chan error, 1)}
+	f.routes = router.New()
+	f.routes.RedirectTrailingSlash = false
+	f.routes.RedirectFixedPath = false
+	f.routes.HandleOPTIONS = false
+	f.routes.SaveMatchedRoutePath = false
+	unmatched := m.route("unmatched")
+	f.routes.NotFound = f.wrap(unmatched, f.notFound)
+	f.routes.MethodNotAllowed = f.wrap(unmatched, f.methodNotAllowed)
+	f.server = &fasthttp.Server{
+		Handler:                       f.handle,
+		ErrorHandler:                  f.protocolError,
+		Name:                          "dynamic-toolset",
+		ReadTimeout:                   limits.ReadTimeout,
+		WriteTimeout:                  limits.WriteTimeout,
+		IdleTimeout:                   limits.IdleTimeout,
+		ReadBufferSize:                limits.MaxHeaderBytes,
+		MaxRequestBodySize:            limits.MaxRequestBody,
+		Concurrency:                   limits.MaxConnections + maxRejecting, // the listener's own limit comes first
+		ConnState:                     connState,
+		NoDefaultServerHeader:         true,
+		SecureErrorLogMessage:         true,
+		DisablePreParseMultipartForm:  true,
+		Logger:                        quietLogger{log},
+		TCPKeepalive:                  true,
+		DisableHeaderNamesNormalizing: false,
+	}
+	return f
+}
+
+// connState follows each connection's requests for the drain.
+func connState(nc net.Conn, s fasthttp.ConnState) {
+	c, ok := nc.(*conn)
+	if !ok {
+		return
+	}
+	switch s {
+	case fasthttp.StateActive:
+		c.begin()
+	case fasthttp.StateIdle:
+		c.end()
+	default: // new, hijacked, closed: nothing to follow
+	}
+}
+
+// quietLogger receives what fasthttp logs of single connections, which is
+// what any client can provoke: debug.
+type quietLogger struct{ log *zap.Logger }
+
+func (l quietLogger) Printf(format string, args ...any) {
+	if ce := l.log.Check(zap.DebugLevel, "HTTP connection"); ce != nil {
+		ce.Write(zap.String("error", fmt.Sprintf(format, args...)))
+	}
+}
+
+// open begins to listen; serve begins to serve what is accepted.
+func (f *frontend) open(ctx context.Context, addr string) error {
+	tcp, err := listen(ctx, addr)
+	if err != nil {
+		return err
+	}
+	f.listener = newListener(tcp, f.log, f.limits.MaxConnections, f.limits.MaxConnectionAge, f.limits.ReadTimeout, f.rejectConnection)
+	return nil
+}
+
+func (f *frontend) serve() {
+	go func() { f.served <- f.server.Serve(f.listener) }()
+}
+
+// add registers h for a method on a path, with and without a trailing slash.
+// GET implies HEAD.
+func (f *frontend) add(method, path string, h fasthttp.RequestHandler) {
+	h = f.wrap(f.metrics.route(path), h)
+	methods := []string{method}
+	if method == fasthttp.MethodGet {
+		methods = append(methods, fasthttp.MethodHead)
+	}
+	for _, m := range methods {
+		f.routes.Handle(m, path, h)
+		f.routes.Handle(m, path+"/", h)
+	}
+}
+
+func (f *frontend) handle(ctx *fasthttp.RequestCtx) { f.routes.Handler(ctx) }
+
+// wrap makes a handler into one that keeps what every response promises.
+func (f *frontend) wrap(r *routeMetrics, h fasthttp.RequestHandler) fasthttp.RequestHandler {
+	return func(ctx *fasthttp.RequestCtx) {
+		setRequestID(ctx)
+		defer f.finish(ctx, r)
+		if tooLarge, _ := ctx.UserValue(bodyTooLarge{}).(bool); tooLarge && !acceptsBody(ctx) {
+			f.payloadTooLarge(ctx)
+			return
+		}
+		h(ctx)
+	}
+}
+
+// finish ends every request, panicked or not.
+func (f *frontend) finish(ctx *fasthttp.RequestCtx, r *routeMetrics) {
+	if p := recover(); p != nil {
+		f.metrics.panics.Inc()
+		f.log.Error("A handler panicked; answered 500", zap.Any("panic", p), zap.ByteString("stack", debug.Stack()),
+			zap.ByteString("path", ctx.Path()), zap.ByteString("request_id", ctx.Response.Header.PeekBytes(headerRequestID)))
+		f.problem(ctx, problem.Internal, "The service failed on this request. The cause is in its log under this request_id.")
+	}
+	now := time.Now()
+	c, _ := ctx.Conn().(*conn)
+	if c != nil {
+		c.heads++
+		if f.draining.Load() || !c.expires.IsZero() && now.After(c.expires) {
+			f.lastResponse(ctx, c)
+		}
+	}
+	r.observe(ctx.Method(), ctx.Response.StatusCode(), now.Sub(ctx.Time()))
+	if ce := f.log.Check(zap.DebugLevel, "Request"); ce != nil {
+		ce.Write(zap.ByteString("method", ctx.Method()), zap.ByteString("path", ctx.Path()),
+			zap.Int("status", ctx.Response.StatusCode()), zap.Duration("duration", now.Sub(ctx.Time())),
+			zap.ByteString("request_id", ctx.Response.Header.PeekBytes(headerRequestID)), zap.Stringer("client", ctx.RemoteAddr()))
+	}
+}
+
+// lastResponse announces the end of the connection, unless the client has
+// already sent more on it: then that is answered first.
+func (f *frontend) lastResponse(ctx *fasthttp.RequestCtx, c *conn) {
+	if !f.hurry.Load() && c.pipelined(len(ctx.Request.Body()) > 0) {
+		return
+	}
+	ctx.Response.SetConnectionClose()
+	c.linger = true
+}
+
+// bodyTooLarge is the key under which protocolError tells the handlers that
+// the request's body was over the limit and has not been read.
+type bodyTooLarge struct{}
+
+// protocolError answers the errors that fasthttp meets before any handler
+// runs.
+func (f *frontend) protocolError(ctx *fasthttp.RequestCtx, err error) {
+	c, _ := ctx.Conn().(*conn)
+	if c != nil {
+		c.linger = true
+	}
+	if errors.Is(err, fasthttp.ErrBodyTooLarge) {
+		// The path, the method and the media type are judged first.
+		ctx.SetUserValue(bodyTooLarge{}, true)
+		f.handle(ctx)
+		return
+	}
+	f.wrap(f.metrics.route("unmatched"), func(ctx *fasthttp.RequestCtx) {
+		var small *fasthttp.ErrSmallBuffer
+		switch {
+		case errors.As(err, &small) && c != nil && !c.requestLineFits():
+			f.problem(ctx, problem.URITooLong, fmt.Sprintf("The request line is longer than %d bytes.", f.limits.MaxHeaderBytes))
+		case errors.As(err, &small):
+			f.problem(ctx, problem.HeadersTooLarge, fmt.Sprintf("The request line and header fields are longer than %d bytes together.", f.limits.MaxHeaderBytes))
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			f.problem(ctx, problem.RequestTimeout, fmt.Sprintf("The request did not arrive completely within %s of its first byte.", f.limits.ReadTimeout))
+		default:
+			f.problem(ctx, problem.Validation, "The request is not well-formed HTTP/1.1: check its request line, header fields and the framing of its body.")
+		}
+	})(ctx)
+}
+
+// rejectConnection tells a connection over the limit so and closes it.
+func (f *frontend) rejectConnection(nc net.Conn) {
+	defer nc.Close() //nolint:errcheck // nothing is left to be done about it
+	if nc.SetDeadline(time.Now().Add(lingerTime)) != nil {
+		return
+	}
+	// The request is read if it is there at once, for its identifier and path.
+	var request fasthttp.Request
+	request.Header.DisableSpecialHeader()
+	var buf [4096]byte
+	if n, err := nc.Read(buf[:]); err == nil {
+		var parsed fasthttp.Request
+		if parsed.Header.Read(bufio.NewReader(bytes.NewReader(buf[:n]))) == nil {
+			parsed.CopyTo(&request)
+		}
+	}
+	var ctx fasthttp.RequestCtx
+	ctx.Init(&request, nc.RemoteAddr(), quietLogger{f.log})
+	f.wrap(f.metrics.route("unmatched"), func(ctx *fasthttp.RequestCtx) {
+		ctx.Response.Header.SetBytesK(headerRetryAfter, "1")
+		f.problem(ctx, problem.Unavailable, fmt.Sprintf("The service has reached its limit of %d connections; try again, or reuse connections.", f.limits.MaxConnections))
+	})(&ctx)
+	ctx.Response.SetConnectionClose()
+	ctx.Response.SkipBody = ctx.IsHead()
+	w := bufio.NewWriter(nc)
+	if ctx.Response.Write(w) == nil && w.Flush() == nil {
+		lingeringClose(nc)
+	}
+}

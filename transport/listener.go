@@ -1,0 +1,189 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+var noDeadline time.Time
+
+// The phases of a listener.
+const (
+	accepting int32 = iota
+	emptying        // accepts what is queued, then ends
+)
+
+const (
+	// handshakeTime is given to handshakes under way when new ones are
+	// already ignored.
+	handshakeTime = 200 * time.Millisecond
+	// emptyWait without a connection means that the accept queue is empty.
+	emptyWait = 20 * time.Millisecond
+	// maxRejecting is how many connections over the limit are told so at once;
+	// beyond that they are closed without a word.
+	maxRejecting = 64
+)
+
+// A listener accepts connections up to a limit and keeps the list of those
+// that are open, for the drain.
+type listener struct {
+	tcp         *net.TCPListener
+	log         *zap.Logger
+	limit       int
+	maxAge      time.Duration // 0: connections may live for ever
+	readTimeout time.Duration
+	reject      func(net.Conn) // tells a connection over the limit; closes it
+
+	phase     atomic.Int32
+	emptied   chan struct{} // closed when the accept queue was found empty
+	rejecting chan struct{} // one slot for each rejection under way
+	rejected  atomic.Uint64
+
+	mu   sync.Mutex
+	list conn // sentinel of the ring of open connections
+	open int
+}
+
+// listen opens a listener on addr. Multipath TCP is off: it refuses the socket
+// filter that the drain attaches (EOPNOTSUPP).
+func listen(ctx context.Context, addr string) (*net.TCPListener, error) {
+	var lc net.ListenConfig
+	lc.SetMultipathTCP(false)
+	l, err := lc.Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("can't listen on %s: %w; choose another address", addr, err)
+	}
+	return l.(*net.TCPListener), nil
+}
+
+func newListener(tcp *net.TCPListener, log *zap.Logger, limit int, maxAge, readTimeout time.Duration, reject func(net.Conn)) *listener {
+	l := &listener{tcp: tcp, log: log, limit: limit, maxAge: maxAge, readTimeout: readTimeout, reject: reject,
+		emptied: make(chan struct{}), rejecting: make(chan struct{}, maxRejecting)}
+	l.list.prev, l.list.next = &l.list, &l.list
+	return l
+}
+
+// Accept returns the next connection below the limit; io.EOF when the listener
+// is being closed and its queue is empty.
+func (l *listener) Accept() (net.Conn, error) {
+	pause := 5 * time.Millisecond
+	for {
+		last := l.phase.Load() == emptying
+		if last {
+			// Set just before the accept, so that it tries at least once.
+			l.tcp.SetDeadline(time.Now().Add(emptyWait)) //nolint:errcheck // the accept tells
+		}
+		nc, err := l.tcp.AcceptTCP()
+		switch {
+		case err == nil:
+			if c, ok := l.admit(nc); ok {
+				return c, nil
+			}
+			pause = 5 * time.Millisecond
+		case errors.Is(err, net.ErrClosed):
+			return nil, io.EOF
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			if last {
+				close(l.emptied)
+				return nil, io.EOF
+			}
+		default:
+			// Such as too many open files. It passes; giving up would not.
+			l.log.Warn("Can't accept a connection; trying again", zap.Error(err), zap.Duration("pause", pause))
+			time.Sleep(pause)
+			pause = min(2*pause, time.Second)
+		}
+	}
+}
+
+func (l *listener) admit(nc net.Conn) (*conn, bool) {
+	c := &conn{Conn: nc, owner: l}
+	now := time.Now()
+	c.since.Store(now.UnixNano())
+	if l.maxAge > 0 {
+		// 10 % of jitter either way, so that connections opened together, as
+		// after a restart, are not closed together.
+		c.expires = now.Add(time.Duration(float64(l.maxAge) * (0.9 + 0.2*rand.Float64()))) // #nosec G404 -- jitter
+	}
+	l.mu.Lock()
+	full := l.open >= l.limit
+	if !full {
+		l.open++
+		c.prev, c.next = l.list.prev, &l.list
+		c.prev.next, c.next.prev = c, c
+	}
+	l.mu.Unlock()
+	if !full {
+		return c, true
+	}
+	l.rejected.Add(1)
+	select {
+	case l.rejecting <- struct{}{}:
+		go func() {
+			defer func() { <-l.rejecting }()
+			l.reject(nc)
+		}()
+	default:
+		nc.Close() //nolint:errcheck // it was never served
+	}
+	return nil, false
+}
+
+func (l *listener) forget(c *conn) {
+	l.mu.Lock()
+	c.prev.next, c.next.prev = c.next, c.prev
+	c.prev, c.next = c, c
+	l.open--
+	l.mu.Unlock()
+}
+
+// each calls f for every open connection. f must not block.
+func (l *listener) each(f func(*conn)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for c := l.list.next; c != &l.list; c = c.next {
+		f(c)
+	}
+}
+
+// count returns how many connections are open and on how many of them a
+// request is in flight.
+func (l *listener) count() (open, inFlight int) {
+	l.each(func(c *conn) {
+		open++
+		if c.state.Load() == active {
+			inFlight++
+		}
+	})
+	return open, inFlight
+}
+
+// shut closes the listener after its accept queue is empty, so that no client
+// is reset that the kernel has already accepted.
+func (l *listener) shut() {
+	if err := refuseNewConnections(l.tcp); err != nil {
+		l.log.Debug("The socket filter can't be attached; closing the listener when its queue is empty", zap.Error(err))
+	} else {
+		time.Sleep(handshakeTime)
+	}
+	l.phase.Store(emptying)
+	l.tcp.SetDeadline(past) //nolint:errcheck // wakes Accept; a closed listener needs no waking
+	<-l.emptied
+	l.Close() //nolint:errcheck // closing twice is harmless
+}
+
+// Close closes the socket at once.
+func (l *listener) Close() error { return l.tcp.Close() }
+
+// Addr returns the address that clients connect to.
+func (l *listener) Addr() net.Addr { return l.tcp.Addr() }

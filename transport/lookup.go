@@ -1,0 +1,249 @@
+package transport
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+
+	"github.com/valyala/fasthttp"
+
+	"kubernaut.io/dynamic-toolset/problem"
+	"kubernaut.io/dynamic-toolset/service"
+)
+
+// The lookup path: nothing in this file renders, locks or allocates on the way
+// to a successful answer.
+
+var (
+	contentJSON    = []byte("application/json")
+	valueGzip      = []byte("gzip")
+	valueNoCache   = []byte("no-cache") // may be stored, must be revalidated by its entity tag
+	valueVary      = []byte("Accept-Encoding")
+	headerETag     = []byte("ETag")
+	headerWarning  = []byte("Warning")
+	headerEncoding = []byte("Content-Encoding")
+	headerCache    = []byte("Cache-Control")
+	headerVary     = []byte("Vary")
+)
+
+// snapshot returns the current snapshot, or answers that there is none yet.
+func (s *Server) snapshot(ctx *fasthttp.RequestCtx) *service.Snapshot {
+	snap := s.opts.Catalogue.Snapshot()
+	if snap == nil {
+		s.api.problem(ctx, problem.Unavailable, "The service is starting: it has not read the cluster yet. Try again in a second.")
+	}
+	return snap
+}
+
+// readHeaders sets what every read carries.
+func (s *Server) readHeaders(ctx *fasthttp.RequestCtx) {
+	h := &ctx.Response.Header
+	h.SetBytesKV(headerCache, valueNoCache)
+	h.SetBytesKV(headerVary, valueVary)
+	if w := s.status.Load().warning; w != nil {
+		h.SetBytesKV(headerWarning, w)
+	}
+}
+
+// send answers with a rendered body, as the client wants it.
+func (s *Server) send(ctx *fasthttp.RequestCtx, b *service.Body) {
+	s.readHeaders(ctx)
+	ctx.Response.Header.SetBytesKV(headerETag, b.ETag)
+	if matches(ctx.Request.Header.Peek(fasthttp.HeaderIfNoneMatch), b.ETag) {
+		ctx.Response.SkipBody = true
+		ctx.SetStatusCode(fasthttp.StatusNotModified)
+		return
+	}
+	ctx.Response.Header.SetContentTypeBytes(contentJSON)
+	if acceptsGzip(ctx.Request.Header.Peek(fasthttp.HeaderAcceptEncoding)) {
+		ctx.Response.Header.SetBytesKV(headerEncoding, valueGzip)
+		ctx.Response.SetBodyRaw(b.Gzip)
+		return
+	}
+	ctx.Response.SetBodyRaw(b.JSON)
+}
+
+// sendFiltered puts the answer together in the response's own buffer.
+func (s *Server) sendFiltered(ctx *fasthttp.RequestCtx, c *service.Collection, f *service.Filter) {
+	if f.All() {
+		s.send(ctx, c.Whole())
+		return
+	}
+	s.readHeaders(ctx)
+	var buf [128]byte
+	tag := c.AppendETag(buf[:0], f)
+	ctx.Response.Header.SetBytesKV(headerETag, tag)
+	if matches(ctx.Request.Header.Peek(fasthttp.HeaderIfNoneMatch), tag) {
+		ctx.Response.SkipBody = true
+		ctx.SetStatusCode(fasthttp.StatusNotModified)
+		return
+	}
+	ctx.Response.Header.SetContentTypeBytes(contentJSON)
+	body := ctx.Response.Body()[:0]
+	if acceptsGzip(ctx.Request.Header.Peek(fasthttp.HeaderAcceptEncoding)) {
+		ctx.Response.Header.SetBytesKV(headerEncoding, valueGzip)
+		body = c.AppendGzip(body, f)
+	} else {
+		body = c.AppendJSON(body, f)
+	}
+	ctx.Response.SetBodyRaw(body)
+}
+
+// matches reports whether an If-None-Match field names tag (RFC 9110, section
+// 13.1.2: a list, or "*"; compared weakly).
+func matches(field, tag []byte) bool {
+	if len(field) == 0 {
+		return false
+	}
+	if len(field) == 1 && field[0] == '*' {
+		return true
+	}
+	for len(field) > 0 {
+		i := bytes.IndexByte(field, '"')
+		if i < 0 {
+			return false
+		}
+		end := bytes.IndexByte(field[i+1:], '"')
+		if end < 0 {
+			return false
+		}
+		if bytes.Equal(field[i:i+end+2], tag) {
+			return true
+		}
+		field = field[i+end+2:]
+	}
+	return false
+}
+
+// acceptsGzip reports whether an Accept-Encoding field admits gzip (RFC 9110,
+// section 12.5.3): it names gzip, x-gzip or * and not with q=0.
+func acceptsGzip(field []byte) bool {
+	any, gzip := false, -1
+	for len(field) > 0 {
+		item := field
+		if i := bytes.IndexByte(field, ','); i >= 0 {
+			item, field = field[:i], field[i+1:]
+		} else {
+			field = nil
+		}
+		coding, params, _ := bytes.Cut(item, []byte{';'})
+		coding = bytes.TrimSpace(coding)
+		allowed := !zeroWeight(params)
+		switch {
+		case equalFold(coding, "gzip"), equalFold(coding, "x-gzip"):
+			gzip = 0
+			if allowed {
+				gzip = 1
+			}
+		case len(coding) == 1 && coding[0] == '*':
+			any = allowed
+		}
+	}
+	return gzip == 1 || gzip < 0 && any
+}
+
+// zeroWeight reports whether parameters say q=0, q=0.0, ...
+func zeroWeight(params []byte) bool {
+	for len(params) > 0 {
+		p := params
+		if i := bytes.IndexByte(params, ';'); i >= 0 {
+			p, params = params[:i], params[i+1:]
+		} else {
+			params = nil
+		}
+		p = bytes.TrimSpace(p)
+		if len(p) > 2 && (p[0] == 'q' || p[0] == 'Q') && p[1] == '=' {
+			return len(bytes.Trim(p[2:], "0.")) == 0
+		}
+	}
+	return false
+}
+
+func equalFold(b []byte, lower string) bool {
+	if len(b) != len(lower) {
+		return false
+	}
+	for i, c := range b {
+		if c|0x20 != lower[i] && c != lower[i] {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *Server) listToolsets(ctx *fasthttp.RequestCtx) {
+	snap := s.snapshot(ctx)
+	if snap == nil {
+		return
+	}
+	var f service.Filter
+	if s.filter(ctx, &f, true) {
+		s.sendFiltered(ctx, snap.Toolsets(), &f)
+	}
+}
+
+func (s *Server) listServices(ctx *fasthttp.RequestCtx) {
+	snap := s.snapshot(ctx)
+	if snap == nil {
+		return
+	}
+	var f service.Filter
+	if s.filter(ctx, &f, false) {
+		s.sendFiltered(ctx, snap.Services(), &f)
+	}
+}
+
+func (s *Server) getDocument(ctx *fasthttp.RequestCtx) {
+	if snap := s.snapshot(ctx); snap != nil {
+		s.send(ctx, snap.Document())
+	}
+}
+
+func (s *Server) getToolset(ctx *fasthttp.RequestCtx) {
+	snap := s.snapshot(ctx)
+	if snap == nil {
+		return
+	}
+	name := lastSegment(ctx.Path())
+	namespace := ctx.QueryArgs().Peek("namespace")
+	body, match := snap.Lookup(name, namespace)
+	if match == service.Found {
+		s.send(ctx, body)
+		return
+	}
+	s.noSingleToolset(ctx, snap, name, namespace, match)
+}
+
+// lastSegment returns what follows the last slash but one at the very end.
+func lastSegment(path []byte) []byte {
+	path = bytes.TrimSuffix(path, []byte{'/'})
+	return path[bytes.LastIndexByte(path, '/')+1:]
+}
+
+// noSingleToolset answers a lookup by name that did not find exactly one.
+func (s *Server) noSingleToolset(ctx *fasthttp.RequestCtx, snap *service.Snapshot, name, namespace []byte, match service.Match) {
+	switch {
+	case match == service.Ambiguous:
+		var list []string
+		for i, k := range snap.Candidates(name, namespace) {
+			if i == 20 {
+				list = append(list, "...")
+				break
+			}
+			list = append(list, k.String())
+		}
+		advice := "choose one with ?namespace="
+		if len(namespace) > 0 {
+			advice = "ask for one by its name"
+		}
+		s.api.problem(ctx, problem.Conflict, fmt.Sprintf("%s stands for several toolsets; %s: %s", quoted(name), advice, strings.Join(list, ", ")))
+	case string(name) == "generate" || string(name) == "validate":
+		// Paths of commands; a toolset may have the name as well.
+		ctx.Response.Header.Set(fasthttp.HeaderAllow, fasthttp.MethodPost)
+		s.api.methodNotAllowed(ctx)
+	case len(namespace) > 0:
+		s.api.problem(ctx, problem.NotFound, fmt.Sprintf("No toolset in the namespace %s has the name or type %s. GET /api/v1/toolsets lists all.", quoted(namespace), quoted(name)))
+	default:
+		s.api.problem(ctx, problem.NotFound, fmt.Sprintf("No toolset has the name or type %s. GET /api/v1/toolsets lists all.", quoted(name)))
+	}
+}

@@ -1,0 +1,86 @@
+package transport
+
+import (
+	"fmt"
+
+	"github.com/valyala/fasthttp"
+
+	"kubernaut.io/dynamic-toolset/problem"
+	"kubernaut.io/dynamic-toolset/service"
+)
+
+// filter reads the query of a list. states says whether enabled and healthy
+// may be asked for. When the query is wrong it answers so, naming everything
+// that is wrong, and returns false.
+//
+// A parameter that is unknown or given twice is refused: ignoring it would
+// answer another question than the one asked.
+func (s *Server) filter(ctx *fasthttp.RequestCtx, f *service.Filter, states bool) bool {
+	args := ctx.QueryArgs()
+	if args.Len() == 0 {
+		return true
+	}
+	var wrong []problem.FieldError
+	var seen [4]bool
+	for key, value := range args.All() {
+		param := -1
+		switch string(key) {
+		case "type":
+			param, f.Type = 0, value
+		case "namespace":
+			param, f.Namespace = 1, value
+		case "enabled":
+			if states {
+				param = 2
+				wrong = parseTri(&f.Enabled, "enabled", value, wrong)
+			}
+		case "healthy":
+			if states {
+				param = 3
+				wrong = parseTri(&f.Healthy, "healthy", value, wrong)
+			}
+		}
+		switch {
+		case param < 0:
+			known := "type, namespace"
+			if states {
+				known += ", enabled, healthy"
+			}
+			wrong = append(wrong, problem.FieldError{Field: clipKey(key), Message: "is not a parameter of this list; it has: " + known})
+		case seen[param]:
+			wrong = append(wrong, problem.FieldError{Field: string(key), Message: "is given more than once"})
+		case param < 2 && len(value) == 0:
+			wrong = append(wrong, problem.FieldError{Field: string(key), Message: "must not be empty; leave it out for any"})
+		default:
+			seen[param] = true
+		}
+		if len(wrong) >= 20 {
+			break
+		}
+	}
+	if wrong != nil {
+		s.api.problem(ctx, problem.Validation, fmt.Sprintf("The query has %d mistakes; see errors.", len(wrong)), wrong...)
+		return false
+	}
+	return true
+}
+
+// parseTri reads true or false, and nothing else.
+func parseTri(t *service.Tri, field string, value []byte, wrong []problem.FieldError) []problem.FieldError {
+	switch string(value) {
+	case "true":
+		*t = service.Yes
+	case "false":
+		*t = service.No
+	default:
+		return append(wrong, problem.FieldError{Field: field, Message: "must be true or false, not " + quoted(value)})
+	}
+	return wrong
+}
+
+func clipKey(key []byte) string {
+	if len(key) > 64 {
+		key = key[:64]
+	}
+	return string(key)
+}

@@ -1,0 +1,248 @@
+// Package transport serves the toolset API over HTTP on fasthttp, and stops
+// without losing a request.
+//
+// A Server has two ports: the API with its probes, and the metrics. Every
+// response of either carries a request identifier, and every error is a
+// problem document, also those that arise before a handler runs. Lookups are
+// answered from the current snapshot of the catalogue: they render nothing,
+// take no lock and allocate nothing.
+//
+// The stop (DD-007) is in drain.go; what makes it lossless is in conn.go and
+// listener.go.
+package transport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/VictoriaMetrics/metrics"
+	"github.com/valyala/fasthttp"
+	"go.uber.org/zap"
+
+	"kubernaut.io/dynamic-toolset/service"
+)
+
+// Options configure a Server. Catalogue and Status are required; the zero
+// value of every other field means its default.
+type Options struct {
+	Listen        string // API address, default ":8080"
+	MetricsListen string // default ":9090"
+	Limits        Limits // zero fields are replaced by DefaultLimits
+	MaxWatchers   int    // event streams at a time, default 1000
+
+	// PropagationDelay is how long the server goes on as ever after it was
+	// told to stop, while Kubernetes removes its endpoint everywhere. Zero
+	// means no wait.
+	PropagationDelay time.Duration
+	// DrainTimeout bounds the drain that follows. Zero means 30 s.
+	DrainTimeout time.Duration
+	// IdleGrace is how long a kept connection must have been silent before
+	// the drain closes it. Zero means 5 s.
+	IdleGrace time.Duration
+	// CloseResources releases what the requests needed, after the drain.
+	CloseResources func(context.Context) error
+
+	Catalogue *service.Catalogue
+	// Status tells the state of the cluster connection; it is asked a few
+	// times a second and must not block.
+	Status func() Status
+	// Discover lists the cluster anew and checks all health now. nil: 503.
+	Discover func(context.Context) error
+	// Generate writes the ConfigMap and returns its resourceVersion. nil means
+	// that nothing is written (manifests).
+	Generate func(context.Context) (version string, err error)
+
+	Metrics *metrics.Set // more series to expose, may be nil
+	Log     *zap.Logger  // default: none
+	Version string
+}
+
+// Status is the state of the connection to the cluster.
+type Status struct {
+	// NotReady says why the service should get no traffic; empty when ready.
+	NotReady string
+	// StaleSince is when the cluster was last reachable, if it is not now:
+	// answers say that they may be out of date.
+	StaleSince time.Time
+}
+
+// DefaultLimits are the limits that a zero field stands for.
+var DefaultLimits = Limits{
+	ReadTimeout:    10 * time.Second,
+	WriteTimeout:   10 * time.Second,
+	IdleTimeout:    2 * time.Minute,
+	MaxConnections: 10000,
+	MaxRequestBody: 1 << 20,
+	MaxHeaderBytes: 16 << 10,
+}
+
+func (l *Limits) fill() {
+	d := DefaultLimits
+	orDuration := func(p *time.Duration, d time.Duration) {
+		if *p == 0 {
+			*p = d
+		}
+	}
+	orInt := func(p *int, d int) {
+		if *p == 0 {
+			*p = d
+		}
+	}
+	orDuration(&l.ReadTimeout, d.ReadTimeout)
+	orDuration(&l.WriteTimeout, d.WriteTimeout)
+	orDuration(&l.IdleTimeout, d.IdleTimeout)
+	orInt(&l.MaxConnections, d.MaxConnections)
+	orInt(&l.MaxRequestBody, d.MaxRequestBody)
+	orInt(&l.MaxHeaderBytes, d.MaxHeaderBytes)
+}
+
+// A Server is the HTTP side of the service.
+type Server struct {
+	opts        Options
+	log         *zap.Logger
+	api         *frontend
+	metricsPort *frontend
+	set         *metrics.Set
+	shutdownH   *histogram
+
+	status   atomic.Pointer[currentStatus]
+	stopping atomic.Bool
+	goodbye  chan struct{} // closed when event streams must end
+	watchers atomic.Int64
+
+	life       context.Context // of background work started by requests
+	endLife    context.CancelFunc
+	background sync.WaitGroup
+	discovery  atomic.Pointer[discovery]
+
+	drainOnce sync.Once
+	drained   chan struct{}
+	drainErr  error
+}
+
+// currentStatus is a Status with what is sent because of it.
+type currentStatus struct {
+	Status
+	warning []byte // nil when the data is fresh
+}
+
+// New returns a server that does not listen yet.
+func New(o Options) (*Server, error) {
+	if o.Catalogue == nil || o.Status == nil {
+		return nil, errors.New("transport: Options.Catalogue and Options.Status are required")
+	}
+	if o.Listen == "" {
+		o.Listen = ":8080"
+	}
+	if o.MetricsListen == "" {
+		o.MetricsListen = ":9090"
+	}
+	if o.MaxWatchers == 0 {
+		o.MaxWatchers = 1000
+	}
+	if o.DrainTimeout == 0 {
+		o.DrainTimeout = 30 * time.Second
+	}
+	if o.IdleGrace == 0 {
+		o.IdleGrace = 5 * time.Second
+	}
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+	o.Limits.fill()
+	s := &Server{opts: o, log: o.Log, set: metrics.NewSet(), goodbye: make(chan struct{}), drained: make(chan struct{})}
+	s.life, s.endLife = context.WithCancel(context.Background())
+	s.shutdownH = newHistogram("toolset_shutdown_duration_seconds", "", shutdownBounds)
+	m := newHTTPMetrics(s.set)
+	s.api = newFrontend("api", s.log, m, o.Limits)
+	s.metricsPort = newFrontend("metrics", s.log, m, o.Limits)
+	s.refreshStatus()
+	s.apiRoutes()
+	s.metricsRoutes()
+	s.serverMetrics()
+	return s, nil
+}
+
+// Start listens on both ports and serves until Shutdown. The error says which
+// address can't be used.
+func (s *Server) Start(ctx context.Context) error {
+	if err := s.api.open(ctx, s.opts.Listen); err != nil {
+		return err
+	}
+	if err := s.metricsPort.open(ctx, s.opts.MetricsListen); err != nil {
+		return errors.Join(err, s.api.listener.Close())
+	}
+	s.api.serve()
+	s.metricsPort.serve()
+	s.background.Go(s.watchStatus)
+	return nil
+}
+
+// Addr returns the address of the API port, MetricsAddr that of the metrics
+// port; both only after Start.
+func (s *Server) Addr() string        { return s.api.listener.Addr().String() }
+func (s *Server) MetricsAddr() string { return s.metricsPort.listener.Addr().String() }
+
+// statusInterval is how often the state of the cluster is looked at.
+const statusInterval = 100 * time.Millisecond
+
+func (s *Server) watchStatus() {
+	t := time.NewTicker(statusInterval)
+	defer t.Stop()
+	for {
+		select {
+		case <-s.life.Done():
+			return
+		case <-t.C:
+			s.refreshStatus()
+		}
+	}
+}
+
+func (s *Server) refreshStatus() {
+	now := s.opts.Status()
+	if old := s.status.Load(); old != nil && old.Status == now {
+		return
+	}
+	c := &currentStatus{Status: now}
+	if !now.StaleSince.IsZero() {
+		// Warning 110 is "Response is Stale" (RFC 7234, section 5.5.1).
+		c.warning = fmt.Appendf(nil, `110 dynamic-toolset "Response is Stale: Kubernetes unreachable since %s"`, service.FormatTime(now.StaleSince))
+	}
+	s.status.Store(c)
+}
+
+func (s *Server) apiRoutes() {
+	get, post := fasthttp.MethodGet, fasthttp.MethodPost
+	a := s.api
+	a.add(get, "/health", s.live)
+	a.add(get, "/health/live", s.live)
+	a.add(get, "/health/ready", s.ready)
+	a.add(get, "/ready", s.ready)
+	a.add(get, "/version", s.version())
+	a.add(get, "/openapi.json", s.openAPI())
+	a.add(get, "/api/v1/toolsets", s.listToolsets)
+	a.add(get, "/api/v1/toolsets/watch", s.watch)
+	a.add(get, "/api/v1/toolsets/{name}", s.getToolset)
+	a.add(get, "/api/v1/services", s.listServices)
+	a.add(get, "/api/v1/toolset", s.getDocument)
+	a.add(post, "/api/v1/discover", s.discover)
+	a.add(post, "/api/v1/toolsets/generate", s.generate)
+	a.add(post, "/api/v1/toolsets/validate", s.validate)
+}
+
+func (s *Server) metricsRoutes() {
+	s.metricsPort.add(fasthttp.MethodGet, "/metrics", func(ctx *fasthttp.RequestCtx) {
+		ctx.SetContentType("text/plain; version=0.0.4; charset=utf-8")
+		w := ctx.Response.BodyWriter()
+		s.set.WritePrometheus(w)
+		if s.opts.Metrics != nil {
+			s.opts.Metrics.WritePrometheus(w)
+		}
+		metrics.WriteProcessMetrics(w)
+	})
+}

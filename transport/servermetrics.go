@@ -1,0 +1,74 @@
+package transport
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+)
+
+// serverMetrics registers the series that are read when they are scraped.
+func (s *Server) serverMetrics() {
+	s.set.NewGauge("toolset_in_flight_requests", func() float64 {
+		_, inFlight := s.count()
+		return float64(inFlight)
+	})
+	s.set.NewGauge("toolset_open_connections", func() float64 {
+		open, _ := s.count()
+		return float64(open)
+	})
+	s.set.NewGauge("toolset_watchers", func() float64 { return float64(s.watchers.Load()) })
+	s.set.NewGauge("toolset_rejected_connections_total", func() float64 {
+		if l := s.api.listener; l != nil {
+			return float64(l.rejected.Load())
+		}
+		return 0
+	})
+	s.set.NewGauge("toolset_ready", func() float64 {
+		if s.stopping.Load() || s.opts.Catalogue.Snapshot() == nil || s.status.Load().NotReady != "" {
+			return 0
+		}
+		return 1
+	})
+	s.set.NewGauge("toolset_kubernetes_unreachable_seconds", func() float64 {
+		since := s.status.Load().StaleSince
+		if since.IsZero() {
+			return 0
+		}
+		return time.Since(since).Seconds()
+	})
+	s.set.NewGauge("toolset_snapshot_age_seconds", func() float64 {
+		if snap := s.opts.Catalogue.Snapshot(); snap != nil {
+			return time.Since(snap.BuiltAt).Seconds()
+		}
+		return 0
+	})
+	s.set.RegisterMetricsWriter(func(w io.Writer) {
+		s.shutdownH.write(w)
+		snap := s.opts.Catalogue.Snapshot()
+		if snap == nil {
+			return
+		}
+		type count struct {
+			kind string
+			n    int
+		}
+		var counts []count
+		for kind, n := range snap.CountByType() {
+			counts = append(counts, count{kind, n})
+		}
+		slices.SortFunc(counts, func(a, b count) int { return cmp.Compare(a.kind, b.kind) })
+		for _, c := range counts {
+			fmt.Fprintf(w, "toolset_services_discovered{service_type=%q} %d\n", c.kind, c.n) //nolint:errcheck // the scrape's buffer
+		}
+	})
+}
+
+// count counts the API port's connections and requests in flight.
+func (s *Server) count() (open, inFlight int) {
+	if s.api.listener == nil {
+		return 0, 0
+	}
+	return s.api.listener.count()
+}

@@ -1,0 +1,93 @@
+package transport
+
+import (
+	"errors"
+	"net"
+	"syscall"
+
+	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
+)
+
+// readNow reads what is in the receive buffer without waiting.
+func readNow(c net.Conn, p []byte) (n int, err error) {
+	raw, ok := rawConn(c)
+	if !ok {
+		return 0, nil
+	}
+	// A raw read does not start on a connection whose deadline has passed.
+	if err := c.SetReadDeadline(noDeadline); err != nil {
+		return 0, err
+	}
+	controlErr := raw.Read(func(fd uintptr) bool {
+		for {
+			n, err = unix.Read(int(fd), p) // #nosec G115 -- a file descriptor
+			if !errors.Is(err, unix.EINTR) {
+				return true // also when nothing is there: don't wait
+			}
+		}
+	})
+	return max(n, 0), errors.Join(controlErr, ignoreAgain(err))
+}
+
+func ignoreAgain(err error) error {
+	if errors.Is(err, unix.EAGAIN) {
+		return nil
+	}
+	return err
+}
+
+// unread returns the number of bytes in the receive buffer.
+func unread(c net.Conn) (n int) {
+	raw, ok := rawConn(c)
+	if !ok {
+		return 0
+	}
+	raw.Control(func(fd uintptr) { //nolint:errcheck // a closed connection has nothing unread
+		n, _ = unix.IoctlGetInt(int(fd), unix.TIOCINQ) // #nosec G115 -- a file descriptor
+	})
+	return n
+}
+
+func rawConn(c net.Conn) (syscall.RawConn, bool) {
+	s, ok := c.(syscall.Conn)
+	if !ok {
+		return nil, false
+	}
+	raw, err := s.SyscallConn()
+	return raw, err == nil
+}
+
+// dropNewConnections is a socket filter that drops segments with SYN and
+// without ACK, byte 13 of the TCP header being the flags, and keeps all others.
+var dropNewConnections = []bpf.Instruction{
+	bpf.LoadAbsolute{Off: 13, Size: 1},
+	bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: 0x12}, // SYN, ACK
+	bpf.JumpIf{Cond: bpf.JumpEqual, Val: 0x02, SkipFalse: 1},
+	bpf.RetConstant{Val: 0},
+	bpf.RetConstant{Val: 0x40000},
+}
+
+// refuseNewConnections makes the kernel ignore new connection attempts on l,
+// while handshakes under way are completed (SO_ATTACH_FILTER, socket(7)). A
+// client whose SYN is ignored repeats it and is routed elsewhere by then;
+// after a plain close it would be reset although it was accepted.
+func refuseNewConnections(l *net.TCPListener) error {
+	program, err := bpf.Assemble(dropNewConnections)
+	if err != nil {
+		return err
+	}
+	filter := make([]unix.SockFilter, len(program))
+	for i, in := range program {
+		filter[i] = unix.SockFilter{Code: in.Op, Jt: in.Jt, Jf: in.Jf, K: in.K}
+	}
+	raw, err := l.SyscallConn()
+	if err != nil {
+		return err
+	}
+	controlErr := raw.Control(func(fd uintptr) {
+		err = unix.SetsockoptSockFprog(int(fd), unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, // #nosec G115 -- a file descriptor
+			&unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}) // #nosec G115 -- five instructions
+	})
+	return errors.Join(controlErr, err)
+}

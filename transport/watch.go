@@ -1,0 +1,133 @@
+package transport
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"kubernaut.io/dynamic-toolset/problem"
+	"kubernaut.io/dynamic-toolset/service"
+)
+
+// heartbeatInterval is how often a quiet stream carries a comment, so that
+// proxies keep it open and a client that has gone is noticed.
+const heartbeatInterval = 15 * time.Second
+
+// watch streams the changes of the toolsets as server-sent events (WHATWG
+// HTML, section 9.2): one "snapshot" event with the list, then a "change"
+// event for each change. A client that reconnects with Last-Event-ID gets the
+// changes that it missed instead of the snapshot, if this process still has
+// them. When the server drains, the stream ends with a "goodbye" event.
+func (s *Server) watch(ctx *fasthttp.RequestCtx) {
+	snap := s.snapshot(ctx)
+	if snap == nil {
+		return
+	}
+	h := &ctx.Response.Header
+	if !ctx.IsHead() {
+		if n := s.watchers.Add(1); n > int64(s.opts.MaxWatchers) {
+			s.watchers.Add(-1)
+			h.SetBytesK(headerRetryAfter, "5")
+			s.api.problem(ctx, problem.Unavailable, fmt.Sprintf("The service has reached its limit of %d event streams; try again later, or poll with If-None-Match.", s.opts.MaxWatchers))
+			return
+		}
+	}
+	h.SetContentType("text/event-stream")
+	h.SetBytesK(headerCache, "no-store")
+	h.Set("X-Accel-Buffering", "no") // nginx would hold events back
+	if w := s.status.Load().warning; w != nil {
+		h.SetBytesKV(headerWarning, w)
+	}
+	// A stream is the last response of its connection.
+	ctx.SetConnectionClose()
+	if ctx.IsHead() {
+		return
+	}
+	st := &stream{server: s, conn: ctx.Conn(), snap: snap}
+	if id := ctx.Request.Header.Peek("Last-Event-ID"); len(id) > 0 && len(id) <= maxRequestID {
+		st.sequence, st.resumed = snap.ParseEventID(string(id))
+	}
+	// The server would set one deadline for the whole stream; each event gets
+	// its own instead.
+	if err := ctx.SetWriteDeadline(time.Now().Add(s.opts.Limits.WriteTimeout)); err != nil {
+		s.watchers.Add(-1)
+		return
+	}
+	ctx.SetBodyStreamWriter(func(w *bufio.Writer) {
+		defer s.watchers.Add(-1)
+		st.run(w)
+	})
+}
+
+// A stream is one watcher.
+type stream struct {
+	server   *Server
+	conn     net.Conn
+	snap     *service.Snapshot
+	sequence uint64 // of the last change sent
+	resumed  bool   // sequence came from the client
+}
+
+func (st *stream) run(w *bufio.Writer) {
+	if !st.resumed || !st.missed(w) {
+		st.whole(w)
+	}
+	heartbeat := time.NewTicker(heartbeatInterval)
+	defer heartbeat.Stop()
+	for {
+		if !st.flush(w) {
+			return
+		}
+		select {
+		case <-st.snap.Superseded():
+			st.snap = st.server.opts.Catalogue.Snapshot()
+			if !st.missed(w) {
+				st.whole(w)
+			}
+		case <-heartbeat.C:
+			w.WriteString(": still here\n\n") //nolint:errcheck // flush tells
+		case <-st.server.goodbye:
+			writeEvent(w, "goodbye", st.snap.ChangeID(st.sequence), []byte(`{"reason":"the server is shutting down; reconnect"}`))
+			st.flush(w)
+			return
+		}
+	}
+}
+
+// missed writes the changes after the last one sent; false if some are gone.
+func (st *stream) missed(w *bufio.Writer) bool {
+	changes, first, ok := st.snap.ChangesSince(st.sequence)
+	if !ok {
+		return false
+	}
+	for i, c := range changes {
+		writeEvent(w, "change", st.snap.ChangeID(first+uint64(i)), c.Data) // #nosec G115 -- an index
+	}
+	st.sequence = st.snap.Sequence()
+	return true
+}
+
+func (st *stream) whole(w *bufio.Writer) {
+	writeEvent(w, "snapshot", st.snap.EventID(), st.snap.Toolsets().Whole().JSON)
+	st.sequence = st.snap.Sequence()
+}
+
+// flush sends what was written, within the time that one event may take.
+func (st *stream) flush(w *bufio.Writer) bool {
+	return st.conn.SetWriteDeadline(time.Now().Add(st.server.opts.Limits.WriteTimeout)) == nil && w.Flush() == nil
+}
+
+// writeEvent writes one event. Data is JSON on one line; were there more
+// lines, each would need its own "data:".
+func writeEvent(w *bufio.Writer, event, id string, data []byte) {
+	fmt.Fprintf(w, "event: %s\nid: %s\n", event, id) //nolint:errcheck // flush tells
+	for line := range bytes.Lines(data) {
+		w.WriteString("data: ") //nolint:errcheck
+		w.Write(line)           //nolint:errcheck
+	}
+	w.WriteString("\n\n") //nolint:errcheck
+}
