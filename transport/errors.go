@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"bytes"
 	"fmt"
 	"strconv"
 
@@ -28,9 +29,19 @@ func (f *frontend) problem(ctx *fasthttp.RequestCtx, t *problem.Type, detail str
 	h.Set(fasthttp.HeaderCacheControl, "no-store")
 	ctx.SetStatusCode(t.Status)
 	ctx.SetContentType(problem.ContentType)
-	p := problem.Problem{Type: t, Detail: detail, Instance: string(ctx.URI().PathOriginal()), RequestID: id, Errors: errs}
+	p := problem.Problem{Type: t, Detail: detail, Instance: requestPath(ctx), RequestID: id, Errors: errs}
 	ctx.SetBody(p.JSON())
 	f.metrics.errorResponse(t)
+}
+
+// requestPath returns the path of the request as it was sent.
+func requestPath(ctx *fasthttp.RequestCtx) string {
+	target := ctx.Request.Header.RequestURI()
+	if len(target) == 0 || target[0] != '/' { // absolute form (RFC 9112, section 3.2.2)
+		target = ctx.URI().PathOriginal()
+	}
+	path, _, _ := bytes.Cut(target, []byte{'?'})
+	return string(path)
 }
 
 func (f *frontend) notFound(ctx *fasthttp.RequestCtx) {

@@ -119,8 +119,7 @@ func (f *frontend) serve() {
 	go func() { f.served <- f.server.Serve(f.listener) }()
 }
 
-// add registers h for a method on a path, with and without a trailing slash.
-// GET implies HEAD.
+// add registers h for a method on a path. GET implies HEAD.
 func (f *frontend) add(method, path string, h fasthttp.RequestHandler) {
 	h = f.wrap(f.metrics.route(path), h)
 	methods := []string{method}
@@ -129,11 +128,17 @@ func (f *frontend) add(method, path string, h fasthttp.RequestHandler) {
 	}
 	for _, m := range methods {
 		f.routes.Handle(m, path, h)
-		f.routes.Handle(m, path+"/", h)
 	}
 }
 
-func (f *frontend) handle(ctx *fasthttp.RequestCtx) { f.routes.Handler(ctx) }
+// handle routes a request. A trailing slash makes no difference: the router
+// could only redirect, which would turn a POST into a GET.
+func (f *frontend) handle(ctx *fasthttp.RequestCtx) {
+	if path := ctx.URI().PathOriginal(); len(path) > 1 && path[len(path)-1] == '/' {
+		ctx.URI().SetPathBytes(path[:len(path)-1])
+	}
+	f.routes.Handler(ctx)
+}
 
 // wrap makes a handler into one that keeps what every response promises.
 func (f *frontend) wrap(r *routeMetrics, h fasthttp.RequestHandler) fasthttp.RequestHandler {

@@ -214,11 +214,8 @@ func (s *Server) getToolset(ctx *fasthttp.RequestCtx) {
 	s.noSingleToolset(ctx, snap, name, namespace, match)
 }
 
-// lastSegment returns what follows the last slash but one at the very end.
-func lastSegment(path []byte) []byte {
-	path = bytes.TrimSuffix(path, []byte{'/'})
-	return path[bytes.LastIndexByte(path, '/')+1:]
-}
+// lastSegment returns what follows the last slash.
+func lastSegment(path []byte) []byte { return path[bytes.LastIndexByte(path, '/')+1:] }
 
 // noSingleToolset answers a lookup by name that did not find exactly one.
 func (s *Server) noSingleToolset(ctx *fasthttp.RequestCtx, snap *service.Snapshot, name, namespace []byte, match service.Match) {
