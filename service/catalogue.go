@@ -255,3 +255,14 @@ func (c *Catalogue) settle(ctx context.Context) {
 		}
 	}
 }
+
+// TypeOf returns the type of the backend found in a Service, "unknown" if
+// there is none.
+func (c *Catalogue) TypeOf(key Key) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if r := c.records[key]; r != nil {
+		return r.backend.Type
+	}
+	return "unknown"
+}

@@ -1,0 +1,72 @@
+// Command dynamic-toolset finds the observability back ends of a Kubernetes
+// cluster, checks their health, and answers toolset lookups over HTTP.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strings"
+
+	"kubernaut.io/dynamic-toolset/config"
+)
+
+// version is set when a release is built: -ldflags "-X main.version=v1.2.3".
+var version = ""
+
+// Exit codes besides those of package transport.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+func run(args []string) int {
+	command := "serve"
+	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		command, args = args[0], args[1:]
+	}
+	switch command {
+	case "version":
+		fmt.Println("dynamic-toolset", versionText(), runtime.Version())
+		return exitOK
+	case "help":
+		config.Usage(os.Stdout)
+		return exitOK
+	case "serve":
+	default:
+		fmt.Fprintf(os.Stderr, "dynamic-toolset: there is no command %q; the commands are serve (the default), version and help\n", command)
+		return exitUsage
+	}
+	settings, err := config.Load(args, os.Environ(), os.Stdout)
+	switch {
+	case errors.Is(err, config.ErrHelp):
+		return exitOK
+	case err != nil:
+		fmt.Fprintf(os.Stderr, "dynamic-toolset: these settings can't work; --help explains each:\n%s\n", indent(err.Error()))
+		return exitUsage
+	}
+	code, err := serve(settings)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "dynamic-toolset: %v\n", err)
+		return exitFailed
+	}
+	return code
+}
+
+func indent(text string) string { return "  " + strings.ReplaceAll(text, "\n", "\n  ") }
+
+// versionText is the release's version, or that of the module.
+func versionText() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
+		return info.Main.Version
+	}
+	return "devel"
+}

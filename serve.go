@@ -1,0 +1,270 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/VictoriaMetrics/metrics"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"golang.org/x/term"
+	corev1 "k8s.io/api/core/v1"
+
+	"kubernaut.io/dynamic-toolset/cluster"
+	"kubernaut.io/dynamic-toolset/config"
+	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/detect"
+	"kubernaut.io/dynamic-toolset/service/health"
+	"kubernaut.io/dynamic-toolset/transport"
+)
+
+// serve wires the parts together, runs them until a signal, and stops them in
+// the order of DD-007. It returns the exit code.
+func serve(s *config.Settings) (int, error) {
+	log, err := newLogger(s)
+	if err != nil {
+		return 0, err
+	}
+	defer log.Sync() //nolint:errcheck // standard error can't be synced everywhere
+	// Signals count from the start: a pod may be told to stop while it starts.
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	defer signal.Stop(signals)
+
+	for _, w := range s.Warnings {
+		log.Warn("A setting may not be what is meant", zap.String("warning", w))
+	}
+	a := &app{settings: s, log: log, set: metrics.NewSet()}
+	if err := a.build(); err != nil {
+		return 0, err
+	}
+	return a.run(signals)
+}
+
+// app is the running service.
+type app struct {
+	settings  *config.Settings
+	log       *zap.Logger
+	set       *metrics.Set
+	catalogue *service.Catalogue
+	checker   *health.Checker // nil without health checks
+	source    cluster.Source
+	discovery *metrics.PrometheusHistogram
+}
+
+func (a *app) build() error {
+	s := a.settings
+	identify, err := a.identify()
+	if err != nil {
+		return err
+	}
+	a.discovery = a.set.NewPrometheusHistogram("toolset_discovery_duration_seconds")
+	var prober service.Prober
+	if s.Health.Enabled {
+		if err := a.buildChecker(); err != nil {
+			return err
+		}
+		prober = a.checker
+	}
+	a.catalogue = service.NewCatalogue(identify, prober)
+	if s.Cluster.Manifests != "" {
+		a.source, err = cluster.NewManifests(s.Cluster.Manifests, cluster.ManifestsOptions{Sink: a.catalogue, Logger: a.log})
+		return err
+	}
+	return a.connect()
+}
+
+// identify returns how Services are recognised.
+func (a *app) identify() (service.Identify, error) {
+	rules := detect.Default()
+	if file := a.settings.Discovery.Rules; file != "" {
+		b, err := os.ReadFile(file) // #nosec G304 -- the operator names it
+		if err != nil {
+			return nil, fmt.Errorf("--rules: %w", err)
+		}
+		if rules, err = detect.Load(b, file); err != nil {
+			return nil, fmt.Errorf("--rules: %w", err)
+		}
+	}
+	options := detect.Options{ClusterDomain: a.settings.Cluster.Domain}
+	return func(svc *corev1.Service) *service.Backend {
+		r := rules.Identify(svc, options)
+		for _, p := range r.Problems {
+			a.log.Warn("An annotation is not usable", zap.String("service", svc.Namespace+"/"+svc.Name),
+				zap.String("annotation", p.Field), zap.String("problem", p.Message))
+		}
+		return r.Backend
+	}, nil
+}
+
+func (a *app) buildChecker() error {
+	s := a.settings
+	roots, err := s.Health.RootCAs()
+	if err != nil {
+		return fmt.Errorf("--health-ca-file: %w", err)
+	}
+	a.checker, err = health.New(health.Options{
+		Interval: s.Health.Interval, Timeout: s.Health.Timeout, Attempts: s.Health.Attempts, Concurrency: s.Health.Concurrency,
+		AllowCIDRs: s.Health.AllowEndpointCIDRs, RootCAs: roots, InsecureSkipTLSVerify: s.Health.InsecureSkipTLSVerify,
+		Report:  func(k service.Key, h service.Health) { a.catalogue.SetHealth(k, h) },
+		OnCheck: a.countCheck,
+	})
+	return err
+}
+
+// countCheck counts a health check by the type of its back end.
+func (a *app) countCheck(key service.Key, ok bool, _ time.Duration) {
+	status := "unhealthy"
+	if ok {
+		status = "healthy"
+	}
+	a.set.GetOrCreateCounter(fmt.Sprintf("toolset_health_checks_total{service_type=%q,status=%q}", a.catalogue.TypeOf(key), status)).Inc()
+}
+
+// run starts everything, in an order in which nothing misses its consumer, and
+// stops it in reverse.
+func (a *app) run(signals <-chan os.Signal) (int, error) {
+	s := a.settings
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	var running sync.WaitGroup
+	failed := make(chan error, 4)
+	start := func(f func(context.Context) error) {
+		running.Go(func() {
+			if err := f(ctx); err != nil && ctx.Err() == nil {
+				failed <- err
+			}
+		})
+	}
+	o := transport.Options{
+		Listen: s.HTTP.Listen, MetricsListen: s.HTTP.MetricsListen, MaxWatchers: s.Limits.MaxWatchers,
+		Limits: transport.Limits{
+			ReadTimeout: s.HTTP.ReadTimeout, WriteTimeout: s.HTTP.WriteTimeout, IdleTimeout: s.HTTP.IdleTimeout,
+			MaxConnections: s.Limits.MaxConnections, MaxRequestBody: s.Limits.MaxRequestBody, MaxHeaderBytes: s.Limits.MaxHeaderBytes,
+			MaxConnectionAge: s.HTTP.MaxConnectionAge,
+		},
+		PropagationDelay: s.Shutdown.PropagationDelay, DrainTimeout: s.Shutdown.DrainTimeout,
+		Catalogue: a.catalogue, Status: a.status, Discover: a.discover,
+		Metrics: a.set, Log: a.log, Version: versionText(),
+		CloseResources: func(ctx context.Context) error {
+			cancel()
+			return waitFor(ctx, &running)
+		},
+	}
+	server, err := transport.New(o)
+	if err != nil {
+		return 0, err
+	}
+	// The probes answer from the start, "starting" at first.
+	if err := server.Start(ctx); err != nil {
+		return 0, err
+	}
+	a.log.Info("Serving", zap.String("api", server.Addr()), zap.String("metrics", server.MetricsAddr()), zap.String("version", versionText()))
+	start(func(ctx context.Context) error { a.catalogue.Run(ctx); return nil })
+	if a.checker != nil {
+		start(func(ctx context.Context) error { a.checker.Run(ctx); return nil })
+	}
+	start(a.source.Run)
+
+	relayed := make(chan os.Signal, cap(signals))
+	var fatal error
+	go func() {
+		for {
+			select {
+			case sig := <-signals:
+				relayed <- sig
+			case err := <-failed:
+				fatal = err
+				a.log.Error("The service can't go on", zap.Error(err))
+				relayed <- syscall.SIGTERM
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	code := server.WaitForSignal(relayed)
+	cancel()
+	if fatal != nil {
+		return 0, fatal
+	}
+	return code, nil
+}
+
+// waitFor waits for g until ctx ends.
+func waitFor(ctx context.Context, g *sync.WaitGroup) error {
+	done := make(chan struct{})
+	go func() { g.Wait(); close(done) }()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return errors.New("background work did not end in time")
+	}
+}
+
+// status is asked by the server a few times a second.
+func (a *app) status() transport.Status {
+	v := a.source.Status()
+	if !v.Synced {
+		reason := "The cluster has not been read yet."
+		if v.LastError != "" {
+			reason = "The cluster can't be read yet; the cause is in the service's log."
+		}
+		return transport.Status{NotReady: reason}
+	}
+	if v.Reachable {
+		return transport.Status{}
+	}
+	st := transport.Status{StaleSince: v.UnreachableSince}
+	if grace := a.settings.Cluster.UnavailableGrace; time.Since(v.UnreachableSince) >= grace {
+		st.NotReady = fmt.Sprintf("Kubernetes has been unreachable for longer than %s. Lookups are answered from the last state.", grace)
+	}
+	return st
+}
+
+// discover lists the cluster anew and checks all health.
+func (a *app) discover(ctx context.Context) error {
+	begin := time.Now()
+	if err := a.source.Relist(ctx); err != nil {
+		return err
+	}
+	if a.checker != nil {
+		if err := a.checker.CheckAllNow(ctx); err != nil {
+			return err
+		}
+	}
+	a.catalogue.Build()
+	a.discovery.Update(time.Since(begin).Seconds())
+	return nil
+}
+
+func newLogger(s *config.Settings) (*zap.Logger, error) {
+	level, err := zapcore.ParseLevel(s.Logs.Level)
+	if err != nil {
+		return nil, err
+	}
+	console := s.Logs.Format == "console" || s.Logs.Format == "auto" && term.IsTerminal(int(os.Stderr.Fd())) // #nosec G115 -- a file descriptor
+	var c zap.Config
+	if console {
+		c = zap.NewDevelopmentConfig()
+		c.Development = false
+		c.EncoderConfig.EncodeLevel = zapcore.CapitalColorLevelEncoder
+		c.EncoderConfig.EncodeTime = zapcore.TimeEncoderOfLayout("15:04:05.000")
+		c.DisableCaller = true
+	} else {
+		c = zap.NewProductionConfig()
+		c.EncoderConfig.TimeKey = "time"
+		c.EncoderConfig.EncodeTime = zapcore.RFC3339NanoTimeEncoder
+		c.EncoderConfig.EncodeDuration = zapcore.StringDurationEncoder
+		c.Sampling = nil // the lines of a shutdown must all be there
+	}
+	c.Level = zap.NewAtomicLevelAt(level)
+	c.DisableStacktrace = true
+	return c.Build()
+}

@@ -1,0 +1,317 @@
+package service
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+func testService(namespace, name, kind string) *corev1.Service {
+	return &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: map[string]string{"kind": kind}}}
+}
+
+func testIdentify(svc *corev1.Service) *Backend {
+	kind := svc.Labels["kind"]
+	if kind == "" {
+		return nil
+	}
+	name := svc.Name
+	if n := svc.Annotations["name"]; n != "" {
+		name = n
+	}
+	return &Backend{
+		Key: Key{svc.Namespace, svc.Name}, Name: name, Type: kind, Enabled: svc.Annotations["off"] == "",
+		Endpoint: "http://" + svc.Name + "." + svc.Namespace + ".svc:80", Description: "a <" + kind + "> & more", Labels: svc.Labels,
+		Probe: Probe{Kind: ProbeHTTP, URL: "http://" + svc.Name + svc.Annotations["path"]},
+	}
+}
+
+// a list answer as a client sees it
+type listed struct {
+	Toolsets []struct {
+		Name, Namespace, Type string
+		Enabled, Healthy      bool
+		HealthReason          string
+	}
+	Total int
+}
+
+func decode[T any](t *testing.T, b []byte) (v T) {
+	t.Helper()
+	if err := json.Unmarshal(b, &v); err != nil {
+		t.Fatalf("not JSON: %v: %s", err, b)
+	}
+	return v
+}
+
+func gunzip(t *testing.T, b []byte) []byte {
+	t.Helper()
+	r, err := gzip.NewReader(bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatalf("gzip: %v", err)
+	}
+	return plain
+}
+
+// Whatever is asked for, the answer is what a filter over the members says, and
+// the compressed answer is the same document.
+func TestFilteredAnswers(t *testing.T) {
+	c := NewCatalogue(testIdentify, nil)
+	random := rand.New(rand.NewPCG(1, 2))
+	kinds, namespaces := []string{"prometheus", "grafana", "loki"}, []string{"a", "b", "c", "d"}
+	var all []*corev1.Service
+	for i := range 60 {
+		s := testService(namespaces[random.IntN(4)], fmt.Sprintf("s%02d", i), kinds[random.IntN(3)])
+		if i%5 == 0 {
+			s.Annotations = map[string]string{"off": "1"}
+		}
+		if i == 7 {
+			s.Labels["long"] = strings.Repeat("x", 200_000) // more than a stored block holds
+		}
+		all = append(all, s)
+	}
+	c.Replace(all)
+	for i, s := range all {
+		if i%3 == 0 {
+			c.SetHealth(Key{s.Namespace, s.Name}, Health{Healthy: true, Reason: "fine", CheckedAt: time.Now()})
+		}
+	}
+	c.Build()
+	snap := c.Snapshot()
+	whole := decode[listed](t, snap.Toolsets().Whole().JSON)
+	if whole.Total != 60 || len(whole.Toolsets) != 60 {
+		t.Fatalf("total %d, %d toolsets", whole.Total, len(whole.Toolsets))
+	}
+	if !slices.IsSortedFunc(whole.Toolsets, func(a, b struct {
+		Name, Namespace, Type string
+		Enabled, Healthy      bool
+		HealthReason          string
+	}) int {
+		return strings.Compare(a.Namespace+"/"+a.Name, b.Namespace+"/"+b.Name)
+	}) {
+		t.Error("not in the order of namespace and name")
+	}
+	tags := map[string]Filter{}
+	for _, kind := range append(kinds, "", "nothing") {
+		for _, ns := range append(namespaces, "", "nowhere") {
+			for _, enabled := range []Tri{Any, Yes, No} {
+				for _, healthy := range []Tri{Any, Yes, No} {
+					f := Filter{Enabled: enabled, Healthy: healthy, Type: []byte(kind), Namespace: []byte(ns)}
+					want := 0
+					for _, m := range whole.Toolsets {
+						if (kind == "" || m.Type == kind) && (ns == "" || m.Namespace == ns) && enabled.admits(m.Enabled) && healthy.admits(m.Healthy) {
+							want++
+						}
+					}
+					plain := snap.Toolsets().AppendJSON(nil, &f)
+					got := decode[listed](t, plain)
+					if got.Total != want || len(got.Toolsets) != want {
+						t.Errorf("%+v: total %d, %d toolsets, want %d", f, got.Total, len(got.Toolsets), want)
+					}
+					for _, col := range []*Collection{snap.Toolsets(), snap.Services()} {
+						if !bytes.Equal(gunzip(t, col.AppendGzip(nil, &f)), col.AppendJSON(nil, &f)) {
+							t.Errorf("%+v: the compressed answer differs", f)
+						}
+					}
+					tag := string(snap.Toolsets().AppendETag(nil, &f))
+					if other, ok := tags[tag]; ok {
+						t.Errorf("%+v and %+v share the entity tag %s", f, other, tag)
+					}
+					tags[tag] = f
+				}
+			}
+		}
+	}
+	if !bytes.Equal(gunzip(t, snap.Toolsets().Whole().Gzip), snap.Toolsets().Whole().JSON) {
+		t.Error("the whole list compressed differs")
+	}
+}
+
+func TestLookup(t *testing.T) {
+	c := NewCatalogue(testIdentify, nil)
+	c.Replace([]*corev1.Service{
+		testService("a", "main", "prometheus"), testService("b", "main", "prometheus"), testService("b", "other", "grafana"),
+		testService("c", "grafana", "loki"), testService("c", "x", "prometheus"), testService("c", "y", "prometheus"),
+	})
+	c.Build()
+	for _, q := range []struct {
+		name, namespace string
+		want            Match
+		endpoint        string
+	}{
+		{"main", "", Ambiguous, ""}, {"main", "a", Found, "http://main.a.svc:80"}, {"main", "c", Unknown, ""},
+		{"grafana", "", Found, "http://grafana.c.svc:80"}, // a name comes before a type
+		{"grafana", "b", Found, "http://other.b.svc:80"},  // by type, no grafana by name in b
+		{"prometheus", "", Ambiguous, ""}, {"prometheus", "a", Found, "http://main.a.svc:80"}, {"prometheus", "c", Ambiguous, ""},
+		{"", "", Unknown, ""}, {"nothing", "a", Unknown, ""},
+	} {
+		body, m := c.Snapshot().Lookup([]byte(q.name), []byte(q.namespace))
+		if m != q.want {
+			t.Errorf("%q in %q: %v, want %v", q.name, q.namespace, m, q.want)
+		}
+		if body != nil && !strings.Contains(string(body.JSON), `"serviceEndpoint":"`+q.endpoint+`"`) {
+			t.Errorf("%q in %q: %s", q.name, q.namespace, body.JSON)
+		}
+	}
+	if keys := c.Snapshot().Candidates([]byte("prometheus"), []byte("c")); fmt.Sprint(keys) != "[c/x c/y]" {
+		t.Errorf("candidates %v", keys)
+	}
+}
+
+func TestNamesAreUniqueAndStable(t *testing.T) {
+	named := func(ns, svc, name string) *Backend { return &Backend{Key: Key{ns, svc}, Name: name} }
+	got := assignNames([]*Backend{
+		named("a", "b1", "metrics"), named("a", "b2", "metrics"), named("a", "metrics", "metrics"),
+		named("a", "metrics-b1", "metrics-b1"), named("b", "b1", "metrics"),
+	})
+	want := []string{"metrics-b1-2", "metrics-b2", "metrics", "metrics-b1", "metrics"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// A burst becomes few snapshots, the first of them soon.
+func TestBurstIsCoalesced(t *testing.T) {
+	c := NewCatalogue(testIdentify, nil)
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { c.Run(ctx) })
+	defer running.Wait()
+	defer cancel()
+	c.Replace(nil)
+	for c.Snapshot() == nil {
+		time.Sleep(time.Millisecond)
+	}
+	var snapshots int
+	seen := make(chan int)
+	stop := make(chan struct{})
+	go func() {
+		for last := c.Snapshot(); ; {
+			select {
+			case <-last.Superseded():
+				snapshots++
+				last = c.Snapshot()
+			case <-stop:
+				seen <- snapshots
+				return
+			}
+		}
+	}()
+	for i := range 2000 {
+		c.Upsert(testService("ns", fmt.Sprintf("s%04d", i), "prometheus"))
+	}
+	for end := time.Now().Add(10 * time.Second); c.Snapshot().Toolsets().Len() != 2000; {
+		if time.Now().After(end) {
+			t.Fatalf("only %d toolsets are visible", c.Snapshot().Toolsets().Len())
+		}
+		time.Sleep(time.Millisecond)
+	}
+	close(stop)
+	if n := <-seen; n > 400 || n < 1 {
+		t.Errorf("2,000 events became %d snapshots", n)
+	}
+}
+
+// What did not change is not rendered again.
+func TestRenderingIsIncremental(t *testing.T) {
+	c := NewCatalogue(testIdentify, nil)
+	var all []*corev1.Service
+	for i := range 100 {
+		all = append(all, testService("ns", fmt.Sprintf("s%03d", i), "prometheus"))
+	}
+	c.Replace(all)
+	c.Build()
+	before := c.Snapshot().all
+	c.Replace(all)
+	changed := testService("ns", "s050", "grafana")
+	c.Upsert(changed)
+	c.Build()
+	renewed := 0
+	for i, r := range c.Snapshot().all {
+		if r != before[i] {
+			renewed++
+		}
+	}
+	if renewed != 1 {
+		t.Errorf("%d of 100 toolsets were rendered again", renewed)
+	}
+	changes, _, ok := c.Snapshot().ChangesSince(0)
+	if !ok || len(changes) != 1 || changes[0].Kind != "updated" {
+		t.Errorf("changes: %v %v", changes, ok)
+	}
+}
+
+func TestHealthIsKeptAndReset(t *testing.T) {
+	c := NewCatalogue(testIdentify, nil)
+	s := testService("ns", "p", "prometheus")
+	c.Replace([]*corev1.Service{s})
+	c.Build()
+	one := func() map[string]any {
+		b, _ := c.Snapshot().Lookup([]byte("p"), nil)
+		return decode[map[string]any](t, b.JSON)
+	}
+	if v := one(); v["healthy"] != false || v["healthReason"] != "not checked yet" || v["lastHealthCheck"] != nil {
+		t.Errorf("before the first check: %v", v)
+	}
+	c.SetHealth(Key{"ns", "p"}, Health{Healthy: true, Reason: "fine", CheckedAt: time.Now(),
+		History: []HealthCheck{{Time: time.Now(), Healthy: true, Reason: "fine", Attempts: 1}}})
+	c.Build()
+	if v := one(); v["healthy"] != true || len(v["healthHistory"].([]any)) != 1 {
+		t.Errorf("after a check: %v", v)
+	}
+	relabelled := s.DeepCopy()
+	relabelled.Labels["more"] = "1"
+	c.Upsert(relabelled)
+	c.Build()
+	if v := one(); v["healthy"] != true {
+		t.Errorf("a new label lost the health: %v", v)
+	}
+	moved := relabelled.DeepCopy()
+	moved.Annotations = map[string]string{"path": "/elsewhere"}
+	c.Upsert(moved)
+	c.Build()
+	if v := one(); v["healthy"] != false {
+		t.Errorf("another probe kept the old health: %v", v)
+	}
+	c.SetHealth(Key{"ns", "gone"}, Health{Healthy: true}) // must not panic
+}
+
+func TestDocument(t *testing.T) {
+	c := NewCatalogue(testIdentify, nil)
+	off := testService("a", "off", "loki")
+	off.Annotations = map[string]string{"off": "1"}
+	c.Replace([]*corev1.Service{testService("a", "p", "prometheus"), off})
+	c.Build()
+	first := c.Snapshot().Document()
+	want := `{"tools":[
+{"name":"p","type":"prometheus","endpoint":"http://p.a.svc:80","description":"a <prometheus> & more","namespace":"a","config":{"url":"http://p.a.svc:80"}}
+]}
+`
+	if string(first.JSON) != want {
+		t.Errorf("got %s", first.JSON)
+	}
+	if found, err := Validate(first.JSON); err != nil || found != nil {
+		t.Errorf("the generated document is not valid: %v %v", found, err)
+	}
+	c.SetHealth(Key{"a", "p"}, Health{Healthy: true, CheckedAt: time.Now()})
+	c.Build()
+	if !bytes.Equal(first.JSON, c.Snapshot().Document().JSON) {
+		t.Error("a health check changed the document: every agent would reload")
+	}
+}
