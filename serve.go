@@ -55,6 +55,7 @@ type app struct {
 	catalogue *service.Catalogue
 	checker   *health.Checker // nil without health checks
 	source    cluster.Source
+	writer    cluster.Writer // nil when no ConfigMap is written
 	discovery *metrics.PrometheusHistogram
 }
 
@@ -75,6 +76,9 @@ func (a *app) build() error {
 	a.catalogue = service.NewCatalogue(identify, prober)
 	if s.Cluster.Manifests != "" {
 		a.source, err = cluster.NewManifests(s.Cluster.Manifests, cluster.ManifestsOptions{Sink: a.catalogue, Logger: a.log})
+		if s.ConfigMap.Write != "" {
+			a.buildFileWriter()
+		}
 		return err
 	}
 	return a.connect()
@@ -157,6 +161,9 @@ func (a *app) run(signals <-chan os.Signal) (int, error) {
 			return waitFor(ctx, &running)
 		},
 	}
+	if a.writer != nil {
+		o.Generate = a.writer.WriteNow
+	}
 	server, err := transport.New(o)
 	if err != nil {
 		return 0, err
@@ -171,6 +178,10 @@ func (a *app) run(signals <-chan os.Signal) (int, error) {
 		start(func(ctx context.Context) error { a.checker.Run(ctx); return nil })
 	}
 	start(a.source.Run)
+	if a.writer != nil {
+		start(a.writer.Run)
+	}
+	start(a.followSnapshots)
 
 	relayed := make(chan os.Signal, cap(signals))
 	var fatal error
