@@ -87,6 +87,11 @@ func newCollection(member string, parts []*part, tail []byte) *Collection {
 // Len returns the number of members.
 func (c *Collection) Len() int { return len(c.parts) }
 
+// Size returns what a buffer must hold for any filtered answer, in bytes. A
+// part that was stored or compressed by itself may be a little larger than its
+// JSON, but all of them together with head and tail are not much.
+func (c *Collection) Size() int { return len(c.whole.JSON) + 64 + 8*len(c.parts) }
+
 // Whole returns the answer for the zero Filter.
 func (c *Collection) Whole() *Body { return &c.whole }
 
@@ -131,9 +136,7 @@ func (c *Collection) AppendGzip(dst []byte, f *Filter) []byte {
 		}
 		n++
 	}
-	var buf [64]byte
-	end := append(buf[:0], `],"total":`...)
-	g.stored(strconv.AppendInt(end, int64(n), 10), false)
+	g.storedTotal(`],"total":`, n)
 	g.stored(c.tail, true)
 	return g.finish()
 }

@@ -6,6 +6,7 @@ import (
 	"compress/gzip"
 	"encoding/binary"
 	"hash/crc32"
+	"strconv"
 	"sync"
 )
 
@@ -92,6 +93,19 @@ func (g *gzipJoin) stored(plain []byte, last bool) {
 			return
 		}
 	}
+}
+
+// storedTotal adds text and a number as one stored block, rendered in place:
+// a buffer for them would be allocated.
+func (g *gzipJoin) storedTotal(text string, n int) {
+	at := len(g.dst)
+	g.dst = append(g.dst, 0, 0, 0, 0, 0)
+	g.dst = append(g.dst, text...)
+	g.dst = strconv.AppendInt(g.dst, int64(n), 10)
+	plain := g.dst[at+5:]
+	g.count(plain)
+	binary.LittleEndian.PutUint16(g.dst[at+1:], uint16(len(plain)))  // #nosec G115 -- a few bytes
+	binary.LittleEndian.PutUint16(g.dst[at+3:], ^uint16(len(plain))) // #nosec G115
 }
 
 func (g *gzipJoin) finish() []byte {

@@ -30,6 +30,7 @@ type frontend struct {
 	listener *listener
 	server   *fasthttp.Server
 	routes   *router.Router
+	byName   fasthttp.RequestHandler // for lookups by name; nil on the metrics port
 	draining atomic.Bool
 	// hurry is set when the drain is about to give up: from then on pipelined
 	// requests don't keep a connection open.
@@ -137,7 +138,22 @@ func (f *frontend) handle(ctx *fasthttp.RequestCtx) {
 	if path := ctx.URI().PathOriginal(); len(path) > 1 && path[len(path)-1] == '/' {
 		ctx.URI().SetPathBytes(path[:len(path)-1])
 	}
+	if f.byName != nil && f.isLookupByName(ctx) {
+		f.byName(ctx)
+		return
+	}
 	f.routes.Handler(ctx)
+}
+
+// toolsetPath precedes the name in a lookup by name.
+var toolsetPath = []byte("/api/v1/toolsets/")
+
+// isLookupByName recognises GET /api/v1/toolsets/{name}. The router would as
+// well, but hands the name over in a way that allocates.
+func (f *frontend) isLookupByName(ctx *fasthttp.RequestCtx) bool {
+	name, ok := bytes.CutPrefix(ctx.URI().PathOriginal(), toolsetPath)
+	return ok && len(name) > 0 && bytes.IndexByte(name, '/') < 0 && string(name) != "watch" &&
+		(ctx.Request.Header.IsGet() || ctx.Request.Header.IsHead())
 }
 
 // wrap makes a handler into one that keeps what every response promises.

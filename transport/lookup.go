@@ -3,6 +3,7 @@ package transport
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/valyala/fasthttp"
@@ -79,14 +80,16 @@ func (s *Server) sendFiltered(ctx *fasthttp.RequestCtx, c *service.Collection, f
 		return
 	}
 	ctx.Response.Header.SetContentTypeBytes(contentJSON)
-	body := ctx.Response.Body()[:0]
+	// The response's own buffer is filled in place: it stays with the
+	// connection, so that the next answer of this size finds it large enough.
+	body := slices.Grow(ctx.Response.SwapBody(nil)[:0], c.Size())
 	if acceptsGzip(ctx.Request.Header.Peek(fasthttp.HeaderAcceptEncoding)) {
 		ctx.Response.Header.SetBytesKV(headerEncoding, valueGzip)
 		body = c.AppendGzip(body, f)
 	} else {
 		body = c.AppendJSON(body, f)
 	}
-	ctx.Response.SetBodyRaw(body)
+	ctx.Response.SwapBody(body)
 }
 
 // matches reports whether an If-None-Match field names tag (RFC 9110, section

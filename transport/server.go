@@ -227,7 +227,8 @@ func (s *Server) apiRoutes() {
 	a.add(get, "/openapi.json", s.openAPI())
 	a.add(get, "/api/v1/toolsets", s.listToolsets)
 	a.add(get, "/api/v1/toolsets/watch", s.watch)
-	a.add(get, "/api/v1/toolsets/{name}", s.getToolset)
+	a.add(get, "/api/v1/toolsets/{name}", s.getToolset) // for the router's 404 and 405
+	a.byName = a.wrap(a.metrics.route("/api/v1/toolsets/{name}"), s.getToolset)
 	a.add(get, "/api/v1/services", s.listServices)
 	a.add(get, "/api/v1/toolset", s.getDocument)
 	a.add(post, "/api/v1/discover", s.discover)

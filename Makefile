@@ -1,0 +1,48 @@
+# The two commands of the README are `make run` and `make test`.
+
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+BIN     := bin/dynamic-toolset
+LDFLAGS := -s -w -X main.version=$(VERSION)
+FUZZTIME ?= 5s
+
+.PHONY: help build run test unit fuzz requirements lint vuln clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build bin/dynamic-toolset
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) .
+
+run: build ## serve the example cluster on :8080
+	@echo
+	@echo "Serving examples/cluster. Try, in another terminal:"
+	@echo "  curl localhost:8080/api/v1/toolsets"
+	@echo "  curl localhost:8080/api/v1/toolsets/grafana"
+	@echo "  curl 'localhost:8080/api/v1/toolsets?healthy=true'"
+	@echo "  curl -N localhost:8080/api/v1/toolsets/watch     # then edit a file in examples/cluster"
+	@echo "  curl localhost:9090/metrics"
+	@echo "Stop with Ctrl-C (twice to stop at once)."
+	@echo
+	@$(BIN) serve --manifests examples/cluster --allow-endpoint-cidrs 127.0.0.0/8
+
+test: requirements ## run every test, the race detector on
+	scripts/test
+
+requirements: ## install or build what the tests need
+	scripts/requirements
+
+unit: ## run the fast tests only (no API server, no Prometheus)
+	$(GO) test -race -short ./problem ./service/... ./transport ./config
+
+fuzz: ## fuzz each target for FUZZTIME
+	scripts/fuzz $(FUZZTIME)
+
+lint: ## gofmt, go vet, staticcheck
+	scripts/lint
+
+vuln: ## look for known vulnerabilities (needs the vulnerability database)
+	$(GO) tool govulncheck ./...
+
+clean: ## remove what was built
+	rm -rf bin

@@ -1,0 +1,95 @@
+package transport
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/valyala/fasthttp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"kubernaut.io/dynamic-toolset/service"
+)
+
+// lookups are the requests of the lookup path, with their headers.
+var lookups = []struct{ name, path, header, value string }{
+	{"list", "/api/v1/toolsets", "", ""},
+	{"list gzip", "/api/v1/toolsets", "Accept-Encoding", "gzip"},
+	{"filtered", "/api/v1/toolsets?type=prometheus&healthy=false", "", ""},
+	{"filtered gzip", "/api/v1/toolsets?namespace=ns-3", "Accept-Encoding", "gzip"},
+	{"by name", "/api/v1/toolsets/p7", "X-Request-ID", "mine"},
+	{"not modified", "/api/v1/toolsets", "If-None-Match", "*"},
+	{"services", "/api/v1/services?type=prometheus", "", ""},
+	{"document", "/api/v1/toolset", "", ""},
+	{"liveness", "/health", "", ""},
+	{"readiness", "/ready", "", ""},
+}
+
+func lookupServer(tb testing.TB) *Server {
+	tb.Helper()
+	c := service.NewCatalogue(func(s *corev1.Service) *service.Backend {
+		return &service.Backend{Key: service.Key{Namespace: s.Namespace, Name: s.Name}, Name: s.Name, Type: "prometheus", Enabled: true,
+			Endpoint: "http://" + s.Name, Labels: map[string]string{"app": "prometheus"}}
+	}, nil)
+	var all []*corev1.Service
+	for i := range 100 {
+		all = append(all, &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: fmt.Sprintf("ns-%d", i%10), Name: fmt.Sprintf("p%d", i)}})
+	}
+	c.Replace(all)
+	c.Build()
+	s, err := New(Options{Catalogue: c, Status: func() Status { return Status{} }, Discover: func(context.Context) error { return nil }})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(s.endLife)
+	return s
+}
+
+// request prepares a context that can be served again and again.
+func request(path, header, value string) *fasthttp.RequestCtx {
+	var req fasthttp.Request
+	req.SetRequestURI(path)
+	req.Header.SetHost("x")
+	if header != "" {
+		req.Header.Set(header, value)
+	}
+	ctx := &fasthttp.RequestCtx{}
+	ctx.Init(&req, nil, nil)
+	return ctx
+}
+
+// A lookup allocates nothing: with request identifiers, metrics and all.
+func TestLookupsDoNotAllocate(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates; make test runs this test once more without it")
+	}
+	s := lookupServer(t)
+	for _, l := range lookups {
+		ctx := request(l.path, l.header, l.value)
+		n := testing.AllocsPerRun(1000, func() {
+			ctx.Response.Reset()
+			s.api.handle(ctx)
+		})
+		if n != 0 {
+			t.Errorf("%s: %v allocations for each lookup", l.name, n)
+		}
+		if code := ctx.Response.StatusCode(); code != 200 && code != 304 {
+			t.Errorf("%s: status %d", l.name, code)
+		}
+	}
+}
+
+func BenchmarkLookup(b *testing.B) {
+	s := lookupServer(b)
+	for _, l := range lookups {
+		b.Run(l.name, func(b *testing.B) {
+			ctx := request(l.path, l.header, l.value)
+			b.ReportAllocs()
+			for b.Loop() {
+				ctx.Response.Reset()
+				s.api.handle(ctx)
+			}
+		})
+	}
+}

@@ -1,0 +1,102 @@
+package transport_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers/gorillamux"
+
+	"kubernaut.io/dynamic-toolset/problem"
+	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/transport"
+)
+
+// Real responses, successes and errors, hold against the served description.
+func TestResponsesMatchOpenAPI(t *testing.T) {
+	f := start(t, func(o *transport.Options) {
+		o.Generate = func(context.Context) (string, error) { return "42", nil }
+	})
+	f.catalogue.SetHealth(service.Key{Namespace: "monitoring", Name: "prometheus"}, service.Health{
+		Healthy: true, Reason: "fine", CheckedAt: time.Now(),
+		History: []service.HealthCheck{{Time: time.Now(), Healthy: true, Reason: "fine", LatencyMS: 1.5, Attempts: 1}},
+	})
+	f.catalogue.Build()
+
+	loader := openapi3.NewLoader()
+	doc, err := loader.LoadFromData(f.do("GET", "/openapi.json", "").body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := doc.Validate(context.Background()); err != nil {
+		t.Fatalf("the description itself is not valid: %v", err)
+	}
+	if !strings.HasPrefix(doc.OpenAPI, "3.1") {
+		t.Errorf("OpenAPI version %s", doc.OpenAPI)
+	}
+	doc.Servers = nil
+	router, err := gorillamux.NewRouter(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	js := []string{"Content-Type", "application/json"}
+	for _, c := range []struct {
+		method, path, body string
+		header             []string
+		status             int
+	}{
+		{"GET", "/health", "", nil, 200}, {"GET", "/health/live", "", nil, 200}, {"GET", "/health/ready", "", nil, 200},
+		{"GET", "/ready", "", nil, 200}, {"GET", "/version", "", nil, 200}, {"GET", "/openapi.json", "", nil, 200},
+		{"GET", "/api/v1/toolsets", "", nil, 200}, {"GET", "/api/v1/toolsets?type=grafana&enabled=true&healthy=false&namespace=monitoring", "", nil, 200},
+		{"GET", "/api/v1/toolsets?healthy=x", "", nil, 400},
+		{"GET", "/api/v1/toolsets", "", []string{"If-None-Match", "*"}, 304},
+		{"GET", "/api/v1/toolsets/prometheus", "", nil, 200}, {"GET", "/api/v1/toolsets/no", "", nil, 404}, {"GET", "/api/v1/toolsets/shared", "", nil, 409},
+		{"GET", "/api/v1/services", "", nil, 200}, {"GET", "/api/v1/services?namespace=team-a", "", nil, 200}, {"GET", "/api/v1/services?x=1", "", nil, 400},
+		{"GET", "/api/v1/toolset", "", nil, 200},
+		{"POST", "/api/v1/discover", "", js, 202}, {"POST", "/api/v1/discover?wait=5s", "", js, 200}, {"POST", "/api/v1/discover?wait=x", "", js, 400},
+		{"POST", "/api/v1/discover", "", nil, 415},
+		{"POST", "/api/v1/toolsets/generate", "{}", js, 200}, {"POST", "/api/v1/toolsets/generate", "", nil, 415},
+		{"POST", "/api/v1/toolsets/validate", `{"tools":[{}]}`, js, 200}, {"POST", "/api/v1/toolsets/validate", "{", js, 400},
+	} {
+		r := f.do(c.method, c.path, c.body, c.header...)
+		if r.StatusCode != c.status {
+			t.Errorf("%s %s: status %d, want %d: %s", c.method, c.path, r.StatusCode, c.status, r)
+			continue
+		}
+		req, err := http.NewRequest(c.method, c.path, strings.NewReader(c.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		route, params, err := router.FindRoute(req)
+		if err != nil {
+			t.Errorf("%s %s is not described: %v", c.method, c.path, err)
+			continue
+		}
+		err = openapi3filter.ValidateResponse(context.Background(), &openapi3filter.ResponseValidationInput{
+			RequestValidationInput: &openapi3filter.RequestValidationInput{Request: req, PathParams: params, Route: route},
+			Status:                 r.StatusCode, Header: r.Header, Body: io.NopCloser(bytes.NewReader(r.body)),
+			Options: &openapi3filter.Options{IncludeResponseStatus: true, MultiError: true},
+		})
+		if err != nil {
+			t.Errorf("%s %s does not match the description: %v\n%s", c.method, c.path, err, r)
+		}
+	}
+	// The types in the description are those of the registry.
+	for _, ty := range problem.Types() {
+		b := (&problem.Problem{Type: ty, Detail: "d", Instance: "/", RequestID: "r"}).JSON()
+		var v any
+		if err := json.Unmarshal(b, &v); err != nil {
+			t.Fatal(err)
+		}
+		if err := doc.Components.Schemas["Problem"].Value.VisitJSON(v); err != nil {
+			t.Errorf("%s: %v", ty.Name, err)
+		}
+	}
+}
