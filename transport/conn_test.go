@@ -1,0 +1,144 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// pair returns a tracked connection and its client.
+func pair(t *testing.T) (*conn, net.Conn) {
+	t.Helper()
+	tcp, err := listen(context.Background(), "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tcp.Close() //nolint:errcheck // the connection is what counts
+	client, err := net.Dial("tcp", tcp.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { client.Close() }) //nolint:errcheck // the end of a test
+	l := newListener(tcp, zap.NewNop(), 10, 0, 5*time.Second, func(c net.Conn) { c.Close() }) //nolint:errcheck // not used
+	c, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() }) //nolint:errcheck // the end of a test
+	return c.(*conn), client
+}
+
+// The drain takes a connection for idle and ends its deadline just as a
+// request begins: the rest of the request must still be read.
+func TestWokenWhileARequestBegins(t *testing.T) {
+	c, client := pair(t)
+	c.begin()
+	c.woken.Store(true)
+	if err := c.SetReadDeadline(past); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		time.Sleep(50 * time.Millisecond)
+		client.Write([]byte("rest")) //nolint:errcheck // the read tells
+	}()
+	var buf [16]byte
+	if n, err := c.Read(buf[:]); err != nil || string(buf[:n]) != "rest" {
+		t.Errorf("read %q, %v", buf[:n], err)
+	}
+}
+
+// A request that has arrived when an idle connection is about to be closed is
+// read, although the deadline has passed; without one the end is silent.
+func TestLastLook(t *testing.T) {
+	c, client := pair(t)
+	if _, err := client.Write([]byte("GET")); err != nil {
+		t.Fatal(err)
+	}
+	for unread(c.Conn) < 3 {
+		time.Sleep(time.Millisecond)
+	}
+	c.wakeIfIdle(time.Now())
+	var buf [16]byte
+	if n, err := c.Read(buf[:]); err != nil || string(buf[:n]) != "GET" {
+		t.Errorf("read %q, %v", buf[:n], err)
+	}
+	c.wakeIfIdle(time.Now())
+	if n, err := c.Read(buf[:]); n != 0 || !errors.Is(err, io.EOF) {
+		t.Errorf("an idle connection: %d, %v", n, err)
+	}
+}
+
+// Where no socket filter keeps the queue from growing, the connections in it
+// are accepted before the listener is closed.
+func TestQueueIsEmptiedBeforeTheClose(t *testing.T) {
+	tcp, err := listen(context.Background(), "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := newListener(tcp, zap.NewNop(), 100, 0, time.Second, func(c net.Conn) { c.Close() }) //nolint:errcheck // not used
+	const queued = 50
+	for range queued {
+		c, err := net.Dial("tcp", tcp.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close() //nolint:errcheck // the end of the test
+	}
+	shut := make(chan struct{})
+	go func() { defer close(shut); l.shut() }()
+	for l.phase.Load() != emptying {
+		time.Sleep(time.Millisecond)
+	}
+	accepted := 0
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			if !errors.Is(err, io.EOF) {
+				t.Error(err)
+			}
+			break
+		}
+		accepted++
+		defer c.Close() //nolint:errcheck // the end of the test
+	}
+	<-shut
+	if accepted != queued {
+		t.Errorf("%d of %d queued connections were accepted", accepted, queued)
+	}
+	if _, err := net.DialTimeout("tcp", tcp.Addr().String(), 200*time.Millisecond); err == nil {
+		t.Error("the listener is still open")
+	}
+}
+
+// Connections over the age limit by jitter: between 90 % and 110 %.
+func TestConnectionAgeIsJittered(t *testing.T) {
+	tcp, err := listen(context.Background(), "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tcp.Close() //nolint:errcheck // the end of the test
+	l := newListener(tcp, zap.NewNop(), 1000, time.Hour, time.Second, nil)
+	ages := map[time.Duration]bool{}
+	for range 50 {
+		a, b := net.Pipe()
+		defer a.Close() //nolint:errcheck // the end of the test
+		defer b.Close() //nolint:errcheck
+		c, ok := l.admit(a)
+		if !ok {
+			t.Fatal("refused")
+		}
+		age := time.Until(c.expires)
+		if age < 53*time.Minute || age > 67*time.Minute {
+			t.Errorf("age %s", age)
+		}
+		ages[age.Round(time.Second)] = true
+	}
+	if len(ages) < 10 {
+		t.Errorf("only %d different ages of 50", len(ages))
+	}
+}
