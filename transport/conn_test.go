@@ -23,7 +23,7 @@ func pair(t *testing.T) (*conn, net.Conn) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { client.Close() }) //nolint:errcheck // the end of a test
+	t.Cleanup(func() { client.Close() })                                                      //nolint:errcheck // the end of a test
 	l := newListener(tcp, zap.NewNop(), 10, 0, 5*time.Second, func(c net.Conn) { c.Close() }) //nolint:errcheck // not used
 	c, err := l.Accept()
 	if err != nil {

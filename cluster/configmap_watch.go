@@ -1,0 +1,130 @@
+package cluster
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/klog/v2"
+)
+
+// A configMapWatch follows the one ConfigMap for a ConfigMapWriter.
+type configMapWatch struct {
+	w     *ConfigMapWriter
+	ready chan struct{} // closed when it is known whether the ConfigMap exists
+	once  sync.Once
+
+	mu    sync.Mutex // held during a list; see scope.inCall
+	told  time.Time
+	wrong bool
+}
+
+func newConfigMapWatch(w *ConfigMapWriter) *configMapWatch {
+	return &configMapWatch{w: w, ready: make(chan struct{})}
+}
+
+// run follows the ConfigMap until ctx ends.
+func (c *configMapWatch) run(ctx context.Context) {
+	logger, backoff := newLogr(c.w.log), retry
+	reflector := cache.NewReflectorWithOptions(c, &corev1.ConfigMap{}, configMapStore{c},
+		cache.ReflectorOptions{Name: "configmap", Logger: &logger, Backoff: &backoff})
+	pause := retry
+	logged := klog.NewContext(ctx, logger)
+	for {
+		err := reflector.ListAndWatchWithContext(logged)
+		if ctx.Err() != nil {
+			break
+		}
+		if err != nil {
+			c.failed(err)
+		} else {
+			pause = retry
+		}
+		if !sleep(ctx, pause.Step()) {
+			break
+		}
+	}
+	c.mu.Lock() // a list that was left alone has ended
+	defer c.mu.Unlock()
+}
+
+func (c *configMapWatch) failed(err error) {
+	if c.wrong && time.Since(c.told) < time.Minute {
+		return
+	}
+	c.wrong, c.told = true, time.Now()
+	c.w.log.Warn("The ConfigMap cannot be followed; changes by others are not repaired until it can",
+		zap.Error(call{"list and watch", "configmaps", c.w.ns, "this address"}.explain(err)))
+}
+
+func (c *configMapWatch) only(o metav1.ListOptions) metav1.ListOptions {
+	o.FieldSelector = fields.OneTermEqualSelector(metav1.ObjectNameField, c.w.name).String()
+	return o
+}
+
+// IsWatchListSemanticsUnSupported: see listWatch.
+func (c *configMapWatch) IsWatchListSemanticsUnSupported() bool { return true }
+
+// List implements cache.ListerWatcher.
+func (c *configMapWatch) List(o metav1.ListOptions) (runtime.Object, error) {
+	return c.ListWithContext(context.Background(), o)
+}
+
+// Watch implements cache.ListerWatcher.
+func (c *configMapWatch) Watch(o metav1.ListOptions) (watch.Interface, error) {
+	return c.WatchWithContext(context.Background(), o)
+}
+
+// ListWithContext implements cache.ListerWatcherWithContext.
+func (c *configMapWatch) ListWithContext(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	o = c.only(o)
+	o.ResourceVersion, o.ResourceVersionMatch = "", "" // the latest; see listWatch
+	return c.w.client.CoreV1().ConfigMaps(c.w.ns).List(ctx, o)
+}
+
+// WatchWithContext implements cache.ListerWatcherWithContext.
+func (c *configMapWatch) WatchWithContext(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+	return c.w.client.CoreV1().ConfigMaps(c.w.ns).Watch(ctx, c.only(o))
+}
+
+// configMapStore takes what the Reflector finds.
+type configMapStore struct{ *configMapWatch }
+
+func (s configMapStore) Add(obj any) error { return s.Update(obj) }
+func (s configMapStore) Resync() error     { return nil }
+
+func (s configMapStore) Update(obj any) error {
+	s.w.observe(viewOf(obj.(*corev1.ConfigMap)))
+	return nil
+}
+
+func (s configMapStore) Delete(obj any) error {
+	s.w.observe(&view{rv: obj.(*corev1.ConfigMap).ResourceVersion})
+	return nil
+}
+
+func (s configMapStore) Replace(list []any, rv string) error {
+	s.wrong = false
+	if len(list) == 0 {
+		s.w.observe(&view{rv: rv})
+	}
+	for _, obj := range list {
+		s.w.observe(viewOf(obj.(*corev1.ConfigMap)))
+	}
+	s.once.Do(func() { close(s.ready) })
+	return nil
+}

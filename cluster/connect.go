@@ -1,0 +1,105 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+)
+
+// ErrNoCluster means that nothing says which cluster to talk to.
+var ErrNoCluster = errors.New("no cluster to talk to: use --manifests DIR for a folder of Kubernetes YAML, " +
+	"or --kubeconfig FILE [--context NAME] for a cluster's API server, or run in a pod of the cluster, " +
+	"whose service account is then used")
+
+// Limits on what this program asks of an API server, calls per second. A watch
+// is one call. They only matter when something goes round in circles.
+const (
+	clientQPS   = 20
+	clientBurst = 40
+)
+
+// dialTimeout bounds the TCP handshake with an API server. client-go's own 30 s
+// are longer than an operator looks at a program that does not start.
+const dialTimeout = 5 * time.Second
+
+// Connect returns how to reach the cluster: by the kubeconfig file (or list of
+// files, as in $KUBECONFIG) and its context (the current one if contextName is
+// empty), or, without a kubeconfig, by the service account of the pod that this
+// program runs in. It does not connect yet.
+//
+// version is the program's own, for the User-Agent. The error says what to do;
+// it wraps ErrNoCluster if there is neither kubeconfig nor pod.
+//
+// The config has no overall timeout, which would end every watch: whoever makes
+// a call gives it a context with a deadline.
+func Connect(kubeconfig, contextName, version string) (*rest.Config, error) {
+	var cfg *rest.Config
+	var err error
+	switch {
+	case kubeconfig != "":
+		cfg, err = fromKubeconfig(kubeconfig, contextName)
+	case contextName != "":
+		return nil, fmt.Errorf("--context %q needs --kubeconfig FILE, the file that has this context", contextName)
+	default:
+		cfg, err = rest.InClusterConfig()
+		if errors.Is(err, rest.ErrNotInCluster) {
+			return nil, ErrNoCluster
+		}
+		if err != nil {
+			err = fmt.Errorf("this pod's service account cannot be used: %w; "+
+				"check that the pod has one and that automountServiceAccountToken is not false", err)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	cfg.QPS, cfg.Burst = clientQPS, clientBurst
+	cfg.UserAgent = "dynamic-toolset/" + version
+	if cfg.Dial == nil {
+		cfg.Dial = dialer
+	}
+	return cfg, nil
+}
+
+func dialer(ctx context.Context, network, address string) (net.Conn, error) {
+	d := net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
+	return d.DialContext(ctx, network, address)
+}
+
+func fromKubeconfig(path, contextName string) (*rest.Config, error) {
+	rules := &clientcmd.ClientConfigLoadingRules{Precedence: strings.Split(path, string(os.PathListSeparator))}
+	for _, file := range rules.Precedence {
+		// client-go takes a missing file for an empty one and then talks of a
+		// "default cluster"; the person mistyped a path.
+		if _, err := os.Stat(file); err != nil {
+			return nil, fmt.Errorf("kubeconfig: %w", err)
+		}
+	}
+	loader := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules,
+		&clientcmd.ConfigOverrides{CurrentContext: contextName})
+	raw, err := loader.RawConfig()
+	if err != nil {
+		return nil, fmt.Errorf("kubeconfig %s is not readable as one: %s", path, clean(err.Error()))
+	}
+	if contextName == "" {
+		contextName = raw.CurrentContext
+	}
+	if contextName == "" {
+		return nil, fmt.Errorf("kubeconfig %s has no current context; choose one with --context, of: %s", path, names(raw.Contexts))
+	}
+	if raw.Contexts[contextName] == nil {
+		return nil, fmt.Errorf("kubeconfig %s has no context %q; it has: %s", path, contextName, names(raw.Contexts))
+	}
+	cfg, err := loader.ClientConfig()
+	if err != nil {
+		return nil, fmt.Errorf("kubeconfig %s, context %q: %s", path, contextName, clean(err.Error()))
+	}
+	return cfg, nil
+}

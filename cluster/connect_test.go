@@ -1,0 +1,160 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/klog/v2"
+)
+
+const kubeconfig = `apiVersion: v1
+kind: Config
+clusters: [{name: c, cluster: {server: "https://192.0.2.1:6443"}}]
+users: [{name: u, user: {token: t}}]
+contexts: [{name: one, context: {cluster: c, user: u}}, {name: broken, context: {cluster: none, user: u}}]
+`
+
+func TestConnect(t *testing.T) {
+	t.Setenv("KUBERNETES_SERVICE_HOST", "")
+	dir := t.TempDir()
+	put(t, dir+"/good", kubeconfig+"current-context: one\n")
+	put(t, dir+"/nocontext", kubeconfig)
+	put(t, dir+"/bad", "kind: [\x1b")
+	for _, c := range []struct{ file, context, want string }{
+		{"", "", "--manifests DIR"},
+		{"", "x", "needs --kubeconfig"},
+		{dir + "/none", "", "no such file"},
+		{dir + "/bad", "", "not readable as one"},
+		{dir + "/nocontext", "", `"broken", "one"`},
+		{dir + "/good", "two", `no context "two"; it has: "broken", "one"`},
+		{dir + "/good", "broken", `context "broken"`},
+	} {
+		_, err := Connect(c.file, c.context, "1")
+		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\x1b") {
+			t.Errorf("%q %q: %v, want %q", c.file, c.context, err, c.want)
+		}
+	}
+	if _, err := Connect("", "", "1"); !errors.Is(err, ErrNoCluster) {
+		t.Errorf("%v", err)
+	}
+	for _, c := range []string{"", "one"} {
+		cfg, err := Connect(dir+"/good", c, "1.2.3")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if cfg.Host != "https://192.0.2.1:6443" || cfg.UserAgent != "dynamic-toolset/1.2.3" || cfg.QPS != clientQPS || cfg.Burst != clientBurst || cfg.Timeout != 0 || cfg.Dial == nil {
+			t.Errorf("%+v", cfg)
+		}
+	}
+	if cfg, err := Connect(dir+"/nocontext"+string(os.PathListSeparator)+dir+"/good", "", "1"); err != nil || cfg.BearerToken != "t" {
+		t.Errorf("a list of files: %v", err)
+	}
+	t.Setenv("KUBERNETES_SERVICE_HOST", "10.96.0.1")
+	t.Setenv("KUBERNETES_SERVICE_PORT", "443")
+	if _, err := os.Stat("/var/run/secrets/kubernetes.io/serviceaccount/token"); err != nil {
+		if _, err := Connect("", "", "1"); err == nil || !strings.Contains(err.Error(), "automountServiceAccountToken") {
+			t.Errorf("a pod without a token: %v", err)
+		}
+	}
+}
+
+func TestConnectToRealServer(t *testing.T) {
+	a := newAPI(t)
+	cfg, err := Connect(a.cp.Kubeconfig(), "", "1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := NewKubernetes(cfg, KubernetesOptions{Sink: newRecorder()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer k.dialer.CloseAll()
+	if err := k.Check(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if _, ok := k.Client().(*kubernetes.Clientset); !ok {
+		t.Errorf("%T", k.Client())
+	}
+}
+
+func TestExplain(t *testing.T) {
+	services := schema.GroupResource{Resource: "services"}
+	all, one := call{"list and watch", "services", "", "https://h:1"}, call{"list and watch", "services", "n", "https://h:1"}
+	for _, c := range []struct {
+		call call
+		err  error
+		kind error
+		want []string
+	}{
+		{all, apierrors.NewForbidden(services, "", errors.New("why\n\x1b[1m")), ErrForbidden, []string{"ClusterRole", "list,watch", "why [1m"}},
+		{one, apierrors.NewForbidden(services, "", errors.New("why")), ErrForbidden, []string{"a Role", "namespace n"}},
+		{one, apierrors.NewUnauthorized("no"), ErrUnauthorized, []string{"h:1", "401"}},
+		{one, fmt.Errorf("dial: %w", syscall.ECONNREFUSED), ErrUnreachable, []string{"nothing listens at https://h:1"}},
+		{one, &net.DNSError{Err: "no such host", Name: "h"}, ErrUnreachable, []string{"cannot be resolved"}},
+		{one, context.DeadlineExceeded, ErrUnreachable, []string{"in time"}},
+		{one, apierrors.NewTimeoutError("x", 1), ErrUnreachable, []string{"in time"}},
+		{one, apierrors.NewServiceUnavailable("x"), ErrUnreachable, []string{"cannot be used now"}},
+		{one, apierrors.NewInternalError(errors.New("etcd")), ErrUnreachable, []string{"etcd"}},
+		{one, errors.New("x509: unknown authority"), ErrUnreachable, []string{"x509"}},
+		{one, apierrors.NewBadRequest("x"), nil, []string{"to list and watch services failed"}},
+	} {
+		got := c.call.explain(c.err)
+		if c.kind != nil && !errors.Is(got, c.kind) || !errors.Is(got, c.err) {
+			t.Errorf("%v: kind of %v", c.err, got)
+		}
+		for _, want := range c.want {
+			if !strings.Contains(got.Error(), want) {
+				t.Errorf("%q does not say %q", got, want)
+			}
+		}
+		if strings.ContainsAny(got.Error(), "\n\x1b") {
+			t.Errorf("%q", got)
+		}
+	}
+}
+
+func TestClean(t *testing.T) {
+	for in, want := range map[string]string{
+		"":                         "",
+		"a\r\nb\x1b[31m\u202e":     "a b [31m",
+		"\xff\xfe":                 "",
+		"grün":                     "grün",
+		strings.Repeat("ü", 10000): strings.Repeat("ü", 250) + "...",
+	} {
+		if got := clean(in); got != want {
+			t.Errorf("%q: %q", in[:min(len(in), 20)], got[:min(len(got), 40)])
+		}
+	}
+}
+
+// What client-go logs by itself comes out of our logger.
+func TestClientLogs(t *testing.T) {
+	core, logs := observer.New(zap.InfoLevel)
+	RedirectClientLogs(zap.New(core))
+	defer klog.ClearLogger()
+	klog.Background().WithValues("who", "me").WithName("part").Info("something\x1b", "n", 1)
+	klog.ErrorS(errors.New("bad\nthing"), "failed", "odd")
+	klog.V(5).Info("not wanted")
+	klog.Warningf("old style %d", 1)
+	all := logs.All()
+	if len(all) != 3 {
+		t.Fatalf("%v", all)
+	}
+	if e := all[0]; e.Message != "something" || e.LoggerName != "client-go" || e.ContextMap()["logger"] != "part" || e.ContextMap()["who"] != "me" || e.ContextMap()["n"] != "1" {
+		t.Errorf("%+v", e)
+	}
+	if e := all[1]; e.Level != zap.ErrorLevel || e.ContextMap()["error"] != "bad thing" {
+		t.Errorf("%+v", e)
+	}
+}

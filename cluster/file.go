@@ -1,0 +1,176 @@
+package cluster
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+	"sigs.k8s.io/yaml"
+)
+
+// FileWriter writes the ConfigMap that ConfigMapWriter would keep in a cluster
+// as YAML into a file, or to standard output: for clusters that are a folder of
+// manifests, and for GitOps.
+type FileWriter struct {
+	writeDesk
+	path     string // "-" is stdout
+	stdout   io.Writer
+	ns, name string
+	document func() []byte
+	opts     WriterOptions
+	log      *zap.Logger
+	running  atomic.Bool
+	version  atomic.Pointer[string]
+	last     []byte // written last
+}
+
+// NewFileWriter returns a writer to path, or to stdout if path is "-". A file
+// is replaced at once, by renaming a complete one over it: no reader sees half
+// of it. The folder must exist. The rest is as for NewConfigMapWriter; a version
+// is a hash of the content.
+func NewFileWriter(path string, stdout io.Writer, namespace, name string, document func() []byte, opts WriterOptions) *FileWriter {
+	opts.defaults()
+	return &FileWriter{writeDesk: newWriteDesk(), path: path, stdout: stdout, ns: namespace, name: name,
+		document: document, opts: opts, log: opts.Logger.With(zap.String("file", path))}
+}
+
+// Version implements Writer.
+func (w *FileWriter) Version() string {
+	if v := w.version.Load(); v != nil {
+		return *v
+	}
+	return ""
+}
+
+// Run implements Writer.
+func (w *FileWriter) Run(ctx context.Context) error {
+	if !w.running.CompareAndSwap(false, true) {
+		return errors.New("cluster: FileWriter.Run was called twice")
+	}
+	close(w.started)
+	defer close(w.ended)
+	if w.path != "-" {
+		w.last, _ = os.ReadFile(w.path) // nothing to write if it is right already
+	}
+	var requests []writeRequest
+	backoff := firstRetry
+	for {
+		wrote, err := w.write()
+		for _, r := range requests {
+			r <- writeResult{w.Version(), err}
+		}
+		requests = nil
+		var retry <-chan time.Time
+		if err != nil && !errors.Is(err, ErrNoDocument) {
+			w.log.Error("The ConfigMap could not be written to the file; it is tried again", zap.Error(err))
+			retry = time.After(jitter(backoff, 0.2))
+			backoff = min(2*backoff, hopelessRetry)
+		} else {
+			backoff = firstRetry
+		}
+		if wrote && !sleep(ctx, w.opts.MinInterval) {
+			return nil
+		}
+		select {
+		case <-w.notify:
+		case <-retry:
+		case r := <-w.requests:
+			requests = w.more(r)
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// write brings the file up to date, and says whether it had to touch it.
+func (w *FileWriter) write() (wrote bool, err error) {
+	doc := w.document()
+	if doc == nil {
+		return false, ErrNoDocument
+	}
+	if err := checkSize(doc); err != nil {
+		w.opts.OnWrite(WriteInvalid)
+		return false, err
+	}
+	content, err := manifest(w.ns, w.name, doc)
+	if err != nil {
+		return false, err
+	}
+	if !bytes.Equal(content, w.last) {
+		if err := w.put(content); err != nil {
+			w.opts.OnWrite(WriteError)
+			return true, err
+		}
+		wrote, w.last = true, content
+		w.opts.OnWrite(WriteSuccess)
+	}
+	sum := sha256.Sum256(content)
+	version := hex.EncodeToString(sum[:8])
+	if old := w.version.Swap(&version); old == nil || *old != version {
+		w.opts.OnVersion(version)
+	}
+	return wrote, nil
+}
+
+func (w *FileWriter) put(content []byte) error {
+	if w.path == "-" {
+		_, err := w.stdout.Write(append([]byte("---\n"), content...))
+		return err
+	}
+	if info, err := os.Stat(w.path); err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is not a regular file, and would be replaced by one; use - for standard output", w.path)
+	}
+	return replaceFile(w.path, content)
+}
+
+// manifest is the ConfigMap as YAML.
+func manifest(namespace, name string, doc []byte) ([]byte, error) {
+	return yaml.Marshal(map[string]any{
+		"apiVersion": "v1",
+		"kind":       "ConfigMap",
+		"metadata": map[string]any{
+			"name": name, "namespace": namespace,
+			"labels": map[string]string{ManagedByLabel: FieldManager},
+		},
+		"data": map[string]string{DocumentKey: string(doc)},
+	})
+}
+
+// replaceFile makes content that of path, all or nothing, also when the machine
+// loses power.
+func replaceFile(path string, content []byte) (err error) {
+	// Beside it: a rename works only within one file system. Hidden and without
+	// .yaml at the end, so that nobody takes it for a manifest.
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return fmt.Errorf("%w; the folder must exist and be writable", err)
+	}
+	defer func() {
+		if err != nil {
+			f.Close()
+			os.Remove(f.Name())
+		}
+	}()
+	if _, err = f.Write(content); err != nil {
+		return err
+	}
+	if err = f.Chmod(0o644); err != nil {
+		return err
+	}
+	if err = f.Sync(); err != nil {
+		return err
+	}
+	if err = f.Close(); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}

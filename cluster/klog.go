@@ -1,0 +1,57 @@
+package cluster
+
+import (
+	"fmt"
+
+	"github.com/go-logr/logr"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"k8s.io/klog/v2"
+)
+
+// RedirectClientLogs sends what client-go logs by itself, which would go to
+// standard error in a format of its own, to log. It is for main, and is called
+// once, before anything of client-go runs: klog has one logger per process.
+func RedirectClientLogs(log *zap.Logger) { klog.SetLogger(newLogr(log)) }
+
+// newLogr lets client-go log to log. Its level 0 is our info, 1 and 2 our debug;
+// what is above nobody has asked for.
+func newLogr(log *zap.Logger) logr.Logger {
+	return logr.New(zapSink{log.WithOptions(zap.WithCaller(false)).Named("client-go")})
+}
+
+type zapSink struct{ log *zap.Logger }
+
+func (s zapSink) Init(logr.RuntimeInfo) {}
+
+func (s zapSink) Enabled(level int) bool {
+	return level == 0 || level <= 2 && s.log.Core().Enabled(zapcore.DebugLevel)
+}
+
+func (s zapSink) Info(level int, msg string, kv ...any) {
+	at := zapcore.InfoLevel
+	if level > 0 {
+		at = zapcore.DebugLevel
+	}
+	s.log.Log(at, clean(msg), zapFields(kv)...)
+}
+
+func (s zapSink) Error(err error, msg string, kv ...any) {
+	out := zapFields(kv)
+	if err != nil {
+		out = append(out, zap.String("error", clean(err.Error())))
+	}
+	s.log.Error(clean(msg), out...)
+}
+
+func (s zapSink) WithValues(kv ...any) logr.LogSink { return zapSink{s.log.With(zapFields(kv)...)} }
+func (s zapSink) WithName(name string) logr.LogSink { return zapSink{s.log.Named(name)} }
+
+func zapFields(kv []any) []zap.Field {
+	out := make([]zap.Field, 0, len(kv)/2+1)
+	for i := 0; i+1 < len(kv); i += 2 {
+		key, _ := kv[i].(string)
+		out = append(out, zap.String(key, clean(fmt.Sprint(kv[i+1]))))
+	}
+	return out
+}

@@ -1,0 +1,271 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/util/connrotation"
+)
+
+// KubernetesOptions tune a Kubernetes source. Only Sink is required.
+type KubernetesOptions struct {
+	Sink   Sink
+	Logger *zap.Logger // default: none
+	// Namespaces to watch; empty for all. A list needs only Roles in these
+	// namespaces instead of a ClusterRole.
+	Namespaces []string
+	// Resync is how often everything is listed anew although the watch seems
+	// fine; a safety net. Default 5 min, spread by 10 %.
+	Resync time.Duration
+	// CheckInterval is how often the API server is asked whether it is ready,
+	// and CheckTimeout how long both attempts of one check may take. Their sum
+	// bounds how long a silent outage stays unnoticed. Default 3 s each.
+	CheckInterval, CheckTimeout time.Duration
+	// ListTimeout bounds the reading of one page of Services; default 30 s.
+	ListTimeout time.Duration
+	// PageSize is how many Services one page of a list holds; default 500.
+	PageSize int64
+}
+
+func (o *KubernetesOptions) defaults() error {
+	if o.Sink == nil {
+		return errors.New("cluster: KubernetesOptions.Sink is required")
+	}
+	if o.Logger == nil {
+		o.Logger = zap.NewNop()
+	}
+	for _, d := range []struct {
+		v   *time.Duration
+		def time.Duration
+	}{
+		{&o.Resync, 5 * time.Minute},
+		{&o.CheckInterval, 3 * time.Second},
+		{&o.CheckTimeout, 3 * time.Second},
+		{&o.ListTimeout, 30 * time.Second},
+	} {
+		if *d.v <= 0 {
+			*d.v = d.def
+		}
+	}
+	if o.PageSize <= 0 {
+		o.PageSize = 500
+	}
+	for _, ns := range o.Namespaces {
+		if msgs := validation.IsDNS1123Label(ns); len(msgs) > 0 {
+			return fmt.Errorf("%q cannot be a namespace: %s", clean(ns), strings.Join(msgs, "; "))
+		}
+	}
+	o.Namespaces = slices.Compact(slices.Sorted(slices.Values(o.Namespaces)))
+	if len(o.Namespaces) == 0 {
+		o.Namespaces = []string{metav1.NamespaceAll}
+	}
+	return nil
+}
+
+// Kubernetes is the Source that watches the Services of a cluster.
+//
+// It differs from an informer of client-go in three ways, each for a reason.
+// It keeps no copy of the Services, as its Sink has what it wants of them. It
+// can be told to read everything afresh, now, and say when it has (Relist). And
+// it is back within a second or two after an outage: informers back off up to a
+// minute, which is kind to an API server that starts, but one list a replica is
+// not what keeps it from starting.
+type Kubernetes struct {
+	opts    KubernetesOptions
+	log     *zap.Logger
+	host    string
+	client  kubernetes.Interface
+	http    *http.Client
+	dialer  *connrotation.Dialer
+	checker *checker
+	fan     *fanIn
+	scopes  []*scope
+	running atomic.Bool
+}
+
+// NewKubernetes returns a source for the cluster that cfg reaches (see
+// Connect). It makes no call.
+func NewKubernetes(cfg *rest.Config, opts KubernetesOptions) (*Kubernetes, error) {
+	if err := opts.defaults(); err != nil {
+		return nil, err
+	}
+	k := &Kubernetes{opts: opts, log: opts.Logger, host: cfg.Host}
+	cfg, k.dialer = ownConnections(cfg)
+	cfg.Timeout = 0 // would end every watch; each call has its own deadline
+	// Services as protobuf take a third of the bytes and of the time.
+	cfg.ContentType = "application/vnd.kubernetes.protobuf"
+	cfg.AcceptContentTypes = "application/vnd.kubernetes.protobuf,application/json"
+	var err error
+	if k.http, err = rest.HTTPClientFor(cfg); err != nil {
+		return nil, fmt.Errorf("the configuration for the API server at %s cannot be used: %w", cfg.Host, err)
+	}
+	if k.client, err = kubernetes.NewForConfigAndClient(cfg, k.http); err != nil {
+		return nil, fmt.Errorf("the configuration for the API server at %s cannot be used: %w", cfg.Host, err)
+	}
+	if k.checker, err = newChecker(cfg, opts); err != nil {
+		return nil, err
+	}
+	k.checker.lost, k.checker.back = k.lost, k.back
+	k.fan = newFanIn(opts.Sink, len(opts.Namespaces))
+	for i, ns := range opts.Namespaces {
+		k.scopes = append(k.scopes, newScope(k, i, ns))
+	}
+	return k, nil
+}
+
+// ownConnections returns a copy of cfg whose connections are shared with nobody
+// and can be closed through the dialer. After an outage, connections may look
+// alive for minutes although their packets go nowhere.
+func ownConnections(cfg *rest.Config) (*rest.Config, *connrotation.Dialer) {
+	cfg = rest.CopyConfig(cfg)
+	dial := cfg.Dial
+	if dial == nil {
+		dial = dialer
+	}
+	d := connrotation.NewDialer(connrotation.DialFunc(dial))
+	cfg.Dial = d.DialContext
+	return cfg, d
+}
+
+// Client returns a client of the same cluster for other uses, such as a
+// ConfigMapWriter. Its connections are cut and made anew when the API server is
+// found to be unreachable, so that nobody waits on dead ones.
+func (k *Kubernetes) Client() kubernetes.Interface { return k.client }
+
+// Check tries whether Services can be listed, and explains why if not: wrong
+// address, credentials, missing rights. For use before Run by a program that
+// would rather stop than wait; Run itself waits and retries.
+func (k *Kubernetes) Check(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	for _, s := range k.scopes {
+		if _, err := k.client.CoreV1().Services(s.namespace).List(ctx, metav1.ListOptions{Limit: 1}); err != nil {
+			return s.call("list and watch").explain(err)
+		}
+	}
+	return nil
+}
+
+// Run implements Source. It retries forever; what is wrong is logged and in
+// Status.
+func (k *Kubernetes) Run(ctx context.Context) error {
+	if !k.running.CompareAndSwap(false, true) {
+		return errors.New("cluster: Kubernetes.Run was called twice")
+	}
+	var wg sync.WaitGroup
+	for _, s := range k.scopes {
+		wg.Go(func() { s.run(ctx) })
+	}
+	wg.Go(func() { k.checker.run(ctx) })
+	wg.Go(func() { k.resync(ctx) })
+	wg.Wait()
+	k.http.CloseIdleConnections()
+	k.dialer.CloseAll()
+	return nil
+}
+
+func (k *Kubernetes) resync(ctx context.Context) {
+	for {
+		// Spread, so that replicas that started together do not list together.
+		if !sleep(ctx, jitter(k.opts.Resync, 0.1)) {
+			return
+		}
+		for _, s := range k.scopes {
+			s.restart(nil)
+		}
+	}
+}
+
+// lost and back are called when the checker finds the API server gone and
+// answering again.
+func (k *Kubernetes) lost(noAnswer bool) {
+	if noAnswer {
+		k.dialer.CloseAll() // dead connections would only be noticed much later
+	}
+}
+
+func (k *Kubernetes) back(wasReachable bool) {
+	for _, s := range k.scopes {
+		if wasReachable {
+			s.restart(nil)
+		} else {
+			s.poke()
+		}
+	}
+}
+
+// Relist implements Source: one list of all Services of the watched namespaces.
+func (k *Kubernetes) Relist(ctx context.Context) error {
+	done := make(chan error, len(k.scopes))
+	for _, s := range k.scopes {
+		s.restart(done)
+	}
+	var errs []error
+	for range k.scopes {
+		select {
+		case err := <-done:
+			errs = append(errs, err)
+		case <-ctx.Done():
+			return fmt.Errorf("the Services were not listed in time: %w", context.Cause(ctx))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Synced implements Source.
+func (k *Kubernetes) Synced() bool { return isClosed(k.fan.first) }
+
+// FirstSync implements Source.
+func (k *Kubernetes) FirstSync() <-chan struct{} { return k.fan.first }
+
+// Status implements Source.
+func (k *Kubernetes) Status() Availability {
+	a := k.checker.status()
+	a.Synced = k.Synced()
+	for _, s := range k.scopes {
+		if a.LastError != "" {
+			break
+		}
+		a.LastError = s.lastError()
+	}
+	return a
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// sleep returns false if ctx ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// jitter returns d plus or minus up to that fraction of it.
+func jitter(d time.Duration, fraction float64) time.Duration {
+	return time.Duration(float64(d) * (1 + fraction*(2*rand.Float64()-1)))
+}

@@ -1,0 +1,181 @@
+package cluster
+
+import (
+	"bufio"
+	"bytes"
+	stdjson "encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/json"
+	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
+	"sigs.k8s.io/yaml"
+)
+
+// A finding is a Service in a manifest, or why something there is none.
+type finding struct {
+	service *corev1.Service // stripped and with defaults; nil if there is a problem
+	key     types.NamespacedName
+	where   string // for people: the object, or its place
+	problem string
+}
+
+// maxListDepth bounds Lists in Lists.
+const maxListDepth = 4
+
+// parseManifests finds the Services in a YAML file of one or more documents, or
+// a JSON file of one or more values. Objects of other kinds are passed over. An
+// error means that the file as a whole is not well-formed.
+func parseManifests(data []byte) ([]finding, error) {
+	var p parser
+	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
+	if trimmed := bytes.TrimSpace(data); len(trimmed) > 0 && trimmed[0] == '{' {
+		if err := p.jsonValues(trimmed); err == nil {
+			return p.found, nil
+		}
+		// Flow-style YAML begins with a brace too.
+		p = parser{}
+	}
+	return p.found, p.yamlDocuments(data)
+}
+
+type parser struct {
+	found []finding
+	doc   int // of the current document, from 1
+}
+
+func (p *parser) jsonValues(data []byte) error {
+	dec := stdjson.NewDecoder(bytes.NewReader(data))
+	for {
+		var raw stdjson.RawMessage
+		err := dec.Decode(&raw)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		p.doc++
+		p.object(raw, 0)
+	}
+}
+
+func (p *parser) yamlDocuments(data []byte) error {
+	r := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(data)))
+	for {
+		doc, err := r.Read()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("document %d: %w", p.doc+1, err)
+		}
+		p.doc++
+		// To JSON without looking at the types wanted, as kubectl does: a label
+		// of value true is a mistake that an API server refuses.
+		raw, err := yaml.YAMLToJSON(doc)
+		if err != nil {
+			return fmt.Errorf("document %d: %w", p.doc, err)
+		}
+		p.object(raw, 0)
+	}
+}
+
+func (p *parser) refuse(where, format string, args ...any) {
+	p.found = append(p.found, finding{where: where, problem: clean(fmt.Sprintf(format, args...))})
+}
+
+// object looks at one object as JSON.
+func (p *parser) object(raw []byte, depth int) {
+	if raw = bytes.TrimSpace(raw); string(raw) == "null" || len(raw) == 0 {
+		return // an empty document, or one of comments only
+	}
+	place := fmt.Sprintf("document %d", p.doc)
+	var head struct {
+		APIVersion string `json:"apiVersion"`
+		Kind       string `json:"kind"`
+	}
+	if err := json.Unmarshal(raw, &head); err != nil || head.Kind == "" {
+		p.refuse(place, "is not a Kubernetes object: it needs apiVersion and kind")
+		return
+	}
+	switch head.APIVersion + " " + head.Kind {
+	case "v1 Service":
+		p.service(raw, place)
+	case "v1 List", "v1 ServiceList":
+		if depth == maxListDepth {
+			p.refuse(place, "nests more than %d Lists", maxListDepth)
+			return
+		}
+		var list struct {
+			Items []stdjson.RawMessage `json:"items"`
+		}
+		if err := json.Unmarshal(raw, &list); err != nil {
+			p.refuse(place, "is a List whose items are not an array: %v", err)
+			return
+		}
+		for _, item := range list.Items {
+			if head.Kind == "ServiceList" {
+				p.service(item, place) // its items need not say what they are
+			} else {
+				p.object(item, depth+1)
+			}
+		}
+	}
+}
+
+func (p *parser) service(raw []byte, place string) {
+	// Name and namespace first: they are wanted even if the rest is no good.
+	var head struct {
+		Metadata struct {
+			Name      string `json:"name"`
+			Namespace string `json:"namespace"`
+		} `json:"metadata"`
+	}
+	if err := json.Unmarshal(raw, &head); err != nil {
+		p.refuse(place, "is not a Service: %v", err)
+		return
+	}
+	f := finding{key: types.NamespacedName{Namespace: head.Metadata.Namespace, Name: head.Metadata.Name}, where: place}
+	if f.key.Namespace == "" {
+		f.key.Namespace = corev1.NamespaceDefault
+	}
+	if f.key.Name != "" {
+		f.where = clean(f.key.String())
+	}
+	var svc corev1.Service
+	if err := json.Unmarshal(raw, &svc); err != nil {
+		f.problem = clean(err.Error())
+	} else {
+		setDefaults(&svc)
+		f.problem = refusal(&svc)
+	}
+	if f.problem == "" {
+		f.service = strip(&svc)
+	}
+	p.found = append(p.found, f)
+}
+
+// setDefaults does to a Service what an API server does before it validates it,
+// as far as it matters here (k8s.io/kubernetes/pkg/apis/core/v1/defaults.go).
+func setDefaults(svc *corev1.Service) {
+	svc.ResourceVersion = ""
+	if svc.Namespace == "" {
+		svc.Namespace = corev1.NamespaceDefault
+	}
+	if svc.Spec.Type == "" {
+		svc.Spec.Type = corev1.ServiceTypeClusterIP
+	}
+	for i := range svc.Spec.Ports {
+		port := &svc.Spec.Ports[i]
+		if port.Protocol == "" {
+			port.Protocol = corev1.ProtocolTCP
+		}
+		if port.TargetPort.IntVal == 0 && port.TargetPort.StrVal == "" {
+			port.TargetPort.IntVal = port.Port
+		}
+	}
+}

@@ -1,0 +1,451 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+)
+
+// yamlService is a Service as people write them.
+func yamlService(name string, more ...string) string {
+	return fmt.Sprintf("apiVersion: v1\nkind: Service\nmetadata:\n  name: %s\n%sspec:\n  ports:\n  - port: 9090\n", name, strings.Join(more, ""))
+}
+
+func put(t *testing.T, path, content string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// follow runs a Manifests source until the test ends.
+func follow(t *testing.T, dir string, opts ManifestsOptions) (*Manifests, *recorder) {
+	t.Helper()
+	sink := newRecorder()
+	opts.Sink = sink
+	m, err := NewManifests(dir, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := m.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(func() {
+		cancel()
+		wg.Wait()
+		if n := sink.overlaps; n > 0 {
+			t.Errorf("%d calls of the Sink overlapped", n)
+		}
+	})
+	select {
+	case <-m.FirstSync():
+	case <-time.After(5 * time.Second):
+		t.Fatal("no first sync")
+	}
+	return m, sink
+}
+
+const soon = 3 * time.Second // generous: the machine may be busy
+
+func TestManifestsFollowChanges(t *testing.T) {
+	dir := t.TempDir()
+	put(t, dir+"/a.yaml", yamlService("a")+"---\n"+yamlService("b", "  namespace: other\n"))
+	put(t, dir+"/deep/er/c.json", `{"apiVersion":"v1","kind":"Service","metadata":{"name":"c"},"spec":{"ports":[{"port":1}]}}`)
+	put(t, dir+"/ignored.txt", yamlService("no"))
+	put(t, dir+"/.hidden.yaml", yamlService("no"))
+	put(t, dir+"/.git/x.yaml", yamlService("no"))
+	m, sink := follow(t, dir, ManifestsOptions{Poll: time.Hour})
+	if got := sink.names(); got != "default/a default/c other/b" {
+		t.Fatalf("first state: %s", got)
+	}
+	if s := m.Status(); !s.Synced || !s.Reachable || s.LastError != "" || !s.UnreachableSince.IsZero() {
+		t.Errorf("status %+v", s)
+	}
+
+	put(t, dir+"/d.yml", yamlService("d"))
+	t.Logf("a new file is seen after %v", sink.wantNames(t, soon, "default/a default/c default/d other/b"))
+	put(t, dir+"/new/folder/e.yaml", yamlService("e"))
+	t.Logf("a new folder is seen after %v", sink.wantNames(t, soon, "default/a default/c default/d default/e other/b"))
+	put(t, dir+"/new/folder/f.yaml", yamlService("f"))
+	sink.wantNames(t, soon, "default/a default/c default/d default/e default/f other/b")
+	put(t, dir+"/a.yaml", yamlService("a", "  labels: {x: z}\n"))
+	sink.wantNames(t, soon, "default/a default/c default/d default/e default/f")
+	if got := sink.get("default", "a").Labels["x"]; got != "z" {
+		t.Errorf("label %q", got)
+	}
+	if err := os.RemoveAll(dir + "/new"); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("a removed folder is seen after %v", sink.wantNames(t, soon, "default/a default/c default/d"))
+	if err := os.Rename(dir+"/deep", dir+"/deeper"); err != nil {
+		t.Fatal(err)
+	}
+	remains(t, 200*time.Millisecond, "c is known", func() bool { return sink.get("default", "c") != nil })
+	put(t, dir+"/deeper/er/c.json", "[]")
+	put(t, dir+"/deeper/er/c.json", `{"apiVersion":"v1","kind":"Service","metadata":{"name":"c2"},"spec":{"ports":[{"port":1}]}}`)
+	sink.wantNames(t, soon, "default/a default/c2 default/d")
+	if sink.replaces != 1 {
+		t.Errorf("%s: after the first state there should be no Replace", sink.counts())
+	}
+}
+
+// Editors write a new file and rename it over the old one, or move the old one
+// away first (vim), and leave droppings.
+func TestManifestsEditors(t *testing.T) {
+	dir := t.TempDir()
+	put(t, dir+"/a.yaml", yamlService("a"))
+	_, sink := follow(t, dir, ManifestsOptions{Poll: time.Hour})
+	for i := range 20 {
+		want := fmt.Sprint("v", i)
+		put(t, dir+"/.a.yaml.swp", "b0VIM")
+		if i%2 == 0 {
+			put(t, dir+"/a.yaml.tmp", yamlService("a", "  labels: {v: "+want+"}\n"))
+			os.Rename(dir+"/a.yaml.tmp", dir+"/a.yaml")
+		} else {
+			os.Rename(dir+"/a.yaml", dir+"/a.yaml~")
+			put(t, dir+"/a.yaml", yamlService("a", "  labels: {v: "+want+"}\n"))
+			os.Remove(dir + "/a.yaml~")
+		}
+		eventually(t, soon, want, func() bool { s := sink.get("default", "a"); return s != nil && s.Labels["v"] == want })
+	}
+	if sink.deletes != 0 {
+		t.Errorf("%s: replacing a file looked like a deletion", sink.counts())
+	}
+}
+
+func TestManifestsKeepLastGood(t *testing.T) {
+	core, logs := observer.New(zap.WarnLevel)
+	dir := t.TempDir()
+	put(t, dir+"/a.yaml", yamlService("a")+"---\n"+yamlService("b"))
+	m, sink := follow(t, dir, ManifestsOptions{Poll: time.Hour, Logger: zap.New(core)})
+
+	put(t, dir+"/a.yaml", yamlService("a")+"---\nkind: [unclosed\n\x1b[31m")
+	eventually(t, soon, "a problem", func() bool { return len(m.Problems()) == 1 })
+	if got := m.Problems()[0]; got.File != "a.yaml" || !strings.Contains(got.Message, "document 2") || !strings.Contains(got.Message, "are kept") {
+		t.Errorf("problem %q", got)
+	}
+	if got := sink.names(); got != "default/a default/b" {
+		t.Errorf("half a file was applied: %s", got)
+	}
+	for _, e := range logs.All() {
+		if strings.Contains(e.Message, "\x1b") || strings.Contains(fmt.Sprint(e.ContextMap()), "\x1b") {
+			t.Error("foreign text is in the log as it is")
+		}
+	}
+
+	// An invalid Service stays as it was; its neighbours change.
+	put(t, dir+"/a.yaml", yamlService("a", "  labels: {x: z}\n")+"---\n"+strings.Replace(yamlService("b"), "9090", "99999", 1)+
+		"---\n"+yamlService("UPPER"))
+	eventually(t, soon, "two problems", func() bool { return len(m.Problems()) == 2 })
+	if sink.get("default", "a").Labels["x"] != "z" || sink.get("default", "b").Spec.Ports[0].Port != 9090 || sink.names() != "default/a default/b" {
+		t.Errorf("state %s; problems %v", sink.names(), m.Problems())
+	}
+
+	put(t, dir+"/a.yaml", yamlService("a"))
+	sink.wantNames(t, soon, "default/a")
+	if got := m.Problems(); len(got) != 0 {
+		t.Errorf("problems remain: %v", got)
+	}
+	before := logs.Len()
+	put(t, dir+"/other.yaml", yamlService("o"))
+	sink.wantNames(t, soon, "default/a default/o")
+	if logs.Len() != before {
+		t.Error("an old problem was logged again")
+	}
+}
+
+// A program may truncate a file and write it some time later, in pieces.
+func TestManifestsSlowWriter(t *testing.T) {
+	dir := t.TempDir()
+	put(t, dir+"/a.yaml", yamlService("a")+"---\n"+yamlService("b"))
+	_, sink := follow(t, dir, ManifestsOptions{Poll: time.Hour})
+	f, err := os.Create(dir + "/a.yaml") // truncates
+	if err != nil {
+		t.Fatal(err)
+	}
+	remains(t, 150*time.Millisecond, "an empty file is not believed at once", func() bool { return sink.names() == "default/a default/b" })
+	for _, piece := range strings.SplitAfter(yamlService("a")+"---\n"+yamlService("b")+"---\n"+yamlService("c"), "\n") {
+		f.WriteString(piece)
+		time.Sleep(2 * time.Millisecond)
+	}
+	f.Close()
+	sink.wantNames(t, soon, "default/a default/b default/c")
+	if sink.deletes != 0 {
+		t.Errorf("%s: something was deleted on the way", sink.counts())
+	}
+	put(t, dir+"/a.yaml", "") // and stays empty
+	sink.wantNames(t, soon, "")
+}
+
+func TestManifestsDuplicates(t *testing.T) {
+	dir := t.TempDir()
+	put(t, dir+"/b.yaml", yamlService("x", "  labels: {from: b}\n"))
+	put(t, dir+"/a/z.yaml", yamlService("x", "  labels: {from: a}\n"))
+	put(t, dir+"/c.yaml", yamlService("x", "  namespace: default\n  labels: {from: c}\n"))
+	m, sink := follow(t, dir, ManifestsOptions{Poll: time.Hour})
+	if got := sink.get("default", "x").Labels["from"]; got != "a" {
+		t.Errorf("taken from %s, not from the first path", got)
+	}
+	p := m.Problems()
+	if len(p) != 2 || p[0].File != "b.yaml" || !strings.Contains(p[0].Message, "a/z.yaml") {
+		t.Errorf("problems %v", p)
+	}
+	os.Remove(dir + "/a/z.yaml")
+	eventually(t, soon, "the next one is taken", func() bool { s := sink.get("default", "x"); return s != nil && s.Labels["from"] == "b" })
+	if sink.deletes != 0 {
+		t.Errorf("%s", sink.counts())
+	}
+}
+
+func TestManifestsLinks(t *testing.T) {
+	outside, dir := t.TempDir(), t.TempDir()
+	put(t, outside+"/secret.yaml", yamlService("secret"))
+	put(t, dir+"/real/a.yaml", yamlService("a"))
+	for link, target := range map[string]string{
+		"/in.yaml": "real/a.yaml", "/out.yaml": outside + "/secret.yaml", "/loop": ".", "/outdir": outside,
+		"/nowhere.yaml": "gone.yaml", "/up.yaml": "../../../../../../../../etc/hostname",
+	} {
+		if err := os.Symlink(target, dir+link); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := syscall.Mkfifo(dir+"/pipe.yaml", 0o644); err != nil {
+		t.Fatal(err)
+	}
+	m, sink := follow(t, dir, ManifestsOptions{Poll: time.Hour})
+	if got := sink.names(); got != "default/a" {
+		t.Errorf("state %s", got)
+	}
+	var files []string
+	for _, p := range m.Problems() {
+		files = append(files, p.File)
+		if strings.Contains(p.Message, outside) {
+			t.Errorf("a message tells what is outside: %s", p)
+		}
+	}
+	if got := strings.Join(files, " "); got != "nowhere.yaml out.yaml pipe.yaml real/a.yaml up.yaml" {
+		t.Errorf("problems of %s: %v", got, m.Problems())
+	}
+}
+
+// A mounted ConfigMap: files are links through ..data, which is exchanged.
+func TestManifestsMountedConfigMap(t *testing.T) {
+	dir := t.TempDir()
+	put(t, dir+"/..1/a.yaml", yamlService("a1"))
+	put(t, dir+"/..1/b.yaml", yamlService("b1"))
+	os.Symlink("..1", dir+"/..data")
+	os.Symlink("..data/a.yaml", dir+"/a.yaml")
+	os.Symlink("..data/b.yaml", dir+"/b.yaml")
+	m, sink := follow(t, dir, ManifestsOptions{Poll: time.Hour})
+	if got := sink.names(); got != "default/a1 default/b1" {
+		t.Fatalf("first state %s", got)
+	}
+	for i := 2; i < 10; i++ {
+		d := fmt.Sprint("..", i)
+		put(t, dir+"/"+d+"/a.yaml", yamlService(fmt.Sprint("a", i)))
+		put(t, dir+"/"+d+"/b.yaml", yamlService(fmt.Sprint("b", i)))
+		os.Symlink(d, dir+"/..data_tmp")
+		os.Rename(dir+"/..data_tmp", dir+"/..data")
+		took := sink.wantNames(t, soon, fmt.Sprintf("default/a%d default/b%d", i, i))
+		os.RemoveAll(fmt.Sprint(dir, "/..", i-1))
+		if i == 2 {
+			t.Logf("a switched ConfigMap is seen after %v", took)
+		}
+	}
+	if p := m.Problems(); len(p) != 0 {
+		t.Errorf("problems %v", p)
+	}
+}
+
+func TestManifestsFolderGoesAndComesBack(t *testing.T) {
+	dir := t.TempDir() + "/m"
+	put(t, dir+"/a.yaml", yamlService("a"))
+	m, sink := follow(t, dir, ManifestsOptions{})
+	os.Rename(dir, dir+".away")
+	eventually(t, soon, "unreachable", func() bool { return !m.Status().Reachable })
+	s := m.Status()
+	if s.LastError == "" || s.UnreachableSince.IsZero() || !s.Synced || sink.names() != "default/a" {
+		t.Errorf("status %+v, state %s", s, sink.names())
+	}
+	if err := m.Relist(context.Background()); err == nil {
+		t.Error("Relist of nothing succeeds")
+	}
+	put(t, dir+"/b.yaml", yamlService("b"))
+	t.Logf("the folder is back after %v", sink.wantNames(t, soon, "default/b"))
+	if s := m.Status(); !s.Reachable || s.LastError != "" {
+		t.Errorf("status %+v", s)
+	}
+	put(t, dir+"/c.yaml", yamlService("c")) // the new folder is followed
+	sink.wantNames(t, soon, "default/b default/c")
+
+	// As git-sync does: the folder is a link that is switched.
+	put(t, filepath.Dir(dir)+"/w1/x.yaml", yamlService("x"))
+	put(t, filepath.Dir(dir)+"/w2/w.yaml", yamlService("w"))
+	link := filepath.Dir(dir) + "/link"
+	os.Symlink("w1", link)
+	_, sink = follow(t, link, ManifestsOptions{Poll: time.Hour})
+	if got := sink.names(); got != "default/x" {
+		t.Fatalf("state %s", got)
+	}
+	os.Symlink("w2", link+".tmp")
+	os.Rename(link+".tmp", link)
+	sink.wantNames(t, soon, "default/w")
+	put(t, filepath.Dir(dir)+"/w2/z.yaml", yamlService("z"))
+	sink.wantNames(t, soon, "default/w default/z")
+}
+
+func TestManifestsRelist(t *testing.T) {
+	dir := t.TempDir()
+	put(t, dir+"/a.yaml", yamlService("a"))
+	sink := newRecorder()
+	m, err := NewManifests(dir, ManifestsOptions{Sink: sink, Poll: time.Hour, Debounce: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Relist(t.Context()); !errors.Is(err, ErrNotRunning) {
+		t.Errorf("before Run: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- m.Run(ctx) }()
+	<-m.FirstSync()
+	put(t, dir+"/b.yaml", yamlService("b"))
+	if err := m.Relist(t.Context()); err != nil || sink.names() != "default/a default/b" || sink.replaces != 2 {
+		t.Errorf("%v: %s, %s", err, sink.names(), sink.counts())
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if err := m.Relist(t.Context()); !errors.Is(err, ErrNotRunning) {
+		t.Errorf("after Run: %v", err)
+	}
+	if err := m.Run(t.Context()); err == nil {
+		t.Error("a second Run is allowed")
+	}
+}
+
+// Without notifications, as on some network file systems, polls find changes.
+func TestManifestsPoll(t *testing.T) {
+	dir := t.TempDir()
+	put(t, dir+"/a.yaml", yamlService("a"))
+	sink := newRecorder()
+	m, err := NewManifests(dir, ManifestsOptions{Sink: sink, Poll: 20 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.follower = newFollower(m)
+	m.follower.close()
+	m.follower.watcher = nil
+	if err := m.look(lookAll); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() { m.follower.run(ctx) })
+	defer wg.Wait()
+	defer cancel()
+	put(t, dir+"/sub/b.yaml", yamlService("b"))
+	sink.wantNames(t, soon, "default/a default/b")
+	put(t, dir+"/a.yaml", yamlService("c"))
+	os.Remove(dir + "/sub/b.yaml")
+	sink.wantNames(t, soon, "default/c")
+}
+
+func TestManifestsBounds(t *testing.T) {
+	if _, err := NewManifests(t.TempDir()+"/none", ManifestsOptions{Sink: newRecorder()}); err == nil {
+		t.Error("a missing folder is accepted")
+	}
+	file := t.TempDir() + "/f"
+	put(t, file, "")
+	if _, err := NewManifests(file, ManifestsOptions{Sink: newRecorder()}); err == nil || !strings.Contains(err.Error(), "not a folder") {
+		t.Errorf("a file instead of a folder: %v", err)
+	}
+
+	dir := t.TempDir()
+	for i := range 6 {
+		put(t, fmt.Sprintf("%s/%d.yaml", dir, i), yamlService(fmt.Sprint("s", i)))
+	}
+	put(t, dir+"/1/2/3/4/x.yaml", "")
+	for _, c := range []struct {
+		opts ManifestsOptions
+		want string
+	}{
+		{ManifestsOptions{MaxFiles: 5}, "more than 5 manifests"},
+		{ManifestsOptions{MaxDepth: 3}, "more than 3 deep"},
+	} {
+		c.opts.Sink = newRecorder()
+		m, err := NewManifests(dir, c.opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := m.Run(t.Context()); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%+v: %v", c.opts, err)
+		}
+	}
+
+	put(t, dir+"/5.yaml", yamlService("s5")+strings.Repeat("# filler\n", 20))
+	m, sink := follow(t, dir, ManifestsOptions{MaxFileSize: 150, Poll: time.Hour})
+	if p := m.Problems(); len(p) != 1 || p[0].File != "5.yaml" || !strings.Contains(p[0].Message, "larger than 150") {
+		t.Errorf("problems %v", p)
+	}
+	if got := sink.names(); !strings.HasSuffix(got, "default/s4") {
+		t.Errorf("state %s", got)
+	}
+}
+
+func TestManifestsUnreadable(t *testing.T) {
+	if os.Getuid() == 0 {
+		t.Skip("root reads everything")
+	}
+	dir := t.TempDir()
+	put(t, dir+"/sub/a.yaml", yamlService("a"))
+	m, sink := follow(t, dir, ManifestsOptions{Poll: 50 * time.Millisecond})
+	os.Chmod(dir+"/sub", 0)
+	eventually(t, soon, "a problem", func() bool { return len(m.Problems()) > 0 })
+	if sink.names() != "default/a" {
+		t.Error("what can't be read was taken for deleted")
+	}
+	os.Chmod(dir+"/sub", 0o755)
+	eventually(t, soon, "no problem", func() bool { return len(m.Problems()) == 0 })
+}
+
+// Ten thousand files, one of which changes.
+func TestManifestsMany(t *testing.T) {
+	if testing.Short() {
+		t.Skip("writes 5,000 files")
+	}
+	dir := t.TempDir()
+	const n = 5000
+	for i := range n {
+		put(t, fmt.Sprintf("%s/%d/%d.yaml", dir, i%50, i), yamlService(fmt.Sprint("s", i)))
+	}
+	start := time.Now()
+	_, sink := follow(t, dir, ManifestsOptions{Poll: time.Hour})
+	t.Logf("%d files are read in %v", n, time.Since(start))
+	if len(sink.state) != n {
+		t.Fatalf("%d Services", len(sink.state))
+	}
+	put(t, dir+"/7/7.yaml", yamlService("changed"))
+	t.Logf("a changed file is seen after %v", eventually(t, soon, "seen", func() bool { return sink.get("default", "changed") != nil }))
+	put(t, dir+"/7/new.yaml", yamlService("new"))
+	t.Logf("a new file is seen after %v", eventually(t, soon, "seen", func() bool { return sink.get("default", "new") != nil }))
+	eventually(t, soon, "counts", func() bool { return sink.counts() == "1 replaces, 2 upserts, 1 deletes, 0 overlaps" })
+}

@@ -1,0 +1,72 @@
+// Package cluster adapts the service to a cluster: Services come in, the
+// generated document goes out as a ConfigMap.
+//
+// There are two clusters behind one interface. Kubernetes watches the API
+// server of a real one. Manifests reads the same objects from a folder of
+// Kubernetes YAML: the embedded cluster, for laptops, tests and edge boxes that
+// have no API server. Both hand what they find to a Sink, and both say by
+// Status whether what was handed over is still current.
+//
+// What a Service means is none of this package's business: it moves objects,
+// keeps them small, and is right about deletions.
+package cluster
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// A Sink receives the state of the cluster. Calls come one at a time, are
+// cheap, and never block. The Services are stripped to what is of use (see
+// strip) and may be kept, but not changed.
+type Sink interface {
+	// Replace makes services the whole state; whatever is not among them is gone.
+	Replace(services []*corev1.Service)
+	// Upsert adds or changes one Service. It may be called with an unchanged one.
+	Upsert(svc *corev1.Service)
+	// Delete removes one Service, which need not be known.
+	Delete(namespace, name string)
+}
+
+// A Source finds Services and keeps a Sink up to date with them.
+type Source interface {
+	// Run works until ctx ends, and returns when everything it started has
+	// ended. It is called once. An error means that it could never begin.
+	Run(ctx context.Context) error
+	// Synced says whether the Sink has had the whole state at least once.
+	Synced() bool
+	// FirstSync is closed when Synced becomes true.
+	FirstSync() <-chan struct{}
+	// Status says whether the source can be reached. It is a look at a cached
+	// value, fit for a readiness probe.
+	Status() Availability
+	// Relist reads the whole state afresh and hands it to the Sink before it
+	// returns. Calls that overlap share the work, but none is given a reading
+	// that began before the call.
+	Relist(ctx context.Context) error
+}
+
+var (
+	_ Source = (*Kubernetes)(nil)
+	_ Source = (*Manifests)(nil)
+)
+
+// Availability is whether a source can be reached, as last found out.
+type Availability struct {
+	// Synced is true once the Sink has had the whole state; it stays true.
+	Synced bool
+	// Reachable is what the last check found; false before the first.
+	Reachable bool
+	// UnreachableSince is when Reachable became false (the source's creation,
+	// before the first check); zero while it is true.
+	UnreachableSince time.Time
+	// LastError says in one sentence what is wrong now; empty if nothing is.
+	// It is escaped and bounded, but may name addresses: not for strangers.
+	LastError string
+}
+
+// ErrNotRunning means that Run was not called yet, or has returned.
+var ErrNotRunning = errors.New("cluster: not running (it has not been started yet, or is being shut down)")

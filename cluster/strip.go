@@ -1,0 +1,51 @@
+package cluster
+
+import (
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// AnnotationPrefix is that of the only annotations that are kept. Others may
+// carry secrets, or a whole second copy of the object (kubectl's
+// last-applied-configuration).
+const AnnotationPrefix = "kubernaut.io/"
+
+// strip returns a new Service with what the rest of the program can use: a
+// Service as an API server sends it takes several kilobytes, most of them
+// managedFields. Maps and slices are shared with svc; the rest of svc becomes
+// garbage.
+func strip(svc *corev1.Service) *corev1.Service {
+	return &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{
+			Name:              svc.Name,
+			Namespace:         svc.Namespace,
+			UID:               svc.UID,
+			ResourceVersion:   svc.ResourceVersion,
+			CreationTimestamp: svc.CreationTimestamp,
+			Labels:            svc.Labels,
+			Annotations:       ours(svc.Annotations),
+		},
+		Spec: corev1.ServiceSpec{
+			Type:         svc.Spec.Type,
+			ClusterIP:    svc.Spec.ClusterIP,
+			ExternalName: svc.Spec.ExternalName,
+			Ports:        svc.Spec.Ports,
+			Selector:     svc.Spec.Selector,
+		},
+	}
+}
+
+func ours(annotations map[string]string) map[string]string {
+	var kept map[string]string
+	for k, v := range annotations {
+		if strings.HasPrefix(k, AnnotationPrefix) {
+			if kept == nil {
+				kept = make(map[string]string, 4)
+			}
+			kept[k] = v
+		}
+	}
+	return kept
+}

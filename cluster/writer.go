@@ -1,0 +1,165 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// DocumentKey is the ConfigMap's key that holds the generated document.
+const DocumentKey = "toolset.json"
+
+// maxDocument is how much an API server lets a ConfigMap hold, bytes
+// (k8s.io/kubernetes/pkg/apis/core, MaxSecretSize).
+const maxDocument = 1 << 20
+
+// A Writer keeps a copy of the generated document up to date somewhere:
+// ConfigMapWriter in the cluster, FileWriter in a file.
+type Writer interface {
+	// Run writes until ctx ends, and returns when everything it started has
+	// ended. It is called once. Failed writes are retried, not returned.
+	Run(ctx context.Context) error
+	// Notify says that the document may have changed. It is cheap, never
+	// blocks, and may be called too often: nothing is written without a change.
+	Notify()
+	// WriteNow writes the document, if need be, and returns the version that
+	// holds it. It works only while Run does (else ErrNotRunning).
+	WriteNow(ctx context.Context) (version string, err error)
+	// Version is that of the copy as last seen, empty if there is none.
+	Version() string
+}
+
+var (
+	_ Writer = (*ConfigMapWriter)(nil)
+	_ Writer = (*FileWriter)(nil)
+)
+
+// Outcomes of a write, for OnWrite and as metric labels.
+const (
+	WriteSuccess   = "success"   // written, and it made a difference
+	WriteUnchanged = "unchanged" // asked for, and there was nothing to change
+	WriteForbidden = "forbidden" // a right is missing
+	WriteInvalid   = "invalid"   // too large, or refused as it is
+	WriteMissing   = "namespace_missing"
+	WriteError     = "error" // anything else; likely to pass
+)
+
+// WriterOptions tune a Writer. All are optional. The functions are called from
+// the goroutine of Run and must not block.
+type WriterOptions struct {
+	Logger *zap.Logger
+	// MinInterval is the least time between two writes; default 200 ms. Changes
+	// in between are written as one.
+	MinInterval time.Duration
+	// Standby begins without writing, as a replica does that does not lead; see
+	// ConfigMapWriter.SetActive.
+	Standby bool
+	// OnWrite is told the outcome (WriteSuccess...) of each attempt.
+	OnWrite func(outcome string)
+	// OnDrift is told that somebody else changed or deleted our copy.
+	OnDrift func()
+	// OnVersion is told each new version of the copy.
+	OnVersion func(version string)
+}
+
+func (o *WriterOptions) defaults() {
+	if o.Logger == nil {
+		o.Logger = zap.NewNop()
+	}
+	orDefault(&o.MinInterval, 200*time.Millisecond)
+	if o.OnWrite == nil {
+		o.OnWrite = func(string) {}
+	}
+	if o.OnDrift == nil {
+		o.OnDrift = func() {}
+	}
+	if o.OnVersion == nil {
+		o.OnVersion = func(string) {}
+	}
+}
+
+// Errors of WriteNow, besides those of the API server.
+var (
+	// ErrNoDocument: nothing has been generated yet.
+	ErrNoDocument = errors.New("there is no document yet: the cluster has not been read")
+	// ErrStandby: this replica does not write; the leader does.
+	ErrStandby = errors.New("this replica does not write the ConfigMap; the leader does")
+	// ErrTooLarge: a ConfigMap cannot hold the document.
+	ErrTooLarge = errors.New("too large")
+)
+
+func checkSize(doc []byte) error {
+	if len(doc) > maxDocument {
+		return &explained{fmt.Sprintf("the document has %d bytes, and a ConfigMap holds at most %d: "+
+			"watch fewer namespaces, or switch off toolsets with the annotation %senabled: \"false\"",
+			len(doc), maxDocument, AnnotationPrefix), ErrTooLarge, ErrTooLarge}
+	}
+	return nil
+}
+
+// A writeRequest is a WriteNow that waits for its answer.
+type writeRequest chan writeResult
+
+type writeResult struct {
+	version string
+	err     error
+}
+
+// a writeDesk is where requests are handed in: what both Writers share.
+type writeDesk struct {
+	notify   chan struct{}
+	requests chan writeRequest
+	started  chan struct{}
+	ended    chan struct{}
+}
+
+func newWriteDesk() writeDesk {
+	return writeDesk{make(chan struct{}, 1), make(chan writeRequest), make(chan struct{}), make(chan struct{})}
+}
+
+// Notify implements Writer.
+func (d *writeDesk) Notify() {
+	select {
+	case d.notify <- struct{}{}:
+	default: // noted already
+	}
+}
+
+// WriteNow implements Writer.
+func (d *writeDesk) WriteNow(ctx context.Context) (version string, err error) {
+	if !isClosed(d.started) {
+		return "", ErrNotRunning
+	}
+	req := make(writeRequest, 1)
+	select {
+	case d.requests <- req:
+	case <-d.ended:
+		return "", ErrNotRunning
+	case <-ctx.Done():
+		return "", context.Cause(ctx)
+	}
+	select {
+	case r := <-req:
+		return r.version, r.err
+	case <-d.ended:
+		return "", ErrNotRunning
+	case <-ctx.Done():
+		return "", fmt.Errorf("the document was not written in time: %w", context.Cause(ctx))
+	}
+}
+
+// more returns first and all requests that wait besides.
+func (d *writeDesk) more(first writeRequest) []writeRequest {
+	all := []writeRequest{first}
+	for {
+		select {
+		case r := <-d.requests:
+			all = append(all, r)
+		default:
+			return all
+		}
+	}
+}

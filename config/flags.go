@@ -1,0 +1,117 @@
+package config
+
+import (
+	"strings"
+
+	"github.com/spf13/pflag"
+)
+
+// envPrefix starts the name of every environment variable.
+const envPrefix = "TOOLSET_"
+
+// A group is a chapter of the help.
+type group struct {
+	name  string
+	intro string
+	flags []*pflag.Flag
+}
+
+// A flagSet is the settings as pflag.Flags, in the order of the help.
+type flagSet struct {
+	*pflag.FlagSet
+	groups []*group
+	// Lists of which validation makes other types.
+	namespaces, cidrs []string
+}
+
+// envName returns the name of the environment variable for a flag.
+func envName(flag string) string {
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// begin starts a new group.
+func (f *flagSet) begin(name, intro string) {
+	f.groups = append(f.groups, &group{name: name, intro: intro})
+}
+
+// end completes the group that was begun last with the flags added since.
+func (f *flagSet) end() {
+	known := 0
+	for _, g := range f.groups {
+		known += len(g.flags)
+	}
+	g, i := f.groups[len(f.groups)-1], 0
+	f.VisitAll(func(flag *pflag.Flag) { // in the order in which they were added
+		if i++; i > known {
+			g.flags = append(g.flags, flag)
+		}
+	})
+}
+
+// newFlags returns the flags, bound to s, which gets the defaults. The help
+// texts are also the text of docs/configuration.md.
+func newFlags(s *Settings) *flagSet {
+	f := &flagSet{FlagSet: pflag.NewFlagSet("serve", pflag.ContinueOnError)}
+	f.SortFlags = false
+
+	f.begin("Cluster", "Where the back ends are found. Choose one of --manifests and --kubeconfig; with neither, the service must run inside a cluster.")
+	f.StringVar(&s.File, "config", "", "YAML `FILE` with settings: the keys are the names of the flags without the dashes in front. Use it to keep the settings of a deployment in one place; flags and environment variables override it.")
+	f.StringVar(&s.Cluster.Manifests, "manifests", "", "`DIR` with manifests (YAML or JSON) to watch instead of a cluster. Use it to try the service without a cluster, or to see what it makes of manifests before they are applied.")
+	f.StringVar(&s.Cluster.Kubeconfig, "kubeconfig", "", "kubeconfig `FILE` of the cluster to watch. Use it to run the service outside of its cluster. $KUBECONFIG and ~/.kube/config are not used unless named here, so that no cluster is watched by accident.")
+	f.StringVar(&s.Cluster.Context, "context", "", "context `NAME` in the --kubeconfig file. Set it when the file's current context is not the one that is meant.")
+	f.StringSliceVar(&f.namespaces, "namespaces", nil, "`NAMESPACES` to watch, separated by commas; empty for all. Set it where the service account may not list Services in the whole cluster.")
+	f.StringVar(&s.Cluster.Domain, "cluster-domain", "cluster.local", "DNS `DOMAIN` of the cluster, the end of the endpoints' names. Change it where the cluster was set up with another one (kubelet's clusterDomain).")
+	f.DurationVar(&s.Cluster.UnavailableGrace, "kubernetes-unavailable-grace", 0, "`DURATION` for which the Kubernetes API may be unreachable before readiness fails; lookups go on from the last known state anyway. Raise it so that an outage of the API does not take all replicas out of service at once.")
+	f.DurationVar(&s.Cluster.Resync, "resync", minutes(5), "`DURATION` between two full comparisons with the cluster. Changes arrive at once without it; it is a safety net. Raise it in clusters with very many Services.")
+	f.end()
+
+	f.begin("HTTP", "Where the service listens, and how long it waits for clients.")
+	f.StringVar(&s.HTTP.Listen, "listen", ":8080", "`ADDRESS` (host:port) of the API and the probes. Without a host: all addresses of the machine. Port 0 chooses a free one.")
+	f.StringVar(&s.HTTP.MetricsListen, "metrics-listen", ":9090", "`ADDRESS` (host:port) of /metrics. It must be another one than --listen, so that metrics are not published along with the API.")
+	f.DurationVar(&s.HTTP.ReadTimeout, "read-timeout", seconds(10), "`DURATION` in which a client must have sent its request. Raise it for clients on slow links; lower it to get rid of slow ones sooner.")
+	f.DurationVar(&s.HTTP.WriteTimeout, "write-timeout", seconds(10), "`DURATION` in which a client must have taken its response. Raise it for clients on slow links. Event streams have it per event.")
+	f.DurationVar(&s.HTTP.IdleTimeout, "idle-timeout", minutes(2), "`DURATION` after which a kept-alive connection without requests is closed. Set it above the idle timeout of a load balancer in front, so that the balancer is the one to close.")
+	f.DurationVar(&s.HTTP.MaxConnectionAge, "max-connection-age", minutes(5), "`DURATION` after which a kept-alive connection is closed with its next response, varied by 10 %; 0 for never. It lets clients find new replicas: lower it when load stays on old ones after scaling out.")
+	f.end()
+
+	f.begin("Discovery", "How back ends are recognised.")
+	f.StringVar(&s.Discovery.Rules, "rules", "", "YAML `FILE` with recognition rules besides the built-in ones. Use it for back ends that are not recognised and can't be annotated.")
+	f.end()
+
+	f.begin("Health", "How the back ends are checked.")
+	f.BoolVar(&s.Health.Enabled, "health-checks", true, "check the health of the back ends. Switch it off where network policies forbid calling them; all toolsets are listed as not checked then.")
+	f.DurationVar(&s.Health.Interval, "health-interval", seconds(30), "`DURATION` between two checks of one back end. Lower it to notice failures sooner, raise it to call less.")
+	f.DurationVar(&s.Health.Timeout, "health-timeout", seconds(5), "`DURATION` in which a back end must answer one attempt. Raise it for back ends that are slow but sound.")
+	f.IntVar(&s.Health.Attempts, "health-attempts", 3, "`NUMBER` of attempts before a back end counts as unhealthy, with growing pauses between them. Raise it where the network loses packets.")
+	f.IntVar(&s.Health.Concurrency, "health-concurrency", 64, "`NUMBER` of attempts under way at once. Raise it when many back ends hang and their recovery is noticed late.")
+	f.StringVar(&s.Health.CAFile, "health-ca-file", "", "PEM `FILE` with CA certificates to trust in health checks, besides the system's. Set it when https back ends have certificates of a private CA.")
+	f.BoolVar(&s.Health.InsecureSkipTLSVerify, "health-insecure-skip-tls-verify", false, "accept any certificate in health checks. A last resort for self-signed certificates: anyone can answer in a back end's place then. Prefer --health-ca-file.")
+	f.StringSliceVar(&f.cidrs, "allow-endpoint-cidrs", nil, "`CIDRS` that health checks may call although they are refused by default, separated by commas: loopback, link-local, multicast and cloud metadata addresses, to which whoever may annotate a Service could direct them. Set it to 127.0.0.0/8 to try the service with back ends on your own machine.")
+	f.end()
+
+	f.begin("ConfigMap", "Where the generated document is published for clients that read ConfigMaps.")
+	f.BoolVar(&s.ConfigMap.Enabled, "configmap-enabled", true, "write the document to a ConfigMap; never done with --manifests. Switch it off when nobody reads it: the service needs no permission to write then.")
+	f.StringVar(&s.ConfigMap.Namespace, "configmap-namespace", "kubernaut-system", "`NAMESPACE` of the ConfigMap and of the lease by which replicas agree on who writes it. Set it to the namespace in which the service is installed.")
+	f.StringVar(&s.ConfigMap.Name, "configmap-name", "kubernaut-toolset-config", "`NAME` of the ConfigMap. Change it to run two installations in one namespace.")
+	f.StringVar(&s.ConfigMap.Write, "write-configmap", "", "`FILE` to write the ConfigMap to with --manifests, - for standard output. Use it to see what the service would write, or to apply it yourself.")
+	f.end()
+
+	f.begin("Shutdown", "How the service stops without losing a request. terminationGracePeriodSeconds of the pod must be above the sum of both.")
+	f.DurationVar(&s.Shutdown.PropagationDelay, "shutdown-propagation-delay", seconds(5), "`DURATION` in which requests are served as ever after the signal to stop, while the nodes learn not to route here any more. Raise it when requests fail during rolling updates of a large cluster.")
+	f.DurationVar(&s.Shutdown.DrainTimeout, "shutdown-drain-timeout", seconds(30), "`DURATION` in which requests under way may end after that. Raise it when the log says that the drain timed out.")
+	f.end()
+
+	f.begin("Limits", "What clients can make the service use at most.")
+	f.IntVar(&s.Limits.MaxConnections, "max-connections", 10_000, "`NUMBER` of open connections of all clients; further ones are answered with 503. Raise it, and the limit of open files (ulimit -n), for more clients.")
+	s.Limits.MaxRequestBody, s.Limits.MaxHeaderBytes = 1<<20, 16<<10
+	f.Var((*byteSize)(&s.Limits.MaxRequestBody), "max-request-body", "`SIZE` of the body of a request, in bytes or with a unit (KiB, MiB, kB, MB); larger ones are answered with 413. Raise it to validate larger documents.")
+	f.Var((*byteSize)(&s.Limits.MaxHeaderBytes), "max-header-bytes", "`SIZE` of request line and headers together, in bytes or with a unit; larger ones are answered with 431. Raise it behind proxies that add large headers.")
+	f.IntVar(&s.Limits.MaxWatchers, "max-watchers", 1000, "`NUMBER` of event streams (/api/v1/toolsets/watch) open at once; further ones are answered with 503. Raise it for more agents; 0 switches the streams off.")
+	f.end()
+
+	f.begin("Logs", "What is logged, to standard error.")
+	f.StringVar(&s.Logs.Level, "log-level", "info", "`LEVEL` from which on to log: debug, info, warn or error. Use debug to see why a Service was or was not recognised.")
+	f.StringVar(&s.Logs.Format, "log-format", "auto", "`FORMAT` of the log: json for log collectors, console for people, auto for console on a terminal and json elsewhere. Set it when the choice of auto is not what reads the log.")
+	f.end()
+	return f
+}

@@ -1,0 +1,68 @@
+package config
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+// usageWidth is the width of the help, in columns.
+const usageWidth = 80
+
+// Usage writes what --help shows: what each setting is for, when to change it,
+// its default and its environment variable.
+func Usage(w io.Writer) {
+	var b strings.Builder
+	wrap(&b, "", "Every setting is a flag, an environment variable and a key in the file that --config names (the flag without its dashes). A flag beats the environment, which beats the file, which beats the default. A variable that is empty counts as not set.")
+	for _, g := range newFlags(&Settings{}).groups {
+		b.WriteString("\n" + g.name + "\n")
+		wrap(&b, "  ", g.intro)
+		for _, flag := range g.flags {
+			name, text := pflag.UnquoteUsage(flag)
+			b.WriteString("\n  --" + flag.Name)
+			if flag.Value.Type() != "bool" {
+				b.WriteString(" " + name)
+			}
+			fmt.Fprintf(&b, "\n      [default: %s; environment: %s]\n", shownDefault(flag), envName(flag.Name))
+			wrap(&b, "      ", text)
+		}
+	}
+	_, _ = io.WriteString(w, b.String()) // a closed standard output is no news
+}
+
+// shownDefault is a flag's default as one would write it.
+func shownDefault(flag *pflag.Flag) string {
+	switch def := flag.DefValue; {
+	case def == "" || def == "[]":
+		return "none"
+	case flag.Value.Type() == "duration":
+		d, _ := time.ParseDuration(def) // pflag has rendered one
+		return short(d)
+	default:
+		return def
+	}
+}
+
+// wrap writes text in lines of usageWidth that start with indent.
+func wrap(b *strings.Builder, indent, text string) {
+	width := 0
+	for _, word := range strings.Fields(text) {
+		switch {
+		case width == 0:
+			b.WriteString(indent)
+			width = len(indent)
+		case width+1+len(word) > usageWidth:
+			b.WriteString("\n" + indent)
+			width = len(indent)
+		default:
+			b.WriteByte(' ')
+			width++
+		}
+		b.WriteString(word)
+		width += len(word)
+	}
+	b.WriteByte('\n')
+}

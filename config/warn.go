@@ -1,0 +1,72 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+)
+
+// gracePeriod is terminationGracePeriodSeconds in the manifests of deploy/.
+const gracePeriod = 45 * time.Second
+
+// warn notes settings that work, but probably not as somebody wants.
+func (l *loader) warn() {
+	s := l.settings
+	warn := func(format string, args ...any) { s.Warnings = append(s.Warnings, fmt.Sprintf(format, args...)) }
+
+	drain := s.Shutdown.DrainTimeout
+	for _, t := range []struct {
+		flag string
+		time.Duration
+	}{{"read-timeout", s.HTTP.ReadTimeout}, {"write-timeout", s.HTTP.WriteTimeout}} {
+		if t.Duration > drain {
+			warn("%s (%s) is longer than shutdown-drain-timeout (%s): a slow request can be cut off at shutdown; lower the one or raise the other",
+				l.where(t.flag), short(t.Duration), short(drain))
+		}
+	}
+	if sum := s.Shutdown.PropagationDelay + drain; sum >= gracePeriod {
+		warn("shutdown-propagation-delay and shutdown-drain-timeout are %s together: terminationGracePeriodSeconds of the pod must be higher (it is %.0f in the manifests that come with the service)",
+			short(sum), gracePeriod.Seconds())
+	}
+	if s.Shutdown.PropagationDelay == 0 {
+		warn("%s is 0: nodes still send requests here while the service stops, and these are lost; only right outside of a cluster",
+			l.where("shutdown-propagation-delay"))
+	}
+
+	h := &s.Health
+	if !h.Enabled {
+		return // the others have no effect
+	}
+	if h.InsecureSkipTLSVerify {
+		text := "%s accepts any certificate: anyone can answer health checks in a back end's place; prefer --health-ca-file"
+		if h.CAFile != "" {
+			text = "%s accepts any certificate, so that health-ca-file has no effect; remove it"
+		}
+		warn(text, l.where("health-insecure-skip-tls-verify"))
+	}
+	if longest := time.Duration(h.Attempts) * h.Timeout; longest > h.Interval {
+		warn("a back end that hangs is checked for %s (health-attempts times health-timeout), longer than health-interval (%s): it is checked less often than that; lower one of the former or raise the latter",
+			short(longest), short(h.Interval))
+	}
+	for _, p := range h.AllowEndpointCIDRs {
+		for _, secret := range []string{"169.254.169.254", "fd00:ec2::254"} {
+			if p.Contains(netip.MustParseAddr(secret)) {
+				warn("%s includes %s, where clouds hand out credentials: whoever may annotate a Service can make this service call it; name narrower networks",
+					l.where("allow-endpoint-cidrs"), secret)
+			}
+		}
+	}
+}
+
+// short renders a duration without its zero parts: 5m, not 5m0s.
+func short(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}

@@ -1,0 +1,85 @@
+package sim
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/client-go/tools/clientcmd/api"
+)
+
+// The client-side limits of the configurations given out, in requests per second:
+// client-go's default of 5 would make tests wait for themselves.
+const (
+	clientQPS   = 1000
+	clientBurst = 2000
+)
+
+// RESTConfig returns the configuration of a client with every right (group
+// system:masters). Each call returns a copy of its own. It has no timeout, which
+// would end watches: use contexts.
+func (cp *ControlPlane) RESTConfig() *rest.Config { return cp.restConfig(cp.admin) }
+
+// RESTConfigAs returns the configuration of a client that is this user, in these
+// groups and in system:authenticated, proved by a certificate signed for it. The
+// user has the rights that RBAC objects grant, at first next to none. Use the name
+// "system:serviceaccount:<namespace>:<name>", with the groups
+// "system:serviceaccounts" and "system:serviceaccounts:<namespace>", for what is
+// granted to a ServiceAccount.
+//
+// It panics if the user is empty or a name is not UTF-8: mistakes in a test.
+func (cp *ControlPlane) RESTConfigAs(user string, groups ...string) *rest.Config {
+	if user == "" {
+		panic("sim: RESTConfigAs needs a user's name")
+	}
+	p, err := cp.authority.client(user, groups)
+	if err != nil {
+		panic(fmt.Sprintf("sim: certificate for user %q in groups %q: %v", user, groups, err))
+	}
+	return cp.restConfig(p)
+}
+
+func (cp *ControlPlane) restConfig(p pair) *rest.Config {
+	return &rest.Config{
+		Host: cp.url(),
+		TLSClientConfig: rest.TLSClientConfig{
+			CAData: slices.Clone(cp.authority.pem), CertData: slices.Clone(p.cert), KeyData: slices.Clone(p.key),
+		},
+		QPS: clientQPS, Burst: clientBurst,
+	}
+}
+
+// url is the API server's address, the same for the control plane's whole life.
+func (cp *ControlPlane) url() string { return fmt.Sprintf("https://127.0.0.1:%d", cp.port.number) }
+
+// Kubeconfig returns the path of a kubeconfig file of the administrator, for
+// kubectl and for programs under test. It lies in the state directory.
+func (cp *ControlPlane) Kubeconfig() string {
+	return filepath.Join(cp.supervisor.dir, kubeconfigFile)
+}
+
+// WriteKubeconfigAs writes a kubeconfig file for this user (see RESTConfigAs) to
+// path, readable by the owner only. It holds the certificates themselves, and so
+// can be copied.
+func (cp *ControlPlane) WriteKubeconfigAs(path, user string, groups ...string) error {
+	p, err := cp.authority.client(user, groups)
+	if err != nil {
+		return err
+	}
+	return cp.writeKubeconfig(path, user, p)
+}
+
+func (cp *ControlPlane) writeKubeconfig(path, user string, p pair) error {
+	const name = "simulated"
+	config := api.NewConfig()
+	config.Clusters[name] = &api.Cluster{Server: cp.url(), CertificateAuthorityData: cp.authority.pem}
+	config.AuthInfos[user] = &api.AuthInfo{ClientCertificateData: p.cert, ClientKeyData: p.key}
+	config.Contexts[name] = &api.Context{Cluster: name, AuthInfo: user}
+	config.CurrentContext = name
+	if err := clientcmd.WriteToFile(*config, path); err != nil {
+		return fmt.Errorf("write the kubeconfig of %s: %w", user, err)
+	}
+	return nil
+}

@@ -1,0 +1,192 @@
+package sim
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// binaryEnv names an environment variable: the path of a binary built elsewhere
+// (say, in an earlier stage of CI), taken as it is instead of building one.
+const binaryEnv = "TOOLSET_SIM_BINARY"
+
+const (
+	buildTimeout     = 40 * time.Minute // of a cold compile on one slow core
+	progressInterval = 10 * time.Second
+)
+
+// ErrUnavailable is the cause of Build's error where the binary cannot be built
+// on this machine through no fault of the code: there is no go command, or the
+// modules are neither in the module cache nor to be downloaded.
+var ErrUnavailable = errors.New("the simulated cluster's binary cannot be built here")
+
+// Build returns the path of the binary that holds the control plane, compiling it
+// if the cache has none for the present source and Go version. A compile with an
+// empty Go build cache takes 4 to 10 minutes on 2 cores; progress, which may be
+// nil, then gets a line about every ten seconds. Several processes may call it at
+// once: one compiles and the others wait for it.
+//
+// The cache is os.UserCacheDir()/dynamic-toolset/sim/<hash>; versions that have
+// not been used for long are removed after a compile. Where the environment
+// variable TOOLSET_SIM_BINARY is set, it is the result.
+//
+// The error wraps [ErrUnavailable], or ctx's error, or is the compiler's report.
+func Build(ctx context.Context, progress io.Writer) (binary string, err error) {
+	if binary := os.Getenv(binaryEnv); binary != "" {
+		if !isFile(binary) {
+			return "", fmt.Errorf("%s=%s is no file: correct or unset it", binaryEnv, binary)
+		}
+		return filepath.Abs(binary)
+	}
+	b, err := newBuilder(ctx, progress)
+	if err != nil {
+		return "", err
+	}
+	if cached(b.binary) {
+		return b.binary, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, buildTimeout)
+	defer cancel()
+	root := filepath.Dir(filepath.Dir(b.binary))
+	unlock, err := lockFile(ctx, filepath.Join(root, "lock"), func() {
+		b.say("another process is building the simulated cluster's binary; waiting for it (a cold compile takes 4 to 10 minutes on 2 cores)")
+	})
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	if cached(b.binary) { // by the one we waited for
+		return b.binary, nil
+	}
+	if err := b.compile(ctx); err != nil {
+		return "", err
+	}
+	prune(root, filepath.Dir(b.binary))
+	return b.binary, nil
+}
+
+// builder knows one version of the source and where its binary belongs.
+type builder struct {
+	dir      string // of the nested module
+	ldflags  string
+	version  string // of Kubernetes
+	binary   string // in the cache
+	progress io.Writer
+}
+
+func newBuilder(ctx context.Context, progress io.Writer) (*builder, error) {
+	if progress == nil {
+		progress = io.Discard
+	}
+	b := &builder{progress: progress}
+	var err error
+	if b.dir, err = sourceDir(); err != nil {
+		return nil, err
+	}
+	if b.ldflags, b.version, err = linkerFlags(b.dir); err != nil {
+		return nil, err
+	}
+	goVersion, err := b.run(ctx, "env", "GOVERSION")
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	hash, err := sourceHash(b.dir, strings.TrimSpace(goVersion), runtime.GOOS, runtime.GOARCH, b.ldflags)
+	if err != nil {
+		return nil, err
+	}
+	root, err := cacheDir()
+	if err != nil {
+		return nil, err
+	}
+	b.binary = filepath.Join(root, hash, binaryName)
+	return b, nil
+}
+
+// compile builds the binary into the cache.
+func (b *builder) compile(ctx context.Context) error {
+	start := time.Now()
+	b.say("compiling the simulated cluster's binary (Kubernetes " + b.version + "), once; a cold compile takes 4 to 10 minutes on 2 cores")
+	stop := b.tick(start)
+	defer stop()
+
+	// Loading the packages first downloads what is missing, and tells a machine
+	// that cannot download from code that does not compile.
+	if _, err := b.run(ctx, "list", "-mod=readonly", "-deps", "."); err != nil {
+		if ctx.Err() != nil {
+			return err
+		}
+		return fmt.Errorf("%w: its modules must be in the module cache or come from the module proxy (see go env GOPROXY): %w", ErrUnavailable, err)
+	}
+	if err := os.MkdirAll(filepath.Dir(b.binary), 0o755); err != nil {
+		return err
+	}
+	// Under a name of our own: the go command of a builder that was killed may
+	// still be writing its.
+	unfinished := fmt.Sprintf("%s.%d.unfinished", b.binary, os.Getpid())
+	defer os.Remove(unfinished)
+	if _, err := b.run(ctx, "build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags", b.ldflags, "-o", unfinished, "."); err != nil {
+		return fmt.Errorf("build harness/sim/kube: %w", err)
+	}
+	if err := os.Rename(unfinished, b.binary); err != nil {
+		return err
+	}
+	b.say(fmt.Sprintf("compiled in %s: %s", time.Since(start).Round(time.Second), b.binary))
+	return nil
+}
+
+// run calls the go command in the nested module and returns its standard output.
+// When ctx ends, the command and the compilers it started are killed.
+func (b *builder) run(ctx context.Context, args ...string) (string, error) {
+	var stdout, stderr bytes.Buffer
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Dir = b.dir
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOOS="+runtime.GOOS, "GOARCH="+runtime.GOARCH)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = 5 * time.Second
+	err := cmd.Run()
+	switch {
+	case err == nil:
+		return stdout.String(), nil
+	case ctx.Err() != nil:
+		return "", fmt.Errorf("go %s was given up: %w; build it beforehand with: go run ./harness/sim/cmd/controlplane build", args[0], context.Cause(ctx))
+	case errors.Is(err, exec.ErrNotFound):
+		return "", fmt.Errorf("install Go and put it in PATH, or set %s to a binary built elsewhere: %w", binaryEnv, err)
+	}
+	return "", fmt.Errorf("go %s: %w\n%s", args[0], err, lastLines(stderr.String(), 20))
+}
+
+// tick reports the time elapsed until the function it returns is called.
+func (b *builder) tick(start time.Time) (stop func()) {
+	done, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		ticker := time.NewTicker(progressInterval)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-ticker.C:
+				b.say(fmt.Sprintf("still compiling after %s", time.Since(start).Round(time.Second)))
+			}
+		}
+	}()
+	return func() {
+		close(done)
+		<-ended // nothing is written once Build has returned
+	}
+}
+
+// say writes one line of progress; that nobody can read it is no failure.
+func (b *builder) say(line string) { _, _ = fmt.Fprintln(b.progress, "sim:", line) }

@@ -1,0 +1,113 @@
+package sim
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"net"
+	"time"
+)
+
+// authority signs the certificates of one control plane, for the server and for
+// its clients. Its key is in this process only.
+type authority struct {
+	key  *ecdsa.PrivateKey
+	cert *x509.Certificate
+	pem  []byte // what clients trust
+}
+
+// pair is a certificate and its key, as PEM.
+type pair struct{ cert, key []byte }
+
+// Certificates are valid from an hour ago, for machines whose clock is set while
+// a test runs, and for longer than any control plane is up.
+const (
+	validBefore = time.Hour
+	validFor    = 30 * 24 * time.Hour
+)
+
+func newAuthority() (*authority, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	template := template(pkix.Name{CommonName: "simulated cluster"})
+	template.IsCA, template.BasicConstraintsValid = true, true
+	template.KeyUsage = x509.KeyUsageCertSign
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		return nil, fmt.Errorf("sign the certificate authority: %w", err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, err
+	}
+	return &authority{key: key, cert: cert, pem: pemBlock("CERTIFICATE", der)}, nil
+}
+
+// server issues the API server's certificate, for the names under which it is
+// reached from the machine and, once there are pods, from inside the cluster.
+func (a *authority) server() (pair, error) {
+	t := template(pkix.Name{CommonName: "kube-apiserver"})
+	t.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	t.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1), net.ParseIP(kubernetesServiceIP)}
+	t.DNSNames = []string{"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"}
+	return a.issue(t)
+}
+
+// client issues a certificate for a user: Kubernetes takes the user's name from
+// the common name and its groups from the organizations.
+func (a *authority) client(user string, groups []string) (pair, error) {
+	t := template(pkix.Name{CommonName: user, Organization: groups})
+	t.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
+	return a.issue(t)
+}
+
+func (a *authority) issue(t *x509.Certificate) (pair, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return pair{}, err
+	}
+	der, err := x509.CreateCertificate(rand.Reader, t, a.cert, &key.PublicKey, a.key)
+	if err != nil {
+		return pair{}, fmt.Errorf("sign the certificate of %q: %w", t.Subject.CommonName, err)
+	}
+	keyPEM, err := encodeKey(key)
+	return pair{cert: pemBlock("CERTIFICATE", der), key: keyPEM}, err
+}
+
+// template is a certificate for digital signatures only, which is all that TLS
+// needs of an ECDSA key. Its serial number is left to x509, which draws one.
+func template(subject pkix.Name) *x509.Certificate {
+	now := time.Now()
+	return &x509.Certificate{
+		Subject:   subject,
+		NotBefore: now.Add(-validBefore), NotAfter: now.Add(validFor),
+		KeyUsage: x509.KeyUsageDigitalSignature,
+	}
+}
+
+// newKey returns a private key by itself, for signing ServiceAccount tokens.
+func newKey() ([]byte, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	return encodeKey(key)
+}
+
+func encodeKey(key *ecdsa.PrivateKey) ([]byte, error) {
+	der, err := x509.MarshalECPrivateKey(key)
+	if err != nil {
+		return nil, err
+	}
+	return pemBlock("EC PRIVATE KEY", der), nil
+}
+
+func pemBlock(kind string, der []byte) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
+}

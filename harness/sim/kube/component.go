@@ -1,0 +1,102 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"syscall"
+	"time"
+)
+
+// socketWait is how long a component may take until its socket accepts; etcd
+// takes 0.1 s on an idle machine.
+const socketWait = 60 * time.Second
+
+// component is one running process.
+type component struct {
+	role string
+	cmd  *exec.Cmd
+	err  error         // of Wait; read it only after done
+	done chan struct{} // closed when the process is gone
+}
+
+// startComponent starts this same binary in another role, in a process group of
+// its own. Its end is reported on exits, unless nobody listens any more.
+func startComponent(req request, lifeline *os.File, exits chan<- *component) (*component, error) {
+	if role(req.Role) == nil {
+		return nil, fmt.Errorf("no component %q in this binary", req.Role)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	log, err := os.OpenFile(req.Log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open the log of %s: %w", req.Role, err)
+	}
+	defer log.Close() // the child has its own descriptor
+	c := &component{role: req.Role, done: make(chan struct{})}
+	c.cmd = &exec.Cmd{
+		Path:   self,
+		Args:   append([]string{req.Role}, req.Args...),
+		Env:    append(os.Environ(), lifelineEnv+"=3"),
+		Stdout: log, Stderr: log,
+		ExtraFiles:  []*os.File{lifeline}, // becomes descriptor 3
+		SysProcAttr: &syscall.SysProcAttr{Setpgid: true},
+	}
+	if err := c.cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start %s: %w", req.Role, err)
+	}
+	// Ends with the process, or, if the supervisor is on its way out and reads no
+	// more, with the supervisor.
+	go func() {
+		c.err = c.cmd.Wait()
+		close(c.done)
+		exits <- c
+	}()
+	return c, nil
+}
+
+func (c *component) pid() int { return c.cmd.Process.Pid }
+
+// kill ends the process and what it started, at once, and waits for its end.
+// State is thrown away or, for etcd, never synced, so there is nothing to flush.
+func (c *component) kill() {
+	select {
+	case <-c.done: // its number may be somebody else's by now
+		return
+	default:
+	}
+	_ = syscall.Kill(-c.pid(), syscall.SIGKILL) // ESRCH: it ended just now
+	<-c.done
+}
+
+// status is how a process that is gone has ended.
+func (c *component) status() string {
+	if c.err != nil {
+		return c.err.Error()
+	}
+	return "exit status 0"
+}
+
+// waitForSocket returns when the unix socket accepts a connection; an empty path
+// is nothing to wait for.
+func (c *component) waitForSocket(path string) error {
+	if path == "" {
+		return nil
+	}
+	for deadline := time.Now().Add(socketWait); time.Now().Before(deadline); {
+		conn, err := net.DialTimeout("unix", path, time.Second)
+		if err == nil {
+			return conn.Close()
+		}
+		select {
+		case <-c.done:
+			return errors.New(c.role + " ended before it listened: " + c.status())
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+	return fmt.Errorf("%s does not listen after %s", c.role, socketWait)
+}

@@ -1,0 +1,43 @@
+package sim
+
+import (
+	"io"
+	"os"
+)
+
+// Option changes how [StartControlPlane] works.
+type Option func(*options)
+
+type options struct {
+	progress       io.Writer
+	binary         string
+	logDir         string
+	apiServerFlags []string
+}
+
+func newOptions(opts []Option) options {
+	o := options{progress: os.Stderr}
+	for _, opt := range opts {
+		opt(&o)
+	}
+	return o
+}
+
+// WithProgress sends the lines written while the binary is compiled to w instead
+// of standard error; nil drops them.
+func WithProgress(w io.Writer) Option { return func(o *options) { o.progress = w } }
+
+// WithBinary uses this binary (a result of [Build]) instead of calling Build.
+func WithBinary(path string) Option { return func(o *options) { o.binary = path } }
+
+// WithLogDir writes the logs of the processes (etcd.log, kube-apiserver.log) to
+// this directory, which must exist, and leaves them there. By default they are in
+// the state directory and go with it.
+func WithLogDir(dir string) Option { return func(o *options) { o.logDir = dir } }
+
+// WithAPIServerFlags adds flags to the kube-apiserver's command line, for
+// instance "--etcd-compaction-interval=2s" to have watches meet expired resource
+// versions. They come last and so win over the ones chosen here.
+func WithAPIServerFlags(flags ...string) Option {
+	return func(o *options) { o.apiServerFlags = append(o.apiServerFlags, flags...) }
+}

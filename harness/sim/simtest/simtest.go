@@ -1,0 +1,67 @@
+// Package simtest starts simulated control planes in tests.
+package simtest
+
+import (
+	"context"
+	"errors"
+	"os"
+	"testing"
+	"time"
+
+	"kubernaut.io/dynamic-toolset/harness/sim"
+	"kubernaut.io/dynamic-toolset/internal/testenv"
+)
+
+// beforeDeadline is how long before go test's own timeout a compile is given up,
+// so that the test fails with a sentence and not with every goroutine's stack.
+const beforeDeadline = 20 * time.Second
+
+// howToBuild says how to get the binary on a machine that has none.
+const howToBuild = "Build it once where the Go module proxy can be reached, with: go run ./harness/sim/cmd/controlplane build"
+
+// Binary returns the path of the binary with the control plane, for tests that
+// start it themselves with [sim.WithBinary]. Where it cannot be built the test
+// ends as [testenv.Missing] has it.
+func Binary(t testing.TB) string {
+	t.Helper()
+	ctx := context.Background()
+	if d, ok := t.(interface{ Deadline() (time.Time, bool) }); ok {
+		if deadline, ok := d.Deadline(); ok {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithDeadline(ctx, deadline.Add(-beforeDeadline))
+			defer cancel()
+		}
+	}
+	path, err := sim.Build(ctx, os.Stderr)
+	if errors.Is(err, sim.ErrUnavailable) {
+		testenv.Missing(t, "the simulated cluster's binary ("+err.Error()+")", howToBuild)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// Start starts a control plane that is stopped when the test ends. Where its
+// binary cannot be built the test ends as [testenv.Missing] has it. If the test
+// fails, the end of the processes' logs is part of its output.
+//
+// A test that needs nothing but an API should share one control plane with its
+// package and take a namespace of its own: one takes two seconds and 400 MB.
+func Start(t testing.TB, opts ...sim.Option) *sim.ControlPlane {
+	t.Helper()
+	opts = append([]sim.Option{sim.WithBinary(Binary(t))}, opts...)
+	cp, err := sim.StartControlPlane(context.Background(), opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the control plane's logs:\n%s", cp.LogTail())
+		}
+		if err := cp.Stop(); err != nil {
+			t.Errorf("the control plane left something behind: %v", err)
+		}
+	})
+	return cp
+}

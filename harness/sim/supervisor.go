@@ -1,0 +1,201 @@
+package sim
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+const (
+	greetingTimeout   = 30 * time.Second // 0.05 s on an idle machine
+	supervisorTimeout = 15 * time.Second // to kill everything and remove the directory
+)
+
+// supervisor is this process's end of the supervisor process, which owns the
+// components and the state directory (kube/supervise.go). Its standard input is
+// the lifeline: when it closes, because we close it or die, everything ends.
+type supervisor struct {
+	dir string // the state directory
+	pid int
+
+	cmd    *exec.Cmd
+	input  io.WriteCloser
+	stderr bytes.Buffer // read it only after gone
+
+	gone chan struct{} // closed when the process has ended
+
+	mu      sync.Mutex
+	lastID  int
+	waiting map[int]chan message // by request; closed unanswered at the end
+	running map[string]*process  // by role
+}
+
+// request and message are described in kube/protocol.go.
+type request struct {
+	ID     int      `json:"id"`
+	Op     string   `json:"op"`
+	Role   string   `json:"role"`
+	Args   []string `json:"args,omitempty"`
+	Log    string   `json:"log,omitempty"`
+	Socket string   `json:"socket,omitempty"`
+}
+
+type message struct {
+	ID     int    `json:"id"`
+	Error  string `json:"error"`
+	Dir    string `json:"dir"`
+	Exited string `json:"exited"`
+	Status string `json:"status"`
+	PID    int    `json:"pid"`
+}
+
+// startSupervisor starts the process and waits for its greeting.
+func startSupervisor(ctx context.Context, binary string) (*supervisor, error) {
+	s := &supervisor{gone: make(chan struct{}), waiting: map[int]chan message{}, running: map[string]*process{}}
+	s.cmd = exec.Command(binary, "supervise")
+	s.cmd.Stderr = &s.stderr
+	s.cmd.Env = componentEnv(os.Environ())
+	// A process group of its own: an interrupt typed at the terminal reaches us
+	// alone, and we decide in which order things end.
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	var err error
+	if s.input, err = s.cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	output, err := s.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := s.cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start the supervisor %s (delete the file to have it built again): %w", binary, err)
+	}
+	greeting := make(chan message, 1)
+	go s.read(output, greeting)
+	ctx, cancel := context.WithTimeout(ctx, greetingTimeout)
+	defer cancel()
+	select {
+	case m := <-greeting:
+		s.dir, s.pid = m.Dir, m.PID
+		return s, nil
+	case <-s.gone:
+		return nil, fmt.Errorf("the supervisor ended at once: %s", strings.TrimSpace(s.stderr.String()))
+	case <-ctx.Done():
+		return nil, errors.Join(fmt.Errorf("the supervisor did not start: %w", ctx.Err()), s.end())
+	}
+}
+
+// componentEnv is the environment of the processes: etcd takes every ETCD_
+// variable for a flag, and one left over in a shell must not change the tests.
+func componentEnv(env []string) []string {
+	var kept []string
+	for _, v := range env {
+		if !strings.HasPrefix(v, "ETCD_") {
+			kept = append(kept, v)
+		}
+	}
+	return kept
+}
+
+// read takes in the supervisor's messages until it ends, and then reaps it. It
+// is the only goroutine of this type, and closing the input ends it.
+func (s *supervisor) read(output io.Reader, greeting chan<- message) {
+	in := json.NewDecoder(bufio.NewReader(output))
+	for {
+		var m message
+		if err := in.Decode(&m); err != nil {
+			break
+		}
+		switch {
+		case m.Dir != "":
+			greeting <- m // buffered, and sent once
+		case m.Exited != "":
+			s.ended(m.Exited, m.Status)
+		default:
+			s.answer(m)
+		}
+	}
+	_ = s.cmd.Wait() // how it ended is of no use: its words are in stderr
+	s.mu.Lock()
+	for id, ch := range s.waiting {
+		delete(s.waiting, id)
+		close(ch)
+	}
+	for role, p := range s.running {
+		delete(s.running, role)
+		p.status = "the supervisor ended"
+		close(p.done)
+	}
+	s.mu.Unlock()
+	close(s.gone)
+}
+
+func (s *supervisor) answer(m message) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if ch, ok := s.waiting[m.ID]; ok {
+		delete(s.waiting, m.ID)
+		ch <- m // buffered
+	}
+}
+
+// ask sends a request and waits for its answer, or until ctx ends.
+func (s *supervisor) ask(ctx context.Context, req request) (message, error) {
+	ch := make(chan message, 1)
+	s.mu.Lock()
+	s.lastID++
+	req.ID = s.lastID
+	s.waiting[req.ID] = ch
+	// Written under the lock, so that lines do not mix. It cannot block for long:
+	// the supervisor always reads, and a line fits into the pipe.
+	err := json.NewEncoder(s.input).Encode(req)
+	s.mu.Unlock()
+	if err != nil {
+		return message{}, fmt.Errorf("the supervisor is gone: %w", err)
+	}
+	select {
+	case m, ok := <-ch:
+		if !ok {
+			return message{}, errors.New("the supervisor is gone")
+		}
+		if m.Error != "" {
+			return message{}, errors.New(m.Error)
+		}
+		return m, nil
+	case <-ctx.Done():
+		return message{}, fmt.Errorf("%s %s: %w", req.Op, req.Role, ctx.Err())
+	}
+}
+
+// end closes the lifeline and waits until everything is gone.
+func (s *supervisor) end() error {
+	_ = s.input.Close()
+	timer := time.NewTimer(supervisorTimeout)
+	defer timer.Stop()
+	var err error
+	select {
+	case <-s.gone:
+	case <-timer.C:
+		// The components follow the supervisor; their groups need no kill.
+		_ = syscall.Kill(-s.cmd.Process.Pid, syscall.SIGKILL)
+		<-s.gone
+		err = fmt.Errorf("the supervisor did not end within %s and was killed", supervisorTimeout)
+	}
+	if said := strings.TrimSpace(s.stderr.String()); said != "" {
+		err = errors.Join(err, errors.New(said))
+	}
+	if s.dir == "" {
+		return err
+	}
+	// Only where the supervisor itself was killed is something left to remove.
+	return errors.Join(err, os.RemoveAll(s.dir))
+}

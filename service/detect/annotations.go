@@ -1,0 +1,143 @@
+package detect
+
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+// The annotations by which a Service's owner declares it a back end, refines
+// what the rules found, or switches that off.
+const (
+	annotationPrefix = "kubernaut.io/"
+
+	AnnotationToolset        = annotationPrefix + "toolset"             // true, enabled, false or disabled
+	AnnotationType           = annotationPrefix + "toolset-type"        // a kind of the rules, or any other; default custom
+	AnnotationName           = annotationPrefix + "toolset-name"        // default: the Service's
+	AnnotationEndpoint       = annotationPrefix + "toolset-endpoint"    // http or https URL
+	AnnotationHealthPath     = annotationPrefix + "toolset-health-path" // path below the endpoint
+	AnnotationHealthEndpoint = annotationPrefix + "health-endpoint"     // path, or URL; the health path has priority
+	AnnotationPrimary        = annotationPrefix + "toolset-primary"     // true or false
+	AnnotationDescription    = annotationPrefix + "toolset-description" // one sentence for the agent
+)
+
+const maxDescription = 500 // characters of an annotated description, in bytes
+
+// A declaration is what the annotations of a Service say. Its values are valid.
+type declaration struct {
+	on, off     bool // switched on, or off, explicitly
+	any         bool // any refinement is there, valid or not
+	connection  bool // typ, endpoint and health are all valid, or absent
+	valid       bool // everything is
+	typ         string
+	name        string
+	endpoint    string
+	health      string // a path, or a URL
+	primary     bool
+	description string
+	problems    []Problem
+}
+
+// declared reads the annotations of a Service.
+func declared(annotations map[string]string) declaration {
+	d := declaration{connection: true, valid: true}
+	for k, v := range annotations {
+		if strings.HasPrefix(k, annotationPrefix) {
+			d.read(k, v, annotations)
+		}
+	}
+	slices.SortFunc(d.problems, func(a, b Problem) int { return strings.Compare(a.Field, b.Field) })
+	return d
+}
+
+func (d *declaration) read(k, v string, all map[string]string) {
+	switch k {
+	case AnnotationToolset:
+		switch v {
+		case "true", "enabled":
+			d.on = true
+		case "false", "disabled":
+			d.off = true
+		default:
+			d.problem(k, "must be \"true\" or \"enabled\" to declare a toolset, \"false\" or \"disabled\" to switch it off")
+		}
+		return
+	case AnnotationType:
+		if d.typ = v; !isLabel(v) {
+			d.typ = ""
+			d.connectionProblem(k, "must be lower case letters, digits and '-', beginning and ending with a letter or digit, at most 63 characters, such as \"prometheus\"")
+		}
+	case AnnotationName:
+		if d.name = v; !isSubdomain(v) {
+			d.name = ""
+			d.problem(k, "must be lower case letters, digits, '-' and '.', beginning and ending with a letter or digit, at most 253 characters")
+		}
+	case AnnotationEndpoint:
+		var p string
+		if d.endpoint, p = parseEndpoint(v); p != "" {
+			d.connectionProblem(k, p)
+		}
+	case AnnotationHealthPath:
+		if p := pathProblem(v); p != "" {
+			d.connectionProblem(k, p)
+		} else {
+			d.health = v
+		}
+	case AnnotationHealthEndpoint:
+		d.readHealthEndpoint(k, v, all)
+	case AnnotationPrimary:
+		switch v {
+		case "true", "false":
+			d.primary = v == "true"
+		default:
+			d.problem(k, "must be \"true\" or \"false\"")
+		}
+	case AnnotationDescription:
+		if d.description = v; v == "" || len(v) > maxDescription || hasControl(v) {
+			d.description = ""
+			d.problem(k, "must be one line of text of at most 500 bytes, without control characters")
+		}
+	default:
+		return // somebody else's, or of a later version
+	}
+	d.any = true
+}
+
+func (d *declaration) readHealthEndpoint(k, v string, all map[string]string) {
+	problem, value := "", v
+	if !strings.HasPrefix(v, "/") {
+		value, problem = parseEndpoint(v)
+		if problem == "" && strings.HasSuffix(v, "/") && !strings.HasSuffix(value, "/") {
+			value += "/" // it is an address here, not a prefix
+		}
+	} else {
+		problem = pathProblem(v)
+	}
+	if problem != "" {
+		d.connectionProblem(k, problem)
+	} else if _, ok := all[AnnotationHealthPath]; !ok {
+		d.health = value
+	}
+}
+
+func (d *declaration) problem(field, message string) {
+	d.valid = false
+	d.problems = append(d.problems, Problem{field, message})
+}
+
+// connectionProblem is a problem with what depends on each other: with a wrong
+// type, the right endpoint would be used in the wrong way.
+func (d *declaration) connectionProblem(field, message string) {
+	d.connection = false
+	d.problem(field, message)
+}
+
+// own returns the annotations under kubernaut.io/, nil if there are none.
+func own(annotations map[string]string) map[string]string {
+	out := maps.Clone(annotations)
+	maps.DeleteFunc(out, func(k, _ string) bool { return !strings.HasPrefix(k, annotationPrefix) })
+	if len(out) == 0 {
+		return nil
+	}
+	return out
+}

@@ -1,0 +1,174 @@
+package detect
+
+import (
+	"cmp"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"kubernaut.io/dynamic-toolset/service"
+)
+
+const defaultClusterDomain = "cluster.local"
+
+// A builder holds what a Backend is made of.
+type builder struct {
+	svc      *corev1.Service
+	kind     *kind  // nil for a type that the rules don't know
+	typ      string // of the annotation, or the kind's
+	host     string // the Service's DNS name
+	endpoint string // "" if there is no usable port
+	apiPath  string
+	front    bool // of finding
+	evidence []string
+}
+
+// builder works out type and endpoint: what d says has priority over what the
+// rules found.
+func (r *Rules) builder(svc *corev1.Service, o Options, d *declaration, f *finding) *builder {
+	b := &builder{svc: svc, kind: f.kind, typ: customType, front: f.front, evidence: f.evidence}
+	b.host = svc.Name + "." + cmp.Or(svc.Namespace, "default") + ".svc." + cmp.Or(o.ClusterDomain, defaultClusterDomain)
+	ch := f.choice
+	if f.kind != nil {
+		b.typ = f.kind.typ
+	}
+	if d.on {
+		b.evidence = append(b.evidence, "annotation "+AnnotationToolset)
+	}
+	if d.typ != "" && d.typ != b.typ {
+		b.typ, b.kind, b.front = d.typ, r.byType[d.typ], false
+		b.evidence = append(b.evidence, "annotation "+AnnotationType)
+		if b.kind != nil {
+			ch = r.choose(b.kind, svc)
+		}
+	}
+	if ch.port == nil {
+		ch = mostHTTP(svc)
+		if ch.port != nil && d.endpoint == "" {
+			b.evidence = append(b.evidence, "port "+ch.describe()+", its most HTTP-like")
+		}
+	}
+	if b.kind != nil {
+		b.apiPath = cmp.Or(ch.rule.apiPath, b.kind.apiPath)
+	}
+	switch {
+	case d.endpoint != "":
+		b.endpoint = d.endpoint
+		b.evidence = append(b.evidence, "annotation "+AnnotationEndpoint)
+		// Where the API is not at the root, a path in the annotation is the
+		// API's: the health path stays where the rule expects it.
+		if root, path := splitPath(b.endpoint); path != "" && b.apiPath != "" {
+			b.endpoint, b.apiPath = root, path
+		}
+	case ch.port != nil:
+		b.endpoint = b.scheme(ch) + "://" + b.host + ":" + strconv.Itoa(int(ch.number))
+	}
+	return b
+}
+
+// splitPath cuts a canonical URL before its path.
+func splitPath(endpoint string) (root, path string) {
+	host := strings.Index(endpoint, "://") + len("://")
+	if i := strings.IndexByte(endpoint[host:], '/'); i >= 0 {
+		return endpoint[:host+i], endpoint[host+i:]
+	}
+	return endpoint, ""
+}
+
+func (b *builder) scheme(ch choice) string {
+	scheme := "http"
+	if b.kind != nil {
+		scheme = cmp.Or(ch.rule.scheme, b.kind.scheme)
+	}
+	if scheme == "http" && isTLS(b.svc, ch.port) {
+		return "https"
+	}
+	return scheme
+}
+
+func (b *builder) backend(name string, d *declaration) *service.Backend {
+	return &service.Backend{
+		Key:          service.Key{Namespace: cmp.Or(b.svc.Namespace, "default"), Name: b.svc.Name},
+		Name:         name,
+		Type:         b.typ,
+		Enabled:      true,
+		Primary:      d.primary,
+		Endpoint:     b.endpoint,
+		APIPath:      b.apiPath,
+		Description:  b.description(d),
+		Probe:        b.probe(d),
+		UserEndpoint: d.endpoint != "" || d.health != "",
+		Evidence:     b.evidence,
+		Labels:       b.svc.Labels,
+		Annotations:  own(b.svc.Annotations),
+	}
+}
+
+func (b *builder) description(d *declaration) string {
+	switch {
+	case d.description != "":
+		return d.description
+	case b.kind != nil:
+		return b.kind.description
+	}
+	return "A service of type " + b.typ + " that its owner declared to be useful to agents."
+}
+
+// probe says how to see that the back end lives. A type that the rules don't
+// know, and that has no health path, must accept connections, no more: any
+// path could be the wrong one to ask.
+func (b *builder) probe(d *declaration) service.Probe {
+	accept := []int(nil)
+	if b.kind != nil {
+		accept = b.kind.health.acceptStatus
+	}
+	switch {
+	case strings.HasPrefix(d.health, "/"):
+		base := b.endpoint
+		if !strings.HasPrefix(base, "http") { // of a kind that doesn't speak HTTP
+			base = "http" + base[strings.Index(base, "://"):]
+		}
+		return service.Probe{Kind: service.ProbeHTTP, URL: base + d.health, AcceptStatus: accept}
+	case d.health != "":
+		return service.Probe{Kind: service.ProbeHTTP, URL: d.health, AcceptStatus: accept}
+	case b.kind == nil:
+		return service.Probe{Kind: service.ProbeTCP, Address: address(b.endpoint)}
+	}
+	h := &b.kind.health
+	if d.endpoint == "" && h.port != 0 {
+		for i := range b.svc.Spec.Ports {
+			if p := &b.svc.Spec.Ports[i]; p.Port == h.port || targetNumber(p) == h.port {
+				return service.Probe{Kind: service.ProbeHTTP, AcceptStatus: accept,
+					URL: "http://" + b.host + ":" + strconv.Itoa(int(reachable(b.svc, p))) + h.path}
+			}
+		}
+	}
+	if h.probe == service.ProbeTCP {
+		return service.Probe{Kind: service.ProbeTCP, Address: address(b.endpoint)}
+	}
+	path := h.path
+	if b.front && d.endpoint == "" {
+		path = h.frontPath
+	}
+	return service.Probe{Kind: service.ProbeHTTP, URL: b.endpoint + path, AcceptStatus: accept}
+}
+
+// address is the host:port of an endpoint, which is a valid URL.
+func address(endpoint string) string {
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return ""
+	}
+	port := u.Port()
+	switch {
+	case port != "":
+	case u.Scheme == "https":
+		port = "443"
+	default:
+		port = "80"
+	}
+	return net.JoinHostPort(u.Hostname(), port)
+}

@@ -1,0 +1,46 @@
+package detect
+
+import (
+	"path/filepath"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// BenchmarkIdentify measures how long it takes to classify one of the corpus's
+// Services: all of them in turn, those that aren't back ends (most of a real
+// cluster), and those that are.
+func BenchmarkIdentify(b *testing.B) {
+	var all, none_, backends []*corev1.Service
+	for _, l := range readLabelled(b, filepath.Join("testdata", "corpus")) {
+		if all = append(all, l.svc); l.label == none {
+			none_ = append(none_, l.svc)
+		} else {
+			backends = append(backends, l.svc)
+		}
+	}
+	r := Default()
+	for _, c := range []struct {
+		name string
+		svcs []*corev1.Service
+	}{{"all", all}, {"none", none_}, {"backends", backends}} {
+		b.Run(c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			i := 0
+			for b.Loop() {
+				r.Identify(c.svcs[i], Options{})
+				if i++; i == len(c.svcs) {
+					i = 0
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkLoad(b *testing.B) {
+	for b.Loop() {
+		if _, err := Load([]byte(ownKind), "own.yaml"); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

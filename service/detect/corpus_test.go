@@ -1,0 +1,152 @@
+package detect
+
+import (
+	"bufio"
+	"fmt"
+	"maps"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/yaml"
+)
+
+// A labelled Service is a real manifest and what it truly is.
+type labelled struct {
+	file, label, scheme, port, note string
+	svc                             *corev1.Service
+}
+
+const none = "none"
+
+// readLabelled reads a folder of manifests with its labels.tsv. Manifests are
+// read leniently: some of the real ones have stray fields.
+func readLabelled(t testing.TB, dir string) []labelled {
+	t.Helper()
+	f, err := os.Open(filepath.Join(dir, "labels.tsv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close() //nolint:errcheck // only read
+	var all []labelled
+	for in := bufio.NewScanner(f); in.Scan(); {
+		c := strings.Split(in.Text(), "\t")
+		if c[0] == "file" || len(c) < 5 {
+			continue
+		}
+		l := labelled{file: c[0], label: c[1], scheme: c[2], port: c[3], note: c[4], svc: &corev1.Service{}}
+		data, err := os.ReadFile(filepath.Join(dir, l.file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := yaml.Unmarshal(data, l.svc); err != nil {
+			t.Fatalf("%s: %v", l.file, err)
+		}
+		all = append(all, l)
+	}
+	return all
+}
+
+// A score counts outcomes of one kind.
+type score struct{ truth, found, right, wrongPort int }
+
+func ratio(a, b int) float64 {
+	if b == 0 {
+		return 1
+	}
+	return float64(a) / float64(b)
+}
+
+// measure identifies all and returns a table of the scores, the total, and
+// what is wrong.
+func measure(all []labelled, r *Rules) (table string, total score, wrong []string) {
+	kinds := map[string]*score{}
+	of := func(k string) *score {
+		if kinds[k] == nil {
+			kinds[k] = &score{}
+		}
+		return kinds[k]
+	}
+	lookalikes := 0
+	for _, l := range all {
+		res := r.Identify(l.svc, Options{})
+		got, scheme, port := none, "", ""
+		if b := res.Backend; b != nil {
+			got = b.Type
+			if u, err := url.Parse(b.Endpoint); err == nil {
+				scheme, port = u.Scheme, u.Port()
+			}
+		}
+		if l.label == none {
+			lookalikes++
+		} else {
+			of(l.label).truth++
+		}
+		if got != none {
+			of(got).found++
+		}
+		if got != l.label {
+			wrong = append(wrong, fmt.Sprintf("%s (%s): is %s, found %s; %s [%s]", l.file, l.svc.Name, l.label, got, res.Rejected, l.note))
+			continue
+		}
+		if got == none {
+			continue
+		}
+		of(got).right++
+		if scheme != l.scheme || port != l.port {
+			of(got).wrongPort++
+			wrong = append(wrong, fmt.Sprintf("%s (%s): is %s at %s %s, found %s %s", l.file, l.svc.Name, got, l.scheme, l.port, scheme, port))
+		}
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%-16s %6s %6s %6s %10s %10s %7s\n", "kind", "truth", "found", "right", "wrong port", "precision", "recall")
+	line := func(name string, s score) {
+		fmt.Fprintf(&b, "%-16s %6d %6d %6d %10d %10.3f %7.3f\n", name, s.truth, s.found, s.right, s.wrongPort, ratio(s.right, s.found), ratio(s.right, s.truth))
+	}
+	for _, k := range slices.Sorted(maps.Keys(kinds)) {
+		s := *kinds[k]
+		line(k, s)
+		total.truth += s.truth
+		total.found += s.found
+		total.right += s.right
+		total.wrongPort += s.wrongPort
+	}
+	line("all", total)
+	fmt.Fprintf(&b, "%d Services, %d of them not back ends\n", len(all), lookalikes)
+	return b.String(), total, wrong
+}
+
+// The rules must recognise real Services, and only those: the corpus is what
+// they were written with, the hold-out set was labelled before they saw it.
+func TestRecognition(t *testing.T) {
+	for _, set := range []struct {
+		dir   string
+		floor float64 // of precision and of recall
+		size  int
+	}{
+		{"corpus", 0.98, 161},
+		{"holdout", 0.95, 80},
+	} {
+		t.Run(set.dir, func(t *testing.T) {
+			all := readLabelled(t, filepath.Join("testdata", set.dir))
+			if len(all) < set.size {
+				t.Fatalf("read %d labelled Services, want at least %d", len(all), set.size)
+			}
+			table, total, wrong := measure(all, Default())
+			t.Logf("%s\n%s%s", set.dir, table, strings.Join(wrong, "\n"))
+			if p := ratio(total.right, total.found); p < set.floor {
+				t.Errorf("precision is %.3f, want at least %.2f", p, set.floor)
+			}
+			if r := ratio(total.right, total.truth); r < set.floor {
+				t.Errorf("recall is %.3f, want at least %.2f", r, set.floor)
+			}
+			if total.wrongPort > 0 {
+				t.Errorf("%d Services are recognised, but with a wrong scheme or port", total.wrongPort)
+			}
+		})
+	}
+}

@@ -1,0 +1,74 @@
+package detect
+
+import (
+	"strconv"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// mostHTTP chooses the port of a Service that is declared without an endpoint:
+// the one with the most points of httpPoints, the first of several with as
+// many. A Service without a TCP port has none.
+func mostHTTP(svc *corev1.Service) choice {
+	var best choice
+	most := 0
+	for i := range svc.Spec.Ports {
+		p := &svc.Spec.Ports[i]
+		if p.Protocol == corev1.ProtocolUDP || p.Protocol == corev1.ProtocolSCTP || p.Port < 1 || p.Port > 65535 {
+			continue
+		}
+		if n := httpPoints(p); best.port == nil || n > most {
+			best, most = choice{fit: fitCommon, port: p, number: reachable(svc, p)}, n
+		}
+	}
+	return best
+}
+
+// httpPoints says how likely it is that p is the port of an HTTP API: 8 points
+// if it says so (appProtocol, or a word of its name), 2 for a number that web
+// servers use; minus 4 if it serves probes or scrapes, minus 16 if it says that
+// it speaks something else.
+func httpPoints(p *corev1.ServicePort) (points int) {
+	if p.AppProtocol != nil {
+		points += protocolPoints(strings.ToLower(*p.AppProtocol))
+	} else {
+		for word := range strings.SplitSeq(p.Name, "-") {
+			points += protocolPoints(word)
+		}
+	}
+	switch p.Port {
+	case 80, 443, 3000, 5000, 8000, 8080, 8081, 8443, 8888, 9000:
+		points += 2
+	}
+	for word := range strings.SplitSeq(p.Name, "-") {
+		switch word {
+		case "metrics", "metric", "admin", "health", "healthz", "probe", "probes", "debug", "pprof", "telemetry", "monitoring", "profiling", "reloader":
+			points -= 4
+		}
+	}
+	return points
+}
+
+func protocolPoints(word string) int {
+	switch word {
+	case "http", "https", "web", "api", "rest", "ui", "http2", "query":
+		return 8
+	case "grpc", "grpcs", "tcp", "udp", "amqp", "amqps", "redis", "mysql", "postgres", "postgresql", "mongo", "mongodb", "kafka",
+		"gossip", "memberlist", "transport", "thrift", "syslog", "smtp", "ldap", "ssh", "epmd", "raft", "statsd":
+		return -16
+	}
+	return 0
+}
+
+// describe names the port for people.
+func (c *choice) describe() string {
+	s := strconv.Itoa(int(c.port.Port))
+	if c.port.Name != "" {
+		s += " (" + c.port.Name + ")"
+	}
+	if t := c.port.TargetPort.String(); t != "0" && t != "" && t != strconv.Itoa(int(c.port.Port)) {
+		s += " to " + t
+	}
+	return s
+}

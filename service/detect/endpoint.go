@@ -1,0 +1,114 @@
+package detect
+
+import (
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+const (
+	maxURLBytes  = 2048
+	maxPathBytes = 1024
+)
+
+// parseEndpoint returns the canonical form of a URL that an annotation gives
+// (lower-case scheme and host, no trailing slash), or what is wrong with it.
+//
+// It ends up in documents that agents put into command lines, so only
+// characters that mean nothing to a shell, a template or a terminal are let
+// through, instead of refusing a list of bad ones.
+func parseEndpoint(s string) (canonical, problem string) {
+	switch {
+	case s == "":
+		return "", "must not be empty; write a URL such as http://grafana.monitoring.svc.cluster.local:3000, or remove the annotation"
+	case len(s) > maxURLBytes:
+		return "", "must be at most 2048 characters"
+	}
+	scheme, rest, ok := strings.Cut(s, "://")
+	if scheme = strings.ToLower(scheme); !ok || scheme != "http" && scheme != "https" {
+		return "", "must be an absolute http or https URL, such as http://grafana.monitoring.svc.cluster.local:3000"
+	}
+	host, path := rest, ""
+	if i := strings.IndexByte(rest, '/'); i >= 0 {
+		host, path = rest[:i], rest[i:]
+	}
+	if strings.Contains(host, "@") {
+		return "", "must not carry a user name or password; give agents credentials by their environment"
+	}
+	if strings.Contains(rest, "#") {
+		return "", "must not have a fragment (#...)"
+	}
+	if strings.Contains(rest, "?") {
+		return "", "must not have a query (?...)"
+	}
+	if host, problem = parseHost(strings.ToLower(host)); problem != "" {
+		return "", problem
+	}
+	if path = strings.TrimRight(path, "/"); path != "" {
+		if problem = pathProblem(path); problem != "" {
+			return "", "has a path that " + problem
+		}
+	}
+	canonical = scheme + "://" + host + path
+	if u, err := url.Parse(canonical); err != nil || u.Hostname() == "" {
+		return "", "must be an absolute http or https URL, such as http://grafana.monitoring.svc.cluster.local:3000"
+	}
+	return canonical, ""
+}
+
+// parseHost checks host[:port] and returns its canonical form.
+func parseHost(s string) (canonical, problem string) {
+	const badHost = "must have a host that is a DNS name or an IP address (an IPv6 address in brackets), with an optional port"
+	host, port := s, ""
+	if end := strings.IndexByte(s, ']'); strings.HasPrefix(s, "[") && end > 0 {
+		addr, err := netip.ParseAddr(s[1:end])
+		if err != nil || !addr.Is6() || addr.Zone() != "" {
+			return "", badHost
+		}
+		host, port = "["+addr.String()+"]", s[end+1:]
+	} else {
+		if i := strings.IndexByte(s, ':'); i >= 0 {
+			host, port = s[:i], s[i:]
+		}
+		if !isSubdomain(host) {
+			return "", badHost
+		}
+		// "127.1" and "0x7f.1" are addresses to some programs and names to others.
+		last := host[strings.LastIndexByte(host, '.')+1:]
+		if _, err := netip.ParseAddr(host); err != nil && last[0] >= '0' && last[0] <= '9' {
+			return "", badHost
+		}
+	}
+	if port == "" {
+		return host, ""
+	}
+	n, err := strconv.ParseUint(strings.TrimPrefix(port, ":"), 10, 16)
+	if err != nil || n == 0 || port[0] != ':' {
+		return "", "must have a port from 1 to 65535, or none"
+	}
+	return host + ":" + strconv.FormatUint(n, 10), ""
+}
+
+// pathProblem says why s can't be a path below an endpoint; "" if it can.
+func pathProblem(s string) string {
+	switch {
+	case !strings.HasPrefix(s, "/"):
+		return "must start with /, such as /health"
+	case len(s) > maxPathBytes:
+		return "must be at most 1024 characters"
+	}
+	for i := range len(s) {
+		switch c := s[i]; {
+		case isAlnum(c), c == '/', c == '-', c == '.', c == '_', c == '~', c == ':', c == '@', c == '+', c == ',', c == '=':
+		default:
+			return "must consist of letters, digits and / - . _ ~ : @ + , = only"
+		}
+	}
+	for i, segment := range strings.Split(s[1:], "/") {
+		if segment == "." || segment == ".." || segment == "" && i < strings.Count(s, "/")-1 {
+			return "must not have empty, . or .. segments"
+		}
+	}
+	return ""
+}

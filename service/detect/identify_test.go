@@ -1,0 +1,190 @@
+package detect
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/yaml"
+
+	"kubernaut.io/dynamic-toolset/service"
+)
+
+// parse reads a Service written in YAML, as people write it.
+func parse(t testing.TB, manifest string) *corev1.Service {
+	t.Helper()
+	svc := &corev1.Service{}
+	if err := yaml.UnmarshalStrict([]byte(manifest), svc); err != nil {
+		t.Fatal(err)
+	}
+	return svc
+}
+
+func TestBackendIsComplete(t *testing.T) {
+	svc := parse(t, `
+metadata:
+  name: mimir
+  labels: {team: platform}
+  annotations: {kubernaut.io/toolset-primary: "true", secret: hidden}
+spec:
+  selector: {app: mimir}
+  ports: [{name: grpc, port: 9095}, {name: http, port: 80, targetPort: 9009}]
+`)
+	got := Default().Identify(svc, Options{ClusterDomain: "example.org"})
+	want := &service.Backend{
+		Key: service.Key{Namespace: "default", Name: "mimir"}, Name: "mimir", Type: "mimir", Enabled: true, Primary: true,
+		Endpoint: "http://mimir.default.svc.example.org:80", APIPath: "/prometheus",
+		Description: Default().byType["mimir"].description,
+		Probe:       service.Probe{Kind: service.ProbeHTTP, URL: "http://mimir.default.svc.example.org:80/ready", AcceptStatus: []int{401, 403}},
+		Evidence:    []string{"selector app=mimir", "name mimir", "port 80 (http) to 9009"},
+		Labels:      map[string]string{"team": "platform"},
+		Annotations: map[string]string{AnnotationPrimary: "true"},
+	}
+	if !reflect.DeepEqual(got.Backend, want) || got.Problems != nil || got.Rejected != "" {
+		t.Errorf("got  %+v %+v\nwant %+v", got.Backend, got, want)
+	}
+}
+
+func TestEndpointsAndProbes(t *testing.T) {
+	for _, c := range []struct{ what, manifest, endpoint, apiPath, probe string }{
+		{"an ECK cluster speaks TLS",
+			`{metadata: {name: es-http, namespace: obs}, spec: {selector: {elasticsearch.k8s.elastic.co/cluster-name: x}, ports: [{name: https, port: 9200}]}}`,
+			"https://es-http.obs.svc.cluster.local:9200", "", "https://es-http.obs.svc.cluster.local:9200/_cluster/health"},
+		{"appProtocol says TLS",
+			`{metadata: {name: grafana, namespace: obs}, spec: {selector: {app: grafana}, ports: [{port: 3000, appProtocol: https}]}}`,
+			"https://grafana.obs.svc.cluster.local:3000", "", "https://grafana.obs.svc.cluster.local:3000/api/health"},
+		{"443 is TLS",
+			`{metadata: {name: kibana, namespace: obs}, spec: {selector: {app: kibana}, ports: [{port: 443, targetPort: 5601}]}}`,
+			"https://kibana.obs.svc.cluster.local:443", "", "https://kibana.obs.svc.cluster.local:443/api/status"},
+		{"Kafka has no HTTP",
+			`{metadata: {name: kafka, namespace: obs}, spec: {selector: {app: kafka}, ports: [{port: 9092}]}}`,
+			"tcp://kafka.obs.svc.cluster.local:9092", "", "kafka.obs.svc.cluster.local:9092"},
+		{"OTLP over HTTP wins over gRPC, and the health port is used",
+			`{metadata: {name: otel-collector, namespace: obs}, spec: {selector: {app: otel-collector}, ports: [{port: 4317, name: grpc}, {port: 4318, name: http}, {port: 13133, name: health}]}}`,
+			"http://otel-collector.obs.svc.cluster.local:4318", "", "http://otel-collector.obs.svc.cluster.local:13133/"},
+		{"gRPC only",
+			`{metadata: {name: otel-collector, namespace: obs}, spec: {selector: {app: otel-collector}, ports: [{port: 4317}]}}`,
+			"grpc://otel-collector.obs.svc.cluster.local:4317", "", "otel-collector.obs.svc.cluster.local:4317"},
+		{"vmselect has its own path",
+			`{metadata: {name: vmselect, namespace: obs}, spec: {selector: {app: vmselect}, ports: [{port: 8481}]}}`,
+			"http://vmselect.obs.svc.cluster.local:8481", "/select/0/prometheus", "http://vmselect.obs.svc.cluster.local:8481/health"},
+		{"a headless Service maps no ports",
+			`{metadata: {name: zipkin, namespace: obs}, spec: {clusterIP: None, selector: {app: zipkin}, ports: [{port: 80, targetPort: 9411}]}}`,
+			"http://zipkin.obs.svc.cluster.local:9411", "", "http://zipkin.obs.svc.cluster.local:9411/health"},
+		{"a gateway answers for itself",
+			`{metadata: {name: loki, namespace: obs}, spec: {selector: {app: loki, component: gateway}, ports: [{port: 80}]}}`,
+			"http://loki.obs.svc.cluster.local:80", "", "http://loki.obs.svc.cluster.local:80/"},
+		{"an external Service keeps its cluster name",
+			`{metadata: {name: prometheus, namespace: obs}, spec: {type: ExternalName, externalName: prometheus.example.com, ports: [{port: 9090}]}}`,
+			"http://prometheus.obs.svc.cluster.local:9090", "", "http://prometheus.obs.svc.cluster.local:9090/-/healthy"},
+	} {
+		b := Default().Identify(parse(t, c.manifest), Options{}).Backend
+		if b == nil {
+			t.Errorf("%s: not recognised", c.what)
+		} else if b.Endpoint != c.endpoint || b.APIPath != c.apiPath || b.Probe.URL+b.Probe.Address != c.probe {
+			t.Errorf("%s:\ngot  %s %s %+v\nwant %s %s %s", c.what, b.Endpoint, b.APIPath, b.Probe, c.endpoint, c.apiPath, c.probe)
+		}
+	}
+}
+
+// Which word decides, where several are known.
+func TestLastAndLongestWordDecides(t *testing.T) {
+	for _, c := range []struct{ manifest, want string }{
+		{`{metadata: {name: tempo-query}, spec: {selector: {app: tempo-query}, ports: [{port: 16686}, {port: 3200}]}}`, "jaeger"},
+		{`{metadata: {name: tempo-query-frontend}, spec: {selector: {app: tempo-query-frontend}, ports: [{port: 16686}, {port: 3200}]}}`, "tempo"},
+		{`{metadata: {name: x}, spec: {selector: {app: tempo, component: query-frontend}, ports: [{port: 16686}, {port: 3200}]}}`, "tempo"},
+		{`{metadata: {name: prometheus-operator-prometheus}, spec: {selector: {app: x-prometheus}, ports: [{port: 9090}]}}`, "prometheus"},
+		// The pods are several things: the name tells which of them is meant.
+		{`{metadata: {name: loki}, spec: {selector: {app: loki-grafana}, ports: [{port: 3100}]}}`, "loki"},
+		{`{metadata: {name: grafana}, spec: {selector: {app: grafana-loki}, ports: [{port: 3000}]}}`, "grafana"},
+		// Of two query ports, the one that comes first in the rule.
+		{`{metadata: {name: thanos-query}, spec: {selector: {app: thanos-query}, ports: [{port: 9090}, {port: 10902}]}}`, "thanos-query"},
+	} {
+		b := Default().Identify(parse(t, c.manifest), Options{}).Backend
+		if b == nil || b.Type != c.want {
+			t.Errorf("%s: got %+v, want %s", c.manifest, b, c.want)
+		} else if c.want == "thanos-query" && !strings.HasSuffix(b.Endpoint, ":10902") {
+			t.Errorf("%s: got %s", c.manifest, b.Endpoint)
+		}
+	}
+}
+
+// What is kept from one Service for the next must not tell about the first.
+func TestIdentifyForgets(t *testing.T) {
+	first := parse(t, `{metadata: {name: shop}, spec: {selector: {prometheus: x, app: shop}, ports: [{port: 9090}]}}`)
+	second := parse(t, `{metadata: {name: shop-prometheus}, spec: {ports: [{name: metrics, port: 9090}]}}`)
+	for range 10 {
+		Default().Identify(first, Options{})
+		if b := Default().Identify(second, Options{}).Backend; b == nil || len(b.Evidence) != 2 {
+			t.Fatalf("got %+v", b)
+		}
+	}
+}
+
+// Near matches are refused, and the reason says which evidence spoke against.
+func TestRejected(t *testing.T) {
+	for _, c := range []struct{ manifest, reason string }{
+		{`{metadata: {name: prometheus-operator}, spec: {selector: {app: prometheus-operator}, ports: [{port: 9090}]}}`,
+			`looks like prometheus, but "operator" in its selector says that it is something else`},
+		{`{metadata: {name: zipkin}, spec: {selector: {app: jaeger}, ports: [{name: http-query, port: 9411}]}}`,
+			`looks like jaeger, but none of its ports is one at which jaeger answers queries`},
+		{`{metadata: {name: prometheus-operated}, spec: {selector: {app: gmp}, ports: [{port: 9090, targetPort: 19090}]}}`,
+			`looks like prometheus, but only its name says so, and port 9090 could be anything`},
+		{`{metadata: {name: shop-prometheus}, spec: {selector: {app: shop}, ports: [{port: 9090}]}}`,
+			`looks like prometheus, but its selector says that it is a part of something else, perhaps its prometheus metrics`},
+		{`{metadata: {name: prometheus}, spec: {selector: {app: shop}, ports: [{name: metrics, port: 9090}]}}`,
+			`looks like prometheus, but it selects something else, and its port is called "metrics"`},
+		{`{metadata: {name: grafana-sync}, spec: {selector: {app: grafana-loader-x}, ports: [{port: 80}]}}`,
+			`looks like grafana, but "loader" in its selector says that it is something else`},
+		{`{metadata: {name: grafana-extra}, spec: {selector: {app: grafana-extra}, ports: [{port: 80}]}}`,
+			`looks like grafana, but its labels say something more, and port 80 could be anything`},
+		{`{metadata: {name: x, labels: {app: grafana}}, spec: {ports: [{port: 80}]}}`,
+			`looks like grafana, but only its labels say so, and port 80 could be anything`},
+		{`{metadata: {name: rabbitmq}, spec: {selector: {app: rabbitmq}, ports: [{port: 5672}]}}`,
+			`looks like rabbitmq, but none of its ports is one at which rabbitmq answers queries`},
+		{`{metadata: {name: kafka}, spec: {selector: {app: kafka}, ports: [{port: 9092, protocol: UDP}]}}`,
+			`looks like kafka, but none of its ports is one at which kafka answers queries`},
+		{`{metadata: {name: shop}, spec: {selector: {app: shop}, ports: [{port: 9090}]}}`, ""},
+		{`{metadata: {name: Prometheus_1}, spec: {selector: {app: prometheus}, ports: [{port: 9090}]}}`,
+			`its name or namespace is not a DNS label`},
+	} {
+		res := Default().Identify(parse(t, c.manifest), Options{})
+		if res.Backend != nil || res.Rejected != c.reason {
+			t.Errorf("%s\ngot  %+v %q\nwant %q", c.manifest, res.Backend, res.Rejected, c.reason)
+		}
+	}
+}
+
+// The order in which Go walks a map must not show.
+func TestIdentifyIsDeterministic(t *testing.T) {
+	svc := parse(t, `
+metadata:
+  name: grafana
+  labels: {app: prometheus, app.kubernetes.io/name: loki, component: tempo, k8s-app: mimir, run: kafka, name: jaeger, service: zipkin, role: kibana}
+spec:
+  selector: {a: prometheus, b: grafana, c: loki, d: tempo, e: mimir, f: zipkin, g: kibana, h: jaeger, i: kafka, prometheus: x, alertmanager: y}
+  ports: [{port: 3000}, {port: 9090}, {port: 3100}, {port: 3200}, {port: 9009}, {port: 9411}, {port: 5601}, {port: 16686}, {port: 9092}]
+`)
+	want := Default().Identify(svc, Options{})
+	for range 200 {
+		clone := svc.DeepCopy() // with maps of another order
+		if got := Default().Identify(clone, Options{}); !reflect.DeepEqual(got, want) {
+			t.Fatalf("got %+v, before %+v", got.Backend, want.Backend)
+		}
+	}
+}
+
+// Every built-in kind is what agents are told of, so each is complete.
+func TestBuiltinKinds(t *testing.T) {
+	want := strings.Fields("alertmanager elasticsearch grafana jaeger kafka kibana loki mimir opensearch otel-collector prometheus rabbitmq tempo thanos-query victoriametrics zipkin")
+	if got := Default().Types(); !slices.Equal(got, want) {
+		t.Errorf("the built-in kinds are %v, want %v", got, want)
+	}
+	for _, k := range Default().kinds {
+		if !strings.HasSuffix(k.description, ".") || k.health.probe == service.ProbeHTTP && !slices.Contains(k.health.acceptStatus, 401) {
+			t.Errorf("%s: description %q, health %+v", k.typ, k.description, k.health)
+		}
+	}
+}

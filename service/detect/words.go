@@ -1,0 +1,131 @@
+package detect
+
+import "strings"
+
+const (
+	maxTokens = 64 // of a name, or of all labels together; later ones are not read
+	maxWords  = 6  // of one term
+)
+
+// A meaning is what a term of the vocabulary, such as "kube-state-metrics",
+// says about the thing that carries it in its name.
+type meaning struct {
+	text   string
+	kind   int16   // the kind it is the name of; -1 for none
+	weak   []int16 // kinds it could be, if the port says so as well
+	role   bool    // something that isn't a back end, such as an operator
+	except []int16 // kinds for which it is such a role
+	allow  []int16 // kinds for which it isn't, though it is a role
+}
+
+// excludes reports whether something called "k m" is not a back end of kind k.
+func (m *meaning) excludes(k int16) bool {
+	return m.role && !has(m.allow, k) || has(m.except, k)
+}
+
+func has(set []int16, k int16) bool {
+	for _, s := range set {
+		if s == k {
+			return true
+		}
+	}
+	return false
+}
+
+// A vocabulary finds terms of one or more words in a row of words.
+type vocabulary struct{ root map[string]*branch }
+
+type branch struct {
+	next    map[string]*branch
+	meaning *meaning
+}
+
+// term returns the meaning of term, which it adds if need be.
+func (v *vocabulary) term(term string) *meaning {
+	var tokens [maxTokens]string
+	if v.root == nil {
+		v.root = map[string]*branch{}
+	}
+	at, b := v.root, (*branch)(nil)
+	for _, t := range split(term, tokens[:0]) {
+		if b = at[t]; b == nil {
+			b = &branch{next: map[string]*branch{}}
+			at[t] = b
+		}
+		at = b.next
+	}
+	if b.meaning == nil {
+		b.meaning = &meaning{text: term, kind: -1}
+	}
+	return b.meaning
+}
+
+// An event is a known term found in a row of words.
+type event struct {
+	*meaning
+	first, last int // the places of its first and last word
+}
+
+// read appends the terms found in words, longest first where they overlap.
+func (v *vocabulary) read(words []string, found []event) []event {
+	for i := 0; i < len(words); i++ {
+		var m *meaning
+		last := i
+		for at, j := v.root, i; j < len(words); j++ {
+			b := at[words[j]]
+			if b == nil {
+				break
+			}
+			if b.meaning != nil {
+				m, last = b.meaning, j
+			}
+			at = b.next
+		}
+		if m != nil {
+			found = append(found, event{m, i, last})
+			i = last
+		}
+	}
+	return found
+}
+
+// split appends the words of s: runs of letters and digits, in lower case, cut
+// also where aCapital follows a small letter, without trailing digits:
+// "Elasticsearch7-master" is elasticsearch, master. It stops when words is full.
+func split(s string, words []string) []string {
+	start := -1
+	for i := 0; i <= len(s); i++ {
+		if i < len(s) && isAlnum(s[i]) {
+			if start >= 0 && isUpper(s[i]) && !isUpper(s[i-1]) {
+				words = addWord(words, s[start:i])
+				start = i
+			}
+			if start < 0 {
+				start = i
+			}
+			continue
+		}
+		if start >= 0 {
+			words = addWord(words, s[start:i])
+			start = -1
+		}
+	}
+	return words
+}
+
+func addWord(words []string, w string) []string {
+	if len(words) == cap(words) {
+		return words
+	}
+	end := len(w)
+	for end > 0 && w[end-1] >= '0' && w[end-1] <= '9' {
+		end--
+	}
+	if end > 0 {
+		w = w[:end]
+	}
+	return append(words, strings.ToLower(w)) // allocates only for capitals
+}
+
+func isUpper(c byte) bool { return c >= 'A' && c <= 'Z' }
+func isAlnum(c byte) bool { return isLowerAlnum(c) || isUpper(c) }

@@ -1,0 +1,170 @@
+package health
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"golang.org/x/net/dns/dnsmessage"
+
+	"kubernaut.io/dynamic-toolset/service"
+)
+
+// nameServer starts a name server that answers A queries with what answer
+// returns, nil meaning that the name does not exist, and returns a resolver
+// that asks it.
+func nameServer(t *testing.T, answer func(name string) []netip.Addr) *net.Resolver {
+	t.Helper()
+	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		buf := make([]byte, 1500)
+		for {
+			n, from, err := pc.ReadFrom(buf)
+			if err != nil {
+				return
+			}
+			var m dnsmessage.Message
+			if m.Unpack(buf[:n]) != nil || len(m.Questions) != 1 {
+				continue
+			}
+			q := m.Questions[0]
+			m.Response, m.Authoritative, m.Additionals = true, true, nil
+			// Both types of query must agree on whether the name exists, and
+			// only the A query may use up an answer.
+			if q.Type == dnsmessage.TypeA {
+				addrs := answer(q.Name.String())
+				if addrs == nil {
+					m.RCode = dnsmessage.RCodeNameError
+				}
+				for _, a := range addrs {
+					m.Answers = append(m.Answers, dnsmessage.Resource{
+						Header: dnsmessage.ResourceHeader{Name: q.Name, Type: q.Type, Class: q.Class},
+						Body:   &dnsmessage.AResource{A: a.As4()},
+					})
+				}
+			}
+			if out, err := m.Pack(); err == nil {
+				_, _ = pc.WriteTo(out, from)
+			}
+		}
+	}()
+	t.Cleanup(func() {
+		pc.Close()
+		<-ended
+	})
+	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "udp", pc.LocalAddr().String())
+	}}
+}
+
+// A name that resolves to something harmless when it is looked at, and to
+// loopback when it is called, is the classic way around a check made before
+// the connection.
+func TestDNSRebindingIsRefused(t *testing.T) {
+	var calls atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		calls.Add(1)
+		w.Header().Set("Connection", "close")
+	}))
+	defer server.Close()
+	// The same server, at an address that the options permit: 127.0.0.2
+	// stands for a harmless one.
+	harmless, loopback := netip.MustParseAddr("127.0.0.2"), netip.MustParseAddr("127.0.0.1")
+	port := server.Listener.Addr().(*net.TCPAddr).Port
+	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.2:%d", port))
+	if err != nil {
+		t.Skipf("SKIPPED LOUDLY: this system has no 127.0.0.2: %v", err)
+	}
+	second := &http.Server{Handler: server.Config.Handler}
+	go func() { _ = second.Serve(l) }()
+	defer second.Close()
+
+	var lookups atomic.Int32
+	o := fast(newRecorder())
+	o.AllowCIDRs = []netip.Prefix{netip.PrefixFrom(harmless, 32)}
+	o.Resolver = nameServer(t, func(string) []netip.Addr {
+		if lookups.Add(1) == 1 {
+			return []netip.Addr{harmless}
+		}
+		return []netip.Addr{loopback}
+	})
+	r := checks(t, o, fmt.Sprintf("http://rebind.attacker.example.com:%d/", port), 2)
+	h := r.of(testKey)
+	if len(h.History) < 2 {
+		t.Fatalf("%+v", h)
+	}
+	if first := h.History[len(h.History)-1]; !first.Healthy {
+		t.Errorf("the harmless address: %+v", first)
+	}
+	if h.Healthy || !strings.Contains(h.Reason, "address 127.0.0.1 is refused (loopback)") {
+		t.Errorf("after the name changed: %+v", h)
+	}
+	if calls.Load() != 1 {
+		t.Errorf("the server was called %d times, want once", calls.Load())
+	}
+}
+
+// Each of the addresses of a name is looked at, not only the first.
+func TestEveryAddressOfANameIsLookedAt(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer server.Close()
+	port := server.Listener.Addr().(*net.TCPAddr).Port
+	o := fast(newRecorder())
+	o.AllowCIDRs = []netip.Prefix{netip.MustParsePrefix("127.0.0.3/32")} // nobody listens there
+	o.Resolver = nameServer(t, func(string) []netip.Addr {
+		return []netip.Addr{netip.MustParseAddr("127.0.0.3"), netip.MustParseAddr("127.0.0.1")}
+	})
+	for _, probe := range []service.Probe{
+		httpProbe(fmt.Sprintf("http://two.addresses.example.com:%d/", port)),
+		{Kind: service.ProbeTCP, Address: fmt.Sprintf("two.addresses.example.com:%d", port)},
+	} {
+		if h := check(t, o, probe); h.Healthy {
+			t.Errorf("%s: called a refused address: %+v", probe.Kind, h)
+		}
+	}
+}
+
+func TestUnknownName(t *testing.T) {
+	o := fast(newRecorder())
+	o.Resolver = nameServer(t, func(string) []netip.Addr { return nil })
+	h := check(t, o, httpProbe("http://prometheus.monitoring.svc.cluster.local:9090/-/healthy"))
+	if want := "name does not resolve: prometheus.monitoring.svc.cluster.local (3 attempts)"; h.Healthy || h.Reason != want {
+		t.Errorf("got %q, want %q", h.Reason, want)
+	}
+}
+
+// A Service's full name is asked for once, without the search domains; they are
+// tried only if there is no such name.
+func TestSearchDomainsComeLast(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasPrefix(r.Host, "prometheus.monitoring.svc.cluster.local:") {
+			w.WriteHeader(http.StatusTeapot) // the host must not get a trailing dot
+		}
+	}))
+	defer server.Close()
+	var queries atomic.Int32
+	o := fast(newRecorder())
+	o.Resolver = nameServer(t, func(name string) []netip.Addr {
+		queries.Add(1)
+		if name == "prometheus.monitoring.svc.cluster.local." {
+			return []netip.Addr{netip.MustParseAddr("127.0.0.1")}
+		}
+		return nil
+	})
+	port := server.Listener.Addr().(*net.TCPAddr).Port
+	h := check(t, o, httpProbe(fmt.Sprintf("http://prometheus.monitoring.svc.cluster.local:%d/", port)))
+	if !h.Healthy || queries.Load() != 1 {
+		t.Errorf("%d queries: %+v", queries.Load(), h)
+	}
+}
