@@ -168,15 +168,15 @@ func (c *caller) open(ctx context.Context, t *target) (*conn, error) {
 }
 
 // dial connects to t's host and port, if its address isn't refused.
-func (c *caller) dial(ctx context.Context, t *target) (net.Conn, error) {
-	if name, ok := t.absolute(); ok {
-		raw, err := c.dialer.DialContext(ctx, "tcp", net.JoinHostPort(name, t.port))
+func (c *caller) dial(ctx context.Context, t *target) (raw net.Conn, err error) {
+	for _, name := range t.names() {
+		raw, err = c.dialer.DialContext(ctx, "tcp", net.JoinHostPort(name, t.port))
 		var dns *net.DNSError
 		if !errors.As(err, &dns) || !dns.IsNotFound {
-			return raw, err
+			break
 		}
 	}
-	return c.dialer.DialContext(ctx, "tcp", t.hostport())
+	return raw, err
 }
 
 // Parts of errors that tell where an attempt failed.

@@ -66,6 +66,10 @@ func TestConnectionsAreReused(t *testing.T) {
 			}
 		}, 1, 1, 0},
 		{"larger body", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, maxBody+1)) }, 5, 5, 0},
+		{"larger body of known length", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", fmt.Sprint(maxBody+1))
+			_, _ = w.Write(make([]byte, maxBody+1))
+		}, 5, 5, 0},
 		{"closed by the server", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Connection", "close") }, 5, 5, 0},
 		{"none may be kept", func(http.ResponseWriter, *http.Request) {}, 5, 5, -1},
 		// The next attempt should have the chance to reach another pod.

@@ -144,8 +144,7 @@ func TestUnknownName(t *testing.T) {
 	}
 }
 
-// A Service's full name is asked for once, without the search domains; they are
-// tried only if there is no such name.
+// A Service's full name, which exists, is asked for once.
 func TestSearchDomainsComeLast(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !strings.HasPrefix(r.Host, "prometheus.monitoring.svc.cluster.local:") {
@@ -166,5 +165,25 @@ func TestSearchDomainsComeLast(t *testing.T) {
 	h := check(t, o, httpProbe(fmt.Sprintf("http://prometheus.monitoring.svc.cluster.local:%d/", port)))
 	if !h.Healthy || queries.Load() != 1 {
 		t.Errorf("%d queries: %+v", queries.Load(), h)
+	}
+}
+
+// A name that does not exist as it is may exist in a search domain.
+func TestSearchDomainsAreTriedForAnUnknownFullName(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer server.Close()
+	var queries atomic.Int32
+	o := fast(newRecorder())
+	o.Attempts = 1
+	o.Resolver = nameServer(t, func(string) []netip.Addr {
+		if queries.Add(1) == 1 {
+			return nil // the name as it is does not exist
+		}
+		return []netip.Addr{netip.MustParseAddr("127.0.0.1")}
+	})
+	port := server.Listener.Addr().(*net.TCPAddr).Port
+	h := check(t, o, httpProbe(fmt.Sprintf("http://a.name.with.dots:%d/", port)))
+	if !h.Healthy {
+		t.Errorf("after %d queries: %+v", queries.Load(), h)
 	}
 }

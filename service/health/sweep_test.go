@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -247,6 +248,33 @@ func TestALateAnswerForAnOldProbeIsNotReported(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestRunReturnsAfterItsAttempts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRecorder()
+		c, err := New(Options{Report: r.report})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var ended atomic.Bool
+		c.attempt = func(ctx context.Context, _ *target, _ *conn) outcome {
+			<-ctx.Done()
+			time.Sleep(time.Second) // slow to notice
+			ended.Store(true)
+			return outcome{healthy: true, text: "late"}
+		}
+		c.Set(testKey, httpProbe("http://x/"), false)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		c.Run(ctx)
+		if !ended.Load() {
+			t.Error("Run returned before its attempt had ended")
+		}
+		if r.count() != 0 {
+			t.Errorf("an interrupted attempt was reported: %+v", r.of(testKey))
+		}
+	})
 }
 
 // Everything at once, for the race detector and for the books: no worker may

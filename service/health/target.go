@@ -122,16 +122,15 @@ func (t *target) accepts(status int) bool {
 // hostport is host:port as people write it.
 func (t *target) hostport() string { return net.JoinHostPort(t.host, t.port) }
 
-// absolute is the host as a name that is looked up as it is, without the
-// search domains of resolv.conf; false if the host should be looked up as
-// given. In a pod these domains come first for a name with fewer than five
-// dots, and would turn each lookup of a Service's full name into ten.
-func (t *target) absolute() (string, bool) {
-	if strings.HasSuffix(t.host, ".") || strings.Count(t.host, ".") < 3 {
-		return "", false
+// names are the forms of the host to look up, in this order, until one exists.
+//
+// A full name comes first as it is, with the dot at its end that tells the
+// resolver to leave the search domains of resolv.conf alone. In a pod these
+// would come first for any name with fewer than five dots, and turn each lookup
+// of a Service's full name into ten.
+func (t *target) names() []string {
+	if _, err := netip.ParseAddr(t.host); err == nil || strings.HasSuffix(t.host, ".") || strings.Count(t.host, ".") < 3 {
+		return []string{t.host}
 	}
-	if _, err := netip.ParseAddr(t.host); err == nil {
-		return "", false
-	}
-	return t.host + ".", true
+	return []string{t.host + ".", t.host}
 }
