@@ -331,8 +331,10 @@ func TestKubernetesForbidden(t *testing.T) {
 	}
 	k, sink := watchCluster(t, cfg, KubernetesOptions{Namespaces: []string{a.ns}})
 	eventually(t, soon, "an error", func() bool { return strings.Contains(k.Status().LastError, "bind a Role") })
-	if s := k.Status(); s.Synced || !s.Reachable {
-		t.Errorf("status %+v: the API server is reachable, if of no use", s)
+	// The list and the check of the server run side by side.
+	eventually(t, soon, "the API server is reachable, if of no use", func() bool { return k.Status().Reachable })
+	if s := k.Status(); s.Synced {
+		t.Errorf("status %+v", s)
 	}
 	if err := k.Relist(t.Context()); !errors.Is(err, ErrForbidden) {
 		t.Errorf("Relist: %v", err)
