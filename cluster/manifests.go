@@ -73,9 +73,10 @@ type Manifests struct {
 	follower *follower
 
 	// Owned by the goroutine of Run.
-	files map[string]*file // by relative path
-	state map[types.NamespacedName]*corev1.Service
-	known map[Problem]bool // logged already
+	stopping func() bool
+	files    map[string]*file // by relative path
+	state    map[types.NamespacedName]*corev1.Service
+	known    map[Problem]bool // logged already
 
 	mu       sync.Mutex
 	status   Availability
@@ -129,7 +130,8 @@ func (m *Manifests) Run(ctx context.Context) error {
 	defer close(m.ended)
 	m.follower = newFollower(m)
 	defer m.follower.close()
-	if err := m.look(lookAll); err != nil {
+	m.stopping = func() bool { return ctx.Err() != nil }
+	if err := m.look(lookAll); err != nil && !m.stopping() {
 		return err
 	}
 	m.follower.run(ctx)

@@ -1,17 +1,16 @@
 package cluster
 
 import (
-	"bufio"
 	"bytes"
 	stdjson "encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/json"
-	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/yaml"
 )
 
@@ -29,27 +28,34 @@ const maxListDepth = 4
 // parseManifests finds the Services in a YAML file of one or more documents, or
 // a JSON file of one or more values. Objects of other kinds are passed over. An
 // error means that the file as a whole is not well-formed.
-func parseManifests(data []byte) ([]finding, error) {
-	var p parser
+//
+// stop is asked now and then; if it says true, reading ends with errStopped.
+func parseManifests(data []byte, stop func() bool) ([]finding, error) {
+	p := parser{stop: stop}
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
 	if trimmed := bytes.TrimSpace(data); len(trimmed) > 0 && trimmed[0] == '{' {
-		if err := p.jsonValues(trimmed); err == nil {
-			return p.found, nil
+		err := p.jsonValues(trimmed)
+		if err == nil || errors.Is(err, errStopped) {
+			return p.found, err
 		}
 		// Flow-style YAML begins with a brace too.
-		p = parser{}
+		p = parser{stop: stop}
 	}
-	return p.found, p.yamlDocuments(data)
+	err := p.yamlDocuments(data)
+	return p.found, err
 }
 
+var errStopped = errors.New("stopped")
+
 type parser struct {
+	stop  func() bool
 	found []finding
 	doc   int // of the current document, from 1
 }
 
 func (p *parser) jsonValues(data []byte) error {
 	dec := stdjson.NewDecoder(bytes.NewReader(data))
-	for {
+	for !p.stop() {
 		var raw stdjson.RawMessage
 		err := dec.Decode(&raw)
 		if errors.Is(err, io.EOF) {
@@ -61,17 +67,13 @@ func (p *parser) jsonValues(data []byte) error {
 		p.doc++
 		p.object(raw, 0)
 	}
+	return errStopped
 }
 
 func (p *parser) yamlDocuments(data []byte) error {
-	r := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(data)))
-	for {
-		doc, err := r.Read()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("document %d: %w", p.doc+1, err)
+	for doc := range documents(data) {
+		if p.stop() {
+			return errStopped
 		}
 		p.doc++
 		// To JSON without looking at the types wanted, as kubectl does: a label
@@ -82,6 +84,42 @@ func (p *parser) yamlDocuments(data []byte) error {
 		}
 		p.object(raw, 0)
 	}
+	return nil
+}
+
+// documents yields the documents of a YAML stream. (The reader of apimachinery
+// loses a last line that ends without a newline where its buffer does.)
+func documents(data []byte) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		start := 0
+		for at := 0; at < len(data); {
+			end := len(data)
+			if i := bytes.IndexByte(data[at:], '\n'); i >= 0 {
+				end = at + i + 1
+			}
+			ends := isMarker(data[at:end], "...")
+			if (ends || isMarker(data[at:end], "---")) && at > start {
+				if !yield(data[start:at]) {
+					return
+				}
+				start = at
+			}
+			if ends {
+				start = end
+			}
+			at = end
+		}
+		if start < len(data) {
+			yield(data[start:])
+		}
+	}
+}
+
+// isMarker says whether a line begins or ends a document. What follows a "---"
+// on its line belongs to the document.
+func isMarker(line []byte, marker string) bool {
+	rest, ok := bytes.CutPrefix(line, []byte(marker))
+	return ok && (len(rest) == 0 || bytes.IndexByte([]byte(" \t\r\n"), rest[0]) >= 0)
 }
 
 func (p *parser) refuse(where, format string, args ...any) {

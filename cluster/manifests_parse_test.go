@@ -43,6 +43,11 @@ func TestParseManifests(t *testing.T) {
 		"cut json":            {in: `{"apiVersion":"v1","kind":"Serv`, err: "document 1"},
 		"binary":              {in: "\x00\x01\x02", err: "document 1"},
 		"not UTF-8":           {in: "kind: \xff\xfe", err: "document 1"},
+		"no newline at 4096":  {in: svc + "---\n" + "{" + strings.Repeat(" ", 4094) + "]", err: "document 2"},
+		"directive":           {in: "%YAML 1.1\n---\n" + svc, err: "document 1"},
+		"end marker":          {in: svc + "...\n" + strings.Replace(svc, "name: a", "name: b", 1), want: "default/a; default/b"},
+		"on the marker line":  {in: "--- {apiVersion: v1, kind: Service, metadata: {name: a}, spec: {ports: [{port: 1}]}}\n---\n", want: "default/a"},
+		"dashes in a value":   {in: "kind: ConfigMap\napiVersion: v1\ndata:\n  x: |\n    ---\n    kind: Service\n---\n" + svc + "# ---x\n", want: "default/a"},
 		"helm template":       {in: "{{- if .Values.x }}\n" + svc + "{{- end }}\n", err: "document 1"},
 		"a duplicate key":     {in: svc + "kind: Pod\n"}, // the last one counts, as for kubectl
 		"excessive aliasing":  {in: billionLaughs(), err: "aliasing"},
@@ -52,7 +57,7 @@ func TestParseManifests(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			start := time.Now()
-			found, err := parseManifests([]byte(c.in))
+			found, err := parseManifests([]byte(c.in), never)
 			if took := time.Since(start); took > time.Second {
 				t.Errorf("took %v", took)
 			}
@@ -90,6 +95,8 @@ func TestParseManifests(t *testing.T) {
 	}
 }
 
+func never() bool { return false }
+
 func deepList(n int) string {
 	s := `{apiVersion: v1, kind: Pod}`
 	for range n {
@@ -121,7 +128,7 @@ func FuzzManifests(f *testing.F) {
 		if len(data) > 64<<10 {
 			return
 		}
-		found, _ := parseManifests(data)
+		found, _ := parseManifests(data, never)
 		for _, d := range found {
 			if len(d.problem) > maxText+10 || len(d.where) > maxText+10 || !utf8.ValidString(d.problem) || strings.ContainsAny(d.problem+d.where, "\n\r\x1b\x00") {
 				t.Errorf("a problem that is unfit for a log: %q %q", d.where, d.problem)
@@ -202,7 +209,7 @@ func TestRefusalIsTheAPIServers(t *testing.T) {
 			parts[key] = change
 		}
 		doc := fmt.Sprintf("apiVersion: v1\nkind: Service\n%s\n%s\n", parts["metadata"], parts["spec"])
-		found, err := parseManifests([]byte(doc))
+		found, err := parseManifests([]byte(doc), never)
 		if err != nil || len(found) != 1 {
 			t.Fatalf("%s: %v, %v", name, err, found)
 		}

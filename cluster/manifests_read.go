@@ -48,6 +48,9 @@ func (m *Manifests) look(how thoroughness) error {
 		defer root.Close()
 		err = m.read(root, how)
 	}
+	if m.stopping() {
+		return ErrNotRunning // half of it may be unread
+	}
 	m.setReachable(err)
 	if err != nil {
 		return fmt.Errorf("--manifests: %w", err)
@@ -114,6 +117,9 @@ func (m *Manifests) readFile(root *os.Root, path string, info os.FileInfo) {
 		f = &file{}
 		m.files[path] = f
 	}
+	if m.stopping() {
+		return
+	}
 	data, err := readBounded(root, path, info, m.opts.MaxFileSize)
 	after, statErr := root.Stat(path)
 	if statErr != nil || changed(info, after) {
@@ -137,7 +143,10 @@ func (m *Manifests) readFile(root *os.Root, path string, info os.FileInfo) {
 		}
 	}
 	f.emptied = time.Time{}
-	found, err := parseManifests(data)
+	found, err := parseManifests(data, m.stopping)
+	if errors.Is(err, errStopped) {
+		return
+	}
 	if err != nil {
 		kept := ""
 		if len(f.services) > 0 {

@@ -102,7 +102,7 @@ func TestManifestsFollowChanges(t *testing.T) {
 	put(t, dir+"/deeper/er/c.json", "[]")
 	put(t, dir+"/deeper/er/c.json", `{"apiVersion":"v1","kind":"Service","metadata":{"name":"c2"},"spec":{"ports":[{"port":1}]}}`)
 	sink.wantNames(t, soon, "default/a default/c2 default/d")
-	if sink.replaces != 1 {
+	if sink.lists() != 1 {
 		t.Errorf("%s: after the first state there should be no Replace", sink.counts())
 	}
 }
@@ -328,7 +328,7 @@ func TestManifestsRelist(t *testing.T) {
 	go func() { ended <- m.Run(ctx) }()
 	<-m.FirstSync()
 	put(t, dir+"/b.yaml", yamlService("b"))
-	if err := m.Relist(t.Context()); err != nil || sink.names() != "default/a default/b" || sink.replaces != 2 {
+	if err := m.Relist(t.Context()); err != nil || sink.names() != "default/a default/b" || sink.lists() != 2 {
 		t.Errorf("%v: %s, %s", err, sink.names(), sink.counts())
 	}
 	cancel()
@@ -355,6 +355,7 @@ func TestManifestsPoll(t *testing.T) {
 	m.follower = newFollower(m)
 	m.follower.close()
 	m.follower.watcher = nil
+	m.stopping = never
 	if err := m.look(lookAll); err != nil {
 		t.Fatal(err)
 	}

@@ -121,3 +121,11 @@ func remains(t *testing.T, d time.Duration, what string, ok func() bool) {
 		}
 	}
 }
+
+// lists returns how often the whole state was handed over. A watch that begins
+// anew hands it over as well, at any time.
+func (r *recorder) lists() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.replaces
+}
