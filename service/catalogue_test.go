@@ -270,10 +270,12 @@ func TestHealthIsKeptAndReset(t *testing.T) {
 		t.Errorf("before the first check: %v", v)
 	}
 	c.SetHealth(Key{"ns", "p"}, Health{Healthy: true, Reason: "fine", CheckedAt: time.Now(),
-		History: []HealthCheck{{Time: time.Now(), Healthy: true, Reason: "fine", Attempts: 1}}})
+		History: []HealthCheck{{Time: time.Now().In(time.FixedZone("elsewhere", 3600)), Healthy: true, Reason: "fine", Attempts: 1}}})
 	c.Build()
 	if v := one(); v["healthy"] != true || len(v["healthHistory"].([]any)) != 1 {
 		t.Errorf("after a check: %v", v)
+	} else if at := v["healthHistory"].([]any)[0].(map[string]any)["time"].(string); !strings.HasSuffix(at, "Z") {
+		t.Errorf("the time of a check is not UTC: %s", at)
 	}
 	relabelled := s.DeepCopy()
 	relabelled.Labels["more"] = "1"

@@ -3,6 +3,7 @@ package service
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"time"
 )
 
@@ -79,7 +80,7 @@ func render(b *Backend, name string, h *Health, discovered time.Time) *rendered 
 	r := &rendered{name: name, core: marshal(core)}
 	t.LastHealthCheck = optionalTime(h.CheckedAt)
 	r.toolset = newPart(b, h, marshal(t))
-	t.HealthHistory = h.History
+	t.HealthHistory = inUTC(h.History)
 	r.single = newBody(marshal(t))
 	r.service = newPart(b, h, marshal(serviceJSON{
 		Name: b.Key.Name, Namespace: b.Key.Namespace, Type: b.Type, Endpoint: b.Endpoint,
@@ -89,6 +90,15 @@ func render(b *Backend, name string, h *Health, discovered time.Time) *rendered 
 	}))
 	r.tool = marshal(newTool(b, name))
 	return r
+}
+
+// inUTC copies checks with their times as the API has them.
+func inUTC(checks []HealthCheck) []HealthCheck {
+	out := slices.Clone(checks)
+	for i := range out {
+		out[i].Time = out[i].Time.UTC().Truncate(time.Millisecond)
+	}
+	return out
 }
 
 func newPart(b *Backend, h *Health, json []byte) part {
