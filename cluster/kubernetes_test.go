@@ -193,6 +193,11 @@ func TestKubernetesRelist(t *testing.T) {
 	a.create("later")
 	t.Logf("seen by the watch after %v", sink.wantNames(t, soon, a.want("later")))
 
+	// The end of an outage makes for a list at once.
+	lists := sink.lists()
+	k.back(true)
+	eventually(t, soon, "a list", func() bool { return sink.lists() > lists })
+
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := k.Relist(ctx); !errors.Is(err, context.Canceled) {
@@ -226,7 +231,7 @@ func TestKubernetesResync(t *testing.T) {
 func TestKubernetesOutage(t *testing.T) {
 	a := newAPI(t)
 	a.create("stays", "goes")
-	k, sink := watchCluster(t, a.cp.RESTConfig(), KubernetesOptions{Namespaces: []string{a.ns}})
+	k, sink := watchCluster(t, a.cp.RESTConfig(), KubernetesOptions{Namespaces: []string{a.ns}, CheckInterval: time.Hour}) // a broken watch is enough
 	waitSync(t, k)
 	eventually(t, soon, "reachable", func() bool { return k.Status().Reachable })
 	for round := range 2 {

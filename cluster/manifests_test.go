@@ -184,6 +184,11 @@ func TestManifestsSlowWriter(t *testing.T) {
 	remains(t, 150*time.Millisecond, "an empty file is not believed at once", func() bool { return sink.names() == "default/a default/b" })
 	for _, piece := range strings.SplitAfter(yamlService("a")+"---\n"+yamlService("b")+"---\n"+yamlService("c"), "\n") {
 		f.WriteString(piece)
+		// As cp -p and tar do; and something makes us look at the folder.
+		hourAgo := time.Now().Add(-time.Hour)
+		os.Chtimes(dir+"/a.yaml", hourAgo, hourAgo)
+		put(t, dir+"/note.txt", piece)
+		os.Remove(dir + "/note.txt")
 		time.Sleep(2 * time.Millisecond)
 	}
 	f.Close()
