@@ -147,7 +147,7 @@ func (a *app) run(signals <-chan os.Signal) (int, error) {
 		})
 	}
 	o := transport.Options{
-		Listen: s.HTTP.Listen, MetricsListen: s.HTTP.MetricsListen, MaxWatchers: s.Limits.MaxWatchers,
+		Listen: s.HTTP.Listen, MetricsListen: s.HTTP.MetricsListen, MaxWatchers: s.Limits.MaxWatchers, ServedBy: s.HTTP.ServedBy,
 		Limits: transport.Limits{
 			ReadTimeout: s.HTTP.ReadTimeout, WriteTimeout: s.HTTP.WriteTimeout, IdleTimeout: s.HTTP.IdleTimeout,
 			MaxConnections: s.Limits.MaxConnections, MaxRequestBody: s.Limits.MaxRequestBody, MaxHeaderBytes: s.Limits.MaxHeaderBytes,

@@ -68,6 +68,7 @@ func newFlags(s *Settings) *flagSet {
 	f.begin("HTTP", "Where the service listens, and how long it waits for clients.")
 	f.StringVar(&s.HTTP.Listen, "listen", ":8080", "`ADDRESS` (host:port) of the API and the probes. Without a host: all addresses of the machine. Port 0 chooses a free one.")
 	f.StringVar(&s.HTTP.MetricsListen, "metrics-listen", ":9090", "`ADDRESS` (host:port) of /metrics. It must be another one than --listen, so that metrics are not published along with the API.")
+	f.StringVar(&s.HTTP.ServedBy, "served-by", "", "`NAME` of this instance, sent with every response as X-Served-By; empty for no such header. Set it to the pod's name, as deploy/ does, to see which replica answered.")
 	f.DurationVar(&s.HTTP.ReadTimeout, "read-timeout", seconds(10), "`DURATION` in which a client must have sent its request. Raise it for clients on slow links; lower it to get rid of slow ones sooner.")
 	f.DurationVar(&s.HTTP.WriteTimeout, "write-timeout", seconds(10), "`DURATION` in which a client must have taken its response. Raise it for clients on slow links. Event streams have it per event.")
 	f.DurationVar(&s.HTTP.IdleTimeout, "idle-timeout", minutes(2), "`DURATION` after which a kept-alive connection without requests is closed. Set it above the idle timeout of a load balancer in front, so that the balancer is the one to close.")

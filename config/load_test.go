@@ -193,6 +193,7 @@ func TestProblems(t *testing.T) {
 		{[]string{"--metrics-listen=:8080"}, nil, "can't both listen on port 8080"},
 		{[]string{"--metrics-listen=127.0.0.1:8080"}, nil, "can't both listen on port 8080"},
 		{[]string{"--listen=[::]:1", "--metrics-listen=[::1]:1"}, nil, "can't both listen on port 1"},
+		{[]string{"--served-by=a b"}, nil, "it must be at most 253 visible ASCII characters"},
 		{[]string{"--read-timeout=0s"}, nil, "--read-timeout is 0s; it must be between 1ms and 10m"},
 		{[]string{"--write-timeout=-5s"}, nil, "--write-timeout is -5s"},
 		{[]string{"--idle-timeout=0s"}, nil, "must be between"},

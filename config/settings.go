@@ -65,6 +65,7 @@ type Cluster struct {
 type HTTP struct {
 	Listen        string // host:port of the API and the probes
 	MetricsListen string // host:port of /metrics
+	ServedBy      string // the X-Served-By header of every response; empty for none
 	ReadTimeout   time.Duration
 	WriteTimeout  time.Duration
 	IdleTimeout   time.Duration // of a kept-alive connection between requests

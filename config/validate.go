@@ -112,6 +112,9 @@ func (l *loader) validateHTTP() {
 		l.problem("%s (%s) and %s (%s) can't both listen on port %d; change one of the ports",
 			l.where("listen"), h.Listen, l.where("metrics-listen"), h.MetricsListen, apiPort)
 	}
+	if len(h.ServedBy) > 253 || strings.ContainsFunc(h.ServedBy, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		l.fail("served-by", "is %s; it must be at most 253 visible ASCII characters, such as a pod's name", quote(h.ServedBy))
+	}
 	l.duration("read-timeout", h.ReadTimeout, time.Millisecond, 10*time.Minute)
 	l.duration("write-timeout", h.WriteTimeout, time.Millisecond, 10*time.Minute)
 	l.duration("idle-timeout", h.IdleTimeout, time.Millisecond, 24*time.Hour)

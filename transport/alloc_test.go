@@ -38,7 +38,7 @@ func lookupServer(tb testing.TB) *Server {
 	}
 	c.Replace(all)
 	c.Build()
-	s, err := New(Options{Catalogue: c, Status: func() Status { return Status{} }, Discover: func(context.Context) error { return nil }})
+	s, err := New(Options{ServedBy: "dynamic-toolset-5d8f9c7b6-x2x4z", Catalogue: c, Status: func() Status { return Status{} }, Discover: func(context.Context) error { return nil }})
 	if err != nil {
 		tb.Fatal(err)
 	}

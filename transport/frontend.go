@@ -30,6 +30,7 @@ type frontend struct {
 	listener *listener
 	server   *fasthttp.Server
 	routes   *router.Router
+	servedBy []byte                  // of X-Served-By; empty for none
 	byName   fasthttp.RequestHandler // for lookups by name; nil on the metrics port
 	draining atomic.Bool
 	// hurry is set when the drain is about to give up: from then on pipelined
@@ -176,6 +177,9 @@ func (f *frontend) finish(ctx *fasthttp.RequestCtx, r *routeMetrics) {
 		f.log.Error("A handler panicked; answered 500", zap.Any("panic", p), zap.ByteString("stack", debug.Stack()),
 			zap.ByteString("path", ctx.Path()), zap.ByteString("request_id", ctx.Response.Header.PeekBytes(headerRequestID)))
 		f.problem(ctx, problem.Internal, "The service failed on this request. The cause is in its log under this request_id.")
+	}
+	if len(f.servedBy) > 0 {
+		ctx.Response.Header.SetBytesKV(headerServedBy, f.servedBy)
 	}
 	now := time.Now()
 	c, _ := ctx.Conn().(*conn)

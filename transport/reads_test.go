@@ -121,3 +121,27 @@ func TestGenerateShowsTheVersion(t *testing.T) {
 		t.Errorf("%s", r)
 	}
 }
+
+// Whichever layer answers, the response says which instance it was.
+func TestServedBy(t *testing.T) {
+	f := start(t, func(o *transport.Options) {
+		o.ServedBy, o.Generate, o.Limits.MaxConnections = "pod-1", panicking, 2
+	})
+	js := []string{"Content-Type", "application/json"}
+	for _, r := range []*response{
+		f.do("GET", "/api/v1/toolsets", ""), f.do("GET", "/ready", ""), f.do("GET", "/nothing", ""),
+		f.do("POST", "/api/v1/toolsets/generate", "", js...), f.do("BREW", "/health", ""),
+	} {
+		if got := r.Header.Get("X-Served-By"); got != "pod-1" {
+			t.Errorf("X-Served-By %q: %s", got, r)
+		}
+	}
+	c := f.dial()
+	c.write("nonsense\r\n\r\n")
+	if r := c.read(); r.StatusCode != 400 || r.Header.Get("X-Served-By") != "pod-1" {
+		t.Errorf("a malformed request: %s", r)
+	}
+	if r := start(t, nil).do("GET", "/ready", ""); len(r.Header.Values("X-Served-By")) != 0 {
+		t.Errorf("without a name: %s", r)
+	}
+}

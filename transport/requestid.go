@@ -12,6 +12,7 @@ import (
 var (
 	headerRequestID  = []byte("X-Request-Id")
 	headerRetryAfter = []byte("Retry-After")
+	headerServedBy   = []byte("X-Served-By")
 )
 
 const maxRequestID = 128

@@ -34,6 +34,11 @@ type Options struct {
 	Limits        Limits // zero fields are replaced by DefaultLimits
 	MaxWatchers   int    // event streams at a time, default 1000
 
+	// ServedBy names this instance in the X-Served-By header of every response;
+	// empty for no such header. A load balancer hides which replica answered,
+	// and whoever looks for the cause of a failure needs to know.
+	ServedBy string
+
 	// PropagationDelay is how long the server goes on as ever after it was
 	// told to stop, while Kubernetes removes its endpoint everywhere. Zero
 	// means no wait.
@@ -160,6 +165,7 @@ func New(o Options) (*Server, error) {
 	m := newHTTPMetrics(s.set)
 	s.api = newFrontend("api", s.log, m, o.Limits)
 	s.metricsPort = newFrontend("metrics", s.log, m, o.Limits)
+	s.api.servedBy, s.metricsPort.servedBy = []byte(o.ServedBy), []byte(o.ServedBy)
 	s.refreshStatus()
 	s.apiRoutes()
 	s.metricsRoutes()
