@@ -10,7 +10,6 @@ import (
 
 	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 	applycorev1 "k8s.io/client-go/applyconfigurations/core/v1"
@@ -26,14 +25,6 @@ const (
 
 // writeTimeout bounds one call that writes.
 const writeTimeout = 10 * time.Second
-
-// Pauses before a failed write is tried again.
-const (
-	firstRetry     = 250 * time.Millisecond
-	maxRetry       = 5 * time.Second  // it doubles up to this
-	namespaceRetry = 3 * time.Second  // the namespace does not exist
-	hopelessRetry  = 30 * time.Second // somebody must act first: forbidden, invalid
-)
 
 // ConfigMapWriter keeps one key of one ConfigMap equal to the document, and one
 // label. It writes by server-side apply and owns nothing else of the object:
@@ -55,6 +46,8 @@ type ConfigMapWriter struct {
 	mu      sync.Mutex
 	current *view  // as last seen, nil if unknown
 	written []byte // what was last written; nil before the first
+
+	rivalry rivalry // of the goroutine of loop
 }
 
 // A view is what matters of the ConfigMap.
@@ -150,7 +143,7 @@ func (w *ConfigMapWriter) loop(ctx context.Context, ready <-chan struct{}) {
 	var last time.Time
 	var told complaint
 	for {
-		if !sleep(ctx, w.opts.MinInterval-time.Since(last)) {
+		if !sleep(ctx, w.rivalry.gap(w.opts.MinInterval)-time.Since(last)) {
 			return
 		}
 		version, wrote, err := w.write(ctx, len(requests) > 0)
@@ -209,16 +202,6 @@ func (w *ConfigMapWriter) wait(ctx context.Context, pause time.Duration) ([]writ
 	}
 }
 
-func pauseAfter(err error, backoff time.Duration) time.Duration {
-	switch outcome(err) {
-	case WriteForbidden, WriteInvalid:
-		return hopelessRetry
-	case WriteMissing:
-		return namespaceRetry
-	}
-	return backoff
-}
-
 // write brings the ConfigMap up to date. Unless asked, it makes no call when
 // nothing differs; wrote says whether it made one.
 func (w *ConfigMapWriter) write(ctx context.Context, asked bool) (version string, wrote bool, err error) {
@@ -240,9 +223,11 @@ func (w *ConfigMapWriter) write(ctx context.Context, asked bool) (version string
 		w.opts.OnDrift()
 		by := "it was deleted"
 		if now.exists {
-			by = "it was changed by " + clean(fmt.Sprintf("%q", now.editor))
+			by = fmt.Sprintf("it was changed by %q", clean(now.editor))
 		}
-		w.log.Warn("The ConfigMap is not as we wrote it; repairing it", zap.String("why", by))
+		if w.rivalry.drift(time.Now()) {
+			w.log.Warn("The ConfigMap is not as we wrote it; repairing it", zap.String("why", by))
+		}
 		w.mu.Lock()
 		w.written = nil // told once
 		w.mu.Unlock()
@@ -324,53 +309,4 @@ func (w *ConfigMapWriter) observe(v *view) {
 func olderOrSame(a, b string) bool {
 	order, err := resourceversion.CompareResourceVersion(a, b)
 	return err == nil && order <= 0
-}
-
-// explain puts the failure of an apply into a sentence that says what to do.
-func (w *ConfigMapWriter) explain(err error) error {
-	cause := clean(err.Error())
-	switch {
-	case apierrors.IsNotFound(err):
-		return &explained{fmt.Sprintf("the namespace %q does not exist; create it, or name another one (%s)", w.ns, cause), errNoNamespace, err}
-	case apierrors.IsInvalid(err) || apierrors.IsRequestEntityTooLargeError(err) || apierrors.IsBadRequest(err):
-		return &explained{"the API server does not take the ConfigMap as it is: " + cause, errInvalid, err}
-	}
-	return call{"create and patch", "configmaps", w.ns, "this address"}.explain(err)
-}
-
-var (
-	errNoNamespace = errors.New("namespace missing")
-	errInvalid     = errors.New("invalid")
-)
-
-func outcome(err error) string {
-	switch {
-	case errors.Is(err, ErrForbidden), errors.Is(err, ErrUnauthorized):
-		return WriteForbidden
-	case errors.Is(err, errNoNamespace):
-		return WriteMissing
-	case errors.Is(err, errInvalid), errors.Is(err, ErrTooLarge):
-		return WriteInvalid
-	}
-	return WriteError
-}
-
-// A complaint is logged when it is new, and then now and then.
-type complaint struct {
-	outcome string
-	at      time.Time
-}
-
-func (c *complaint) tell(log *zap.Logger, err error) {
-	if o := outcome(err); o != c.outcome || time.Since(c.at) > time.Minute {
-		c.outcome, c.at = o, time.Now()
-		log.Error("The ConfigMap could not be written; it is tried again", zap.Error(err))
-	}
-}
-
-func (c *complaint) over(log *zap.Logger) {
-	if c.outcome != "" {
-		log.Info("The ConfigMap can be written again")
-		*c = complaint{}
-	}
 }

@@ -1,8 +1,6 @@
 package cluster
 
 import (
-	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -13,7 +11,6 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 	corev1 "k8s.io/api/core/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -268,180 +265,5 @@ func TestConfigMapCoalesces(t *testing.T) {
 	}
 	if d.drifted() != 0 {
 		t.Errorf("%d drifts: our own writes were taken for others'", d.drifted())
-	}
-}
-
-func TestConfigMapNamespaceComesLater(t *testing.T) {
-	a := newAPI(t)
-	core, logs := observer.New(zap.WarnLevel)
-	ns := a.ns + "-later"
-	w, d := a.writeAs(t, clientFor(t, a.cp.RESTConfig()), ns, "doc", func(o *WriterOptions) { o.Logger = zap.New(core) })
-	eventually(t, soon, "the outcome", func() bool { return d.count(WriteMissing) > 0 })
-	if _, err := w.WriteNow(t.Context()); err == nil || !strings.Contains(err.Error(), "does not exist") {
-		t.Errorf("WriteNow: %v", err)
-	}
-	if text := fmt.Sprint(logs.All()[0].ContextMap()); !strings.Contains(text, ns) || !strings.Contains(text, "create it") {
-		t.Errorf("log: %s", text)
-	}
-	time.Sleep(2 * time.Second) // from now on, nothing but patience helps
-	a.namespace(ns)
-	t.Logf("written %v after the namespace was created", eventually(t, 6*time.Second, "the ConfigMap", func() bool { return a.configMap(ns) != nil }))
-	if n := logs.FilterMessageSnippet("could not be written").Len(); n != 1 {
-		t.Errorf("logged %d times", n)
-	}
-}
-
-func TestConfigMapForbidden(t *testing.T) {
-	a := newAPI(t)
-	user := "system:serviceaccount:" + a.ns + ":toolset"
-	core, logs := observer.New(zap.WarnLevel)
-	w, d := a.writeAs(t, clientFor(t, a.cp.RESTConfigAs(user)), a.ns, "doc", func(o *WriterOptions) { o.Logger = zap.New(core) })
-	_, err := w.WriteNow(t.Context())
-	if !errors.Is(err, ErrForbidden) {
-		t.Fatalf("WriteNow: %v", err)
-	}
-	for _, want := range []string{"create and patch configmaps in namespace " + a.ns, "Role", `"create,patch"`} {
-		if !strings.Contains(err.Error(), want) {
-			t.Errorf("%q does not say %q", err, want)
-		}
-	}
-	// The write and the watch fail side by side; each is told once.
-	told := func(text string) int { return logs.FilterMessageSnippet(text).Len() }
-	eventually(t, soon, "both complaints", func() bool { return told("could not be written") > 0 && told("cannot be followed") > 0 })
-	if told("could not be written") != 1 || told("cannot be followed") != 1 {
-		t.Errorf("log: %v", logs.All())
-	}
-	for i := range 20 { // a busy catalogue does not make us ask again and again
-		d.set(fmt.Sprint("doc", i))
-		time.Sleep(100 * time.Millisecond)
-	}
-	if n := d.count(WriteForbidden); n > 4 {
-		t.Errorf("%d tries in 2 s", n)
-	}
-	rule := func(verbs ...string) rbacv1.PolicyRule {
-		return rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: verbs}
-	}
-	named := rule("patch", "list", "watch")
-	named.ResourceNames = []string{cmName}
-	a.grant(user, "toolset", rule("create"), named) // no more than that is needed
-	time.Sleep(200 * time.Millisecond)
-	if _, err := w.WriteNow(t.Context()); err != nil {
-		t.Errorf("with the right: %v", err)
-	}
-	a.wantDoc(time.Second, "doc19")
-	time.Sleep(2500 * time.Millisecond) // the watch has been granted too
-	a.patch(`{"data":{"toolset.json":"mine!"}}`)
-	a.wantDoc(time.Second, "doc19")
-}
-
-func TestConfigMapTooLarge(t *testing.T) {
-	a := newAPI(t)
-	w, d := a.write(t, strings.Repeat("x", 1<<20+1), nil)
-	if _, err := w.WriteNow(t.Context()); !errors.Is(err, ErrTooLarge) || !strings.Contains(err.Error(), "1048577 bytes") {
-		t.Errorf("WriteNow: %v", err)
-	}
-	if a.configMap(a.ns) != nil {
-		t.Error("it was written")
-	}
-	d.set(strings.Repeat("x", 1<<20)) // the most there is room for
-	if _, err := w.WriteNow(t.Context()); err != nil {
-		t.Error(err)
-	}
-	// A neighbour has taken the room.
-	a.patch(`{"data":{"toolset.json":"","theirs":"` + strings.Repeat("y", 600<<10) + `"}}`)
-	if _, err := w.WriteNow(t.Context()); err == nil || outcome(err) != WriteInvalid {
-		t.Errorf("WriteNow: %v", err)
-	}
-}
-
-func TestConfigMapOutage(t *testing.T) {
-	a := newAPI(t)
-	w, d := a.write(t, "one", nil)
-	a.wantDoc(soon, "one")
-	version := w.Version()
-	if err := a.cp.StopAPIServer(); err != nil {
-		t.Fatal(err)
-	}
-	d.set("two")
-	eventually(t, soon, "a failed write", func() bool { return d.count(WriteError) > 0 })
-	if _, err := w.WriteNow(t.Context()); !errors.Is(err, ErrUnreachable) {
-		t.Errorf("WriteNow: %v", err)
-	}
-	if w.Version() != version {
-		t.Error("the version was forgotten")
-	}
-	time.Sleep(3 * time.Second)
-	if err := a.cp.StartAPIServer(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("written %v after the server is ready; %d failed tries", a.wantDoc(7*time.Second, "two"), d.count(WriteError))
-	if err := a.CoreV1().ConfigMaps(a.ns).Delete(t.Context(), cmName, metav1.DeleteOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	a.wantDoc(4*time.Second, "two")
-}
-
-func TestConfigMapStandby(t *testing.T) {
-	a := newAPI(t)
-	leader, _ := a.write(t, "leader's", nil)
-	a.wantDoc(soon, "leader's")
-	follower, d := a.write(t, "follower's", func(o *WriterOptions) { o.Standby = true })
-	if _, err := follower.WriteNow(t.Context()); !errors.Is(err, ErrStandby) {
-		t.Errorf("WriteNow: %v", err)
-	}
-	eventually(t, soon, "the version", func() bool { return follower.Version() != "" && follower.Version() == leader.Version() })
-	remains(t, 300*time.Millisecond, "the leader's", func() bool { return a.configMap(a.ns).Data[DocumentKey] == "leader's" })
-	leader.SetActive(false)
-	follower.SetActive(true)
-	a.wantDoc(time.Second, "follower's")
-	if d.drifted() != 0 {
-		t.Error("taking over was counted as drift")
-	}
-	remains(t, 300*time.Millisecond, "the follower's", func() bool { return a.configMap(a.ns).Data[DocumentKey] == "follower's" })
-}
-
-// The watch lags behind our own writes: what is older than they are is no news.
-func TestConfigMapOldNews(t *testing.T) {
-	var versions []string
-	w := NewConfigMapWriter(nil, "n", cmName, func() []byte { return nil },
-		WriterOptions{OnVersion: func(v string) { versions = append(versions, v) }})
-	w.observe(&view{rv: "9", exists: true, doc: "old"})
-	w.observe(&view{rv: "100", exists: true, doc: "written"})
-	w.observe(&view{rv: "9", exists: true, doc: "old"})
-	w.observe(&view{rv: "99"})
-	if w.Version() != "100" || w.current.doc != "written" {
-		t.Errorf("version %s, %+v", w.Version(), w.current)
-	}
-	w.observe(&view{rv: "101"}) // deleted
-	if got := strings.Join(versions, " "); w.Version() != "" || got != "9 100 " {
-		t.Errorf("version %q, versions %q", w.Version(), got)
-	}
-}
-
-func TestConfigMapNotRunning(t *testing.T) {
-	w := NewConfigMapWriter(nil, "n", cmName, func() []byte { return nil }, WriterOptions{})
-	if _, err := w.WriteNow(t.Context()); !errors.Is(err, ErrNotRunning) {
-		t.Errorf("before Run: %v", err)
-	}
-	a := newAPI(t)
-	w = NewConfigMapWriter(clientFor(t, a.cp.RESTConfig()), a.ns, cmName, func() []byte { return []byte("x") }, WriterOptions{})
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error)
-	go func() { ended <- w.Run(ctx) }()
-	a.wantDoc(soon, "x")
-	cancel()
-	if err := <-ended; err != nil {
-		t.Error(err)
-	}
-	if _, err := w.WriteNow(t.Context()); !errors.Is(err, ErrNotRunning) {
-		t.Errorf("after Run: %v", err)
-	}
-	var owners []string
-	for _, m := range a.configMap(a.ns).ManagedFields {
-		raw, _ := json.Marshal(m.FieldsV1)
-		owners = append(owners, m.Manager+string(m.Operation)+string(raw))
-	}
-	if len(owners) != 1 || !strings.HasPrefix(owners[0], "dynamic-toolsetApply") || strings.Contains(owners[0], "f:annotations") {
-		t.Errorf("owners %v", owners)
 	}
 }

@@ -61,7 +61,7 @@ func (c *configMapWatch) failed(err error) {
 	}
 	c.wrong, c.told = true, time.Now()
 	c.w.log.Warn("The ConfigMap cannot be followed; changes by others are not repaired until it can",
-		zap.Error(call{"list and watch", "configmaps", c.w.ns, "this address"}.explain(err)))
+		zap.Error(c.w.call("list and watch").explain(err)))
 }
 
 func (c *configMapWatch) only(o metav1.ListOptions) metav1.ListOptions {

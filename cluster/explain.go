@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"maps"
@@ -46,6 +47,7 @@ func (e *explained) Unwrap() []error { return []error{e.kind, e.cause} }
 // explain puts err, the outcome of c, into a sentence that says what to do.
 func (c call) explain(err error) error {
 	var dns *net.DNSError
+	var cert *tls.CertificateVerificationError
 	cause := clean(err.Error())
 	wrap := func(kind error, format string, args ...any) error {
 		return &explained{fmt.Sprintf(format, args...), kind, err}
@@ -62,6 +64,8 @@ func (c call) explain(err error) error {
 		return wrap(ErrUnauthorized, "the API server at %s does not accept our credentials (401): the token or client certificate has expired or belongs to another cluster (%s)", c.host, cause)
 	case errors.As(err, &dns):
 		return wrap(ErrUnreachable, "the API server's name cannot be resolved (%s): check the address and DNS (%s)", c.host, cause)
+	case errors.As(err, &cert):
+		return wrap(ErrUnreachable, "the certificate of the API server at %s is not trusted: check certificate-authority in the kubeconfig, and whether this is the server that is meant (%s)", c.host, cause)
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return wrap(ErrUnreachable, "nothing listens at %s: the API server is down, or the address is wrong (%s)", c.host, cause)
 	case errors.Is(err, context.DeadlineExceeded) || isTimeout(err):

@@ -32,7 +32,7 @@ type KubernetesOptions struct {
 	Resync time.Duration
 	// CheckInterval is how often the API server is asked whether it is ready,
 	// and CheckTimeout how long both attempts of one check may take. Their sum
-	// bounds how long a silent outage stays unnoticed. Default 3 s each.
+	// bounds how long a silent outage stays unnoticed. Default 2.5 s and 3 s.
 	CheckInterval, CheckTimeout time.Duration
 	// ListTimeout bounds the reading of one page of Services; default 30 s.
 	ListTimeout time.Duration
@@ -52,7 +52,7 @@ func (o *KubernetesOptions) defaults() error {
 		def time.Duration
 	}{
 		{&o.Resync, 5 * time.Minute},
-		{&o.CheckInterval, 3 * time.Second},
+		{&o.CheckInterval, 2500 * time.Millisecond},
 		{&o.CheckTimeout, 3 * time.Second},
 		{&o.ListTimeout, 30 * time.Second},
 	} {

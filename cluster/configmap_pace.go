@@ -1,0 +1,121 @@
+package cluster
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/client-go/rest"
+)
+
+// Pauses before a failed write is tried again.
+const (
+	firstRetry     = 250 * time.Millisecond
+	maxRetry       = 5 * time.Second  // it doubles up to this
+	namespaceRetry = 3 * time.Second  // the namespace does not exist
+	hopelessRetry  = 30 * time.Second // somebody must act first: forbidden, invalid
+)
+
+// A rivalry is with another writer of our key, who repairs it as we do: such as
+// a second instance that was given the same name. It must not cost the API
+// server more than a write a second, nor fill the log.
+type rivalry struct {
+	since, told time.Time
+	drifts      int
+}
+
+const (
+	rivalryWindow = 10 * time.Second
+	rivalryGap    = 900 * time.Millisecond // repaired within a second all the same
+)
+
+// drift notes one, and says whether to log it.
+func (r *rivalry) drift(now time.Time) bool {
+	if now.Sub(r.since) > rivalryWindow {
+		r.since, r.drifts = now, 0
+	}
+	r.drifts++
+	if r.drifts > 5 && now.Sub(r.told) < rivalryWindow {
+		return false
+	}
+	r.told = now
+	return true
+}
+
+// gap is the least time between two writes.
+func (r *rivalry) gap(normal time.Duration) time.Duration {
+	if r.drifts > 5 && time.Since(r.since) < rivalryWindow {
+		return max(normal, rivalryGap)
+	}
+	return normal
+}
+
+func pauseAfter(err error, backoff time.Duration) time.Duration {
+	switch outcome(err) {
+	case WriteForbidden, WriteInvalid:
+		return hopelessRetry
+	case WriteMissing:
+		return namespaceRetry
+	}
+	return backoff
+}
+
+// explain puts the failure of an apply into a sentence that says what to do.
+func (w *ConfigMapWriter) explain(err error) error {
+	cause := clean(err.Error())
+	switch {
+	case apierrors.IsNotFound(err):
+		return &explained{fmt.Sprintf("the namespace %q does not exist; create it, or name another one (%s)", w.ns, cause), errNoNamespace, err}
+	case apierrors.IsInvalid(err) || apierrors.IsRequestEntityTooLargeError(err) || apierrors.IsBadRequest(err):
+		return &explained{"the API server does not take the ConfigMap as it is: " + cause, errInvalid, err}
+	}
+	return w.call("create and patch").explain(err)
+}
+
+func (w *ConfigMapWriter) call(verbs string) call {
+	host := "its address"
+	if c, ok := w.client.CoreV1().RESTClient().(*rest.RESTClient); ok && c != nil {
+		host = strings.TrimSuffix(c.Get().URL().String(), "/")
+	}
+	return call{verbs, "configmaps", w.ns, host}
+}
+
+var (
+	errNoNamespace = errors.New("namespace missing")
+	errInvalid     = errors.New("invalid")
+)
+
+func outcome(err error) string {
+	switch {
+	case errors.Is(err, ErrForbidden), errors.Is(err, ErrUnauthorized):
+		return WriteForbidden
+	case errors.Is(err, errNoNamespace):
+		return WriteMissing
+	case errors.Is(err, errInvalid), errors.Is(err, ErrTooLarge):
+		return WriteInvalid
+	}
+	return WriteError
+}
+
+// A complaint is logged when it is new, and then now and then.
+type complaint struct {
+	outcome string
+	at      time.Time
+}
+
+func (c *complaint) tell(log *zap.Logger, err error) {
+	if o := outcome(err); o != c.outcome || time.Since(c.at) > time.Minute {
+		c.outcome, c.at = o, time.Now()
+		log.Error("The ConfigMap could not be written; it is tried again", zap.Error(err))
+	}
+}
+
+func (c *complaint) over(log *zap.Logger) {
+	if c.outcome != "" {
+		log.Info("The ConfigMap can be written again")
+		*c = complaint{}
+	}
+}
