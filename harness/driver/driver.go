@@ -1,0 +1,60 @@
+// Package driver is what a verification needs of a cluster, whichever it is.
+// Each kind of cluster has a folder of its own beside this file.
+package driver
+
+import (
+	"context"
+	"errors"
+	"net"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/rest"
+)
+
+// ErrUnsupported is the cause of the error of a driver that can't do this on
+// this machine, or in this kind of cluster. The error's text says what is
+// missing and how to get it.
+var ErrUnsupported = errors.New("not supported here")
+
+// Image is a container image made of a program and files of this machine.
+type Image struct {
+	Name       string            // as manifests name it, such as dynamic-toolset:devel
+	Files      map[string]string // path in the container -> file or folder here
+	Entrypoint []string
+	User       int64 // the image's USER; 0 is root
+}
+
+// Cluster is a cluster that is up. Close ends it.
+type Cluster interface {
+	// Name is the driver's, such as "sim".
+	Name() string
+	// RESTConfig is that of an administrator.
+	RESTConfig() *rest.Config
+	// DialContext connects as a client inside the cluster does, to a pod's or a
+	// Service's address. Its errors are those of a connection made there:
+	// errors.Is(err, syscall.ECONNREFUSED) where nobody listens.
+	DialContext(ctx context.Context, network, address string) (net.Conn, error)
+	// LoadImage puts an image where every node finds it.
+	LoadImage(ctx context.Context, image Image) error
+	// Fit changes a pod template where this cluster can't honour it, and says so
+	// in sentences for the report.
+	Fit(template *corev1.PodTemplateSpec) (notes []string)
+	// Logs are the last lines of the cluster's own processes, for a failure that
+	// can't be explained otherwise; empty where there are none.
+	Logs() string
+	// Close ends the cluster, or gives it back, with nothing of ours left behind.
+	Close() error
+}
+
+// Faults can be made in clusters of one's own. A Cluster that can't make them
+// doesn't implement it.
+type Faults interface {
+	// StopAPIServer ends the API server as a crash would; StartAPIServer starts
+	// it again and returns when it is ready.
+	StopAPIServer() error
+	StartAPIServer(ctx context.Context) error
+	// KillKubelet ends the kubelet of a node as a crash would, its pods go on;
+	// StartKubelet starts it again.
+	KillKubelet(node string) error
+	StartKubelet(node string) error
+}

@@ -1,0 +1,349 @@
+// Package observe watches the target while it is under load: its pods, the
+// EndpointSlices that route to them, the events; it follows their logs, and asks
+// each terminating pod directly, ten times a second, whether it is ready and
+// alive.
+//
+// All times are those at which the harness saw something, by its own clock,
+// except those of log lines, which the kubelet gives.
+package observe
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/kubernetes"
+
+	"kubernaut.io/dynamic-toolset/harness/record"
+)
+
+// Options say what to observe.
+type Options struct {
+	Client    kubernetes.Interface
+	Namespace string
+	Selector  labels.Selector // of the target's pods
+	Service   string          // whose EndpointSlices count
+	Container string          // whose log and exit count
+
+	// Dial reaches the pods directly.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// The probes, by port and path; an empty path is not probed.
+	ReadinessPort, LivenessPort int
+	ReadinessPath, LivenessPath string
+
+	// Milestones are the log lines to keep apart; Signal is the one by which a pod
+	// says that it received SIGTERM, empty if it has none.
+	Milestones []string
+	Signal     string
+	// LogTail is how many of a pod's last lines are kept. Zero: 60.
+	LogTail int
+	// OnChange is called, if not nil, after a pod changed. It must not block.
+	OnChange func()
+}
+
+// maxEvents and maxPods bound what one run keeps.
+const (
+	maxEvents = 2000
+	maxPods   = 2000
+)
+
+// Observer observes one target. Make one with Start, end it with Stop.
+type Observer struct {
+	opts   Options
+	cancel context.CancelFunc
+	work   sync.WaitGroup
+	synced chan struct{} // closed when pods and slices have been listed once
+
+	mu       sync.Mutex
+	pods     map[string]*pod // by UID
+	order    []string        // UIDs in the order in which they were first seen
+	ready    map[string]bool // addresses that any slice lists as ready
+	slices   map[string][]string
+	events   []record.EventLine
+	seen     map[string]int32 // events by UID, with their count
+	life     context.Context
+	began    time.Time
+	notes    []string
+	syncOnce [2]sync.Once
+	unsynced int
+}
+
+// A pod is a record and the goroutines that write it.
+type pod struct {
+	record.Pod
+	uid     string
+	address string
+	logging bool
+	probing context.CancelFunc // ends the probes; nil before they began
+}
+
+// Start begins to observe and returns when the first lists are in, or ctx ends.
+func Start(ctx context.Context, o Options) (*Observer, error) {
+	if o.LogTail == 0 {
+		o.LogTail = 60
+	}
+	if o.OnChange == nil {
+		o.OnChange = func() {}
+	}
+	life, cancel := context.WithCancel(context.Background())
+	ob := &Observer{
+		opts: o, life: life, cancel: cancel, synced: make(chan struct{}), unsynced: 2, began: time.Now(),
+		pods: map[string]*pod{}, ready: map[string]bool{}, slices: map[string][]string{}, seen: map[string]int32{},
+	}
+	for _, r := range []*resource{ob.followPods(), ob.followSlices(), ob.followEvents()} {
+		ob.work.Go(func() { r.follow(life) })
+	}
+	select {
+	case <-ob.synced:
+		return ob, nil
+	case <-ctx.Done():
+		ob.Stop()
+		return nil, fmt.Errorf("the target's pods could not be listed: %w", ctx.Err())
+	}
+}
+
+// Stop ends the observation; Pods, Events and Notes then no longer change.
+func (o *Observer) Stop() {
+	o.cancel()
+	o.work.Wait()
+}
+
+// Pods returns the pods seen, in the order of their creation.
+func (o *Observer) Pods() []record.Pod {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	pods := make([]record.Pod, 0, len(o.order))
+	for _, uid := range o.order {
+		p := o.pods[uid].Pod
+		p.Probes, p.Log, p.Milestones = slices.Clone(p.Probes), slices.Clone(p.Log), slices.Clone(p.Milestones)
+		pods = append(pods, p)
+	}
+	return pods
+}
+
+// Events returns what Kubernetes said since the start.
+func (o *Observer) Events() []record.EventLine {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Clone(o.events)
+}
+
+// Notes says what could not be observed.
+func (o *Observer) Notes() []string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Clone(o.notes)
+}
+
+// firstList counts the lists that Start waits for.
+func (o *Observer) firstList(which int) {
+	o.syncOnce[which].Do(func() {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		if o.unsynced--; o.unsynced == 0 {
+			close(o.synced)
+		}
+	})
+}
+
+func (o *Observer) outage(what string) func(error) {
+	return func(err error) {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		if len(o.notes) < 20 {
+			o.notes = append(o.notes, fmt.Sprintf("From %.1f s on %s could not be followed for a while: %v", time.Since(o.began).Seconds(), what, err))
+		}
+	}
+}
+
+func (o *Observer) followPods() *resource {
+	api := o.opts.Client.CoreV1().Pods(o.opts.Namespace)
+	selector := o.opts.Selector.String()
+	return &resource{
+		list: func(ctx context.Context, lo metav1.ListOptions) ([]runtime.Object, string, error) {
+			lo.LabelSelector = selector
+			l, err := api.List(ctx, lo)
+			if err != nil {
+				return nil, "", err
+			}
+			return pointers(l.Items), l.ResourceVersion, nil
+		},
+		watch: func(ctx context.Context, lo metav1.ListOptions) (watch.Interface, error) {
+			lo.LabelSelector = selector
+			return api.Watch(ctx, lo)
+		},
+		reset: func(items []runtime.Object) {
+			now, there := time.Now(), map[string]bool{}
+			for _, item := range items {
+				p := item.(*corev1.Pod)
+				there[string(p.UID)] = true
+				o.podChanged(p, now)
+			}
+			o.mu.Lock()
+			for uid, p := range o.pods {
+				if !there[uid] {
+					o.podGone(p, now, false)
+				}
+			}
+			o.mu.Unlock()
+			o.firstList(0)
+			o.opts.OnChange()
+		},
+		change: func(t watch.EventType, item runtime.Object) {
+			p, ok := item.(*corev1.Pod)
+			if !ok {
+				return
+			}
+			now := time.Now()
+			o.podChanged(p, now)
+			if t == watch.Deleted {
+				o.mu.Lock()
+				if known := o.pods[string(p.UID)]; known != nil {
+					o.podGone(known, now, true)
+				}
+				o.mu.Unlock()
+			}
+			o.opts.OnChange()
+		},
+		failed: o.outage("the pods"),
+	}
+}
+
+func (o *Observer) followSlices() *resource {
+	api := o.opts.Client.DiscoveryV1().EndpointSlices(o.opts.Namespace)
+	selector := discoveryv1.LabelServiceName + "=" + o.opts.Service
+	return &resource{
+		list: func(ctx context.Context, lo metav1.ListOptions) ([]runtime.Object, string, error) {
+			lo.LabelSelector = selector
+			l, err := api.List(ctx, lo)
+			if err != nil {
+				return nil, "", err
+			}
+			return pointers(l.Items), l.ResourceVersion, nil
+		},
+		watch: func(ctx context.Context, lo metav1.ListOptions) (watch.Interface, error) {
+			lo.LabelSelector = selector
+			return api.Watch(ctx, lo)
+		},
+		reset: func(items []runtime.Object) {
+			o.mu.Lock()
+			clear(o.slices)
+			for _, item := range items {
+				s := item.(*discoveryv1.EndpointSlice)
+				o.slices[s.Name] = readyAddresses(s)
+			}
+			o.endpointsChanged(time.Now())
+			o.mu.Unlock()
+			o.firstList(1)
+		},
+		change: func(t watch.EventType, item runtime.Object) {
+			s, ok := item.(*discoveryv1.EndpointSlice)
+			if !ok {
+				return
+			}
+			o.mu.Lock()
+			o.slices[s.Name] = readyAddresses(s)
+			if t == watch.Deleted {
+				delete(o.slices, s.Name)
+			}
+			o.endpointsChanged(time.Now())
+			o.mu.Unlock()
+		},
+		failed: o.outage("the EndpointSlices"),
+	}
+}
+
+// readyAddresses are those to which a node may route.
+func readyAddresses(s *discoveryv1.EndpointSlice) []string {
+	var ready []string
+	for _, e := range s.Endpoints {
+		// A nil condition means ready (discovery/v1, EndpointConditions).
+		if e.Conditions.Ready == nil || *e.Conditions.Ready {
+			ready = append(ready, e.Addresses...)
+		}
+	}
+	return ready
+}
+
+// endpointsChanged notes which pods are in no slice any more. o.mu is held.
+func (o *Observer) endpointsChanged(now time.Time) {
+	clear(o.ready)
+	for _, addresses := range o.slices {
+		for _, a := range addresses {
+			o.ready[a] = true
+		}
+	}
+	for _, p := range o.pods {
+		o.checkEndpoint(p, now)
+	}
+}
+
+// checkEndpoint sets EndpointGone of a pod that is being deleted. o.mu is held.
+func (o *Observer) checkEndpoint(p *pod, now time.Time) {
+	if !p.Deleted.IsZero() && p.EndpointGone.IsZero() && p.IP != "" && !o.ready[p.IP] {
+		p.EndpointGone = now
+	}
+}
+
+func (o *Observer) followEvents() *resource {
+	api := o.opts.Client.CoreV1().Events(o.opts.Namespace)
+	note := func(item runtime.Object) {
+		e, ok := item.(*corev1.Event)
+		if !ok {
+			return
+		}
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		count := max(e.Count, 1)
+		if o.seen[string(e.UID)] >= count || len(o.events) >= maxEvents {
+			return
+		}
+		o.seen[string(e.UID)] = count
+		at := time.Now()
+		if at.Sub(o.began) < 2*time.Second { // from before the run
+			return
+		}
+		o.events = append(o.events, record.EventLine{
+			At: at, Object: e.InvolvedObject.Kind + "/" + e.InvolvedObject.Name,
+			Reason: e.Reason, Message: e.Message, Warning: e.Type == corev1.EventTypeWarning,
+		})
+	}
+	return &resource{
+		list: func(ctx context.Context, lo metav1.ListOptions) ([]runtime.Object, string, error) {
+			l, err := api.List(ctx, lo)
+			if err != nil {
+				return nil, "", err
+			}
+			return pointers(l.Items), l.ResourceVersion, nil
+		},
+		watch: func(ctx context.Context, lo metav1.ListOptions) (watch.Interface, error) { return api.Watch(ctx, lo) },
+		reset: func(items []runtime.Object) {
+			for _, item := range items {
+				note(item)
+			}
+		},
+		change: func(_ watch.EventType, item runtime.Object) { note(item) },
+		failed: func(error) {}, // the pods' outage says it
+	}
+}
+
+// pointers are the items of a typed list as objects.
+func pointers[T any, P interface {
+	*T
+	runtime.Object
+}](items []T) []runtime.Object {
+	objects := make([]runtime.Object, len(items))
+	for i := range items {
+		objects[i] = P(&items[i])
+	}
+	return objects
+}

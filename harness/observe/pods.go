@@ -1,0 +1,203 @@
+package observe
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"kubernaut.io/dynamic-toolset/harness/record"
+)
+
+// podChanged takes over what a pod object says, and starts to follow its log and
+// to probe it when its time has come.
+func (o *Observer) podChanged(p *corev1.Pod, now time.Time) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	known := o.pods[string(p.UID)]
+	if known == nil {
+		if len(o.order) >= maxPods {
+			return
+		}
+		known = &pod{uid: string(p.UID)}
+		known.Name, known.Created = p.Name, p.CreationTimestamp.Time
+		known.Revision = p.Labels["pod-template-hash"]
+		o.pods[known.uid] = known
+		o.order = append(o.order, known.uid)
+	}
+	known.Node, known.IP = p.Spec.NodeName, p.Status.PodIP
+	if known.Ready.IsZero() && isReady(p) {
+		known.Ready = now
+	}
+	o.containerChanged(known, p, now)
+	if p.DeletionTimestamp != nil && known.Deleted.IsZero() {
+		known.Deleted = now
+		if p.DeletionGracePeriodSeconds != nil {
+			known.Grace = time.Duration(*p.DeletionGracePeriodSeconds) * time.Second
+		}
+		o.checkEndpoint(known, now)
+		if known.Exited.IsZero() && known.IP != "" {
+			o.startProbes(known)
+		}
+	}
+}
+
+// containerChanged notes the start, the restarts and the end of the container.
+// o.mu is held.
+func (o *Observer) containerChanged(known *pod, p *corev1.Pod, now time.Time) {
+	for i := range p.Status.ContainerStatuses {
+		c := &p.Status.ContainerStatuses[i]
+		if o.opts.Container != "" && c.Name != o.opts.Container {
+			continue
+		}
+		known.Restarts = max(known.Restarts, int(c.RestartCount))
+		if (c.State.Running != nil || c.State.Terminated != nil) && !known.logging {
+			known.logging = true
+			o.work.Go(func() { o.followLog(known, c.Name) })
+		}
+		if t := c.State.Terminated; t != nil && p.DeletionTimestamp != nil && known.Exited.IsZero() {
+			code := int(t.ExitCode)
+			known.ExitCode, known.Reason, known.Exited = &code, t.Reason, now
+			o.stopProbes(known)
+		}
+		return
+	}
+}
+
+// podGone notes that the API server has a pod no more. Whether its end was
+// watched or only noticed later is the difference between knowing and not. o.mu
+// is held.
+func (o *Observer) podGone(p *pod, now time.Time, watched bool) {
+	if !p.Gone.IsZero() {
+		return
+	}
+	p.Gone = now
+	if p.Deleted.IsZero() {
+		p.Deleted = now
+	}
+	if !watched && p.ExitCode == nil {
+		p.Lost = true
+	}
+	if p.EndpointGone.IsZero() {
+		p.EndpointGone = now
+	}
+	o.stopProbes(p)
+}
+
+func isReady(p *corev1.Pod) bool {
+	for _, c := range p.Status.Conditions {
+		if c.Type == corev1.PodReady {
+			return c.Status == corev1.ConditionTrue
+		}
+	}
+	return false
+}
+
+// maxLine bounds a log line that is kept, in bytes.
+const maxLine = 4096
+
+// followLog reads the container's log to its end. The kubelet serves it until
+// the container is removed, so the last lines of a pod that ends come as well.
+func (o *Observer) followLog(p *pod, container string) {
+	ctx, cancel := o.logContext(p)
+	defer cancel()
+	problem := ""
+	var since *int64
+	for attempt := 0; ; attempt++ {
+		began := time.Now()
+		stream, err := o.opts.Client.CoreV1().Pods(o.opts.Namespace).GetLogs(p.Name, &corev1.PodLogOptions{
+			Container: container, Follow: true, Timestamps: true, SinceSeconds: since,
+		}).Stream(ctx)
+		if err == nil {
+			err = o.readLog(p, stream)
+		}
+		o.mu.Lock()
+		over := !p.Exited.IsZero() || !p.Gone.IsZero()
+		o.mu.Unlock()
+		if ctx.Err() != nil || over || attempt >= 50 {
+			if err != nil && !errors.Is(err, context.Canceled) {
+				problem = err.Error()
+			}
+			break
+		}
+		// The API server was away, or the kubelet: go on where it broke off.
+		seconds := int64(time.Since(began).Seconds()) + 2
+		since = &seconds
+		select {
+		case <-ctx.Done():
+		case <-time.After(retryPause):
+		}
+	}
+	o.mu.Lock()
+	p.LogProblem = problem
+	o.mu.Unlock()
+}
+
+// logContext ends some time after the pod has gone, or with the observation.
+func (o *Observer) logContext(p *pod) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.Background())
+	stop := make(chan struct{})
+	o.work.Go(func() {
+		tick := time.NewTicker(retryPause)
+		defer tick.Stop()
+		for {
+			select {
+			case <-stop:
+				return
+			case <-tick.C:
+			}
+			o.mu.Lock()
+			gone := p.Gone
+			o.mu.Unlock()
+			if !gone.IsZero() && time.Since(gone) > 2*time.Second || o.life.Err() != nil {
+				cancel()
+				return
+			}
+		}
+	})
+	return ctx, func() { close(stop); cancel() }
+}
+
+// readLog takes in lines until the stream ends.
+func (o *Observer) readLog(p *pod, stream io.ReadCloser) error {
+	defer stream.Close() //nolint:errcheck // read only
+	lines := bufio.NewScanner(stream)
+	lines.Buffer(make([]byte, 0, 16<<10), 1<<20)
+	for lines.Scan() {
+		stamp, text, found := strings.Cut(lines.Text(), " ")
+		at, err := time.Parse(time.RFC3339Nano, stamp)
+		if !found || err != nil {
+			continue // not a line of the kubelet's
+		}
+		if len(text) > maxLine {
+			text = text[:maxLine]
+		}
+		o.logged(p, record.LogLine{At: at, Text: text})
+	}
+	return lines.Err()
+}
+
+// logged keeps a line, once: after a broken stream lines may come again.
+func (o *Observer) logged(p *pod, line record.LogLine) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if n := len(p.Log); n > 0 && !line.At.After(p.Log[n-1].At) {
+		return
+	}
+	if p.Log = append(p.Log, line); len(p.Log) > o.opts.LogTail {
+		p.Log = p.Log[1:]
+	}
+	if o.opts.Signal != "" && p.Signalled.IsZero() && strings.Contains(line.Text, o.opts.Signal) {
+		p.Signalled = line.At
+	}
+	for _, m := range o.opts.Milestones {
+		if strings.Contains(line.Text, m) && len(p.Milestones) < 4*len(o.opts.Milestones) {
+			p.Milestones = append(p.Milestones, line)
+			return
+		}
+	}
+}

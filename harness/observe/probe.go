@@ -1,0 +1,121 @@
+package observe
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"kubernaut.io/dynamic-toolset/harness/record"
+)
+
+const (
+	// probeInterval: ten times a second, so that a bound of one second is measured
+	// to a tenth.
+	probeInterval = 100 * time.Millisecond
+	probeTimeout  = time.Second
+	maxProbes     = 2000 // of one pod: over a minute and a half
+	maxProbeBody  = 64 << 10
+)
+
+// startProbes asks a terminating pod until it has ended. o.mu is held.
+func (o *Observer) startProbes(p *pod) {
+	ctx, cancel := context.WithCancel(o.life)
+	p.probing = cancel
+	ip := p.IP
+	for _, kind := range []struct {
+		kind record.ProbeKind
+		port int
+		path string
+	}{{record.Readiness, o.opts.ReadinessPort, o.opts.ReadinessPath}, {record.Liveness, o.opts.LivenessPort, o.opts.LivenessPath}} {
+		if kind.path != "" {
+			url := "http://" + net.JoinHostPort(ip, strconv.Itoa(kind.port)) + kind.path
+			o.work.Go(func() { o.probe(ctx, p, kind.kind, url) })
+		}
+	}
+}
+
+// stopProbes ends them. o.mu is held.
+func (o *Observer) stopProbes(p *pod) {
+	if p.probing != nil {
+		p.probing()
+	}
+}
+
+// probe asks every probeInterval, on a connection of its own each time, and
+// doesn't wait for a slow answer before it asks again.
+func (o *Observer) probe(ctx context.Context, p *pod, kind record.ProbeKind, url string) {
+	// A client of net/http tries again only on connections that it has used before.
+	client := &http.Client{
+		Timeout:       probeTimeout,
+		Transport:     &http.Transport{DialContext: o.opts.Dial, DisableKeepAlives: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	var asking sync.WaitGroup
+	defer asking.Wait()
+	tick := time.NewTicker(probeInterval)
+	defer tick.Stop()
+	for range maxProbes {
+		asking.Go(func() {
+			probe := ask(ctx, client, kind, url)
+			if ctx.Err() != nil {
+				return // its end was seen while we asked
+			}
+			o.mu.Lock()
+			p.Probes = append(p.Probes, probe)
+			o.mu.Unlock()
+		})
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func ask(ctx context.Context, client *http.Client, kind record.ProbeKind, url string) record.Probe {
+	began := time.Now()
+	probe := record.Probe{Kind: kind, At: began}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		probe.Detail = err.Error()
+		return probe
+	}
+	resp, err := client.Do(req)
+	probe.Took = time.Since(began)
+	if err != nil {
+		probe.Refused, probe.Detail = errors.Is(err, syscall.ECONNREFUSED), err.Error()
+		return probe
+	}
+	defer resp.Body.Close() //nolint:errcheck // read only
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxProbeBody))
+	probe.Took = time.Since(began)
+	if err != nil {
+		probe.Detail = err.Error() // no whole answer: as none
+		return probe
+	}
+	probe.Status = resp.StatusCode
+	probe.Problem = isProblem(resp.Header.Get("Content-Type"), body, resp.StatusCode)
+	return probe
+}
+
+// isProblem says whether a response is a problem document (RFC 9457) of its own
+// status.
+func isProblem(contentType string, body []byte, status int) bool {
+	media, _, err := mime.ParseMediaType(contentType)
+	if err != nil || media != "application/problem+json" {
+		return false
+	}
+	var doc struct {
+		Type, Title string
+		Status      int
+	}
+	return json.Unmarshal(body, &doc) == nil && doc.Type != "" && doc.Title != "" && doc.Status == status
+}

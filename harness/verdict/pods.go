@@ -1,0 +1,164 @@
+package verdict
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"kubernaut.io/dynamic-toolset/harness/record"
+)
+
+// readiness: 503 soon after SIGTERM, and from then on.
+func (j *judge) readiness() record.Check {
+	const name = "readiness fails once a pod is told to stop"
+	bound := fmt.Sprintf("503 within %s of SIGTERM, and from then on", j.rules.ReadinessWithin)
+	if !j.rules.Readiness {
+		return notChecked(ReadinessID, name, bound, "the target has no readiness endpoint (see --readiness-path)")
+	}
+	return j.eachStopped(ReadinessID, name, bound, "did", func(f *finding, p *record.Pod) {
+		failing, late := time.Time{}, time.Time{}
+		for _, probe := range p.Probes {
+			if probe.Kind != record.Readiness || probe.Status == 0 {
+				continue
+			}
+			switch {
+			case probe.Status == http.StatusServiceUnavailable:
+				if failing.IsZero() {
+					failing = probe.At
+				}
+			case !failing.IsZero():
+				f.add("%s: status %d at %s, after it had been 503", p.Name, probe.Status, j.since(probe.At))
+				return
+			case probe.At.Sub(p.TermBegan()) > j.rules.ReadinessWithin:
+				late = probe.At
+			}
+		}
+		switch {
+		case !late.IsZero():
+			f.add("%s: not 503 yet %s after SIGTERM", p.Name, ms(late.Sub(p.TermBegan())))
+		case failing.IsZero():
+			f.add("%s: never answered 503", p.Name)
+		case failing.Sub(p.TermBegan()) > j.rules.ReadinessWithin:
+			f.add("%s: first 503 %s after SIGTERM", p.Name, ms(failing.Sub(p.TermBegan())))
+		}
+	})
+}
+
+// liveness: 200 for as long as the pod answers anything. The kubelet kills a pod
+// early whose liveness fails.
+func (j *judge) liveness() record.Check {
+	const name, bound = "liveness holds until the listener is closed", "200 to every probe that was answered"
+	if !j.rules.Liveness {
+		return notChecked(LivenessID, name, bound, "the target has no liveness endpoint (see --liveness-path)")
+	}
+	return j.eachStopped(LivenessID, name, bound, "did", func(f *finding, p *record.Pod) {
+		answered := false
+		for _, probe := range p.Probes {
+			switch {
+			case probe.Kind != record.Liveness || probe.Status == 0:
+			case probe.Status == http.StatusOK:
+				answered = true
+			default:
+				f.add("%s: status %d at %s, %s after SIGTERM", p.Name, probe.Status, j.since(probe.At), ms(probe.At.Sub(p.TermBegan())))
+				return
+			}
+		}
+		if !answered {
+			f.add("%s: no liveness probe was answered after SIGTERM", p.Name)
+		}
+	})
+}
+
+// refused: as long as an EndpointSlice lists the pod, it takes connections.
+func (j *judge) refused() record.Check {
+	const name, bound = "connections are taken until the endpoint is gone", "no connection refused before that"
+	if !j.rules.Readiness && !j.rules.Liveness {
+		return notChecked(RefusedID, name, bound, "the pods were not probed directly")
+	}
+	return j.eachStopped(RefusedID, name, bound, "did", func(f *finding, p *record.Pod) {
+		for _, probe := range p.Probes {
+			if probe.Refused && (p.EndpointGone.IsZero() || probe.At.Before(p.EndpointGone)) {
+				when := "its endpoint was never seen to go"
+				if !p.EndpointGone.IsZero() {
+					when = fmt.Sprintf("%s before its endpoint was gone", ms(p.EndpointGone.Sub(probe.At)))
+				}
+				f.add("%s: refused at %s, %s (%s)", p.Name, j.since(probe.At), when, probe.Detail)
+				return
+			}
+		}
+	})
+}
+
+// sigkilled is the exit code of a process that SIGKILL ended: 128 + 9.
+const sigkilled = 137
+
+// grace: each pod ended by itself within its grace period.
+func (j *judge) grace() record.Check {
+	return j.eachStopped(GraceID, "pods end within their grace period", "no SIGKILL", "did", func(f *finding, p *record.Pod) {
+		switch {
+		case p.ExitCode != nil && *p.ExitCode == sigkilled:
+			f.add("%s: killed (exit code 137) %s after SIGTERM; its grace period is %s", p.Name, ms(p.Exited.Sub(p.TermBegan())), p.Grace)
+		case p.Exited.IsZero() && p.Gone.IsZero():
+			f.add("%s: still there at the end of the run, %s after SIGTERM", p.Name, ms(j.run.Ended.Sub(p.TermBegan())))
+		}
+	})
+}
+
+// exitCode: each pod ended with 0. One that was killed did not, either.
+func (j *judge) exitCode() record.Check {
+	return j.eachStopped(ExitCodeID, "pods exit with code 0", "0", "did", func(f *finding, p *record.Pod) {
+		switch {
+		case p.ExitCode == nil:
+			f.add("%s: its exit code was not seen", p.Name)
+		case *p.ExitCode != 0:
+			f.add("%s: exit code %d (%s)", p.Name, *p.ExitCode, p.Reason)
+		}
+	})
+}
+
+// milestones: the lines of the shutdown sequence, in order.
+func (j *judge) milestones() record.Check {
+	const name, bound = "the shutdown sequence is logged in order", "each DD-007 line, once"
+	if len(j.rules.Milestones) == 0 {
+		return notChecked(MilestonesID, name, bound, "not asked for")
+	}
+	return j.eachStopped(MilestonesID, name, bound, "did", func(f *finding, p *record.Pod) {
+		var got []string
+		for _, line := range p.Milestones {
+			for _, m := range j.rules.Milestones {
+				if strings.Contains(line.Text, m) {
+					got = append(got, m)
+				}
+			}
+		}
+		for i, want := range j.rules.Milestones {
+			if i >= len(got) {
+				why := ""
+				if p.LogProblem != "" {
+					why = " (" + p.LogProblem + ")"
+				}
+				f.add("%s: no line %q%s", p.Name, want, why)
+				return
+			}
+			if got[i] != want {
+				f.add("%s: %q where %q should be", p.Name, got[i], want)
+				return
+			}
+		}
+		if len(got) > len(j.rules.Milestones) {
+			f.add("%s: %q once more", p.Name, got[len(j.rules.Milestones)])
+		}
+	})
+}
+
+// restarts: no container ended by itself.
+func (j *judge) restarts() record.Check {
+	var f finding
+	for i := range j.run.Pods {
+		if p := &j.run.Pods[i]; p.Restarts > 0 {
+			f.add("%s: restarted %d times", p.Name, p.Restarts)
+		}
+	}
+	return f.check(RestartsID, "no container is restarted", "0 restarts", fmt.Sprintf("%d of %d pods restarted", f.wrong, len(j.run.Pods)))
+}

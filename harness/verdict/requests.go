@@ -1,0 +1,235 @@
+package verdict
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"kubernaut.io/dynamic-toolset/harness/record"
+)
+
+// requests: a class lost none, in no phase.
+func (j *judge) requests(class record.Class) record.Check {
+	var f finding
+	total := 0
+	for i := range j.run.Requests {
+		r := &j.run.Requests[i]
+		if r.Class != class {
+			continue
+		}
+		total++
+		if r.Failed() {
+			f.add("%s", j.describe(r))
+		}
+	}
+	measured := fmt.Sprintf("%d of %d lost", f.wrong, total)
+	if total == 0 {
+		f.add("no request of this class was sent")
+	}
+	what := "request"
+	if class == record.Stream {
+		what = "stream"
+	}
+	return f.check(RequestsID(class), fmt.Sprintf("%s clients lose no %s", class, what), "0 lost", measured)
+}
+
+// describe is a lost request in a line.
+func (j *judge) describe(r *record.Request) string {
+	pod := r.Pod
+	switch {
+	case pod == "":
+		pod = "a pod unknown"
+	case r.Inferred:
+		pod += " (by its connection)"
+	}
+	text := fmt.Sprintf("at %s: %s, %s %s, %s", j.since(r.End), r.Outcome, r.Method, r.Path, pod)
+	if r.ConnectionUse > 0 {
+		text += fmt.Sprintf(", request %d of a connection %s old", r.ConnectionUse+1, ms(r.ConnectionAge))
+	}
+	if r.SentAfterClose {
+		text += ", sent after the server had closed it"
+	}
+	if r.Detail != "" {
+		text += ": " + r.Detail
+	}
+	return text
+}
+
+// problems: each error response is a problem document. That there were error
+// responses at all is part of the check.
+func (j *judge) problems() record.Check {
+	const name, bound = "every error response is a problem document", "all, and at least one seen (RFC 9457)"
+	if !j.rules.Problems {
+		return notChecked(ProblemsID, name, bound, "not asked for")
+	}
+	var f finding
+	seen := 0
+	for i := range j.run.Requests {
+		r := &j.run.Requests[i]
+		if r.Status < 400 {
+			continue
+		}
+		seen++
+		if r.Outcome == record.NotProblem {
+			f.add("%s", j.describe(r))
+		}
+	}
+	for _, p := range j.stopped {
+		for _, probe := range p.Probes {
+			if probe.Status >= 400 {
+				seen++
+				if !probe.Problem {
+					f.add("%s probe of %s at %s: status %d, no problem document", probe.Kind, p.Name, j.since(probe.At), probe.Status)
+				}
+			}
+		}
+	}
+	measured := fmt.Sprintf("%d of %d error responses", seen-f.wrong, seen)
+	if seen == 0 {
+		f.add("no error response was seen; ask for one with --error-path")
+	}
+	return f.check(ProblemsID, name, bound, measured)
+}
+
+// baseline: before anything was done, nothing was lost. Otherwise the load
+// generator or the target itself is at fault, not the update.
+func (j *judge) baseline() record.Check {
+	const name, bound = "nothing is lost before anything is done", "0 lost in the baseline"
+	var f finding
+	total := 0
+	for _, phase := range j.run.Phases {
+		if phase.Kind != record.Baseline {
+			continue
+		}
+		for i := range j.run.Requests {
+			r := &j.run.Requests[i]
+			if r.End.After(phase.Began) && r.End.Before(phase.Ended) {
+				total++
+				if r.Failed() {
+					f.add("%s", j.describe(r))
+				}
+			}
+		}
+	}
+	measured := fmt.Sprintf("%d of %d lost", f.wrong, total)
+	if total == 0 {
+		f.add("there was no traffic in the baseline")
+	}
+	return f.check(BaselineID, name, bound, measured)
+}
+
+// maxLate is how far the load generator may fall behind its own schedule, at the
+// 99th percentile, before its rate is not what it says.
+const maxLate = 500 * time.Millisecond
+
+// load: the load generator did what it was told to.
+func (j *judge) load() record.Check {
+	var f finding
+	skipped, late := 0, time.Duration(0)
+	for _, c := range j.run.Load {
+		skipped += c.Skipped
+		late = max(late, c.Late)
+		if c.Skipped > 0 {
+			f.add("%s: %d requests were not sent, as too many were waiting", c.Class, c.Skipped)
+		}
+		if c.Late > maxLate {
+			f.add("%s: sent up to %s late; lower the rate, or use a machine with more cores", c.Class, ms(c.Late))
+		}
+	}
+	if len(j.run.Load) == 0 {
+		f.add("the load generator gave no account")
+	}
+	return f.check(LoadID, "the load generator kept its rate", fmt.Sprintf("0 skipped, p99 of its own delay under %s", maxLate),
+		fmt.Sprintf("%d skipped, %s", skipped, ms(late)))
+}
+
+// coverageWindow is how shortly before SIGTERM a pod must have answered a class
+// for that class to count as being there.
+const coverageWindow = time.Second
+
+// coverage: each class really met terminating pods. A slow request or a stream
+// must have been under way on one when it was told to stop.
+func (j *judge) coverage() record.Check {
+	const name = "every class met pods that were told to stop"
+	const bound = "at least one pod per class"
+	if !j.rules.Terminations {
+		return notChecked(CoverageID, name, bound, "the scenario stops no pod")
+	}
+	byPod := map[string][]*record.Request{}
+	for i := range j.run.Requests {
+		if r := &j.run.Requests[i]; r.Pod != "" {
+			byPod[r.Pod] = append(byPod[r.Pod], r)
+		}
+	}
+	if len(byPod) == 0 {
+		return notChecked(CoverageID, name, bound, "no response names its pod (see --pod-header)")
+	}
+	var f finding
+	measured := ""
+	for _, class := range j.rules.Classes {
+		met := 0
+		for _, p := range j.stopped {
+			if slices.ContainsFunc(byPod[p.Name], func(r *record.Request) bool { return r.Class == class && meets(r, p.TermBegan()) }) {
+				met++
+			}
+		}
+		if measured != "" {
+			measured += ", "
+		}
+		measured += fmt.Sprintf("%s %d of %d", class, met, len(j.stopped))
+		if met == 0 {
+			f.add("no %s request was on any of %d pods when it was told to stop", class, len(j.stopped))
+		}
+	}
+	return f.check(CoverageID, name, bound, measured)
+}
+
+func meets(r *record.Request, stop time.Time) bool {
+	if r.Class == record.Slow || r.Class == record.Stream {
+		return r.Sent.Before(stop) && r.End.After(stop)
+	}
+	return r.End.After(stop.Add(-coverageWindow)) && r.Sent.Before(stop)
+}
+
+// latency compares the 99th percentiles of reused and new clients.
+func (j *judge) latency() record.Check {
+	const name = "latency while something is done"
+	bound := "reported only"
+	if j.rules.MaxLatencyFactor > 0 {
+		bound = fmt.Sprintf("p99 at most %g times the baseline's", j.rules.MaxLatencyFactor)
+	}
+	before, during := j.p99(record.Baseline), j.p99(record.Action)
+	if before == 0 || during == 0 {
+		c := notChecked(LatencyID, name, bound, "no requests to compare")
+		if j.rules.MaxLatencyFactor > 0 {
+			c.Result = record.Fail
+		}
+		return c
+	}
+	factor := float64(during) / float64(before)
+	var f finding
+	if j.rules.MaxLatencyFactor > 0 && factor > j.rules.MaxLatencyFactor {
+		f.add("p99 %s, %.1f times the baseline's %s", ms(during), factor, ms(before))
+	}
+	return f.check(LatencyID, name, bound, fmt.Sprintf("p99 %s, baseline %s, factor %.1f", ms(during), ms(before), factor))
+}
+
+func (j *judge) p99(kind record.PhaseKind) time.Duration {
+	var all []time.Duration
+	for _, phase := range j.run.Phases {
+		if phase.Kind != kind {
+			continue
+		}
+		for i := range j.run.Requests {
+			r := &j.run.Requests[i]
+			if (r.Class == record.Reused || r.Class == record.New) && !r.Failed() && r.Due.After(phase.Began) && r.Due.Before(phase.Ended) {
+				all = append(all, r.Latency())
+			}
+		}
+	}
+	if len(all) == 0 {
+		return 0
+	}
+	slices.Sort(all)
+	return all[(len(all)*99)/100]
+}

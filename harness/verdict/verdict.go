@@ -1,0 +1,149 @@
+// Package verdict judges a recorded run: does a rolling update of this target
+// lose requests, and does each of its pods stop as it should?
+//
+// Each check has a bound and a measured value, and fails when the bound does not
+// hold. What could not be measured is a failure too: a run that proves nothing
+// must not pass. A check that does not apply, or that the user turned off, says
+// so and counts for nothing.
+package verdict
+
+import (
+	"fmt"
+	"time"
+
+	"kubernaut.io/dynamic-toolset/harness/record"
+)
+
+// Rules say what is expected of the target beyond losing no request.
+type Rules struct {
+	// Readiness and Liveness: the pods have such an endpoint, and each terminating
+	// pod was asked directly.
+	Readiness, Liveness bool
+	// ReadinessWithin is how soon after SIGTERM readiness must be 503. Zero: 1 s.
+	ReadinessWithin time.Duration
+	// Problems: every error response must be a problem document (RFC 9457).
+	Problems bool
+	// Milestones are the log lines that each pod must write while it stops, in
+	// this order; none: not checked.
+	Milestones []string
+	// MaxLatencyFactor bounds the 99th percentile of the latency while something
+	// is done, as a multiple of the baseline's. Zero: reported only.
+	MaxLatencyFactor float64
+	// Classes are those that the load was made of.
+	Classes []record.Class
+	// Terminations: the scenario ends pods, so that a run in which none ended has
+	// not shown anything.
+	Terminations bool
+}
+
+// The identifiers of the checks. Those of the classes are "requests-" and the
+// class: RequestsID.
+const (
+	BaselineID   = "baseline"
+	LoadID       = "load"
+	CoverageID   = "coverage"
+	ReadinessID  = "readiness"
+	LivenessID   = "liveness"
+	RefusedID    = "refused-early"
+	GraceID      = "grace-period"
+	ExitCodeID   = "exit-code"
+	MilestonesID = "log-lines"
+	ProblemsID   = "problem-documents"
+	LatencyID    = "latency"
+	RestartsID   = "restarts"
+)
+
+// RequestsID is the identifier of the check that a class lost no request.
+func RequestsID(c record.Class) string { return "requests-" + string(c) }
+
+// maxEvidence bounds the cases that a failed check names.
+const maxEvidence = 5
+
+// Judge returns the checks of a run. It changes nothing.
+func Judge(run *record.Run, rules Rules) []record.Check {
+	if rules.ReadinessWithin == 0 {
+		rules.ReadinessWithin = time.Second
+	}
+	j := &judge{run: run, rules: rules}
+	for i := range run.Pods {
+		if p := &run.Pods[i]; !p.Deleted.IsZero() && !p.Lost {
+			j.stopped = append(j.stopped, p)
+		}
+	}
+	checks := []record.Check{}
+	for _, c := range rules.Classes {
+		checks = append(checks, j.requests(c))
+	}
+	return append(checks,
+		j.problems(), j.readiness(), j.liveness(), j.refused(), j.grace(), j.exitCode(), j.milestones(), j.restarts(),
+		j.baseline(), j.load(), j.coverage(), j.latency())
+}
+
+// A judge looks at one run.
+type judge struct {
+	run     *record.Run
+	rules   Rules
+	stopped []*record.Pod // those that were told to stop, and whose end could be seen
+}
+
+// A finding collects what is wrong, and names the first few cases.
+type finding struct {
+	wrong    int
+	evidence []string
+}
+
+func (f *finding) add(format string, args ...any) {
+	if f.wrong++; f.wrong <= maxEvidence {
+		f.evidence = append(f.evidence, fmt.Sprintf(format, args...))
+	}
+}
+
+// check turns a finding into a check.
+func (f *finding) check(id, name, bound, measured string) record.Check {
+	c := record.Check{ID: id, Name: name, Bound: bound, Measured: measured, Result: record.Pass, Evidence: f.evidence}
+	if f.wrong > 0 {
+		c.Result = record.Fail
+	}
+	if more := f.wrong - len(f.evidence); more > 0 {
+		c.Evidence = append(c.Evidence, fmt.Sprintf("and %d more", more))
+	}
+	return c
+}
+
+func notChecked(id, name, bound, why string) record.Check {
+	return record.Check{ID: id, Name: name, Bound: bound, Measured: why, Result: record.NotChecked}
+}
+
+// eachStopped runs a check over the pods that were told to stop. Where the
+// scenario should have stopped pods and did not, that is the finding.
+func (j *judge) eachStopped(id, name, bound, good string, look func(*finding, *record.Pod)) record.Check {
+	var f finding
+	if len(j.stopped) == 0 {
+		if !j.rules.Terminations {
+			return notChecked(id, name, bound, "the scenario stops no pod")
+		}
+		f.add("no pod was seen to stop")
+	}
+	bad := 0
+	for _, p := range j.stopped {
+		before := f.wrong
+		look(&f, p)
+		if f.wrong > before {
+			bad++
+		}
+	}
+	return f.check(id, name, bound, fmt.Sprintf("%d of %d pods %s", len(j.stopped)-bad, len(j.stopped), good))
+}
+
+// since is a time as the reports show it: seconds since the run began.
+func (j *judge) since(t time.Time) string {
+	return fmt.Sprintf("%.3f s", t.Sub(j.run.Began).Seconds())
+}
+
+// ms is a duration for people.
+func ms(d time.Duration) string {
+	if d < 10*time.Second {
+		return d.Round(time.Millisecond).String()
+	}
+	return d.Round(100 * time.Millisecond).String()
+}
