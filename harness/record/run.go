@@ -54,6 +54,14 @@ type Client struct {
 	Late time.Duration `json:"lateNs,omitempty"`
 	// Skipped counts the requests that were not sent, as too many were waiting.
 	Skipped int `json:"skipped,omitempty"`
+	// Sent counts the requests that were sent, whatever became of them.
+	Sent int `json:"sent"`
+	// Opened counts the connections that were made.
+	Opened int `json:"opened"`
+	// Early counts the slow requests that were answered well, but before their
+	// time was over: they weren't slow, and may not have been in flight when they
+	// should have been.
+	Early int `json:"early,omitempty"`
 }
 
 // PhaseKind says what a phase is for.

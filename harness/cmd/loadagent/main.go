@@ -1,0 +1,151 @@
+// Command loadagent sends load: as an agent in a pod, which a harness drives, or
+// by hand. See --help.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"kubernaut.io/dynamic-toolset/harness/load/agent"
+)
+
+const usage = `Usage: loadagent [--listen ADDRESS]
+       loadagent run --config FILE [--for DURATION] [--records FILE]
+
+Without a command it is an agent: it waits for a harness that tells it what load
+to send (POST /run), and ends on SIGTERM or SIGINT.
+
+  --listen ADDRESS   where to listen; default :9000
+
+With run it sends the load of a configuration by hand and prints a table of what
+became of the requests. Ctrl-C ends it early. The exit code is 1 if a request was
+lost, 2 if the load could not be sent as configured.
+
+  --config FILE      the configuration, JSON; - is the standard input
+  --for DURATION     how long; default 10s
+  --records FILE     where to write each request and its fate, a line of JSON each
+
+A configuration:
+
+  {
+    "address": "127.0.0.1:8080",
+    "podHeader": "X-Served-By",
+    "clients": [
+      {"class": "reused", "rate": 320, "connections": 40},
+      {"class": "new", "rate": 150},
+      {"class": "slow", "rate": 5, "duration": "8s"},
+      {"class": "stream", "connections": 8}
+    ],
+    "targets": [
+      {"path": "/api/v1/toolsets", "expectJSON": true},
+      {"path": "/nothing", "expectStatus": 404, "expectProblem": true, "weight": 1},
+      {"path": "/slow?for={duration}", "classes": ["slow"]},
+      {"path": "/api/v1/toolsets/watch", "classes": ["stream"]}
+    ]
+  }
+`
+
+// The exit codes.
+const (
+	exitLost   = 1
+	exitFailed = 2
+)
+
+func main() { os.Exit(command(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+
+func command(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	lost := 0
+	var err error
+	if len(args) > 0 && args[0] == "run" {
+		lost, err = byHand(ctx, args[1:], stdin, stdout, stderr)
+	} else {
+		err = serve(ctx, args, stdout, stderr)
+	}
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return 0
+	case err != nil:
+		fmt.Fprintln(stderr, "loadagent:", err)
+		return exitFailed
+	case lost > 0:
+		return exitLost
+	}
+	return 0
+}
+
+// parse parses flags, of which --help prints the usage on stdout.
+func parse(flags *flag.FlagSet, args []string, stdout io.Writer) error {
+	flags.SetOutput(io.Discard) // the error says enough
+	err := flags.Parse(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprint(stdout, usage)
+	case err != nil:
+		return fmt.Errorf("%w (see --help)", err)
+	case flags.NArg() > 0:
+		return fmt.Errorf("unknown argument %q (see --help)", flags.Arg(0))
+	}
+	return err
+}
+
+var errTold = errors.New("the agent was told to end by a signal")
+
+// serve is the agent, until ctx ends.
+func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	flags := flag.NewFlagSet("loadagent", flag.ContinueOnError)
+	listen := flags.String("listen", ":9000", "")
+	if err := parse(flags, args, stdout); err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", *listen)
+	if err != nil {
+		return fmt.Errorf("--listen: %w", err)
+	}
+	fmt.Fprintln(stderr, "listening on", listener.Addr())
+	a := agent.New()
+	server := &http.Server{Handler: a, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(listener) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	// The harness is told that its run is spoilt; it gets a moment to hear it, but
+	// what is in flight is given up: whoever ends a pod does not wait.
+	a.Abort(errTold)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	if err := server.Shutdown(ctx); errors.Is(err, context.DeadlineExceeded) {
+		err = server.Close()
+		return err
+	} else if err != nil {
+		return err
+	}
+	return nil
+}
+
+// writeRecords returns a function that writes lines of JSON to path, and one that
+// ends the file.
+func writeRecords(path string) (write func(any) error, end func() error, err error) {
+	if path == "" {
+		return func(any) error { return nil }, func() error { return nil }, nil
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		return nil, nil, fmt.Errorf("--records: %w", err)
+	}
+	return json.NewEncoder(f).Encode, f.Close, nil
+}

@@ -1,0 +1,136 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+
+	"kubernaut.io/dynamic-toolset/harness/load"
+	"kubernaut.io/dynamic-toolset/harness/record"
+)
+
+// maxConfig bounds a configuration, in bytes.
+const maxConfig = 8 << 20
+
+// Agent is an [http.Handler] that runs one load at a time.
+type Agent struct {
+	mux *http.ServeMux
+
+	mu  sync.Mutex
+	end context.CancelCauseFunc // of the load that runs; nil: none
+
+	limit int // of the buffer
+}
+
+// New makes an agent.
+func New() *Agent {
+	a := &Agent{mux: http.NewServeMux(), limit: maxBuffered}
+	a.mux.HandleFunc("POST /run", a.run)
+	a.mux.HandleFunc("POST /stop", a.stop)
+	a.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "ok\n") // who asked is gone, or not
+	})
+	return a
+}
+
+// ServeHTTP serves the protocol of this package.
+func (a *Agent) ServeHTTP(w http.ResponseWriter, req *http.Request) { a.mux.ServeHTTP(w, req) }
+
+// Abort stops the load that runs, if any, and makes it a failed one for the
+// given reason. It does not wait for its end.
+func (a *Agent) Abort(reason error) { a.finish(reason) }
+
+// finish ends the schedule of the load that runs and says whether there is one.
+func (a *Agent) finish(cause error) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.end == nil {
+		return false
+	}
+	a.end(cause)
+	return true
+}
+
+// errStopped is the cause of an end that the harness asked for.
+var errStopped = errors.New("stopped")
+
+func (a *Agent) stop(w http.ResponseWriter, _ *http.Request) {
+	if !a.finish(errStopped) {
+		http.Error(w, "no load is running", http.StatusConflict)
+		return
+	}
+	w.WriteHeader(http.StatusAccepted)
+}
+
+func (a *Agent) run(w http.ResponseWriter, req *http.Request) {
+	// Read to its end: only then does the server notice that the harness is gone.
+	body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, maxConfig))
+	if err != nil {
+		http.Error(w, "the configuration could not be read: "+err.Error(), http.StatusBadRequest)
+		return
+	}
+	var config load.Config
+	if err := json.Unmarshal(body, &config); err != nil {
+		http.Error(w, "the configuration is not right: "+err.Error(), http.StatusBadRequest)
+		return
+	}
+	if err := config.Validate(); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	ctx, end := context.WithCancelCause(req.Context())
+	defer end(nil)
+	if !a.claim(end) {
+		http.Error(w, "a load is running already, or being ended: stop it, or use an agent of your own", http.StatusConflict)
+		return
+	}
+	defer a.release()
+
+	out := &buffer{limit: a.limit, overflow: func() { end(errOverflow) }}
+	result := make(chan error, 1)
+	var summary load.Summary
+	go func() {
+		var err error
+		summary, err = load.Run(ctx, config, out.add)
+		result <- err
+	}()
+	s := newSender(w)
+	err = s.forward(out, result, end)
+	switch cause := context.Cause(ctx); {
+	case s.err != nil: // nobody reads what we have to say
+		return
+	case err != nil:
+		s.last(line{Error: err.Error()})
+	case !errors.Is(cause, errStopped):
+		s.last(line{Error: fmt.Sprintf("the load was stopped before its end: %v", cause)})
+	default:
+		s.last(line{Summary: &summary})
+	}
+}
+
+func (a *Agent) claim(end context.CancelCauseFunc) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.end != nil {
+		return false
+	}
+	a.end = end
+	return true
+}
+
+func (a *Agent) release() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.end = nil
+}
+
+// line is a line of the response to POST /run: a request, or one of the others.
+type line struct {
+	*record.Request
+	Summary *load.Summary `json:"summary,omitempty"`
+	Error   string        `json:"error,omitempty"`
+}

@@ -1,0 +1,204 @@
+package agent
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"kubernaut.io/dynamic-toolset/harness/load"
+	"kubernaut.io/dynamic-toolset/harness/record"
+)
+
+const (
+	// silence is for how long the agent may say nothing; longer, it is gone. It is
+	// many heartbeats, as a busy machine delays them.
+	silence = 20 * time.Second
+	// answerTimeout bounds the wait for the agent's answer to a command.
+	answerTimeout = 15 * time.Second
+	// maxLine bounds a line.
+	maxLine = 4 << 20
+)
+
+// Dial makes a connection to the agent.
+type Dial func(ctx context.Context, network, address string) (net.Conn, error)
+
+// Session is a load that an agent runs.
+type Session struct {
+	url    string
+	client *http.Client
+	cancel context.CancelFunc
+
+	stopping atomic.Bool
+	done     chan struct{} // closed after the two below are set
+	summary  load.Summary
+	err      error
+}
+
+// Start makes the agent at address begin the load, and returns once it has. emit
+// is called for each request, one call at a time, until the session is done. When
+// ctx ends, so does the session, in an error.
+func Start(ctx context.Context, dial func(ctx context.Context, network, address string) (net.Conn, error), address string, config load.Config, emit func(record.Request)) (*Session, error) {
+	if err := config.Validate(); err != nil {
+		return nil, fmt.Errorf("the load's configuration: %w", err)
+	}
+	body, err := json.Marshal(config)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	s := &Session{
+		url: "http://" + address, cancel: cancel, done: make(chan struct{}),
+		client: &http.Client{Transport: &http.Transport{
+			DisableKeepAlives: true, DisableCompression: true, ResponseHeaderTimeout: answerTimeout,
+			DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+				ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+				defer cancel()
+				conn, err := dial(ctx, network, address)
+				if err != nil {
+					return nil, err
+				}
+				return impatient{conn}, nil
+			},
+		}},
+	}
+	resp, err := s.post(ctx, "/run", body)
+	if err != nil {
+		cancel()
+		return nil, fmt.Errorf("the agent at %s did not begin the load: %w", address, err)
+	}
+	go func() {
+		defer close(s.done)
+		defer cancel()
+		defer resp.Body.Close()
+		s.summary, s.err = s.receive(resp.Body, emit)
+		if s.err != nil {
+			s.err = fmt.Errorf("the load of the agent at %s is not complete: %w", address, s.err)
+		}
+	}()
+	return s, nil
+}
+
+// post sends a command and wants a status that starts with 2.
+func (s *Session) post(ctx context.Context, path string, body []byte) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	resp, err := s.client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode/100 == 2 {
+		return resp, nil
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(resp.Body, 4096))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", resp.Status, err)
+	}
+	return nil, fmt.Errorf("%s: %s", resp.Status, strings.TrimSpace(string(text)))
+}
+
+// receive reads the lines of a run to the last.
+func (s *Session) receive(body io.Reader, emit func(record.Request)) (load.Summary, error) {
+	lines := bufio.NewScanner(body)
+	lines.Buffer(nil, maxLine)
+	received := 0
+	for lines.Scan() {
+		if len(lines.Bytes()) == 0 {
+			continue // a heartbeat
+		}
+		var l line
+		if err := json.Unmarshal(lines.Bytes(), &l); err != nil {
+			return load.Summary{}, fmt.Errorf("it said what is no line of its protocol: %w", err)
+		}
+		switch {
+		case l.Error != "":
+			return load.Summary{}, errors.New(l.Error)
+		case l.Summary != nil:
+			return *l.Summary, s.check(l.Summary, received)
+		case l.Request != nil:
+			received++
+			emit(*l.Request)
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return load.Summary{}, fmt.Errorf("its connection broke: %w", err)
+	}
+	return load.Summary{}, errors.New("its connection ended without a summary")
+}
+
+// check says whether the summary is the one of a whole run.
+func (s *Session) check(summary *load.Summary, received int) error {
+	sent := 0
+	for _, c := range summary.Clients {
+		sent += c.Sent
+	}
+	switch {
+	case !s.stopping.Load():
+		return errors.New("it ended by itself")
+	case sent != received:
+		return fmt.Errorf("it sent %d requests and told us of %d", sent, received)
+	}
+	return nil
+}
+
+// Done is closed when the session has ended; unless by Stop, in an error.
+func (s *Session) Done() <-chan struct{} { return s.done }
+
+// Err returns why the session ended, nil as long as it has not or if all is well.
+func (s *Session) Err() error {
+	select {
+	case <-s.done:
+		return s.err
+	default:
+		return nil
+	}
+}
+
+// Stop ends the load and waits until the agent has told of all that was in
+// flight, or until ctx ends. An error means that what was emitted is not the
+// whole run.
+func (s *Session) Stop(ctx context.Context) (load.Summary, error) {
+	s.stopping.Store(true)
+	select {
+	case <-s.done: // the reason is better than what the agent says to a stop
+		return s.summary, s.err
+	default:
+	}
+	resp, err := s.post(ctx, "/stop", nil)
+	if err != nil {
+		s.cancel()
+		<-s.done
+		return s.summary, errors.Join(fmt.Errorf("the agent was not reached to stop the load: %w", err), s.err)
+	}
+	_ = resp.Body.Close() // it is empty
+	select {
+	case <-s.done:
+		return s.summary, s.err
+	case <-ctx.Done():
+		s.cancel()
+		<-s.done
+		return s.summary, fmt.Errorf("the agent did not end the load in time: %w", ctx.Err())
+	}
+}
+
+// impatient is a connection on which nothing may be silent for longer than the
+// heartbeats allow.
+type impatient struct{ net.Conn }
+
+func (c impatient) Read(p []byte) (int, error) {
+	if err := c.SetReadDeadline(time.Now().Add(silence)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Read(p)
+}

@@ -1,0 +1,145 @@
+package load
+
+import (
+	"context"
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"kubernaut.io/dynamic-toolset/harness/record"
+)
+
+// reused sends on kept connections. A request that is due while all are busy
+// waits in line; the runtime hands it to the connection that has been idle for
+// longest, so that they take turns.
+func (r *run) reused(ctx context.Context, client Client, ch *choice, t *tally) {
+	line := make(chan time.Time, client.MaxInFlight)
+	var workers sync.WaitGroup
+	for range client.Connections {
+		workers.Go(func() { r.keepBusy(ctx, line, ch, t) })
+	}
+	schedule(ctx, r.begin, client.Rate, func(_ int, due time.Time) {
+		select {
+		case line <- due:
+		default:
+			t.skipped.Add(1)
+		}
+	})
+	close(line)
+	workers.Wait()
+}
+
+// keepBusy is one of the reused connections.
+func (r *run) keepBusy(ctx context.Context, line <-chan time.Time, ch *choice, t *tally) {
+	var c *connection
+	var free time.Time // since when
+	for due := range line {
+		if r.tooLate() {
+			t.skipped.Add(1)
+			continue
+		}
+		var req *record.Request
+		c, req = r.serve(ctx, record.Reused, c, &job{message: ch.next(), due: due}, t)
+		// A request that waited for a busy connection waited for the server; only
+		// the rest of its delay is ours.
+		if free.After(due) {
+			due = free
+		}
+		t.late.add(req.Sent.Sub(due))
+		free = req.End
+	}
+	if c != nil {
+		hangUp(c)
+	}
+}
+
+// fresh dials for each request.
+func (r *run) fresh(ctx context.Context, client Client, ch *choice, t *tally) {
+	r.each(ctx, client, t, func(i int, due time.Time) {
+		// One half asks for the close, the other half hangs up.
+		c, req := r.serve(ctx, record.New, nil, &job{message: ch.next(), due: due, hangUp: i%2 == 0}, t)
+		t.late.add(req.Sent.Sub(due))
+		if c != nil {
+			hangUp(c)
+		}
+	})
+}
+
+// slow sends requests that take long, on new and on kept connections in turn.
+func (r *run) slow(ctx context.Context, client Client, ch *choice, t *tally) {
+	var kept idle
+	r.each(ctx, client, t, func(i int, due time.Time) {
+		j := &job{message: ch.next(), due: due, duration: durationOf(i, client.Duration), hangUp: i%4 == 0}
+		keep := i%2 == 1
+		var c *connection
+		if keep {
+			c = kept.take()
+		}
+		c, req := r.serve(ctx, record.Slow, c, j, t)
+		t.late.add(req.Sent.Sub(due))
+		if !req.Failed() && req.End.Sub(req.Sent) < j.duration {
+			t.early.Add(1)
+		}
+		switch {
+		case c == nil:
+		case keep:
+			kept.put(c)
+		default:
+			hangUp(c)
+		}
+	})
+	for c := kept.take(); c != nil; c = kept.take() {
+		hangUp(c)
+	}
+}
+
+// durationOf spreads the durations evenly between the shortest and the longest:
+// the fractional parts of the golden ratio's multiples fill an interval without
+// bunching, wherever one stops.
+func durationOf(i int, longest time.Duration) time.Duration {
+	_, part := math.Modf(float64(i) / math.Phi)
+	return (shortest + time.Duration(part*float64(longest-shortest))).Truncate(time.Millisecond)
+}
+
+// each runs one for each request that is due, each on its own, until ctx ends
+// and all are done. What would exceed the bound is skipped.
+func (r *run) each(ctx context.Context, client Client, t *tally, one func(i int, due time.Time)) {
+	var flying atomic.Int64
+	var all sync.WaitGroup
+	schedule(ctx, r.begin, client.Rate, func(i int, due time.Time) {
+		if flying.Load() >= int64(client.MaxInFlight) {
+			t.skipped.Add(1)
+			return
+		}
+		flying.Add(1)
+		all.Go(func() {
+			defer flying.Add(-1)
+			one(i, due)
+		})
+	})
+	all.Wait()
+}
+
+// idle holds connections that wait for their next request, the longest first.
+type idle struct {
+	mu    sync.Mutex
+	conns []*connection
+}
+
+func (p *idle) put(c *connection) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.conns = append(p.conns, c)
+}
+
+func (p *idle) take() *connection {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.conns) == 0 {
+		return nil
+	}
+	c := p.conns[0]
+	p.conns = append(p.conns[:0], p.conns[1:]...)
+	return c
+}

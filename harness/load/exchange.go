@@ -1,0 +1,163 @@
+package load
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"kubernaut.io/dynamic-toolset/harness/record"
+)
+
+// job is a request that is due.
+type job struct {
+	*message
+	due      time.Time
+	duration time.Duration // of a slow one
+	hangUp   bool          // ask for Connection: close
+}
+
+// pieceEvery is how often a slow upload sends a piece.
+const pieceEvery = 250 * time.Millisecond
+
+// maxInterim is how many interim responses (1xx) may precede a response.
+const maxInterim = 8
+
+// exchange sends the request, reads its response and writes its fate to r. It
+// says whether the connection can carry another one.
+func (c *connection) exchange(j *job, timeout time.Duration, podHeader string, r *record.Request) (again bool) {
+	resp, err := c.ask(j, timeout, podHeader, r)
+	if err != nil {
+		return false
+	}
+	c.body.Reset()
+	_, err = c.body.ReadFrom(resp.Body)
+	r.End = time.Now()
+	if err != nil {
+		r.Outcome = lostOutcome(err, c.wire.err, true)
+		r.Detail = fmt.Sprintf("after status %d and %d bytes of the body: %v", resp.StatusCode, c.body.Len(), err)
+		return false
+	}
+	if n := c.reader.Buffered(); n > 0 {
+		r.Outcome = record.Malformed
+		r.Detail = fmt.Sprintf("%d bytes followed the end of the response", n)
+		return false
+	}
+	r.Outcome, r.Detail = j.judge(resp, c.body.Bytes())
+	return !resp.Close && !j.hangUp && !c.cut
+}
+
+// errLost stands for an error that the record already has.
+var errLost = errors.New("the request was lost")
+
+// ask sends the request and reads the header of its response. An error means
+// that r has the request's fate.
+func (c *connection) ask(j *job, timeout time.Duration, podHeader string, r *record.Request) (*http.Response, error) {
+	path := j.path(j.duration)
+	r.Method, r.Path = j.Method, path
+	if c.uses > 0 {
+		r.ConnectionUse = c.uses
+		r.ConnectionAge = r.Sent.Sub(c.opened)
+		r.SentAfterClose = c.hasClosed()
+	}
+	c.uses++
+	c.cut = false
+	c.wire.expect(maxResponse)
+	c.out = j.appendTo(c.out[:0], path, j.hangUp)
+
+	deadline := time.Now().Add(j.duration + timeout)
+	sendErr := c.SetDeadline(deadline)
+	if sendErr == nil {
+		_, sendErr = c.Write(c.out)
+	}
+	if j.SlowUpload && sendErr == nil {
+		sendErr = c.upload(j.Body, j.duration, deadline)
+	}
+	// Also where sending failed there may be a response: a server may answer and
+	// close without having read everything.
+	resp, err := c.readHeader(j.asked)
+	if err == nil {
+		c.cut = c.cut || sendErr != nil
+		r.Status = resp.StatusCode
+		r.CloseAnnounced = resp.Close
+		c.attribute(r, resp, podHeader)
+		return resp, nil
+	}
+	r.End = time.Now()
+	c.attribute(r, nil, podHeader)
+	begun := c.wire.got > 0
+	r.Outcome = lostOutcome(err, c.wire.err, begun)
+	r.Detail = err.Error()
+	if sendErr != nil && !begun {
+		// Only a reset makes a write fail, and it takes the read's error with it.
+		r.Outcome = record.ResetBefore
+		if isTimeout(sendErr) {
+			r.Outcome = record.ResponseTimeout
+		}
+		r.Detail = "while sending: " + sendErr.Error()
+	}
+	return nil, errLost
+}
+
+// upload sends the body in pieces, the last one when over has passed. It stops
+// as soon as there is something to read: the response, which came early, or the
+// connection's end.
+func (c *connection) upload(body string, over time.Duration, deadline time.Time) error {
+	begin := time.Now()
+	pieces := min(len(body), max(1, int(over/pieceEvery)))
+	for i := range pieces {
+		// Waiting is reading: what the server has to say is seen at once.
+		if err := c.SetReadDeadline(begin.Add(over * time.Duration(i+1) / time.Duration(pieces))); err != nil {
+			return err
+		}
+		_, err := c.reader.Peek(1)
+		if err == nil || !isTimeout(err) {
+			c.cut = true
+			return c.SetReadDeadline(deadline)
+		}
+		c.wire.err = nil
+		if _, err := io.WriteString(c, body[len(body)*i/pieces:len(body)*(i+1)/pieces]); err != nil {
+			return errors.Join(err, c.SetReadDeadline(deadline))
+		}
+	}
+	return c.SetReadDeadline(deadline)
+}
+
+// attribute writes down which pod answered: by the response's header, else the
+// one that answered before on this connection, which has only one other end.
+func (c *connection) attribute(r *record.Request, resp *http.Response, podHeader string) {
+	if resp != nil && podHeader != "" {
+		if pod := resp.Header.Get(podHeader); pod != "" {
+			c.pod, r.Pod = strings.Clone(pod), pod
+			return
+		}
+	}
+	r.Pod, r.Inferred = c.pod, c.pod != ""
+}
+
+// readHeader reads the header of the response to asked, past interim ones.
+func (c *connection) readHeader(asked *http.Request) (*http.Response, error) {
+	for range maxInterim {
+		if _, err := c.reader.Peek(1); err != nil {
+			return nil, err
+		}
+		const start = "HTTP/1."
+		first, err := c.reader.Peek(min(len(start), c.reader.Buffered()))
+		if err != nil {
+			return nil, err
+		}
+		if !strings.HasPrefix(start, string(first)) {
+			return nil, fmt.Errorf("it begins with %q", first)
+		}
+		resp, err := http.ReadResponse(c.reader, asked)
+		if err != nil {
+			return nil, err
+		}
+		if resp.StatusCode/100 != 1 || resp.StatusCode == http.StatusSwitchingProtocols {
+			return resp, nil
+		}
+	}
+	return nil, fmt.Errorf("more than %d interim responses", maxInterim)
+}

@@ -1,0 +1,107 @@
+package load
+
+import (
+	"encoding/json"
+	"fmt"
+	"mime"
+	"net/http"
+	"strings"
+
+	"kubernaut.io/dynamic-toolset/harness/record"
+)
+
+// shown is how many bytes of an unexpected body a detail holds.
+const shown = 200
+
+// judge says whether a complete response is the one that the target expects.
+func (m *message) judge(resp *http.Response, body []byte) (record.Outcome, string) {
+	status := resp.StatusCode
+	if !m.expects(status) {
+		return record.UnexpectedStatus, m.describe(resp, body)
+	}
+	if m.ExpectProblem {
+		if err := checkProblem(resp, body); err != nil {
+			return record.NotProblem, fmt.Sprintf("%v: %s", err, excerpt(body))
+		}
+	}
+	if m.ExpectJSON && status != http.StatusNoContent && status != http.StatusNotModified {
+		switch kind := mediaType(resp); {
+		case kind != "application/json" && !strings.HasSuffix(kind, "+json"):
+			return record.WrongBody, fmt.Sprintf("its type is %q, not JSON: %s", resp.Header.Get("Content-Type"), excerpt(body))
+		case !json.Valid(body):
+			return record.WrongBody, "it is not JSON: " + excerpt(body)
+		}
+	}
+	return record.OK, ""
+}
+
+func (m *message) expects(status int) bool {
+	if m.ExpectStatus != 0 {
+		return status == m.ExpectStatus
+	}
+	return status/100 == 2 || status == http.StatusNotModified
+}
+
+// describe says what an unexpected response is.
+func (m *message) describe(resp *http.Response, body []byte) string {
+	detail := fmt.Sprintf("status %d: %s", resp.StatusCode, excerpt(body))
+	if m.problems && resp.StatusCode >= 400 && m.Method != http.MethodHead {
+		if err := checkProblem(resp, body); err != nil {
+			detail = fmt.Sprintf("status %d, and no problem document (%v): %s", resp.StatusCode, err, excerpt(body))
+		}
+	}
+	return detail
+}
+
+// checkProblem says what an error's body lacks to be a problem document
+// (RFC 9457) that helps a person: the specification makes every member optional,
+// we want all of them, of detail and title one.
+func checkProblem(resp *http.Response, body []byte) error {
+	if kind := mediaType(resp); kind != "application/problem+json" {
+		return fmt.Errorf("its type is %q, not application/problem+json", resp.Header.Get("Content-Type"))
+	}
+	var doc struct {
+		Type     *string `json:"type"`
+		Title    *string `json:"title"`
+		Status   *int    `json:"status"`
+		Detail   string  `json:"detail"`
+		Instance *string `json:"instance"`
+	}
+	if err := json.Unmarshal(body, &doc); err != nil {
+		return fmt.Errorf("it is no JSON object with the right members: %w", err)
+	}
+	switch {
+	case doc.Type == nil || *doc.Type == "":
+		return fmt.Errorf("it has no type")
+	case doc.Title == nil:
+		return fmt.Errorf("it has no title")
+	case doc.Status == nil:
+		return fmt.Errorf("it has no status")
+	case *doc.Status != resp.StatusCode:
+		return fmt.Errorf("its status is %d, the response's %d", *doc.Status, resp.StatusCode)
+	case *doc.Title == "" && doc.Detail == "":
+		return fmt.Errorf("its title and its detail are empty")
+	case doc.Instance == nil || *doc.Instance == "":
+		return fmt.Errorf("it has no instance")
+	}
+	return nil
+}
+
+// mediaType returns the type of the body without its parameters.
+func mediaType(resp *http.Response) string {
+	kind, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	if err != nil {
+		return ""
+	}
+	return kind
+}
+
+func excerpt(body []byte) string {
+	if len(body) == 0 {
+		return "no body"
+	}
+	if len(body) > shown {
+		return fmt.Sprintf("%q...", body[:shown])
+	}
+	return fmt.Sprintf("%q", body)
+}

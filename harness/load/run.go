@@ -1,0 +1,157 @@
+package load
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"kubernaut.io/dynamic-toolset/harness/record"
+)
+
+// Summary is what the load generator says of itself.
+type Summary struct {
+	Began time.Time `json:"began"`
+	// Stopped is when the schedule ended; what was in flight then was finished.
+	Stopped time.Time       `json:"stopped"`
+	Ended   time.Time       `json:"ended"`
+	Clients []record.Client `json:"clients"`
+}
+
+// Run sends the load until ctx ends, then lets what is in flight finish, which
+// takes no longer than the timeouts and the longest slow request. It calls emit
+// for each request as it ends, one call at a time; emit must be quick, as it
+// holds up the load.
+//
+// An error means that the load was not what the configuration says: it is
+// invalid, or the generator itself failed. A request that is lost is no error.
+func Run(ctx context.Context, c Config, emit func(record.Request)) (Summary, error) {
+	if err := c.Validate(); err != nil {
+		return Summary{}, fmt.Errorf("the load's configuration: %w", err)
+	}
+	r := &run{Config: c.withDefaults(), emit: emit, begin: time.Now()}
+	defer context.AfterFunc(ctx, func() { r.stopped.Store(time.Now().UnixNano()) })()
+	tallies := make([]tally, len(r.Clients))
+	var classes sync.WaitGroup
+	for i := range r.Clients {
+		client, t := r.Clients[i], &tallies[i]
+		ch := newChoice(&r.Config, client.Class)
+		classes.Go(func() {
+			switch client.Class {
+			case record.Reused:
+				r.reused(ctx, client, ch, t)
+			case record.New:
+				r.fresh(ctx, client, ch, t)
+			case record.Slow:
+				r.slow(ctx, client, ch, t)
+			case record.Stream:
+				r.streams(ctx, client, ch, t)
+			}
+		})
+	}
+	<-ctx.Done()
+	stopped := time.Now()
+	classes.Wait()
+	s := Summary{Began: r.begin, Stopped: stopped, Ended: time.Now()}
+	for i, client := range r.Clients {
+		s.Clients = append(s.Clients, tallies[i].summary(client))
+	}
+	return s, r.failure
+}
+
+// run is a running load.
+type run struct {
+	Config
+	begin   time.Time
+	stopped atomic.Int64 // when ctx ended, in ns since 1970; 0: not yet
+
+	mu      sync.Mutex // over emit and failure
+	emit    func(record.Request)
+	failure error // the first fault of our own
+}
+
+// tally counts what a client class did.
+type tally struct {
+	sent, skipped, opened, early atomic.Int64
+	late                         lateness
+}
+
+func (t *tally) summary(c Client) record.Client {
+	return record.Client{
+		Class: c.Class, Rate: c.Rate, Connections: c.Connections, Duration: c.Duration,
+		Late: t.late.percentile(99), Skipped: int(t.skipped.Load()), Sent: int(t.sent.Load()),
+		Opened: int(t.opened.Load()), Early: int(t.early.Load()),
+	}
+}
+
+// report ends a request.
+func (r *run) report(req *record.Request, t *tally, c *connection) {
+	t.sent.Add(1)
+	if req.Failed() && c != nil {
+		req.Local = c.LocalAddr().String()
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.emit(*req)
+}
+
+// tooLate says whether the run ended so long ago that a request which still
+// waits for a connection is given up.
+func (r *run) tooLate() bool {
+	at := r.stopped.Load()
+	return at != 0 && time.Since(time.Unix(0, at)) > r.DialTimeout+r.ResponseTimeout
+}
+
+// dial opens a connection for req. Where it fails, req has its fate and the
+// connection is nil.
+func (r *run) dial(ctx context.Context, req *record.Request, t *tally) *connection {
+	// A request that is in flight when ctx ends is finished.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.DialTimeout)
+	defer cancel()
+	conn, err := r.Dial(ctx, "tcp", r.Address)
+	if err != nil {
+		req.End = time.Now()
+		req.Outcome, req.Detail = dialOutcome(err), err.Error()
+		if isOwnFault(err) {
+			req.Detail = "the load generator's own fault: " + req.Detail
+			r.fail(err)
+		}
+		return nil
+	}
+	t.opened.Add(1)
+	return newConnection(conn, req.Sent)
+}
+
+// fail notes the first fault of the generator itself.
+func (r *run) fail(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.failure == nil {
+		r.failure = fmt.Errorf("the load generator ran out of what it needs (raise `ulimit -n`, widen net.ipv4.ip_local_port_range, or lower the rate): %w", err)
+	}
+}
+
+// serve sends the job on the connection, or on a new one where it is nil, and
+// reports its fate. It returns the connection if another request can follow; one
+// that cannot be used again is closed.
+func (r *run) serve(ctx context.Context, class record.Class, c *connection, j *job, t *tally) (*connection, *record.Request) {
+	req := &record.Request{Class: class, Due: j.due, Sent: time.Now(), Method: j.Method, Path: j.path(j.duration)}
+	if c == nil {
+		if c = r.dial(ctx, req, t); c == nil {
+			r.report(req, t, nil)
+			return nil, req
+		}
+	}
+	again := c.exchange(j, r.ResponseTimeout, r.PodHeader, req)
+	r.report(req, t, c)
+	if !again {
+		hangUp(c)
+		return nil, req
+	}
+	return c, req
+}
+
+// hangUp closes a connection.
+func hangUp(c net.Conn) { _ = c.Close() } // there is nobody to tell and nothing to lose

@@ -1,0 +1,114 @@
+package load
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"kubernaut.io/dynamic-toolset/harness/record"
+)
+
+// breath is the pause before a stream is opened again after a failure, or after
+// one that was over at once: an outage must not become a loop of attempts.
+const breath = 100 * time.Millisecond
+
+// streams holds event streams open until ctx ends.
+func (r *run) streams(ctx context.Context, client Client, ch *choice, t *tally) {
+	var all sync.WaitGroup
+	for range client.Connections {
+		all.Go(func() {
+			for ctx.Err() == nil {
+				now := time.Now()
+				req := &record.Request{Class: record.Stream, Due: now, Sent: now}
+				r.stream(ctx, &job{message: ch.next(), due: now}, req, t)
+				if req.Failed() || req.End.Sub(req.Sent) < breath {
+					select {
+					case <-ctx.Done():
+					case <-time.After(breath):
+					}
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
+// stream opens an event stream and follows it to its end.
+func (r *run) stream(ctx context.Context, j *job, req *record.Request, t *tally) {
+	req.Method, req.Path = j.Method, j.Path
+	c := r.dial(ctx, req, t)
+	if c == nil {
+		r.report(req, t, nil)
+		return
+	}
+	defer hangUp(c)
+	resp, err := c.ask(j, r.ResponseTimeout, r.PodHeader, req)
+	if err == nil {
+		if resp.StatusCode != http.StatusOK || mediaType(resp) != "text/event-stream" {
+			c.refuseStream(j, resp, req)
+		} else {
+			r.follow(ctx, c, resp.Body, req)
+		}
+		req.End = time.Now()
+	}
+	r.report(req, t, c)
+}
+
+// refuseStream writes down what came where a stream was due.
+func (c *connection) refuseStream(j *job, resp *http.Response, req *record.Request) {
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse))
+	switch {
+	case err != nil:
+		req.Outcome = lostOutcome(err, c.wire.err, true)
+		req.Detail = fmt.Sprintf("after status %d and %d bytes of the body: %v", resp.StatusCode, len(body), err)
+	case resp.StatusCode != http.StatusOK:
+		req.Outcome, req.Detail = record.UnexpectedStatus, j.describe(resp, body)
+	default:
+		req.Outcome = record.WrongBody
+		req.Detail = fmt.Sprintf("its type is %q, not text/event-stream: %s", resp.Header.Get("Content-Type"), excerpt(body))
+	}
+}
+
+// follow reads the events of an open stream until its end, or until ctx ends,
+// when we hang up.
+func (r *run) follow(ctx context.Context, c *connection, body io.Reader, req *record.Request) {
+	defer context.AfterFunc(ctx, func() { hangUp(c) })()
+	c.wire.idle = max(0, r.StreamIdleTimeout)
+	err := c.SetDeadline(time.Time{})
+	source, goodbye := newEvents(body), false
+	for err == nil {
+		c.wire.left = maxEvent
+		var name string
+		if name, err = source.next(); err != nil {
+			break
+		}
+		req.Events++
+		if name == r.Goodbye && !goodbye {
+			// The server now has as long to end the stream as it had to begin it.
+			goodbye, c.wire.idle = true, 0
+			err = c.SetReadDeadline(time.Now().Add(r.ResponseTimeout))
+		}
+	}
+	switch {
+	case goodbye, isOurs(err) && ctx.Err() != nil:
+		req.Outcome = record.OK
+	default:
+		req.Outcome = record.StreamBroken
+		req.Detail = fmt.Sprintf("after %d events: %s", req.Events, howItEnded(err, c.wire.idle))
+	}
+}
+
+// howItEnded says how a stream ended without a goodbye.
+func howItEnded(err error, idle time.Duration) string {
+	switch {
+	case err == io.EOF:
+		return "the stream ended in good order, but without a goodbye"
+	case isTimeout(err):
+		return fmt.Sprintf("no byte for %v", idle)
+	default:
+		return err.Error()
+	}
+}

@@ -1,0 +1,52 @@
+package load
+
+import (
+	"errors"
+	"net"
+	"time"
+)
+
+const (
+	// maxResponse bounds a response, header and body.
+	maxResponse = 1 << 20
+	// maxEvent bounds an event of a stream, of which only the name is kept.
+	maxEvent = 16 << 20
+)
+
+// errTooLarge is read where a response goes on beyond its bound.
+var errTooLarge = errors.New("the response is larger than this client reads")
+
+// wire is the receiving side of a connection. It bounds what is read and
+// remembers the connection's own error, which parsers hide behind theirs: a
+// status line cut short by a reset is malformed to them.
+type wire struct {
+	conn net.Conn
+	left int           // bytes that may still be read
+	got  int           // bytes read since the request was sent
+	err  error         // of the last read that failed since then
+	idle time.Duration // how long a read may wait; 0: as the deadline says
+}
+
+// expect begins the reading of a response.
+func (w *wire) expect(bound int) { w.left, w.got, w.err = bound, 0, nil }
+
+// Read reads from the connection.
+func (w *wire) Read(p []byte) (int, error) {
+	if w.left <= 0 {
+		w.err = errTooLarge
+		return 0, w.err
+	}
+	if w.idle > 0 {
+		if err := w.conn.SetReadDeadline(time.Now().Add(w.idle)); err != nil {
+			w.err = err
+			return 0, err
+		}
+	}
+	n, err := w.conn.Read(p[:min(len(p), w.left)])
+	w.left -= n
+	w.got += n
+	if err != nil {
+		w.err = err
+	}
+	return n, err
+}
