@@ -1,0 +1,168 @@
+package report
+
+import (
+	"bytes"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
+	"fmt"
+	"html/template"
+	"io"
+	"time"
+
+	"kubernaut.io/dynamic-toolset/harness/record"
+)
+
+var (
+	//go:embed page.gohtml
+	pageText string
+	//go:embed page.css
+	pageStyle string
+	//go:embed page.js
+	pageScript string
+
+	page = template.Must(template.New("page").Parse(pageText))
+)
+
+// HTML writes report.html: one page that needs no network and no script. Its
+// content security policy allows the style and the script that it was written
+// with, by their hashes, and nothing else: were markup from a cluster to get
+// in, it could load and run nothing.
+func HTML(w io.Writer, run *record.Run, s *Summary) error {
+	t := newTimeline(run, s)
+	style := pageStyle + chartStyle
+	view := pageView{
+		Policy: "default-src 'none'; style-src '" + hash(style) + "'; script-src '" + hash(pageScript) +
+			"'; base-uri 'none'; form-action 'none'",
+		Style:  template.CSS(style),     // ours, from the files embedded above
+		Script: template.JS(pageScript), // so is this
+		Run:    run, S: s,
+		Began:    s.From.UTC().Format("2006-01-02 15:04:05 UTC"),
+		Where:    where(run),
+		Took:     human(s.To.Sub(s.From)),
+		Checks:   checkViews(run.Checks),
+		Lost:     lostViews(s),
+		First:    firstFailures(s),
+		Classes:  classViews(s),
+		Phases:   phaseViews(s),
+		Pods:     podViews(run, s),
+		Events:   eventViews(run, s),
+		Notes:    notes(run, s, t),
+		Command:  commandLine(run.Command),
+		Timeline: drawn(t, s),
+		Legend:   drawnLegend(),
+		Hover:    hoverData(t),
+		Tiles:    tiles(run, s),
+	}
+	view.EventsBeyond = len(run.Events) - len(view.Events)
+	view.FailuresBeyond = s.Failed - len(view.First)
+	var out bytes.Buffer // so that a template's error writes no half page
+	if err := page.Execute(&out, view); err != nil {
+		return fmt.Errorf("the page's template: %w", err)
+	}
+	_, err := w.Write(out.Bytes())
+	return err
+}
+
+// pageView is what the template shows. Its strings are escaped by the template;
+// only the typed ones are trusted, and they hold nothing that was not escaped.
+type pageView struct {
+	Policy, Began, Where, Took, Command string
+
+	Style    template.CSS
+	Script   template.JS
+	Timeline template.HTML
+	Legend   template.HTML
+	Hover    hover
+
+	Run     *record.Run
+	S       *Summary
+	Tiles   []tile
+	Checks  []checkView
+	Lost    []lostView
+	First   []failureView
+	Classes []classView
+	Phases  []phaseView
+	Pods    []podView
+	Events  []eventView
+	Notes   []string
+
+	EventsBeyond, FailuresBeyond int
+}
+
+func hash(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// drawn wraps the timeline for the page. Every text in it went through
+// svg.escape.
+func drawn(t *timeline, s *Summary) template.HTML {
+	var d svg
+	d.open("svg", "class", "chart timeline", "id", "timeline", "viewBox", "0 0 "+coordinate(chartWidth)+" "+coordinate(t.height()),
+		"role", "img", "aria-label", "Timeline: "+s.Verdict,
+		"data-left", plotLeft, "data-right", plotRight, "data-seconds", fmt.Sprintf("%.3f", t.axis.length.Seconds()))
+	d.Write(t.Bytes())
+	d.close("svg")
+	return template.HTML(d.String())
+}
+
+func drawnLegend() template.HTML {
+	var inside svg
+	height := legend(&inside)
+	var d svg
+	d.open("svg", "class", "chart legend", "viewBox", "0 0 "+coordinate(chartWidth)+" "+coordinate(height), "role", "img", "aria-label", "What the marks mean")
+	d.Write(inside.Bytes())
+	d.close("svg")
+	return template.HTML(d.String())
+}
+
+// hover is what the page's script says about the column under the pointer.
+type hover struct {
+	PerColumn int      `json:"perColumn"` // seconds
+	Classes   []string `json:"classes"`
+	// Columns have, for each class: sent, lost, p50 and p99 in microseconds.
+	Columns [][][4]int64 `json:"columns"`
+}
+
+func hoverData(t *timeline) hover {
+	h := hover{PerColumn: t.perCol}
+	classes := t.classes()
+	for _, c := range classes {
+		h.Classes = append(h.Classes, cut(string(c), 30))
+	}
+	for _, c := range t.columns {
+		values := make([][4]int64, len(classes))
+		for i, class := range classes {
+			n := c.classes[class]
+			if class == record.Stream {
+				n.P50, n.P99 = 0, 0
+			}
+			values[i] = [4]int64{int64(n.Sent), int64(n.Failed), int64(n.P50 / time.Microsecond), int64(n.P99 / time.Microsecond)}
+		}
+		h.Columns = append(h.Columns, values)
+	}
+	return h
+}
+
+// notes are what a reader should know: the run's own, and what this page leaves
+// out.
+func notes(run *record.Run, s *Summary, t *timeline) []string {
+	out := make([]string, 0, len(run.Notes)+3)
+	for _, n := range run.Notes {
+		out = append(out, cut(n, 1000))
+	}
+	if t.marksBeyond > 0 {
+		out = append(out, fmt.Sprintf("The timeline marks %s of %s lost requests, each pod's evenly spread over time. All are in requests.ndjson.gz.",
+			grouped(t.marks), grouped(t.marks+t.marksBeyond)))
+	}
+	if t.rowsBeyond > 0 {
+		out = append(out, fmt.Sprintf("The timeline and the table show %s of %s pods, first those with losses, failed exits or restarts. All are in report.json.",
+			grouped(t.rows), grouped(t.rows+t.rowsBeyond)))
+	}
+	if s.FailuresBeyond > 0 {
+		out = append(out, fmt.Sprintf("report.json has the first %s lost requests in full; %s more are in requests.ndjson.gz.",
+			grouped(len(s.Failures)), grouped(s.FailuresBeyond)))
+	}
+	return out
+}

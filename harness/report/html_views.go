@@ -1,0 +1,259 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"kubernaut.io/dynamic-toolset/harness/record"
+)
+
+// What the page shows at most; the files beside it have everything.
+const (
+	maxFirst     = 100 // lost requests in full
+	maxEvents    = 500
+	pageEvidence = 20
+	maxLogLines  = 20
+	maxLogPods   = 40 // whose logs are shown
+)
+
+// tile is one of the numbers beside the verdict.
+type tile struct {
+	Label, Value string
+	Bad          bool
+}
+
+func tiles(run *record.Run, s *Summary) []tile {
+	out := []tile{
+		{"requests", grouped(s.Sent), s.Sent == 0},
+		{"lost", grouped(s.Failed), s.Failed > 0},
+	}
+	failed, made := failedChecks(run)
+	out = append(out, tile{"checks passed", fmt.Sprintf("%d of %d", made-len(failed), made), len(failed) > 0 || made == 0})
+	for _, c := range s.Classes {
+		if c.Class == record.Reused || c.Class == record.New {
+			out = append(out, tile{"p99, " + string(c.Class), human(c.P99), false})
+		}
+	}
+	return append(out, tile{"pods seen", grouped(len(run.Pods)), false}, tile{"took", human(s.To.Sub(s.From)), false})
+}
+
+type checkView struct {
+	Mark, Class, Word                 string
+	ID, Name, Bound, Measured, Beyond string
+	Evidence                          []string
+}
+
+// checkViews has the failed checks first: they are what a reader came for.
+func checkViews(checks []record.Check) []checkView {
+	out := make([]checkView, 0, len(checks))
+	for i := range checks {
+		c := &checks[i]
+		v := checkView{ID: c.ID, Name: c.Name, Bound: c.Bound, Measured: c.Measured}
+		switch c.Result {
+		case record.Pass:
+			v.Mark, v.Class, v.Word = "✓", "pass", "pass"
+		case record.NotChecked:
+			v.Mark, v.Class, v.Word = "–", "none", "not checked"
+		default:
+			v.Mark, v.Class, v.Word = "✗", "fail", "FAIL"
+		}
+		for _, e := range c.Evidence[:min(len(c.Evidence), pageEvidence)] {
+			v.Evidence = append(v.Evidence, cut(e, 500))
+		}
+		if more := len(c.Evidence) - pageEvidence; more > 0 {
+			v.Beyond = "and " + grouped(more) + " more, in report.json"
+		}
+		out = append(out, v)
+	}
+	slices.SortStableFunc(out, func(a, b checkView) int { return checkRank(a) - checkRank(b) })
+	return out
+}
+
+func checkRank(v checkView) int {
+	return map[string]int{"fail": 0, "pass": 1, "none": 2}[v.Class]
+}
+
+type lostView struct{ Outcome, Class, Count, First string }
+
+func lostViews(s *Summary) []lostView {
+	var out []lostView
+	for _, o := range s.Outcomes {
+		out = append(out, lostView{string(o.Outcome), string(o.Class), grouped(o.Count), offset(s.From, o.First)})
+	}
+	return out
+}
+
+type failureView struct {
+	At, Sent, Class, Outcome, Request, Pod, Connection, Detail string
+}
+
+func firstFailures(s *Summary) []failureView {
+	var out []failureView
+	for i := range s.Failures[:min(len(s.Failures), maxFirst)] {
+		q := &s.Failures[i]
+		v := failureView{
+			At: offset(s.From, lostAt(q)), Sent: offset(s.From, sentAt(q)), Class: string(q.Class), Outcome: string(q.Outcome),
+			Request: cut(q.Method+" "+q.Path, 200), Pod: cut(orDash(q.Pod), 253), Connection: connection(q), Detail: cut(q.Detail, 300),
+		}
+		if q.Status != 0 {
+			v.Outcome += " (" + strconv.Itoa(q.Status) + ")"
+		}
+		if q.Inferred {
+			v.Pod += " (inferred)"
+		}
+		out = append(out, v)
+	}
+	return out
+}
+
+// connection says what is known of the connection that a request was lost on.
+func connection(q *record.Request) string {
+	text := "new"
+	if q.ConnectionUse > 0 {
+		text = fmt.Sprintf("used %d times, %s old", q.ConnectionUse, human(q.ConnectionAge))
+	}
+	if q.CloseAnnounced {
+		text += ", its close was announced"
+	}
+	if q.SentAfterClose {
+		text += ", sent after its close had arrived"
+	}
+	return text
+}
+
+type classView struct {
+	Class, Sent, Rate, Asked, Lost, P50, P99, Max, Connections, Late, Skipped string
+	Bad                                                                       bool
+}
+
+func classViews(s *Summary) []classView {
+	var out []classView
+	for _, c := range s.Classes {
+		v := classView{
+			Class: string(c.Class), Sent: grouped(c.Sent), Rate: digitsPerSecond(c.Rate), Asked: "-", Lost: grouped(c.Failed), Bad: c.Failed > 0,
+			P50: human(c.P50), P99: human(c.P99), Max: human(c.Max),
+			Connections: grouped(c.Connections), Late: human(c.Late), Skipped: grouped(c.Skipped),
+		}
+		if c.AskedRate > 0 {
+			v.Asked = digitsPerSecond(c.AskedRate)
+		}
+		if c.Connections == 0 {
+			v.Connections = "-"
+		}
+		if c.Class == record.Stream {
+			v.P50, v.P99, v.Max = "held "+v.P50, "held "+v.P99, "held "+v.Max
+		}
+		out = append(out, v)
+	}
+	return out
+}
+
+type phaseView struct {
+	Name, Kind, From, Took, Sent, Lost, P99 string
+	Bad                                     bool
+}
+
+func phaseViews(s *Summary) []phaseView {
+	var out []phaseView
+	for _, p := range s.Phases {
+		var p99 []string
+		for _, c := range p.Classes {
+			if c.Class != record.Stream && c.P99 > 0 {
+				p99 = append(p99, cut(string(c.Class), 30)+" "+human(c.P99))
+			}
+		}
+		out = append(out, phaseView{
+			Name: cut(p.Name, 200), Kind: string(p.Kind), From: offset(s.From, p.Began), Took: human(p.Ended.Sub(p.Began)),
+			Sent: grouped(p.Sent), Lost: grouped(p.Failed), P99: strings.Join(p99, ", "), Bad: p.Failed > 0,
+		})
+	}
+	return out
+}
+
+type podView struct {
+	Name, Node, Revision                       string
+	Ready, Stop, Endpoint, Exited, Grace, Exit string
+	Served, Lost, Restarts                     string
+	BadExit, BadLost                           bool
+	Milestones, Log                            []string
+	LogProblem                                 string
+}
+
+func podViews(run *record.Run, s *Summary) []podView {
+	groups, _ := podGroups(run, s)
+	var out []podView
+	logs := 0
+	for _, g := range groups {
+		for _, i := range g.pods {
+			p, n := &run.Pods[i], &s.Pods[i]
+			term := p.TermBegan()
+			v := podView{
+				Name: cut(p.Name, 253), Node: cut(orDash(p.Node), 253), Revision: cut(orDash(p.Revision), 100),
+				Ready: offset(s.From, p.Ready), Stop: offset(s.From, term), Endpoint: after(term, p.EndpointGone), Exited: after(term, p.Exited),
+				Grace: human(p.Grace), Exit: exit(p), Served: grouped(n.Served), Lost: grouped(n.Failed), Restarts: strconv.Itoa(p.Restarts),
+				BadExit: p.Lost || p.ExitCode != nil && *p.ExitCode != 0, BadLost: n.Failed > 0, LogProblem: cut(p.LogProblem, 500),
+			}
+			if p.Grace == 0 {
+				v.Grace = "-"
+			}
+			if logs < maxLogPods && len(p.Log)+len(p.Milestones) > 0 {
+				logs++
+				v.Milestones = logLines(p.Milestones, func(l record.LogLine) string { return after(term, l.At) })
+				v.Log = logLines(p.Log, func(l record.LogLine) string { return offset(s.From, l.At) })
+			}
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+func exit(p *record.Pod) string {
+	switch {
+	case p.Lost:
+		return "unknown: it went without the kubelet's word"
+	case p.ExitCode == nil && p.Exited.IsZero():
+		return "-"
+	case p.ExitCode == nil:
+		return "code not seen"
+	case p.Reason == "":
+		return strconv.Itoa(*p.ExitCode)
+	}
+	return strconv.Itoa(*p.ExitCode) + " " + cut(p.Reason, 60)
+}
+
+// logLines gives the last lines, each behind its time.
+func logLines(lines []record.LogLine, at func(record.LogLine) string) []string {
+	lines = lines[max(len(lines)-maxLogLines, 0):]
+	out := make([]string, len(lines))
+	for i, l := range lines {
+		out[i] = fmt.Sprintf("%10s  %s", at(l), cut(l.Text, 300))
+	}
+	return out
+}
+
+type eventView struct {
+	At, Object, Reason, Message string
+	Warning                     bool
+}
+
+func eventViews(run *record.Run, s *Summary) []eventView {
+	var out []eventView
+	for _, e := range run.Events[:min(len(run.Events), maxEvents)] {
+		out = append(out, eventView{offset(s.From, e.At), cut(e.Object, 253), cut(e.Reason, 100), cut(e.Message, 400), e.Warning})
+	}
+	return out
+}
+
+// commandLine writes a command as a person would type it.
+func commandLine(args []string) string {
+	quoted := make([]string, len(args))
+	for i, a := range args {
+		quoted[i] = a
+		if a == "" || strings.ContainsAny(a, " \t\n\"'`$&|;<>()*?[]#~\\!{}") {
+			quoted[i] = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
+		}
+	}
+	return cut(strings.Join(quoted, " "), 4000)
+}

@@ -1,0 +1,62 @@
+package report
+
+import (
+	"io"
+
+	"kubernaut.io/dynamic-toolset/harness/record"
+)
+
+// Picture writes the timeline alone as an SVG file, for documentation.
+func Picture(w io.Writer, run *record.Run, s *Summary) error {
+	t := newTimeline(run, s)
+	var d svg
+	const head = 44
+	class := "verdict failed"
+	if s.Passed {
+		class = "verdict passed"
+	}
+	d.text(12, 24, class, cut(s.Verdict, 140))
+	d.open("g", "transform", "translate(0 "+coordinate(head)+")")
+	d.Write(t.Bytes())
+	d.close("g")
+	foot := head + t.height()
+	d.open("g", "transform", "translate(0 "+coordinate(foot)+")")
+	height := legend(&d)
+	d.close("g")
+	_, err := w.Write(standalone(chartWidth, foot+height, s.Verdict, d.Bytes()))
+	return err
+}
+
+// legend draws what the marks and bars mean, and gives its height.
+func legend(d *svg) float64 {
+	const y = 14
+	x := float64(plotLeft)
+	for _, e := range []struct{ shape, class, text string }{
+		{"", "starting", "starting"}, {"", "ready", "ready"}, {"", "terminating", "terminating"}, {"", "gone", "ended"},
+		{"term", "term", "told to stop"}, {"readiness", "probe readiness", "readiness changed"},
+		{"liveness", "probe liveness", "liveness changed"}, {"endpoint", "endpoint", "left the endpoints"},
+		{"exit", "exit", "exit"}, {"lost", "x", "lost request"},
+	} {
+		if e.shape == "" {
+			h := float64(barHeight)
+			if e.class == "gone" {
+				h = 3
+			}
+			d.leaf("rect", "class", e.class, "x", x, "y", y-h/2, "width", 18, "height", h)
+			x += 24
+		} else {
+			at := float64(y)
+			switch e.shape {
+			case "term":
+				at += 8
+			case "endpoint":
+				at -= 8
+			}
+			d.leaf("use", "href", "#m-"+e.shape, "class", e.class, "x", x+5, "y", at)
+			x += 15
+		}
+		d.text(x, y+4, "key", e.text)
+		x += 6.1*float64(len(e.text)) + 16
+	}
+	return 30
+}

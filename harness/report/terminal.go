@@ -1,0 +1,257 @@
+package report
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strings"
+
+	"kubernaut.io/dynamic-toolset/harness/record"
+)
+
+const (
+	widest    = 80 // longer lines read badly, however wide the terminal
+	narrowest = 32
+	// maxEvidence bounds how many cases of a failed check are printed.
+	maxEvidence = 5
+	// maxLostLines bounds the table of the lost requests.
+	maxLostLines = 20
+)
+
+// Terminal prints the verdict for people: the sentence, the checks, the classes,
+// what was lost, and where the reports are. No line is longer than the width
+// (where that is between 32 and 80 columns; 0 stands for 80). All of it is
+// ASCII, so that it reads the same in a log; colour adds emphasis, never meaning.
+func Terminal(w io.Writer, run *record.Run, s *Summary, width int, colour bool, files ...string) error {
+	if width <= 0 {
+		width = widest
+	}
+	p := &printer{width: min(max(width, narrowest), widest), colour: colour}
+	style := green
+	if !s.Passed {
+		style = red
+	}
+	p.line("")
+	p.wrap(s.Verdict, "", "", style)
+	p.line("")
+	p.wrap(where(run), "", "  ", plain)
+	p.line("")
+	p.checks(run.Checks)
+	p.classes(s)
+	p.lost(s)
+	for _, note := range run.Notes {
+		p.wrap(note, "note: ", "      ", plain)
+	}
+	if len(run.Notes) > 0 {
+		p.line("")
+	}
+	if len(files) > 0 {
+		p.line("reports:")
+		for _, f := range files {
+			p.line("  " + printable(f)) // never wrapped: people copy it
+		}
+	}
+	_, err := w.Write(p.out.Bytes())
+	return err
+}
+
+// where says what was verified on what.
+func where(run *record.Run) string {
+	text := run.Target.Name
+	if run.Target.Replicas > 0 {
+		text += ", " + plural(run.Target.Replicas, "replica")
+	}
+	if run.Cluster.Driver != "" {
+		text += ", on " + run.Cluster.Driver
+	}
+	if run.Cluster.Kubernetes != "" {
+		text += ", Kubernetes " + run.Cluster.Kubernetes
+	}
+	if n := len(run.Cluster.Nodes); n > 0 {
+		text += ", " + plural(n, "node")
+	}
+	return text
+}
+
+type style string
+
+const (
+	plain style = ""
+	red   style = "1;31"
+	green style = "1;32"
+)
+
+type printer struct {
+	out    bytes.Buffer
+	width  int
+	colour bool
+}
+
+func (p *printer) checks(checks []record.Check) {
+	const indent = "      "
+	for i := range checks {
+		c := &checks[i]
+		word, st := "FAIL  ", red
+		text := c.Name + ": " + c.Measured
+		switch c.Result {
+		case record.Pass:
+			word, st = "ok    ", green
+		case record.NotChecked:
+			word, st = "-     ", plain
+			text = c.Name + ": not checked: " + c.Measured
+		default:
+			text += " (must be: " + c.Bound + ")"
+		}
+		p.wrapMarked(word, st, text, indent)
+		if c.Result == record.Pass || c.Result == record.NotChecked {
+			continue
+		}
+		for _, e := range c.Evidence[:min(len(c.Evidence), maxEvidence)] {
+			p.wrap(e, indent+"- ", indent+"  ", plain)
+		}
+		if more := len(c.Evidence) - maxEvidence; more > 0 {
+			p.wrap("and "+grouped(more)+" more", indent+"- ", indent+"  ", plain)
+		}
+	}
+	if len(checks) > 0 {
+		p.line("")
+	}
+}
+
+// classes is the table of the client classes; where it is too wide for the
+// terminal, columns are left out from the right.
+func (p *printer) classes(s *Summary) {
+	if len(s.Classes) == 0 {
+		return
+	}
+	rows := [][]string{{"class", "requests", "lost", "p50", "p99", "max", "rate"}}
+	for _, c := range s.Classes {
+		row := []string{printable(string(c.Class)), grouped(c.Sent), grouped(c.Failed), human(c.P50), human(c.P99), human(c.Max), digitsPerSecond(c.Rate)}
+		if c.Class == record.Stream {
+			row[3], row[4], row[5] = "-", "-", "-" // how long it was held is no latency
+		}
+		rows = append(rows, row)
+	}
+	p.table(rows)
+	p.line("")
+}
+
+func (p *printer) lost(s *Summary) {
+	if s.Failed == 0 {
+		return
+	}
+	rows := [][]string{{"lost as", "requests", "class", "first at"}}
+	for _, o := range s.Outcomes[:min(len(s.Outcomes), maxLostLines)] {
+		rows = append(rows, []string{printable(string(o.Outcome)), grouped(o.Count), printable(string(o.Class)), offset(s.From, o.First)})
+	}
+	p.table(rows)
+	if more := len(s.Outcomes) - maxLostLines; more > 0 {
+		p.line("  and " + grouped(more) + " kinds more")
+	}
+	p.line("")
+}
+
+// table prints aligned columns: the first to the left, the others to the right.
+func (p *printer) table(rows [][]string) {
+	widths := make([]int, len(rows[0]))
+	for _, row := range rows {
+		for i, cell := range row {
+			row[i] = cut(cell, 32)
+			widths[i] = max(widths[i], len(row[i]))
+		}
+	}
+	for _, row := range rows {
+		var b strings.Builder
+		fmt.Fprintf(&b, "  %-*s", widths[0], row[0])
+		for i := 1; i < len(row) && b.Len()+2+widths[i] <= p.width; i++ {
+			fmt.Fprintf(&b, "  %*s", widths[i], row[i])
+		}
+		line := b.String()
+		p.line(line[:min(len(line), p.width)])
+	}
+}
+
+// wrap prints a text in lines that fit; the first begins with one prefix, the
+// others with another.
+func (p *printer) wrap(text, first, rest string, st style) {
+	for i, line := range fill(printable(text), p.width-max(len(first), len(rest))) {
+		prefix := rest
+		if i == 0 {
+			prefix = first
+		}
+		p.line(prefix + p.styled(line, st))
+	}
+}
+
+func (p *printer) wrapMarked(mark string, st style, text, rest string) {
+	for i, line := range fill(printable(text), p.width-max(len(mark), len(rest))) {
+		if i == 0 {
+			p.line(p.styled(mark, st) + line)
+		} else {
+			p.line(rest + line)
+		}
+	}
+}
+
+func (p *printer) styled(text string, st style) string {
+	if !p.colour || st == plain {
+		return text
+	}
+	return "\x1b[" + string(st) + "m" + text + "\x1b[0m"
+}
+
+func (p *printer) line(s string) {
+	p.out.WriteString(strings.TrimRight(s, " "))
+	p.out.WriteByte('\n')
+}
+
+// fill breaks a text of printable ASCII at spaces into lines of at most n
+// characters, and words that are longer within.
+func fill(text string, n int) []string {
+	var lines []string
+	line := ""
+	for _, word := range strings.Fields(text) {
+		for {
+			if line == "" && len(word) <= n {
+				line = word
+				break
+			}
+			if line != "" && len(line)+1+len(word) <= n {
+				line += " " + word
+				break
+			}
+			if line != "" {
+				lines = append(lines, line)
+				line = ""
+				continue
+			}
+			lines = append(lines, word[:n])
+			word = word[n:]
+		}
+	}
+	if line != "" || len(lines) == 0 {
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// printable replaces what a terminal might obey, and what not every log can
+// show: a cluster's text is data.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n' || r == '\t' || r == '\r':
+			return ' '
+		case r < ' ' || r > '~':
+			return '?'
+		}
+		return r
+	}, cut(s, 1000))
+}
+
+func digitsPerSecond(rate float64) string {
+	if rate < 1 {
+		return fmt.Sprintf("%.2f/s", rate)
+	}
+	return digits(rate) + "/s"
+}

@@ -1,0 +1,213 @@
+package report
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"kubernaut.io/dynamic-toolset/harness/record"
+)
+
+// The measures of the timeline, in its own units, which are pixels where it is
+// shown 1160 wide.
+const (
+	chartWidth  = 1160
+	plotLeft    = 136
+	plotRight   = 1060 // right of it: the names of the layers and lines
+	headHeight  = 18   // of a panel's title
+	panelGap    = 16
+	rateHeight  = 110
+	lostHeight  = 36
+	latHeight   = 110
+	labelHeight = 14
+	// maxColumns bounds the points of a line; a longer run has several seconds in
+	// each.
+	maxColumns = 600
+)
+
+// timeline is the picture of a run: what was sent, lost and waited for, and below,
+// on the same axis, what happened to each pod.
+type timeline struct {
+	svg
+	run  *record.Run
+	s    *Summary
+	axis timeAxis
+	y    float64 // where the next panel begins
+
+	columns []column
+	perCol  int // seconds in each column
+
+	// What had to be left out, for the text beside the picture.
+	marks, marksBeyond int
+	rows, rowsBeyond   int
+}
+
+func newTimeline(run *record.Run, s *Summary) *timeline {
+	t := &timeline{run: run, s: s}
+	t.axis = timeAxis{from: s.From, length: s.To.Sub(s.From), left: plotLeft, width: plotRight - plotLeft}
+	t.columns, t.perCol = columnsOf(s)
+
+	names := t.layoutPhases()
+	t.y = float64(names.levels)*labelHeight + 4
+	top := t.y
+	t.axisLabels(t.y + 10)
+	t.y += 16
+	t.rates()
+	t.losses()
+	t.latencies()
+	t.pods()
+	bottom := t.y
+	t.axisLabels(bottom + 14)
+	t.y = bottom + 22
+
+	// Bands and grid lie behind everything, and are as high as all of it.
+	var back svg
+	back.open("clipPath", "id", "plot")
+	back.leaf("rect", "x", float64(plotLeft-7), "y", 0.0, "width", float64(plotRight-plotLeft+14), "height", t.y)
+	back.close("clipPath")
+	markShapes(&back)
+	t.background(&back, names, top, bottom)
+	front := t.Buffer
+	t.Buffer = back.Buffer
+	t.Write(front.Bytes())
+	return t
+}
+
+func (t *timeline) height() float64 { return t.y }
+
+// zoomed begins a group of what moves when the reader zooms into the time axis.
+func (t *timeline) zoomed() { t.open("g", "clip-path", "url(#plot)"); t.open("g", "class", "tz") }
+
+func (t *timeline) unzoomed() { t.close("g"); t.close("g") }
+
+// panel writes the title of a panel and gives the top of its plot.
+func (t *timeline) panel(title, class string) float64 {
+	t.y += panelGap
+	t.text(plotLeft, t.y+11, "panel "+class, title)
+	t.y += headHeight
+	return t.y
+}
+
+// axisLabels writes the seconds.
+func (t *timeline) axisLabels(y float64) {
+	ticks, _ := t.axis.ticks(12)
+	t.zoomed()
+	for _, at := range ticks {
+		t.text(t.axis.at(at), y, "tick mid", seconds(at))
+	}
+	t.unzoomed()
+}
+
+// phaseNames are the places of the phases' names above the picture.
+type phaseNames struct {
+	levels int
+	level  []int // of each phase; -1: there is no room, the tooltip has it
+	text   []string
+}
+
+// layoutPhases finds a line for each phase's name in which it covers no other.
+func (t *timeline) layoutPhases() phaseNames {
+	const maxLevels = 4
+	names := phaseNames{level: make([]int, len(t.run.Phases)), text: make([]string, len(t.run.Phases))}
+	ends := make([]float64, maxLevels)
+	for i, p := range t.run.Phases {
+		names.level[i] = -1
+		names.text[i] = cut(p.Name, 40)
+		if p.Kind == record.Settle && t.axis.x(p.Ended)-t.axis.x(p.Began) < 60 {
+			continue
+		}
+		x := t.axis.x(p.Began)
+		end := x + 6.3*float64(len(names.text[i])) + 12
+		if end > chartWidth {
+			continue
+		}
+		for level := range maxLevels {
+			if x >= ends[level] {
+				ends[level] = end
+				names.level[i] = level
+				names.levels = max(names.levels, level+1)
+				break
+			}
+		}
+	}
+	return names
+}
+
+// background draws the phases as bands with their names, and the grid.
+func (t *timeline) background(d *svg, names phaseNames, top, bottom float64) {
+	d.open("g", "clip-path", "url(#plot)")
+	d.open("g", "class", "tz")
+	for i, p := range t.run.Phases {
+		x, end := t.axis.x(p.Began), t.axis.x(p.Ended)
+		tip := fmt.Sprintf("%s (%s): %s to %s, %s sent, %s lost", cut(p.Name, 200), p.Kind,
+			offset(t.s.From, p.Began), offset(t.s.From, p.Ended), grouped(t.s.Phases[i].Sent), grouped(t.s.Phases[i].Failed))
+		d.titled("rect", tip, "class", "band "+word(string(p.Kind)), "x", x, "y", top, "width", max(end-x, 1), "height", bottom-top)
+		if level := names.level[i]; level >= 0 {
+			y := top - 4 - float64(level)*labelHeight
+			d.leaf("line", "class", "leader "+word(string(p.Kind)), "x1", x, "x2", x, "y1", y-9, "y2", bottom)
+			d.text(x+4, y, "phase "+word(string(p.Kind)), names.text[i])
+		}
+	}
+	ticks, _ := t.axis.ticks(12)
+	for _, at := range ticks {
+		x := t.axis.at(at)
+		d.leaf("line", "class", "grid", "x1", x, "x2", x, "y1", top+14, "y2", bottom)
+	}
+	d.close("g")
+	d.close("g")
+}
+
+// word makes a class name of a text that should be one word.
+func word(s string) string {
+	out := make([]byte, 0, len(s))
+	for i := 0; i < len(s) && i < 32; i++ {
+		if c := s[i] | 0x20; c >= 'a' && c <= 'z' {
+			out = append(out, c)
+		}
+	}
+	return string(out)
+}
+
+// column is what a line or a layer shows at one place: one second, or in a long
+// run several.
+type column struct {
+	at      int // seconds since the beginning
+	classes map[record.Class]Numbers
+}
+
+// columnsOf joins seconds where there are more than can be drawn. Of joined
+// seconds the worst percentiles are shown.
+func columnsOf(s *Summary) (columns []column, perCol int) {
+	length := int(math.Ceil(s.To.Sub(s.From).Seconds()))
+	perCol = max((length+maxColumns-1)/maxColumns, 1)
+	n := max((length+perCol-1)/perCol, 1)
+	columns = make([]column, n)
+	for i := range columns {
+		columns[i] = column{at: i * perCol, classes: map[record.Class]Numbers{}}
+	}
+	for _, second := range s.Seconds {
+		c := columns[min(max(second.Second/perCol, 0), n-1)]
+		for _, one := range second.Classes {
+			sum := c.classes[one.Class]
+			sum.Sent += one.Sent
+			sum.Failed += one.Failed
+			sum.P50 = max(sum.P50, one.P50)
+			sum.P99 = max(sum.P99, one.P99)
+			sum.Max = max(sum.Max, one.Max)
+			c.classes[one.Class] = sum
+		}
+	}
+	return columns, perCol
+}
+
+// edges gives where a column begins and ends on the picture.
+func (t *timeline) edges(c column) (x, end float64) {
+	from := time.Duration(c.at) * time.Second
+	return t.axis.at(from), t.axis.at(from + time.Duration(t.perCol)*time.Second)
+}
+
+// length gives how many seconds of the run a column covers: the last one may
+// be cut short, and its rate must not look like a drop.
+func (t *timeline) length(c column) float64 {
+	return min(float64(t.perCol), max(t.axis.length.Seconds()-float64(c.at), 0.05))
+}

@@ -1,0 +1,193 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"kubernaut.io/dynamic-toolset/harness/record"
+)
+
+// maxMarks bounds the lost requests that are drawn, so that a page stays one
+// that a browser shows at once.
+const maxMarks = 2_000
+
+// markShapes defines what marks look like. Each has a shape and a height of its
+// own, so that they are told apart without colour, and where they come
+// at the same moment.
+func markShapes(d *svg) {
+	d.open("defs")
+	d.open("pattern", "id", "hatch", "width", 6, "height", 6, "patternUnits", "userSpaceOnUse", "patternTransform", "rotate(45)")
+	d.leaf("rect", "width", 6, "height", 6, "class", "hatchpaper")
+	d.leaf("rect", "width", 2.5, "height", 6, "class", "hatchline")
+	d.close("pattern")
+	d.leaf("path", "id", "m-lost", "d", "M-3.5-3.5L3.5 3.5M-3.5 3.5L3.5-3.5")
+	d.leaf("path", "id", "m-term", "d", "M-4-11.5H4L0-5Z")
+	d.leaf("path", "id", "m-endpoint", "d", "M-4 11.5H4L0 5Z")
+	d.leaf("path", "id", "m-exit", "d", "M-1.25-8H1.25V8H-1.25Z")
+	d.leaf("circle", "id", "m-readiness", "r", 3.2)
+	d.leaf("rect", "id", "m-liveness", "x", -3, "y", -3, "width", 6, "height", 6)
+	d.close("defs")
+}
+
+// mark puts a shape at a moment of a row, with its tooltip.
+func (t *timeline) mark(shape, class string, x, y float64, tip string) {
+	t.titled("use", tip, "href", "#m-"+shape, "class", class, "x", x, "y", y)
+}
+
+// podMarks draws what happened at the end of a pod's life.
+func (t *timeline) podMarks(p *record.Pod, y float64) {
+	from := t.s.From
+	term := p.TermBegan()
+	for _, c := range probeChanges(p.Probes) {
+		text := fmt.Sprintf("%s: %s answers %s (before: %s)", offset(from, c.At), c.Kind, probeAnswer(&c.Probe), c.before)
+		if c.Detail != "" {
+			text += "\n" + cut(c.Detail, 200)
+		}
+		t.mark(word(string(c.Kind)), "probe "+word(string(c.Kind)), t.axis.x(c.At), y, text)
+	}
+	if !term.IsZero() {
+		text := offset(from, p.Deleted) + ": deletion was seen"
+		if !p.Signalled.IsZero() {
+			text += "\n" + offset(from, p.Signalled) + ": SIGTERM, as the pod logged it"
+		}
+		t.mark("term", "term", t.axis.x(term), y, text)
+	}
+	if !p.EndpointGone.IsZero() {
+		t.mark("endpoint", "endpoint", t.axis.x(p.EndpointGone), y,
+			offset(from, p.EndpointGone)+": no EndpointSlice lists it as ready any more ("+after(term, p.EndpointGone)+" after it was told to stop)")
+	}
+	if !p.Exited.IsZero() {
+		code, class := "exit code not seen", "exit"
+		bad := ""
+		if p.ExitCode != nil {
+			code = "exit code " + strconv.Itoa(*p.ExitCode)
+			if *p.ExitCode != 0 {
+				bad = "exit " + strconv.Itoa(*p.ExitCode)
+				class = "exit bad"
+			}
+		}
+		if p.Reason != "" {
+			code += " (" + cut(p.Reason, 60) + ")"
+		}
+		x := t.axis.x(p.Exited)
+		t.mark("exit", class, x, y, offset(from, p.Exited)+": "+code+", "+after(term, p.Exited)+" after it was told to stop")
+		if bad != "" {
+			if x > plotRight-60 {
+				t.text(x-6, y+4, "exitcode end", bad)
+			} else {
+				t.text(x+6, y+4, "exitcode", bad)
+			}
+		}
+	} else if p.Lost && !p.Gone.IsZero() {
+		t.text(min(t.axis.x(p.Gone)+6, plotRight-30), y+4, "exitcode", "lost")
+	}
+}
+
+// probeChange is a probe that answered otherwise than the one before it.
+type probeChange struct {
+	record.Probe
+	before string
+}
+
+// probeChanges finds, for each kind of probe, the first of a new answer. The
+// answers before the first probe are taken to be what a pod in service gives.
+func probeChanges(probes []record.Probe) []probeChange {
+	const maxChanges = 20 // of a pod that flaps the rest is in report.json
+	last := map[record.ProbeKind]string{record.Readiness: "200", record.Liveness: "200"}
+	var out []probeChange
+	for _, p := range probes {
+		answer := probeAnswer(&p)
+		if before := last[p.Kind]; answer != before && len(out) < maxChanges {
+			out = append(out, probeChange{p, before})
+		}
+		last[p.Kind] = answer
+	}
+	return out
+}
+
+func probeAnswer(p *record.Probe) string {
+	switch {
+	case p.Refused:
+		return "nothing: no connection"
+	case p.Status == 0:
+		return "nothing"
+	}
+	return strconv.Itoa(p.Status)
+}
+
+// lostMarks draws the lost requests, each on its pod's row. Where there are too
+// many, each row shows a share of its own, evenly spread over its time, so that
+// no pod looks cleaner than it was.
+func (t *timeline) lostMarks(rows map[string]float64) {
+	byRow := map[string][]int{}
+	for i := range t.run.Requests {
+		q := &t.run.Requests[i]
+		if !q.Failed() {
+			continue
+		}
+		row := q.Pod
+		if _, ok := rows[row]; !ok {
+			if t.podIsKnown(row) {
+				t.marksBeyond++ // its row had no room
+				continue
+			}
+			row = ""
+		}
+		byRow[row] = append(byRow[row], i)
+	}
+	total := 0
+	names := make([]string, 0, len(byRow))
+	for name, of := range byRow {
+		total += len(of)
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	t.zoomed()
+	for _, name := range names {
+		of := byRow[name]
+		slices.SortStableFunc(of, func(a, b int) int {
+			return lostAt(&t.run.Requests[a]).Compare(lostAt(&t.run.Requests[b]))
+		})
+		share := len(of)
+		if total > maxMarks {
+			share = max(len(of)*maxMarks/total, 1)
+		}
+		for k := range share {
+			q := &t.run.Requests[of[k*len(of)/share]]
+			x, y := t.axis.x(lostAt(q)), rows[name]
+			if begin := t.axis.x(sentAt(q)); x-begin > 4 {
+				t.leaf("line", "class", "tail", "x1", begin, "x2", x, "y1", y, "y2", y)
+			}
+			t.mark("lost", "x", x, y, t.lostTip(q))
+		}
+		t.marks += share
+		t.marksBeyond += len(of) - share
+	}
+	t.unzoomed()
+}
+
+func (t *timeline) podIsKnown(name string) bool {
+	return slices.ContainsFunc(t.run.Pods, func(p record.Pod) bool { return p.Name == name })
+}
+
+// lostTip tells how a request was lost.
+func (t *timeline) lostTip(q *record.Request) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %s, %s", offset(t.s.From, lostAt(q)), q.Class, q.Outcome)
+	if q.Status != 0 {
+		fmt.Fprintf(&b, " (%d)", q.Status)
+	}
+	fmt.Fprintf(&b, "\n%s %s, sent at %s", q.Method, cut(q.Path, 80), offset(t.s.From, sentAt(q)))
+	if q.Detail != "" {
+		b.WriteString("\n" + cut(q.Detail, 160))
+	}
+	if q.Pod != "" {
+		b.WriteString("\npod " + cut(q.Pod, 100))
+		if q.Inferred {
+			b.WriteString(" (which answered before on this connection)")
+		}
+	}
+	return b.String()
+}

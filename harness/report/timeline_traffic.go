@@ -1,0 +1,266 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"kubernaut.io/dynamic-toolset/harness/record"
+)
+
+// rates draws the requests sent per second, a layer for each class, the lost
+// ones on top.
+func (t *timeline) rates() {
+	top := t.panel("requests sent per second"+t.joined(), "")
+	most := 0.0
+	for _, c := range t.columns {
+		sum := 0.0
+		for _, n := range c.classes {
+			sum += float64(n.Sent)
+		}
+		most = max(most, sum/t.length(c))
+	}
+	scale := roundUp(most)
+	t.gridline(top, grouped(int(scale)))
+	t.gridline(top+rateHeight, "0")
+	if scale >= 4 {
+		t.gridline(top+rateHeight/2, digits(scale/2))
+	}
+
+	below := make([]float64, len(t.columns))
+	var labels []lineLabel
+	t.zoomed()
+	layer := func(class string, height func(column) float64) {
+		above := make([]float64, len(below))
+		for i, c := range t.columns {
+			above[i] = below[i] + height(c)/t.length(c)
+		}
+		t.leaf("path", "class", "layer "+class, "d", t.area(below, above, func(v float64) float64 {
+			return top + rateHeight*(1-v/scale)
+		}))
+		below = above
+	}
+	for _, class := range t.classes() {
+		before := below[len(below)/2]
+		layer(classStyle(class), func(c column) float64 { return float64(c.classes[class].Sent - c.classes[class].Failed) })
+		middle := (before + below[len(below)/2]) / 2
+		labels = append(labels, lineLabel{top + rateHeight*(1-middle/scale), cut(string(class), 14), classStyle(class)})
+	}
+	layer("lost", func(c column) float64 {
+		sum := 0
+		for _, n := range c.classes {
+			sum += n.Failed
+		}
+		return float64(sum)
+	})
+	t.unzoomed()
+	t.lineLabels(labels, top, rateHeight)
+	t.y = top + rateHeight
+}
+
+// losses draws the lost requests again, on a scale of their own: on the other
+// few would be too small to see.
+func (t *timeline) losses() {
+	top := t.panel("lost, by the second in which they were sent", "lost")
+	most := 0
+	for _, c := range t.columns {
+		most = max(most, c.lost())
+	}
+	t.gridline(top+lostHeight, "0")
+	if most == 0 {
+		t.text(plotLeft+8, top+lostHeight/2+5, "quiet", "none lost")
+		t.y = top + lostHeight
+		return
+	}
+	t.gridline(top, grouped(most))
+	t.zoomed()
+	for _, c := range t.columns {
+		n := c.lost()
+		if n == 0 {
+			continue
+		}
+		x, end := t.edges(c)
+		h := max(lostHeight*float64(n)/float64(most), 2)
+		t.titled("rect", fmt.Sprintf("%d s: %s lost", c.at, grouped(n)), "class", "lostbar", "x", x, "y", top+lostHeight-h, "width", max(end-x-0.4, 1.5), "height", h)
+	}
+	t.unzoomed()
+	t.y = top + lostHeight
+}
+
+func (c column) lost() int {
+	n := 0
+	for _, one := range c.classes {
+		n += one.Failed
+	}
+	return n
+}
+
+// latencies draws each class's p50 and p99 on a logarithmic scale. Streams
+// have none.
+func (t *timeline) latencies() {
+	top := t.panel("latency of the answered: p99 (line) and p50 (dotted)"+t.joined(), "")
+	least, most := time.Duration(0), time.Duration(0)
+	for _, c := range t.columns {
+		for class, n := range c.classes {
+			if class == record.Stream || n.P50 == 0 {
+				continue
+			}
+			if least == 0 || n.P50 < least {
+				least = n.P50
+			}
+			most = max(most, n.P99)
+		}
+	}
+	scale := newLogScale(least, most, top, latHeight)
+	power := time.Duration(1)
+	for range scale.low {
+		power *= 10
+	}
+	for range scale.high - scale.low + 1 {
+		t.gridline(scale.y(power), human(power))
+		power *= 10
+	}
+	var labels []lineLabel
+	t.zoomed()
+	for _, class := range t.classes() {
+		if class == record.Stream {
+			continue
+		}
+		p50 := t.line(class, func(n Numbers) time.Duration { return n.P50 }, scale)
+		p99 := t.line(class, func(n Numbers) time.Duration { return n.P99 }, scale)
+		if p99 == "" {
+			continue
+		}
+		t.leaf("path", "class", "line p50 "+classStyle(class), "d", p50)
+		t.leaf("path", "class", "line p99 "+classStyle(class), "d", p99)
+		labels = append(labels, lineLabel{t.lastY(class, scale), cut(string(class), 14), classStyle(class)})
+	}
+	t.unzoomed()
+	t.lineLabels(labels, top, latHeight)
+	t.y = top + latHeight
+}
+
+// lastY is where a class's p99 line ends.
+func (t *timeline) lastY(class record.Class, scale logScale) float64 {
+	for _, c := range slices.Backward(t.columns) {
+		if n := c.classes[class]; n.P99 > 0 {
+			return scale.y(n.P99)
+		}
+	}
+	return scale.top
+}
+
+// line joins the middles of the columns; where a class has none it is broken.
+func (t *timeline) line(class record.Class, value func(Numbers) time.Duration, scale logScale) string {
+	var b strings.Builder
+	drawing := false
+	for _, c := range t.columns {
+		v := value(c.classes[class])
+		if v == 0 {
+			drawing = false
+			continue
+		}
+		x, end := t.edges(c)
+		if !drawing {
+			b.WriteString("M")
+		} else {
+			b.WriteString("L")
+		}
+		if !drawing && t.alone(c, class) {
+			b.WriteString(coordinate(x) + " " + coordinate(scale.y(v)) + "L" + coordinate(end) + " " + coordinate(scale.y(v)))
+		} else {
+			b.WriteString(coordinate((x+end)/2) + " " + coordinate(scale.y(v)))
+		}
+		drawing = true
+	}
+	return b.String()
+}
+
+// alone says that a class has nothing in the next column, so that a line from
+// this one would be a point, which can't be seen.
+func (t *timeline) alone(c column, class record.Class) bool {
+	next := c.at/t.perCol + 1
+	return next >= len(t.columns) || t.columns[next].classes[class].P99 == 0
+}
+
+// area outlines a layer in steps: within a column the rate is one number.
+func (t *timeline) area(below, above []float64, y func(float64) float64) string {
+	var b strings.Builder
+	for i, c := range t.columns {
+		x, end := t.edges(c)
+		if i == 0 {
+			b.WriteString("M" + coordinate(x) + " " + coordinate(y(above[i])))
+		} else if above[i] != above[i-1] {
+			b.WriteString("V" + coordinate(y(above[i])))
+		}
+		b.WriteString("H" + coordinate(end))
+	}
+	for i := len(t.columns) - 1; i >= 0; i-- {
+		x, _ := t.edges(t.columns[i])
+		b.WriteString("V" + coordinate(y(below[i])) + "H" + coordinate(x))
+	}
+	return b.String() + "Z"
+}
+
+func (t *timeline) gridline(y float64, label string) {
+	t.leaf("line", "class", "grid", "x1", plotLeft, "x2", plotRight, "y1", y, "y2", y)
+	t.text(plotLeft-8, y+4, "tick end", label)
+}
+
+func (t *timeline) joined() string {
+	if t.perCol == 1 {
+		return ""
+	}
+	return fmt.Sprintf(" (of each %d s; percentiles: of the worst second)", t.perCol)
+}
+
+// classes are those that sent anything.
+func (t *timeline) classes() []record.Class {
+	var out []record.Class
+	for _, c := range t.s.Classes {
+		if c.Sent > 0 {
+			out = append(out, c.Class)
+		}
+	}
+	return out
+}
+
+// classStyle names the look of a class; those that this program doesn't know
+// share one.
+func classStyle(c record.Class) string {
+	if slices.Contains(record.Classes, c) {
+		return "c-" + string(c)
+	}
+	return "c-other"
+}
+
+// lineLabel names a layer or a line at its right end.
+type lineLabel struct {
+	y     float64
+	text  string
+	class string
+}
+
+// lineLabels writes the names beside the plot, moved apart where they would
+// cover each other.
+func (t *timeline) lineLabels(labels []lineLabel, top, height float64) {
+	const apart = 14
+	slices.SortStableFunc(labels, func(a, b lineLabel) int { return int(a.y*10) - int(b.y*10) })
+	place := make([]float64, len(labels))
+	for i, l := range labels {
+		place[i] = l.y
+		if i > 0 {
+			place[i] = max(place[i], place[i-1]+apart)
+		}
+	}
+	low := top + height
+	for i := len(place) - 1; i >= 0; i-- {
+		place[i] = min(place[i], low)
+		low = place[i] - apart
+	}
+	for i, l := range labels {
+		t.leaf("path", "class", "lead "+l.class, "d", "M"+coordinate(plotRight+2)+" "+coordinate(l.y)+"L"+coordinate(plotRight+10)+" "+coordinate(place[i])+"h4")
+		t.text(plotRight+18, place[i]+4, "name "+l.class, l.text)
+	}
+}
