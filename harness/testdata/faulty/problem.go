@@ -21,7 +21,7 @@ func (c *conn) problem(req *http.Request, status int, detail string) {
 		return
 	}
 	p := problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail, Instance: "/"}
-	if req != nil {
+	if req != nil && req.URL.Path != "" { // CONNECT has none
 		p.Instance = req.URL.EscapedPath()
 	}
 	c.sendJSON(req, status, "application/problem+json", p)

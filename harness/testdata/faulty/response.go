@@ -31,7 +31,7 @@ func (c *conn) answer(req *http.Request) {
 	case req.ProtoMajor != 1:
 		c.last = true
 		c.problem(req, http.StatusHTTPVersionNotSupported, "This server speaks HTTP/1.1 only.")
-	case req.Host == "":
+	case req.Host == "" && req.ProtoAtLeast(1, 1):
 		c.last = true
 		c.problem(req, http.StatusBadRequest, "The request has no Host header; send one.")
 	case expects != "" && expects != "100-continue":

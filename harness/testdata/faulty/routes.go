@@ -83,7 +83,7 @@ func (c *conn) live(req *http.Request) {
 // slow sends half of its response at once and the rest after ?for=, so that a
 // server that does not wait for it cuts it in the middle.
 func (c *conn) slow(req *http.Request) {
-	d := 2 * time.Second
+	d := min(2*time.Second, c.server.maxSlow)
 	if text := req.URL.Query().Get("for"); text != "" {
 		var err error
 		if d, err = time.ParseDuration(text); err != nil || d < 0 || d > c.server.maxSlow {

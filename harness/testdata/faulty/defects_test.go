@@ -1,0 +1,54 @@
+package main
+
+import (
+	"maps"
+	"slices"
+	"testing"
+)
+
+// The right server shows nothing, each defect what a verifier must see, and
+// nothing beside it that is not said here.
+func TestDefects(t *testing.T) {
+	ended := []string{keptLost, slowCut, uploadLost, streamCut, wrongLog} // seen of a process that just ended
+	tests := []struct {
+		flag string
+		must []string
+		may  []string // depends on what was going on at a moment
+	}{
+		{"--defect=", nil, nil},
+		{"--defect=exits-at-once", append([]string{refusedEarly}, ended...), []string{newLost, probeLost}},
+		{"--defect=no-propagation-wait", []string{refusedEarly}, nil},
+		// All is served until the kill; then all that was under way is lost.
+		{"--defect=ignores-sigterm", []string{needsSIGKILL, readiness200, streamCut, wrongLog}, nil},
+		{"--defect=closes-idle-connections", []string{keptLost, notAnnounced}, nil},
+		{"--defect=abandons-in-flight", []string{slowCut, uploadLost}, []string{keptLost, newLost, probeLost}},
+		{"--defect=readiness-stays-200", []string{readiness200}, nil},
+		{"--defect=liveness-fails", []string{livenessNot}, nil},
+		{"--defect=drain-exceeds-grace", []string{needsSIGKILL, wrongLog}, nil},
+		{"--defect=503-while-draining", []string{badStatus}, nil},
+		{"--defect=plain-text-errors", []string{notProblem}, nil},
+		{"--defect=exit-code-1", []string{wrongExitCode}, nil},
+		{"--defect=resets-accept-queue", []string{newLost, probeLost}, nil},
+		{"--shutdown=naive", append([]string{refusedEarly}, ended...), []string{newLost, probeLost}},
+		{"--shutdown=readiness-only", append([]string{notAnnounced}, ended...), []string{newLost, probeLost}},
+	}
+	if len(tests) != len(defects)+3 {
+		t.Errorf("%d tests for %d defects", len(tests), len(defects))
+	}
+	for _, test := range tests {
+		t.Run(test.flag, func(t *testing.T) {
+			t.Parallel()
+			seen := observe(t, test.flag)
+			for _, what := range test.must {
+				if _, ok := seen[what]; !ok {
+					t.Errorf("not seen: %s", what)
+				}
+			}
+			for _, what := range slices.Sorted(maps.Keys(seen)) {
+				if !slices.Contains(test.must, what) && !slices.Contains(test.may, what) {
+					t.Errorf("seen: %s (%s)", what, seen[what])
+				}
+			}
+		})
+	}
+}
