@@ -26,10 +26,8 @@ const (
 	emptyWait = 20 * time.Millisecond
 )
 
-var (
-	noDeadline time.Time
-	past       = time.Unix(1, 0) // a deadline that has passed
-)
+// past is a deadline that has passed.
+var past = time.Unix(1, 0)
 
 // A listener accepts connections and can be closed without resetting anyone.
 type listener struct {

@@ -219,7 +219,7 @@ func (o *observation) fresh(begun func()) {
 		c.Close() //nolint:errcheck // it was used
 		if err != nil {
 			o.saw(newLost, "%v", err)
-			return
+			continue
 		}
 		o.ordinary(r, flagged)
 		begun()
