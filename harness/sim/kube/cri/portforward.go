@@ -1,0 +1,74 @@
+package cri
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// dialTimeout bounds the connection to a port of a pod, over its own loopback.
+const dialTimeout = 10 * time.Second
+
+// PortForward connects the stream with a port that the pod listens on, on its
+// loopback interface as kubectl's port-forward does it.
+func (r streamRuntime) PortForward(ctx context.Context, id string, port int32, stream io.ReadWriteCloser) error {
+	ns, err := r.s.namespacesOf(id)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := r.s.whileAlive(ctx)
+	defer cancel()
+	conn, err := dialInside(ctx, ns, port)
+	if err != nil {
+		return fmt.Errorf("connect to port %d of the pod: %w", port, err)
+	}
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	defer stop()
+	join(conn, stream)
+	return nil
+}
+
+// dialInside tries IPv4 and, where that is refused, IPv6.
+func dialInside(ctx context.Context, ns *namespaces, port int32) (net.Conn, error) {
+	dialer := net.Dialer{Timeout: dialTimeout}
+	var conn net.Conn
+	err := ns.inside(func() error {
+		var errs []error
+		for _, host := range []string{"127.0.0.1", "::1"} {
+			c, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(int(port))))
+			if err == nil {
+				conn = c
+				return nil
+			}
+			errs = append(errs, err)
+			if !errors.Is(err, unix.ECONNREFUSED) {
+				break
+			}
+		}
+		return errors.Join(errs...)
+	})
+	return conn, err
+}
+
+// join copies both ways until both are over, and closes both. The end of one
+// direction is passed on, so that an answer that follows it still arrives.
+func join(conn net.Conn, stream io.ReadWriteCloser) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_, _ = io.Copy(conn, stream) // whichever end breaks, the connection is over
+		if half, ok := conn.(interface{ CloseWrite() error }); ok {
+			_ = half.CloseWrite()
+		}
+	}()
+	_, _ = io.Copy(stream, conn)
+	_ = stream.Close()
+	<-done
+	_ = conn.Close()
+}

@@ -1,0 +1,144 @@
+package cri
+
+import (
+	"fmt"
+	"os"
+	"os/signal"
+	goruntime "runtime"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// The names, as argv[0], under which the binary is in one of the two roles.
+const (
+	InitRoleName = "container-init"
+	ExecRoleName = "container-exec"
+)
+
+// InitRole is process 1 of a container: it builds the container's root, becomes
+// whom the pod says, and executes the pod's program. It returns only if that
+// fails, with the exit code; the reason is on the report pipe.
+func InitRole() int {
+	// Namespaces, capabilities and the ban on new privileges belong to the thread.
+	goruntime.LockOSThread()
+	return runRole(func(instruction, report *os.File) error {
+		var spec initSpec
+		if err := decode(instruction, &spec); err != nil {
+			return fmt.Errorf("read the instruction: %w", err)
+		}
+		_ = instruction.Close()
+		if err := buildRoot(&spec); err != nil {
+			return err
+		}
+		return executeAs(&spec.Process, report)
+	})
+}
+
+// runRole calls f with the two pipes of a role, and reports its error.
+func runRole(f func(instruction, report *os.File) error) int {
+	syscall.CloseOnExec(3)
+	syscall.CloseOnExec(4)
+	instruction, report := os.NewFile(3, "instruction"), os.NewFile(4, "report")
+	if err := f(instruction, report); err != nil {
+		_, _ = report.WriteString(err.Error()) // if nobody reads it, nobody is there
+		return startFailed
+	}
+	return 0
+}
+
+// executeAs becomes the process. It returns only with an error.
+func executeAs(p *process, report *os.File) error {
+	if err := takeRights(p.Rights); err != nil {
+		return err
+	}
+	if err := ownStreams(p.Identity); err != nil {
+		return err
+	}
+	if err := become(p.Identity); err != nil {
+		return err
+	}
+	if err := os.Chdir(p.Dir); err != nil {
+		return fmt.Errorf("enter the working directory: %w", err)
+	}
+	program, err := lookPath(p.Args[0], p.Env)
+	if err != nil {
+		return err
+	}
+	unix.Umask(0o022)
+	defaultSignals()
+	if _, err := report.WriteString(reportReady); err != nil {
+		return err
+	}
+	return fmt.Errorf("execute %q: %w", program, syscall.Exec(program, p.Args, p.Env))
+}
+
+// ownStreams lets the process open its streams again (/dev/stdout), which are
+// pipes made by root.
+func ownStreams(who identity) error {
+	if !who.Switch || who.UID == 0 {
+		return nil
+	}
+	for fd := 1; fd <= 2; fd++ {
+		if err := unix.Fchown(fd, int(who.UID), -1); err != nil {
+			return fmt.Errorf("give the output to user %d: %w", who.UID, err)
+		}
+	}
+	return nil
+}
+
+// become changes user and groups, which also gives up the capabilities unless the
+// user is root.
+func become(who identity) error {
+	if !who.Switch {
+		return nil
+	}
+	groups := make([]int, len(who.Groups))
+	for i, g := range who.Groups {
+		groups[i] = int(g)
+	}
+	if err := syscall.Setgroups(groups); err != nil {
+		return fmt.Errorf("set the groups %v: %w", groups, err)
+	}
+	if err := syscall.Setresgid(int(who.GID), int(who.GID), int(who.GID)); err != nil {
+		return fmt.Errorf("become group %d: %w", who.GID, err)
+	}
+	if err := syscall.Setresuid(int(who.UID), int(who.UID), int(who.UID)); err != nil {
+		return fmt.Errorf("become user %d: %w", who.UID, err)
+	}
+	return nil
+}
+
+// takeRights limits what the thread, and whatever it executes, can ever do. The
+// capabilities that it has now stay until it executes something.
+func takeRights(r rights) error {
+	if !r.AllCapabilities {
+		keep := map[uintptr]bool{}
+		for _, c := range r.Capabilities {
+			keep[c] = true
+		}
+		for c := uintptr(0); ; c++ {
+			if _, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, c, 0, 0, 0); err != nil {
+				break // the kernel knows no more
+			}
+			if keep[c] {
+				continue
+			}
+			if err := unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0); err != nil {
+				return fmt.Errorf("give up capability %d: %w", c, err)
+			}
+		}
+	}
+	if r.NoNewPrivileges {
+		if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+			return fmt.Errorf("forbid new privileges: %w", err)
+		}
+	}
+	return nil
+}
+
+// defaultSignals: a signal that our parent ignored would be ignored by what is
+// executed. One that is caught has its default action after it.
+func defaultSignals() {
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP, syscall.SIGINT, syscall.SIGPIPE, syscall.SIGQUIT, syscall.SIGTERM)
+}

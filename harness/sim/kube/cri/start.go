@@ -1,0 +1,169 @@
+package cri
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	runtime "k8s.io/cri-api/pkg/apis/runtime/v1"
+)
+
+const (
+	// startTimeout bounds the way from the fork to the container's own program.
+	// It takes 20 to 200 ms, most of it the start of this large binary.
+	startTimeout = 60 * time.Second
+
+	// startFailed is the exit code of a container whose program was never
+	// executed, as containerd reports it; the reason is startError.
+	startFailed = 128
+	startError  = "StartError"
+)
+
+// StartContainer returns when the container's own program runs.
+func (s runtimeService) StartContainer(ctx context.Context, req *runtime.StartContainerRequest) (*runtime.StartContainerResponse, error) {
+	c, err := s.beginStart(req.ContainerId)
+	if err != nil {
+		return nil, err
+	}
+	defer close(c.settled)
+	if err := s.launch(ctx, c); err != nil {
+		c.log.close()
+		s.mu.Lock()
+		c.exit(time.Now(), startFailed, startError, err.Error())
+		s.mu.Unlock()
+		s.log.line("container %s does not start: %v", c.name(), err)
+		return nil, status.Errorf(codes.Unknown, "start the container: %v", err)
+	}
+	return &runtime.StartContainerResponse{}, nil
+}
+
+// beginStart reserves the start of a container that was never started.
+func (s *Server) beginStart(id string) (*container, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.containers[id]
+	switch {
+	case c == nil:
+		return nil, noContainer(id)
+	case c.state != runtime.ContainerState_CONTAINER_CREATED || c.starting:
+		return nil, status.Errorf(codes.FailedPrecondition, "the container %q was started before: create a new one", id)
+	case c.sandbox.state != runtime.PodSandboxState_SANDBOX_READY:
+		return nil, status.Errorf(codes.FailedPrecondition, "the pod sandbox of container %q is stopped", id)
+	}
+	c.starting = true
+	return c, nil
+}
+
+// launch starts the container's process 1. When it returns nil the container's
+// program runs, and a goroutine waits for its end.
+func (s *Server) launch(ctx context.Context, c *container) error {
+	if err := c.log.open(); err != nil {
+		return err
+	}
+	streams, err := newStdio(c.cfg.Tty)
+	if err != nil {
+		return err
+	}
+	cmd := roleCommand(InitRoleName)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = streams.stdin, streams.stdout, streams.stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNS,
+		Setsid:     true, Setctty: c.cfg.Tty, // of descriptor 0
+	}
+	report, err := startRole(cmd, c.spec, nil, c.sandbox.namespaces.inside)
+	streams.closeChildEnds()
+	if err != nil {
+		streams.closeOwnEnds()
+		return err
+	}
+	streams.pump(c.log)
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	if err := report.wait(ctx); err != nil {
+		_ = cmd.Process.Kill() // it has ended by itself, if that fails
+		_ = cmd.Wait()
+		streams.drain()
+		return err
+	}
+	s.mu.Lock()
+	c.state, c.startedAt, c.starting = runtime.ContainerState_CONTAINER_RUNNING, time.Now(), false
+	c.process, c.enterable = cmd, true
+	s.mu.Unlock()
+	s.log.line("container %s runs, process %d", c.name(), cmd.Process.Pid)
+	go s.await(c, streams) // ends with the process; Stop waits for it through c.done
+	return nil
+}
+
+// roleCommand is this binary in one of the two roles. It needs no environment;
+// without a garbage collector and with one processor it starts faster.
+func roleCommand(role string) *exec.Cmd {
+	return &exec.Cmd{Path: "/proc/self/exe", Args: []string{role}, Env: []string{"GOGC=off", "GOMAXPROCS=1"}}
+}
+
+// startRole starts a role's process: descriptor 3 is its instruction, 4 its
+// report, from 5 on there is what extra holds. The fork happens within around.
+func startRole(cmd *exec.Cmd, instruction any, extra []*os.File, around func(func() error) error) (*roleReport, error) {
+	in, feed, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	report, out, err := os.Pipe()
+	if err != nil {
+		return nil, errors.Join(err, in.Close(), feed.Close())
+	}
+	cmd.ExtraFiles = append([]*os.File{in, out}, extra...)
+	err = around(cmd.Start)
+	_, _ = in.Close(), out.Close() // the child has its own
+	if err != nil {
+		_, _ = feed.Close(), report.Close()
+		return nil, fmt.Errorf("start the process %s: %w", cmd.Args[0], err)
+	}
+	// An instruction may be larger than a pipe holds. Ends when it is read or the
+	// process is gone.
+	go func() {
+		_ = encode(feed, instruction) // its reader says what is wrong with it
+		_ = feed.Close()
+	}()
+	return &roleReport{from: report}, nil
+}
+
+// roleReport is what a role's process says before it becomes the wanted program:
+// reportReady immediately before, and a sentence if something fails. The pipe is
+// closed by the exec that succeeds.
+type roleReport struct{ from *os.File }
+
+const (
+	reportReady = "\x01"
+	reportLimit = 16 << 10 // bytes of a report that are read
+)
+
+// wait returns nil when the program was executed.
+func (r *roleReport) wait(ctx context.Context) error {
+	defer r.from.Close()
+	// A read that is under way ends with the deadline.
+	stop := context.AfterFunc(ctx, func() { _ = r.from.SetReadDeadline(time.Now()) })
+	defer stop()
+	text, err := io.ReadAll(io.LimitReader(r.from, reportLimit))
+	if ctx.Err() != nil {
+		return fmt.Errorf("the program was not executed in time: %w", ctx.Err())
+	}
+	if err != nil {
+		return err
+	}
+	problem, ready := strings.CutPrefix(string(text), reportReady)
+	switch {
+	case problem != "":
+		return errors.New(problem)
+	case !ready:
+		return errors.New("the process that prepares the container ended before it executed the program")
+	}
+	return nil
+}

@@ -1,0 +1,119 @@
+package cri
+
+import (
+	"context"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"google.golang.org/grpc/status"
+	runtime "k8s.io/cri-api/pkg/apis/runtime/v1"
+)
+
+// StopContainer signals the container, gives it the grace period and kills it.
+// A second call with a shorter one shortens it: kubelet does that when a pod is
+// deleted by force.
+func (s runtimeService) StopContainer(ctx context.Context, req *runtime.StopContainerRequest) (*runtime.StopContainerResponse, error) {
+	c, err := s.get(req.ContainerId)
+	if err != nil {
+		return &runtime.StopContainerResponse{}, nil // gone already
+	}
+	if err := s.stopContainer(ctx, c, seconds(req.Timeout)); err != nil {
+		return nil, err
+	}
+	return &runtime.StopContainerResponse{}, nil
+}
+
+// seconds is a duration given in the CRI, bounded so that it is none that wraps.
+func seconds(n int64) time.Duration {
+	const most = 1 << 31 // 68 years
+	return time.Duration(max(0, min(n, most))) * time.Second
+}
+
+// stopContainer returns when the container has exited, or with an error when ctx
+// ends before. Each call has its own clock, so the shortest grace period rules;
+// the signal is sent once.
+func (s *Server) stopContainer(ctx context.Context, c *container, grace time.Duration) error {
+	if err := s.waitForStart(ctx, c); err != nil {
+		return err
+	}
+	if grace > 0 {
+		s.signalOnce(c, grace)
+		timer := time.NewTimer(grace)
+		defer timer.Stop()
+		select {
+		case <-c.done:
+			return nil
+		case <-ctx.Done():
+			return status.FromContextError(ctx.Err()).Err()
+		case <-timer.C:
+		}
+	}
+	if s.kill(c) {
+		s.log.line("container %s: SIGKILL after %v of grace", c.name(), grace)
+	}
+	select {
+	case <-c.done:
+		return nil
+	case <-ctx.Done():
+		return status.FromContextError(ctx.Err()).Err()
+	}
+}
+
+// waitForStart lets a StartContainer under way finish, which takes milliseconds;
+// a container that was never started is made one that has exited.
+func (s *Server) waitForStart(ctx context.Context, c *container) error {
+	s.mu.Lock()
+	if c.state == runtime.ContainerState_CONTAINER_CREATED && !c.starting {
+		c.exit(time.Now(), startFailed, "Error", "it was stopped before it was started")
+		close(c.settled)
+	}
+	s.mu.Unlock()
+	select {
+	case <-c.settled:
+		return nil
+	case <-ctx.Done():
+		return status.FromContextError(ctx.Err()).Err()
+	}
+}
+
+func (s *Server) signalOnce(c *container, grace time.Duration) {
+	s.mu.Lock()
+	first := c.process != nil && !c.signalled
+	if first {
+		c.signalled = true
+		_ = c.process.Process.Signal(c.stopSignal()) // it ended just now, if that fails
+	}
+	s.mu.Unlock()
+	if first {
+		s.log.line("container %s: %v, grace period %v", c.name(), unix.SignalName(c.stopSignal()), grace)
+	}
+}
+
+// kill ends the container at once and says whether there was anything to kill.
+// The kernel kills what else is in its PID namespace.
+func (s *Server) kill(c *container) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return c.process != nil && c.process.Process.Kill() == nil
+}
+
+// stopSignal is what the pod asks for, or SIGTERM.
+func (c *container) stopSignal() syscall.Signal {
+	sig := c.cfg.GetStopSignal()
+	if sig >= runtime.Signal_SIGRTMIN {
+		return syscall.Signal(sig) - 1 // the CRI counts them in order, SIGRTMIN (34) is 35
+	}
+	if n := unix.SignalNum(sig.String()); n != 0 {
+		return n
+	}
+	return unix.SIGTERM
+}
+
+// stopSignalName is the effective one in the words of the CRI.
+func (c *container) stopSignalName() runtime.Signal {
+	if sig := c.cfg.GetStopSignal(); sig != runtime.Signal_RUNTIME_DEFAULT {
+		return sig
+	}
+	return runtime.Signal_SIGTERM
+}

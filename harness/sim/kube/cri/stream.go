@@ -1,0 +1,144 @@
+package cri
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	runtime "k8s.io/cri-api/pkg/apis/runtime/v1"
+	"k8s.io/cri-streaming/pkg/streaming/remotecommand"
+)
+
+// Exec, Attach and PortForward answer with an address of the streaming server,
+// at which kubelet then speaks for kubectl.
+
+func (s runtimeService) Exec(_ context.Context, req *runtime.ExecRequest) (*runtime.ExecResponse, error) {
+	if _, err := s.get(req.ContainerId); err != nil {
+		return nil, err
+	}
+	return s.streams.GetExec(req)
+}
+
+func (runtimeService) Attach(context.Context, *runtime.AttachRequest) (*runtime.AttachResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "the simulated node cannot attach to a running container: use kubectl logs -f or kubectl exec")
+}
+
+func (s runtimeService) PortForward(_ context.Context, req *runtime.PortForwardRequest) (*runtime.PortForwardResponse, error) {
+	if _, err := s.namespacesOf(req.PodSandboxId); err != nil {
+		return nil, err
+	}
+	return s.streams.GetPortForward(req)
+}
+
+// streamRuntime is what the streaming server calls. It is a type of its own
+// because its methods have the names of the gRPC ones.
+type streamRuntime struct{ s *Server }
+
+// Exec runs a command whose streams are the client's.
+func (r streamRuntime) Exec(ctx context.Context, id string, args []string, in io.Reader, out, errs io.WriteCloser, tty bool, sizes <-chan remotecommand.TerminalSize) error {
+	c, err := r.s.get(id)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := r.s.whileAlive(ctx)
+	defer cancel()
+	cmd, spec, err := r.s.command(ctx, c, args, tty)
+	if err != nil {
+		return err
+	}
+	var code int32
+	if tty {
+		code, err = r.s.runOnTerminal(ctx, c, cmd, spec, in, out, sizes)
+	} else {
+		code, err = r.s.runOnPipes(ctx, c, cmd, spec, in, out, errs)
+	}
+	if err != nil {
+		return err
+	}
+	if code != 0 {
+		return exitError(code)
+	}
+	return nil
+}
+
+// runOnPipes: the client's input goes through a pipe of ours, so that a client
+// that never ends it does not hold up a command that has ended.
+func (s *Server) runOnPipes(ctx context.Context, c *container, cmd *exec.Cmd, spec *execSpec, in io.Reader, out, errs io.WriteCloser) (int32, error) {
+	// Not nil interfaces of nil pointers: what the client did not ask for.
+	if out != nil {
+		cmd.Stdout = out
+	}
+	if errs != nil {
+		cmd.Stderr = errs
+	}
+	if in == nil {
+		return s.runCommand(ctx, c, cmd, spec, func() {})
+	}
+	childIn, feed, err := os.Pipe()
+	if err != nil {
+		return 0, err
+	}
+	cmd.Stdin = childIn
+	// Ends with the client's input, which ends with the connection at the latest.
+	go func() {
+		_, _ = io.Copy(feed, in) // the command need not read it all
+		_ = feed.Close()
+	}()
+	return s.runCommand(ctx, c, cmd, spec, func() { _ = childIn.Close() })
+}
+
+// runOnTerminal gives the command a terminal, which is copied to and from the
+// client and follows the size of its window.
+func (s *Server) runOnTerminal(ctx context.Context, c *container, cmd *exec.Cmd, spec *execSpec, in io.Reader, out io.Writer, sizes <-chan remotecommand.TerminalSize) (int32, error) {
+	master, slave, err := newTerminal()
+	if err != nil {
+		return 0, err
+	}
+	defer master.Close()
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
+	if in != nil {
+		// Ends with the client's input, which ends with the connection at the latest.
+		go func() { _, _ = io.Copy(master, in) }()
+	}
+	go resizeTerminal(ctx, master, sizes)
+	copied := make(chan struct{})
+	go func() {
+		defer close(copied)
+		if out == nil {
+			out = io.Discard
+		}
+		_, _ = io.Copy(out, master) // EIO when the last process has closed it
+	}()
+	code, err := s.runCommand(ctx, c, cmd, spec, func() { _ = slave.Close() })
+	select {
+	case <-copied:
+	case <-ctx.Done():
+	}
+	return code, err
+}
+
+// whileAlive is ctx until Stop begins.
+func (s *Server) whileAlive(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(s.alive, cancel)
+	return ctx, func() { stop(); cancel() }
+}
+
+// Attach is never reached: no address for it is given out.
+func (streamRuntime) Attach(context.Context, string, io.Reader, io.WriteCloser, io.WriteCloser, bool, <-chan remotecommand.TerminalSize) error {
+	return errors.New("attach is not implemented")
+}
+
+// exitError is the exit code of a command, in the interface by which the
+// streaming server knows it (k8s.io/utils/exec.ExitError).
+type exitError int32
+
+func (e exitError) Error() string   { return fmt.Sprintf("exit code %d", int32(e)) }
+func (e exitError) String() string  { return e.Error() }
+func (e exitError) Exited() bool    { return true }
+func (e exitError) ExitStatus() int { return int(e) }
