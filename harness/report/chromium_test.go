@@ -1,0 +1,151 @@
+package report
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+
+	"kubernaut.io/dynamic-toolset/internal/testenv"
+)
+
+// browser is a Chromium of its own for a test, with what it complained of.
+type browser struct {
+	ctx       context.Context
+	complaint chan string
+	requests  chan string
+}
+
+// screenshots, where set, is a directory that keeps the pictures of the pages,
+// for a person to look at.
+const screenshots = "REPORT_SCREENSHOTS"
+
+func openBrowser(t *testing.T) *browser {
+	t.Helper()
+	var path string
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if found, err := exec.LookPath(name); err == nil {
+			path = found
+			break
+		}
+	}
+	if path == "" {
+		testenv.Missing(t, "Chromium", "Install it: sudo apt-get install chromium fonts-dejavu-core")
+	}
+	timeout, cancelTimeout := context.WithTimeout(t.Context(), 2*time.Minute)
+	allocator, cancelAllocator := chromedp.NewExecAllocator(timeout,
+		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU,
+		chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck,
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
+		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
+		chromedp.Flag("disable-dev-shm-usage", true), chromedp.Flag("hide-scrollbars", false), chromedp.WindowSize(1280, 900))
+	ctx, cancel := chromedp.NewContext(allocator)
+	t.Cleanup(func() {
+		// Waits until the process has ended, so that its directory can be removed.
+		_ = chromedp.Cancel(ctx)
+		cancel()
+		cancelAllocator()
+		cancelTimeout()
+	})
+	b := &browser{ctx: ctx, complaint: make(chan string, 1000), requests: make(chan string, 1000)}
+	// Sees the events before the command that caused them returns.
+	err := chromedp.Listen(ctx, func(event any) {
+		switch e := event.(type) {
+		case *log.EventEntryAdded:
+			b.complaint <- string(e.Entry.Level) + ": " + e.Entry.Text
+		case *runtime.EventConsoleAPICalled:
+			b.complaint <- "console." + string(e.Type)
+		case *runtime.EventExceptionThrown:
+			b.complaint <- e.ExceptionDetails.Text
+		case *network.EventRequestWillBeSent:
+			b.requests <- e.Request.URL
+		}
+	})
+	if err == nil {
+		_, err = chromedp.Call(ctx, log.Enable, cdp.Empty{})
+	}
+	if err == nil {
+		_, err = chromedp.Call(ctx, network.Enable, network.EnableParams{})
+	}
+	if err != nil {
+		t.Fatalf("Chromium did not start: %v", err)
+	}
+	return b
+}
+
+func (b *browser) do(t *testing.T, steps ...chromedp.Action[chromedp.Void]) {
+	t.Helper()
+	if err := chromedp.Do(b.ctx, steps...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// evaluate gives what a JavaScript expression does.
+func evaluate[T any](t *testing.T, b *browser, expression string) T {
+	t.Helper()
+	out, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](expression))
+	if err != nil {
+		t.Fatalf("%s: %v", expression, err)
+	}
+	return out
+}
+
+// scheme makes the page dark or light.
+func (b *browser) scheme(t *testing.T, name string) {
+	t.Helper()
+	_, err := chromedp.Call(b.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: name}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// quiet fails the test where the browser had something to complain of, or where
+// the page asked for anything beside itself.
+func (b *browser) quiet(t *testing.T, page string) {
+	t.Helper()
+	for {
+		select {
+		case c := <-b.complaint:
+			t.Errorf("the browser complains: %s", c)
+		case r := <-b.requests:
+			if r != page {
+				t.Errorf("the page asked for %s", r)
+			}
+		default:
+			return
+		}
+	}
+}
+
+// shoot keeps a picture of the whole page and says where.
+func (b *browser) shoot(t *testing.T, name string) {
+	t.Helper()
+	dir := os.Getenv(screenshots)
+	if dir == "" {
+		dir = t.TempDir()
+	}
+	png, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, name+".png")
+	if err := os.WriteFile(path, png, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.HasPrefix(png, []byte("\x89PNG")) || len(png) < 20_000 {
+		t.Errorf("%s is no picture of a page (%d bytes)", name, len(png))
+	}
+	t.Logf("looked at in a browser: %s", path)
+}

@@ -1,0 +1,265 @@
+package report
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"kubernaut.io/dynamic-toolset/harness/record"
+)
+
+// fixture makes runs as a verification would see them, the same each time.
+type fixture struct {
+	run    *record.Run
+	random *rand.Rand
+	serial int
+	live   []int // indexes of the pods in service
+}
+
+var began = time.Date(2026, 3, 4, 5, 6, 7, 250_000_000, time.UTC)
+
+func at(seconds float64) time.Time { return began.Add(dur(seconds)) }
+
+func dur(seconds float64) time.Duration {
+	return time.Duration(seconds * float64(time.Second)).Round(time.Microsecond)
+}
+
+func newFixture(seconds float64, replicas int) *fixture {
+	f := &fixture{random: rand.New(rand.NewPCG(1, 2)), run: &record.Run{
+		Command: []string{"verify", "--restarts", "3", "--rate", "200", "--target", "toolset/dynamic-toolset"},
+		Version: "v1.2.3",
+		Began:   began, Ended: at(seconds),
+		Target: record.Target{
+			Name: "toolset/dynamic-toolset", Image: "dynamic-toolset:devel", Address: "10.96.0.12:8080",
+			Paths: []string{"/api/v1/toolsets"}, Replicas: replicas,
+		},
+		Cluster:  record.Cluster{Driver: "sim", Kubernetes: "v1.36.3", Nodes: []string{"node-1", "node-2"}},
+		Scenario: "rolling restarts",
+	}}
+	for range replicas {
+		f.start(-20, 1.1, "7d9f8c6b5")
+	}
+	return f
+}
+
+// start brings a pod up.
+func (f *fixture) start(created, readyAfter float64, revision string) int {
+	f.serial++
+	i := len(f.run.Pods)
+	f.run.Pods = append(f.run.Pods, record.Pod{
+		Name: fmt.Sprintf("dynamic-toolset-%s-%s", revision, suffix(f.serial)),
+		Node: fmt.Sprintf("node-%d", f.serial%2+1), IP: fmt.Sprintf("10.244.%d.%d", f.serial%2+1, f.serial), Revision: revision,
+		Created: at(created), Ready: at(created + readyAfter), Grace: 45 * time.Second,
+	})
+	f.live = append(f.live, i)
+	return i
+}
+
+func suffix(n int) string {
+	const letters = "bcdfghjklmnpqrstvwxz2456789"
+	out := make([]byte, 5)
+	for i := range out {
+		n = (n*7919 + 104729) % 1_000_003
+		out[i] = letters[n%len(letters)]
+	}
+	return string(out)
+}
+
+// stop ends a pod as the service does, or as a naive server would.
+func (f *fixture) stop(i int, second float64, naive bool) {
+	p := &f.run.Pods[i]
+	p.Deleted, p.Signalled, p.EndpointGone = at(second), at(second+0.03), at(second+0.25)
+	code := 0
+	if naive {
+		p.Exited, p.Gone, p.Reason = at(second+0.08), at(second+0.9), "Error"
+		p.EndpointGone = at(second + 0.6)
+		code = 1
+		p.Probes = append(p.Probes, record.Probe{Kind: record.Readiness, At: at(second + 0.1), Refused: true, Detail: "dial tcp 10.244.1.2:8080: connect: connection refused"})
+	} else {
+		p.Exited, p.Gone, p.Reason = at(second+6.2), at(second+6.8), "Completed"
+		for k := range 60 {
+			moment := second + 0.1*float64(k)
+			p.Probes = append(p.Probes,
+				record.Probe{Kind: record.Readiness, At: at(moment), Took: time.Millisecond, Status: 503, Problem: true},
+				record.Probe{Kind: record.Liveness, At: at(moment), Took: time.Millisecond, Status: 200})
+		}
+		p.Probes = append(p.Probes, record.Probe{Kind: record.Liveness, At: at(second + 6.1), Refused: true})
+		for k, line := range []string{"Received shutdown signal", "Initiating DD-007 Kubernetes-aware graceful shutdown",
+			"Shutdown flag set - readiness probe now returns 503", "Waiting for Kubernetes endpoint removal propagation",
+			"Endpoint removal propagation complete", "Draining in-flight HTTP connections", "HTTP connections drained successfully",
+			"DD-007 Kubernetes-aware graceful shutdown complete"} {
+			p.Milestones = append(p.Milestones, record.LogLine{At: at(second + 0.03 + 0.8*float64(k)), Text: line})
+		}
+	}
+	p.Log = append(p.Log, record.LogLine{At: p.Signalled, Text: `{"level":"info","msg":"Received shutdown signal"}`})
+	p.ExitCode = &code
+	for k, j := range f.live {
+		if j == i {
+			f.live = append(f.live[:k], f.live[k+1:]...)
+			break
+		}
+	}
+}
+
+// restart replaces all live pods, one after the other, as a Deployment with
+// maxSurge 1 and maxUnavailable 0 does.
+func (f *fixture) restart(n int, second float64, naive bool) (end float64) {
+	revision := fmt.Sprintf("%dc5d4b%dff", n+3, n*3)
+	began := second
+	for _, old := range append([]int(nil), f.live...) {
+		f.start(second, 1.2, revision)
+		f.event(second, "Pod/"+f.run.Pods[len(f.run.Pods)-1].Name, "Scheduled", "assigned to node", false)
+		f.stop(old, second+1.3, naive)
+		f.event(second+1.3, "Pod/"+f.run.Pods[old].Name, "Killing", "Stopping container dynamic-toolset", false)
+		second += 1.5
+	}
+	f.phase(fmt.Sprintf("rolling restart %d", n), record.Action, began, second)
+	return second
+}
+
+func (f *fixture) event(second float64, object, reason, message string, warning bool) {
+	f.run.Events = append(f.run.Events, record.EventLine{At: at(second), Object: object, Reason: reason, Message: message, Warning: warning})
+}
+
+func (f *fixture) phase(name string, kind record.PhaseKind, from, to float64) {
+	f.run.Phases = append(f.run.Phases, record.Phase{Name: name, Kind: kind, Began: at(from), Ended: at(to)})
+}
+
+// traffic sends requests at a constant rate to random live pods; loses says how
+// one is lost, or OK.
+func (f *fixture) traffic(class record.Class, from, to, rate, latency float64, lose func(second float64) (record.Outcome, int, float64)) {
+	n := int((to - from) * rate)
+	for i := range n {
+		due := from + float64(i)/rate
+		q := record.Request{
+			Class: class, Outcome: record.OK, Due: at(due), Sent: at(due + 0.0001), Method: "GET", Path: "/api/v1/toolsets", Status: 200,
+			ConnectionAge: time.Duration(i) * time.Millisecond, ConnectionUse: i % 90,
+		}
+		took := latency * (0.6 + 0.8*f.random.Float64())
+		if f.random.IntN(60) == 0 {
+			took *= 1 + 6*f.random.Float64()
+		}
+		if class == record.New {
+			q.ConnectionAge, q.ConnectionUse = 0, 0
+		}
+		q.Pod = f.serving(due)
+		if outcome, pod, lasted := lose(due); outcome != record.OK {
+			q.Outcome, q.Status, took = outcome, 0, lasted
+			q.Pod = ""
+			if pod >= 0 {
+				q.Pod, q.Inferred = f.run.Pods[pod].Name, true
+			}
+			q.Detail = detailOf(outcome)
+			q.Local = "172.30.0.1:40122"
+		}
+		q.End = at(due + took)
+		f.run.Requests = append(f.run.Requests, q)
+	}
+}
+
+func detailOf(o record.Outcome) string {
+	switch o {
+	case record.Refused:
+		return "dial tcp 10.96.0.12:8080: connect: connection refused"
+	case record.DialTimeout:
+		return "dial tcp 10.96.0.12:8080: i/o timeout after 2s"
+	}
+	return "read tcp 172.30.0.1:40122->10.96.0.12:8080: connection reset by peer"
+}
+
+// serving gives a pod that was in service then.
+func (f *fixture) serving(second float64) string {
+	t := at(second)
+	for range 20 {
+		p := &f.run.Pods[f.random.IntN(len(f.run.Pods))]
+		if !p.Ready.After(t) && (p.Deleted.IsZero() || p.Deleted.After(t)) {
+			return p.Name
+		}
+	}
+	return f.run.Pods[0].Name
+}
+
+func never(float64) (record.Outcome, int, float64) { return record.OK, -1, 0 }
+
+// cleanRun is what our own service gives: three restarts, none lost.
+func cleanRun() *record.Run {
+	f := newFixture(62, 3)
+	f.phase("baseline", record.Baseline, 0, 10)
+	second := 10.0
+	for n := range 3 {
+		end := f.restart(n+1, second, false)
+		f.phase("settle", record.Settle, end, second+16)
+		second += 16
+	}
+	f.allTraffic(62, never)
+	f.run.Checks = []record.Check{
+		{ID: "requests", Name: "no request is lost", Bound: "0 in every class", Measured: "0 of 18,724", Result: record.Pass},
+		{ID: "readiness", Name: "readiness answers 503 after SIGTERM", Bound: "within 1 s, with a problem document", Measured: "at most 70 ms, 9 pods", Result: record.Pass},
+		{ID: "liveness", Name: "liveness answers 200 until the end", Bound: "each of 10 probes a second", Measured: "540 of 540", Result: record.Pass},
+		{ID: "exit", Name: "pods exit with code 0 within the grace period", Bound: "0, within 45 s", Measured: "9 of 9, at most 6.2 s", Result: record.Pass},
+		{ID: "sequence", Name: "the shutdown sequence is logged in order", Bound: "8 lines", Measured: "9 of 9 pods", Result: record.Pass},
+		{ID: "latency", Name: "latency during the rollout", Bound: "no bound given", Measured: "no bound was asked; p99 1.1 times the baseline", Result: record.NotChecked},
+	}
+	return f.run
+}
+
+// naiveRun is what a server gives that exits at once on SIGTERM.
+func naiveRun() *record.Run {
+	f := newFixture(62, 3)
+	f.phase("baseline", record.Baseline, 0, 10)
+	second := 10.0
+	for n := range 3 {
+		end := f.restart(n+1, second, true)
+		f.phase("settle", record.Settle, end, second+16)
+		second += 16
+	}
+	f.allTraffic(62, f.naiveLoss)
+	f.event(11.5, "Pod/"+f.run.Pods[0].Name, "Unhealthy", "Readiness probe failed: connection refused", true)
+	f.run.Notes = []string{"runAsUser 65532 could not be honoured: only one user id is mapped on this machine."}
+	f.run.Checks = []record.Check{
+		{ID: "requests", Name: "no request is lost", Bound: "0 in every class", Measured: "lost in 3 of 4 classes", Result: record.Fail,
+			Evidence: []string{"new at 11.312 s: connection refused", "reused at 11.330 s: reset before response on dynamic-toolset-7d9f8c6b5-8x2kd"}},
+		{ID: "readiness", Name: "readiness answers 503 after SIGTERM", Bound: "within 1 s, with a problem document", Measured: "9 of 9 pods never did", Result: record.Fail,
+			Evidence: []string{"dynamic-toolset-7d9f8c6b5-8x2kd: no connection could be made 70 ms after SIGTERM"}},
+		{ID: "exit", Name: "pods exit with code 0 within the grace period", Bound: "0, within 45 s", Measured: "code 1: 9 of 9 pods", Result: record.Fail},
+		{ID: "liveness", Name: "liveness answers 200 until the end", Bound: "each of 10 probes a second", Measured: "the listener was closed before the first probe", Result: record.NotChecked},
+		{ID: "kill", Name: "no pod had to be killed", Bound: "no SIGKILL", Measured: "0 of 9 pods", Result: record.Pass},
+	}
+	return f.run
+}
+
+func (f *fixture) allTraffic(seconds float64, lose func(float64) (record.Outcome, int, float64)) {
+	f.run.Load = []record.Client{
+		{Class: record.Reused, Rate: 180, Connections: 30, Late: 300 * time.Microsecond},
+		{Class: record.New, Rate: 100, Late: 280 * time.Microsecond},
+		{Class: record.Slow, Rate: 20, Duration: 3 * time.Second, Late: 250 * time.Microsecond},
+		{Class: record.Stream, Connections: 10},
+	}
+	f.traffic(record.Reused, 0, seconds, 180, 0.0012, lose)
+	f.traffic(record.New, 0, seconds, 100, 0.0021, lose)
+	f.traffic(record.Slow, 0, seconds-3, 20, 1.9, lose)
+	f.traffic(record.Stream, 0, seconds-5, 2, 5, never)
+}
+
+// naiveLoss loses what is sent to a pod between its end and its removal from
+// the endpoints.
+func (f *fixture) naiveLoss(second float64) (record.Outcome, int, float64) {
+	t := at(second)
+	for i := range f.run.Pods {
+		p := &f.run.Pods[i]
+		if p.Exited.IsZero() || t.Before(p.Exited.Add(-30*time.Millisecond)) || t.After(p.EndpointGone.Add(200*time.Millisecond)) || f.random.IntN(3) != 0 {
+			continue
+		}
+		switch {
+		case t.Before(p.Exited):
+			return record.ResetBefore, i, 0.004
+		case t.Before(p.EndpointGone) && f.random.IntN(4) > 0:
+			return record.Refused, -1, 0.0006
+		case t.Before(p.EndpointGone):
+			return record.EOFBefore, i, 0.0007
+		case f.random.IntN(6) == 0:
+			return record.DialTimeout, -1, 2
+		}
+	}
+	return record.OK, -1, 0
+}
