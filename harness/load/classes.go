@@ -19,13 +19,13 @@ func (r *run) reused(ctx context.Context, client Client, ch *choice, t *tally) {
 	for range client.Connections {
 		workers.Go(func() { r.keepBusy(ctx, line, ch, t) })
 	}
-	schedule(ctx, r.begin, client.Rate, func(_ int, due time.Time) {
+	r.failed(schedule(ctx, r.begin, client.Rate, func(_ int, due time.Time) {
 		select {
 		case line <- due:
 		default:
 			t.skipped.Add(1)
 		}
-	})
+	}))
 	close(line)
 	workers.Wait()
 }
@@ -107,7 +107,7 @@ func durationOf(i int, longest time.Duration) time.Duration {
 func (r *run) each(ctx context.Context, client Client, t *tally, one func(i int, due time.Time)) {
 	var flying atomic.Int64
 	var all sync.WaitGroup
-	schedule(ctx, r.begin, client.Rate, func(i int, due time.Time) {
+	r.failed(schedule(ctx, r.begin, client.Rate, func(i int, due time.Time) {
 		if flying.Load() >= int64(client.MaxInFlight) {
 			t.skipped.Add(1)
 			return
@@ -117,7 +117,7 @@ func (r *run) each(ctx context.Context, client Client, t *tally, one func(i int,
 			defer flying.Add(-1)
 			one(i, due)
 		})
-	})
+	}))
 	all.Wait()
 }
 

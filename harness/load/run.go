@@ -116,7 +116,7 @@ func (r *run) dial(ctx context.Context, req *record.Request, t *tally) *connecti
 		req.Outcome, req.Detail = dialOutcome(err), err.Error()
 		if isOwnFault(err) {
 			req.Detail = "the load generator's own fault: " + req.Detail
-			r.fail(err)
+			r.failed(err)
 		}
 		return nil
 	}
@@ -124,12 +124,12 @@ func (r *run) dial(ctx context.Context, req *record.Request, t *tally) *connecti
 	return newConnection(conn, req.Sent)
 }
 
-// fail notes the first fault of the generator itself.
-func (r *run) fail(err error) {
+// failed notes a fault of the generator itself, if it is the first.
+func (r *run) failed(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.failure == nil {
-		r.failure = fmt.Errorf("the load generator ran out of what it needs (raise `ulimit -n`, widen net.ipv4.ip_local_port_range, or lower the rate): %w", err)
+	if err != nil && r.failure == nil {
+		r.failure = fmt.Errorf("the load generator itself failed (if it ran out of files or ports: raise `ulimit -n`, widen net.ipv4.ip_local_port_range, or lower the rate): %w", err)
 	}
 }
 
