@@ -198,7 +198,11 @@ func TestWakeIfSilent(t *testing.T) {
 			_, err := c.Read(p[:])
 			read <- err
 		}()
-		// Were the deadline past, the read would end without the byte.
+		select {
+		case err := <-read:
+			t.Fatalf("in phase %d the read ended without a byte: %v", phase, err)
+		case <-time.After(50 * time.Millisecond): // a read that was woken has ended by now
+		}
 		if _, err := io.WriteString(theirs, "x"); err != nil {
 			t.Fatal(err)
 		}
