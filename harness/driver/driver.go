@@ -7,7 +7,7 @@ import (
 	"errors"
 	"net"
 
-	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/rest"
 )
 
@@ -36,9 +36,9 @@ type Cluster interface {
 	DialContext(ctx context.Context, network, address string) (net.Conn, error)
 	// LoadImage puts an image where every node finds it.
 	LoadImage(ctx context.Context, image Image) error
-	// Fit changes a pod template where this cluster can't honour it, and says so
-	// in sentences for the report.
-	Fit(template *corev1.PodTemplateSpec) (notes []string)
+	// Fit changes an object that is about to be applied where this cluster can't
+	// honour it, and says so in sentences for the report.
+	Fit(object *unstructured.Unstructured) (notes []string)
 	// Logs are the last lines of the cluster's own processes, for a failure that
 	// can't be explained otherwise; empty where there are none.
 	Logs() string

@@ -347,3 +347,19 @@ func pointers[T any, P interface {
 	}
 	return objects
 }
+
+// Count says how many pods are ready and how many are terminating.
+func (o *Observer) Count() (ready, terminating int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, p := range o.pods {
+		switch {
+		case !p.Gone.IsZero():
+		case !p.Deleted.IsZero():
+			terminating++
+		case !p.Ready.IsZero():
+			ready++
+		}
+	}
+	return ready, terminating
+}

@@ -1,0 +1,88 @@
+package manifest_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"kubernaut.io/dynamic-toolset/harness/manifest"
+)
+
+func write(t *testing.T, dir, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The objects come in an order in which they can be applied; a kustomization is
+// no object.
+func TestReadFolder(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, "a.yaml", "# only a comment\n---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d, namespace: shop}\n---\napiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n")
+	write(t, dir, "b.json", `{"apiVersion":"v1","kind":"List","items":[{"apiVersion":"v1","kind":"Service","metadata":{"name":"s"}}]}`)
+	write(t, dir, "kustomization.yaml", "kind: Kustomization\n")
+	write(t, dir, "notes.txt", "nothing")
+	objects, err := manifest.Read(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, o := range objects {
+		got = append(got, o.String())
+	}
+	if s := strings.Join(got, ", "); s != "Namespace shop, Service s, Deployment shop/d" {
+		t.Error(s)
+	}
+}
+
+// The manifests that users apply can be read.
+func TestReadOurOwn(t *testing.T) {
+	objects, err := manifest.Read("../../deploy/base", "../../examples/cluster")
+	if err != nil || len(objects) < 20 {
+		t.Errorf("%d objects, %v", len(objects), err)
+	}
+}
+
+func TestReadRefuses(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, "broken.yaml", "a: [")
+	write(t, dir, "second.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\n---\nkind: Pod\n")
+	write(t, dir, "list.yaml", "apiVersion: v1\nkind: List\nitems: [{apiVersion: v1, kind: Pod}]\n")
+	empty := t.TempDir()
+	for path, want := range map[string]string{
+		dir + "/none.yaml":   "can't be read",
+		dir + "/broken.yaml": "broken.yaml, document 1",
+		dir + "/second.yaml": "second.yaml, document 2: an object needs apiVersion, kind and metadata.name",
+		dir + "/list.yaml":   "no object with a name",
+		empty:                "has no manifests",
+	} {
+		if _, err := manifest.Read(path); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, not %q", path, err, want)
+		}
+	}
+}
+
+// Whatever a file holds, it is either objects with a kind and a name or an error
+// that names the file.
+func FuzzParse(f *testing.F) {
+	f.Add([]byte("apiVersion: v1\nkind: Pod\nmetadata: {name: p}\n---\n"))
+	f.Add([]byte(`{"apiVersion":"v1","kind":"List","items":[{"kind":"Pod"}]}`))
+	f.Add([]byte("---\n---\n- 1\n"))
+	f.Add([]byte("apiVersion: v1\nkind: PodList\nitems: 3\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		objects, err := manifest.Parse(data, "file.yaml")
+		if err != nil {
+			if !strings.Contains(err.Error(), "file.yaml") {
+				t.Errorf("%v", err)
+			}
+			return
+		}
+		for _, o := range objects {
+			if o.GetKind() == "" || o.GetName() == "" {
+				t.Errorf("an object without kind or name: %v", o.Object)
+			}
+		}
+	})
+}

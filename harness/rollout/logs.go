@@ -1,0 +1,96 @@
+package rollout
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+const (
+	logLines  = int64(10)
+	maxLogged = 3 // pods whose logs are shown
+	maxBytes  = int64(16 << 10)
+)
+
+// logs are the last lines of the pods that are not ready, with what Kubernetes
+// says of them.
+func (d *Deployment) logs(ctx context.Context) string {
+	dep, err := d.Get(ctx)
+	if err != nil {
+		return ""
+	}
+	pods, err := d.pods(ctx, dep)
+	if err != nil {
+		return ""
+	}
+	var text strings.Builder
+	shown := 0
+	for i := range pods {
+		p := &pods[i]
+		if ready(p) || shown == maxLogged {
+			continue
+		}
+		shown++
+		fmt.Fprintf(&text, "--- pod %s on %s, %s\n", p.Name, orUnknown(p.Spec.NodeName, "no node yet"), p.Status.Phase)
+		d.events(ctx, &text, p)
+		for _, c := range p.Status.ContainerStatuses {
+			// After a crash the interesting lines are those of the container before.
+			previous := c.State.Running == nil && c.State.Terminated == nil && c.RestartCount > 0
+			d.tail(ctx, &text, p.Name, c.Name, previous)
+		}
+	}
+	return strings.TrimSuffix(text.String(), "\n")
+}
+
+func ready(p *corev1.Pod) bool {
+	for _, c := range p.Status.Conditions {
+		if c.Type == corev1.PodReady {
+			return c.Status == corev1.ConditionTrue
+		}
+	}
+	return false
+}
+
+func orUnknown(s, unknown string) string {
+	if s == "" {
+		return unknown
+	}
+	return s
+}
+
+// events are the warnings about a pod, the newest few.
+func (d *Deployment) events(ctx context.Context, text *strings.Builder, p *corev1.Pod) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	list, err := d.Client.CoreV1().Events(d.Namespace).List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.uid=" + string(p.UID) + ",type=Warning"})
+	if err != nil {
+		return
+	}
+	items := list.Items
+	if len(items) > 3 {
+		items = items[len(items)-3:]
+	}
+	for _, e := range items {
+		fmt.Fprintf(text, "%s: %s\n", e.Reason, strings.TrimSpace(e.Message))
+	}
+}
+
+func (d *Deployment) tail(ctx context.Context, text *strings.Builder, pod, container string, previous bool) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	lines, limit := logLines, maxBytes
+	body, err := d.Client.CoreV1().Pods(d.Namespace).GetLogs(pod, &corev1.PodLogOptions{
+		Container: container, TailLines: &lines, LimitBytes: &limit, Previous: previous,
+	}).DoRaw(ctx)
+	switch {
+	case err != nil:
+		fmt.Fprintf(text, "(the log of container %s can't be read: %v)\n", container, err)
+	case len(body) == 0:
+		fmt.Fprintf(text, "(container %s has logged nothing)\n", container)
+	default:
+		fmt.Fprintf(text, "the last lines of container %s:\n%s\n", container, strings.TrimRight(string(body), "\n"))
+	}
+}

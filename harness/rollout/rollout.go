@@ -1,0 +1,200 @@
+// Package rollout waits for a Deployment, and where it doesn't come up says why:
+// the image that can't be pulled, the container that crashes, with its last
+// lines.
+package rollout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/client-go/kubernetes"
+)
+
+const (
+	pollInterval = 200 * time.Millisecond
+	callTimeout  = 5 * time.Second
+	// hopelessAfter is how long a container may be in a state from which it seldom
+	// recovers by itself before the wait is given up.
+	hopelessAfter = 4 * time.Second
+	// maxCrashes is how often a container may end before that is a crash loop.
+	maxCrashes = 2
+)
+
+// Deployment names one.
+type Deployment struct {
+	Client          kubernetes.Interface
+	Namespace, Name string
+}
+
+// Get reads it.
+func (d *Deployment) Get(ctx context.Context) (*appsv1.Deployment, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	return d.Client.AppsV1().Deployments(d.Namespace).Get(ctx, d.Name, metav1.GetOptions{})
+}
+
+// NotReadyError says that a Deployment did not become ready, and why, with the
+// last lines of its pods' logs.
+type NotReadyError struct {
+	Deployment string
+	Why        string
+	Logs       string // may be empty
+}
+
+func (e *NotReadyError) Error() string {
+	text := fmt.Sprintf("the Deployment %s does not become ready: %s", e.Deployment, e.Why)
+	if e.Logs != "" {
+		text += "\n" + e.Logs
+	}
+	return text
+}
+
+// Wait returns when all replicas are of the current template and available, or
+// with a NotReadyError after timeout, or at once where it is hopeless. settled
+// waits further until no pod of the past is left, not even a terminating one.
+func (d *Deployment) Wait(ctx context.Context, timeout time.Duration, settled bool) error {
+	deadline := time.Now().Add(timeout)
+	hopeless := map[string]time.Time{} // since when, by pod and state
+	last := "the API server was not reached"
+	for {
+		done, progress, err := d.look(ctx, settled)
+		switch {
+		case err == nil && done:
+			return nil
+		case err == nil:
+			last = progress
+			if why := d.hopeless(ctx, hopeless); why != "" {
+				return d.notReady(ctx, why)
+			}
+		case ctx.Err() == nil:
+			last = err.Error()
+		}
+		if time.Now().After(deadline) {
+			return d.notReady(ctx, fmt.Sprintf("not within %s: %s", timeout, last))
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(pollInterval):
+		}
+	}
+}
+
+// look says whether the rollout is over, as kubectl rollout status does.
+func (d *Deployment) look(ctx context.Context, settled bool) (done bool, progress string, err error) {
+	dep, err := d.Get(ctx)
+	if err != nil {
+		return false, "", err
+	}
+	want := int32(1)
+	if dep.Spec.Replicas != nil {
+		want = *dep.Spec.Replicas
+	}
+	s := dep.Status
+	progress = fmt.Sprintf("%d of %d replicas are new, %d available", s.UpdatedReplicas, want, s.AvailableReplicas)
+	if s.ObservedGeneration < dep.Generation || s.UpdatedReplicas < want || s.Replicas > s.UpdatedReplicas || s.AvailableReplicas < want {
+		return false, progress, nil
+	}
+	if !settled {
+		return true, progress, nil
+	}
+	pods, err := d.pods(ctx, dep)
+	if err != nil {
+		return false, progress, err
+	}
+	return len(pods) == int(want), fmt.Sprintf("%s, %d pods in all", progress, len(pods)), nil
+}
+
+func (d *Deployment) pods(ctx context.Context, dep *appsv1.Deployment) ([]corev1.Pod, error) {
+	selector, err := metav1.LabelSelectorAsSelector(dep.Spec.Selector)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	list, err := d.Client.CoreV1().Pods(d.Namespace).List(ctx, metav1.ListOptions{LabelSelector: selector.String()})
+	if err != nil {
+		return nil, err
+	}
+	return list.Items, nil
+}
+
+// Selector is that of the Deployment's pods.
+func Selector(dep *appsv1.Deployment) (labels.Selector, error) {
+	return metav1.LabelSelectorAsSelector(dep.Spec.Selector)
+}
+
+// hopeless returns why no pod will become ready any more, or "".
+func (d *Deployment) hopeless(ctx context.Context, since map[string]time.Time) string {
+	dep, err := d.Get(ctx)
+	if err != nil {
+		return ""
+	}
+	pods, err := d.pods(ctx, dep)
+	if err != nil {
+		return ""
+	}
+	for i := range pods {
+		for _, c := range pods[i].Status.ContainerStatuses {
+			if c.RestartCount >= maxCrashes && c.LastTerminationState.Terminated != nil && pods[i].DeletionTimestamp == nil {
+				t := c.LastTerminationState.Terminated
+				return fmt.Sprintf("the container %s of pod %s crashes: it ended %d times, last with exit code %d (%s)",
+					c.Name, pods[i].Name, c.RestartCount, t.ExitCode, t.Reason)
+			}
+			w := c.State.Waiting
+			if w == nil || !hopelessReason(w.Reason) {
+				continue
+			}
+			key := pods[i].Name + " " + c.Name
+			if since[key].IsZero() {
+				since[key] = time.Now()
+			}
+			if time.Since(since[key]) > hopelessAfter {
+				return fmt.Sprintf("the container %s of pod %s can't start: %s: %s", c.Name, pods[i].Name, w.Reason, w.Message)
+			}
+		}
+	}
+	if why := failed(dep); why != "" {
+		return why
+	}
+	return ""
+}
+
+func hopelessReason(reason string) bool {
+	switch reason {
+	case "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull",
+		"CreateContainerConfigError", "CreateContainerError", "RunContainerError":
+		return true
+	}
+	return false
+}
+
+// failed is what the Deployment itself says, such as that pods are refused by
+// admission or quota.
+func failed(dep *appsv1.Deployment) string {
+	for _, c := range dep.Status.Conditions {
+		if c.Type == appsv1.DeploymentReplicaFailure && c.Status == corev1.ConditionTrue {
+			return c.Reason + ": " + c.Message
+		}
+	}
+	return ""
+}
+
+func (d *Deployment) notReady(ctx context.Context, why string) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return &NotReadyError{Deployment: d.Namespace + "/" + d.Name, Why: why, Logs: d.logs(ctx)}
+}
+
+// IsNotReady says whether err is a NotReadyError.
+func IsNotReady(err error) bool {
+	var e *NotReadyError
+	return errors.As(err, &e)
+}

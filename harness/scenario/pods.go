@@ -1,0 +1,251 @@
+package scenario
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"kubernaut.io/dynamic-toolset/harness/rollout"
+)
+
+// callTimeout bounds one call to the API server.
+const callTimeout = 10 * time.Second
+
+// restartedAt is the annotation that kubectl rollout restart sets.
+const restartedAt = "kubectl.kubernetes.io/restartedAt"
+
+// restart does what kubectl rollout restart does, and waits as kubectl rollout
+// status does.
+func restart(ctx context.Context, e *Env) error {
+	patch, err := json.Marshal(map[string]any{"spec": map[string]any{"template": map[string]any{
+		"metadata": map[string]any{"annotations": map[string]string{restartedAt: time.Now().Format(time.RFC3339Nano)}},
+	}}})
+	if err != nil {
+		return err
+	}
+	if err := e.patch(ctx, patch); err != nil {
+		return fmt.Errorf("restart the Deployment: %w", err)
+	}
+	return e.Target.Wait(ctx, e.ReadyTimeout, false)
+}
+
+func (e *Env) patch(ctx context.Context, patch []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	_, err := e.Client.AppsV1().Deployments(e.Target.Namespace).Patch(ctx, e.Target.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{})
+	return err
+}
+
+// scale goes down to one replica and back.
+func scale(ctx context.Context, e *Env) error {
+	dep, err := e.Target.Get(ctx)
+	if err != nil {
+		return err
+	}
+	before := int32(1)
+	if dep.Spec.Replicas != nil {
+		before = *dep.Spec.Replicas
+	}
+	if before < 2 {
+		return fmt.Errorf("the Deployment has %d replicas; scaling down needs at least 2", before)
+	}
+	for _, n := range []int32{1, before} {
+		e.Say("scaling to %d", n)
+		if err := e.patch(ctx, fmt.Appendf(nil, `{"spec":{"replicas":%d}}`, n)); err != nil {
+			return fmt.Errorf("scale to %d: %w", n, err)
+		}
+		// Until the pods that were taken away are gone: only then have the last
+		// requests met them.
+		if err := e.Target.Wait(ctx, e.ReadyTimeout, true); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// deletePods deletes each pod that is there now, and waits for its replacement
+// before the next.
+func deletePods(ctx context.Context, e *Env) error {
+	pods, _, err := e.pods(ctx)
+	if err != nil {
+		return err
+	}
+	for i := range pods {
+		e.Say("deleting pod %s", pods[i].Name)
+		if err := e.deletePod(ctx, pods[i].Name); err != nil {
+			return err
+		}
+		if err := e.waitReplaced(ctx, pods[i].UID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *Env) deletePod(ctx context.Context, name string) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	if err := e.Client.CoreV1().Pods(e.Target.Namespace).Delete(ctx, name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("delete pod %s: %w", name, err)
+	}
+	return nil
+}
+
+// waitReplaced waits until the pod is being deleted in the API's eyes and the
+// Deployment is whole again without it.
+func (e *Env) waitReplaced(ctx context.Context, uid types.UID) error {
+	deadline := time.Now().Add(e.ReadyTimeout)
+	for {
+		pods, dep, err := e.pods(ctx)
+		if err == nil {
+			ready := 0
+			for i := range pods {
+				if pods[i].UID != uid && pods[i].DeletionTimestamp == nil && podReady(&pods[i]) {
+					ready++
+				}
+			}
+			if dep.Spec.Replicas == nil || ready >= int(*dep.Spec.Replicas) {
+				return nil
+			}
+		}
+		if time.Now().After(deadline) {
+			return e.Target.Wait(ctx, 0, false) // says why
+		}
+		if err := sleep(ctx, 200*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+// drain does what kubectl drain does, to the target's pods only.
+func drain(ctx context.Context, e *Env) error {
+	node, count, pods, err := e.busiestNode(ctx)
+	if err != nil {
+		return err
+	}
+	nodes, err := e.Client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return err
+	}
+	if len(nodes.Items) < 2 {
+		return fmt.Errorf("the cluster has only one node; draining it leaves the pods nowhere to go")
+	}
+	e.Say("draining %s, which has %d pods of the target", node, count[node])
+	if err := e.cordon(ctx, node, true); err != nil {
+		return err
+	}
+	err = e.evictFrom(ctx, node, pods)
+	// Whatever became of it, the node is usable again afterwards.
+	uncordonCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
+	defer cancel()
+	if uncordonErr := e.cordon(uncordonCtx, node, false); err == nil {
+		err = uncordonErr
+	}
+	return err
+}
+
+// busiestNode is the one with most of the target's pods; count is by node.
+func (e *Env) busiestNode(ctx context.Context) (node string, count map[string]int, pods []corev1.Pod, err error) {
+	if pods, _, err = e.pods(ctx); err != nil {
+		return "", nil, nil, err
+	}
+	count = map[string]int{}
+	for i := range pods {
+		n := pods[i].Spec.NodeName
+		if count[n]++; count[n] > count[node] {
+			node = n
+		}
+	}
+	if node == "" {
+		return "", nil, nil, fmt.Errorf("the Deployment %s/%s has no pods", e.Target.Namespace, e.Target.Name)
+	}
+	return node, count, pods, nil
+}
+
+func (e *Env) cordon(ctx context.Context, node string, on bool) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	_, err := e.Client.CoreV1().Nodes().Patch(ctx, node, types.StrategicMergePatchType, fmt.Appendf(nil, `{"spec":{"unschedulable":%t}}`, on), metav1.PatchOptions{})
+	if err != nil {
+		return fmt.Errorf("cordon or uncordon node %s: %w", node, err)
+	}
+	return nil
+}
+
+// evictFrom evicts the pods of a node through the Eviction API, which honours
+// PodDisruptionBudgets: it answers 429 while one more pod is too many.
+func (e *Env) evictFrom(ctx context.Context, node string, pods []corev1.Pod) error {
+	deadline := time.Now().Add(e.ReadyTimeout)
+	for i := range pods {
+		p := &pods[i]
+		if p.Spec.NodeName != node {
+			continue
+		}
+		for {
+			callCtx, cancel := context.WithTimeout(ctx, callTimeout)
+			err := e.Client.PolicyV1().Evictions(p.Namespace).Evict(callCtx, &policyv1.Eviction{ObjectMeta: metav1.ObjectMeta{Name: p.Name, Namespace: p.Namespace}})
+			cancel()
+			if err == nil || apierrors.IsNotFound(err) {
+				break
+			}
+			if !apierrors.IsTooManyRequests(err) || time.Now().After(deadline) {
+				return fmt.Errorf("evict pod %s: %w", p.Name, err)
+			}
+			if err := sleep(ctx, 500*time.Millisecond); err != nil {
+				return err
+			}
+		}
+	}
+	return e.Target.Wait(ctx, e.ReadyTimeout, true)
+}
+
+// pods are those of the target that are not being deleted.
+func (e *Env) pods(ctx context.Context) ([]corev1.Pod, *appsv1.Deployment, error) {
+	dep, err := e.Target.Get(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	selector, err := rollout.Selector(dep)
+	if err != nil {
+		return nil, nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	list, err := e.Client.CoreV1().Pods(e.Target.Namespace).List(ctx, metav1.ListOptions{LabelSelector: selector.String()})
+	if err != nil {
+		return nil, nil, err
+	}
+	var live []corev1.Pod
+	for i := range list.Items {
+		if list.Items[i].DeletionTimestamp == nil {
+			live = append(live, list.Items[i])
+		}
+	}
+	return live, dep, nil
+}
+
+func podReady(p *corev1.Pod) bool {
+	for _, c := range p.Status.Conditions {
+		if c.Type == corev1.PodReady {
+			return c.Status == corev1.ConditionTrue
+		}
+	}
+	return false
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(d):
+		return nil
+	}
+}

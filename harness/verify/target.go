@@ -1,0 +1,212 @@
+package verify
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/client-go/kubernetes"
+
+	"kubernaut.io/dynamic-toolset/harness/manifest"
+	"kubernaut.io/dynamic-toolset/harness/rollout"
+)
+
+// target is what the manifests mean: a Service, and the Deployment behind it.
+type target struct {
+	service    *corev1.Service
+	deployment *appsv1.Deployment
+	container  *corev1.Container
+	port       corev1.ServicePort
+	selector   labels.Selector
+}
+
+// findTarget finds the Service that the user names and the Deployment whose pods
+// it selects among the objects.
+func findTarget(objects []manifest.Object, o *Options) (*target, error) {
+	namespace, name := splitService(o.Service)
+	var t target
+	var services []string
+	for _, object := range objects {
+		if object.GetKind() != "Service" {
+			continue
+		}
+		services = append(services, object.GetName())
+		if object.GetName() != name || namespace != "" && namespaceOf(object) != namespace {
+			continue
+		}
+		if t.service != nil {
+			return nil, fmt.Errorf("the manifests have the Service %s in two namespaces; name one as namespace/%s", name, name)
+		}
+		t.service = &corev1.Service{}
+		if err := convert(object, t.service); err != nil {
+			return nil, err
+		}
+		t.service.Namespace = namespaceOf(object)
+	}
+	if t.service == nil {
+		return nil, fmt.Errorf("the manifests have no Service %s; they have: %s", o.Service, orNone(services))
+	}
+	if len(t.service.Spec.Selector) == 0 {
+		return nil, fmt.Errorf("the Service %s selects no pods", name)
+	}
+	for _, object := range objects {
+		if object.GetKind() != "Deployment" || namespaceOf(object) != t.service.Namespace {
+			continue
+		}
+		var d appsv1.Deployment
+		if err := convert(object, &d); err != nil {
+			return nil, err
+		}
+		if labels.SelectorFromSet(t.service.Spec.Selector).Matches(labels.Set(d.Spec.Template.Labels)) {
+			if t.deployment != nil {
+				return nil, fmt.Errorf("the Service %s selects the pods of two Deployments, %s and %s", name, t.deployment.Name, d.Name)
+			}
+			d.Namespace = t.service.Namespace
+			t.deployment = &d
+		}
+	}
+	if t.deployment == nil {
+		return nil, fmt.Errorf("no Deployment in the manifests has pods that the Service %s selects", name)
+	}
+	var err error
+	if t.selector, err = metav1.LabelSelectorAsSelector(t.deployment.Spec.Selector); err != nil {
+		return nil, fmt.Errorf("the selector of the Deployment %s: %w", t.deployment.Name, err)
+	}
+	return &t, t.choosePort(o.Port)
+}
+
+// choosePort finds the port and the container that listens on it.
+func (t *target) choosePort(want string) error {
+	ports := t.service.Spec.Ports
+	i := slices.IndexFunc(ports, func(p corev1.ServicePort) bool {
+		return want == "" && len(ports) == 1 || p.Name == want || strconv.Itoa(int(p.Port)) == want
+	})
+	if i < 0 {
+		var have []string
+		for _, p := range ports {
+			have = append(have, fmt.Sprint(p.Port))
+		}
+		return fmt.Errorf("name a port of the Service %s: it has %s", t.service.Name, orNone(have))
+	}
+	t.port = ports[i]
+	containers := t.deployment.Spec.Template.Spec.Containers
+	if len(containers) == 0 {
+		return fmt.Errorf("the Deployment %s has no container", t.deployment.Name)
+	}
+	t.container = &containers[0]
+	for i := range containers {
+		for _, p := range containers[i].Ports {
+			if p.Name == t.port.TargetPort.StrVal && p.Name != "" || p.ContainerPort == t.port.TargetPort.IntVal && p.ContainerPort != 0 {
+				t.container = &containers[i]
+			}
+		}
+	}
+	return nil
+}
+
+// podPort is the port on which the pods serve the traffic.
+func (t *target) podPort() int {
+	return t.resolve(t.port.TargetPort.StrVal, t.port.TargetPort.IntVal, t.port.Port)
+}
+
+func (t *target) resolve(name string, number, otherwise int32) int {
+	for _, p := range t.container.Ports {
+		if name != "" && p.Name == name {
+			return int(p.ContainerPort)
+		}
+	}
+	if number != 0 {
+		return int(number)
+	}
+	return int(otherwise)
+}
+
+// probe is where to ask: as the user says, or as the container's own probe does.
+func (t *target) probe(path string, own *corev1.Probe) (string, int) {
+	switch {
+	case path == "-":
+		return "", 0
+	case path != "":
+		return path, t.podPort()
+	case own == nil || own.HTTPGet == nil:
+		return "", 0
+	}
+	get := own.HTTPGet
+	if get.Scheme == corev1.URISchemeHTTPS {
+		return "", 0
+	}
+	return "/" + strings.TrimPrefix(get.Path, "/"), t.resolve(get.Port.StrVal, get.Port.IntVal, int32(t.podPort())) // #nosec G115 -- a port
+}
+
+// address waits for the Service's cluster IP.
+func (t *target) address(ctx context.Context, client kubernetes.Interface) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	s, err := client.CoreV1().Services(t.service.Namespace).Get(ctx, t.service.Name, metav1.GetOptions{})
+	if err != nil {
+		return "", err
+	}
+	if net.ParseIP(s.Spec.ClusterIP) == nil {
+		return "", fmt.Errorf("the Service %s has no cluster IP (%q): there is nothing to balance its traffic", s.Name, s.Spec.ClusterIP)
+	}
+	return net.JoinHostPort(s.Spec.ClusterIP, strconv.Itoa(int(t.port.Port))), nil
+}
+
+func (t *target) rollout(client kubernetes.Interface) rollout.Deployment {
+	return rollout.Deployment{Client: client, Namespace: t.deployment.Namespace, Name: t.deployment.Name}
+}
+
+func namespaceOf(o manifest.Object) string {
+	if ns := o.GetNamespace(); ns != "" {
+		return ns
+	}
+	return metav1.NamespaceDefault
+}
+
+func convert(from manifest.Object, to any) error {
+	text, err := from.MarshalJSON()
+	if err == nil {
+		err = json.Unmarshal(text, to)
+	}
+	if err != nil {
+		return fmt.Errorf("%s of %s: %w", from, from.File, err)
+	}
+	return nil
+}
+
+// setReplicas changes the Deployment's number of replicas in the objects.
+func (t *target) setReplicas(objects []manifest.Object, n int) error {
+	for _, o := range objects {
+		if o.GetKind() == "Deployment" && o.GetName() == t.deployment.Name && namespaceOf(o) == t.deployment.Namespace {
+			return unstructured.SetNestedField(o.Object, int64(n), "spec", "replicas")
+		}
+	}
+	return errors.New("the Deployment is gone from the manifests")
+}
+
+func orNone(list []string) string {
+	if len(list) == 0 {
+		return "none"
+	}
+	return strings.Join(list, ", ")
+}
+
+// ImageOf is the name of the image that the target's container runs.
+func ImageOf(objects []manifest.Object, o *Options) (string, error) {
+	t, err := findTarget(objects, o)
+	if err != nil {
+		return "", err
+	}
+	return t.container.Image, nil
+}

@@ -1,0 +1,353 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+
+	"kubernaut.io/dynamic-toolset/harness/driver"
+	"kubernaut.io/dynamic-toolset/harness/load"
+	"kubernaut.io/dynamic-toolset/harness/load/agent"
+	"kubernaut.io/dynamic-toolset/harness/manifest"
+	"kubernaut.io/dynamic-toolset/harness/observe"
+	"kubernaut.io/dynamic-toolset/harness/record"
+	"kubernaut.io/dynamic-toolset/harness/scenario"
+	"kubernaut.io/dynamic-toolset/harness/verdict"
+)
+
+// maxRequests bounds the memory of a run: some 300 bytes each.
+const maxRequests = 10_000_000
+
+// stopTimeout bounds the end of the load: the longest slow request and its
+// timeout.
+const stopTimeout = time.Minute
+
+// Run verifies one target in a cluster that is up. The result has its checks; an
+// error means that there is no verdict: the target or the cluster could not be
+// brought to where it can be judged.
+func Run(ctx context.Context, c driver.Cluster, o Options) (*record.Run, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	if o.Say == nil {
+		o.Say = func(string, ...any) {}
+	}
+	client, err := kubernetes.NewForConfig(c.RESTConfig())
+	if err != nil {
+		return nil, err
+	}
+	v := &verification{Options: o, cluster: c, client: client}
+	v.run.Command, v.run.Version, v.run.Scenario = o.Command, o.Version, o.Scenario
+	if err := v.prepare(ctx); err != nil {
+		return nil, errors.Join(err, v.cleanup())
+	}
+	err = v.verify(ctx)
+	if err = errors.Join(err, v.cleanup()); err != nil {
+		return nil, err
+	}
+	return &v.run, nil
+}
+
+// verification is one run under way.
+type verification struct {
+	Options
+	cluster driver.Cluster
+	client  kubernetes.Interface
+	target  *target
+	applier *manifest.Applier
+	applied []manifest.Object
+	agent   *agentPod
+	rules   verdict.Rules
+
+	mu         sync.Mutex // over run.Requests, run.Phases and the counts
+	run        record.Run
+	sent, lost int
+	overflow   bool
+}
+
+// prepare brings the target up, ready, and the load generator beside it.
+func (v *verification) prepare(ctx context.Context) error {
+	if v.cluster == nil {
+		return errors.New("no cluster")
+	}
+	for _, s := range v.Steps {
+		if _, ok := v.cluster.(driver.Faults); s.Faults && !ok {
+			return fmt.Errorf("the scenario %q needs a cluster of its own: %w", s.Name, driver.ErrUnsupported)
+		}
+	}
+	objects, err := manifest.Read(v.Manifests...)
+	if err != nil {
+		return err
+	}
+	if v.target, err = findTarget(objects, &v.Options); err != nil {
+		return err
+	}
+	if v.Replicas > 0 {
+		if err := v.target.setReplicas(objects, v.Replicas); err != nil {
+			return err
+		}
+	}
+	if len(v.Around) > 0 {
+		around, err := manifest.Read(v.Around...)
+		if err != nil {
+			return err
+		}
+		objects = append(without(around, objects), objects...)
+	}
+	for _, object := range objects {
+		v.run.Notes = append(v.run.Notes, v.cluster.Fit(object.Unstructured)...)
+	}
+	if v.applier, err = manifest.NewApplier(v.cluster.RESTConfig()); err != nil {
+		return err
+	}
+	for _, image := range v.Images {
+		if err := v.cluster.LoadImage(ctx, image); err != nil {
+			return fmt.Errorf("load the image %s: %w", image.Name, err)
+		}
+	}
+	v.Say("applying %d objects", len(objects))
+	v.applied = objects
+	if err := v.applier.Apply(ctx, objects); err != nil {
+		return err
+	}
+	d := v.target.rollout(v.client)
+	v.Say("waiting for the Deployment %s/%s", d.Namespace, d.Name)
+	if err := d.Wait(ctx, v.ReadyTimeout, true); err != nil {
+		return err
+	}
+	v.agent, err = startAgent(ctx, v.cluster, v.client, v.AgentBinary)
+	if err != nil {
+		return err
+	}
+	return v.describe(ctx)
+}
+
+// without leaves out the objects that are among others.
+func without(objects, others []manifest.Object) []manifest.Object {
+	return slices.DeleteFunc(objects, func(a manifest.Object) bool {
+		return slices.ContainsFunc(others, func(b manifest.Object) bool {
+			return a.GroupVersionKind().GroupKind() == b.GroupVersionKind().GroupKind() && namespaceOf(a) == namespaceOf(b) && a.GetName() == b.GetName()
+		})
+	})
+}
+
+// describe notes what is verified, and where.
+func (v *verification) describe(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	version, err := v.client.Discovery().ServerVersion()
+	if err != nil {
+		return err
+	}
+	nodes, err := v.client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return err
+	}
+	v.run.Cluster = record.Cluster{Driver: v.cluster.Name(), Kubernetes: version.GitVersion}
+	for i := range nodes.Items {
+		v.run.Cluster.Nodes = append(v.run.Cluster.Nodes, nodes.Items[i].Name)
+	}
+	d := v.target.rollout(v.client)
+	dep, err := d.Get(ctx)
+	if err != nil {
+		return err
+	}
+	address, err := v.target.address(ctx, v.client)
+	if err != nil {
+		return err
+	}
+	v.run.Target = record.Target{
+		Name: d.Namespace + "/" + d.Name, Image: v.target.container.Image, Address: address, Paths: v.Traffic.Paths, Replicas: 1,
+	}
+	if dep.Spec.Replicas != nil {
+		v.run.Target.Replicas = int(*dep.Spec.Replicas)
+	}
+	return nil
+}
+
+// verify observes, sends the load, does the steps and judges.
+func (v *verification) verify(ctx context.Context) error {
+	t := v.target
+	readiness, readinessPort := t.probe(v.ReadinessPath, t.container.ReadinessProbe)
+	liveness, livenessPort := t.probe(v.LivenessPath, t.container.LivenessProbe)
+	v.rules = verdict.Rules{
+		Readiness: readiness != "", Liveness: liveness != "", Problems: v.Problems, Milestones: v.Milestones,
+		MaxLatencyFactor: v.MaxLatencyFactor, Classes: v.Traffic.classes(),
+		Terminations: slices.ContainsFunc(v.Steps, func(s scenario.Step) bool { return s.Terminations }),
+	}
+	observer, err := observe.Start(ctx, observe.Options{
+		Client: v.client, Namespace: t.deployment.Namespace, Selector: t.selector, Service: t.service.Name, Container: t.container.Name,
+		Dial: v.cluster.DialContext, ReadinessPath: readiness, ReadinessPort: readinessPort, LivenessPath: liveness, LivenessPort: livenessPort,
+		Milestones: v.Milestones, Signal: v.Signal,
+	})
+	if err != nil {
+		return err
+	}
+	stopped := false
+	defer func() {
+		if !stopped {
+			observer.Stop()
+		}
+	}()
+	v.run.Began = time.Now()
+	host := v.Traffic.Host
+	if host == "" {
+		host = fmt.Sprintf("%s.%s.svc", t.service.Name, t.service.Namespace)
+	}
+	session, err := agent.Start(ctx, v.cluster.DialContext, v.agent.address, v.Traffic.config(v.run.Target.Address, host, v.Problems), v.emit)
+	if err != nil {
+		return err
+	}
+	summary, err := v.underLoad(ctx, session, observer)
+	if err != nil {
+		return err
+	}
+	v.run.Ended = time.Now()
+	observer.Stop()
+	stopped = true
+	v.run.Load = summary.Clients
+	v.run.Pods, v.run.Events = observer.Pods(), observer.Events()
+	v.run.Notes = append(v.run.Notes, observer.Notes()...)
+	if v.overflow {
+		return fmt.Errorf("the run was too long: more than %d requests", maxRequests)
+	}
+	v.run.Checks = verdict.Judge(&v.run, v.rules)
+	return nil
+}
+
+// underLoad runs the phases while the load goes on, and ends the load.
+func (v *verification) underLoad(ctx context.Context, session *agent.Session, observer *observe.Observer) (load.Summary, error) {
+	steps, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		select {
+		case <-session.Done():
+			cancel(fmt.Errorf("the load ended before its time: %w", session.Err()))
+		case <-steps.Done():
+		}
+	})
+	watching.Go(func() { v.live(steps, observer) })
+	err := v.phases(steps)
+	cancel(nil)
+	watching.Wait()
+	stopCtx, stop := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	defer stop()
+	summary, stopErr := session.Stop(stopCtx)
+	if err != nil {
+		return summary, err
+	}
+	return summary, stopErr
+}
+
+// phases are the baseline, the steps, and the time until the last pod that was
+// told to stop has gone.
+func (v *verification) phases(ctx context.Context) error {
+	env := &scenario.Env{Client: v.client, Target: v.target.rollout(v.client), ReadyTimeout: v.ReadyTimeout, Outage: v.Outage, Say: v.Say}
+	env.Faults, _ = v.cluster.(driver.Faults)
+	v.Say("baseline: %s of traffic, %g requests/s", v.Baseline, v.Traffic.Rate)
+	if err := v.phase("baseline", record.Baseline, func() error { return sleep(ctx, v.Baseline) }); err != nil {
+		return err
+	}
+	for _, step := range v.Steps {
+		v.Say("%s", step.Name)
+		if err := v.phase(step.Name, record.Action, func() error { return step.Run(ctx, env) }); err != nil {
+			return fmt.Errorf("%s: %w", step.Name, err)
+		}
+	}
+	v.Say("waiting for the last pods to end")
+	return v.phase("settle", record.Settle, func() error {
+		if err := env.Target.Wait(ctx, v.ReadyTimeout+v.grace(), true); err != nil {
+			return err
+		}
+		return sleep(ctx, time.Second)
+	})
+}
+
+// grace is the pods' grace period.
+func (v *verification) grace() time.Duration {
+	if s := v.target.deployment.Spec.Template.Spec.TerminationGracePeriodSeconds; s != nil {
+		return time.Duration(*s) * time.Second
+	}
+	return 30 * time.Second
+}
+
+func (v *verification) phase(name string, kind record.PhaseKind, do func() error) error {
+	v.mu.Lock()
+	v.run.Phases = append(v.run.Phases, record.Phase{Name: name, Kind: kind, Began: time.Now()})
+	i := len(v.run.Phases) - 1
+	v.mu.Unlock()
+	err := do()
+	v.mu.Lock()
+	v.run.Phases[i].Ended = time.Now()
+	v.mu.Unlock()
+	return err
+}
+
+// emit takes in one request.
+func (v *verification) emit(r record.Request) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if len(v.run.Requests) >= maxRequests {
+		v.overflow = true
+		return
+	}
+	v.run.Requests = append(v.run.Requests, r)
+	v.sent++
+	if r.Failed() {
+		v.lost++
+	}
+}
+
+// live tells whoever watches, until ctx ends.
+func (v *verification) live(ctx context.Context, observer *observe.Observer) {
+	if v.Live == nil {
+		return
+	}
+	tick := time.NewTicker(250 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		ready, stopping := observer.Count()
+		v.mu.Lock()
+		l := Live{Elapsed: time.Since(v.run.Began), Sent: v.sent, Lost: v.lost, Pods: fmt.Sprintf("%d ready, %d terminating", ready, stopping)}
+		if n := len(v.run.Phases); n > 0 {
+			l.Phase = v.run.Phases[n-1].Name
+		}
+		v.mu.Unlock()
+		v.Live(l)
+	}
+}
+
+// cleanup takes away what the run has put into the cluster.
+func (v *verification) cleanup() error {
+	var errs []error
+	if v.agent != nil {
+		errs = append(errs, v.agent.remove())
+	}
+	if v.Cleanup && v.applier != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		errs = append(errs, v.applier.Delete(ctx, v.applied))
+	}
+	return errors.Join(errs...)
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(d):
+		return nil
+	}
+}
