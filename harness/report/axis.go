@@ -21,16 +21,14 @@ func (a timeAxis) at(d time.Duration) float64 {
 	return a.left + a.width*min(max(share, 0), 1)
 }
 
-func (a timeAxis) right() float64 { return a.left + a.width }
-
 // ticks gives round moments, at most about n.
-func (a timeAxis) ticks(n int) (ticks []time.Duration, step time.Duration) {
+func (a timeAxis) ticks(n int) (ticks []time.Duration) {
 	steps := []time.Duration{
 		100 * time.Millisecond, 200 * time.Millisecond, 500 * time.Millisecond,
 		time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second, 20 * time.Second, 30 * time.Second,
 		time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute, 20 * time.Minute, 30 * time.Minute,
 	}
-	step = time.Hour
+	step := time.Hour
 	for _, s := range steps {
 		if a.length/s <= time.Duration(n) {
 			step = s
@@ -40,10 +38,10 @@ func (a timeAxis) ticks(n int) (ticks []time.Duration, step time.Duration) {
 	for a.length/step > time.Duration(2*n) {
 		step *= 2
 	}
-	for t := time.Duration(0); t <= a.length; t += step {
-		ticks = append(ticks, t)
+	for i := range a.length/step + 1 { // counted: a sum of steps could overflow
+		ticks = append(ticks, i*step)
 	}
-	return ticks, step
+	return ticks
 }
 
 // seconds writes a tick: always seconds, so that it can be compared with the
@@ -52,7 +50,7 @@ func seconds(d time.Duration) string {
 	return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) + " s"
 }
 
-// roundUp gives the next of 1, 2, 5, 10, 20, 50, ... that is not less.
+// roundUp gives the next round number that is not less, for the top of a scale.
 func roundUp(v float64) float64 {
 	if v <= 1 {
 		return 1

@@ -39,7 +39,6 @@ func HTML(w io.Writer, run *record.Run, s *Summary) error {
 		Run:    run, S: s,
 		Began:    s.From.UTC().Format("2006-01-02 15:04:05 UTC"),
 		Where:    where(run),
-		Took:     human(s.To.Sub(s.From)),
 		Checks:   checkViews(run.Checks),
 		Lost:     lostViews(s),
 		First:    firstFailures(s),
@@ -54,6 +53,7 @@ func HTML(w io.Writer, run *record.Run, s *Summary) error {
 		Hover:    hoverData(t),
 		Tiles:    tiles(run, s),
 	}
+	view.Logs, view.LogsBeyond = logViews(run, s)
 	view.EventsBeyond = len(run.Events) - len(view.Events)
 	view.FailuresBeyond = s.Failed - len(view.First)
 	var out bytes.Buffer // so that a template's error writes no half page
@@ -67,7 +67,7 @@ func HTML(w io.Writer, run *record.Run, s *Summary) error {
 // pageView is what the template shows. Its strings are escaped by the template;
 // only the typed ones are trusted, and they hold nothing that was not escaped.
 type pageView struct {
-	Policy, Began, Where, Took, Command string
+	Policy, Began, Where, Command string
 
 	Style    template.CSS
 	Script   template.JS
@@ -84,10 +84,11 @@ type pageView struct {
 	Classes []classView
 	Phases  []phaseView
 	Pods    []podView
+	Logs    []logView
 	Events  []eventView
 	Notes   []string
 
-	EventsBeyond, FailuresBeyond int
+	EventsBeyond, FailuresBeyond, LogsBeyond int
 }
 
 func hash(s string) string {
@@ -121,12 +122,45 @@ func drawnLegend() template.HTML {
 type hover struct {
 	PerColumn int      `json:"perColumn"` // seconds
 	Classes   []string `json:"classes"`
+	Zooms     []zoom   `json:"zooms"`
 	// Columns have, for each class: sent, lost, p50 and p99 in microseconds.
 	Columns [][][4]int64 `json:"columns"`
 }
 
+// zoom is a part of the run that is worth a closer look, in seconds.
+type zoom struct {
+	Name string  `json:"name"`
+	From float64 `json:"from"`
+	To   float64 `json:"to"`
+}
+
+// zooms are what was done to the target, each with what it set off: until the
+// last pod that was told to stop in it had ended.
+func zooms(t *timeline) []zoom {
+	const most, margin = 12, time.Second
+	out := []zoom{}
+	for _, p := range t.run.Phases {
+		if p.Kind != record.Action || len(out) == most {
+			continue
+		}
+		end := p.Ended
+		for i := range t.run.Pods {
+			pod := &t.run.Pods[i]
+			if term := pod.TermBegan(); !term.Before(p.Began) && !term.After(p.Ended) && pod.Exited.After(end) {
+				end = pod.Exited
+			}
+		}
+		from := max(p.Began.Add(-margin).Sub(t.s.From), 0)
+		to := min(end.Add(margin).Sub(t.s.From), t.axis.length)
+		if to > from {
+			out = append(out, zoom{cut(p.Name, 60), from.Seconds(), to.Seconds()})
+		}
+	}
+	return out
+}
+
 func hoverData(t *timeline) hover {
-	h := hover{PerColumn: t.perCol}
+	h := hover{PerColumn: t.perCol, Zooms: zooms(t), Classes: []string{}}
 	classes := t.classes()
 	for _, c := range classes {
 		h.Classes = append(h.Classes, cut(string(c), 30))

@@ -49,6 +49,10 @@ func TestPageInABrowser(t *testing.T) {
 					b.shoot(t, fmt.Sprintf("%s-%d-%s", one.name, width, colours))
 				}
 			}
+			b.do(t, chromedp.EmulateViewport(1280, 900))
+			b.scheme(t, "light")
+			evaluate[bool](t, b, `document.querySelectorAll("#zooms button")[2].click() === undefined`)
+			b.shoot(t, one.name+"-zoomed")
 			b.quiet(t, page)
 		})
 	}

@@ -36,7 +36,7 @@ func tiles(run *record.Run, s *Summary) []tile {
 			out = append(out, tile{"p99, " + string(c.Class), human(c.P99), false})
 		}
 	}
-	return append(out, tile{"pods seen", grouped(len(run.Pods)), false}, tile{"took", human(s.To.Sub(s.From)), false})
+	return append(out, tile{"pods seen", grouped(len(run.Pods)), false})
 }
 
 type checkView struct {
@@ -177,14 +177,11 @@ type podView struct {
 	Ready, Stop, Endpoint, Exited, Grace, Exit string
 	Served, Lost, Restarts                     string
 	BadExit, BadLost                           bool
-	Milestones, Log                            []string
-	LogProblem                                 string
 }
 
 func podViews(run *record.Run, s *Summary) []podView {
 	groups, _ := podGroups(run, s)
 	var out []podView
-	logs := 0
 	for _, g := range groups {
 		for _, i := range g.pods {
 			p, n := &run.Pods[i], &s.Pods[i]
@@ -193,20 +190,47 @@ func podViews(run *record.Run, s *Summary) []podView {
 				Name: cut(p.Name, 253), Node: cut(orDash(p.Node), 253), Revision: cut(orDash(p.Revision), 100),
 				Ready: offset(s.From, p.Ready), Stop: offset(s.From, term), Endpoint: after(term, p.EndpointGone), Exited: after(term, p.Exited),
 				Grace: human(p.Grace), Exit: exit(p), Served: grouped(n.Served), Lost: grouped(n.Failed), Restarts: strconv.Itoa(p.Restarts),
-				BadExit: p.Lost || p.ExitCode != nil && *p.ExitCode != 0, BadLost: n.Failed > 0, LogProblem: cut(p.LogProblem, 500),
+				BadExit: p.Lost || p.ExitCode != nil && *p.ExitCode != 0, BadLost: n.Failed > 0,
 			}
 			if p.Grace == 0 {
 				v.Grace = "-"
-			}
-			if logs < maxLogPods && len(p.Log)+len(p.Milestones) > 0 {
-				logs++
-				v.Milestones = logLines(p.Milestones, func(l record.LogLine) string { return after(term, l.At) })
-				v.Log = logLines(p.Log, func(l record.LogLine) string { return offset(s.From, l.At) })
 			}
 			out = append(out, v)
 		}
 	}
 	return out
+}
+
+type logView struct {
+	Name, LogProblem string
+	Milestones, Log  []string
+}
+
+// logViews are the last lines of the pods, first of those with the most trouble.
+func logViews(run *record.Run, s *Summary) (out []logView, beyond int) {
+	order := make([]int, len(run.Pods))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int {
+		return trouble(&run.Pods[b], &s.Pods[b]) - trouble(&run.Pods[a], &s.Pods[a])
+	})
+	for _, i := range order {
+		p := &run.Pods[i]
+		if len(p.Log)+len(p.Milestones) == 0 && p.LogProblem == "" {
+			continue
+		}
+		if len(out) == maxLogPods {
+			beyond++
+			continue
+		}
+		out = append(out, logView{
+			Name: cut(p.Name, 253), LogProblem: cut(p.LogProblem, 500),
+			Milestones: logLines(p.Milestones, func(l record.LogLine) string { return after(p.TermBegan(), l.At) }),
+			Log:        logLines(p.Log, func(l record.LogLine) string { return offset(s.From, l.At) }),
+		})
+	}
+	return out, beyond
 }
 
 func exit(p *record.Pod) string {

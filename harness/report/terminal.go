@@ -34,7 +34,7 @@ func Terminal(w io.Writer, run *record.Run, s *Summary, width int, colour bool, 
 	p.line("")
 	p.wrap(s.Verdict, "", "", style)
 	p.line("")
-	p.wrap(where(run), "", "  ", plain)
+	p.wrap(strings.Join([]string{run.Target.Name, where(run)}, ", "), "", "  ", plain)
 	p.line("")
 	p.checks(run.Checks)
 	p.classes(s)
@@ -55,22 +55,22 @@ func Terminal(w io.Writer, run *record.Run, s *Summary, width int, colour bool, 
 	return err
 }
 
-// where says what was verified on what.
+// where says how much was verified on what.
 func where(run *record.Run) string {
-	text := run.Target.Name
+	var parts []string
 	if run.Target.Replicas > 0 {
-		text += ", " + plural(run.Target.Replicas, "replica")
+		parts = append(parts, plural(run.Target.Replicas, "replica"))
 	}
 	if run.Cluster.Driver != "" {
-		text += ", on " + run.Cluster.Driver
+		parts = append(parts, "cluster "+run.Cluster.Driver)
 	}
 	if run.Cluster.Kubernetes != "" {
-		text += ", Kubernetes " + run.Cluster.Kubernetes
+		parts = append(parts, "Kubernetes "+run.Cluster.Kubernetes)
 	}
 	if n := len(run.Cluster.Nodes); n > 0 {
-		text += ", " + plural(n, "node")
+		parts = append(parts, plural(n, "node"))
 	}
-	return text
+	return strings.Join(parts, ", ")
 }
 
 type style string

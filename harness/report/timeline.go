@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"kubernaut.io/dynamic-toolset/harness/record"
@@ -62,9 +63,14 @@ func newTimeline(run *record.Run, s *Summary) *timeline {
 
 	// Bands and grid lie behind everything, and are as high as all of it.
 	var back svg
-	back.open("clipPath", "id", "plot")
-	back.leaf("rect", "x", float64(plotLeft-7), "y", 0.0, "width", float64(plotRight-plotLeft+14), "height", t.y)
-	back.close("clipPath")
+	for _, clip := range []struct {
+		id     string
+		beyond float64
+	}{{"plot", 0}, {"marks", 7}} { // a mark at the edge is shown whole
+		back.open("clipPath", "id", clip.id)
+		back.leaf("rect", "x", plotLeft-clip.beyond, "y", 0, "width", plotRight-plotLeft+2*clip.beyond, "height", t.y)
+		back.close("clipPath")
+	}
 	markShapes(&back)
 	t.background(&back, names, top, bottom)
 	front := t.Buffer
@@ -76,7 +82,12 @@ func newTimeline(run *record.Run, s *Summary) *timeline {
 func (t *timeline) height() float64 { return t.y }
 
 // zoomed begins a group of what moves when the reader zooms into the time axis.
-func (t *timeline) zoomed() { t.open("g", "clip-path", "url(#plot)"); t.open("g", "class", "tz") }
+func (t *timeline) zoomed() { t.zoomedIn("plot") }
+
+func (t *timeline) zoomedIn(clip string) {
+	t.open("g", "clip-path", "url(#"+clip+")")
+	t.open("g", "class", "tz")
+}
 
 func (t *timeline) unzoomed() { t.close("g"); t.close("g") }
 
@@ -90,12 +101,11 @@ func (t *timeline) panel(title, class string) float64 {
 
 // axisLabels writes the seconds.
 func (t *timeline) axisLabels(y float64) {
-	ticks, _ := t.axis.ticks(12)
-	t.zoomed()
-	for _, at := range ticks {
+	t.open("g", "class", "ticks", "data-y", y) // the script writes others when zooming
+	for _, at := range t.axis.ticks(12) {
 		t.text(t.axis.at(at), y, "tick mid", seconds(at))
 	}
-	t.unzoomed()
+	t.close("g")
 }
 
 // phaseNames are the places of the phases' names above the picture.
@@ -106,24 +116,24 @@ type phaseNames struct {
 }
 
 // layoutPhases finds a line for each phase's name in which it covers no other.
+// It goes from the right to the left, so that the stroke from a name down to its
+// band, at the name's left end, never crosses a name below it.
 func (t *timeline) layoutPhases() phaseNames {
 	const maxLevels = 4
 	names := phaseNames{level: make([]int, len(t.run.Phases)), text: make([]string, len(t.run.Phases))}
-	ends := make([]float64, maxLevels)
-	for i, p := range t.run.Phases {
+	begins := slices.Repeat([]float64{chartWidth}, maxLevels)
+	for i, p := range slices.Backward(t.run.Phases) {
 		names.level[i] = -1
 		names.text[i] = cut(p.Name, 40)
-		if p.Kind == record.Settle && t.axis.x(p.Ended)-t.axis.x(p.Began) < 60 {
-			continue
-		}
 		x := t.axis.x(p.Began)
-		end := x + 6.3*float64(len(names.text[i])) + 12
-		if end > chartWidth {
-			continue
+		end := x + 6.6*float64(len(names.text[i])) + 12
+		levels := maxLevels
+		if p.Kind != record.Action {
+			levels = 1 // its name is only worth a line that is there anyway
 		}
-		for level := range maxLevels {
-			if x >= ends[level] {
-				ends[level] = end
+		for level := range levels {
+			if end <= begins[level] {
+				begins[level] = x
 				names.level[i] = level
 				names.levels = max(names.levels, level+1)
 				break
@@ -145,11 +155,12 @@ func (t *timeline) background(d *svg, names phaseNames, top, bottom float64) {
 		if level := names.level[i]; level >= 0 {
 			y := top - 4 - float64(level)*labelHeight
 			d.leaf("line", "class", "leader "+word(string(p.Kind)), "x1", x, "x2", x, "y1", y-9, "y2", bottom)
-			d.text(x+4, y, "phase "+word(string(p.Kind)), names.text[i])
+			d.text(x, y, "phase "+word(string(p.Kind)), names.text[i], "dx", 4)
 		}
 	}
-	ticks, _ := t.axis.ticks(12)
-	for _, at := range ticks {
+	d.close("g")
+	d.open("g", "class", "gridx", "data-top", top+14, "data-bottom", bottom)
+	for _, at := range t.axis.ticks(12) {
 		x := t.axis.at(at)
 		d.leaf("line", "class", "grid", "x1", x, "x2", x, "y1", top+14, "y2", bottom)
 	}

@@ -74,14 +74,20 @@ func (t *timeline) podMarks(p *record.Pod, y float64) {
 		x := t.axis.x(p.Exited)
 		t.mark("exit", class, x, y, offset(from, p.Exited)+": "+code+", "+after(term, p.Exited)+" after it was told to stop")
 		if bad != "" {
-			if x > plotRight-60 {
-				t.text(x-6, y+4, "exitcode end", bad)
-			} else {
-				t.text(x+6, y+4, "exitcode", bad)
-			}
+			t.exitLabel(x, y, bad)
 		}
 	} else if p.Lost && !p.Gone.IsZero() {
-		t.text(min(t.axis.x(p.Gone)+6, plotRight-30), y+4, "exitcode", "lost")
+		t.exitLabel(t.axis.x(p.Gone), y, "cut off")
+	}
+}
+
+// exitLabel writes beside the end of a pod, above the marks of lost requests,
+// which often follow it.
+func (t *timeline) exitLabel(x, y float64, text string) {
+	if x > plotRight-60 {
+		t.text(x, y-5, "exitcode end", text, "dx", -5)
+	} else {
+		t.text(x, y-5, "exitcode", text, "dx", 5)
 	}
 }
 
@@ -122,6 +128,10 @@ func probeAnswer(p *record.Probe) string {
 // no pod looks cleaner than it was.
 func (t *timeline) lostMarks(rows map[string]float64) {
 	byRow := map[string][]int{}
+	known := map[string]bool{}
+	for i := range t.run.Pods {
+		known[t.run.Pods[i].Name] = true
+	}
 	for i := range t.run.Requests {
 		q := &t.run.Requests[i]
 		if !q.Failed() {
@@ -129,7 +139,7 @@ func (t *timeline) lostMarks(rows map[string]float64) {
 		}
 		row := q.Pod
 		if _, ok := rows[row]; !ok {
-			if t.podIsKnown(row) {
+			if known[row] {
 				t.marksBeyond++ // its row had no room
 				continue
 			}
@@ -144,7 +154,7 @@ func (t *timeline) lostMarks(rows map[string]float64) {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	t.zoomed()
+	t.zoomedIn("marks")
 	for _, name := range names {
 		of := byRow[name]
 		slices.SortStableFunc(of, func(a, b int) int {
@@ -166,10 +176,6 @@ func (t *timeline) lostMarks(rows map[string]float64) {
 		t.marksBeyond += len(of) - share
 	}
 	t.unzoomed()
-}
-
-func (t *timeline) podIsKnown(name string) bool {
-	return slices.ContainsFunc(t.run.Pods, func(p record.Pod) bool { return p.Name == name })
 }
 
 // lostTip tells how a request was lost.

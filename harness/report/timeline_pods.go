@@ -39,6 +39,7 @@ func (t *timeline) pods() {
 	if t.s.PodUnknown > 0 {
 		t.text(plotLeft-8, t.y+height/2+4, "podname end lostname", "pod unknown")
 		lines[""] = t.y + height/2
+		t.lostCount(t.s.PodUnknown, lines[""])
 		t.leaf("line", "class", "rowline", "x1", plotLeft, "x2", plotRight, "y1", t.y+height/2, "y2", t.y+height/2)
 		t.y += height
 	}
@@ -74,6 +75,9 @@ func podGroups(run *record.Run, s *Summary) (groups []podGroup, beyond int) {
 	}
 	slices.SortStableFunc(order, func(a, b int) int {
 		if c := run.Pods[a].Created.Compare(run.Pods[b].Created); c != 0 {
+			return c
+		}
+		if c := run.Pods[a].TermBegan().Compare(run.Pods[b].TermBegan()); c != 0 {
 			return c
 		}
 		return strings.Compare(run.Pods[a].Name, run.Pods[b].Name)
@@ -129,9 +133,20 @@ func (t *timeline) podRow(p *record.Pod, s *PodSummary, middle float64) {
 	if !p.Exited.IsZero() {
 		t.bar("gone", "ended, not yet removed", p.Exited, first(p.Gone, end), middle, 3)
 	}
+	t.unzoomed()
+	t.zoomedIn("marks")
 	t.podMarks(p, middle)
 	t.unzoomed()
+	t.lostCount(s.Failed, middle)
 	t.close("g")
+}
+
+// lostCount says at the end of a row how many its marks are: where they are
+// close they can't be counted.
+func (t *timeline) lostCount(n int, middle float64) {
+	if n > 0 {
+		t.text(plotRight+18, middle+4, "lostcount", grouped(n)+" lost")
+	}
 }
 
 // bar draws one part of a pod's life.

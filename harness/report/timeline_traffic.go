@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -25,7 +26,7 @@ func (t *timeline) rates() {
 	t.gridline(top, grouped(int(scale)))
 	t.gridline(top+rateHeight, "0")
 	if scale >= 4 {
-		t.gridline(top+rateHeight/2, digits(scale/2))
+		t.gridline(top+rateHeight/2, halfOf(scale))
 	}
 
 	below := make([]float64, len(t.columns))
@@ -59,14 +60,25 @@ func (t *timeline) rates() {
 	t.y = top + rateHeight
 }
 
+func halfOf(scale float64) string {
+	if half := scale / 2; half == math.Trunc(half) {
+		return grouped(int(half))
+	}
+	return digits(scale / 2)
+}
+
 // losses draws the lost requests again, on a scale of their own: on the other
 // few would be too small to see.
 func (t *timeline) losses() {
-	top := t.panel("lost, by the second in which they were sent", "lost")
 	most := 0
 	for _, c := range t.columns {
 		most = max(most, c.lost())
 	}
+	class := ""
+	if most > 0 {
+		class = "lost"
+	}
+	top := t.panel("lost, by the second in which they were sent", class)
 	t.gridline(top+lostHeight, "0")
 	if most == 0 {
 		t.text(plotLeft+8, top+lostHeight/2+5, "quiet", "none lost")

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"kubernaut.io/dynamic-toolset/harness/record"
 )
@@ -163,7 +164,7 @@ func after(from, t time.Time) string {
 
 // cut shortens a text from a cluster to at most n characters.
 func cut(s string, n int) string {
-	if len(s) <= n {
+	if len(s) <= n || utf8.RuneCountInString(s) <= n {
 		return s
 	}
 	runes := 0

@@ -1,0 +1,143 @@
+package report
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"kubernaut.io/dynamic-toolset/harness/record"
+)
+
+// A run small enough to be counted by hand.
+func TestAggregateByHand(t *testing.T) {
+	request := func(class record.Class, outcome record.Outcome, due, sent, end float64, pod string) record.Request {
+		return record.Request{Class: class, Outcome: outcome, Due: at(due), Sent: at(sent), End: at(end), Pod: pod}
+	}
+	run := &record.Run{
+		Began: began, Ended: at(4),
+		Load: []record.Client{{Class: record.New, Rate: 1, Late: time.Millisecond, Skipped: 2}, {Class: record.Slow, Rate: 3, Connections: 7}},
+		Phases: []record.Phase{
+			{Name: "baseline", Kind: record.Baseline, Began: at(0), Ended: at(2)},
+			{Name: "rolling restart 1", Kind: record.Action, Began: at(2), Ended: at(3)},
+		},
+		Pods:   []record.Pod{{Name: "a"}, {Name: "b"}},
+		Checks: []record.Check{{ID: "requests", Result: record.Fail}},
+		Requests: []record.Request{
+			request(record.Reused, record.OK, 0.1, 0.1, 0.11, "a"),
+			request(record.Reused, record.OK, 0.2, 0.2, 0.23, "b"),
+			request(record.New, record.Refused, 2.0, 2.0, 2.01, ""), // the border belongs to the later phase
+			request(record.New, record.DialTimeout, 1.9, 1.9, 3.9, "gone-since"),
+			request(record.Reused, record.OK, 1.0, 1.5, 1.6, "a"), // sent late: its latency counts from when it was due
+			request(record.Reused, record.EOFBefore, 3.5, 3.5, 3.6, "b"),
+		},
+	}
+	s := Aggregate(run)
+
+	if s.Sent != 6 || s.Failed != 3 || s.PodUnknown != 2 || s.Passed {
+		t.Errorf("sent %d, failed %d, pod unknown %d, passed %v; want 6, 3, 2, false", s.Sent, s.Failed, s.PodUnknown, s.Passed)
+	}
+	wantClasses := []ClassSummary{
+		{ClassNumbers: ClassNumbers{record.Reused, Numbers{4, 1, 30 * time.Millisecond, 600 * time.Millisecond, 600 * time.Millisecond}}, Rate: 1},
+		{ClassNumbers: ClassNumbers{record.New, Numbers{2, 2, 0, 0, 0}}, Rate: 0.5, AskedRate: 1, Late: time.Millisecond, Skipped: 2},
+		// Told to send and sent nothing: a reader must see it.
+		{ClassNumbers: ClassNumbers{Class: record.Slow}, AskedRate: 3, Connections: 7},
+	}
+	if !slices.Equal(s.Classes, wantClasses) {
+		t.Errorf("classes\n%+v, want\n%+v", s.Classes, wantClasses)
+	}
+	if got := []int{s.Phases[0].Sent, s.Phases[0].Failed, s.Phases[1].Sent, s.Phases[1].Failed}; !slices.Equal(got, []int{4, 1, 1, 1}) {
+		t.Errorf("phases sent and failed %v, want 4 1 1 1", got)
+	}
+	if want := []PodSummary{{"a", 2, 0}, {"b", 1, 1}}; !slices.Equal(s.Pods, want) {
+		t.Errorf("pods %+v, want %+v", s.Pods, want)
+	}
+	var seconds []int
+	for _, one := range s.Seconds {
+		seconds = append(seconds, one.Second)
+	}
+	if !slices.Equal(seconds, []int{0, 1, 2, 3}) {
+		t.Errorf("seconds %v, want 0 1 2 3", seconds)
+	}
+	var lost []record.Outcome // in the order in which they were lost
+	for _, f := range s.Failures {
+		lost = append(lost, f.Outcome)
+	}
+	if want := []record.Outcome{record.Refused, record.EOFBefore, record.DialTimeout}; !slices.Equal(lost, want) {
+		t.Errorf("failures %v, want %v", lost, want)
+	}
+	if want := "FAILED: 3 of 6 requests lost during 1 rolling restart (4 s)"; s.Verdict != want {
+		t.Errorf("verdict %q, want %q", s.Verdict, want)
+	}
+}
+
+func TestTotalsAddUp(t *testing.T) {
+	for name, run := range map[string]*record.Run{"clean": cleanRun(), "naive": naiveRun()} {
+		s := Aggregate(run)
+		check := func(what string, sent, failed int) {
+			if sent != s.Sent || failed != s.Failed {
+				t.Errorf("%s: the %s have %d sent, %d failed; in all it is %d, %d", name, what, sent, failed, s.Sent, s.Failed)
+			}
+		}
+		if s.Sent != len(run.Requests) {
+			t.Errorf("%s: %d sent, of %d", name, s.Sent, len(run.Requests))
+		}
+		sent, failed := 0, 0
+		for _, c := range s.Classes {
+			sent, failed = sent+c.Sent, failed+c.Failed
+		}
+		check("classes", sent, failed)
+		sent, failed = 0, 0
+		for _, second := range s.Seconds {
+			for _, c := range second.Classes {
+				sent, failed = sent+c.Sent, failed+c.Failed
+			}
+		}
+		check("seconds", sent, failed)
+		sent, failed = 0, 0
+		for _, p := range s.Phases { // which here cover all of the run
+			sent, failed = sent+p.Sent, failed+p.Failed
+		}
+		check("phases", sent, failed)
+		sent, failed = 0, s.PodUnknown
+		for _, p := range s.Pods {
+			sent, failed = sent+p.Served, failed+p.Failed
+		}
+		check("pods", sent+failed, failed)
+		failed = 0
+		for _, o := range s.Outcomes {
+			failed += o.Count
+		}
+		check("outcomes", s.Sent, failed)
+		if len(s.Failures)+s.FailuresBeyond != s.Failed {
+			t.Errorf("%s: %d failures kept and %d beyond, of %d", name, len(s.Failures), s.FailuresBeyond, s.Failed)
+		}
+	}
+}
+
+func TestFailuresAreBounded(t *testing.T) {
+	run := &record.Run{Began: began, Ended: at(20)}
+	for i := range maxFailures + 7 {
+		run.Requests = append(run.Requests, record.Request{Class: record.New, Outcome: record.Refused, Sent: at(float64(i) / 1000), End: at(float64(i) / 1000)})
+	}
+	s := Aggregate(run)
+	if len(s.Failures) != maxFailures || s.FailuresBeyond != 7 || s.Failed != maxFailures+7 {
+		t.Errorf("%d kept, %d beyond, %d in all", len(s.Failures), s.FailuresBeyond, s.Failed)
+	}
+}
+
+func TestPercentileIsNearestRank(t *testing.T) {
+	ten := []time.Duration{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}
+	hundred := make([]time.Duration, 100)
+	for i := range hundred {
+		hundred[i] = time.Duration(i + 1)
+	}
+	for _, c := range []struct {
+		values []time.Duration
+		q      float64
+		want   time.Duration
+	}{{nil, 0.5, 0}, {ten, 0.5, 5}, {ten, 0.99, 10}, {ten, 0, 1}, {ten, 1, 10}, {hundred, 0.99, 99}, {hundred, 0.5, 50}, {ten[:1], 0.5, 1}} {
+		if got := percentile(c.values, c.q); got != c.want {
+			t.Errorf("p%v of %d values is %d, want %d", c.q*100, len(c.values), got, c.want)
+		}
+	}
+}

@@ -1,0 +1,67 @@
+package report
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"kubernaut.io/dynamic-toolset/harness/record"
+)
+
+var update = flag.Bool("update", false, "write the expected terminal texts anew; then look at the difference")
+
+func terminal(t *testing.T, run *record.Run, width int, colour bool, files ...string) string {
+	t.Helper()
+	var out bytes.Buffer
+	if err := Terminal(&out, run, Aggregate(run), width, colour, files...); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
+func TestTerminalText(t *testing.T) {
+	for name, run := range map[string]*record.Run{"clean": cleanRun(), "naive": naiveRun()} {
+		got := terminal(t, run, 0, false, "out/report.html", "out/report.json")
+		path := "testdata/terminal-" + name + ".txt"
+		if *update {
+			if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got != string(want) {
+			t.Errorf("%s differs from %s (run with -update to accept):\n%s", name, path, got)
+		}
+	}
+}
+
+var escape = regexp.MustCompile("\x1b\\[[0-9;]*m")
+
+func TestTerminalFits(t *testing.T) {
+	for name, run := range map[string]*record.Run{"naive": naiveRun(), "hostile": hostileRun()} {
+		for _, width := range []int{1, 32, 40, 57, 80, 200} {
+			plain := terminal(t, run, width, false)
+			for line := range strings.Lines(plain) {
+				line = strings.TrimSuffix(line, "\n")
+				if len(line) > min(max(width, 32), 80) {
+					t.Errorf("%s: %d columns where there is room for %d: %q", name, len(line), width, line)
+				}
+				for _, r := range line {
+					if r < ' ' || r > '~' {
+						t.Fatalf("%s: %q in %q", name, r, line)
+					}
+				}
+			}
+			// Colour adds nothing but colour.
+			if coloured := terminal(t, run, width, true); coloured == plain || escape.ReplaceAllString(coloured, "") != plain {
+				t.Errorf("%s, width %d: the coloured text says something else:\n%s", name, width, coloured)
+			}
+		}
+	}
+}
