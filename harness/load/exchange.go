@@ -32,6 +32,7 @@ func (c *connection) exchange(j *job, timeout time.Duration, podHeader string, r
 	if err != nil {
 		return false
 	}
+	c.wire.left = maxResponse
 	c.body.Reset()
 	_, err = c.body.ReadFrom(resp.Body)
 	r.End = time.Now()
@@ -64,7 +65,7 @@ func (c *connection) ask(j *job, timeout time.Duration, podHeader string, r *rec
 	}
 	c.uses++
 	c.cut = false
-	c.wire.expect(maxResponse)
+	c.wire.expect()
 	c.out = j.appendTo(c.out[:0], path, j.hangUp)
 
 	deadline := time.Now().Add(j.duration + timeout)
@@ -72,12 +73,16 @@ func (c *connection) ask(j *job, timeout time.Duration, podHeader string, r *rec
 	if sendErr == nil {
 		_, sendErr = c.Write(c.out)
 	}
+	var resp *http.Response
+	var err error
 	if j.SlowUpload && sendErr == nil {
-		sendErr = c.upload(j.Body, j.duration, deadline)
+		sendErr, err = c.upload(j.Body, j.duration, deadline)
 	}
-	// Also where sending failed there may be a response: a server may answer and
-	// close without having read everything.
-	resp, err := c.readHeader(j.asked)
+	if err == nil {
+		// Also where sending failed there may be a response: a server may answer and
+		// close without having read everything.
+		resp, err = c.readHeader(j.asked)
+	}
 	if err == nil {
 		c.cut = c.cut || sendErr != nil
 		r.Status = resp.StatusCode
@@ -90,6 +95,9 @@ func (c *connection) ask(j *job, timeout time.Duration, podHeader string, r *rec
 	begun := c.wire.got > 0
 	r.Outcome = lostOutcome(err, c.wire.err, begun)
 	r.Detail = err.Error()
+	if c.wire.err != nil { // the parser saw only what it led to
+		r.Detail = c.wire.err.Error()
+	}
 	if sendErr != nil && !begun {
 		// Only a reset makes a write fail, and it takes the read's error with it.
 		r.Outcome = record.ResetBefore
@@ -103,26 +111,33 @@ func (c *connection) ask(j *job, timeout time.Duration, podHeader string, r *rec
 
 // upload sends the body in pieces, the last one when over has passed. It stops
 // as soon as there is something to read: the response, which came early, or the
-// connection's end.
-func (c *connection) upload(body string, over time.Duration, deadline time.Time) error {
+// connection's end, which is readErr: a socket tells of a reset only once.
+func (c *connection) upload(body string, over time.Duration, deadline time.Time) (sendErr, readErr error) {
 	begin := time.Now()
 	pieces := min(len(body), max(1, int(over/pieceEvery)))
 	for i := range pieces {
 		// Waiting is reading: what the server has to say is seen at once.
 		if err := c.SetReadDeadline(begin.Add(over * time.Duration(i+1) / time.Duration(pieces))); err != nil {
-			return err
+			return err, nil
 		}
 		_, err := c.reader.Peek(1)
-		if err == nil || !isTimeout(err) {
+		if err == nil {
 			c.cut = true
-			return c.SetReadDeadline(deadline)
+			break
+		}
+		if !isTimeout(err) {
+			return nil, err
 		}
 		c.wire.err = nil
 		if _, err := io.WriteString(c, body[len(body)*i/pieces:len(body)*(i+1)/pieces]); err != nil {
-			return errors.Join(err, c.SetReadDeadline(deadline))
+			sendErr = err
+			break
 		}
 	}
-	return c.SetReadDeadline(deadline)
+	if err := c.SetReadDeadline(deadline); err != nil && sendErr == nil {
+		sendErr = err
+	}
+	return sendErr, nil
 }
 
 // attribute writes down which pod answered: by the response's header, else the

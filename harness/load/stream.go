@@ -59,7 +59,8 @@ func (r *run) stream(ctx context.Context, j *job, req *record.Request, t *tally)
 
 // refuseStream writes down what came where a stream was due.
 func (c *connection) refuseStream(j *job, resp *http.Response, req *record.Request) {
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse))
+	c.wire.left = maxResponse
+	body, err := io.ReadAll(resp.Body)
 	switch {
 	case err != nil:
 		req.Outcome = lostOutcome(err, c.wire.err, true)

@@ -7,7 +7,10 @@ import (
 )
 
 const (
-	// maxResponse bounds a response, header and body.
+	// maxHeader bounds the header of a response, the interim ones before it
+	// included: to parse a flood of headers costs more than to receive it.
+	maxHeader = 64 << 10
+	// maxResponse bounds the body of a response.
 	maxResponse = 1 << 20
 	// maxEvent bounds an event of a stream, of which only the name is kept.
 	maxEvent = 16 << 20
@@ -28,7 +31,7 @@ type wire struct {
 }
 
 // expect begins the reading of a response.
-func (w *wire) expect(bound int) { w.left, w.got, w.err = bound, 0, nil }
+func (w *wire) expect() { w.left, w.got, w.err = maxHeader, 0, nil }
 
 // Read reads from the connection.
 func (w *wire) Read(p []byte) (int, error) {

@@ -1,0 +1,441 @@
+package load
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"kubernaut.io/dynamic-toolset/harness/record"
+)
+
+// rightServer is a server of net/http that does all classes right.
+func rightServer(t *testing.T, requests *atomic.Int64) string {
+	goodbye := make(chan struct{})
+	mux := http.NewServeMux()
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		requests.Add(1)
+		w.Header().Set("X-Pod", "a")
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprint(w, "{}")
+	})
+	mux.HandleFunc("/slow", func(w http.ResponseWriter, req *http.Request) {
+		requests.Add(1)
+		d, err := time.ParseDuration(req.FormValue("for"))
+		if err != nil || d < shortest {
+			t.Errorf("for %q: %v", req.FormValue("for"), err)
+		}
+		time.Sleep(d)
+		w.Header().Set("X-Pod", "a")
+	})
+	mux.HandleFunc("/watch", func(w http.ResponseWriter, req *http.Request) {
+		requests.Add(1)
+		w.Header().Set("X-Pod", "a")
+		w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
+		fmt.Fprint(w, "id: 1\r\nevent: snapshot\r\ndata: {}\r\n\r\n")
+		http.NewResponseController(w).Flush()
+		select {
+		case <-req.Context().Done():
+		case <-goodbye:
+		}
+	})
+	s := httptest.NewServer(mux)
+	t.Cleanup(func() { close(goodbye); s.Close() })
+	return s.Listener.Addr().String()
+}
+
+// Against a server that does everything right, nothing is lost, exactly what the
+// schedule wants is sent, at the moments that it wants, and the server has seen
+// as many requests as there are records.
+func TestRightServer(t *testing.T) {
+	var requests atomic.Int64
+	c := Config{
+		Address: rightServer(t, &requests), PodHeader: "X-Pod", ResponseTimeout: patience, DialTimeout: patience,
+		Clients: []Client{
+			{Class: record.Reused, Rate: 200, Connections: 8}, {Class: record.New, Rate: 50},
+			{Class: record.Slow, Rate: 8, Duration: 1500 * time.Millisecond}, {Class: record.Stream, Connections: 3},
+		},
+		Targets: []Target{
+			{Path: "/", ExpectJSON: true},
+			{Path: "/slow?for={duration}", Classes: []record.Class{record.Slow}},
+			{Path: "/watch", Classes: []record.Class{record.Stream}},
+		},
+	}
+	slow := 0
+	all, summary := runUntil(t, c, func(r *record.Request, _ int) bool {
+		if r.Class == record.Slow {
+			slow++
+		}
+		return slow >= 4
+	})
+	if int(requests.Load()) != len(all) {
+		t.Errorf("the server has seen %d requests, there are records of %d", requests.Load(), len(all))
+	}
+	due := map[record.Class][]time.Time{}
+	for i := range all {
+		r := &all[i]
+		if r.Failed() || r.Pod != "a" || r.Inferred {
+			t.Errorf("%+v", r)
+		}
+		due[r.Class] = append(due[r.Class], r.Due)
+		switch {
+		case r.Class == record.Stream && r.Events != 1:
+			t.Errorf("%d events: %+v", r.Events, r)
+		case r.Class == record.Slow && r.End.Sub(r.Sent) < shortest:
+			t.Errorf("a slow request took %v", r.End.Sub(r.Sent))
+		case r.Class == record.New && r.ConnectionUse != 0:
+			t.Errorf("%+v", r)
+		}
+	}
+	for _, client := range summary.Clients {
+		d := due[client.Class]
+		slices.SortFunc(d, time.Time.Compare)
+		if client.Class == record.Stream {
+			if len(d) != 3 || client.Opened != 3 {
+				t.Errorf("%d streams on %d connections; want 3", len(d), client.Opened)
+			}
+			continue
+		}
+		for i := range d {
+			if want := summary.Began.Add(time.Duration(float64(i) / client.Rate * 1e9)); !d[i].Equal(want) {
+				t.Fatalf("%s: request %d was due at %v; want %v", client.Class, i, d[i], want)
+			}
+		}
+		// The last one that was due before the end was sent, and none after it.
+		last := summary.Began.Add(time.Duration(float64(len(d)-1) / client.Rate * 1e9))
+		next := summary.Began.Add(time.Duration(float64(len(d)) / client.Rate * 1e9))
+		const late = 10 * time.Second // the scheduler's delay in seeing the end; no test of the clock
+		if last.After(summary.Ended) || summary.Stopped.Sub(next) > late || client.Skipped != 0 || client.Sent != len(d) {
+			t.Errorf("%s: %d requests up to %v, the end was at %v: %+v", client.Class, len(d), last, summary.Stopped, client)
+		}
+		if client.Class == record.New && client.Opened != client.Sent {
+			t.Errorf("%d new connections for %d requests", client.Opened, client.Sent)
+		}
+		if client.Class == record.Reused && client.Opened != 8 {
+			t.Errorf("%d reused connections; want 8", client.Opened)
+		}
+		if client.Class == record.Slow && (client.Opened >= client.Sent && client.Sent > 12 || client.Early != 0) {
+			t.Errorf("slow: %d connections for %d requests, %d early", client.Opened, client.Sent, client.Early)
+		}
+	}
+}
+
+// A stall is seen in every request that was due meanwhile, also in those that
+// waited for a connection.
+func TestStallDelaysEveryRequestDue(t *testing.T) {
+	const rate, connections = 200, 4
+	const stall = 500 * time.Millisecond
+	var once sync.Once
+	var mu sync.Mutex
+	var from, to time.Time
+	s := startServer(t, func(c *serverConn) {
+		for {
+			if _, _, ok := c.request(); !ok {
+				return
+			}
+			if c.s.requests.Load() > 100 {
+				once.Do(func() {
+					mu.Lock() // all others wait for it too
+					from = time.Now()
+					time.Sleep(stall)
+					to = time.Now()
+					mu.Unlock()
+				})
+			}
+			mu.Lock()
+			c.say(good)
+			mu.Unlock()
+		}
+	})
+	c := config(s.address, record.Reused, rate)
+	c.Clients[0].Connections = connections
+	all, summary := runUntil(t, c, func(_ *record.Request, n int) bool { return n == 400 })
+	seen := 0
+	for i := range all {
+		r := &all[i]
+		if r.Due.Before(from) || !r.Due.Before(to) {
+			continue
+		}
+		// Those whose response was under way when the stall began may be done.
+		if r.End.Before(to) {
+			if r.Due.Sub(from) > 0 {
+				t.Errorf("due %v after the stall began, done %v before its end", r.Due.Sub(from), to.Sub(r.End))
+			}
+			continue
+		}
+		seen++
+		if r.Latency() < to.Sub(r.Due) {
+			t.Errorf("latency %v, less than %v", r.Latency(), to.Sub(r.Due))
+		}
+	}
+	if want := int(stall.Seconds() * rate); seen < want-2 {
+		t.Errorf("%d requests show the stall; %d were due while it lasted", seen, want)
+	}
+	if summary.Clients[0].Late > stall/2 {
+		t.Logf("a busy machine: %v late", summary.Clients[0].Late)
+	}
+}
+
+// Nothing is sent twice, whatever becomes of it.
+func TestNoRetry(t *testing.T) {
+	for _, class := range []record.Class{record.Reused, record.New} {
+		t.Run(string(class), func(t *testing.T) {
+			t.Parallel()
+			s := startServer(t, func(c *serverConn) {
+				for i := int64(0); ; i++ {
+					if _, _, ok := c.request(); !ok {
+						return
+					}
+					if (c.n+i)%3 == 0 {
+						c.reset()
+						return
+					}
+					c.say(good)
+				}
+			})
+			c := config(s.address, class, 200)
+			all, summary := runUntil(t, c, func(_ *record.Request, n int) bool { return n == 60 })
+			if int(s.requests.Load()) != len(all) {
+				t.Errorf("the server has seen %d requests, there are records of %d", s.requests.Load(), len(all))
+			}
+			lost := 0
+			for i := range all {
+				if all[i].Failed() {
+					lost++
+				}
+			}
+			if class == record.Reused && summary.Clients[0].Opened > lost+1 || lost < 10 {
+				t.Errorf("%d connections, %d lost", summary.Clients[0].Opened, lost)
+			}
+		})
+	}
+}
+
+// What exceeds the bound is skipped and counted; the rest is sent.
+func TestSkipped(t *testing.T) {
+	for class, want := range map[record.Class]int{record.Reused: 7, record.New: 5, record.Slow: 5} {
+		t.Run(string(class), func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			s := startServer(t, func(c *serverConn) {
+				for {
+					if _, _, ok := c.request(); !ok {
+						return
+					}
+					<-ctx.Done() // nobody is answered before the schedule's end
+					c.say(good)
+				}
+			})
+			c := config(s.address, class, 1000)
+			c.Clients[0].MaxInFlight = 5
+			if class == record.Reused {
+				c.Clients[0].Connections = 2
+			}
+			n := 0
+			time.AfterFunc(300*time.Millisecond, cancel)
+			summary, err := Run(ctx, c, func(r record.Request) {
+				n++
+				if r.Failed() {
+					t.Errorf("%+v", r)
+				}
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := summary.Clients[0]
+			due := int(summary.Stopped.Sub(summary.Began).Seconds() * 1000)
+			if n != want || got.Sent != want || got.Skipped < due-want {
+				t.Errorf("%d emitted, %d sent, %d skipped, of about %d due; want %d sent", n, got.Sent, got.Skipped, due, want)
+			}
+		})
+	}
+}
+
+// What waits for a connection for too long after the end is given up, so that a
+// run ends even when the server has stopped answering, and is counted.
+func TestWaitingIsGivenUpAfterTheEnd(t *testing.T) {
+	s := startServer(t, (*serverConn).hold)
+	c := config(s.address, record.Reused, 1000)
+	c.DialTimeout, c.ResponseTimeout = time.Second, 100*time.Millisecond
+	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
+	defer cancel()
+	begin := time.Now()
+	summary, err := Run(ctx, c, func(record.Request) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := summary.Clients[0]
+	if due := int(summary.Stopped.Sub(summary.Began).Seconds() * 1000); got.Skipped < due/2 || got.Sent+got.Skipped < due {
+		t.Errorf("of %d due, %+v", due, got)
+	}
+	if took := time.Since(begin); took > patience { // alone, the line would take 30 s or more
+		t.Errorf("the run took %v", took)
+	}
+}
+
+// When the run ends, what is in flight is finished, streams are closed and count
+// as well ended, and no connection stays behind.
+func TestEnd(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	open := make(chan bool, 100)
+	s := startServer(t, func(c *serverConn) {
+		req, _, ok := c.request()
+		if !ok {
+			return
+		}
+		if strings.HasPrefix(req.URL.Path, "/watch") {
+			c.say("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n: hello\n\ndata: 1\n\n")
+		}
+		open <- true
+		<-ctx.Done()
+		if !strings.HasPrefix(req.URL.Path, "/watch") {
+			c.say(good)
+		}
+		c.hold() // until the client hangs up
+		open <- false
+	})
+	c := config(s.address, record.Reused, 1)
+	c.Clients = append(c.Clients, Client{Class: record.Slow, Rate: 1}, Client{Class: record.Stream, Connections: 1}, Client{Class: record.New, Rate: 1})
+	c.Targets = append(c.Targets, Target{Path: "/watch", Classes: []record.Class{record.Stream}},
+		Target{Path: "/{duration}", Classes: []record.Class{record.Slow}}, Target{Path: "/", Classes: []record.Class{record.New}})
+	go func() {
+		for range 4 {
+			<-open
+		}
+		cancel()
+	}()
+	classes := map[record.Class]int{}
+	summary, err := Run(ctx, c, func(r record.Request) {
+		classes[r.Class]++
+		if r.Failed() || r.End.Before(r.Sent) {
+			t.Errorf("%+v", r)
+		}
+		if ctx.Err() == nil {
+			t.Error("it ended before the run")
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(classes) != 4 || summary.Stopped.After(summary.Ended) {
+		t.Errorf("%v, %+v", classes, summary)
+	}
+	for n := range s.accepted.Load() {
+		select {
+		case isOpen := <-open:
+			if isOpen {
+				t.Error("another connection was made")
+			}
+		case <-time.After(patience):
+			t.Fatalf("%d of %d connections are still open", s.accepted.Load()-n, s.accepted.Load())
+		}
+	}
+}
+
+// The kept connections take turns, and one that announced its end is left alone.
+func TestReusedConnectionsTakeTurns(t *testing.T) {
+	s := startServer(t, func(c *serverConn) {
+		for i := 0; i < 10; i++ {
+			if _, _, ok := c.request(); !ok {
+				return
+			}
+			if i == 9 {
+				c.say("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+				c.hold() // a client that sends another one gets no answer
+				return
+			}
+			c.say(good)
+		}
+	})
+	c := config(s.address, record.Reused, 400)
+	c.Clients[0].Connections = 5
+	all, summary := runUntil(t, c, func(_ *record.Request, n int) bool { return n == 200 })
+	uses := map[int]int{}
+	for _, r := range all {
+		if r.Failed() || r.CloseAnnounced != (r.ConnectionUse == 9) || (r.ConnectionUse > 0) != (r.ConnectionAge > 0) {
+			t.Errorf("%+v", r)
+		}
+		uses[r.ConnectionUse]++
+	}
+	if opened := summary.Clients[0].Opened; uses[0] != opened || uses[9] < opened-5 || opened < len(all)/10 {
+		t.Errorf("%d connections, requests by use: %v", opened, uses)
+	}
+}
+
+// Half of the new connections ask for their end, the other half hang up.
+func TestNewConnectionsEndBothWays(t *testing.T) {
+	var asked, hung atomic.Int64
+	s := startServer(t, func(c *serverConn) {
+		req, _, ok := c.request()
+		if !ok {
+			return
+		}
+		c.say(good)
+		if req.Close {
+			asked.Add(1)
+		} else {
+			hung.Add(1)
+		}
+		c.hold()
+	})
+	all, _ := runUntil(t, config(s.address, record.New, 200), func(_ *record.Request, n int) bool { return n == 40 })
+	if a, h := int(asked.Load()), int(hung.Load()); a+h != len(all) || a-h < 0 || a-h > 1 {
+		t.Errorf("%d asked for the close, %d hung up, of %d", a, h, len(all))
+	}
+}
+
+// A server that ends its streams with a goodbye is asked for new ones at once,
+// but one that does nothing else is no reason for a busy loop.
+func TestStreamsAreOpenedAgain(t *testing.T) {
+	s := startServer(t, func(c *serverConn) {
+		if _, _, ok := c.request(); ok {
+			c.say("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\nevent: goodbye\ndata: 1\n\n")
+		}
+	})
+	all, _ := runUntil(t, config(s.address, record.Stream, 0), func(_ *record.Request, n int) bool { return n == 4 })
+	for i, r := range all {
+		if r.Failed() || r.Events != 1 {
+			t.Errorf("%+v", r)
+		}
+		if i > 0 && r.Sent.Sub(all[i-1].End) < breath {
+			t.Errorf("opened again after %v", r.Sent.Sub(all[i-1].End))
+		}
+	}
+}
+
+func TestRunRefusesABadConfiguration(t *testing.T) {
+	_, err := Run(context.Background(), Config{}, nil)
+	if err == nil || !strings.Contains(err.Error(), "clients is empty") {
+		t.Error(err)
+	}
+}
+
+// A dialer's connection need not be a socket, such as a tunnel's.
+func TestDialerOfOurOwn(t *testing.T) {
+	s := startServer(t, behave)
+	c := config("service.example:80", record.Reused, 100)
+	c.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		if address != "service.example:80" || network != "tcp" {
+			t.Errorf("dialled %s %s", network, address)
+		}
+		if _, has := ctx.Deadline(); !has {
+			t.Error("no time limit")
+		}
+		conn, err := new(net.Dialer).DialContext(ctx, "tcp", s.address)
+		return struct{ net.Conn }{conn}, err
+	}
+	for _, r := range first(t, c, 5) {
+		if r.Failed() {
+			t.Errorf("%+v", r)
+		}
+	}
+}
