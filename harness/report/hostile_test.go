@@ -145,6 +145,10 @@ func TestHostileTextStaysText(t *testing.T) {
 	if !strings.Contains(page.String(), "&lt;script&gt;window.pwned=1&lt;/script&gt;") {
 		t.Error("the text itself is not shown")
 	}
+	// One that turns the direction of writing would change the line around it.
+	if strings.ContainsAny(page.String(), "\u202e\x1b\x07") {
+		t.Error("the page has a character that changes what is around it")
+	}
 }
 
 func FuzzReports(f *testing.F) {

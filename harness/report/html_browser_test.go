@@ -2,7 +2,9 @@ package report
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -10,34 +12,66 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/record"
 )
 
+// open writes the reports of a run and shows the page, 1280 wide and light.
+func (b *browser) open(t *testing.T, run *record.Run) (page string) {
+	t.Helper()
+	dir := t.TempDir()
+	if _, err := WriteAll(dir, run); err != nil {
+		t.Fatal(err)
+	}
+	page = "file://" + filepath.Join(dir, "report.html")
+	b.scheme(t, "light")
+	b.do(t, chromedp.EmulateViewport(1280, 900), chromedp.Navigate(page))
+	return page
+}
+
 func TestPageInABrowser(t *testing.T) {
 	b := openBrowser(t)
 	for _, one := range []struct {
-		name string
-		run  *record.Run
-	}{{"clean", cleanRun()}, {"naive", naiveRun()}} {
+		name   string
+		run    *record.Run
+		colour string // of the verdict
+	}{
+		{"clean", cleanRun(), "rgb(11, 110, 79)"},
+		{"naive", naiveRun(), "rgb(179, 0, 27)"},
+	} {
 		t.Run(one.name, func(t *testing.T) {
-			dir := t.TempDir()
-			if _, err := WriteAll(dir, one.run); err != nil {
-				t.Fatal(err)
-			}
+			page := b.open(t, one.run)
 			s := Aggregate(one.run)
-			page := "file://" + filepath.Join(dir, "report.html")
-			b.scheme(t, "light")
-			b.do(t, chromedp.EmulateViewport(1280, 900), chromedp.Navigate(page))
-
 			if got := evaluate[string](t, b, `document.querySelector("#verdict").innerText`); got != s.Verdict {
 				t.Errorf("verdict %q, want %q", got, s.Verdict)
 			}
-			if got := evaluate[int](t, b, `document.querySelectorAll("#timeline .pod").length`); got != len(one.run.Pods) {
-				t.Errorf("%d rows of pods, want %d", got, len(one.run.Pods))
+			// The content security policy lets the page's own style through.
+			if got := evaluate[string](t, b, `getComputedStyle(document.querySelector("#verdict")).color`); got != one.colour {
+				t.Errorf("the verdict is %s, want %s", got, one.colour)
 			}
-			if got := evaluate[int](t, b, `document.querySelectorAll("#timeline use.x").length`); got != s.Failed {
-				t.Errorf("%d marks of lost requests, want %d", got, s.Failed)
+			if got := evaluate[int](t, b, `document.querySelectorAll("#checks tbody tr").length`); got != len(one.run.Checks) {
+				t.Errorf("%d checks, want %d", got, len(one.run.Checks))
 			}
-			titles := evaluate[[]string](t, b, `[...document.querySelectorAll("#timeline use.x > title")].map(t => t.textContent)`)
+			if s.Failed > 0 {
+				counts := evaluate[[]string](t, b, `[...document.querySelectorAll("#lost tbody tr:first-child")][0].innerText.split("\t").slice(0, 6)`)
+				if want := "connection refused 196 115 20 331 11.384 s"; strings.Join(counts, " ") != want {
+					t.Errorf("the first row of the lost is %q, want %q", counts, want)
+				}
+			}
+			rows := evaluate[[]string](t, b, `[...document.querySelectorAll("#timeline .pod .podname title")].map(t => t.textContent.split("\n")[0])`)
+			for i := range one.run.Pods {
+				if !strings.Contains(strings.Join(rows, " "), one.run.Pods[i].Name) {
+					t.Errorf("no row of pod %s", one.run.Pods[i].Name)
+				}
+			}
+			if len(rows) != len(one.run.Pods) {
+				t.Errorf("%d rows of pods, want %d", len(rows), len(one.run.Pods))
+			}
+			titles := evaluate[[]string](t, b, `[...document.querySelectorAll("#timeline use.x")].map(u => u.querySelector("title").textContent)`)
 			if len(titles) != s.Failed {
-				t.Errorf("%d tooltips, want %d", len(titles), s.Failed)
+				t.Errorf("%d marks of lost requests, want %d", len(titles), s.Failed)
+			}
+			for _, q := range s.Failures {
+				want := fmt.Sprintf("%s: %s, %s", offset(s.From, q.End), q.Class, q.Outcome)
+				if !strings.Contains(strings.Join(titles, "\n"), want) {
+					t.Errorf("no tooltip says %q", want)
+				}
 			}
 			for _, width := range []int64{1280, 800} {
 				b.do(t, chromedp.EmulateViewport(width, 900))
@@ -49,11 +83,120 @@ func TestPageInABrowser(t *testing.T) {
 					b.shoot(t, fmt.Sprintf("%s-%d-%s", one.name, width, colours))
 				}
 			}
-			b.do(t, chromedp.EmulateViewport(1280, 900))
-			b.scheme(t, "light")
-			evaluate[bool](t, b, `document.querySelectorAll("#zooms button")[2].click() === undefined`)
-			b.shoot(t, one.name+"-zoomed")
 			b.quiet(t, page)
 		})
+	}
+}
+
+// plot says where the timeline is, in the pixels of the window.
+type plot struct{ Left, Right, Top float64 }
+
+// at gives the pixel of a moment, where a part of the run is shown.
+func (p plot) at(second, from, to float64) float64 {
+	return p.Left + (second-from)/(to-from)*(p.Right-p.Left)
+}
+
+func TestZoomAndHover(t *testing.T) {
+	b := openBrowser(t)
+	run := naiveRun()
+	page := b.open(t, run)
+	evaluate[bool](t, b, `document.querySelector("#time").scrollIntoView() === undefined`)
+	where := evaluate[plot](t, b, `(() => {
+		const box = document.querySelector("#timeline").getBoundingClientRect(), scale = box.width / 1160;
+		return { Left: box.left + 136 * scale, Right: box.left + 1060 * scale, Top: box.top };
+	})()`)
+
+	// Everything that moves, by its place to a pixel.
+	const places = `[...document.querySelectorAll("#timeline .tz > *")].map(e => [e.tagName, ...["x", "x1", "x2", "width"].map(n => Math.round(e.getAttribute(n) || 0)), e.tagName === "path" && e.getCTM().a.toFixed(3)].join(" ")).join("\n")`
+	before := evaluate[string](t, b, places)
+	b.do(t, chromedp.MouseEvent("mouseMoved", where.at(11.5, 0, 62), where.Top+100))
+	text := evaluate[string](t, b, `document.querySelector("#readout").hidden ? "" : document.querySelector("#readout").innerText`)
+	s := Aggregate(run)
+	for _, c := range s.Seconds[11].Classes {
+		if want := fmt.Sprintf("%s: %d sent", c.Class, c.Sent); !strings.Contains(text, want) {
+			t.Errorf("pointing at second 11 shows %q, without %q", text, want)
+		}
+	}
+
+	// What a drag encloses fills the picture then.
+	b.do(t, chromedp.DragAndDropXY(where.at(10, 0, 62), where.Top+100, where.at(20, 0, 62), where.Top+100))
+	if evaluate[string](t, b, places) == before {
+		t.Error("the drag moved nothing")
+	}
+	ticks := evaluate[string](t, b, `[...document.querySelectorAll("#timeline .ticks")][0].textContent`)
+	if !strings.Contains(ticks, "11 s12 s13 s") || strings.Contains(ticks, "21 s") {
+		t.Errorf("after a drag from 10 to 20 s the axis shows %q", ticks)
+	}
+	// The bar of a pod that was created at 10 s and deleted after 20 s now begins
+	// at the left and ends beyond the right.
+	for what, script := range map[string]string{
+		"begins at 136":    `[...document.querySelectorAll("#timeline rect.starting")].some(r => Math.abs(r.getAttribute("x") - 136) < 3)`,
+		"ends beyond 1060": `[...document.querySelectorAll("#timeline rect.ready")].some(r => Number(r.getAttribute("x")) + Number(r.getAttribute("width")) > 1061)`,
+	} {
+		if !evaluate[bool](t, b, script) {
+			t.Errorf("after the drag no bar %s", what)
+		}
+	}
+	evaluate[bool](t, b, `document.querySelectorAll("#zooms button")[2].click() === undefined`)
+	if pressed := evaluate[[]string](t, b, `[...document.querySelectorAll("#zooms button[aria-pressed=true]")].map(b => b.textContent)`); len(pressed) != 1 || pressed[0] != "rolling restart 2" {
+		t.Errorf("pressed: %q", pressed)
+	}
+	b.shoot(t, "naive-zoomed")
+	evaluate[bool](t, b, `document.querySelectorAll("#zooms button")[0].click() === undefined`)
+	if moved := evaluate[string](t, b, places); moved != before {
+		t.Error("after zooming in and out the picture is not what it was")
+	}
+	b.quiet(t, page)
+}
+
+// Text from a cluster runs nothing, and a page at the limits of its size is
+// shown without complaint.
+func TestHostileAndBigPagesInABrowser(t *testing.T) {
+	b := openBrowser(t)
+	for name, run := range map[string]*record.Run{"hostile": hostileRun(), "big": bigRun(5000), "empty": {}} {
+		page := b.open(t, run)
+		if got := evaluate[string](t, b, `typeof window.pwned`); got != "undefined" {
+			t.Errorf("%s: a script from the cluster ran: window.pwned is a %s", name, got)
+		}
+		if wide := evaluate[int64](t, b, `document.documentElement.scrollWidth`); wide > 1280 {
+			t.Errorf("%s: the page is %d wide where there is room for 1280", name, wide)
+		}
+		b.shoot(t, name)
+		b.quiet(t, page)
+	}
+}
+
+func TestPicturesInABrowser(t *testing.T) {
+	b := openBrowser(t)
+	dir := t.TempDir()
+	naive, clean := naiveRun(), cleanRun()
+	readiness := CompareRun("readiness only", Aggregate(clean))
+	readiness.Lost = map[record.Outcome]int{record.EOFBefore: 31, record.Refused: 4, record.ResetMid: 7, record.StreamBroken: 2}
+	for name, write := range map[string]func(*os.File) error{
+		"timeline": func(f *os.File) error { return Picture(f, naive, Aggregate(naive)) },
+		"compare": func(f *os.File) error {
+			return Compare(f, []ComparisonRow{CompareRun("naive", Aggregate(naive)), readiness, CompareRun("full", Aggregate(clean))})
+		},
+	} {
+		path := filepath.Join(dir, name+".svg")
+		f, err := os.Create(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := write(f); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+		for _, colours := range []string{"light", "dark"} {
+			b.scheme(t, colours)
+			b.do(t, chromedp.EmulateViewport(1180, 900), chromedp.Navigate("file://"+path))
+			if got := evaluate[string](t, b, `document.documentElement.tagName + getComputedStyle(document.querySelector(".paper")).fill`); got != map[string]string{"light": "svgrgb(255, 255, 255)", "dark": "svgrgb(18, 24, 31)"}[colours] {
+				t.Errorf("%s, %s: the browser shows %q", name, colours, got)
+			}
+			b.shoot(t, name+"-"+colours)
+		}
+		b.quiet(t, "file://"+path)
 	}
 }

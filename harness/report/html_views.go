@@ -75,54 +75,6 @@ func checkRank(v checkView) int {
 	return map[string]int{"fail": 0, "pass": 1, "none": 2}[v.Class]
 }
 
-type lostView struct{ Outcome, Class, Count, First string }
-
-func lostViews(s *Summary) []lostView {
-	var out []lostView
-	for _, o := range s.Outcomes {
-		out = append(out, lostView{string(o.Outcome), string(o.Class), grouped(o.Count), offset(s.From, o.First)})
-	}
-	return out
-}
-
-type failureView struct {
-	At, Sent, Class, Outcome, Request, Pod, Connection, Detail string
-}
-
-func firstFailures(s *Summary) []failureView {
-	var out []failureView
-	for i := range s.Failures[:min(len(s.Failures), maxFirst)] {
-		q := &s.Failures[i]
-		v := failureView{
-			At: offset(s.From, lostAt(q)), Sent: offset(s.From, sentAt(q)), Class: string(q.Class), Outcome: string(q.Outcome),
-			Request: cut(q.Method+" "+q.Path, 200), Pod: cut(orDash(q.Pod), 253), Connection: connection(q), Detail: cut(q.Detail, 300),
-		}
-		if q.Status != 0 {
-			v.Outcome += " (" + strconv.Itoa(q.Status) + ")"
-		}
-		if q.Inferred {
-			v.Pod += " (inferred)"
-		}
-		out = append(out, v)
-	}
-	return out
-}
-
-// connection says what is known of the connection that a request was lost on.
-func connection(q *record.Request) string {
-	text := "new"
-	if q.ConnectionUse > 0 {
-		text = fmt.Sprintf("used %d times, %s old", q.ConnectionUse, human(q.ConnectionAge))
-	}
-	if q.CloseAnnounced {
-		text += ", its close was announced"
-	}
-	if q.SentAfterClose {
-		text += ", sent after its close had arrived"
-	}
-	return text
-}
-
 type classView struct {
 	Class, Sent, Rate, Asked, Lost, P50, P99, Max, Connections, Late, Skipped string
 	Bad                                                                       bool

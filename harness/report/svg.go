@@ -71,9 +71,8 @@ func (d *svg) begin(tag string, attributes []any) {
 	}
 }
 
-// escape also replaces what XML has no way to write, such as control
-// characters. Writing to a buffer has no errors.
-func (d *svg) escape(s string) { _ = xml.EscapeText(&d.Buffer, []byte(s)) }
+// escape writes a text so that it is only that. Writing to a buffer has no errors.
+func (d *svg) escape(s string) { _ = xml.EscapeText(&d.Buffer, []byte(visible(s))) }
 
 // coordinate writes a number with one decimal, which is finer than a pixel.
 func coordinate(v float64) string {

@@ -120,10 +120,17 @@ func human(d time.Duration) string {
 		return digits(d.Seconds()) + " s"
 	case d < 2*time.Hour:
 		d = d.Round(time.Second)
-		return fmt.Sprintf("%d min %d s", d/time.Minute, d%time.Minute/time.Second)
+		return twoUnits(d/time.Minute, "min", d%time.Minute/time.Second, "s")
 	}
 	d = d.Round(time.Minute)
-	return fmt.Sprintf("%d h %d min", d/time.Hour, d%time.Hour/time.Minute)
+	return twoUnits(d/time.Hour, "h", d%time.Hour/time.Minute, "min")
+}
+
+func twoUnits(large time.Duration, unit string, small time.Duration, smaller string) string {
+	if small == 0 {
+		return fmt.Sprintf("%d %s", large, unit)
+	}
+	return fmt.Sprintf("%d %s %d %s", large, unit, small, smaller)
 }
 
 // digits writes a number of at least 1 with three digits that matter.
@@ -160,6 +167,23 @@ func after(from, t time.Time) string {
 		return human(d)
 	}
 	return "+" + human(t.Sub(from))
+}
+
+// visible replaces the characters that aren't seen themselves but change what is
+// seen around them: control characters, and those that turn the direction of
+// writing. With them a pod's name could make the rest of a line say something
+// else.
+func visible(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n' || r == '\t':
+			return r
+		case r < ' ', r >= 0x7f && r < 0xa0, // C0, DEL, C1
+			r == 0x061c, r == 0x200e, r == 0x200f, r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069:
+			return utf8.RuneError
+		}
+		return r
+	}, s)
 }
 
 // cut shortens a text from a cluster to at most n characters.

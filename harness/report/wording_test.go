@@ -44,7 +44,7 @@ func TestHumanDurations(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		0: "0 s", 1: "1 ns", 850 * time.Nanosecond: "850 ns", 1500 * time.Nanosecond: "1.5 us", 999_700: "1000 us",
 		1234567: "1.23 ms", 35 * time.Millisecond: "35 ms", 1250 * time.Millisecond: "1.25 s", 62100 * time.Millisecond: "62.1 s",
-		119 * time.Second: "119 s", 125 * time.Second: "2 min 5 s", 2*time.Hour + 61*time.Second: "2 h 1 min", -30 * time.Millisecond: "-30 ms",
+		119 * time.Second: "119 s", 125 * time.Second: "2 min 5 s", 300 * time.Second: "5 min", 2*time.Hour + 61*time.Second: "2 h 1 min", -30 * time.Millisecond: "-30 ms",
 	} {
 		if got := human(d); got != want {
 			t.Errorf("%d ns is %q, want %q", d, got, want)
