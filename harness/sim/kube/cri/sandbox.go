@@ -85,11 +85,12 @@ func checkSandbox(req *runtime.RunPodSandboxRequest) error {
 	}
 	options := cfg.GetLinux().GetSecurityContext().GetNamespaceOptions()
 	switch {
+	case options == nil: // nobody has asked for anything
 	case options.GetPid() == runtime.NamespaceMode_POD:
 		return status.Error(codes.Unimplemented, "the simulated node cannot share a process namespace among a pod's containers: set shareProcessNamespace to false, or use a kind cluster")
 	case options.GetPid() != runtime.NamespaceMode_CONTAINER:
 		return status.Error(codes.Unimplemented, "the simulated node cannot give a pod the host's processes: set hostPID to false, or use a kind cluster")
-	case options.GetUsernsOptions().GetMode() == runtime.NamespaceMode_POD:
+	case options.GetUsernsOptions() != nil && options.GetUsernsOptions().GetMode() == runtime.NamespaceMode_POD:
 		return status.Error(codes.Unimplemented, "the simulated node has no user namespaces for pods: leave the pod's hostUsers out, or use a kind cluster")
 	}
 	if usesHostNetwork(cfg) {

@@ -132,7 +132,7 @@ func Start(cfg Config, socket string) (*Server, error) {
 
 func (s *Server) start(socket string) error {
 	if err := os.MkdirAll(s.rootfs, 0o755); err != nil {
-		return fmt.Errorf("make the runtime's state directory: %w", err)
+		return fmt.Errorf("make the runtime's state folder: %w", err)
 	}
 	var err error
 	if s.ownsRoute, err = addBlackhole(s.cfg.PodNetwork); err != nil {

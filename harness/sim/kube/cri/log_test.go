@@ -1,0 +1,145 @@
+package cri
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	runtime "k8s.io/cri-api/pkg/apis/runtime/v1"
+)
+
+// A container that ends right after it wrote much: all of it must be in the log
+// as soon as the container counts as exited, for both streams.
+func TestContainerLogIsCompleteAtTheEnd(t *testing.T) {
+	n := newNode(t)
+	pod := n.sandbox("pod")
+	const count = 5000
+	id := pod.start("c", []string{"lines", fmt.Sprint(count)})
+	n.exited(id)
+	log := n.rawLog(id) // read once, at once
+	for stream, word := range map[string]string{"stdout": "out", "stderr": "err"} {
+		var want strings.Builder
+		for i := range count {
+			fmt.Fprintf(&want, "%s %d\n", word, i)
+		}
+		if got := streamOf(t, log, stream); got != want.String() {
+			t.Errorf("%s has %d bytes, want %d", stream, len(got), want.Len())
+		}
+	}
+}
+
+func TestContainerLogOfLongLines(t *testing.T) {
+	n := newNode(t)
+	pod := n.sandbox("pod")
+	for _, size := range []int{logPiece - 1, logPiece, 3*logPiece + 7} {
+		id := pod.start(fmt.Sprint("c", size), []string{"long", fmt.Sprint(size)})
+		n.exited(id)
+		log := n.rawLog(id)
+		if got, want := streamOf(t, log, "stdout"), strings.Repeat("x", size)+"\nend"; got != want {
+			t.Errorf("%d bytes: read back %d, want %d", size, len(got), len(want))
+		}
+		for line := range strings.Lines(log) {
+			if len(line) > logPiece+100 {
+				t.Errorf("%d bytes: an entry has %d", size, len(line))
+			}
+		}
+	}
+}
+
+func TestContainerLogIsReopened(t *testing.T) {
+	n := newNode(t)
+	pod := n.sandbox("pod")
+	id := pod.start("c", []string{"serve", "80"})
+	n.says(id, "ready")
+	path := n.status(id).LogPath
+	must(t, os.Rename(path, path+".1"))
+	_, err := n.runtime.ReopenContainerLog(n.ctx(), &runtime.ReopenContainerLogRequest{ContainerId: id})
+	must(t, err)
+	must(t, n.stop(id, ever))
+	old, err := os.ReadFile(path + ".1")
+	must(t, err)
+	if a, b := streamOf(t, string(old), "stdout"), n.output(id, "stdout"); a != "ready\n" || b != "bye\n" {
+		t.Errorf("the old log has %q, the new one %q", a, b)
+	}
+	must(t, os.Remove(path))
+	_, err = n.runtime.ReopenContainerLog(n.ctx(), &runtime.ReopenContainerLogRequest{ContainerId: id})
+	if status.Code(err) != codes.FailedPrecondition {
+		t.Errorf("of a container that has exited: %v", err)
+	}
+	if _, err := os.Stat(path); err == nil {
+		t.Error("a failed reopening makes a file")
+	}
+}
+
+// A log that cannot be written must not stop the container.
+func TestContainerOutlivesItsLog(t *testing.T) {
+	n := newNode(t)
+	pod := n.sandbox("pod")
+	path := filepath.Join(pod.cfg.LogDirectory, "c", "0.log")
+	must(t, os.MkdirAll(filepath.Dir(path), 0o755))
+	must(t, os.Symlink("/dev/full", path))
+	id := pod.start("c", []string{"lines", "5000"})
+	if st := n.exited(id); st.ExitCode != 0 {
+		t.Errorf("it ends with %d", st.ExitCode)
+	}
+	if c := strings.Count(n.log.String(), "loses lines"); c != 1 {
+		t.Errorf("the journal says it %d times:\n%s", c, n.log)
+	}
+}
+
+// Whatever is written is read back, in entries of a bounded size.
+func FuzzLogEntries(f *testing.F) {
+	f.Add([]byte("a\nb"), 1)
+	f.Add(bytes.Repeat([]byte("x"), logPiece+1), 1000)
+	f.Add([]byte("\n\n stdout F \n"), 3)
+	f.Fuzz(func(t *testing.T, text []byte, chunk int) {
+		path := filepath.Join(t.TempDir(), "log")
+		l := &containerLog{path: path, journal: &journal{}}
+		if err := l.open(); err != nil {
+			t.Fatal(err)
+		}
+		l.copy("stdout", &chunks{text, max(1, chunk%5000)})
+		l.close()
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := streamOf(t, string(b), "stdout"); got != string(text) {
+			t.Errorf("read back %q, want %q", got, text)
+		}
+	})
+}
+
+// chunks is a reader that gives a few bytes at a time.
+type chunks struct {
+	text []byte
+	size int
+}
+
+func (c *chunks) Read(p []byte) (int, error) {
+	if len(c.text) == 0 {
+		return 0, os.ErrClosed
+	}
+	n := copy(p, c.text[:min(c.size, len(c.text))])
+	c.text = c.text[n:]
+	return n, nil
+}
+
+func TestLogEntry(t *testing.T) {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 6, time.FixedZone("", 3600))
+	for piece, want := range map[string]string{
+		"a line\n": "2026-01-02T02:04:05.000000006Z stderr F a line\n",
+		"a piece":  "2026-01-02T02:04:05.000000006Z stderr P a piece\n",
+		"\n":       "2026-01-02T02:04:05.000000006Z stderr F \n",
+	} {
+		if got := string(appendEntry(nil, at, "stderr", []byte(piece))); got != want {
+			t.Errorf("%q becomes %q, want %q", piece, got, want)
+		}
+	}
+}
