@@ -81,7 +81,6 @@ type Observer struct {
 type pod struct {
 	record.Pod
 	uid     string
-	address string
 	logging bool
 	probing context.CancelFunc // ends the probes; nil before they began
 }
