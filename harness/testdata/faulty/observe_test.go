@@ -257,7 +257,10 @@ func (o *observation) upload(begun func()) {
 	}
 	defer c.Close() //nolint:errcheck // it was used
 	const parts = 20
-	err := c.send(fmt.Sprintf("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", 5*parts))
+	err := c.send(fmt.Sprintf("POST /echo HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n", 5*parts))
+	if err == nil {
+		_, err = c.receive() // 100: the server has begun to read the body
+	}
 	for range parts {
 		if err == nil {
 			err = c.send("hello")

@@ -31,6 +31,8 @@ func TestProtocol(t *testing.T) {
 		{"a wrong method", "DELETE /echo HTTP/1.1\r\nHost: x\r\n\r\n", 405, false},
 		{"a body for a 404, kept", "POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello", 404, false},
 		{"a body that was not asked for", "POST /x HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n", 404, true},
+		{"a long body for a 404", "POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 300000\r\n\r\n" + strings.Repeat("x", 300000), 404, true},
+		{"a broken body for a 404", "POST /x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 404, true},
 		{"a bad time", get("/slow?for=soon"), 400, false},
 		{"a time too long", get("/slow?for=11m"), 400, false},
 		{"a negative time", get("/slow?for=-1s"), 400, false},
