@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 
@@ -125,7 +126,7 @@ func (c *connection) upload(body string, over time.Duration, deadline time.Time)
 			c.cut = true
 			break
 		}
-		if !isTimeout(err) {
+		if !errors.Is(err, os.ErrDeadlineExceeded) { // ours; TCP has one of its own
 			return nil, err
 		}
 		c.wire.err = nil
@@ -169,6 +170,9 @@ func (c *connection) readHeader(asked *http.Request) (*http.Response, error) {
 		resp, err := http.ReadResponse(c.reader, asked)
 		if err != nil {
 			return nil, err
+		}
+		if resp.StatusCode < 100 || resp.StatusCode > 999 { // the parser takes 000 and +12
+			return nil, fmt.Errorf("it has the status %q", resp.Status)
 		}
 		if resp.StatusCode/100 != 1 || resp.StatusCode == http.StatusSwitchingProtocols {
 			return resp, nil

@@ -1,0 +1,93 @@
+package load
+
+import (
+	"context"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+)
+
+// Neither its own delays nor those of release move the moments that follow, and
+// none comes too early.
+func TestScheduleDoesNotDrift(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	begin := time.Now()
+	n := 0
+	err := schedule(ctx, begin, 1000, func(i int, due time.Time) {
+		if want := begin.Add(time.Duration(i) * time.Millisecond); i != n || !due.Equal(want) {
+			t.Errorf("request %d, due %v; want %d, %v", i, due, n, want)
+		}
+		if time.Now().Before(due) {
+			t.Error("too early")
+		}
+		n++
+		if i == 10 {
+			time.Sleep(30 * time.Millisecond)
+		}
+		if i == 100 {
+			cancel()
+		}
+	})
+	// Who is late when ctx ends still releases what was due by then.
+	if err != nil || n < 101 {
+		t.Error(n, err)
+	}
+}
+
+// A slow schedule ends when its context does, not when its next request is due.
+func TestScheduleEndsAtOnce(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	n := 0
+	begin := time.Now()
+	if err := schedule(ctx, begin, 1.0/3600, func(int, time.Time) { n++; cancel() }); err != nil || n != 1 || time.Since(begin) > patience {
+		t.Error(n, err, time.Since(begin))
+	}
+}
+
+// All that was due when ctx ended is released, also by a schedule that only then
+// gets to run.
+func TestScheduleCatchesUpAtTheEnd(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	n := 0
+	if err := schedule(ctx, time.Now().Add(-time.Second), 100, func(int, time.Time) { n++ }); err != nil || n < 101 {
+		t.Error(n, err)
+	}
+}
+
+func TestLateness(t *testing.T) {
+	var l lateness
+	if l.percentile(99) != 0 {
+		t.Error("of nothing:", l.percentile(99))
+	}
+	var all []time.Duration
+	for range 10_000 {
+		d := time.Duration(rand.ExpFloat64() * 1e6)
+		all = append(all, d)
+		l.add(d)
+	}
+	slices.Sort(all)
+	for _, p := range []float64{0, 50, 99, 100} {
+		exact := all[min(len(all)-1, int(p/100*float64(len(all))))]
+		if got := l.percentile(p); got < exact || got > exact+exact/15+1 {
+			t.Errorf("percentile %v: %v; exactly %v", p, got, exact)
+		}
+	}
+	l.add(-time.Second) // due in the future: not late
+	if got := l.percentile(0); got > all[0]+all[0]/15+1 {
+		t.Error(got)
+	}
+}
+
+// Each value is in the bucket whose bounds it lies between.
+func TestBuckets(t *testing.T) {
+	for _, v := range []uint64{0, 1, 15, 16, 17, 31, 32, 33, 63, 64, 1000, 1 << 40, 1<<63 - 1} {
+		b := bucketOf(v)
+		if v > upperBound(b) || b > 0 && v <= upperBound(b-1) {
+			t.Errorf("%d is in bucket %d, from %d to %d", v, b, upperBound(b-1)+1, upperBound(b))
+		}
+	}
+}
