@@ -99,17 +99,25 @@ func (a *Agent) run(w http.ResponseWriter, req *http.Request) {
 		result <- err
 	}()
 	s := newSender(w)
-	err = s.forward(out, result, end)
-	switch cause := context.Cause(ctx); {
-	case s.err != nil: // nobody reads what we have to say
-		return
+	err = s.forward(ctx, out, result, end)
+	switch spoilt := spoiltBy(ctx); { // the sender knows whether it has said so
 	case err != nil:
 		s.last(line{Error: err.Error()})
-	case !errors.Is(cause, errStopped):
-		s.last(line{Error: fmt.Sprintf("the load was stopped before its end: %v", cause)})
+	case spoilt != nil:
+		s.last(line{Error: spoilt.Error()})
 	default:
 		s.last(line{Summary: &summary})
 	}
+}
+
+// spoiltBy returns why the load that ctx bounds is no whole one; nil: it goes on,
+// or was ended by a stop.
+func spoiltBy(ctx context.Context) error {
+	cause := context.Cause(ctx)
+	if cause == nil || errors.Is(cause, errStopped) {
+		return nil
+	}
+	return fmt.Errorf("the load was stopped before its end: %w", cause)
 }
 
 func (a *Agent) claim(end context.CancelCauseFunc) bool {

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -38,10 +39,12 @@ func newSender(w http.ResponseWriter) *sender {
 }
 
 // forward sends the requests of the buffer until the load has ended, whose error
-// it returns. When the harness is gone it ends the load.
-func (s *sender) forward(out *buffer, result <-chan error, end context.CancelCauseFunc) error {
+// it returns. When ctx ends for another reason than a stop, it says so at once
+// and sends no more; when the harness is gone, it ends the load.
+func (s *sender) forward(ctx context.Context, out *buffer, result <-chan error, end context.CancelCauseFunc) error {
 	tick := time.NewTicker(flushEvery)
 	defer tick.Stop()
+	over := ctx.Done()
 	var batch []record.Request
 	for {
 		var err error
@@ -50,6 +53,12 @@ func (s *sender) forward(out *buffer, result <-chan error, end context.CancelCau
 		case err = <-result:
 			ended = true
 		case <-tick.C:
+		case <-over:
+			over = nil
+			if spoilt := spoiltBy(ctx); spoilt != nil {
+				s.last(line{Error: spoilt.Error()})
+				s.err = cmp.Or(s.err, spoilt)
+			}
 		}
 		batch = out.take(batch)
 		s.requests(batch)

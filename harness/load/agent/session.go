@@ -46,7 +46,7 @@ type Session struct {
 // Start makes the agent at address begin the load, and returns once it has. emit
 // is called for each request, one call at a time, until the session is done. When
 // ctx ends, so does the session, in an error.
-func Start(ctx context.Context, dial func(ctx context.Context, network, address string) (net.Conn, error), address string, config load.Config, emit func(record.Request)) (*Session, error) {
+func Start(ctx context.Context, dial Dial, address string, config load.Config, emit func(record.Request)) (*Session, error) {
 	if err := config.Validate(); err != nil {
 		return nil, fmt.Errorf("the load's configuration: %w", err)
 	}
@@ -66,7 +66,7 @@ func Start(ctx context.Context, dial func(ctx context.Context, network, address 
 				if err != nil {
 					return nil, err
 				}
-				return impatient{conn}, nil
+				return impatient{conn, silence}, nil
 			},
 		}},
 	}
@@ -192,12 +192,14 @@ func (s *Session) Stop(ctx context.Context) (load.Summary, error) {
 	}
 }
 
-// impatient is a connection on which nothing may be silent for longer than the
-// heartbeats allow.
-type impatient struct{ net.Conn }
+// impatient is a connection on which the other end may be silent for so long.
+type impatient struct {
+	net.Conn
+	silence time.Duration
+}
 
 func (c impatient) Read(p []byte) (int, error) {
-	if err := c.SetReadDeadline(time.Now().Add(silence)); err != nil {
+	if err := c.SetReadDeadline(time.Now().Add(c.silence)); err != nil {
 		return 0, err
 	}
 	return c.Conn.Read(p)
