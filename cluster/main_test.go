@@ -59,7 +59,7 @@ func controlPlane(t *testing.T) *sim.ControlPlane {
 	shared.once.Do(func() { shared.cp, shared.err = sim.StartControlPlane(context.Background()) })
 	if errors.Is(shared.err, sim.ErrUnavailable) {
 		testenv.Missing(t, "the simulated cluster's binary ("+shared.err.Error()+")",
-			"Build it once where the Go module proxy can be reached, with: go run ./harness/sim/cmd/controlplane build")
+			"Build it once where the Go module proxy can be reached, with: go run ./harness/sim/cmd/simcluster build")
 	}
 	if shared.err != nil {
 		t.Fatal(shared.err)

@@ -20,7 +20,7 @@ const (
 // RESTConfig returns the configuration of a client with every right (group
 // system:masters). Each call returns a copy of its own. It has no timeout, which
 // would end watches: use contexts.
-func (cp *ControlPlane) RESTConfig() *rest.Config { return cp.restConfig(cp.admin) }
+func (p *plane) RESTConfig() *rest.Config { return p.restConfig(p.admin) }
 
 // RESTConfigAs returns the configuration of a client that is this user, in these
 // groups and in system:authenticated, proved by a certificate signed for it. The
@@ -30,52 +30,52 @@ func (cp *ControlPlane) RESTConfig() *rest.Config { return cp.restConfig(cp.admi
 // granted to a ServiceAccount.
 //
 // It panics if the user is empty or a name is not UTF-8: mistakes in a test.
-func (cp *ControlPlane) RESTConfigAs(user string, groups ...string) *rest.Config {
+func (p *plane) RESTConfigAs(user string, groups ...string) *rest.Config {
 	if user == "" {
 		panic("sim: RESTConfigAs needs a user's name")
 	}
-	p, err := cp.authority.client(user, groups)
+	own, err := p.authority.client(user, groups)
 	if err != nil {
 		panic(fmt.Sprintf("sim: certificate for user %q in groups %q: %v", user, groups, err))
 	}
-	return cp.restConfig(p)
+	return p.restConfig(own)
 }
 
-func (cp *ControlPlane) restConfig(p pair) *rest.Config {
+func (p *plane) restConfig(own pair) *rest.Config {
 	return &rest.Config{
-		Host: cp.url(),
+		Host: p.url(),
 		TLSClientConfig: rest.TLSClientConfig{
-			CAData: slices.Clone(cp.authority.pem), CertData: slices.Clone(p.cert), KeyData: slices.Clone(p.key),
+			CAData: slices.Clone(p.authority.pem), CertData: slices.Clone(own.cert), KeyData: slices.Clone(own.key),
 		},
 		QPS: clientQPS, Burst: clientBurst,
 	}
 }
 
-// url is the API server's address, the same for the control plane's whole life.
-func (cp *ControlPlane) url() string { return fmt.Sprintf("https://127.0.0.1:%d", cp.port.number) }
+// url is the API server's address, the same for its whole life.
+func (p *plane) url() string { return fmt.Sprintf("https://127.0.0.1:%d", p.port.number) }
 
 // Kubeconfig returns the path of a kubeconfig file of the administrator, for
 // kubectl and for programs under test. It lies in the state directory.
-func (cp *ControlPlane) Kubeconfig() string {
-	return filepath.Join(cp.supervisor.dir, kubeconfigFile)
+func (p *plane) Kubeconfig() string {
+	return filepath.Join(p.Dir(), kubeconfigFile)
 }
 
 // WriteKubeconfigAs writes a kubeconfig file for this user (see RESTConfigAs) to
 // path, readable by the owner only. It holds the certificates themselves, and so
 // can be copied.
-func (cp *ControlPlane) WriteKubeconfigAs(path, user string, groups ...string) error {
-	p, err := cp.authority.client(user, groups)
+func (p *plane) WriteKubeconfigAs(path, user string, groups ...string) error {
+	own, err := p.authority.client(user, groups)
 	if err != nil {
 		return err
 	}
-	return cp.writeKubeconfig(path, user, p)
+	return p.writeKubeconfig(path, p.url(), user, own)
 }
 
-func (cp *ControlPlane) writeKubeconfig(path, user string, p pair) error {
+func (p *plane) writeKubeconfig(path, server, user string, own pair) error {
 	const name = "simulated"
 	config := api.NewConfig()
-	config.Clusters[name] = &api.Cluster{Server: cp.url(), CertificateAuthorityData: cp.authority.pem}
-	config.AuthInfos[user] = &api.AuthInfo{ClientCertificateData: p.cert, ClientKeyData: p.key}
+	config.Clusters[name] = &api.Cluster{Server: server, CertificateAuthorityData: p.authority.pem}
+	config.AuthInfos[user] = &api.AuthInfo{ClientCertificateData: own.cert, ClientKeyData: own.key}
 	config.Contexts[name] = &api.Context{Cluster: name, AuthInfo: user}
 	config.CurrentContext = name
 	if err := clientcmd.WriteToFile(*config, path); err != nil {

@@ -159,7 +159,7 @@ func (b *builder) run(ctx context.Context, args ...string) (string, error) {
 	case err == nil:
 		return stdout.String(), nil
 	case ctx.Err() != nil:
-		return "", fmt.Errorf("go %s was given up: %w; build it beforehand with: go run ./harness/sim/cmd/controlplane build", args[0], context.Cause(ctx))
+		return "", fmt.Errorf("go %s was given up: %w; build it beforehand with: go run ./harness/sim/cmd/simcluster build", args[0], context.Cause(ctx))
 	case errors.Is(err, exec.ErrNotFound):
 		return "", fmt.Errorf("install Go and put it in PATH, or set %s to a binary built elsewhere: %w", binaryEnv, err)
 	}

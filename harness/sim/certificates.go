@@ -49,13 +49,31 @@ func newAuthority() (*authority, error) {
 	return &authority{key: key, cert: cert, pem: pemBlock("CERTIFICATE", der)}, nil
 }
 
-// server issues the API server's certificate, for the names under which it is
-// reached from the machine and, once there are pods, from inside the cluster.
-func (a *authority) server() (pair, error) {
-	t := template(pkix.Name{CommonName: "kube-apiserver"})
+// apiServer issues the API server's certificate, for the names under which it is
+// reached from this machine, from pods, and, where there are nodes, from these (at
+// address, empty where there are none).
+func (a *authority) apiServer(address string) (pair, error) {
+	addresses := []string{"127.0.0.1", kubernetesServiceIP}
+	if address != "" {
+		addresses = append(addresses, address)
+	}
+	return a.server(pkix.Name{CommonName: "kube-apiserver"}, addresses,
+		"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local")
+}
+
+// kubelet issues the certificate of a kubelet's own API, which the API server
+// calls for logs, exec and port-forward.
+func (a *authority) kubelet(node, address string) (pair, error) {
+	return a.server(pkix.Name{CommonName: "system:node:" + node, Organization: []string{"system:nodes"}}, []string{address}, node)
+}
+
+func (a *authority) server(subject pkix.Name, addresses []string, names ...string) (pair, error) {
+	t := template(subject)
 	t.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
-	t.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1), net.ParseIP(kubernetesServiceIP)}
-	t.DNSNames = []string{"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"}
+	t.DNSNames = names
+	for _, address := range addresses {
+		t.IPAddresses = append(t.IPAddresses, net.ParseIP(address))
+	}
 	return a.issue(t)
 }
 

@@ -1,16 +1,30 @@
 package sim
 
-import "strconv"
-
-const (
-	etcdRole      = "etcd"
-	apiServerRole = "kube-apiserver"
+import (
+	"fmt"
+	"strconv"
 )
 
-// The addresses of Services; the first is that of Service default/kubernetes.
+const (
+	etcdRole              = "etcd"
+	apiServerRole         = "kube-apiserver"
+	controllerManagerRole = "kube-controller-manager"
+	schedulerRole         = "kube-scheduler"
+	nodeRole              = "node"
+	kubeletRole           = "kubelet"
+	proxyRole             = "kube-proxy"
+)
+
+// The addresses of Services (the first is that of Service default/kubernetes) and,
+// in a cluster, of pods and machines; they exist inside its own network only, so
+// that several clusters have the same ones.
 const (
 	serviceCIDR         = "10.96.0.0/16"
 	kubernetesServiceIP = "10.96.0.1"
+	dnsServiceIP        = "10.96.0.10" // where a DNS server would be, if one is deployed
+	podCIDR             = "10.244.0.0/16"
+	machineCIDR         = "172.30.0.0/16"
+	apiServerPort       = 6443 // on the machine beside the nodes
 )
 
 // Names inside the state directory, which is the processes' working directory.
@@ -20,12 +34,17 @@ const (
 const (
 	etcdSocket     = "etcd:0"
 	etcdPeerSocket = "etcd-peer:0"
+	dialSocket     = "dial"
+	imagesDir      = "images"
+	logsDir        = "logs" // of a cluster
 
-	caFile         = "ca.crt"
-	serverCertFile = "apiserver.crt"
-	serverKeyFile  = "apiserver.key"
-	tokenKeyFile   = "service-account.key"
-	kubeconfigFile = "admin.kubeconfig"
+	caFile          = "ca.crt"
+	serverCertFile  = "apiserver.crt"
+	serverKeyFile   = "apiserver.key"
+	tokenKeyFile    = "service-account.key"
+	kubeletCertFile = "apiserver-kubelet-client.crt"
+	kubeletKeyFile  = "apiserver-kubelet-client.key"
+	kubeconfigFile  = "admin.kubeconfig"
 )
 
 func etcdFlags() []string {
@@ -41,23 +60,98 @@ func etcdFlags() []string {
 	}
 }
 
-func apiServerFlags(port int, extra []string) []string {
-	return append([]string{
+// apiServerFlags are common to both kinds.
+func apiServerFlags() []string {
+	return []string{
 		"--etcd-servers=unix://" + etcdSocket,
-		"--bind-address=127.0.0.1", "--secure-port=" + strconv.Itoa(port),
-		"--permit-port-sharing=true", // with the socket that holds the port
-		// Without it, a machine that has no network cannot start: it looks for a
-		// default route. Nobody is told it, as nobody reconciles the endpoints of
-		// default/kubernetes (they may not be loopback addresses).
-		"--advertise-address=127.0.0.1", "--endpoint-reconciler-type=none",
 		"--service-cluster-ip-range=" + serviceCIDR,
 		"--tls-cert-file=" + serverCertFile, "--tls-private-key-file=" + serverKeyFile,
 		"--client-ca-file=" + caFile,
 		"--service-account-key-file=" + tokenKeyFile, "--service-account-signing-key-file=" + tokenKeyFile,
 		"--service-account-issuer=https://kubernetes.default.svc.cluster.local",
+		"--profiling=false",
+	}
+}
+
+func controlPlaneAPIServerFlags(port int, extra []string) []string {
+	flags := append(apiServerFlags(),
+		"--bind-address=127.0.0.1", "--secure-port="+strconv.Itoa(port),
+		"--permit-port-sharing=true", // with the socket that holds the port
+		// Without it, a machine that has no network cannot start: it looks for a
+		// default route. Nobody is told it, as nobody reconciles the endpoints of
+		// default/kubernetes (they may not be loopback addresses).
+		"--advertise-address=127.0.0.1", "--endpoint-reconciler-type=none",
 		"--authorization-mode=RBAC",
 		// It waits for ServiceAccounts that only the controller manager makes.
 		"--disable-admission-plugins=ServiceAccount",
-		"--profiling=false",
-	}, extra...)
+	)
+	return append(flags, extra...)
 }
+
+// clusterAPIServerFlags are as kubeadm has them: kubelets may do what their node
+// needs only.
+func clusterAPIServerFlags(address string, extra []string) []string {
+	flags := append(apiServerFlags(),
+		"--bind-address=0.0.0.0", "--secure-port="+strconv.Itoa(apiServerPort), "--advertise-address="+address,
+		"--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction",
+		"--allow-privileged=true",
+		"--kubelet-preferred-address-types=InternalIP",
+		"--kubelet-certificate-authority="+caFile,
+		"--kubelet-client-certificate="+kubeletCertFile, "--kubelet-client-key="+kubeletKeyFile,
+	)
+	return append(flags, extra...)
+}
+
+func controllerManagerFlags(kubeconfig string) []string {
+	return append(controllerFlags(kubeconfig),
+		"--use-service-account-credentials=true",
+		"--service-account-private-key-file="+tokenKeyFile, "--root-ca-file="+caFile,
+		"--cluster-cidr="+podCIDR, "--allocate-node-cidrs=false", // a node's pod network is part of its wiring
+		// The default, 20 a second, is for sharing the API server with others.
+		"--kube-api-qps=500", "--kube-api-burst=1000",
+	)
+}
+
+// controllerFlags are the scheduler's, and the first ones of the controller manager.
+func controllerFlags(kubeconfig string) []string {
+	return []string{
+		"--kubeconfig=" + kubeconfig, "--authentication-kubeconfig=" + kubeconfig, "--authorization-kubeconfig=" + kubeconfig,
+		"--leader-elect=false", // there is one
+		"--bind-address=127.0.0.1",
+	}
+}
+
+func nodeFlags(n nodeInfo) []string {
+	return []string{
+		"--name=" + n.Name, "--address=" + n.Address, "--pod-network=" + n.Pods, "--root=" + n.Root,
+		"--images=" + n.State + "/" + imagesDir, "--socket=" + n.runtimeSocket(),
+	}
+}
+
+func kubeletFlags(n nodeInfo) []string {
+	return []string{
+		"--name=" + n.Name, "--address=" + n.Address, "--root=" + n.Root, "--runtime=" + n.runtimeSocket(),
+		"--kubeconfig=" + n.file("kubeconfig"),
+		"--tls-cert-file=" + n.file("crt"), "--tls-private-key-file=" + n.file("key"), "--client-ca-file=" + caFile,
+		"--cluster-dns=" + dnsServiceIP,
+	}
+}
+
+func proxyFlags(n nodeInfo, kubeconfig string) []string {
+	return []string{
+		"--kubeconfig=" + kubeconfig, "--hostname-override=" + n.Name,
+		"--proxy-mode=nftables", "--cluster-cidr=" + podCIDR,
+		// The connection tracker's limits belong to the machine outside. The other
+		// settings, above all the second between two changes of the rules, are the
+		// defaults: that lag is part of what a rolling update meets.
+		"--conntrack-max-per-core=0", "--conntrack-min=0",
+		"--conntrack-tcp-timeout-established=0", "--conntrack-tcp-timeout-close-wait=0",
+		"--v=2",
+	}
+}
+
+// runtimeSocket is the container runtime's, as the node's processes see it.
+func (n nodeInfo) runtimeSocket() string { return n.Root + "/runtime.sock" }
+
+// file names a file of the node's in the state directory.
+func (n nodeInfo) file(kind string) string { return fmt.Sprintf("%s.%s", n.Name, kind) }

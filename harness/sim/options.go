@@ -1,11 +1,12 @@
 package sim
 
 import (
+	"context"
 	"io"
 	"os"
 )
 
-// Option changes how [StartControlPlane] works.
+// Option changes how [StartControlPlane] and [StartCluster] work.
 type Option func(*options)
 
 type options struct {
@@ -13,15 +14,28 @@ type options struct {
 	binary         string
 	logDir         string
 	apiServerFlags []string
+	nodes          int
 }
 
-func newOptions(opts []Option) options {
-	o := options{progress: os.Stderr}
+// defaultNodes is enough for pods to meet across machines.
+const defaultNodes = 2
+
+// newOptions applies the options, and builds the binary if none is given.
+func newOptions(ctx context.Context, opts []Option) (options, error) {
+	o := options{progress: os.Stderr, nodes: defaultNodes}
 	for _, opt := range opts {
 		opt(&o)
 	}
-	return o
+	var err error
+	if o.binary == "" {
+		o.binary, err = Build(ctx, o.progress)
+	}
+	return o, err
 }
+
+// WithNodes sets the number of nodes of a cluster, 1 to 20, by default 2. A
+// control plane alone has none.
+func WithNodes(n int) Option { return func(o *options) { o.nodes = n } }
 
 // WithProgress sends the lines written while the binary is compiled to w instead
 // of standard error; nil drops them.
@@ -30,8 +44,8 @@ func WithProgress(w io.Writer) Option { return func(o *options) { o.progress = w
 // WithBinary uses this binary (a result of [Build]) instead of calling Build.
 func WithBinary(path string) Option { return func(o *options) { o.binary = path } }
 
-// WithLogDir writes the logs of the processes (etcd.log, kube-apiserver.log) to
-// this directory, which must exist, and leaves them there. By default they are in
+// WithLogDir writes the logs of the processes (etcd.log, kube-apiserver.log and so
+// on) to this directory, which must exist, and leaves them there. By default they are in
 // the state directory and go with it.
 func WithLogDir(dir string) Option { return func(o *options) { o.logDir = dir } }
 

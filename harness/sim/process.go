@@ -12,9 +12,8 @@ const stopTimeout = 15 * time.Second
 
 // process is one component under the supervisor.
 type process struct {
-	role   string
-	log    string
-	pid    int
+	name   string
+	log    string        // its file
 	done   chan struct{} // closed when it has ended
 	status string        // how; read it only after done
 }
@@ -28,20 +27,19 @@ func (p *process) hasEnded() bool {
 	}
 }
 
-// start starts a component; with a socket, it returns when that accepts.
-func (s *supervisor) start(ctx context.Context, req request) (*process, error) {
+// start starts a component; with a socket, it returns when that accepts. log is
+// where we read what the supervisor writes to req.Log.
+func (s *supervisor) start(ctx context.Context, req request, log string) (*process, error) {
 	req.Op = "start"
-	p := &process{role: req.Role, log: req.Log, done: make(chan struct{})}
+	p := &process{name: req.Name, log: log, done: make(chan struct{})}
 	// Known before it exists: the news of its end may follow the answer closely.
 	s.mu.Lock()
-	s.running[req.Role] = p
+	s.running[req.Name] = p
 	s.mu.Unlock()
-	m, err := s.ask(ctx, req)
-	if err != nil {
+	if _, err := s.ask(ctx, req); err != nil {
 		s.forget(p, "it did not start")
-		return nil, fmt.Errorf("start %s: %w\nthe end of its log:\n%s", req.Role, err, tailOf(req.Log))
+		return nil, fmt.Errorf("start %s: %w\nthe end of its log:\n%s", req.Name, err, tailOf(log))
 	}
-	p.pid = m.PID
 	return p, nil
 }
 
@@ -50,16 +48,16 @@ func (s *supervisor) stop(p *process) error {
 	s.forget(p, "it was stopped")
 	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
-	if _, err := s.ask(ctx, request{Op: "stop", Role: p.role}); err != nil {
-		return fmt.Errorf("stop %s: %w", p.role, err)
+	if _, err := s.ask(ctx, request{Op: "stop", Name: p.name}); err != nil {
+		return fmt.Errorf("stop %s: %w", p.name, err)
 	}
 	return nil
 }
 
 // ended records what the supervisor reports.
-func (s *supervisor) ended(role, status string) {
+func (s *supervisor) ended(name, status string) {
 	s.mu.Lock()
-	p := s.running[role]
+	p := s.running[name]
 	s.mu.Unlock()
 	if p != nil {
 		s.forget(p, status)
@@ -70,8 +68,8 @@ func (s *supervisor) ended(role, status string) {
 func (s *supervisor) forget(p *process, status string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.running[p.role] == p {
-		delete(s.running, p.role)
+	if s.running[p.name] == p {
+		delete(s.running, p.name)
 		p.status = status
 		close(p.done)
 	}

@@ -17,23 +17,23 @@ const (
 
 // waitReady returns when the API server says it is ready and the namespace that
 // tests take for granted exists, or when the process has ended, or ctx has.
-func (cp *ControlPlane) waitReady(ctx context.Context, p *process) error {
-	client, err := cp.probeClient()
+func (p *plane) waitReady(ctx context.Context, server *process) error {
+	client, err := p.probeClient()
 	if err != nil {
 		return err
 	}
 	defer client.CloseIdleConnections()
 	for _, path := range []string{"/readyz", "/api/v1/namespaces/default"} {
 		for {
-			last := cp.probe(ctx, client, path)
+			_, last := p.get(ctx, client, path)
 			if last == nil {
 				break
 			}
 			select {
-			case <-p.done:
-				return fmt.Errorf("%s ended (%s) before it was ready", p.role, p.status)
+			case <-server.done:
+				return fmt.Errorf("%s ended (%s) before it was ready", server.name, server.status)
 			case <-ctx.Done():
-				return fmt.Errorf("%s was not ready in time: %w; the last answer: %w", p.role, ctx.Err(), last)
+				return fmt.Errorf("%s was not ready in time: %w; the last answer: %w", server.name, ctx.Err(), last)
 			case <-time.After(pollInterval):
 			}
 		}
@@ -41,36 +41,39 @@ func (cp *ControlPlane) waitReady(ctx context.Context, p *process) error {
 	return nil
 }
 
-// probe asks for a path as the administrator and wants 200.
-func (cp *ControlPlane) probe(ctx context.Context, client *http.Client, path string) error {
+// maxAnswer bounds an answer: a list of nodes takes a few kilobytes for each.
+const maxAnswer = 4 << 20
+
+// get asks for a path as the administrator and wants 200.
+func (p *plane) get(ctx context.Context, client *http.Client, path string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, pollTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, cp.url()+path, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url()+path, nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, 4096))
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("GET %s: %s: %s", path, resp.Status, body)
+		return nil, fmt.Errorf("GET %s: %s: %s", path, resp.Status, body)
 	}
-	return nil
+	return body, nil
 }
 
-func (cp *ControlPlane) probeClient() (*http.Client, error) {
-	cert, err := tls.X509KeyPair(cp.admin.cert, cp.admin.key)
+func (p *plane) probeClient() (*http.Client, error) {
+	cert, err := tls.X509KeyPair(p.admin.cert, p.admin.key)
 	if err != nil {
 		return nil, err
 	}
 	roots := x509.NewCertPool()
-	roots.AddCert(cp.authority.cert)
+	roots.AddCert(p.authority.cert)
 	transport := &http.Transport{TLSClientConfig: &tls.Config{
 		Certificates: []tls.Certificate{cert}, RootCAs: roots, MinVersion: tls.VersionTLS12,
 	}}

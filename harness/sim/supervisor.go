@@ -25,8 +25,7 @@ const (
 // components and the state directory (kube/supervise.go). Its standard input is
 // the lifeline: when it closes, because we close it or die, everything ends.
 type supervisor struct {
-	dir string // the state directory
-	pid int
+	greeting message
 
 	cmd    *exec.Cmd
 	input  io.WriteCloser
@@ -37,32 +36,49 @@ type supervisor struct {
 	mu      sync.Mutex
 	lastID  int
 	waiting map[int]chan message // by request; closed unanswered at the end
-	running map[string]*process  // by role
+	running map[string]*process  // by name
 }
 
-// request and message are described in kube/protocol.go.
+// request, message and nodeInfo are described in kube/protocol.go.
 type request struct {
 	ID     int      `json:"id"`
 	Op     string   `json:"op"`
-	Role   string   `json:"role"`
+	Name   string   `json:"name,omitempty"`
+	Role   string   `json:"role,omitempty"`
+	Node   string   `json:"node,omitempty"`
 	Args   []string `json:"args,omitempty"`
 	Log    string   `json:"log,omitempty"`
 	Socket string   `json:"socket,omitempty"`
 }
 
 type message struct {
-	ID     int    `json:"id"`
-	Error  string `json:"error"`
-	Dir    string `json:"dir"`
-	Exited string `json:"exited"`
-	Status string `json:"status"`
-	PID    int    `json:"pid"`
+	ID          int        `json:"id"`
+	Error       string     `json:"error"`
+	Exited      string     `json:"exited"`
+	Status      string     `json:"status"`
+	Dir         string     `json:"dir"`
+	Unsupported bool       `json:"unsupported"`
+	OneUser     bool       `json:"oneUser"`
+	Outside     string     `json:"outside"`
+	Nodes       []nodeInfo `json:"nodes"`
 }
 
-// startSupervisor starts the process and waits for its greeting.
-func startSupervisor(ctx context.Context, binary string) (*supervisor, error) {
+type nodeInfo struct {
+	Name    string `json:"name"`
+	Address string `json:"address"`
+	Pods    string `json:"pods"`
+	Root    string `json:"root"`
+	State   string `json:"state"`
+}
+
+// isGreeting returns whether it is the first message, or the refusal in its place.
+func (m message) isGreeting() bool { return m.Dir != "" || m.Error != "" && m.ID == 0 }
+
+// startSupervisor starts the process, in a role of the binary with its arguments,
+// and waits for its greeting.
+func startSupervisor(ctx context.Context, binary string, args ...string) (*supervisor, error) {
 	s := &supervisor{gone: make(chan struct{}), waiting: map[int]chan message{}, running: map[string]*process{}}
-	s.cmd = exec.Command(binary, "supervise")
+	s.cmd = exec.Command(binary, args...)
 	s.cmd.Stderr = &s.stderr
 	s.cmd.Env = componentEnv(os.Environ())
 	// A process group of its own: an interrupt typed at the terminal reaches us
@@ -85,25 +101,20 @@ func startSupervisor(ctx context.Context, binary string) (*supervisor, error) {
 	defer cancel()
 	select {
 	case m := <-greeting:
-		s.dir, s.pid = m.Dir, m.PID
-		return s, nil
+		s.greeting = m
+		if m.Error == "" {
+			return s, nil
+		}
+		err := errors.New(m.Error)
+		if m.Unsupported {
+			err = fmt.Errorf("%w: %w", ErrUnsupported, err)
+		}
+		return nil, errors.Join(err, s.end())
 	case <-s.gone:
 		return nil, fmt.Errorf("the supervisor ended at once: %s", strings.TrimSpace(s.stderr.String()))
 	case <-ctx.Done():
 		return nil, errors.Join(fmt.Errorf("the supervisor did not start: %w", ctx.Err()), s.end())
 	}
-}
-
-// componentEnv is the environment of the processes: etcd takes every ETCD_
-// variable for a flag, and one left over in a shell must not change the tests.
-func componentEnv(env []string) []string {
-	var kept []string
-	for _, v := range env {
-		if !strings.HasPrefix(v, "ETCD_") {
-			kept = append(kept, v)
-		}
-	}
-	return kept
 }
 
 // read takes in the supervisor's messages until it ends, and then reaps it. It
@@ -116,7 +127,7 @@ func (s *supervisor) read(output io.Reader, greeting chan<- message) {
 			break
 		}
 		switch {
-		case m.Dir != "":
+		case m.isGreeting():
 			greeting <- m // buffered, and sent once
 		case m.Exited != "":
 			s.ended(m.Exited, m.Status)
@@ -130,8 +141,8 @@ func (s *supervisor) read(output io.Reader, greeting chan<- message) {
 		delete(s.waiting, id)
 		close(ch)
 	}
-	for role, p := range s.running {
-		delete(s.running, role)
+	for name, p := range s.running {
+		delete(s.running, name)
 		p.status = "the supervisor ended"
 		close(p.done)
 	}
@@ -172,7 +183,7 @@ func (s *supervisor) ask(ctx context.Context, req request) (message, error) {
 		}
 		return m, nil
 	case <-ctx.Done():
-		return message{}, fmt.Errorf("%s %s: %w", req.Op, req.Role, ctx.Err())
+		return message{}, fmt.Errorf("%s %s: %w", req.Op, req.Name, ctx.Err())
 	}
 }
 
@@ -193,9 +204,9 @@ func (s *supervisor) end() error {
 	if said := strings.TrimSpace(s.stderr.String()); said != "" {
 		err = errors.Join(err, errors.New(said))
 	}
-	if s.dir == "" {
+	if s.greeting.Dir == "" {
 		return err
 	}
 	// Only where the supervisor itself was killed is something left to remove.
-	return errors.Join(err, os.RemoveAll(s.dir))
+	return errors.Join(err, os.RemoveAll(s.greeting.Dir))
 }

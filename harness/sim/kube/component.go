@@ -14,30 +14,30 @@ import (
 // takes 0.1 s on an idle machine.
 const socketWait = 60 * time.Second
 
+// self is this binary, also where a mount hides its path or it has been deleted.
+const self = "/proc/self/exe"
+
 // component is one running process.
 type component struct {
-	role string
+	name string
 	cmd  *exec.Cmd
 	err  error         // of Wait; read it only after done
 	done chan struct{} // closed when the process is gone
 }
 
 // startComponent starts this same binary in another role, in a process group of
-// its own. Its end is reported on exits, unless nobody listens any more.
-func startComponent(req request, lifeline *os.File, exits chan<- *component) (*component, error) {
+// its own. launch starts the command it is given, or is nil for an ordinary start.
+// The component's end is reported on exits, unless nobody listens any more.
+func startComponent(req request, lifeline *os.File, exits chan<- *component, launch func(*exec.Cmd) error) (*component, error) {
 	if role(req.Role) == nil {
 		return nil, fmt.Errorf("no component %q in this binary", req.Role)
 	}
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
 	log, err := os.OpenFile(req.Log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("open the log of %s: %w", req.Role, err)
+		return nil, fmt.Errorf("open the log of %s: %w", req.Name, err)
 	}
 	defer log.Close() // the child has its own descriptor
-	c := &component{role: req.Role, done: make(chan struct{})}
+	c := &component{name: req.Name, done: make(chan struct{})}
 	c.cmd = &exec.Cmd{
 		Path:   self,
 		Args:   append([]string{req.Role}, req.Args...),
@@ -46,13 +46,16 @@ func startComponent(req request, lifeline *os.File, exits chan<- *component) (*c
 		ExtraFiles:  []*os.File{lifeline}, // becomes descriptor 3
 		SysProcAttr: &syscall.SysProcAttr{Setpgid: true},
 	}
-	if err := c.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start %s: %w", req.Role, err)
+	if launch == nil {
+		launch = (*exec.Cmd).Start
+	}
+	if err := children.start(c.cmd, launch); err != nil {
+		return nil, fmt.Errorf("start %s: %w", req.Name, err)
 	}
 	// Ends with the process, or, if the supervisor is on its way out and reads no
 	// more, with the supervisor.
 	go func() {
-		c.err = c.cmd.Wait()
+		c.err = children.wait(c.cmd)
 		close(c.done)
 		exits <- c
 	}()
@@ -94,9 +97,9 @@ func (c *component) waitForSocket(path string) error {
 		}
 		select {
 		case <-c.done:
-			return errors.New(c.role + " ended before it listened: " + c.status())
+			return errors.New(c.name + " ended before it listened: " + c.status())
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
-	return fmt.Errorf("%s does not listen after %s", c.role, socketWait)
+	return fmt.Errorf("%s does not listen after %s", c.name, socketWait)
 }

@@ -5,11 +5,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
 	"syscall"
+
+	"kubernaut.io/dynamic-toolset/harness/sim/kube/network"
 )
 
-// supervise runs the supervisor of one simulated cluster: it makes the state
+// supervise runs the supervisor of one simulated control plane: it makes the state
 // directory, starts and stops components in it on request, and when its standard
 // input ends (the owner closed it, or died in whatever way) or it is signalled,
 // it kills every component, removes the directory and exits.
@@ -18,18 +21,24 @@ import (
 // outlives the owner can clean up after it. It makes the directory itself so that
 // there is no moment at which the directory exists and nobody will remove it.
 func supervise() int {
-	dir, err := os.MkdirTemp("", "dynamic-toolset-sim-")
+	dir, err := makeStateDir()
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "kube supervise: make the state directory (is TMPDIR writable?):", err)
+		fmt.Fprintln(os.Stderr, "kube supervise:", err)
 		return 1
 	}
-	s := &supervisor{out: json.NewEncoder(os.Stdout), running: map[string]*component{}}
 	code := 0
-	if err := s.serve(dir); err != nil {
+	// Sockets are named relative to here: a unix socket's path is limited to
+	// about 108 bytes, and the temporary directory may be deep.
+	err = os.Chdir(dir)
+	if err == nil {
+		s := newSupervisor(nil)
+		err = s.serve(message{Dir: dir})
+		s.killAll()
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "kube supervise:", err)
 		code = 1
 	}
-	s.killAll()
 	if err := os.RemoveAll(dir); err != nil {
 		fmt.Fprintln(os.Stderr, "kube supervise: remove the state directory by hand:", err)
 		code = 1
@@ -37,22 +46,30 @@ func supervise() int {
 	return code
 }
 
+func makeStateDir() (string, error) {
+	dir, err := os.MkdirTemp("", "dynamic-toolset-sim-")
+	if err != nil {
+		return "", fmt.Errorf("make the state directory (is TMPDIR writable?): %w", err)
+	}
+	return dir, nil
+}
+
 // supervisor is used by one goroutine, that of serve; what happens elsewhere
 // reaches it over channels.
 type supervisor struct {
 	out      *json.Encoder
-	running  map[string]*component
+	running  map[string]*component // by name
 	lifeline [2]*os.File
+	network  *network.Network // nil without nodes
 }
 
-// serve works until the input ends, a signal arrives or the owner cannot be
-// reached any more.
-func (s *supervisor) serve(dir string) error {
-	// Sockets are named relative to here: a unix socket's path is limited to
-	// about 108 bytes, and the temporary directory may be deep.
-	if err := os.Chdir(dir); err != nil {
-		return err
-	}
+func newSupervisor(n *network.Network) *supervisor {
+	return &supervisor{out: json.NewEncoder(os.Stdout), running: map[string]*component{}, network: n}
+}
+
+// serve works in the current directory until the input ends, a signal arrives or
+// the owner cannot be reached any more.
+func (s *supervisor) serve(greeting message) error {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return err
@@ -64,7 +81,7 @@ func (s *supervisor) serve(dir string) error {
 	// without removing the directory.
 	signal.Ignore(syscall.SIGPIPE)
 
-	if err := s.out.Encode(message{Dir: dir, PID: os.Getpid()}); err != nil {
+	if err := s.out.Encode(greeting); err != nil {
 		return fmt.Errorf("greet the owner: %w", err)
 	}
 	requests := readRequests()
@@ -76,13 +93,17 @@ func (s *supervisor) serve(dir string) error {
 			if !ok {
 				return nil
 			}
-			err = s.out.Encode(s.handle(req, exits))
+			answer := message{ID: req.ID}
+			if err := s.handle(req, exits); err != nil {
+				answer.Error = err.Error()
+			}
+			err = s.out.Encode(answer)
 		case c := <-exits:
-			if s.running[c.role] != c {
+			if s.running[c.name] != c {
 				continue // it was stopped on request
 			}
-			delete(s.running, c.role)
-			err = s.out.Encode(message{Exited: c.role, Status: c.status()})
+			delete(s.running, c.name)
+			err = s.out.Encode(message{Exited: c.name, Status: c.status()})
 		case <-signals:
 			return nil
 		}
@@ -110,37 +131,46 @@ func readRequests() <-chan request {
 	return requests
 }
 
-func (s *supervisor) handle(req request, exits chan<- *component) message {
-	answer := message{ID: req.ID}
-	fail := func(err error) message {
-		answer.Error = err.Error()
-		return answer
-	}
+func (s *supervisor) handle(req request, exits chan<- *component) error {
 	switch req.Op {
 	case "start":
-		if s.running[req.Role] != nil {
-			return fail(fmt.Errorf("%s runs already: stop it first", req.Role))
-		}
-		c, err := startComponent(req, s.lifeline[0], exits)
-		if err != nil {
-			return fail(err)
-		}
-		s.running[req.Role] = c
-		answer.PID = c.pid()
-		if err := c.waitForSocket(req.Socket); err != nil {
-			delete(s.running, req.Role)
-			c.kill()
-			return fail(err)
-		}
+		return s.start(req, exits)
 	case "stop":
-		if c := s.running[req.Role]; c != nil {
-			delete(s.running, req.Role)
+		if c := s.running[req.Name]; c != nil {
+			delete(s.running, req.Name)
 			c.kill()
 		}
-	default:
-		return fail(fmt.Errorf("unknown request %q: the binary and package sim are of different versions; build again", req.Op))
+		return nil
+	case "cut":
+		return s.network.Cut(req.Name)
+	case "restore":
+		return s.network.Restore(req.Name)
 	}
-	return answer
+	return fmt.Errorf("unknown request %q: the binary and package sim are of different versions; build again", req.Op)
+}
+
+func (s *supervisor) start(req request, exits chan<- *component) error {
+	if s.running[req.Name] != nil {
+		return fmt.Errorf("%s runs already: stop it first", req.Name)
+	}
+	var launch func(*exec.Cmd) error
+	if req.Node != "" {
+		var err error
+		if launch, err = s.onNode(req); err != nil {
+			return err
+		}
+	}
+	c, err := startComponent(req, s.lifeline[0], exits, launch)
+	if err != nil {
+		return err
+	}
+	s.running[req.Name] = c
+	if err := c.waitForSocket(req.Socket); err != nil {
+		delete(s.running, req.Name)
+		c.kill()
+		return err
+	}
+	return nil
 }
 
 func (s *supervisor) killAll() {

@@ -33,7 +33,7 @@ Flags of up:
 
 const examples = `
 Examples:
-  go run ./harness/sim/cmd/controlplane up
+  go run ./harness/sim/cmd/simcluster up
   KUBECONFIG=... kubectl get namespaces     (with the path that up prints)
 
 There is no controller manager and no node: nothing makes endpoints for Services,

@@ -1,0 +1,176 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"strconv"
+
+	"os"
+)
+
+// ErrUnsupported is the cause of StartCluster's error on a machine that cannot run
+// a cluster. The error's text says what is missing and which setting, flag or
+// package helps.
+var ErrUnsupported = errors.New("the simulated cluster cannot run on this machine")
+
+// Cluster is a whole Kubernetes: a control plane with the controller manager and
+// the scheduler, and nodes that run pods. Its methods may be called from several
+// goroutines. Make one with [StartCluster], end it with [Cluster.Stop].
+type Cluster struct {
+	plane
+	dialer *insideDialer
+	images imageStore
+	nodes  []*clusterNode // guarded, what changes in them, by plane.mu
+}
+
+// StartCluster starts a cluster and returns when every node is Ready and the
+// ServiceAccount "default" exists, which pods need. It calls [Build] first, which
+// may compile for minutes, once.
+//
+// ctx bounds the start only. The error wraps [ErrUnavailable] where the binary
+// cannot be built here and [ErrUnsupported] where the machine does not allow a
+// cluster; where a process did not come up, it holds the end of its log. After an
+// error nothing is left running.
+func StartCluster(ctx context.Context, opts ...Option) (*Cluster, error) {
+	o, err := newOptions(ctx, opts)
+	if err != nil {
+		return nil, err
+	}
+	if o.nodes < 1 || o.nodes > maxNodes {
+		return nil, fmt.Errorf("a cluster has 1 to %d nodes, not %d", maxNodes, o.nodes)
+	}
+	if err := supported(); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	c := &Cluster{plane: plane{kind: "cluster"}}
+	if err := c.start(ctx, o); err != nil {
+		err = fmt.Errorf("start the simulated cluster: %w", err)
+		if c.supervisor != nil {
+			err = errors.Join(err, c.Stop())
+		}
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *Cluster) start(ctx context.Context, o options) error {
+	args := []string{"enclose", "--nodes=" + strconv.Itoa(o.nodes),
+		"--machine-network=" + machineCIDR, "--pod-network=" + podCIDR, "--service-network=" + serviceCIDR}
+	logDir := ""
+	if o.logDir != "" {
+		var err error
+		if logDir, err = filepath.Abs(o.logDir); err != nil {
+			return err
+		}
+		args = append(args, "--logs="+logDir)
+	}
+	if err := c.open(ctx, o, args...); err != nil {
+		return err
+	}
+	if logDir == "" {
+		logDir = filepath.Join(c.Dir(), logsDir)
+	}
+	c.logDir, c.logArg = logDir, logsDir
+	var err error
+	if c.dialer, err = newInsideDialer(c.Dir()); err != nil {
+		return err
+	}
+	outside := c.supervisor.greeting.Outside
+	c.relay = &apiRelay{port: c.port.number, dial: func(ctx context.Context) (net.Conn, error) {
+		return c.dialer.dial(ctx, "tcp", net.JoinHostPort(outside, strconv.Itoa(apiServerPort)))
+	}}
+	c.apiServerArgs = clusterAPIServerFlags(outside, o.apiServerFlags)
+	c.images.dir = filepath.Join(c.Dir(), imagesDir)
+	if err := os.MkdirAll(c.images.dir, 0o755); err != nil {
+		return err
+	}
+	for _, info := range c.supervisor.greeting.Nodes {
+		c.nodes = append(c.nodes, &clusterNode{nodeInfo: info})
+	}
+	if err := c.writeComponentCredentials(); err != nil {
+		return err
+	}
+	if err := c.startEtcd(ctx); err != nil {
+		return err
+	}
+	if err := c.StartAPIServer(ctx); err != nil {
+		return err
+	}
+	if err := c.startComponents(ctx); err != nil {
+		return err
+	}
+	return c.waitNodes(ctx)
+}
+
+// writeComponentCredentials gives every component the certificate of the user that
+// Kubernetes expects it to be.
+func (c *Cluster) writeComponentCredentials() error {
+	inside := "https://" + netip.AddrPortFrom(netip.MustParseAddr(c.supervisor.greeting.Outside), apiServerPort).String()
+	kubeconfig := func(file, user string, groups ...string) error {
+		p, err := c.authority.client(user, groups)
+		if err != nil {
+			return err
+		}
+		return c.writeKubeconfig(filepath.Join(c.Dir(), file), inside, user, p)
+	}
+	for _, role := range []string{controllerManagerRole, schedulerRole, proxyRole} {
+		if err := kubeconfig(role+".kubeconfig", "system:"+role); err != nil {
+			return err
+		}
+	}
+	for _, n := range c.nodes {
+		if err := kubeconfig(n.file("kubeconfig"), "system:node:"+n.Name, "system:nodes"); err != nil {
+			return err
+		}
+		own, err := c.authority.kubelet(n.Name, n.Address)
+		if err != nil {
+			return err
+		}
+		if err := c.writeFiles(map[string][]byte{n.file("crt"): own.cert, n.file("key"): own.key}); err != nil {
+			return err
+		}
+	}
+	client, err := c.authority.client("kube-apiserver-kubelet-client", []string{"system:masters"})
+	if err != nil {
+		return err
+	}
+	return c.writeFiles(map[string][]byte{kubeletCertFile: client.cert, kubeletKeyFile: client.key})
+}
+
+// startComponents starts all but etcd and the API server, which is there already:
+// the others would fall into back-offs without it.
+func (c *Cluster) startComponents(ctx context.Context) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, n := range c.nodes {
+		if err := c.startNode(ctx, n); err != nil {
+			return err
+		}
+	}
+	for role, args := range map[string][]string{
+		controllerManagerRole: controllerManagerFlags(controllerManagerRole + ".kubeconfig"),
+		schedulerRole:         controllerFlags(schedulerRole + ".kubeconfig"),
+	} {
+		if _, err := c.run(ctx, request{Role: role, Args: args}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// OneUser returns whether all containers run as one and the same user: where the
+// cluster was started by an ordinary user that has no subordinate ids, runAsUser,
+// runAsGroup and fsGroup cannot be honoured.
+func (c *Cluster) OneUser() bool { return c.supervisor.greeting.OneUser }
+
+// Stop ends every process and removes the state directory; when it returns they
+// are gone. A second call does nothing.
+func (c *Cluster) Stop() error {
+	return errors.Join(c.plane.Stop(), c.dialer.close())
+}

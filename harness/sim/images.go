@@ -1,0 +1,217 @@
+package sim
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// Image is what a container is made of. It has nothing but these files, like an
+// image built FROM scratch: no shell, no libc, no certificates unless they are
+// among them. So a program must be linked statically (CGO_ENABLED=0).
+type Image struct {
+	// Name is how pods name it: "example/app:v1". Without a tag it means ":latest".
+	Name string
+	// Files maps paths in the container (absolute) to files or folders of this
+	// machine, which are copied. Everybody in the container may read them, and
+	// execute what its owner may execute.
+	Files map[string]string
+	// Entrypoint is what a container runs whose pod names no command, and before
+	// its args.
+	Entrypoint []string
+	// Env are further variables, as "NAME=value".
+	Env []string
+	// User is the user id of containers whose pod names none. 0 is root.
+	User int64
+}
+
+// LoadImage makes an image known to all nodes, as if every registry had it; an
+// image of the same name is replaced for the containers that start from now on.
+func (c *Cluster) LoadImage(ctx context.Context, img Image) error {
+	if err := c.images.load(ctx, img); err != nil {
+		return fmt.Errorf("load the image %q: %w", img.Name, err)
+	}
+	return nil
+}
+
+// imageStore writes what the container runtime reads (kube/cri):
+//
+//	<dir>/<sha256 of the name>/image.json        replaced by a rename
+//	<dir>/<sha256 of the name>/<folder>/0, 1...  the files
+type imageStore struct {
+	dir string
+
+	mu      sync.Mutex          // one image at a time
+	folders map[string][]string // by image, oldest first
+}
+
+// imageFile is the content of image.json.
+type imageFile struct {
+	Name       string            `json:"name"`
+	Files      map[string]string `json:"files"` // to paths below the file's own folder
+	Entrypoint []string          `json:"entrypoint,omitempty"`
+	Env        []string          `json:"env,omitempty"`
+	User       int64             `json:"user"`
+}
+
+func (s *imageStore) load(ctx context.Context, img Image) error {
+	if err := img.check(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	name := withTag(img.Name)
+	hash := sha256.Sum256([]byte(name))
+	dir := filepath.Join(s.dir, hex.EncodeToString(hash[:]))
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	folder, err := os.MkdirTemp(dir, "files-")
+	if err != nil {
+		return err
+	}
+	if err := os.Chmod(folder, 0o755); err != nil {
+		return err
+	}
+	written := imageFile{Name: name, Files: map[string]string{}, Entrypoint: img.Entrypoint, Env: img.Env, User: img.User}
+	for i, inside := range slices.Sorted(maps.Keys(img.Files)) {
+		to := filepath.Join(folder, strconv.Itoa(i))
+		if err := copyTree(ctx, to, img.Files[inside]); err != nil {
+			return errors.Join(err, os.RemoveAll(folder))
+		}
+		written.Files[path.Clean(inside)] = filepath.Base(folder) + "/" + strconv.Itoa(i)
+	}
+	data, err := json.Marshal(written)
+	if err != nil {
+		return err
+	}
+	unfinished := filepath.Join(folder, "image.json")
+	if err := os.WriteFile(unfinished, data, 0o644); err != nil {
+		return err
+	}
+	if err := os.Rename(unfinished, filepath.Join(dir, "image.json")); err != nil {
+		return err
+	}
+	return s.forgetOld(name, folder)
+}
+
+// forgetOld removes the files of an image that has been replaced twice: those
+// replaced just now a container may still be about to use.
+func (s *imageStore) forgetOld(name, folder string) error {
+	if s.folders == nil {
+		s.folders = map[string][]string{}
+	}
+	all := append(s.folders[name], folder)
+	for len(all) > 2 {
+		if err := os.RemoveAll(all[0]); err != nil {
+			return err
+		}
+		all = all[1:]
+	}
+	s.folders[name] = all
+	return nil
+}
+
+func (img Image) check() error {
+	switch {
+	case img.Name == "":
+		return errors.New("it needs a name, such as example/app:v1")
+	case len(img.Files) == 0:
+		return errors.New("it needs files: give at least the program")
+	case img.User < 0:
+		return fmt.Errorf("user %d: give 0 or more", img.User)
+	}
+	for inside := range img.Files {
+		if !path.IsAbs(inside) || path.Clean(inside) == "/" {
+			return fmt.Errorf("the path %q in the container must be absolute, and not /", inside)
+		}
+	}
+	for _, v := range img.Env {
+		if name, _, ok := strings.Cut(v, "="); !ok || name == "" {
+			return fmt.Errorf("the variable %q must have the form NAME=value", v)
+		}
+	}
+	return nil
+}
+
+// withTag is the name that kubelet asks for.
+func withTag(name string) string {
+	if strings.Contains(name, "@") || strings.Contains(path.Base(name), ":") {
+		return name
+	}
+	return name + ":latest"
+}
+
+// copyTree copies a file or a folder. Links in a folder stay links.
+func copyTree(ctx context.Context, to, from string) error {
+	from, err := filepath.EvalSymlinks(from)
+	if err != nil {
+		return err
+	}
+	return filepath.WalkDir(from, func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		target := to
+		if name != from {
+			below, err := filepath.Rel(from, name)
+			if err != nil {
+				return err
+			}
+			target = filepath.Join(to, below)
+		}
+		switch {
+		case d.IsDir():
+			return os.Mkdir(target, 0o755)
+		case d.Type() == fs.ModeSymlink:
+			link, err := os.Readlink(name)
+			if err != nil {
+				return err
+			}
+			return os.Symlink(link, target)
+		case d.Type().IsRegular():
+			return copyFile(target, name)
+		}
+		return fmt.Errorf("%s is neither a file nor a folder", name)
+	})
+}
+
+func copyFile(to, from string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	info, err := in.Stat()
+	if err != nil {
+		return err
+	}
+	mode := fs.FileMode(0o644)
+	if info.Mode()&0o100 != 0 {
+		mode = 0o755
+	}
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, mode)
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(out, in); err != nil {
+		return errors.Join(err, out.Close())
+	}
+	return errors.Join(out.Chmod(mode), out.Close()) // whatever the umask
+}

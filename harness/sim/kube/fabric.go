@@ -1,0 +1,164 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/pflag"
+	"golang.org/x/sys/unix"
+
+	"kubernaut.io/dynamic-toolset/harness/sim/kube/network"
+)
+
+// fabricRole is process 1 of a cluster's namespaces.
+const fabricRole = "fabric"
+
+// Inside the namespaces /tmp is empty at first and the cluster's own, in memory:
+// what the nodes write there (mounts, sockets, files of any user) is gone with
+// the last process. Its paths are short, as unix sockets need it.
+const (
+	clusterDir = "/tmp/cluster"
+	stateDir   = clusterDir + "/state" // the state directory that everybody sees
+	logDir     = stateDir + "/logs"
+)
+
+// fabric sets up the namespaces that it is started in, with the state directory
+// as working directory, and then serves requests like a supervisor. When it ends,
+// the kernel ends every process in the namespaces.
+func fabric() int {
+	flags := pflag.NewFlagSet(fabricRole, pflag.ContinueOnError)
+	nodes := flags.Int("nodes", 2, "number of nodes")
+	logs := flags.String("logs", "", "directory for the logs, instead of one in the state directory")
+	machines := flags.String("machine-network", "", "addresses of the machines")
+	pods := flags.String("pod-network", "", "addresses of the pods")
+	services := flags.String("service-network", "", "addresses of the Services")
+	if err := flags.Parse(os.Args[1:]); err != nil {
+		refuse(err)
+		return 2
+	}
+	// Where nft and mount are, on systems that keep them from ordinary users.
+	if err := os.Setenv("PATH", os.Getenv("PATH")+":/usr/local/sbin:/usr/sbin:/sbin"); err != nil {
+		refuse(err)
+		return 1
+	}
+	config := network.Config{Nodes: *nodes}
+	for text, prefix := range map[string]*netip.Prefix{*machines: &config.Machines, *pods: &config.Pods, *services: &config.Services} {
+		var err error
+		if *prefix, err = netip.ParsePrefix(text); err != nil {
+			refuse(err)
+			return 2
+		}
+	}
+	greeting, n, err := setUp(config, *logs)
+	if err != nil {
+		refuse(err)
+		return 1
+	}
+	go reapOrphans()
+	if err := relayDials(dialSocket); err != nil {
+		refuse(err)
+		return 1
+	}
+	if err := newSupervisor(n).serve(greeting); err != nil {
+		fmt.Fprintln(os.Stderr, "kube fabric:", err)
+		return 1
+	}
+	return 0
+}
+
+// setUp makes the file system and the network of the cluster.
+func setUp(config network.Config, logs string) (message, *network.Network, error) {
+	greeting := message{OneUser: oneUser(readSetting("/proc/self/uid_map"))}
+	var err error
+	if greeting.Dir, err = os.Getwd(); err != nil {
+		return greeting, nil, err
+	}
+	if err := mountAll(logs); err != nil {
+		return greeting, nil, err
+	}
+	n, err := network.New(config)
+	if err != nil {
+		return greeting, nil, unsupported("set up the network", err)
+	}
+	if err := probeNFT(); err != nil {
+		return greeting, nil, err
+	}
+	greeting.Outside = n.Outside.String()
+	for _, node := range n.Nodes {
+		info := nodeInfo{
+			Name: node.Name, Address: node.Address.String(), Pods: node.Pods.String(), Root: filepath.Join(clusterDir, node.Name), State: stateDir,
+		}
+		if err := os.Mkdir(info.Root, 0o755); err != nil {
+			return greeting, nil, err
+		}
+		greeting.Nodes = append(greeting.Nodes, info)
+	}
+	return greeting, n, nil
+}
+
+// mountAll makes the mounts and changes to stateDir.
+func mountAll(logs string) error {
+	if err := unix.Mount("", "/", "", unix.MS_PRIVATE|unix.MS_REC, ""); err != nil {
+		return unsupported("keep mounts to ourselves", err)
+	}
+	if err := unix.Mount("proc", "/proc", "proc", 0, ""); err != nil {
+		return unsupported("mount /proc", err)
+	}
+	logsBelow := -1
+	if logs != "" {
+		// Opened before /tmp, where it may be, is hidden.
+		var err error
+		if logsBelow, err = unix.Open(logs, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err != nil {
+			return fmt.Errorf("open the directory for the logs, %s: %w", logs, err)
+		}
+		defer unix.Close(logsBelow)
+	}
+	if err := unix.Mount("tmpfs", "/tmp", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=1777"); err != nil {
+		return unsupported("mount /tmp", err)
+	}
+	if err := os.MkdirAll(stateDir, 0o755); err != nil {
+		return err
+	}
+	// The working directory still is the one below the new mount.
+	if err := unix.Mount(".", stateDir, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
+		return fmt.Errorf("mount the state directory: %w", err)
+	}
+	if err := os.MkdirAll(logDir, 0o700); err != nil {
+		return err
+	}
+	if logsBelow >= 0 {
+		if err := unix.Mount(fmt.Sprintf("/proc/self/fd/%d", logsBelow), logDir, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
+			return fmt.Errorf("mount the directory for the logs: %w", err)
+		}
+	}
+	if err := os.Setenv("TMPDIR", "/tmp"); err != nil {
+		return err
+	}
+	return os.Chdir(stateDir)
+}
+
+// probeNFT finds out whether kube-proxy's rules can be set at all.
+func probeNFT() error {
+	out, err := exec.Command("nft", "add table ip probe; delete table ip probe").CombinedOutput()
+	if errors.Is(err, exec.ErrNotFound) {
+		return &unsupportedError{"find nft, with which kube-proxy sets its rules", err, "Install the package nftables"}
+	}
+	if err != nil {
+		return &unsupportedError{"set a packet filter rule with nft", fmt.Errorf("%w: %s", err, strings.TrimSpace(string(out))),
+			"The kernel must have nf_tables: modprobe nf_tables, as root"}
+	}
+	return nil
+}
+
+// oneUser returns whether a uid_map maps one id only. Without a user namespace it
+// maps all.
+func oneUser(uidMap string) bool {
+	rows := strings.Split(uidMap, "\n")
+	fields := strings.Fields(rows[0])
+	return len(rows) == 1 && len(fields) == 3 && fields[2] == "1"
+}

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/user"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// allIDs is how many user ids a cluster wants: those that images use, and
+// "nobody" (65534).
+const allIDs = 65536
+
+// errNoSubordinateIDs is why an ordinary user has one id only.
+var errNoSubordinateIDs = errors.New("no subordinate ids: install newuidmap and newgidmap (package uidmap) and give this user 65536 ids in /etc/subuid and /etc/subgid")
+
+// mappedRole is the first process of a user namespace whose ids newuidmap maps.
+const mappedRole = "mapped"
+
+// startMapped starts the command, as process 1 of new namespaces, in a user
+// namespace whose ids are the user's own (as 0) and its subordinate ones.
+//
+// Only the set-user-id programs newuidmap and newgidmap may map these, from
+// outside, into a namespace that exists; and a process that was executed before
+// it had a mapping has no capabilities. So a process in the role "mapped" waits in
+// the new namespace for its mapping, executes itself again, which makes it root
+// there, and starts the command.
+func startMapped(cmd *exec.Cmd) (*exec.Cmd, error) {
+	uids, gids, err := subordinates()
+	if err != nil {
+		return nil, err
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	defer w.Close()
+	cmd.Args = append([]string{mappedRole}, cmd.Args...)
+	cmd.ExtraFiles = append(cmd.ExtraFiles, r) // descriptor 4
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER, Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	pid := strconv.Itoa(cmd.Process.Pid)
+	for _, m := range []struct {
+		program string
+		own     int
+		ids     idRange
+	}{{"newuidmap", os.Getuid(), uids}, {"newgidmap", os.Getgid(), gids}} {
+		out, err := exec.Command(m.program, pid, "0", strconv.Itoa(m.own), "1", "1", strconv.Itoa(m.ids.first), strconv.Itoa(m.ids.count)).CombinedOutput()
+		if err != nil {
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+			return nil, fmt.Errorf("%w: %s: %w: %s", errNoSubordinateIDs, m.program, err, strings.TrimSpace(string(out)))
+		}
+	}
+	if _, err := w.Write([]byte{1}); err != nil {
+		_ = cmd.Process.Kill()
+		return nil, errors.Join(err, cmd.Wait())
+	}
+	return cmd, nil
+}
+
+// mappedEnv marks the second execution of the role "mapped".
+const mappedEnv = "KUBE_IDS_ARE_MAPPED"
+
+// mapped is the role's process: its arguments are the name and the arguments of
+// the role to start.
+func mapped() int {
+	if os.Getenv(mappedEnv) == "" {
+		ready := os.NewFile(4, "mapping")
+		if n, err := ready.Read(make([]byte, 1)); n != 1 {
+			fmt.Fprintln(os.Stderr, "kube mapped: the ids were not mapped:", err)
+			return 1
+		}
+		_ = ready.Close()
+		// The lifeline passes on to the next program, which closes it on exec.
+		if _, _, errno := syscall.Syscall(syscall.SYS_FCNTL, 3, syscall.F_SETFD, 0); errno != 0 {
+			fmt.Fprintln(os.Stderr, "kube mapped: pass the lifeline on:", errno)
+			return 1
+		}
+		err := syscall.Exec(self, os.Args, append(os.Environ(), mappedEnv+"=1", lifelineEnv+"=3"))
+		fmt.Fprintln(os.Stderr, "kube mapped:", err)
+		return 1
+	}
+	os.Unsetenv(mappedEnv)
+	cmd := &exec.Cmd{
+		Path: self, Args: os.Args[1:], Env: append(os.Environ(), lifelineEnv+"=3"),
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+		ExtraFiles:  []*os.File{os.NewFile(3, "lifeline")},
+		SysProcAttr: &syscall.SysProcAttr{Cloneflags: namespaces},
+	}
+	if err := cmd.Start(); err != nil {
+		refuse(unsupported("make the namespaces of the cluster", err))
+		return 1
+	}
+	// The fabric alone decides when things end; should this process be killed,
+	// the lifeline is still held by enclose, which then ends.
+	if err := cmd.Wait(); err != nil {
+		return 1
+	}
+	return 0
+}
+
+// idRange is a row of subordinate ids.
+type idRange struct{ first, count int }
+
+// subordinates are the ids that this user may map besides its own.
+func subordinates() (uids, gids idRange, err error) {
+	for _, program := range []string{"newuidmap", "newgidmap"} {
+		if _, err := exec.LookPath(program); err != nil {
+			return uids, gids, fmt.Errorf("%w: %w", errNoSubordinateIDs, err)
+		}
+	}
+	names := []string{strconv.Itoa(os.Getuid())}
+	if u, err := user.Current(); err == nil {
+		names = append(names, u.Username)
+	}
+	for path, ids := range map[string]*idRange{"/etc/subuid": &uids, "/etc/subgid": &gids} {
+		f, err := os.Open(path)
+		if err != nil {
+			return uids, gids, fmt.Errorf("%w: %w", errNoSubordinateIDs, err)
+		}
+		*ids = parseSubordinates(f, names)
+		_ = f.Close()
+		if ids.count < allIDs-1 {
+			return uids, gids, fmt.Errorf("%w (%s)", errNoSubordinateIDs, path)
+		}
+		ids.count = allIDs - 1
+	}
+	return uids, gids, nil
+}
+
+// parseSubordinates finds the longest row that belongs to one of the names, in
+// lines of the form name:first:count; see subuid(5).
+func parseSubordinates(r io.Reader, names []string) idRange {
+	var best idRange
+	lines := bufio.NewScanner(r)
+	for lines.Scan() {
+		fields := strings.Split(lines.Text(), ":")
+		if len(fields) != 3 {
+			continue
+		}
+		for _, name := range names {
+			first, err1 := strconv.Atoi(fields[1])
+			count, err2 := strconv.Atoi(fields[2])
+			if fields[0] == name && err1 == nil && err2 == nil && count > best.count {
+				best = idRange{first, count}
+			}
+		}
+	}
+	return best
+}

@@ -1,0 +1,186 @@
+package sim
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// maxNodes is how many nodes a cluster may have: the addresses would allow more,
+// but each takes 100 MB.
+const maxNodes = 20
+
+// linkTimeout bounds a change of a node's cable, which takes about a millisecond.
+const linkTimeout = 10 * time.Second
+
+// clusterNode is one node's processes.
+type clusterNode struct {
+	nodeInfo
+	first   *process // the runtime, and the owner of the node's namespaces
+	kubelet *process // nil while killed
+	proxy   *process
+}
+
+// startNode starts what runs on a node.
+func (c *Cluster) startNode(ctx context.Context, n *clusterNode) error {
+	var err error
+	if n.first, err = c.run(ctx, request{Name: n.Name, Role: nodeRole, Node: n.Name, Args: nodeFlags(n.nodeInfo), Socket: n.runtimeSocket()}); err != nil {
+		return err
+	}
+	if n.kubelet, err = c.startKubelet(ctx, n); err != nil {
+		return err
+	}
+	n.proxy, err = c.run(ctx, request{
+		Name: n.Name + "-" + proxyRole, Role: proxyRole, Node: n.Name, Args: proxyFlags(n.nodeInfo, proxyRole+".kubeconfig"),
+	})
+	return err
+}
+
+func (c *Cluster) startKubelet(ctx context.Context, n *clusterNode) (*process, error) {
+	return c.run(ctx, request{Name: n.Name + "-" + kubeletRole, Role: kubeletRole, Node: n.Name, Args: kubeletFlags(n.nodeInfo)})
+}
+
+// Nodes returns the names of the nodes: node0, node1 and so on.
+func (c *Cluster) Nodes() []string {
+	var names []string
+	for _, n := range c.nodes {
+		names = append(names, n.Name)
+	}
+	return names
+}
+
+func (c *Cluster) node(name string) (*clusterNode, error) {
+	for _, n := range c.nodes {
+		if n.Name == name {
+			return n, nil
+		}
+	}
+	return nil, fmt.Errorf("the cluster has no node %q, only %v", name, c.Nodes())
+}
+
+// CutLink pulls the cable of a node: nothing reaches it or its pods and nothing
+// comes from there, while its processes go on. Packets to it are lost; after some
+// seconds, in which its address is asked for in vain, connections to it fail with
+// "no route to host", as on one switch. The node becomes NotReady after about 50
+// seconds, the controller manager's grace period. A cable that is cut already is
+// no error.
+func (c *Cluster) CutLink(node string) error { return c.setLink("cut", node) }
+
+// RestoreLink plugs the cable in again.
+func (c *Cluster) RestoreLink(node string) error { return c.setLink("restore", node) }
+
+func (c *Cluster) setLink(op, node string) error {
+	if _, err := c.node(node); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), linkTimeout)
+	defer cancel()
+	_, err := c.supervisor.ask(ctx, request{Op: op, Name: node})
+	return err
+}
+
+// KillKubelet kills the kubelet of a node as a crash would. The node's pods go on,
+// but nobody probes, stops or replaces them. One that is dead already is no error.
+func (c *Cluster) KillKubelet(node string) error {
+	n, err := c.node(node)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if n.kubelet == nil || c.stopped {
+		return nil
+	}
+	p := n.kubelet
+	n.kubelet = nil
+	return c.supervisor.stop(p)
+}
+
+// StartKubelet starts the kubelet of a node again; it finds the pods that are
+// there. It returns when the process is started, not when the node is Ready again.
+// One that runs is no error.
+func (c *Cluster) StartKubelet(node string) error {
+	n, err := c.node(node)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stopped {
+		return fmt.Errorf("the %s has been stopped: start a new one", c.kind)
+	}
+	if n.kubelet != nil && !n.kubelet.hasEnded() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	n.kubelet, err = c.startKubelet(ctx, n)
+	return err
+}
+
+// waitNodes returns when pods can run: every node is Ready and the ServiceAccount
+// exists that they get.
+func (c *Cluster) waitNodes(ctx context.Context) error {
+	client, err := c.probeClient()
+	if err != nil {
+		return err
+	}
+	defer client.CloseIdleConnections()
+	for {
+		_, last := c.get(ctx, client, "/api/v1/namespaces/default/serviceaccounts/default")
+		if last == nil {
+			var body []byte
+			if body, last = c.get(ctx, client, "/api/v1/nodes"); last == nil {
+				if last = allReady(body, len(c.nodes)); last == nil {
+					return nil
+				}
+			}
+		}
+		if p := c.firstEnded(); p != nil {
+			return withLog(fmt.Errorf("%s ended (%s) before the nodes were ready", p.name, p.status), p)
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the nodes were not ready in time: %w; the last answer: %w\n%s", ctx.Err(), last, c.LogTail())
+		case <-time.After(pollInterval):
+		}
+	}
+}
+
+// firstEnded returns a process that has ended by itself, or nil.
+func (c *Cluster) firstEnded() *process {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, p := range c.processes {
+		if p.hasEnded() {
+			return p
+		}
+	}
+	return nil
+}
+
+// allReady wants as many Ready nodes in a list of nodes.
+func allReady(list []byte, want int) error {
+	var nodes corev1.NodeList
+	if err := json.Unmarshal(list, &nodes); err != nil {
+		return fmt.Errorf("the list of nodes: %w", err)
+	}
+	ready := 0
+	why := ""
+	for _, n := range nodes.Items {
+		for _, c := range n.Status.Conditions {
+			if c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue {
+				ready++
+			} else if c.Type == corev1.NodeReady {
+				why += "; " + n.Name + ": " + c.Message
+			}
+		}
+	}
+	if ready != want {
+		return fmt.Errorf("%d of %d nodes are ready%s", ready, want, why)
+	}
+	return nil
+}
