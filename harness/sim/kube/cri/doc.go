@@ -16,14 +16,12 @@
 //	container.go   containers: start.go, stop.go, await.go
 //	image.go       the image store
 //	log.go         what a container writes, in the format that kubelet reads
-//	exec.go        commands inside a running container; stream.go for kubectl's
+//	exec.go        commands inside a running container: enter.go; stream.go for
+//	               kubectl's
 //
-// and on the other side of an exec, in a process of its own, the two roles of the
-// same binary:
-//
-//	role_init.go   becomes process 1 of a container: builds its root, gives up
-//	               rights, executes the program
-//	role_exec.go   enters a container and runs a command there
+// and on the other side of an exec, in a process of its own (role_init.go, root.go,
+// mount.go), what becomes process 1 of a container: it builds the container's
+// root, gives up rights and executes the program.
 //
 // All state is in the node's process: if kubelet is killed and comes back, it
 // finds its pods and containers as they were.

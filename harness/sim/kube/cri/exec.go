@@ -3,8 +3,6 @@ package cri
 import (
 	"context"
 	"errors"
-	"fmt"
-	"os"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -25,87 +23,51 @@ const (
 	execKillTimeout = 2 * time.Second
 )
 
-// containerNamespaces are what a command enters, in this order; role_exec.go
-// finds them from descriptor firstNamespace on. The mount namespace comes last:
-// with it the files change.
-var containerNamespaces = []struct {
-	name string
-	kind int
-}{
-	{"net", syscall.CLONE_NEWNET}, {"ipc", syscall.CLONE_NEWIPC}, {"uts", syscall.CLONE_NEWUTS},
-	{"pid", syscall.CLONE_NEWPID}, {"mnt", syscall.CLONE_NEWNS},
-}
-
-const firstNamespace = 5
-
-// command prepares a command in a running container: its process is of the role
-// ExecRole; ctx ends it. The caller sets the streams and calls runCommand.
-func (s *Server) command(ctx context.Context, c *container, args []string, terminal bool) (*exec.Cmd, *execSpec, error) {
+// command prepares a command in a running container, with its environment and
+// rights; ctx ends it. The caller sets the streams and calls runCommand.
+func (s *Server) command(ctx context.Context, c *container, args []string, terminal bool) (*exec.Cmd, error) {
 	if len(args) == 0 {
-		return nil, nil, status.Error(codes.InvalidArgument, "there is no command to run")
+		return nil, status.Error(codes.InvalidArgument, "there is no command to run")
 	}
-	spec := &execSpec{Terminal: terminal, Process: c.spec.Process}
-	spec.Process.Args = args
+	p := &c.spec.Process
+	// Its path is looked for in the container, by startInside.
+	cmd := exec.CommandContext(ctx, args[0])
+	cmd.Err, cmd.Args, cmd.Env, cmd.Dir = nil, args, p.Env, p.Dir
 	if terminal {
-		spec.Process.Env = append([]string{"TERM=xterm"}, spec.Process.Env...)
+		cmd.Env = append([]string{"TERM=xterm"}, p.Env...)
 	}
-	role := roleCommand(ExecRoleName)
-	cmd := exec.CommandContext(ctx, role.Path)
-	cmd.Args, cmd.Env = role.Args, role.Env
-	// The role's process kills the command; it is in another PID namespace.
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: terminal} // of descriptor 0
+	if p.Identity.Switch {
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: p.Identity.UID, Gid: p.Identity.GID, Groups: p.Identity.Groups}
+	}
+	cmd.Cancel = func() error {
+		if err := cmd.Process.Signal(syscall.Signal(0)); err != nil {
+			return err // it has ended
+		}
+		return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // with the group that it leads
+	}
 	cmd.WaitDelay = execKillTimeout
-	return cmd, spec, nil
+	return cmd, nil
 }
 
-// runCommand returns the command's exit code, or an error if it was not run.
-func (s *Server) runCommand(ctx context.Context, c *container, cmd *exec.Cmd, spec *execSpec, started func()) (int32, error) {
-	inside, err := s.namespacesOfContainer(c)
-	if err != nil {
-		return 0, err
+// runCommand returns the command's exit code, or an error if it was not run or
+// was killed because ctx has ended. It calls started, in any case, once the child
+// has its streams.
+func (s *Server) runCommand(ctx context.Context, c *container, cmd *exec.Cmd, started func()) (int32, error) {
+	inside, err := s.enter(c)
+	if err == nil {
+		err = inside.start(cmd, &c.spec.Process)
+		inside.close()
 	}
-	report, err := startRole(cmd, spec, inside, func(f func() error) error { return f() })
-	closeAll(inside)
 	started()
 	if err != nil {
 		return 0, err
 	}
-	problem := report.wait(ctx)
-	err = cmd.Wait()
-	switch {
-	case ctx.Err() != nil:
+	code := reap(cmd)
+	if ctx.Err() != nil {
 		return 0, ctx.Err()
-	case problem != nil:
-		return 0, fmt.Errorf("run %q in the container: %w", strings.Join(spec.Process.Args, " "), problem)
-	case err == nil || cmd.ProcessState.Exited():
-		return int32(cmd.ProcessState.ExitCode()), nil
 	}
-	return 0, err
-}
-
-// namespacesOfContainer opens those of a running container. While enterable is
-// set and mu held, its process has not been reaped, so its number is its own.
-func (s *Server) namespacesOfContainer(c *container) (files []*os.File, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !c.enterable {
-		return nil, status.Errorf(codes.FailedPrecondition, "the container %q does not run", c.id)
-	}
-	for _, ns := range containerNamespaces {
-		f, err := os.Open(fmt.Sprintf("/proc/%d/ns/%s", c.process.Process.Pid, ns.name))
-		if err != nil {
-			closeAll(files)
-			return nil, status.Errorf(codes.FailedPrecondition, "the container %q has just ended: %v", c.id, err)
-		}
-		files = append(files, f)
-	}
-	return files, nil
-}
-
-func closeAll(files []*os.File) {
-	for _, f := range files {
-		_ = f.Close() // only read
-	}
+	return code, nil
 }
 
 // ExecSync runs a command to its end, as kubelet's exec probes do.
@@ -120,13 +82,13 @@ func (s runtimeService) ExecSync(ctx context.Context, req *runtime.ExecSyncReque
 		ctx, cancel = context.WithTimeout(ctx, timeout)
 		defer cancel()
 	}
-	cmd, spec, err := s.command(ctx, c, req.Cmd, false)
+	cmd, err := s.command(ctx, c, req.Cmd, false)
 	if err != nil {
 		return nil, err
 	}
 	var out, errs cappedBuffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
-	code, err := s.runCommand(ctx, c, cmd, spec, func() {})
+	code, err := s.runCommand(ctx, c, cmd, func() {})
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
 		return nil, status.Errorf(codes.DeadlineExceeded, "the command %q was killed: it took longer than %v", strings.Join(req.Cmd, " "), timeout)

@@ -25,17 +25,14 @@ const (
 )
 
 func TestMain(m *testing.M) {
-	switch os.Args[0] {
-	case InitRoleName:
+	if os.Args[0] == InitRoleName {
 		os.Exit(InitRole())
-	case ExecRoleName:
-		os.Exit(ExecRole())
 	}
 	if os.Getenv(insideEnv) == "" {
 		os.Exit(runInside())
 	}
 	// The race detector would keep each process for a second after its end.
-	roleEnv = append(roleEnv, "GORACE=atexit_sleep_ms=0")
+	initEnv = append(initEnv, "GORACE=atexit_sleep_ms=0")
 	if err := prepareMachine(); err != nil {
 		fmt.Fprintln(os.Stderr, "prepare the namespaces of the tests:", err)
 		os.Exit(1)

@@ -2,19 +2,17 @@ package cri
 
 import (
 	"fmt"
+	"io"
 	"os"
-	"os/signal"
 	goruntime "runtime"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
-// The names, as argv[0], under which the binary is in one of the two roles.
-const (
-	InitRoleName = "container-init"
-	ExecRoleName = "container-exec"
-)
+// InitRoleName is the name, as argv[0], under which the binary has the role of
+// InitRole.
+const InitRoleName = "container-init"
 
 // InitRole is process 1 of a container: it builds the container's root, becomes
 // whom the pod says, and executes the pod's program. It returns only if that
@@ -22,29 +20,25 @@ const (
 func InitRole() int {
 	// Namespaces, capabilities and the ban on new privileges belong to the thread.
 	goruntime.LockOSThread()
-	return runRole(func(instruction, report *os.File) error {
-		var spec initSpec
-		if err := decode(instruction, &spec); err != nil {
-			return fmt.Errorf("read the instruction: %w", err)
-		}
-		_ = instruction.Close()
-		if err := buildRoot(&spec); err != nil {
-			return err
-		}
-		return executeAs(&spec.Process, report)
-	})
+	syscall.CloseOnExec(instructionFD)
+	syscall.CloseOnExec(reportFD)
+	report := os.NewFile(reportFD, "report")
+	if err := becomeContainer(os.NewFile(instructionFD, "instruction"), report); err != nil {
+		_, _ = report.WriteString(err.Error()) // if nobody reads it, nobody is there
+	}
+	return startFailed
 }
 
-// runRole calls f with the two pipes of a role, and reports its error.
-func runRole(f func(instruction, report *os.File) error) int {
-	syscall.CloseOnExec(3)
-	syscall.CloseOnExec(4)
-	instruction, report := os.NewFile(3, "instruction"), os.NewFile(4, "report")
-	if err := f(instruction, report); err != nil {
-		_, _ = report.WriteString(err.Error()) // if nobody reads it, nobody is there
-		return startFailed
+// becomeContainer returns only with an error.
+func becomeContainer(instruction io.Reader, report *os.File) error {
+	var spec initSpec
+	if err := decode(instruction, &spec); err != nil {
+		return fmt.Errorf("read the instruction: %w", err)
 	}
-	return 0
+	if err := buildRoot(&spec); err != nil {
+		return err
+	}
+	return executeAs(&spec.Process, report)
 }
 
 // executeAs becomes the process. It returns only with an error.
@@ -66,7 +60,6 @@ func executeAs(p *process, report *os.File) error {
 		return err
 	}
 	unix.Umask(0o022)
-	defaultSignals()
 	if _, err := report.WriteString(reportReady); err != nil {
 		return err
 	}
@@ -135,10 +128,4 @@ func takeRights(r rights) error {
 		}
 	}
 	return nil
-}
-
-// defaultSignals: a signal that our parent ignored would be ignored by what is
-// executed. One that is caught has its default action after it.
-func defaultSignals() {
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP, syscall.SIGINT, syscall.SIGPIPE, syscall.SIGQUIT, syscall.SIGTERM)
 }

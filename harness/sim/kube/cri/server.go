@@ -10,8 +10,10 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
 	"google.golang.org/grpc"
@@ -105,8 +107,8 @@ type Server struct {
 // Start serves the CRI (runtime and image service) on the unix socket, and the
 // streaming server on the node's address. The calling process must be in the
 // node's network and mount namespace, with the rights to make others
-// (CAP_SYS_ADMIN and CAP_NET_ADMIN), and its main function must call InitRole and
-// ExecRole when it is called by their names.
+// (CAP_SYS_ADMIN and CAP_NET_ADMIN), and its main function must call InitRole when
+// it is called InitRoleName.
 func Start(cfg Config, socket string) (*Server, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
@@ -123,6 +125,7 @@ func Start(cfg Config, socket string) (*Server, error) {
 		containers: map[string]*container{},
 		addresses:  newAddressPool(cfg.PodNetwork),
 	}
+	defaultSignals()
 	s.alive, s.end = context.WithCancel(context.Background())
 	if err := s.start(socket); err != nil {
 		return nil, errors.Join(err, s.Stop())
@@ -215,4 +218,15 @@ func (s *Server) stop() error {
 		errs = append(errs, removeBlackhole(s.cfg.PodNetwork))
 	}
 	return errors.Join(errs...)
+}
+
+// defaultSignals: what this process ignores, programs that it executes would
+// ignore too, a container's Ctrl-C for one. A signal that is caught and dropped
+// is as good as ignored here, and has its default action there.
+func defaultSignals() {
+	for _, sig := range []os.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGPIPE, syscall.SIGTERM} {
+		if signal.Ignored(sig) {
+			signal.Notify(make(chan os.Signal, 1), sig)
+		}
+	}
 }

@@ -5,7 +5,8 @@ import (
 	"io"
 )
 
-// What the runtime tells the processes of its two roles, as JSON through a pipe.
+// What the runtime tells the process that becomes a container, as JSON through a
+// pipe.
 
 // initSpec is the instruction of a container's process 1.
 type initSpec struct {
@@ -33,12 +34,6 @@ type imageEntry struct {
 type mountSpec struct {
 	Source, Target string
 	ReadOnly       bool
-}
-
-// execSpec is the instruction of a process that runs a command in a container.
-type execSpec struct {
-	Terminal bool // standard input is one, and becomes the command's controlling one
-	Process  process
 }
 
 // process is a program to execute and the rights that it gets.

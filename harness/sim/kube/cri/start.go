@@ -72,13 +72,7 @@ func (s *Server) launch(ctx context.Context, c *container) error {
 	if err != nil {
 		return err
 	}
-	cmd := roleCommand(InitRoleName)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = streams.stdin, streams.stdout, streams.stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNS,
-		Setsid:     true, Setctty: c.cfg.Tty, // of descriptor 0
-	}
-	report, err := startRole(cmd, c.spec, nil, c.sandbox.namespaces.inside)
+	cmd, report, err := startInit(c, streams)
 	streams.closeChildEnds()
 	if err != nil {
 		streams.closeOwnEnds()
@@ -102,46 +96,54 @@ func (s *Server) launch(ctx context.Context, c *container) error {
 	return nil
 }
 
-// roleEnv is the environment of the roles. They need none; without a garbage
-// collector and with one processor they start faster.
-var roleEnv = []string{"GOGC=off", "GOMAXPROCS=1"}
+// Descriptors of a container's process 1 before it becomes the program.
+const (
+	instructionFD = 3 // an initSpec
+	reportFD      = 4 // see initReport
+)
 
-// roleCommand is this binary in one of the two roles.
-func roleCommand(role string) *exec.Cmd {
-	return &exec.Cmd{Path: "/proc/self/exe", Args: []string{role}, Env: roleEnv}
-}
+// initEnv is the environment of process 1 before that. It needs none; without a
+// garbage collector and with one processor this large binary starts faster.
+var initEnv = []string{"GOGC=off", "GOMAXPROCS=1"}
 
-// startRole starts a role's process: descriptor 3 is its instruction, 4 its
-// report, from 5 on there is what extra holds. The fork happens within around.
-func startRole(cmd *exec.Cmd, instruction any, extra []*os.File, around func(func() error) error) (*roleReport, error) {
-	in, feed, err := os.Pipe()
+// startInit starts a container's process 1 on the streams.
+func startInit(c *container, streams *stdio) (*exec.Cmd, *initReport, error) {
+	instruction, feed, err := os.Pipe()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	report, out, err := os.Pipe()
 	if err != nil {
-		return nil, errors.Join(err, in.Close(), feed.Close())
+		return nil, nil, errors.Join(err, instruction.Close(), feed.Close())
 	}
-	cmd.ExtraFiles = append([]*os.File{in, out}, extra...)
-	err = around(cmd.Start)
-	_, _ = in.Close(), out.Close() // the child has its own
+	cmd := &exec.Cmd{
+		Path: "/proc/self/exe", Args: []string{InitRoleName}, Env: initEnv,
+		Stdin: streams.stdin, Stdout: streams.stdout, Stderr: streams.stderr,
+		ExtraFiles: []*os.File{instruction, out}, // become instructionFD and reportFD
+		SysProcAttr: &syscall.SysProcAttr{
+			Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNS,
+			Setsid:     true, Setctty: c.cfg.Tty, // of descriptor 0
+		},
+	}
+	err = c.sandbox.namespaces.inside(cmd.Start)
+	_, _ = instruction.Close(), out.Close() // the child has its own
 	if err != nil {
 		_, _ = feed.Close(), report.Close()
-		return nil, fmt.Errorf("start the process %s: %w", cmd.Args[0], err)
+		return nil, nil, fmt.Errorf("start the container's process 1: %w", err)
 	}
 	// An instruction may be larger than a pipe holds. Ends when it is read or the
 	// process is gone.
 	go func() {
-		_ = encode(feed, instruction) // its reader says what is wrong with it
+		_ = encode(feed, c.spec) // its reader says what is wrong with it
 		_ = feed.Close()
 	}()
-	return &roleReport{from: report}, nil
+	return cmd, &initReport{from: report}, nil
 }
 
-// roleReport is what a role's process says before it becomes the wanted program:
-// reportReady immediately before, and a sentence if something fails. The pipe is
-// closed by the exec that succeeds.
-type roleReport struct{ from *os.File }
+// initReport is what process 1 says before it becomes the program: reportReady
+// immediately before, and a sentence if something fails. The pipe is closed by
+// the exec that succeeds.
+type initReport struct{ from *os.File }
 
 const (
 	reportReady = "\x01"
@@ -149,7 +151,7 @@ const (
 )
 
 // wait returns nil when the program was executed.
-func (r *roleReport) wait(ctx context.Context) error {
+func (r *initReport) wait(ctx context.Context) error {
 	defer r.from.Close()
 	// A read that is under way ends with the deadline.
 	stop := context.AfterFunc(ctx, func() { _ = r.from.SetReadDeadline(time.Now()) })

@@ -47,15 +47,15 @@ func (r streamRuntime) Exec(ctx context.Context, id string, args []string, in io
 	}
 	ctx, cancel := r.s.whileAlive(ctx)
 	defer cancel()
-	cmd, spec, err := r.s.command(ctx, c, args, tty)
+	cmd, err := r.s.command(ctx, c, args, tty)
 	if err != nil {
 		return err
 	}
 	var code int32
 	if tty {
-		code, err = r.s.runOnTerminal(ctx, c, cmd, spec, in, out, sizes)
+		code, err = r.s.runOnTerminal(ctx, c, cmd, in, out, sizes)
 	} else {
-		code, err = r.s.runOnPipes(ctx, c, cmd, spec, in, out, errs)
+		code, err = r.s.runOnPipes(ctx, c, cmd, in, out, errs)
 	}
 	if err != nil {
 		return err
@@ -68,7 +68,7 @@ func (r streamRuntime) Exec(ctx context.Context, id string, args []string, in io
 
 // runOnPipes: the client's input goes through a pipe of ours, so that a client
 // that never ends it does not hold up a command that has ended.
-func (s *Server) runOnPipes(ctx context.Context, c *container, cmd *exec.Cmd, spec *execSpec, in io.Reader, out, errs io.WriteCloser) (int32, error) {
+func (s *Server) runOnPipes(ctx context.Context, c *container, cmd *exec.Cmd, in io.Reader, out, errs io.WriteCloser) (int32, error) {
 	// Not nil interfaces of nil pointers: what the client did not ask for.
 	if out != nil {
 		cmd.Stdout = out
@@ -77,7 +77,7 @@ func (s *Server) runOnPipes(ctx context.Context, c *container, cmd *exec.Cmd, sp
 		cmd.Stderr = errs
 	}
 	if in == nil {
-		return s.runCommand(ctx, c, cmd, spec, func() {})
+		return s.runCommand(ctx, c, cmd, func() {})
 	}
 	childIn, feed, err := os.Pipe()
 	if err != nil {
@@ -89,12 +89,12 @@ func (s *Server) runOnPipes(ctx context.Context, c *container, cmd *exec.Cmd, sp
 		_, _ = io.Copy(feed, in) // the command need not read it all
 		_ = feed.Close()
 	}()
-	return s.runCommand(ctx, c, cmd, spec, func() { _ = childIn.Close() })
+	return s.runCommand(ctx, c, cmd, func() { _ = childIn.Close() })
 }
 
 // runOnTerminal gives the command a terminal, which is copied to and from the
 // client and follows the size of its window.
-func (s *Server) runOnTerminal(ctx context.Context, c *container, cmd *exec.Cmd, spec *execSpec, in io.Reader, out io.Writer, sizes <-chan remotecommand.TerminalSize) (int32, error) {
+func (s *Server) runOnTerminal(ctx context.Context, c *container, cmd *exec.Cmd, in io.Reader, out io.Writer, sizes <-chan remotecommand.TerminalSize) (int32, error) {
 	master, slave, err := newTerminal()
 	if err != nil {
 		return 0, err
@@ -114,7 +114,7 @@ func (s *Server) runOnTerminal(ctx context.Context, c *container, cmd *exec.Cmd,
 		}
 		_, _ = io.Copy(out, master) // EIO when the last process has closed it
 	}()
-	code, err := s.runCommand(ctx, c, cmd, spec, func() { _ = slave.Close() })
+	code, err := s.runCommand(ctx, c, cmd, func() { _ = slave.Close() })
 	select {
 	case <-copied:
 	case <-ctx.Done():
