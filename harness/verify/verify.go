@@ -217,6 +217,7 @@ func (v *verification) verify(ctx context.Context) error {
 	if v.overflow {
 		return fmt.Errorf("the run was too long: more than %d requests", maxRequests)
 	}
+	attribute(&v.run)
 	v.run.Checks = verdict.Judge(&v.run, v.rules)
 	return nil
 }

@@ -1,0 +1,233 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"kubernaut.io/dynamic-toolset/harness/driver"
+	"kubernaut.io/dynamic-toolset/harness/manifest"
+	"kubernaut.io/dynamic-toolset/harness/scenario"
+	"kubernaut.io/dynamic-toolset/harness/verify"
+)
+
+const intro = `Usage: verify [flags]
+
+Does a rolling update of a Deployment lose requests? If so: which, when and why?
+
+Without flags it verifies the Dynamic Toolset Service: it starts a simulated
+cluster (real Kubernetes processes; no Docker, root or network needed), deploys
+the manifests of deploy/base with the program bin/dynamic-toolset, sends traffic
+of four client classes, restarts the Deployment three times meanwhile, and judges.
+No request is ever tried again: what is lost is counted.
+
+Client classes:
+  reused   kept connections, one request after the other
+  new      a connection for each request
+  slow     requests that take seconds, in flight when a pod is told to stop
+  stream   server-sent event streams
+
+Scenarios (--scenario, several separated by commas):
+`
+
+const outro = `
+Any other Deployment:
+  verify --manifest app.yaml --image-binary ./app --target my-app:80 --path /
+  verify --manifest app.yaml --image-binary ./app --target my-app:80 --path / \
+    --error-path /nope --slow-path '/slow?for={duration}' --stream-path /events
+The manifest must have a Service and the Deployment behind it. The image that its
+container names is made of the program; it must be static (CGO_ENABLED=0 for Go).
+Give more files with --image-file /etc/app.conf=./app.conf.
+
+Exit codes:
+  0   passed
+  1   failed: requests were lost, or a pod did not stop as it should
+  2   no verdict: a mistake in the flags, a target that does not become ready, a
+      machine on which the cluster can't be started
+  130 interrupted
+
+Reports, in --reports: report.html (open it in a browser), report.json,
+junit.xml, timeline.svg, requests.ndjson.gz (every request).
+`
+
+// flags are the command's flags.
+type flags struct {
+	set *pflag.FlagSet
+
+	nodes       int
+	reports     string
+	clusterLogs string
+	verbose     bool
+
+	manifests, around, images, files []string
+	binary, agent                    string
+	entrypoint                       []string
+	scenario                         string
+	restarts                         int
+	ourselves                        bool // no --manifest: our own service
+
+	o verify.Options
+}
+
+func newFlags() *flags {
+	f := &flags{set: pflag.NewFlagSet("verify", pflag.ContinueOnError)}
+	s, o := f.set, &f.o
+	s.SortFlags = false
+	s.StringArrayVar(&f.manifests, "manifest", nil, "manifest `FILE` or folder of the target; may be repeated (default deploy/base)")
+	s.StringVar(&f.binary, "image-binary", "", "static `PROGRAM` of which the container's image is made (default bin/dynamic-toolset)")
+	s.StringArrayVar(&f.files, "image-file", nil, "`PATH=FILE`: another file of the image; may be repeated")
+	s.StringVar(&o.Service, "target", "", "`SERVICE:PORT` to send the traffic to, or NAMESPACE/SERVICE:PORT (default dynamic-toolset:8080)")
+	s.StringArrayVar(&f.around, "around", nil, "manifest `FILE` or folder of what should be in the cluster besides; may be repeated")
+
+	s.StringVar(&f.scenario, "scenario", "rolling-restart", "`LIST` of what is done while the traffic is on; see above")
+	s.IntVar(&f.restarts, "restarts", 3, "`NUMBER` of rolling restarts")
+	s.IntVar(&o.Replicas, "replicas", 0, "`NUMBER` of replicas; 0: as the manifest says")
+	s.IntVar(&f.nodes, "nodes", 2, "`NUMBER` of nodes of the simulated cluster")
+	s.DurationVar(&o.Baseline, "baseline", 5*time.Second, "`DURATION` of traffic before anything is done")
+	s.DurationVar(&o.ReadyTimeout, "ready-timeout", time.Minute, "`DURATION` in which the Deployment must be ready, each time")
+	s.DurationVar(&o.Outage, "outage", time.Minute, "`DURATION` of api-outage and kubelet-kill")
+
+	t := &o.Traffic
+	s.Float64Var(&t.Rate, "rate", 500, "requests per second, of all clients together (`NUMBER`)")
+	s.StringArrayVar(&t.Paths, "path", nil, "`PATH` to ask for; may be repeated")
+	s.StringArrayVar(&t.ErrorPaths, "error-path", nil, "`PATH` that must answer 404; with --problem-json, by a problem document")
+	s.StringVar(&t.SlowPath, "slow-path", "", "`PATH` whose answer takes as long as {duration} in it says")
+	s.StringVar(&t.SlowUpload, "slow-upload", "", "`PATH` to which slow clients POST a JSON body piece by piece, instead of --slow-path")
+	s.DurationVar(&t.SlowFor, "slow-for", 8*time.Second, "`DURATION` of the longest slow request; more than the target waits after SIGTERM, so that some are in flight then")
+	s.StringVar(&t.StreamPath, "stream-path", "", "`PATH` of server-sent events, which end by the event \"goodbye\"")
+	s.IntVar(&t.Streams, "streams", 12, "`NUMBER` of streams held open")
+	s.StringVar(&t.PodHeader, "pod-header", "X-Served-By", "response `HEADER` that names the pod")
+	s.StringVar(&t.Host, "host", "", "Host `HEADER`; empty: the Service's DNS name")
+	s.StringToStringVar(&t.Header, "header", nil, "`NAME=VALUE`: a header of every request; may be repeated")
+
+	s.StringVar(&o.ReadinessPath, "readiness-path", "", "`PATH` to probe terminating pods at; empty: that of the readinessProbe, -: none")
+	s.StringVar(&o.LivenessPath, "liveness-path", "", "`PATH` to probe terminating pods at; empty: that of the livenessProbe, -: none")
+	s.BoolVar(&o.Problems, "problem-json", false, "every error response must be a problem document (RFC 9457)")
+	s.StringArrayVar(&o.Milestones, "log-line", nil, "`TEXT` that each pod must log while it stops; repeated, in this order")
+	s.StringVar(&o.Signal, "signal-line", "", "`TEXT` that a pod logs when it receives SIGTERM, from which on the time is counted")
+	s.Float64Var(&o.MaxLatencyFactor, "max-latency-factor", 0, "fail if p99 is more than `NUMBER` times that of the baseline; 0: report it only")
+
+	s.StringVar(&f.reports, "reports", "reports", "`FOLDER` for the reports")
+	s.StringVar(&f.agent, "agent-binary", "bin/loadagent", "the load generator's `PROGRAM`")
+	s.StringVar(&f.clusterLogs, "cluster-logs", "", "existing `FOLDER` in which to keep the logs of the cluster's processes")
+	s.BoolVarP(&f.verbose, "verbose", "v", false, "without a verdict, show the last log lines of the cluster's processes too")
+	return f
+}
+
+func (f *flags) parse(args []string, stdout io.Writer) error {
+	f.set.SetOutput(io.Discard)
+	f.set.Usage = func() {
+		names, what := scenario.Names()
+		var b strings.Builder
+		b.WriteString(intro)
+		for i := range names {
+			fmt.Fprintf(&b, "  %-16s %s\n", names[i], what[i])
+		}
+		b.WriteString("\nFlags:\n" + f.set.FlagUsagesWrapped(90) + outro)
+		_, _ = io.WriteString(stdout, b.String())
+	}
+	if err := f.set.Parse(args); err != nil {
+		return err
+	}
+	if f.set.NArg() > 0 {
+		return fmt.Errorf("%q is no flag; this command takes flags only", f.set.Arg(0))
+	}
+	return nil
+}
+
+// options are what the flags mean.
+func (f *flags) options() (*verify.Options, error) {
+	o := &f.o
+	if f.nodes < 1 || f.nodes > 10 {
+		return nil, fmt.Errorf("--nodes is %d; it must be between 1 and 10", f.nodes)
+	}
+	if f.restarts < 1 || f.restarts > 1000 {
+		return nil, fmt.Errorf("--restarts is %d; it must be between 1 and 1000", f.restarts)
+	}
+	f.ourselves = len(f.manifests) == 0
+	if f.ourselves {
+		f.verifyOurselves()
+	}
+	o.Manifests, o.Around, o.AgentBinary = f.manifests, f.around, f.agent
+	if name, port, ok := strings.Cut(o.Service, ":"); ok {
+		o.Service, o.Port = name, port
+	}
+	if len(o.Traffic.Paths) == 0 {
+		o.Traffic.Paths = []string{"/"}
+	}
+	if o.Traffic.SlowBody == "" {
+		o.Traffic.SlowBody = slowBody
+	}
+	var err error
+	if o.Steps, err = scenario.Parse(f.scenario, f.restarts); err != nil {
+		return nil, err
+	}
+	o.Scenario = f.scenario
+	return o, f.makeImages()
+}
+
+// slowBody is a toolset document that is worth checking, long enough to be sent
+// in many pieces.
+var slowBody = `{"tools":[` + strings.Repeat(`{"name":"prometheus","type":"prometheus","endpoint":"http://prometheus.monitoring.svc:9090","description":"metrics","namespace":"monitoring"},`, 10) +
+	`{"name":"grafana","type":"grafana","endpoint":"http://grafana.monitoring.svc:3000","description":"dashboards","namespace":"monitoring"}]}`
+
+// verifyOurselves fills in what the user did not say with what our own service
+// is and promises.
+func (f *flags) verifyOurselves() {
+	o, t := &f.o, &f.o.Traffic
+	f.manifests = []string{"deploy/base"}
+	unless := func(flag string, set func()) {
+		if !f.set.Changed(flag) {
+			set()
+		}
+	}
+	unless("around", func() { f.around = []string{"examples/cluster"} })
+	unless("image-binary", func() { f.binary = "bin/dynamic-toolset" })
+	unless("target", func() { o.Service = "dynamic-toolset:8080" })
+	unless("path", func() {
+		t.Paths = []string{"/api/v1/toolsets", "/api/v1/toolsets?type=prometheus&enabled=true", "/api/v1/toolsets/grafana", "/api/v1/services", "/api/v1/toolset"}
+		t.ExpectJSON = true
+	})
+	unless("error-path", func() { t.ErrorPaths = []string{"/api/v1/toolsets/no-such-toolset", "/nothing-here"} })
+	if t.SlowPath == "" {
+		unless("slow-upload", func() { t.SlowUpload = "/api/v1/toolsets/validate" })
+	}
+	unless("stream-path", func() { t.StreamPath = "/api/v1/toolsets/watch" })
+	unless("problem-json", func() { o.Problems = true })
+	unless("log-line", func() { o.Milestones = verify.Milestones() })
+	unless("signal-line", func() { o.Signal = verify.Milestones()[0] })
+}
+
+// makeImages makes the image of the target's container, under the name that the
+// manifest has for it.
+func (f *flags) makeImages() error {
+	if f.binary == "" {
+		return errors.New("name the program of the image with --image-binary")
+	}
+	objects, err := manifest.Read(f.manifests...)
+	if err != nil {
+		return err
+	}
+	name, err := verify.ImageOf(objects, &f.o)
+	if err != nil {
+		return err
+	}
+	program := "/" + filepath.Base(f.binary)
+	image := driver.Image{Name: name, Files: map[string]string{program: f.binary}, Entrypoint: []string{program}, User: 65532}
+	for _, file := range f.files {
+		path, from, ok := strings.Cut(file, "=")
+		if !ok || !strings.HasPrefix(path, "/") {
+			return fmt.Errorf("--image-file is %q; write it as /path/in/the/image=file", file)
+		}
+		image.Files[path] = from
+	}
+	f.o.Images = []driver.Image{image}
+	return nil
+}
+
+func indent(text string) string { return "  " + strings.ReplaceAll(text, "\n", "\n  ") }

@@ -1,0 +1,115 @@
+// Command verify answers whether a rolling update of a Deployment loses
+// requests. See --help.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/pflag"
+	"golang.org/x/term"
+
+	"kubernaut.io/dynamic-toolset/harness/driver"
+	"kubernaut.io/dynamic-toolset/harness/driver/simulated"
+	"kubernaut.io/dynamic-toolset/harness/record"
+	"kubernaut.io/dynamic-toolset/harness/report"
+	"kubernaut.io/dynamic-toolset/harness/verify"
+)
+
+// Exit codes: a failed verification is another thing than one that could not be
+// made.
+const (
+	exitPassed      = 0
+	exitFailed      = 1
+	exitUnable      = 2
+	exitInterrupted = 130
+)
+
+// version is set when a release is built.
+var version = "devel"
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+func run(args []string, stdout, stderr io.Writer) int {
+	f := newFlags()
+	err := f.parse(args, stdout)
+	switch {
+	case errors.Is(err, pflag.ErrHelp):
+		return exitPassed
+	case err != nil:
+		fmt.Fprintf(stderr, "verify: %v\nverify: --help explains every flag\n", err)
+		return exitUnable
+	}
+	options, err := f.options()
+	if err == nil {
+		options.Command = append([]string{"verify"}, args...)
+		err = options.Validate()
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "verify: this can't work:\n%s\n", indent(err.Error()))
+		return exitUnable
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	p := newProgress(stderr)
+	options.Say, options.Live = p.say, p.live
+	result, err := verifyIn(ctx, f, options, p)
+	p.end()
+	switch {
+	case ctx.Err() != nil:
+		fmt.Fprintln(stderr, "verify: interrupted; everything that was started has been ended")
+		return exitInterrupted
+	case err != nil:
+		fmt.Fprintf(stderr, "verify: no verdict: %v\n", err)
+		return exitUnable
+	}
+	return f.conclude(result, stdout, stderr)
+}
+
+// verifyIn brings the cluster up, verifies, and takes the cluster down whatever
+// happens.
+func verifyIn(ctx context.Context, f *flags, o *verify.Options, p *progress) (result *record.Run, err error) {
+	p.say("starting a simulated cluster with %d nodes", f.nodes)
+	var c driver.Cluster
+	c, err = simulated.Start(ctx, simulated.Options{Nodes: f.nodes, Progress: p, LogDir: f.clusterLogs})
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil && ctx.Err() == nil && f.verbose {
+			err = fmt.Errorf("%w\n%s", err, c.Logs())
+		}
+		p.say("taking the cluster down")
+		err = errors.Join(err, c.Close())
+	}()
+	return verify.Run(ctx, c, *o)
+}
+
+// conclude writes the reports, prints the verdict and returns the exit code.
+func (f *flags) conclude(result *record.Run, stdout, stderr io.Writer) int {
+	width, colour := 80, false
+	if file, ok := stdout.(*os.File); ok && term.IsTerminal(int(file.Fd())) { // #nosec G115 -- a file descriptor
+		colour = os.Getenv("NO_COLOR") == ""
+		if w, _, err := term.GetSize(int(file.Fd())); err == nil { // #nosec G115
+			width = w
+		}
+	}
+	files, err := report.WriteAll(f.reports, result)
+	if err != nil {
+		err = fmt.Errorf("the reports could not be written: %w", err)
+	}
+	err = errors.Join(err, report.Terminal(stdout, result, report.Aggregate(result), width, colour, files...))
+	if err != nil {
+		fmt.Fprintf(stderr, "verify: %v\n", err)
+		return exitUnable
+	}
+	if !result.Passed() {
+		return exitFailed
+	}
+	return exitPassed
+}
