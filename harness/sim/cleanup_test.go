@@ -106,8 +106,17 @@ func TestTwoAtOnceAndStopLeavesNothing(t *testing.T) {
 }
 
 func TestKilledOwnerLeavesNothing(t *testing.T) {
-	owner := exec.Command(os.Args[0])
-	owner.Env = append(os.Environ(), ownerEnv+"="+simtest.Binary(t))
+	owner, dir := startOwner(t)
+	killOwner(t, owner)
+	wantNothingLeft(t, dir, 10*time.Second)
+}
+
+// startOwner starts this test binary as an owner, which it ends with the test at
+// the latest, and returns its state directory.
+func startOwner(t *testing.T, env ...string) (owner *exec.Cmd, dir string) {
+	t.Helper()
+	owner = exec.Command(os.Args[0])
+	owner.Env = append(append(os.Environ(), ownerEnv+"="+simtest.Binary(t)), env...)
 	owner.Stderr = os.Stderr
 	output, err := owner.StdoutPipe()
 	if err != nil {
@@ -117,12 +126,19 @@ func TestKilledOwnerLeavesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	line, err := bufio.NewReader(output).ReadString('\n')
-	killErr := owner.Process.Kill()
-	_ = owner.Wait() // killed
-	if err != nil || killErr != nil {
-		t.Fatal("the owner did not come up:", err, killErr)
+	if err != nil {
+		killOwner(t, owner)
+		t.Fatal("the owner did not come up:", err)
 	}
-	wantNothingLeft(t, strings.TrimSpace(line), 10*time.Second)
+	return owner, strings.TrimSpace(line)
+}
+
+func killOwner(t *testing.T, owner *exec.Cmd) {
+	t.Helper()
+	if err := owner.Process.Kill(); err != nil {
+		t.Error(err)
+	}
+	_ = owner.Wait() // killed
 }
 
 // TestKilledSupervisorTakesAllWithIt kills the one process that cleans up: the

@@ -65,6 +65,9 @@ func run(args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
+	if err := ignoreChown(); err != nil {
+		return err
+	}
 	if err := logTo(s.verbosity); err != nil {
 		return err
 	}
