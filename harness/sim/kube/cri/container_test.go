@@ -99,8 +99,10 @@ func TestContainerMounts(t *testing.T) {
 			{ContainerPath: "/data", HostPath: filepath.Join(dir, "link")},
 			{ContainerPath: "/locked", HostPath: filepath.Join(dir, "real"), Readonly: true},
 			{ContainerPath: "/etc/hosts", HostPath: filepath.Join(dir, "real", "file")},
+			{ContainerPath: "/dev/termination-log", HostPath: filepath.Join(dir, "real", "last-words")},
 		}
 	}
+	must(t, os.WriteFile(filepath.Join(dir, "real", "last-words"), nil, 0o666))
 	for _, file := range []string{"/data/file", "/data/inner/file", "/locked/file", "/etc/hosts"} {
 		if got := pod.run("read", []string{"read", file}, mounts); !strings.HasSuffix(got, "content") {
 			t.Errorf("%s is %q", file, got)
@@ -109,6 +111,10 @@ func TestContainerMounts(t *testing.T) {
 	pod.run("write", []string{"write", "/data/new", "text"}, mounts)
 	if b, err := os.ReadFile(filepath.Join(dir, "real", "new")); string(b) != "text" {
 		t.Errorf("what it wrote to the mount is %q on the node, %v", b, err)
+	}
+	pod.run("last", []string{"write", "/dev/termination-log", "words"}, mounts)
+	if b, err := os.ReadFile(filepath.Join(dir, "real", "last-words")); string(b) != "words" {
+		t.Errorf("its last words are %q, %v", b, err)
 	}
 	for _, file := range []string{"/locked/x", "/data/inner/file"} {
 		id := pod.start("refused"+filepath.Base(file), []string{"write", file, "text"}, mounts)

@@ -12,8 +12,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dialTimeout bounds the connection to a port of a pod, over its own loopback.
-const dialTimeout = 10 * time.Second
+const (
+	// dialTimeout bounds the connection to a port of a pod, over its own loopback.
+	dialTimeout = 10 * time.Second
+
+	// lingerTimeout is how long, after the pod has closed a connection, the client
+	// may go on sending; as containerd.
+	lingerTimeout = time.Second
+)
 
 // PortForward connects the stream with a port that the pod listens on, on its
 // loopback interface as kubectl's port-forward does it.
@@ -22,8 +28,11 @@ func (r streamRuntime) PortForward(ctx context.Context, id string, port int32, s
 	if err != nil {
 		return err
 	}
-	ctx, cancel := r.s.whileAlive(ctx)
-	defer cancel()
+	ctx, finish, err := r.s.beginStream(ctx)
+	if err != nil {
+		return err
+	}
+	defer finish()
 	conn, err := dialInside(ctx, ns, port)
 	if err != nil {
 		return fmt.Errorf("connect to port %d of the pod: %w", port, err)
@@ -56,12 +65,14 @@ func dialInside(ctx context.Context, ns *namespaces, port int32) (net.Conn, erro
 	return conn, err
 }
 
-// join copies both ways until both are over, and closes both. The end of one
-// direction is passed on, so that an answer that follows it still arrives.
+// join copies both ways until the pod has closed the connection. That the client
+// has no more to send is passed on, so that an answer that follows still arrives.
 func join(conn net.Conn, stream io.ReadWriteCloser) {
-	done := make(chan struct{})
+	defer conn.Close()
+	sent := make(chan struct{})
+	// Ends with the client's stream, which the caller closes when we return.
 	go func() {
-		defer close(done)
+		defer close(sent)
 		_, _ = io.Copy(conn, stream) // whichever end breaks, the connection is over
 		if half, ok := conn.(interface{ CloseWrite() error }); ok {
 			_ = half.CloseWrite()
@@ -69,6 +80,8 @@ func join(conn net.Conn, stream io.ReadWriteCloser) {
 	}()
 	_, _ = io.Copy(stream, conn)
 	_ = stream.Close()
-	<-done
-	_ = conn.Close()
+	select {
+	case <-sent:
+	case <-time.After(lingerTimeout):
+	}
 }

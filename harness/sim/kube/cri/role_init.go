@@ -23,9 +23,8 @@ func InitRole() int {
 	syscall.CloseOnExec(instructionFD)
 	syscall.CloseOnExec(reportFD)
 	report := os.NewFile(reportFD, "report")
-	if err := becomeContainer(os.NewFile(instructionFD, "instruction"), report); err != nil {
-		_, _ = report.WriteString(err.Error()) // if nobody reads it, nobody is there
-	}
+	err := becomeContainer(os.NewFile(instructionFD, "instruction"), report)
+	_, _ = report.WriteString(err.Error()) // if nobody reads it, nobody is there
 	return startFailed
 }
 

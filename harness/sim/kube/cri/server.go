@@ -89,7 +89,7 @@ type Server struct {
 	calls   *grpc.Server
 	http    *http.Server
 	streams streaming.Server
-	serving sync.WaitGroup // the two servers and the port-forwards
+	serving sync.WaitGroup // the goroutines of the two servers
 
 	ownsRoute bool // the blackhole route was set by Start
 
@@ -102,6 +102,7 @@ type Server struct {
 	sandboxes  map[string]*sandbox
 	containers map[string]*container
 	addresses  addressPool
+	streaming  sync.WaitGroup // streams being served: begun under mu, while alive
 }
 
 // Start serves the CRI (runtime and image service) on the unix socket, and the
@@ -203,7 +204,9 @@ func (s *Server) Stop() error {
 }
 
 func (s *Server) stop() error {
+	s.mu.Lock()
 	s.end()
+	s.mu.Unlock()
 	if s.http != nil {
 		_ = s.http.Close() // its listener's error; nothing is left to do about it
 	}
@@ -211,6 +214,7 @@ func (s *Server) stop() error {
 		s.calls.Stop()
 	}
 	s.serving.Wait()
+	s.streaming.Wait()
 	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
 	errs := s.removeAllSandboxes(ctx)

@@ -45,8 +45,11 @@ func (r streamRuntime) Exec(ctx context.Context, id string, args []string, in io
 	if err != nil {
 		return err
 	}
-	ctx, cancel := r.s.whileAlive(ctx)
-	defer cancel()
+	ctx, finish, err := r.s.beginStream(ctx)
+	if err != nil {
+		return err
+	}
+	defer finish()
 	cmd, err := r.s.command(ctx, c, args, tty)
 	if err != nil {
 		return err
@@ -122,11 +125,21 @@ func (s *Server) runOnTerminal(ctx context.Context, c *container, cmd *exec.Cmd,
 	return code, err
 }
 
-// whileAlive is ctx until Stop begins.
-func (s *Server) whileAlive(ctx context.Context) (context.Context, context.CancelFunc) {
+// beginStream makes ctx end when Stop begins, and Stop wait for finish.
+func (s *Server) beginStream(ctx context.Context) (_ context.Context, finish func(), err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.alive.Err() != nil {
+		return nil, nil, status.Error(codes.Unavailable, "the runtime is being stopped")
+	}
+	s.streaming.Add(1)
 	ctx, cancel := context.WithCancel(ctx)
 	stop := context.AfterFunc(s.alive, cancel)
-	return ctx, func() { stop(); cancel() }
+	return ctx, func() {
+		stop()
+		cancel()
+		s.streaming.Done()
+	}, nil
 }
 
 // Attach is never reached: no address for it is given out.
