@@ -78,6 +78,9 @@ func TestPageInABrowser(t *testing.T) {
 				if wide := evaluate[int64](t, b, `document.documentElement.scrollWidth`); wide > width {
 					t.Errorf("the page is %d wide where there is room for %d", wide, width)
 				}
+				if cut := evaluate[[]string](t, b, `[...document.querySelectorAll(".wide")].filter(e => e.scrollWidth > e.clientWidth).map(e => e.closest("section").id)`); len(cut) != 0 {
+					t.Errorf("%d wide, parts of the tables in %v can't be seen", width, cut)
+				}
 				for _, colours := range []string{"light", "dark"} {
 					b.scheme(t, colours)
 					b.shoot(t, fmt.Sprintf("%s-%d-%s", one.name, width, colours))
@@ -113,7 +116,11 @@ func TestZoomAndHover(t *testing.T) {
 	text := evaluate[string](t, b, `document.querySelector("#readout").hidden ? "" : document.querySelector("#readout").innerText`)
 	s := Aggregate(run)
 	for _, c := range s.Seconds[11].Classes {
-		if want := fmt.Sprintf("%s: %d sent", c.Class, c.Sent); !strings.Contains(text, want) {
+		want := fmt.Sprintf("%s: %d sent", c.Class, c.Sent)
+		if c.Failed > 0 {
+			want += fmt.Sprintf(", %d lost", c.Failed)
+		}
+		if !strings.Contains(text, want) {
 			t.Errorf("pointing at second 11 shows %q, without %q", text, want)
 		}
 	}

@@ -94,9 +94,6 @@ func classViews(s *Summary) []classView {
 		if c.Connections == 0 {
 			v.Connections = "-"
 		}
-		if c.Class == record.Stream {
-			v.P50, v.P99, v.Max = "held "+v.P50, "held "+v.P99, "held "+v.Max
-		}
 		out = append(out, v)
 	}
 	return out

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -61,6 +62,24 @@ func TestTerminalFits(t *testing.T) {
 			// Colour adds nothing but colour.
 			if coloured := terminal(t, run, width, true); coloured == plain || escape.ReplaceAllString(coloured, "") != plain {
 				t.Errorf("%s, width %d: the coloured text says something else:\n%s", name, width, coloured)
+			}
+		}
+	}
+}
+
+// Where the table is wider than the terminal, whole columns are left out: half
+// a number would be a wrong one.
+func TestTerminalCutsNoNumber(t *testing.T) {
+	wide := strings.Split(terminal(t, naiveRun(), 80, false), "\n")
+	for width := 32; width < 80; width++ {
+		for line := range strings.Lines(terminal(t, naiveRun(), width, false)) {
+			line = strings.TrimRight(line, "\n")
+			if !strings.HasPrefix(line, "  reused ") && !strings.HasPrefix(line, "  stream ") {
+				continue
+			}
+			whole := slices.ContainsFunc(wide, func(w string) bool { return w == line || strings.HasPrefix(w, line+" ") })
+			if !whole {
+				t.Errorf("width %d: a column is cut: %q", width, line)
 			}
 		}
 	}

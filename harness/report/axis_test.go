@@ -1,0 +1,42 @@
+package report
+
+import (
+	"math"
+	"testing"
+	"time"
+)
+
+func TestTicks(t *testing.T) {
+	for length, want := range map[time.Duration][2]time.Duration{ // the first step, and the last tick
+		time.Second:                  {100 * time.Millisecond, time.Second},
+		62 * time.Second:             {10 * time.Second, 60 * time.Second},
+		300 * time.Second:            {30 * time.Second, 300 * time.Second},
+		8 * time.Hour:                {time.Hour, 8 * time.Hour},
+		time.Duration(math.MaxInt64): {}, // clocks may be wrong by anything
+	} {
+		ticks := timeAxis{length: length}.ticks(11)
+		if len(ticks) < 2 || len(ticks) > 24 {
+			t.Fatalf("%v: %d ticks", length, len(ticks))
+		}
+		if last := ticks[len(ticks)-1]; want[0] > 0 && (ticks[1] != want[0] || last != want[1]) {
+			t.Errorf("%v: steps of %v to %v, want %v to %v", length, ticks[1], last, want[0], want[1])
+		}
+		for i := 1; i < len(ticks); i++ {
+			if ticks[i] <= ticks[i-1] {
+				t.Fatalf("%v: tick %d is not behind the one before", length, i)
+			}
+		}
+	}
+}
+
+func TestLogScale(t *testing.T) {
+	s := newLogScale(3*time.Millisecond, 400*time.Millisecond, 100, 60) // 1 ms to 1 s
+	for d, want := range map[time.Duration]float64{
+		time.Millisecond: 160, 10 * time.Millisecond: 140, time.Second: 100,
+		time.Hour: 100, 0: 160, // what is beyond is drawn at the edge
+	} {
+		if got := s.y(d); math.Abs(got-want) > 0.01 {
+			t.Errorf("%v is at %v, want %v", d, got, want)
+		}
+	}
+}
