@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"syscall"
 	"time"
+
+	"kubernaut.io/dynamic-toolset/harness/sim/kube/reap"
 )
 
 // socketWait is how long a component may take until its socket accepts; etcd
@@ -16,6 +18,9 @@ const socketWait = 60 * time.Second
 
 // self is this binary, also where a mount hides its path or it has been deleted.
 const self = "/proc/self/exe"
+
+// children are all components of this process.
+var children reap.Children
 
 // component is one running process.
 type component struct {
@@ -49,13 +54,13 @@ func startComponent(req request, lifeline *os.File, exits chan<- *component, lau
 	if launch == nil {
 		launch = (*exec.Cmd).Start
 	}
-	if err := children.start(c.cmd, launch); err != nil {
+	if err := children.Start(c.cmd, launch); err != nil {
 		return nil, fmt.Errorf("start %s: %w", req.Name, err)
 	}
 	// Ends with the process, or, if the supervisor is on its way out and reads no
 	// more, with the supervisor.
 	go func() {
-		c.err = children.wait(c.cmd)
+		c.err = children.Wait(c.cmd)
 		close(c.done)
 		exits <- c
 	}()

@@ -9,6 +9,8 @@ import (
 	"os/exec"
 	"os/signal"
 	"syscall"
+
+	"kubernaut.io/dynamic-toolset/harness/sim/kube/userns"
 )
 
 // namespaces are those of a cluster besides the user namespace.
@@ -98,7 +100,7 @@ func startEnclosed(newCommand func() *exec.Cmd) (*exec.Cmd, error) {
 		}
 	}
 	if os.Getuid() == 0 {
-		attempts = append(attempts, direct(namespaces|syscall.CLONE_NEWUSER, allIDs), direct(namespaces, 0))
+		attempts = append(attempts, direct(namespaces|syscall.CLONE_NEWUSER, userns.AllIDs), direct(namespaces, 0))
 	} else {
 		attempts = append(attempts, func() (*exec.Cmd, error) { return startMapped(newCommand()) })
 	}
@@ -109,11 +111,11 @@ func startEnclosed(newCommand func() *exec.Cmd) (*exec.Cmd, error) {
 		if err == nil {
 			return cmd, nil
 		}
-		if first == nil || errors.Is(first, errNoSubordinateIDs) {
+		if first == nil || errors.Is(first, userns.ErrNoSubordinates) {
 			first = err
 		}
 	}
-	return nil, unsupported("make the namespaces of the cluster", first)
+	return nil, userns.Forbidden("make the namespaces of the cluster", first)
 }
 
 // refuse tells the owner, in place of the greeting, why there is no cluster.
@@ -122,7 +124,7 @@ func refuse(err error) {
 }
 
 func writeRefusal(w io.Writer, err error) {
-	var u *unsupportedError
+	var u *userns.Unsupported
 	// An owner that is gone needs no answer.
 	_ = json.NewEncoder(w).Encode(message{Error: err.Error(), Unsupported: errors.As(err, &u)})
 }

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kubernaut.io/dynamic-toolset/harness/sim/kube/network"
+	"kubernaut.io/dynamic-toolset/harness/sim/kube/userns"
 )
 
 // fabricRole is process 1 of a cluster's namespaces.
@@ -59,7 +60,7 @@ func fabric() int {
 		refuse(err)
 		return 1
 	}
-	go reapOrphans()
+	go children.Orphans(nil) // as long as this process lives
 	if err := relayDials(dialSocket); err != nil {
 		refuse(err)
 		return 1
@@ -73,7 +74,7 @@ func fabric() int {
 
 // setUp makes the file system and the network of the cluster.
 func setUp(config network.Config, logs string) (message, *network.Network, error) {
-	greeting := message{OneUser: oneUser(readSetting("/proc/self/uid_map"))}
+	greeting := message{OneUser: userns.OneUser()}
 	var err error
 	if greeting.Dir, err = os.Getwd(); err != nil {
 		return greeting, nil, err
@@ -83,7 +84,7 @@ func setUp(config network.Config, logs string) (message, *network.Network, error
 	}
 	n, err := network.New(config)
 	if err != nil {
-		return greeting, nil, unsupported("set up the network", err)
+		return greeting, nil, userns.Forbidden("set up the network", err)
 	}
 	if err := probeNFT(); err != nil {
 		return greeting, nil, err
@@ -104,10 +105,10 @@ func setUp(config network.Config, logs string) (message, *network.Network, error
 // mountAll makes the mounts and changes to stateDir.
 func mountAll(logs string) error {
 	if err := unix.Mount("", "/", "", unix.MS_PRIVATE|unix.MS_REC, ""); err != nil {
-		return unsupported("keep mounts to ourselves", err)
+		return userns.Forbidden("keep mounts to ourselves", err)
 	}
 	if err := unix.Mount("proc", "/proc", "proc", 0, ""); err != nil {
-		return unsupported("mount /proc", err)
+		return userns.Forbidden("mount /proc", err)
 	}
 	logsBelow := -1
 	if logs != "" {
@@ -119,7 +120,7 @@ func mountAll(logs string) error {
 		defer unix.Close(logsBelow)
 	}
 	if err := unix.Mount("tmpfs", "/tmp", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=1777"); err != nil {
-		return unsupported("mount /tmp", err)
+		return userns.Forbidden("mount /tmp", err)
 	}
 	if err := os.MkdirAll(stateDir, 0o755); err != nil {
 		return err
@@ -146,19 +147,13 @@ func mountAll(logs string) error {
 func probeNFT() error {
 	out, err := exec.Command("nft", "add table ip probe; delete table ip probe").CombinedOutput()
 	if errors.Is(err, exec.ErrNotFound) {
-		return &unsupportedError{"find nft, with which kube-proxy sets its rules", err, "Install the package nftables"}
+		return &userns.Unsupported{What: "find nft, with which kube-proxy sets its rules", Err: err, Help: "Install the package nftables"}
 	}
 	if err != nil {
-		return &unsupportedError{"set a packet filter rule with nft", fmt.Errorf("%w: %s", err, strings.TrimSpace(string(out))),
-			"The kernel must have nf_tables: modprobe nf_tables, as root"}
+		return &userns.Unsupported{
+			What: "set a packet filter rule with nft", Err: fmt.Errorf("%w: %s", err, strings.TrimSpace(string(out))),
+			Help: "The kernel must have nf_tables: modprobe nf_tables, as root",
+		}
 	}
 	return nil
-}
-
-// oneUser returns whether a uid_map maps one id only. Without a user namespace it
-// maps all.
-func oneUser(uidMap string) bool {
-	rows := strings.Split(uidMap, "\n")
-	fields := strings.Fields(rows[0])
-	return len(rows) == 1 && len(fields) == 3 && fields[2] == "1"
 }

@@ -78,8 +78,6 @@ func role(name string) func() int {
 		return node
 	case cri.InitRoleName:
 		return cri.InitRole
-	case cri.ExecRoleName:
-		return cri.ExecRole
 	case "supervise":
 		return supervise
 	case "enclose":

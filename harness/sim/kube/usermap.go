@@ -1,24 +1,16 @@
 package main
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
-	"os/user"
 	"strconv"
 	"strings"
 	"syscall"
+
+	"kubernaut.io/dynamic-toolset/harness/sim/kube/userns"
 )
-
-// allIDs is how many user ids a cluster wants: those that images use, and
-// "nobody" (65534).
-const allIDs = 65536
-
-// errNoSubordinateIDs is why an ordinary user has one id only.
-var errNoSubordinateIDs = errors.New("no subordinate ids: install newuidmap and newgidmap (package uidmap) and give this user 65536 ids in /etc/subuid and /etc/subgid")
 
 // mappedRole is the first process of a user namespace whose ids newuidmap maps.
 const mappedRole = "mapped"
@@ -32,7 +24,7 @@ const mappedRole = "mapped"
 // the new namespace for its mapping, executes itself again, which makes it root
 // there, and starts the command.
 func startMapped(cmd *exec.Cmd) (*exec.Cmd, error) {
-	uids, gids, err := subordinates()
+	uids, gids, err := userns.Subordinates()
 	if err != nil {
 		return nil, err
 	}
@@ -52,13 +44,13 @@ func startMapped(cmd *exec.Cmd) (*exec.Cmd, error) {
 	for _, m := range []struct {
 		program string
 		own     int
-		ids     idRange
+		ids     userns.Range
 	}{{"newuidmap", os.Getuid(), uids}, {"newgidmap", os.Getgid(), gids}} {
-		out, err := exec.Command(m.program, pid, "0", strconv.Itoa(m.own), "1", "1", strconv.Itoa(m.ids.first), strconv.Itoa(m.ids.count)).CombinedOutput()
+		out, err := exec.Command(m.program, pid, "0", strconv.Itoa(m.own), "1", "1", strconv.Itoa(m.ids.First), strconv.Itoa(m.ids.Count)).CombinedOutput()
 		if err != nil {
 			_ = cmd.Process.Kill()
 			_ = cmd.Wait()
-			return nil, fmt.Errorf("%w: %s: %w: %s", errNoSubordinateIDs, m.program, err, strings.TrimSpace(string(out)))
+			return nil, fmt.Errorf("%w: %s: %w: %s", userns.ErrNoSubordinates, m.program, err, strings.TrimSpace(string(out)))
 		}
 	}
 	if _, err := w.Write([]byte{1}); err != nil {
@@ -98,7 +90,7 @@ func mapped() int {
 		SysProcAttr: &syscall.SysProcAttr{Cloneflags: namespaces},
 	}
 	if err := cmd.Start(); err != nil {
-		refuse(unsupported("make the namespaces of the cluster", err))
+		refuse(userns.Forbidden("make the namespaces of the cluster", err))
 		return 1
 	}
 	// The fabric alone decides when things end; should this process be killed,
@@ -107,54 +99,4 @@ func mapped() int {
 		return 1
 	}
 	return 0
-}
-
-// idRange is a row of subordinate ids.
-type idRange struct{ first, count int }
-
-// subordinates are the ids that this user may map besides its own.
-func subordinates() (uids, gids idRange, err error) {
-	for _, program := range []string{"newuidmap", "newgidmap"} {
-		if _, err := exec.LookPath(program); err != nil {
-			return uids, gids, fmt.Errorf("%w: %w", errNoSubordinateIDs, err)
-		}
-	}
-	names := []string{strconv.Itoa(os.Getuid())}
-	if u, err := user.Current(); err == nil {
-		names = append(names, u.Username)
-	}
-	for path, ids := range map[string]*idRange{"/etc/subuid": &uids, "/etc/subgid": &gids} {
-		f, err := os.Open(path)
-		if err != nil {
-			return uids, gids, fmt.Errorf("%w: %w", errNoSubordinateIDs, err)
-		}
-		*ids = parseSubordinates(f, names)
-		_ = f.Close()
-		if ids.count < allIDs-1 {
-			return uids, gids, fmt.Errorf("%w (%s)", errNoSubordinateIDs, path)
-		}
-		ids.count = allIDs - 1
-	}
-	return uids, gids, nil
-}
-
-// parseSubordinates finds the longest row that belongs to one of the names, in
-// lines of the form name:first:count; see subuid(5).
-func parseSubordinates(r io.Reader, names []string) idRange {
-	var best idRange
-	lines := bufio.NewScanner(r)
-	for lines.Scan() {
-		fields := strings.Split(lines.Text(), ":")
-		if len(fields) != 3 {
-			continue
-		}
-		for _, name := range names {
-			first, err1 := strconv.Atoi(fields[1])
-			count, err2 := strconv.Atoi(fields[2])
-			if fields[0] == name && err1 == nil && err2 == nil && count > best.count {
-				best = idRange{first, count}
-			}
-		}
-	}
-	return best
 }
