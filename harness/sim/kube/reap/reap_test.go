@@ -43,6 +43,13 @@ func TestOrphansAndOwn(t *testing.T) {
 		reaper.Wait()
 	}()
 
+	// One that is dead for long before anybody waits for it.
+	cmd, _ := start(t, &children, "exit 42")
+	time.Sleep(5 * ownZombie)
+	var exit *exec.ExitError
+	if err := children.Wait(cmd); !errors.As(err, &exit) || exit.ExitCode() != 42 {
+		t.Errorf("a process that exits with 42, waited for late: %v", err)
+	}
 	var orphans []int
 	for i := range 20 {
 		// The shell ends and leaves a process behind, which ends later.
