@@ -18,11 +18,10 @@ type client struct {
 	r *bufio.Reader
 }
 
-// dialTime is how long a client waits for its connection.
-const dialTime = 300 * time.Millisecond
+func dial(addr string) (*client, error) { return dialWithin(addr, patience) }
 
-func dial(addr string) (*client, error) {
-	c, err := net.DialTimeout("tcp", addr, dialTime)
+func dialWithin(addr string, timeout time.Duration) (*client, error) {
+	c, err := net.DialTimeout("tcp", addr, timeout)
 	if err != nil {
 		return nil, err
 	}

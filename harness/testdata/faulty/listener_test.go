@@ -46,7 +46,7 @@ func TestFilterIgnoresNewConnections(t *testing.T) {
 	if err := ignoreNewConnections(l.tcp); err != nil {
 		t.Fatal(err)
 	}
-	c, err := dial(l.tcp.Addr().String())
+	c, err := dialWithin(l.tcp.Addr().String(), 300*time.Millisecond)
 	if nerr, ok := err.(net.Error); !ok || !nerr.Timeout() {
 		t.Errorf("a new connection: %v, %v; want a timeout", c, err)
 	}

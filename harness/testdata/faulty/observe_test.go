@@ -93,15 +93,12 @@ func (o *observation) over() bool { return isClosed(o.gone) }
 func observe(t *testing.T, args ...string) map[string]string {
 	o := &observation{process: launch(t, append(args, "--propagation-delay="+delay.String())...),
 		termed: make(chan struct{}), seen: make(map[string]string)}
-	begun := []func(begun func()){o.slow, o.upload, o.stream, o.errors}
+	clients := []func(begun func()){o.slow, o.upload, o.stream, o.errors, o.fresh}
 	for range 3 {
-		begun = append(begun, o.quiet, o.busy)
-	}
-	for range 4 {
-		begun = append(begun, o.fresh)
+		clients = append(clients, o.quiet, o.busy)
 	}
 	var ready sync.WaitGroup
-	for _, client := range begun {
+	for _, client := range clients {
 		ready.Add(1)
 		o.wg.Go(func() { client(sync.OnceFunc(ready.Done)) })
 	}
@@ -202,29 +199,41 @@ func (o *observation) busy(begun func()) {
 // killed reports whether the time of a server that does not end is nearly over.
 func (o *observation) killed() bool { return o.isTermed() && time.Since(o.at) > grace-time.Second }
 
-// fresh opens a connection for every request until none is to be had.
+// fresh opens a connection for a request at fixed times, whatever became of those
+// before, until a second after SIGTERM.
 func (o *observation) fresh(begun func()) {
 	defer begun()
-	for !o.late() {
-		flagged := o.flagged()
-		c, err := dial(o.addr)
-		if err != nil {
-			// The server waits the delay from when it gets the signal.
-			if !o.isTermed() || time.Since(o.at) < delay {
-				o.saw(refusedEarly, "%v", err)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for ; !o.late(); <-tick.C {
+		o.wg.Go(func() {
+			if o.once() {
+				begun()
 			}
-			return
-		}
-		r, err := c.get("/api/v1/toolsets")
-		c.Close() //nolint:errcheck // it was used
-		if err != nil {
-			o.saw(newLost, "%v", err)
-			continue
-		}
-		o.ordinary(r, flagged)
-		begun()
-		time.Sleep(3 * time.Millisecond)
+		})
 	}
+}
+
+// once opens a connection for one request and reports whether it was answered.
+func (o *observation) once() bool {
+	flagged := o.flagged()
+	c, err := dial(o.addr)
+	if err != nil {
+		// The server waits the delay from when it gets the signal. One whose
+		// attempt is ignored learns a second later that there is no listener.
+		if !o.isTermed() || time.Since(o.at) < delay {
+			o.saw(refusedEarly, "%v", err)
+		}
+		return false
+	}
+	defer c.Close() //nolint:errcheck // it was used
+	r, err := c.get("/api/v1/toolsets")
+	if err != nil {
+		o.saw(newLost, "%v", err)
+		return false
+	}
+	o.ordinary(r, flagged)
+	return true
 }
 
 // slow has a response under way across the shutdown.

@@ -23,7 +23,8 @@ func TestAcceptQueueUnderPressure(t *testing.T) {
 	for range 50 {
 		wg.Go(func() {
 			for {
-				c, err := dial(p.addr)
+				// One that is ignored would be refused a second later.
+				c, err := dialWithin(p.addr, 300*time.Millisecond)
 				if err != nil {
 					return
 				}
