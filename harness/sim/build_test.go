@@ -190,10 +190,3 @@ func TestHashFollowsWhatIsBuilt(t *testing.T) {
 		t.Error("a test file, which is not built, changes the hash")
 	}
 }
-
-func TestEnvironmentHasNoFlagsForEtcd(t *testing.T) {
-	got := componentEnv([]string{"PATH=/bin", "ETCD_NAME=x", "HOME=/"})
-	if strings.Join(got, " ") != "PATH=/bin HOME=/" {
-		t.Errorf("environment: %v", got)
-	}
-}

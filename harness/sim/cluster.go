@@ -6,10 +6,9 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"strconv"
-
-	"os"
 )
 
 // ErrUnsupported is the cause of StartCluster's error on a machine that cannot run
@@ -36,14 +35,14 @@ type Cluster struct {
 // cluster; where a process did not come up, it holds the end of its log. After an
 // error nothing is left running.
 func StartCluster(ctx context.Context, opts ...Option) (*Cluster, error) {
-	o, err := newOptions(ctx, opts)
-	if err != nil {
-		return nil, err
-	}
+	o := newOptions(opts)
 	if o.nodes < 1 || o.nodes > maxNodes {
 		return nil, fmt.Errorf("a cluster has 1 to %d nodes, not %d", maxNodes, o.nodes)
 	}
 	if err := supported(); err != nil {
+		return nil, err
+	}
+	if err := o.build(ctx); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
@@ -82,9 +81,10 @@ func (c *Cluster) start(ctx context.Context, o options) error {
 		return err
 	}
 	outside := c.supervisor.greeting.Outside
-	c.relay = &apiRelay{port: c.port.number, dial: func(ctx context.Context) (net.Conn, error) {
+	c.dialAPI = func(ctx context.Context) (net.Conn, error) {
 		return c.dialer.dial(ctx, "tcp", net.JoinHostPort(outside, strconv.Itoa(apiServerPort)))
-	}}
+	}
+	c.relay = &apiRelay{port: c.port.number, dial: c.dialAPI}
 	c.apiServerArgs = clusterAPIServerFlags(outside, o.apiServerFlags)
 	c.images.dir = filepath.Join(c.Dir(), imagesDir)
 	if err := os.MkdirAll(c.images.dir, 0o755); err != nil {

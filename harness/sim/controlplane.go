@@ -20,8 +20,8 @@ type ControlPlane struct{ plane }
 // cannot be built here; where a process did not come up, it holds the end of its
 // log. After an error nothing is left running.
 func StartControlPlane(ctx context.Context, opts ...Option) (*ControlPlane, error) {
-	o, err := newOptions(ctx, opts)
-	if err != nil {
+	o := newOptions(opts)
+	if err := o.build(ctx); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)

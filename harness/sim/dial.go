@@ -68,17 +68,14 @@ func (d *insideDialer) dial(ctx context.Context, network, address string) (net.C
 	if ctx.Err() != nil { // the error of a socket that we have closed says less
 		err = ctx.Err()
 	}
-	if op := (*net.OpError)(nil); errors.As(err, &op) && op.Net == network {
-		return nil, err
-	}
-	return nil, &net.OpError{Op: "dial", Net: network, Addr: target(address), Err: err}
+	return nil, &net.OpError{Op: "dial", Net: network, Addr: target{network, address}, Err: err}
 }
 
 // target is the address in an error.
-type target string
+type target struct{ network, address string }
 
-func (t target) Network() string { return "tcp" }
-func (t target) String() string  { return string(t) }
+func (t target) Network() string { return t.network }
+func (t target) String() string  { return t.address }
 
 func (d *insideDialer) ask(ctx context.Context, network, address string) (net.Conn, error) {
 	if err := ctx.Err(); err != nil {

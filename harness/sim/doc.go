@@ -1,18 +1,49 @@
-// Package sim runs a real Kubernetes control plane for integration tests: the
-// real etcd and the real kube-apiserver as ordinary processes, without nodes,
-// containers, images, root or a network, ready in about two seconds.
+// Package sim runs a real Kubernetes for integration tests as ordinary processes:
+// no Docker, no root, no virtual machine, no images and no network.
 //
-//	cp, err := sim.StartControlPlane(ctx)
+//	c, err := sim.StartCluster(ctx)                 // two nodes, in about five seconds
 //	if err != nil { ... }
-//	defer cp.Stop()
-//	client, err := kubernetes.NewForConfig(cp.RESTConfig())
+//	defer c.Stop()
+//	err = c.LoadImage(ctx, sim.Image{
+//		Name: "example/app:v1", Files: map[string]string{"/app": "./app"}, Entrypoint: []string{"/app"},
+//	})
+//	client, err := kubernetes.NewForConfig(c.RESTConfig()) // create a Deployment of it, a Service ...
+//	visitor := &http.Client{Transport: &http.Transport{DialContext: c.DialContext}}
+//	resp, err := visitor.Get("http://10.96.123.45/")       // ... and be its client
+//
+// [StartControlPlane] starts the API alone (etcd and kube-apiserver), in about two
+// seconds, for programs that only talk to Kubernetes.
 //
 // Tests use [kubernaut.io/dynamic-toolset/harness/sim/simtest], which adds the
-// skip where the binary cannot be built, and the cleanup.
+// skip where this cannot run, and the cleanup. At a terminal use
+// harness/sim/cmd/simcluster.
 //
-// # What is real and what is missing
+// # What is real in a cluster
 //
-// Everything the API server itself does is real: storage and watches, resource
+// Everything but the container runtime: etcd, the API server (with RBAC, the node
+// authorizer, NodeRestriction and Pod Security), the controller manager, the
+// scheduler, and on every node a kubelet and a kube-proxy that programs nftables.
+// So probes, hooks, grace periods, rolling updates, EndpointSlices, the second
+// that passes before a node follows them, exec, logs, port-forward and
+// ServiceAccount tokens are Kubernetes' own. Nodes and pods have network
+// namespaces of their own, joined by veth pairs, and the kernel forwards between
+// them; a pod that is gone does not answer, not even with a reset.
+//
+// The container runtime (kube/cri) runs a container as a local process in
+// namespaces of its own, with the files of an [Image] and nothing else.
+//
+// # What is missing in a cluster
+//
+// There is no DNS server: use ClusterIPs, or the variables that pods get. Limits
+// of CPU and memory are ignored, and statistics are empty, as there are no
+// cgroups. There is no registry, no storage class and no load balancer. All nodes
+// see the files of this machine (a hostPath volume is the machine's), but have a
+// /tmp of their own in memory. Where only one user id is mapped
+// ([Cluster.OneUser]), every container runs as that user; its own root.
+//
+// # What is missing in a control plane alone
+//
+// Everything the API server itself does is there: storage and watches, resource
 // versions and their expiry, validation, server-side apply, admission, custom
 // resources, TLS, authentication with client certificates and with
 // ServiceAccount tokens (TokenRequest), RBAC, priority and fairness.
@@ -26,7 +57,15 @@
 //
 // # The processes
 //
-// One supervisor process owns etcd, the API server and the state directory. When
-// [ControlPlane.Stop] is called, or when the calling process dies in whatever
-// way, it kills them and removes the directory.
+// One process owns the others and the state directory: a supervisor, or, for a
+// cluster, one that has put process 1 of the cluster's namespaces below itself.
+// When Stop is called, or when the calling process dies in whatever way, they end
+// and the directory is removed.
+//
+// # What a cluster asks of the machine
+//
+// Linux 5.13 or newer with nf_tables, the programs nft and mount, and user
+// namespaces, or root. As root, and for users with subordinate ids (newuidmap and
+// /etc/subuid), pods may be any user. Where something is missing [ErrUnsupported]
+// says what helps. A cluster of two nodes takes about 600 MB.
 package sim

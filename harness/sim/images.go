@@ -76,14 +76,11 @@ func (s *imageStore) load(ctx context.Context, img Image) error {
 	name := withTag(img.Name)
 	hash := sha256.Sum256([]byte(name))
 	dir := filepath.Join(s.dir, hex.EncodeToString(hash[:]))
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
 	folder, err := os.MkdirTemp(dir, "files-")
 	if err != nil {
-		return err
-	}
-	if err := os.Chmod(folder, 0o755); err != nil {
 		return err
 	}
 	written := imageFile{Name: name, Files: map[string]string{}, Entrypoint: img.Entrypoint, Env: img.Env, User: img.User}
@@ -178,7 +175,7 @@ func copyTree(ctx context.Context, to, from string) error {
 		}
 		switch {
 		case d.IsDir():
-			return os.Mkdir(target, 0o755)
+			return makeDir(target)
 		case d.Type() == fs.ModeSymlink:
 			link, err := os.Readlink(name)
 			if err != nil {
@@ -190,6 +187,14 @@ func copyTree(ctx context.Context, to, from string) error {
 		}
 		return fmt.Errorf("%s is neither a file nor a folder", name)
 	})
+}
+
+// makeDir makes a folder that everybody may enter, whatever the umask.
+func makeDir(name string) error {
+	if err := os.Mkdir(name, 0o755); err != nil {
+		return err
+	}
+	return os.Chmod(name, 0o755)
 }
 
 func copyFile(to, from string) error {

@@ -10,7 +10,7 @@ import (
 )
 
 // maxNodes is how many nodes a cluster may have: the addresses would allow more,
-// but each takes 100 MB.
+// but each takes 100 MB of memory.
 const maxNodes = 20
 
 // linkTimeout bounds a change of a node's cable, which takes about a millisecond.

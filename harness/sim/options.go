@@ -20,17 +20,22 @@ type options struct {
 // defaultNodes is enough for pods to meet across machines.
 const defaultNodes = 2
 
-// newOptions applies the options, and builds the binary if none is given.
-func newOptions(ctx context.Context, opts []Option) (options, error) {
+func newOptions(opts []Option) options {
 	o := options{progress: os.Stderr, nodes: defaultNodes}
 	for _, opt := range opts {
 		opt(&o)
 	}
-	var err error
-	if o.binary == "" {
-		o.binary, err = Build(ctx, o.progress)
+	return o
+}
+
+// build builds the binary if none is given.
+func (o *options) build(ctx context.Context) error {
+	if o.binary != "" {
+		return nil
 	}
-	return o, err
+	var err error
+	o.binary, err = Build(ctx, o.progress)
+	return err
 }
 
 // WithNodes sets the number of nodes of a cluster, 1 to 20, by default 2. A

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"sync"
@@ -24,9 +25,12 @@ type plane struct {
 	logArg        string // the same directory, seen by the supervisor
 	apiServerArgs []string
 	port          *heldPort
-	relay         *apiRelay // of a cluster, whose API server does not listen on port itself
 	authority     *authority
 	admin         pair
+
+	// Of a cluster, whose API server does not listen on port itself.
+	dialAPI func(context.Context) (net.Conn, error)
+	relay   *apiRelay
 
 	mu        sync.Mutex // serializes starting and stopping
 	processes []*process // in the order of their first start
@@ -132,9 +136,9 @@ func (p *plane) StartAPIServer(ctx context.Context) error {
 		}
 		p.apiServer = started
 	}
-	err := p.relay.start()
+	err := p.waitReady(ctx, p.apiServer)
 	if err == nil {
-		err = p.waitReady(ctx, p.apiServer)
+		err = p.relay.start()
 	}
 	if err != nil {
 		failed := p.apiServer

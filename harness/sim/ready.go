@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"time"
 )
@@ -77,5 +78,8 @@ func (p *plane) probeClient() (*http.Client, error) {
 	transport := &http.Transport{TLSClientConfig: &tls.Config{
 		Certificates: []tls.Certificate{cert}, RootCAs: roots, MinVersion: tls.VersionTLS12,
 	}}
+	if p.dialAPI != nil {
+		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) { return p.dialAPI(ctx) }
+	}
 	return &http.Client{Transport: transport, Timeout: pollTimeout}, nil
 }

@@ -42,6 +42,7 @@ func fabric() int {
 		refuse(err)
 		return 2
 	}
+	unix.Umask(0o022) // as on a server: kubelet makes files that users must read
 	// Where nft and mount are, on systems that keep them from ordinary users.
 	if err := os.Setenv("PATH", os.Getenv("PATH")+":/usr/local/sbin:/usr/sbin:/sbin"); err != nil {
 		refuse(err)

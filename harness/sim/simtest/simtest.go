@@ -64,7 +64,7 @@ func Start(t testing.TB, opts ...sim.Option) *sim.ControlPlane {
 // test ends as [testenv.Missing] has it.
 //
 // A test that needs no cluster of its own should share one with its package: one
-// takes five seconds and 500 MB.
+// takes five seconds and 600 MB.
 func StartCluster(t testing.TB, opts ...sim.Option) *sim.Cluster {
 	t.Helper()
 	opts = append([]sim.Option{sim.WithBinary(Binary(t))}, opts...)

@@ -1,0 +1,143 @@
+package sim
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// stored reads an image as the container runtime does: its files' contents by
+// their path in the container.
+func stored(t *testing.T, dir string) (imageFile, map[string]string) {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(dir, "*", "image.json"))
+	if err != nil || len(found) != 1 {
+		t.Fatalf("images: %v, %v", found, err)
+	}
+	data, err := os.ReadFile(found[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var img imageFile
+	if err := json.Unmarshal(data, &img); err != nil {
+		t.Fatal(err)
+	}
+	contents := map[string]string{}
+	for inside, rel := range img.Files {
+		if !filepath.IsLocal(rel) {
+			t.Errorf("%s is outside of the image", rel)
+		}
+		content, err := os.ReadFile(filepath.Join(filepath.Dir(found[0]), rel))
+		if err != nil {
+			content = []byte("folder")
+		}
+		contents[inside] = string(content)
+	}
+	return img, contents
+}
+
+func TestLoadImage(t *testing.T) {
+	defer syscall.Umask(syscall.Umask(0o077))
+	from := t.TempDir()
+	write := func(name, text string, mode os.FileMode) string {
+		path := filepath.Join(from, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), mode); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	program := write("program", "one", 0o700)
+	write("folder/sub/data", "d", 0o600)
+	if err := os.Symlink("sub/data", filepath.Join(from, "folder/link")); err != nil {
+		t.Fatal(err)
+	}
+	store := imageStore{dir: t.TempDir()}
+	load := func() {
+		t.Helper()
+		if err := store.load(context.Background(), Image{
+			Name: "example/app", Files: map[string]string{"/bin/../app": program, "/etc/app": filepath.Join(from, "folder")},
+			Entrypoint: []string{"/app"}, Env: []string{"A=b=c"}, User: 65532,
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	load()
+	img, contents := stored(t, store.dir)
+	if img.Name != "example/app:latest" || img.User != 65532 || img.Entrypoint[0] != "/app" || img.Env[0] != "A=b=c" {
+		t.Errorf("stored: %+v", img)
+	}
+	if contents["/app"] != "one" || contents["/etc/app"] != "folder" {
+		t.Errorf("stored: %v", contents)
+	}
+	matches, _ := filepath.Glob(filepath.Join(store.dir, "*", img.Files["/etc/app"]))
+	for name, want := range map[string]os.FileMode{"": 0o755, "sub": 0o755, "sub/data": 0o644, "link": 0o644} {
+		info, err := os.Stat(filepath.Join(matches[0], name))
+		if err != nil || info.Mode().Perm() != want {
+			t.Errorf("%q: %v, %v, want mode %o, whatever the umask", name, info, err, want)
+		}
+	}
+	if link, err := os.Readlink(filepath.Join(matches[0], "link")); err != nil || link != "sub/data" {
+		t.Errorf("the link: %q, %v", link, err)
+	}
+
+	for _, text := range []string{"two", "three", "four"} {
+		write("program", text, 0o700)
+		load()
+		if _, contents := stored(t, store.dir); contents["/app"] != text {
+			t.Errorf("replaced: %v", contents)
+		}
+	}
+	if left, _ := filepath.Glob(filepath.Join(store.dir, "*", "files-*")); len(left) != 2 {
+		t.Errorf("the files of %d versions are kept, want the present and the last one", len(left))
+	}
+}
+
+func TestLoadImageRefuses(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "program")
+	if err := os.WriteFile(program, nil, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	files := map[string]string{"/app": program}
+	for want, img := range map[string]Image{
+		"needs a name":     {Files: files},
+		"needs files":      {Name: "a"},
+		"user -1":          {Name: "a", Files: files, User: -1},
+		`"app"`:            {Name: "a", Files: map[string]string{"app": program}},
+		`"/"`:              {Name: "a", Files: map[string]string{"/": program}},
+		"no such file":     {Name: "a", Files: map[string]string{"/app": program + "2"}},
+		`"A" must have`:    {Name: "a", Files: files, Env: []string{"A"}},
+		"neither a file":   {Name: "a", Files: map[string]string{"/app": "/dev/null"}},
+		"context canceled": {Name: "canceled", Files: files},
+	} {
+		ctx, cancel := context.WithCancel(context.Background())
+		if img.Name == "canceled" {
+			cancel()
+		}
+		store := imageStore{dir: t.TempDir()}
+		if err := store.load(ctx, img); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%+v: %v, want %s", img, err, want)
+		}
+		if left, _ := filepath.Glob(filepath.Join(store.dir, "*", "*")); len(left) > 0 {
+			t.Errorf("%+v was refused and left %v", img, left)
+		}
+		cancel()
+	}
+}
+
+func TestNameWithTag(t *testing.T) {
+	for name, want := range map[string]string{
+		"app": "app:latest", "a.b:5000/app": "a.b:5000/app:latest", "a.b:5000/app:v1": "a.b:5000/app:v1",
+		"app@sha256:0123": "app@sha256:0123",
+	} {
+		if got := withTag(name); got != want {
+			t.Errorf("withTag(%q) = %q, want %q", name, got, want)
+		}
+	}
+}
