@@ -42,10 +42,10 @@ func openBrowser(t *testing.T) *browser {
 	if path == "" {
 		testenv.Missing(t, "Chromium", "Install it: sudo apt-get install chromium fonts-dejavu-core")
 	}
-	timeout, cancelTimeout := context.WithTimeout(t.Context(), 2*time.Minute)
+	timeout, cancelTimeout := context.WithTimeout(t.Context(), 4*time.Minute)
 	allocator, cancelAllocator := chromedp.NewExecAllocator(timeout,
 		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck,
+		chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck, chromedp.WSURLReadTimeout(time.Minute), // CI is slow
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
 		chromedp.Flag("disable-dev-shm-usage", true), chromedp.Flag("hide-scrollbars", false), chromedp.WindowSize(1280, 900))

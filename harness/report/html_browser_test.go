@@ -101,6 +101,10 @@ func (p plot) at(second, from, to float64) float64 {
 
 func TestZoomAndHover(t *testing.T) {
 	b := openBrowser(t)
+	b.open(t, cleanRun())
+	evaluate[bool](t, b, `document.querySelectorAll("#zooms button")[1].click() === undefined`)
+	b.shoot(t, "clean-zoomed")
+	b.quiet(t, evaluate[string](t, b, `location.href`))
 	run := naiveRun()
 	page := b.open(t, run)
 	evaluate[bool](t, b, `document.querySelector("#time").scrollIntoView() === undefined`)
