@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -23,6 +22,7 @@ type server struct {
 	address  string
 	accepted atomic.Int64
 	requests atomic.Int64 // that arrived with header and body
+	open     atomic.Int64 // connections of which neither side has had enough
 
 	wg    sync.WaitGroup
 	mu    sync.Mutex
@@ -57,7 +57,9 @@ func startServer(t testing.TB, handle func(c *serverConn)) *server {
 				continue
 			}
 			n := s.accepted.Add(1)
+			s.open.Add(1)
 			s.wg.Go(func() {
+				defer s.open.Add(-1)
 				defer conn.Close()
 				handle(&serverConn{conn.(*net.TCPConn), bufio.NewReader(conn), s, n})
 			})
@@ -80,6 +82,16 @@ func (s *server) track(c net.Conn) bool {
 	}
 	s.conns[c] = true
 	return true
+}
+
+// waitClosed returns once the client has hung up everywhere.
+func (s *server) waitClosed(t *testing.T) {
+	t.Helper()
+	for end := time.Now().Add(patience); s.open.Load() > 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%d connections are still open", s.open.Load())
+		}
+	}
 }
 
 func (s *server) closeAll() {
@@ -189,11 +201,9 @@ func first(t testing.TB, c Config, n int) []record.Request {
 	return all[:n]
 }
 
-// fakeDial returns a dial function that fails.
+// failingDial returns a dial function that fails.
 func failingDial(err error) func(context.Context, string, string) (net.Conn, error) {
 	return func(context.Context, string, string) (net.Conn, error) {
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: err}
 	}
 }
-
-var _ syscall.Conn = (*net.TCPConn)(nil)

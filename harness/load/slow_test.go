@@ -72,6 +72,7 @@ func TestSlowUpload(t *testing.T) {
 	if c := summary.Clients[0]; c.Opened >= c.Sent || c.Early != 0 {
 		t.Errorf("no connection was kept: %+v", c)
 	}
+	s.waitClosed(t)
 }
 
 // What the server says or does in the middle of an upload ends it at once.
@@ -86,6 +87,7 @@ func TestUploadInterrupted(t *testing.T) {
 		"turned":    {func(c *serverConn) { c.say("HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n"); c.hold() }, record.UnexpectedStatus, 503, false},
 		"closed":    {func(*serverConn) {}, record.EOFBefore, 0, false},
 		"reset":     {(*serverConn).reset, record.ResetBefore, 0, false},
+		"garbled":   {func(c *serverConn) { c.say("hello"); c.hold() }, record.Malformed, 0, false},
 		"cut short": {func(c *serverConn) { c.say("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc") }, record.EOFMid, 200, false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -101,7 +103,7 @@ func TestUploadInterrupted(t *testing.T) {
 			})
 			c := uploads(s.address)
 			c.Clients[0].Duration = time.Minute // nobody waits that long
-			records, summary := runUntil(t, c, func(r *record.Request, n int) bool { return n == 3 })
+			records, summary := runUntil(t, c, func(r *record.Request, n int) bool { return n == 8 })
 			for _, r := range records {
 				if r.Outcome != test.want || r.Status != test.status || r.ConnectionUse != 0 {
 					t.Errorf("%+v; want %q", r, test.want)

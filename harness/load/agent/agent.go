@@ -88,7 +88,8 @@ func (a *Agent) run(w http.ResponseWriter, req *http.Request) {
 		http.Error(w, "a load is running already, or being ended: stop it, or use an agent of your own", http.StatusConflict)
 		return
 	}
-	defer a.release()
+	release := sync.OnceFunc(a.release)
+	defer release()
 
 	out := &buffer{limit: a.limit, overflow: func() { end(errOverflow) }}
 	result := make(chan error, 1)
@@ -100,6 +101,7 @@ func (a *Agent) run(w http.ResponseWriter, req *http.Request) {
 	}()
 	s := newSender(w)
 	err = s.forward(ctx, out, result, end)
+	release()                         // before the harness hears the last word, which may start another run
 	switch spoilt := spoiltBy(ctx); { // the sender knows whether it has said so
 	case err != nil:
 		s.last(line{Error: err.Error()})

@@ -425,6 +425,46 @@ func TestSilence(t *testing.T) {
 	}
 }
 
+// When the harness cannot be written to any more, the load ends.
+func TestSenderEndsTheLoad(t *testing.T) {
+	ctx, end := context.WithCancelCause(context.Background())
+	defer end(nil)
+	result := make(chan error, 1)
+	context.AfterFunc(ctx, func() { result <- nil })
+	ended := make(chan bool)
+	go func() {
+		newSender(httptest.NewRecorder()).forward(ctx, &buffer{limit: 1}, result, end) // a recorder takes no deadline
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-time.After(patience):
+		t.Fatal("the load goes on for nobody")
+	}
+}
+
+// After the reason why a run is spoilt nothing more is said.
+func TestSenderSaysTheReasonLast(t *testing.T) {
+	ctx, end := context.WithCancelCause(context.Background())
+	end(errors.New("the node is drained"))
+	var out strings.Builder
+	s := newSender(discardDeadline{httptest.NewRecorder(), &out})
+	b := &buffer{limit: 1}
+	result := make(chan error)
+	go func() {
+		time.Sleep(2 * flushEvery) // the load ends later
+		b.add(record.Request{})
+		result <- nil
+	}()
+	if err := s.forward(ctx, b, result, end); err != nil {
+		t.Error(err)
+	}
+	s.last(line{Error: "more"})
+	if want := `{"error":"the load was stopped before its end: the node is drained"}` + "\n"; out.String() != want {
+		t.Errorf("%q; want %q", out.String(), want)
+	}
+}
+
 type discardDeadline struct {
 	*httptest.ResponseRecorder
 	out io.Writer
