@@ -73,6 +73,19 @@ func TestExecExitCodeAndOutputs(t *testing.T) {
 	}
 }
 
+func TestExecMayOpenItsOutputAgain(t *testing.T) {
+	n := newNode(t)
+	pod := n.sandbox("pod")
+	id := pod.start("c", []string{"stubborn"}, func(c *runtime.ContainerConfig) {
+		c.Linux.SecurityContext.RunAsUser = &runtime.Int64Value{Value: 65532}
+	})
+	r, err := n.exec(id, 30, "/app", "write", "/dev/stdout", "text")
+	must(t, err)
+	if string(r.Stdout) != "text" || r.ExitCode != 0 {
+		t.Errorf("%q, %q, code %d", r.Stdout, r.Stderr, r.ExitCode)
+	}
+}
+
 func TestExecIsKilledAfterItsTimeout(t *testing.T) {
 	n := newNode(t)
 	pod := n.sandbox("pod")

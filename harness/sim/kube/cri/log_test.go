@@ -1,11 +1,13 @@
 package cri
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -32,6 +34,32 @@ func TestContainerLogIsCompleteAtTheEnd(t *testing.T) {
 			t.Errorf("%s has %d bytes, want %d", stream, len(got), want.Len())
 		}
 	}
+}
+
+// Kubelet stops following the log of a container that counts as exited, so that
+// must wait for the log. Here the log is a pipe that nobody reads for a while.
+func TestContainerRunsUntilItsLogIsWritten(t *testing.T) {
+	n := newNode(t)
+	pod := n.sandbox("pod")
+	path := filepath.Join(pod.cfg.LogDirectory, "c", "0.log")
+	must(t, os.MkdirAll(filepath.Dir(path), 0o755))
+	must(t, syscall.Mkfifo(path, 0o600))
+	log, err := os.OpenFile(path, os.O_RDWR, 0) // both ends: opening it waits for nobody
+	must(t, err)
+	defer log.Close()
+	const size = 100_000 // more than one pipe holds, less than the log's and the program's
+	id := pod.start("c", []string{"long", fmt.Sprint(size)})
+	n.eventually("the program ends", func() bool { return len(processes(t)) == 0 })
+	time.Sleep(200 * time.Millisecond) // a runtime that does not wait needs this long
+	if st := n.status(id).State; st != runtime.ContainerState_CONTAINER_RUNNING {
+		t.Errorf("it is %v before its log is written", st)
+	}
+	got := bufio.NewReader(log)
+	for text := ""; !strings.HasSuffix(text, " stdout P end\n"); {
+		text, err = got.ReadString('\n')
+		must(t, err)
+	}
+	n.exited(id)
 }
 
 func TestContainerLogOfLongLines(t *testing.T) {

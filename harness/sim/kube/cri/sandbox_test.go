@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vishvananda/netlink"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	runtime "k8s.io/cri-api/pkg/apis/runtime/v1"
@@ -53,6 +54,9 @@ func TestSandboxThatIsStoppedGoesSilent(t *testing.T) {
 		t.Fatalf("before: %q", got)
 	}
 	a.stop()
+	if _, err := netlink.LinkByName("veth" + a.id[:8]); !errors.As(err, &netlink.LinkNotFoundError{}) {
+		t.Errorf("its link is still there: %v", err)
+	}
 	if st := n.status(id); st.State != runtime.ContainerState_CONTAINER_EXITED || st.ExitCode != 137 {
 		t.Errorf("its container is %v, code %d", st.State, st.ExitCode)
 	}

@@ -190,6 +190,25 @@ func TestStreamsEndWithTheServer(t *testing.T) {
 	checkNothingLeft(t, n)
 }
 
+func TestStreamIsWaitedForByStop(t *testing.T) {
+	n := newNode(t)
+	ctx, finish, err := n.server.beginStream(t.Context())
+	must(t, err)
+	stopped := make(chan error, 1)
+	go func() { stopped <- n.server.Stop() }()
+	<-ctx.Done()
+	select {
+	case <-stopped:
+		t.Error("Stop returns while a stream is being served")
+	case <-time.After(300 * time.Millisecond): // a Stop that does not wait needs this long
+	}
+	finish()
+	must(t, <-stopped)
+	if _, _, err := n.server.beginStream(t.Context()); status.Code(err) != codes.Unavailable {
+		t.Errorf("a stream after Stop: %v", err)
+	}
+}
+
 func TestJoinPassesTheEndOn(t *testing.T) {
 	n := newNode(t)
 	pod := n.sandbox("pod")
