@@ -85,7 +85,12 @@ func setUp(config network.Config, logs string) (message, *network.Network, error
 	}
 	n, err := network.New(config)
 	if err != nil {
-		return greeting, nil, userns.Forbidden("set up the network", err)
+		if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
+			return greeting, nil, userns.Forbidden("set up the network", err)
+		}
+		return greeting, nil, &userns.Unsupported{
+			What: "set up the network", Err: err, Help: "The kernel must have bridges and veth pairs: modprobe -a bridge veth, as root",
+		}
 	}
 	if err := probeNFT(); err != nil {
 		return greeting, nil, err

@@ -132,6 +132,9 @@ func readRequests() <-chan request {
 }
 
 func (s *supervisor) handle(req request, exits chan<- *component) error {
+	if s.network == nil && (req.Node != "" || req.Op == "cut" || req.Op == "restore") {
+		return fmt.Errorf("%s %s: a control plane alone has no nodes", req.Op, req.Name)
+	}
 	switch req.Op {
 	case "start":
 		return s.start(req, exits)

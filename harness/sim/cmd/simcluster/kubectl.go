@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"kubernaut.io/dynamic-toolset/harness/sim"
@@ -32,7 +33,7 @@ func kubectl(ctx context.Context, args []string, stderr io.Writer) error {
 // namesCluster returns whether the arguments say themselves which cluster to use.
 func namesCluster(args []string) bool {
 	for _, a := range args {
-		if a == "--kubeconfig" || len(a) > 13 && a[:13] == "--kubeconfig=" {
+		if a == "--kubeconfig" || strings.HasPrefix(a, "--kubeconfig=") {
 			return true
 		}
 	}
