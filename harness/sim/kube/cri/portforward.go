@@ -43,24 +43,23 @@ func (r streamRuntime) PortForward(ctx context.Context, id string, port int32, s
 	return nil
 }
 
-// dialInside tries IPv4 and, where that is refused, IPv6.
+// dialInside tries IPv4 and, where that is refused, IPv6; if both fail, the error
+// is that of IPv4.
 func dialInside(ctx context.Context, ns *namespaces, port int32) (net.Conn, error) {
-	dialer := net.Dialer{Timeout: dialTimeout}
 	var conn net.Conn
+	dialer := net.Dialer{Timeout: dialTimeout}
+	dial := func(host string) (net.Conn, error) {
+		return dialer.DialContext(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(int(port))))
+	}
 	err := ns.inside(func() error {
-		var errs []error
-		for _, host := range []string{"127.0.0.1", "::1"} {
-			c, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(int(port))))
-			if err == nil {
-				conn = c
-				return nil
-			}
-			errs = append(errs, err)
-			if !errors.Is(err, unix.ECONNREFUSED) {
-				break
-			}
+		var err4, err6 error
+		if conn, err4 = dial("127.0.0.1"); !errors.Is(err4, unix.ECONNREFUSED) {
+			return err4
 		}
-		return errors.Join(errs...)
+		if conn, err6 = dial("::1"); err6 == nil {
+			return nil
+		}
+		return err4
 	})
 	return conn, err
 }
