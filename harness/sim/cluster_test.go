@@ -3,6 +3,7 @@ package sim_test
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -41,6 +42,9 @@ func TestDeploymentServesAndRolls(t *testing.T) {
 		for _, other := range pods {
 			p.wantAnswer(podAddress(&pod), "/fetch?url=http://"+podAddress(&other)+"/", other.Name)
 		}
+	}
+	if got, err := p.get(testContext(t), podAddress(&pods[0]), "/api"); err == nil || !strings.Contains(err.Error(), "403") {
+		t.Errorf("a ServiceAccount without rights lists pods: %s, %v", got, err)
 	}
 	p.letView()
 	p.wantAnswer(podAddress(&pods[0]), "/api", pods[1].Name)
@@ -187,6 +191,38 @@ func hardenedPod(t *testing.T, p *place) {
 	// The token's file belongs to the group fsGroup: the user can read it.
 	p.letView()
 	p.wantAnswer(podAddress(pod), "/api", pod.Name)
+}
+
+// TestNodesHaveTheirRightsOnly shows that a node's user may change its own Node and
+// no other, and that kubelet's own API wants to know who calls.
+func TestNodesHaveTheirRightsOnly(t *testing.T) {
+	c := cluster(t)
+	node0 := client(t, c.RESTConfigAs("system:node:node0", "system:nodes")).CoreV1()
+	for name, allowed := range map[string]bool{"node0": true, "node1": false} {
+		patch := `{"metadata":{"annotations":{"example.com/test":"yes"}}}`
+		_, err := node0.Nodes().Patch(testContext(t), name, types.MergePatchType, []byte(patch), metav1.PatchOptions{})
+		if allowed && err != nil || !allowed && !apierrors.IsForbidden(err) {
+			t.Errorf("node0 changes %s: %v", name, err)
+		}
+	}
+	if _, err := node0.Secrets("kube-system").List(testContext(t), metav1.ListOptions{}); !apierrors.IsForbidden(err) {
+		t.Errorf("node0 lists Secrets: %v, want it forbidden", err)
+	}
+	node, err := node0.Nodes().Get(testContext(t), "node0", metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	anonymous := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
+		DialContext: c.DialContext, DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
+	}}
+	resp, err := anonymous.Get("https://" + net.JoinHostPort(node.Status.Addresses[0].Address, "10250") + "/pods")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusUnauthorized {
+		t.Errorf("a stranger asks kubelet for its pods: %s", resp.Status)
+	}
 }
 
 func TestEndsAreReported(t *testing.T) {

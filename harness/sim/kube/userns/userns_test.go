@@ -90,6 +90,7 @@ func FuzzSubordinates(f *testing.F) {
 	f.Add("ann:165536:65536\n", "ann")
 	f.Add("ann:-1:99999999999999999999\nann:1", "ann")
 	f.Add("::", "")
+	f.Add("ann:-5:65536", "ann")
 	f.Fuzz(func(t *testing.T, file, name string) {
 		got := parseSubordinates(strings.NewReader(file), []string{name})
 		if got.First < 0 || got.Count < 0 {
