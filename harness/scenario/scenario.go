@@ -54,9 +54,9 @@ var kinds = []kind{
 	}},
 	{"node-drain", "cordon the node with most of the pods and evict them, then uncordon it", one(Step{Name: "node drain", Terminations: true, Run: drain})},
 	{"pod-deletion", "delete one pod after the other", one(Step{Name: "pod deletion", Terminations: true, Run: deletePods})},
-	{"scale", "scale down to one replica and up again", one(Step{Name: "scale down and up", Terminations: true, Run: scale})},
-	{"api-outage", "stop the API server for the time of --outage", one(Step{Name: "API server stopped", Faults: true, Run: apiOutage})},
-	{"kubelet-kill", "kill the kubelet of a node, start it again after the time of --outage", one(Step{Name: "kubelet killed", Faults: true, Run: kubeletKill})},
+	{"scale", "scale down to one replica and up again", one(Step{Name: "scaling down and up", Terminations: true, Run: scale})},
+	{"api-outage", "stop the API server for the time of --outage", one(Step{Name: "API server outage", Faults: true, Run: apiOutage})},
+	{"kubelet-kill", "kill the kubelet of a node, start it again after the time of --outage", one(Step{Name: "kubelet outage", Faults: true, Run: kubeletKill})},
 }
 
 func one(s Step) func(int) []Step { return func(int) []Step { return []Step{s} } }

@@ -19,7 +19,7 @@ func TestParse(t *testing.T) {
 			t.Errorf("%s: terminations %v, faults %v", s.Name, s.Terminations, s.Faults)
 		}
 	}
-	if got := strings.Join(names, ", "); got != "rolling restart 1, rolling restart 2, node drain, API server stopped" {
+	if got := strings.Join(names, ", "); got != "rolling restart 1, rolling restart 2, node drain, API server outage" {
 		t.Error(got)
 	}
 	if _, err := scenario.Parse("rolling-restart,reboot", 1); err == nil || !strings.Contains(err.Error(), `"reboot"; there are: rolling-restart, node-drain`) {

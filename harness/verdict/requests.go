@@ -132,6 +132,9 @@ func (j *judge) load() record.Check {
 		if c.Skipped > 0 {
 			f.add("%s: %d requests were not sent, as too many were waiting", c.Class, c.Skipped)
 		}
+		if c.Early*10 > c.Sent {
+			f.add("%s: %d of %d requests were answered before their time; they were not in flight for as long as they should", c.Class, c.Early, c.Sent)
+		}
 		if c.Late > maxLate {
 			f.add("%s: sent up to %s late; lower the rate, or use a machine with more cores", c.Class, ms(c.Late))
 		}
@@ -139,8 +142,8 @@ func (j *judge) load() record.Check {
 	if len(j.run.Load) == 0 {
 		f.add("the load generator gave no account")
 	}
-	return f.check(LoadID, "the load generator kept its rate", fmt.Sprintf("0 skipped, p99 of its own delay under %s", maxLate),
-		fmt.Sprintf("%d skipped, %s", skipped, ms(late)))
+	return f.check(LoadID, "the load generator sent what it should", fmt.Sprintf("none skipped, p99 of its own delay at most %s", maxLate),
+		fmt.Sprintf("%d skipped, p99 %s", skipped, ms(late)))
 }
 
 // coverageWindow is how shortly before SIGTERM a pod must have answered a class

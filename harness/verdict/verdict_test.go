@@ -146,6 +146,7 @@ func TestEachCheckCatchesItsDefect(t *testing.T) {
 		"a container restarts":          {func(r *record.Run) { r.Pods[1].Restarts = 1 }, []string{verdict.RestartsID}, "b: restarted"},
 		"requests are skipped":          {func(r *record.Run) { r.Load[0].Skipped = 7 }, []string{verdict.LoadID}, "7 requests"},
 		"the load is late":              {func(r *record.Run) { r.Load[1].Late = time.Second }, []string{verdict.LoadID}, "late"},
+		"slow requests are not slow":    {func(r *record.Run) { r.Load[2].Sent, r.Load[2].Early = 20, 3 }, []string{verdict.LoadID}, "before their time"},
 		"the load says nothing":         {func(r *record.Run) { r.Load = nil }, []string{verdict.LoadID}, "no account"},
 		"no slow request is there": {func(r *record.Run) {
 			r.Requests = slices.DeleteFunc(r.Requests, func(q record.Request) bool { return q.Class == record.Slow })

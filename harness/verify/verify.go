@@ -17,6 +17,7 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/manifest"
 	"kubernaut.io/dynamic-toolset/harness/observe"
 	"kubernaut.io/dynamic-toolset/harness/record"
+	"kubernaut.io/dynamic-toolset/harness/rollout"
 	"kubernaut.io/dynamic-toolset/harness/scenario"
 	"kubernaut.io/dynamic-toolset/harness/verdict"
 )
@@ -201,6 +202,11 @@ func (v *verification) verify(ctx context.Context) error {
 	}
 	config := v.Traffic.config(v.run.Target.Address, host, v.Problems)
 	if err := v.awaitRoute(ctx, config); err != nil {
+		// A target that was ready for a moment only says why by itself.
+		d := t.rollout(v.client)
+		if notReady := d.Wait(ctx, 5*time.Second, false); rollout.IsNotReady(notReady) {
+			return notReady
+		}
 		return err
 	}
 	v.run.Began = time.Now()

@@ -1,0 +1,212 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"kubernaut.io/dynamic-toolset/harness/sim/simtest"
+)
+
+// programs are those of a checkout after make build.
+type programs struct{ dir, verify, agent, service, faulty string }
+
+// build builds the programs, as static ones.
+func build(t *testing.T) programs {
+	t.Helper()
+	dir := t.TempDir()
+	p := programs{dir, dir + "/verify", dir + "/loadagent", dir + "/dynamic-toolset", dir + "/faulty"}
+	for out, pkg := range map[string]string{p.verify: ".", p.agent: "../loadagent", p.service: "../../..", p.faulty: "../../testdata/faulty"} {
+		cmd := exec.Command("go", "build", "-o", out, pkg)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if text, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("go build %s: %v\n%s", pkg, err, text)
+		}
+	}
+	return p
+}
+
+// run runs the command in the root of the checkout.
+func (p *programs) run(t *testing.T, env []string, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	cmd := p.command(env, args...)
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return cmd.ProcessState.ExitCode(), out.String(), errs.String()
+}
+
+func (p *programs) command(env []string, args ...string) *exec.Cmd {
+	cmd := exec.Command(p.verify, append([]string{"--agent-binary=" + p.agent}, args...)...)
+	cmd.Dir = "../../.."
+	cmd.Env = append(os.Environ(), env...)
+	return cmd
+}
+
+// faultyManifest is the faulty server's, filled in.
+func (p *programs) faultyManifest(t *testing.T, args string) string {
+	t.Helper()
+	text, err := os.ReadFile("../../testdata/faulty/deploy.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := p.dir + "/faulty.yaml"
+	filled := strings.NewReplacer("%NAMESPACE%", "app", "%REPLICAS%", "2", "%GRACE%", "20", "%ARGS%", args).Replace(string(text))
+	if err := os.WriteFile(file, []byte(filled), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// What make verify does: the service passes, and the reports say so.
+func TestVerifyTheService(t *testing.T) {
+	simtest.Binary(t)
+	p := build(t)
+	code, out, errs := p.run(t, nil, "--image-binary="+p.service, "--reports="+p.dir+"/reports")
+	if code != 0 || !strings.Contains(out, "PASSED: none of ") {
+		t.Fatalf("code %d\n%s\n%s", code, out, errs)
+	}
+	t.Log(out)
+	for _, want := range []string{"rolling restart 3", "requests, 0 lost; pods: "} { // progress
+		if !strings.Contains(errs, want) {
+			t.Errorf("no %q in %s", want, errs)
+		}
+	}
+	var report struct {
+		Checks []struct{ ID, Result string }
+	}
+	text, err := os.ReadFile(p.dir + "/reports/report.json")
+	if err == nil {
+		err = json.Unmarshal(text, &report)
+	}
+	if err != nil || len(report.Checks) != 16 {
+		t.Fatalf("%d checks, %v", len(report.Checks), err)
+	}
+	for _, c := range report.Checks {
+		if c.Result != "pass" {
+			t.Errorf("%s: %s", c.ID, c.Result)
+		}
+	}
+	text, err = os.ReadFile(p.dir + "/reports/junit.xml")
+	if err == nil {
+		err = xml.Unmarshal(text, new(struct{}))
+	}
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// Any other Deployment, by flags: one with a defect fails, with 1.
+func TestVerifyAnotherDeployment(t *testing.T) {
+	simtest.Binary(t)
+	p := build(t)
+	code, out, errs := p.run(t, nil, "--manifest="+p.faultyManifest(t, `["--defect=exits-at-once"]`), "--image-binary="+p.faulty, "--target=subject:80",
+		"--path=/", "--slow-path=/slow?for={duration}", "--stream-path=/events", "--restarts=1", "--rate=200", "--nodes=1", "--reports="+p.dir+"/reports")
+	if code != exitFailed || !strings.Contains(out, "FAILED") {
+		t.Errorf("code %d\n%s\n%s", code, out, errs)
+	}
+	if page, err := os.ReadFile(p.dir + "/reports/report.html"); err != nil || !bytes.Contains(page, []byte("FAILED")) {
+		t.Errorf("report.html: %v", err)
+	}
+}
+
+// Without a verdict the code is 2, and the last lines of the pods are shown.
+func TestNoVerdict(t *testing.T) {
+	simtest.Binary(t)
+	p := build(t)
+	manifest := p.faultyManifest(t, `["--crash-after=200ms"]`)
+	args := []string{"--manifest=" + manifest, "--image-binary=" + p.faulty, "--target=subject:80", "--nodes=1", "--reports=" + p.dir + "/reports"}
+	code, out, errs := p.run(t, nil, args...)
+	if code != exitUnable || out != "" || !strings.Contains(errs, "crashes: it ended") || !strings.Contains(errs, "as --crash-after asks") {
+		t.Errorf("code %d\n%s\n%s", code, out, errs)
+	}
+	if _, err := os.Stat(p.dir + "/reports"); err == nil {
+		t.Error("there are reports of a run without a verdict")
+	}
+	// A machine that lacks something says what.
+	code, _, errs = p.run(t, []string{"PATH=" + onlyGo(t)}, args...)
+	if code != exitUnable || !strings.Contains(errs, "install the package") {
+		t.Errorf("on a bare machine: code %d, %s", code, errs)
+	}
+}
+
+// onlyGo is a PATH with the go command only.
+func onlyGo(t *testing.T) string {
+	t.Helper()
+	goCommand, err := exec.LookPath("go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := os.Symlink(goCommand, filepath.Join(dir, "go")); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// However the command ends, nothing of the cluster stays.
+func TestNothingIsLeftBehind(t *testing.T) {
+	simtest.Binary(t)
+	p := build(t)
+	for name, sig := range map[string]syscall.Signal{"killed": syscall.SIGKILL, "interrupted": syscall.SIGINT} {
+		t.Run(name, func(t *testing.T) {
+			tmp := t.TempDir()
+			cmd := p.command([]string{"TMPDIR=" + tmp}, "--image-binary="+p.service, "--reports="+tmp+"/reports")
+			var errs lockedBuffer
+			cmd.Stderr = &errs
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			await(t, 2*time.Minute, "the baseline", func() bool { return strings.Contains(errs.String(), "baseline: ") })
+			if owned(tmp) == 0 {
+				t.Fatal("no process of the cluster is found while it runs: the test sees nothing")
+			}
+			if err := cmd.Process.Signal(sig); err != nil {
+				t.Fatal(err)
+			}
+			_ = cmd.Wait() // its code is looked at below
+			if code := cmd.ProcessState.ExitCode(); sig == syscall.SIGINT && code != exitInterrupted {
+				t.Errorf("code %d: %s", code, errs.String())
+			}
+			await(t, 15*time.Second, "the end of every process", func() bool { return owned(tmp) == 0 })
+			await(t, 5*time.Second, "the end of the state directory", func() bool {
+				left, err := filepath.Glob(tmp + "/dynamic-toolset-sim-*")
+				return err == nil && len(left) == 0
+			})
+		})
+	}
+}
+
+// owned counts the processes whose environment has this TMPDIR.
+func owned(tmp string) int {
+	n := 0
+	environments, _ := filepath.Glob("/proc/[0-9]*/environ")
+	for _, file := range environments {
+		if text, err := os.ReadFile(file); err == nil && bytes.Contains(text, []byte("TMPDIR="+tmp)) {
+			n++
+		}
+	}
+	return n
+}
+
+func await(t *testing.T, timeout time.Duration, what string, is func() bool) {
+	t.Helper()
+	for end := time.Now().Add(timeout); !is(); {
+		if time.Now().After(end) {
+			t.Fatalf("%s did not come in %s", what, timeout)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
