@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// keepVersions is how many binaries stay in the cache: about 110 MB each, and
+	// keepVersions is how many binaries stay in the cache: about 145 MB each, and
 	// a developer seldom moves between more branches than this.
 	keepVersions = 3
 	// keepRecent protects a binary from removal for this long after its last use,

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -308,6 +309,46 @@ func TestFailedClusterStartSaysWhyAndLeavesNothing(t *testing.T) {
 			t.Errorf("the error does not name %s: %v", what, err)
 		}
 	}
+	if left, _ := os.ReadDir(temp); len(left) != 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+// TestInterruptedClusterStartLeavesNothing ends the context, as Ctrl-C does, when
+// some processes run and others do not yet.
+func TestInterruptedClusterStartLeavesNothing(t *testing.T) {
+	cluster(t)
+	binary := simtest.Binary(t)
+	temp := t.TempDir()
+	t.Setenv("TMPDIR", temp)
+	before := descendants(t, os.Getpid())
+	ctx, cancel := context.WithCancel(testContext(t))
+	halfWay := make(chan map[int]string, 1)
+	go func() {
+		defer cancel()
+		for ctx.Err() == nil {
+			if found, _ := filepath.Glob(filepath.Join(temp, "*", "logs", "kube-apiserver.log")); len(found) == 1 {
+				halfWay <- descendants(t, os.Getpid())
+				return
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}()
+	c, err := sim.StartCluster(ctx, sim.WithBinary(binary))
+	if err == nil {
+		t.Fatal("started", c.Stop())
+	}
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("interrupted: %v", err)
+	}
+	processes := <-halfWay
+	for pid := range before {
+		delete(processes, pid)
+	}
+	if len(processes) < 3 {
+		t.Errorf("interrupted with %v running: too early", processes)
+	}
+	wantGone(t, processes, filepath.Join(temp, "none"), 0)
 	if left, _ := os.ReadDir(temp); len(left) != 0 {
 		t.Errorf("left behind: %v", left)
 	}
