@@ -6,13 +6,23 @@ BIN     := bin/dynamic-toolset
 LDFLAGS := -s -w -X main.version=$(VERSION)
 FUZZTIME ?= 5s
 
-.PHONY: help build run test unit fuzz requirements lint vuln clean
+# What make verify passes on: make verify VERIFY='--restarts 10 --rate 1000'
+VERIFY  ?=
+
+.PHONY: help build tools run verify test unit test-verifier fuzz requirements lint vuln clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build bin/dynamic-toolset
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) .
+
+tools: ## build bin/verify and bin/loadagent, which make verify uses
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/verify ./harness/cmd/verify
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o bin/loadagent ./harness/cmd/loadagent
+
+verify: build tools ## prove that a rolling update loses no request (simulated cluster)
+	@bin/verify $(VERIFY)
 
 run: build ## serve the example cluster on :8080
 	@echo
@@ -32,8 +42,11 @@ test: requirements ## run every test, the race detector on
 requirements: ## install or build what the tests need
 	scripts/requirements
 
-unit: ## run the fast tests only (no API server, no Prometheus)
-	$(GO) test -race -short ./problem ./service/... ./transport ./config
+unit: ## run the fast tests only (no API server, no Prometheus, no browser)
+	$(GO) test -race -short ./problem ./service/... ./transport ./config ./harness/verdict ./harness/observe ./harness/manifest ./harness/scenario
+
+test-verifier: requirements ## run the tests of the verifier only: planted defects, scenarios
+	TOOLSET_TEST_REQUIRE=1 $(GO) test -race -count=1 -v -timeout 30m ./harness/verify
 
 fuzz: ## fuzz each target for FUZZTIME
 	scripts/fuzz $(FUZZTIME)
