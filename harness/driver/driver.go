@@ -37,7 +37,8 @@ type Cluster interface {
 	// LoadImage puts an image where every node finds it.
 	LoadImage(ctx context.Context, image Image) error
 	// Fit changes an object that is about to be applied where this cluster can't
-	// honour it, and says so in sentences for the report.
+	// take it as it is. What it changes, and what the cluster takes but does not
+	// honour, it says in sentences for the report.
 	Fit(object *unstructured.Unstructured) (notes []string)
 	// Logs are the last lines of the cluster's own processes, for a failure that
 	// can't be explained otherwise; empty where there are none.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
@@ -21,8 +22,9 @@ const (
 
 // A resource is listed and then watched.
 type resource struct {
-	list  func(context.Context, metav1.ListOptions) (items []runtime.Object, resourceVersion string, err error)
-	watch func(context.Context, metav1.ListOptions) (watch.Interface, error)
+	selector string // of labels; empty for all
+	list     func(context.Context, metav1.ListOptions) (runtime.Object, error)
+	watch    func(context.Context, metav1.ListOptions) (watch.Interface, error)
 	// reset is called with each complete list; change with each change after it.
 	reset  func([]runtime.Object)
 	change func(watch.EventType, runtime.Object)
@@ -53,14 +55,22 @@ func (r *resource) follow(ctx context.Context) {
 // once lists, and watches until the watch ends.
 func (r *resource) once(ctx context.Context) error {
 	listCtx, cancel := context.WithTimeout(ctx, listTimeout)
-	items, version, err := r.list(listCtx, metav1.ListOptions{})
+	list, err := r.list(listCtx, metav1.ListOptions{LabelSelector: r.selector})
 	cancel()
+	if err != nil {
+		return err
+	}
+	about, err := meta.ListAccessor(list)
+	if err != nil {
+		return err
+	}
+	items, err := meta.ExtractList(list)
 	if err != nil {
 		return err
 	}
 	r.reset(items)
 	seconds := int64(watchTimeout.Seconds())
-	w, err := r.watch(ctx, metav1.ListOptions{ResourceVersion: version, TimeoutSeconds: &seconds})
+	w, err := r.watch(ctx, metav1.ListOptions{LabelSelector: r.selector, ResourceVersion: about.GetResourceVersion(), TimeoutSeconds: &seconds})
 	if err != nil {
 		return err
 	}

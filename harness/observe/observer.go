@@ -166,20 +166,10 @@ func (o *Observer) outage(what string) func(error) {
 
 func (o *Observer) followPods() *resource {
 	api := o.opts.Client.CoreV1().Pods(o.opts.Namespace)
-	selector := o.opts.Selector.String()
 	return &resource{
-		list: func(ctx context.Context, lo metav1.ListOptions) ([]runtime.Object, string, error) {
-			lo.LabelSelector = selector
-			l, err := api.List(ctx, lo)
-			if err != nil {
-				return nil, "", err
-			}
-			return pointers(l.Items), l.ResourceVersion, nil
-		},
-		watch: func(ctx context.Context, lo metav1.ListOptions) (watch.Interface, error) {
-			lo.LabelSelector = selector
-			return api.Watch(ctx, lo)
-		},
+		selector: o.opts.Selector.String(),
+		list:     func(ctx context.Context, lo metav1.ListOptions) (runtime.Object, error) { return api.List(ctx, lo) },
+		watch:    api.Watch,
 		reset: func(items []runtime.Object) {
 			now, there := time.Now(), map[string]bool{}
 			for _, item := range items {
@@ -219,20 +209,10 @@ func (o *Observer) followPods() *resource {
 
 func (o *Observer) followSlices() *resource {
 	api := o.opts.Client.DiscoveryV1().EndpointSlices(o.opts.Namespace)
-	selector := discoveryv1.LabelServiceName + "=" + o.opts.Service
 	return &resource{
-		list: func(ctx context.Context, lo metav1.ListOptions) ([]runtime.Object, string, error) {
-			lo.LabelSelector = selector
-			l, err := api.List(ctx, lo)
-			if err != nil {
-				return nil, "", err
-			}
-			return pointers(l.Items), l.ResourceVersion, nil
-		},
-		watch: func(ctx context.Context, lo metav1.ListOptions) (watch.Interface, error) {
-			lo.LabelSelector = selector
-			return api.Watch(ctx, lo)
-		},
+		selector: discoveryv1.LabelServiceName + "=" + o.opts.Service,
+		list:     func(ctx context.Context, lo metav1.ListOptions) (runtime.Object, error) { return api.List(ctx, lo) },
+		watch:    api.Watch,
 		reset: func(items []runtime.Object) {
 			o.mu.Lock()
 			clear(o.slices)
@@ -317,14 +297,8 @@ func (o *Observer) followEvents() *resource {
 		})
 	}
 	return &resource{
-		list: func(ctx context.Context, lo metav1.ListOptions) ([]runtime.Object, string, error) {
-			l, err := api.List(ctx, lo)
-			if err != nil {
-				return nil, "", err
-			}
-			return pointers(l.Items), l.ResourceVersion, nil
-		},
-		watch: func(ctx context.Context, lo metav1.ListOptions) (watch.Interface, error) { return api.Watch(ctx, lo) },
+		list:  func(ctx context.Context, lo metav1.ListOptions) (runtime.Object, error) { return api.List(ctx, lo) },
+		watch: api.Watch,
 		reset: func(items []runtime.Object) {
 			for _, item := range items {
 				note(item)
@@ -333,18 +307,6 @@ func (o *Observer) followEvents() *resource {
 		change: func(_ watch.EventType, item runtime.Object) { note(item) },
 		failed: func(error) {}, // the pods' outage says it
 	}
-}
-
-// pointers are the items of a typed list as objects.
-func pointers[T any, P interface {
-	*T
-	runtime.Object
-}](items []T) []runtime.Object {
-	objects := make([]runtime.Object, len(items))
-	for i := range items {
-		objects[i] = P(&items[i])
-	}
-	return objects
 }
 
 // Count says how many pods are ready and how many are terminating.

@@ -64,68 +64,36 @@ func (s simulated) LoadImage(ctx context.Context, i driver.Image) error {
 	return s.Cluster.LoadImage(ctx, sim.Image{Name: i.Name, Files: i.Files, Entrypoint: i.Entrypoint, User: i.User})
 }
 
-// restrictions are the labels by which a namespace refuses pods that run as
-// root.
-var restrictions = []string{"pod-security.kubernetes.io/enforce"}
-
-// Fit takes out what a cluster with a single user can't honour: where only one
-// uid is mapped, every container runs as that one.
+// Fit changes nothing: the pods are accepted as they are. It notes where a
+// cluster in which only one uid is mapped runs them as another user than they
+// ask for.
 func (s simulated) Fit(o *unstructured.Unstructured) []string {
-	if !s.OneUser() {
+	if !s.OneUser() || !asksForUser(o) {
 		return nil
 	}
-	return fitOneUser(o)
+	return []string{fmt.Sprintf("%s %s: its pods ran as the one user that this cluster has, not as runAsUser and fsGroup say. "+
+		"Start the verification as root, or give yourself subordinate ids (package uidmap, /etc/subuid and /etc/subgid).", o.GetKind(), o.GetName())}
 }
 
-func fitOneUser(o *unstructured.Unstructured) []string {
-	name := o.GetKind() + " " + o.GetName()
-	switch o.GetKind() {
-	case "Namespace":
-		labels := o.GetLabels()
-		for _, r := range restrictions {
-			if labels[r] == "restricted" {
-				delete(labels, r)
-				o.SetLabels(labels)
-				return []string{fmt.Sprintf("%s: %s was left out, as this cluster has one user only", name, r)}
-			}
-		}
-	case "Deployment", "StatefulSet", "DaemonSet":
-		template, found, _ := unstructured.NestedMap(o.Object, "spec", "template", "spec")
-		if !found || !forgetUsers(template) {
-			return nil
-		}
-		if err := unstructured.SetNestedMap(o.Object, template, "spec", "template", "spec"); err != nil {
-			return nil
-		}
-		return []string{fmt.Sprintf("%s: its pods ran as the one user that this cluster has, not as runAsUser and fsGroup say (start the verification as root, or give yourself subordinate ids in /etc/subuid and /etc/subgid)", name)}
+// asksForUser says whether the pods of a workload name users or groups.
+func asksForUser(o *unstructured.Unstructured) bool {
+	pod, found, err := unstructured.NestedMap(o.Object, "spec", "template", "spec")
+	if err != nil || !found {
+		return false
 	}
-	return nil
-}
-
-// forgetUsers takes the users out of a pod's spec, and says whether there were
-// any.
-func forgetUsers(pod map[string]any) bool {
-	found := false
-	forget := func(in map[string]any) {
-		context, ok := in["securityContext"].(map[string]any)
-		if !ok {
-			return
-		}
-		for _, field := range []string{"runAsUser", "runAsGroup", "runAsNonRoot", "fsGroup", "supplementalGroups"} {
-			if _, ok := context[field]; ok {
-				delete(context, field)
-				found = true
-			}
-		}
-	}
-	forget(pod)
+	holders := []any{pod}
 	for _, list := range []string{"containers", "initContainers"} {
 		containers, _ := pod[list].([]any)
-		for _, c := range containers {
-			if container, ok := c.(map[string]any); ok {
-				forget(container)
+		holders = append(holders, containers...)
+	}
+	for _, h := range holders {
+		holder, _ := h.(map[string]any)
+		security, _ := holder["securityContext"].(map[string]any)
+		for _, field := range []string{"runAsUser", "runAsGroup", "fsGroup", "supplementalGroups"} {
+			if _, ok := security[field]; ok {
+				return true
 			}
 		}
 	}
-	return found
+	return false
 }
