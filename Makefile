@@ -46,7 +46,7 @@ unit: ## run the fast tests only (no API server, no Prometheus, no browser)
 	$(GO) test -race -short ./problem ./service/... ./transport ./config ./harness/verdict ./harness/observe ./harness/manifest ./harness/scenario
 
 test-verifier: requirements ## run the tests of the verifier only: planted defects, scenarios
-	TOOLSET_TEST_REQUIRE=1 $(GO) test -race -count=1 -v -timeout 30m ./harness/verify
+	TOOLSET_TEST_REQUIRE=1 $(GO) test -race -count=1 -v -timeout 30m -parallel 3 ./harness/verify
 
 fuzz: ## fuzz each target for FUZZTIME
 	scripts/fuzz $(FUZZTIME)
