@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"kubernaut.io/dynamic-toolset/harness/record"
+	"kubernaut.io/dynamic-toolset/harness/rollout"
 )
 
 // podChanged takes over what a pod object says, and starts to follow its log and
@@ -30,7 +31,7 @@ func (o *Observer) podChanged(p *corev1.Pod, now time.Time) {
 		o.order = append(o.order, known.uid)
 	}
 	known.Node, known.IP = p.Spec.NodeName, p.Status.PodIP
-	if known.Ready.IsZero() && isReady(p) {
+	if known.Ready.IsZero() && rollout.PodReady(p) {
 		known.Ready = now
 	}
 	o.containerChanged(known, p, now)
@@ -86,15 +87,6 @@ func (o *Observer) podGone(p *pod, now time.Time, watched bool) {
 		p.EndpointGone = now
 	}
 	o.stopProbes(p)
-}
-
-func isReady(p *corev1.Pod) bool {
-	for _, c := range p.Status.Conditions {
-		if c.Type == corev1.PodReady {
-			return c.Status == corev1.ConditionTrue
-		}
-	}
-	return false
 }
 
 // maxLine bounds a log line that is kept, in bytes.

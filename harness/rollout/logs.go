@@ -22,7 +22,7 @@ func (d *Deployment) logs(ctx context.Context) string {
 	if err != nil {
 		return ""
 	}
-	pods, err := d.pods(ctx, dep)
+	pods, err := d.Pods(ctx, dep)
 	if err != nil {
 		return ""
 	}
@@ -30,7 +30,7 @@ func (d *Deployment) logs(ctx context.Context) string {
 	shown := 0
 	for i := range pods {
 		p := &pods[i]
-		if ready(p) || shown == maxLogged {
+		if PodReady(p) || shown == maxLogged {
 			continue
 		}
 		shown++
@@ -43,15 +43,6 @@ func (d *Deployment) logs(ctx context.Context) string {
 		}
 	}
 	return strings.TrimSuffix(text.String(), "\n")
-}
-
-func ready(p *corev1.Pod) bool {
-	for _, c := range p.Status.Conditions {
-		if c.Type == corev1.PodReady {
-			return c.Status == corev1.ConditionTrue
-		}
-	}
-	return false
 }
 
 func orUnknown(s, unknown string) string {

@@ -12,7 +12,6 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/kubernetes"
 )
 
@@ -104,14 +103,15 @@ func (d *Deployment) look(ctx context.Context, settled bool) (done bool, progres
 	if !settled {
 		return true, progress, nil
 	}
-	pods, err := d.pods(ctx, dep)
+	pods, err := d.Pods(ctx, dep)
 	if err != nil {
 		return false, progress, err
 	}
 	return len(pods) == int(want), fmt.Sprintf("%s, %d pods in all", progress, len(pods)), nil
 }
 
-func (d *Deployment) pods(ctx context.Context, dep *appsv1.Deployment) ([]corev1.Pod, error) {
+// Pods are all pods that the Deployment's selector finds, terminating ones too.
+func (d *Deployment) Pods(ctx context.Context, dep *appsv1.Deployment) ([]corev1.Pod, error) {
 	selector, err := metav1.LabelSelectorAsSelector(dep.Spec.Selector)
 	if err != nil {
 		return nil, err
@@ -125,9 +125,14 @@ func (d *Deployment) pods(ctx context.Context, dep *appsv1.Deployment) ([]corev1
 	return list.Items, nil
 }
 
-// Selector is that of the Deployment's pods.
-func Selector(dep *appsv1.Deployment) (labels.Selector, error) {
-	return metav1.LabelSelectorAsSelector(dep.Spec.Selector)
+// PodReady says whether a pod's condition Ready is true.
+func PodReady(p *corev1.Pod) bool {
+	for _, c := range p.Status.Conditions {
+		if c.Type == corev1.PodReady {
+			return c.Status == corev1.ConditionTrue
+		}
+	}
+	return false
 }
 
 // hopeless returns why no pod will become ready any more, or "".
@@ -136,7 +141,7 @@ func (d *Deployment) hopeless(ctx context.Context, since map[string]time.Time) s
 	if err != nil {
 		return ""
 	}
-	pods, err := d.pods(ctx, dep)
+	pods, err := d.Pods(ctx, dep)
 	if err != nil {
 		return ""
 	}

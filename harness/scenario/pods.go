@@ -108,7 +108,7 @@ func (e *Env) waitReplaced(ctx context.Context, uid types.UID) error {
 		if err == nil {
 			ready := 0
 			for i := range pods {
-				if pods[i].UID != uid && pods[i].DeletionTimestamp == nil && podReady(&pods[i]) {
+				if pods[i].UID != uid && pods[i].DeletionTimestamp == nil && rollout.PodReady(&pods[i]) {
 					ready++
 				}
 			}
@@ -213,32 +213,17 @@ func (e *Env) pods(ctx context.Context) ([]corev1.Pod, *appsv1.Deployment, error
 	if err != nil {
 		return nil, nil, err
 	}
-	selector, err := rollout.Selector(dep)
-	if err != nil {
-		return nil, nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	list, err := e.Client.CoreV1().Pods(e.Target.Namespace).List(ctx, metav1.ListOptions{LabelSelector: selector.String()})
+	all, err := e.Target.Pods(ctx, dep)
 	if err != nil {
 		return nil, nil, err
 	}
 	var live []corev1.Pod
-	for i := range list.Items {
-		if list.Items[i].DeletionTimestamp == nil {
-			live = append(live, list.Items[i])
+	for i := range all {
+		if all[i].DeletionTimestamp == nil {
+			live = append(live, all[i])
 		}
 	}
 	return live, dep, nil
-}
-
-func podReady(p *corev1.Pod) bool {
-	for _, c := range p.Status.Conditions {
-		if c.Type == corev1.PodReady {
-			return c.Status == corev1.ConditionTrue
-		}
-	}
-	return false
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

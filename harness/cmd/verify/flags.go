@@ -63,13 +63,12 @@ type flags struct {
 	reports     string
 	clusterLogs string
 	verbose     bool
+	version     bool
 
-	manifests, around, images, files []string
-	binary, agent                    string
-	entrypoint                       []string
-	scenario                         string
-	restarts                         int
-	ourselves                        bool // no --manifest: our own service
+	manifests, around, files []string
+	binary, agent            string
+	scenario                 string
+	restarts                 int
 
 	o verify.Options
 }
@@ -112,6 +111,7 @@ func newFlags() *flags {
 	s.StringVar(&o.Signal, "signal-line", "", "`TEXT` that a pod logs when it receives SIGTERM, from which on the time is counted")
 	s.Float64Var(&o.MaxLatencyFactor, "max-latency-factor", 0, "fail if p99 is more than `NUMBER` times that of the baseline; 0: report it only")
 
+	s.BoolVar(&f.version, "version", false, "print the version and exit")
 	s.StringVar(&f.reports, "reports", "reports", "`FOLDER` for the reports")
 	s.StringVar(&f.agent, "agent-binary", "bin/loadagent", "the load generator's `PROGRAM`")
 	s.StringVar(&f.clusterLogs, "cluster-logs", "", "existing `FOLDER` in which to keep the logs of the cluster's processes")
@@ -149,8 +149,7 @@ func (f *flags) options() (*verify.Options, error) {
 	if f.restarts < 1 || f.restarts > 1000 {
 		return nil, fmt.Errorf("--restarts is %d; it must be between 1 and 1000", f.restarts)
 	}
-	f.ourselves = len(f.manifests) == 0
-	if f.ourselves {
+	if len(f.manifests) == 0 {
 		f.verifyOurselves()
 	}
 	o.Manifests, o.Around, o.AgentBinary = f.manifests, f.around, f.agent

@@ -30,7 +30,7 @@ const (
 	exitInterrupted = 130
 )
 
-// version is set when a release is built.
+// version is set when a release is built: -ldflags "-X main.version=v1.2.3".
 var version = "devel"
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -45,9 +45,13 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "verify: %v\nverify: --help explains every flag\n", err)
 		return exitUnable
 	}
+	if f.version {
+		fmt.Fprintln(stdout, "verify", version)
+		return exitPassed
+	}
 	options, err := f.options()
 	if err == nil {
-		options.Command = append([]string{"verify"}, args...)
+		options.Command, options.Version = append([]string{"verify"}, args...), version
 		err = options.Validate()
 	}
 	if err != nil {
