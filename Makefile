@@ -31,6 +31,7 @@ run: build ## serve the example cluster on :8080
 	@echo "  curl localhost:8080/api/v1/toolsets/grafana"
 	@echo "  curl 'localhost:8080/api/v1/toolsets?healthy=true'"
 	@echo "  curl -N localhost:8080/api/v1/toolsets/watch     # then edit a file in examples/cluster"
+	@echo "  curl localhost:8080/api/v1/nothing               # an error: application/problem+json"
 	@echo "  curl localhost:9090/metrics"
 	@echo "Stop with Ctrl-C (twice to stop at once)."
 	@echo

@@ -32,6 +32,13 @@ func serve(s *config.Settings) (int, error) {
 		return 0, err
 	}
 	defer log.Sync() //nolint:errcheck // standard error can't be synced everywhere
+	// Libraries that write to the standard logger (such as of metrics that this
+	// kernel doesn't have) must not break the log's format.
+	restore, err := zap.RedirectStdLogAt(log, zapcore.DebugLevel)
+	if err != nil {
+		return 0, err
+	}
+	defer restore()
 	// Signals count from the start: a pod may be told to stop while it starts.
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)

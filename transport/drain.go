@@ -64,9 +64,10 @@ func (s *Server) stop() error {
 	open, inFlight := s.api.listener.count()
 	s.log.Info("Draining in-flight HTTP connections", zap.Int("open_connections", open), zap.Int("in_flight_requests", inFlight))
 	close(s.goodbye)
+	drainBegan := time.Now()
 	err := s.api.drain(s.opts.DrainTimeout, s.opts.IdleGrace)
 	if err == nil {
-		s.log.Info("HTTP connections drained successfully", zap.Duration("duration", time.Since(start)))
+		s.log.Info("HTTP connections drained successfully", zap.Duration("duration", time.Since(drainBegan)))
 	} else {
 		s.log.Error("HTTP connections drain timed out", zap.Error(err))
 	}

@@ -45,6 +45,9 @@ func (m *message) expects(status int) bool {
 // describe says what an unexpected response is.
 func (m *message) describe(resp *http.Response, body []byte) string {
 	detail := fmt.Sprintf("status %d: %s", resp.StatusCode, excerpt(body))
+	if m.ExpectStatus != 0 {
+		detail = fmt.Sprintf("status %d where %d is expected: %s", resp.StatusCode, m.ExpectStatus, excerpt(body))
+	}
 	if m.problems && resp.StatusCode >= 400 && m.Method != http.MethodHead {
 		if err := checkProblem(resp, body); err != nil {
 			detail = fmt.Sprintf("status %d, and no problem document (%v): %s", resp.StatusCode, err, excerpt(body))

@@ -115,6 +115,23 @@ func TestLifeOfAPod(t *testing.T) {
 	if p := f.observer.Pods()[0]; p.Grace != 45*time.Second || !p.EndpointGone.IsZero() {
 		t.Errorf("grace %s, endpoint gone at %v", p.Grace, p.EndpointGone)
 	}
+	for _, e := range []corev1.Event{
+		{ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: "e1", UID: "e1"}, InvolvedObject: corev1.ObjectReference{UID: "2"}, Reason: "Killing"},
+		{ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: "e2", UID: "e2"}, InvolvedObject: corev1.ObjectReference{UID: "1"}, Reason: "Pulled"},
+	} {
+		if _, err := f.api.CoreV1().Events("n").Create(t.Context(), &e, metav1.CreateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.wait(func(record.Pod) bool { return len(f.observer.seenEvents()) == 2 })
+	if p := f.observer.Pods()[0]; !p.Killing.IsZero() {
+		t.Error("another pod's end, or another event, was taken for its own")
+	}
+	killing := corev1.Event{ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: "e3", UID: "e3"}, InvolvedObject: corev1.ObjectReference{UID: "1"}, Reason: "Killing"}
+	if _, err := f.api.CoreV1().Events("n").Create(t.Context(), &killing, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	f.wait(func(p record.Pod) bool { return !p.Killing.IsZero() && !p.Killing.Before(p.Deleted) })
 	no := false
 	f.slice.Endpoints[0].Conditions.Ready = &no // terminating endpoints stay in the slice, unready
 	if _, err := f.api.DiscoveryV1().EndpointSlices("n").Update(t.Context(), f.slice.DeepCopy(), metav1.UpdateOptions{}); err != nil {
@@ -196,4 +213,15 @@ func TestIsProblem(t *testing.T) {
 			t.Errorf("%q %q %d: %v", c.contentType, c.body, c.status, got)
 		}
 	}
+}
+
+// seenEvents are the identifiers of the events that were taken in.
+func (o *Observer) seenEvents() []string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var uids []string
+	for uid := range o.seen {
+		uids = append(uids, uid)
+	}
+	return uids
 }

@@ -275,13 +275,16 @@ func (o *Observer) checkEndpoint(p *pod, now time.Time) {
 
 func (o *Observer) followEvents() *resource {
 	api := o.opts.Client.CoreV1().Events(o.opts.Namespace)
-	note := func(item runtime.Object) {
+	note := func(item runtime.Object, fresh bool) {
 		e, ok := item.(*corev1.Event)
 		if !ok {
 			return
 		}
 		o.mu.Lock()
 		defer o.mu.Unlock()
+		if p := o.pods[string(e.InvolvedObject.UID)]; fresh && p != nil && e.Reason == "Killing" && !p.Deleted.IsZero() && p.Killing.IsZero() {
+			p.Killing = time.Now() // the event's own time is in whole seconds
+		}
 		count := max(e.Count, 1)
 		if o.seen[string(e.UID)] >= count || len(o.events) >= maxEvents {
 			return
@@ -301,10 +304,10 @@ func (o *Observer) followEvents() *resource {
 		watch: api.Watch,
 		reset: func(items []runtime.Object) {
 			for _, item := range items {
-				note(item)
+				note(item, false)
 			}
 		},
-		change: func(_ watch.EventType, item runtime.Object) { note(item) },
+		change: func(_ watch.EventType, item runtime.Object) { note(item, true) },
 		failed: func(error) {}, // the pods' outage says it
 	}
 }

@@ -14,6 +14,9 @@ type Pod struct {
 	// Deleted is when the deletion was seen: the API server had accepted it.
 	Deleted time.Time     `json:"deleted,omitzero"`
 	Grace   time.Duration `json:"graceNs,omitempty"` // terminationGracePeriodSeconds
+	// Killing is when the kubelet said (event Killing) that it began to end the
+	// container; the preStop hook, if there is one, and SIGTERM follow.
+	Killing time.Time `json:"killing,omitzero"`
 	// Signalled is when the pod logged that it received SIGTERM, by the time that
 	// the kubelet gave the line; zero where it logs no such line.
 	Signalled time.Time `json:"signalled,omitzero"`
@@ -38,10 +41,13 @@ type Pod struct {
 }
 
 // TermBegan is when the pod was told to stop, as well as it is known: by its own
-// word, else when its deletion was seen. Zero: never.
+// word, by the kubelet's, else when its deletion was seen. Zero: never.
 func (p *Pod) TermBegan() time.Time {
-	if !p.Signalled.IsZero() {
+	switch {
+	case !p.Signalled.IsZero():
 		return p.Signalled
+	case !p.Killing.IsZero():
+		return p.Killing
 	}
 	return p.Deleted
 }

@@ -87,6 +87,8 @@ type Result string
 const (
 	Pass Result = "pass"
 	Fail Result = "fail"
+	// Reported: measured for the reader; there is no bound that could fail.
+	Reported Result = "reported"
 	// NotChecked: it doesn't apply, or the user turned it off; Measured says why.
 	// It never stands for something that could not be measured: that is a Fail.
 	NotChecked Result = "not checked"

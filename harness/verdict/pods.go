@@ -3,6 +3,7 @@ package verdict
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,6 +16,9 @@ func (j *judge) readiness() record.Check {
 	bound := fmt.Sprintf("503 within %s of SIGTERM, and from then on", j.rules.ReadinessWithin)
 	if !j.rules.Readiness {
 		return notChecked(ReadinessID, name, bound, "the target has no readiness endpoint (see --readiness-path)")
+	}
+	if j.rules.PreStop && !slices.ContainsFunc(j.stopped, func(p *record.Pod) bool { return !p.Signalled.IsZero() }) {
+		return notChecked(ReadinessID, name, bound, "when SIGTERM came after the preStop hook is not known (see --signal-line)")
 	}
 	return j.eachStopped(ReadinessID, name, bound, "did", func(f *finding, p *record.Pod) {
 		failing, late := time.Time{}, time.Time{}
@@ -36,13 +40,26 @@ func (j *judge) readiness() record.Check {
 		}
 		switch {
 		case !late.IsZero():
-			f.add("%s: not 503 yet %s after SIGTERM", p.Name, ms(late.Sub(p.TermBegan())))
+			f.add("%s: not 503 yet %s after %s", p.Name, ms(late.Sub(p.TermBegan())), toldBy(p))
+		case failing.IsZero() && !p.Exited.IsZero() && p.Exited.Sub(p.TermBegan()) < j.rules.ReadinessWithin:
+			f.add("%s: never answered 503; it had ended %s after %s", p.Name, ms(p.Exited.Sub(p.TermBegan())), toldBy(p))
 		case failing.IsZero():
 			f.add("%s: never answered 503", p.Name)
 		case failing.Sub(p.TermBegan()) > j.rules.ReadinessWithin:
-			f.add("%s: first 503 %s after SIGTERM", p.Name, ms(failing.Sub(p.TermBegan())))
+			f.add("%s: first 503 %s after %s", p.Name, ms(failing.Sub(p.TermBegan())), toldBy(p))
 		}
 	})
+}
+
+// toldBy says what a pod's TermBegan is.
+func toldBy(p *record.Pod) string {
+	switch {
+	case !p.Signalled.IsZero():
+		return "SIGTERM"
+	case !p.Killing.IsZero():
+		return "the kubelet began to end it"
+	}
+	return "its deletion (name the line that it logs at SIGTERM with --signal-line, to count from there)"
 }
 
 // liveness: 200 for as long as the pod answers anything. The kubelet kills a pod
@@ -72,7 +89,7 @@ func (j *judge) liveness() record.Check {
 
 // refused: as long as an EndpointSlice lists the pod, it takes connections.
 func (j *judge) refused() record.Check {
-	const name, bound = "connections are taken until the endpoint is gone", "no connection refused before that"
+	const name, bound = "connections are taken until the endpoint is gone", "none refused while an EndpointSlice lists the pod; nodes may route to it a little longer"
 	if !j.rules.Readiness && !j.rules.Liveness {
 		return notChecked(RefusedID, name, bound, "the pods were not probed directly")
 	}

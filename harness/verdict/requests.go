@@ -111,7 +111,7 @@ func (j *judge) baseline() record.Check {
 			}
 		}
 	}
-	measured := fmt.Sprintf("%d of %d lost", f.wrong, total)
+	measured := fmt.Sprintf("%d of the %d that ended in it lost", f.wrong, total)
 	if total == 0 {
 		f.add("there was no traffic in the baseline")
 	}
@@ -160,12 +160,12 @@ func (j *judge) coverage() record.Check {
 	}
 	byPod := map[string][]*record.Request{}
 	for i := range j.run.Requests {
-		if r := &j.run.Requests[i]; r.Pod != "" {
+		if r := &j.run.Requests[i]; r.Pod != "" && !r.Inferred {
 			byPod[r.Pod] = append(byPod[r.Pod], r)
 		}
 	}
 	if len(byPod) == 0 {
-		return notChecked(CoverageID, name, bound, "no response names its pod (see --pod-header)")
+		return notChecked(CoverageID, name, bound, "no response names its pod: make the target send its name in a header (see --pod-header)")
 	}
 	var f finding
 	measured := ""
@@ -214,7 +214,11 @@ func (j *judge) latency() record.Check {
 	if j.rules.MaxLatencyFactor > 0 && factor > j.rules.MaxLatencyFactor {
 		f.add("p99 %s, %.1f times the baseline's %s", ms(during), factor, ms(before))
 	}
-	return f.check(LatencyID, name, bound, fmt.Sprintf("p99 %s, baseline %s, factor %.1f", ms(during), ms(before), factor))
+	c := f.check(LatencyID, name, bound, fmt.Sprintf("p99 %s, baseline %s, factor %.1f", ms(during), ms(before), factor))
+	if j.rules.MaxLatencyFactor == 0 {
+		c.Result = record.Reported
+	}
+	return c
 }
 
 func (j *judge) p99(kind record.PhaseKind) time.Duration {

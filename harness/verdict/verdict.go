@@ -21,6 +21,9 @@ type Rules struct {
 	Readiness, Liveness bool
 	// ReadinessWithin is how soon after SIGTERM readiness must be 503. Zero: 1 s.
 	ReadinessWithin time.Duration
+	// PreStop: the container has a preStop hook, so that SIGTERM comes later than
+	// the kubelet begins to end it.
+	PreStop bool
 	// Problems: every error response must be a problem document (RFC 9457).
 	Problems bool
 	// Milestones are the log lines that each pod must write while it stops, in

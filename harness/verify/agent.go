@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"slices"
-	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -16,9 +14,6 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"kubernaut.io/dynamic-toolset/harness/driver"
-	"kubernaut.io/dynamic-toolset/harness/load"
-	"kubernaut.io/dynamic-toolset/harness/load/agent"
-	"kubernaut.io/dynamic-toolset/harness/record"
 )
 
 // The load generator's pod.
@@ -124,54 +119,6 @@ func (a *agentPod) wait(ctx context.Context, c driver.Cluster) error {
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
-}
-
-// The route to a new Service is there once requests succeed one after the other.
-const (
-	routeTimeout   = 30 * time.Second
-	routeRate      = 20.0 // requests per second
-	routeSuccesses = 20
-)
-
-// awaitRoute returns when the load generator's node routes to the Service. A
-// Service that was made just now has no rules there yet, and connections to it
-// are refused: that says nothing of the target, and the run has not begun.
-func (v *verification) awaitRoute(ctx context.Context, c load.Config) error {
-	ctx, cancel := context.WithTimeout(ctx, routeTimeout)
-	defer cancel()
-	c.Clients = []load.Client{{Class: record.New, Rate: routeRate}}
-	c.Targets = slices.DeleteFunc(slices.Clone(c.Targets), func(t load.Target) bool { return len(t.Classes) > 0 || t.ExpectStatus >= 400 })
-	var mu sync.Mutex
-	successes, last := 0, "no request was sent"
-	routed, once := make(chan struct{}), sync.Once{}
-	session, err := agent.Start(ctx, v.cluster.DialContext, v.agent.address, c, func(r record.Request) {
-		mu.Lock()
-		defer mu.Unlock()
-		if r.Failed() {
-			successes, last = 0, fmt.Sprintf("%s: %s", r.Outcome, r.Detail)
-			return
-		}
-		if successes++; successes >= routeSuccesses {
-			once.Do(func() { close(routed) })
-		}
-	})
-	if err != nil {
-		return err
-	}
-	select {
-	case <-routed:
-	case <-session.Done():
-	case <-ctx.Done():
-	}
-	stopCtx, stop := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
-	defer stop()
-	_, err = session.Stop(stopCtx)
-	mu.Lock()
-	defer mu.Unlock()
-	if successes < routeSuccesses {
-		return fmt.Errorf("the Service %s does not answer as expected from inside the cluster, though its Deployment is ready; the last failure: %s", v.Service, last)
-	}
-	return err
 }
 
 // remove deletes the pod.

@@ -29,7 +29,8 @@ type Options struct {
 	Images            []driver.Image // to load before
 	AgentBinary       string         // the load generator's program, static
 
-	// Service is the target's, as name or namespace/name; Port is one of its
+	// Service is the target's, as name or namespace/name, empty for the only one of
+	// the manifests; Port is one of its
 	// ports, by number or name, empty where it has only one.
 	Service, Port string
 	Replicas      int // 0: as the manifest has it
@@ -91,9 +92,6 @@ func (o *Options) Validate() error {
 	if len(o.Manifests) == 0 {
 		problem("name the manifests of the target")
 	}
-	if o.Service == "" {
-		problem("name the Service to send the traffic to, such as my-app:80")
-	}
 	if len(o.Steps) == 0 {
 		problem("the scenario does nothing: --restarts must be at least 1")
 	}
@@ -107,7 +105,7 @@ func (o *Options) Validate() error {
 		problem("the Deployment needs more time to become ready than %s; give it at least 5s", o.ReadyTimeout)
 	}
 	if _, err := os.Stat(o.AgentBinary); err != nil {
-		problem("the program of the load generator is missing (%w); make build builds it", err)
+		problem("the program of the load generator is missing (%w); make tools builds it, --agent-binary names it", err)
 	}
 	for _, image := range o.Images {
 		for _, file := range image.Files {

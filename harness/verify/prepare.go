@@ -2,8 +2,11 @@ package verify
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"slices"
 	"time"
 
@@ -108,8 +111,37 @@ func (v *verification) describe(ctx context.Context) error {
 	v.run.Target = record.Target{
 		Name: d.Namespace + "/" + d.Name, Image: v.target.container.Image, Address: address, Paths: v.Traffic.Paths, Replicas: 1,
 	}
+	if len(v.Images) > 0 {
+		digest, err := digestOf(v.Images[0])
+		if err != nil {
+			return err
+		}
+		v.run.Target.Image += " (" + digest + ")"
+	}
 	if dep.Spec.Replicas != nil {
 		v.run.Target.Replicas = int(*dep.Spec.Replicas)
 	}
 	return nil
+}
+
+// digestOf names the program of an image by its SHA-256, so that a report says
+// what was verified.
+func digestOf(image driver.Image) (string, error) {
+	program := ""
+	if len(image.Entrypoint) > 0 {
+		program = image.Files[image.Entrypoint[0]]
+	}
+	if program == "" {
+		return "no program", nil
+	}
+	f, err := os.Open(program)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close() //nolint:errcheck // read only
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("program sha256:%x", h.Sum(nil)[:8]), nil
 }

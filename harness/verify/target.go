@@ -35,6 +35,13 @@ type target struct {
 // it selects among the objects.
 func findTarget(objects []manifest.Object, o *Options) (*target, error) {
 	namespace, name := splitService(o.Service)
+	if name == "" {
+		var err error
+		if namespace, name, err = onlyService(objects); err != nil {
+			return nil, err
+		}
+		o.Service = name
+	}
 	var t target
 	var services []string
 	for _, object := range objects {
@@ -84,6 +91,21 @@ func findTarget(objects []manifest.Object, o *Options) (*target, error) {
 		return nil, fmt.Errorf("the selector of the Deployment %s: %w", t.deployment.Name, err)
 	}
 	return &t, t.choosePort(o.Port)
+}
+
+// onlyService is the one that is meant where the user names none.
+func onlyService(objects []manifest.Object) (namespace, name string, err error) {
+	var found []string
+	for _, o := range objects {
+		if o.GetKind() == "Service" {
+			namespace, name = namespaceOf(o), o.GetName()
+			found = append(found, name)
+		}
+	}
+	if len(found) != 1 {
+		return "", "", fmt.Errorf("name the Service to send the traffic to with --target; the manifests have: %s", orNone(found))
+	}
+	return namespace, name, nil
 }
 
 // choosePort finds the port and the container that listens on it.

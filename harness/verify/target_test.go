@@ -92,6 +92,7 @@ func TestFindTargetRefuses(t *testing.T) {
 	for _, c := range []struct{ service, port, want string }{
 		{"none", "80", "no Service none; they have: web, nobody, external"},
 		{"elsewhere/web", "80", "no Service elsewhere/web"},
+		{"", "80", "name the Service to send the traffic to with --target; the manifests have: web, nobody, external"},
 		{"web", "", "name a port of the Service web: it has 80, 9090"},
 		{"web", "81", "it has 80, 9090"},
 		{"nobody", "80", "no Deployment in the manifests has pods"},
@@ -117,7 +118,7 @@ func TestValidate(t *testing.T) {
 		t.Fatal("accepted")
 	}
 	for _, want := range []string{
-		"name the manifests", "name the Service", "--restarts", "baseline", "at least 5s", "load generator is missing", "the image web:1", "a rate of 1",
+		"name the manifests", "--restarts", "baseline", "at least 5s", "load generator is missing", "the image web:1", "a rate of 1",
 		"at least one path", "not both", "{duration}", `"events" must begin with /`,
 	} {
 		if !strings.Contains(err.Error(), want) {

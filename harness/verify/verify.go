@@ -79,6 +79,7 @@ func (v *verification) verify(ctx context.Context) error {
 	v.rules = verdict.Rules{
 		Readiness: readiness != "", Liveness: liveness != "", Problems: v.Problems, Milestones: v.Milestones,
 		MaxLatencyFactor: v.MaxLatencyFactor, Classes: v.Traffic.classes(),
+		PreStop:      t.container.Lifecycle != nil && t.container.Lifecycle.PreStop != nil,
 		Terminations: slices.ContainsFunc(v.Steps, func(s scenario.Step) bool { return s.Terminations }),
 	}
 	observer, err := observe.Start(ctx, observe.Options{
@@ -121,6 +122,9 @@ func (v *verification) verify(ctx context.Context) error {
 	observer.Stop()
 	stopped = true
 	v.run.Load = summary.Clients
+	// The phases are gapless: the load begins before the first, and ends after the
+	// last.
+	v.run.Phases[0].Began, v.run.Phases[len(v.run.Phases)-1].Ended = v.run.Began, v.run.Ended
 	v.run.Pods, v.run.Events = observer.Pods(), observer.Events()
 	v.run.Notes = append(v.run.Notes, observer.Notes()...)
 	if v.overflow {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -44,6 +45,12 @@ The manifest must have a Service and the Deployment behind it. The image that it
 container names is made of the program; it must be static (CGO_ENABLED=0 for Go).
 Give more files with --image-file /etc/app.conf=./app.conf.
 
+It needs the source of the simulated cluster: run it inside a checkout, or set
+TOOLSET_SIM_BINARY to the result of "go run ./harness/sim/cmd/simcluster build".
+In a pod that does not tell when it receives SIGTERM, times are counted from when
+the kubelet says that it begins to end it. --signal-line names the line of its log
+that tells, and makes them exact.
+
 Exit codes:
   0   passed
   1   failed: requests were lost, or a pod did not stop as it should
@@ -80,7 +87,7 @@ func newFlags() *flags {
 	s.StringArrayVar(&f.manifests, "manifest", nil, "manifest `FILE` or folder of the target; may be repeated (default deploy/base)")
 	s.StringVar(&f.binary, "image-binary", "", "static `PROGRAM` of which the container's image is made (default bin/dynamic-toolset)")
 	s.StringArrayVar(&f.files, "image-file", nil, "`PATH=FILE`: another file of the image; may be repeated")
-	s.StringVar(&o.Service, "target", "", "`SERVICE:PORT` to send the traffic to, or NAMESPACE/SERVICE:PORT (default dynamic-toolset:8080)")
+	s.StringVar(&o.Service, "target", "", "`SERVICE:PORT` to send the traffic to, or NAMESPACE/SERVICE:PORT; the port may be left out where there is one only (default the manifests' only Service)")
 	s.StringArrayVar(&f.around, "around", nil, "manifest `FILE` or folder of what should be in the cluster besides; may be repeated")
 
 	s.StringVar(&f.scenario, "scenario", "rolling-restart", "`LIST` of what is done while the traffic is on; see above")
@@ -113,7 +120,7 @@ func newFlags() *flags {
 
 	s.BoolVar(&f.version, "version", false, "print the version and exit")
 	s.StringVar(&f.reports, "reports", "reports", "`FOLDER` for the reports")
-	s.StringVar(&f.agent, "agent-binary", "bin/loadagent", "the load generator's `PROGRAM`")
+	s.StringVar(&f.agent, "agent-binary", "", "the load generator's `PROGRAM` (default loadagent beside this program)")
 	s.StringVar(&f.clusterLogs, "cluster-logs", "", "existing `FOLDER` in which to keep the logs of the cluster's processes")
 	s.BoolVarP(&f.verbose, "verbose", "v", false, "without a verdict, show the last log lines of the cluster's processes too")
 	return f
@@ -152,6 +159,9 @@ func (f *flags) options() (*verify.Options, error) {
 	if len(f.manifests) == 0 {
 		f.verifyOurselves()
 	}
+	if f.agent == "" {
+		f.agent = besideUs("loadagent")
+	}
 	o.Manifests, o.Around, o.AgentBinary = f.manifests, f.around, f.agent
 	if name, port, ok := strings.Cut(o.Service, ":"); ok {
 		o.Service, o.Port = name, port
@@ -168,6 +178,21 @@ func (f *flags) options() (*verify.Options, error) {
 	}
 	o.Scenario = f.scenario
 	return o, f.makeImages()
+}
+
+// besideUs is the path of a program that is built along with this one.
+func besideUs(name string) string {
+	if self, err := os.Executable(); err == nil {
+		if path := filepath.Join(filepath.Dir(self), name); isFile(path) {
+			return path
+		}
+	}
+	return filepath.Join("bin", name)
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
 }
 
 // slowBody is a toolset document that is worth checking, long enough to be sent
@@ -214,6 +239,9 @@ func (f *flags) makeImages() error {
 	}
 	name, err := verify.ImageOf(objects, &f.o)
 	if err != nil {
+		return err
+	}
+	if err := checkProgram(f.binary, len(f.files) > 0); err != nil {
 		return err
 	}
 	program := "/" + filepath.Base(f.binary)

@@ -58,6 +58,11 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "verify: this can't work:\n%s\n", indent(err.Error()))
 		return exitUnable
 	}
+	// What an earlier run wrote must not be taken for this one's.
+	if err := report.Remove(f.reports); err != nil {
+		fmt.Fprintf(stderr, "verify: %v\n", err)
+		return exitUnable
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	p := newProgress(stderr)

@@ -46,3 +46,26 @@ func TestMistakes(t *testing.T) {
 		}
 	}
 }
+
+// What can't be the only file of an image is known before a cluster is started.
+func TestCheckProgram(t *testing.T) {
+	dir := t.TempDir()
+	script := filepath.Join(dir, "script")
+	if err := os.WriteFile(script, []byte("#!/bin/sh\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	plain := filepath.Join(dir, "plain")
+	if err := os.WriteFile(plain, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		dir + "/none": "build it first", dir: "is no file", plain: "chmod +x", script: "is no Linux program", "/bin/ls": "CGO_ENABLED=0",
+	} {
+		if err := checkProgram(path, false); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, not %q", path, err, want)
+		}
+	}
+	if err := checkProgram(script, true); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,108 @@
+package verify
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"kubernaut.io/dynamic-toolset/harness/load"
+	"kubernaut.io/dynamic-toolset/harness/load/agent"
+	"kubernaut.io/dynamic-toolset/harness/record"
+)
+
+// The route to a new Service is there once requests succeed one after the other.
+const (
+	routeTimeout   = 30 * time.Second
+	routeRate      = 20.0 // requests per second
+	routeSuccesses = 30
+	// mistakenAfter is how long a path may be answered wrongly before that is taken
+	// for a mistake in the flags.
+	mistakenAfter = 4 * time.Second
+)
+
+// awaitRoute returns when the load generator's node routes to the Service and
+// every path is answered as expected. A Service that was made just now has no
+// rules there yet, and connections to it are refused: that says nothing of the
+// target, and the run has not begun. A path that is answered, but wrongly, is a
+// mistake in the flags, and no lost request.
+func (v *verification) awaitRoute(ctx context.Context, c load.Config) error {
+	ctx, cancel := context.WithTimeout(ctx, routeTimeout)
+	defer cancel()
+	clients := []load.Client{{Class: record.New, Rate: routeRate}}
+	if v.Traffic.StreamPath != "" {
+		clients = append(clients, load.Client{Class: record.Stream, Connections: 1})
+	}
+	c.Clients = clients
+	c.Targets = slices.DeleteFunc(slices.Clone(c.Targets), func(t load.Target) bool { return slices.Contains(t.Classes, record.Slow) })
+	for i := range c.Targets {
+		c.Targets[i].Weight = 1 // each is to be asked for soon
+	}
+	r := &route{done: make(chan struct{}), wrongSince: map[string]time.Time{}, last: "no request was sent"}
+	session, err := agent.Start(ctx, v.cluster.DialContext, v.agent.address, c, r.take)
+	if err != nil {
+		return err
+	}
+	select {
+	case <-r.done:
+	case <-session.Done():
+	case <-ctx.Done():
+	}
+	stopCtx, stop := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	defer stop()
+	_, err = session.Stop(stopCtx)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.mistake != "":
+		return fmt.Errorf("a path of the Service %s is not answered as expected; correct the flags: %s", v.Service, r.mistake)
+	case !r.routed:
+		return fmt.Errorf("the Service %s does not answer as expected from inside the cluster, though its Deployment is ready; the last failure: %s", v.Service, r.last)
+	}
+	return err
+}
+
+// route is what is known of the way to the Service.
+type route struct {
+	mu         sync.Mutex
+	done       chan struct{} // closed when it is decided
+	routed     bool
+	mistake    string
+	successes  int                  // one after the other
+	wrongSince map[string]time.Time // by path, until it is answered well
+	last       string               // failure
+}
+
+// take takes in a request's fate.
+func (r *route) take(q record.Request) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.routed || r.mistake != "" {
+		return
+	}
+	// That somebody answered is what counts here; whether a body is right, the
+	// verdict says. An unexpected status, or a stream without an event, is another
+	// path than the user meant.
+	mistaken := q.Outcome == record.UnexpectedStatus || q.Class == record.Stream && q.Failed() && q.Events == 0
+	if q.Status > 0 && !mistaken {
+		delete(r.wrongSince, q.Path)
+		if r.successes++; r.successes >= routeSuccesses {
+			r.routed = true
+			close(r.done)
+		}
+		return
+	}
+	r.successes = 0
+	r.last = fmt.Sprintf("%s %s: %s: %s", q.Method, q.Path, q.Outcome, q.Detail)
+	if q.Status == 0 {
+		return // nobody did
+	}
+	if r.wrongSince[q.Path].IsZero() {
+		r.wrongSince[q.Path] = q.End
+	}
+	if q.End.Sub(r.wrongSince[q.Path]) >= mistakenAfter {
+		r.mistake = r.last
+		close(r.done)
+	}
+}

@@ -1,0 +1,60 @@
+package verify
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"kubernaut.io/dynamic-toolset/harness/record"
+)
+
+func TestRoute(t *testing.T) {
+	began := time.Now()
+	at := func(s float64) time.Time { return began.Add(time.Duration(s * float64(time.Second))) }
+	refused := func(s float64) record.Request { return record.Request{Path: "/", Outcome: record.Refused, End: at(s)} }
+	wrong := func(s float64) record.Request {
+		return record.Request{Method: "GET", Path: "/nope", Outcome: record.UnexpectedStatus, Status: 200, Detail: "status 200, want 404", End: at(s)}
+	}
+	fresh := func() *route { return &route{done: make(chan struct{}), wrongSince: map[string]time.Time{}} }
+	decided := func(r *route) bool {
+		select {
+		case <-r.done:
+			return true
+		default:
+			return false
+		}
+	}
+
+	r := fresh()
+	for i := range 2 * routeSuccesses { // a failure begins the count anew
+		r.take(record.Request{Path: "/", Outcome: record.OK, Status: 200})
+		if i == routeSuccesses/2 {
+			r.take(refused(0))
+		}
+		if want := i+1 >= routeSuccesses/2+1+routeSuccesses; decided(r) != want {
+			t.Fatalf("after %d: decided %v", i+1, !want)
+		}
+	}
+	if !r.routed || r.mistake != "" {
+		t.Errorf("%+v", r)
+	}
+
+	r = fresh() // refused for long: nobody answers, which is no mistake
+	r.take(refused(0))
+	r.take(refused(29))
+	if decided(r) || !strings.Contains(r.last, "refused") {
+		t.Errorf("%+v", r)
+	}
+
+	r = fresh() // wrong for a moment
+	r.take(wrong(0))
+	r.take(record.Request{Path: "/nope", Outcome: record.NotProblem, Status: 404, End: at(1)})
+	r.take(wrong(5))
+	if decided(r) {
+		t.Errorf("%+v", r)
+	}
+	r.take(wrong(9.1))
+	if !decided(r) || r.routed || !strings.Contains(r.mistake, "GET /nope: unexpected status: status 200, want 404") {
+		t.Errorf("%+v", r)
+	}
+}
