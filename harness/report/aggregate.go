@@ -61,7 +61,7 @@ type ClassNumbers struct {
 // it was told to do.
 type ClassSummary struct {
 	ClassNumbers
-	Rate        float64       `json:"rate"`      // requests per second that were sent
+	Rate        float64       `json:"rate"`      // requests per second, while there was load
 	AskedRate   float64       `json:"askedRate"` // 0: none was asked, as for streams
 	Connections int           `json:"connections"`
 	Late        time.Duration `json:"lateNs"` // see record.Client
@@ -76,7 +76,7 @@ type OutcomeCount struct {
 	First   time.Time      `json:"first"` // when the first of them was lost
 }
 
-// PhaseSummary counts the requests that were sent during a phase.
+// PhaseSummary counts the requests that were due during a phase.
 type PhaseSummary struct {
 	record.Phase
 	Sent    int            `json:"sent"`
@@ -91,8 +91,9 @@ type PodSummary struct {
 	Failed int    `json:"failed"` // requests lost at it, as well as that is known
 }
 
-// Second counts the requests that were sent in one second of the run. Seconds
-// in which none was sent are not listed.
+// Second counts the requests that were due in one second of the run: by when they
+// were sent, a client that waits for a connection would look like a load that
+// stops and then makes up for it. Seconds in which none was due are not listed.
 type Second struct {
 	Second  int            `json:"second"` // since Summary.From
 	Classes []ClassNumbers `json:"classes"`
@@ -118,14 +119,14 @@ func Aggregate(run *record.Run) *Summary {
 
 	for i := range run.Requests {
 		q := &run.Requests[i]
-		sent := sentAt(q)
-		second := int(sent.Sub(s.From) / time.Second)
+		due := dueAt(q)
+		second := int(due.Sub(s.From) / time.Second)
 		if seconds[second] == nil {
 			seconds[second] = map[record.Class]*tally{}
 		}
 		count(total, q)
 		count(seconds[second], q)
-		if p := phaseAt(run.Phases, sent); p >= 0 {
+		if p := phaseAt(run.Phases, due); p >= 0 {
 			count(phases[p], q)
 		}
 		pod := pods[q.Pod]
@@ -162,7 +163,7 @@ func Aggregate(run *record.Run) *Summary {
 	}
 	s.FailuresBeyond = len(failed) - len(s.Failures)
 
-	s.Classes = classSummaries(run, total, s.To.Sub(s.From))
+	s.Classes = classSummaries(run, total, loadTime(run))
 	s.Outcomes = sortedOutcomes(outcomes)
 	s.Phases = make([]PhaseSummary, len(run.Phases))
 	for i, p := range run.Phases {
@@ -183,6 +184,14 @@ func Aggregate(run *record.Run) *Summary {
 	slices.SortFunc(s.Seconds, func(a, b Second) int { return a.Second - b.Second })
 	s.Verdict = verdict(run, s)
 	return s
+}
+
+// dueAt is when a request was due, as well as it is known.
+func dueAt(q *record.Request) time.Time {
+	if !q.Due.IsZero() {
+		return q.Due
+	}
+	return sentAt(q)
 }
 
 // sentAt is when a request was sent, as well as it is known.
@@ -230,6 +239,7 @@ func extent(run *record.Run) (from, to time.Time) {
 		}
 	}
 	for i := range run.Requests {
+		see(dueAt(&run.Requests[i]))
 		see(sentAt(&run.Requests[i]))
 		see(run.Requests[i].End)
 	}
@@ -241,6 +251,24 @@ func extent(run *record.Run) (from, to time.Time) {
 		to = from.Add(time.Second)
 	}
 	return from, to
+}
+
+// loadTime is how long there was load, of any class: from when its first request
+// was due until its last. The run goes on after it, until the pods have ended, and
+// that must not make the rate look lower than it was. At least a second, so that a
+// handful of requests is no high rate.
+func loadTime(run *record.Run) time.Duration {
+	var from, to time.Time
+	for i := range run.Requests {
+		due := dueAt(&run.Requests[i])
+		if i == 0 || due.Before(from) {
+			from = due
+		}
+		if i == 0 || due.After(to) {
+			to = due
+		}
+	}
+	return max(to.Sub(from), time.Second)
 }
 
 func classSummaries(run *record.Run, total map[record.Class]*tally, took time.Duration) []ClassSummary {

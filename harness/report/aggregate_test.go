@@ -25,9 +25,9 @@ func TestAggregateByHand(t *testing.T) {
 		Requests: []record.Request{
 			request(record.Reused, record.OK, 0.1, 0.1, 0.11, "a"),
 			request(record.Reused, record.OK, 0.2, 0.2, 0.23, "b"),
-			request(record.New, record.Refused, 2.0, 2.0, 2.01, ""), // the border belongs to the later phase
-			request(record.New, record.DialTimeout, 1.9, 1.9, 3.9, "gone-since"),
-			request(record.Reused, record.OK, 1.0, 1.5, 1.6, "a"), // sent late: its latency counts from when it was due
+			request(record.New, record.Refused, 2.0, 2.0, 2.01, ""),              // the border belongs to the later phase
+			request(record.New, record.DialTimeout, 1.9, 2.4, 3.9, "gone-since"), // of the second and the phase in which it was due
+			request(record.Reused, record.OK, 0.9, 1.5, 1.6, "a"),                // sent late: its latency counts from when it was due
 			request(record.Reused, record.EOFBefore, 3.5, 3.5, 3.6, "b"),
 		},
 	}
@@ -37,8 +37,8 @@ func TestAggregateByHand(t *testing.T) {
 		t.Errorf("sent %d, failed %d, pod unknown %d, passed %v; want 6, 3, 2, false", s.Sent, s.Failed, s.PodUnknown, s.Passed)
 	}
 	wantClasses := []ClassSummary{
-		{ClassNumbers: ClassNumbers{record.Reused, Numbers{4, 1, 30 * time.Millisecond, 600 * time.Millisecond, 600 * time.Millisecond}}, Rate: 1},
-		{ClassNumbers: ClassNumbers{record.New, Numbers{2, 2, 0, 0, 0}}, Rate: 0.5, AskedRate: 1, Late: time.Millisecond, Skipped: 2},
+		{ClassNumbers: ClassNumbers{record.Reused, Numbers{4, 1, 30 * time.Millisecond, 700 * time.Millisecond, 700 * time.Millisecond}}, Rate: 4 / 3.4}, // the load lasts from 0.1 to 3.5 s
+		{ClassNumbers: ClassNumbers{record.New, Numbers{2, 2, 0, 0, 0}}, Rate: 2 / 3.4, AskedRate: 1, Late: time.Millisecond, Skipped: 2},
 		// Told to send and sent nothing: a reader must see it.
 		{ClassNumbers: ClassNumbers{Class: record.Slow}, AskedRate: 3, Connections: 7},
 	}
@@ -51,12 +51,16 @@ func TestAggregateByHand(t *testing.T) {
 	if want := []PodSummary{{"a", 2, 0}, {"b", 1, 1}}; !slices.Equal(s.Pods, want) {
 		t.Errorf("pods %+v, want %+v", s.Pods, want)
 	}
-	var seconds []int
+	var seconds [][2]int
 	for _, one := range s.Seconds {
-		seconds = append(seconds, one.Second)
+		sent := 0
+		for _, c := range one.Classes {
+			sent += c.Sent
+		}
+		seconds = append(seconds, [2]int{one.Second, sent})
 	}
-	if !slices.Equal(seconds, []int{0, 1, 2, 3}) {
-		t.Errorf("seconds %v, want 0 1 2 3", seconds)
+	if want := [][2]int{{0, 3}, {1, 1}, {2, 1}, {3, 1}}; !slices.Equal(seconds, want) {
+		t.Errorf("seconds and what was due in them %v, want %v", seconds, want)
 	}
 	var lost []record.Outcome // in the order in which they were lost
 	for _, f := range s.Failures {
@@ -111,6 +115,23 @@ func TestTotalsAddUp(t *testing.T) {
 		if len(s.Failures)+s.FailuresBeyond != s.Failed {
 			t.Errorf("%s: %d failures kept and %d beyond, of %d", name, len(s.Failures), s.FailuresBeyond, s.Failed)
 		}
+	}
+}
+
+// The pods end long after the load: that must not look like a lower rate. And a
+// request or two are no rate of thousands.
+func TestRateIsThatOfTheLoad(t *testing.T) {
+	run := &record.Run{Began: began, Ended: at(600)}
+	for i := range 5001 {
+		due := at(20 + float64(i)/500)
+		run.Requests = append(run.Requests, record.Request{Class: record.New, Outcome: record.OK, Due: due, Sent: due.Add(time.Minute), End: due.Add(time.Minute)})
+	}
+	if got := Aggregate(run).Classes[0].Rate; got != 500.1 {
+		t.Errorf("5,001 requests due within 10 s are %v/s, want 500.1", got)
+	}
+	run.Requests = run.Requests[:2]
+	if got := Aggregate(run).Classes[0].Rate; got != 2 {
+		t.Errorf("2 requests due within 2 ms are %v/s, want 2", got)
 	}
 }
 

@@ -116,9 +116,17 @@ func TestJUnitHasOneCasePerCheck(t *testing.T) {
 	}
 }
 
+// What was measured without a bound is a passed case that says what it was.
+func TestJUnitSaysWhatWasReported(t *testing.T) {
+	suite := junit(t, &record.Run{Checks: []record.Check{{ID: "a", Result: record.Pass}, {ID: "latency", Measured: "p99 9 ms", Result: record.Reported}}}).Suites[0]
+	if c := suite.Cases[1]; suite.Failures != 0 || suite.Skipped != 0 || c.Failure != nil || c.Skipped != nil || c.Out != "measured: p99 9 ms\n" {
+		t.Errorf("%d failures, %d skipped, %+v", suite.Failures, suite.Skipped, c)
+	}
+}
+
 // Many CI systems take a suite without a case for a passed one.
 func TestJUnitFailsWhereNothingWasChecked(t *testing.T) {
-	for _, checks := range [][]record.Check{nil, {{ID: "latency", Name: "latency", Result: record.NotChecked, Measured: "off"}}} {
+	for _, checks := range [][]record.Check{nil, {{ID: "latency", Name: "latency", Result: record.NotChecked, Measured: "off"}}, {{ID: "latency", Result: record.Reported}}} {
 		if got := junit(t, &record.Run{Began: began, Checks: checks}); got.Failures != 1 {
 			t.Errorf("%d checks, none made: %d failures, want 1", len(checks), got.Failures)
 		}

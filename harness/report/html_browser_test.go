@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -47,6 +48,10 @@ func TestPageInABrowser(t *testing.T) {
 			}
 			if got := evaluate[int](t, b, `document.querySelectorAll("#checks tbody tr").length`); got != len(one.run.Checks) {
 				t.Errorf("%d checks, want %d", got, len(one.run.Checks))
+			}
+			sections := evaluate[[]string](t, b, `[...document.querySelectorAll("section")].map(s => s.id)`)
+			if i := slices.Index(sections, "lost"); (i >= 0) != (s.Failed > 0) || i >= 0 && sections[i-1] != "checks" {
+				t.Errorf("the sections are %q; what was lost belongs right after the checks", sections)
 			}
 			if s.Failed > 0 {
 				counts := evaluate[[]string](t, b, `[...document.querySelectorAll("#lost tbody tr:first-child")][0].innerText.split("\t").slice(0, 6)`)
@@ -120,7 +125,7 @@ func TestZoomAndHover(t *testing.T) {
 	text := evaluate[string](t, b, `document.querySelector("#readout").hidden ? "" : document.querySelector("#readout").innerText`)
 	s := Aggregate(run)
 	for _, c := range s.Seconds[11].Classes {
-		want := fmt.Sprintf("%s: %d sent", c.Class, c.Sent)
+		want := fmt.Sprintf("%s: %d due", c.Class, c.Sent)
 		if c.Failed > 0 {
 			want += fmt.Sprintf(", %d lost", c.Failed)
 		}

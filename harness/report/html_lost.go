@@ -9,24 +9,6 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/record"
 )
 
-// meaning says what usually lies behind an outcome, for a reader who has to find
-// the cause. It is a hint, not a finding: the marks on the timeline tell.
-var meaning = map[record.Outcome]string{
-	record.Refused:          "a pod no longer listened while it was still routed to",
-	record.DialTimeout:      "a pod was gone while it was still routed to",
-	record.DialFailed:       "no way to the pod; the cause is given with each",
-	record.ResetBefore:      "a connection was closed with the request unread, or before it was accepted",
-	record.EOFBefore:        "an idle connection was closed as the request came, or the server ended while it worked",
-	record.ResetMid:         "the server ended while it answered",
-	record.EOFMid:           "the server ended while it answered",
-	record.ResponseTimeout:  "the request was taken and never answered",
-	record.UnexpectedStatus: "the server turned the request away, as if it were not ready",
-	record.WrongBody:        "the answer was not the one that was asked for",
-	record.NotProblem:       "an error came without a problem document (RFC 9457)",
-	record.StreamBroken:     "a stream ended without telling its client to connect anew",
-	record.Malformed:        "what came was not HTTP/1.1",
-}
-
 // lostTable counts the lost requests by how they were lost, and by class.
 type lostTable struct {
 	Classes []string

@@ -56,6 +56,8 @@ func checkViews(checks []record.Check) []checkView {
 			v.Mark, v.Class, v.Word = "✓", "pass", "pass"
 		case record.NotChecked:
 			v.Mark, v.Class, v.Word = "–", "none", "not checked"
+		case record.Reported:
+			v.Mark, v.Class, v.Word = "i", "info", "info"
 		default:
 			v.Mark, v.Class, v.Word = "✗", "fail", "FAIL"
 		}
@@ -72,7 +74,7 @@ func checkViews(checks []record.Check) []checkView {
 }
 
 func checkRank(v checkView) int {
-	return map[string]int{"fail": 0, "pass": 1, "none": 2}[v.Class]
+	return map[string]int{"fail": 0, "pass": 1, "info": 2, "none": 3}[v.Class]
 }
 
 type classView struct {
@@ -84,12 +86,9 @@ func classViews(s *Summary) []classView {
 	var out []classView
 	for _, c := range s.Classes {
 		v := classView{
-			Class: string(c.Class), Sent: grouped(c.Sent), Rate: digitsPerSecond(c.Rate), Asked: "-", Lost: grouped(c.Failed), Bad: c.Failed > 0,
+			Class: string(c.Class), Sent: grouped(c.Sent), Rate: digitsPerSecond(c.Rate), Asked: askedRate(c), Lost: grouped(c.Failed), Bad: c.Failed > 0,
 			P50: human(c.P50), P99: human(c.P99), Max: human(c.Max),
 			Connections: grouped(c.Connections), Late: human(c.Late), Skipped: grouped(c.Skipped),
-		}
-		if c.AskedRate > 0 {
-			v.Asked = digitsPerSecond(c.AskedRate)
 		}
 		if c.Connections == 0 {
 			v.Connections = "-"
@@ -122,10 +121,10 @@ func phaseViews(s *Summary) []phaseView {
 }
 
 type podView struct {
-	Name, Node, Revision                       string
-	Ready, Stop, Endpoint, Exited, Grace, Exit string
-	Served, Lost, Restarts                     string
-	BadExit, BadLost                           bool
+	Name, Node, Revision                                string
+	Ready, Deleted, Stop, Endpoint, Exited, Grace, Exit string
+	Served, Lost, Restarts                              string
+	BadExit, BadLost                                    bool
 }
 
 func podViews(run *record.Run, s *Summary) []podView {
@@ -137,12 +136,16 @@ func podViews(run *record.Run, s *Summary) []podView {
 			term := p.TermBegan()
 			v := podView{
 				Name: cut(p.Name, 253), Node: cut(orDash(p.Node), 253), Revision: cut(orDash(p.Revision), 100),
-				Ready: offset(s.From, p.Ready), Stop: offset(s.From, term), Endpoint: after(term, p.EndpointGone), Exited: after(term, p.Exited),
+				Ready: offset(s.From, p.Ready), Deleted: offset(s.From, p.Deleted),
+				Stop: after(p.Deleted, term), Endpoint: after(first(p.Deleted, term), p.EndpointGone), Exited: after(term, p.Exited),
 				Grace: human(p.Grace), Exit: exit(p), Served: grouped(n.Served), Lost: grouped(n.Failed), Restarts: strconv.Itoa(p.Restarts),
 				BadExit: p.Lost || p.ExitCode != nil && *p.ExitCode != 0, BadLost: n.Failed > 0,
 			}
 			if p.Grace == 0 {
 				v.Grace = "-"
+			}
+			if p.Deleted.IsZero() {
+				v.Stop = offset(s.From, term) // there is nothing that it could be counted from
 			}
 			out = append(out, v)
 		}

@@ -10,8 +10,9 @@ import (
 )
 
 // jsonFormat names the shape of report.json. Fields may be added to it; when
-// one changes its meaning or goes, the number grows.
-const jsonFormat = "rolling-update-verification/1"
+// one changes its meaning or goes, the number grows. In 1, seconds and phases had
+// the requests that were sent in them, and rates were those over the whole run.
+const jsonFormat = "rolling-update-verification/2"
 
 // JSON writes report.json: the run as it was seen and the numbers made of it.
 // Of the requests it has the counts per second, and the lost ones in full.

@@ -91,7 +91,7 @@
 		data.classes.forEach((name, i) => {
 			const [sent, lost, p50, p99] = column[i];
 			if (!sent) return;
-			lines.push(name + ": " + sent + " sent" + (lost ? ", " + lost + " lost" : "") + (p99 ? ", p50 " + time(p50) + ", p99 " + time(p99) : ""));
+			lines.push(name + ": " + sent + " due" + (lost ? ", " + lost + " lost" : "") + (p99 ? ", p50 " + time(p50) + ", p99 " + time(p99) : ""));
 		});
 		return lines.join("\n");
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"kubernaut.io/dynamic-toolset/harness/record"
@@ -12,8 +13,10 @@ import (
 const (
 	widest    = 80 // longer lines read badly, however wide the terminal
 	narrowest = 32
-	// maxEvidence bounds how many cases of a failed check are printed.
-	maxEvidence = 5
+	// maxEvidence bounds how many lines of evidence of a failed check are printed.
+	// The verdict gives the first few cases, and in a last line how many more there
+	// are; all of that is shown as it is.
+	maxEvidence = 10
 	// maxLostLines bounds the table of the lost requests.
 	maxLostLines = 20
 )
@@ -99,18 +102,20 @@ func (p *printer) checks(checks []record.Check) {
 		case record.NotChecked:
 			word, st = "-     ", plain
 			text = c.Name + ": not checked: " + c.Measured
+		case record.Reported:
+			word, st = "info  ", plain
 		default:
 			text += " (must be: " + c.Bound + ")"
 		}
 		p.wrapMarked(word, st, text, indent)
-		if c.Result == record.Pass || c.Result == record.NotChecked {
-			continue
+		if st != red {
+			continue // nothing to prove
 		}
 		for _, e := range c.Evidence[:min(len(c.Evidence), maxEvidence)] {
 			p.wrap(e, indent+"- ", indent+"  ", plain)
 		}
 		if more := len(c.Evidence) - maxEvidence; more > 0 {
-			p.wrap("and "+grouped(more)+" more", indent+"- ", indent+"  ", plain)
+			p.wrap("the other "+plural(more, "line")+" of evidence: report.json", indent+"- ", indent+"  ", plain)
 		}
 	}
 	if len(checks) > 0 {
@@ -124,9 +129,9 @@ func (p *printer) classes(s *Summary) {
 	if len(s.Classes) == 0 {
 		return
 	}
-	rows := [][]string{{"class", "requests", "lost", "p50", "p99", "max", "rate"}}
+	rows := [][]string{{"class", "requests", "lost", "p50", "p99", "max", "rate", "asked"}}
 	for _, c := range s.Classes {
-		row := []string{printable(string(c.Class)), grouped(c.Sent), grouped(c.Failed), human(c.P50), human(c.P99), human(c.Max), digitsPerSecond(c.Rate)}
+		row := []string{printable(string(c.Class)), grouped(c.Sent), grouped(c.Failed), human(c.P50), human(c.P99), human(c.Max), digitsPerSecond(c.Rate), askedRate(c)}
 		if c.Class == record.Stream {
 			row[3], row[4], row[5] = "-", "-", "-" // how long it was held is no latency
 		}
@@ -149,6 +154,25 @@ func (p *printer) lost(s *Summary) {
 		p.line("  and " + grouped(more) + " kinds more")
 	}
 	p.line("")
+	p.meanings(s)
+}
+
+// meanings says what usually lies behind each way in which requests were lost,
+// in the order of the table.
+func (p *printer) meanings(s *Summary) {
+	var said []record.Outcome
+	for _, o := range s.Outcomes {
+		if meaning[o.Outcome] == "" || slices.Contains(said, o.Outcome) {
+			continue
+		}
+		if said = append(said, o.Outcome); len(said) == 1 {
+			p.line("  what usually lies behind:")
+		}
+		p.wrap(string(o.Outcome)+": "+meaning[o.Outcome], "  - ", "    ", plain)
+	}
+	if len(said) > 0 {
+		p.line("")
+	}
 }
 
 // table prints aligned columns: the first to the left, the others to the right.
@@ -247,6 +271,14 @@ func printable(s string) string {
 		}
 		return r
 	}, cut(s, 1000))
+}
+
+// askedRate is the rate that a class was told to send at; streams have none.
+func askedRate(c ClassSummary) string {
+	if c.AskedRate <= 0 {
+		return "-"
+	}
+	return digitsPerSecond(c.AskedRate)
 }
 
 func digitsPerSecond(rate float64) string {

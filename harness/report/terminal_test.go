@@ -84,3 +84,13 @@ func TestTerminalCutsNoNumber(t *testing.T) {
 		}
 	}
 }
+
+// However much evidence a check brings, the terminal shows a bounded part of it,
+// and where the rest is.
+func TestTerminalBoundsTheEvidence(t *testing.T) {
+	check := record.Check{ID: "a", Name: "a", Result: record.Fail, Evidence: slices.Repeat([]string{"a case"}, maxEvidence+3)}
+	got := terminal(t, &record.Run{Checks: []record.Check{check}}, 80, false)
+	if strings.Count(got, "- a case\n") != maxEvidence || !strings.Contains(got, "- the other 3 lines of evidence: report.json\n") {
+		t.Error(got)
+	}
+}

@@ -26,7 +26,7 @@ const (
 	maxColumns = 600
 )
 
-// timeline is the picture of a run: what was sent, lost and waited for, and below,
+// timeline is the picture of a run: what was due, lost and waited for, and below,
 // on the same axis, what happened to each pod.
 type timeline struct {
 	svg
@@ -149,8 +149,8 @@ func (t *timeline) background(d *svg, names phaseNames, top, bottom float64) {
 	d.open("g", "class", "tz")
 	for i, p := range t.run.Phases {
 		x, end := t.axis.x(p.Began), t.axis.x(p.Ended)
-		tip := fmt.Sprintf("%s (%s): %s to %s, %s sent, %s lost", cut(p.Name, 200), p.Kind,
-			offset(t.s.From, p.Began), offset(t.s.From, p.Ended), grouped(t.s.Phases[i].Sent), grouped(t.s.Phases[i].Failed))
+		tip := fmt.Sprintf("%s (%s): %s to %s, %s, %s lost", cut(p.Name, 200), p.Kind,
+			offset(t.s.From, p.Began), offset(t.s.From, p.Ended), plural(t.s.Phases[i].Sent, "request"), grouped(t.s.Phases[i].Failed))
 		d.titled("rect", tip, "class", "band "+word(string(p.Kind)), "x", x, "y", top, "width", max(end-x, 1), "height", bottom-top)
 		if level := names.level[i]; level >= 0 {
 			y := top - 4 - float64(level)*labelHeight

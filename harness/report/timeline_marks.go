@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"kubernaut.io/dynamic-toolset/harness/record"
 )
@@ -48,15 +49,24 @@ func (t *timeline) podMarks(p *record.Pod, y float64) {
 		t.mark(word(string(c.Kind)), "probe "+word(string(c.Kind)), t.axis.x(c.At), y, text)
 	}
 	if !term.IsZero() {
-		text := offset(from, p.Deleted) + ": deletion was seen"
-		if !p.Signalled.IsZero() {
-			text += "\n" + offset(from, p.Signalled) + ": SIGTERM, as the pod logged it"
+		var lines []string
+		for _, one := range []struct {
+			at   time.Time
+			what string
+		}{
+			{p.Deleted, "deletion was seen"},
+			{p.Killing, "the kubelet began to end it"},
+			{p.Signalled, "SIGTERM, as the pod logged it"},
+		} {
+			if !one.at.IsZero() {
+				lines = append(lines, offset(from, one.at)+": "+one.what)
+			}
 		}
-		t.mark("term", "term", t.axis.x(term), y, text)
+		t.mark("term", "term", t.axis.x(term), y, strings.Join(lines, "\n"))
 	}
 	if !p.EndpointGone.IsZero() {
 		t.mark("endpoint", "endpoint", t.axis.x(p.EndpointGone), y,
-			offset(from, p.EndpointGone)+": no EndpointSlice lists it as ready any more ("+after(term, p.EndpointGone)+" after it was told to stop)")
+			offset(from, p.EndpointGone)+": no EndpointSlice lists it as ready any more"+afterDeletion(p))
 	}
 	if !p.Exited.IsZero() {
 		code, class := "exit code not seen", "exit"
@@ -79,6 +89,18 @@ func (t *timeline) podMarks(p *record.Pod, y float64) {
 	} else if p.Lost && !p.Gone.IsZero() {
 		t.exitLabel(t.axis.x(p.Gone), y, "cut off")
 	}
+}
+
+// afterDeletion says how long after the deletion a pod left the endpoints; the
+// kubelet may have told it to stop before or after.
+func afterDeletion(p *record.Pod) string {
+	if p.Deleted.IsZero() {
+		return ""
+	}
+	if d := p.EndpointGone.Sub(p.Deleted); d < 0 {
+		return " (" + human(-d) + " before its deletion was seen)"
+	}
+	return " (" + human(p.EndpointGone.Sub(p.Deleted)) + " after its deletion was seen)"
 }
 
 // exitLabel writes beside the end of a pod, above the marks of lost requests,

@@ -10,10 +10,10 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/record"
 )
 
-// rates draws the requests sent per second, a layer for each class, the lost
-// ones on top.
+// rates draws the requests per second, a layer for each class, the lost ones on
+// top.
 func (t *timeline) rates() {
-	top := t.panel("requests sent per second"+t.joined(), "")
+	top := t.panel("requests per second, by when they were due"+t.joined(), "")
 	most := 0.0
 	for _, c := range t.columns {
 		sum := 0.0
@@ -78,7 +78,7 @@ func (t *timeline) losses() {
 	if most > 0 {
 		class = "lost"
 	}
-	top := t.panel("lost, by the second in which they were sent", class)
+	top := t.panel("lost, by when they were due", class)
 	t.gridline(top+lostHeight, "0")
 	if most == 0 {
 		t.text(plotLeft+8, top+lostHeight/2+5, "quiet", "none lost")
@@ -94,7 +94,7 @@ func (t *timeline) losses() {
 		}
 		x, end := t.edges(c)
 		h := max(lostHeight*float64(n)/float64(most), 2)
-		t.titled("rect", fmt.Sprintf("%d s: %s lost", c.at, grouped(n)), "class", "lostbar", "x", x, "y", top+lostHeight-h, "width", max(end-x-0.4, 1.5), "height", h)
+		t.titled("rect", fmt.Sprintf("due in second %d: %s lost", c.at, grouped(n)), "class", "lostbar", "x", x, "y", top+lostHeight-h, "width", max(end-x-0.4, 1.5), "height", h)
 	}
 	t.unzoomed()
 	t.y = top + lostHeight

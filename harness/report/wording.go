@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -42,6 +43,7 @@ func lostOf(s *Summary) string {
 	return grouped(s.Failed) + " of " + plural(s.Sent, "request") + " lost"
 }
 
+// failedChecks names the checks that failed, and counts those that could have.
 func failedChecks(run *record.Run) (names []string, made int) {
 	for i := range run.Checks {
 		switch run.Checks[i].Result {
@@ -53,6 +55,24 @@ func failedChecks(run *record.Run) (names []string, made int) {
 		}
 	}
 	return names, made
+}
+
+// meaning says what usually lies behind an outcome, for a reader who has to find
+// the cause. It is a hint, not a finding: the marks on the timeline tell.
+var meaning = map[record.Outcome]string{
+	record.Refused:          "a pod no longer listened while it was still routed to",
+	record.DialTimeout:      "a pod was gone while it was still routed to",
+	record.DialFailed:       "no way to the pod; the cause is given with each",
+	record.ResetBefore:      "a connection was closed with the request unread, or before it was accepted",
+	record.EOFBefore:        "an idle connection was closed as the request came, or the server ended while it worked",
+	record.ResetMid:         "the server ended while it answered",
+	record.EOFMid:           "the server ended while it answered",
+	record.ResponseTimeout:  "the request was taken and never answered",
+	record.UnexpectedStatus: "the server turned the request away, as if it were not ready",
+	record.WrongBody:        "the answer was not the one that was asked for",
+	record.NotProblem:       "an error came without a problem document (RFC 9457)",
+	record.StreamBroken:     "a stream ended without telling its client to connect anew",
+	record.Malformed:        "what came was not HTTP/1.1",
 }
 
 // actions counts what was done to the target: "3 rolling restarts, 1 node drain".
@@ -105,7 +125,7 @@ func grouped(n int) string {
 // human writes a duration with three digits that matter, in ASCII.
 func human(d time.Duration) string {
 	if d < 0 {
-		return "-" + human(-d)
+		return "-" + human(-max(d, -math.MaxInt64)) // the least of all has no opposite
 	}
 	switch {
 	case d == 0:

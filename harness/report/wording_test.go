@@ -27,6 +27,7 @@ func TestVerdict(t *testing.T) {
 		{[]record.Check{fail}, []record.Request{good, bad}, nil, "FAILED: 1 of 2 requests lost (2 s)"},
 		{[]record.Check{not}, []record.Request{good}, nil, "FAILED: no check was made; none of 1 request lost (2 s)"},
 		{nil, nil, nil, "FAILED: no check was made; no request was sent (2 s)"},
+		{[]record.Check{not, {ID: "latency", Result: record.Reported}}, []record.Request{good}, nil, "FAILED: no check was made; none of 1 request lost (2 s)"},
 		{[]record.Check{pass}, []record.Request{bad}, nil, "PASSED in the checks that were made, though 1 of 1 request lost (2 s)"},
 	} {
 		run := &record.Run{Began: began, Ended: at(2), Checks: c.checks, Requests: c.requests, Phases: c.phases}
@@ -45,6 +46,7 @@ func TestHumanDurations(t *testing.T) {
 		0: "0 s", 1: "1 ns", 850 * time.Nanosecond: "850 ns", 1500 * time.Nanosecond: "1.5 us", 999_700: "1000 us",
 		1234567: "1.23 ms", 35 * time.Millisecond: "35 ms", 1250 * time.Millisecond: "1.25 s", 62100 * time.Millisecond: "62.1 s",
 		119 * time.Second: "119 s", 125 * time.Second: "2 min 5 s", 300 * time.Second: "5 min", 2*time.Hour + 61*time.Second: "2 h 1 min", -30 * time.Millisecond: "-30 ms",
+		time.Time{}.Sub(began): "-2562047 h 47 min", // of a phase that did not end
 	} {
 		if got := human(d); got != want {
 			t.Errorf("%d ns is %q, want %q", d, got, want)
