@@ -5,11 +5,32 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
 	"kubernaut.io/dynamic-toolset/harness/record"
 )
+
+// The names of the reports.
+const (
+	pageFile     = "report.html"
+	documentFile = "report.json"
+	junitFile    = "junit.xml"
+	requestsFile = "requests.ndjson.gz"
+	pictureFile  = "timeline.svg"
+)
+
+// Remove removes the reports that an earlier run has left in a directory, so that
+// nobody takes them for those of a run that comes to no verdict. Other files stay.
+func Remove(dir string) error {
+	for _, name := range []string{pageFile, documentFile, junitFile, requestsFile, pictureFile} {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("remove the report of an earlier run: %w", err)
+		}
+	}
+	return nil
+}
 
 // WriteAll writes every report of a run into a directory, which is made where
 // it is missing, and gives the files' paths, the page for people first. A file
@@ -24,11 +45,11 @@ func WriteAll(dir string, run *record.Run) (files []string, err error) {
 		name  string
 		write func(io.Writer) error
 	}{
-		{"report.html", func(w io.Writer) error { return HTML(w, run, s) }},
-		{"report.json", func(w io.Writer) error { return JSON(w, run, s) }},
-		{"junit.xml", func(w io.Writer) error { return JUnit(w, run, s) }},
-		{"requests.ndjson.gz", func(w io.Writer) error { return Requests(w, run) }},
-		{"timeline.svg", func(w io.Writer) error { return Picture(w, run, s) }},
+		{pageFile, func(w io.Writer) error { return HTML(w, run, s) }},
+		{documentFile, func(w io.Writer) error { return JSON(w, run, s) }},
+		{junitFile, func(w io.Writer) error { return JUnit(w, run, s) }},
+		{requestsFile, func(w io.Writer) error { return Requests(w, run) }},
+		{pictureFile, func(w io.Writer) error { return Picture(w, run, s) }},
 	}
 	var problems []error
 	for _, one := range all {
