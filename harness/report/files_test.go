@@ -211,3 +211,26 @@ func TestWriteAllNamesWhatIsMissing(t *testing.T) {
 		t.Error("a directory below a file was made")
 	}
 }
+
+// What an earlier run wrote goes, what is somebody else's stays, and a directory
+// that is not there is none to clear.
+func TestRemove(t *testing.T) {
+	dir := t.TempDir()
+	files, err := WriteAll(dir, naiveRun())
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "mine.txt"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := Remove(dir); err != nil {
+		t.Fatal(err)
+	}
+	left, err := os.ReadDir(dir)
+	if err != nil || len(left) != 1 || left[0].Name() != "mine.txt" {
+		t.Errorf("%v, %v", left, err)
+	}
+	if err := Remove(filepath.Join(dir, "none")); err != nil {
+		t.Error(err)
+	}
+}

@@ -23,7 +23,9 @@ type Cluster struct {
 	plane
 	dialer *insideDialer
 	images imageStore
-	nodes  []*clusterNode // guarded, what changes in them, by plane.mu
+	// The controller manager and the scheduler, guarded by plane.mu.
+	controllers []*process
+	nodes       []*clusterNode // guarded, what changes in them, by plane.mu
 }
 
 // StartCluster starts a cluster and returns when every node is Ready and the
@@ -153,15 +155,46 @@ func (c *Cluster) startComponents(ctx context.Context) error {
 			return err
 		}
 	}
+	return c.startControllers(ctx)
+}
+
+// startControllers starts the controller manager and the scheduler, anew where
+// they run. plane.mu is held.
+func (c *Cluster) startControllers(ctx context.Context) error {
+	for _, p := range c.controllers {
+		if err := c.supervisor.stop(p); err != nil {
+			return err
+		}
+	}
+	c.controllers = nil
 	for role, args := range map[string][]string{
 		controllerManagerRole: controllerManagerFlags(controllerManagerRole + ".kubeconfig"),
 		schedulerRole:         controllerFlags(schedulerRole + ".kubeconfig"),
 	} {
-		if _, err := c.run(ctx, request{Role: role, Args: args}); err != nil {
+		p, err := c.run(ctx, request{Role: role, Args: args})
+		if err != nil {
 			return err
 		}
+		c.controllers = append(c.controllers, p)
 	}
 	return nil
+}
+
+// StartAPIServer starts the API server again after StopAPIServer, as that of a
+// [ControlPlane]. The controller manager and the scheduler are started anew, too:
+// in a real cluster they end when they can't renew their lease for ten seconds,
+// and their kubelet starts them again. Here they have no lease, and would only
+// come back from a back-off of up to half a minute.
+func (c *Cluster) StartAPIServer(ctx context.Context) error {
+	c.mu.Lock()
+	outage := c.apiServer == nil && len(c.controllers) > 0
+	c.mu.Unlock()
+	if err := c.plane.StartAPIServer(ctx); err != nil || !outage {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.startControllers(ctx)
 }
 
 // OneUser returns whether all containers run as one and the same user: where the

@@ -2,11 +2,13 @@ package verify_test
 
 import (
 	"errors"
+	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"kubernaut.io/dynamic-toolset/harness/driver"
+	"kubernaut.io/dynamic-toolset/harness/driver/simulated"
 	"kubernaut.io/dynamic-toolset/harness/record"
 	"kubernaut.io/dynamic-toolset/harness/rollout"
 	"kubernaut.io/dynamic-toolset/harness/scenario"
@@ -62,19 +64,35 @@ func TestScenariosThatStopPods(t *testing.T) {
 	}
 }
 
-// These are outages of the whole cluster, and so not parallel to other tests.
-func TestOutages(t *testing.T) {
-	c := cluster(t)
-	t.Run("api-outage", func(t *testing.T) {
-		run := scenarioRun(t, c, "api-outage", "api-outage", time.Minute)
-		wantRight(t, run)
-		if d := run.Phases[1].Ended.Sub(run.Phases[1].Began); d < time.Minute || len(run.Notes) == 0 {
-			t.Errorf("the outage took %s; notes: %q", d, run.Notes)
+// An outage of the API server is one of the whole cluster, and has consequences
+// for up to a minute (kubelets and proxies back off before they ask it again): it
+// has a cluster of its own.
+func TestAPIServerOutage(t *testing.T) {
+	t.Parallel()
+	cluster(t) // builds the programs
+	own, err := simulated.Start(t.Context(), simulated.Options{Progress: os.Stderr})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := own.Close(); err != nil {
+			t.Errorf("the cluster left something behind: %v", err)
 		}
 	})
-	t.Run("kubelet-kill", func(t *testing.T) {
-		wantRight(t, scenarioRun(t, c, "kubelet-kill", "kubelet-kill", 10*time.Second))
-	})
+	if err := own.LoadImage(t.Context(), subjectImage()); err != nil {
+		t.Fatal(err)
+	}
+	run := scenarioRun(t, own, "api-outage", "api-outage", time.Minute)
+	wantRight(t, run)
+	if d := run.Phases[1].Ended.Sub(run.Phases[1].Began); d < time.Minute || len(run.Notes) == 0 {
+		t.Errorf("the outage took %s; notes: %q", d, run.Notes)
+	}
+}
+
+// A node whose kubelet is dead tells nothing of its pods: this test is not
+// parallel to others.
+func TestKubeletOutage(t *testing.T) {
+	wantRight(t, scenarioRun(t, cluster(t), "kubelet-kill", "kubelet-kill", 10*time.Second))
 }
 
 func terminated(run *record.Run) int {
@@ -137,5 +155,30 @@ func TestServiceThatLeadsNowhere(t *testing.T) {
 	_, err := verify.Run(t.Context(), c, o)
 	if err == nil || !strings.Contains(err.Error(), "does not answer as expected from inside the cluster") || !strings.Contains(err.Error(), "refused") {
 		t.Errorf("%v", err)
+	}
+}
+
+// A path that is answered otherwise than the flags say is a mistake in the flags,
+// found before the run, and no lost request.
+func TestMistakenPaths(t *testing.T) {
+	t.Parallel()
+	c := cluster(t)
+	for name, x := range map[string]struct {
+		mistake func(*verify.Traffic)
+		want    string
+	}{
+		"error-path":  {func(tr *verify.Traffic) { tr.ErrorPaths = []string{"/"} }, "GET /: unexpected status: status 200 where 404 is expected"},
+		"path":        {func(tr *verify.Traffic) { tr.Paths = []string{"/", "/nowhere"} }, "GET /nowhere: unexpected status: status 404"},
+		"stream-path": {func(tr *verify.Traffic) { tr.StreamPath = "/nowhere" }, "GET /nowhere: unexpected status: status 404"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := subject(t, "mistaken-"+name, 1)
+			x.mistake(&o.Traffic)
+			_, err := verify.Run(t.Context(), c, o)
+			if err == nil || !strings.Contains(err.Error(), "correct the flags") || !strings.Contains(err.Error(), x.want) {
+				t.Errorf("%v, not %q", err, x.want)
+			}
+		})
 	}
 }

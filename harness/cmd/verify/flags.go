@@ -95,7 +95,7 @@ func newFlags() *flags {
 	s.IntVar(&o.Replicas, "replicas", 0, "`NUMBER` of replicas; 0: as the manifest says")
 	s.IntVar(&f.nodes, "nodes", 2, "`NUMBER` of nodes of the simulated cluster")
 	s.DurationVar(&o.Baseline, "baseline", 5*time.Second, "`DURATION` of traffic before anything is done")
-	s.DurationVar(&o.ReadyTimeout, "ready-timeout", time.Minute, "`DURATION` in which the Deployment must be ready, each time")
+	s.DurationVar(&o.ReadyTimeout, "ready-timeout", 2*time.Minute, "`DURATION` in which the Deployment must be ready, each time; after an outage of the API server kubelets take up to a minute to notice that it is back")
 	s.DurationVar(&o.Outage, "outage", time.Minute, "`DURATION` of api-outage and kubelet-kill")
 
 	t := &o.Traffic
