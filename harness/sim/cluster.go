@@ -25,6 +25,7 @@ type Cluster struct {
 	images imageStore
 	// The controller manager and the scheduler, guarded by plane.mu.
 	controllers []*process
+	outage      bool // they were stopped along with the API server
 	nodes       []*clusterNode // guarded, what changes in them, by plane.mu
 }
 
@@ -158,15 +159,9 @@ func (c *Cluster) startComponents(ctx context.Context) error {
 	return c.startControllers(ctx)
 }
 
-// startControllers starts the controller manager and the scheduler, anew where
-// they run. plane.mu is held.
+// startControllers starts the controller manager and the scheduler. plane.mu is
+// held.
 func (c *Cluster) startControllers(ctx context.Context) error {
-	for _, p := range c.controllers {
-		if err := c.supervisor.stop(p); err != nil {
-			return err
-		}
-	}
-	c.controllers = nil
 	for role, args := range map[string][]string{
 		controllerManagerRole: controllerManagerFlags(controllerManagerRole + ".kubeconfig"),
 		schedulerRole:         controllerFlags(schedulerRole + ".kubeconfig"),
@@ -180,20 +175,39 @@ func (c *Cluster) startControllers(ctx context.Context) error {
 	return nil
 }
 
-// StartAPIServer starts the API server again after StopAPIServer, as that of a
-// [ControlPlane]. The controller manager and the scheduler are started anew, too:
-// in a real cluster they end when they can't renew their lease for ten seconds,
-// and their kubelet starts them again. Here they have no lease, and would only
-// come back from a back-off of up to half a minute.
-func (c *Cluster) StartAPIServer(ctx context.Context) error {
+// StopAPIServer kills the API server as that of a [ControlPlane], and with it the
+// controller manager and the scheduler: in a real cluster they end when they can't
+// renew their lease for ten seconds, and begin anew when the API server is back.
+// Here they have no lease, and a controller manager that lives through an outage
+// takes every node for dead before it has heard of one again. Kubelets, kube-proxies
+// and pods go on.
+func (c *Cluster) StopAPIServer() error {
+	err := c.plane.StopAPIServer()
 	c.mu.Lock()
-	outage := c.apiServer == nil && len(c.controllers) > 0
-	c.mu.Unlock()
-	if err := c.plane.StartAPIServer(ctx); err != nil || !outage {
+	defer c.mu.Unlock()
+	if c.stopped {
+		return err
+	}
+	for _, p := range c.controllers {
+		err = errors.Join(err, c.supervisor.stop(p))
+	}
+	c.controllers = nil
+	c.outage = true
+	return err
+}
+
+// StartAPIServer starts what StopAPIServer has stopped again, and returns when the
+// API server is ready.
+func (c *Cluster) StartAPIServer(ctx context.Context) error {
+	if err := c.plane.StartAPIServer(ctx); err != nil {
 		return err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if !c.outage {
+		return nil
+	}
+	c.outage = false
 	return c.startControllers(ctx)
 }
 

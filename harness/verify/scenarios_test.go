@@ -167,7 +167,7 @@ func TestMistakenPaths(t *testing.T) {
 		mistake func(*verify.Traffic)
 		want    string
 	}{
-		"error-path":  {func(tr *verify.Traffic) { tr.ErrorPaths = []string{"/"} }, "GET /: unexpected status: status 200 where 404 is expected"},
+		"error-path":  {func(tr *verify.Traffic) { tr.ErrorPaths = []string{"/?there"} }, "GET /?there: unexpected status: status 200 where 404 is expected"},
 		"path":        {func(tr *verify.Traffic) { tr.Paths = []string{"/", "/nowhere"} }, "GET /nowhere: unexpected status: status 404"},
 		"stream-path": {func(tr *verify.Traffic) { tr.StreamPath = "/nowhere" }, "GET /nowhere: unexpected status: status 404"},
 	} {
