@@ -25,7 +25,7 @@ type Cluster struct {
 	images imageStore
 	// The controller manager and the scheduler, guarded by plane.mu.
 	controllers []*process
-	outage      bool // they were stopped along with the API server
+	outage      bool           // they were stopped along with the API server
 	nodes       []*clusterNode // guarded, what changes in them, by plane.mu
 }
 
