@@ -20,13 +20,18 @@ const (
 	// mistakenAfter is how long a path may be answered wrongly before that is taken
 	// for a mistake in the flags.
 	mistakenAfter = 4 * time.Second
+	// allPods bounds the wait, once the route is there, for the pods that have not
+	// answered yet.
+	allPods = 10 * time.Second
 )
 
 // awaitRoute returns when the load generator's node routes to the Service and
-// every path is answered as expected. A Service that was made just now has no
-// rules there yet, and connections to it are refused: that says nothing of the
-// target, and the run has not begun. A path that is answered, but wrongly, is a
-// mistake in the flags, and no lost request.
+// every path is answered as expected, by each of the pods if responses name them.
+// A Service that was made just now has no rules there yet, and connections to it
+// are refused: that says nothing of the target, and the run has not begun. Where
+// the rules name the first pod only, every stream would be opened on it, and none
+// would meet the others. A path that is answered, but wrongly, is a mistake in the
+// flags, and no lost request.
 func (v *verification) awaitRoute(ctx context.Context, c load.Config) error {
 	ctx, cancel := context.WithTimeout(ctx, routeTimeout)
 	defer cancel()
@@ -39,12 +44,20 @@ func (v *verification) awaitRoute(ctx context.Context, c load.Config) error {
 	for i := range c.Targets {
 		c.Targets[i].Weight = 1 // each is to be asked for soon
 	}
-	r := &route{done: make(chan struct{}), wrongSince: map[string]time.Time{}, last: "no request was sent"}
+	r := newRoute(v.run.Target.Replicas)
 	session, err := agent.Start(ctx, v.cluster.DialContext, v.agent.address, c, r.take)
 	if err != nil {
 		return err
 	}
 	select {
+	case <-r.there:
+		select {
+		case <-r.done:
+		case <-session.Done():
+		case <-ctx.Done():
+		case <-time.After(allPods):
+			v.Say("only %d of %d pods have answered by now; the load begins all the same", r.count(), v.run.Target.Replicas)
+		}
 	case <-r.done:
 	case <-session.Done():
 	case <-ctx.Done():
@@ -65,20 +78,45 @@ func (v *verification) awaitRoute(ctx context.Context, c load.Config) error {
 
 // route is what is known of the way to the Service.
 type route struct {
+	pods int // that should answer
+
 	mu         sync.Mutex
-	done       chan struct{} // closed when it is decided
-	routed     bool
+	there      chan struct{}   // closed when requests arrive
+	done       chan struct{}   // closed when there is nothing more to learn
+	routed     bool            // there is closed
+	decided    bool            // done is closed
+	seen       map[string]bool // pods that have answered; empty where none is named
 	mistake    string
 	successes  int                  // one after the other
 	wrongSince map[string]time.Time // by path, until it is answered well
 	last       string               // failure
 }
 
+func newRoute(pods int) *route {
+	return &route{
+		pods: pods, there: make(chan struct{}), done: make(chan struct{}),
+		seen: map[string]bool{}, wrongSince: map[string]time.Time{}, last: "no request was sent",
+	}
+}
+
+// count is how many pods have answered.
+func (r *route) count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.seen)
+}
+
+// decide closes done. r.mu is held.
+func (r *route) decide() {
+	r.decided = true
+	close(r.done)
+}
+
 // take takes in a request's fate.
 func (r *route) take(q record.Request) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.routed || r.mistake != "" {
+	if r.decided {
 		return
 	}
 	// That somebody answered is what counts here; whether a body is right, the
@@ -87,9 +125,15 @@ func (r *route) take(q record.Request) {
 	mistaken := q.Outcome == record.UnexpectedStatus || q.Class == record.Stream && q.Failed() && q.Events == 0
 	if q.Status > 0 && !mistaken {
 		delete(r.wrongSince, q.Path)
-		if r.successes++; r.successes >= routeSuccesses {
+		if q.Pod != "" {
+			r.seen[q.Pod] = true
+		}
+		if r.successes++; r.successes >= routeSuccesses && !r.routed {
 			r.routed = true
-			close(r.done)
+			close(r.there)
+		}
+		if r.routed && (len(r.seen) == 0 || len(r.seen) >= r.pods) {
+			r.decide()
 		}
 		return
 	}
@@ -103,6 +147,6 @@ func (r *route) take(q record.Request) {
 	}
 	if q.End.Sub(r.wrongSince[q.Path]) >= mistakenAfter {
 		r.mistake = r.last
-		close(r.done)
+		r.decide()
 	}
 }

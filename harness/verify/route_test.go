@@ -15,7 +15,7 @@ func TestRoute(t *testing.T) {
 	wrong := func(s float64) record.Request {
 		return record.Request{Method: "GET", Path: "/nope", Outcome: record.UnexpectedStatus, Status: 200, Detail: "status 200, want 404", End: at(s)}
 	}
-	fresh := func() *route { return &route{done: make(chan struct{}), wrongSince: map[string]time.Time{}} }
+	fresh := func() *route { return newRoute(2) }
 	decided := func(r *route) bool {
 		select {
 		case <-r.done:
@@ -37,6 +37,20 @@ func TestRoute(t *testing.T) {
 	}
 	if !r.routed || r.mistake != "" {
 		t.Errorf("%+v", r)
+	}
+
+	// Where responses name their pod, both must have answered; one of the pods has
+	// no rule yet.
+	r = fresh()
+	for range 3 * routeSuccesses {
+		r.take(record.Request{Path: "/", Outcome: record.OK, Status: 200, Pod: "a"})
+	}
+	if !r.routed || decided(r) || r.count() != 1 {
+		t.Errorf("one of two pods has answered, and it is decided: %+v", r)
+	}
+	r.take(record.Request{Path: "/", Outcome: record.OK, Status: 200, Pod: "b"})
+	if !decided(r) {
+		t.Error("both have answered, and it is not decided")
 	}
 
 	r = fresh() // refused for long: nobody answers, which is no mistake
