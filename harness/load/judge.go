@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 
+	"kubernaut.io/dynamic-toolset/harness/problemdoc"
 	"kubernaut.io/dynamic-toolset/harness/record"
 )
 
@@ -56,38 +57,9 @@ func (m *message) describe(resp *http.Response, body []byte) string {
 	return detail
 }
 
-// checkProblem says what an error's body lacks to be a problem document
-// (RFC 9457) that helps a person: the specification makes every member optional,
-// we want all of them, of detail and title one.
+// checkProblem says what an error lacks to be a problem document.
 func checkProblem(resp *http.Response, body []byte) error {
-	if kind := mediaType(resp); kind != "application/problem+json" {
-		return fmt.Errorf("its type is %q, not application/problem+json", resp.Header.Get("Content-Type"))
-	}
-	var doc struct {
-		Type     *string `json:"type"`
-		Title    *string `json:"title"`
-		Status   *int    `json:"status"`
-		Detail   string  `json:"detail"`
-		Instance *string `json:"instance"`
-	}
-	if err := json.Unmarshal(body, &doc); err != nil {
-		return fmt.Errorf("it is no JSON object with the right members: %w", err)
-	}
-	switch {
-	case doc.Type == nil || *doc.Type == "":
-		return fmt.Errorf("it has no type")
-	case doc.Title == nil:
-		return fmt.Errorf("it has no title")
-	case doc.Status == nil:
-		return fmt.Errorf("it has no status")
-	case *doc.Status != resp.StatusCode:
-		return fmt.Errorf("its status is %d, the response's %d", *doc.Status, resp.StatusCode)
-	case *doc.Title == "" && doc.Detail == "":
-		return fmt.Errorf("its title and its detail are empty")
-	case doc.Instance == nil || *doc.Instance == "":
-		return fmt.Errorf("it has no instance")
-	}
-	return nil
+	return problemdoc.Check(resp.Header.Get("Content-Type"), body, resp.StatusCode)
 }
 
 // mediaType returns the type of the body without its parameters.

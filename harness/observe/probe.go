@@ -2,10 +2,8 @@ package observe
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
-	"mime"
 	"net"
 	"net/http"
 	"strconv"
@@ -13,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"kubernaut.io/dynamic-toolset/harness/problemdoc"
 	"kubernaut.io/dynamic-toolset/harness/record"
 )
 
@@ -102,20 +101,6 @@ func ask(ctx context.Context, client *http.Client, kind record.ProbeKind, url st
 		return probe
 	}
 	probe.Status = resp.StatusCode
-	probe.Problem = isProblem(resp.Header.Get("Content-Type"), body, resp.StatusCode)
+	probe.Problem = problemdoc.Check(resp.Header.Get("Content-Type"), body, resp.StatusCode) == nil
 	return probe
-}
-
-// isProblem says whether a response is a problem document (RFC 9457) of its own
-// status.
-func isProblem(contentType string, body []byte, status int) bool {
-	media, _, err := mime.ParseMediaType(contentType)
-	if err != nil || media != "application/problem+json" {
-		return false
-	}
-	var doc struct {
-		Type, Title string
-		Status      int
-	}
-	return json.Unmarshal(body, &doc) == nil && doc.Type != "" && doc.Title != "" && doc.Status == status
 }

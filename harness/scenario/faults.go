@@ -20,7 +20,7 @@ func apiOutage(ctx context.Context, e *Env) error {
 	if err := e.Faults.StopAPIServer(); err != nil {
 		return err
 	}
-	err := sleep(ctx, e.Outage)
+	err := Pause(ctx, e.Outage)
 	// Also after an interruption: the cluster must be able to end.
 	startCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 90*time.Second)
 	defer cancel()
@@ -31,7 +31,7 @@ func apiOutage(ctx context.Context, e *Env) error {
 		return err
 	}
 	e.Say("the API server is back")
-	if err := sleep(ctx, afterwards); err != nil {
+	if err := Pause(ctx, afterwards); err != nil {
 		return err
 	}
 	return e.Target.Wait(ctx, e.ReadyTimeout, true)
@@ -50,7 +50,7 @@ func kubeletKill(ctx context.Context, e *Env) error {
 	if err := e.Faults.KillKubelet(node); err != nil {
 		return err
 	}
-	err = sleep(ctx, e.Outage)
+	err = Pause(ctx, e.Outage)
 	if startErr := e.Faults.StartKubelet(node); startErr != nil {
 		return errors.Join(err, startErr)
 	}
@@ -58,7 +58,7 @@ func kubeletKill(ctx context.Context, e *Env) error {
 		return err
 	}
 	e.Say("the kubelet is back")
-	if err := sleep(ctx, afterwards); err != nil {
+	if err := Pause(ctx, afterwards); err != nil {
 		return err
 	}
 	return e.Target.Wait(ctx, e.ReadyTimeout, true)

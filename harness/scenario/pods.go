@@ -119,7 +119,7 @@ func (e *Env) waitReplaced(ctx context.Context, uid types.UID) error {
 		if time.Now().After(deadline) {
 			return e.Target.Wait(ctx, 0, false) // says why
 		}
-		if err := sleep(ctx, 200*time.Millisecond); err != nil {
+		if err := Pause(ctx, 200*time.Millisecond); err != nil {
 			return err
 		}
 	}
@@ -199,7 +199,7 @@ func (e *Env) evictFrom(ctx context.Context, node string, pods []corev1.Pod) err
 			if !apierrors.IsTooManyRequests(err) || time.Now().After(deadline) {
 				return fmt.Errorf("evict pod %s: %w", p.Name, err)
 			}
-			if err := sleep(ctx, 500*time.Millisecond); err != nil {
+			if err := Pause(ctx, 500*time.Millisecond); err != nil {
 				return err
 			}
 		}
@@ -224,13 +224,4 @@ func (e *Env) pods(ctx context.Context) ([]corev1.Pod, *appsv1.Deployment, error
 		}
 	}
 	return live, dep, nil
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-time.After(d):
-		return nil
-	}
 }

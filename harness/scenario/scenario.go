@@ -88,3 +88,14 @@ func Parse(list string, restarts int) ([]Step, error) {
 	}
 	return steps, nil
 }
+
+// Pause does nothing for a time, while the traffic goes on. It returns the cause
+// of ctx's end if that comes first.
+func Pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(d):
+		return nil
+	}
+}

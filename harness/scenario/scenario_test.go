@@ -1,8 +1,11 @@
 package scenario_test
 
 import (
+	"context"
+	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"kubernaut.io/dynamic-toolset/harness/scenario"
 )
@@ -23,6 +26,20 @@ func TestParse(t *testing.T) {
 		t.Error(got)
 	}
 	if _, err := scenario.Parse("rolling-restart,reboot", 1); err == nil || !strings.Contains(err.Error(), `"reboot"; there are: rolling-restart, node-drain`) {
+		t.Errorf("%v", err)
+	}
+}
+
+// An interruption ends a pause, and its cause is told: that the load has ended,
+// for example.
+func TestPause(t *testing.T) {
+	if err := scenario.Pause(t.Context(), time.Millisecond); err != nil {
+		t.Error(err)
+	}
+	cause := errors.New("the load ended")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(cause)
+	if err := scenario.Pause(ctx, time.Hour); !errors.Is(err, cause) {
 		t.Errorf("%v", err)
 	}
 }
