@@ -21,6 +21,7 @@ func (a *app) connect() error {
 	}
 	a.source, err = cluster.NewKubernetes(cfg, cluster.KubernetesOptions{
 		Sink: a.catalogue, Logger: a.log, Namespaces: s.Cluster.Namespaces, Resync: s.Cluster.Resync,
+		OnForbidden: a.countForbidden,
 	})
 	if err != nil || !s.ConfigMap.Enabled {
 		return err
@@ -45,9 +46,16 @@ func (a *app) writerOptions() cluster.WriterOptions {
 		OnWrite: func(outcome string) {
 			a.set.GetOrCreateCounter(fmt.Sprintf("toolset_configmap_writes_total{result=%q}", outcome)).Inc()
 		},
-		OnDrift:   a.set.NewCounter("toolset_configmap_drift_total").Inc,
-		OnVersion: a.catalogue.SetConfigMapVersion,
+		OnDrift:     a.set.NewCounter("toolset_configmap_drift_total").Inc,
+		OnVersion:   a.catalogue.SetConfigMapVersion,
+		OnForbidden: a.countForbidden,
 	}
+}
+
+// countForbidden counts the calls that were refused for want of a right. It
+// grows for as long as the right is missing.
+func (a *app) countForbidden(r *cluster.MissingRight) {
+	a.set.GetOrCreateCounter(fmt.Sprintf("toolset_kubernetes_forbidden_total{verb=%q,resource=%q}", r.Verb, r.Resource)).Inc()
 }
 
 // document is what the writer writes; nil until the cluster has been read.

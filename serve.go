@@ -39,6 +39,7 @@ func serve(s *config.Settings) (int, error) {
 		return 0, err
 	}
 	defer restore()
+	cluster.RedirectClientLogs(log)
 	// Signals count from the start: a pod may be told to stop while it starts.
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
@@ -231,17 +232,28 @@ func (a *app) status() transport.Status {
 	v := a.source.Status()
 	if !v.Synced {
 		reason := "The cluster has not been read yet."
-		if v.LastError != "" {
+		switch {
+		case v.Denied != nil:
+			reason = "The cluster can't be read: " + v.Denied.Public() + "."
+		case v.LastError != "":
 			reason = "The cluster can't be read yet; the cause is in the service's log."
 		}
 		return transport.Status{NotReady: reason}
 	}
-	if v.Reachable {
-		return transport.Status{}
+	grace := a.settings.Cluster.UnavailableGrace
+	st, reason := transport.Status{}, ""
+	switch {
+	case !v.Reachable:
+		st.StaleSince = v.UnreachableSince
+		reason = fmt.Sprintf("Kubernetes has been unreachable for longer than %s.", grace)
+	case v.Denied != nil:
+		st.StaleSince = v.DeniedSince
+		reason = fmt.Sprintf("Kubernetes could not be read for longer than %s: %s.", grace, v.Denied.Public())
+	default:
+		return st
 	}
-	st := transport.Status{StaleSince: v.UnreachableSince}
-	if grace := a.settings.Cluster.UnavailableGrace; time.Since(v.UnreachableSince) >= grace {
-		st.NotReady = fmt.Sprintf("Kubernetes has been unreachable for longer than %s. Lookups are answered from the last state.", grace)
+	if time.Since(st.StaleSince) >= grace {
+		st.NotReady = reason + " Lookups are answered from the last state."
 	}
 	return st
 }

@@ -80,8 +80,9 @@ func (v *view) holds(doc []byte) bool {
 // from the goroutine of Run. client must have no overall timeout, which would
 // end the watch.
 //
-// What it may do, RBAC: patch and create (server-side apply needs both), list
-// and watch on configmaps.
+// The rights it needs are list, watch, create and patch on configmaps, and each
+// may be limited to this one by resourceNames. That holds for create too, as
+// server-side apply asks for it with the name in the URL (a POST would not).
 func NewConfigMapWriter(client kubernetes.Interface, namespace, name string, document func() []byte, opts WriterOptions) *ConfigMapWriter {
 	opts.defaults()
 	w := &ConfigMapWriter{
@@ -278,7 +279,11 @@ func (w *ConfigMapWriter) apply(ctx context.Context, doc []byte) (*view, error) 
 	got, err := w.client.CoreV1().ConfigMaps(w.ns).Apply(ctx, cm,
 		metav1.ApplyOptions{FieldManager: FieldManager, Force: true})
 	if err != nil {
-		return nil, w.explain(err)
+		err = w.explain(err)
+		if right, ok := errors.AsType[*MissingRight](err); ok {
+			w.opts.OnForbidden(right)
+		}
+		return nil, err
 	}
 	return viewOf(got), nil
 }

@@ -16,7 +16,8 @@ const (
 	firstRetry     = 250 * time.Millisecond
 	maxRetry       = 5 * time.Second  // it doubles up to this
 	namespaceRetry = 3 * time.Second  // the namespace does not exist
-	hopelessRetry  = 30 * time.Second // somebody must act first: forbidden, invalid
+	deniedRetry    = 10 * time.Second // a right is missing: somebody must grant it, and then looks on
+	hopelessRetry  = 30 * time.Second // somebody must act first, and a change is seen anyway
 )
 
 // A rivalry is with another writer of our key, who repairs it as we do: such as
@@ -55,7 +56,9 @@ func (r *rivalry) gap(normal time.Duration) time.Duration {
 
 func pauseAfter(err error, backoff time.Duration) time.Duration {
 	switch outcome(err) {
-	case WriteForbidden, WriteInvalid:
+	case WriteForbidden:
+		return deniedRetry
+	case WriteInvalid:
 		return hopelessRetry
 	case WriteMissing:
 		return namespaceRetry
@@ -72,7 +75,7 @@ func (w *ConfigMapWriter) explain(err error) error {
 	case apierrors.IsInvalid(err) || apierrors.IsRequestEntityTooLargeError(err) || apierrors.IsBadRequest(err):
 		return &explained{"the API server does not take the ConfigMap as it is: " + cause, errInvalid, err}
 	}
-	return w.call("create and patch").explain(err)
+	return w.call("create or patch").explain(err)
 }
 
 func (w *ConfigMapWriter) call(verbs string) call {
@@ -80,7 +83,7 @@ func (w *ConfigMapWriter) call(verbs string) call {
 	if c, ok := w.client.CoreV1().RESTClient().(*rest.RESTClient); ok && c != nil {
 		host = strings.TrimSuffix(c.Get().URL().String(), "/")
 	}
-	return call{verbs, "configmaps", w.ns, host}
+	return call{verbs, "configmaps", w.name, w.ns, host}
 }
 
 var (
@@ -102,19 +105,23 @@ func outcome(err error) string {
 
 // A complaint is logged when it is new, and then now and then.
 type complaint struct {
-	outcome string
-	at      time.Time
+	about string
+	at    time.Time
 }
 
 func (c *complaint) tell(log *zap.Logger, err error) {
-	if o := outcome(err); o != c.outcome || time.Since(c.at) > time.Minute {
-		c.outcome, c.at = o, time.Now()
+	about := outcome(err)
+	if right, ok := errors.AsType[*MissingRight](err); ok {
+		about += right.Verb // the next one may be missing too
+	}
+	if about != c.about || time.Since(c.at) > time.Minute {
+		c.about, c.at = about, time.Now()
 		log.Error("The ConfigMap could not be written; it is tried again", zap.Error(err))
 	}
 }
 
 func (c *complaint) over(log *zap.Logger) {
-	if c.outcome != "" {
+	if c.about != "" {
 		log.Info("The ConfigMap can be written again")
 		*c = complaint{}
 	}

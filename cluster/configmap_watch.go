@@ -2,8 +2,8 @@ package cluster
 
 import (
 	"context"
+	"fmt"
 	"sync"
-	"time"
 
 	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
@@ -21,9 +21,11 @@ type configMapWatch struct {
 	ready chan struct{} // closed when it is known whether the ConfigMap exists
 	once  sync.Once
 
-	mu    sync.Mutex // held during a list; see scope.inCall
-	told  time.Time
-	wrong bool
+	mu sync.Mutex // held during a list; see scope.inCall
+
+	// Of the goroutine of run.
+	listed  bool // in this run of the Reflector
+	trouble trouble
 }
 
 func newConfigMapWatch(w *ConfigMapWriter) *configMapWatch {
@@ -38,6 +40,7 @@ func (c *configMapWatch) run(ctx context.Context) {
 	pause := retry
 	logged := klog.NewContext(ctx, logger)
 	for {
+		c.listed = false
 		err := reflector.ListAndWatchWithContext(logged)
 		if ctx.Err() != nil {
 			break
@@ -47,7 +50,11 @@ func (c *configMapWatch) run(ctx context.Context) {
 		} else {
 			pause = retry
 		}
-		if !sleep(ctx, pause.Step()) {
+		wait := pause.Step()
+		if c.trouble.denied(verbWatch) != nil {
+			wait = jitter(deniedRetry, 0.1)
+		}
+		if !sleep(ctx, wait) {
 			break
 		}
 	}
@@ -56,12 +63,32 @@ func (c *configMapWatch) run(ctx context.Context) {
 }
 
 func (c *configMapWatch) failed(err error) {
-	if c.wrong && time.Since(c.told) < time.Minute {
+	verb := verbList
+	if c.listed {
+		verb = verbWatch
+	}
+	err = c.w.call(verb).explain(err)
+	tell, right := c.trouble.note(verb, err), c.trouble.right
+	if right != nil {
+		c.w.opts.OnForbidden(right)
+	}
+	if !tell {
 		return
 	}
-	c.wrong, c.told = true, time.Now()
-	c.w.log.Warn("The ConfigMap cannot be followed; changes by others are not repaired until it can",
-		zap.Error(c.w.call("list and watch").explain(err)))
+	level, text := zap.WarnLevel, "The ConfigMap cannot be followed; changes by others are not repaired until it can"
+	if right != nil {
+		level = zap.ErrorLevel // it does not pass by itself
+		if verb == verbWatch {
+			text = fmt.Sprintf("The ConfigMap cannot be watched; until it can, changes by others are looked for every %s", deniedRetry)
+		}
+	}
+	c.w.log.Log(level, text, zap.Error(err))
+}
+
+func (c *configMapWatch) worked(verb string) {
+	if c.trouble.works(verb) {
+		c.w.log.Info("The ConfigMap can be followed again")
+	}
 }
 
 func (c *configMapWatch) only(o metav1.ListOptions) metav1.ListOptions {
@@ -98,7 +125,11 @@ func (c *configMapWatch) ListWithContext(ctx context.Context, o metav1.ListOptio
 
 // WatchWithContext implements cache.ListerWatcherWithContext.
 func (c *configMapWatch) WatchWithContext(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-	return c.w.client.CoreV1().ConfigMaps(c.w.ns).Watch(ctx, c.only(o))
+	w, err := c.w.client.CoreV1().ConfigMaps(c.w.ns).Watch(ctx, c.only(o))
+	if err == nil {
+		c.worked(verbWatch)
+	}
+	return w, err
 }
 
 // configMapStore takes what the Reflector finds.
@@ -118,7 +149,8 @@ func (s configMapStore) Delete(obj any) error {
 }
 
 func (s configMapStore) Replace(list []any, rv string) error {
-	s.wrong = false
+	s.listed = true
+	s.worked(verbList)
 	if len(list) == 0 {
 		s.w.observe(&view{rv: rv})
 	}

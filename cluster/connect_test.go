@@ -12,7 +12,9 @@ import (
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/klog/v2"
@@ -90,15 +92,31 @@ func TestConnectToRealServer(t *testing.T) {
 
 func TestExplain(t *testing.T) {
 	services := schema.GroupResource{Resource: "services"}
-	all, one := call{"list and watch", "services", "", "https://h:1"}, call{"list and watch", "services", "n", "https://h:1"}
+	all, one := call{"list", "services", "", "", "https://h:1"}, call{"list", "services", "", "n", "https://h:1"}
+	configMap := call{"create or patch", "configmaps", "cm", "n", "https://h:1"}
+	const account, person = "system:serviceaccount:n:toolset", "jane@example.org"
+	denied := func(user, verb, resource, where string) error {
+		return apierrors.NewForbidden(services, "", fmt.Errorf("User %q cannot %s resource %q in API group \"\" %s: RBAC: why\n\x1b[1m", user, verb, resource, where))
+	}
+	terminating := apierrors.NewForbidden(services, "", errors.New("it is being terminated"))
+	terminating.ErrStatus.Details.Causes = []metav1.StatusCause{{Type: corev1.NamespaceTerminatingCause}}
 	for _, c := range []struct {
 		call call
 		err  error
 		kind error
 		want []string
 	}{
-		{all, apierrors.NewForbidden(services, "", errors.New("why\n\x1b[1m")), ErrForbidden, []string{"ClusterRole", "list,watch", "why [1m"}},
-		{one, apierrors.NewForbidden(services, "", errors.New("why")), ErrForbidden, []string{"a Role", "namespace n"}},
+		{all, denied(account, "list", "services", "at the cluster scope"), ErrForbidden, []string{
+			"the service account " + account + " may not list services in the whole cluster", `the verb "list" on the resource "services" by a ClusterRole`,
+			"deploy/base/rbac.yaml", "--namespaces", "RBAC: why [1m"}},
+		{one, denied(account, "watch", "services", `in the namespace "n"`), ErrForbidden, []string{
+			"may not watch services in namespace n", "a Role in that namespace", "deploy/overlays/namespaced"}},
+		{configMap, denied(person, "create", "configmaps", `in the namespace "n"`), ErrForbidden, []string{
+			`this service's user may not create configmaps "cm" in namespace n`, `the verb "create" on the resource "configmaps" by a Role`,
+			"deploy/components/configmap-writer/rbac.yaml", "--configmap-enabled=false"}},
+		{one, denied("system:anonymous", "list", "services", `in the namespace "n"`), ErrUnauthorized, []string{"h:1", "no credentials", "token"}},
+		{configMap, apierrors.NewForbidden(services, "", errors.New("exceeded quota: q")), ErrForbidden, []string{"refuses to create or patch configmaps", "policy", "exceeded quota: q"}},
+		{configMap, terminating, errNoNamespace, []string{`namespace "n" is being deleted`}},
 		{one, apierrors.NewUnauthorized("no"), ErrUnauthorized, []string{"h:1", "401"}},
 		{one, fmt.Errorf("dial: %w", syscall.ECONNREFUSED), ErrUnreachable, []string{"nothing listens at https://h:1"}},
 		{one, &net.DNSError{Err: "no such host", Name: "h"}, ErrUnreachable, []string{"cannot be resolved"}},
@@ -107,7 +125,7 @@ func TestExplain(t *testing.T) {
 		{one, apierrors.NewServiceUnavailable("x"), ErrUnreachable, []string{"cannot be used now"}},
 		{one, apierrors.NewInternalError(errors.New("etcd")), ErrUnreachable, []string{"etcd"}},
 		{one, errors.New("x509: unknown authority"), ErrUnreachable, []string{"x509"}},
-		{one, apierrors.NewBadRequest("x"), nil, []string{"to list and watch services failed"}},
+		{one, apierrors.NewBadRequest("x"), nil, []string{"to list services failed"}},
 	} {
 		got := c.call.explain(c.err)
 		if c.kind != nil && !errors.Is(got, c.kind) || !errors.Is(got, c.err) {
@@ -117,6 +135,9 @@ func TestExplain(t *testing.T) {
 			if !strings.Contains(got.Error(), want) {
 				t.Errorf("%q does not say %q", got, want)
 			}
+		}
+		if right, ok := errors.AsType[*MissingRight](got); ok && (strings.Contains(right.Public(), person) || strings.Contains(right.Public(), "h:1")) {
+			t.Errorf("clients are told: %q", right.Public())
 		}
 		if strings.ContainsAny(got.Error(), "\n\x1b") {
 			t.Errorf("%q", got)

@@ -18,7 +18,8 @@ import (
 
 // Kinds of failure of a call to an API server, for errors.Is.
 var (
-	// ErrForbidden: the API server knows us, and an RBAC rule is missing.
+	// ErrForbidden: the API server knows us and refuses, mostly as a right is
+	// missing; which one, a *MissingRight among the causes says.
 	ErrForbidden = errors.New("forbidden")
 	// ErrUnauthorized: the API server does not accept our credentials.
 	ErrUnauthorized = errors.New("unauthorized")
@@ -28,8 +29,9 @@ var (
 
 // A call names what was asked of the API server, in RBAC's words.
 type call struct {
-	verbs     string // "list and watch"
+	verbs     string // "list", or "list and watch" where it may be either
 	resource  string // "services"
+	name      string // "" is all of them
 	namespace string // "" is all
 	host      string // the API server's URL
 }
@@ -54,12 +56,7 @@ func (c call) explain(err error) error {
 	}
 	switch {
 	case apierrors.IsForbidden(err):
-		role, scope := "ClusterRole", "in all namespaces"
-		if c.namespace != "" {
-			role, scope = "Role", "in namespace "+c.namespace
-		}
-		return wrap(ErrForbidden, "the API server forbids to %s %s %s: bind a %s with the verbs %q on the resource %q to this service's account (%s)",
-			c.verbs, c.resource, scope, role, verbList(c.verbs), c.resource, cause)
+		return c.explainForbidden(err, cause)
 	case apierrors.IsUnauthorized(err):
 		return wrap(ErrUnauthorized, "the API server at %s does not accept our credentials (401): the token or client certificate has expired or belongs to another cluster (%s)", c.host, cause)
 	case errors.As(err, &dns):
@@ -75,9 +72,6 @@ func (c call) explain(err error) error {
 	}
 	return wrap(err, "to %s %s failed: %s", c.verbs, c.resource, cause)
 }
-
-// verbList turns "list and watch" into "list,watch", as kubectl create role wants it.
-func verbList(verbs string) string { return strings.ReplaceAll(verbs, " and ", ",") }
 
 func isTimeout(err error) bool {
 	var n net.Error

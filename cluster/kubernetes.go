@@ -38,6 +38,9 @@ type KubernetesOptions struct {
 	ListTimeout time.Duration
 	// PageSize is how many Services one page of a list holds; default 500.
 	PageSize int64
+	// OnForbidden is told of each call that the API server refused for want of
+	// a right. It must not block.
+	OnForbidden func(*MissingRight)
 }
 
 func (o *KubernetesOptions) defaults() error {
@@ -59,6 +62,9 @@ func (o *KubernetesOptions) defaults() error {
 		if *d.v <= 0 {
 			*d.v = d.def
 		}
+	}
+	if o.OnForbidden == nil {
+		o.OnForbidden = func(*MissingRight) {}
 	}
 	if o.PageSize <= 0 {
 		o.PageSize = 500
@@ -153,7 +159,7 @@ func (k *Kubernetes) Check(ctx context.Context) error {
 	defer cancel()
 	for _, s := range k.scopes {
 		if _, err := k.client.CoreV1().Services(s.namespace).List(ctx, metav1.ListOptions{Limit: 1}); err != nil {
-			return s.call("list and watch").explain(err)
+			return s.call("list").explain(err)
 		}
 	}
 	return nil
@@ -236,10 +242,13 @@ func (k *Kubernetes) Status() Availability {
 	a := k.checker.status()
 	a.Synced = k.Synced()
 	for _, s := range k.scopes {
-		if a.LastError != "" {
-			break
+		p := s.problem()
+		if a.LastError == "" {
+			a.LastError = p.text
 		}
-		a.LastError = s.lastError()
+		if right := p.denied(verbList); right != nil && (a.Denied == nil || p.since.Before(a.DeniedSince)) {
+			a.Denied, a.DeniedSince = right, p.since
+		}
 	}
 	return a
 }

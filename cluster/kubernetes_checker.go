@@ -120,7 +120,7 @@ func (c *checker) ask(ctx context.Context) error {
 	}
 	resp, err := c.client.Do(req)
 	if err != nil {
-		return call{"get", "/readyz", "", c.host}.explain(err)
+		return call{"get", "/readyz", "", "", c.host}.explain(err)
 	}
 	defer resp.Body.Close()
 	io.CopyN(io.Discard, resp.Body, 64<<10) //nolint:errcheck // only to reuse the connection

@@ -2,6 +2,8 @@ package cluster
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -36,8 +38,7 @@ type scope struct {
 	pending []chan<- error     // who waits for a list that has not begun
 	active  []chan<- error     // who waits for the list under way
 	ended   bool
-	problem string
-	logged  time.Time
+	trouble trouble
 
 	// inCall is held during a list. The Reflector leaves a list alone when its
 	// context ends; by this lock nothing outlives run.
@@ -54,8 +55,8 @@ func newScope(k *Kubernetes, index int, namespace string) *scope {
 	return s
 }
 
-func (s *scope) call(verbs string) call {
-	return call{verbs, "services", s.namespace, s.k.host}
+func (s *scope) call(verb string) call {
+	return call{verb, "services", "", s.namespace, s.k.host}
 }
 
 // run lists and watches until ctx ends.
@@ -74,7 +75,11 @@ func (s *scope) run(ctx context.Context) {
 		if err == nil && time.Since(start) > 10*time.Second {
 			backoff = retry // it was a watch that worked
 		}
-		t := time.NewTimer(backoff.Step())
+		pause, p := backoff.Step(), s.problem()
+		if p.denied(verbWatch) != nil {
+			pause = jitter(deniedRetry, 0.1) // each try costs a whole list
+		}
+		t := time.NewTimer(pause)
 		select {
 		case <-t.C:
 		case <-s.wake:
@@ -99,8 +104,14 @@ func (s *scope) begin(cancel context.CancelFunc) {
 
 // finish notes the end of a list and watch; true if the next shall begin now.
 func (s *scope) finish(err error) bool {
-	if err != nil {
-		err = s.failed("list and watch", err)
+	if _, told := errors.AsType[*explained](err); err != nil && !told {
+		s.mu.Lock()
+		verb := verbWatch
+		if s.listing {
+			verb = verbList
+		}
+		s.mu.Unlock()
+		err = s.failed(verb, err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -154,36 +165,46 @@ func (s *scope) poke() {
 }
 
 // failed records a failed call, and logs it now and then.
-func (s *scope) failed(verbs string, err error) error {
-	err = s.call(verbs).explain(err)
+func (s *scope) failed(verb string, err error) error {
+	err = s.call(verb).explain(err)
 	s.mu.Lock()
-	fresh := s.problem == "" || time.Since(s.logged) > 30*time.Second
-	s.problem = err.Error()
-	if fresh {
-		s.logged = time.Now()
-	}
+	tell, right := s.trouble.note(verb, err), s.trouble.right
 	s.mu.Unlock()
-	if fresh {
-		s.k.log.Warn("Watching Services failed; the last known state is kept, and it is tried again", zap.Error(err))
+	if right != nil {
+		s.k.opts.OnForbidden(right)
+	}
+	if tell {
+		s.tell(verb, right, err)
 	}
 	s.k.checker.doubt()
 	return err
 }
 
-func (s *scope) worked() {
+func (s *scope) tell(verb string, right *MissingRight, err error) {
+	level, text := zap.WarnLevel, "Watching Services failed; the last known state is kept, and it is tried again"
+	if right != nil {
+		level = zap.ErrorLevel // it does not pass by itself
+		if verb == verbWatch {
+			text = fmt.Sprintf("Services cannot be watched; until they can, they are listed every %s", deniedRetry)
+		}
+	}
+	s.k.log.Log(level, text, zap.Error(err))
+}
+
+func (s *scope) worked(verb string) {
 	s.mu.Lock()
-	was := s.problem
-	s.problem = ""
+	over := s.trouble.works(verb)
 	s.mu.Unlock()
-	if was != "" {
+	if over {
 		s.k.log.Info("Watching Services works again", zap.String("namespace", s.namespace))
 	}
 }
 
-func (s *scope) lastError() string {
+// problem returns a copy of what is wrong.
+func (s *scope) problem() trouble {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.problem
+	return s.trouble
 }
 
 // listWatch makes the calls of a scope for the Reflector.
@@ -235,9 +256,9 @@ func (l listWatch) WatchWithContext(ctx context.Context, o metav1.ListOptions) (
 	w, err := l.k.client.CoreV1().Services(l.namespace).Watch(ctx, o)
 	switch {
 	case err == nil:
-		l.worked()
+		l.worked(verbWatch)
 	case ctx.Err() == nil:
-		l.failed("watch", err)
+		err = l.failed(verbWatch, err)
 	}
 	return w, err
 }
@@ -258,8 +279,8 @@ func (s store) Replace(list []any, _ string) error {
 	for i, obj := range list {
 		services[i] = obj.(*corev1.Service)
 	}
+	s.worked(verbList)
 	s.k.fan.replace(s.index, services)
-	s.worked()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.listing = false

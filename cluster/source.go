@@ -66,6 +66,11 @@ type Availability struct {
 	// LastError says in one sentence what is wrong now; empty if nothing is.
 	// It is escaped and bounded, but may name addresses: not for strangers.
 	LastError string
+	// Denied is the right whose lack keeps the state from being read, and
+	// DeniedSince is since when; nil and zero while there is none. The source
+	// may be reachable all the same.
+	Denied      *MissingRight
+	DeniedSince time.Time
 }
 
 // ErrNotRunning means that Run was not called yet, or has returned.

@@ -41,7 +41,7 @@ var (
 const (
 	WriteSuccess   = "success"   // written, and it made a difference
 	WriteUnchanged = "unchanged" // asked for, and there was nothing to change
-	WriteForbidden = "forbidden" // a right is missing
+	WriteForbidden = "forbidden" // a right is missing, or a policy stands against it
 	WriteInvalid   = "invalid"   // too large, or refused as it is
 	WriteMissing   = "namespace_missing"
 	WriteError     = "error" // anything else; likely to pass
@@ -63,6 +63,9 @@ type WriterOptions struct {
 	OnDrift func()
 	// OnVersion is told each new version of the copy.
 	OnVersion func(version string)
+	// OnForbidden is told of each call that the API server refused for want of
+	// a right. Unlike the others, it is called from several goroutines.
+	OnForbidden func(*MissingRight)
 }
 
 func (o *WriterOptions) defaults() {
@@ -78,6 +81,9 @@ func (o *WriterOptions) defaults() {
 	}
 	if o.OnVersion == nil {
 		o.OnVersion = func(string) {}
+	}
+	if o.OnForbidden == nil {
+		o.OnForbidden = func(*MissingRight) {}
 	}
 }
 

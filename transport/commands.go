@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -152,7 +153,7 @@ func (s *Server) discover(ctx *fasthttp.RequestCtx) {
 		select {
 		case <-d.done:
 			if d.err != nil {
-				s.api.problem(ctx, problem.Unavailable, "The discovery failed, the last state is still served. The cause is in the service's log.")
+				s.api.problem(ctx, problem.Unavailable, "The discovery failed, the last state is still served. "+publicCause(d.err))
 				return
 			}
 			answer.Status = "done"
@@ -168,6 +169,17 @@ func (s *Server) discover(ctx *fasthttp.RequestCtx) {
 		status = fasthttp.StatusOK
 	}
 	writeJSON(ctx, status, answer)
+}
+
+// publicCause tells a client why a command failed: what the error itself says is
+// fit for clients, by a method Public, and else where to look. Other errors may
+// name addresses.
+func publicCause(err error) string {
+	var public interface{ Public() string }
+	if errors.As(err, &public) {
+		return "The cause: " + public.Public() + "."
+	}
+	return "The cause is in the service's log."
 }
 
 // waitParameter reads ?wait=DURATION; 0 when it is not given.
@@ -199,7 +211,7 @@ func (s *Server) generate(ctx *fasthttp.RequestCtx) {
 		version, err := s.opts.Generate(wctx)
 		if err != nil {
 			s.log.Warn("Writing the ConfigMap on request failed", zap.Error(err))
-			s.api.problem(ctx, problem.Unavailable, "The ConfigMap could not be written; it is tried again in the background. The cause is in the service's log.")
+			s.api.problem(ctx, problem.Unavailable, "The ConfigMap could not be written; it is tried again in the background. "+publicCause(err))
 			return
 		}
 		s.opts.Catalogue.SetConfigMapVersion(version)

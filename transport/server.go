@@ -70,7 +70,7 @@ type Options struct {
 type Status struct {
 	// NotReady says why the service should get no traffic; empty when ready.
 	NotReady string
-	// StaleSince is when the cluster was last reachable, if it is not now:
+	// StaleSince is when the cluster could last be read, if it can't be now:
 	// answers say that they may be out of date.
 	StaleSince time.Time
 }
@@ -217,7 +217,7 @@ func (s *Server) refreshStatus() {
 	c := &currentStatus{Status: now}
 	if !now.StaleSince.IsZero() {
 		// Warning 110 is "Response is Stale" (RFC 7234, section 5.5.1).
-		c.warning = fmt.Appendf(nil, `110 dynamic-toolset "Response is Stale: Kubernetes unreachable since %s"`, service.FormatTime(now.StaleSince))
+		c.warning = fmt.Appendf(nil, `110 dynamic-toolset "Response is Stale: Kubernetes could not be read since %s"`, service.FormatTime(now.StaleSince))
 	}
 	s.status.Store(c)
 }

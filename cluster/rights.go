@@ -1,0 +1,111 @@
+package cluster
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+)
+
+// A MissingRight is one right that the API server says we lack. As an error it
+// is a sentence that names it and says how to grant it, or how to do without;
+// it holds nothing that a client of this service must not see.
+//
+// errors.Is(err, ErrForbidden) holds for it.
+type MissingRight struct {
+	// Account is what the API server knows us as, such as
+	// "system:serviceaccount:kubernaut-system:dynamic-toolset".
+	Account string
+	// Verb, Resource and Group are as in a Role's rule.
+	Verb, Resource, Group string
+	// Name is the object, if the request was about a single one.
+	Name string
+	// Namespace is empty for the whole cluster.
+	Namespace string
+}
+
+// serviceAccountPrefix begins the name under which the API server knows a
+// ServiceAccount.
+const serviceAccountPrefix = "system:serviceaccount:"
+
+// Error implements error.
+func (r *MissingRight) Error() string {
+	who, what, where, role := "this service's user", r.Resource, "in the whole cluster", "a ClusterRole"
+	if strings.HasPrefix(r.Account, serviceAccountPrefix) {
+		// The name of another kind of user may be a person's.
+		who = "the service account " + clean(r.Account)
+	}
+	if r.Name != "" {
+		what = fmt.Sprintf("%s %q", r.Resource, r.Name)
+	}
+	if r.Namespace != "" {
+		where, role = "in namespace "+r.Namespace, "a Role in that namespace"
+	}
+	return fmt.Sprintf("%s may not %s %s %s: grant it the verb %q on the resource %q by %s%s",
+		who, r.Verb, what, where, r.Verb, r.Resource, role, r.hint())
+}
+
+// hint says where the rights are written down, and the way without them.
+func (r *MissingRight) hint() string {
+	switch {
+	case r.Resource == "services" && r.Namespace == "":
+		return " (deploy/base/rbac.yaml), or limit the service to namespaces with --namespaces"
+	case r.Resource == "services":
+		return " (deploy/overlays/namespaced)"
+	case r.Resource == "configmaps":
+		return " (deploy/components/configmap-writer/rbac.yaml), or do without the ConfigMap with --configmap-enabled=false"
+	}
+	return ""
+}
+
+// Public is what clients of this service may be told of the cause.
+func (r *MissingRight) Public() string { return r.Error() }
+
+func (r *MissingRight) Unwrap() error { return ErrForbidden }
+
+// denial is how API servers say which right is missing
+// (k8s.io/apiserver/pkg/endpoints/handlers/responsewriters, forbiddenMessage).
+var denial = regexp.MustCompile(`User ("(?:[^"\\]|\\.)*") cannot ([a-z]+) resource "([^"]+)" in API group "([^"]*)" ` +
+	`(?:at the cluster scope|in the namespace "([^"]+)")`)
+
+// missingRight returns the right whose lack err, a 403, is about; nil if it is
+// about something else. Admission answers 403 too: a policy, a webhook, a quota.
+func (c call) missingRight(err error) *MissingRight {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) {
+		return nil
+	}
+	m := denial.FindStringSubmatch(status.Status().Message)
+	if m == nil {
+		return nil
+	}
+	account, uerr := strconv.Unquote(m[1])
+	if uerr != nil {
+		return nil
+	}
+	return &MissingRight{Account: account, Verb: m[2], Resource: m[3], Group: m[4], Name: c.name, Namespace: m[5]}
+}
+
+// anonymous is whom the API server takes us for if we show no credentials.
+const anonymous = "system:anonymous"
+
+// explainForbidden is explain for a 403.
+func (c call) explainForbidden(err error, cause string) error {
+	right := c.missingRight(err)
+	switch {
+	case right != nil && right.Account == anonymous:
+		return &explained{fmt.Sprintf("the API server at %s sees no credentials (it takes us for %s): "+
+			"give the kubeconfig's user a token or a client certificate (%s)", c.host, anonymous, cause), ErrUnauthorized, err}
+	case right != nil:
+		return &explained{fmt.Sprintf("%s (%s)", right.Error(), cause), right, err}
+	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
+		return &explained{fmt.Sprintf("the namespace %q is being deleted: create it anew once it is gone, or name another one (%s)",
+			c.namespace, cause), errNoNamespace, err}
+	}
+	return &explained{fmt.Sprintf("the API server refuses to %s %s, and not for want of a right as far as it says: "+
+		"see whether a policy, a quota or an admission webhook stands against it (%s)", c.verbs, c.resource, cause), ErrForbidden, err}
+}
