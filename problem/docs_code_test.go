@@ -1,0 +1,153 @@
+package problem_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// parse returns the syntax trees of the Go files that match pattern, without
+// tests.
+func parse(t *testing.T, pattern string) []*ast.File {
+	t.Helper()
+	files, err := filepath.Glob(pattern)
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no Go files at %s: %v", pattern, err)
+	}
+	var trees []*ast.File
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		tree, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		trees = append(trees, tree)
+	}
+	return trees
+}
+
+// literals returns the values of the string literals below n.
+func literals(n ast.Node) (all []string) {
+	ast.Inspect(n, func(n ast.Node) bool {
+		if lit, ok := n.(*ast.BasicLit); ok && lit.Kind == token.STRING {
+			if s, err := strconv.Unquote(lit.Value); err == nil {
+				all = append(all, s)
+			}
+		}
+		return true
+	})
+	return all
+}
+
+// typeNames maps the variables of types.go to the names of their types, such
+// as "NotFound" to "not-found".
+func typeNames(t *testing.T) map[string]string {
+	t.Helper()
+	names := map[string]string{}
+	for _, tree := range parse(t, "types.go") {
+		ast.Inspect(tree, func(n ast.Node) bool {
+			spec, ok := n.(*ast.ValueSpec)
+			if !ok || len(spec.Names) != 1 || len(spec.Values) != 1 {
+				return true
+			}
+			if ref, ok := spec.Values[0].(*ast.UnaryExpr); ok && ref.Op == token.AND {
+				if s := literals(ref); len(s) > 0 {
+					names[spec.Names[0].Name] = s[0]
+				}
+			}
+			return true
+		})
+	}
+	return names
+}
+
+// details reads from the code which types the server sends, by their names,
+// and the texts of which it makes their details.
+func details(t *testing.T) map[string][]string {
+	t.Helper()
+	names, sent := typeNames(t), map[string][]string{}
+	for _, tree := range parse(t, "../transport/*.go") {
+		ast.Inspect(tree, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok || len(call.Args) < 3 {
+				return true
+			}
+			method, isMethod := call.Fun.(*ast.SelectorExpr)
+			typ, isType := call.Args[1].(*ast.SelectorExpr)
+			if !isMethod || !isType || method.Sel.Name != "problem" {
+				return true
+			}
+			name, known := names[typ.Sel.Name]
+			if !known {
+				t.Errorf("the server sends problem.%s, which types.go does not have", typ.Sel.Name)
+			}
+			sent[name] = append(sent[name], literals(call.Args[2])...)
+			return true
+		})
+	}
+	if len(sent) < 5 {
+		t.Fatalf("found only %d types in the code of the server; does this test still read it right?", len(sent))
+	}
+	return sent
+}
+
+var verb = regexp.MustCompile(`%[a-z]`)
+
+// fragments returns the parts of a detail that never vary.
+func fragments(detail string, variable *regexp.Regexp) (parts []string) {
+	for _, part := range variable.Split(detail, -1) {
+		if part = strings.TrimSpace(part); len(part) > 3 {
+			parts = append(parts, part)
+		}
+	}
+	return parts
+}
+
+// causes returns the details in the table of a page, without their code quotes.
+func causes(p page) (all []string) {
+	for _, m := range regexp.MustCompile("(?m)^\\| `([^`]*)` \\| [^|]+ \\|$").FindAllStringSubmatch(p.text, -1) {
+		if m[1] != "detail" && !strings.HasPrefix(m[1], "https://") { // the heads of the two tables
+			all = append(all, m[1])
+		}
+	}
+	return all
+}
+
+// Every detail that the code can send is in the table of its page, and the
+// table has no other.
+func TestErrorPagesListEveryCause(t *testing.T) {
+	sent := details(t)
+	var command []string // the reasons for not being ready are the command's
+	for _, tree := range parse(t, "../*.go") {
+		command = append(command, literals(tree)...)
+	}
+	for _, p := range pages(t) {
+		listed := causes(p)
+		if len(sent[p.typ.Name]) > 0 && len(listed) == 0 {
+			t.Errorf("%s lists no cause", p.file)
+		}
+		onPage := strings.Join(listed, "\n")
+		for _, detail := range sent[p.typ.Name] {
+			for _, part := range fragments(detail, verb) {
+				if !strings.Contains(onPage, part) {
+					t.Errorf("%s does not list the cause %q", p.file, part)
+				}
+			}
+		}
+		inCode := strings.Join(append(sent[p.typ.Name], command...), "\n")
+		for _, detail := range listed {
+			for _, part := range fragments(detail, regexp.MustCompile("…")) {
+				if !strings.Contains(inCode, part) {
+					t.Errorf("%s lists %q, which the server does not send with this type", p.file, part)
+				}
+			}
+		}
+	}
+}
