@@ -1,0 +1,69 @@
+package monitoringtest
+
+import (
+	"fmt"
+	"net"
+	"regexp"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// What DynamicToolsetSlowDrain looks at is there while a replica drains: the
+// metrics are still answered, it is not ready, and the request that it waits for
+// is counted.
+func TestDrainIsVisible(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it starts the service")
+	}
+	r := startReplica(t, "--shutdown-propagation-delay", "200ms", "--shutdown-drain-timeout", "2s", "--read-timeout", "1m")
+	c, err := net.DialTimeout("tcp", r.api, 5*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close() //nolint:errcheck // it is cut by the other side
+	if _, err := fmt.Fprintf(c, "POST /api/v1/toolsets/validate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{"); err != nil {
+		t.Fatal(err)
+	}
+	value := func(text, metric string) float64 {
+		m := regexp.MustCompile(`(?m)^` + metric + ` (\S+)$`).FindStringSubmatch(text)
+		if m == nil {
+			return -1
+		}
+		v, err := strconv.ParseFloat(m[1], 64)
+		if err != nil {
+			t.Errorf("%s: %v", metric, err)
+		}
+		return v
+	}
+	eventually(t, "the request that does not end is in flight", func() bool {
+		text, err := r.scrape()
+		return err == nil && value(text, "toolset_ready") == 1 && value(text, "toolset_in_flight_requests") == 1
+	})
+	if err := r.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	// The propagation delay is over when the port of the API is closed.
+	eventually(t, "the drain has begun, and shows", func() bool {
+		probe, err := net.DialTimeout("tcp", r.api, 100*time.Millisecond)
+		if err == nil {
+			probe.Close() //nolint:errcheck // it was only tried
+			return false
+		}
+		text, err := r.scrape()
+		if err != nil {
+			t.Fatal("the metrics end before the drain does:", err)
+		}
+		return value(text, "toolset_ready") == 0 && value(text, "toolset_in_flight_requests") == 1 &&
+			value(text, "toolset_kubernetes_unreachable_seconds") == 0 && value(text, "toolset_snapshot_age_seconds") > 0
+	})
+	select {
+	case <-r.ended:
+		if code := r.cmd.ProcessState.ExitCode(); code != 1 {
+			t.Errorf("the drain timed out, but the exit code is %d", code)
+		}
+	case <-time.After(15 * time.Second):
+		t.Error("the service did not end")
+	}
+}

@@ -1,0 +1,122 @@
+package monitoringtest
+
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+const (
+	operationsFile = "../../docs/operations.md"
+	// runbookBase is where docs/operations.md is published. As in GitHub's view of
+	// it, the anchor of a heading is the heading in small letters.
+	runbookBase = "https://kubernaut.io/docs/operations"
+)
+
+func readOperations(t *testing.T) string {
+	t.Helper()
+	b, err := os.ReadFile(operationsFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// The guide has a section for each alert and for nothing else that looks like one.
+func TestEveryAlertIsInTheGuide(t *testing.T) {
+	doc := readOperations(t)
+	alerts := readRules(t).alerts()
+	sections := map[string]string{}
+	for _, s := range regexp.MustCompile(`(?m)^### (DynamicToolset\w+)\n((?:[^#].*\n|\n)*)`).FindAllStringSubmatch(doc, -1) {
+		if _, twice := sections[s[1]]; twice {
+			t.Errorf("%s has two sections", s[1])
+		}
+		sections[s[1]] = s[2]
+		if _, ok := alerts[s[1]]; !ok {
+			t.Errorf("the guide explains %s, which is no alert", s[1])
+		}
+	}
+	for name, rule := range alerts {
+		text, ok := sections[name]
+		if !ok {
+			t.Errorf("the guide has no section %q", "### "+name)
+			continue
+		}
+		for _, part := range []string{"**Means**", "**Look**", "**Do**"} {
+			if !strings.Contains(text, part) {
+				t.Errorf("%s: no part %s", name, part)
+			}
+		}
+		if !strings.Contains(text, "`"+rule.Labels["severity"]+"`") {
+			t.Errorf("%s: its severity, %s, is not named", name, rule.Labels["severity"])
+		}
+	}
+	for _, name := range regexp.MustCompile(`DynamicToolset[A-Z]\w+`).FindAllString(doc, -1) {
+		if _, ok := alerts[name]; !ok {
+			t.Errorf("the guide speaks of %s, which is no alert", name)
+		}
+	}
+}
+
+// A family is what the guide says of one metric.
+type family struct {
+	kind     string
+	labels   string // sorted as in the guide, separated by ", "
+	optional bool   // not on every machine
+}
+
+// metricRow is a line of the guide's table of metrics.
+var metricRow = regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\| (\\w+) \\| (.*?) \\| (.*) \\|$")
+
+func documentedMetrics(t *testing.T) map[string]family {
+	t.Helper()
+	all := map[string]family{}
+	for _, row := range metricRow.FindAllStringSubmatch(readOperations(t), -1) {
+		if _, twice := all[row[1]]; twice {
+			t.Errorf("the guide has %s twice", row[1])
+		}
+		all[row[1]] = family{row[2], strings.ReplaceAll(row[3], "`", ""), strings.Contains(row[4], "Only where the kernel")}
+	}
+	if len(all) < 20 {
+		t.Fatalf("only %d metrics found: the table has another form than this test reads", len(all))
+	}
+	return all
+}
+
+// links finds links to files and to headings.
+var links = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+
+// Every link to another file or heading leads somewhere.
+func TestLinksOfTheGuide(t *testing.T) {
+	doc := readOperations(t)
+	anchors := map[string]bool{}
+	for _, h := range regexp.MustCompile(`(?m)^#+ (.+)$`).FindAllStringSubmatch(doc, -1) {
+		anchors["#"+anchor(h[1])] = true
+	}
+	n := 0
+	for _, l := range links.FindAllStringSubmatch(doc, -1) {
+		target := l[1]
+		n++
+		switch {
+		case strings.HasPrefix(target, "#"):
+			if !anchors[target] {
+				t.Errorf("there is no heading for %s", target)
+			}
+		case !strings.Contains(target, "://"):
+			file, _, _ := strings.Cut(target, "#")
+			if _, err := os.Stat("../../docs/" + file); err != nil {
+				t.Errorf("%s: %v", target, err)
+			}
+		}
+	}
+	if n < 5 {
+		t.Errorf("only %d links found", n)
+	}
+}
+
+// anchor is the name that GitHub gives a heading.
+func anchor(heading string) string {
+	heading = strings.ToLower(strings.ReplaceAll(heading, " ", "-"))
+	return regexp.MustCompile(`[^a-z0-9_-]`).ReplaceAllString(heading, "")
+}
