@@ -16,10 +16,14 @@ import (
 // missing and how to get it.
 var ErrUnsupported = errors.New("not supported here")
 
-// Image is a container image made of a program and files of this machine.
+// Namespace is that of the harness' own pods in clusters of its own.
+const Namespace = "toolset-verification"
+
+// Image is a container image made of a program and files of this machine, or one
+// that is in this machine's container engine already.
 type Image struct {
 	Name       string            // as manifests name it, such as dynamic-toolset:devel
-	Files      map[string]string // path in the container -> file or folder here
+	Files      map[string]string // path in the container -> file or folder here; empty: the engine has the image
 	Entrypoint []string
 	User       int64 // the image's USER; 0 is root
 }
@@ -28,7 +32,7 @@ type Image struct {
 type Cluster interface {
 	// Name is the driver's, such as "sim".
 	Name() string
-	// RESTConfig is that of an administrator.
+	// RESTConfig is that of an administrator, or of whoever the user is.
 	RESTConfig() *rest.Config
 	// DialContext connects as a client inside the cluster does, to a pod's or a
 	// Service's address. Its errors are those of a connection made there:
@@ -36,10 +40,15 @@ type Cluster interface {
 	DialContext(ctx context.Context, network, address string) (net.Conn, error)
 	// LoadImage puts an image where every node finds it.
 	LoadImage(ctx context.Context, image Image) error
-	// Fit changes an object that is about to be applied where this cluster can't
-	// take it as it is. What it changes, and what the cluster takes but does not
-	// honour, it says in sentences for the report.
-	Fit(object *unstructured.Unstructured) (notes []string)
+	// Namespace is where the harness may have pods of its own.
+	Namespace() string
+	// Shared says that others use the cluster too: nothing but the objects of the
+	// target may be touched, no node.
+	Shared() bool
+	// Fit returns the objects as they are to be applied here, some changed or left
+	// out where this cluster can't take them as they are. What was changed, and what
+	// the cluster takes but does not honour, it says in sentences for the report.
+	Fit(objects []*unstructured.Unstructured) (fitted []*unstructured.Unstructured, notes []string, err error)
 	// Logs are the last lines of the cluster's own processes, for a failure that
 	// can't be explained otherwise; empty where there are none.
 	Logs() string

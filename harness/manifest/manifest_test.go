@@ -16,13 +16,11 @@ func write(t *testing.T, dir, name, text string) {
 	}
 }
 
-// The objects come in an order in which they can be applied; a kustomization is
-// no object.
+// The objects come in an order in which they can be applied.
 func TestReadFolder(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, "a.yaml", "# only a comment\n---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d, namespace: shop}\n---\napiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n")
 	write(t, dir, "b.json", `{"apiVersion":"v1","kind":"List","items":[{"apiVersion":"v1","kind":"Service","metadata":{"name":"s"}}]}`)
-	write(t, dir, "kustomization.yaml", "kind: Kustomization\n")
 	write(t, dir, "notes.txt", "nothing")
 	objects, err := manifest.Read(dir)
 	if err != nil {
@@ -85,4 +83,34 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A folder with a kustomization is built, with the folders that it names.
+func TestReadKustomization(t *testing.T) {
+	base, overlay := filepath.Join(t.TempDir(), "base"), ""
+	overlay = filepath.Join(filepath.Dir(base), "overlay")
+	for _, dir := range []string{base, overlay} {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(t, base, "d.yaml", "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d, namespace: a}\nspec: {replicas: 3}\n")
+	write(t, base, "n.yaml", "apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n")
+	write(t, base, "left-out.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: s}\n")
+	write(t, base, "kustomization.yml", "resources: [d.yaml, n.yaml]\n")
+	write(t, overlay, "kustomization.yaml", "resources: [../base]\nnamespace: b\nreplicas: [{name: d, count: 5}]\n")
+	objects, err := manifest.Read(overlay)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(objects) != 2 || objects[0].String() != "Namespace b" || objects[1].String() != "Deployment b/d" || objects[1].File != overlay {
+		t.Fatalf("%v", objects)
+	}
+	if n, ok := objects[1].Object["spec"].(map[string]any)["replicas"].(int64); !ok || n != 5 {
+		t.Errorf("replicas: %v", objects[1].Object["spec"])
+	}
+	write(t, overlay, "kustomization.yaml", "resources: [../none]\n")
+	if _, err := manifest.Read(overlay); err == nil || !strings.Contains(err.Error(), "kustomize can't build "+overlay) {
+		t.Errorf("%v", err)
+	}
 }

@@ -33,6 +33,8 @@ type Step struct {
 	Name string
 	// Terminations says that pods of the target are told to stop.
 	Terminations bool
+	// Nodes says that the step changes nodes, and so what others have there.
+	Nodes bool
 	// Faults says that the step needs a cluster in which faults can be made.
 	Faults bool
 	Run    func(context.Context, *Env) error
@@ -52,7 +54,7 @@ var kinds = []kind{
 		}
 		return steps
 	}},
-	{"node-drain", "cordon the node with most of the pods and evict them, then uncordon it", one(Step{Name: "node drain", Terminations: true, Run: drain})},
+	{"node-drain", "cordon the node with most of the pods and evict them, then uncordon it", one(Step{Name: "node drain", Terminations: true, Nodes: true, Run: drain})},
 	{"pod-deletion", "delete one pod after the other", one(Step{Name: "pod deletion", Terminations: true, Run: deletePods})},
 	{"scale", "scale down to one replica and up again", one(Step{Name: "scaling down and up", Terminations: true, Run: scale})},
 	{"api-outage", "stop the API server for the time of --outage", one(Step{Name: "API server outage", Faults: true, Run: apiOutage})},

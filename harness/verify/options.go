@@ -27,7 +27,12 @@ type Options struct {
 	// should be in the cluster besides; an object of both is the target's.
 	Manifests, Around []string
 	Images            []driver.Image // to load before
-	AgentBinary       string         // the load generator's program, static
+	// Image is set as that of the target's container; empty: as the manifests say.
+	Image       string
+	AgentBinary string // the load generator's program, static
+	// AgentImage is one that the cluster can pull, instead of one made of
+	// AgentBinary.
+	AgentImage string
 
 	// Service is the target's, as name or namespace/name, empty for the only one of
 	// the manifests; Port is one of its
@@ -104,7 +109,7 @@ func (o *Options) Validate() error {
 	if o.ReadyTimeout < 5*time.Second {
 		problem("the Deployment needs more time to become ready than %s; give it at least 5s", o.ReadyTimeout)
 	}
-	if _, err := os.Stat(o.AgentBinary); err != nil {
+	if _, err := os.Stat(o.AgentBinary); err != nil && o.AgentImage == "" {
 		problem("the program of the load generator is missing (%w); make tools builds it, --agent-binary names it", err)
 	}
 	for _, image := range o.Images {

@@ -6,13 +6,20 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"kubernaut.io/dynamic-toolset/harness/driver"
+	"kubernaut.io/dynamic-toolset/harness/loadpod"
 	"kubernaut.io/dynamic-toolset/harness/manifest"
 	"kubernaut.io/dynamic-toolset/harness/record"
 )
@@ -24,7 +31,10 @@ func (v *verification) prepare(ctx context.Context) error {
 	}
 	for _, s := range v.Steps {
 		if _, ok := v.cluster.(driver.Faults); s.Faults && !ok {
-			return fmt.Errorf("the scenario %q needs a cluster of its own: %w", s.Name, driver.ErrUnsupported)
+			return fmt.Errorf("%w: the scenario %q needs a simulated cluster (--cluster sim)", driver.ErrUnsupported, s.Name)
+		}
+		if s.Nodes && v.cluster.Shared() {
+			return fmt.Errorf("%w: the scenario %q touches a node, which others use too: it needs a cluster of its own (--cluster sim or kind)", driver.ErrUnsupported, s.Name)
 		}
 	}
 	objects, err := manifest.Read(v.Manifests...)
@@ -39,6 +49,11 @@ func (v *verification) prepare(ctx context.Context) error {
 			return err
 		}
 	}
+	if v.Image != "" {
+		if err := v.target.setImage(objects, v.Image); err != nil {
+			return err
+		}
+	}
 	if len(v.Around) > 0 {
 		around, err := manifest.Read(v.Around...)
 		if err != nil {
@@ -46,8 +61,8 @@ func (v *verification) prepare(ctx context.Context) error {
 		}
 		objects = append(without(around, objects), objects...)
 	}
-	for _, object := range objects {
-		v.run.Notes = append(v.run.Notes, v.cluster.Fit(object.Unstructured)...)
+	if objects, err = v.fit(objects); err != nil {
+		return err
 	}
 	if v.applier, err = manifest.NewApplier(v.cluster.RESTConfig()); err != nil {
 		return err
@@ -67,11 +82,50 @@ func (v *verification) prepare(ctx context.Context) error {
 	if err := d.Wait(ctx, v.ReadyTimeout, true); err != nil {
 		return err
 	}
-	v.agent, err = startAgent(ctx, v.cluster, v.client, v.AgentBinary)
-	if err != nil {
+	if v.agent, err = v.startAgent(ctx); err != nil {
 		return err
 	}
 	return v.describe(ctx)
+}
+
+// fit has the driver make the objects fit, and follows the target to where they
+// are then.
+func (v *verification) fit(objects []manifest.Object) ([]manifest.Object, error) {
+	plain, from := make([]*unstructured.Unstructured, len(objects)), map[*unstructured.Unstructured]string{}
+	for i, o := range objects {
+		plain[i], from[o.Unstructured] = o.Unstructured, o.File
+	}
+	fitted, notes, err := v.cluster.Fit(plain)
+	if err != nil {
+		return nil, err
+	}
+	v.run.Notes = append(v.run.Notes, notes...)
+	objects = nil
+	for _, o := range fitted {
+		objects = append(objects, manifest.Object{Unstructured: o, File: from[o]})
+	}
+	if namespace, name := splitService(v.Service); namespace != "" && v.cluster.Shared() {
+		v.Service = name // wherever it is now
+	}
+	v.target, err = findTarget(objects, &v.Options)
+	return objects, err
+}
+
+// startAgent brings the load generator's pod up and returns when it answers.
+func (v *verification) startAgent(ctx context.Context) (*loadpod.Pod, error) {
+	image := v.AgentImage
+	if image == "" {
+		image = loadpod.Image
+		if err := v.cluster.LoadImage(ctx, loadpod.ImageOf(v.AgentBinary)); err != nil {
+			return nil, fmt.Errorf("load the image of the load generator: %w", err)
+		}
+	}
+	return loadpod.Start(ctx, loadpod.Options{
+		Client: v.client, Namespace: v.cluster.Namespace(), Name: "load", Image: image,
+		Dial: func(ctx context.Context, pod *corev1.Pod) (net.Conn, error) {
+			return v.cluster.DialContext(ctx, "tcp", net.JoinHostPort(pod.Status.PodIP, strconv.Itoa(loadpod.Port)))
+		},
+	})
 }
 
 // without leaves out the objects that are among others.
@@ -91,13 +145,17 @@ func (v *verification) describe(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	nodes, err := v.client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return err
-	}
 	v.run.Cluster = record.Cluster{Driver: v.cluster.Name(), Kubernetes: version.GitVersion}
-	for i := range nodes.Items {
-		v.run.Cluster.Nodes = append(v.run.Cluster.Nodes, nodes.Items[i].Name)
+	nodes, err := v.client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+	switch {
+	case apierrors.IsForbidden(err) && v.cluster.Shared():
+		v.run.Notes = append(v.run.Notes, "The cluster's nodes are not named: the user may not list them.")
+	case err != nil:
+		return err
+	default:
+		for i := range nodes.Items {
+			v.run.Cluster.Nodes = append(v.run.Cluster.Nodes, nodes.Items[i].Name)
+		}
 	}
 	d := v.target.rollout(v.client)
 	dep, err := d.Get(ctx)
@@ -111,17 +169,37 @@ func (v *verification) describe(ctx context.Context) error {
 	v.run.Target = record.Target{
 		Name: d.Namespace + "/" + d.Name, Image: v.target.container.Image, Address: address, Paths: v.Traffic.Paths, Replicas: 1,
 	}
-	if len(v.Images) > 0 {
-		digest, err := digestOf(v.Images[0])
-		if err != nil {
-			return err
-		}
+	digest, err := v.digest(ctx)
+	if err != nil {
+		return err
+	}
+	if digest != "" {
 		v.run.Target.Image += " (" + digest + ")"
 	}
 	if dep.Spec.Replicas != nil {
 		v.run.Target.Replicas = int(*dep.Spec.Replicas)
 	}
 	return nil
+}
+
+// digest says what exactly runs: which program, where the image is made of one,
+// otherwise which image.
+func (v *verification) digest(ctx context.Context) (string, error) {
+	if len(v.Images) > 0 && len(v.Images[0].Files) > 0 {
+		return digestOf(v.Images[0])
+	}
+	pods, err := v.client.CoreV1().Pods(v.target.deployment.Namespace).List(ctx, metav1.ListOptions{LabelSelector: v.target.selector.String(), Limit: 1})
+	if err != nil {
+		return "", err
+	}
+	for i := range pods.Items {
+		for _, s := range pods.Items[i].Status.ContainerStatuses {
+			if _, id, ok := strings.Cut(s.ImageID, "sha256:"); ok && s.Name == v.target.container.Name && len(id) >= 16 {
+				return "image sha256:" + id[:16], nil
+			}
+		}
+	}
+	return "", nil
 }
 
 // digestOf names the program of an image by its SHA-256, so that a report says

@@ -45,7 +45,7 @@ func (v *verification) awaitRoute(ctx context.Context, c load.Config) error {
 		c.Targets[i].Weight = 1 // each is to be asked for soon
 	}
 	r := newRoute(v.run.Target.Replicas)
-	session, err := agent.Start(ctx, v.cluster.DialContext, v.agent.address, c, r.take)
+	session, err := agent.Start(ctx, v.cluster.DialContext, v.agent.Address, c, r.take)
 	if err != nil {
 		return err
 	}

@@ -209,12 +209,40 @@ func convert(from manifest.Object, to any) error {
 
 // setReplicas changes the Deployment's number of replicas in the objects.
 func (t *target) setReplicas(objects []manifest.Object, n int) error {
-	for _, o := range objects {
-		if o.GetKind() == "Deployment" && o.GetName() == t.deployment.Name && namespaceOf(o) == t.deployment.Namespace {
-			return unstructured.SetNestedField(o.Object, int64(n), "spec", "replicas")
+	o, err := t.among(objects)
+	if err != nil {
+		return err
+	}
+	return unstructured.SetNestedField(o.Object, int64(n), "spec", "replicas")
+}
+
+// setImage changes the image of the target's container in the objects.
+func (t *target) setImage(objects []manifest.Object, image string) error {
+	o, err := t.among(objects)
+	if err != nil {
+		return err
+	}
+	path := []string{"spec", "template", "spec", "containers"}
+	containers, _, err := unstructured.NestedSlice(o.Object, path...)
+	if err != nil {
+		return err
+	}
+	for _, c := range containers {
+		if container, ok := c.(map[string]any); ok && container["name"] == t.container.Name {
+			container["image"] = image
 		}
 	}
-	return errors.New("the Deployment is gone from the manifests")
+	return unstructured.SetNestedSlice(o.Object, containers, path...)
+}
+
+// among finds the Deployment in the objects.
+func (t *target) among(objects []manifest.Object) (manifest.Object, error) {
+	for _, o := range objects {
+		if o.GetKind() == "Deployment" && o.GetName() == t.deployment.Name && namespaceOf(o) == t.deployment.Namespace {
+			return o, nil
+		}
+	}
+	return manifest.Object{}, errors.New("the Deployment is gone from the manifests")
 }
 
 func orNone(list []string) string {

@@ -13,6 +13,7 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/driver"
 	"kubernaut.io/dynamic-toolset/harness/load"
 	"kubernaut.io/dynamic-toolset/harness/load/agent"
+	"kubernaut.io/dynamic-toolset/harness/loadpod"
 	"kubernaut.io/dynamic-toolset/harness/manifest"
 	"kubernaut.io/dynamic-toolset/harness/observe"
 	"kubernaut.io/dynamic-toolset/harness/record"
@@ -62,7 +63,7 @@ type verification struct {
 	target  *target
 	applier *manifest.Applier
 	applied []manifest.Object
-	agent   *agentPod
+	agent   *loadpod.Pod
 	rules   verdict.Rules
 
 	mu         sync.Mutex // over run.Requests, run.Phases and the counts
@@ -110,7 +111,7 @@ func (v *verification) verify(ctx context.Context) error {
 		return err
 	}
 	v.run.Began = time.Now()
-	session, err := agent.Start(ctx, v.cluster.DialContext, v.agent.address, config, v.emit)
+	session, err := agent.Start(ctx, v.cluster.DialContext, v.agent.Address, config, v.emit)
 	if err != nil {
 		return err
 	}
@@ -247,7 +248,7 @@ func (v *verification) live(ctx context.Context, observer *observe.Observer) {
 func (v *verification) cleanup() error {
 	var errs []error
 	if v.agent != nil {
-		errs = append(errs, v.agent.remove())
+		errs = append(errs, v.agent.Remove())
 	}
 	if v.Cleanup && v.applier != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)

@@ -17,13 +17,15 @@ import (
 	"time"
 
 	"kubernaut.io/dynamic-toolset/harness/load/agent"
+	"kubernaut.io/dynamic-toolset/harness/relay"
 )
 
 const usage = `Usage: loadagent [--listen ADDRESS]
        loadagent run --config FILE [--for DURATION] [--records FILE]
 
 Without a command it is an agent: it waits for a harness that tells it what load
-to send (POST /run), and ends on SIGTERM or SIGINT.
+to send (POST /run), and ends on SIGTERM or SIGINT. It also relays connections
+(CONNECT) for a harness that is outside of the pod's network.
 
   --listen ADDRESS   where to listen; default :9000
 
@@ -115,7 +117,7 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	fmt.Fprintln(stderr, "listening on", listener.Addr())
 	a := agent.New()
-	server := &http.Server{Handler: a, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
+	server := &http.Server{Handler: relay.Handler(a), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
 	select {

@@ -6,12 +6,16 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
 
 	"kubernaut.io/dynamic-toolset/harness/driver"
+	"kubernaut.io/dynamic-toolset/harness/driver/kind"
+	"kubernaut.io/dynamic-toolset/harness/driver/kubeconfig"
+	"kubernaut.io/dynamic-toolset/harness/driver/simulated"
 	"kubernaut.io/dynamic-toolset/harness/manifest"
 	"kubernaut.io/dynamic-toolset/harness/scenario"
 	"kubernaut.io/dynamic-toolset/harness/verify"
@@ -26,6 +30,15 @@ cluster (real Kubernetes processes; no Docker, root or network needed), deploys
 the manifests of deploy/base with the program bin/dynamic-toolset, sends traffic
 of four client classes, restarts the Deployment three times meanwhile, and judges.
 No request is ever tried again: what is lost is counted.
+
+Clusters (--cluster):
+  sim         a simulated one, for this run only
+  kind        one of kind, for this run only; needs Docker, and pulls kind's node
+              image unless --node-image names one that is there
+  kubeconfig  one that exists, also one that others use: all is made in one
+              namespace of its own, which is deleted at the end; asks before it
+              starts. The cluster pulls the images: name them with --image and
+              --agent-image.
 
 Client classes:
   reused   kept connections, one request after the other
@@ -45,7 +58,12 @@ The manifest must have a Service and the Deployment behind it. The image that it
 container names is made of the program; it must be static (CGO_ENABLED=0 for Go).
 Give more files with --image-file /etc/app.conf=./app.conf.
 
-It needs the source of the simulated cluster: run it inside a checkout, or set
+On kind and in an existing cluster:
+  verify --cluster kind --image my-app:1.2 --manifest app.yaml --target my-app:80 --path /
+  verify --cluster kubeconfig --context staging --agent-image registry.example/loadagent:1.2 \
+    --image registry.example/my-app:1.2 --manifest app.yaml --target my-app:80 --path /
+
+A simulated cluster needs its source: run the command inside a checkout, or set
 TOOLSET_SIM_BINARY to the result of "go run ./harness/sim/cmd/simcluster build".
 In a pod that does not tell when it receives SIGTERM, times are counted from when
 the kubelet says that it begins to end it. --signal-line names the line of its log
@@ -66,7 +84,7 @@ junit.xml, timeline.svg, requests.ndjson.gz (every request).
 type flags struct {
 	set *pflag.FlagSet
 
-	nodes       int
+	clusterFlags
 	reports     string
 	clusterLogs string
 	verbose     bool
@@ -84,8 +102,10 @@ func newFlags() *flags {
 	f := &flags{set: pflag.NewFlagSet("verify", pflag.ContinueOnError)}
 	s, o := f.set, &f.o
 	s.SortFlags = false
-	s.StringArrayVar(&f.manifests, "manifest", nil, "manifest `FILE` or folder of the target; may be repeated (default deploy/base)")
+	f.add(s)
+	s.StringArrayVar(&f.manifests, "manifest", nil, "manifest `FILE` or folder of the target, also one for kustomize; may be repeated (default deploy/base)")
 	s.StringVar(&f.binary, "image-binary", "", "static `PROGRAM` of which the container's image is made (default bin/dynamic-toolset)")
+	s.StringVar(&o.Image, "image", "", "`NAME` of an image that is there already, for the target's container, instead of --image-binary: in the Docker engine (kind), or where the cluster pulls from (kubeconfig)")
 	s.StringArrayVar(&f.files, "image-file", nil, "`PATH=FILE`: another file of the image; may be repeated")
 	s.StringVar(&o.Service, "target", "", "`SERVICE:PORT` to send the traffic to, or NAMESPACE/SERVICE:PORT; the port may be left out where there is one only (default the manifests' only Service)")
 	s.StringArrayVar(&f.around, "around", nil, "manifest `FILE` or folder of what should be in the cluster besides; may be repeated")
@@ -93,7 +113,6 @@ func newFlags() *flags {
 	s.StringVar(&f.scenario, "scenario", "rolling-restart", "`LIST` of what is done while the traffic is on; see above")
 	s.IntVar(&f.restarts, "restarts", 3, "`NUMBER` of rolling restarts")
 	s.IntVar(&o.Replicas, "replicas", 0, "`NUMBER` of replicas; 0: as the manifest says")
-	s.IntVar(&f.nodes, "nodes", 2, "`NUMBER` of nodes of the simulated cluster")
 	s.DurationVar(&o.Baseline, "baseline", 5*time.Second, "`DURATION` of traffic before anything is done")
 	s.DurationVar(&o.ReadyTimeout, "ready-timeout", 2*time.Minute, "`DURATION` in which the Deployment must be ready, each time; after an outage of the API server kubelets take up to a minute to notice that it is back")
 	s.DurationVar(&o.Outage, "outage", time.Minute, "`DURATION` of api-outage and kubelet-kill")
@@ -150,8 +169,8 @@ func (f *flags) parse(args []string, stdout io.Writer) error {
 // options are what the flags mean.
 func (f *flags) options() (*verify.Options, error) {
 	o := &f.o
-	if f.nodes < 1 || f.nodes > 10 {
-		return nil, fmt.Errorf("--nodes is %d; it must be between 1 and 10", f.nodes)
+	if err := f.clusterFlags.check(f.set); err != nil {
+		return nil, err
 	}
 	if f.restarts < 1 || f.restarts > 1000 {
 		return nil, fmt.Errorf("--restarts is %d; it must be between 1 and 1000", f.restarts)
@@ -162,7 +181,7 @@ func (f *flags) options() (*verify.Options, error) {
 	if f.agent == "" {
 		f.agent = besideUs("loadagent")
 	}
-	o.Manifests, o.Around, o.AgentBinary = f.manifests, f.around, f.agent
+	o.Manifests, o.Around, o.AgentBinary, o.AgentImage = f.manifests, f.around, f.agent, f.agentImage
 	if name, port, ok := strings.Cut(o.Service, ":"); ok {
 		o.Service, o.Port = name, port
 	}
@@ -205,13 +224,18 @@ var slowBody = `{"tools":[` + strings.Repeat(`{"name":"prometheus","type":"prome
 func (f *flags) verifyOurselves() {
 	o, t := &f.o, &f.o.Traffic
 	f.manifests = []string{"deploy/base"}
+	if f.cluster == kubeconfig.Name {
+		f.manifests = []string{"deploy/overlays/namespaced"}
+	}
 	unless := func(flag string, set func()) {
 		if !f.set.Changed(flag) {
 			set()
 		}
 	}
 	unless("around", func() { f.around = []string{"examples/cluster"} })
-	unless("image-binary", func() { f.binary = "bin/dynamic-toolset" })
+	if f.cluster != kubeconfig.Name && o.Image == "" {
+		unless("image-binary", func() { f.binary = "bin/dynamic-toolset" })
+	}
 	unless("target", func() { o.Service = "dynamic-toolset:8080" })
 	unless("path", func() {
 		t.Paths = []string{"/api/v1/toolsets", "/api/v1/toolsets?type=prometheus&enabled=true", "/api/v1/toolsets/grafana", "/api/v1/services", "/api/v1/toolset"}
@@ -230,6 +254,9 @@ func (f *flags) verifyOurselves() {
 // makeImages makes the image of the target's container, under the name that the
 // manifest has for it.
 func (f *flags) makeImages() error {
+	if f.o.Image != "" || f.cluster == kubeconfig.Name {
+		return f.takeImage()
+	}
 	if f.binary == "" {
 		return errors.New("name the program of the image with --image-binary")
 	}
@@ -255,6 +282,36 @@ func (f *flags) makeImages() error {
 	}
 	f.o.Images = []driver.Image{image}
 	return nil
+}
+
+// takeImage has the image taken that is there.
+func (f *flags) takeImage() error {
+	switch {
+	case f.binary != "" || len(f.files) > 0:
+		if f.cluster == kubeconfig.Name {
+			return errors.New("an existing cluster pulls its images: push one to a registry of yours, and give --image instead of --image-binary and --image-file")
+		}
+		return errors.New("give either --image or --image-binary (with --image-file), not both")
+	case f.cluster == simulated.Name:
+		return errors.New("the simulated cluster can't take an image; give the program with --image-binary")
+	case f.cluster == kind.Name && isLatest(f.o.Image):
+		return fmt.Errorf("the nodes would pull %s, as its tag is latest; give it another: docker tag %s NAME:devel", f.o.Image, f.o.Image)
+	case f.cluster == kind.Name:
+		f.o.Images = []driver.Image{{Name: f.o.Image}}
+	case f.o.Image == "" && slices.Contains(f.manifests, "deploy/overlays/namespaced"):
+		return errors.New("name the service's image, pushed to a registry of yours, with --image (make image makes it)")
+	}
+	return nil
+}
+
+// isLatest: such images are always pulled, unless the manifest says otherwise
+// (https://kubernetes.io/docs/concepts/containers/images/#imagepullpolicy-defaulting).
+func isLatest(image string) bool {
+	if strings.Contains(image, "@") {
+		return false
+	}
+	_, tag, found := strings.Cut(image[strings.LastIndexByte(image, '/')+1:], ":")
+	return !found || tag == "latest"
 }
 
 func indent(text string) string { return "  " + strings.ReplaceAll(text, "\n", "\n  ") }

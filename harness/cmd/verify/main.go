@@ -14,8 +14,7 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
-	"kubernaut.io/dynamic-toolset/harness/driver"
-	"kubernaut.io/dynamic-toolset/harness/driver/simulated"
+	"kubernaut.io/dynamic-toolset/harness/driver/kubeconfig"
 	"kubernaut.io/dynamic-toolset/harness/record"
 	"kubernaut.io/dynamic-toolset/harness/report"
 	"kubernaut.io/dynamic-toolset/harness/verify"
@@ -33,9 +32,9 @@ const (
 // version is set when a release is built: -ldflags "-X main.version=v1.2.3".
 var version = "devel"
 
-func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
 
-func run(args []string, stdout, stderr io.Writer) int {
+func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	f := newFlags()
 	err := f.parse(args, stdout)
 	switch {
@@ -58,6 +57,11 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "verify: this can't work:\n%s\n", indent(err.Error()))
 		return exitUnable
 	}
+	existing, err := f.choose(options, stdin, stderr)
+	if err != nil {
+		fmt.Fprintf(stderr, "verify: %v\n", err)
+		return exitUnable
+	}
 	// What an earlier run wrote must not be taken for this one's.
 	if err := report.Remove(f.reports); err != nil {
 		fmt.Fprintf(stderr, "verify: %v\n", err)
@@ -67,7 +71,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	defer stop()
 	p := newProgress(stderr)
 	options.Say, options.Live = p.say, p.live
-	result, err := verifyIn(ctx, f, options, p)
+	result, err := verifyIn(ctx, f, options, existing, p)
 	p.end()
 	switch {
 	case ctx.Err() != nil:
@@ -82,10 +86,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 
 // verifyIn brings the cluster up, verifies, and takes the cluster down whatever
 // happens.
-func verifyIn(ctx context.Context, f *flags, o *verify.Options, p *progress) (result *record.Run, err error) {
-	p.say("starting a simulated cluster with %d nodes", f.nodes)
-	var c driver.Cluster
-	c, err = simulated.Start(ctx, simulated.Options{Nodes: f.nodes, Progress: p, LogDir: f.clusterLogs})
+func verifyIn(ctx context.Context, f *flags, o *verify.Options, existing *kubeconfig.Target, p *progress) (result *record.Run, err error) {
+	c, err := f.open(ctx, existing, p)
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +95,11 @@ func verifyIn(ctx context.Context, f *flags, o *verify.Options, p *progress) (re
 		if err != nil && ctx.Err() == nil && f.verbose {
 			err = fmt.Errorf("%w\n%s", err, c.Logs())
 		}
-		p.say("taking the cluster down")
+		if c.Shared() {
+			p.say("deleting the namespace %s", c.Namespace())
+		} else {
+			p.say("taking the cluster down")
+		}
 		err = errors.Join(err, c.Close())
 	}()
 	return verify.Run(ctx, c, *o)

@@ -10,7 +10,7 @@ import (
 
 func TestHelp(t *testing.T) {
 	var out, errs bytes.Buffer
-	if code := run([]string{"--help"}, &out, &errs); code != exitPassed || errs.Len() > 0 {
+	if code := run([]string{"--help"}, strings.NewReader(""), &out, &errs); code != exitPassed || errs.Len() > 0 {
 		t.Errorf("code %d, %s", code, &errs)
 	}
 	for _, want := range []string{"rolling-restart", "kubelet-kill", "--image-binary", "Exit codes", "report.html", "/slow?for={duration}"} {
@@ -27,6 +27,31 @@ func TestMistakes(t *testing.T) {
 	if err := os.WriteFile(app, []byte("apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {ports: [{port: 80}], selector: {app: web}}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	deployment, kubeconfig := filepath.Join(dir, "deployment.yaml"), filepath.Join(dir, "kubeconfig")
+	for file, text := range map[string]string{
+		deployment: `apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {ports: [{port: 80}], selector: {app: web}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  selector: {matchLabels: {app: web}}
+  template: {metadata: {labels: {app: web}}, spec: {containers: [{name: web, image: "web:1"}]}}
+`,
+		kubeconfig: `apiVersion: v1
+kind: Config
+current-context: staging
+clusters: [{name: staging, cluster: {server: "https://127.0.0.1:1"}}]
+contexts: [{name: staging, context: {cluster: staging, user: me}}]
+users: [{name: me, user: {token: t}}]
+`} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for _, c := range []struct {
 		args []string
 		want string
@@ -38,10 +63,24 @@ func TestMistakes(t *testing.T) {
 		{[]string{"--manifest", app}, "name the program of the image"},
 		{[]string{"--manifest", app, "--image-binary", app, "--target", "web:80"}, "no Deployment in the manifests"},
 		{[]string{"--manifest", dir + "/none.yaml", "--image-binary", app}, "none.yaml can't be read"},
+		{[]string{"--cluster=minikube"}, `no kind of cluster "minikube"; there are: sim, kind, kubeconfig`},
+		{[]string{"--node-image=x", "--yes"}, "--yes means nothing for the cluster sim; it is for: kubeconfig"},
+		{[]string{"--node-image=x", "--yes"}, "--node-image means nothing for the cluster sim; it is for: kind"},
+		{[]string{"--manifest", deployment, "--image=web:1"}, "the simulated cluster can't take an image"},
+		{[]string{"--manifest", deployment, "--cluster=kind", "--image=registry:5000/web"}, "its tag is latest"},
+		{[]string{"--manifest", deployment, "--cluster=kind", "--image=web:1", "--image-binary", app}, "either --image or --image-binary"},
+		{[]string{"--manifest", deployment, "--cluster=kubeconfig", "--image-binary", app}, "push one to a registry"},
+		{[]string{"--manifest", deployment, "--cluster=kubeconfig", "--agent-binary", app}, "--agent-image"},
+		{[]string{"--manifest", deployment, "--cluster=kubeconfig", "--agent-image=a:1", "--kubeconfig", dir + "/none"}, "none: no such file"},
+		{[]string{"--manifest", deployment, "--cluster=kubeconfig", "--agent-image=a:1", "--kubeconfig", kubeconfig, "--context=prod"}, `no context "prod"; choose one with --context: it has staging`},
+		{[]string{"--manifest", deployment, "--cluster=kubeconfig", "--agent-image=a:1", "--kubeconfig", kubeconfig, "--namespace=A_b"}, `the namespace "A_b" can't be`},
+		// Asked, and answered by no; nothing listens at the server: it is not touched.
+		{[]string{"--manifest", deployment, "--cluster=kubeconfig", "--agent-image=a:1", "--kubeconfig", kubeconfig, "--namespace=mine"}, "Go on? [y/N] verify: nothing was done"},
+		{[]string{"--manifest", deployment, "--cluster=kubeconfig", "--agent-image=a:1", "--kubeconfig", kubeconfig, "--namespace=mine"}, "kubectl --context staging delete namespace mine"},
 		{[]string{"--scenario=reboot", "--manifest", app}, `no scenario "reboot"`},
 	} {
 		var out, errs bytes.Buffer
-		if code := run(c.args, &out, &errs); code != exitUnable || !strings.Contains(errs.String(), c.want) || out.Len() > 0 {
+		if code := run(c.args, strings.NewReader("n\n"), &out, &errs); code != exitUnable || !strings.Contains(errs.String(), c.want) || out.Len() > 0 {
 			t.Errorf("%q: code %d, %s", c.args, code, &errs)
 		}
 	}

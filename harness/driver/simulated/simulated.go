@@ -50,9 +50,11 @@ func Start(ctx context.Context, o Options) (driver.Cluster, error) {
 	return simulated{c}, nil
 }
 
-func (simulated) Name() string   { return Name }
-func (s simulated) Logs() string { return s.LogTail() }
-func (s simulated) Close() error { return s.Stop() }
+func (simulated) Name() string      { return Name }
+func (simulated) Namespace() string { return driver.Namespace }
+func (simulated) Shared() bool      { return false }
+func (s simulated) Logs() string    { return s.LogTail() }
+func (s simulated) Close() error    { return s.Stop() }
 
 func (s simulated) RESTConfig() *rest.Config { return s.Cluster.RESTConfig() }
 
@@ -61,18 +63,23 @@ func (s simulated) DialContext(ctx context.Context, network, address string) (ne
 }
 
 func (s simulated) LoadImage(ctx context.Context, i driver.Image) error {
+	if len(i.Files) == 0 {
+		return fmt.Errorf("%w: the simulated cluster has no container engine to take the image %s from; give the program with --image-binary", driver.ErrUnsupported, i.Name)
+	}
 	return s.Cluster.LoadImage(ctx, sim.Image{Name: i.Name, Files: i.Files, Entrypoint: i.Entrypoint, User: i.User})
 }
 
 // Fit changes nothing: the pods are accepted as they are. It notes where a
 // cluster in which only one uid is mapped runs them as another user than they
 // ask for.
-func (s simulated) Fit(o *unstructured.Unstructured) []string {
-	if !s.OneUser() || !asksForUser(o) {
-		return nil
+func (s simulated) Fit(objects []*unstructured.Unstructured) (fitted []*unstructured.Unstructured, notes []string, err error) {
+	for _, o := range objects {
+		if s.OneUser() && asksForUser(o) {
+			notes = append(notes, fmt.Sprintf("%s %s: its pods ran as the one user that this cluster has, not as runAsUser and fsGroup say. "+
+				"Start the verification as root, or give yourself subordinate ids (package uidmap, /etc/subuid and /etc/subgid).", o.GetKind(), o.GetName()))
+		}
 	}
-	return []string{fmt.Sprintf("%s %s: its pods ran as the one user that this cluster has, not as runAsUser and fsGroup say. "+
-		"Start the verification as root, or give yourself subordinate ids (package uidmap, /etc/subuid and /etc/subgid).", o.GetKind(), o.GetName())}
+	return objects, notes, nil
 }
 
 // asksForUser says whether the pods of a workload name users or groups.

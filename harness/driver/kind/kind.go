@@ -1,0 +1,223 @@
+// Package kind drives a cluster of kind (https://kind.sigs.k8s.io): real nodes in
+// containers of a Docker engine. It is made for one verification and removed
+// after it, also when the harness is killed.
+package kind
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"sigs.k8s.io/kind/pkg/cluster"
+	"sigs.k8s.io/kind/pkg/cluster/nodes"
+
+	"kubernaut.io/dynamic-toolset/harness/driver"
+	"kubernaut.io/dynamic-toolset/harness/driver/gateway"
+	"kubernaut.io/dynamic-toolset/harness/loadpod"
+)
+
+// Name is that of the driver.
+const Name = "kind"
+
+// Options say how the cluster should be.
+type Options struct {
+	// Workers is the number of nodes beside the control plane. Zero: 2. It counts
+	// only where Config names no nodes.
+	Workers int
+	// NodeImage is the image of the nodes; empty: kind's own, which it pulls.
+	NodeImage string
+	// Config is a file with a kind configuration
+	// (https://kind.sigs.k8s.io/docs/user/configuration/); empty: none.
+	Config string
+	// Agent is the load generator's program, static; the way into the cluster's
+	// network is made of it.
+	Agent    string
+	Progress io.Writer // gets what kind says; nil: nobody
+	LogDir   string    // gets the nodes' logs at the end; empty: they are not kept
+}
+
+// gatewayPort is where the gateway listens on its node.
+const gatewayPort = 39000
+
+const (
+	// createTimeout bounds kind's own work, the pull of an image included.
+	createTimeout = 15 * time.Minute
+	// readyTimeout bounds the wait for the nodes and for DNS after that.
+	readyTimeout = 3 * time.Minute
+)
+
+type kindCluster struct {
+	name     string
+	provider *cluster.Provider
+	config   *rest.Config
+	client   kubernetes.Interface
+	gateway  *gateway.Gateway
+	port     int    // on this machine, of the gateway
+	dir      string // of the kubeconfig: the user's own is not touched
+	nodes    []nodes.Node
+	logDir   string
+	guard    *guard
+	close    func() error // once
+}
+
+// Start brings a cluster up. An error wraps driver.ErrUnsupported where this
+// machine can't.
+func Start(ctx context.Context, o Options) (driver.Cluster, error) {
+	if o.Workers == 0 {
+		o.Workers = 2
+	}
+	if o.Progress == nil {
+		o.Progress = io.Discard
+	}
+	if err := checkEngine(ctx); err != nil {
+		return nil, err
+	}
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	config, err := configuration(o.Config, o.Workers, port)
+	if err != nil {
+		return nil, err
+	}
+	c := &kindCluster{
+		name: "verification-" + strings.ToLower(rand.Text()[:6]), port: port, logDir: o.LogDir,
+		provider: cluster.NewProvider(cluster.ProviderWithDocker(), cluster.ProviderWithLogger(logger{o.Progress})),
+	}
+	c.close = sync.OnceValue(c.remove)
+	if c.dir, err = os.MkdirTemp("", "dynamic-toolset-kind-"); err != nil {
+		return nil, err
+	}
+	if c.guard, err = startGuard(c.name, c.dir); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(c.dir))
+	}
+	if err := c.start(ctx, &o, config); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
+}
+
+func (c *kindCluster) start(ctx context.Context, o *Options, config *config) error {
+	if err := c.create(ctx, o, config); err != nil {
+		return err
+	}
+	text, err := c.provider.KubeConfig(c.name, false)
+	if err != nil {
+		return err
+	}
+	if c.config, err = clientcmd.RESTConfigFromKubeConfig([]byte(text)); err != nil {
+		return err
+	}
+	c.config.QPS, c.config.Burst = 200, 400 // the harness is not one of many clients here
+	if c.client, err = kubernetes.NewForConfig(c.config); err != nil {
+		return err
+	}
+	if c.nodes, err = c.provider.ListInternalNodes(c.name); err != nil {
+		return err
+	}
+	ready, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	if err := awaitReady(ready, c.client); err != nil {
+		return err
+	}
+	if err := c.LoadImage(ctx, loadpod.ImageOf(o.Agent)); err != nil {
+		return err
+	}
+	c.gateway, err = gateway.Start(ctx, gateway.Options{
+		Client: c.client, Namespace: driver.Namespace, Image: loadpod.Image, Port: gatewayPort,
+		// In the network of the node whose port this machine has: no proxy or network
+		// plugin is on the way.
+		Edit: func(p *corev1.Pod) {
+			p.Spec.HostNetwork, p.Spec.NodeName = true, c.name+"-control-plane"
+		},
+		Reach: func(ctx context.Context, _ *corev1.Pod, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(c.port)))
+		},
+	})
+	return err
+}
+
+// create has kind make the nodes. It can't be told to stop: when ctx ends, what
+// it works on is taken away.
+func (c *kindCluster) create(ctx context.Context, o *Options, config *config) error {
+	ctx, cancel := context.WithTimeout(ctx, createTimeout)
+	defer cancel()
+	options := []cluster.CreateOption{
+		cluster.CreateWithV1Alpha4Config(config), cluster.CreateWithKubeconfigPath(c.kubeconfig()),
+		cluster.CreateWithDisplayUsage(false), cluster.CreateWithDisplaySalutation(false),
+	}
+	if o.NodeImage != "" {
+		options = append(options, cluster.CreateWithNodeImage(o.NodeImage))
+	}
+	created := make(chan error, 1)
+	go func() { created <- c.provider.Create(c.name, options...) }()
+	select {
+	case err := <-created:
+		return explain(err, o.NodeImage)
+	case <-ctx.Done():
+	}
+	// It fails soon once its nodes are gone; what it made meanwhile Close removes.
+	removeNodes(c.name)
+	<-created
+	return fmt.Errorf("creating the kind cluster: %w", context.Cause(ctx))
+}
+
+func (*kindCluster) Name() string      { return Name }
+func (*kindCluster) Namespace() string { return driver.Namespace }
+func (*kindCluster) Shared() bool      { return false }
+
+func (c *kindCluster) RESTConfig() *rest.Config { return rest.CopyConfig(c.config) }
+
+func (c *kindCluster) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	return c.gateway.DialContext(ctx, network, address)
+}
+
+// Fit changes nothing: it is a cluster as others are.
+func (*kindCluster) Fit(objects []*unstructured.Unstructured) ([]*unstructured.Unstructured, []string, error) {
+	return objects, nil, nil
+}
+
+// Close removes the cluster. kind's Docker network "kind" stays, as it always
+// does: other clusters use it too.
+func (c *kindCluster) Close() error { return c.close() }
+
+func (c *kindCluster) remove() error {
+	var errs []error
+	if c.logDir != "" && len(c.nodes) > 0 {
+		if err := c.provider.CollectLogs(c.name, c.logDir); err != nil {
+			errs = append(errs, fmt.Errorf("keeping the nodes' logs in %s: %w", c.logDir, err))
+		}
+	}
+	if err := c.provider.Delete(c.name, c.kubeconfig()); err != nil {
+		errs = append(errs, fmt.Errorf("removing the kind cluster %s (try: kind delete cluster --name %s): %w", c.name, c.name, err))
+	} else {
+		c.guard.dismiss() // otherwise it tries once more when this process ends
+	}
+	return errors.Join(append(errs, os.RemoveAll(c.dir))...)
+}
+
+func (c *kindCluster) kubeconfig() string { return filepath.Join(c.dir, "kubeconfig") }
+
+// freePort is a port that is free on this machine at this moment.
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}

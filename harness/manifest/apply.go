@@ -1,0 +1,99 @@
+package manifest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/discovery/cached/memory"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/restmapper"
+)
+
+// FieldManager owns what is applied.
+const FieldManager = "toolset-verification"
+
+// callTimeout bounds one call to the API server.
+const callTimeout = 15 * time.Second
+
+// Applier applies objects to a cluster.
+type Applier struct {
+	client dynamic.Interface
+	mapper *restmapper.DeferredDiscoveryRESTMapper
+}
+
+// NewApplier makes one for a cluster.
+func NewApplier(config *rest.Config) (*Applier, error) {
+	client, err := dynamic.NewForConfig(config)
+	if err != nil {
+		return nil, err
+	}
+	d, err := discovery.NewDiscoveryClientForConfig(config)
+	if err != nil {
+		return nil, err
+	}
+	return &Applier{client, restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(d))}, nil
+}
+
+// Apply applies objects in their order. An object in no namespace, of a kind that
+// has one, goes to "default".
+func (a *Applier) Apply(ctx context.Context, objects []Object) error {
+	for _, o := range objects {
+		r, err := a.resource(o)
+		if err != nil {
+			return err
+		}
+		callCtx, cancel := context.WithTimeout(ctx, callTimeout)
+		_, err = r.Apply(callCtx, o.GetName(), o.Unstructured, metav1.ApplyOptions{FieldManager: FieldManager, Force: true})
+		cancel()
+		if err != nil {
+			return fmt.Errorf("apply %s of %s: %w", o, o.File, err)
+		}
+	}
+	return nil
+}
+
+// Delete deletes objects in the reverse of their order, without waiting until
+// they are gone. One that is not there is no error.
+func (a *Applier) Delete(ctx context.Context, objects []Object) error {
+	var errs []error
+	for _, o := range slices.Backward(objects) {
+		r, err := a.resource(o)
+		if err == nil {
+			callCtx, cancel := context.WithTimeout(ctx, callTimeout)
+			background := metav1.DeletePropagationBackground
+			err = r.Delete(callCtx, o.GetName(), metav1.DeleteOptions{PropagationPolicy: &background})
+			cancel()
+		}
+		if err != nil && !apierrors.IsNotFound(err) {
+			errs = append(errs, fmt.Errorf("delete %s: %w", o, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (a *Applier) resource(o Object) (dynamic.ResourceInterface, error) {
+	gvk := o.GroupVersionKind()
+	mapping, err := a.mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
+	if meta.IsNoMatchError(err) {
+		a.mapper.Reset() // its definition may have just been applied
+		mapping, err = a.mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s of %s: the cluster knows no such kind: %w", o, o.File, err)
+	}
+	if mapping.Scope.Name() != meta.RESTScopeNameNamespace {
+		return a.client.Resource(mapping.Resource), nil
+	}
+	if o.GetNamespace() == "" {
+		o.SetNamespace(metav1.NamespaceDefault)
+	}
+	return a.client.Resource(mapping.Resource).Namespace(o.GetNamespace()), nil
+}

@@ -1,0 +1,34 @@
+package manifest
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"sigs.k8s.io/kustomize/api/konfig"
+	"sigs.k8s.io/kustomize/api/krusty"
+	"sigs.k8s.io/kustomize/kyaml/filesys"
+)
+
+// isKustomization says whether a folder is one that kustomize builds.
+func isKustomization(folder string) bool {
+	for _, name := range konfig.RecognizedKustomizationFileNames() {
+		if filesys.MakeFsOnDisk().Exists(filepath.Join(folder, name)) {
+			return true
+		}
+	}
+	return false
+}
+
+// build builds a folder, as kubectl kustomize does: without plugins, and with
+// files of its own and of the folders it names only.
+func build(folder string) ([]Object, error) {
+	resources, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), folder)
+	if err != nil {
+		return nil, fmt.Errorf("kustomize can't build %s: %w", folder, err)
+	}
+	text, err := resources.AsYaml()
+	if err != nil {
+		return nil, fmt.Errorf("kustomize can't build %s: %w", folder, err)
+	}
+	return Parse(text, folder)
+}
