@@ -7,19 +7,19 @@ import (
 	"testing"
 	"time"
 
+	"kubernaut.io/dynamic-toolset/harness/defects"
 	"kubernaut.io/dynamic-toolset/harness/driver"
 	"kubernaut.io/dynamic-toolset/harness/driver/simulated"
 	"kubernaut.io/dynamic-toolset/harness/record"
 	"kubernaut.io/dynamic-toolset/harness/rollout"
 	"kubernaut.io/dynamic-toolset/harness/scenario"
-	"kubernaut.io/dynamic-toolset/harness/verdict"
 	"kubernaut.io/dynamic-toolset/harness/verify"
 )
 
 // scenarioRun verifies the subject in another scenario.
 func scenarioRun(t *testing.T, c driver.Cluster, name, namespace string, outage time.Duration, args ...string) *record.Run {
 	t.Helper()
-	o := subject(t, namespace, 30, args...)
+	o := subject(t, defects.Deployment{Namespace: namespace, Args: args})
 	var err error
 	if o.Steps, err = scenario.Parse(name, 1); err != nil {
 		t.Fatal(err)
@@ -30,18 +30,6 @@ func scenarioRun(t *testing.T, c driver.Cluster, name, namespace string, outage 
 		t.Fatal(err)
 	}
 	return run
-}
-
-// wantRight fails the test if a server without defects failed a check; that this
-// machine was too busy to send in time is no fault of it.
-func wantRight(t *testing.T, run *record.Run) {
-	t.Helper()
-	failed := failures(run)
-	delete(failed, verdict.LoadID)
-	if len(failed) > 0 {
-		t.Error("a server without defects failed")
-		tell(t, run)
-	}
 }
 
 // Where pods are told to stop in other ways than by a rolling restart, a right
@@ -79,7 +67,7 @@ func TestAPIServerOutage(t *testing.T) {
 			t.Errorf("the cluster left something behind: %v", err)
 		}
 	})
-	if err := own.LoadImage(t.Context(), subjectImage()); err != nil {
+	if err := own.LoadImage(t.Context(), shared.subject.Image()); err != nil {
 		t.Fatal(err)
 	}
 	run := scenarioRun(t, own, "api-outage", "api-outage", time.Minute)
@@ -123,7 +111,7 @@ func TestNoVerdict(t *testing.T) {
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			t.Parallel()
-			o := subject(t, "unready-"+x.name, 1, x.args...)
+			o := subject(t, defects.Deployment{Namespace: "unready-" + x.name, Grace: 1, Args: x.args})
 			o.ReadyTimeout = 40 * time.Second
 			if x.name == "never-ready" {
 				o.ReadyTimeout = 8 * time.Second
@@ -150,7 +138,7 @@ func TestNoVerdict(t *testing.T) {
 func TestServiceThatLeadsNowhere(t *testing.T) {
 	t.Parallel()
 	c := cluster(t)
-	o := subject(t, "nowhere", 1)
+	o := subject(t, defects.Deployment{Namespace: "nowhere", Grace: 1})
 	replaceInFile(t, o.Manifests[0], "targetPort: http", "targetPort: 8099")
 	_, err := verify.Run(t.Context(), c, o)
 	if err == nil || !strings.Contains(err.Error(), "does not answer as expected from inside the cluster") || !strings.Contains(err.Error(), "refused") {
@@ -173,7 +161,7 @@ func TestMistakenPaths(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			o := subject(t, "mistaken-"+name, 1)
+			o := subject(t, defects.Deployment{Namespace: "mistaken-" + name, Grace: 1})
 			x.mistake(&o.Traffic)
 			_, err := verify.Run(t.Context(), c, o)
 			if err == nil || !strings.Contains(err.Error(), "correct the flags") || !strings.Contains(err.Error(), x.want) {

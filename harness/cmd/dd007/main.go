@@ -5,21 +5,17 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"os/signal"
-	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 
 	"github.com/spf13/pflag"
 
-	"kubernaut.io/dynamic-toolset/harness/driver"
+	"kubernaut.io/dynamic-toolset/harness/defects"
 	"kubernaut.io/dynamic-toolset/harness/driver/simulated"
 	"kubernaut.io/dynamic-toolset/harness/record"
 	"kubernaut.io/dynamic-toolset/harness/scenario"
@@ -86,11 +82,7 @@ func (s *settings) measure(ctx context.Context, progress io.Writer) (err error) 
 		return err
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // temporary
-	subject, err := build(ctx, dir, "./harness/testdata/faulty", "subject")
-	if err != nil {
-		return err
-	}
-	agent, err := build(ctx, dir, "./harness/cmd/loadagent", "loadagent")
+	subject, err := defects.Build(ctx, dir)
 	if err != nil {
 		return err
 	}
@@ -99,13 +91,13 @@ func (s *settings) measure(ctx context.Context, progress io.Writer) (err error) 
 		return err
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
-	if err := c.LoadImage(ctx, driver.Image{Name: "subject:devel", Files: map[string]string{"/subject": subject}, Entrypoint: []string{"/subject"}}); err != nil {
+	if err := c.LoadImage(ctx, subject.Image()); err != nil {
 		return err
 	}
 	var runs []*record.Run
 	for _, mode := range modes {
 		fmt.Fprintf(progress, "%s: %s\n", mode.name, mode.what)
-		o, err := s.options(dir, agent, mode.name)
+		o, err := s.options(subject, mode.name)
 		if err != nil {
 			return err
 		}
@@ -119,38 +111,15 @@ func (s *settings) measure(ctx context.Context, progress io.Writer) (err error) 
 	return s.write(runs)
 }
 
-func build(ctx context.Context, dir, pkg, name string) (string, error) {
-	path := filepath.Join(dir, name)
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", path, pkg)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go build %s: %w\n%s", pkg, err, out)
-	}
-	return path, nil
-}
-
 // options are those of one mode: all the same but for the server's flag.
-func (s *settings) options(dir, agent, mode string) (verify.Options, error) {
-	template, err := os.ReadFile("harness/testdata/faulty/deploy.yaml")
+func (s *settings) options(subject *defects.Subject, mode string) (verify.Options, error) {
+	o, err := subject.Options(defects.Deployment{Namespace: "dd007-" + mode, Replicas: s.replicas, Args: []string{"--shutdown=" + mode}})
 	if err != nil {
-		return verify.Options{}, fmt.Errorf("run this in the root of a checkout: %w", err)
+		return o, err
 	}
-	args, err := json.Marshal([]string{"--shutdown=" + mode})
-	if err != nil {
-		return verify.Options{}, err
-	}
-	file := filepath.Join(dir, mode+".yaml")
-	text := strings.NewReplacer("%NAMESPACE%", "dd007-"+mode, "%REPLICAS%", fmt.Sprint(s.replicas), "%GRACE%", "30", "%ARGS%", string(args)).Replace(string(template))
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		return verify.Options{}, err
-	}
-	steps, err := scenario.Parse("rolling-restart", s.restarts)
-	return verify.Options{
-		Command: s.command, Manifests: []string{file}, Service: "subject", AgentBinary: agent, Steps: steps, Scenario: "rolling-restart",
-		Baseline: 5 * time.Second, ReadyTimeout: time.Minute, Cleanup: true, Problems: true,
-		Traffic: verify.Traffic{
-			Rate: s.rate, Paths: []string{"/", "/api/v1/toolsets"}, ErrorPaths: []string{"/no-such-path"}, ExpectJSON: true,
-			SlowPath: "/slow?for={duration}", SlowFor: 8 * time.Second, StreamPath: "/events", Streams: 12, PodHeader: "X-Served-By",
-		},
-	}, err
+	o.Command, o.Baseline, o.Traffic.Rate = s.command, 5*time.Second, s.rate
+	// What is measured is what is lost, not what is logged on the way to it.
+	o.Milestones, o.Signal = nil, ""
+	o.Steps, err = scenario.Parse(o.Scenario, s.restarts)
+	return o, err
 }

@@ -13,18 +13,27 @@ import (
 	"testing"
 	"time"
 
+	"kubernaut.io/dynamic-toolset/harness/defects"
 	"kubernaut.io/dynamic-toolset/harness/sim/simtest"
 )
 
-// programs are those of a checkout after make build.
-type programs struct{ dir, verify, agent, service, faulty string }
+// programs are those of a checkout after make build, and the server with planted
+// defects.
+type programs struct {
+	dir, verify, service string
+	subject              *defects.Subject
+}
 
 // build builds the programs, as static ones.
 func build(t *testing.T) programs {
 	t.Helper()
 	dir := t.TempDir()
-	p := programs{dir, dir + "/verify", dir + "/loadagent", dir + "/dynamic-toolset", dir + "/faulty"}
-	for out, pkg := range map[string]string{p.verify: ".", p.agent: "../loadagent", p.service: "../../..", p.faulty: "../../testdata/faulty"} {
+	p := programs{dir: dir, verify: dir + "/verify", service: dir + "/dynamic-toolset"}
+	var err error
+	if p.subject, err = defects.Build(t.Context(), dir); err != nil {
+		t.Fatal(err)
+	}
+	for out, pkg := range map[string]string{p.verify: ".", p.service: "../../.."} {
 		cmd := exec.Command("go", "build", "-o", out, pkg)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if text, err := cmd.CombinedOutput(); err != nil {
@@ -49,22 +58,17 @@ func (p *programs) run(t *testing.T, env []string, args ...string) (code int, st
 }
 
 func (p *programs) command(env []string, args ...string) *exec.Cmd {
-	cmd := exec.Command(p.verify, append([]string{"--agent-binary=" + p.agent}, args...)...)
+	cmd := exec.Command(p.verify, append([]string{"--agent-binary=" + p.subject.Agent}, args...)...)
 	cmd.Dir = "../../.."
 	cmd.Env = append(os.Environ(), env...)
 	return cmd
 }
 
-// faultyManifest is the faulty server's, filled in.
-func (p *programs) faultyManifest(t *testing.T, args string) string {
+// manifest is that of the server with planted defects.
+func (p *programs) manifest(t *testing.T, args ...string) string {
 	t.Helper()
-	text, err := os.ReadFile("../../testdata/faulty/deploy.yaml")
+	file, err := p.subject.Manifest(defects.Deployment{Namespace: "app", Grace: 20, Args: args})
 	if err != nil {
-		t.Fatal(err)
-	}
-	file := p.dir + "/faulty.yaml"
-	filled := strings.NewReplacer("%NAMESPACE%", "app", "%REPLICAS%", "2", "%GRACE%", "20", "%ARGS%", args).Replace(string(text))
-	if err := os.WriteFile(file, []byte(filled), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return file
@@ -112,7 +116,7 @@ func TestVerifyTheService(t *testing.T) {
 func TestVerifyAnotherDeployment(t *testing.T) {
 	simtest.Binary(t)
 	p := build(t)
-	code, out, errs := p.run(t, nil, "--manifest="+p.faultyManifest(t, `["--defect=exits-at-once"]`), "--image-binary="+p.faulty, "--target=subject:80",
+	code, out, errs := p.run(t, nil, "--manifest="+p.manifest(t, "--defect=exits-at-once"), "--image-binary="+p.subject.Server, "--target=subject:80",
 		"--path=/", "--slow-path=/slow?for={duration}", "--stream-path=/events", "--restarts=1", "--rate=200", "--nodes=1", "--reports="+p.dir+"/reports")
 	if code != exitFailed || !strings.Contains(out, "FAILED") {
 		t.Errorf("code %d\n%s\n%s", code, out, errs)
@@ -126,8 +130,8 @@ func TestVerifyAnotherDeployment(t *testing.T) {
 func TestNoVerdict(t *testing.T) {
 	simtest.Binary(t)
 	p := build(t)
-	manifest := p.faultyManifest(t, `["--crash-after=200ms"]`)
-	args := []string{"--manifest=" + manifest, "--image-binary=" + p.faulty, "--target=subject:80", "--nodes=1", "--reports=" + p.dir + "/reports"}
+	manifest := p.manifest(t, "--crash-after=200ms")
+	args := []string{"--manifest=" + manifest, "--image-binary=" + p.subject.Server, "--target=subject:80", "--nodes=1", "--reports=" + p.dir + "/reports"}
 	if err := os.Mkdir(p.dir+"/reports", 0o755); err != nil {
 		t.Fatal(err)
 	}

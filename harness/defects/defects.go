@@ -1,0 +1,101 @@
+// Package defects is what the verifier of rolling updates is proved on: one
+// server, right or with one planted defect (harness/testdata/faulty), and what a
+// verification must say of each.
+//
+// A verifier that lets a defect pass is worth nothing, and neither is one that
+// fails a right server: it would catch every defect, too. So each defect names
+// the checks that must catch it and the ways in which requests must be seen to be
+// lost, and [Case.Judge] holds a run against that. The tests of package verify
+// do so in a simulated cluster, the command compare in several clusters.
+package defects
+
+import (
+	"kubernaut.io/dynamic-toolset/harness/record"
+	"kubernaut.io/dynamic-toolset/harness/verdict"
+)
+
+// A Case is the server as it is run, and what a verification must say of it.
+type Case struct {
+	// Name is the defect's, as the server's --defect takes it; empty: the server is
+	// right, and must pass.
+	Name  string
+	About string // what the server does, in a few words
+	// Grace is the pods' terminationGracePeriodSeconds: short where the defect is to
+	// outlast it.
+	Grace int
+	// Checks are the identifiers of those that must fail, whichever else do.
+	Checks []string
+	// Losses must each be seen.
+	Losses []Loss
+	// FromStart says that requests are lost before anything is done, too. Those of
+	// the other cases aren't: they must be caught by what happens as pods stop.
+	FromStart bool
+}
+
+// A Loss is a kind of client and the ways, any of them, in which it must lose at
+// least one request.
+type Loss struct {
+	Class record.Class // empty: of any class
+	By    []record.Outcome
+}
+
+// Grace periods, in seconds.
+const (
+	ampleGrace = 30 // more than the slowest request needs
+	shortGrace = 8  // less than a defect needs that is to outlast it
+)
+
+// Right is the server without a defect.
+func Right() Case { return Case{About: "does everything right", Grace: ampleGrace} }
+
+// Planted are the defects, in the order of the server's own list.
+func Planted() []Case {
+	reused, fresh, slow := verdict.RequestsID(record.Reused), verdict.RequestsID(record.New), verdict.RequestsID(record.Slow)
+	cut := []record.Outcome{record.EOFMid, record.ResetMid}
+	return []Case{
+		{
+			Name: "exits-at-once", About: "exits at once on SIGTERM", Grace: ampleGrace, Checks: []string{fresh, slow},
+			Losses: []Loss{
+				{By: cut},
+				{Class: record.New, By: []record.Outcome{record.Refused, record.DialTimeout, record.DialFailed, record.ResetBefore, record.EOFBefore}},
+			},
+		},
+		{
+			Name: "no-propagation-wait", About: "drains, but does not wait for the propagation", Grace: ampleGrace, Checks: []string{fresh},
+			Losses: []Loss{{Class: record.New, By: []record.Outcome{record.Refused, record.DialTimeout}}},
+		},
+		{Name: "ignores-sigterm", About: "ignores SIGTERM", Grace: shortGrace, Checks: []string{verdict.GraceID}},
+		{
+			Name: "closes-idle-connections", About: "closes idle kept connections at once", Grace: ampleGrace, Checks: []string{reused},
+			Losses: []Loss{{Class: record.Reused, By: []record.Outcome{record.EOFBefore, record.ResetBefore}}},
+		},
+		{
+			Name: "abandons-in-flight", About: "abandons what is in flight after the wait", Grace: ampleGrace, Checks: []string{slow},
+			Losses: []Loss{{Class: record.Slow, By: cut}},
+		},
+		{Name: "readiness-stays-200", About: "readiness stays 200", Grace: ampleGrace, Checks: []string{verdict.ReadinessID}},
+		{Name: "liveness-fails", About: "liveness fails during the drain", Grace: ampleGrace, Checks: []string{verdict.LivenessID}},
+		{Name: "drain-exceeds-grace", About: "drains for longer than the grace period", Grace: shortGrace, Checks: []string{verdict.GraceID}},
+		{
+			Name: "503-while-draining", About: "503 to ordinary requests while it drains", Grace: ampleGrace, Checks: []string{reused},
+			Losses: []Loss{{By: []record.Outcome{record.UnexpectedStatus}}},
+		},
+		{
+			Name: "plain-text-errors", About: "errors as plain text", Grace: ampleGrace, Checks: []string{verdict.ProblemsID},
+			Losses: []Loss{{By: []record.Outcome{record.NotProblem}}}, FromStart: true,
+		},
+		{Name: "exit-code-1", About: "exits with code 1", Grace: ampleGrace, Checks: []string{verdict.ExitCodeID}},
+		{
+			Name: "resets-accept-queue", About: "resets the connections in its accept queue", Grace: ampleGrace, Checks: []string{fresh},
+			Losses: []Loss{{Class: record.New, By: []record.Outcome{record.ResetBefore}}},
+		},
+	}
+}
+
+// Args are those of the server's program.
+func (c *Case) Args() []string {
+	if c.Name == "" {
+		return []string{}
+	}
+	return []string{"--defect=" + c.Name}
+}
