@@ -137,3 +137,55 @@ func TestErrorPageLinks(t *testing.T) {
 		}
 	}
 }
+
+// What the pages tell people to set or to look at exists.
+func TestErrorPagesNameWhatExists(t *testing.T) {
+	settings, err := os.ReadFile("../docs/configuration.md") // generated from the flags
+	if err != nil {
+		t.Fatal(err)
+	}
+	var code []string
+	for _, pattern := range []string{"../transport/*.go", "../*.go"} {
+		for _, tree := range parse(t, pattern) {
+			code = append(code, literals(tree)...)
+		}
+	}
+	inCode := strings.Join(code, "\n")
+	files, err := filepath.Glob(filepath.Join(pagesDir, "*.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	flagName, envName := regexp.MustCompile("`--([a-z-]+)[=`]"), regexp.MustCompile("`(TOOLSET_[A-Z_]+)[=`]")
+	metric := regexp.MustCompile(`toolset_[a-z]+(?:_[a-z]+)*`)
+	for _, file := range append(files, "../docs/migration.md") {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		for line := range strings.Lines(string(b)) {
+			// The last column is this service's; in the first ones of
+			// migration.md are names that it does not have.
+			ours := line
+			if cells := strings.Split(strings.Trim(strings.TrimSpace(strings.ReplaceAll(line, `\|`, "")), "|"), " | "); strings.HasPrefix(line, "|") {
+				ours = cells[len(cells)-1]
+			}
+			for _, m := range flagName.FindAllStringSubmatch(ours, -1) {
+				if !strings.Contains(string(settings), "`--"+m[1]+"=") && !strings.Contains(string(settings), "`--"+m[1]+"`") {
+					t.Errorf("%s names the setting --%s, which does not exist", file, m[1])
+				}
+			}
+			for _, m := range envName.FindAllStringSubmatch(ours, -1) {
+				if !strings.Contains(string(settings), "`"+m[1]+"`") {
+					t.Errorf("%s names the variable %s, which does not exist", file, m[1])
+				}
+			}
+			for _, m := range metric.FindAllString(ours, -1) {
+				name := strings.TrimSuffix(strings.TrimSuffix(m, "_bucket"), "_count")
+				if !strings.Contains(inCode, name) {
+					t.Errorf("%s names the metric %s, which does not exist", file, name)
+				}
+			}
+		}
+	}
+}
