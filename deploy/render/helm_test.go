@@ -1,0 +1,89 @@
+package render_test
+
+import (
+	"strings"
+	"testing"
+
+	"helm.sh/helm/v4/pkg/chart/v2/loader"
+	"helm.sh/helm/v4/pkg/chart/v2/util"
+
+	"kubernaut.io/dynamic-toolset/deploy/render"
+	"kubernaut.io/dynamic-toolset/harness/manifest"
+)
+
+// A packaged chart is the chart: nothing that it needs is left out of the archive,
+// and the folder ci/ is.
+func TestPackagedChart(t *testing.T) {
+	chart, err := loader.Load(chartDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	archive, err := util.Save(chart, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	values, err := render.Values(chartDir + "/ci/production-values.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	release := render.Release{Name: name, Namespace: namespace, Values: values}
+	folder, _, err := render.Helm(chartDir, release)
+	if err != nil {
+		t.Fatal(err)
+	}
+	packaged, _, err := render.Helm(archive, release)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(packaged) < 10 {
+		t.Fatalf("the archive makes %d objects", len(packaged))
+	}
+	for _, d := range render.Compare(folder, packaged) {
+		t.Errorf("the folder's, and the archive's: %s", d)
+	}
+	for _, f := range chart.Files {
+		if f.Name != ".helmignore" && !strings.HasPrefix(f.Name, "files/") {
+			t.Errorf("the archive has the file %s, which no template uses", f.Name)
+		}
+	}
+}
+
+// What Write writes is what was read.
+func TestWrite(t *testing.T) {
+	objects := ways[2].kustomize(t)
+	var text strings.Builder
+	if err := render.Write(&text, objects); err != nil {
+		t.Fatal(err)
+	}
+	again, err := manifest.Parse([]byte(text.String()), "written")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := render.Compare(objects, again); len(d) > 0 || len(again) != len(objects) {
+		t.Errorf("%d of %d objects, differences %v", len(again), len(objects), d)
+	}
+}
+
+// A folder that is none, a chart that is none and values that are none have an
+// error that names them.
+func TestMistakes(t *testing.T) {
+	if _, err := render.Kustomize("../overlays/none"); err == nil || !strings.Contains(err.Error(), "../overlays/none") {
+		t.Error(err)
+	}
+	if _, _, err := render.Helm("../none", render.Release{}); err == nil || !strings.Contains(err.Error(), "the chart ../none can't be read") {
+		t.Error(err)
+	}
+	if _, err := render.Values("none.yaml"); err == nil || !strings.Contains(err.Error(), "none.yaml") {
+		t.Error(err)
+	}
+	if _, err := render.Values("doc.go"); err == nil || !strings.Contains(err.Error(), "doc.go") {
+		t.Error(err)
+	}
+}
+
+// Nobody can use both components that write the ConfigMap: kustomize refuses it.
+func TestTwoWritersAreRefused(t *testing.T) {
+	if _, err := render.Kustomize("testdata/two-writers"); err == nil || !strings.Contains(err.Error(), "dynamic-toolset-writer") {
+		t.Errorf("configmap-writer and dedicated-writer together: %v", err)
+	}
+}

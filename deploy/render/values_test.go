@@ -1,0 +1,241 @@
+package render_test
+
+import (
+	"encoding/json"
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	"sigs.k8s.io/yaml"
+
+	"kubernaut.io/dynamic-toolset/config"
+	"kubernaut.io/dynamic-toolset/deploy/render"
+)
+
+func parseValues(t *testing.T, text string) map[string]any {
+	t.Helper()
+	var values map[string]any
+	if err := yaml.UnmarshalStrict([]byte(text), &values); err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	return values
+}
+
+// Values without sense are refused before anything is applied, with a message that
+// names the value.
+func TestBadValuesAreRefused(t *testing.T) {
+	for _, tt := range []struct{ values, want string }{
+		// names
+		{"replcas: 3", "additional properties 'replcas' not allowed"},
+		{"image: {tga: v1}", "at '/image': additional properties 'tga' not allowed"},
+		{"settings: {helth-interval: 1m}", "at '/settings': additional properties 'helth-interval' not allowed"},
+		{"settings: {listen: ':1'}", "at '/settings': additional properties 'listen' not allowed"},
+		{"settings: {configmap-enabled: true}", "at '/settings': additional properties 'configmap-enabled' not allowed"},
+		// values
+		{"replicas: three", "at '/replicas': got string, want integer"},
+		{"replicas: -1", "at '/replicas': minimum: got -1, want 0"},
+		{"image: {repository: ''}", "at '/image/repository'"},
+		{"image: {repository: a@b}", "at '/image/repository'"},
+		{"image: {tag: 'a b'}", "at '/image/tag'"},
+		{"image: {digest: 0123}", "at '/image/digest'"},
+		{"image: {pullPolicy: Sometimes}", "at '/image/pullPolicy': value must be one of 'Always', 'IfNotPresent', 'Never'"},
+		{"image: {pullSecrets: [registry]}", "at '/image/pullSecrets/0': got string, want object"},
+		{"settings: {health-interval: 30}", "at '/settings/health-interval': got number, want string"},
+		{"settings: {health-interval: '30'}", "at '/settings/health-interval': '30' does not match pattern"},
+		{"settings: {health-attempts: 0}", "at '/settings/health-attempts': minimum: got 0, want 1"},
+		{"settings: {max-request-body: 1 apple}", "at '/settings/max-request-body'"},
+		{"settings: {log-level: warning}", "at '/settings/log-level': value must be one of 'debug', 'info', 'warn', 'error'"},
+		{"settings: {allow-endpoint-cidrs: [localhost]}", "at '/settings/allow-endpoint-cidrs/0'"},
+		{"scope: everywhere", "at '/scope': value must be one of 'cluster', 'namespace', 'list'"},
+		{"{scope: list, namespaces: [A_b]}", "at '/namespaces/0'"},
+		{"configMap: {writer: yes please}", "at '/configMap/writer': value must be one of 'none', 'replica', 'dedicated'"},
+		{"configMap: {name: Toolsets}", "at '/configMap/name'"},
+		{"shutdown: {drainTimeoutSeconds: 30s}", "at '/shutdown/drainTimeoutSeconds': got string, want integer"},
+		{"podLabels: {app.kubernetes.io/name: other}", "at '/podLabels'"},
+		{"monitoring: {interval: 30}", "at '/monitoring/interval': got number, want string"},
+		{"resources: {request: {cpu: 1}}", "at '/resources': additional properties 'request' not allowed"},
+		// what does not go together
+		{"configMap: {writer: replica}", "configMap.writer=replica is for one replica, and replicas is 3: set configMap.writer=dedicated, or replicas=1"},
+		{"{replicas: 1, configMap: {writer: replica}, autoscaling: {enabled: true}}", "autoscaling.enabled=true makes more: set configMap.writer=dedicated"},
+		{"autoscaling: {enabled: true, minReplicas: 5, maxReplicas: 4}", "autoscaling.minReplicas (5) is above autoscaling.maxReplicas (4)"},
+		{"{autoscaling: {enabled: true}, resources: {requests: {cpu: null}}}", "autoscaling needs resources.requests.cpu"},
+		{"scope: list", "scope=list needs namespaces"},
+		{"namespaces: [a]", `namespaces is only of use with scope=list, and scope is "cluster"`},
+		{"serviceAccount: {create: false}", "serviceAccount.name is empty: name the ServiceAccount to use"},
+	} {
+		_, _, err := render.Helm(chartDir, render.Release{Name: name, Namespace: namespace, Values: parseValues(t, tt.values)})
+		if err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %v\nwant %s", tt.values, err, tt.want)
+		}
+	}
+}
+
+// What the values say is in the objects. (The API server takes them all:
+// TestAPIServer.)
+func TestEveryValueHasItsEffect(t *testing.T) {
+	objects := everything(t)
+	var text strings.Builder
+	if err := render.Write(&text, objects); err != nil {
+		t.Fatal(err)
+	}
+	lookup := deployment(t, objects, "lookup")
+	env := map[string]string{}
+	for _, e := range lookup.Spec.Template.Spec.Containers[0].Env {
+		env[e.Name] = e.Value
+	}
+	want := map[string]string{
+		"TOOLSET_SERVED_BY":                       "",
+		"TOOLSET_KUBERNETES_UNAVAILABLE_GRACE":    "1m",
+		"TOOLSET_MAX_CONNECTIONS":                 "1000000", // not 1e+06
+		"TOOLSET_HEALTH_INSECURE_SKIP_TLS_VERIFY": "true",
+		"TOOLSET_ALLOW_ENDPOINT_CIDRS":            "127.0.0.0/8,169.254.0.0/16",
+		"TOOLSET_MAX_REQUEST_BODY":                "2MiB",
+		"TOOLSET_LOG_LEVEL":                       "debug",
+		"TOOLSET_CONFIGMAP_ENABLED":               "false",
+		"TOOLSET_NAMESPACES":                      "kubernaut-system,team-a",
+		"TOOLSET_RULES":                           "/etc/dynamic-toolset/rules/more.yaml",
+		"TOOLSET_HEALTH_CA_FILE":                  "/etc/dynamic-toolset/health-ca/bundle.pem",
+		"TOOLSET_SHUTDOWN_PROPAGATION_DELAY":      "15s",
+		"TOOLSET_SHUTDOWN_DRAIN_TIMEOUT":          "60s",
+	}
+	if !maps.Equal(env, want) {
+		t.Errorf("the environment is\n%v, not\n%v", env, want)
+	}
+	if grace := *lookup.Spec.Template.Spec.TerminationGracePeriodSeconds; grace != 85 {
+		t.Errorf("the grace period is %d s, not 15 + 60 + 10", grace)
+	}
+	mounts := map[string]string{}
+	for _, m := range lookup.Spec.Template.Spec.Containers[0].VolumeMounts {
+		for _, v := range lookup.Spec.Template.Spec.Volumes {
+			if v.Name == m.Name {
+				mounts[m.MountPath] = v.ConfigMap.Name
+			}
+		}
+	}
+	if !maps.Equal(mounts, map[string]string{"/etc/dynamic-toolset/rules": "my-rules", "/etc/dynamic-toolset/health-ca": "my-ca"}) {
+		t.Errorf("mounted are %v", mounts)
+	}
+	for _, d := range all[appsv1.Deployment](t, objects, "Deployment") {
+		spec := d.Spec.Template.Spec
+		if spec.PriorityClassName != "system-cluster-critical" || spec.NodeSelector["kubernetes.io/os"] != "linux" || len(spec.Tolerations) != 1 ||
+			spec.Affinity == nil || spec.Affinity.PodAntiAffinity != nil || d.Spec.Template.Annotations["example.com/c"] != "d" || d.Spec.Template.Labels["example.com/e"] != "f" {
+			t.Errorf("%s is not placed as said: %+v", d.Name, spec)
+		}
+	}
+	for _, part := range []string{
+		"image: registry.example.com/team/dynamic-toolset@sha256:0123456789abcdef", "imagePullPolicy: Always", "- name: registry\n",
+		"name: finder\n", "app.kubernetes.io/name: toolset-finder", "name: finder-writer\n", "name: finder-dashboard\n",
+		"serviceAccountName: found\n", "serviceAccountName: found-writer\n", "example.com/role: reader",
+		"minReplicas: 2\n", "maxReplicas: 20\n", "averageUtilization: 50\n", "namespace: team-a\n", "- toolsets\n", "value: toolsets\n",
+		"interval: 15s\n", "release: prometheus\n", "example.com/a: b\n", "cpu: 20m\n", "topology.kubernetes.io/zone",
+	} {
+		if !strings.Contains(text.String(), part) {
+			t.Errorf("nothing has %q", part)
+		}
+	}
+	if strings.Contains(text.String(), "PodDisruptionBudget") {
+		t.Error("there is a disruption budget, though podDisruptionBudget.enabled=false")
+	}
+}
+
+// Two releases beside each other don't mix: their objects have different names,
+// and neither selects the other's pods.
+func TestTwoReleases(t *testing.T) {
+	var pods [2]*appsv1.Deployment
+	names := map[string]string{}
+	for i, release := range []string{"blue", "green"} {
+		objects, _, err := render.Helm(chartDir, render.Release{Name: release, Namespace: namespace, Values: parseValues(t, "configMap: {writer: dedicated}")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		pods[i] = deployment(t, objects, "lookup")
+		for _, o := range objects {
+			if other := names[render.ID(o)]; other != "" {
+				t.Errorf("both %s and %s make %s", other, release, o)
+			}
+			names[render.ID(o)] = release
+		}
+	}
+	if matches(pods[0].Spec.Selector.MatchLabels, pods[1].Spec.Template.Labels) {
+		t.Error("one release selects the other's pods")
+	}
+}
+
+// ownValue are the settings that the chart sets itself, by values of other names
+// or by what it is.
+var ownValue = []string{
+	"config", "manifests", "kubeconfig", "context", "write-configmap", // not for a pod
+	"listen", "metrics-listen", "served-by",
+	"namespaces", "rules", "health-ca-file", "configmap-enabled", "configmap-namespace", "configmap-name",
+	"shutdown-propagation-delay", "shutdown-drain-timeout",
+}
+
+// The schema knows the service's settings, all and no others.
+func TestSchemaKnowsEverySetting(t *testing.T) {
+	var usage strings.Builder
+	config.Usage(&usage)
+	var known []string
+	for _, m := range regexp.MustCompile(`(?m)^  --([a-z-]+)`).FindAllStringSubmatch(usage.String(), -1) {
+		if !slices.Contains(ownValue, m[1]) {
+			known = append(known, m[1])
+		}
+	}
+	slices.Sort(known)
+	if got := slices.Sorted(maps.Keys(schema(t).Properties["settings"].Properties)); len(known) < 10 || !slices.Equal(got, known) {
+		t.Errorf("the chart's schema has the settings\n%v, the service\n%v", got, known)
+	}
+}
+
+type node struct {
+	Properties           map[string]node `json:"properties"`
+	AdditionalProperties any             `json:"additionalProperties"`
+}
+
+func schema(t *testing.T) node {
+	t.Helper()
+	text, err := os.ReadFile(chartDir + "/values.schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s node
+	if err := json.Unmarshal(text, &s); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// Every value that the schema allows stands in values.yaml, where people look, and
+// in everything-values.yaml, so that what it does is tested.
+func TestEveryValueIsShown(t *testing.T) {
+	defaults, err := render.Values(chartDir + "/values.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	others, err := render.Values("testdata/everything-values.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var check func(path string, s node, in, other map[string]any)
+	check = func(path string, s node, in, other map[string]any) {
+		for key, sub := range s.Properties {
+			at := path + key
+			value, ok := in[key]
+			switch {
+			case at == "global", path == "settings.", at == "resources.claims", at == "configMap.resources.claims":
+			case !ok:
+				t.Errorf("values.yaml does not show %s", at)
+			case other[key] == nil:
+				t.Errorf("everything-values.yaml lacks %s", at)
+			case len(sub.Properties) > 0:
+				inner, _ := value.(map[string]any)
+				innerOther, _ := other[key].(map[string]any)
+				check(at+".", sub, inner, innerOther)
+			}
+		}
+	}
+	check("", schema(t), defaults, others)
+}
