@@ -55,7 +55,6 @@ func TestBadValuesAreRefused(t *testing.T) {
 		{"configMap: {writer: yes please}", "at '/configMap/writer': value must be one of 'none', 'replica', 'dedicated'"},
 		{"configMap: {name: Toolsets}", "at '/configMap/name'"},
 		{"shutdown: {drainTimeoutSeconds: 30s}", "at '/shutdown/drainTimeoutSeconds': got string, want integer"},
-		{"podLabels: {app.kubernetes.io/name: other}", "at '/podLabels'"},
 		{"monitoring: {interval: 30}", "at '/monitoring/interval': got number, want string"},
 		{"resources: {request: {cpu: 1}}", "at '/resources': additional properties 'request' not allowed"},
 		// what does not go together
@@ -65,6 +64,7 @@ func TestBadValuesAreRefused(t *testing.T) {
 		{"{autoscaling: {enabled: true}, resources: {requests: {cpu: null}}}", "autoscaling needs resources.requests.cpu"},
 		{"scope: list", "scope=list needs namespaces"},
 		{"namespaces: [a]", `namespaces is only of use with scope=list, and scope is "cluster"`},
+		{"podLabels: {app.kubernetes.io/name: other}", "podLabels has app.kubernetes.io/name, which is the chart's own"},
 		{"serviceAccount: {create: false}", "serviceAccount.name is empty: name the ServiceAccount to use"},
 	} {
 		_, _, err := render.Helm(chartDir, render.Release{Name: name, Namespace: namespace, Values: parseValues(t, tt.values)})

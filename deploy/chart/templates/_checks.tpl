@@ -19,4 +19,9 @@
 {{- if and .Values.autoscaling.enabled (not (dig "requests" "cpu" "" .Values.resources)) }}
 {{- fail "autoscaling needs resources.requests.cpu: its target is in percent of that" }}
 {{- end }}
+{{- range $label := list "name" "instance" "component" "part-of" }}
+{{- if hasKey $.Values.podLabels (printf "app.kubernetes.io/%s" $label) }}
+{{- fail (printf "podLabels has app.kubernetes.io/%s, which is the chart's own; see nameOverride" $label) }}
+{{- end }}
+{{- end }}
 {{- end }}
