@@ -1,0 +1,93 @@
+# The images of the service (the default target) and of the verification's load
+# generator (--target loadagent): nothing but a static program, and for the
+# service the CA roots by which its health checks trust https back ends. No
+# shell, no package manager, no user database; the user is a number.
+#
+#   docker build -t dynamic-toolset:devel .     needs a registry for GO_IMAGE, and
+#                                               a proxy for Go modules
+#   scripts/image                               needs neither: it compiles here
+#
+# scripts/image fills in the arguments below. It is also what passes rootfs.tar to
+# the targets prebuilt and prebuilt-loadagent; they come first, because Docker's
+# legacy builder builds every stage above its target. The stages below them are
+# BuildKit's (RUN --mount), which is the default since Docker 23; before it,
+# set DOCKER_BUILDKIT=1. There is no "# syntax=" line, as that would be one more
+# image to fetch.
+
+# Alpine's variant: it is the smallest with a shell and CA roots. Nothing of it
+# but the roots gets into an image.
+ARG GO_IMAGE=golang:1.26-alpine
+
+# ---- what the images say of themselves
+
+FROM scratch AS image
+ARG VERSION=devel
+ARG REVISION=unknown
+ARG CREATED=1970-01-01T00:00:00Z
+USER 65532:65532
+WORKDIR /
+STOPSIGNAL SIGTERM
+LABEL org.opencontainers.image.version=$VERSION \
+      org.opencontainers.image.revision=$REVISION \
+      org.opencontainers.image.created=$CREATED \
+      org.opencontainers.image.vendor="Kubernaut" \
+      org.opencontainers.image.source="https://kubernaut.io/dynamic-toolset" \
+      org.opencontainers.image.documentation="https://kubernaut.io/dynamic-toolset"
+
+FROM image AS image-service
+LABEL org.opencontainers.image.title="Dynamic Toolset Service" \
+      org.opencontainers.image.description="Finds the observability back ends of a Kubernetes cluster, checks their health, and answers toolset lookups of AI agents over HTTP."
+EXPOSE 8080 9090
+ENTRYPOINT ["/dynamic-toolset"]
+
+FROM image AS image-loadagent
+LABEL org.opencontainers.image.title="Dynamic Toolset load generator" \
+      org.opencontainers.image.description="Sends the load of a rolling-update verification from inside the cluster."
+EXPOSE 9000
+ENTRYPOINT ["/loadagent"]
+
+# ---- from a program that is already built: scripts/image
+# ADD unpacks the archive and keeps its times, of folders too, so that the layer
+# depends on nothing but the archive. COPY would not.
+
+FROM image-service AS prebuilt
+ADD rootfs.tar /
+
+FROM image-loadagent AS prebuilt-loadagent
+ADD rootfs.tar /
+
+# ---- self-contained: docker build . (or SELF_CONTAINED=1 scripts/image)
+# The compiler runs on the building machine's platform, whatever the image's is.
+
+FROM --platform=$BUILDPLATFORM $GO_IMAGE AS build
+ARG TARGETOS
+ARG TARGETARCH
+ARG VERSION=devel
+ARG SOURCE_DATE_EPOCH=0
+ARG GOPROXY=https://proxy.golang.org,direct
+ENV CGO_ENABLED=0
+WORKDIR /src
+RUN --mount=type=bind,target=. --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
+    GOOS=$TARGETOS GOARCH=$TARGETARCH \
+    go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$VERSION" -o /rootfs/dynamic-toolset . \
+    && mkdir -p /rootfs/etc/ssl/certs \
+    && cp /etc/ssl/certs/ca-certificates.crt /rootfs/etc/ssl/certs/ \
+    && find /rootfs -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
+
+FROM --platform=$BUILDPLATFORM $GO_IMAGE AS build-loadagent
+ARG TARGETOS
+ARG TARGETARCH
+ARG SOURCE_DATE_EPOCH=0
+ARG GOPROXY=https://proxy.golang.org,direct
+ENV CGO_ENABLED=0
+WORKDIR /src
+RUN --mount=type=bind,target=. --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
+    GOOS=$TARGETOS GOARCH=$TARGETARCH \
+    go build -trimpath -buildvcs=false -ldflags "-s -w" -o /rootfs/loadagent ./harness/cmd/loadagent \
+    && find /rootfs -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
+
+FROM image-loadagent AS loadagent
+COPY --from=build-loadagent /rootfs/ /
+
+FROM image-service AS dynamic-toolset
+COPY --from=build /rootfs/ /
