@@ -37,7 +37,7 @@ func (r *MissingRight) Error() string {
 	who, what, where, role := "this service's user", r.Resource, "in the whole cluster", "a ClusterRole"
 	if strings.HasPrefix(r.Account, serviceAccountPrefix) {
 		// The name of another kind of user may be a person's.
-		who = "the service account " + clean(r.Account)
+		who = "the service account " + r.Account
 	}
 	if r.Name != "" {
 		what = fmt.Sprintf("%s %q", r.Resource, r.Name)
@@ -69,8 +69,8 @@ func (r *MissingRight) Unwrap() error { return ErrForbidden }
 
 // denial is how API servers say which right is missing
 // (k8s.io/apiserver/pkg/endpoints/handlers/responsewriters, forbiddenMessage).
-var denial = regexp.MustCompile(`User ("(?:[^"\\]|\\.)*") cannot ([a-z]+) resource "([^"]+)" in API group "([^"]*)" ` +
-	`(?:at the cluster scope|in the namespace "([^"]+)")`)
+var denial = regexp.MustCompile(`User ("(?:[^"\\]|\\.)*") cannot ([a-z]+) resource "([a-z0-9./-]+)" in API group "([a-z0-9.-]*)" ` +
+	`(?:at the cluster scope|in the namespace "([a-z0-9-]+)")`)
 
 // missingRight returns the right whose lack err, a 403, is about; nil if it is
 // about something else. Admission answers 403 too: a policy, a webhook, a quota.
@@ -87,7 +87,7 @@ func (c call) missingRight(err error) *MissingRight {
 	if uerr != nil {
 		return nil
 	}
-	return &MissingRight{Account: account, Verb: m[2], Resource: m[3], Group: m[4], Name: c.name, Namespace: m[5]}
+	return &MissingRight{Account: clean(account), Verb: m[2], Resource: m[3], Group: m[4], Name: c.name, Namespace: m[5]}
 }
 
 // anonymous is whom the API server takes us for if we show no credentials.

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"kubernaut.io/dynamic-toolset/harness/sim"
+)
+
+// auditPolicy has the API server write down each request of a ServiceAccount,
+// when it is answered: a watch when it begins.
+const auditPolicy = `apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+  - level: Metadata
+    userGroups: ["system:serviceaccounts"]
+`
+
+// An audit reads the API server's audit log. An event is written as its request
+// ends, perhaps an instant after the answer: wait for what must be there.
+type audit struct {
+	t    *testing.T
+	path string
+}
+
+func newAudit(t *testing.T) (*audit, sim.Option) {
+	t.Helper()
+	dir := t.TempDir()
+	policy := filepath.Join(dir, "policy.yaml")
+	if err := os.WriteFile(policy, []byte(auditPolicy), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	a := &audit{t, filepath.Join(dir, "audit.log")}
+	return a, sim.WithAPIServerFlags("--audit-policy-file="+policy, "--audit-log-path="+a.path, "--audit-log-mode=blocking")
+}
+
+// An event is one request in the audit log (audit.k8s.io/v1).
+type event struct {
+	Stage      string
+	Verb       string
+	RequestURI string
+	User       struct{ Username string }
+	ObjectRef  *struct{ Resource, Namespace, Name, APIGroup string }
+	Status     struct{ Code int } `json:"responseStatus"`
+	// Annotations say what the authorizer decided, and by which binding.
+	Annotations map[string]string
+}
+
+func (e event) decision() string { return e.Annotations["authorization.k8s.io/decision"] }
+func (e event) reason() string   { return e.Annotations["authorization.k8s.io/reason"] }
+
+// path is the request's, without a query.
+func (e event) path() string { p, _, _ := strings.Cut(e.RequestURI, "?"); return p }
+
+// used are the rights that the request needed: mostly one. A patch that created
+// its object, answered 201, also needed the right to create it, for which the API
+// server asks while it patches.
+func (e event) used() []right {
+	if e.ObjectRef == nil {
+		return []right{{e.Verb, "", e.path(), "", ""}}
+	}
+	r := right{e.Verb, e.ObjectRef.APIGroup, e.ObjectRef.Resource, e.ObjectRef.Name, e.ObjectRef.Namespace}
+	if e.Verb == "patch" && e.Status.Code == 201 {
+		created := r
+		created.verb = "create"
+		return []right{r, created}
+	}
+	return []right{r}
+}
+
+// of returns the requests of one ServiceAccount so far.
+func (a *audit) of(namespace, account string) (all []event) {
+	a.t.Helper()
+	b, err := os.ReadFile(a.path)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	b = b[:bytes.LastIndexByte(b, '\n')+1] // the last one may be being written
+	lines := bufio.NewScanner(bytes.NewReader(b))
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		var e event
+		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
+			a.t.Fatalf("the audit log: %v in %s", err, lines.Text())
+		}
+		if e.User.Username == "system:serviceaccount:"+namespace+":"+account {
+			all = append(all, e)
+		}
+	}
+	if err := lines.Err(); err != nil {
+		a.t.Fatal(err)
+	}
+	return all
+}
+
+// count returns how many requests needed r and were answered with this code.
+func count(events []event, r right, code int) (n int) {
+	for _, e := range events {
+		if e.Status.Code == code && e.Stage != "ResponseComplete" == (r.verb == "watch" && code == 200) && slices.Contains(e.used(), r) {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,255 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"kubernaut.io/dynamic-toolset/harness/sim/simtest"
+)
+
+// The files of deploy/ that grant rights, as the overlays put them together.
+var (
+	lookupFiles     = []string{"base/serviceaccount.yaml", "base/rbac.yaml"}
+	writerFiles     = append(slices.Clone(lookupFiles), "components/configmap-writer/rbac.yaml")
+	dedicatedFiles  = append(slices.Clone(lookupFiles), "components/dedicated-writer/rbac.yaml", "components/dedicated-writer/kustomization.yaml")
+	namespacedFiles = []string{"base/serviceaccount.yaml", "overlays/namespaced/rbac.yaml"}
+)
+
+const (
+	lookupAccount = "dynamic-toolset"
+	writerAccount = "dynamic-toolset-writer"
+)
+
+// soonGranted is how long it may take until a right that was granted is used: the
+// service tries again every 10 s, give or take a tenth.
+const soonGranted = 15 * time.Second
+
+// What the manifests grant is what the service needs: with these rights it does
+// everything it is for and is refused nothing, and there is none that it does
+// without.
+func TestRightsAreEnoughAndNeeded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a control plane")
+	}
+	audit, flags := newAudit(t)
+	cp := simtest.Start(t, flags)
+	admin := adminOf(t, cp)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	start := func(ns, account string, files []string, args ...string) *installation {
+		return install(ctx, t, cp, audit, readRights(t, admin, ns, account, files...), nil, append(args, "--resync", "10s")...)
+	}
+	const oneNamespace = "a-team"
+	cases := []struct {
+		name string
+		in   *installation
+	}{
+		{"one replica that writes", start(installNamespace, lookupAccount, writerFiles)},
+		{"lookup replicas", start("lookups", lookupAccount, lookupFiles, "--configmap-enabled=false")},
+		{"the dedicated writer", start("dedicated", writerAccount, dedicatedFiles)},
+		{"one namespace", start(oneNamespace, lookupAccount, namespacedFiles, "--configmap-enabled=false", "--namespaces", oneNamespace)},
+	}
+	for _, c := range cases {
+		c.in.serving()
+	}
+	lists := map[string]int{}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			in := c.in.with(t)
+			readsTheCluster(ctx, in)
+			if slices.Contains(in.granted(), configMapRight("patch", in.ns)) {
+				keepsTheConfigMap(ctx, in)
+			}
+			lists[c.name] = in.lists()
+		})
+	}
+	for _, c := range cases {
+		t.Run(c.name+" uses just its rights", func(t *testing.T) {
+			in := c.in.with(t)
+			in.within(soonGranted, "the resync, a list that nobody asked for", func() bool { return in.lists() > lists[c.name] })
+			in.stop()
+			in.ended()
+			usedExactly(in)
+		})
+	}
+}
+
+func configMapRight(verb, ns string) right {
+	return right{verb, "", "configmaps", configMapName, ns}
+}
+
+// readsTheCluster takes the service through all that it reads.
+func readsTheCluster(ctx context.Context, in *installation) {
+	in.t.Helper()
+	in.within(20*time.Second, "readiness, for which the cluster must be read", in.ready)
+	in.backend(ctx, "grafana", 3000)
+	in.within(soonGranted, "a new Service is listed", func() bool { return in.shows("grafana") })
+	in.backend(ctx, "grafana", 80)
+	in.within(soonGranted, "a change is seen", func() bool {
+		_, body := in.ask(http.MethodGet, "/api/v1/toolsets/grafana?namespace="+in.ns)
+		return strings.Contains(body, fmt.Sprintf("http://grafana.%s.svc.cluster.local:80\"", in.ns))
+	})
+	in.backend(ctx, "loki", 3100)
+	if err := in.admin.CoreV1().Services(in.ns).Delete(ctx, "loki", metav1.DeleteOptions{}); err != nil {
+		in.t.Fatal(err)
+	}
+	in.within(soonGranted, "a deletion is seen", func() bool { return in.shows("grafana") && !in.shows("loki") })
+	before := in.lists()
+	if status, body := in.ask(http.MethodPost, "/api/v1/discover?wait=20s"); status != http.StatusOK {
+		in.t.Errorf("discover answers %d %s", status, body)
+	}
+	in.within(5*time.Second, "the discovery's list", func() bool { return in.lists() > before })
+}
+
+// keepsTheConfigMap takes the service through all that it writes.
+func keepsTheConfigMap(ctx context.Context, in *installation) {
+	in.t.Helper()
+	maps := in.admin.CoreV1().ConfigMaps(in.ns)
+	holds := func(what string) {
+		in.t.Helper()
+		in.within(soonGranted, what, func() bool { return strings.Contains(in.document(ctx), `"grafana"`) })
+	}
+	holds("the ConfigMap is created")
+	in.backend(ctx, "grafana-two", 3000)
+	in.within(soonGranted, "the ConfigMap is updated", func() bool { return strings.Contains(in.document(ctx), `"grafana-two"`) })
+	if _, err := maps.Patch(ctx, configMapName, types.MergePatchType, []byte(`{"data":{"toolset.json":"mine"}}`), metav1.PatchOptions{}); err != nil {
+		in.t.Fatal(err)
+	}
+	holds("what somebody else changed is repaired")
+	if err := maps.Delete(ctx, configMapName, metav1.DeleteOptions{}); err != nil {
+		in.t.Fatal(err)
+	}
+	holds("the ConfigMap is made anew")
+	if status, body := in.ask(http.MethodPost, "/api/v1/toolsets/generate"); status != http.StatusOK {
+		in.t.Errorf("generate answers %d %s", status, body)
+	}
+}
+
+// usedExactly checks in the audit log that the service was refused nothing and
+// used each right that it has.
+func usedExactly(in *installation) {
+	in.t.Helper()
+	used := map[right]bool{}
+	for _, e := range in.events() {
+		if e.decision() != "allow" || e.Status.Code == http.StatusForbidden || e.Status.Code == http.StatusUnauthorized {
+			in.t.Errorf("refused: %s %s: %d %s", e.Verb, e.RequestURI, e.Status.Code, e.reason())
+		}
+		if e.ObjectRef == nil {
+			// Every account has this right, by two roles that Kubernetes brings along.
+			byKubernetes := strings.Contains(e.reason(), `"system:discovery"`) || strings.Contains(e.reason(), `"system:public-info-viewer"`)
+			if e.Verb != "get" || e.path() != "/readyz" || !byKubernetes {
+				in.t.Errorf("asked for %s %s: %s", e.Verb, e.RequestURI, e.reason())
+			}
+			used[right{resource: "/readyz"}] = true
+			continue
+		}
+		if !strings.Contains(e.reason(), in.account) {
+			in.t.Errorf("%s %s is allowed, but not by the manifests: %s", e.Verb, e.RequestURI, e.reason())
+		}
+		for _, r := range e.used() {
+			used[r] = true
+		}
+	}
+	if !used[right{resource: "/readyz"}] {
+		in.t.Error("the API server was never asked whether it is ready")
+	}
+	delete(used, right{resource: "/readyz"})
+	granted := in.granted()
+	for _, r := range granted {
+		if !used[r] {
+			in.t.Errorf("granted, but never used: %s", r)
+		}
+		delete(used, r)
+	}
+	for r := range used {
+		in.t.Errorf("used, but not granted: %s", r)
+	}
+	in.t.Logf("%d requests with %d rights, each used: %v", len(in.events()), len(granted), granted)
+}
+
+// A lack is an installation without one right.
+type lack struct {
+	in      *installation
+	missing right
+}
+
+func (l lack) name() string {
+	scope := "all namespaces"
+	if l.missing.namespace != "" {
+		scope = "its namespace"
+	}
+	return fmt.Sprintf("%s %s in %s", l.missing.verb, l.missing.resource, scope)
+}
+
+// Each right that the manifests grant is taken away in turn. The service says
+// which it lacks, and how to grant it, in the log, in a metric, and where it
+// matters in its answers; it says so once, goes on as far as it can, and is whole
+// again, without a restart, once the right is granted.
+func TestEachMissingRightIsNamed(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a control plane")
+	}
+	audit, flags := newAudit(t)
+	cp := simtest.Start(t, flags)
+	admin := adminOf(t, cp)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	var lacks []lack
+	// All at once: each will wait for 10 s.
+	begin := func(prefix string, files []string, args func(ns string) []string) {
+		for n := range readRights(t, admin, installNamespace, lookupAccount, files...).granted() {
+			ns := fmt.Sprintf("%s-%d", prefix, n)
+			r := readRights(t, admin, ns, lookupAccount, files...)
+			missing := r.granted()[n]
+			lacks = append(lacks, lack{install(ctx, t, cp, audit, r, []right{missing}, args(ns)...), missing})
+		}
+	}
+	begin("cluster", writerFiles, func(string) []string { return nil })
+	begin("namespaced", namespacedFiles, func(ns string) []string { return []string{"--configmap-enabled=false", "--namespaces", ns} })
+	if len(lacks) != 8 {
+		t.Fatalf("%d rights are granted; this test knows what to expect of 8", len(lacks))
+	}
+	revoked := install(ctx, t, cp, audit, readRights(t, admin, "revoked", lookupAccount, writerFiles...), nil, "--resync", "10s")
+	for _, l := range lacks {
+		l.in.serving()
+		l.in.backend(ctx, "grafana", 3000)
+	}
+	revoked.serving()
+	revoked.within(soonGranted, "readiness", revoked.ready)
+	revoked.backend(ctx, "grafana", 3000)
+	revoked.within(soonGranted, "the ConfigMap", func() bool { return strings.Contains(revoked.document(ctx), `"grafana"`) })
+	revoked.without(ctx, revoked.granted()...)
+	for _, l := range lacks {
+		t.Run("in the log without "+l.name(), func(t *testing.T) { lack{l.in.with(t), l.missing}.isLogged(ctx) })
+	}
+	for _, l := range lacks {
+		t.Run("without "+l.name(), func(t *testing.T) { lack{l.in.with(t), l.missing}.isTold(ctx) })
+	}
+	t.Run("revoked while it runs", func(t *testing.T) { isRevoked(ctx, revoked.with(t)) })
+	for _, l := range lacks {
+		l.in.apply(ctx)
+	}
+	revoked.apply(ctx)
+	for _, l := range lacks {
+		t.Run("granted "+l.name(), func(t *testing.T) { lack{l.in.with(t), l.missing}.isOver(ctx) })
+	}
+	t.Run("granted anew", func(t *testing.T) { isGrantedAnew(ctx, revoked.with(t)) })
+	all := []*installation{revoked}
+	for _, l := range lacks {
+		all = append(all, l.in)
+	}
+	for _, in := range all {
+		in.stop()
+	}
+	for _, in := range all {
+		in.ended()
+	}
+}

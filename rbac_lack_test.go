@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// sentence is how a missing right is named, wherever it is.
+func (l lack) sentence() string {
+	what, where := l.missing.resource, "in the whole cluster"
+	if l.missing.name != "" {
+		what = fmt.Sprintf("%s %q", l.missing.resource, l.missing.name)
+	}
+	if l.missing.namespace != "" {
+		where = "in namespace " + l.missing.namespace
+	}
+	return fmt.Sprintf("the service account system:serviceaccount:%s:%s may not %s %s %s: grant it the verb %q on the resource %q by ",
+		l.in.ns, l.in.account, l.missing.verb, what, where, l.missing.verb, l.missing.resource)
+}
+
+// remedy is the file that grants it.
+func (l lack) remedy() string {
+	switch {
+	case l.missing.resource == "configmaps":
+		return "deploy/components/configmap-writer/rbac.yaml"
+	case l.missing.namespace != "":
+		return "deploy/overlays/namespaced"
+	}
+	return "deploy/base/rbac.yaml"
+}
+
+// is reports whether this right is missing.
+func (l lack) is(verb, resource string) bool {
+	return l.missing.verb == verb && l.missing.resource == resource
+}
+
+// isLogged checks that the service says in its log what it lacks.
+func (l lack) isLogged(ctx context.Context) {
+	in := l.in
+	in.t.Helper()
+	complaint := func() []string { return in.logged("error ", l.sentence(), l.remedy()) }
+	in.within(20*time.Second, "an error in the log that holds: "+l.sentence(), func() bool { return len(complaint()) > 0 })
+	in.within(5*time.Second, "the API server's refusals in the audit log", func() bool { return in.forbidden(l.missing) > 0 })
+	if l.is("watch", "services") {
+		l.in.backend(ctx, "listed", 3000)
+	}
+}
+
+// isTold checks what else the service says and does while the right is missing.
+func (l lack) isTold(ctx context.Context) {
+	in := l.in
+	in.t.Helper()
+	series := fmt.Sprintf("toolset_kubernetes_forbidden_total{verb=%q,resource=%q}", l.missing.verb, l.missing.resource)
+	in.within(5*time.Second, series, func() bool { return in.metric(series) > 0 })
+
+	told := func(detail string) {
+		in.t.Helper()
+		if !strings.Contains(detail, l.sentence()) || !strings.Contains(detail, l.remedy()) {
+			in.t.Errorf("the detail is %q, which does not name the right: %s... (%s)", detail, l.sentence(), l.remedy())
+		}
+		if strings.Contains(detail, "127.0.0.1") {
+			in.t.Errorf("clients are told of an address: %q", detail)
+		}
+	}
+	if l.is("list", "services") {
+		// Nothing can be looked up: the pod gets no traffic, and says why.
+		told(in.problem(http.MethodGet, "/health/ready", http.StatusServiceUnavailable))
+		told(in.problem(http.MethodPost, "/api/v1/discover?wait=20s", http.StatusServiceUnavailable))
+		return
+	}
+	in.within(20*time.Second, "readiness: lookups can be answered", in.ready)
+	in.within(soonGranted, "the back end", func() bool { return in.shows("grafana") })
+	switch {
+	case l.is("watch", "services"):
+		// It lists now and then instead.
+		in.within(soonGranted, "a Service that only a list can show", func() bool { return in.shows("listed") })
+	case l.is("patch", "configmaps"), l.is("create", "configmaps"):
+		told(in.problem(http.MethodPost, "/api/v1/toolsets/generate", http.StatusServiceUnavailable))
+		if n := in.metric(`toolset_configmap_writes_total{result="forbidden"}`); n == 0 {
+			in.t.Error("the metric of writes shows none that was forbidden")
+		}
+	case l.missing.resource == "configmaps":
+		// It writes what it can't follow.
+		in.within(soonGranted, "the ConfigMap", func() bool { return strings.Contains(in.document(ctx), `"grafana"`) })
+		if status, body := in.ask(http.MethodPost, "/api/v1/toolsets/generate"); status != http.StatusOK {
+			in.t.Errorf("generate answers %d %s", status, body)
+		}
+	}
+}
+
+// isOver checks that the service is whole, now that the right is granted.
+func (l lack) isOver(ctx context.Context) {
+	in := l.in
+	in.t.Helper()
+	in.backend(ctx, "late", 3000)
+	in.within(soonGranted, "readiness", in.ready)
+	in.within(soonGranted, "a Service that was made after the right was granted", func() bool { return in.shows("late") })
+	over := map[string]string{"services": "Watching Services works again", "configmaps": "The ConfigMap can be followed again"}[l.missing.resource]
+	if l.is("patch", "configmaps") || l.is("create", "configmaps") {
+		over = "The ConfigMap can be written again"
+	}
+	in.within(soonGranted, "a line in the log: "+over, func() bool { return len(in.logged("info ", over)) > 0 })
+	if l.missing.resource == "configmaps" {
+		in.within(soonGranted, "the ConfigMap is up to date", func() bool { return strings.Contains(in.document(ctx), `"late"`) })
+	}
+	// However often it was refused, it is told once, or once a minute.
+	refused := in.forbidden(l.missing)
+	if n := len(in.logged(l.sentence())) - len(in.logged(l.sentence(), "on request failed")); n < 1 || n > 1+int(time.Since(in.since)/time.Minute) || refused < 2 {
+		in.t.Errorf("refused %d times, told %d times:\n%s", refused, n, strings.Join(in.logged(l.sentence()), "\n"))
+	}
+	for _, e := range in.events() {
+		for _, r := range e.used() {
+			if e.Status.Code == http.StatusForbidden && r != l.missing && !(l.is("create", "configmaps") && r == configMapRight("patch", in.ns)) {
+				in.t.Errorf("refused for another reason: %s: %s", r, e.reason())
+			}
+		}
+	}
+}
+
+// isRevoked checks what a service says and does that had all rights, and has none
+// any more: it is as with an outage of the API, but that the cause is named.
+func isRevoked(ctx context.Context, in *installation) {
+	in.t.Helper()
+	lists := lack{in, right{"list", "", "services", "", ""}}
+	// The watch that is open is good to its end, here by the resync.
+	in.within(soonGranted, "the refusal is seen and makes the service unready", func() bool { return !in.ready() })
+	if detail := in.problem(http.MethodGet, "/health/ready", http.StatusServiceUnavailable); !strings.Contains(detail, lists.sentence()) {
+		in.t.Errorf("readiness fails with %q, which does not say: %s", detail, lists.sentence())
+	}
+	if n := len(in.logged("error ", lists.sentence())); n != 1 {
+		in.t.Errorf("the log says %d times: %s", n, lists.sentence())
+	}
+	if !in.shows("grafana") {
+		in.t.Error("what was known is not served any more")
+	}
+	if warning := in.warning(); !strings.Contains(warning, "Stale") || !strings.Contains(warning, "could not be read since") {
+		in.t.Errorf("a lookup has the warning %q", warning)
+	}
+	patch := lack{in, configMapRight("patch", in.ns)}
+	if detail := in.problem(http.MethodPost, "/api/v1/toolsets/generate", http.StatusServiceUnavailable); !strings.Contains(detail, patch.sentence()) {
+		in.t.Errorf("generate fails with %q, which does not say: %s", detail, patch.sentence())
+	}
+	in.backend(ctx, "late", 3000)
+}
+
+// isGrantedAnew checks that it recovers from that.
+func isGrantedAnew(ctx context.Context, in *installation) {
+	in.t.Helper()
+	in.within(soonGranted, "readiness", in.ready)
+	in.within(soonGranted, "what it missed", func() bool { return in.shows("late") })
+	if warning := in.warning(); warning != "" {
+		in.t.Errorf("a lookup has the warning %q", warning)
+	}
+	in.within(soonGranted, "the ConfigMap", func() bool { return strings.Contains(in.document(ctx), `"late"`) })
+	if status, body := in.ask(http.MethodPost, "/api/v1/toolsets/generate"); status != http.StatusOK {
+		in.t.Errorf("generate answers %d %s", status, body)
+	}
+}

@@ -1,0 +1,324 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	authorizationv1 "k8s.io/api/authorization/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/yaml"
+)
+
+// installNamespace is where the manifests of deploy/ install.
+const installNamespace = "kubernaut-system"
+
+// A right is one right of a Role or ClusterRole, or one that a request used.
+type right struct{ verb, group, resource, name, namespace string }
+
+func (r right) String() string {
+	return strings.TrimSpace(fmt.Sprintf("%s %s.%s %q in %q", r.verb, r.resource, r.group, r.name, r.namespace))
+}
+
+// rights are the ServiceAccounts and RBAC objects of an installation, with the
+// names of the manifests or, so that several fit into one cluster, with others.
+type rights struct {
+	t       *testing.T
+	admin   kubernetes.Interface
+	ns      string
+	account string // the ServiceAccount that the service under test runs as
+
+	accounts        []*corev1.ServiceAccount
+	roles           []*rbacv1.Role
+	bindings        []*rbacv1.RoleBinding
+	clusterRoles    []*rbacv1.ClusterRole
+	clusterBindings []*rbacv1.ClusterRoleBinding
+}
+
+// readRights reads them from files of deploy/, for the namespace ns. A file named
+// kustomization.yaml stands for what it adds to the bindings of those before.
+func readRights(t *testing.T, admin kubernetes.Interface, ns, account string, files ...string) *rights {
+	t.Helper()
+	r := &rights{t: t, admin: admin, ns: ns, account: account}
+	for _, file := range files {
+		b, err := os.ReadFile(filepath.Join("deploy", filepath.FromSlash(file)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if filepath.Base(file) == "kustomization.yaml" {
+			r.addSubjects(file, b)
+			continue
+		}
+		docs := utilyaml.NewDocumentDecoder(io.NopCloser(bytes.NewReader(b)))
+		for {
+			doc := make([]byte, 64<<10)
+			n, err := docs.Read(doc)
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				t.Fatalf("%s: %v", file, err)
+			}
+			obj, _, err := scheme.Codecs.UniversalDeserializer().Decode(doc[:n], nil, nil)
+			if err != nil {
+				t.Fatalf("%s: %v", file, err)
+			}
+			r.take(file, obj)
+		}
+	}
+	if ns != installNamespace {
+		r.move()
+	}
+	return r
+}
+
+func (r *rights) take(file string, obj runtime.Object) {
+	switch o := obj.(type) {
+	case *corev1.ServiceAccount:
+		r.accounts = append(r.accounts, o)
+	case *rbacv1.Role:
+		r.roles = append(r.roles, o)
+	case *rbacv1.RoleBinding:
+		r.bindings = append(r.bindings, o)
+	case *rbacv1.ClusterRole:
+		r.clusterRoles = append(r.clusterRoles, o)
+	case *rbacv1.ClusterRoleBinding:
+		r.clusterBindings = append(r.clusterBindings, o)
+	default:
+		r.t.Fatalf("%s holds a %T, which is no matter of rights", file, o)
+	}
+}
+
+// addSubjects does to the bindings what the patches of a kustomization do that
+// add subjects; it knows no others.
+func (r *rights) addSubjects(file string, b []byte) {
+	r.t.Helper()
+	var k struct {
+		Patches []struct {
+			Target struct{ Kind, Name string }
+			Patch  string
+		}
+	}
+	if err := yaml.Unmarshal(b, &k); err != nil {
+		r.t.Fatalf("%s: %v", file, err)
+	}
+	added := 0
+	for _, p := range k.Patches {
+		var ops []struct {
+			Op, Path string
+			Value    rbacv1.Subject
+		}
+		kind, err := regexp.Compile("^(" + p.Target.Kind + ")$")
+		if err != nil || p.Target.Name == "" || yaml.Unmarshal([]byte(p.Patch), &ops) != nil {
+			continue
+		}
+		for _, op := range ops {
+			if op.Op != "add" || op.Path != "/subjects/-" {
+				r.t.Fatalf("%s: this test does not know the patch %s %s", file, op.Op, op.Path)
+			}
+			for _, b := range r.bindings {
+				if kind.MatchString("RoleBinding") && b.Name == p.Target.Name {
+					b.Subjects, added = append(b.Subjects, op.Value), added+1
+				}
+			}
+			for _, b := range r.clusterBindings {
+				if kind.MatchString("ClusterRoleBinding") && b.Name == p.Target.Name {
+					b.Subjects, added = append(b.Subjects, op.Value), added+1
+				}
+			}
+		}
+	}
+	if added == 0 {
+		r.t.Fatalf("%s: no patch adds a subject to a binding", file)
+	}
+}
+
+// move gives everything the namespace of this installation, and objects of the
+// whole cluster a name of their own.
+func (r *rights) move() {
+	subjects := func(all []rbacv1.Subject) {
+		for i := range all {
+			all[i].Namespace = r.ns
+		}
+	}
+	for _, o := range r.accounts {
+		o.Namespace = r.ns
+	}
+	for _, o := range r.roles {
+		o.Namespace = r.ns
+	}
+	for _, o := range r.bindings {
+		o.Namespace = r.ns
+		subjects(o.Subjects)
+	}
+	for _, o := range r.clusterRoles {
+		o.Name += "-" + r.ns
+	}
+	for _, o := range r.clusterBindings {
+		o.Name += "-" + r.ns
+		o.RoleRef.Name += "-" + r.ns
+		subjects(o.Subjects)
+	}
+}
+
+// granted lists the rights of the account one by one.
+func (r *rights) granted() []right {
+	var all []right
+	for _, b := range r.clusterBindings {
+		for _, role := range r.clusterRoles {
+			if role.Name == b.RoleRef.Name && b.RoleRef.Kind == "ClusterRole" && r.bound(b.Subjects) {
+				all = append(all, split(role.Rules, "")...)
+			}
+		}
+	}
+	for _, b := range r.bindings {
+		for _, role := range r.roles {
+			if role.Name == b.RoleRef.Name && b.RoleRef.Kind == "Role" && r.bound(b.Subjects) {
+				all = append(all, split(role.Rules, role.Namespace)...)
+			}
+		}
+	}
+	return all
+}
+
+func (r *rights) bound(subjects []rbacv1.Subject) bool {
+	return slices.ContainsFunc(subjects, func(s rbacv1.Subject) bool {
+		return s.Kind == rbacv1.ServiceAccountKind && s.Name == r.account && s.Namespace == r.ns
+	})
+}
+
+func split(rules []rbacv1.PolicyRule, namespace string) (all []right) {
+	for _, rule := range rules {
+		names := rule.ResourceNames
+		if len(names) == 0 {
+			names = []string{""}
+		}
+		for _, verb := range rule.Verbs {
+			for _, group := range rule.APIGroups {
+				for _, resource := range rule.Resources {
+					for _, name := range names {
+						all = append(all, right{verb, group, resource, name, namespace})
+					}
+				}
+			}
+		}
+		for _, url := range rule.NonResourceURLs {
+			all = append(all, right{strings.Join(rule.Verbs, ","), "", url, "", ""})
+		}
+	}
+	return all
+}
+
+// apply creates the namespace and everything in it, or brings the roles of an
+// earlier apply up to date.
+func (r *rights) apply(ctx context.Context) {
+	r.t.Helper()
+	exists := func(err error) error {
+		if apierrors.IsAlreadyExists(err) {
+			return nil
+		}
+		return err
+	}
+	create := metav1.CreateOptions{}
+	_, err := r.admin.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: r.ns}}, create)
+	errs := []error{exists(err)}
+	for _, o := range r.accounts {
+		_, err := r.admin.CoreV1().ServiceAccounts(r.ns).Create(ctx, o, create)
+		errs = append(errs, exists(err))
+	}
+	for _, o := range r.roles {
+		_, err := r.admin.RbacV1().Roles(r.ns).Create(ctx, o, create)
+		if apierrors.IsAlreadyExists(err) {
+			_, err = r.admin.RbacV1().Roles(r.ns).Update(ctx, o, metav1.UpdateOptions{})
+		}
+		errs = append(errs, err)
+	}
+	for _, o := range r.clusterRoles {
+		_, err := r.admin.RbacV1().ClusterRoles().Create(ctx, o, create)
+		if apierrors.IsAlreadyExists(err) {
+			_, err = r.admin.RbacV1().ClusterRoles().Update(ctx, o, metav1.UpdateOptions{})
+		}
+		errs = append(errs, err)
+	}
+	for _, o := range r.bindings {
+		_, err := r.admin.RbacV1().RoleBindings(r.ns).Create(ctx, o, create)
+		errs = append(errs, exists(err))
+	}
+	for _, o := range r.clusterBindings {
+		_, err := r.admin.RbacV1().ClusterRoleBindings().Create(ctx, o, create)
+		errs = append(errs, exists(err))
+	}
+	if err := errors.Join(errs...); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// without runs apply with the roles lacking one right, and gives it back.
+func (r *rights) without(ctx context.Context, missing ...right) {
+	r.t.Helper()
+	whole := func(rules []rbacv1.PolicyRule, ns string) []rbacv1.PolicyRule {
+		var left []rbacv1.PolicyRule
+		for _, one := range split(rules, ns) {
+			if slices.Contains(missing, one) {
+				continue
+			}
+			rule := rbacv1.PolicyRule{Verbs: []string{one.verb}, APIGroups: []string{one.group}, Resources: []string{one.resource}}
+			if one.name != "" {
+				rule.ResourceNames = []string{one.name}
+			}
+			left = append(left, rule)
+		}
+		return left
+	}
+	less := *r
+	less.roles, less.clusterRoles = nil, nil
+	for _, role := range r.roles {
+		c := role.DeepCopy()
+		c.Rules = whole(role.Rules, role.Namespace)
+		less.roles = append(less.roles, c)
+	}
+	for _, role := range r.clusterRoles {
+		c := role.DeepCopy()
+		c.Rules = whole(role.Rules, "")
+		less.clusterRoles = append(less.clusterRoles, c)
+	}
+	less.apply(ctx)
+}
+
+// settle waits until the authorizer knows of the account's rights, as it follows
+// roles and bindings through watches of its own.
+func (r *rights) settle(ctx context.Context, missing []right) {
+	r.t.Helper()
+	for _, one := range r.granted() {
+		review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
+			User: "system:serviceaccount:" + r.ns + ":" + r.account,
+			ResourceAttributes: &authorizationv1.ResourceAttributes{
+				Verb: one.verb, Group: one.group, Resource: one.resource, Name: one.name, Namespace: one.namespace},
+		}}
+		for wanted := !slices.Contains(missing, one); ; time.Sleep(10 * time.Millisecond) {
+			answer, err := r.admin.AuthorizationV1().SubjectAccessReviews().Create(ctx, review, metav1.CreateOptions{})
+			if err != nil {
+				r.t.Fatalf("%s: %v", one, err)
+			}
+			if answer.Status.Allowed == wanted {
+				break
+			}
+		}
+	}
+}
