@@ -3,6 +3,7 @@ package defects_test
 import (
 	"bytes"
 	"errors"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -56,6 +57,10 @@ func TestSubject(t *testing.T) {
 		objects, err := manifest.Read(o.Manifests...)
 		if err != nil {
 			t.Fatal(err)
+		}
+		// A list without arguments is one, too: null is another thing to some appliers.
+		if text, err := os.ReadFile(o.Manifests[0]); err != nil || c.args == "" && !strings.Contains(string(text), "args: []\n") {
+			t.Errorf("%v: %s", err, text)
 		}
 		for _, object := range objects {
 			if strings.Contains(object.GetName()+object.GetNamespace(), "%") {

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// The marks between which the document is this command's.
+const (
+	beginMark = "<!-- compare: begin. From here to the end mark the command below writes; the rest is written by hand. -->\n"
+	endMark   = "<!-- compare: end -->\n"
+)
+
+// newDocument is the document where there is none yet.
+const newDocument = `# The same verdicts on every cluster
+
+The [server with planted defects](README.md#is-the-verifier-right), and the same server without one ("right"), verified
+on several kinds of clusters: one rolling restart of two replicas each, under the load of four client classes. The right
+server must pass, each defect must be caught.
+
+` + beginMark + endMark + `
+## Differences
+
+`
+
+// A document is text by hand around a section that is generated.
+type document struct {
+	path          string
+	before, after string
+}
+
+// readDocument reads the one at path, or begins a new one.
+func readDocument(path string) (*document, error) {
+	text, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		text = []byte(newDocument)
+	case err != nil:
+		return nil, err
+	}
+	before, rest, ok := strings.Cut(string(text), beginMark)
+	_, after, ended := strings.Cut(rest, endMark)
+	if !ok || !ended || strings.Contains(after, beginMark) || strings.Contains(after, endMark) {
+		return nil, fmt.Errorf("%s must have each of these lines once, in this order, so that it is known what to replace; write them where the table belongs, or delete the file:\n%s%s", path, beginMark, endMark)
+	}
+	return &document{path: path, before: before, after: after}, nil
+}
+
+// write replaces the generated section.
+func (d *document) write(section string) error {
+	if err := os.MkdirAll(filepath.Dir(d.path), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(d.path, []byte(d.before+beginMark+section+endMark+d.after), 0o644)
+}

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// What is written by hand stays, however often the section is written anew.
+func TestDocument(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "docs", "clusters.md")
+	write := func(section string) string {
+		t.Helper()
+		d, err := readDocument(path)
+		if err == nil {
+			err = d.write(section)
+		}
+		text, readErr := os.ReadFile(path)
+		if err != nil || readErr != nil {
+			t.Fatal(err, readErr)
+		}
+		return string(text)
+	}
+	first := write("\none\n\n")
+	if want := strings.Replace(newDocument, endMark, "\none\n\n"+endMark, 1); first != want {
+		t.Errorf("%s\nnot\n%s", first, want)
+	}
+	byHand := first + "By hand.\n"
+	if err := os.WriteFile(path, []byte(byHand), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := write("\ntwo\n\n"), strings.Replace(byHand, "\none\n", "\ntwo\n", 1); got != want {
+		t.Errorf("%s\nnot\n%s", got, want)
+	}
+}
+
+func TestDocumentWithoutMarks(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "clusters.md")
+	for _, text := range []string{
+		"", "# Mine\n", beginMark, endMark, endMark + beginMark, beginMark + endMark + endMark, beginMark + endMark + beginMark + endMark,
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := readDocument(path); err == nil || !strings.Contains(err.Error(), strings.TrimSpace(endMark)) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+func TestMemory(t *testing.T) {
+	for text, want := range map[string]int{
+		"MemTotal:       24684084 kB\nMemFree: 1 kB\n": 24, "MemFree: 1 kB\nMemTotal: 16000000 kB": 15, "MemTotal: x kB\n": 0, "": 0,
+	} {
+		if got := memory(text); got != want {
+			t.Errorf("%q: %d, not %d", text, got, want)
+		}
+	}
+}
