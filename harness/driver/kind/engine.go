@@ -45,7 +45,7 @@ func explain(err error, nodeImage string) error {
 	case strings.Contains(text, "failed to pull image"):
 		image := nodeImage
 		if image == "" {
-			image = "of kind"
+			image = DefaultNodeImage
 		}
 		return fmt.Errorf("%w: the node image %s could not be had; where no registry can be reached, name one that the Docker engine has, with --node-image: %s", driver.ErrUnsupported, image, text)
 	case strings.Contains(text, "port is already allocated"):

@@ -22,6 +22,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	"sigs.k8s.io/kind/pkg/apis/config/defaults"
 	"sigs.k8s.io/kind/pkg/cluster"
 	"sigs.k8s.io/kind/pkg/cluster/nodes"
 
@@ -32,6 +33,9 @@ import (
 
 // Name is that of the driver.
 const Name = "kind"
+
+// DefaultNodeImage is the image of the nodes where Options names none.
+const DefaultNodeImage = defaults.Image
 
 // Options say how the cluster should be.
 type Options struct {

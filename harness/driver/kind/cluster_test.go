@@ -1,0 +1,184 @@
+package kind_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+
+	"kubernaut.io/dynamic-toolset/harness/defects"
+	"kubernaut.io/dynamic-toolset/harness/driver"
+	"kubernaut.io/dynamic-toolset/harness/driver/kind"
+	"kubernaut.io/dynamic-toolset/harness/driver/kind/kindtest"
+	"kubernaut.io/dynamic-toolset/harness/record"
+	"kubernaut.io/dynamic-toolset/harness/verify"
+)
+
+// What the service is promised to stand on kind, as make verify CLUSTER=kind does
+// it: the image of the Dockerfile, at least three rolling restarts, at least
+// 20,000 requests, none lost; and nothing is left of the cluster.
+func TestService(t *testing.T) {
+	o := kindtest.Options(t)
+	dir := t.TempDir()
+	root, err := filepath.Abs("../../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, pkg := range map[string]string{"verify": "./harness/cmd/verify", "loadagent": "./harness/cmd/loadagent"} {
+		command(t, root, []string{"CGO_ENABLED=0"}, "go", "build", "-o", filepath.Join(dir, name), pkg)
+	}
+	const image = "dynamic-toolset:kind-test"
+	command(t, root, []string{"IMAGE=" + image}, "scripts/image")
+	t.Cleanup(func() { _ = exec.Command("docker", "rmi", "-f", image).Run() })
+
+	before := clusters(t)
+	reports := filepath.Join(dir, "reports")
+	args := append(kindtest.Flags(o), "--image="+image, "--restarts=3", "--rate=800", "--reports="+reports)
+	t.Log(command(t, root, nil, filepath.Join(dir, "verify"), args...)) // it exits with 0 only if all checks pass
+	text, err := os.ReadFile(filepath.Join(reports, "report.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var report struct {
+		Cluster struct{ Driver string }
+		Target  struct{ Image string }
+		Phases  []struct{ Name, Kind string }
+		Summary struct{ Sent, Failed int }
+	}
+	if err := json.Unmarshal(text, &report); err != nil {
+		t.Fatal(err)
+	}
+	restarts := 0
+	for _, p := range report.Phases {
+		if p.Kind == string(record.Action) {
+			restarts++
+		}
+	}
+	if restarts < 3 || report.Summary.Sent < 20_000 || report.Summary.Failed > 0 {
+		t.Errorf("%d requests, %d lost in %d restarts", report.Summary.Sent, report.Summary.Failed, restarts)
+	}
+	if report.Cluster.Driver != kind.Name || !strings.HasPrefix(report.Target.Image, image+" (image sha256:") {
+		t.Errorf("the cluster is %s, the image %s", report.Cluster.Driver, report.Target.Image)
+	}
+	if after := clusters(t); after != before {
+		t.Errorf("nodes before: %q, after: %q", before, after)
+	}
+}
+
+// What stops too early loses requests on kind, too.
+func TestDefects(t *testing.T) {
+	o := kindtest.Options(t)
+	subject, err := defects.Build(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Agent, o.Progress = subject.Agent, t.Output()
+	c, err := kind.Start(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Errorf("the cluster left something behind: %v", err)
+		}
+		if err := c.Close(); err != nil { // a second time does nothing
+			t.Error(err)
+		}
+	})
+	t.Run("network", func(t *testing.T) { reaches(t, c) })
+	if err := c.LoadImage(t.Context(), subject.Image()); err != nil {
+		t.Fatal(err)
+	}
+	t.Run("verdicts", func(t *testing.T) {
+		for _, name := range []string{"", "exits-at-once", "no-propagation-wait"} {
+			i := slices.IndexFunc(defects.Planted(), func(c defects.Case) bool { return c.Name == name })
+			planted, title := defects.Right(), "right"
+			if name != "" {
+				planted, title = defects.Planted()[i], name
+			}
+			t.Run(title, func(t *testing.T) {
+				t.Parallel()
+				o, err := subject.Options(planted.Deployment("case-" + title))
+				if err != nil {
+					t.Fatal(err)
+				}
+				o.Say = t.Logf
+				run, err := verify.Run(t.Context(), c, o)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := planted.Judge(run); err != nil {
+					t.Error(err)
+				}
+				for _, check := range run.Checks {
+					t.Logf("%s: %s, %s %q", check.ID, check.Result, check.Measured, check.Evidence)
+				}
+			})
+		}
+	})
+}
+
+// reaches holds the way into the cluster's network against what a client inside
+// would find.
+func reaches(t *testing.T, c driver.Cluster) {
+	client, err := kubernetes.NewForConfig(c.RESTConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := client.CoreV1().Services("default").Get(t.Context(), "kubernetes", metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The API server, by the address that only the cluster knows.
+	web := http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DialContext: c.DialContext, DisableKeepAlives: true}}
+	resp, err := web.Get("http://" + s.Spec.ClusterIP + ":443/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if text, err := io.ReadAll(resp.Body); err != nil || !strings.Contains(string(text), "HTTPS server") {
+		t.Errorf("%s %q, %v", resp.Status, text, err)
+	}
+	if _, err := c.DialContext(t.Context(), "tcp", "127.0.0.1:1"); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("where nobody listens: %v", err)
+	}
+	nodes, err := client.CoreV1().Nodes().List(t.Context(), metav1.ListOptions{})
+	if err != nil || len(nodes.Items) != 3 {
+		t.Errorf("%d nodes, %v", len(nodes.Items), err)
+	}
+	if c.Logs() == "" {
+		t.Error("the nodes' kubelets said nothing")
+	}
+}
+
+// clusters names the containers that are nodes of kind.
+func clusters(t *testing.T) string {
+	t.Helper()
+	return command(t, ".", nil, "docker", "ps", "-a", "--filter", "label=io.x-k8s.kind.cluster", "--format", "{{.Names}}")
+}
+
+// command runs a command that must succeed and returns its output.
+func command(t *testing.T, dir string, env []string, name string, args ...string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), name, args...)
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), env...)
+	var errs strings.Builder
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(fmt.Errorf("%s %q: %w\n%s\n%s", name, args, err, out, errs.String()))
+	}
+	return string(out)
+}

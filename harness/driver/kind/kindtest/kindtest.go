@@ -1,0 +1,51 @@
+// Package kindtest says how tests start kind clusters on this machine.
+package kindtest
+
+import (
+	"os"
+	"os/exec"
+	"testing"
+
+	"kubernaut.io/dynamic-toolset/harness/driver/kind"
+	"kubernaut.io/dynamic-toolset/internal/testenv"
+)
+
+// The variables that name what a machine needs that can't pull kind's own node
+// image: an image that its Docker engine has, and a kind configuration.
+const (
+	nodeImageVariable = "TOOLSET_KIND_NODE_IMAGE"
+	configVariable    = "TOOLSET_KIND_CONFIG"
+)
+
+// Options are those for clusters on this machine. Where there can be none the
+// test ends as testenv.Missing has it.
+func Options(t testing.TB) kind.Options {
+	t.Helper()
+	if err := exec.CommandContext(t.Context(), "docker", "info").Run(); err != nil {
+		testenv.Missing(t, "a Docker engine (docker info: "+err.Error()+")", "Install and start Docker.")
+	}
+	o := kind.Options{NodeImage: os.Getenv(nodeImageVariable), Config: os.Getenv(configVariable)}
+	image := o.NodeImage
+	if image == "" {
+		image = kind.DefaultNodeImage
+	}
+	if exec.CommandContext(t.Context(), "docker", "image", "inspect", image).Run() == nil {
+		return o
+	}
+	if out, err := exec.CommandContext(t.Context(), "docker", "pull", image).CombinedOutput(); err != nil {
+		testenv.Missing(t, "kind's node image ("+string(out)+")", "Let Docker pull "+image+", or name one that it has in "+nodeImageVariable+".")
+	}
+	return o
+}
+
+// Flags are those of the verify command for the same.
+func Flags(o kind.Options) []string {
+	flags := []string{"--cluster=" + kind.Name}
+	if o.NodeImage != "" {
+		flags = append(flags, "--node-image="+o.NodeImage)
+	}
+	if o.Config != "" {
+		flags = append(flags, "--kind-config="+o.Config)
+	}
+	return flags
+}
