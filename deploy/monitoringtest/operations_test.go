@@ -2,7 +2,9 @@ package monitoringtest
 
 import (
 	"os"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -28,7 +30,7 @@ func TestEveryAlertIsInTheGuide(t *testing.T) {
 	doc := readOperations(t)
 	alerts := readRules(t).alerts()
 	sections := map[string]string{}
-	for _, s := range regexp.MustCompile(`(?m)^### (DynamicToolset\w+)\n((?:[^#].*\n|\n)*)`).FindAllStringSubmatch(doc, -1) {
+	for _, s := range regexp.MustCompile(`(?m)^### (DynamicToolset\w+)\n((?:[^#\n].*\n|\n)*)`).FindAllStringSubmatch(doc, -1) {
 		if _, twice := sections[s[1]]; twice {
 			t.Errorf("%s has two sections", s[1])
 		}
@@ -67,7 +69,7 @@ type family struct {
 }
 
 // metricRow is a line of the guide's table of metrics.
-var metricRow = regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\| (\\w+) \\| (.*?) \\| (.*) \\|$")
+var metricRow = regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\| (\\w+) \\|([^|]*)\\| (.*) \\|$")
 
 func documentedMetrics(t *testing.T) map[string]family {
 	t.Helper()
@@ -76,7 +78,7 @@ func documentedMetrics(t *testing.T) map[string]family {
 		if _, twice := all[row[1]]; twice {
 			t.Errorf("the guide has %s twice", row[1])
 		}
-		all[row[1]] = family{row[2], strings.ReplaceAll(row[3], "`", ""), strings.Contains(row[4], "Only where the kernel")}
+		all[row[1]] = family{row[2], strings.TrimSpace(strings.ReplaceAll(row[3], "`", "")), strings.Contains(row[4], "Only where the kernel")}
 	}
 	if len(all) < 20 {
 		t.Fatalf("only %d metrics found: the table has another form than this test reads", len(all))
@@ -119,4 +121,73 @@ func TestLinksOfTheGuide(t *testing.T) {
 func anchor(heading string) string {
 	heading = strings.ToLower(strings.ReplaceAll(heading, " ", "-"))
 	return regexp.MustCompile(`[^a-z0-9_-]`).ReplaceAllString(heading, "")
+}
+
+// Every line of the log that the guide explains is written by the code, at the
+// level that the guide says if it has only one.
+func TestLogLinesOfTheGuide(t *testing.T) {
+	var source strings.Builder
+	for _, pattern := range []string{"../../*.go", "../../cluster/*.go", "../../transport/*.go"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			t.Fatal(pattern, err)
+		}
+		for _, file := range files {
+			if strings.HasSuffix(file, "_test.go") {
+				continue
+			}
+			b, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			source.Write(b)
+		}
+	}
+	rows := regexp.MustCompile("(?m)^\\| `([A-Z][^`]+)` \\| ((?:info|warn|error).*?) \\|").FindAllStringSubmatch(readOperations(t), -1)
+	if len(rows) < 15 {
+		t.Fatalf("only %d log lines found: the table has another form than this test reads", len(rows))
+	}
+	for _, row := range rows {
+		message, level := row[1], row[2]
+		if !strings.Contains(source.String(), `"`+message+`"`) {
+			t.Errorf("no code logs %q", message)
+			continue
+		}
+		call := strings.ToUpper(level[:1]) + level[1:]
+		direct := regexp.MustCompile(`\.(\w+)\("` + regexp.QuoteMeta(message) + `"`).FindStringSubmatch(source.String())
+		if direct != nil && direct[1] != call {
+			t.Errorf("%q is logged as %s, not as %s", message, direct[1], level)
+		}
+	}
+}
+
+// Every setting that the guide names exists, and flags of other programs are
+// known to be theirs.
+func TestSettingsOfTheGuide(t *testing.T) {
+	b, err := os.ReadFile("../../docs/configuration.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	others := []string{
+		"--scenario", "--help", // bin/verify
+		"--all-namespaces", "--as", "--sort-by", "--previous", "--prefix", "--since", "--raw", "--show-managed-fields", // kubectl
+	}
+	n := 0
+	for _, flag := range regexp.MustCompile(`--[a-z][a-z-]+`).FindAllString(readOperations(t), -1) {
+		if slices.Contains(others, flag) {
+			continue
+		}
+		n++
+		if !regexp.MustCompile("`" + flag + "(=[A-Z]+)?`").Match(b) {
+			t.Errorf("there is no setting %s", flag)
+		}
+	}
+	for _, variable := range regexp.MustCompile(`TOOLSET_[A-Z_]+`).FindAllString(readOperations(t), -1) {
+		if !strings.Contains(string(b), "`"+variable+"`") {
+			t.Errorf("there is no setting %s", variable)
+		}
+	}
+	if n < 20 {
+		t.Errorf("only %d settings found", n)
+	}
 }
