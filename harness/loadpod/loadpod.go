@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -162,7 +163,11 @@ func (p *Pod) wait(ctx context.Context, o *Options) error {
 			}
 			last = err
 		default:
-			if why := waitsFor(now); why != nil {
+			why, hopeless := waitsFor(now)
+			if hopeless {
+				return why
+			}
+			if why != nil {
 				last = why
 			}
 		}
@@ -174,20 +179,24 @@ func (p *Pod) wait(ctx context.Context, o *Options) error {
 	}
 }
 
-// waitsFor is why a pod has not started yet.
-func waitsFor(p *corev1.Pod) error {
+// waitsFor is why a pod has not started yet, and whether waiting won't help.
+func waitsFor(p *corev1.Pod) (why error, hopeless bool) {
 	for i := range p.Status.ContainerStatuses {
 		if w := p.Status.ContainerStatuses[i].State.Waiting; w != nil {
-			return fmt.Errorf("%s: %s", w.Reason, w.Message)
+			return fmt.Errorf("%s: %s", w.Reason, w.Message), slices.Contains(hopelessReasons, w.Reason)
 		}
 	}
 	for i := range p.Status.Conditions {
 		if c := &p.Status.Conditions[i]; c.Status == corev1.ConditionFalse && c.Message != "" {
-			return fmt.Errorf("%s: %s", c.Reason, c.Message)
+			return fmt.Errorf("%s: %s", c.Reason, c.Message), false
 		}
 	}
-	return nil
+	return nil, false
 }
+
+// hopelessReasons are those of the kubelet that don't pass within the time that
+// there is; it pulls an image again only after a growing pause.
+var hopelessReasons = []string{"ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "CreateContainerConfigError"}
 
 // Remove deletes the pod, at once.
 func (p *Pod) Remove() error {

@@ -1,0 +1,309 @@
+package kubeconfig_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/client-go/tools/clientcmd/api"
+
+	"kubernaut.io/dynamic-toolset/harness/defects"
+	"kubernaut.io/dynamic-toolset/harness/driver"
+	"kubernaut.io/dynamic-toolset/harness/driver/kubeconfig"
+	"kubernaut.io/dynamic-toolset/harness/driver/simulated"
+	"kubernaut.io/dynamic-toolset/harness/loadpod"
+	"kubernaut.io/dynamic-toolset/harness/scenario"
+	"kubernaut.io/dynamic-toolset/harness/sim/simtest"
+	"kubernaut.io/dynamic-toolset/harness/verify"
+)
+
+// world is a cluster that others use: it has their objects, and the images that
+// it could pull.
+type world struct {
+	client  kubernetes.Interface
+	config  *rest.Config
+	subject *defects.Subject
+	file    string // the kubeconfig, of an administrator
+}
+
+func newWorld(t *testing.T) world {
+	t.Helper()
+	simtest.Binary(t)
+	c, err := simulated.Start(t.Context(), simulated.Options{Nodes: 2, Progress: t.Output()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Errorf("the cluster left something behind: %v", err)
+		}
+	})
+	w := world{config: c.RESTConfig(), file: filepath.Join(t.TempDir(), "kubeconfig")}
+	if w.client, err = kubernetes.NewForConfig(w.config); err != nil {
+		t.Fatal(err)
+	}
+	if w.subject, err = defects.Build(t.Context(), t.TempDir()); err != nil {
+		t.Fatal(err)
+	}
+	for _, image := range []driver.Image{w.subject.Image(), loadpod.ImageOf(w.subject.Agent)} {
+		if err := c.LoadImage(t.Context(), image); err != nil {
+			t.Fatal(err)
+		}
+	}
+	writeKubeconfig(t, w.file, w.config)
+	return w
+}
+
+// writeKubeconfig writes the file of a user of a cluster.
+func writeKubeconfig(t *testing.T, file string, c *rest.Config) {
+	t.Helper()
+	err := clientcmd.WriteToFile(api.Config{
+		Clusters: map[string]*api.Cluster{"c": {Server: c.Host, CertificateAuthorityData: c.CAData, CertificateAuthority: c.CAFile}},
+		AuthInfos: map[string]*api.AuthInfo{"u": {
+			Token: c.BearerToken, ClientCertificateData: c.CertData, ClientKeyData: c.KeyData, ClientCertificate: c.CertFile, ClientKey: c.KeyFile,
+		}},
+		Contexts:       map[string]*api.Context{"shared": {Cluster: "c", AuthInfo: "u"}},
+		CurrentContext: "shared",
+	}, file)
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// start uses the cluster as the user of a kubeconfig file.
+func (w *world) start(t *testing.T, o kubeconfig.Options) (driver.Cluster, error) {
+	t.Helper()
+	if o.Kubeconfig == "" {
+		o.Kubeconfig = w.file
+	}
+	o.AgentImage = loadpod.Image
+	target, err := kubeconfig.Choose(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if target.Context != "shared" || target.Server == "" {
+		t.Errorf("%+v", target)
+	}
+	return target.Start(t.Context())
+}
+
+// state is everything in the cluster that a verification could spoil, outside of
+// its own namespace; with what the cluster itself changes left out.
+func (w *world) state(t *testing.T) string {
+	t.Helper()
+	var b strings.Builder
+	namespaces, err := w.client.CoreV1().Namespaces().List(t.Context(), metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range namespaces.Items {
+		fmt.Fprintln(&b, "namespace", n.Name, n.UID, n.ResourceVersion)
+	}
+	pods, err := w.client.CoreV1().Pods("").List(t.Context(), metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range pods.Items {
+		fmt.Fprintln(&b, "pod", p.Namespace, p.Name, p.UID)
+	}
+	services, err := w.client.CoreV1().Services("").List(t.Context(), metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range services.Items {
+		fmt.Fprintln(&b, "service", s.Namespace, s.Name, s.UID, s.ResourceVersion)
+	}
+	roles, err := w.client.RbacV1().ClusterRoles().List(t.Context(), metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range roles.Items {
+		fmt.Fprintln(&b, "cluster role", r.Name, r.ResourceVersion)
+	}
+	nodes, err := w.client.CoreV1().Nodes().List(t.Context(), metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range nodes.Items {
+		fmt.Fprintln(&b, "node", n.Name, n.Spec, n.Labels)
+	}
+	return b.String()
+}
+
+func TestCluster(t *testing.T) {
+	w := newWorld(t)
+	neighbour(t, w.client)
+	t.Run("refuses", func(t *testing.T) { refuses(t, &w) })
+	t.Run("verifies", func(t *testing.T) { verifies(t, &w) })
+}
+
+// In a cluster that others use a right server passes and a wrong one doesn't, as
+// in clusters of one's own; and afterwards the cluster is as it was.
+func verifies(t *testing.T, w *world) {
+	before := w.state(t)
+
+	c, err := w.start(t, kubeconfig.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close() //nolint:errcheck // it is closed below
+	t.Run("network", func(t *testing.T) { reaches(t, w, c) })
+	for _, planted := range []defects.Case{defects.Right(), planted(t, "exits-at-once")} {
+		o, err := w.subject.Options(planted.Deployment("is-left-out"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.Say, o.AgentImage, o.Image = t.Logf, loadpod.Image, w.subject.Image().Name
+		run, err := verify.Run(t.Context(), c, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := planted.Judge(run); err != nil {
+			t.Error(err)
+			for _, check := range run.Checks {
+				t.Logf("%s: %s, %s %q", check.ID, check.Result, check.Measured, check.Evidence)
+			}
+		}
+		if run.Target.Name != c.Namespace()+"/subject" || len(run.Cluster.Nodes) != 2 {
+			t.Errorf("%+v %+v", run.Target, run.Cluster)
+		}
+	}
+
+	// A node is not ours.
+	o, err := w.subject.Options(defects.Deployment{Namespace: "drained"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.AgentImage = loadpod.Image
+	if o.Steps, err = scenario.Parse("node-drain", 1); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := verify.Run(t.Context(), c, o); !errors.Is(err, driver.ErrUnsupported) || !strings.Contains(err.Error(), "others use too") {
+		t.Errorf("node drain: %v", err)
+	}
+	if err := c.LoadImage(t.Context(), w.subject.Image()); !errors.Is(err, driver.ErrUnsupported) || !strings.Contains(err.Error(), "--image") {
+		t.Errorf("an image of this machine: %v", err)
+	}
+
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if after := w.state(t); after != before {
+		t.Errorf("the cluster was\n%s\nand is\n%s", before, after)
+	}
+}
+
+func planted(t *testing.T, name string) defects.Case {
+	t.Helper()
+	for _, c := range defects.Planted() {
+		if c.Name == name {
+			return c
+		}
+	}
+	t.Fatalf("no defect %s", name)
+	return defects.Case{}
+}
+
+// neighbour is what others have in the cluster: a namespace with the names that
+// the target's manifests use, too.
+func neighbour(t *testing.T, client kubernetes.Interface) {
+	t.Helper()
+	const theirs = "is-left-out"
+	_, err := client.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: theirs}}, metav1.CreateOptions{})
+	if err == nil {
+		_, err = client.CoreV1().Services(theirs).Create(t.Context(), &corev1.Service{
+			ObjectMeta: metav1.ObjectMeta{Name: "subject"},
+			Spec:       corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 80}}, Selector: map[string]string{"app": "theirs"}},
+		}, metav1.CreateOptions{})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// reaches holds the way into the cluster's network against what a client inside
+// would find.
+func reaches(t *testing.T, w *world, c driver.Cluster) {
+	s, err := w.client.CoreV1().Services("default").Get(t.Context(), "kubernetes", metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	web := http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DialContext: c.DialContext, DisableKeepAlives: true}}
+	resp, err := web.Get("http://" + s.Spec.ClusterIP + ":443/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if text, err := io.ReadAll(resp.Body); err != nil || !strings.Contains(string(text), "HTTPS server") {
+		t.Errorf("%s %q, %v", resp.Status, text, err)
+	}
+	if _, err := c.DialContext(t.Context(), "tcp", "127.0.0.1:1"); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("where nobody listens: %v", err)
+	}
+}
+
+// A namespace that is there is not used, as it would be deleted; and a user who
+// may not make one is told so.
+func refuses(t *testing.T, w *world) {
+	limited := rest.AnonymousClientConfig(w.config)
+	limited.BearerToken = token(t, w.client, &rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"*"}})
+	before := w.state(t)
+	if _, err := w.start(t, kubeconfig.Options{Namespace: "is-left-out"}); err == nil || !strings.Contains(err.Error(), "is-left-out already") {
+		t.Errorf("a namespace of others: %v", err)
+	}
+	file := filepath.Join(t.TempDir(), "limited")
+	writeKubeconfig(t, file, limited)
+	if _, err := w.start(t, kubeconfig.Options{Kubeconfig: file}); !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), "may not create namespaces") {
+		t.Errorf("a user without the right: %v", err)
+	}
+	// An image that can't be had: the reason is said, and the namespace goes.
+	target, err := kubeconfig.Choose(kubeconfig.Options{Kubeconfig: w.file, Context: "shared", Namespace: "ours", AgentImage: "registry.example/none:1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := target.Start(t.Context()); err == nil || !strings.Contains(err.Error(), "registry.example/none:1") || !strings.Contains(err.Error(), "Image") {
+		t.Errorf("no image: %v", err)
+	}
+	if after := w.state(t); after != before {
+		t.Errorf("the cluster was\n%s\nand is\n%s", before, after)
+	}
+}
+
+// token is that of a new user with one right everywhere.
+func token(t *testing.T, client kubernetes.Interface, rule *rbacv1.PolicyRule) string {
+	t.Helper()
+	const name, namespace = "limited", "default"
+	meta := metav1.ObjectMeta{Name: name}
+	_, err := client.CoreV1().ServiceAccounts(namespace).Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: meta}, metav1.CreateOptions{})
+	if err == nil {
+		_, err = client.RbacV1().ClusterRoles().Create(t.Context(), &rbacv1.ClusterRole{ObjectMeta: meta, Rules: []rbacv1.PolicyRule{*rule}}, metav1.CreateOptions{})
+	}
+	if err == nil {
+		_, err = client.RbacV1().ClusterRoleBindings().Create(t.Context(), &rbacv1.ClusterRoleBinding{
+			ObjectMeta: meta, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: name},
+			Subjects: []rbacv1.Subject{{Kind: "ServiceAccount", Name: name, Namespace: namespace}},
+		}, metav1.CreateOptions{})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, err := client.CoreV1().ServiceAccounts(namespace).CreateToken(t.Context(), name, &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return made.Status.Token
+}
