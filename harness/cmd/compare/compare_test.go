@@ -87,7 +87,7 @@ type comparing struct {
 func compareFakes(change func(cluster, name string, run *record.Run) error) *comparing {
 	f := &comparing{fakes: map[string]*fakeCluster{"a": {name: "a"}, "b": {name: "b"}}, change: change}
 	f.comparison = comparison{
-		clusters: []string{"a", "b"}, nodes: 2, parallel: 3, command: []string{"compare", "--these"}, progress: io.Discard, build: build,
+		clusters: []string{"a", "b"}, nodes: 2, parallel: 3, nodeImage: "/home/me/image", progress: io.Discard, build: build,
 		open: func(_ context.Context, name, agent string) (driver.Cluster, error) {
 			if _, err := os.Stat(agent); err != nil {
 				return nil, err
@@ -168,7 +168,7 @@ func TestAgreement(t *testing.T) {
 	for _, c := range cases() {
 		row(t, section, name(&c))
 	}
-	for _, want := range []string{"```sh\ncompare --these\n```", "Every check failed on all of the clusters or on none.", " CPUs"} {
+	for _, want := range []string{"```sh\ngo run ./harness/cmd/compare --cluster a --cluster b --parallel 3\n```", "Every check failed on all of the clusters or on none.", " CPUs"} {
 		if !strings.Contains(section, want) {
 			t.Errorf("no %q in\n%s", want, section)
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -23,8 +24,7 @@ const runTimeout = 10 * time.Minute
 type comparison struct {
 	clusters              []string
 	nodes, parallel       int
-	nodeImage, kindConfig string   // of kind
-	command               []string // for the document
+	nodeImage, kindConfig string // of kind
 
 	build func(ctx context.Context, dir string) (*defects.Subject, error)
 	// open brings a cluster up; agent is the load generator's program.
@@ -33,6 +33,28 @@ type comparison struct {
 	progress io.Writer
 
 	mu sync.Mutex // over progress, while runs go on
+}
+
+// The defaults of flags.
+const (
+	defaultNodes    = 2
+	defaultParallel = 2
+)
+
+// command is what makes the same comparison on another machine: without what only
+// says where this one has its files.
+func (s *comparison) command() []string {
+	command := []string{"go", "run", "./harness/cmd/compare"}
+	for _, c := range s.clusters {
+		command = append(command, "--cluster", c)
+	}
+	if s.nodes != defaultNodes {
+		command = append(command, "--nodes", strconv.Itoa(s.nodes))
+	}
+	if s.parallel != defaultParallel {
+		command = append(command, "--parallel", strconv.Itoa(s.parallel))
+	}
+	return command
 }
 
 // cases are the rows of the table: the right server first.
@@ -151,7 +173,7 @@ func (s *comparison) one(ctx context.Context, c driver.Cluster, subject *defects
 	if err != nil {
 		return result{noVerdict: err}, nil
 	}
-	o.Command = s.command
+	o.Command = s.command()
 	run, err := s.verify(ctx, c, o)
 	if err != nil {
 		return result{noVerdict: err}, nil

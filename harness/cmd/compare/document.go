@@ -42,9 +42,9 @@ func readDocument(path string) (*document, error) {
 	case err != nil:
 		return nil, err
 	}
-	before, rest, ok := strings.Cut(string(text), beginMark)
-	_, after, ended := strings.Cut(rest, endMark)
-	if !ok || !ended || strings.Contains(after, beginMark) || strings.Contains(after, endMark) {
+	before, rest, _ := strings.Cut(string(text), beginMark)
+	_, after, ordered := strings.Cut(rest, endMark)
+	if !ordered || strings.Count(string(text), beginMark) != 1 || strings.Count(string(text), endMark) != 1 {
 		return nil, fmt.Errorf("%s must have each of these lines once, in this order, so that it is known what to replace; write them where the table belongs, or delete the file:\n%s%s", path, beginMark, endMark)
 	}
 	return &document{path: path, before: before, after: after}, nil

@@ -38,7 +38,8 @@ func TestDocument(t *testing.T) {
 func TestDocumentWithoutMarks(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "clusters.md")
 	for _, text := range []string{
-		"", "# Mine\n", beginMark, endMark, endMark + beginMark, beginMark + endMark + endMark, beginMark + endMark + beginMark + endMark,
+		"", "# Mine\n", beginMark, endMark, endMark + beginMark, beginMark + endMark + endMark, endMark + beginMark + endMark,
+		beginMark + beginMark + endMark, beginMark + endMark + beginMark,
 	} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)

@@ -53,10 +53,7 @@ var errDiffers = errors.New("not every verdict is as it must be; see the table")
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 func run(args []string, stdout, stderr io.Writer) int {
-	s := comparison{
-		command: append([]string{"go", "run", "./harness/cmd/compare"}, args...),
-		build:   defects.Build, verify: verify.Run, progress: stderr,
-	}
+	s := comparison{build: defects.Build, verify: verify.Run, progress: stderr}
 	s.open = s.openCluster
 	out, err := s.parse(args, stdout)
 	switch {
@@ -105,10 +102,10 @@ func (s *comparison) parse(args []string, stdout io.Writer) (out string, err err
 	f.SetOutput(io.Discard)
 	f.SortFlags = false
 	f.StringArrayVar(&s.clusters, "cluster", []string{"sim"}, "`KIND` of cluster: sim or kind; repeated for several")
-	f.IntVar(&s.nodes, "nodes", 2, "`NUMBER` of nodes of each cluster that run pods")
+	f.IntVar(&s.nodes, "nodes", defaultNodes, "`NUMBER` of nodes of each cluster that run pods")
 	f.StringVar(&s.nodeImage, "node-image", "", "`IMAGE` of the nodes (kind); empty: kind's own, which it pulls")
 	f.StringVar(&s.kindConfig, "kind-config", "", "`FILE` with a kind configuration (kind); where it names nodes, --nodes has no effect")
-	f.IntVar(&s.parallel, "parallel", 2, "`NUMBER` of runs at a time on one cluster")
+	f.IntVar(&s.parallel, "parallel", defaultParallel, "`NUMBER` of runs at a time on one cluster")
 	f.StringVar(&out, "out", "docs/verification/clusters.md", "`FILE` to write the table into")
 	f.Usage = func() { fmt.Fprint(stdout, usage+f.FlagUsagesWrapped(90)) }
 	if err := f.Parse(args); err != nil {
