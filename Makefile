@@ -6,10 +6,13 @@ BIN     := bin/dynamic-toolset
 LDFLAGS := -s -w -X main.version=$(VERSION)
 FUZZTIME ?= 5s
 
-# What make verify passes on: make verify VERIFY='--restarts 10 --rate 1000'
+# make verify CLUSTER=kind VERIFY='--restarts 10 --rate 1000'; VERIFY: flags of
+# bin/verify. On kind the image is that of the Dockerfile.
+CLUSTER ?= sim
 VERIFY  ?=
+IMAGE   ?= dynamic-toolset:devel
 
-.PHONY: help build tools run verify test unit test-verifier fuzz requirements lint vuln clean
+.PHONY: help build image tools run verify test unit test-verifier fuzz requirements lint vuln clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,12 +20,15 @@ help: ## list the targets
 build: ## build bin/dynamic-toolset
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) .
 
+image: ## build the container image IMAGE with Docker, and print its size; no registry needed
+	IMAGE=$(IMAGE) VERSION=$(VERSION) scripts/image
+
 tools: ## build bin/verify and bin/loadagent, which make verify uses
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/verify ./harness/cmd/verify
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o bin/loadagent ./harness/cmd/loadagent
 
-verify: build tools ## prove that a rolling update loses no request (simulated cluster)
-	@bin/verify $(VERIFY)
+verify: build tools $(if $(filter kind,$(CLUSTER)),image) ## prove that a rolling update loses no request: CLUSTER=sim (default) or kind
+	@bin/verify --cluster $(CLUSTER) $(if $(filter kind,$(CLUSTER)),--image $(IMAGE)) $(VERIFY)
 
 run: build ## serve the example cluster on :8080
 	@echo
@@ -46,8 +52,9 @@ requirements: ## install or build what the tests need
 unit: ## run the fast tests only (no API server, no Prometheus, no browser)
 	$(GO) test -race -short ./problem ./service/... ./transport ./config ./harness/verdict ./harness/observe ./harness/manifest ./harness/scenario
 
-test-verifier: requirements ## run the tests of the verifier only: planted defects, scenarios
+test-verifier: requirements ## run the tests of the verifier only: planted defects, scenarios; on kind too, where there is Docker
 	TOOLSET_TEST_REQUIRE=1 $(GO) test -race -count=1 -v -timeout 30m -parallel 3 ./harness/verify
+	$(GO) test -race -count=1 -v -timeout 30m -p 1 ./harness/driver/...
 
 fuzz: ## fuzz each target for FUZZTIME
 	scripts/fuzz $(FUZZTIME)

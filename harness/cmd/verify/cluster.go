@@ -42,8 +42,9 @@ var onlyFor = map[string][]string{
 func (f *clusterFlags) add(s *pflag.FlagSet) {
 	s.StringVar(&f.cluster, "cluster", simulated.Name, "`KIND` of cluster: sim, kind or kubeconfig; see above")
 	s.IntVar(&f.nodes, "nodes", 2, "`NUMBER` of nodes that run pods (sim, kind)")
-	s.StringVar(&f.nodeImage, "node-image", "", "`IMAGE` of the nodes (kind); empty: kind's own, which it pulls")
-	s.StringVar(&f.kindConfig, "kind-config", "", "`FILE` with a kind configuration (kind); where it names nodes, --nodes has no effect")
+	here := kind.FromEnvironment()
+	s.StringVar(&f.nodeImage, "node-image", here.NodeImage, "`IMAGE` of the nodes (kind), also by $"+kind.NodeImageVariable+"; empty: kind's own, which it pulls")
+	s.StringVar(&f.kindConfig, "kind-config", here.Config, "`FILE` with a kind configuration (kind), also by $"+kind.ConfigVariable+"; where it names nodes, --nodes has no effect")
 	s.StringVar(&f.kubeconfig, "kubeconfig", "", "`FILE` that names the cluster (kubeconfig); empty: $KUBECONFIG or ~/.kube/config")
 	s.StringVar(&f.context, "context", "", "context `NAME` in that file (kubeconfig); empty: its current one")
 	s.StringVar(&f.namespace, "namespace", "", "`NAME` of the namespace to make and to delete at the end (kubeconfig); empty: a name of its own")

@@ -54,6 +54,18 @@ type Options struct {
 	LogDir   string    // gets the nodes' logs at the end; empty: they are not kept
 }
 
+// The variables that name what a machine needs that can't pull kind's own node
+// image: one that its Docker engine has, and a kind configuration.
+const (
+	NodeImageVariable = "TOOLSET_KIND_NODE_IMAGE"
+	ConfigVariable    = "TOOLSET_KIND_CONFIG"
+)
+
+// FromEnvironment are the options that this machine's environment sets.
+func FromEnvironment() Options {
+	return Options{NodeImage: os.Getenv(NodeImageVariable), Config: os.Getenv(ConfigVariable)}
+}
+
 // gatewayPort is where the gateway listens on its node.
 const gatewayPort = 39000
 

@@ -2,19 +2,11 @@
 package kindtest
 
 import (
-	"os"
 	"os/exec"
 	"testing"
 
 	"kubernaut.io/dynamic-toolset/harness/driver/kind"
 	"kubernaut.io/dynamic-toolset/internal/testenv"
-)
-
-// The variables that name what a machine needs that can't pull kind's own node
-// image: an image that its Docker engine has, and a kind configuration.
-const (
-	nodeImageVariable = "TOOLSET_KIND_NODE_IMAGE"
-	configVariable    = "TOOLSET_KIND_CONFIG"
 )
 
 // Options are those for clusters on this machine. Where there can be none the
@@ -24,7 +16,7 @@ func Options(t testing.TB) kind.Options {
 	if err := exec.CommandContext(t.Context(), "docker", "info").Run(); err != nil {
 		testenv.Missing(t, "a Docker engine (docker info: "+err.Error()+")", "Install and start Docker.")
 	}
-	o := kind.Options{NodeImage: os.Getenv(nodeImageVariable), Config: os.Getenv(configVariable)}
+	o := kind.FromEnvironment()
 	image := o.NodeImage
 	if image == "" {
 		image = kind.DefaultNodeImage
@@ -33,7 +25,7 @@ func Options(t testing.TB) kind.Options {
 		return o
 	}
 	if out, err := exec.CommandContext(t.Context(), "docker", "pull", image).CombinedOutput(); err != nil {
-		testenv.Missing(t, "kind's node image ("+string(out)+")", "Let Docker pull "+image+", or name one that it has in "+nodeImageVariable+".")
+		testenv.Missing(t, "kind's node image ("+string(out)+")", "Let Docker pull "+image+", or name one that it has in "+kind.NodeImageVariable+".")
 	}
 	return o
 }
