@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -18,6 +19,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"sigs.k8s.io/yaml"
 
 	"kubernaut.io/dynamic-toolset/config"
 	"kubernaut.io/dynamic-toolset/harness/manifest"
@@ -411,4 +413,43 @@ func scope(t *testing.T, objects []manifest.Object, deployments []*appsv1.Deploy
 			t.Errorf("%s is not in the namespace %s", o, deployments[0].Namespace)
 		}
 	}
+}
+
+// TestWriterIsLikeTheOthers keeps the files that say the same twice together: the
+// writer's pod and rights differ from those of the other two in what they are for,
+// and in nothing else.
+func TestWriterIsLikeTheOthers(t *testing.T) {
+	files := map[string][]manifest.Object{}
+	for _, name := range []string{"base/deployment", "components/dedicated-writer/deployment", "components/configmap-writer/rbac", "components/dedicated-writer/rbac"} {
+		objects, err := manifest.Read(filepath.Join(deployDir, name+".yaml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[name] = objects
+	}
+	lookup, writer := deployment(t, files["base/deployment"], "lookup"), deployment(t, files["components/dedicated-writer/deployment"], "writer")
+	same := lookup.Spec.Template.DeepCopy()
+	same.Labels["app.kubernetes.io/component"] = "writer"
+	same.Spec.ServiceAccountName = "dynamic-toolset-writer"
+	same.Spec.TopologySpreadConstraints = nil // there is one
+	env := slices.DeleteFunc(same.Spec.Containers[0].Env, func(e corev1.EnvVar) bool { return e.Name == "TOOLSET_CONFIGMAP_ENABLED" })
+	same.Spec.Containers[0].Env = append(env,
+		corev1.EnvVar{Name: "TOOLSET_CONFIGMAP_ENABLED", Value: "true"},
+		corev1.EnvVar{Name: "TOOLSET_CONFIGMAP_NAMESPACE", ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: "metadata.namespace"}}})
+	if want, got := asYAML(t, same), asYAML(t, writer.Spec.Template); want != got {
+		t.Errorf("the writer's pod is\n%s\nand by the lookup replicas' it should be\n%s", got, want)
+	}
+	one, other := all[rbacv1.Role](t, files["components/configmap-writer/rbac"], "Role"), all[rbacv1.Role](t, files["components/dedicated-writer/rbac"], "Role")
+	if len(one) != 1 || asYAML(t, one) != asYAML(t, other) {
+		t.Errorf("the roles of configmap-writer and dedicated-writer are\n%s\nand\n%s", asYAML(t, one), asYAML(t, other))
+	}
+}
+
+func asYAML(t *testing.T, v any) string {
+	t.Helper()
+	text, err := yaml.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
