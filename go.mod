@@ -107,4 +107,5 @@ require (
 tool (
 	golang.org/x/vuln/cmd/govulncheck
 	honnef.co/go/tools/cmd/staticcheck
+	sigs.k8s.io/kind
 )
