@@ -8,8 +8,8 @@
 #   scripts/image                               needs neither: it compiles here
 #
 # scripts/image fills in the arguments below. It is also what passes rootfs.tar to
-# the targets prebuilt and prebuilt-loadagent; they come first, because Docker's
-# legacy builder builds every stage above its target. The stages below them are
+# the target prebuilt, which comes before those that compile, because Docker's
+# legacy builder builds every stage above its target. The stages below it are
 # BuildKit's (RUN --mount), which is the default since Docker 23; before it,
 # set DOCKER_BUILDKIT=1. There is no "# syntax=" line, as that would be one more
 # image to fetch.
@@ -17,6 +17,8 @@
 # Alpine's variant: it is the smallest with a shell and CA roots. Nothing of it
 # but the roots gets into an image.
 ARG GO_IMAGE=golang:1.26-alpine
+# What the target prebuilt becomes: image-service or image-loadagent.
+ARG PREBUILT=image-service
 
 # ---- what the images say of themselves
 
@@ -50,10 +52,7 @@ ENTRYPOINT ["/loadagent"]
 # ADD unpacks the archive and keeps its times, of folders too, so that the layer
 # depends on nothing but the archive. COPY would not.
 
-FROM image-service AS prebuilt
-ADD rootfs.tar /
-
-FROM image-loadagent AS prebuilt-loadagent
+FROM $PREBUILT AS prebuilt
 ADD rootfs.tar /
 
 # ---- self-contained: docker build . (or SELF_CONTAINED=1 scripts/image)

@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -59,16 +58,14 @@ func tryDocker(args ...string) (string, error) {
 	return strings.TrimSpace(stdout.String()), nil
 }
 
-// built is the service's image, which most tests look at and none changes.
+// built is what the tests have built. They run one after the other.
 var built struct {
-	sync.Mutex
-	name string
+	any  bool
+	name string // of the service's image, which most tests look at and none changes
 }
 
 func serviceImage(t *testing.T) string {
 	t.Helper()
-	built.Lock()
-	defer built.Unlock()
 	if built.name == "" {
 		built.name = buildImage(t, "service-test", described)
 	}
@@ -77,13 +74,25 @@ func serviceImage(t *testing.T) string {
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if built.name != "" {
-		if _, err := tryDocker("image", "rm", built.name); err != nil {
-			fmt.Fprintln(os.Stderr, "the image is left behind:", err)
-			code = 1
-		}
+	if err := removeBuilt(); err != nil {
+		fmt.Fprintln(os.Stderr, "images are left behind:", err)
+		code = 1
 	}
 	os.Exit(code)
+}
+
+func removeBuilt() error {
+	if !built.any {
+		return nil
+	}
+	if built.name != "" {
+		if _, err := tryDocker("image", "rm", built.name); err != nil {
+			return err
+		}
+	}
+	// The legacy builder leaves the stages that an image is not made of.
+	_, err := tryDocker("image", "prune", "--force", "--filter", "label=org.opencontainers.image.version="+testVersion)
+	return err
 }
 
 // build builds an image by scripts/image, which is given env, and removes it when
@@ -102,6 +111,7 @@ func build(t *testing.T, name string, env ...string) string {
 func buildImage(t *testing.T, name string, env []string) string {
 	t.Helper()
 	name = fmt.Sprintf("toolset-%s:%d", name, os.Getpid())
+	built.any = true
 	out, err := script(t, append([]string{"IMAGE=" + name}, env...), "--no-cache")
 	if err != nil {
 		t.Fatalf("scripts/image: %v\n%s", err, out)

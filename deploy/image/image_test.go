@@ -9,6 +9,7 @@ import (
 	"debug/elf"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -24,10 +25,12 @@ const (
 )
 
 const (
-	testVersion  = "v0.0.1-image-test"
 	testRevision = "0123456789abcdef0123456789abcdef01234567"
 	testEpoch    = 1_700_000_000
 )
+
+// testVersion is this test process's own, by which it finds what it has built.
+var testVersion = fmt.Sprintf("v0.0.1-image-test.%d", os.Getpid())
 
 // described is what the environment of scripts/image says in these tests.
 var described = []string{"VERSION=" + testVersion, "REVISION=" + testRevision, fmt.Sprintf("SOURCE_DATE_EPOCH=%d", testEpoch)}

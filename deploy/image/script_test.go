@@ -26,7 +26,7 @@ case $1 in
 version) echo "${FAKE_ENGINE:-linux/amd64}"; [ -z "$FAKE_DOWN" ] ;;
 create) echo container ;;
 cp) tar -cf - -T /dev/null ;;
-image) echo "sha256:0123 31500000" ;;
+image) [ -n "$FAKE_LOST" ] || echo "sha256:0123 31500000" ;;
 esac
 `
 
@@ -136,7 +136,7 @@ func TestScriptDescribesTheCommit(t *testing.T) {
 	}
 	got := call(t, calls, "docker build")
 	for _, want := range []string{
-		"--tag dynamic-toolset:devel", "--target prebuilt ",
+		"--tag dynamic-toolset:devel", "--target prebuilt --build-arg PREBUILT=image-service ",
 		// Others may change a file between the script's look and this one.
 		"--build-arg VERSION=" + git("describe", "--tags", "--always"),
 		"--build-arg REVISION=" + git("rev-parse", "HEAD"), "--build-arg SOURCE_DATE_EPOCH=" + git("log", "-1", "--format=%ct"),
@@ -148,13 +148,21 @@ func TestScriptDescribesTheCommit(t *testing.T) {
 	call(t, calls, "docker rm -f container")
 }
 
+// A builder outside of the engine keeps what it builds.
+func TestScriptMissesTheImage(t *testing.T) {
+	out, _, err := pretend(t, fakes, "FAKE_LOST=1")
+	if err == nil || !strings.Contains(out, "add --load") {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
 func TestScriptBuildsForAnotherPlatform(t *testing.T) {
 	_, calls, err := pretend(t, fakes, "PLATFORM=linux/arm64", "TARGET=loadagent")
 	if err != nil {
 		t.Fatal(err)
 	}
 	call(t, calls, "go GOOS=linux GOARCH=arm64 CGO_ENABLED=0 build")
-	if got := call(t, calls, "docker build"); !strings.Contains(got, "--platform linux/arm64") || !strings.Contains(got, "--target prebuilt-loadagent") {
+	if got := call(t, calls, "docker build"); !strings.Contains(got, "--platform linux/arm64") || !strings.Contains(got, "--target prebuilt --build-arg PREBUILT=image-loadagent ") {
 		t.Errorf("docker is told %s", got)
 	}
 	call(t, calls, "docker create --platform linux/arm64")
