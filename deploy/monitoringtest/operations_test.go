@@ -170,7 +170,7 @@ func TestSettingsOfTheGuide(t *testing.T) {
 	}
 	others := []string{
 		"--scenario", "--help", // bin/verify
-		"--all-namespaces", "--as", "--sort-by", "--previous", "--prefix", "--since", "--raw", "--show-managed-fields", // kubectl
+		"--all-namespaces", "--as", "--sort-by", "--previous", "--prefix", "--since", "--tail", "--raw", "--show-managed-fields", // kubectl
 	}
 	n := 0
 	for _, flag := range regexp.MustCompile(`--[a-z][a-z-]+`).FindAllString(readOperations(t), -1) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -40,6 +41,22 @@ func buildService(t *testing.T) string {
 	binary.once.Do(func() {
 		if binary.dir, binary.err = os.MkdirTemp("", "monitoringtest"); binary.err != nil {
 			return
+		}
+		// go test remembers a pass until a file that the test has looked at changes;
+		// what the compiler looks at does not count.
+		for _, folder := range []string{".", "cluster", "config", "problem", "service", "transport"} {
+			binary.err = filepath.WalkDir(filepath.Join("../..", folder), func(path string, d fs.DirEntry, err error) error {
+				if err == nil && d.IsDir() && folder == "." && path != "../.." {
+					return fs.SkipDir
+				}
+				if err == nil && !d.IsDir() {
+					_, err = os.Stat(path)
+				}
+				return err
+			})
+			if binary.err != nil {
+				return
+			}
 		}
 		binary.path = filepath.Join(binary.dir, "dynamic-toolset")
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
