@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -67,7 +68,7 @@ func (e event) used() []right {
 		return []right{{e.Verb, "", e.path(), "", ""}}
 	}
 	r := right{e.Verb, e.ObjectRef.APIGroup, e.ObjectRef.Resource, e.ObjectRef.Name, e.ObjectRef.Namespace}
-	if e.Verb == "patch" && e.Status.Code == 201 {
+	if e.Verb == "patch" && e.Status.Code == http.StatusCreated {
 		created := r
 		created.verb = "create"
 		return []right{r, created}
@@ -100,10 +101,15 @@ func (a *audit) of(namespace, account string) (all []event) {
 	return all
 }
 
-// count returns how many requests needed r and were answered with this code.
+// count returns how many requests needed r and were answered with this code. Of
+// a watch that is granted the beginning counts, which is an event of its own.
 func count(events []event, r right, code int) (n int) {
+	stage := "ResponseComplete"
+	if r.verb == "watch" && code == http.StatusOK {
+		stage = "ResponseStarted"
+	}
 	for _, e := range events {
-		if e.Status.Code == code && e.Stage != "ResponseComplete" == (r.verb == "watch" && code == 200) && slices.Contains(e.used(), r) {
+		if e.Stage == stage && e.Status.Code == code && slices.Contains(e.used(), r) {
 			n++
 		}
 	}

@@ -172,7 +172,7 @@ func usedExactly(in *installation) {
 	for r := range used {
 		in.t.Errorf("used, but not granted: %s", r)
 	}
-	in.t.Logf("%d requests with %d rights, each used: %v", len(in.events()), len(granted), granted)
+	in.t.Logf("%d requests, %d rights: %v", len(in.events()), len(granted), granted)
 }
 
 // A lack is an installation without one right.

@@ -95,14 +95,15 @@ func (l lack) isTold(ctx context.Context) {
 func (l lack) isOver(ctx context.Context) {
 	in := l.in
 	in.t.Helper()
-	in.backend(ctx, "late", 3000)
-	in.within(soonGranted, "readiness", in.ready)
-	in.within(soonGranted, "a Service that was made after the right was granted", func() bool { return in.shows("late") })
 	over := map[string]string{"services": "Watching Services works again", "configmaps": "The ConfigMap can be followed again"}[l.missing.resource]
 	if l.is("patch", "configmaps") || l.is("create", "configmaps") {
 		over = "The ConfigMap can be written again"
 	}
+	// By itself: nothing has changed that it could see.
 	in.within(soonGranted, "a line in the log: "+over, func() bool { return len(in.logged("info ", over)) > 0 })
+	in.within(soonGranted, "readiness", in.ready)
+	in.backend(ctx, "late", 3000)
+	in.within(soonGranted, "a Service that was made after the right was granted", func() bool { return in.shows("late") })
 	if l.missing.resource == "configmaps" {
 		in.within(soonGranted, "the ConfigMap is up to date", func() bool { return strings.Contains(in.document(ctx), `"late"`) })
 	}
