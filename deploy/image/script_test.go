@@ -26,7 +26,7 @@ case $1 in
 version) echo "${FAKE_ENGINE:-linux/amd64}"; [ -z "$FAKE_DOWN" ] ;;
 create) echo container ;;
 cp) tar -cf - -T /dev/null ;;
-image) [ -n "$FAKE_LOST" ] || echo "sha256:0123 31500000" ;;
+image) [ -z "$FAKE_LOST" ] || { echo; exit 1; }; echo "sha256:0123 31500000" ;;
 esac
 `
 
@@ -151,7 +151,7 @@ func TestScriptDescribesTheCommit(t *testing.T) {
 // A builder outside of the engine keeps what it builds.
 func TestScriptMissesTheImage(t *testing.T) {
 	out, _, err := pretend(t, fakes, "FAKE_LOST=1")
-	if err == nil || !strings.Contains(out, "add --load") {
+	if err == nil || !strings.Contains(out, "image: the engine does not have the image") || !strings.Contains(out, "add --load") {
 		t.Errorf("%v: %s", err, out)
 	}
 }
