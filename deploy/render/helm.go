@@ -1,6 +1,7 @@
 package render
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"os"
@@ -40,7 +41,7 @@ func Helm(chart string, r Release) (objects []manifest.Object, notes string, err
 	if err != nil {
 		return nil, "", err
 	}
-	files, err := engine.Engine{Strict: true}.Render(c, values)
+	files, err := engine.Engine{Strict: true}.RenderWithContext(context.Background(), c, values)
 	if err != nil {
 		return nil, "", fmt.Errorf("render the chart %s: %w", chart, err)
 	}
