@@ -23,7 +23,7 @@ import (
 const fakeDocker = `#!/bin/sh
 echo "docker $*" >>"$CALLS"
 case $1 in
-version) echo "${FAKE_ENGINE:-linux/amd64}"; [ -z "$FAKE_DOWN" ] ;;
+version) echo "a warning" >&2; echo "${FAKE_ENGINE:-linux/amd64}"; [ -z "$FAKE_DOWN" ] ;;
 create) echo container ;;
 cp) tar -cf - -T /dev/null ;;
 image) [ -z "$FAKE_LOST" ] || { echo; exit 1; }; echo "sha256:0123 31500000" ;;
