@@ -21,7 +21,7 @@ build: ## build bin/dynamic-toolset
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) .
 
 image: ## build the container image IMAGE with Docker, and print its size; no registry needed
-	IMAGE=$(IMAGE) VERSION=$(VERSION) scripts/image
+	@IMAGE='$(IMAGE)' VERSION='$(VERSION)' scripts/image
 
 tools: ## build bin/verify and bin/loadagent, which make verify uses
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/verify ./harness/cmd/verify
