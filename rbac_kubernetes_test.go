@@ -239,7 +239,10 @@ func TestEachMissingRightIsNamed(t *testing.T) {
 	}
 	revoked.apply(ctx)
 	for _, l := range lacks {
-		t.Run("granted "+l.name(), func(t *testing.T) { lack{l.in.with(t), l.missing}.isOver(ctx) })
+		t.Run("granted "+l.name(), func(t *testing.T) { lack{l.in.with(t), l.missing}.isOver() })
+	}
+	for _, l := range lacks {
+		t.Run("whole with "+l.name(), func(t *testing.T) { lack{l.in.with(t), l.missing}.isWhole(ctx) })
 	}
 	t.Run("granted anew", func(t *testing.T) { isGrantedAnew(ctx, revoked.with(t)) })
 	all := []*installation{revoked}

@@ -91,16 +91,23 @@ func (l lack) isTold(ctx context.Context) {
 	}
 }
 
-// isOver checks that the service is whole, now that the right is granted.
-func (l lack) isOver(ctx context.Context) {
+// isOver checks that the service notices by itself that the right is granted:
+// nothing else has happened that it could see.
+func (l lack) isOver() {
 	in := l.in
 	in.t.Helper()
 	over := map[string]string{"services": "Watching Services works again", "configmaps": "The ConfigMap can be followed again"}[l.missing.resource]
 	if l.is("patch", "configmaps") || l.is("create", "configmaps") {
 		over = "The ConfigMap can be written again"
 	}
-	// By itself: nothing has changed that it could see.
 	in.within(soonGranted, "a line in the log: "+over, func() bool { return len(in.logged("info ", over)) > 0 })
+}
+
+// isWhole checks that the service does everything again, and that all the while it
+// has not filled the log.
+func (l lack) isWhole(ctx context.Context) {
+	in := l.in
+	in.t.Helper()
 	in.within(soonGranted, "readiness", in.ready)
 	in.backend(ctx, "late", 3000)
 	in.within(soonGranted, "a Service that was made after the right was granted", func() bool { return in.shows("late") })

@@ -68,6 +68,9 @@ func (s *scope) run(ctx context.Context) {
 		s.begin(cancel)
 		start := time.Now()
 		err := s.reflector.ListAndWatchWithContext(runCtx)
+		if runCtx.Err() != nil {
+			err = nil // we ended it, perhaps while the watch began
+		}
 		cancel()
 		if s.finish(err) {
 			continue

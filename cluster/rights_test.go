@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -236,4 +237,37 @@ func FuzzMissingRight(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A round-tripper that holds watches back until their request is given up.
+type slowWatches struct{ http.RoundTripper }
+
+func (s slowWatches) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Query().Has("watch") {
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	}
+	return s.RoundTripper.RoundTrip(r)
+}
+
+// A Relist that finds a watch about to begin gives it up. That is no failure.
+func TestRelistWhileTheWatchBegins(t *testing.T) {
+	a := newAPI(t)
+	cfg := a.cp.RESTConfig()
+	cfg.Wrap(func(rt http.RoundTripper) http.RoundTripper { return slowWatches{rt} })
+	core, logs := observer.New(zap.WarnLevel)
+	k, err := NewKubernetes(cfg, KubernetesOptions{Sink: newRecorder(), Logger: zap.New(core), Namespaces: []string{a.ns}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	background(t, k.Run)
+	waitSync(t, k)
+	for range 3 {
+		if err := k.Relist(t.Context()); err != nil {
+			t.Errorf("Relist: %v", err)
+		}
+	}
+	if s := k.Status(); s.LastError != "" || logs.Len() > 0 {
+		t.Errorf("status %+v, log %v", s, logs.All())
+	}
 }
