@@ -14,7 +14,6 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"golang.org/x/term"
-	corev1 "k8s.io/api/core/v1"
 
 	"kubernaut.io/dynamic-toolset/cluster"
 	"kubernaut.io/dynamic-toolset/config"
@@ -104,15 +103,7 @@ func (a *app) identify() (service.Identify, error) {
 			return nil, fmt.Errorf("--rules: %w", err)
 		}
 	}
-	options := detect.Options{ClusterDomain: a.settings.Cluster.Domain}
-	return func(svc *corev1.Service) *service.Backend {
-		r := rules.Identify(svc, options)
-		for _, p := range r.Problems {
-			a.log.Warn("An annotation is not usable", zap.String("service", svc.Namespace+"/"+svc.Name),
-				zap.String("annotation", p.Field), zap.String("problem", p.Message))
-		}
-		return r.Backend
-	}, nil
+	return newRecognition(rules, detect.Options{ClusterDomain: a.settings.Cluster.Domain}, a.log).identify, nil
 }
 
 func (a *app) buildChecker() error {
@@ -155,7 +146,7 @@ func (a *app) run(signals <-chan os.Signal) (int, error) {
 		})
 	}
 	o := transport.Options{
-		Listen: s.HTTP.Listen, MetricsListen: s.HTTP.MetricsListen, MaxWatchers: s.Limits.MaxWatchers, ServedBy: s.HTTP.ServedBy,
+		Listen: s.HTTP.Listen, MetricsListen: s.HTTP.MetricsListen, MaxWatchers: orNone(s.Limits.MaxWatchers), ServedBy: s.HTTP.ServedBy,
 		Limits: transport.Limits{
 			ReadTimeout: s.HTTP.ReadTimeout, WriteTimeout: s.HTTP.WriteTimeout, IdleTimeout: s.HTTP.IdleTimeout,
 			MaxConnections: s.Limits.MaxConnections, MaxRequestBody: s.Limits.MaxRequestBody, MaxHeaderBytes: s.Limits.MaxHeaderBytes,
@@ -215,6 +206,15 @@ func (a *app) run(signals <-chan os.Signal) (int, error) {
 	return code, nil
 }
 
+// orNone translates a setting whose 0 means none to an option whose 0 means its
+// default.
+func orNone(n int) int {
+	if n == 0 {
+		return -1
+	}
+	return n
+}
+
 // waitFor waits for g until ctx ends.
 func waitFor(ctx context.Context, g *sync.WaitGroup) error {
 	done := make(chan struct{})
@@ -243,6 +243,9 @@ func (a *app) status() transport.Status {
 	grace := a.settings.Cluster.UnavailableGrace
 	st, reason := transport.Status{}, ""
 	switch {
+	case !v.Reachable && a.settings.Cluster.Manifests != "":
+		st.StaleSince = v.UnreachableSince
+		reason = fmt.Sprintf("The folder of --manifests has been missing or unreadable for longer than %s; the service's log says why.", grace)
 	case !v.Reachable:
 		st.StaleSince = v.UnreachableSince
 		reason = fmt.Sprintf("Kubernetes has been unreachable for longer than %s.", grace)

@@ -107,7 +107,7 @@ func newFlags(s *Settings) *flagSet {
 	s.Limits.MaxRequestBody, s.Limits.MaxHeaderBytes = 1<<20, 16<<10
 	f.Var((*byteSize)(&s.Limits.MaxRequestBody), "max-request-body", "`SIZE` of the body of a request, in bytes or with a unit (KiB, MiB, kB, MB); larger ones are answered with 413. Raise it to validate larger documents.")
 	f.Var((*byteSize)(&s.Limits.MaxHeaderBytes), "max-header-bytes", "`SIZE` of request line and headers together, in bytes or with a unit; larger ones are answered with 431. Raise it behind proxies that add large headers.")
-	f.IntVar(&s.Limits.MaxWatchers, "max-watchers", 1000, "`NUMBER` of event streams (/api/v1/toolsets/watch) open at once; further ones are answered with 503. Raise it for more agents; 0 switches the streams off.")
+	f.IntVar(&s.Limits.MaxWatchers, "max-watchers", 1000, "`NUMBER` of event streams (/api/v1/toolsets/watch) open at once; further ones are answered with 503. Raise it for more agents; 0 switches the streams off, and agents must poll.")
 	f.end()
 
 	f.begin("Logs", "What is logged, to standard error.")

@@ -79,7 +79,7 @@ type Limits struct {
 	MaxConnections int // open connections of all clients
 	MaxRequestBody int // bytes
 	MaxHeaderBytes int // bytes of request line and headers
-	MaxWatchers    int // event streams open at once
+	MaxWatchers    int // event streams open at once; 0 for none
 }
 
 // Discovery says how back ends are recognised.

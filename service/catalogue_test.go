@@ -33,6 +33,7 @@ func testIdentify(svc *corev1.Service) *Backend {
 	}
 	return &Backend{
 		Key: Key{svc.Namespace, svc.Name}, Name: name, Type: kind, Enabled: svc.Annotations["off"] == "",
+		Primary:  svc.Annotations["primary"] != "",
 		Endpoint: "http://" + svc.Name + "." + svc.Namespace + ".svc:80", Description: "a <" + kind + "> & more", Labels: svc.Labels,
 		Probe: Probe{Kind: ProbeHTTP, URL: "http://" + svc.Name + svc.Annotations["path"]},
 	}
@@ -171,6 +172,43 @@ func TestLookup(t *testing.T) {
 	}
 	if keys := c.Snapshot().Candidates([]byte("prometheus"), []byte("c")); fmt.Sprint(keys) != "[c/x c/y]" {
 		t.Errorf("candidates %v", keys)
+	}
+}
+
+// Of several that a lookup may mean, the one is found that alone is marked as the
+// primary of the type asked for.
+func TestLookupFindsThePrimary(t *testing.T) {
+	marked := func(namespace, name, kind string) *corev1.Service {
+		svc := testService(namespace, name, kind)
+		svc.Annotations = map[string]string{"primary": "true"}
+		return svc
+	}
+	plain := testService
+	for what, q := range map[string]struct {
+		services        []*corev1.Service
+		name, namespace string
+		found           string // empty: ambiguous
+	}{
+		"one of a type":                {[]*corev1.Service{plain("a", "x", "loki"), marked("b", "y", "loki"), plain("c", "z", "loki")}, "loki", "", "y.b"},
+		"two of a type":                {[]*corev1.Service{marked("a", "x", "loki"), marked("b", "y", "loki"), plain("c", "z", "loki")}, "loki", "", ""},
+		"of another type":              {[]*corev1.Service{marked("a", "x", "tempo"), plain("b", "y", "loki"), plain("c", "z", "loki")}, "loki", "", ""},
+		"in another namespace":         {[]*corev1.Service{marked("a", "x", "loki"), plain("b", "y", "loki"), plain("b", "z", "loki")}, "loki", "b", ""},
+		"in the namespace":             {[]*corev1.Service{marked("a", "x", "loki"), plain("b", "y", "loki"), marked("b", "z", "loki")}, "loki", "b", "z.b"},
+		"the only one is found anyway": {[]*corev1.Service{marked("a", "x", "loki"), plain("b", "y", "loki")}, "loki", "b", "y.b"},
+		"a name that is the type":      {[]*corev1.Service{plain("a", "loki", "loki"), marked("b", "loki", "loki")}, "loki", "", "loki.b"},
+		"a name that is no type":       {[]*corev1.Service{plain("a", "main", "loki"), marked("b", "main", "loki")}, "main", "", ""},
+		"a name comes first":           {[]*corev1.Service{plain("a", "loki", "tempo"), marked("b", "x", "loki"), plain("b", "y", "loki")}, "loki", "", "loki.a"},
+	} {
+		c := NewCatalogue(testIdentify, nil)
+		c.Replace(q.services)
+		c.Build()
+		body, match := c.Snapshot().Lookup([]byte(q.name), []byte(q.namespace))
+		switch {
+		case q.found == "" && match != Ambiguous:
+			t.Errorf("%s: %v", what, match)
+		case q.found != "" && (match != Found || !strings.Contains(string(body.JSON), "http://"+q.found+".svc")):
+			t.Errorf("%s: %v", what, match)
+		}
 	}
 }
 

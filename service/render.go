@@ -57,6 +57,7 @@ func optionalTime(t time.Time) *string {
 type rendered struct {
 	name    string // the toolset's name, unique in its namespace
 	core    []byte // the toolset without times: what a watcher would call a change
+	primary bool   // of its type
 	toolset part
 	service part
 	single  Body // the answer to a lookup by name, with the health history
@@ -77,7 +78,7 @@ func render(b *Backend, name string, h *Health, discovered time.Time) *rendered 
 	}
 	core := t
 	core.HealthReason = "" // it tells latencies and counts attempts: not a change
-	r := &rendered{name: name, core: marshal(core)}
+	r := &rendered{name: name, primary: b.Primary, core: marshal(core)}
 	t.LastHealthCheck = optionalTime(h.CheckedAt)
 	r.toolset = newPart(b, h, marshal(t))
 	t.HealthHistory = inUTC(h.History)

@@ -56,38 +56,38 @@ const (
 )
 
 // Lookup finds one toolset by its name or, if no toolset has that name, by its
-// type. An empty namespace means any. It allocates nothing.
+// type. An empty namespace means any. Of several, the one is found that alone is
+// marked as the primary of the type asked for. It allocates nothing.
 func (s *Snapshot) Lookup(name, namespace []byte) (*Body, Match) {
-	if b, m := pick(s.byName[string(name)], namespace); m != Unknown {
+	if b, m := pick(s.byName[string(name)], name, namespace); m != Unknown {
 		return b, m
 	}
-	return pick(s.byType[string(name)], namespace)
+	return pick(s.byType[string(name)], name, namespace)
 }
 
-func pick(candidates []*rendered, namespace []byte) (*Body, Match) {
-	if len(namespace) == 0 {
-		switch len(candidates) {
-		case 0:
-			return nil, Unknown
-		case 1:
-			return &candidates[0].single, Found
-		}
-		return nil, Ambiguous
-	}
-	var found *rendered
+func pick(candidates []*rendered, name, namespace []byte) (*Body, Match) {
+	var found, primary *rendered
+	n, primaries := 0, 0
 	for _, r := range candidates {
-		if r.toolset.namespace != string(namespace) {
+		if len(namespace) > 0 && r.toolset.namespace != string(namespace) {
 			continue
 		}
-		if found != nil {
-			return nil, Ambiguous
-		}
+		n++
 		found = r
+		if r.primary && r.toolset.kind == string(name) {
+			primaries++
+			primary = r
+		}
 	}
-	if found == nil {
+	switch {
+	case n == 0:
 		return nil, Unknown
+	case n == 1:
+		return &found.single, Found
+	case primaries == 1:
+		return &primary.single, Found
 	}
-	return &found.single, Found
+	return nil, Ambiguous
 }
 
 // Candidates lists what made a lookup ambiguous, as keys of toolsets.

@@ -70,11 +70,12 @@ type Backend struct {
 	Name string
 	// Type is the kind of back end: "prometheus", "grafana", ..., or "custom".
 	Type string
-	// Enabled is false when an annotation switches the toolset off but it
-	// should stay listed.
+	// Enabled is false for a toolset that stays listed, but not in the document
+	// for agents. Package detect makes none: what an annotation switches off is
+	// no Backend at all.
 	Enabled bool
-	// Primary marks the preferred back end of its type
-	// (kubernaut.io/toolset-primary).
+	// Primary marks the preferred back end of its type, which a lookup by type
+	// finds although there are several (kubernaut.io/toolset-primary).
 	Primary bool
 	// Endpoint is the base URL for clients inside the cluster, such as
 	// http://prometheus.monitoring.svc.cluster.local:9090.

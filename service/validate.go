@@ -31,7 +31,8 @@ const (
 )
 
 // Validate checks a toolset document as agents load it: either
-// {"tools":[TOOL,...]} or a single tool. It returns what is wrong, at most 100
+// {"tools":[TOOL,...]} or a single tool. Besides what this service writes, a tool
+// may have "enabled", and "metadata" as in Kubernaut's documents. It returns what is wrong, at most 100
 // findings, or an error that wraps ErrNotJSON and says where the JSON ends to
 // be JSON.
 func Validate(doc []byte) ([]Invalid, error) {
@@ -146,6 +147,12 @@ func (v *validator) tool(prefix string, m map[string]json.RawMessage) {
 			v.add(prefix+"config", "must be an object")
 		}
 	}
+	if raw, ok := m["metadata"]; ok {
+		var metadata map[string]*string
+		if json.Unmarshal(raw, &metadata) != nil || hasNull(metadata) {
+			v.add(prefix+"metadata", "must be an object whose values are strings")
+		}
+	}
 	if raw, ok := m["enabled"]; ok {
 		var enabled *bool
 		if json.Unmarshal(raw, &enabled) != nil || enabled == nil {
@@ -154,9 +161,9 @@ func (v *validator) tool(prefix string, m map[string]json.RawMessage) {
 	}
 	for _, field := range slices.Sorted(maps.Keys(m)) {
 		switch field {
-		case "name", "type", "endpoint", "namespace", "description", "config", "enabled":
+		case "name", "type", "endpoint", "namespace", "description", "config", "metadata", "enabled":
 		default:
-			v.add(prefix+quoteField(field), "is unknown; a tool has name, type, endpoint, namespace, description, config, enabled")
+			v.add(prefix+quoteField(field), "is unknown; a tool has name, type, endpoint, namespace, description, config, metadata, enabled")
 		}
 	}
 	if hasName {
@@ -167,6 +174,15 @@ func (v *validator) tool(prefix string, m map[string]json.RawMessage) {
 			v.names[key] = prefix
 		}
 	}
+}
+
+func hasNull(m map[string]*string) bool {
+	for _, value := range m {
+		if value == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // text returns a member that must be a string; ok is false, and the reason

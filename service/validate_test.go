@@ -28,6 +28,11 @@ func TestValidate(t *testing.T) {
 		`{"name":"p","type":"t","endpoint":"file:///etc/passwd"}`:                        "endpoint:must be an absolute URL",
 		`{"name":"p","type":"t","endpoint":"ftp://h"}`:                                   "endpoint:must have the scheme",
 		`{"name":"p","type":"t","endpoint":"http://h","enabled":null,"config":[],"z":1}`: "config:must be an object|enabled:must be true|z:is unknown",
+		`{"name":"p","type":"t","endpoint":"http://h","metadata":{"a":"b"}}`:             "",
+		`{"tools":[{"name":"p","type":"t","endpoint":"http://h","metadata":{}}]}`:        "",
+		`{"name":"p","type":"t","endpoint":"http://h","metadata":{"a":1}}`:               "metadata:must be an object whose values are strings",
+		`{"name":"p","type":"t","endpoint":"http://h","metadata":{"a":null}}`:            "metadata:must be an object whose values are strings",
+		`{"tools":[{"name":"p","type":"t","endpoint":"http://h","metadata":"x"}]}`:       "tools[0].metadata:must be an object whose values are strings",
 	} {
 		found, err := Validate([]byte(doc))
 		if err != nil {

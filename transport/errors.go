@@ -28,6 +28,9 @@ func (f *frontend) problem(ctx *fasthttp.RequestCtx, t *problem.Type, detail str
 	}
 	h.Set(fasthttp.HeaderCacheControl, "no-store")
 	ctx.SetStatusCode(t.Status)
+	if t.Title != fasthttp.StatusMessage(t.Status) { // fasthttp has the words of older RFCs
+		h.SetStatusMessage([]byte(t.Title))
+	}
 	ctx.SetContentType(problem.ContentType)
 	p := problem.Problem{Type: t, Detail: detail, Instance: requestPath(ctx), RequestID: id, Errors: errs}
 	ctx.SetBody(p.JSON())
@@ -48,7 +51,25 @@ func (f *frontend) notFound(ctx *fasthttp.RequestCtx) {
 	f.problem(ctx, problem.NotFound, "There is nothing at this path. GET /openapi.json on the API port lists what there is.")
 }
 
+// allow corrects the Allow field that the router has set.
+func (f *frontend) allow(ctx *fasthttp.RequestCtx) {
+	if f.methods == nil {
+		return
+	}
+	if methods := f.methods(ctx); methods != "" {
+		ctx.Response.Header.Set(fasthttp.HeaderAllow, methods)
+	}
+}
+
+// options says which methods a path has (RFC 9110, section 9.3.7). It grants
+// nothing to pages of other origins: a browser's preflight fails.
+func (f *frontend) options(ctx *fasthttp.RequestCtx) {
+	f.allow(ctx)
+	ctx.SetStatusCode(fasthttp.StatusNoContent)
+}
+
 func (f *frontend) methodNotAllowed(ctx *fasthttp.RequestCtx) {
+	f.allow(ctx)
 	f.problem(ctx, problem.MethodNotAllowed, fmt.Sprintf("The method %s is not allowed here; allowed: %s.",
 		quoted(ctx.Method()), ctx.Response.Header.Peek(fasthttp.HeaderAllow)))
 }

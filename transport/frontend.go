@@ -32,6 +32,9 @@ type frontend struct {
 	routes   *router.Router
 	servedBy []byte                  // of X-Served-By; empty for none
 	byName   fasthttp.RequestHandler // for lookups by name; nil on the metrics port
+	// methods returns what Allow lists for a path if it is not just what the
+	// routes have, else ""; nil on the metrics port.
+	methods  func(*fasthttp.RequestCtx) string
 	draining atomic.Bool
 	// hurry is set when the drain is about to give up: from then on pipelined
 	// requests don't keep a connection open.
@@ -56,11 +59,12 @@ func newFrontend(name string, log *zap.Logger, m *httpMetrics, limits Limits) *f
 	f.routes = router.New()
 	f.routes.RedirectTrailingSlash = false
 	f.routes.RedirectFixedPath = false
-	f.routes.HandleOPTIONS = false
+	f.routes.HandleOPTIONS = true
 	f.routes.SaveMatchedRoutePath = false
 	unmatched := m.route("unmatched")
 	f.routes.NotFound = f.wrap(unmatched, f.notFound)
 	f.routes.MethodNotAllowed = f.wrap(unmatched, f.methodNotAllowed)
+	f.routes.GlobalOPTIONS = f.wrap(unmatched, f.options)
 	f.server = &fasthttp.Server{
 		Handler:                       f.handle,
 		ErrorHandler:                  f.protocolError,
@@ -123,7 +127,13 @@ func (f *frontend) serve() {
 
 // add registers h for a method on a path. GET implies HEAD.
 func (f *frontend) add(method, path string, h fasthttp.RequestHandler) {
-	h = f.wrap(f.metrics.route(path), h)
+	f.alias(path, method, path, h)
+}
+
+// alias registers h on another path that is counted as the route of: who counts
+// probes, or leaves them out, need not know by which name they come.
+func (f *frontend) alias(of, method, path string, h fasthttp.RequestHandler) {
+	h = f.wrap(f.metrics.route(of), h)
 	methods := []string{method}
 	if method == fasthttp.MethodGet {
 		methods = append(methods, fasthttp.MethodHead)

@@ -220,6 +220,25 @@ func (s *Server) getToolset(ctx *fasthttp.RequestCtx) {
 // lastSegment returns what follows the last slash.
 func lastSegment(path []byte) []byte { return path[bytes.LastIndexByte(path, '/')+1:] }
 
+// isCommand reports whether a name is that of a command below
+// /api/v1/toolsets/. A toolset may have it as well.
+func isCommand(name []byte) bool { return string(name) == "generate" || string(name) == "validate" }
+
+// methods corrects the methods of a command's path: while no toolset has the
+// name there is nothing to get.
+func (s *Server) methods(ctx *fasthttp.RequestCtx) string {
+	name, below := bytes.CutPrefix(ctx.Path(), toolsetPath)
+	if !below || !isCommand(name) {
+		return ""
+	}
+	if snap := s.opts.Catalogue.Snapshot(); snap != nil {
+		if _, match := snap.Lookup(name, nil); match != service.Unknown {
+			return ""
+		}
+	}
+	return "OPTIONS, POST"
+}
+
 // noSingleToolset answers a lookup by name that did not find exactly one.
 func (s *Server) noSingleToolset(ctx *fasthttp.RequestCtx, snap *service.Snapshot, name, namespace []byte, match service.Match) {
 	switch {
@@ -237,9 +256,7 @@ func (s *Server) noSingleToolset(ctx *fasthttp.RequestCtx, snap *service.Snapsho
 			advice = "ask for one by its name"
 		}
 		s.api.problem(ctx, problem.Conflict, fmt.Sprintf("%s stands for several toolsets; %s: %s", quoted(name), advice, strings.Join(list, ", ")))
-	case string(name) == "generate" || string(name) == "validate":
-		// Paths of commands; a toolset may have the name as well.
-		ctx.Response.Header.Set(fasthttp.HeaderAllow, fasthttp.MethodPost)
+	case isCommand(name):
 		s.api.methodNotAllowed(ctx)
 	case len(namespace) > 0:
 		s.api.problem(ctx, problem.NotFound, fmt.Sprintf("No toolset in the namespace %s has the name or type %s. GET /api/v1/toolsets lists all.", quoted(namespace), quoted(name)))

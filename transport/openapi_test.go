@@ -52,7 +52,7 @@ func TestResponsesMatchOpenAPI(t *testing.T) {
 		header             []string
 		status             int
 	}{
-		{"GET", "/health", "", nil, 200}, {"GET", "/health/live", "", nil, 200}, {"GET", "/health/ready", "", nil, 200},
+		{"GET", "/health", "", nil, 200}, {"GET", "/healthz", "", nil, 200}, {"GET", "/readyz", "", nil, 200}, {"GET", "/health/live", "", nil, 200}, {"GET", "/health/ready", "", nil, 200},
 		{"GET", "/ready", "", nil, 200}, {"GET", "/version", "", nil, 200}, {"GET", "/openapi.json", "", nil, 200},
 		{"GET", "/api/v1/toolsets", "", nil, 200}, {"GET", "/api/v1/toolsets?type=grafana&enabled=true&healthy=false&namespace=monitoring", "", nil, 200},
 		{"GET", "/api/v1/toolsets?healthy=x", "", nil, 400},
@@ -64,6 +64,7 @@ func TestResponsesMatchOpenAPI(t *testing.T) {
 		{"POST", "/api/v1/discover", "", nil, 415},
 		{"POST", "/api/v1/toolsets/generate", "{}", js, 200}, {"POST", "/api/v1/toolsets/generate", "", nil, 415},
 		{"POST", "/api/v1/toolsets/validate", `{"tools":[{}]}`, js, 200}, {"POST", "/api/v1/toolsets/validate", "{", js, 400},
+		{"GET", "/api/v1/toolsets?enabled=&healthy=", "", nil, 200},
 	} {
 		r := f.do(c.method, c.path, c.body, c.header...)
 		if r.StatusCode != c.status {

@@ -2,6 +2,7 @@ package transport_test
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -37,7 +38,7 @@ func TestProblemMethodNotAllowed(t *testing.T) {
 	f := start(t, nil)
 	for _, c := range []struct{ method, path, allow string }{
 		{"DELETE", "/api/v1/toolsets", "GET"}, {"PUT", "/api/v1/toolsets/prometheus", "GET"}, {"POST", "/health", "GET"},
-		{"GET", "/api/v1/discover", "POST"}, {"OPTIONS", "/api/v1/toolset", "GET"}, {"GET", "/api/v1/toolsets/validate", "POST"},
+		{"GET", "/api/v1/discover", "POST"}, {"GET", "/api/v1/toolsets/validate", "POST"},
 		{"BREW", "/ready/", "GET"},
 	} {
 		r := f.do(c.method, c.path, "")
@@ -69,8 +70,12 @@ func TestProblemRequiredFields(t *testing.T) {
 		t.Errorf("%+v", d)
 	}
 	d = wantProblem(t, f.do("GET", "/api/v1/toolsets?healthy=maybe&colour=red&type=", ""), 400, "validation-error")
-	if len(d.Errors) != 3 || d.Errors[0].Field != "healthy" || d.Errors[1].Field != "colour" || d.Errors[2].Field != "type" {
+	if len(d.Errors) != 3 || d.Errors[0].Field != "healthy" || d.Errors[1].Field != "colour" || d.Errors[2].Field != "type" || !strings.Contains(d.Detail, "3 mistakes") {
 		t.Errorf("every mistake should be named: %+v", d)
+	}
+	d = wantProblem(t, f.do("GET", "/api/v1/services?enabled=", ""), 400, "validation-error")
+	if len(d.Errors) != 1 || d.Errors[0].Field != "enabled" || d.Detail != "The query has a mistake; see errors." {
+		t.Errorf("one mistake: %+v", d)
 	}
 }
 
@@ -91,7 +96,9 @@ func TestProblemTypeURI(t *testing.T) {
 		"unsupported-media-type": {415, f.do("POST", "/api/v1/toolsets/validate", "")},
 		"headers-too-large":      {431, f.do("GET", "/health", "", "X-Big", big)},
 	} {
-		wantProblem(t, c.r, c.status, name)
+		if d := wantProblem(t, c.r, c.status, name); c.r.Status != strconv.Itoa(c.status)+" "+d.Title {
+			t.Errorf("the status line says %q, the title %q", c.r.Status, d.Title)
+		}
 	}
 	d := wantProblem(t, f.do("GET", "/api/v1/toolsets/shared", ""), 409, "conflict")
 	if !strings.Contains(d.Detail, "team-a/shared, team-b/shared") {

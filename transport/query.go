@@ -59,19 +59,25 @@ func (s *Server) filter(ctx *fasthttp.RequestCtx, f *service.Filter, states bool
 		}
 	}
 	if wrong != nil {
-		s.api.problem(ctx, problem.Validation, fmt.Sprintf("The query has %d mistakes; see errors.", len(wrong)), wrong...)
+		if len(wrong) == 1 {
+			s.api.problem(ctx, problem.Validation, "The query has a mistake; see errors.", wrong...)
+		} else {
+			s.api.problem(ctx, problem.Validation, fmt.Sprintf("The query has %d mistakes; see errors.", len(wrong)), wrong...)
+		}
 		return false
 	}
 	return true
 }
 
-// parseTri reads true or false, and nothing else.
+// parseTri reads true or false, and nothing else; empty counts as not given,
+// as in Kubernaut's service.
 func parseTri(t *service.Tri, field string, value []byte, wrong []problem.FieldError) []problem.FieldError {
 	switch string(value) {
 	case "true":
 		*t = service.Yes
 	case "false":
 		*t = service.No
+	case "":
 	default:
 		return append(wrong, problem.FieldError{Field: field, Message: "must be true or false, not " + quoted(value)})
 	}

@@ -32,7 +32,7 @@ type Options struct {
 	Listen        string // API address, default ":8080"
 	MetricsListen string // default ":9090"
 	Limits        Limits // zero fields are replaced by DefaultLimits
-	MaxWatchers   int    // event streams at a time, default 1000
+	MaxWatchers   int    // event streams at a time, default 1000; none if negative
 
 	// ServedBy names this instance in the X-Served-By header of every response;
 	// empty for no such header. A load balancer hides which replica answered,
@@ -217,7 +217,7 @@ func (s *Server) refreshStatus() {
 	c := &currentStatus{Status: now}
 	if !now.StaleSince.IsZero() {
 		// Warning 110 is "Response is Stale" (RFC 7234, section 5.5.1).
-		c.warning = fmt.Appendf(nil, `110 dynamic-toolset "Response is Stale: Kubernetes could not be read since %s"`, service.FormatTime(now.StaleSince))
+		c.warning = fmt.Appendf(nil, `110 dynamic-toolset "Response is Stale: the cluster could not be read since %s"`, service.FormatTime(now.StaleSince))
 	}
 	s.status.Store(c)
 }
@@ -229,10 +229,14 @@ func (s *Server) apiRoutes() {
 	a.add(get, "/health/live", s.live)
 	a.add(get, "/health/ready", s.ready)
 	a.add(get, "/ready", s.ready)
+	// Kubernaut's API specification has the probes by these names.
+	a.alias("/health", get, "/healthz", s.live)
+	a.alias("/ready", get, "/readyz", s.ready)
 	a.add(get, "/version", s.version())
 	a.add(get, "/openapi.json", s.openAPI())
 	a.add(get, "/api/v1/toolsets", s.listToolsets)
 	a.add(get, "/api/v1/toolsets/watch", s.watch)
+	a.methods = s.methods
 	a.add(get, "/api/v1/toolsets/{name}", s.getToolset) // for the router's 404 and 405
 	a.byName = a.wrap(a.metrics.route("/api/v1/toolsets/{name}"), s.getToolset)
 	a.add(get, "/api/v1/services", s.listServices)

@@ -49,7 +49,7 @@ func identify(svc *corev1.Service) *service.Backend {
 	endpoint := fmt.Sprintf("http://%s.%s.svc.cluster.local:80", svc.Name, svc.Namespace)
 	return &service.Backend{
 		Key: service.Key{Namespace: svc.Namespace, Name: svc.Name}, Name: svc.Name, Type: kind,
-		Enabled: svc.Labels["off"] == "", Endpoint: endpoint, Description: kind + " in " + svc.Namespace, Labels: svc.Labels,
+		Enabled: svc.Labels["off"] == "", Primary: svc.Annotations["primary"] != "", Endpoint: endpoint, Description: kind + " in " + svc.Namespace, Labels: svc.Labels,
 		Probe: service.Probe{Kind: service.ProbeHTTP, URL: endpoint + "/health"},
 	}
 }

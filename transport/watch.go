@@ -28,6 +28,11 @@ func (s *Server) watch(ctx *fasthttp.RequestCtx) {
 		return
 	}
 	h := &ctx.Response.Header
+	if s.opts.MaxWatchers < 0 {
+		h.SetBytesK(headerRetryAfter, "3600") // not before somebody changes a setting
+		s.api.problem(ctx, problem.Unavailable, "Event streams are switched off here (--max-watchers=0); poll /api/v1/toolsets with If-None-Match.")
+		return
+	}
 	if !ctx.IsHead() {
 		if n := s.watchers.Add(1); n > int64(s.opts.MaxWatchers) {
 			s.watchers.Add(-1)

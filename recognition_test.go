@@ -1,0 +1,92 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"kubernaut.io/dynamic-toolset/service/detect"
+)
+
+func aService(name string, port int32, annotations map[string]string) *corev1.Service {
+	return &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "monitoring", Name: name, Annotations: annotations},
+		Spec:       corev1.ServiceSpec{Selector: map[string]string{"app": name}, Ports: []corev1.ServicePort{{Name: "http", Port: port}}},
+	}
+}
+
+// At debug level the log says of each Service why it is listed or not, once for
+// each change; what is wrong with annotations it says at every level.
+func TestLogSaysWhyAServiceIsListedOrNot(t *testing.T) {
+	for _, level := range []zapcore.Level{zapcore.DebugLevel, zapcore.InfoLevel} {
+		core, logs := observer.New(level)
+		r := newRecognition(detect.Default(), detect.Options{}, zap.New(core))
+		lines := func() string {
+			var all []string
+			for _, e := range logs.TakeAll() {
+				f := e.ContextMap()
+				line := fmt.Sprint(e.Level, ": ", e.Message, " ", f["service"])
+				for _, field := range []string{"type", "reason", "annotation"} {
+					if v, ok := f[field]; ok {
+						line += fmt.Sprint(" ", v)
+					}
+				}
+				all = append(all, line)
+			}
+			return strings.Join(all, "\n")
+		}
+		want := func(what, debug, info string) {
+			t.Helper()
+			if level == zapcore.InfoLevel {
+				debug = info
+			}
+			got := lines()
+			if got != debug {
+				t.Errorf("%s level, %s:\ngot  %s\nwant %s", level, what, got, debug)
+			}
+		}
+		prometheus := aService("prometheus", 9090, nil)
+		for range 3 { // all are identified anew every few minutes
+			r.identify(prometheus)
+			r.identify(aService("prometheus-operator", 8443, nil))
+			r.identify(aService("shop", 80, nil))
+		}
+		want("at first", "debug: A Service is listed monitoring/prometheus prometheus\n"+
+			"debug: A Service is not listed monitoring/prometheus-operator looks like prometheus, but \"operator\" in its selector says that it is something else\n"+
+			"debug: A Service is not listed monitoring/shop nothing about it looks like a back end that a rule knows", "")
+		off := aService("prometheus", 9090, map[string]string{detect.AnnotationToolset: "disabled"})
+		r.identify(off)
+		r.identify(off)
+		want("switched off", "debug: A Service is not listed monitoring/prometheus switched off by the annotation kubernaut.io/toolset", "")
+		wrong := aService("prometheus", 9090, map[string]string{detect.AnnotationPrimary: "yes"})
+		for range 2 {
+			r.identify(wrong)
+			r.identify(wrong)
+			want("a wrong annotation", "warn: An annotation is not usable monitoring/prometheus "+detect.AnnotationPrimary+
+				"\ndebug: A Service is listed monitoring/prometheus prometheus", "warn: An annotation is not usable monitoring/prometheus "+detect.AnnotationPrimary)
+			r.identify(prometheus)
+			want("put right", "debug: A Service is listed monitoring/prometheus prometheus", "")
+		}
+		again := prometheus.DeepCopy()
+		again.UID = "another"
+		r.identify(again)
+		want("created anew", "debug: A Service is listed monitoring/prometheus prometheus", "")
+	}
+}
+
+func TestRecognitionForgetsRatherThanGrows(t *testing.T) {
+	core, _ := observer.New(zapcore.DebugLevel)
+	r := newRecognition(detect.Default(), detect.Options{}, zap.New(core))
+	for i := range maxTold + 10 {
+		r.isNews(&corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprint("s", i)}}, &detect.Result{})
+	}
+	if len(r.told) > maxTold || len(r.told) == 0 {
+		t.Errorf("remembers %d Services; the bound is %d", len(r.told), maxTold)
+	}
+}
