@@ -141,7 +141,7 @@ func newFlags() *flags {
 	s.StringVar(&f.reports, "reports", "reports", "`FOLDER` for the reports")
 	s.StringVar(&f.agent, "agent-binary", "", "the load generator's `PROGRAM` (default loadagent beside this program)")
 	s.StringVar(&f.clusterLogs, "cluster-logs", "", "existing `FOLDER` in which to keep the logs of the cluster's processes")
-	s.BoolVarP(&f.verbose, "verbose", "v", false, "without a verdict, show the last log lines of the cluster's processes too")
+	s.BoolVarP(&f.verbose, "verbose", "v", false, "show what the Kubernetes client logs, and, without a verdict, the last log lines of the cluster's processes")
 	return f
 }
 

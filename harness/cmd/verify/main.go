@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
+	"k8s.io/klog/v2"
 
 	"kubernaut.io/dynamic-toolset/harness/driver/kubeconfig"
 	"kubernaut.io/dynamic-toolset/harness/record"
@@ -48,6 +49,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stdout, "verify", version)
 		return exitPassed
 	}
+	quiet(f.verbose, stderr)
 	options, err := f.options()
 	if err == nil {
 		options.Command, options.Version = append([]string{"verify"}, args...), version
@@ -82,6 +84,16 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return exitUnable
 	}
 	return f.conclude(result, stdout, stderr)
+}
+
+// quiet keeps what the Kubernetes client logs by itself from between the lines of
+// progress: what matters of it is in the errors that it returns.
+func quiet(verbose bool, stderr io.Writer) {
+	klog.LogToStderr(false)
+	klog.SetOutput(io.Discard)
+	if verbose {
+		klog.SetOutput(stderr)
+	}
 }
 
 // verifyIn brings the cluster up, verifies, and takes the cluster down whatever
