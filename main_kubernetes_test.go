@@ -147,7 +147,7 @@ func grant(ctx context.Context, t *testing.T, admin kubernetes.Interface, user, 
 	}
 	if err == nil {
 		_, err = rbac.Roles(namespace).Create(ctx, &rbacv1.Role{ObjectMeta: meta, Rules: []rbacv1.PolicyRule{
-			{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"get", "list", "watch", "create", "patch"}},
+			{APIGroups: []string{""}, Resources: []string{"configmaps"}, ResourceNames: []string{configMapName}, Verbs: []string{"list", "watch", "create", "patch"}},
 		}}, metav1.CreateOptions{})
 	}
 	if err == nil {
