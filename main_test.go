@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -155,6 +156,47 @@ func TestServeManifests(t *testing.T) {
 	}
 	if !strings.Contains(strings.Join(all, "\n"), "DD-007 Kubernetes-aware graceful shutdown complete") {
 		t.Errorf("the shutdown did not complete:\n%s", strings.Join(all, "\n"))
+	}
+}
+
+// What readiness and the log say when the folder of --manifests goes away; and
+// that a setting of 0 event streams means none.
+func TestServeWithoutItsFolder(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "manifests")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "p.yaml"), []byte(fmt.Sprintf(prometheusManifest, "prometheus")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	api := freePort(t)
+	cmd := command(t, "--manifests", dir, "--listen", api, "--metrics-listen", freePort(t), "--max-watchers", "0",
+		"--shutdown-propagation-delay", "0s", "--log-level", "debug", "--log-format", "json")
+	var log bytes.Buffer
+	cmd.Stderr = &log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Process.Kill() //nolint:errcheck // it has ended if the test passed
+	eventually(t, "http://"+api+"/api/v1/toolsets/watch", func(status int, body string) bool {
+		return status == 503 && strings.Contains(body, "--max-watchers=0")
+	})
+	if err := os.Rename(dir, dir+".away"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "http://"+api+"/ready", func(status int, body string) bool {
+		return status == 503 && strings.Contains(body, "The folder of --manifests has been missing") && !strings.Contains(body, "Kubernetes")
+	})
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("the service ended with %v", err)
+	}
+	for _, want := range []string{"The manifests folder cannot be read", `"msg":"A Service is listed","service":"monitoring/prometheus"`} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("not in the log: %s\n%s", want, log.String())
+		}
 	}
 }
 

@@ -306,6 +306,9 @@ func TestValidValues(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	mustLoad(t, []string{"--listen=127.0.0.1:80", "--metrics-listen=127.0.0.2:80"})
+	if s := mustLoad(t, []string{"--max-watchers=0"}); s.Limits.MaxWatchers != 0 { // none, not the default
+		t.Errorf("%+v", s.Limits)
+	}
 }
 
 func TestWarnings(t *testing.T) {
