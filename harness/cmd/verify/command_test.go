@@ -130,7 +130,8 @@ func TestVerifyAnotherDeployment(t *testing.T) {
 func TestNoVerdict(t *testing.T) {
 	simtest.Binary(t)
 	p := build(t)
-	manifest := p.manifest(t, "--crash-after=200ms")
+	// Not ready for a moment, either, whatever the probe's luck.
+	manifest := p.manifest(t, "--never-ready", "--crash-after=200ms")
 	args := []string{"--manifest=" + manifest, "--image-binary=" + p.subject.Server, "--target=subject:80", "--nodes=1", "--reports=" + p.dir + "/reports"}
 	if err := os.Mkdir(p.dir+"/reports", 0o755); err != nil {
 		t.Fatal(err)
