@@ -19,6 +19,7 @@ var lookups = []struct{ name, path, header, value string }{
 	{"filtered", "/api/v1/toolsets?type=prometheus&healthy=false", "", ""},
 	{"filtered gzip", "/api/v1/toolsets?namespace=ns-3", "Accept-Encoding", "gzip"},
 	{"by name", "/api/v1/toolsets/p7", "X-Request-ID", "mine"},
+	{"by type", "/api/v1/toolsets/prometheus", "", ""}, // the primary of a hundred
 	{"not modified", "/api/v1/toolsets", "If-None-Match", "*"},
 	{"services", "/api/v1/services?type=prometheus", "", ""},
 	{"document", "/api/v1/toolset", "", ""},
@@ -29,7 +30,7 @@ var lookups = []struct{ name, path, header, value string }{
 func lookupServer(tb testing.TB) *Server {
 	tb.Helper()
 	c := service.NewCatalogue(func(s *corev1.Service) *service.Backend {
-		return &service.Backend{Key: service.Key{Namespace: s.Namespace, Name: s.Name}, Name: s.Name, Type: "prometheus", Enabled: true,
+		return &service.Backend{Key: service.Key{Namespace: s.Namespace, Name: s.Name}, Name: s.Name, Type: "prometheus", Enabled: true, Primary: s.Name == "p99",
 			Endpoint: "http://" + s.Name, Labels: map[string]string{"app": "prometheus"}}
 	}, nil)
 	var all []*corev1.Service
