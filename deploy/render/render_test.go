@@ -88,7 +88,7 @@ func TestChartAndOverlaysAgree(t *testing.T) {
 	}
 }
 
-// kubectl apply -f deploy/base, without kustomize, does the same as -k.
+// The files of the base, applied without kustomize, are the same as with it.
 func TestBaseIsPlainFiles(t *testing.T) {
 	plain, err := manifest.Read("../base")
 	if err != nil {
