@@ -143,7 +143,7 @@ func TestLogLinesOfTheGuide(t *testing.T) {
 			source.Write(b)
 		}
 	}
-	rows := regexp.MustCompile("(?m)^\\| `([A-Z][^`]+)` \\| ((?:info|warn|error).*?) \\|").FindAllStringSubmatch(readOperations(t), -1)
+	rows := regexp.MustCompile("(?m)^\\| `([A-Z][^`]+)` \\| ((?:debug|info|warn|error).*?) \\|").FindAllStringSubmatch(readOperations(t), -1)
 	if len(rows) < 15 {
 		t.Fatalf("only %d log lines found: the table has another form than this test reads", len(rows))
 	}
