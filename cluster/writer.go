@@ -100,7 +100,7 @@ var (
 func checkSize(doc []byte) error {
 	if len(doc) > maxDocument {
 		return &explained{fmt.Sprintf("the document has %d bytes, and a ConfigMap holds at most %d: "+
-			"watch fewer namespaces, or switch off toolsets with the annotation %senabled: \"false\"",
+			"watch fewer namespaces, or switch off toolsets with the annotation %stoolset: \"false\"",
 			len(doc), maxDocument, AnnotationPrefix), ErrTooLarge, ErrTooLarge}
 	}
 	return nil
