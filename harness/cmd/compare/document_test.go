@@ -35,6 +35,21 @@ func TestDocument(t *testing.T) {
 	}
 }
 
+// The project's own document can be written anew, and has every case.
+func TestOwnDocument(t *testing.T) {
+	const path = "../../../docs/verification/clusters.md"
+	if _, err := readDocument(path); err != nil {
+		t.Error(err)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range cases() {
+		row(t, string(text), name(&c))
+	}
+}
+
 func TestDocumentWithoutMarks(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "clusters.md")
 	for _, text := range []string{
