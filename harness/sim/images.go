@@ -40,6 +40,7 @@ type Image struct {
 
 // LoadImage makes an image known to all nodes, as if every registry had it; an
 // image of the same name is replaced for the containers that start from now on.
+// Where it is the same in content, too, nothing is done.
 func (c *Cluster) LoadImage(ctx context.Context, img Image) error {
 	if err := c.images.load(ctx, img); err != nil {
 		return fmt.Errorf("load the image %q: %w", img.Name, err)
@@ -54,8 +55,9 @@ func (c *Cluster) LoadImage(ctx context.Context, img Image) error {
 type imageStore struct {
 	dir string
 
-	mu      sync.Mutex          // one image at a time
-	folders map[string][]string // by image, oldest first
+	mu      sync.Mutex                   // one image at a time
+	folders map[string][]string          // by image, oldest first
+	digests map[string][sha256.Size]byte // by image, of what was loaded last
 }
 
 // imageFile is the content of image.json.
@@ -74,6 +76,16 @@ func (s *imageStore) load(ctx context.Context, img Image) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	name := withTag(img.Name)
+	// Runs that go on side by side each load the load generator's image. If each
+	// replaced it, the third would take away the files that the first one's pod is
+	// about to start from.
+	digest, err := img.digest(ctx)
+	if err != nil {
+		return err
+	}
+	if old, ok := s.digests[name]; ok && old == digest {
+		return nil
+	}
 	hash := sha256.Sum256([]byte(name))
 	dir := filepath.Join(s.dir, hex.EncodeToString(hash[:]))
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -102,6 +114,10 @@ func (s *imageStore) load(ctx context.Context, img Image) error {
 	if err := os.Rename(unfinished, filepath.Join(dir, "image.json")); err != nil {
 		return err
 	}
+	if s.digests == nil {
+		s.digests = map[string][sha256.Size]byte{}
+	}
+	s.digests[name] = digest
 	return s.forgetOld(name, folder)
 }
 

@@ -87,7 +87,15 @@ func TestLoadImage(t *testing.T) {
 		t.Errorf("the link: %q, %v", link, err)
 	}
 
-	for _, text := range []string{"two", "three", "four"} {
+	// What is the same is not replaced: a container may be about to start from it.
+	for range 3 {
+		load()
+	}
+	if again, _ := stored(t, store.dir); again.Files["/app"] != img.Files["/app"] {
+		t.Errorf("the same image was replaced: %v, then %v", img.Files, again.Files)
+	}
+
+	for _, text := range []string{"two", "six", "four"} { // two of them of one length
 		write("program", text, 0o700)
 		load()
 		if _, contents := stored(t, store.dir); contents["/app"] != text {
@@ -96,6 +104,12 @@ func TestLoadImage(t *testing.T) {
 	}
 	if left, _ := filepath.Glob(filepath.Join(store.dir, "*", "files-*")); len(left) != 2 {
 		t.Errorf("the files of %d versions are kept, want the present and the last one", len(left))
+	}
+	before, _ := stored(t, store.dir)
+	write("folder/sub/data", "e", 0o600) // in a folder, and of the same length
+	load()
+	if after, _ := stored(t, store.dir); after.Files["/etc/app"] == before.Files["/etc/app"] {
+		t.Error("a change in a folder was overlooked")
 	}
 }
 

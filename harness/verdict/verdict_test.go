@@ -289,6 +289,26 @@ func TestCoverageNeedsTheResponsesWord(t *testing.T) {
 	}
 }
 
+// A stream that ended as its pod was told to stop was there, though the log line
+// that says when is read a little later.
+func TestCoverageOfStreamsThatEndAtOnce(t *testing.T) {
+	for before, want := range map[time.Duration]record.Result{
+		50 * time.Millisecond: record.Pass, 500 * time.Millisecond: record.Fail,
+	} {
+		run := clean()
+		for i := range run.Requests {
+			if q := &run.Requests[i]; q.Class == record.Stream {
+				q.End = run.Pods[0].TermBegan().Add(-before)
+			}
+		}
+		for _, c := range verdict.Judge(run, rules) {
+			if c.ID == verdict.CoverageID && c.Result != want {
+				t.Errorf("%s before: %+v", before, c)
+			}
+		}
+	}
+}
+
 func TestLatencyBound(t *testing.T) {
 	for factor, want := range map[float64]record.Result{0: record.Reported, 1.5: record.Fail, 3: record.Pass} {
 		r := rules

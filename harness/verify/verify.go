@@ -25,6 +25,9 @@ import (
 // maxRequests bounds the memory of a run: some 300 bytes each.
 const maxRequests = 10_000_000
 
+// explainTimeout bounds the search for why a target that was ready is so no more.
+const explainTimeout = 30 * time.Second
+
 // stopTimeout bounds the end of the load: the longest slow request and its
 // timeout.
 const stopTimeout = time.Minute
@@ -105,7 +108,7 @@ func (v *verification) verify(ctx context.Context) error {
 	if err := v.awaitRoute(ctx, config); err != nil {
 		// A target that was ready for a moment only says why by itself.
 		d := t.rollout(v.client)
-		if notReady := d.Wait(ctx, 5*time.Second, false); rollout.IsNotReady(notReady) {
+		if notReady := d.Wait(ctx, explainTimeout, false); rollout.IsNotReady(notReady) {
 			return notReady
 		}
 		return err
@@ -167,7 +170,7 @@ func (v *verification) phases(ctx context.Context) error {
 	env := &scenario.Env{Client: v.client, Target: v.target.rollout(v.client), ReadyTimeout: v.ReadyTimeout, Outage: v.Outage, Say: v.Say}
 	env.Faults, _ = v.cluster.(driver.Faults)
 	v.Say("baseline: %s of traffic, %g requests/s", v.Baseline, v.Traffic.Rate)
-	if err := v.phase("baseline", record.Baseline, func() error { return sleep(ctx, v.Baseline) }); err != nil {
+	if err := v.phase("baseline", record.Baseline, func() error { return scenario.Pause(ctx, v.Baseline) }); err != nil {
 		return err
 	}
 	for _, step := range v.Steps {
@@ -181,7 +184,7 @@ func (v *verification) phases(ctx context.Context) error {
 		if err := env.Target.Wait(ctx, v.ReadyTimeout+v.grace(), true); err != nil {
 			return err
 		}
-		return sleep(ctx, time.Second)
+		return scenario.Pause(ctx, time.Second)
 	})
 }
 
@@ -256,13 +259,4 @@ func (v *verification) cleanup() error {
 		errs = append(errs, v.applier.Delete(ctx, v.applied))
 	}
 	return errors.Join(errs...)
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-time.After(d):
-		return nil
-	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"kubernaut.io/dynamic-toolset/harness/defects"
+	"kubernaut.io/dynamic-toolset/harness/driver/kind"
 	"kubernaut.io/dynamic-toolset/harness/verify"
 )
 
@@ -103,8 +104,9 @@ func (s *comparison) parse(args []string, stdout io.Writer) (out string, err err
 	f.SortFlags = false
 	f.StringArrayVar(&s.clusters, "cluster", []string{"sim"}, "`KIND` of cluster: sim or kind; repeated for several")
 	f.IntVar(&s.nodes, "nodes", defaultNodes, "`NUMBER` of nodes of each cluster that run pods")
-	f.StringVar(&s.nodeImage, "node-image", "", "`IMAGE` of the nodes (kind); empty: kind's own, which it pulls")
-	f.StringVar(&s.kindConfig, "kind-config", "", "`FILE` with a kind configuration (kind); where it names nodes, --nodes has no effect")
+	here := kind.FromEnvironment()
+	f.StringVar(&s.nodeImage, "node-image", here.NodeImage, "`IMAGE` of the nodes (kind), also by $"+kind.NodeImageVariable+"; empty: kind's own, which it pulls")
+	f.StringVar(&s.kindConfig, "kind-config", here.Config, "`FILE` with a kind configuration (kind), also by $"+kind.ConfigVariable+"; where it names nodes, --nodes has no effect")
 	f.IntVar(&s.parallel, "parallel", defaultParallel, "`NUMBER` of runs at a time on one cluster")
 	f.StringVar(&out, "out", "docs/verification/clusters.md", "`FILE` to write the table into")
 	f.Usage = func() { fmt.Fprint(stdout, usage+f.FlagUsagesWrapped(90)) }

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -29,8 +30,11 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/driver"
 )
 
-// LoadImage puts an image on every node.
+// LoadImage puts an image on every node; where the nodes have the same already,
+// it does nothing.
 func (c *kindCluster) LoadImage(ctx context.Context, image driver.Image) error {
+	c.loading.Lock() // one image at a time
+	defer c.loading.Unlock()
 	file, err := os.CreateTemp("", "dynamic-toolset-image-*.tar")
 	if err != nil {
 		return err
@@ -43,6 +47,10 @@ func (c *kindCluster) LoadImage(ctx context.Context, image driver.Image) error {
 		err = writeImage(image, file)
 	}
 	if err != nil {
+		return err
+	}
+	sum, err := digest(file)
+	if err != nil || c.loaded[image.Name] == sum {
 		return err
 	}
 	var group errgroup.Group
@@ -59,7 +67,24 @@ func (c *kindCluster) LoadImage(ctx context.Context, image driver.Image) error {
 			return nil
 		})
 	}
-	return group.Wait()
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	if c.loaded == nil {
+		c.loaded = map[string]string{}
+	}
+	c.loaded[image.Name] = sum
+	return nil
+}
+
+// digest is that of a file's content.
+func digest(file *os.File) (string, error) {
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
+		return "", err
+	}
+	h := sha256.New()
+	_, err := io.Copy(h, file)
+	return string(h.Sum(nil)), err
 }
 
 // saveImage writes an image of the Docker engine.

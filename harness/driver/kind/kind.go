@@ -88,6 +88,9 @@ type kindCluster struct {
 	logDir   string
 	guard    *guard
 	close    func() error // once
+
+	loading sync.Mutex
+	loaded  map[string]string // images by name, with the digest of what was loaded last
 }
 
 // Start brings a cluster up. An error wraps driver.ErrUnsupported where this
