@@ -2,24 +2,16 @@ package kind_test
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
-
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes"
 
 	"kubernaut.io/dynamic-toolset/harness/defects"
-	"kubernaut.io/dynamic-toolset/harness/driver"
+	"kubernaut.io/dynamic-toolset/harness/driver/drivertest"
 	"kubernaut.io/dynamic-toolset/harness/driver/kind"
 	"kubernaut.io/dynamic-toolset/harness/driver/kind/kindtest"
 	"kubernaut.io/dynamic-toolset/harness/record"
@@ -52,7 +44,10 @@ func TestService(t *testing.T) {
 		t.Fatal(err)
 	}
 	var report struct {
-		Cluster struct{ Driver string }
+		Cluster struct {
+			Driver string
+			Nodes  []string
+		}
 		Target  struct{ Image string }
 		Phases  []struct{ Name, Kind string }
 		Summary struct{ Sent, Failed int }
@@ -69,8 +64,8 @@ func TestService(t *testing.T) {
 	if restarts < 3 || report.Summary.Sent < 20_000 || report.Summary.Failed > 0 {
 		t.Errorf("%d requests, %d lost in %d restarts", report.Summary.Sent, report.Summary.Failed, restarts)
 	}
-	if report.Cluster.Driver != kind.Name || !strings.HasPrefix(report.Target.Image, image+" (image sha256:") {
-		t.Errorf("the cluster is %s, the image %s", report.Cluster.Driver, report.Target.Image)
+	if report.Cluster.Driver != kind.Name || len(report.Cluster.Nodes) != 3 || !strings.HasPrefix(report.Target.Image, image+" (image sha256:") {
+		t.Errorf("the cluster is %s of %q, the image %s", report.Cluster.Driver, report.Cluster.Nodes, report.Target.Image)
 	}
 	if after := clusters(t); after != before {
 		t.Errorf("nodes before: %q, after: %q", before, after)
@@ -97,7 +92,10 @@ func TestDefects(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	t.Run("network", func(t *testing.T) { reaches(t, c) })
+	t.Run("network", func(t *testing.T) { drivertest.Network(t, c) })
+	if c.Logs() == "" {
+		t.Error("the nodes' kubelets said nothing")
+	}
 	if err := c.LoadImage(t.Context(), subject.Image()); err != nil {
 		t.Fatal(err)
 	}
@@ -128,39 +126,6 @@ func TestDefects(t *testing.T) {
 			})
 		}
 	})
-}
-
-// reaches holds the way into the cluster's network against what a client inside
-// would find.
-func reaches(t *testing.T, c driver.Cluster) {
-	client, err := kubernetes.NewForConfig(c.RESTConfig())
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := client.CoreV1().Services("default").Get(t.Context(), "kubernetes", metav1.GetOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	// The API server, by the address that only the cluster knows.
-	web := http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DialContext: c.DialContext, DisableKeepAlives: true}}
-	resp, err := web.Get("http://" + s.Spec.ClusterIP + ":443/")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	if text, err := io.ReadAll(resp.Body); err != nil || !strings.Contains(string(text), "HTTPS server") {
-		t.Errorf("%s %q, %v", resp.Status, text, err)
-	}
-	if _, err := c.DialContext(t.Context(), "tcp", "127.0.0.1:1"); !errors.Is(err, syscall.ECONNREFUSED) {
-		t.Errorf("where nobody listens: %v", err)
-	}
-	nodes, err := client.CoreV1().Nodes().List(t.Context(), metav1.ListOptions{})
-	if err != nil || len(nodes.Items) != 3 {
-		t.Errorf("%d nodes, %v", len(nodes.Items), err)
-	}
-	if c.Logs() == "" {
-		t.Error("the nodes' kubelets said nothing")
-	}
 }
 
 // clusters names the containers that are nodes of kind.

@@ -3,13 +3,9 @@ package kubeconfig_test
 import (
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -23,6 +19,7 @@ import (
 
 	"kubernaut.io/dynamic-toolset/harness/defects"
 	"kubernaut.io/dynamic-toolset/harness/driver"
+	"kubernaut.io/dynamic-toolset/harness/driver/drivertest"
 	"kubernaut.io/dynamic-toolset/harness/driver/kubeconfig"
 	"kubernaut.io/dynamic-toolset/harness/driver/simulated"
 	"kubernaut.io/dynamic-toolset/harness/loadpod"
@@ -161,7 +158,7 @@ func verifies(t *testing.T, w *world) {
 		t.Fatal(err)
 	}
 	defer c.Close() //nolint:errcheck // it is closed below
-	t.Run("network", func(t *testing.T) { reaches(t, w, c) })
+	t.Run("network", func(t *testing.T) { drivertest.Network(t, c) })
 	for _, planted := range []defects.Case{defects.Right(), planted(t, "exits-at-once")} {
 		o, err := w.subject.Options(planted.Deployment("is-left-out"))
 		if err != nil {
@@ -232,27 +229,6 @@ func neighbour(t *testing.T, client kubernetes.Interface) {
 	}
 	if err != nil {
 		t.Fatal(err)
-	}
-}
-
-// reaches holds the way into the cluster's network against what a client inside
-// would find.
-func reaches(t *testing.T, w *world, c driver.Cluster) {
-	s, err := w.client.CoreV1().Services("default").Get(t.Context(), "kubernetes", metav1.GetOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	web := http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DialContext: c.DialContext, DisableKeepAlives: true}}
-	resp, err := web.Get("http://" + s.Spec.ClusterIP + ":443/")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	if text, err := io.ReadAll(resp.Body); err != nil || !strings.Contains(string(text), "HTTPS server") {
-		t.Errorf("%s %q, %v", resp.Status, text, err)
-	}
-	if _, err := c.DialContext(t.Context(), "tcp", "127.0.0.1:1"); !errors.Is(err, syscall.ECONNREFUSED) {
-		t.Errorf("where nobody listens: %v", err)
 	}
 }
 
