@@ -80,21 +80,20 @@ func (f *clusterFlags) choose(o *verify.Options, stdin io.Reader, stderr io.Writ
 	if err != nil {
 		return nil, err
 	}
-	objects, err := manifest.Read(append(slices.Clone(o.Around), o.Manifests...)...)
-	if err != nil {
-		return nil, err
+	if _, err := manifest.Read(append(slices.Clone(o.Around), o.Manifests...)...); err != nil {
+		return nil, err // before anything is asked
 	}
 	fmt.Fprintf(stderr, `This uses a cluster that exists:
 
   context    %s
   server     %s
   namespace  %s (made now, deleted at the end; nothing else is touched)
-  objects    %d of %s
+  objects    of %s
   traffic    %g requests per second inside the cluster, scenario %s
 
 If the verification is killed: kubectl --context %s delete namespace %s
 
-`, t.Context, t.Server, t.Namespace, len(objects), strings.Join(append(slices.Clone(o.Manifests), o.Around...), ", "), o.Traffic.Rate, o.Scenario, t.Context, t.Namespace)
+`, t.Context, t.Server, t.Namespace, strings.Join(append(slices.Clone(o.Manifests), o.Around...), ", "), o.Traffic.Rate, o.Scenario, t.Context, t.Namespace)
 	if f.yes {
 		return t, nil
 	}
@@ -115,6 +114,11 @@ func (f *flags) open(ctx context.Context, existing *kubeconfig.Target, p *progre
 	case simulated.Name:
 		p.say("starting a simulated cluster with %d nodes", f.nodes)
 	case kind.Name:
+		if f.o.Image != "" {
+			if err := kind.CheckImage(ctx, f.o.Image); err != nil {
+				return nil, err
+			}
+		}
 		p.say("starting a kind cluster with %d workers", f.nodes)
 	default:
 		p.say("making the namespace %s", existing.Namespace)

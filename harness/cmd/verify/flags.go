@@ -71,7 +71,8 @@ that tells, and makes them exact.
 
 Exit codes:
   0   passed
-  1   failed: requests were lost, or a pod did not stop as it should
+  1   failed: requests were lost, a pod did not stop as it should, or the load was
+      not as it should be (checks load and coverage), so that the run proves nothing
   2   no verdict: a mistake in the flags, a target that does not become ready, a
       machine on which the cluster can't be started
   130 interrupted

@@ -34,6 +34,21 @@ func checkEngine(ctx context.Context) error {
 	return nil
 }
 
+// CheckImage says whether the Docker engine has an image, before a cluster is made
+// to load it into.
+func CheckImage(ctx context.Context, name string) error {
+	if err := checkEngine(ctx); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, engineTimeout)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, "docker", "image", "inspect", "--format", "{{.Id}}", name).CombinedOutput() // #nosec G204 -- the user names it
+	if err != nil {
+		return fmt.Errorf("the Docker engine has no image %s (%s); build or pull it first", name, lastLine(out, err))
+	}
+	return nil
+}
+
 // explain says what kind's error means, and shows the end of what the failed
 // command said.
 func explain(err error, nodeImage string) error {

@@ -62,7 +62,7 @@ type Target struct {
 // Choose finds out which cluster the options mean, and asks it nothing.
 func Choose(o Options) (*Target, error) {
 	if o.AgentImage == "" {
-		return nil, errors.New("an existing cluster pulls its images: name that of the load generator, pushed to a registry of yours, with --agent-image (docker build --target loadagent makes it)")
+		return nil, errors.New("an existing cluster pulls its images: name that of the load generator, pushed to a registry of yours, with --agent-image (TARGET=loadagent scripts/image makes it)")
 	}
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = o.Kubeconfig
