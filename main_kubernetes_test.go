@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"kubernaut.io/dynamic-toolset/harness/sim/simtest"
+	"kubernaut.io/dynamic-toolset/internal/testenv"
 	"kubernaut.io/dynamic-toolset/service"
 )
 
@@ -48,7 +49,7 @@ func TestServeKubernetes(t *testing.T) {
 
 	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
 	must(cp.WriteKubeconfigAs(kubeconfig, user))
-	api, metricsPort := freePort(t), freePort(t)
+	api, metricsPort := testenv.FreeAddress(t), testenv.FreeAddress(t)
 	cmd := command(t, "--kubeconfig", kubeconfig, "--listen", api, "--metrics-listen", metricsPort, "--shutdown-propagation-delay", "200ms", "--health-attempts", "1")
 	var log strings.Builder
 	cmd.Stderr = &log

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -16,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
 // TestMain makes the test binary the service itself when it is asked to be, so
@@ -38,16 +39,6 @@ func command(t *testing.T, args ...string) *exec.Cmd {
 	}
 	cmd.Env = append(cmd.Env, "BE_DYNAMIC_TOOLSET=1")
 	return cmd
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close() //nolint:errcheck // it only held the port
-	return l.Addr().String()
 }
 
 // eventually asks url until good accepts the answer.
@@ -90,7 +81,7 @@ func TestServeManifests(t *testing.T) {
 		}
 	}
 	write("prometheus")
-	api, metricsPort := freePort(t), freePort(t)
+	api, metricsPort := testenv.FreeAddress(t), testenv.FreeAddress(t)
 	cmd := command(t, "serve", "--manifests", dir, "--write-configmap", out, "--listen", api, "--metrics-listen", metricsPort,
 		"--shutdown-propagation-delay", "500ms", "--log-format", "json")
 	stderr, err := cmd.StderrPipe()
@@ -169,8 +160,8 @@ func TestServeWithoutItsFolder(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "p.yaml"), []byte(fmt.Sprintf(prometheusManifest, "prometheus")), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	api := freePort(t)
-	cmd := command(t, "--manifests", dir, "--listen", api, "--metrics-listen", freePort(t), "--max-watchers", "0",
+	api := testenv.FreeAddress(t)
+	cmd := command(t, "--manifests", dir, "--listen", api, "--metrics-listen", testenv.FreeAddress(t), "--max-watchers", "0",
 		"--shutdown-propagation-delay", "0s", "--log-level", "debug", "--log-format", "json")
 	var log bytes.Buffer
 	cmd.Stderr = &log

@@ -21,6 +21,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
 // The image runs as its own user with a read-only root and without capabilities,
@@ -102,10 +104,10 @@ spec:
 		"with the image's CAs":   {nil, "the certificate is signed by an unknown authority"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			api := freeAddress(t)
+			api := testenv.FreeAddress(t)
 			// With the machine's network, as the back end is on its loopback device.
 			run(t, image, append(c.mounts, "--network", "host", "--volume", dir+"/service.yaml:/manifests/service.yaml:ro"),
-				"--manifests", "/manifests", "--listen", api, "--metrics-listen", freeAddress(t),
+				"--manifests", "/manifests", "--listen", api, "--metrics-listen", testenv.FreeAddress(t),
 				"--allow-endpoint-cidrs", "127.0.0.0/8", "--health-attempts", "1")
 			eventually(t, "http://"+api+"/api/v1/toolsets/private", func(_ *http.Response, body string) bool { return strings.Contains(body, c.want) })
 		})
@@ -141,16 +143,6 @@ func published(t *testing.T, id, port string) string {
 		t.Fatalf("docker port says %q: %v", address, err)
 	}
 	return address
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close() //nolint:errcheck // it only held the port
-	return l.Addr().String()
 }
 
 // readable copies a folder's files to where user 65532 may read them, whatever the

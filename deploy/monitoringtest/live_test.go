@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
 // A prometheus is a real one that scrapes and evaluates every second.
@@ -41,7 +43,7 @@ func startPrometheus(t *testing.T, replicas ...*replica) *prometheus {
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	address := freeAddress(t)
+	address := testenv.FreeAddress(t)
 	start(t, program(t, "prometheus"), "--config.file", file, "--storage.tsdb.path", filepath.Join(dir, "data"), "--web.listen-address", address)
 	p := &prometheus{t, "http://" + address}
 	eventually(t, "Prometheus is ready", func() bool {

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"kubernaut.io/dynamic-toolset/harness/sim/simtest"
+	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
 // Without a right, the metric that counts refusals is there, with the labels that
@@ -18,7 +19,7 @@ func TestMissingRightIsVisible(t *testing.T) {
 	if err := cp.WriteKubeconfigAs(kubeconfig, "nobody-in-particular"); err != nil {
 		t.Fatal(err)
 	}
-	r := &replica{t: t, api: freeAddress(t), metrics: freeAddress(t)}
+	r := &replica{t: t, api: testenv.FreeAddress(t), metrics: testenv.FreeAddress(t)}
 	r.cmd, r.ended = start(t, buildService(t), "--kubeconfig", kubeconfig, "--listen", r.api, "--metrics-listen", r.metrics, "--configmap-enabled=false")
 	p := startPrometheus(t, r)
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -15,6 +14,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
 // binary is the service, built once for all tests.
@@ -102,16 +103,6 @@ func start(t *testing.T, path string, args ...string) (*exec.Cmd, <-chan error) 
 	return cmd, result
 }
 
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close() //nolint:errcheck // it only held the port
-	return l.Addr().String()
-}
-
 // A replica is a running service with the example cluster.
 type replica struct {
 	t            *testing.T
@@ -126,7 +117,7 @@ type replica struct {
 // one back end that is real, the service itself, has its address.
 func startReplica(t *testing.T, args ...string) *replica {
 	t.Helper()
-	r := &replica{t: t, api: freeAddress(t), metrics: freeAddress(t), manifests: t.TempDir(), configMap: filepath.Join(t.TempDir(), "written")}
+	r := &replica{t: t, api: testenv.FreeAddress(t), metrics: testenv.FreeAddress(t), manifests: t.TempDir(), configMap: filepath.Join(t.TempDir(), "written")}
 	if err := os.Mkdir(r.configMap, 0o700); err != nil {
 		t.Fatal(err)
 	}

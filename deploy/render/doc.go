@@ -2,7 +2,7 @@
 // them: kustomize overlays and the Helm chart, each by the tool's own library, so
 // that neither tool needs to be there.
 //
-//	objects, err := render.Kustomize("../overlays/production")
+//	objects, err := manifest.Kustomize("../overlays/production")
 //	objects, notes, err := render.Helm("../chart", render.Release{
 //		Name: "dynamic-toolset", Namespace: "kubernaut-system", Values: values})
 //	for _, d := range render.Compare(a, b) { ... }

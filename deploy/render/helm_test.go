@@ -67,7 +67,7 @@ func TestWrite(t *testing.T) {
 // A folder that is none, a chart that is none and values that are none have an
 // error that names them.
 func TestMistakes(t *testing.T) {
-	if _, err := render.Kustomize("../overlays/none"); err == nil || !strings.Contains(err.Error(), "../overlays/none") {
+	if _, err := manifest.Kustomize("../overlays/none"); err == nil || !strings.Contains(err.Error(), "../overlays/none") {
 		t.Error(err)
 	}
 	if _, _, err := render.Helm("../none", render.Release{}); err == nil || !strings.Contains(err.Error(), "the chart ../none can't be read") {
@@ -83,7 +83,7 @@ func TestMistakes(t *testing.T) {
 
 // Nobody can use both components that write the ConfigMap: kustomize refuses it.
 func TestTwoWritersAreRefused(t *testing.T) {
-	if _, err := render.Kustomize("testdata/two-writers"); err == nil || !strings.Contains(err.Error(), "dynamic-toolset-writer") {
+	if _, err := manifest.Kustomize("testdata/two-writers"); err == nil || !strings.Contains(err.Error(), "dynamic-toolset-writer") {
 		t.Errorf("configmap-writer and dedicated-writer together: %v", err)
 	}
 }

@@ -32,7 +32,7 @@ var ways = []way{
 
 func (w way) kustomize(t *testing.T) []manifest.Object {
 	t.Helper()
-	objects, err := render.Kustomize(w.folder)
+	objects, err := manifest.Kustomize(w.folder)
 	if err != nil {
 		t.Fatal(err)
 	}

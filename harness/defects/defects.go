@@ -10,6 +10,8 @@
 package defects
 
 import (
+	"fmt"
+
 	"kubernaut.io/dynamic-toolset/harness/record"
 	"kubernaut.io/dynamic-toolset/harness/verdict"
 )
@@ -90,6 +92,16 @@ func Planted() []Case {
 			Losses: []Loss{{Class: record.New, By: []record.Outcome{record.ResetBefore}}},
 		},
 	}
+}
+
+// Named is the case of a defect; the empty name is the right server's.
+func Named(name string) (Case, error) {
+	for _, c := range append(Planted(), Right()) {
+		if c.Name == name {
+			return c, nil
+		}
+	}
+	return Case{}, fmt.Errorf("there is no planted defect %q", name)
 }
 
 // Args are those of the server's program.

@@ -92,3 +92,14 @@ func TestJudgeRight(t *testing.T) {
 		t.Error("a run without a check passed")
 	}
 }
+
+func TestNamed(t *testing.T) {
+	for _, want := range append(defects.Planted(), defects.Right()) {
+		if got, err := defects.Named(want.Name); err != nil || got.About != want.About {
+			t.Errorf("%q: %+v, %v", want.Name, got, err)
+		}
+	}
+	if _, err := defects.Named("none-such"); err == nil || !strings.Contains(err.Error(), "none-such") {
+		t.Error(err)
+	}
+}

@@ -19,9 +19,9 @@ func isKustomization(folder string) bool {
 	return false
 }
 
-// build builds a folder, as kubectl kustomize does: without plugins, and with
-// files of its own and of the folders it names only.
-func build(folder string) ([]Object, error) {
+// Kustomize builds a folder with a kustomization file, as kubectl kustomize does:
+// without plugins, and with files of its own and of the folders it names only.
+func Kustomize(folder string) ([]Object, error) {
 	resources, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), folder)
 	if err != nil {
 		return nil, fmt.Errorf("kustomize can't build %s: %w", folder, err)

@@ -53,7 +53,7 @@ func Read(paths ...string) ([]Object, error) {
 			continue
 		}
 		if isKustomization(path) {
-			built, err := build(path)
+			built, err := Kustomize(path)
 			if err != nil {
 				return nil, err
 			}

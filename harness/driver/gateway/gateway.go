@@ -34,7 +34,8 @@ type Gateway struct {
 	reach Reach
 }
 
-// Start makes the pod and returns when it answers.
+// Start makes the pod and returns when it answers. The pod goes with its cluster,
+// or its namespace.
 func Start(ctx context.Context, o Options) (*Gateway, error) {
 	pod, err := loadpod.Start(ctx, loadpod.Options{
 		Client: o.Client, Namespace: o.Namespace, Name: "gateway", Image: o.Image, Port: o.Port, Edit: o.Edit,
@@ -55,6 +56,3 @@ func (g *Gateway) DialContext(ctx context.Context, network, address string) (net
 	}
 	return relay.Dial(ctx, conn, network, address)
 }
-
-// Close removes the pod.
-func (g *Gateway) Close() error { return g.pod.Remove() }

@@ -1,13 +1,13 @@
 package kind_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -126,11 +126,11 @@ func TestDefects(t *testing.T) {
 	}
 	t.Run("verdicts", func(t *testing.T) {
 		for _, name := range []string{"", "exits-at-once", "no-propagation-wait"} {
-			i := slices.IndexFunc(defects.Planted(), func(c defects.Case) bool { return c.Name == name })
-			planted, title := defects.Right(), "right"
-			if name != "" {
-				planted, title = defects.Planted()[i], name
+			planted, err := defects.Named(name)
+			if err != nil {
+				t.Fatal(err)
 			}
+			title := cmp.Or(name, "right")
 			t.Run(title, func(t *testing.T) {
 				t.Parallel()
 				o, err := subject.Options(planted.Deployment("case-" + title))

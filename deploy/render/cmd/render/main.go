@@ -30,7 +30,7 @@ func run(args []string) error {
 	var err error
 	switch {
 	case len(args) == 2 && args[0] == "overlay":
-		objects, err = render.Kustomize(args[1])
+		objects, err = manifest.Kustomize(args[1])
 	case len(args) >= 3 && args[0] == "chart":
 		var values map[string]any
 		if values, err = render.Values(args[3:]...); err == nil {
