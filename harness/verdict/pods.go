@@ -21,17 +21,16 @@ func (j *judge) readiness() record.Check {
 		return notChecked(ReadinessID, name, bound, "when SIGTERM came after the preStop hook is not known (see --signal-line)")
 	}
 	return j.eachStopped(ReadinessID, name, bound, "did", func(f *finding, p *record.Pod) {
-		failing, late := time.Time{}, time.Time{}
+		failing, known, late := firstFailing(p), time.Time{}, time.Time{}
+		if failing != nil {
+			known = failing.At.Add(failing.Took)
+		}
 		for _, probe := range p.Probes {
-			if probe.Kind != record.Readiness || probe.Status == 0 {
+			if probe.Kind != record.Readiness || probe.Status == 0 || probe.Status == http.StatusServiceUnavailable {
 				continue
 			}
 			switch {
-			case probe.Status == http.StatusServiceUnavailable:
-				if failing.IsZero() {
-					failing = probe.At
-				}
-			case !failing.IsZero():
+			case failing != nil && probe.At.After(known):
 				f.add("%s: status %d at %s, after it had been 503", p.Name, probe.Status, j.since(probe.At))
 				return
 			case probe.At.Sub(p.TermBegan()) > j.rules.ReadinessWithin:
@@ -41,14 +40,30 @@ func (j *judge) readiness() record.Check {
 		switch {
 		case !late.IsZero():
 			f.add("%s: not 503 yet %s after %s", p.Name, ms(late.Sub(p.TermBegan())), toldBy(p))
-		case failing.IsZero() && !p.Exited.IsZero() && p.Exited.Sub(p.TermBegan()) < j.rules.ReadinessWithin:
+		case failing == nil && !p.Exited.IsZero() && p.Exited.Sub(p.TermBegan()) < j.rules.ReadinessWithin:
 			f.add("%s: never answered 503; it had ended %s after %s", p.Name, ms(p.Exited.Sub(p.TermBegan())), toldBy(p))
-		case failing.IsZero():
+		case failing == nil:
 			f.add("%s: never answered 503", p.Name)
-		case failing.Sub(p.TermBegan()) > j.rules.ReadinessWithin:
-			f.add("%s: first 503 %s after %s", p.Name, ms(failing.Sub(p.TermBegan())), toldBy(p))
+		case failing.At.Sub(p.TermBegan()) > j.rules.ReadinessWithin:
+			f.add("%s: first 503 %s after %s", p.Name, ms(failing.At.Sub(p.TermBegan())), toldBy(p))
 		}
 	})
+}
+
+// firstFailing is the readiness probe whose 503 was known first, nil without one.
+// Probes overlap where a machine is busy: one that was asked earlier may be
+// answered later, and its 200 is of before. Only what is asked once a 503 is
+// known must be answered 503.
+func firstFailing(p *record.Pod) *record.Probe {
+	var first *record.Probe
+	for i := range p.Probes {
+		probe := &p.Probes[i]
+		if probe.Kind == record.Readiness && probe.Status == http.StatusServiceUnavailable &&
+			(first == nil || probe.At.Add(probe.Took).Before(first.At.Add(first.Took))) {
+			first = probe
+		}
+	}
+	return first
 }
 
 // toldBy says what a pod's TermBegan is.

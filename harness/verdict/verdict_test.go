@@ -94,6 +94,21 @@ func TestCleanRunPasses(t *testing.T) {
 	}
 }
 
+// On a busy machine a probe that was asked before readiness failed is answered
+// after one that was asked later, and stands behind it in the list.
+func TestProbesThatOverlap(t *testing.T) {
+	run := clean()
+	probes := run.Pods[0].Probes
+	early := slices.IndexFunc(probes, func(p record.Probe) bool { return p.Kind == record.Readiness && p.Status == 200 })
+	probes[early].Took = 600 * time.Millisecond
+	run.Pods[0].Probes = append(slices.Delete(slices.Clone(probes), early, early+1), probes[early])
+	for _, c := range verdict.Judge(run, rules) {
+		if c.Result == record.Fail {
+			t.Errorf("%s: %s, %q", c.ID, c.Measured, c.Evidence)
+		}
+	}
+}
+
 // Each defect is caught by the check that is there for it, and by no other than
 // those named.
 func TestEachCheckCatchesItsDefect(t *testing.T) {
