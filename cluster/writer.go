@@ -57,6 +57,11 @@ type WriterOptions struct {
 	// Standby begins without writing, as a replica does that does not lead; see
 	// ConfigMapWriter.SetActive.
 	Standby bool
+	// Fence, if not nil, is asked right before each write whether this replica
+	// may write (holds the lease), and for the token that marks its reign, written
+	// with the ConfigMap as an annotation: a write by an earlier leader that
+	// arrives late finds another resourceVersion and fails. See Leader.
+	Fence func() (token string, ok bool)
 	// OnWrite is told the outcome (WriteSuccess...) of each attempt.
 	OnWrite func(outcome string)
 	// OnDrift is told that somebody else changed or deleted our copy.

@@ -55,7 +55,8 @@ func optionalTime(t time.Time) *string {
 // made anew when the backend, its name or its health changes, and shared by
 // all the snapshots in between.
 type rendered struct {
-	name    string // the toolset's name, unique in its namespace
+	backend *Backend // what it was made of
+	name    string   // the toolset's name, unique in its namespace
 	core    []byte // the toolset without times: what a watcher would call a change
 	primary bool   // of its type
 	toolset part
@@ -78,7 +79,7 @@ func render(b *Backend, name string, h *Health, discovered time.Time) *rendered 
 	}
 	core := t
 	core.HealthReason = "" // it tells latencies and counts attempts: not a change
-	r := &rendered{name: name, primary: b.Primary, core: marshal(core)}
+	r := &rendered{backend: b, name: name, primary: b.Primary, core: marshal(core)}
 	t.LastHealthCheck = optionalTime(h.CheckedAt)
 	r.toolset = newPart(b, h, marshal(t))
 	t.HealthHistory = inUTC(h.History)
