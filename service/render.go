@@ -57,8 +57,8 @@ func optionalTime(t time.Time) *string {
 type rendered struct {
 	backend *Backend // what it was made of
 	name    string   // the toolset's name, unique in its namespace
-	core    []byte // the toolset without times: what a watcher would call a change
-	primary bool   // of its type
+	core    []byte   // the toolset without times: what a watcher would call a change
+	primary bool     // of its type
 	toolset part
 	service part
 	single  Body // the answer to a lookup by name, with the health history
