@@ -10,7 +10,7 @@ import (
 
 // equal reports whether two backends are the same in everything that shows.
 func (b *Backend) equal(o *Backend) bool {
-	return b.Key == o.Key && b.Name == o.Name && b.Type == o.Type && b.Enabled == o.Enabled && b.Primary == o.Primary &&
+	return b.Key == o.Key && b.Name == o.Name && b.Type == o.Type && b.Enabled == o.Enabled && b.Primary == o.Primary && b.Pinned == o.Pinned &&
 		b.Endpoint == o.Endpoint && b.APIPath == o.APIPath && b.Description == o.Description &&
 		!b.Probe.differs(o.Probe) && b.UserEndpoint == o.UserEndpoint && slices.Equal(b.Evidence, o.Evidence) &&
 		maps.Equal(b.Labels, o.Labels) && maps.Equal(b.Annotations, o.Annotations)
@@ -96,7 +96,7 @@ func (c *Catalogue) names(records []*record) []string {
 func (c *Catalogue) publish(all []*rendered, discovery time.Time, version string) {
 	old := c.current.Load()
 	s := &Snapshot{
-		BuiltAt: time.Now(), ConfigMapVersion: version, instance: c.instance,
+		BuiltAt: time.Now(), ConfigMapVersion: version, instance: c.instance, documents: &c.documents,
 		byName: make(map[string][]*rendered, len(all)), byType: map[string][]*rendered{}, counts: map[string]int{},
 		superseded: make(chan struct{}),
 	}

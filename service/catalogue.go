@@ -43,6 +43,8 @@ type Catalogue struct {
 	wake     chan struct{} // holds a token when there is an urgent change
 	instance string
 
+	documents documentCache
+
 	mu        sync.Mutex // held for map accesses only, never while rendering
 	records   map[Key]*record
 	synced    bool

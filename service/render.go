@@ -59,6 +59,8 @@ type rendered struct {
 	name    string   // the toolset's name, unique in its namespace
 	core    []byte   // the toolset without times: what a watcher would call a change
 	primary bool     // of its type
+	pinned  bool     // primary by an administrator
+	down    bool     // has failed all checks of late: see Health.down
 	toolset part
 	service part
 	single  Body // the answer to a lookup by name, with the health history
@@ -79,7 +81,7 @@ func render(b *Backend, name string, h *Health, discovered time.Time) *rendered 
 	}
 	core := t
 	core.HealthReason = "" // it tells latencies and counts attempts: not a change
-	r := &rendered{backend: b, name: name, primary: b.Primary, core: marshal(core)}
+	r := &rendered{backend: b, name: name, primary: b.Primary, pinned: b.Pinned, down: h.down(), core: marshal(core)}
 	t.LastHealthCheck = optionalTime(h.CheckedAt)
 	r.toolset = newPart(b, h, marshal(t))
 	t.HealthHistory = inUTC(h.History)

@@ -23,6 +23,7 @@ type Snapshot struct {
 	byType   map[string][]*rendered
 	counts   map[string]int // type -> number of backends
 
+	documents  *documentCache
 	instance   string
 	changes    []Change // the last few, oldest first
 	sequence   uint64   // of the last change
@@ -57,7 +58,8 @@ const (
 
 // Lookup finds one toolset by its name or, if no toolset has that name, by its
 // type. An empty namespace means any. Of several, the one is found that alone is
-// marked as the primary of the type asked for. It allocates nothing.
+// marked as the primary of the type asked for, by an administrator or, if there
+// is none, by annotation. It allocates nothing.
 func (s *Snapshot) Lookup(name, namespace []byte) (*Body, Match) {
 	if b, m := pick(s.byName[string(name)], name, namespace); m != Unknown {
 		return b, m
@@ -74,9 +76,12 @@ func pick(candidates []*rendered, name, namespace []byte) (*Body, Match) {
 		}
 		n++
 		found = r
-		if r.primary && r.toolset.kind == string(name) {
+		switch {
+		case !r.primary || r.toolset.kind != string(name) || primary != nil && primary.pinned && !r.pinned:
+		case primary == nil || r.pinned && !primary.pinned:
+			primary, primaries = r, 1
+		default:
 			primaries++
-			primary = r
 		}
 	}
 	switch {

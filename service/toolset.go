@@ -77,6 +77,9 @@ type Backend struct {
 	// Primary marks the preferred back end of its type, which a lookup by type
 	// finds although there are several (kubernaut.io/toolset-primary).
 	Primary bool
+	// Pinned means that an administrator made it Primary (see Overrides): it is
+	// preferred to those that are Primary by annotation.
+	Pinned bool
 	// Endpoint is the base URL for clients inside the cluster, such as
 	// http://prometheus.monitoring.svc.cluster.local:9090.
 	Endpoint string
