@@ -51,7 +51,7 @@ func TestDefaults(t *testing.T) {
 		HTTP: HTTP{Listen: ":8080", MetricsListen: ":9090", ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second,
 			IdleTimeout: 2 * time.Minute, MaxConnectionAge: 5 * time.Minute},
 		Health:    Health{Enabled: true, Interval: 30 * time.Second, Timeout: 5 * time.Second, Attempts: 3, Concurrency: 64},
-		ConfigMap: ConfigMap{Enabled: true, Namespace: "kubernaut-system", Name: "kubernaut-toolset-config"},
+		ConfigMap: ConfigMap{Enabled: true, Namespace: "kubernaut-system", Name: "kubernaut-toolset-config", LeaderElection: true, Lease: "dynamic-toolset"},
 		Shutdown:  Shutdown{PropagationDelay: 5 * time.Second, DrainTimeout: 30 * time.Second},
 		Limits:    Limits{MaxConnections: 10_000, MaxRequestBody: 1 << 20, MaxHeaderBytes: 16 << 10, MaxWatchers: 1000},
 		Logs:      Logs{Level: "info", Format: "auto"},
@@ -223,6 +223,8 @@ func TestProblems(t *testing.T) {
 		{[]string{"--manifests=."}, []string{"TOOLSET_CONTEXT=x"}, "--manifests and TOOLSET_CONTEXT can't go together"},
 		{[]string{"--configmap-namespace=A"}, nil, "can't be a namespace"},
 		{[]string{"--configmap-name=A"}, nil, "can't be the name of a ConfigMap"},
+		{[]string{"--leader-election-lease=A"}, nil, "can't be the name of a Lease"},
+		{[]string{"--manifests=.", "--leader-election"}, nil, "no cluster that holds a lease"},
 		{[]string{"--write-configmap=-"}, nil, "works with --manifests only"},
 		{[]string{"--manifests=.", "--write-configmap=/does/not/exist"}, nil, "create /does/not"},
 		{[]string{"--manifests=.", "--write-configmap=/"}, nil, "must name a file, but / is a folder"},
@@ -285,7 +287,7 @@ func TestNoCluster(t *testing.T) {
 
 func TestWhichCluster(t *testing.T) {
 	kubeconfig := write(t, "kubeconfig", "")
-	if s := mustLoad(t, []string{"--manifests=."}); s.Cluster.InCluster || s.ConfigMap.Enabled || s.Cluster.Manifests != "." {
+	if s := mustLoad(t, []string{"--manifests=."}); s.Cluster.InCluster || s.ConfigMap.Enabled || s.ConfigMap.LeaderElection || s.Cluster.Manifests != "." {
 		t.Errorf("%+v", s)
 	}
 	if s := mustLoad(t, []string{"--manifests=.", "--write-configmap", "-", "--configmap-enabled=false"}); s.ConfigMap.Write != "-" {
@@ -324,6 +326,9 @@ func TestWarnings(t *testing.T) {
 		{[]string{"--health-insecure-skip-tls-verify"}, "prefer --health-ca-file"},
 		{[]string{"--health-timeout=20s"}, "checked for 1m"},
 		{[]string{"--health-timeout=20s", "--health-checks=false"}, ""},
+		{[]string{"--configmap-name=second"}, "--configmap-name is changed and leader-election-lease is not"},
+		{[]string{"--configmap-name=second", "--leader-election-lease=second"}, ""},
+		{[]string{"--configmap-name=second", "--leader-election=false"}, ""},
 		{[]string{"--allow-endpoint-cidrs=169.254.0.0/16"}, "includes 169.254.169.254"},
 	} {
 		got := strings.Join(mustLoad(t, tt.args).Warnings, "\n")

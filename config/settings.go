@@ -122,6 +122,12 @@ func (h Health) RootCAs() (*x509.CertPool, error) {
 	return pool, nil
 }
 
+// Defaults that belong together: whoever changes the one must change the other.
+const (
+	DefaultConfigMap = "kubernaut-toolset-config"
+	DefaultLease     = "dynamic-toolset"
+)
+
 // ConfigMap says where the generated document is written.
 type ConfigMap struct {
 	// Enabled means that it is written to the cluster; never with
@@ -129,6 +135,10 @@ type ConfigMap struct {
 	Enabled   bool
 	Namespace string
 	Name      string
+	// LeaderElection means that, of several replicas, the one that holds the
+	// Lease writes; only where Enabled.
+	LeaderElection bool
+	Lease          string
 	// Write is, with Cluster.Manifests, the file to write the ConfigMap to,
 	// "-" for standard output; empty for nowhere.
 	Write string

@@ -202,14 +202,21 @@ func (l *loader) validateConfigMap() {
 	if wrong := validation.IsDNS1123Subdomain(c.Name); len(wrong) > 0 {
 		l.fail("configmap-name", "is %s, which can't be the name of a ConfigMap: use lower-case letters, digits, '-' and '.', at most 253", quote(c.Name))
 	}
+	if wrong := validation.IsDNS1123Subdomain(c.Lease); len(wrong) > 0 {
+		l.fail("leader-election-lease", "is %s, which can't be the name of a Lease: use lower-case letters, digits, '-' and '.', at most 253", quote(c.Lease))
+	}
 	if manifests {
 		if c.Enabled && l.origin["configmap-enabled"] != "" {
 			l.fail("configmap-enabled", "can't be true with --manifests, where there is no cluster to write to: remove it, and use --write-configmap=FILE to get the ConfigMap as a file")
 		}
 		c.Enabled = false
+		if c.LeaderElection && l.origin["leader-election"] != "" {
+			l.fail("leader-election", "can't be true with --manifests, where there is no cluster that holds a lease: remove it")
+		}
 	} else if c.Write != "" {
 		l.fail("write-configmap", "works with --manifests only: add --manifests=DIR, or remove it to write the ConfigMap to the cluster")
 	}
+	c.LeaderElection = c.LeaderElection && c.Enabled
 	if c.Write != "" && c.Write != "-" {
 		if info, err := os.Stat(c.Write); err == nil && info.IsDir() {
 			l.fail("write-configmap", "must name a file, but %s is a folder", c.Write)
