@@ -1,0 +1,223 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+)
+
+// An observation is what is known of the Lease.
+type observation struct {
+	known bool
+	lease *coordinationv1.Lease // nil if there is none; it must not be changed
+	rv    string                // resourceVersion; of the deletion or list, if there is none
+	at    time.Time             // when this version was first seen here
+	// delay is for this version, how long to wait once the Lease is free.
+	delay time.Duration
+	count int // of observations
+}
+
+// holder is who holds the Lease, whether or not in time; empty if nobody does.
+func (o *observation) holder() string {
+	if o.lease == nil || o.lease.Spec.HolderIdentity == nil {
+		return ""
+	}
+	return *o.lease.Spec.HolderIdentity
+}
+
+// end is when the Lease, held by somebody, ends if it is not renewed.
+func (o *observation) end(normal time.Duration) time.Time {
+	d := normal
+	if s := o.lease.Spec.LeaseDurationSeconds; s != nil && *s > 0 {
+		d = time.Duration(*s) * time.Second
+	}
+	return o.at.Add(d)
+}
+
+func (o *observation) held(now time.Time, normal time.Duration) bool {
+	return o.holder() != "" && now.Before(o.end(normal))
+}
+
+// due is when identity may take the Lease.
+func (o *observation) due(identity string, normal time.Duration) time.Time {
+	switch o.holder() {
+	case identity: // such as after an outage in which nobody else took it
+		return o.at
+	case "":
+		return o.at.Add(o.delay)
+	}
+	return o.end(normal).Add(o.delay)
+}
+
+// observe takes note of the Lease, nil if there is none. It is ignored if it is
+// older than what is known, unless it is what a list has found, and nothing was
+// observed since that began, when count was this: a list gives what is, even if
+// etcd has been set back to a backup and counts its versions anew. Otherwise count
+// is -1.
+func (l *Leader) observe(lease *coordinationv1.Lease, rv string, count int) {
+	l.mu.Lock()
+	o := &l.seen
+	if o.known && olderOrSame(rv, o.rv) && (count != o.count || rv == o.rv) {
+		l.mu.Unlock()
+		return
+	}
+	*o = observation{true, lease, rv, time.Now(), rand.N(takeSpread), o.count + 1} // #nosec G404 -- no secret
+	holder, told := o.holder(), l.told
+	l.told = holder
+	l.mu.Unlock()
+	if holder != told {
+		l.tellHolder(holder)
+	}
+	select {
+	case l.changed <- struct{}{}:
+	default:
+	}
+}
+
+func (l *Leader) lastSeen() observation {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.seen
+}
+
+// only makes a list or watch be about this Lease.
+func (l *Leader) only(o metav1.ListOptions) metav1.ListOptions {
+	o.FieldSelector = fields.OneTermEqualSelector(metav1.ObjectNameField, l.name).String()
+	return o
+}
+
+// refresh finds out what the Lease is now.
+func (l *Leader) refresh(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, leaseTimeout)
+	defer cancel()
+	count := l.lastSeen().count
+	list, err := l.client.CoordinationV1().Leases(l.ns).List(ctx, l.only(metav1.ListOptions{}))
+	if err != nil {
+		return err
+	}
+	if len(list.Items) == 0 {
+		l.observe(nil, list.ResourceVersion, count)
+		return nil
+	}
+	l.observe(&list.Items[0], list.Items[0].ResourceVersion, count)
+	return nil
+}
+
+// put writes the Lease in place of the version that it names, or creates it if it
+// names none, and returns the time before that. stale means that there is another
+// version: there, somebody else was faster.
+func (l *Leader) put(ctx context.Context, lease *coordinationv1.Lease) (sent time.Time, stale bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, leaseTimeout)
+	defer cancel()
+	sent = time.Now()
+	lease.Spec.RenewTime = &metav1.MicroTime{Time: sent}
+	got, err := l.client.CoordinationV1().Leases(l.ns).Update(ctx, lease, metav1.UpdateOptions{FieldManager: FieldManager})
+	if err != nil {
+		// A PUT that means to create, and finds one, lacks its resourceVersion.
+		found := lease.ResourceVersion == "" && apierrors.IsInvalid(err)
+		return sent, found || apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err), err
+	}
+	l.observe(got, got.ResourceVersion, -1)
+	return sent, false, nil
+}
+
+// claim is the Lease as this replica would have it, in place of what was seen.
+func (l *Leader) claim(seen observation) *coordinationv1.Lease {
+	lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{
+		Namespace: l.ns, Name: l.name, Labels: map[string]string{ManagedByLabel: FieldManager}}}
+	last := l.transitions
+	if seen.lease != nil {
+		// The UID goes with it: without it, a PUT to a Lease that was deleted since
+		// would create it anew.
+		lease = seen.lease.DeepCopy()
+		if n := lease.Spec.LeaseTransitions; n != nil {
+			last = max(last, *n)
+		}
+	}
+	// Each reign has a number of its own, also when it is the same replica's as the
+	// last one, and when the Lease was deleted: it is part of the token.
+	next := int32(1)
+	if last < math.MaxInt32 {
+		next = last + 1
+	}
+	seconds := int32(min(math.Ceil(l.opts.LeaseDuration.Seconds()), math.MaxInt32))
+	lease.Spec.HolderIdentity = &l.identity
+	lease.Spec.LeaseDurationSeconds = &seconds
+	lease.Spec.LeaseTransitions = &next
+	lease.Spec.AcquireTime = &metav1.MicroTime{Time: time.Now()}
+	return lease
+}
+
+// errFaster: the Lease has changed, and what it is now has been observed.
+var errFaster = errors.New("somebody was faster")
+
+// take makes the Lease ours.
+func (l *Leader) take(ctx context.Context, seen observation) error {
+	lease := l.claim(seen)
+	l.transitions = *lease.Spec.LeaseTransitions
+	verb := "update"
+	if seen.lease == nil {
+		verb = "create"
+	}
+	sent, stale, err := l.put(ctx, lease)
+	if stale {
+		if err := l.refresh(ctx); l.failed(ctx, verbList, err) {
+			return err
+		}
+		if l.lastSeen().lease != nil {
+			return errFaster
+		}
+		// It was refused for another reason, as by a policy; or it is gone again.
+	}
+	if l.failed(ctx, verb, err) {
+		return err
+	}
+	l.reign.Store(&reign{fmt.Sprintf("%s/%d", l.identity, l.transitions), sent})
+	return nil
+}
+
+// renew puts the end of the Lease off. After a conflict with somebody who changed
+// something else about it, soon is true.
+func (l *Leader) renew(ctx context.Context, r *reign) (soon bool) {
+	seen := l.lastSeen()
+	sent, stale, err := l.put(ctx, seen.lease.DeepCopy())
+	if stale {
+		return !l.failed(ctx, verbList, l.refresh(ctx))
+	}
+	if !l.failed(ctx, "update", err) {
+		l.reign.Store(&reign{r.token, sent})
+	}
+	return false
+}
+
+// release gives the Lease back, if it is ours, even though ctx has ended.
+func (l *Leader) release(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaseTimeout)
+	defer cancel()
+	for {
+		seen := l.lastSeen()
+		if seen.holder() != l.identity {
+			return
+		}
+		lease, nobody, second := seen.lease.DeepCopy(), "", int32(1)
+		lease.Spec.HolderIdentity, lease.Spec.LeaseDurationSeconds = &nobody, &second
+		_, stale, err := l.put(ctx, lease)
+		if stale {
+			// As when a renewal was under way that nobody waited for.
+			err = l.refresh(ctx)
+			if err == nil {
+				continue
+			}
+		}
+		l.failed(ctx, "update", err)
+		return
+	}
+}
