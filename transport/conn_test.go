@@ -38,7 +38,7 @@ func pair(t *testing.T) (*conn, net.Conn) {
 func TestWokenWhileARequestBegins(t *testing.T) {
 	c, client := pair(t)
 	c.begin()
-	c.woken.Store(true)
+	c.woken.Store(time.Now().UnixNano())
 	if err := c.SetReadDeadline(past); err != nil {
 		t.Fatal(err)
 	}

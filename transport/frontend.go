@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -35,6 +36,7 @@ type frontend struct {
 	// methods returns what Allow lists for a path if it is not just what the
 	// routes have, else ""; nil on the metrics port.
 	methods  func(*fasthttp.RequestCtx) string
+	tls      *serverTLS // nil: plain HTTP
 	draining atomic.Bool
 	// hurry is set when the drain is about to give up: from then on pipelined
 	// requests don't keep a connection open.
@@ -118,6 +120,7 @@ func (f *frontend) open(ctx context.Context, addr string) error {
 		return err
 	}
 	f.listener = newListener(tcp, f.log, f.limits.MaxConnections, f.limits.MaxConnectionAge, f.limits.ReadTimeout, f.rejectConnection)
+	f.listener.tls = f.tls
 	return nil
 }
 
@@ -228,7 +231,7 @@ func (f *frontend) protocolError(ctx *fasthttp.RequestCtx, err error) {
 	if c != nil {
 		c.linger = true
 	}
-	if errors.Is(err, fasthttp.ErrBodyTooLarge) {
+	if errors.Is(err, fasthttp.ErrBodyTooLarge) && (c == nil || !c.plainHTTP) {
 		// The path, the method and the media type are judged first.
 		ctx.SetUserValue(bodyTooLarge{}, true)
 		f.handle(ctx)
@@ -237,6 +240,10 @@ func (f *frontend) protocolError(ctx *fasthttp.RequestCtx, err error) {
 	f.wrap(f.metrics.route("unmatched"), func(ctx *fasthttp.RequestCtx) {
 		var small *fasthttp.ErrSmallBuffer
 		switch {
+		case c != nil && c.plainHTTP:
+			f.problem(ctx, problem.Validation, speaksTLS)
+		case errors.Is(err, errTLSHello):
+			f.problem(ctx, problem.Validation, "This port speaks plain HTTP, not TLS: ask with http:// instead of https://.")
 		case errors.As(err, &small) && c != nil && !c.requestLineFits():
 			f.problem(ctx, problem.URITooLong, fmt.Sprintf("The request line is longer than %d bytes.", f.limits.MaxHeaderBytes))
 		case errors.As(err, &small):
@@ -254,6 +261,13 @@ func (f *frontend) rejectConnection(nc net.Conn) {
 	defer nc.Close() //nolint:errcheck // nothing is left to be done about it
 	if nc.SetDeadline(time.Now().Add(lingerTime)) != nil {
 		return
+	}
+	if f.tls != nil {
+		session := tls.Server(nc, f.tls.config.Load())
+		if session.Handshake() != nil {
+			return
+		}
+		nc = session
 	}
 	// The request is read if it is there at once, for its identifier and path.
 	var request fasthttp.Request

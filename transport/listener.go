@@ -43,6 +43,7 @@ type listener struct {
 	maxAge      time.Duration // 0: connections may live for ever
 	readTimeout time.Duration
 	reject      func(net.Conn) // tells a connection over the limit; closes it
+	tls         *serverTLS     // nil: plain HTTP
 
 	phase     atomic.Int32
 	emptied   chan struct{} // closed when the accept queue was found empty
@@ -108,6 +109,9 @@ func (l *listener) Accept() (net.Conn, error) {
 
 func (l *listener) admit(nc net.Conn) (*conn, bool) {
 	c := &conn{Conn: nc, owner: l}
+	if l.tls != nil {
+		c.layer = &tlsLayer{settings: l.tls}
+	}
 	now := time.Now()
 	c.since.Store(now.UnixNano())
 	if l.maxAge > 0 {

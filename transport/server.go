@@ -34,6 +34,12 @@ type Options struct {
 	Limits        Limits // zero fields are replaced by DefaultLimits
 	MaxWatchers   int    // event streams at a time, default 1000; none if negative
 
+	// TLSCertFile and TLSKeyFile are PEM files of a certificate, its chain
+	// behind it, and its key. With them both ports speak TLS, and a change of
+	// the files takes effect for new connections within seconds. Empty for
+	// plain HTTP.
+	TLSCertFile, TLSKeyFile string
+
 	// ServedBy names this instance in the X-Served-By header of every response;
 	// empty for no such header. A load balancer hides which replica answered,
 	// and whoever looks for the cause of a failure needs to know.
@@ -111,6 +117,7 @@ type Server struct {
 	log         *zap.Logger
 	api         *frontend
 	metricsPort *frontend
+	tls         *serverTLS // nil: plain HTTP
 	set         *metrics.Set
 	shutdownH   *histogram
 
@@ -165,6 +172,14 @@ func New(o Options) (*Server, error) {
 	m := newHTTPMetrics(s.set)
 	s.api = newFrontend("api", s.log, m, o.Limits)
 	s.metricsPort = newFrontend("metrics", s.log, m, o.Limits)
+	if o.TLSCertFile != "" || o.TLSKeyFile != "" {
+		var err error
+		if s.tls, err = newServerTLS(o.TLSCertFile, o.TLSKeyFile, s.log, s.set); err != nil {
+			return nil, err
+		}
+		s.api.useTLS(s.tls)
+		s.metricsPort.useTLS(s.tls)
+	}
 	s.api.servedBy, s.metricsPort.servedBy = []byte(o.ServedBy), []byte(o.ServedBy)
 	s.refreshStatus()
 	s.apiRoutes()
@@ -185,6 +200,9 @@ func (s *Server) Start(ctx context.Context) error {
 	s.api.serve()
 	s.metricsPort.serve()
 	s.background.Go(s.watchStatus)
+	if s.tls != nil {
+		s.background.Go(s.watchCertificate)
+	}
 	return nil
 }
 

@@ -1,0 +1,168 @@
+package transport
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/VictoriaMetrics/metrics"
+	"github.com/valyala/fasthttp"
+	"go.uber.org/zap"
+
+	"kubernaut.io/dynamic-toolset/problem"
+	"kubernaut.io/dynamic-toolset/transport/certificate"
+)
+
+// refreshInterval is how often the files of the certificate are looked at. A
+// kubelet takes a minute to bring a changed Secret to its pods.
+const refreshInterval = 5 * time.Second
+
+// protocols are what ALPN may agree on (RFC 7301; the names are registered with
+// IANA). A client that offers others only, such as h2, is refused with the
+// alert no_application_protocol; one that offers none is taken for HTTP/1.1.
+var protocols = []string{"http/1.1", "http/1.0"}
+
+// serverTLS is what both ports show and count where they speak TLS.
+type serverTLS struct {
+	log    *zap.Logger
+	files  *certificate.Files
+	config atomic.Pointer[tls.Config]
+
+	failedHandshakes       *metrics.Counter
+	reloads, failedReloads *metrics.Counter
+
+	lastFailure string // of a reload, as logged
+	expiryTold  bool   // of the current certificate
+}
+
+// newServerTLS loads the certificate and registers the metrics. Without TLS
+// there are no such metrics: an expiry of 0 would call somebody at night.
+func newServerTLS(certFile, keyFile string, log *zap.Logger, set *metrics.Set) (*serverTLS, error) {
+	if certFile == "" || keyFile == "" {
+		return nil, errors.New("transport: TLS needs both, the file of the certificate and that of its key")
+	}
+	files, err := certificate.Open(certFile, keyFile)
+	if err != nil {
+		return nil, err
+	}
+	t := &serverTLS{
+		log: log, files: files,
+		failedHandshakes: set.NewCounter("toolset_tls_handshake_failures_total"),
+		reloads:          set.NewCounter(`toolset_tls_certificate_reloads_total{result="success"}`),
+		failedReloads:    set.NewCounter(`toolset_tls_certificate_reloads_total{result="failure"}`),
+	}
+	set.NewGauge("toolset_tls_certificate_expiry_seconds", func() float64 {
+		return time.Until(files.Current().Leaf.NotAfter).Seconds()
+	})
+	t.use()
+	return t, nil
+}
+
+// use makes the current certificate that of the handshakes to come. Each
+// certificate has a configuration of its own, and with it session tickets of
+// its own: nobody resumes a session of a certificate that was replaced, perhaps
+// because its key was stolen.
+func (t *serverTLS) use() {
+	t.config.Store(&tls.Config{
+		MinVersion:   tls.VersionTLS12,
+		NextProtos:   protocols,
+		Certificates: []tls.Certificate{*t.files.Current()},
+	})
+	t.expiryTold = false
+}
+
+// refresh takes a new certificate if there is one. It logs what is wrong with
+// one once, and counts it at every look, so that an alert lasts as long as its
+// cause.
+func (t *serverTLS) refresh() {
+	changed, err := t.files.Refresh()
+	leaf := t.files.Current().Leaf
+	switch {
+	case err != nil:
+		t.failedReloads.Inc()
+		if s := err.Error(); s != t.lastFailure {
+			t.lastFailure = s
+			t.log.Error("The new TLS certificate can't be used; the old one stays", zap.Error(err), zap.Time("old_expires", leaf.NotAfter))
+		}
+	case changed:
+		t.use()
+		t.reloads.Inc()
+		t.lastFailure = ""
+		t.log.Info("TLS certificate reloaded", zap.Stringer("serial", leaf.SerialNumber), zap.Strings("names", leaf.DNSNames), zap.Time("expires", leaf.NotAfter))
+	}
+	if !t.expiryTold && time.Now().After(leaf.NotAfter) {
+		t.expiryTold = true
+		t.log.Error("The TLS certificate has expired; clients refuse it until its files are replaced", zap.Time("expired", leaf.NotAfter))
+	}
+}
+
+// watchCertificate refreshes until the server ends.
+func (s *Server) watchCertificate() {
+	t := time.NewTicker(refreshInterval)
+	defer t.Stop()
+	for {
+		select {
+		case <-s.life.Done():
+			return
+		case <-t.C:
+			s.tls.refresh()
+		}
+	}
+}
+
+// useTLS makes a frontend speak TLS.
+func (f *frontend) useTLS(t *serverTLS) {
+	f.tls = t
+	refuse := f.wrap(f.metrics.route("unmatched"), f.refusePlainHTTP)
+	f.server.Handler = func(ctx *fasthttp.RequestCtx) {
+		if c, ok := ctx.Conn().(*conn); ok && c.plainHTTP {
+			refuse(ctx)
+			return
+		}
+		f.handle(ctx)
+	}
+}
+
+const speaksTLS = "This port speaks TLS only: ask with https:// instead of http://."
+
+// refusePlainHTTP answers a request that came without TLS to a port that speaks
+// TLS. It looks at nothing but what every problem document tells.
+func (f *frontend) refusePlainHTTP(ctx *fasthttp.RequestCtx) {
+	f.problem(ctx, problem.Validation, speaksTLS)
+	ctx.Response.SetConnectionClose()
+	if c, ok := ctx.Conn().(*conn); ok {
+		c.linger = true
+	}
+}
+
+// failed notes a handshake that came to nothing. Any client can bring that
+// about: debug.
+func (t *serverTLS) failed(c *conn, err error) {
+	t.failedHandshakes.Inc()
+	if ce := t.log.Check(zap.DebugLevel, "TLS handshake failed"); ce != nil {
+		ce.Write(zap.Error(err), zap.Stringer("client", c.RemoteAddr()))
+	}
+}
+
+// errTLSHello is a read's error when a client begins to speak TLS to a port
+// that does not.
+var errTLSHello = errors.New("a TLS handshake on a port that speaks plain HTTP")
+
+// recordHandshake is the first byte of every TLS connection: the type of a
+// record (RFC 8446, section 5.1). No request begins with it.
+const recordHandshake = 0x16
+
+// startsRequest reports whether a client that should begin a handshake, but
+// sends b, speaks HTTP: methods begin with letters (RFC 9110, section 9.1).
+func startsRequest(b byte) bool { return b|0x20 >= 'a' && b|0x20 <= 'z' }
+
+// handshakeError tells a slow handshake from others.
+func handshakeError(err error, timeout time.Duration) error {
+	var slow interface{ Timeout() bool }
+	if errors.As(err, &slow) && slow.Timeout() {
+		return fmt.Errorf("it was not complete %s after its first byte: %w", timeout, err)
+	}
+	return err
+}

@@ -1,0 +1,162 @@
+package transport
+
+import (
+	"crypto/tls"
+	"errors"
+	"net"
+	"os"
+	"time"
+)
+
+// A tlsLayer is what lies between a conn and its socket where the port speaks
+// TLS. It belongs to the goroutine that serves the connection, except settings,
+// which all connections share.
+//
+// The drain looks at what has arrived before it ends a connection. Behind TLS
+// that is more than what the socket holds: the TLS layer reads ahead, and keeps
+// what it has not decrypted yet, or has decrypted and not delivered. So the
+// look is a read through the layer that does not wait.
+type tlsLayer struct {
+	settings *serverTLS
+	session  *tls.Conn // nil before the client's first byte
+	wire     wire
+	// A byte that a look found; the next read begins with it.
+	found    [1]byte
+	hasFound bool
+}
+
+// handshake establishes the session of c, whose first byte has arrived. It has
+// as long as a request may take. Its error is not for the client, who has had
+// an alert if one helps.
+func (l *tlsLayer) handshake(c *conn, first byte) error {
+	until := time.Now().Add(c.owner.readTimeout)
+	if err := c.SetDeadline(until); err != nil {
+		return err
+	}
+	l.wire = wire{Conn: c.Conn, owner: c, first: first, hasFirst: true, until: until}
+	l.session = tls.Server(&l.wire, l.settings.config.Load())
+	if err := l.session.Handshake(); err != nil {
+		return handshakeError(err, c.owner.readTimeout)
+	}
+	return c.SetReadDeadline(time.Now().Add(c.owner.readTimeout))
+}
+
+// read reads decrypted bytes. Without wait it returns os.ErrDeadlineExceeded
+// when there are none yet.
+func (l *tlsLayer) read(p []byte, wait bool) (n int, err error) {
+	if l.hasFound && len(p) > 0 {
+		p[0], l.hasFound = l.found[0], false
+		n, p, wait = 1, p[1:], false
+		if len(p) == 0 {
+			return n, nil
+		}
+	}
+	l.wire.reading, l.wire.nowait = true, !wait
+	m, err := l.session.Read(p)
+	l.wire.reading, l.wire.nowait = false, false
+	if n += m; n > 0 && errors.Is(err, os.ErrDeadlineExceeded) {
+		err = nil
+	}
+	return n, err
+}
+
+// more reports whether the client has sent more than was read, if only a part
+// of a record. What is no data, such as the alert that ends a session, is none.
+func (l *tlsLayer) more() bool {
+	if l.hasFound {
+		return true
+	}
+	n, err := l.read(l.found[:], false)
+	l.hasFound = n > 0
+	return l.hasFound || errors.Is(err, os.ErrDeadlineExceeded) && l.wire.records.within()
+}
+
+// A wire is the socket as the TLS layer sees it. The errors of its reads are
+// kept by tls.Conn, except those that pass: os.ErrDeadlineExceeded is one (it
+// is a net.Error that is temporary), but during a handshake that is kept too.
+type wire struct {
+	net.Conn
+	owner *conn
+
+	first    byte // was read before the handshake began
+	hasFirst bool
+	until    time.Time // the end of the time for the handshake
+	reading  bool      // the layer is reading
+	nowait   bool      // a read takes what is there
+	records  records
+}
+
+func (w *wire) Read(p []byte) (int, error) {
+	n, err := w.receive(p)
+	w.records.follow(p[:n])
+	return n, err
+}
+
+func (w *wire) receive(p []byte) (int, error) {
+	if w.hasFirst && len(p) > 0 {
+		p[0], w.hasFirst = w.first, false
+		return 1, nil
+	}
+	if w.nowait {
+		n, err := readNow(w.Conn, p)
+		if n == 0 && err == nil {
+			err = os.ErrDeadlineExceeded
+		}
+		return n, err
+	}
+	for {
+		n, err := w.Conn.Read(p)
+		if n > 0 || w.owner.state.Load() != shaking || !errors.Is(err, os.ErrDeadlineExceeded) || w.owner.woken.Swap(0) == 0 {
+			return n, err
+		}
+		// The drain took the connection for idle just as the handshake began.
+		if err := w.SetReadDeadline(w.until); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// Write gives what the layer writes of its own while it reads (the answer to a
+// key update, RFC 8446, section 4.6.3) a deadline of its own: the one that is
+// set is that of the response before, and may have passed.
+func (w *wire) Write(p []byte) (int, error) {
+	if w.reading {
+		if err := w.SetWriteDeadline(time.Now().Add(w.owner.owner.readTimeout)); err != nil {
+			return 0, err
+		}
+	}
+	return w.Conn.Write(p)
+}
+
+// records follows the bytes of TLS records, to know where one ends. A record
+// has a header of five bytes, the last two of which are the length of the rest
+// (RFC 8446, section 5.1; the same in TLS 1.2).
+type records struct {
+	header int // bytes of the header that were seen
+	left   int // bytes that follow it
+}
+
+func (r *records) follow(b []byte) {
+	for len(b) > 0 {
+		if r.header < 5 {
+			switch r.header {
+			case 3:
+				r.left = int(b[0]) << 8
+			case 4:
+				r.left |= int(b[0])
+			}
+			r.header++
+			b = b[1:]
+		} else {
+			n := min(len(b), r.left)
+			r.left -= n
+			b = b[n:]
+		}
+		if r.header == 5 && r.left == 0 {
+			r.header = 0
+		}
+	}
+}
+
+// within reports whether the last byte was not the last of its record.
+func (r *records) within() bool { return r.header > 0 }
