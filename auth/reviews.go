@@ -1,0 +1,105 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// maxWaiting questions wait for others to end, each for at most maxWait.
+	// After a restart nothing is remembered and every caller comes at once:
+	// they are to wait a moment, not to be turned away.
+	maxWaiting = 1024
+	maxWait    = 2 * time.Second
+)
+
+// reviews bounds the questions under way and makes one of those that are the
+// same.
+type reviews struct {
+	slots   chan struct{}
+	waiting atomic.Int32
+
+	mu      sync.Mutex
+	callers map[question]*answer[*caller]
+	grants  map[question]*answer[*grant]
+}
+
+// A question is about an action of who has a token, or about them.
+type question struct {
+	key    key
+	action int
+}
+
+type answer[T any] struct {
+	done  chan struct{}
+	value T
+	err   error
+}
+
+func newReviews(limit int) *reviews {
+	return &reviews{
+		slots:   make(chan struct{}, limit),
+		callers: map[question]*answer[*caller]{},
+		grants:  map[question]*answer[*grant]{},
+	}
+}
+
+func (r *reviews) caller(k key, ask func() (*caller, error)) (*caller, error) {
+	return once(r, r.callers, question{k, wholeCaller}, ask)
+}
+
+func (r *reviews) grant(k key, action int, ask func() (*grant, error)) (*grant, error) {
+	return once(r, r.grants, question{k, action}, ask)
+}
+
+// once calls ask, or waits for the one that is asking the same and shares its
+// answer. Those who wait are bounded by the connections of the server, and by
+// the time that a question may take.
+func once[T any](r *reviews, under map[question]*answer[T], q question, ask func() (T, error)) (T, error) {
+	r.mu.Lock()
+	if a := under[q]; a != nil {
+		r.mu.Unlock()
+		<-a.done
+		return a.value, a.err
+	}
+	a := &answer[T]{done: make(chan struct{}), err: errPanicked}
+	under[q] = a
+	r.mu.Unlock()
+	defer func() { // also if ask panics: the others must not wait for ever
+		r.mu.Lock()
+		delete(under, q)
+		r.mu.Unlock()
+		close(a.done)
+	}()
+	a.value, a.err = ask()
+	return a.value, a.err
+}
+
+var errPanicked = errors.New("the review failed")
+
+// begin waits for its turn. Whoever got it must call release.
+func (r *reviews) begin(ctx context.Context) (release func(), err error) {
+	release = func() { <-r.slots }
+	select {
+	case r.slots <- struct{}{}:
+		return release, nil
+	default:
+	}
+	defer r.waiting.Add(-1)
+	if r.waiting.Add(1) > maxWaiting {
+		return nil, ErrBusy
+	}
+	timer := time.NewTimer(maxWait)
+	defer timer.Stop()
+	select {
+	case r.slots <- struct{}{}:
+		return release, nil
+	case <-timer.C:
+		return nil, ErrBusy
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
