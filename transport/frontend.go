@@ -230,6 +230,9 @@ func (f *frontend) protocolError(ctx *fasthttp.RequestCtx, err error) {
 	c, _ := ctx.Conn().(*conn)
 	if c != nil {
 		c.linger = true
+		// fasthttp sets none for this response; that of the one before may have
+		// passed long ago.
+		c.SetWriteDeadline(time.Now().Add(f.limits.WriteTimeout)) //nolint:errcheck // the write tells
 	}
 	if errors.Is(err, fasthttp.ErrBodyTooLarge) && (c == nil || !c.plainHTTP) {
 		// The path, the method and the media type are judged first.

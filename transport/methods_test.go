@@ -82,7 +82,7 @@ func TestProbesByOtherNames(t *testing.T) {
 			t.Errorf("%s: %s", alias, a)
 		}
 	}
-	r, err := send("http://"+f.server.MetricsAddr(), "GET", "/metrics", "")
+	r, err := send(f.metricsURL, "GET", "/metrics", "")
 	if err != nil {
 		t.Fatal(err)
 	}

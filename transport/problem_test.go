@@ -105,7 +105,7 @@ func TestProblemTypeURI(t *testing.T) {
 		t.Errorf("the conflict does not list its toolsets: %s", d.Detail)
 	}
 	// The metrics port answers alike.
-	r, err := send("http://"+f.server.MetricsAddr(), "GET", "/nothing", "")
+	r, err := send(f.metricsURL, "GET", "/nothing", "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,6 +167,18 @@ func TestProblemFromBelowTheHandlers(t *testing.T) {
 	c := f.dial()
 	c.write("GET /health HTTP/1.1\r\nHost:") // and no more
 	wantProblem(t, c.read(), 408, "request-timeout")
+}
+
+// Also on a connection that has been silent for longer than a response may
+// take: the time for the response before has passed then.
+func TestProblemFromBelowOnAKeptConnection(t *testing.T) {
+	f := start(t, func(o *transport.Options) { o.Limits.WriteTimeout = 100 * time.Millisecond })
+	c := f.dial()
+	c.write(getReady)
+	c.read()
+	time.Sleep(200 * time.Millisecond)
+	c.write("NONSENSE\r\n\r\n")
+	wantProblem(t, c.read(), 400, "validation-error")
 }
 
 func TestProblemConnectionLimit(t *testing.T) {

@@ -3,6 +3,7 @@ package transport_test
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -38,7 +39,9 @@ type fixture struct {
 	server    *transport.Server
 	catalogue *service.Catalogue
 	logs      *observer.ObservedLogs
-	url       string
+	// The ports' addresses, as URLs: https where the server speaks TLS.
+	url, metricsURL string
+	tls             *tls.Config // of clients; nil: plain HTTP
 }
 
 func identify(svc *corev1.Service) *service.Backend {
@@ -78,6 +81,9 @@ func start(t *testing.T, change func(*transport.Options)) *fixture {
 		IdleGrace: 300 * time.Millisecond, DrainTimeout: 10 * time.Second,
 		Discover: func(context.Context) error { return nil },
 	}
+	if overTLS(t) {
+		o.TLSCertFile, o.TLSKeyFile = authority().Issue(t, nil).Mount(t, t.TempDir())
+	}
 	if change != nil {
 		change(&o)
 	}
@@ -88,7 +94,11 @@ func start(t *testing.T, change func(*transport.Options)) *fixture {
 	if err := s.Start(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	f := &fixture{t: t, server: s, catalogue: c, logs: logs, url: "http://" + s.Addr()}
+	f := &fixture{t: t, server: s, catalogue: c, logs: logs, url: "http://" + s.Addr(), metricsURL: "http://" + s.MetricsAddr()}
+	if o.TLSCertFile != "" {
+		f.tls = &tls.Config{RootCAs: authority().Pool, ServerName: "localhost"}
+		f.url, f.metricsURL = "https://"+s.Addr(), "https://"+s.MetricsAddr()
+	}
 	t.Cleanup(func() {
 		s.Shutdown(context.Background()) //nolint:errcheck // tests that care have called it
 		cancel()
@@ -125,7 +135,7 @@ func send(url, method, path, body string, header ...string) (*response, error) {
 	for i := 0; i+1 < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
 	}
-	tr := &http.Transport{DisableKeepAlives: true, DisableCompression: true}
+	tr := &http.Transport{DisableKeepAlives: true, DisableCompression: true, TLSClientConfig: &tls.Config{RootCAs: authority().Pool}}
 	defer tr.CloseIdleConnections()
 	resp, err := (&http.Client{Transport: tr, Timeout: 30 * time.Second}).Do(req)
 	if err != nil {
@@ -187,6 +197,13 @@ func (f *fixture) dial() *rawClient {
 	f.t.Cleanup(func() { c.Close() }) //nolint:errcheck // the end of a test
 	if err := c.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
 		f.t.Fatal(err)
+	}
+	if f.tls != nil {
+		session := tls.Client(c, f.tls)
+		if err := session.Handshake(); err != nil {
+			f.t.Fatal(err)
+		}
+		c = session
 	}
 	return &rawClient{f.t, c, bufio.NewReader(c)}
 }

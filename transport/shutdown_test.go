@@ -157,7 +157,7 @@ func (f *fixture) inFlight(n int) {
 	f.t.Helper()
 	want := "toolset_in_flight_requests " + string(rune('0'+n)) + "\n"
 	for end := time.Now().Add(10 * time.Second); ; {
-		r, err := send("http://"+f.server.MetricsAddr(), "GET", "/metrics", "")
+		r, err := send(f.metricsURL, "GET", "/metrics", "")
 		if err != nil {
 			f.t.Fatal(err)
 		}
@@ -192,7 +192,7 @@ func TestShutdownResourceCleanup(t *testing.T) {
 		t.Errorf("err %v, resources closed: %v", err, closed.Load())
 	}
 	// The metrics port is closed as well; goleak sees to the goroutines.
-	if _, err := send("http://"+f.server.MetricsAddr(), "GET", "/metrics", ""); err == nil {
+	if _, err := send(f.metricsURL, "GET", "/metrics", ""); err == nil {
 		t.Error("the metrics port still answers")
 	}
 }

@@ -38,7 +38,10 @@ func (l *tlsLayer) handshake(c *conn, first byte) error {
 	if err := l.session.Handshake(); err != nil {
 		return handshakeError(err, c.owner.readTimeout)
 	}
-	return c.SetReadDeadline(time.Now().Add(c.owner.readTimeout))
+	if err := c.SetWriteDeadline(noDeadline); err != nil {
+		return err
+	}
+	return c.extend()
 }
 
 // read reads decrypted bytes. Without wait it returns os.ErrDeadlineExceeded

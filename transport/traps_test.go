@@ -3,6 +3,7 @@ package transport_test
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -91,7 +92,10 @@ func TestTrapIdleConnectionsAtTheWorstMoment(t *testing.T) {
 // accepted may be reset or dropped.
 func TestTrapAcceptQueue(t *testing.T) {
 	for round := range 3 {
-		f := start(t, func(o *transport.Options) { o.PropagationDelay = 50 * time.Millisecond })
+		f := start(t, func(o *transport.Options) {
+			o.PropagationDelay = 50 * time.Millisecond
+			o.IdleGrace = 5 * time.Second // a busy machine keeps clients waiting between connect and request
+		})
 		addr := f.server.Addr()
 		var lost, answered atomic.Int64
 		var first atomic.Pointer[string]
@@ -111,6 +115,9 @@ func TestTrapAcceptQueue(t *testing.T) {
 					if err != nil {
 						return // refused or ignored: routed elsewhere
 					}
+					if f.tls != nil {
+						c = tls.Client(c, f.tls) // the request does the handshake
+					}
 					if err := oneRequest(c); err != nil {
 						lost.Add(1)
 						s := err.Error()
@@ -121,7 +128,9 @@ func TestTrapAcceptQueue(t *testing.T) {
 				}
 			})
 		}
-		time.Sleep(100 * time.Millisecond)
+		for end := time.Now().Add(20 * time.Second); answered.Load() < 100 && time.Now().Before(end); {
+			time.Sleep(time.Millisecond)
+		}
 		if err := <-f.stop(); err != nil {
 			t.Error(err)
 		}

@@ -1,0 +1,57 @@
+package transport_test
+
+import (
+	"strings"
+	"sync"
+	"testing"
+
+	"kubernaut.io/dynamic-toolset/transport/certificate/certtest"
+)
+
+// authority is trusted by the clients of these tests.
+var authority = sync.OnceValue(func() *certtest.Authority {
+	a, err := certtest.NewAuthority()
+	if err != nil {
+		panic(err)
+	}
+	return a
+})
+
+// overTLS reports whether a test runs within TestOverTLS, where each server
+// speaks TLS unless the test says otherwise.
+func overTLS(t *testing.T) bool { return strings.HasPrefix(t.Name(), "TestOverTLS/") }
+
+// What holds for plain HTTP holds over TLS: above all, that no request is lost.
+func TestOverTLS(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		test func(*testing.T)
+	}{
+		{"ShutdownReadinessCoordination", TestShutdownReadinessCoordination},
+		{"ShutdownLivenessDuringShutdown", TestShutdownLivenessDuringShutdown},
+		{"ShutdownInFlightCompletion", TestShutdownInFlightCompletion},
+		{"ShutdownResourceCleanup", TestShutdownResourceCleanup},
+		{"ShutdownTimeoutRespected", TestShutdownTimeoutRespected},
+		{"ShutdownFiveSecondWait", TestShutdownFiveSecondWait},
+		{"ShutdownLogging", TestShutdownLogging},
+		{"ShutdownConcurrent", TestShutdownConcurrent},
+		{"TrapKeptConnectionDuringDelay", TestTrapKeptConnectionDuringDelay},
+		{"TrapIdleConnectionsAtTheWorstMoment", TestTrapIdleConnectionsAtTheWorstMoment},
+		{"TrapAcceptQueue", TestTrapAcceptQueue},
+		{"TrapPipelined", TestTrapPipelined},
+		{"TrapHalfSent", TestTrapHalfSent},
+		{"TrapWatcher", TestTrapWatcher},
+		{"WatchResumes", TestWatchResumes},
+		{"IdleConnectionEndsSilently", TestIdleConnectionEndsSilently},
+		{"MaxConnectionAge", TestMaxConnectionAge},
+		{"ProblemTypeURI", TestProblemTypeURI},
+		{"ProblemOrderOfChecks", TestProblemOrderOfChecks},
+		{"ProblemFromBelowTheHandlers", TestProblemFromBelowTheHandlers},
+		{"ProblemFromBelowOnAKeptConnection", TestProblemFromBelowOnAKeptConnection},
+		{"ProblemConnectionLimit", TestProblemConnectionLimit},
+		{"ProblemUnavailableDuringShutdown", TestProblemUnavailableDuringShutdown},
+		{"ReadsRevalidateAndCompress", TestReadsRevalidateAndCompress},
+	} {
+		t.Run(c.name, c.test)
+	}
+}
