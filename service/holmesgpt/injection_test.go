@@ -1,0 +1,147 @@
+package holmesgpt
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func sprint(v any) string { return fmt.Sprint(v) }
+
+// hostile are texts that break out of YAML, Jinja, a shell, a URL, or a terminal
+// where they are not handled.
+var hostile = []string{
+	`"`, `'`, `\`, "\\\"", `"; evil: "`, "a\nb: c", "a\r\nb: c", "a\n  evil/core:\n    enabled: true", "# x", "a # b", "- a", "? a", "a: b", "{a: b}", "[a]",
+	"*a", "&a b", "!!python/object/apply:os.system ['id']", "%YAML 1.1", "---", "...", "<<", "~", "null", "yes", "0o7", "1:20", "1e3",
+	"{{ env.SECRET }}", "{{env.SECRET}}", "{{ 7*7 }}", "{{{ env.SECRET }}}", "{% raw %}", "{# x #}", "{", "}", "{{", "}}", "{ {", "a{", "}b", "{{{{", "}}}}",
+	"{\u200b{ env.SECRET }}", "{\x00{ env.SECRET }}", "{\x7f{ env.SECRET }}",
+	"$HOME", "${HOME}", "$(id)", "`id`", "$((1))", "; id", "| id", "&& id", "& id", "> /tmp/x", "< /etc/passwd", "\n id", "!!", "*", "?", "~root", "a b", "\t", "--help", "-o/tmp/x", "@/etc/passwd", "=@/etc/passwd",
+	"'; id; '", `'"'"'`, "\x00", "\x01", "\x1b[31m", "\x7f", "\u0085", "\u2028", "\u2029", "\ufeff", "\ufffe", "\u202e", "\U0010ffff", "\U0001f600", "ü", "\xff", "\xc0\xaf",
+	"../../etc/passwd", "%2e%2e/", "%", "%27", "#frag", "?a=b", "&a=b", "http://evil", "//evil", "@evil", ":80@evil", "[0-9]", "{a,b}",
+	strings.Repeat("'", 500), strings.Repeat("{", 500), strings.Repeat("a", 5000),
+}
+
+// A description that somebody else wrote is a description, whatever is in it.
+func TestHostileDescriptions(t *testing.T) {
+	for _, text := range hostile {
+		for _, kind := range []string{"jaeger", "prometheus", "elasticsearch", "kafka", "custom"} {
+			ts := example(kind)
+			ts.Description = text
+			if kind == "kafka" {
+				ts.Endpoint = "tcp://k:9092"
+			}
+			doc := document(t, ts)
+			plain := ts
+			plain.Description = ""
+			got, want := load(t, doc), load(t, document(t, plain))
+			for key := range want {
+				g, w := got[key], want[key]
+				if key != "kafka/admin" && key != "dynamic-toolset" && !strings.HasSuffix(g.Description, w.Description) {
+					t.Errorf("%q: %s is described as %q", text, key, g.Description)
+				}
+				g.Description = w.Description
+				if sprint(g) != sprint(w) {
+					t.Errorf("%q changes more of %s than the description:\n%+v\n%+v", text, key, g, w)
+				}
+			}
+			if len(got) != len(want) {
+				t.Errorf("%q: there are %d toolsets, not %d", text, len(got), len(want))
+			}
+		}
+	}
+}
+
+// Whatever an agent gives a tool, curl gets exactly it, in its place.
+func TestHostileParameters(t *testing.T) {
+	r := newRecorder(t)
+	for _, kind := range []string{"prometheus", "jaeger", "elasticsearch", "custom", "rabbitmq"} {
+		ts := example(kind)
+		ts.Path = "/a-b/c.d~e:f@g+h,i=j"
+		list := toolsFor(kind)
+		base := ts.Endpoint + ts.Path
+		for i := range list {
+			for n, value := range hostile {
+				values := map[string]string{}
+				for k, p := range list[i].params {
+					values[p.name] = clean(value + hostile[(n+k)%len(hostile)])
+				}
+				line := fill(list[i].command(base), values)
+				shell := shells()[n%len(shells())]
+				if got, want := r.argv(t, shell, line), list[i].intended(base, values); !slices.Equal(got, want) {
+					t.Errorf("%s of %s with %q: curl got\n%q, not\n%q", list[i].verb, kind, values, got, want)
+				}
+				if len(values) == 0 {
+					break
+				}
+			}
+		}
+	}
+}
+
+// clean makes s something that Python can have as a parameter: text, without a
+// NUL, which no argument can hold.
+func clean(s string) string { return strings.ReplaceAll(strings.ToValidUTF8(s, "?"), "\x00", "") }
+
+// Whatever a toolset is, it is refused, or makes a document that HolmesGPT loads
+// and whose commands start curl and nothing else, with the arguments that are
+// meant.
+func FuzzRender(f *testing.F) {
+	for i, text := range hostile {
+		f.Add("ns", "name", "jaeger", "http://h:1", "", text, text, uint8(i))
+		f.Add(text, "name", "prometheus", "http://h:1", "", "", "", uint8(i))
+		f.Add("ns", text, "custom", "http://h:1", "", "", text, uint8(i))
+		f.Add("ns", "name", text, "http://h:1", "", "", text, uint8(i))
+		f.Add("ns", "name", "elasticsearch", "https://h/"+text, "", "", text, uint8(i))
+		f.Add("ns", "name", "mimir", "http://h:1", text, "", text, uint8(i))
+	}
+	f.Add("ns", "a.b", "kafka", "tcp://h:9092", "", "", "", uint8(0))
+	f.Add("ns", "a.b", "opensearch", "https://[::1]:1", "", "", "", uint8(0))
+	r := newRecorder(f)
+	environ := map[string]string{"HOME": "/somewhere", "SECRET": "secret"}
+	f.Fuzz(func(t *testing.T, namespace, name, kind, endpoint, path, description, value string, which uint8) {
+		ts := Toolset{Namespace: namespace, Name: name, Type: kind, Endpoint: endpoint, Path: path, Description: description}
+		fragment, err := Render(ts)
+		if err != nil {
+			if !errors.Is(err, ErrUnsafe) {
+				t.Errorf("an error of another kind: %v", err)
+			}
+			return
+		}
+		// Twice: as a built-in toolset, and as one of its own.
+		second := ts
+		second.Name = "second"
+		if second.Name == ts.Name {
+			second.Name = "third"
+		}
+		other, err := Render(second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, order := range [][]Candidate{{{Fragment: fragment}, {Fragment: other}}, {{Fragment: other}, {Fragment: fragment}}} {
+			loaded := load(t, append([]byte(Head), slices.Concat(Entries(order)...)...))
+			own, ok := loaded[ts.key()]
+			if !ok {
+				continue
+			}
+			list := toolsFor(kind)
+			if len(own.Tools) != len(list) {
+				t.Fatalf("%d tools, not %d", len(own.Tools), len(list))
+			}
+			tool, meant := own.Tools[int(which)%len(list)], list[int(which)%len(list)]
+			values := map[string]string{}
+			for _, p := range meant.params {
+				values[p.name] = clean(value)
+			}
+			line := fill(expandvars(tool.Command, environ), values)
+			if len(line) > 100_000 {
+				continue // more than an argument may have
+			}
+			if got, want := r.argv(t, shells()[int(which)%len(shells())], line), meant.intended(endpoint+path, values); !slices.Equal(got, want) {
+				t.Errorf("curl got\n%q, not\n%q", got, want)
+			}
+			return
+		}
+	})
+}

@@ -1,0 +1,135 @@
+package holmesgpt
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// What HolmesGPT does with a tool, step by step.
+
+type loadedTool struct {
+	Name, Description, Command string
+	Parameters                 map[string]struct{ Description, Type string }
+}
+
+type loadedToolset struct {
+	Enabled     bool
+	Description string
+	Config      map[string]any
+	Tools       []loadedTool
+}
+
+// load reads a document, which must be right.
+func load(t *testing.T, doc []byte) map[string]loadedToolset {
+	t.Helper()
+	if err := Check(doc); err != nil {
+		t.Fatalf("HolmesGPT would not load it: %v\n%s", err, doc)
+	}
+	var all struct{ Toolsets map[string]loadedToolset }
+	if err := yaml.Unmarshal(doc, &all); err != nil {
+		t.Fatal(err)
+	}
+	return all.Toolsets
+}
+
+// expandvars is os.path.expandvars of Python.
+func expandvars(s string, environ map[string]string) string {
+	return regexp.MustCompile(`\$(\w+|\{[^}]*\})`).ReplaceAllStringFunc(s, func(ref string) string {
+		if v, ok := environ[strings.Trim(ref, "${}")]; ok {
+			return v
+		}
+		return ref
+	})
+}
+
+// sanitize is HolmesGPT's: shlex.quote, but nothing for an empty value.
+func sanitize(s string) string {
+	if s == "" || regexp.MustCompile(`^[a-zA-Z0-9_@%+=:,./-]+$`).MatchString(s) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'"'"'`) + "'"
+}
+
+// fill puts the parameters in, as Jinja does with a template that has nothing but
+// placeholders, which Check has made sure of.
+func fill(command string, values map[string]string) string {
+	return placeholder.ReplaceAllStringFunc(command, func(p string) string {
+		return sanitize(values[placeholder.FindStringSubmatch(p)[1]])
+	})
+}
+
+// A recorder is a folder with a curl that writes down its arguments.
+type recorder struct{ dir, out string }
+
+func newRecorder(t testing.TB) *recorder {
+	t.Helper()
+	dir := t.TempDir()
+	r := &recorder{dir: dir, out: filepath.Join(dir, "argv")}
+	script := "#!/bin/sh\nprintf '%s\\0' \"$@\" >>'" + r.out + "'\n"
+	if err := os.WriteFile(filepath.Join(dir, "curl"), []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// argv runs a command line by a shell and returns what curl was started with.
+func (r *recorder) argv(t testing.TB, shell, line string) []string {
+	t.Helper()
+	os.Remove(r.out) //nolint:errcheck // it may not be there
+	cmd := exec.Command(shell, "-c", line)
+	cmd.Env = []string{"PATH=" + r.dir, "HOME=/somewhere", "IFS= \t\n"}
+	cmd.Dir = r.dir
+	if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
+		t.Fatalf("%s -c %q: %v: %s", shell, line, err, out)
+	}
+	if entries, err := os.ReadDir(r.dir); err != nil || len(entries) != 2 {
+		t.Fatalf("%s -c %q left something else behind: %v, %v", shell, line, entries, err)
+	}
+	b, err := os.ReadFile(r.out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Split(strings.TrimSuffix(string(b), "\x00"), "\x00")
+}
+
+// intended is what curl must be started with for a tool.
+func (t *tool) intended(base string, values map[string]string) []string {
+	put := func(s string) string {
+		return regexp.MustCompile(`\{(\w+)\}`).ReplaceAllStringFunc(s, func(p string) string { return values[p[1:len(p)-1]] })
+	}
+	argv := strings.Fields(curl)[1:]
+	if len(t.query) > 0 {
+		argv = append(argv, "--get")
+	}
+	for _, q := range t.query {
+		argv = append(argv, "--data-urlencode", put(q))
+	}
+	return append(argv, base+put(t.path))
+}
+
+// shells are those by which releases of HolmesGPT run commands.
+func shells() []string {
+	return slices.DeleteFunc([]string{"/bin/sh", "/bin/bash"}, func(s string) bool { _, err := os.Stat(s); return err != nil })
+}
+
+// document puts a whole document together.
+func document(t testing.TB, toolsets ...Toolset) []byte {
+	t.Helper()
+	var candidates []Candidate
+	for _, ts := range toolsets {
+		f, err := Render(ts)
+		if err != nil {
+			t.Fatalf("%v: %v", ts, err)
+		}
+		candidates = append(candidates, Candidate{Fragment: f})
+	}
+	return append([]byte(Head), bytes.Join(Entries(candidates), nil)...)
+}

@@ -1,0 +1,169 @@
+package holmesgpt
+
+import (
+	"fmt"
+	"maps"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// A kind says what the value of a field of a config must be.
+type kind uint8
+
+const (
+	kindText   kind = iota
+	kindURL         // http or https, absolute
+	kindSecret      // a text with a reference {{ env.NAME }}, and no secret itself
+	kindBool
+	kindPort
+	kindHost   // a name or an address
+	kindBroker // host:port
+	kindObject
+	kindList // of objects, not empty
+)
+
+// A field is one of an object.
+type field struct {
+	kind     kind
+	required bool
+	fields   schema // of kindObject and kindList; none means any, of texts
+}
+
+type schema map[string]field
+
+// schemas are the configs of the built-in toolsets that are written: the fields
+// of HolmesGPT's models (PrometheusConfig, GrafanaConfig, OpenSearchConfig,
+// BaseOpenSearchConfig, ElasticsearchConfig, RabbitMQConfig, KafkaConfig).
+var schemas = map[string]schema{
+	"prometheus/metrics": {
+		"prometheus_url": {kind: kindURL, required: true}, "healthcheck": {}, "headers": {kind: kindObject},
+		"additional_labels": {kind: kindObject}, "prometheus_ssl_enabled": {kind: kindBool},
+	},
+	"grafana/dashboards": {
+		"url": {kind: kindURL, required: true}, "api_key": {kind: kindSecret}, "headers": {kind: kindObject},
+		"external_url": {kind: kindURL}, "healthcheck": {},
+	},
+	"grafana/loki":  datasource,
+	"grafana/tempo": datasource,
+	"opensearch/status": {
+		"opensearch_clusters": {kind: kindList, required: true, fields: schema{
+			"hosts":   {kind: kindList, required: true, fields: schema{"host": {kind: kindHost, required: true}, "port": {kind: kindPort, required: true}}},
+			"use_ssl": {kind: kindBool}, "verify_certs": {kind: kindBool}, "ssl_assert_hostname": {kind: kindBool}, "ssl_show_warn": {kind: kindBool},
+			"headers":   {kind: kindObject},
+			"http_auth": {kind: kindObject, fields: schema{"username": {kind: kindSecret, required: true}, "password": {kind: kindSecret, required: true}}},
+		}},
+	},
+	"opensearch/logs": {
+		"opensearch_url": {kind: kindURL, required: true}, "index_pattern": {required: true},
+		"opensearch_auth_header": {kind: kindSecret}, "labels": {kind: kindObject},
+	},
+	"elasticsearch/data":    elasticsearchConfig,
+	"elasticsearch/cluster": elasticsearchConfig,
+	"rabbitmq/core": {
+		"clusters": {kind: kindList, required: true, fields: schema{
+			"id": {required: true}, "management_url": {kind: kindURL, required: true},
+			"username": {kind: kindSecret}, "password": {kind: kindSecret}, "verify_certs": {kind: kindBool},
+		}},
+	},
+	"kafka/admin": {
+		"kafka_clusters": {kind: kindList, required: true, fields: schema{
+			"name": {required: true}, "kafka_broker": {kind: kindBroker, required: true}, "kafka_security_protocol": {},
+			"kafka_sasl_mechanism": {}, "kafka_username": {kind: kindSecret}, "kafka_password": {kind: kindSecret}, "kafka_client_id": {},
+		}},
+	},
+}
+
+var datasource = schema{
+	"url": {kind: kindURL, required: true}, "api_key": {kind: kindSecret}, "headers": {kind: kindObject},
+	"grafana_datasource_uid": {}, "external_url": {kind: kindURL}, "healthcheck": {}, "labels": {kind: kindObject},
+}
+
+var elasticsearchConfig = schema{
+	"api_url": {kind: kindURL, required: true}, "api_key": {kind: kindSecret},
+	"username": {kind: kindSecret}, "password": {kind: kindSecret}, "verify_ssl": {kind: kindBool},
+}
+
+// object checks a mapping by its schema.
+func (c *checker) object(n *yaml.Node, path string, s schema) {
+	m := c.anyMapping(n, path)
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		f, known := s[name]
+		switch {
+		case known:
+			c.value(m[name], path+"."+name, f)
+		case len(s) == 0:
+			c.value(m[name], path+"."+name, field{kind: kindText})
+		default:
+			c.bad(path, "has no field %q; the fields are %s", name, strings.Join(slices.Sorted(maps.Keys(s)), ", "))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(s)) {
+		if s[name].required && m[name] == nil {
+			c.bad(path, "has no %s", name)
+		}
+	}
+}
+
+// envReference is how HolmesGPT's config refers to an environment variable.
+var envReference = regexp.MustCompile(`\{\{ env\.[A-Z][A-Z0-9_]* \}\}`)
+
+func (c *checker) value(n *yaml.Node, path string, f field) {
+	switch f.kind {
+	case kindObject:
+		c.object(n, path, f.fields)
+		return
+	case kindList:
+		items := c.list(n, path)
+		if len(items) == 0 {
+			c.bad(path, "is empty")
+		}
+		for i, item := range items {
+			c.object(item, fmt.Sprintf("%s[%d]", path, i), f.fields)
+		}
+		return
+	case kindBool:
+		c.boolean(n, path)
+		return
+	case kindPort:
+		if p, err := strconv.ParseUint(n.Value, 10, 16); n.Kind != yaml.ScalarNode || n.Style != 0 || err != nil || p == 0 || n.Value[0] == '0' {
+			c.bad(path, "must be a port")
+		}
+		return
+	}
+	s, ok := c.quoted(n, path, true)
+	if !ok {
+		return
+	}
+	rest := envReference.ReplaceAllString(s, "")
+	switch problem := problemOf(s, f.kind); {
+	case problem != "":
+		c.bad(path, "%s", problem)
+	case f.kind == kindSecret && rest == s:
+		c.bad(path, "must refer to an environment variable, such as {{ env.TOKEN }}, and not hold the secret")
+	case f.kind != kindSecret && rest != s && !strings.Contains(path, ".headers."), strings.Contains(rest, "{{"):
+		c.bad(path, "has a reference to the environment where none belongs")
+	}
+}
+
+func problemOf(s string, k kind) string {
+	switch k {
+	case kindURL:
+		if u, err := url.Parse(s); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+			return "must be an absolute http or https URL without user, query and fragment"
+		}
+	case kindHost, kindBroker:
+		if k == kindHost && strings.Contains(s, ":") {
+			s = "[" + s + "]" // an IPv6 address
+		}
+		u, err := url.Parse("tcp://" + s)
+		if err != nil || u.Hostname() == "" || u.User != nil || u.Path != "" || u.RawQuery != "" || (u.Port() != "") != (k == kindBroker) {
+			return "must be a host, with a port if it is a broker"
+		}
+	}
+	return ""
+}

@@ -1,0 +1,128 @@
+package holmesgpt
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+)
+
+// A Toolset is what is rendered.
+type Toolset struct {
+	// Namespace and Name tell it from all others: a DNS label, and labels joined
+	// by dots.
+	Namespace, Name string
+	// Type is the kind of back end, such as "prometheus"; a DNS label.
+	Type string
+	// Endpoint is its base URL without a slash at the end: http, https, tcp or
+	// grpc. Path is where below it the API answers; empty, or with a slash in
+	// front and none at the end.
+	Endpoint, Path string
+	// Description is one sentence for the agent.
+	Description string
+}
+
+// ErrUnsafe means that a Toolset has a value that must not become part of a
+// command. None that comes out of package detect or from overrides has one.
+var ErrUnsafe = errors.New("not safe to be written into a command")
+
+const (
+	maxName     = 600 // names that are made unique have several names in them
+	maxEndpoint = 4096
+)
+
+// check refuses what is not exactly as Toolset says, in the stricter of two
+// senses where there is doubt.
+func (t *Toolset) check() error {
+	switch {
+	case !isLabel(t.Namespace):
+		return fmt.Errorf("%w: the namespace %.80q is no DNS label", ErrUnsafe, t.Namespace)
+	case !isName(t.Name):
+		return fmt.Errorf("%w: the name %.80q is not made of DNS labels", ErrUnsafe, t.Name)
+	case !isLabel(t.Type):
+		return fmt.Errorf("%w: the type %.80q is no DNS label", ErrUnsafe, t.Type)
+	case t.Path != "" && !strings.HasPrefix(t.Path, "/"):
+		return fmt.Errorf("%w: the path %.80q does not start with a slash", ErrUnsafe, t.Path)
+	}
+	_, err := t.url()
+	return err
+}
+
+// url returns where the API answers. Only characters that mean nothing to a
+// shell, to Jinja and to os.path.expandvars are let through.
+func (t *Toolset) url() (*url.URL, error) {
+	s := t.Endpoint + t.Path
+	if len(s) > maxEndpoint {
+		return nil, fmt.Errorf("%w: the endpoint has more than %d bytes", ErrUnsafe, maxEndpoint)
+	}
+	for i := range len(s) {
+		if c := s[i]; !isAlnum(c) && !strings.ContainsRune("/-._~:@+,=[]", rune(c)) {
+			return nil, fmt.Errorf("%w: the endpoint %.80q has the character %q", ErrUnsafe, s, c)
+		}
+	}
+	u, err := url.Parse(t.Endpoint)
+	switch {
+	case err != nil || u.Hostname() == "" || u.User != nil || u.Opaque != "":
+		return nil, fmt.Errorf("%w: the endpoint %.80q is no URL with a host and without a user", ErrUnsafe, t.Endpoint)
+	case strings.HasSuffix(s, "/"):
+		return nil, fmt.Errorf("%w: the endpoint %.80q ends with a slash", ErrUnsafe, s)
+	}
+	switch u.Scheme {
+	case "http", "https", "tcp", "grpc", "grpcs":
+		return u, nil
+	}
+	return nil, fmt.Errorf("%w: the endpoint %.80q has an unknown scheme", ErrUnsafe, t.Endpoint)
+}
+
+// key is the toolset's key in the document, if it is no built-in one. It has no
+// dot, which HolmesGPT refuses, and differs for any two toolsets: namespaces have
+// no slash, names no underscore.
+func (t *Toolset) key() string {
+	return "discovered/" + t.Namespace + "/" + strings.ReplaceAll(t.Name, ".", "_")
+}
+
+const maxToolName = 64 // what model APIs accept
+
+// toolName is the name of one of the toolset's tools: verb__namespace__name. One
+// that would be too long is cut and ends with a hash, behind an underscore more
+// than any other has: nobody can choose a name that becomes that of another.
+func (t *Toolset) toolName(verb string) string {
+	name := verb + "__" + t.Namespace + "__" + strings.ReplaceAll(t.Name, ".", "_")
+	if len(name) <= maxToolName {
+		return name
+	}
+	sum := sha256.Sum256([]byte(t.Namespace + "/" + t.Name))
+	end := "___" + hex.EncodeToString(sum[:8])
+	return strings.TrimRight(name[:maxToolName-len(end)], "_-") + end
+}
+
+// String names the toolset for people.
+func (t *Toolset) String() string { return t.Namespace + "/" + t.Name }
+
+func isLabel(s string) bool {
+	return len(s) <= 63 && isName(s) && !strings.Contains(s, ".")
+}
+
+// isName reports whether s is made of DNS labels, joined by dots.
+func isName(s string) bool {
+	if s == "" || len(s) > maxName {
+		return false
+	}
+	for label := range strings.SplitSeq(s, ".") {
+		if label == "" || label[0] == '-' || label[len(label)-1] == '-' {
+			return false
+		}
+		for i := range len(label) {
+			if c := label[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func isAlnum(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+}
