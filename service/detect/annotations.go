@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"kubernaut.io/dynamic-toolset/service/endpoint"
 )
 
 // The annotations by which a Service's owner declares it a back end, refines
@@ -63,22 +65,22 @@ func (d *declaration) read(k, v string, all map[string]string) {
 		}
 		return
 	case AnnotationType:
-		if d.typ = v; !isLabel(v) {
+		if d.typ = v; !endpoint.IsLabel(v) {
 			d.typ = ""
 			d.connectionProblem(k, "must be lower case letters, digits and '-', beginning and ending with a letter or digit, at most 63 characters, such as \"prometheus\"")
 		}
 	case AnnotationName:
-		if d.name = v; !isSubdomain(v) {
+		if d.name = v; !endpoint.IsSubdomain(v) {
 			d.name = ""
 			d.problem(k, "must be lower case letters, digits, '-' and '.', beginning and ending with a letter or digit, at most 253 characters")
 		}
 	case AnnotationEndpoint:
 		var p string
-		if d.endpoint, p = parseEndpoint(v); p != "" {
+		if d.endpoint, p = endpoint.Parse(v); p != "" {
 			d.connectionProblem(k, p)
 		}
 	case AnnotationHealthPath:
-		if p := pathProblem(v); p != "" {
+		if p := endpoint.PathProblem(v); p != "" {
 			d.connectionProblem(k, p)
 		} else {
 			d.health = v
@@ -106,12 +108,12 @@ func (d *declaration) read(k, v string, all map[string]string) {
 func (d *declaration) readHealthEndpoint(k, v string, all map[string]string) {
 	problem, value := "", v
 	if !strings.HasPrefix(v, "/") {
-		value, problem = parseEndpoint(v)
+		value, problem = endpoint.Parse(v)
 		if problem == "" && strings.HasSuffix(v, "/") && !strings.HasSuffix(value, "/") {
 			value += "/" // it is an address here, not a prefix
 		}
 	} else {
-		problem = pathProblem(v)
+		problem = endpoint.PathProblem(v)
 	}
 	if problem != "" {
 		d.connectionProblem(k, problem)

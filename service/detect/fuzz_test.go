@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/endpoint"
 )
 
 // Whatever a rules file holds, Load must answer with rules that work, or with
@@ -97,7 +98,7 @@ func checkBackend(t *testing.T, b *service.Backend) {
 	default:
 		t.Errorf("endpoint %q has a strange scheme", b.Endpoint)
 	}
-	if !isSubdomain(b.Name) || !isLabel(b.Type) || b.Description == "" || hasControl(b.Description) || len(b.Evidence) == 0 {
+	if !endpoint.IsSubdomain(b.Name) || !endpoint.IsLabel(b.Type) || b.Description == "" || hasControl(b.Description) || len(b.Evidence) == 0 {
 		t.Errorf("%+v", b)
 	}
 	switch p, err := url.Parse(b.Probe.URL); b.Probe.Kind {

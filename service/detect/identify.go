@@ -4,10 +4,12 @@ import (
 	"cmp"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"kubernaut.io/dynamic-toolset/service/endpoint"
 )
 
 func (r *Rules) identify(svc *corev1.Service, o Options) Result {
-	if !isLabel(svc.Name) || svc.Namespace != "" && !isLabel(svc.Namespace) {
+	if !endpoint.IsLabel(svc.Name) || svc.Namespace != "" && !endpoint.IsLabel(svc.Namespace) {
 		// Kubernetes accepts no such Service; an endpoint must not be made of it.
 		return Result{Rejected: "its name or namespace is not a DNS label"}
 	}

@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/endpoint"
 )
 
 // A kind is one kind of back end; rules.yaml says what its fields mean.
@@ -66,7 +67,7 @@ func (r *reader) kind(n *yaml.Node, path string) (k *kind, off bool) {
 	switch {
 	case m["type"] == nil:
 		r.bad(n, path, `has no type; add one, such as "type: prometheus"`)
-	case k.typ != "" && !isLabel(k.typ):
+	case k.typ != "" && !endpoint.IsLabel(k.typ):
 		r.bad(m["type"], path+".type", "%s must be lower case letters, digits and '-', at most 63 characters", quoted(k.typ))
 		k.typ = ""
 	case k.typ == customType:
@@ -178,7 +179,7 @@ func (r *reader) path(n *yaml.Node, path string) string {
 	if s == "" {
 		return ""
 	}
-	if p := pathProblem(s); p != "" {
+	if p := endpoint.PathProblem(s); p != "" {
 		r.bad(n, path, "%s", p)
 		return ""
 	}
@@ -209,7 +210,7 @@ func oneWordProblem(s string) string {
 }
 
 func portNameProblem(s string) string {
-	if !isLabel(s) || strings.Contains(s, "--") {
+	if !endpoint.IsLabel(s) || strings.Contains(s, "--") {
 		return "must be the name of a Service's port: lower case letters, digits and '-'"
 	}
 	return ""

@@ -1,4 +1,10 @@
-package detect
+// Package endpoint says which addresses and names people may give to the service:
+// in annotations, in overrides, in rules.
+//
+// They end up in documents that agents put into command lines, so only
+// characters that mean nothing to a shell, a template or a terminal are let
+// through, instead of refusing a list of bad ones.
+package endpoint
 
 import (
 	"net/netip"
@@ -12,16 +18,13 @@ const (
 	maxPathBytes = 1024
 )
 
-// parseEndpoint returns the canonical form of a URL that an annotation gives
-// (lower-case scheme and host, no trailing slash), or what is wrong with it.
-//
-// It ends up in documents that agents put into command lines, so only
-// characters that mean nothing to a shell, a template or a terminal are let
-// through, instead of refusing a list of bad ones.
-func parseEndpoint(s string) (canonical, problem string) {
+// Parse returns the canonical form of an http or https URL (lower-case scheme and
+// host, no trailing slash), or what is wrong with it, in words that go on from the
+// name of the field.
+func Parse(s string) (canonical, problem string) {
 	switch {
 	case s == "":
-		return "", "must not be empty; write a URL such as http://grafana.monitoring.svc.cluster.local:3000, or remove the annotation"
+		return "", "must not be empty; write a URL such as http://grafana.monitoring.svc.cluster.local:3000, or leave it out"
 	case len(s) > maxURLBytes:
 		return "", "must be at most 2048 characters"
 	}
@@ -46,7 +49,7 @@ func parseEndpoint(s string) (canonical, problem string) {
 		return "", problem
 	}
 	if path = strings.TrimRight(path, "/"); path != "" {
-		if problem = pathProblem(path); problem != "" {
+		if problem = PathProblem(path); problem != "" {
 			return "", "has a path that " + problem
 		}
 	}
@@ -71,7 +74,7 @@ func parseHost(s string) (canonical, problem string) {
 		if i := strings.IndexByte(s, ':'); i >= 0 {
 			host, port = s[:i], s[i:]
 		}
-		if !isSubdomain(host) {
+		if !IsSubdomain(host) {
 			return "", badHost
 		}
 		// "127.1" and "0x7f.1" are addresses to some programs and names to others.
@@ -90,8 +93,8 @@ func parseHost(s string) (canonical, problem string) {
 	return host + ":" + strconv.FormatUint(n, 10), ""
 }
 
-// pathProblem says why s can't be a path below an endpoint; "" if it can.
-func pathProblem(s string) string {
+// PathProblem says why s can't be a path below an endpoint; "" if it can.
+func PathProblem(s string) string {
 	switch {
 	case !strings.HasPrefix(s, "/"):
 		return "must start with /, such as /health"
