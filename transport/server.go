@@ -39,6 +39,9 @@ type Options struct {
 	// the files takes effect for new connections within seconds. Empty for
 	// plain HTTP.
 	TLSCertFile, TLSKeyFile string
+	// TLSRefresh is how often the files are looked at. Zero means 5 s: a
+	// kubelet takes a minute to bring a changed Secret to its pods.
+	TLSRefresh time.Duration
 
 	// ServedBy names this instance in the X-Served-By header of every response;
 	// empty for no such header. A load balancer hides which replica answered,
@@ -161,6 +164,9 @@ func New(o Options) (*Server, error) {
 	}
 	if o.IdleGrace == 0 {
 		o.IdleGrace = 5 * time.Second
+	}
+	if o.TLSRefresh == 0 {
+		o.TLSRefresh = 5 * time.Second
 	}
 	if o.Log == nil {
 		o.Log = zap.NewNop()

@@ -15,10 +15,6 @@ import (
 	"kubernaut.io/dynamic-toolset/transport/certificate"
 )
 
-// refreshInterval is how often the files of the certificate are looked at. A
-// kubelet takes a minute to bring a changed Secret to its pods.
-const refreshInterval = 5 * time.Second
-
 // protocols are what ALPN may agree on (RFC 7301; the names are registered with
 // IANA). A client that offers others only, such as h2, is refused with the
 // alert no_application_protocol; one that offers none is taken for HTTP/1.1.
@@ -100,7 +96,7 @@ func (t *serverTLS) refresh() {
 
 // watchCertificate refreshes until the server ends.
 func (s *Server) watchCertificate() {
-	t := time.NewTicker(refreshInterval)
+	t := time.NewTicker(s.opts.TLSRefresh)
 	defer t.Stop()
 	for {
 		select {

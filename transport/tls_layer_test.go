@@ -1,0 +1,390 @@
+package transport
+
+import (
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/VictoriaMetrics/metrics"
+	"go.uber.org/zap"
+
+	"kubernaut.io/dynamic-toolset/transport/certificate/certtest"
+)
+
+// A corked connection holds back what is written to it, so that a test decides
+// which bytes of which records arrive together.
+type corked struct {
+	net.Conn
+	corked bool
+	held   []byte
+	split  func() // called once, between the first bytes and those that follow
+}
+
+func (c *corked) Write(p []byte) (int, error) {
+	if split := c.split; split != nil {
+		c.split = nil
+		if n, err := c.Conn.Write(p[:10]); err != nil {
+			return n, err
+		}
+		split()
+		n, err := c.Conn.Write(p[10:])
+		return 10 + n, err
+	}
+	if !c.corked {
+		return c.Conn.Write(p)
+	}
+	c.held = append(c.held, p...)
+	return len(p), nil
+}
+
+// send sends the first n bytes of what is held; all if n is negative.
+func (c *corked) send(t *testing.T, n int) {
+	t.Helper()
+	if n < 0 {
+		n = len(c.held)
+	}
+	// The end of a session leaves a deadline that has passed.
+	if err := c.SetWriteDeadline(noDeadline); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Conn.Write(c.held[:n]); err != nil {
+		t.Fatal(err)
+	}
+	c.held = c.held[n:]
+}
+
+// tlsPair returns a tracked connection on a port that speaks TLS, its client
+// and the socket of that. There was no handshake yet.
+func tlsPair(t *testing.T, version uint16) (*conn, *tls.Conn, *corked) {
+	t.Helper()
+	authority, err := certtest.NewAuthority()
+	if err != nil {
+		t.Fatal(err)
+	}
+	certFile, keyFile := authority.Issue(t, nil).Write(t, t.TempDir())
+	settings, err := newServerTLS(certFile, keyFile, zap.NewNop(), metrics.NewSet())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, socket := pair(t)
+	c.layer = &tlsLayer{settings: settings}
+	if err := c.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	cork := &corked{Conn: socket}
+	client := tls.Client(cork, &tls.Config{RootCAs: authority.Pool, ServerName: "localhost", MaxVersion: version})
+	return c, client, cork
+}
+
+// established is tlsPair after the handshake and an exchange in each direction,
+// so that nothing of the handshake, such as a session ticket, is on its way.
+func established(t *testing.T, version uint16) (*conn, *tls.Conn, *corked) {
+	t.Helper()
+	c, client, cork := tlsPair(t, version)
+	go client.Write([]byte("first")) //nolint:errcheck // the read tells
+	wantRead(t, c, make([]byte, 100), "first")
+	if _, err := c.Write([]byte("answer")); err != nil {
+		t.Fatal(err)
+	}
+	var buf [100]byte
+	if n, err := client.Read(buf[:]); err != nil || string(buf[:n]) != "answer" {
+		t.Fatalf("the client read %q, %v", buf[:n], err)
+	}
+	return c, client, cork
+}
+
+func wantRead(t *testing.T, c *conn, buf []byte, want string) {
+	t.Helper()
+	if n, err := c.Read(buf); err != nil || string(buf[:n]) != want {
+		t.Fatalf("read %q, %v; want %q", buf[:n], err, want)
+	}
+}
+
+// arrived waits until n bytes are in the server's socket.
+func arrived(t *testing.T, c *conn, n int) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); unread(c.Conn) < n; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%d of %d bytes arrived", unread(c.Conn), n)
+		}
+	}
+}
+
+func eachVersion(t *testing.T, test func(*testing.T, uint16)) {
+	t.Run("1.2", func(t *testing.T) { test(t, tls.VersionTLS12) })
+	t.Run("1.3", func(t *testing.T) { test(t, tls.VersionTLS13) })
+}
+
+// A request that has arrived when an idle connection is about to be closed is
+// read, wherever it waits; without one the end is silent.
+func TestTLSLastLook(t *testing.T) {
+	eachVersion(t, func(t *testing.T, version uint16) {
+		c, client, cork := established(t, version)
+		if _, err := client.Write([]byte("in the socket")); err != nil {
+			t.Fatal(err)
+		}
+		arrived(t, c, 13)
+		c.wakeIfIdle(time.Now())
+		wantRead(t, c, make([]byte, 100), "in the socket")
+
+		cork.corked = true
+		for _, s := range []string{"one", "two"} {
+			if _, err := client.Write([]byte(s)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		arrivesTogether(t, c, cork)
+		wantRead(t, c, make([]byte, 100), "one")
+		c.wakeIfIdle(time.Now())
+		wantRead(t, c, make([]byte, 1), "t") // read ahead, not decrypted yet
+		c.wakeIfIdle(time.Now())
+		wantRead(t, c, make([]byte, 100), "wo") // decrypted, not delivered yet
+
+		c.wakeIfIdle(time.Now())
+		if n, err := c.Read(make([]byte, 100)); n != 0 || !errors.Is(err, io.EOF) {
+			t.Errorf("an idle connection: %d, %v", n, err)
+		}
+	})
+}
+
+func arrivesTogether(t *testing.T, c *conn, cork *corked) {
+	t.Helper()
+	n := len(cork.held)
+	cork.send(t, -1)
+	arrived(t, c, n)
+}
+
+// Part of a record is a request that has begun: it is waited for.
+func TestTLSLastLookMeetsHalfARecord(t *testing.T) {
+	eachVersion(t, func(t *testing.T, version uint16) {
+		for _, part := range []int{1, 4, 5, 6, 20} {
+			c, client, cork := established(t, version)
+			cork.corked = true
+			if _, err := client.Write([]byte("the request")); err != nil {
+				t.Fatal(err)
+			}
+			cork.send(t, part)
+			arrived(t, c, part)
+			c.wakeIfIdle(time.Now())
+			go func() {
+				for c.state.Load() != active {
+					time.Sleep(time.Millisecond)
+				}
+				cork.send(t, -1)
+			}()
+			wantRead(t, c, make([]byte, 100), "the request")
+		}
+	})
+}
+
+// A client that has sent part of a record, and then no more, is not waited for
+// longer than a request may take.
+func TestTLSHalfARecordAndNoMore(t *testing.T) {
+	c, client, cork := established(t, tls.VersionTLS13)
+	c.owner.readTimeout = 100 * time.Millisecond
+	cork.corked = true
+	if _, err := client.Write([]byte("the request")); err != nil {
+		t.Fatal(err)
+	}
+	cork.send(t, 10)
+	arrived(t, c, 10)
+	c.wakeIfIdle(time.Now())
+	if n, err := c.Read(make([]byte, 100)); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("read %d, %v", n, err)
+	}
+}
+
+// A response announces the end of its connection unless the client has sent
+// more, which may wait in three places; what is no data does not count.
+func TestTLSPipelined(t *testing.T) {
+	const request = "GET / HTTP/1.1\r\n\r\n"
+	eachVersion(t, func(t *testing.T, version uint16) {
+		for _, c := range []struct {
+			name string
+			// what the client writes besides a request; where a record ends is |
+			then string
+			cut  int // the bytes that don't arrive, at the end
+			buf  int
+			want bool
+		}{
+			{"nothing", "", 0, 4096, false},
+			{"in the buffer", request, 0, 4096, true},
+			{"decrypted", request, 0, len(request), true},
+			{"read ahead", "|" + request, 0, 4096, true},
+			{"half a record", "|" + request, 8, 4096, true},
+			{"the end of the session", "|close", 0, 4096, false},
+			{"a request and the end", "|" + request + "|close", 0, 4096, true},
+		} {
+			t.Run(strings.ReplaceAll(c.name, " ", "_"), func(t *testing.T) {
+				server, client, cork := established(t, version)
+				cork.corked = true
+				for _, record := range strings.Split(request+c.then, "|") {
+					var err error
+					if record == "close" {
+						err = client.CloseWrite()
+					} else {
+						_, err = client.Write([]byte(record))
+					}
+					if err != nil {
+						t.Fatal(err)
+					}
+				}
+				cork.held = cork.held[:len(cork.held)-c.cut]
+				arrivesTogether(t, server, cork)
+				buf := make([]byte, c.buf)
+				n, err := server.Read(buf)
+				if err != nil && !errors.Is(err, io.EOF) || !strings.HasPrefix(string(buf[:n]), request) {
+					t.Fatalf("read %q, %v", buf[:n], err)
+				}
+				server.heads++
+				if got := server.pipelined(false); got != c.want {
+					t.Errorf("pipelined: %v", got)
+				}
+				if got := server.pipelined(false); got != c.want {
+					t.Errorf("pipelined, asked again: %v", got)
+				}
+				// The look has taken nothing away.
+				rest := strings.NewReplacer("|close", "", "|", "").Replace(request + c.then)[n:]
+				if c.cut > 0 {
+					rest = ""
+				}
+				for rest != "" {
+					n, err := server.Read(buf)
+					if n == 0 || !strings.HasPrefix(rest, string(buf[:n])) {
+						t.Fatalf("read %q, %v; want %q", buf[:n], err, rest)
+					}
+					rest = rest[n:]
+				}
+			})
+		}
+	})
+}
+
+// In the socket, too, and after the read deadline of the request has passed, as
+// behind a slow handler.
+func TestTLSPipelinedBehindASlowHandler(t *testing.T) {
+	c, client, _ := established(t, tls.VersionTLS13)
+	if _, err := client.Write([]byte("more")); err != nil {
+		t.Fatal(err)
+	}
+	arrived(t, c, 4)
+	if err := c.SetReadDeadline(past); err != nil {
+		t.Fatal(err)
+	}
+	if !c.pipelined(false) {
+		t.Error("not seen")
+	}
+	wantRead(t, c, make([]byte, 100), "more")
+}
+
+// The drain takes the connection for idle just as its handshake begins: the
+// rest of the handshake is still read.
+func TestTLSWokenDuringTheHandshake(t *testing.T) {
+	c, client, cork := tlsPair(t, tls.VersionTLS13)
+	cork.split = func() {
+		for c.state.Load() != shaking {
+			time.Sleep(time.Millisecond)
+		}
+		c.woken.Store(time.Now().UnixNano())
+		c.SetReadDeadline(past) //nolint:errcheck // the read tells
+		time.Sleep(50 * time.Millisecond)
+	}
+	go client.Write([]byte("request")) //nolint:errcheck // the read tells
+	wantRead(t, c, make([]byte, 100), "request")
+}
+
+// A wake that was meant for the silence before does not end what came after.
+func TestWokenForAnEarlierSilence(t *testing.T) {
+	c, client := pair(t)
+	c.woken.Store(c.since.Load())
+	if err := c.SetReadDeadline(past); err != nil {
+		t.Fatal(err)
+	}
+	c.since.Add(1)
+	go func() {
+		time.Sleep(50 * time.Millisecond)
+		client.Write([]byte("request")) //nolint:errcheck // the read tells
+	}()
+	wantRead(t, c, make([]byte, 100), "request")
+}
+
+// The session ends with an alert that says so, before the connection does.
+func TestTLSCloseSaysSo(t *testing.T) {
+	for _, linger := range []bool{false, true} {
+		c, client, _ := established(t, tls.VersionTLS13)
+		c.linger = linger
+		closed := make(chan error, 1)
+		go func() { closed <- c.Close() }()
+		if n, err := client.Read(make([]byte, 10)); n != 0 || !errors.Is(err, io.EOF) {
+			t.Errorf("linger %v: the client read %d, %v", linger, n, err)
+		}
+		client.Close() //nolint:errcheck // it has ended
+		if err := <-closed; err != nil {
+			t.Errorf("linger %v: %v", linger, err)
+		}
+	}
+}
+
+// Between the bytes of the client and those of the handlers our code allocates
+// nothing: an exchange has no more allocations than with the bare tls.Conn.
+func TestTLSDoesNotAllocate(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates; make test runs this test once more without it")
+	}
+	eachVersion(t, func(t *testing.T, version uint16) {
+		c, client, _ := established(t, version)
+		buf := make([]byte, 4096)
+		exchange := func(server io.ReadWriter) func() {
+			return func() {
+				client.Write(buf[:200]) //nolint:errcheck // the reads tell
+				if n, err := server.Read(buf); n != 200 || err != nil {
+					t.Fatal(n, err)
+				}
+				server.Write(buf[:200]) //nolint:errcheck
+				if n, err := client.Read(buf); n != 200 || err != nil {
+					t.Fatal(n, err)
+				}
+			}
+		}
+		bare, ours := testing.AllocsPerRun(500, exchange(c.layer.session)), testing.AllocsPerRun(500, exchange(c))
+		if ours > bare {
+			t.Errorf("%v allocations for each exchange, %v with the bare session", ours, bare)
+		}
+		t.Logf("allocations of both ends: %v, with the bare session %v", ours, bare)
+	})
+}
+
+// However a stream is cut, the end of its records is the same.
+func FuzzRecords(f *testing.F) {
+	f.Add([]byte{22, 3, 1, 0, 2, 9, 9, 23, 3, 3, 0, 0, 23, 3, 3, 1, 0}, uint8(1))
+	f.Add([]byte{}, uint8(7))
+	f.Fuzz(func(t *testing.T, stream []byte, size uint8) {
+		var whole, cut records
+		whole.follow(stream)
+		for b := stream; len(b) > 0; {
+			n := min(len(b), int(size)%16+1)
+			cut.follow(b[:n])
+			b = b[n:]
+		}
+		if whole != cut {
+			t.Fatalf("at once %+v, in pieces %+v", whole, cut)
+		}
+		// By the length fields alone.
+		rest := stream
+		for len(rest) >= 5 {
+			n := 5 + int(rest[3])<<8 + int(rest[4])
+			if len(rest) < n {
+				break
+			}
+			rest = rest[n:]
+		}
+		if whole.within() != (len(rest) > 0) {
+			t.Fatalf("within a record: %v, with %d bytes behind the last", whole.within(), len(rest))
+		}
+	})
+}
