@@ -111,12 +111,16 @@ func instance(path string) string {
 }
 
 // allowedInPath reports whether byte i of path may stand as it is: a pchar or
-// a slash (RFC 3986, section 3.3), a percent sign only before two hex digits.
+// a slash (RFC 3986, section 3.3), a percent sign only before two hex digits, a
+// colon not in the first segment of a path without a slash before it, where it
+// would end a scheme (section 4.2).
 func allowedInPath(path string, i int) bool {
 	c := path[i]
 	switch {
 	case isAlnum(c):
 		return true
+	case c == ':':
+		return strings.IndexByte(path[:i], '/') >= 0
 	case c == '%':
 		return i+2 < len(path) && isHex(path[i+1]) && isHex(path[i+2])
 	}

@@ -50,6 +50,7 @@ func TestRegistryIsOrderedAndUnique(t *testing.T) {
 func FuzzDocument(f *testing.F) {
 	f.Add("detail", "/path", "field")
 	f.Add("", "/%zz%2", "%")
+	f.Add("", "x:443", ":")
 	f.Add("\x00\xff\xfe", "/a b\"\n\xff", strings.Repeat("é", 2000))
 	f.Add(strings.Repeat("x", 1023)+"é", "", "")
 	f.Fuzz(func(t *testing.T, detail, path, field string) {
@@ -71,7 +72,7 @@ func FuzzDocument(f *testing.F) {
 		if d.Status != 400 || d.Type != Validation.URI() {
 			t.Fatalf("wrong document: %s", b)
 		}
-		if _, err := url.Parse(d.Instance); err != nil && !strings.Contains(err.Error(), "first path segment") {
+		if _, err := url.Parse(d.Instance); err != nil {
 			t.Fatalf("instance: %v", err)
 		}
 		for i := range len(d.Instance) {

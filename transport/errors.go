@@ -43,6 +43,9 @@ func requestPath(ctx *fasthttp.RequestCtx) string {
 	if len(target) == 0 || target[0] != '/' { // absolute form (RFC 9112, section 3.2.2)
 		target = ctx.URI().PathOriginal()
 	}
+	if len(target) == 0 { // of a target that can't be parsed
+		return "/"
+	}
 	path, _, _ := bytes.Cut(target, []byte{'?'})
 	return string(path)
 }

@@ -146,9 +146,23 @@ func (f *frontend) alias(of, method, path string, h fasthttp.RequestHandler) {
 	}
 }
 
-// handle routes a request. A trailing slash makes no difference: the router
-// could only redirect, which would turn a POST into a GET.
+// handle answers a request: one that could be read in two ways is refused
+// (strict.go), and a chunked body ends its connection, since fasthttp forgives
+// in its framing what is not seen here.
 func (f *frontend) handle(ctx *fasthttp.RequestCtx) {
+	if wrong := malformed(&ctx.Request.Header); wrong != "" {
+		f.refuseMalformed(ctx, wrong)
+		return
+	}
+	f.route(ctx)
+	if ctx.Request.Header.ContentLength() == -1 {
+		f.endConnection(ctx)
+	}
+}
+
+// route finds the handler of a request. A trailing slash makes no difference:
+// the router could only redirect, which would turn a POST into a GET.
+func (f *frontend) route(ctx *fasthttp.RequestCtx) {
 	if path := ctx.URI().PathOriginal(); len(path) > 1 && path[len(path)-1] == '/' {
 		ctx.URI().SetPathBytes(path[:len(path)-1])
 	}
@@ -247,6 +261,8 @@ func (f *frontend) protocolError(ctx *fasthttp.RequestCtx, err error) {
 			f.problem(ctx, problem.Validation, speaksTLS)
 		case errors.Is(err, errTLSHello):
 			f.problem(ctx, problem.Validation, "This port speaks plain HTTP, not TLS: ask with http:// instead of https://.")
+		case errors.As(err, &small) && ctx.Request.Header.ContentLength() == -1: // the head was read
+			f.problem(ctx, problem.HeadersTooLarge, fmt.Sprintf("The trailer fields are longer than %d bytes.", f.limits.MaxHeaderBytes))
 		case errors.As(err, &small) && c != nil && !c.requestLineFits():
 			f.problem(ctx, problem.URITooLong, fmt.Sprintf("The request line is longer than %d bytes.", f.limits.MaxHeaderBytes))
 		case errors.As(err, &small):

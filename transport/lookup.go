@@ -207,7 +207,7 @@ func (s *Server) getToolset(ctx *fasthttp.RequestCtx) {
 	if snap == nil {
 		return
 	}
-	name := lastSegment(ctx.Path())
+	name := lastSegment(ctx.URI().PathOriginal())
 	namespace := ctx.QueryArgs().Peek("namespace")
 	body, match := snap.Lookup(name, namespace)
 	if match == service.Found {
