@@ -1,24 +1,215 @@
 package service
 
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"kubernaut.io/dynamic-toolset/service/endpoint"
+)
+
 // OverridesKey is the key of the ConfigMap in which an administrator changes
 // what was discovered. The service reads it and never writes it.
 const OverridesKey = "overrides.yaml"
 
 // Overrides are an administrator's changes of what was discovered: toolsets
 // switched off, changed or added. They are valid if they come from
-// ParseOverrides; nil changes nothing.
-type Overrides struct{}
+// ParseOverrides, and don't change; nil changes nothing.
+type Overrides struct {
+	byName map[string][]*override // in the order of the document
+	added  []*Backend
+}
 
-// ParseOverrides reads the value of OverridesKey. Overrides with any mistake are
-// refused as a whole, with everything that is wrong.
-func ParseOverrides([]byte) (*Overrides, []Invalid) { return nil, nil }
+// An override is one entry that changes what was discovered.
+type override struct {
+	index           int    // in the document
+	name, namespace string // namespace is empty for any
+	disable         *bool
+	primary         *bool
+	changes
+}
+
+// changes are new values, as an added toolset has them as well; empty means as it
+// was.
+type changes struct {
+	kind, url, description string
+	path                   *string // the API's below the URL; may be empty
+	health                 string  // path or URL
+}
 
 // Apply returns what becomes of a discovered back end: itself if no override is
-// about it, else a changed copy.
-func (o *Overrides) Apply(b *Backend) *Backend { return b }
+// about it, else a changed copy. Of several overrides the later ones win.
+func (o *Overrides) Apply(b *Backend) *Backend {
+	if o == nil {
+		return b
+	}
+	out := b
+	for _, v := range o.about(b) {
+		if out == b {
+			c := *b
+			c.Evidence = slices.Clone(b.Evidence)
+			out = &c
+		}
+		v.apply(out)
+	}
+	return out
+}
+
+// about returns the overrides that are about b, by the name of its Service or of
+// its toolset, in the order of the document.
+func (o *Overrides) about(b *Backend) []*override {
+	var found []*override
+	for _, v := range o.byName[b.Key.Name] {
+		if v.namespace == "" || v.namespace == b.Key.Namespace {
+			found = append(found, v)
+		}
+	}
+	if b.Name == b.Key.Name {
+		return found
+	}
+	one := len(found)
+	for _, v := range o.byName[b.Name] {
+		if v.namespace == "" || v.namespace == b.Key.Namespace {
+			found = append(found, v)
+		}
+	}
+	if one > 0 && len(found) > one {
+		slices.SortFunc(found, func(a, b *override) int { return a.index - b.index })
+	}
+	return found
+}
+
+// at is where the entry is in the document.
+func (v *override) at() string { return fmt.Sprintf("toolsets[%d]", v.index) }
+
+func (v *override) apply(b *Backend) {
+	var what []string
+	note := func(field string) { what = append(what, field) }
+	if v.disable != nil {
+		b.Enabled = !*v.disable
+		note("disable")
+	}
+	if v.primary != nil {
+		b.Primary, b.Pinned = *v.primary, *v.primary
+		note("primary")
+	}
+	if v.description != "" {
+		b.Description = v.description
+		note("description")
+	}
+	if v.kind != "" {
+		b.Type = v.kind
+		note("type")
+	}
+	if v.url != "" {
+		b.moveTo(v.url)
+		note("url")
+	}
+	if v.path != nil {
+		b.APIPath = *v.path
+		note("path")
+	}
+	if v.health != "" {
+		b.checkAt(v.health)
+		note("health")
+	}
+	b.Evidence = append(b.Evidence, OverridesKey+": "+strings.Join(what, ", "))
+}
+
+// moveTo gives b another endpoint, with the health check where it was below the
+// old one. Where that was elsewhere, the new one must accept connections.
+func (b *Backend) moveTo(url string) {
+	old := b.Endpoint
+	// Where the API is not at the root, a path in the URL is the API's.
+	if i := strings.IndexByte(afterScheme(url), '/'); i >= 0 && b.APIPath != "" {
+		i += len(url) - len(afterScheme(url))
+		url, b.APIPath = url[:i], url[i:]
+	}
+	b.Endpoint, b.UserEndpoint = url, true
+	below, found := strings.CutPrefix(b.Probe.URL, old)
+	if b.Probe.Kind == ProbeHTTP && found && strings.HasPrefix(url, "http") {
+		b.Probe.URL = url + below
+		return
+	}
+	b.Probe = Probe{Kind: ProbeTCP, Address: endpoint.Address(url)}
+}
+
+// checkAt makes the health check an HTTP request for a path below the endpoint, or
+// for a URL.
+func (b *Backend) checkAt(health string) {
+	if strings.HasPrefix(health, "/") {
+		base := b.Endpoint
+		if !strings.HasPrefix(base, "http") { // it speaks something else
+			base = "http://" + afterScheme(base)
+		}
+		health = base + health
+	}
+	b.Probe = Probe{Kind: ProbeHTTP, URL: health, AcceptStatus: b.Probe.AcceptStatus}
+	b.UserEndpoint = true
+}
+
+func afterScheme(url string) string {
+	_, rest, _ := strings.Cut(url, "://")
+	return rest
+}
 
 // Added returns the back ends that the overrides add.
-func (o *Overrides) Added() []*Backend { return nil }
+func (o *Overrides) Added() []*Backend {
+	if o == nil {
+		return nil
+	}
+	return slices.Clone(o.added)
+}
 
-// SetOverrides makes o the overrides in force, nil for none.
-func (c *Catalogue) SetOverrides(*Overrides) {}
+// Unmatched returns the overrides that are about none of the discovered back ends
+// (as they were before Apply), for a notice: "toolsets[2] (monitoring/thanos)".
+// That is no mistake, as a back end may come and go.
+func (o *Overrides) Unmatched(discovered []*Backend) []string {
+	if o == nil {
+		return nil
+	}
+	matched := map[*override]bool{}
+	for _, b := range discovered {
+		for _, v := range o.about(b) {
+			matched[v] = true
+		}
+	}
+	var rest []*override
+	for _, list := range o.byName {
+		for _, v := range list {
+			if !matched[v] {
+				rest = append(rest, v)
+			}
+		}
+	}
+	slices.SortFunc(rest, func(a, b *override) int { return a.index - b.index })
+	var out []string
+	for _, v := range rest {
+		name := v.name
+		if v.namespace != "" {
+			name = v.namespace + "/" + name
+		}
+		out = append(out, v.at()+" ("+name+")")
+	}
+	return out
+}
+
+// backend returns what an entry adds.
+func (c *changes) backend(namespace, name string, primary bool) *Backend {
+	b := &Backend{
+		Key: Key{namespace, name}, Name: name, Type: c.kind, Enabled: true, Primary: primary, Pinned: primary,
+		Endpoint: c.url, Description: c.description, UserEndpoint: true,
+		Probe:    Probe{Kind: ProbeTCP, Address: endpoint.Address(c.url)},
+		Evidence: []string{OverridesKey + ": added"},
+	}
+	if c.path != nil {
+		b.APIPath = *c.path
+	}
+	if b.Description == "" {
+		b.Description = "A back end of type " + c.kind + " that an administrator added."
+	}
+	if c.health != "" {
+		b.checkAt(c.health)
+	}
+	return b
+}

@@ -2,14 +2,13 @@ package detect
 
 import (
 	"cmp"
-	"net"
-	"net/url"
 	"strconv"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/endpoint"
 )
 
 const defaultClusterDomain = "cluster.local"
@@ -135,7 +134,7 @@ func (b *builder) probe(d *declaration) service.Probe {
 	case d.health != "":
 		return service.Probe{Kind: service.ProbeHTTP, URL: d.health, AcceptStatus: accept}
 	case b.kind == nil:
-		return service.Probe{Kind: service.ProbeTCP, Address: address(b.endpoint)}
+		return service.Probe{Kind: service.ProbeTCP, Address: endpoint.Address(b.endpoint)}
 	}
 	h := &b.kind.health
 	if d.endpoint == "" && h.port != 0 {
@@ -147,28 +146,11 @@ func (b *builder) probe(d *declaration) service.Probe {
 		}
 	}
 	if h.probe == service.ProbeTCP {
-		return service.Probe{Kind: service.ProbeTCP, Address: address(b.endpoint)}
+		return service.Probe{Kind: service.ProbeTCP, Address: endpoint.Address(b.endpoint)}
 	}
 	path := h.path
 	if b.front && d.endpoint == "" {
 		path = h.frontPath
 	}
 	return service.Probe{Kind: service.ProbeHTTP, URL: b.endpoint + path, AcceptStatus: accept}
-}
-
-// address is the host:port of an endpoint, which is a valid URL.
-func address(endpoint string) string {
-	u, err := url.Parse(endpoint)
-	if err != nil {
-		return ""
-	}
-	port := u.Port()
-	switch {
-	case port != "":
-	case u.Scheme == "https":
-		port = "443"
-	default:
-		port = "80"
-	}
-	return net.JoinHostPort(u.Hostname(), port)
 }

@@ -7,6 +7,7 @@
 package endpoint
 
 import (
+	"net"
 	"net/netip"
 	"net/url"
 	"strconv"
@@ -114,4 +115,21 @@ func PathProblem(s string) string {
 		}
 	}
 	return ""
+}
+
+// Address returns the host:port of an endpoint, which must be a valid URL.
+func Address(endpoint string) string {
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return ""
+	}
+	port := u.Port()
+	switch {
+	case port != "":
+	case u.Scheme == "https":
+		port = "443"
+	default:
+		port = "80"
+	}
+	return net.JoinHostPort(u.Hostname(), port)
 }
