@@ -24,18 +24,28 @@ type Prober interface {
 }
 
 // How long changes wait for others, so that a burst becomes one snapshot. The
-// first change of a burst is visible after at most maxDelay.
+// first change of a burst is in the snapshot whose building begins after at most
+// maxDelay. Up to that, building a snapshot is followed by a pause of
+// restFactor times as long: it takes at most a quarter of a processor's time
+// while it takes less than 8 ms.
 const (
 	quietDelay = 3 * time.Millisecond
 	maxDelay   = 25 * time.Millisecond
-	// minorDelay is how long a change of times alone waits (the time of the
-	// last health check): nobody acts on it.
+	restFactor = 3
+	// minorDelay is within how long a change of times alone is shown (the time
+	// of the last health check): nobody acts on it. Large clusters are gone
+	// through in up to minorParts parts.
 	minorDelay = 5 * time.Second
+	minorParts = 50
 )
 
 // A Catalogue turns what happens in the cluster into Snapshots. Changes come in
-// by Replace, Upsert, Delete and SetHealth from any goroutine and return at
-// once; Run builds the snapshots.
+// by Replace, Begin, Upsert, Delete, SetHealth and SetOverrides from any
+// goroutine and return at once; Run builds the snapshots.
+//
+// The work that a change causes follows from the change, not from the size of
+// the cluster: the toolset is rendered, the chunks of the lists that it is in are
+// put together and compressed, and all else is shared with the snapshot before.
 type Catalogue struct {
 	identify Identify
 	prober   Prober
@@ -43,25 +53,24 @@ type Catalogue struct {
 	wake     chan struct{} // holds a token when there is an urgent change
 	instance string
 
-	documents documentCache
-
 	mu        sync.Mutex // held for map accesses only, never while rendering
 	records   map[Key]*record
+	dirty     map[Key]struct{} // what the next snapshot must show anew, or without
+	minor     map[Key]bool     // what has nothing but another time to show
+	overrides *Overrides
 	synced    bool
-	sorted    []*record // nil when records were added or removed
-	minor     bool      // times changed since the last snapshot
 	discovery time.Time
 	version   string // of the ConfigMap
 
-	building sync.Mutex // one snapshot is built at a time
+	building sync.Mutex // one snapshot is built at a time; guards what follows
+	assembly *assembly
+	swept    Key // the last toolset that sweep has dealt with
 }
 
 // A record is what the catalogue knows of one backend.
 type record struct {
-	backend    *Backend
-	discovered time.Time
-	health     Health
-	rendered   *rendered // nil when it must be made anew
+	found *Backend // before overrides; nil if they added it
+	state
 }
 
 // NewCatalogue returns a catalogue without a snapshot; the first one is there
@@ -75,6 +84,9 @@ func NewCatalogue(identify Identify, prober Prober) *Catalogue {
 		wake:     make(chan struct{}, 1),
 		instance: hex.EncodeToString(id),
 		records:  map[Key]*record{},
+		dirty:    map[Key]struct{}{},
+		minor:    map[Key]bool{},
+		assembly: newAssembly(),
 	}
 }
 
@@ -92,22 +104,55 @@ func keyOf(svc *corev1.Service) Key {
 // Replace makes services the whole state of the cluster. What was known and is
 // not among them is gone; the health of the rest is kept.
 func (c *Catalogue) Replace(services []*corev1.Service) {
-	seen := make(map[Key]*Backend, len(services)/8)
-	for _, svc := range services {
-		if b := c.identify(svc); b != nil {
-			seen[keyOf(svc)] = b
+	r := c.Begin("")
+	r.Add(services)
+	r.Commit()
+}
+
+// A Replacement is a new state of a namespace or of the whole cluster, read
+// piece by piece. Only what is a back end is kept of it. It has no effect
+// before Commit; one that is not to be may just be forgotten. It is used by one
+// goroutine at a time.
+type Replacement struct {
+	c         *Catalogue
+	namespace string
+	found     map[Key]*Backend
+}
+
+// Begin begins to replace the state of a namespace, or with an empty name that
+// of the whole cluster.
+func (c *Catalogue) Begin(namespace string) *Replacement {
+	return &Replacement{c, namespace, map[Key]*Backend{}}
+}
+
+// Add adds some Services to the new state. They are not kept.
+func (r *Replacement) Add(services []*corev1.Service) {
+	backends := make([]*Backend, len(services))
+	each(len(services), func(i int) { backends[i] = r.c.identify(services[i]) })
+	for i, b := range backends {
+		if b != nil {
+			r.found[keyOf(services[i])] = b
 		}
 	}
+}
+
+// Commit makes what was added the state. What was known and is not in it is
+// gone; the health of the rest is kept.
+func (r *Replacement) Commit() {
+	c := r.c
 	c.mu.Lock()
-	for k := range c.records {
-		if _, ok := seen[k]; !ok {
+	for k, known := range c.records {
+		if known.found != nil && r.found[k] == nil && (r.namespace == "" || k.Namespace == r.namespace) {
 			c.remove(k)
 		}
 	}
-	for k, b := range seen {
+	for k, b := range r.found {
 		c.set(k, b)
 	}
-	c.synced = true
+	if !c.synced {
+		c.synced = true
+		c.add()
+	}
 	c.discovery = time.Now()
 	c.mu.Unlock()
 	c.touch()
@@ -145,27 +190,13 @@ func (c *Catalogue) Delete(namespace, name string) {
 	}
 }
 
-// set and remove change one record and say whether anything is different.
-// c.mu is held.
-func (c *Catalogue) set(key Key, b *Backend) bool {
-	r := c.records[key]
-	switch {
-	case r == nil:
-		c.records[key] = &record{backend: b, discovered: time.Now()}
-		c.sorted = nil
-	case r.backend.equal(b):
+// set and remove change one Service's record and say whether anything is
+// different. c.mu is held.
+func (c *Catalogue) set(key Key, found *Backend) bool {
+	if r := c.records[key]; r != nil && r.found.equal(found) {
 		return false
-	default:
-		if r.backend.Probe.differs(b.Probe) {
-			r.health = Health{}
-		}
-		r.backend, r.rendered = b, nil
-		c.sorted = nil // names may have changed
 	}
-	if c.prober != nil {
-		c.prober.Set(key, b.Probe, b.UserEndpoint)
-	}
-	return true
+	return c.show(key, found, c.overrides.Apply(found))
 }
 
 func (c *Catalogue) remove(key Key) bool {
@@ -173,12 +204,80 @@ func (c *Catalogue) remove(key Key) bool {
 		return false
 	}
 	delete(c.records, key)
-	c.sorted = nil
+	delete(c.minor, key)
+	c.dirty[key] = struct{}{}
 	if c.prober != nil {
 		c.prober.Remove(key)
 	}
 	return true
 }
+
+// show makes b what is shown of a Service in which found was found, or if that
+// is nil, of what an administrator added. It says whether that is different.
+// c.mu is held.
+func (c *Catalogue) show(key Key, found, b *Backend) bool {
+	r := c.records[key]
+	switch {
+	case r == nil:
+		r = &record{state: state{added: found == nil, discovered: time.Now()}}
+		c.records[key] = r
+	case r.backend.equal(b):
+		r.found = found
+		return false
+	case r.backend.Probe.differs(b.Probe):
+		r.health = Health{}
+	}
+	r.found, r.backend = found, b
+	c.dirty[key] = struct{}{}
+	delete(c.minor, key)
+	if c.prober != nil {
+		c.prober.Set(key, b.Probe, b.UserEndpoint)
+	}
+	return true
+}
+
+// SetOverrides makes o the overrides in force, nil for none. They are applied to
+// what is known and to what will be.
+func (c *Catalogue) SetOverrides(o *Overrides) {
+	c.mu.Lock()
+	c.overrides = o
+	changed := false
+	for k, r := range c.records {
+		if r.found != nil && c.show(k, r.found, o.Apply(r.found)) {
+			changed = true
+		}
+	}
+	changed = c.add() || changed
+	c.mu.Unlock()
+	if changed {
+		c.touch()
+	}
+}
+
+// add makes the records that the overrides add those that there are. c.mu is
+// held.
+func (c *Catalogue) add() bool {
+	added := map[Key]*Backend{}
+	for _, b := range c.overrides.Added() {
+		own := *b
+		own.Key = addedKey(b)
+		added[own.Key] = &own
+	}
+	changed := false
+	for k, r := range c.records {
+		if r.added && added[k] == nil {
+			changed = c.remove(k) || changed
+		}
+	}
+	for k, b := range added {
+		changed = c.show(k, nil, b) || changed
+	}
+	return changed
+}
+
+// addedKey returns the key of a backend that the overrides add. It can't be that
+// of a Service: none has a colon in its name.
+func addedKey(b *Backend) Key { return Key{b.Key.Namespace, OverridesKey + ":" + b.Name} }
 
 // SetHealth records a finished health check. A new verdict is visible at once;
 // the mere time of a check that confirms the last one, within some seconds.
@@ -190,8 +289,13 @@ func (c *Catalogue) SetHealth(key Key, h Health) {
 		return
 	}
 	urgent := r.health.Healthy != h.Healthy || r.health.CheckedAt.IsZero()
-	r.health, r.rendered = h, nil
-	c.minor = true
+	r.health = h
+	if _, waits := c.dirty[key]; urgent {
+		c.dirty[key] = struct{}{}
+		delete(c.minor, key)
+	} else if !waits {
+		c.minor[key] = true
+	}
 	c.mu.Unlock()
 	if urgent {
 		c.touch()
@@ -218,37 +322,37 @@ func (c *Catalogue) touch() {
 
 // Run builds snapshots until ctx ends.
 func (c *Catalogue) Run(ctx context.Context) {
-	minor := time.NewTicker(minorDelay)
+	minor := time.NewTimer(minorDelay)
 	defer minor.Stop()
+	var took time.Duration // by the last snapshot
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-minor.C:
-			c.mu.Lock()
-			due := c.minor
-			c.mu.Unlock()
-			if due {
-				c.Build()
-			}
+			minor.Reset(minorDelay / time.Duration(c.sweep()))
 		case <-c.wake:
-			c.settle(ctx)
-			c.Build()
+			c.settle(ctx, min(max(quietDelay, restFactor*took), maxDelay))
+			begin := time.Now()
+			c.building.Lock()
+			c.build()
+			c.building.Unlock()
+			took = time.Since(begin)
 		}
 	}
 }
 
-// settle waits until changes pause, but not for long.
-func (c *Catalogue) settle(ctx context.Context) {
+// settle waits until changes have paused for quiet, but not for long.
+func (c *Catalogue) settle(ctx context.Context, quiet time.Duration) {
 	deadline := time.NewTimer(maxDelay)
 	defer deadline.Stop()
-	quiet := time.NewTimer(quietDelay)
-	defer quiet.Stop()
+	paused := time.NewTimer(quiet)
+	defer paused.Stop()
 	for {
 		select {
 		case <-c.wake:
-			quiet.Reset(quietDelay)
-		case <-quiet.C:
+			paused.Reset(quiet)
+		case <-paused.C:
 			return
 		case <-deadline.C:
 			return

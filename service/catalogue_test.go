@@ -95,7 +95,7 @@ func TestFilteredAnswers(t *testing.T) {
 	}
 	c.Build()
 	snap := c.Snapshot()
-	whole := decode[listed](t, snap.Toolsets().Whole().JSON)
+	whole := decode[listed](t, snap.Toolsets().JSON())
 	if whole.Total != 60 || len(whole.Toolsets) != 60 {
 		t.Fatalf("total %d, %d toolsets", whole.Total, len(whole.Toolsets))
 	}
@@ -139,7 +139,13 @@ func TestFilteredAnswers(t *testing.T) {
 			}
 		}
 	}
-	if !bytes.Equal(gunzip(t, snap.Toolsets().Whole().Gzip), snap.Toolsets().Whole().JSON) {
+	var whole2, packed bytes.Buffer
+	for _, to := range []*bytes.Buffer{&whole2, &packed} {
+		var stream Stream
+		stream.Reset(snap.Toolsets().Answer, to == &packed)
+		stream.WriteTo(to) //nolint:errcheck // a bytes.Buffer takes everything
+	}
+	if !bytes.Equal(gunzip(t, packed.Bytes()), whole2.Bytes()) {
 		t.Error("the whole list compressed differs")
 	}
 }
@@ -170,7 +176,7 @@ func TestLookup(t *testing.T) {
 			t.Errorf("%q in %q: %s", q.name, q.namespace, body.JSON)
 		}
 	}
-	if keys := c.Snapshot().Candidates([]byte("prometheus"), []byte("c")); fmt.Sprint(keys) != "[c/x c/y]" {
+	if keys := c.Snapshot().Candidates([]byte("prometheus"), []byte("c"), 9); fmt.Sprint(keys) != "[c/x c/y]" {
 		t.Errorf("candidates %v", keys)
 	}
 }
@@ -213,14 +219,34 @@ func TestLookupFindsThePrimary(t *testing.T) {
 }
 
 func TestNamesAreUniqueAndStable(t *testing.T) {
-	named := func(ns, svc, name string) *Backend { return &Backend{Key: Key{ns, svc}, Name: name} }
-	got := assignNames([]*Backend{
+	named := func(ns, svc, name string) *corev1.Service {
+		s := testService(ns, svc, "loki")
+		s.Annotations = map[string]string{"name": name}
+		return s
+	}
+	c := NewCatalogue(testIdentify, nil)
+	c.Replace([]*corev1.Service{
 		named("a", "b1", "metrics"), named("a", "b2", "metrics"), named("a", "metrics", "metrics"),
 		named("a", "metrics-b1", "metrics-b1"), named("b", "b1", "metrics"),
 	})
-	want := []string{"metrics-b1-2", "metrics-b2", "metrics", "metrics-b1", "metrics"}
-	if !slices.Equal(got, want) {
+	names := func() string {
+		c.Build()
+		var of []string
+		for _, p := range c.Snapshot().services.list.chunks[0].parts {
+			of = append(of, p.of.name)
+		}
+		return strings.Join(of, " ")
+	}
+	if got, want := names(), "metrics-b1-2 metrics-b2 metrics metrics-b1 metrics"; got != want {
 		t.Errorf("got %v, want %v", got, want)
+	}
+	c.Delete("a", "metrics")
+	if got, want := names(), "metrics metrics-b2 metrics-b1 metrics"; got != want {
+		t.Errorf("with one gone: got %v, want %v", got, want)
+	}
+	c.Upsert(testService("a", "metrics", "loki"))
+	if got, want := names(), "metrics-b1-2 metrics-b2 metrics metrics-b1 metrics"; got != want {
+		t.Errorf("with one back: got %v, want %v", got, want)
 	}
 }
 
@@ -275,7 +301,10 @@ func TestRenderingIsIncremental(t *testing.T) {
 	}
 	c.Replace(all)
 	c.Build()
-	before := c.Snapshot().all
+	var before []*rendered
+	for _, r := range c.Snapshot().all {
+		before = append(before, r)
+	}
 	c.Replace(all)
 	changed := testService("ns", "s050", "grafana")
 	c.Upsert(changed)
@@ -338,20 +367,20 @@ func TestDocument(t *testing.T) {
 	off.Annotations = map[string]string{"off": "1"}
 	c.Replace([]*corev1.Service{testService("a", "p", "prometheus"), off})
 	c.Build()
-	first := c.Snapshot().Document()
+	first := c.Snapshot().Document().JSON()
 	want := `{"tools":[
 {"name":"p","type":"prometheus","endpoint":"http://p.a.svc:80","description":"a <prometheus> & more","namespace":"a","config":{"url":"http://p.a.svc:80"}}
 ]}
 `
-	if string(first.JSON) != want {
-		t.Errorf("got %s", first.JSON)
+	if string(first) != want {
+		t.Errorf("got %s", first)
 	}
-	if found, err := Validate(first.JSON); err != nil || found != nil {
+	if found, err := Validate(first); err != nil || found != nil {
 		t.Errorf("the generated document is not valid: %v %v", found, err)
 	}
 	c.SetHealth(Key{"a", "p"}, Health{Healthy: true, CheckedAt: time.Now()})
 	c.Build()
-	if !bytes.Equal(first.JSON, c.Snapshot().Document().JSON) {
+	if !bytes.Equal(first, c.Snapshot().Document().JSON()) {
 		t.Error("a health check changed the document: every agent would reload")
 	}
 }

@@ -1,168 +1,187 @@
 package service
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
+	"slices"
 	"strconv"
 )
 
-// A Body is one complete answer, rendered when its snapshot was built. Its
-// slices are shared by every request: they must not be changed.
-type Body struct {
-	JSON []byte
-	Gzip []byte
-	// ETag is a strong entity tag with its quotes (RFC 9110, section 8.8.3).
-	ETag []byte
-}
-
-// newBody renders the parts of a Body that follow from its JSON.
-func newBody(json []byte) Body {
-	sum := sha256.Sum256(json)
-	tag := make([]byte, 0, 34)
-	tag = append(tag, '"')
-	tag = hex.AppendEncode(tag, sum[:16])
-	tag = append(tag, '"')
-	return Body{JSON: json, Gzip: gzipWhole(json), ETag: tag}
-}
-
-// A Tri is a boolean that may be left out of a query.
-type Tri int8
-
-// The values of a Tri.
-const (
-	Any Tri = iota
-	Yes
-	No
-)
-
-func (t Tri) admits(b bool) bool { return t == Any || (t == Yes) == b }
-
-// A Filter chooses members of a Collection; the zero Filter chooses all. Type
-// and Namespace are compared byte for byte; empty means any.
-type Filter struct {
-	Enabled, Healthy Tri
-	Type, Namespace  []byte
-}
-
-// All reports whether f chooses everything.
-func (f *Filter) All() bool {
-	return f.Enabled == Any && f.Healthy == Any && len(f.Type) == 0 && len(f.Namespace) == 0
-}
-
-// A part is one member of a Collection, rendered.
-type part struct {
-	namespace, kind  string
-	enabled, healthy bool
-	// json is the member's object after a comma; [1:] is the object alone.
-	json     []byte
-	deflated []byte
-}
-
-func (f *Filter) admits(p *part) bool {
-	return (len(f.Type) == 0 || p.kind == string(f.Type)) &&
-		(len(f.Namespace) == 0 || p.namespace == string(f.Namespace)) &&
-		f.Enabled.admits(p.enabled) && f.Healthy.admits(p.healthy)
-}
-
-// A Collection is a list answer: whole as a Body, or filtered and put together
-// from its rendered parts. Neither renders anything or allocates, as long as
-// the buffer given has room.
+// A Collection is a list answer: whole, or filtered and put together from its
+// rendered members. Neither renders anything or allocates, as long as the buffer
+// given has room.
 type Collection struct {
-	parts []*part
-	head  []byte // `{"toolsets":[`
-	tail  []byte // `,"lastDiscovery":...}`, what follows the total
-	whole Body
+	*Answer
+	tail []byte // `,"lastDiscovery":...}`, what follows the total
 }
 
-func newCollection(member string, parts []*part, tail []byte) *Collection {
-	c := &Collection{parts: parts, head: []byte(`{"` + member + `":[`), tail: tail}
-	size := len(c.head) + len(tail) + 32
-	for _, p := range parts {
-		size += len(p.json)
-	}
-	c.whole = newBody(c.AppendJSON(make([]byte, 0, size), &Filter{}))
+func newCollection(member string, l *list, tail []byte) *Collection {
+	c := &Collection{tail: tail}
+	c.Answer = newAnswer(l, []byte(`{"`+member+`":[`), c.appendEnd(nil, &selection{total: l.count}))
 	return c
 }
 
 // Len returns the number of members.
-func (c *Collection) Len() int { return len(c.parts) }
+func (c *Collection) Len() int { return c.list.count }
 
-// Size returns what a buffer must hold for any filtered answer, in bytes. A
-// part that was stored or compressed by itself may be a little larger than its
-// JSON, but all of them together with head and tail are not much.
-func (c *Collection) Size() int { return len(c.whole.JSON) + 64 + 8*len(c.parts) }
+// A selection is what an answer to a filter has.
+type selection struct {
+	total int // members that the filter chooses, on all pages
+	n     int // members in the answer
+	more  bool
+	last  Key // the last member in the answer, if there are more
+	// What the members take at most, in bytes, plain and compressed.
+	plain, packed int
+}
 
-// Whole returns the answer for the zero Filter.
-func (c *Collection) Whole() *Body { return &c.whole }
+// choose looks through the list for what f chooses.
+func (c *Collection) choose(f *Filter) (s selection) {
+	for _, k := range c.list.chunks {
+		v := f.judge(k)
+		switch {
+		case v == admitsNone:
+		case v == admitsAll && !f.After.before(k.last()): // on an earlier page
+			s.total += len(k.parts)
+		case v == admitsAll && f.full(s.n): // on a later page
+			s.total += len(k.parts)
+			s.more = true
+		case v == admitsAll && f.takes(k, s.n):
+			s.total += len(k.parts)
+			s.n += len(k.parts)
+			s.plain += len(k.json)
+			s.packed += len(gzipComma) + len(k.deflated)
+			s.last = k.last()
+		default:
+			for i, p := range k.parts {
+				if v != admitsAll && !f.admits(k, i) {
+					continue
+				}
+				s.total++
+				switch {
+				case !f.After.before(p.key):
+				case f.full(s.n):
+					s.more = true
+				default:
+					s.n++
+					s.plain += len(p.json)
+					s.packed += len(p.deflated)
+					s.last = p.key
+					if s.n == 1 { // it is stored: its comma must not be there
+						s.packed += storedHeaderSize*(1+len(p.json)/maxStored) + len(p.json)
+					}
+				}
+			}
+		}
+	}
+	return s
+}
+
+// full reports whether an answer with n members has all that it may have.
+func (f *Filter) full(n int) bool { return f.Limit > 0 && n == f.Limit }
+
+// takes reports whether an answer with n members takes all of k, which f admits.
+func (f *Filter) takes(k *chunk, n int) bool {
+	return f.After.before(k.first()) && (f.Limit == 0 || n+len(k.parts) <= f.Limit)
+}
 
 // appendEnd appends what follows the members.
-func (c *Collection) appendEnd(dst []byte, total int) []byte {
+func (c *Collection) appendEnd(dst []byte, s *selection) []byte {
 	dst = append(dst, `],"total":`...)
-	dst = strconv.AppendInt(dst, int64(total), 10)
+	dst = strconv.AppendInt(dst, int64(s.total), 10)
+	if s.more {
+		dst = append(dst, `,"continue":"`...)
+		dst = appendPosition(dst, s.last)
+		dst = append(dst, '"')
+	}
 	return append(dst, c.tail...)
+}
+
+// endSize is how long appendEnd's result is at most.
+func (c *Collection) endSize() int {
+	return len(`],"total":,"continue":""`) + 20 + maxToken + len(c.tail)
 }
 
 // AppendJSON appends the members that f chooses as a JSON document.
 func (c *Collection) AppendJSON(dst []byte, f *Filter) []byte {
+	s := c.choose(f)
+	dst = slices.Grow(dst, len(c.head)+s.plain+c.endSize())
 	dst = append(dst, c.head...)
 	n := 0
-	for _, p := range c.parts {
-		if !f.admits(p) {
+	for _, k := range c.list.chunks {
+		if n == s.n {
+			break
+		}
+		v := f.judge(k)
+		if v == admitsNone || v == admitsAll && !f.After.before(k.last()) {
 			continue
 		}
-		if n == 0 {
-			dst = append(dst, p.json[1:]...)
-		} else {
-			dst = append(dst, p.json...)
+		if v == admitsAll && f.takes(k, n) {
+			dst = append(dst, k.json[index01(n == 0):]...)
+			n += len(k.parts)
+			continue
 		}
-		n++
+		for i, p := range k.parts {
+			if n < s.n && (v == admitsAll || f.admits(k, i)) && f.After.before(p.key) {
+				dst = append(dst, p.json[index01(n == 0):]...)
+				n++
+			}
+		}
 	}
-	return c.appendEnd(dst, n)
+	return c.appendEnd(dst, &s)
 }
 
 // AppendGzip appends the same document as AppendJSON, compressed.
 func (c *Collection) AppendGzip(dst []byte, f *Filter) []byte {
+	s := c.choose(f)
+	dst = slices.Grow(dst, len(gzipHeader)+storedHeaderSize+len(c.head)+s.packed+storedHeaderSize+c.endSize()+8)
 	g := startGzip(dst)
-	g.stored(c.head, false)
+	g.stored(c.head)
 	n := 0
-	for _, p := range c.parts {
-		if !f.admits(p) {
+	for _, k := range c.list.chunks {
+		if n == s.n {
+			break
+		}
+		v := f.judge(k)
+		if v == admitsNone || v == admitsAll && !f.After.before(k.last()) {
 			continue
 		}
-		if n == 0 {
-			g.stored(p.json[1:], false)
-		} else {
-			g.deflated(p.json, p.deflated)
+		if v == admitsAll && f.takes(k, n) {
+			if n > 0 {
+				g.stored(k.json[:1])
+			}
+			g.deflated(k.json[1:], k.deflated)
+			n += len(k.parts)
+			continue
 		}
-		n++
+		for i, p := range k.parts {
+			if n == s.n || v != admitsAll && !f.admits(k, i) || !f.After.before(p.key) {
+				continue
+			}
+			if n == 0 {
+				g.stored(p.json[1:])
+			} else {
+				g.deflated(p.json, p.deflated)
+			}
+			n++
+		}
 	}
-	g.storedTotal(`],"total":`, n)
-	g.stored(c.tail, true)
-	return g.finish()
+	return g.finish(func(dst []byte) []byte { return c.appendEnd(dst, &s) })
 }
 
-// AppendETag appends the strong entity tag of the filtered document: the tag
-// of the whole one, which covers every member, with the filter's own.
+// AppendETag appends the strong entity tag of the document that f chooses: the
+// tag of the whole one, which covers every member, with the filter's own.
 func (c *Collection) AppendETag(dst []byte, f *Filter) []byte {
 	if f.All() {
-		return append(dst, c.whole.ETag...)
+		return append(dst, c.etag...)
 	}
-	dst = append(dst, c.whole.ETag[:len(c.whole.ETag)-1]...)
+	dst = append(dst, c.etag[:len(c.etag)-1]...)
 	dst = append(dst, '-', 'e', '0'+byte(f.Enabled), 'h', '0'+byte(f.Healthy), 't')
-	dst = strconv.AppendUint(dst, sum64(f.Type), 36)
+	dst = strconv.AppendUint(dst, fnv(fnvBasis, f.Type), 36)
 	dst = append(dst, 'n')
-	dst = strconv.AppendUint(dst, sum64(f.Namespace), 36)
-	return append(dst, '"')
-}
-
-// sum64 is FNV-1a. Two filter values of one sum would share an entity tag, but
-// only filters that match something have a body worth telling apart, and those
-// values are the few names that the cluster has.
-func sum64(b []byte) uint64 {
-	const offset, prime = 14695981039346656037, 1099511628211
-	h := uint64(offset)
-	for _, c := range b {
-		h = (h ^ uint64(c)) * prime
+	dst = strconv.AppendUint(dst, fnv(fnvBasis, f.Namespace), 36)
+	if f.Limit > 0 || !f.After.IsZero() {
+		dst = append(dst, 'l')
+		dst = strconv.AppendInt(dst, int64(f.Limit), 36)
+		dst = append(dst, 'c')
+		dst = strconv.AppendUint(dst, fnv(fnvBasis, f.After.text[:f.After.size]), 36)
 	}
-	return h
+	return append(dst, '"')
 }

@@ -1,7 +1,5 @@
 package service
 
-import "bytes"
-
 // DocumentKey is the key of the generated document in the ConfigMap.
 const DocumentKey = "toolset.json"
 
@@ -27,26 +25,13 @@ func newTool(b *Backend, name string) Tool {
 	}
 }
 
-// document puts the generated document together: one tool a line, so that a
-// person can read a difference. Toolsets that are switched off are left out.
-func document(all []*rendered) Body {
-	var b bytes.Buffer
-	b.WriteString(`{"tools":[`)
-	n := 0
-	for _, r := range all {
-		if !r.toolset.enabled {
-			continue
-		}
-		if n > 0 {
-			b.WriteByte(',')
-		}
-		b.WriteByte('\n')
-		b.Write(r.tool)
-		n++
+// newDocument puts the generated document together: one tool a line, so that a
+// person can read a difference. Toolsets that are switched off are not in
+// entries.
+func newDocument(entries *list) *Answer {
+	end := "]}\n"
+	if entries.count > 0 {
+		end = "\n" + end
 	}
-	if n > 0 {
-		b.WriteByte('\n')
-	}
-	b.WriteString("]}\n")
-	return newBody(b.Bytes())
+	return newAnswer(entries, []byte(`{"tools":[`), []byte(end))
 }

@@ -1,37 +1,109 @@
 package service
 
-import "strconv"
+import (
+	"slices"
+	"strconv"
+)
 
-// assignNames gives every backend a toolset name that is unique in its
-// namespace. all must be in the order of namespace and Service name; the result
-// is in the same order.
+// A namer keeps the names of one namespace's toolsets right and unique.
 //
-// A Service that is called what it wants to be called keeps its name whatever
-// others ask for. Of several that ask for one name by annotation the first gets
-// it. Those that come too late are called NAME-SERVICE, so that one of them
-// going away renames as few as possible.
-func assignNames(all []*Backend) []string {
-	taken := make(map[Key]bool, len(all))
-	names := make([]string, len(all))
-	for i, b := range all {
-		if b.Name == b.Key.Name {
-			names[i] = b.Name
-			taken[b.Key] = true
+// What an administrator adds keeps its name whatever others ask for, then a
+// Service that is called what it wants to be called. Of several that ask for one
+// name by annotation the first gets it, in the order of the Services' names.
+// Those that come too late are called NAME-SERVICE, so that one of them going
+// away renames as few as possible.
+//
+// Services that are called what they want to be called, which nearly all are,
+// cost a namer nothing.
+type namer struct {
+	added     []*member // by an administrator, in the order of their keys
+	asking    []*member // for another name than the Service's, likewise
+	displaced []*member // Services whose name one of added has
+}
+
+// cares reports whether a member coming, going or asking for another name may
+// change any other's.
+func (n *namer) cares(m *member) bool {
+	return len(n.added) > 0 || len(n.asking) > 0 || m.added || m.backend.Name != m.key.Name
+}
+
+// enter and leave tell the namer of a member, as long as its backend is what it
+// was when it entered.
+func (n *namer) enter(m *member) {
+	if l := n.place(m); l != nil {
+		at, _ := slices.BinarySearchFunc(*l, m, compareMembers)
+		*l = slices.Insert(*l, at, m)
+	}
+}
+
+func (n *namer) leave(m *member) {
+	if l := n.place(m); l != nil {
+		if at, found := slices.BinarySearchFunc(*l, m, compareMembers); found {
+			*l = slices.Delete(*l, at, at+1)
 		}
 	}
-	for i, b := range all {
-		if names[i] != "" {
+}
+
+func (n *namer) place(m *member) *[]*member {
+	switch {
+	case m.added:
+		return &n.added
+	case m.backend.Name != m.key.Name:
+		return &n.asking
+	}
+	return nil
+}
+
+func compareMembers(a, b *member) int { return compareKeys(a.key, b.key) }
+
+func (n *namer) empty() bool { return len(n.added) == 0 && len(n.asking) == 0 && len(n.displaced) == 0 }
+
+// assign calls rename for each member whose name is not what it should be.
+// service finds the namespace's member of a Service name.
+func (n *namer) assign(service func(name string) *member, rename func(*member, string)) {
+	taken := map[string]bool{}
+	give := func(m *member, name string) {
+		taken[name] = true
+		if m.name != name {
+			rename(m, name)
+		}
+	}
+	free := func(name string) bool {
+		if taken[name] {
+			return false
+		}
+		m := service(name)
+		return m == nil || m.backend.Name != name
+	}
+	var late []*member
+	before := n.displaced
+	n.displaced = nil
+	for _, m := range n.added {
+		if taken[m.backend.Name] {
+			late = append(late, m)
 			continue
 		}
-		name := b.Name
-		if taken[Key{b.Key.Namespace, name}] {
-			name = b.Name + "-" + b.Key.Name
+		give(m, m.backend.Name)
+		if s := service(m.backend.Name); s != nil && s.backend.Name == s.key.Name {
+			n.displaced = append(n.displaced, s)
 		}
-		for n := 2; taken[Key{b.Key.Namespace, name}]; n++ {
-			name = b.Name + "-" + b.Key.Name + "-" + strconv.Itoa(n)
-		}
-		names[i] = name
-		taken[Key{b.Key.Namespace, name}] = true
 	}
-	return names
+	for _, m := range before {
+		if !m.gone && !m.added && m.backend.Name == m.key.Name && !slices.Contains(n.displaced, m) {
+			give(m, m.backend.Name)
+		}
+	}
+	late = append(late, n.asking...)
+	late = append(late, n.displaced...)
+	slices.SortFunc(late, compareMembers)
+	for _, m := range late {
+		name := m.backend.Name
+		if !free(name) {
+			name = m.backend.Name + "-" + m.key.Name
+		}
+		for i := 2; !free(name); i++ {
+			name = m.backend.Name + "-" + m.key.Name + "-" + strconv.Itoa(i)
+		}
+		give(m, name)
+	}
 }

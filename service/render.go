@@ -55,45 +55,78 @@ func optionalTime(t time.Time) *string {
 // made anew when the backend, its name or its health changes, and shared by
 // all the snapshots in between.
 type rendered struct {
-	backend *Backend // what it was made of
-	name    string   // the toolset's name, unique in its namespace
-	core    []byte   // the toolset without times: what a watcher would call a change
-	primary bool     // of its type
-	pinned  bool     // primary by an administrator
-	down    bool     // has failed all checks of late: see Health.down
-	toolset part
-	service part
-	single  Body // the answer to a lookup by name, with the health history
-	tool    []byte
+	backend    *Backend // what it was made of
+	discovered time.Time
+	name       string // the toolset's name, unique in its namespace
+	healthy    bool
+	primary    bool // of its type
+	down       bool // has failed all checks of late: see Health.down
+	toolset    *part
+	service    *part  // nil if it is not a Service's
+	single     Body   // the answer to a lookup by name, with the health history
+	tool       []byte // its entry in the generated document
+	entry      *part  // the same; nil if it is switched off
+	fragment   *fragment
 }
 
-func render(b *Backend, name string, h *Health, discovered time.Time) *rendered {
+// sameToWatchers reports whether r shows nothing that a watcher would call a
+// change from o: times, latencies and numbers of attempts are none.
+func (r *rendered) sameToWatchers(o *rendered) bool {
+	return r == o || r.name == o.name && r.healthy == o.healthy && r.discovered.Equal(o.discovered) &&
+		(r.backend == o.backend || r.backend.Key.Namespace == o.backend.Key.Namespace && r.backend.Type == o.backend.Type &&
+			r.backend.Description == o.backend.Description && r.backend.Enabled == o.backend.Enabled &&
+			r.backend.Endpoint == o.backend.Endpoint && r.backend.APIPath == o.backend.APIPath)
+}
+
+// render renders m. What did not change is taken over from what m was before.
+func render(m *member) *rendered {
+	b, h, old := m.backend, &m.health, m.rendered
 	reason := h.Reason
 	if h.CheckedAt.IsZero() && reason == "" {
 		reason = notChecked
 	}
 	t := toolsetJSON{
-		Name: name, Namespace: b.Key.Namespace, Type: b.Type, Description: b.Description,
+		Name: m.name, Namespace: b.Key.Namespace, Type: b.Type, Description: b.Description,
 		Enabled: b.Enabled, Healthy: h.Healthy, HealthReason: reason,
 		Config:          map[string]string{"url": b.Endpoint + b.APIPath},
 		ServiceEndpoint: b.Endpoint,
-		DiscoveredAt:    FormatTime(discovered),
+		DiscoveredAt:    FormatTime(m.discovered),
+		LastHealthCheck: optionalTime(h.CheckedAt),
 	}
-	core := t
-	core.HealthReason = "" // it tells latencies and counts attempts: not a change
-	r := &rendered{backend: b, name: name, primary: b.Primary, pinned: b.Pinned, down: h.down(), core: marshal(core)}
-	t.LastHealthCheck = optionalTime(h.CheckedAt)
-	r.toolset = newPart(b, h, marshal(t))
+	r := &rendered{backend: b, discovered: m.discovered, name: m.name, healthy: h.Healthy, primary: b.Primary, down: h.down()}
+	key := Key{b.Key.Namespace, m.name}
+	r.toolset = r.part(key, marshal(t))
+	r.toolset.deflated = deflatePart(r.toolset.json)
 	t.HealthHistory = inUTC(h.History)
 	r.single = newBody(marshal(t))
-	r.service = newPart(b, h, marshal(serviceJSON{
-		Name: b.Key.Name, Namespace: b.Key.Namespace, Type: b.Type, Endpoint: b.Endpoint,
-		Healthy: h.Healthy, HealthReason: reason,
-		Labels: orEmpty(b.Labels), Annotations: orEmpty(b.Annotations), Evidence: append([]string{}, b.Evidence...),
-		DiscoveredAt: t.DiscoveredAt, LastCheck: t.LastHealthCheck,
-	}))
-	r.tool = marshal(newTool(b, name))
+	if !m.added {
+		r.service = r.part(b.Key, marshal(serviceJSON{
+			Name: b.Key.Name, Namespace: b.Key.Namespace, Type: b.Type, Endpoint: b.Endpoint,
+			Healthy: h.Healthy, HealthReason: reason,
+			Labels: orEmpty(b.Labels), Annotations: orEmpty(b.Annotations), Evidence: append([]string{}, b.Evidence...),
+			DiscoveredAt: t.DiscoveredAt, LastCheck: t.LastHealthCheck,
+		}))
+		r.service.deflated = deflatePart(r.service.json)
+	}
+	if old != nil && old.backend == b && old.name == m.name {
+		r.tool, r.entry, r.fragment = old.tool, old.entry, old.fragment
+		return r
+	}
+	r.fragment = &fragment{}
+	r.tool = marshal(newTool(b, m.name))
+	if b.Enabled {
+		r.entry = r.part(key, append([]byte{'\n'}, r.tool...))
+		if old != nil && old.entry != nil && old.entry.key == key && bytes.Equal(old.entry.json, r.entry.json) {
+			r.entry = old.entry
+		}
+	}
 	return r
+}
+
+func (r *rendered) part(key Key, json []byte) *part {
+	p := &part{key: key, kind: r.backend.Type, enabled: r.backend.Enabled, healthy: r.healthy, of: r}
+	p.json = append(append(make([]byte, 0, len(json)+1), ','), json...)
+	return p
 }
 
 // inUTC copies checks with their times as the API has them.
@@ -103,13 +136,6 @@ func inUTC(checks []HealthCheck) []HealthCheck {
 		out[i].Time = out[i].Time.UTC().Truncate(time.Millisecond)
 	}
 	return out
-}
-
-func newPart(b *Backend, h *Health, json []byte) part {
-	p := part{namespace: b.Key.Namespace, kind: b.Type, enabled: b.Enabled, healthy: h.Healthy}
-	p.json = append(append(make([]byte, 0, len(json)+1), ','), json...)
-	p.deflated = deflatePart(p.json)
-	return p
 }
 
 // orEmpty makes a missing map an empty JSON object.

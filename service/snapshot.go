@@ -17,18 +17,22 @@ type Snapshot struct {
 
 	toolsets *Collection
 	services *Collection
-	document Body
-	all      []*rendered            // in the order of namespace and toolset name
-	byName   map[string][]*rendered // toolset name -> those that have it
-	byType   map[string][]*rendered
+	document *Answer
+	names    *index         // by toolset name
+	types    *index         // by type
 	counts   map[string]int // type -> number of backends
 
-	documents  *documentCache
 	instance   string
 	changes    []Change // the last few, oldest first
 	sequence   uint64   // of the last change
 	superseded chan struct{}
 }
+
+// emptySnapshot is before the first.
+var emptySnapshot = func() *Snapshot {
+	none := &Answer{list: &list{}}
+	return &Snapshot{toolsets: &Collection{Answer: none}, services: &Collection{Answer: none}, document: none, names: &index{}, types: &index{}}
+}()
 
 // Toolsets returns the list of toolsets.
 func (s *Snapshot) Toolsets() *Collection { return s.toolsets }
@@ -37,7 +41,21 @@ func (s *Snapshot) Toolsets() *Collection { return s.toolsets }
 func (s *Snapshot) Services() *Collection { return s.services }
 
 // Document returns the generated document, what the ConfigMap holds.
-func (s *Snapshot) Document() *Body { return &s.document }
+func (s *Snapshot) Document() *Answer { return s.document }
+
+// all calls yield for every toolset, in the order of namespace and name, until
+// it returns false.
+func (s *Snapshot) all(yield func(int, *rendered) bool) {
+	i := 0
+	for _, c := range s.toolsets.list.chunks {
+		for _, p := range c.parts {
+			if !yield(i, p.of) {
+				return
+			}
+			i++
+		}
+	}
+}
 
 // CountByType calls f for every type that was ever seen with the number of
 // backends of it, zero included, so that a gauge falls when a kind goes away.
@@ -61,50 +79,46 @@ const (
 // marked as the primary of the type asked for, by an administrator or, if there
 // is none, by annotation. It allocates nothing.
 func (s *Snapshot) Lookup(name, namespace []byte) (*Body, Match) {
-	if b, m := pick(s.byName[string(name)], name, namespace); m != Unknown {
-		return b, m
+	if len(name) == 0 {
+		return nil, Unknown
 	}
-	return pick(s.byType[string(name)], name, namespace)
-}
-
-func pick(candidates []*rendered, name, namespace []byte) (*Body, Match) {
-	var found, primary *rendered
-	n, primaries := 0, 0
-	for _, r := range candidates {
-		if len(namespace) > 0 && r.toolset.namespace != string(namespace) {
-			continue
-		}
-		n++
-		found = r
-		switch {
-		case !r.primary || r.toolset.kind != string(name) || primary != nil && primary.pinned && !r.pinned:
-		case primary == nil || r.pinned && !primary.pinned:
-			primary, primaries = r, 1
-		default:
-			primaries++
-		}
+	r, known := s.names.find(namespace, name)
+	if !known {
+		r, known = s.types.find(namespace, name)
 	}
 	switch {
-	case n == 0:
+	case !known:
 		return nil, Unknown
-	case n == 1:
-		return &found.single, Found
-	case primaries == 1:
-		return &primary.single, Found
+	case r == nil:
+		return nil, Ambiguous
 	}
-	return nil, Ambiguous
+	return &r.single, Found
 }
 
-// Candidates lists what made a lookup ambiguous, as keys of toolsets.
-func (s *Snapshot) Candidates(name, namespace []byte) []Key {
-	candidates := s.byName[string(name)]
-	if len(candidates) == 0 {
-		candidates = s.byType[string(name)]
+// Candidates lists what made a lookup ambiguous, as keys of toolsets, but no
+// more than limit.
+func (s *Snapshot) Candidates(name, namespace []byte, limit int) []Key {
+	if len(name) == 0 {
+		return nil
+	}
+	_, byName := s.names.find(namespace, name)
+	f := Filter{Namespace: namespace}
+	if !byName {
+		f.Type = name
 	}
 	var keys []Key
-	for _, r := range candidates {
-		if len(namespace) == 0 || r.toolset.namespace == string(namespace) {
-			keys = append(keys, Key{r.toolset.namespace, r.name})
+	for _, c := range s.toolsets.list.chunks {
+		if f.judge(c) == admitsNone {
+			continue
+		}
+		for i, p := range c.parts {
+			if !f.admits(c, i) || byName && p.key.Name != string(name) {
+				continue
+			}
+			if len(keys) == limit {
+				return keys
+			}
+			keys = append(keys, p.key)
 		}
 	}
 	return keys
@@ -120,6 +134,41 @@ type Change struct {
 
 // changesKept is how many changes a watcher may have missed and still resume.
 const changesKept = 1024
+
+// tell makes s go on from old with the changes of its toolsets, which are in the
+// order of namespace and name. before has what was there.
+func (s *Snapshot) tell(old *Snapshot, toolsets []listChange, before map[Key]*part) {
+	s.changes, s.sequence = old.changes, old.sequence
+	var changes []Change
+	for _, c := range toolsets {
+		was, is := before[c.key], c.part
+		switch {
+		case is == nil:
+			changes = append(changes, newChange("removed", was))
+		case was == nil:
+			changes = append(changes, newChange("added", is))
+		case !is.of.sameToWatchers(was.of):
+			changes = append(changes, newChange("updated", is))
+		}
+	}
+	if len(changes) == 0 {
+		return
+	}
+	s.sequence += uint64(len(changes))
+	// The array is shared with older snapshots, which know of fewer of its
+	// members, until it is full: then the last few move to a new one.
+	if len(s.changes)+len(changes) > cap(s.changes) {
+		kept := s.changes[max(0, min(len(s.changes), len(s.changes)+len(changes)-changesKept)):]
+		s.changes = append(make([]Change, 0, max(2*changesKept, len(kept)+len(changes))), kept...)
+	}
+	s.changes = append(s.changes, changes...)
+	s.changes = s.changes[max(0, len(s.changes)-changesKept):]
+}
+
+func newChange(kind string, p *part) Change {
+	data := append([]byte(`{"change":"`+kind+`","toolset":`), p.json[1:]...)
+	return Change{kind, append(data, '}')}
+}
 
 // EventID returns the identifier of the state that s shows, for Last-Event-ID.
 // It is meaningful to this process only.

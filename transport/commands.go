@@ -219,5 +219,5 @@ func (s *Server) generate(ctx *fasthttp.RequestCtx) {
 		snap = s.opts.Catalogue.Snapshot()
 	}
 	ctx.Response.Header.SetContentTypeBytes(contentJSON)
-	ctx.SetBody(snap.Toolsets().Whole().JSON)
+	ctx.SetBody(snap.Toolsets().JSON())
 }

@@ -3,8 +3,8 @@ package transport
 import (
 	"bytes"
 	"fmt"
-	"slices"
 	"strings"
+	"sync"
 
 	"github.com/valyala/fasthttp"
 
@@ -46,50 +46,89 @@ func (s *Server) readHeaders(ctx *fasthttp.RequestCtx) {
 	}
 }
 
-// send answers with a rendered body, as the client wants it.
-func (s *Server) send(ctx *fasthttp.RequestCtx, b *service.Body) {
+// fresh sets the headers of a document with this entity tag, and reports whether
+// the client has it already: then that is the answer.
+func (s *Server) fresh(ctx *fasthttp.RequestCtx, tag []byte) bool {
 	s.readHeaders(ctx)
-	ctx.Response.Header.SetBytesKV(headerETag, b.ETag)
-	if matches(ctx.Request.Header.Peek(fasthttp.HeaderIfNoneMatch), b.ETag) {
-		ctx.Response.SkipBody = true
-		ctx.SetStatusCode(fasthttp.StatusNotModified)
-		return
-	}
-	ctx.Response.Header.SetContentTypeBytes(contentJSON)
-	if acceptsGzip(ctx.Request.Header.Peek(fasthttp.HeaderAcceptEncoding)) {
-		ctx.Response.Header.SetBytesKV(headerEncoding, valueGzip)
-		ctx.Response.SetBodyRaw(b.Gzip)
-		return
-	}
-	ctx.Response.SetBodyRaw(b.JSON)
-}
-
-// sendFiltered puts the answer together in the response's own buffer.
-func (s *Server) sendFiltered(ctx *fasthttp.RequestCtx, c *service.Collection, f *service.Filter) {
-	if f.All() {
-		s.send(ctx, c.Whole())
-		return
-	}
-	s.readHeaders(ctx)
-	var buf [128]byte
-	tag := c.AppendETag(buf[:0], f)
 	ctx.Response.Header.SetBytesKV(headerETag, tag)
 	if matches(ctx.Request.Header.Peek(fasthttp.HeaderIfNoneMatch), tag) {
 		ctx.Response.SkipBody = true
 		ctx.SetStatusCode(fasthttp.StatusNotModified)
-		return
+		return true
 	}
 	ctx.Response.Header.SetContentTypeBytes(contentJSON)
+	return false
+}
+
+// wantsGzip reports whether the answer shall be compressed, and says so in it.
+func (s *Server) wantsGzip(ctx *fasthttp.RequestCtx) bool {
+	if !acceptsGzip(ctx.Request.Header.Peek(fasthttp.HeaderAcceptEncoding)) {
+		return false
+	}
+	ctx.Response.Header.SetBytesKV(headerEncoding, valueGzip)
+	return true
+}
+
+// send answers with a rendered body, as the client wants it.
+func (s *Server) send(ctx *fasthttp.RequestCtx, b *service.Body) {
+	switch {
+	case s.fresh(ctx, b.ETag):
+	case s.wantsGzip(ctx):
+		ctx.Response.SetBodyRaw(b.Gzip)
+	default:
+		ctx.Response.SetBodyRaw(b.JSON)
+	}
+}
+
+// sendList answers with the members of a list that f chooses.
+func (s *Server) sendList(ctx *fasthttp.RequestCtx, c *service.Collection, f *service.Filter) {
+	if f.All() {
+		s.sendAnswer(ctx, c.Answer)
+		return
+	}
+	var buf [192]byte
+	if s.fresh(ctx, c.AppendETag(buf[:0], f)) {
+		return
+	}
 	// The response's own buffer is filled in place: it stays with the
 	// connection, so that the next answer of this size finds it large enough.
-	body := slices.Grow(ctx.Response.SwapBody(nil)[:0], c.Size())
-	if acceptsGzip(ctx.Request.Header.Peek(fasthttp.HeaderAcceptEncoding)) {
-		ctx.Response.Header.SetBytesKV(headerEncoding, valueGzip)
+	body := ctx.Response.SwapBody(nil)[:0]
+	if s.wantsGzip(ctx) {
 		body = c.AppendGzip(body, f)
 	} else {
 		body = c.AppendJSON(body, f)
 	}
 	ctx.Response.SwapBody(body)
+}
+
+// sendAnswer answers with a whole document.
+func (s *Server) sendAnswer(ctx *fasthttp.RequestCtx, a *service.Answer) {
+	if body := a.Body(); body != nil {
+		s.send(ctx, body)
+		return
+	}
+	if s.fresh(ctx, a.ETag()) {
+		return
+	}
+	stream := streams.Get().(*answerStream)
+	size := stream.Reset(a, s.wantsGzip(ctx))
+	ctx.Response.SetBodyStream(stream, size)
+}
+
+// An answerStream sends a large document from where it is: a copy for each
+// connection would be as large as all that the service knows.
+type answerStream struct{ service.Stream }
+
+var streams = sync.Pool{New: func() any { return new(answerStream) }}
+
+// SupportsBodyWriteTo lets fasthttp use WriteTo.
+func (s *answerStream) SupportsBodyWriteTo() bool { return true }
+
+// Close is called when the response was sent, or will not be.
+func (s *answerStream) Close() error {
+	s.Reset(nil, false) // keeps no snapshot
+	streams.Put(s)
+	return nil
 }
 
 // matches reports whether an If-None-Match field names tag (RFC 9110, section
@@ -181,7 +220,7 @@ func (s *Server) listToolsets(ctx *fasthttp.RequestCtx) {
 	}
 	var f service.Filter
 	if s.filter(ctx, &f, true) {
-		s.sendFiltered(ctx, snap.Toolsets(), &f)
+		s.sendList(ctx, snap.Toolsets(), &f)
 	}
 }
 
@@ -192,13 +231,13 @@ func (s *Server) listServices(ctx *fasthttp.RequestCtx) {
 	}
 	var f service.Filter
 	if s.filter(ctx, &f, false) {
-		s.sendFiltered(ctx, snap.Services(), &f)
+		s.sendList(ctx, snap.Services(), &f)
 	}
 }
 
 func (s *Server) getDocument(ctx *fasthttp.RequestCtx) {
 	if snap := s.snapshot(ctx); snap != nil {
-		s.send(ctx, snap.Document())
+		s.sendAnswer(ctx, snap.Document())
 	}
 }
 
@@ -239,13 +278,17 @@ func (s *Server) methods(ctx *fasthttp.RequestCtx) string {
 	return "OPTIONS, POST"
 }
 
+// candidatesTold is how many toolsets are named in the answer to a lookup that may
+// mean more.
+const candidatesTold = 20
+
 // noSingleToolset answers a lookup by name that did not find exactly one.
 func (s *Server) noSingleToolset(ctx *fasthttp.RequestCtx, snap *service.Snapshot, name, namespace []byte, match service.Match) {
 	switch {
 	case match == service.Ambiguous:
 		var list []string
-		for i, k := range snap.Candidates(name, namespace) {
-			if i == 20 {
+		for i, k := range snap.Candidates(name, namespace, candidatesTold+1) {
+			if i == candidatesTold {
 				list = append(list, "...")
 				break
 			}

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"fmt"
+	"strconv"
 
 	"github.com/valyala/fasthttp"
 
@@ -21,7 +22,7 @@ func (s *Server) filter(ctx *fasthttp.RequestCtx, f *service.Filter, states bool
 		return true
 	}
 	var wrong []problem.FieldError
-	var seen [4]bool
+	var seen [6]bool
 	for key, value := range args.All() {
 		param := -1
 		switch string(key) {
@@ -39,10 +40,18 @@ func (s *Server) filter(ctx *fasthttp.RequestCtx, f *service.Filter, states bool
 				param = 3
 				wrong = parseTri(&f.Healthy, "healthy", value, wrong)
 			}
+		case "limit":
+			param = 4
+			wrong = parseLimit(&f.Limit, value, wrong)
+		case "continue":
+			param = 5
+			if len(value) > 0 && !f.After.Parse(value) {
+				wrong = append(wrong, problem.FieldError{Field: "continue", Message: "must be what an earlier answer has as continue; leave it out to begin at the beginning"})
+			}
 		}
 		switch {
 		case param < 0:
-			known := "type, namespace"
+			known := "type, namespace, limit, continue"
 			if states {
 				known += ", enabled, healthy"
 			}
@@ -81,6 +90,29 @@ func parseTri(t *service.Tri, field string, value []byte, wrong []problem.FieldE
 	default:
 		return append(wrong, problem.FieldError{Field: field, Message: "must be true or false, not " + quoted(value)})
 	}
+	return wrong
+}
+
+// maxLimit is the most members that a page may be asked to have: who wants more
+// leaves limit out.
+const maxLimit = 10_000
+
+// parseLimit reads a number of members; empty counts as not given.
+func parseLimit(limit *int, value []byte, wrong []problem.FieldError) []problem.FieldError {
+	if len(value) == 0 {
+		return wrong
+	}
+	n := 0
+	for _, c := range value {
+		if n = n*10 + int(c-'0'); c < '0' || c > '9' || n > maxLimit {
+			n = 0
+			break
+		}
+	}
+	if n == 0 {
+		return append(wrong, problem.FieldError{Field: "limit", Message: "must be a number from 1 to " + strconv.Itoa(maxLimit) + ", not " + quoted(value)})
+	}
+	*limit = n
 	return wrong
 }
 

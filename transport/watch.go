@@ -17,6 +17,9 @@ import (
 // proxies keep it open and a client that has gone is noticed.
 const heartbeatInterval = 15 * time.Second
 
+// watchPattern is the route of the event streams.
+const watchPattern = "/api/v1/toolsets/watch"
+
 // watch streams the changes of the toolsets as server-sent events (WHATWG
 // HTML, section 9.2): one "snapshot" event with the list, then a "change"
 // event for each change. A client that reconnects with Last-Event-ID gets the
@@ -52,7 +55,7 @@ func (s *Server) watch(ctx *fasthttp.RequestCtx) {
 	if ctx.IsHead() {
 		return
 	}
-	st := &stream{server: s, conn: ctx.Conn(), snap: snap}
+	st := &stream{server: s, conn: ctx.Conn(), snap: snap, permit: s.permit(ctx, fasthttp.MethodGet, watchPattern)}
 	if id := ctx.Request.Header.Peek("Last-Event-ID"); len(id) > 0 && len(id) <= maxRequestID {
 		st.sequence, st.resumed = snap.ParseEventID(string(id))
 	}
@@ -75,14 +78,25 @@ type stream struct {
 	snap     *service.Snapshot
 	sequence uint64 // of the last change sent
 	resumed  bool   // sequence came from the client
+	permit   *permit
 }
 
 func (st *stream) run(w *bufio.Writer) {
+	if !st.extend() {
+		return
+	}
 	if !st.resumed || !st.missed(w) {
 		st.whole(w)
 	}
 	heartbeat := time.NewTicker(heartbeatInterval)
 	defer heartbeat.Stop()
+	var old <-chan time.Time // when the permit must be asked for again; never without one
+	if st.permit != nil {
+		timer := time.NewTimer(0)
+		defer timer.Stop()
+		old = timer.C
+		st.permit.timer = timer
+	}
 	for {
 		if !st.flush(w) {
 			return
@@ -90,17 +104,30 @@ func (st *stream) run(w *bufio.Writer) {
 		select {
 		case <-st.snap.Superseded():
 			st.snap = st.server.opts.Catalogue.Snapshot()
+			if !st.extend() { // more may be written than the buffer holds
+				return
+			}
 			if !st.missed(w) {
 				st.whole(w)
 			}
 		case <-heartbeat.C:
 			w.WriteString(": still here\n\n") //nolint:errcheck // flush tells
+		case <-old:
+			if reason := st.permit.extend(); reason != "" {
+				st.goodbye(w, reason)
+				return
+			}
 		case <-st.server.goodbye:
-			writeEvent(w, "goodbye", st.snap.ChangeID(st.sequence), []byte(`{"reason":"the server is shutting down; reconnect"}`))
-			st.flush(w)
+			st.goodbye(w, "the server is shutting down; reconnect")
 			return
 		}
 	}
+}
+
+// goodbye ends the stream. The reason is text that needs no escape in JSON.
+func (st *stream) goodbye(w *bufio.Writer, reason string) {
+	writeEvent(w, "goodbye", st.snap.ChangeID(st.sequence), []byte(`{"reason":"`+reason+`"}`))
+	st.flush(w)
 }
 
 // missed writes the changes after the last one sent; false if some are gone.
@@ -117,13 +144,21 @@ func (st *stream) missed(w *bufio.Writer) bool {
 }
 
 func (st *stream) whole(w *bufio.Writer) {
-	writeEvent(w, "snapshot", st.snap.EventID(), st.snap.Toolsets().Whole().JSON)
+	// It may be large: it is written from where it is, and it is one line.
+	fmt.Fprintf(w, "event: snapshot\nid: %s\ndata: ", st.snap.EventID()) //nolint:errcheck // flush tells
+	var list service.Stream
+	list.Reset(st.snap.Toolsets().Answer, false)
+	list.WriteTo(w)       //nolint:errcheck
+	w.WriteString("\n\n") //nolint:errcheck
 	st.sequence = st.snap.Sequence()
 }
 
 // flush sends what was written, within the time that one event may take.
-func (st *stream) flush(w *bufio.Writer) bool {
-	return st.conn.SetWriteDeadline(time.Now().Add(st.server.opts.Limits.WriteTimeout)) == nil && w.Flush() == nil
+func (st *stream) flush(w *bufio.Writer) bool { return st.extend() && w.Flush() == nil }
+
+// extend gives what is written next that time.
+func (st *stream) extend() bool {
+	return st.conn.SetWriteDeadline(time.Now().Add(st.server.opts.Limits.WriteTimeout)) == nil
 }
 
 // writeEvent writes one event. Data is JSON on one line; were there more
