@@ -65,6 +65,8 @@ type Cluster struct {
 type HTTP struct {
 	Listen        string // host:port of the API and the probes
 	MetricsListen string // host:port of /metrics
+	TLSCertFile   string // PEM; with TLSKeyFile: both ports speak TLS
+	TLSKeyFile    string // PEM
 	ServedBy      string // the X-Served-By header of every response; empty for none
 	ReadTimeout   time.Duration
 	WriteTimeout  time.Duration

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/validation"
+
+	"kubernaut.io/dynamic-toolset/transport/certificate"
 )
 
 // validate notes what is wrong with the settings, each on its own and together,
@@ -115,6 +117,7 @@ func (l *loader) validateHTTP() {
 	if len(h.ServedBy) > 253 || strings.ContainsFunc(h.ServedBy, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		l.fail("served-by", "is %s; it must be at most 253 visible ASCII characters, such as a pod's name", quote(h.ServedBy))
 	}
+	l.validateTLS()
 	l.duration("read-timeout", h.ReadTimeout, time.Millisecond, 10*time.Minute)
 	l.duration("write-timeout", h.WriteTimeout, time.Millisecond, 10*time.Minute)
 	l.duration("idle-timeout", h.IdleTimeout, time.Millisecond, 24*time.Hour)
@@ -125,6 +128,23 @@ func (l *loader) validateHTTP() {
 	l.number("max-watchers", limits.MaxWatchers, 0, 1_000_000)
 	l.size("max-request-body", limits.MaxRequestBody, 1<<10, 64<<20)
 	l.size("max-header-bytes", limits.MaxHeaderBytes, 1<<10, 1<<20)
+}
+
+// validateTLS notes if the certificate can't be used, so that it is known before
+// the service starts, together with all else that is wrong.
+func (l *loader) validateTLS() {
+	h := &l.settings.HTTP
+	switch {
+	case h.TLSCertFile == "" && h.TLSKeyFile == "":
+	case h.TLSKeyFile == "":
+		l.fail("tls-cert-file", "needs the key of the certificate: add --tls-key-file=FILE")
+	case h.TLSCertFile == "":
+		l.fail("tls-key-file", "needs the certificate of the key: add --tls-cert-file=FILE")
+	default:
+		if _, err := certificate.Load(h.TLSCertFile, h.TLSKeyFile); err != nil {
+			l.fail("tls-cert-file", "can't be used: %v", err)
+		}
+	}
 }
 
 // address splits host:port, and notes if it can't be listened on.
