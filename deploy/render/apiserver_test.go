@@ -193,7 +193,7 @@ func createPod(ctx context.Context, client kubernetes.Interface, p *corev1.Pod) 
 // restricted shows that the namespace enforces: whatever is taken back of how
 // the pod is locked down, the API server refuses it and says why.
 func restricted(ctx context.Context, t *testing.T, client kubernetes.Interface, objects []manifest.Object) {
-	d := deployment(t, objects, "lookup")
+	d := deployment(t, objects)
 	yes, root := true, int64(0)
 	for want, loosen := range map[string]func(*corev1.PodSpec){
 		"seccompProfile":            func(s *corev1.PodSpec) { s.SecurityContext.SeccompProfile = nil },

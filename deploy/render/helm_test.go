@@ -80,10 +80,3 @@ func TestMistakes(t *testing.T) {
 		t.Error(err)
 	}
 }
-
-// Nobody can use both components that write the ConfigMap: kustomize refuses it.
-func TestTwoWritersAreRefused(t *testing.T) {
-	if _, err := manifest.Kustomize("testdata/two-writers"); err == nil || !strings.Contains(err.Error(), "dynamic-toolset-writer") {
-		t.Errorf("configmap-writer and dedicated-writer together: %v", err)
-	}
-}

@@ -2,9 +2,9 @@ package render_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -19,8 +19,8 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/intstr"
-	"sigs.k8s.io/yaml"
 
+	"kubernaut.io/dynamic-toolset/cluster"
 	"kubernaut.io/dynamic-toolset/config"
 	"kubernaut.io/dynamic-toolset/harness/manifest"
 )
@@ -42,15 +42,14 @@ func all[T any](t *testing.T, objects []manifest.Object, kind string) []T {
 	return found
 }
 
-// deployment returns the Deployment of a component, or nil if there is none.
-func deployment(t *testing.T, objects []manifest.Object, component string) *appsv1.Deployment {
+// deployment returns the Deployment, of which there must be one.
+func deployment(t *testing.T, objects []manifest.Object) *appsv1.Deployment {
 	t.Helper()
-	for _, d := range all[appsv1.Deployment](t, objects, "Deployment") {
-		if d.Labels["app.kubernetes.io/component"] == component {
-			return &d
-		}
+	found := all[appsv1.Deployment](t, objects, "Deployment")
+	if len(found) != 1 {
+		t.Fatalf("%d Deployments, not one", len(found))
 	}
-	return nil
+	return &found[0]
 }
 
 // settings are what the service makes of a Deployment's environment: its own
@@ -91,25 +90,15 @@ func matches(selector map[string]string, l map[string]string) bool {
 func TestObjectsFitTogether(t *testing.T) {
 	for way, objects := range renderings(t) {
 		t.Run(way, func(t *testing.T) {
-			lookup, writer := deployment(t, objects, "lookup"), deployment(t, objects, "writer")
-			if lookup == nil {
-				t.Fatal("there is no Deployment for lookups")
-			}
-			deployments := []*appsv1.Deployment{lookup}
-			if writer != nil {
-				deployments = append(deployments, writer)
-			}
-			for _, d := range deployments {
-				pods(t, d)
-			}
+			lookup := deployment(t, objects)
+			pods(t, lookup)
 			replicas := autoscaler(t, objects, lookup)
 			updates(t, objects, lookup, replicas)
-			oneWriter(t, objects, lookup, writer, replicas)
-			services(t, objects, lookup, writer)
-			rights(t, objects, deployments)
-			network(t, objects, deployments)
+			services(t, objects, lookup)
+			rights(t, objects, lookup)
+			network(t, objects, lookup)
 			monitoring(t, objects)
-			scope(t, objects, deployments)
+			scope(t, objects, lookup)
 		})
 	}
 }
@@ -135,8 +124,12 @@ func pods(t *testing.T, d *appsv1.Deployment) {
 	if s.HTTP.Listen != ":8080" || ports["http"] != 8080 || s.HTTP.MetricsListen != ":9090" || ports["metrics"] != 9090 {
 		t.Errorf("%s listens on %s and %s, and says it has the ports %v", d.Name, s.HTTP.Listen, s.HTTP.MetricsListen, ports)
 	}
+	scheme := corev1.URIScheme("")
+	if s.HTTP.TLSCertFile != "" {
+		scheme = corev1.URISchemeHTTPS
+	}
 	for path, probe := range map[string]*corev1.Probe{"/health/ready": spec.Containers[0].ReadinessProbe, "/health/live": spec.Containers[0].LivenessProbe} {
-		if probe == nil || probe.HTTPGet == nil || probe.HTTPGet.Path != path || probe.HTTPGet.Port != intstr.FromString("http") {
+		if probe == nil || probe.HTTPGet == nil || probe.HTTPGet.Path != path || probe.HTTPGet.Port != intstr.FromString("http") || probe.HTTPGet.Scheme != scheme {
 			t.Errorf("%s is not probed at %s: %v", d.Name, path, probe)
 		}
 	}
@@ -195,76 +188,20 @@ func updates(t *testing.T, objects []manifest.Object, lookup *appsv1.Deployment,
 	}
 }
 
-// oneWriter: at most one pod writes the ConfigMap, in its own namespace, and only
-// it may.
-func oneWriter(t *testing.T, objects []manifest.Object, lookup, writer *appsv1.Deployment, replicas int32) {
-	var writes *appsv1.Deployment
-	if settings(t, lookup).ConfigMap.Enabled {
-		writes = lookup
-		if replicas != 1 {
-			t.Errorf("%d replicas write the ConfigMap", replicas)
-		}
+// services: the one there is leads to the pods, at ports they have.
+func services(t *testing.T, objects []manifest.Object, lookup *appsv1.Deployment) {
+	found := all[corev1.Service](t, objects, "Service")
+	if len(found) != 1 {
+		t.Fatalf("%d Services, not one", len(found))
 	}
-	if writer != nil {
-		if writes != nil {
-			t.Error("both the lookup replica and the writer write the ConfigMap")
-		}
-		writes = writer
-		if !settings(t, writer).ConfigMap.Enabled || *writer.Spec.Replicas != 1 || writer.Spec.Strategy.Type != appsv1.RecreateDeploymentStrategyType {
-			t.Errorf("the writer does not write, or more than one at a time: %+v", writer.Spec)
-		}
+	s := found[0]
+	if s.Name != lookup.Name || !matches(s.Spec.Selector, lookup.Spec.Template.Labels) {
+		t.Errorf("the Service %s leads elsewhere: %v", s.Name, s.Spec.Selector)
 	}
-	var grants []string
-	for _, role := range all[rbacv1.Role](t, objects, "Role") {
-		for _, rule := range role.Rules {
-			if slices.Contains(rule.Resources, "configmaps") {
-				grants = append(grants, role.Name)
-				if writes == nil || !slices.Equal(rule.ResourceNames, []string{settings(t, writes).ConfigMap.Name}) || role.Namespace != writes.Namespace {
-					t.Errorf("the role %s is not for the one ConfigMap: %+v", role.Name, rule)
-				}
-			}
+	for _, p := range s.Spec.Ports {
+		if !hasPort(lookup, p.TargetPort.StrVal) {
+			t.Errorf("the Service %s leads to a port %v that the pods don't have", s.Name, p.TargetPort)
 		}
-	}
-	if writes == nil {
-		if len(grants) > 0 {
-			t.Errorf("nobody writes the ConfigMap, but %v grants to", grants)
-		}
-		return
-	}
-	if s := settings(t, writes); s.ConfigMap.Namespace != writes.Namespace {
-		t.Errorf("the ConfigMap is written in the namespace %s; the writer runs in %s", s.ConfigMap.Namespace, writes.Namespace)
-	}
-	for _, b := range all[rbacv1.RoleBinding](t, objects, "RoleBinding") {
-		if slices.Contains(grants, b.RoleRef.Name) && (len(b.Subjects) != 1 || b.Subjects[0].Name != writes.Spec.Template.Spec.ServiceAccountName) {
-			t.Errorf("others than the writer may write the ConfigMap: %+v", b.Subjects)
-		}
-	}
-}
-
-// services: each leads to the pods it is for and to no others, at ports they have.
-func services(t *testing.T, objects []manifest.Object, lookup, writer *appsv1.Deployment) {
-	found := 0
-	for _, s := range all[corev1.Service](t, objects, "Service") {
-		own, other := lookup, writer
-		if s.Name != lookup.Name {
-			own, other = writer, lookup
-		}
-		if own == nil || s.Name != own.Name {
-			t.Errorf("the Service %s is nobody's", s.Name)
-			continue
-		}
-		found++
-		if !matches(s.Spec.Selector, own.Spec.Template.Labels) || other != nil && matches(s.Spec.Selector, other.Spec.Template.Labels) {
-			t.Errorf("the Service %s leads elsewhere: %v", s.Name, s.Spec.Selector)
-		}
-		for _, p := range s.Spec.Ports {
-			if !hasPort(own, p.TargetPort.StrVal) {
-				t.Errorf("the Service %s leads to a port %v that the pods don't have", s.Name, p.TargetPort)
-			}
-		}
-	}
-	if want := len(all[appsv1.Deployment](t, objects, "Deployment")); found != want {
-		t.Errorf("%d Services for %d Deployments", found, want)
 	}
 }
 
@@ -272,9 +209,33 @@ func hasPort(d *appsv1.Deployment, name string) bool {
 	return slices.ContainsFunc(d.Spec.Template.Spec.Containers[0].Ports, func(p corev1.ContainerPort) bool { return p.Name == name })
 }
 
-// rights: each pod's ServiceAccount is there and bound to a role that is there
-// and lets it follow Services; nothing else is granted.
-func rights(t *testing.T, objects []manifest.Object, deployments []*appsv1.Deployment) {
+// A grant is one right of a ServiceAccount.
+type grant struct{ verb, group, resource, name string }
+
+// needs are the rights that a replica with these settings needs; each is used, as
+// the tests of the service itself show.
+func needs(s *config.Settings) []grant {
+	var all []grant
+	add := func(group, resource, name string, verbs ...string) {
+		for _, verb := range verbs {
+			all = append(all, grant{verb, group, resource, name})
+		}
+	}
+	add("", "services", "", "list", "watch")
+	if c := s.ConfigMap; c.Enabled {
+		add("", "configmaps", c.Name, "list", "watch", "create", "patch")
+		for n := 1; n <= cluster.PartNames; n++ {
+			add("", "configmaps", fmt.Sprintf("%s-%d", c.Name, n), "list", "watch", "create", "patch", "delete")
+		}
+		add("coordination.k8s.io", "leases", c.Lease, "list", "watch", "create", "update")
+		add("events.k8s.io", "events", "", "create")
+	}
+	return all
+}
+
+// rights: the pods' ServiceAccount is there and has what the pods need, where they
+// need it, and nothing else. What is for others to use, nobody has.
+func rights(t *testing.T, objects []manifest.Object, d *appsv1.Deployment) {
 	rules := map[string][]rbacv1.PolicyRule{}
 	for _, r := range all[rbacv1.Role](t, objects, "Role") {
 		rules["Role "+r.Name] = r.Rules
@@ -282,21 +243,30 @@ func rights(t *testing.T, objects []manifest.Object, deployments []*appsv1.Deplo
 	for _, r := range all[rbacv1.ClusterRole](t, objects, "ClusterRole") {
 		rules["ClusterRole "+r.Name] = r.Rules
 	}
-	follows := map[string]bool{}
+	s, spec := settings(t, d), d.Spec.Template.Spec
+	granted := map[grant]bool{}
 	bind := func(name string, ref rbacv1.RoleRef, subjects []rbacv1.Subject) {
-		granted, ok := rules[ref.Kind+" "+ref.Name]
+		if ref.Name == "system:auth-delegator" { // Kubernetes' own
+			if s.Auth.Mode != "token" {
+				t.Errorf("%s lets the service review tokens, and it does not", name)
+			}
+			return
+		}
+		bound, ok := rules[ref.Kind+" "+ref.Name]
 		if !ok {
 			t.Errorf("%s is of a role that is not there: %+v", name, ref)
 		}
-		for _, s := range subjects {
-			if s.Kind != "ServiceAccount" || s.Namespace != deployments[0].Namespace {
-				t.Errorf("%s has a subject elsewhere: %+v", name, s)
-			}
-			for _, rule := range granted {
-				if slices.Equal(rule.Resources, []string{"services"}) && slices.Equal(rule.Verbs, []string{"list", "watch"}) {
-					follows[s.Name] = true
-				} else if !slices.Equal(rule.Resources, []string{"configmaps"}) {
-					t.Errorf("%s grants more than is needed: %+v", name, rule)
+		if len(subjects) != 1 || subjects[0].Kind != "ServiceAccount" || subjects[0].Namespace != d.Namespace || subjects[0].Name != spec.ServiceAccountName {
+			t.Errorf("%s is for others than the pods: %+v", name, subjects)
+		}
+		for _, rule := range bound {
+			for _, group := range rule.APIGroups {
+				for _, resource := range rule.Resources {
+					for _, verb := range rule.Verbs {
+						for _, object := range append(rule.ResourceNames, make([]string, max(0, 1-len(rule.ResourceNames)))...) {
+							granted[grant{verb, group, resource, object}] = true
+						}
+					}
 				}
 			}
 		}
@@ -307,29 +277,35 @@ func rights(t *testing.T, objects []manifest.Object, deployments []*appsv1.Deplo
 	for _, b := range all[rbacv1.ClusterRoleBinding](t, objects, "ClusterRoleBinding") {
 		bind(b.Name, b.RoleRef, b.Subjects)
 	}
-	var accounts []string
-	for _, a := range all[corev1.ServiceAccount](t, objects, "ServiceAccount") {
-		accounts = append(accounts, a.Name)
-		if a.AutomountServiceAccountToken == nil || *a.AutomountServiceAccountToken {
-			t.Errorf("whatever pod runs as %s gets its token", a.Name)
+	for _, need := range needs(s) {
+		if !granted[need] {
+			t.Errorf("not granted: %+v", need)
 		}
+		delete(granted, need)
 	}
-	for _, d := range deployments {
-		spec := d.Spec.Template.Spec
-		if !slices.Contains(accounts, spec.ServiceAccountName) || !follows[spec.ServiceAccountName] {
-			t.Errorf("%s runs as %s, which is not there (there are %v) or may not list and watch Services", d.Name, spec.ServiceAccountName, accounts)
-		}
-		if spec.AutomountServiceAccountToken == nil || !*spec.AutomountServiceAccountToken {
-			t.Errorf("%s gets no token for the API server", d.Name)
-		}
+	for g := range granted {
+		t.Errorf("granted, and not needed: %+v", g)
 	}
-	if len(follows) != len(deployments) || len(accounts) != len(deployments) {
-		t.Errorf("%d pods, the accounts %v, of which %v may follow Services", len(deployments), accounts, follows)
+	if s.ConfigMap.Enabled && s.ConfigMap.Namespace != d.Namespace {
+		t.Errorf("the ConfigMap is written in the namespace %s; the pods run in %s", s.ConfigMap.Namespace, d.Namespace)
+	}
+	if s.ConfigMap.Enabled && !s.ConfigMap.LeaderElection {
+		t.Error("all replicas write the ConfigMap")
+	}
+	accounts := all[corev1.ServiceAccount](t, objects, "ServiceAccount")
+	if len(accounts) != 1 || accounts[0].Name != spec.ServiceAccountName {
+		t.Fatalf("the pods run as %s, and there are %+v", spec.ServiceAccountName, accounts)
+	}
+	if a := accounts[0]; a.AutomountServiceAccountToken == nil || *a.AutomountServiceAccountToken {
+		t.Errorf("whatever pod runs as %s gets its token", a.Name)
+	}
+	if spec.AutomountServiceAccountToken == nil || !*spec.AutomountServiceAccountToken {
+		t.Error("the pods get no token for the API server")
 	}
 }
 
 // network: the policy is of all our pods, and lets in at every port they have.
-func network(t *testing.T, objects []manifest.Object, deployments []*appsv1.Deployment) {
+func network(t *testing.T, objects []manifest.Object, d *appsv1.Deployment) {
 	for _, p := range all[networkingv1.NetworkPolicy](t, objects, "NetworkPolicy") {
 		open := map[string]bool{}
 		for _, rule := range p.Spec.Ingress {
@@ -337,19 +313,17 @@ func network(t *testing.T, objects []manifest.Object, deployments []*appsv1.Depl
 				open[port.Port.StrVal] = true
 			}
 		}
-		for _, d := range deployments {
-			if !matches(p.Spec.PodSelector.MatchLabels, d.Spec.Template.Labels) {
-				t.Errorf("the network policy is not of %s", d.Name)
+		if !matches(p.Spec.PodSelector.MatchLabels, d.Spec.Template.Labels) {
+			t.Error("the network policy is not of the pods")
+		}
+		for _, port := range d.Spec.Template.Spec.Containers[0].Ports {
+			if !open[port.Name] {
+				t.Errorf("the network policy closes the port %s", port.Name)
 			}
-			for _, port := range d.Spec.Template.Spec.Containers[0].Ports {
-				if !open[port.Name] {
-					t.Errorf("the network policy closes the port %s", port.Name)
-				}
-			}
-			for port := range open {
-				if !hasPort(d, port) {
-					t.Errorf("the network policy opens a port %s that %s does not have", port, d.Name)
-				}
+		}
+		for port := range open {
+			if !hasPort(d, port) {
+				t.Errorf("the network policy opens a port %s that the pods don't have", port)
 			}
 		}
 	}
@@ -398,58 +372,17 @@ func monitoring(t *testing.T, objects []manifest.Object) {
 
 // scope: a service that may not list the whole cluster does not try to, and
 // brings nothing that is outside of its namespace.
-func scope(t *testing.T, objects []manifest.Object, deployments []*appsv1.Deployment) {
-	whole := len(all[rbacv1.ClusterRole](t, objects, "ClusterRole")) > 0
-	for _, d := range deployments {
-		if own := settings(t, d).Cluster.Namespaces; whole != (len(own) == 0) || !whole && !slices.Equal(own, []string{d.Namespace}) {
-			t.Errorf("%s in %s follows the namespaces %q; rights in the whole cluster: %v", d.Name, d.Namespace, own, whole)
-		}
+func scope(t *testing.T, objects []manifest.Object, d *appsv1.Deployment) {
+	whole := slices.ContainsFunc(all[rbacv1.ClusterRole](t, objects, "ClusterRole"), func(r rbacv1.ClusterRole) bool { return r.Name == d.Name })
+	if own := settings(t, d).Cluster.Namespaces; whole != (len(own) == 0) || !whole && !slices.Equal(own, []string{d.Namespace}) {
+		t.Errorf("%s in %s follows the namespaces %q; rights in the whole cluster: %v", d.Name, d.Namespace, own, whole)
 	}
 	if whole {
 		return
 	}
 	for _, o := range objects {
-		if o.GetNamespace() != deployments[0].Namespace {
-			t.Errorf("%s is not in the namespace %s", o, deployments[0].Namespace)
+		if o.GetNamespace() != d.Namespace {
+			t.Errorf("%s is not in the namespace %s", o, d.Namespace)
 		}
 	}
-}
-
-// TestWriterIsLikeTheOthers keeps the files that say the same twice together: the
-// writer's pod and rights differ from those of the other two in what they are for,
-// and in nothing else.
-func TestWriterIsLikeTheOthers(t *testing.T) {
-	files := map[string][]manifest.Object{}
-	for _, name := range []string{"base/deployment", "components/dedicated-writer/deployment", "components/configmap-writer/rbac", "components/dedicated-writer/rbac"} {
-		objects, err := manifest.Read(filepath.Join(deployDir, name+".yaml"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		files[name] = objects
-	}
-	lookup, writer := deployment(t, files["base/deployment"], "lookup"), deployment(t, files["components/dedicated-writer/deployment"], "writer")
-	same := lookup.Spec.Template.DeepCopy()
-	same.Labels["app.kubernetes.io/component"] = "writer"
-	same.Spec.ServiceAccountName = "dynamic-toolset-writer"
-	same.Spec.TopologySpreadConstraints = nil // there is one
-	env := slices.DeleteFunc(same.Spec.Containers[0].Env, func(e corev1.EnvVar) bool { return e.Name == "TOOLSET_CONFIGMAP_ENABLED" })
-	same.Spec.Containers[0].Env = append(env,
-		corev1.EnvVar{Name: "TOOLSET_CONFIGMAP_ENABLED", Value: "true"},
-		corev1.EnvVar{Name: "TOOLSET_CONFIGMAP_NAMESPACE", ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: "metadata.namespace"}}})
-	if want, got := asYAML(t, same), asYAML(t, writer.Spec.Template); want != got {
-		t.Errorf("the writer's pod is\n%s\nand by the lookup replicas' it should be\n%s", got, want)
-	}
-	one, other := all[rbacv1.Role](t, files["components/configmap-writer/rbac"], "Role"), all[rbacv1.Role](t, files["components/dedicated-writer/rbac"], "Role")
-	if len(one) != 1 || asYAML(t, one) != asYAML(t, other) {
-		t.Errorf("the roles of configmap-writer and dedicated-writer are\n%s\nand\n%s", asYAML(t, one), asYAML(t, other))
-	}
-}
-
-func asYAML(t *testing.T, v any) string {
-	t.Helper()
-	text, err := yaml.Marshal(v)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
 }

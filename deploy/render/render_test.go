@@ -26,6 +26,7 @@ var ways = []way{
 	{"production", "../overlays/production", "production"},
 	{"namespaced", "../overlays/namespaced", "namespaced"},
 	{"namespaced-writer", "../overlays/namespaced-writer", "namespaced-writer"},
+	{"secured", "testdata/secured", "secured"},
 	// As deploy/README.md has it: an overlay of one's own, for a namespace of one's own.
 	{"another namespace", "testdata/another-namespace", "namespaced-writer"},
 }
@@ -57,7 +58,7 @@ func (w way) helm(t *testing.T) []manifest.Object {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(notes, "http://dynamic-toolset."+release.Namespace+":8080/api/v1/toolsets") {
+	if !strings.Contains(notes, "://dynamic-toolset."+release.Namespace+":8080/api/v1/toolsets") {
 		t.Errorf("the notes don't say where the service is:\n%s", notes)
 	}
 	return objects

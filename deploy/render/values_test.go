@@ -52,14 +52,12 @@ func TestBadValuesAreRefused(t *testing.T) {
 		{"settings: {allow-endpoint-cidrs: [localhost]}", "at '/settings/allow-endpoint-cidrs/0'"},
 		{"scope: everywhere", "at '/scope': value must be one of 'cluster', 'namespace', 'list'"},
 		{"{scope: list, namespaces: [A_b]}", "at '/namespaces/0'"},
-		{"configMap: {writer: yes please}", "at '/configMap/writer': value must be one of 'none', 'replica', 'dedicated'"},
+		{"configMap: {enabled: yes please}", "at '/configMap/enabled': got string, want boolean"},
 		{"configMap: {name: Toolsets}", "at '/configMap/name'"},
 		{"shutdown: {drainTimeoutSeconds: 30s}", "at '/shutdown/drainTimeoutSeconds': got string, want integer"},
 		{"monitoring: {interval: 30}", "at '/monitoring/interval': got number, want string"},
 		{"resources: {request: {cpu: 1}}", "at '/resources': additional properties 'request' not allowed"},
 		// what does not go together
-		{"configMap: {writer: replica}", "configMap.writer=replica is for one replica, and replicas is 3: set configMap.writer=dedicated, or replicas=1"},
-		{"{replicas: 1, configMap: {writer: replica}, autoscaling: {enabled: true}}", "autoscaling.enabled=true makes more: set configMap.writer=dedicated"},
 		{"autoscaling: {enabled: true, minReplicas: 5, maxReplicas: 4}", "autoscaling.minReplicas (5) is above autoscaling.maxReplicas (4)"},
 		{"{autoscaling: {enabled: true}, resources: {requests: {cpu: null}}}", "autoscaling needs resources.requests.cpu"},
 		{"scope: list", "scope=list needs namespaces"},
@@ -82,7 +80,7 @@ func TestEveryValueHasItsEffect(t *testing.T) {
 	if err := render.Write(&text, objects); err != nil {
 		t.Fatal(err)
 	}
-	lookup := deployment(t, objects, "lookup")
+	lookup := deployment(t, objects)
 	env := map[string]string{}
 	for _, e := range lookup.Spec.Template.Spec.Containers[0].Env {
 		env[e.Name] = e.Value
@@ -95,7 +93,13 @@ func TestEveryValueHasItsEffect(t *testing.T) {
 		"TOOLSET_ALLOW_ENDPOINT_CIDRS":            "127.0.0.0/8,169.254.0.0/16",
 		"TOOLSET_MAX_REQUEST_BODY":                "2MiB",
 		"TOOLSET_LOG_LEVEL":                       "debug",
-		"TOOLSET_CONFIGMAP_ENABLED":               "false",
+		"TOOLSET_CONFIGMAP_ENABLED":               "true",
+		"TOOLSET_CONFIGMAP_NAMESPACE":             "",
+		"TOOLSET_CONFIGMAP_NAME":                  "toolsets",
+		"TOOLSET_LEADER_ELECTION_LEASE":           "toolsets",
+		"TOOLSET_AUTH":                            "token",
+		"TOOLSET_TLS_CERT_FILE":                   "/etc/dynamic-toolset/tls/tls.crt",
+		"TOOLSET_TLS_KEY_FILE":                    "/etc/dynamic-toolset/tls/tls.key",
 		"TOOLSET_NAMESPACES":                      "kubernaut-system,team-a",
 		"TOOLSET_RULES":                           "/etc/dynamic-toolset/rules/more.yaml",
 		"TOOLSET_HEALTH_CA_FILE":                  "/etc/dynamic-toolset/health-ca/bundle.pem",
@@ -112,11 +116,15 @@ func TestEveryValueHasItsEffect(t *testing.T) {
 	for _, m := range lookup.Spec.Template.Spec.Containers[0].VolumeMounts {
 		for _, v := range lookup.Spec.Template.Spec.Volumes {
 			if v.Name == m.Name {
-				mounts[m.MountPath] = v.ConfigMap.Name
+				if v.Secret != nil {
+					mounts[m.MountPath] = v.Secret.SecretName
+				} else {
+					mounts[m.MountPath] = v.ConfigMap.Name
+				}
 			}
 		}
 	}
-	if !maps.Equal(mounts, map[string]string{"/etc/dynamic-toolset/rules": "my-rules", "/etc/dynamic-toolset/health-ca": "my-ca"}) {
+	if !maps.Equal(mounts, map[string]string{"/etc/dynamic-toolset/rules": "my-rules", "/etc/dynamic-toolset/health-ca": "my-ca", "/etc/dynamic-toolset/tls": "my-certificate"}) {
 		t.Errorf("mounted are %v", mounts)
 	}
 	for _, d := range all[appsv1.Deployment](t, objects, "Deployment") {
@@ -128,8 +136,8 @@ func TestEveryValueHasItsEffect(t *testing.T) {
 	}
 	for _, part := range []string{
 		"image: registry.example.com/team/dynamic-toolset@sha256:0123456789abcdef", "imagePullPolicy: Always", "- name: registry\n",
-		"name: finder\n", "app.kubernetes.io/name: toolset-finder", "name: finder-writer\n", "name: finder-dashboard\n",
-		"serviceAccountName: found\n", "serviceAccountName: found-writer\n", "example.com/role: reader",
+		"name: finder\n", "app.kubernetes.io/name: toolset-finder", "name: finder-writer\n", "leases", "name: finder-dashboard\n",
+		"serviceAccountName: found\n", "example.com/role: reader",
 		"minReplicas: 2\n", "maxReplicas: 20\n", "averageUtilization: 50\n", "namespace: team-a\n", "- toolsets\n", "value: toolsets\n",
 		"interval: 15s\n", "release: prometheus\n", "example.com/a: b\n", "cpu: 20m\n", "topology.kubernetes.io/zone",
 	} {
@@ -148,11 +156,11 @@ func TestTwoReleases(t *testing.T) {
 	var pods [2]*appsv1.Deployment
 	names := map[string]string{}
 	for i, release := range []string{"blue", "green"} {
-		objects, _, err := render.Helm(chartDir, render.Release{Name: release, Namespace: namespace, Values: parseValues(t, "configMap: {writer: dedicated}")})
+		objects, _, err := render.Helm(chartDir, render.Release{Name: release, Namespace: namespace, Values: parseValues(t, "configMap: {enabled: true}")})
 		if err != nil {
 			t.Fatal(err)
 		}
-		pods[i] = deployment(t, objects, "lookup")
+		pods[i] = deployment(t, objects)
 		for _, o := range objects {
 			if other := names[render.ID(o)]; other != "" {
 				t.Errorf("both %s and %s make %s", other, release, o)
@@ -170,7 +178,7 @@ func TestTwoReleases(t *testing.T) {
 var ownValue = []string{
 	"config", "manifests", "kubeconfig", "context", "write-configmap", // not for a pod
 	"listen", "metrics-listen", "served-by",
-	"namespaces", "rules", "health-ca-file", "configmap-enabled", "configmap-namespace", "configmap-name",
+	"namespaces", "rules", "health-ca-file", "configmap-enabled", "configmap-namespace", "configmap-name", "leader-election", "leader-election-lease", "auth", "tls-cert-file", "tls-key-file",
 	"shutdown-propagation-delay", "shutdown-drain-timeout",
 }
 

@@ -1,12 +1,5 @@
 {{/* Values that are right by themselves and wrong together. */}}
 {{- define "toolset.checks" -}}
-{{- if eq .Values.configMap.writer "replica" }}
-{{- if .Values.autoscaling.enabled }}
-{{- fail "configMap.writer=replica is for one replica, and autoscaling.enabled=true makes more: set configMap.writer=dedicated" }}
-{{- else if ne (int .Values.replicas) 1 }}
-{{- fail (printf "configMap.writer=replica is for one replica, and replicas is %d: set configMap.writer=dedicated, or replicas=1" (int .Values.replicas)) }}
-{{- end }}
-{{- end }}
 {{- if gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas) }}
 {{- fail (printf "autoscaling.minReplicas (%d) is above autoscaling.maxReplicas (%d)" (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) }}
 {{- end }}

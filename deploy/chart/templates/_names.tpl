@@ -39,3 +39,9 @@ app.kubernetes.io/part-of: kubernaut
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
+
+{{/* The lease by which replicas agree on who writes the ConfigMap: one for each
+ConfigMap. */}}
+{{- define "toolset.lease" -}}
+{{- if eq .Values.configMap.name "kubernaut-toolset-config" }}dynamic-toolset{{ else }}{{ .Values.configMap.name }}{{ end }}
+{{- end }}

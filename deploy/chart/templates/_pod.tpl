@@ -1,9 +1,6 @@
-{{/*
-The pod of both Deployments. Takes root, component (lookup, writer),
-serviceAccount, writes (whether it writes the ConfigMap) and resources.
-*/}}
+{{/* The pod. */}}
 {{- define "toolset.pod" -}}
-{{- $v := .root.Values -}}
+{{- $v := .Values -}}
 metadata:
   {{- with $v.podAnnotations }}
   annotations:
@@ -13,11 +10,11 @@ metadata:
     {{- with $v.podLabels }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
-    {{- include "toolset.release" .root | nindent 4 }}
-    app.kubernetes.io/component: {{ .component }}
+    {{- include "toolset.release" . | nindent 4 }}
+    app.kubernetes.io/component: lookup
     app.kubernetes.io/part-of: kubernaut
 spec:
-  serviceAccountName: {{ .serviceAccount }}
+  serviceAccountName: {{ include "toolset.serviceAccount" . }}
   automountServiceAccountToken: true
   enableServiceLinks: false
   terminationGracePeriodSeconds: {{ add $v.shutdown.propagationDelaySeconds $v.shutdown.drainTimeoutSeconds 10 }}
@@ -36,21 +33,19 @@ spec:
   tolerations:
     {{- toYaml . | nindent 4 }}
   {{- end }}
-  {{- if eq .component "lookup" }}
   {{- include "toolset.spread" . | nindent 2 }}
-  {{- else if $v.affinity }}
-  affinity:
-    {{- toYaml $v.affinity | nindent 4 }}
-  {{- end }}
   securityContext:
     runAsNonRoot: true
     runAsUser: 65532
     runAsGroup: 65532
     seccompProfile:
       type: RuntimeDefault
+    {{- if $v.tls.secretName }}
+    fsGroup: 65532 # reads the key
+    {{- end }}
   containers:
     - name: dynamic-toolset
-      image: {{ include "toolset.image" .root | quote }}
+      image: {{ include "toolset.image" . | quote }}
       imagePullPolicy: {{ $v.image.pullPolicy }}
       env:
         {{- include "toolset.env" . | nindent 8 }}
@@ -63,6 +58,9 @@ spec:
         httpGet:
           path: /health/ready
           port: http
+          {{- if $v.tls.secretName }}
+          scheme: HTTPS
+          {{- end }}
         periodSeconds: 2
         timeoutSeconds: 2
         failureThreshold: 2
@@ -70,10 +68,13 @@ spec:
         httpGet:
           path: /health/live
           port: http
+          {{- if $v.tls.secretName }}
+          scheme: HTTPS
+          {{- end }}
         periodSeconds: 10
         timeoutSeconds: 5
         failureThreshold: 3
-      {{- with .resources }}
+      {{- with $v.resources }}
       resources:
         {{- toYaml . | nindent 8 }}
       {{- end }}
@@ -82,8 +83,13 @@ spec:
         readOnlyRootFilesystem: true
         capabilities:
           drop: [ALL]
-      {{- if or $v.rules.configMap $v.healthCA.configMap }}
+      {{- if or $v.rules.configMap $v.healthCA.configMap $v.tls.secretName }}
       volumeMounts:
+        {{- if $v.tls.secretName }}
+        - name: tls
+          mountPath: /etc/dynamic-toolset/tls
+          readOnly: true
+        {{- end }}
         {{- if $v.rules.configMap }}
         - name: rules
           mountPath: /etc/dynamic-toolset/rules
@@ -95,8 +101,14 @@ spec:
           readOnly: true
         {{- end }}
       {{- end }}
-  {{- if or $v.rules.configMap $v.healthCA.configMap }}
+  {{- if or $v.rules.configMap $v.healthCA.configMap $v.tls.secretName }}
   volumes:
+    {{- with $v.tls.secretName }}
+    - name: tls
+      secret:
+        secretName: {{ . }}
+        defaultMode: 288 # 0440, for the group of securityContext
+    {{- end }}
     {{- with $v.rules.configMap }}
     - name: rules
       configMap:
@@ -121,7 +133,7 @@ spec:
 
 {{/* One node, or zone, less is one replica less; a wish, not a condition. */}}
 {{- define "toolset.spread" -}}
-{{- $v := .root.Values -}}
+{{- $v := .Values -}}
 topologySpreadConstraints:
   {{- range $key := ternary (list "kubernetes.io/hostname" "topology.kubernetes.io/zone") (list "kubernetes.io/hostname") $v.spread.zones }}
   - maxSkew: 1
@@ -129,7 +141,7 @@ topologySpreadConstraints:
     whenUnsatisfiable: ScheduleAnyway
     labelSelector:
       matchLabels:
-        {{- include "toolset.release" $.root | nindent 8 }}
+        {{- include "toolset.release" $ | nindent 8 }}
         app.kubernetes.io/component: lookup
     matchLabelKeys: [pod-template-hash]
   {{- end }}
@@ -146,13 +158,13 @@ affinity:
           topologyKey: kubernetes.io/hostname
           labelSelector:
             matchLabels:
-              {{- include "toolset.release" .root | nindent 14 }}
+              {{- include "toolset.release" . | nindent 14 }}
               app.kubernetes.io/component: lookup
 {{- end }}
 {{- end }}
 
 {{- define "toolset.env" -}}
-{{- $v := .root.Values -}}
+{{- $v := .Values -}}
 - name: TOOLSET_SERVED_BY
   valueFrom:
     fieldRef:
@@ -164,8 +176,8 @@ affinity:
 {{- end }}
 {{- end }}
 - name: TOOLSET_CONFIGMAP_ENABLED
-  value: {{ .writes | quote }}
-{{- if .writes }}
+  value: {{ $v.configMap.enabled | quote }}
+{{- if $v.configMap.enabled }}
 - name: TOOLSET_CONFIGMAP_NAMESPACE
   valueFrom:
     fieldRef:
@@ -173,7 +185,19 @@ affinity:
 {{- if ne $v.configMap.name "kubernaut-toolset-config" }}
 - name: TOOLSET_CONFIGMAP_NAME
   value: {{ $v.configMap.name | quote }}
+- name: TOOLSET_LEADER_ELECTION_LEASE
+  value: {{ include "toolset.lease" . | quote }}
 {{- end }}
+{{- end }}
+{{- if $v.authentication.enabled }}
+- name: TOOLSET_AUTH
+  value: token
+{{- end }}
+{{- if $v.tls.secretName }}
+- name: TOOLSET_TLS_CERT_FILE
+  value: /etc/dynamic-toolset/tls/tls.crt
+- name: TOOLSET_TLS_KEY_FILE
+  value: /etc/dynamic-toolset/tls/tls.key
 {{- end }}
 {{- if eq $v.scope "namespace" }}
 - name: TOOLSET_NAMESPACES
