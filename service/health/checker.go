@@ -13,7 +13,10 @@
 // An endpoint that does not answer occupies its worker for Options.Timeout per
 // attempt, not during the pauses between attempts, and all such endpoints
 // together get at most half of the workers: those that answer are checked on
-// time however many hang. See lane.
+// time however many hang. See lane. One that is known to hang gets one attempt
+// per check, as further ones guard against false alarms only: with the default
+// options, 1,500 that hang have their checks on time as well; with more, they
+// have them late.
 //
 // # What may be called
 //
@@ -53,6 +56,7 @@ type Checker struct {
 	mu        sync.Mutex
 	endpoints map[service.Key]*endpoint
 	queue     queue
+	started   []*job    // oldest first; see moveSlow
 	added     uint64    // endpoints ever added, for even spreading
 	newcomer  time.Time // when the next new endpoint may be checked first
 	kept      int       // connections kept in endpoints
@@ -87,6 +91,7 @@ type endpoint struct {
 
 	attempts int       // made in the check under way
 	began    time.Time // first of them
+	hanging  bool      // the last check failed, and by taking too long
 	conn     *conn     // kept for the next attempt; nil while a job has it
 	history  []service.HealthCheck
 
@@ -155,7 +160,7 @@ func (c *Checker) Set(key service.Key, probe service.Probe, userEndpoint bool) {
 func (c *Checker) renew(e *endpoint, probe service.Probe) {
 	e.target = compile(probe)
 	e.gen++
-	e.history, e.attempts = nil, 0
+	e.history, e.attempts, e.hanging = nil, 0, false
 	c.dropConn(e)
 	if e.cancel != nil {
 		e.cancel()
@@ -244,22 +249,28 @@ func (c *Checker) startDue(ctx context.Context, jobs *sync.WaitGroup) time.Durat
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
+	slower := c.moveSlow(now)
 	for {
 		e, due := c.queue.next()
 		if e == nil {
-			return time.Hour
+			return slower
 		}
 		if wait := due.Sub(now); wait > 0 {
-			return wait
+			return min(wait, slower)
 		}
 		c.queue.start(e)
-		j := &job{e: e, gen: e.gen, target: e.target, seq: e.asked, lane: e.lane, kept: e.conn}
+		j := &job{e: e, gen: e.gen, target: e.target, seq: e.asked, lane: e.lane, class: e.lane.class(), due: due, kept: e.conn, patience: now.Add(c.patience())}
+		if j.lane != slow {
+			c.started = append(c.started, j)
+			slower = min(slower, c.patience())
+		}
 		if e.conn != nil {
 			e.conn = nil
 			c.kept--
 		}
 		if e.attempts == 0 {
 			e.began = now
+			j.first, j.late = true, max(0, now.Sub(due))
 		}
 		e.attempts++
 		attempt, cancel := context.WithTimeout(ctx, c.opts.Timeout)

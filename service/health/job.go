@@ -14,27 +14,41 @@ type job struct {
 	gen    uint64 // of e when the job started
 	target *target
 	seq    uint64 // the last sweep that had asked for e when the job started
-	lane   lane   // the workers it counts among
+	lane   lane   // the workers it counts among; under the lock, as it may change
+	due    time.Time
+	class  Class         // as which it started
+	first  bool          // of its check
+	late   time.Duration // after it was due, if it is the first
 	kept   *conn
+
+	patience time.Time // when it loses its place in lane, if that isn't slow
+	over     bool      // the attempt has ended
+	evicted  bool      // it was ended, as there was no place among the slow ones
 }
 
 // run makes the attempt, reports the check if this ends it, and gives the
 // endpoint its next due time.
 func (c *Checker) run(ctx, attempt context.Context, j *job) {
+	if j.first {
+		c.opts.OnStart(j.class, j.late)
+	}
 	began := time.Now()
 	o := c.attempt(attempt, j.target, j.kept)
-	hung := time.Since(began) >= c.opts.Timeout/2
+	took := time.Since(began)
+	hung := took >= c.opts.Timeout/2
 
 	c.mu.Lock()
 	e := j.e
+	j.over = true
 	// What an interrupted attempt found out is worth nothing.
-	valid := e.gen == j.gen && ctx.Err() == nil
-	done := valid && (o.healthy || o.final || e.attempts >= c.opts.Attempts)
+	valid := e.gen == j.gen && ctx.Err() == nil && (o.healthy || !j.evicted)
+	done := valid && (o.healthy || o.final || e.attempts >= c.opts.Attempts || hung && e.hanging)
 	var health service.Health
 	var all time.Duration
 	if done {
 		now := time.Now()
 		all = now.Sub(e.began)
+		e.hanging = hung && !o.healthy
 		health = c.record(e, &o, now)
 	}
 	c.mu.Unlock()
@@ -59,8 +73,11 @@ func (c *Checker) run(ctx, attempt context.Context, j *job) {
 	case e.gen != j.gen:
 		e.attempts = 0
 		c.enqueue(e, newly, c.soon())
+	case !valid: // evicted
+		e.attempts--
+		c.enqueue(e, slow, j.due)
 	case !done:
-		c.enqueue(e, laneOf(hung), now.Add(c.backoff(e.attempts)))
+		c.enqueue(e, c.laneOf(took), now.Add(c.backoff(e.attempts)))
 	default:
 		e.attempts = 0
 		c.release(e, j.seq)
@@ -68,7 +85,7 @@ func (c *Checker) run(ctx, attempt context.Context, j *job) {
 		if e.asked > e.answered {
 			due = now // a sweep began after this attempt did
 		}
-		c.enqueue(e, laneOf(hung), due)
+		c.enqueue(e, c.laneOf(took), due)
 	}
 }
 

@@ -34,9 +34,17 @@ func (c *Checker) soon() time.Time {
 // nextPlace is when e's place in the interval comes around next. Places are
 // counted from a fixed time, not from the last check, so that endpoints which
 // were checked together once do not stay together.
+//
+// A new endpoint that was healthy at first lets a place pass that comes within
+// half an interval: when many are new, their second checks would come on top of
+// the first ones of others. One that was unhealthy may just be starting.
 func (c *Checker) nextPlace(e *endpoint, now time.Time) time.Time {
-	n := now.Sub(c.epoch.Add(e.place))/c.opts.Interval + 1
-	if now.Before(c.epoch.Add(e.place)) {
+	from := now
+	if len(e.history) == 1 && e.history[0].Healthy {
+		from = now.Add(c.opts.Interval / 2)
+	}
+	n := from.Sub(c.epoch.Add(e.place))/c.opts.Interval + 1
+	if from.Before(c.epoch.Add(e.place)) {
 		n = 0
 	}
 	return c.epoch.Add(e.place + n*c.opts.Interval + jitter(c.opts.Interval/placeJitter))
@@ -49,23 +57,75 @@ func (c *Checker) enqueue(e *endpoint, l lane, due time.Time) {
 	c.queue.add(e)
 }
 
-// A lane is a class of endpoints that share a bound on workers, so that those
-// which hold a worker for long can't take all of them.
+// A lane is the queue of a class of endpoints that share a bound on workers, so
+// that those which hold a worker for long can't take all of them: an eighth is
+// always left for those that are known to answer, and three eighths for new ones.
+//
+// An endpoint is slow if it took a tenth of the timeout the last time. One of
+// which that wasn't known is among the slow ones from then on, in the middle of
+// its attempt; if these have all their workers already, it gives up its own, and
+// waits for one of theirs. So however many begin to hang at once, those that
+// answer wait no longer for a worker than a tenth of the timeout.
 type lane int
 
 const (
 	prompt lane = iota // answered, or failed, fast the last time: all workers
 	newly              // nothing known of them: all but an eighth, together with slow
-	slow               // took half the timeout or more: half of all workers
+	slow               // took long: half of all workers
 	lanes
 )
 
-func laneOf(hung bool) lane {
-	if hung {
+// patience is how long an attempt may take and still count as prompt.
+func (c *Checker) patience() time.Duration { return c.opts.Timeout / 10 }
+
+func (c *Checker) laneOf(took time.Duration) lane {
+	if took >= c.patience() {
 		return slow
 	}
 	return prompt
 }
+
+// moveSlow makes slow ones of the attempts that have taken too long, and returns
+// how long until the next may. The attempts that are under way, and those of
+// the last moments that are not, stand in c.started in the order of their start.
+func (c *Checker) moveSlow(now time.Time) time.Duration {
+	for len(c.started) > 0 {
+		j := c.started[0]
+		if !j.over {
+			if wait := j.patience.Sub(now); wait > 0 {
+				return wait
+			}
+			c.makeSlow(j)
+		}
+		c.started[0] = nil
+		c.started = c.started[1:]
+	}
+	c.started = nil // start over in new memory
+	return time.Hour
+}
+
+func (c *Checker) makeSlow(j *job) {
+	if c.queue.busy[slow] >= c.queue.slow {
+		j.evicted = true
+		j.e.cancel()
+		return
+	}
+	c.queue.done(j.lane)
+	j.lane = slow
+	c.queue.busy[slow]++
+}
+
+// A Class is what is known of an endpoint when its check starts.
+type Class string
+
+// The classes of endpoints, each with its own share of Options.Concurrency.
+const (
+	ClassPrompt Class = "prompt" // answered or failed fast the last time
+	ClassNew    Class = "new"    // not checked before
+	ClassSlow   Class = "slow"   // took a tenth of Options.Timeout or more the last time
+)
+
+func (l lane) class() Class { return [lanes]Class{ClassPrompt, ClassNew, ClassSlow}[l] }
 
 // A queue holds the waiting endpoints by due time, and counts the workers.
 type queue struct {
