@@ -116,7 +116,7 @@ func (a *app) buildChecker() error {
 		Interval: s.Health.Interval, Timeout: s.Health.Timeout, Attempts: s.Health.Attempts, Concurrency: s.Health.Concurrency,
 		AllowCIDRs: s.Health.AllowEndpointCIDRs, RootCAs: roots, InsecureSkipTLSVerify: s.Health.InsecureSkipTLSVerify,
 		Report:  func(k service.Key, h service.Health) { a.catalogue.SetHealth(k, h) },
-		OnCheck: a.countCheck,
+		OnStart: a.observeLag(), OnCheck: a.countCheck,
 	})
 	return err
 }
