@@ -70,6 +70,7 @@ func newFrontend(name string, log *zap.Logger, m *httpMetrics, limits Limits) *f
 	f.server = &fasthttp.Server{
 		Handler:                       f.handle,
 		ErrorHandler:                  f.protocolError,
+		ExpectHandler:                 f.continueInTime,
 		Name:                          "dynamic-toolset",
 		ReadTimeout:                   limits.ReadTimeout,
 		WriteTimeout:                  limits.WriteTimeout,
@@ -232,6 +233,14 @@ func (f *frontend) lastResponse(ctx *fasthttp.RequestCtx, c *conn) {
 	}
 	ctx.Response.SetConnectionClose()
 	c.linger = true
+}
+
+// continueInTime gives "100 Continue" (RFC 9110, section 10.1.1) its time to be
+// written. fasthttp sets none; that of the response before may have passed, and
+// the connection would end without a word.
+func (f *frontend) continueInTime(ctx *fasthttp.RequestCtx) int {
+	ctx.Conn().SetWriteDeadline(time.Now().Add(f.limits.WriteTimeout)) //nolint:errcheck // the write tells
+	return fasthttp.StatusContinue
 }
 
 // bodyTooLarge is the key under which protocolError tells the handlers that
