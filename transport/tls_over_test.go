@@ -43,6 +43,7 @@ func TestOverTLS(t *testing.T) {
 		{"TrapWatcher", TestTrapWatcher},
 		{"WatchResumes", TestWatchResumes},
 		{"IdleConnectionEndsSilently", TestIdleConnectionEndsSilently},
+		{"ContinueOnAKeptConnection", TestContinueOnAKeptConnection},
 		{"MaxConnectionAge", TestMaxConnectionAge},
 		{"ProblemTypeURI", TestProblemTypeURI},
 		{"ProblemOrderOfChecks", TestProblemOrderOfChecks},

@@ -10,7 +10,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -19,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"kubernaut.io/dynamic-toolset/internal/testenv"
 	"kubernaut.io/dynamic-toolset/transport"
 )
 
@@ -314,10 +314,7 @@ func (s *stalled) Write(p []byte) (n int, err error) {
 func TestTLSKeyUpdateOnASilentConnection(t *testing.T) {
 	openssl, err := exec.LookPath("openssl")
 	if err != nil {
-		if os.Getenv("TOOLSET_TEST_REQUIRE") != "" {
-			t.Fatal(err)
-		}
-		t.Skip("no openssl here")
+		testenv.Missing(t, "openssl", "apt-get install openssl")
 	}
 	f, dir := startTLS(t, func(o *transport.Options) { o.Limits.WriteTimeout = 200 * time.Millisecond })
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)

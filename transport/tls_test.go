@@ -332,6 +332,22 @@ func TestPlainHTTPToATLSPort(t *testing.T) {
 	wantProblem(t, r, 400, "validation-error")
 }
 
+// A client that goes on to send while it is refused still reads the alert.
+func TestTLSAlertArrives(t *testing.T) {
+	f, _ := startTLS(t, nil)
+	c := f.dialTCP()
+	c.write("\x16\x03\x01\x00\x05\x02\x00\x00\x01\x00") // a server's hello
+	f.logged("TLS handshake failed")
+	time.Sleep(50 * time.Millisecond)
+	for range 3 {
+		c.write("more")
+		time.Sleep(10 * time.Millisecond)
+	}
+	if b, err := io.ReadAll(c.r); err != nil || len(b) == 0 || b[0] != 0x15 {
+		t.Errorf("%x, %v; want an alert", b, err)
+	}
+}
+
 // What is neither TLS nor HTTP is refused with an alert, or closed.
 func TestNeitherTLSNorHTTP(t *testing.T) {
 	f, _ := startTLS(t, nil)
