@@ -22,6 +22,7 @@ type flagSet struct {
 	groups []*group
 	// Lists of which validation makes other types.
 	namespaces, cidrs []string
+	auth              string
 }
 
 // envName returns the name of the environment variable for a flag.
@@ -76,6 +77,8 @@ func newFlags(s *Settings) *flagSet {
 	f.DurationVar(&s.HTTP.IdleTimeout, "idle-timeout", minutes(2), "`DURATION` after which a kept-alive connection without requests is closed. Set it above the idle timeout of a load balancer in front, so that the balancer is the one to close.")
 	f.DurationVar(&s.HTTP.MaxConnectionAge, "max-connection-age", minutes(5), "`DURATION` after which a kept-alive connection is closed with its next response, varied by 10 %; 0 for never. It lets clients find new replicas: lower it when load stays on old ones after scaling out.")
 	f.end()
+
+	f.accessFlags(&s.Access)
 
 	f.begin("Discovery", "How back ends are recognised.")
 	f.StringVar(&s.Discovery.Rules, "rules", "", "YAML `FILE` with recognition rules besides the built-in ones. Use it for back ends that are not recognised and can't be annotated.")

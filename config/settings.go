@@ -26,6 +26,7 @@ type Settings struct {
 
 	Cluster   Cluster
 	HTTP      HTTP
+	Access    Access
 	Discovery Discovery
 	Health    Health
 	ConfigMap ConfigMap

@@ -23,6 +23,7 @@ import (
 func (l *loader) validate() {
 	l.validateCluster()
 	l.validateHTTP()
+	l.validateAccess()
 	l.validateHealth()
 	l.validateConfigMap()
 	l.validateRest()

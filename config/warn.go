@@ -39,6 +39,8 @@ func (l *loader) warn() {
 			l.where("configmap-name"))
 	}
 
+	l.warnAccess(warn)
+
 	h := &s.Health
 	if !h.Enabled {
 		return // the others have no effect

@@ -1,0 +1,74 @@
+package config
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// Access says who may call, and how often.
+type Access struct {
+	// Tokens means that callers must have a bearer token that the cluster
+	// accepts, and the right to what they ask for.
+	Tokens    bool
+	Audiences []string      // of which a token must have one; empty for those of the API server
+	CacheTTL  time.Duration // for which a decision is remembered
+	Metrics   bool          // /metrics needs a token as well
+
+	RateLimit int // requests per second of one client; 0 for any number
+	RateBurst int // of these, how many may come at once
+}
+
+// The values of --auth.
+const (
+	authNone  = "none"
+	authToken = "token"
+)
+
+func (f *flagSet) accessFlags(a *Access) {
+	f.begin("Access", "Who may call, and how often. The probes, /version and /openapi.json are open to everybody. See docs/authentication.md.")
+	f.StringVar(&f.auth, "auth", authNone, "`KIND` of authentication: none, or token for bearer tokens that the cluster's API server reviews, and for whose owners it must allow the path. The service needs the ClusterRole system:auth-delegator for it. Use token wherever others than the agents can reach the port.")
+	f.StringSliceVar(&a.Audiences, "auth-audiences", nil, "`AUDIENCES` of which a token must have at least one, separated by commas; empty for tokens that are for the API server. Set it, and the audience in the agents' projected tokens, so that a token that is sent here is of no use elsewhere.")
+	f.DurationVar(&a.CacheTTL, "auth-cache-ttl", minutes(2), "`DURATION` for which the decision about a token is remembered; refusals, for 10 s at most. Lower it so that a revoked right ends sooner; raise it to ask the API server less, and to live longer without it.")
+	f.BoolVar(&a.Metrics, "auth-metrics", false, "ask for a token on /metrics as well, whose owner must be allowed to get /metrics. Use it where the metrics port can be reached by others than Prometheus.")
+	f.IntVar(&a.RateLimit, "rate-limit", 0, "`NUMBER` of requests per second that one client may send; others are answered with 429; 0 for no limit. A client is a user where there is authentication, else an IP address (of IPv6, 64 bits). Set it, to 100 for example, where a client can't be trusted to be reasonable.")
+	f.IntVar(&a.RateBurst, "rate-limit-burst", 150, "`NUMBER` of requests that a client may send at once after a pause. Raise it for clients that ask for much when they start.")
+	f.end()
+}
+
+func (l *loader) validateAccess() {
+	a := &l.settings.Access
+	l.choice("auth", l.flags.auth, authNone, authToken)
+	a.Tokens = l.flags.auth == authToken
+	if a.Tokens && l.settings.Cluster.Manifests != "" {
+		l.fail("auth", "is token, but with --manifests there is no cluster that could review tokens: remove one of the two")
+	}
+	if len(a.Audiences) > 32 {
+		l.fail("auth-audiences", "has %d audiences; it must be at most 32", len(a.Audiences))
+	}
+	for i, audience := range a.Audiences {
+		a.Audiences[i] = strings.TrimSpace(audience)
+		if audience = a.Audiences[i]; audience == "" || len(audience) > 1024 || strings.ContainsFunc(audience, func(r rune) bool { return r <= ' ' || r > '~' }) {
+			l.fail("auth-audiences", "holds %s, which can't be an audience: use visible ASCII characters, such as dynamic-toolset", quote(audience))
+		}
+	}
+	a.Audiences = slices.Compact(slices.Sorted(slices.Values(a.Audiences)))
+	l.duration("auth-cache-ttl", a.CacheTTL, time.Second, time.Hour)
+	l.number("rate-limit", a.RateLimit, 0, 1_000_000)
+	l.number("rate-limit-burst", a.RateBurst, 1, 1_000_000)
+	const idle = "has no effect without --auth=token: add that, or remove this"
+	if !a.Tokens && len(a.Audiences) > 0 {
+		l.fail("auth-audiences", idle)
+	}
+	if !a.Tokens && a.Metrics {
+		l.fail("auth-metrics", idle)
+	}
+}
+
+// warnAccess notes what works and may be a mistake.
+func (l *loader) warnAccess(warn func(format string, args ...any)) {
+	if l.settings.Access.Tokens && l.settings.HTTP.TLSCertFile == "" {
+		warn("%s is token, and there is no TLS: whoever can listen on the network between client and service can take tokens from it; set tls-cert-file, or have a service mesh encrypt",
+			l.where("auth"))
+	}
+}
