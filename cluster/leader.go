@@ -72,8 +72,8 @@ type Leader struct {
 	callErr  error  // why it could not be taken or renewed
 
 	// Of the goroutine of Run.
-	transitions int32 // the highest that was seen
-	trouble     trouble
+	number  int64 // of its last reign
+	trouble trouble
 }
 
 // LeaderOptions tune a Leader. All are optional.

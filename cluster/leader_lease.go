@@ -133,21 +133,12 @@ func (l *Leader) put(ctx context.Context, lease *coordinationv1.Lease) (sent tim
 func (l *Leader) claim(seen observation) *coordinationv1.Lease {
 	lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{
 		Namespace: l.ns, Name: l.name, Labels: map[string]string{ManagedByLabel: FieldManager}}}
-	last := l.transitions
 	if seen.lease != nil {
 		// The UID goes with it: without it, a PUT to a Lease that was deleted since
 		// would create it anew.
 		lease = seen.lease.DeepCopy()
-		if n := lease.Spec.LeaseTransitions; n != nil {
-			last = max(last, *n)
-		}
 	}
-	// Each reign has a number of its own, also when it is the same replica's as the
-	// last one, and when the Lease was deleted: it is part of the token.
-	next := int32(1)
-	if last < math.MaxInt32 {
-		next = last + 1
-	}
+	next := int32(min(l.next(seen), math.MaxInt32))
 	seconds := int32(min(math.Ceil(l.opts.LeaseDuration.Seconds()), math.MaxInt32))
 	lease.Spec.HolderIdentity = &l.identity
 	lease.Spec.LeaseDurationSeconds = &seconds
@@ -159,10 +150,20 @@ func (l *Leader) claim(seen observation) *coordinationv1.Lease {
 // errFaster: the Lease has changed, and what it is now has been observed.
 var errFaster = errors.New("somebody was faster")
 
+// next is the number of a reign that follows what was seen. Each has one of its own,
+// also when it is the same replica's as the last one, and when the Lease was deleted
+// or changed by hand: it is part of the token.
+func (l *Leader) next(seen observation) int64 {
+	last := l.number
+	if seen.lease != nil && seen.lease.Spec.LeaseTransitions != nil {
+		last = max(last, int64(*seen.lease.Spec.LeaseTransitions))
+	}
+	return last + 1
+}
+
 // take makes the Lease ours.
 func (l *Leader) take(ctx context.Context, seen observation) error {
-	lease := l.claim(seen)
-	l.transitions = *lease.Spec.LeaseTransitions
+	lease, number := l.claim(seen), l.next(seen)
 	verb := "update"
 	if seen.lease == nil {
 		verb = "create"
@@ -180,7 +181,8 @@ func (l *Leader) take(ctx context.Context, seen observation) error {
 	if l.failed(ctx, verb, err) {
 		return err
 	}
-	l.reign.Store(&reign{fmt.Sprintf("%s/%d", l.identity, l.transitions), sent})
+	l.number = number
+	l.reign.Store(&reign{fmt.Sprintf("%s/%d", l.identity, number), sent})
 	return nil
 }
 

@@ -1,0 +1,315 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/leaderelection"
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
+)
+
+const leaseName = "writer"
+
+// A candidate is a Leader with what it reports.
+type candidate struct {
+	*Leader
+	leading atomic.Bool
+	reigns  atomic.Int32
+	refused atomic.Int32
+	end     context.CancelFunc
+	ended   chan struct{}
+}
+
+// brisk are times for tests that need not wait for those of production.
+func brisk(o *LeaderOptions) {
+	o.LeaseDuration, o.RenewDeadline, o.RetryPeriod = 2*time.Second, 1500*time.Millisecond, 300*time.Millisecond
+}
+
+// stand makes a candidate and runs it to the end of the test, or until end.
+func (a *api) stand(t *testing.T, client kubernetes.Interface, lease, identity string, change ...func(*LeaderOptions)) *candidate {
+	t.Helper()
+	c := &candidate{ended: make(chan struct{})}
+	opts := LeaderOptions{Logger: logger(t)}
+	opts.OnLead = func(leading bool) {
+		if c.leading.Swap(leading) == leading {
+			t.Errorf("%s was told %t twice", identity, leading)
+		}
+		if _, ok := c.Fence(); ok && !leading {
+			t.Errorf("%s is told that it leads no more while its fence is open", identity)
+		}
+		if leading {
+			c.reigns.Add(1)
+		}
+	}
+	opts.OnForbidden = func(*MissingRight) { c.refused.Add(1) }
+	for _, f := range change {
+		f(&opts)
+	}
+	c.Leader = NewLeader(client, a.ns, lease, identity, opts)
+	ctx, cancel := context.WithCancel(context.Background())
+	c.end = cancel
+	background(t, func(test context.Context) error {
+		defer context.AfterFunc(test, cancel)()
+		defer close(c.ended)
+		return c.Run(ctx)
+	})
+	return c
+}
+
+func (c *candidate) token() string { token, _ := c.Fence(); return token }
+
+// client returns one of its own for a candidate, as in the service.
+func (a *api) client(t *testing.T, change ...func(*rest.Config)) kubernetes.Interface {
+	t.Helper()
+	cfg := a.cp.RESTConfig()
+	cfg.QPS, cfg.Burst = clientQPS, clientBurst
+	for _, f := range change {
+		f(cfg)
+	}
+	return clientFor(t, cfg)
+}
+
+func (a *api) lease(name string) *coordinationv1.Lease {
+	a.t.Helper()
+	lease, err := a.CoordinationV1().Leases(a.ns).Get(a.t.Context(), name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return lease
+}
+
+// leader waits until exactly one of them leads, and returns it and the others.
+func leader(t *testing.T, within time.Duration, all ...*candidate) (first *candidate, others []*candidate) {
+	t.Helper()
+	eventually(t, within, "one leads", func() bool {
+		first, others = nil, nil
+		for _, c := range all {
+			if c.leading.Load() && c.token() != "" && first == nil {
+				first = c
+			} else {
+				others = append(others, c)
+			}
+		}
+		return first != nil
+	})
+	return first, others
+}
+
+// neverTwo watches the fences, all the time until the test ends.
+func neverTwo(t *testing.T, all ...*candidate) {
+	t.Helper()
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for ; !isClosed(stop); time.Sleep(500 * time.Microsecond) {
+			for _, c := range all {
+				before := c.token()
+				if before == "" {
+					continue
+				}
+				for _, other := range all {
+					// Open before and after, in the same reign: so also in between.
+					if token := other.token(); other != c && token != "" && c.token() == before {
+						t.Errorf("two at once: %s and %s", before, token)
+						return
+					}
+				}
+			}
+		}
+	}()
+	t.Cleanup(func() { close(stop); <-stopped })
+}
+
+// One leads, the others know who; when it resigns, another one leads within a
+// second, in a reign of another name; and the last one gives the Lease back.
+func TestLeaderHandsOver(t *testing.T) {
+	a := newAPI(t)
+	var all []*candidate
+	for i := range 3 {
+		all = append(all, a.stand(t, a.client(t), leaseName, fmt.Sprint("replica-", i)))
+	}
+	neverTwo(t, all...)
+	tokens := map[string]bool{}
+	for len(all) > 0 {
+		now, others := leader(t, 5*time.Second, all...)
+		token := now.token()
+		if tokens[token] || !strings.HasPrefix(token, now.Identity()+"/") {
+			t.Errorf("token %q, after %v", token, tokens)
+		}
+		tokens[token] = true
+		for _, c := range others {
+			eventually(t, soon, "the others know who leads", func() bool { return c.Holder() == now.Identity() && c.Vacant() == nil })
+			if c.Leads() || c.token() != "" {
+				t.Errorf("%s leads too", c.Identity())
+			}
+		}
+		lease := a.lease(leaseName)
+		if got := *lease.Spec.LeaseDurationSeconds; got != 15 || *lease.Spec.HolderIdentity != now.Identity() || lease.Labels[ManagedByLabel] != FieldManager {
+			t.Errorf("the Lease: %+v", lease)
+		}
+		time.Sleep(100 * time.Millisecond) // the watches are all there
+		start := time.Now()
+		now.Resign()
+		if len(others) > 0 {
+			leader(t, 5*time.Second, others...)
+			took := time.Since(start)
+			t.Logf("taken over after %v", took)
+			if took > time.Second {
+				t.Error("too late")
+			}
+		}
+		eventually(t, soon, "it leads no more", func() bool { return !now.leading.Load() && now.token() == "" })
+		all = others
+	}
+	eventually(t, soon, "the Lease is given back", func() bool { return *a.lease(leaseName).Spec.HolderIdentity == "" })
+}
+
+// The end of Run gives the Lease back too, and who does not lead changes nothing.
+func TestLeaderEnds(t *testing.T) {
+	a := newAPI(t)
+	first := a.stand(t, a.client(t), leaseName, "first")
+	leader(t, soon, first)
+	second := a.stand(t, a.client(t), leaseName, "second")
+	eventually(t, soon, "it knows", func() bool { return second.Holder() == "first" })
+	second.end()
+	<-second.ended
+	if got := *a.lease(leaseName).Spec.HolderIdentity; got != "first" {
+		t.Errorf("the Lease is held by %q", got)
+	}
+	first.end()
+	<-first.ended
+	if got := a.lease(leaseName); *got.Spec.HolderIdentity != "" || *got.Spec.LeaseDurationSeconds != 1 || first.leading.Load() {
+		t.Errorf("left behind: %+v", got.Spec)
+	}
+	if err := first.Run(t.Context()); err == nil {
+		t.Error("Run can be called twice")
+	}
+}
+
+// calls counts requests by method and status; a watch counts as "WATCH".
+type calls struct {
+	mu sync.Mutex
+	n  map[string]int
+}
+
+func (c *calls) wrap(cfg *rest.Config) {
+	cfg.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		return roundTripper(func(r *http.Request) (*http.Response, error) {
+			resp, err := next.RoundTrip(r)
+			what := r.Method
+			if r.URL.Query().Get("watch") != "" {
+				what = "WATCH"
+			}
+			if err == nil {
+				what = fmt.Sprint(what, " ", resp.StatusCode)
+			}
+			c.mu.Lock()
+			c.n[what]++
+			c.mu.Unlock()
+			return resp, err
+		})
+	})
+}
+
+func (c *calls) take() map[string]int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := c.n
+	c.n = map[string]int{}
+	return n
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// Fifty replicas are no burden: those that wait make no calls, and when the Lease
+// is released, few of them try to take it.
+func TestLeaderLoad(t *testing.T) {
+	a := newAPI(t)
+	count := &calls{n: map[string]int{}}
+	var all []*candidate
+	for i := range 50 {
+		all = append(all, a.stand(t, a.client(t, count.wrap), leaseName, fmt.Sprint("replica-", i)))
+	}
+	now, others := leader(t, 30*time.Second, all...)
+	for _, c := range others {
+		eventually(t, 30*time.Second, "all know who leads", func() bool { return c.Holder() == now.Identity() })
+	}
+	time.Sleep(time.Second) // the watches are there
+	count.take()
+	time.Sleep(4 * RetryPeriod)
+	idle := count.take()
+	if n := idle["PUT 200"]; n < 2 || n > 5 || len(idle) != 1 {
+		t.Errorf("in %v, nothing but the leader's renewals should be there, every %v: %v", 4*RetryPeriod, RetryPeriod, idle)
+	}
+	now.Resign()
+	leader(t, 5*time.Second, others...)
+	time.Sleep(time.Second)
+	busy := count.take()
+	t.Logf("the change of the leader: %v", busy)
+	// On a quiet machine two or three are there before it is known who was first; even
+	// if that takes long, nobody tries twice.
+	if tries := busy["PUT 409"]; tries > len(others)-1 {
+		t.Errorf("%d tried in vain: %v", tries, busy)
+	}
+}
+
+// A Lease that both use is never held by both, and changes hands both ways: with
+// the election that Kubernetes' own components use.
+func TestLeaderAmongOthers(t *testing.T) {
+	a := newAPI(t)
+	theirs := func(ctx context.Context, leads *atomic.Bool) {
+		client := a.client(t)
+		leaderelection.RunOrDie(ctx, leaderelection.LeaderElectionConfig{
+			Lock: &resourcelock.LeaseLock{
+				LeaseMeta: metav1.ObjectMeta{Namespace: a.ns, Name: leaseName}, Client: client.CoordinationV1(),
+				LockConfig: resourcelock.ResourceLockConfig{Identity: "theirs"},
+			},
+			LeaseDuration: 2 * time.Second, RenewDeadline: 1500 * time.Millisecond, RetryPeriod: 300 * time.Millisecond,
+			ReleaseOnCancel: true,
+			Callbacks: leaderelection.LeaderCallbacks{
+				OnStartedLeading: func(context.Context) { leads.Store(true) },
+				OnStoppedLeading: func() { leads.Store(false) },
+			},
+		})
+	}
+	var leads atomic.Bool
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { defer close(ended); theirs(ctx, &leads) }()
+	eventually(t, 5*time.Second, "theirs leads", leads.Load)
+	ours := a.stand(t, a.client(t), leaseName, "ours", brisk)
+	remains(t, 3*time.Second, "theirs leads", func() bool { return leads.Load() && ours.token() == "" && !ours.Leads() })
+	cancel()
+	<-ended
+	leader(t, soon, ours)
+	first := ours.token()
+	if !strings.HasSuffix(first, "/1") { // one transition, as theirs counts from 0
+		t.Errorf("token %q", first)
+	}
+
+	ctx, cancel = context.WithCancel(t.Context())
+	defer cancel()
+	ended = make(chan struct{})
+	go func() { defer close(ended); theirs(ctx, &leads) }()
+	remains(t, 3*time.Second, "ours leads", func() bool { return !leads.Load() && ours.token() == first })
+	ours.Resign()
+	eventually(t, 5*time.Second, "theirs leads again", leads.Load)
+	cancel()
+	<-ended
+}
