@@ -147,6 +147,7 @@ func (a *app) run(signals <-chan os.Signal) (int, error) {
 	}
 	o := transport.Options{
 		Listen: s.HTTP.Listen, MetricsListen: s.HTTP.MetricsListen, MaxWatchers: orNone(s.Limits.MaxWatchers), ServedBy: s.HTTP.ServedBy,
+		TLSCertFile: s.HTTP.TLSCertFile, TLSKeyFile: s.HTTP.TLSKeyFile,
 		Limits: transport.Limits{
 			ReadTimeout: s.HTTP.ReadTimeout, WriteTimeout: s.HTTP.WriteTimeout, IdleTimeout: s.HTTP.IdleTimeout,
 			MaxConnections: s.Limits.MaxConnections, MaxRequestBody: s.Limits.MaxRequestBody, MaxHeaderBytes: s.Limits.MaxHeaderBytes,
@@ -171,7 +172,7 @@ func (a *app) run(signals <-chan os.Signal) (int, error) {
 	if err := server.Start(ctx); err != nil {
 		return 0, err
 	}
-	a.log.Info("Serving", zap.String("api", server.Addr()), zap.String("metrics", server.MetricsAddr()), zap.String("version", versionText()))
+	a.log.Info("Serving", zap.String("api", server.Addr()), zap.String("metrics", server.MetricsAddr()), zap.Bool("tls", s.HTTP.TLSCertFile != ""), zap.String("version", versionText()))
 	start(func(ctx context.Context) error { a.catalogue.Run(ctx); return nil })
 	if a.checker != nil {
 		start(func(ctx context.Context) error { a.checker.Run(ctx); return nil })
