@@ -3,17 +3,15 @@ package cluster
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
-	applycorev1 "k8s.io/client-go/applyconfigurations/core/v1"
 	"k8s.io/client-go/kubernetes"
+
+	"kubernaut.io/dynamic-toolset/service"
 )
 
 // FieldManager owns what we write, for server-side apply; ManagedByLabel says
@@ -26,77 +24,97 @@ const (
 // writeTimeout bounds one call that writes.
 const writeTimeout = 10 * time.Second
 
-// ConfigMapWriter keeps one key of one ConfigMap equal to the document, and one
-// label. It writes by server-side apply and owns nothing else of the object:
-// other keys, labels and annotations are for others. It follows the ConfigMap
-// and repairs its own part when somebody changes or deletes it.
+// firstPatience is how long a writer waits to be told what is there, without which
+// a write might be one too many.
+const firstPatience = 3 * time.Second
+
+// ConfigMapWriter keeps a ConfigMap equal to the generated documents, one key for
+// each, or, where they are too large for one, several with an index. It writes by
+// server-side apply and owns nothing else of the object: other keys, labels and
+// annotations are for others. It follows what it has written, and repairs its own
+// part when somebody changes or deletes it.
+//
+// It also reads the key service.OverridesKey, which is an administrator's. That and
+// following the main ConfigMap go on in a replica that does not write.
 type ConfigMapWriter struct {
 	writeDesk
-	client   kubernetes.Interface
-	ns, name string
-	document func() []byte
-	opts     WriterOptions
-	log      *zap.Logger
+	client    kubernetes.Interface
+	ns, name  string
+	documents func() []service.GeneratedDocument
+	opts      WriterOptions
+	log       *zap.Logger
+	limits    limits
+	grace     time.Duration // see retire
 
 	active  atomic.Bool
+	reigns  atomic.Int64 // how often it was made active
 	running atomic.Bool
 	version atomic.Pointer[string]
-	seen    chan struct{} // something new about the ConfigMap
+	seen    chan struct{} // something new about the ConfigMaps
+	looked  chan struct{} // closed when the main one was read, or could not be
+	lookup  sync.Once
 
-	mu      sync.Mutex
-	current *view  // as last seen, nil if unknown
-	written []byte // what was last written; nil before the first
+	mu    sync.Mutex
+	slots [1 + PartNames]slot // 0 is the main ConfigMap; the others are parts
 
-	rivalry rivalry // of the goroutine of loop
+	overrides overridesState
+	announcer *announcer
+
+	// Of the goroutine of loop.
+	begun     time.Time
+	reign     int64            // the value of reigns in this reign, -1 before the first
+	token     string           // of this reign
+	written   map[int]*content // what was last written, or found so, by number
+	high      int              // the highest part that may exist, as far as is known
+	index     map[int]held     // the index in force; nil while the documents are whole
+	attempt   map[int]held     // one that may be in force
+	retired   map[int]time.Time
+	conflicts int // in a row
+	contested int // number of the ConfigMap of the last one
+	alarm     time.Time
+	rivalry   rivalry
+	followers map[int]*partWatch
+	news      news
 }
 
-// A view is what matters of the ConfigMap.
-type view struct {
-	rv      string // resourceVersion; of the deletion, if it is gone
-	exists  bool
-	doc     string
-	labeled bool
-	editor  string // field manager of the last change
-}
-
-func viewOf(cm *corev1.ConfigMap) *view {
-	v := &view{rv: cm.ResourceVersion, exists: true, doc: cm.Data[DocumentKey],
-		labeled: cm.Labels[ManagedByLabel] == FieldManager}
-	var last time.Time
-	for _, m := range cm.ManagedFields {
-		if m.Time != nil && !m.Time.Time.Before(last) && m.Manager != FieldManager {
-			last, v.editor = m.Time.Time, m.Manager
-		}
-	}
-	return v
-}
-
-func (v *view) holds(doc []byte) bool {
-	return v != nil && v.exists && v.labeled && v.doc == string(doc)
+// A slot is where a ConfigMap of ours may be.
+type slot struct {
+	view *view // as last seen, nil if unknown
+	err  error // why it can't be followed
 }
 
 // NewConfigMapWriter returns a writer of the ConfigMap name in namespace.
-// document returns the current document, nil while there is none; it is called
-// from the goroutine of Run. client must have no overall timeout, which would
-// end the watch.
+// documents returns the current documents, nil while there are none; their keys
+// are those of package service. It is called from the goroutine of Run. client must
+// have no overall timeout, which would end the watch.
 //
 // The rights it needs are list, watch, create and patch on configmaps, and each
 // may be limited to this one by resourceNames. That holds for create too, as
-// server-side apply asks for it with the name in the URL (a POST would not).
-func NewConfigMapWriter(client kubernetes.Interface, namespace, name string, document func() []byte, opts WriterOptions) *ConfigMapWriter {
+// server-side apply asks for it with the name in the URL (a POST would not). Only
+// where the documents may be split, it needs the same and delete for NAME-1 to
+// NAME-64. Without create on events of events.k8s.io, no events are sent. A replica
+// that does not write needs list and watch only.
+func NewConfigMapWriter(client kubernetes.Interface, namespace, name string, documents func() []service.GeneratedDocument, opts WriterOptions) *ConfigMapWriter {
 	opts.defaults()
 	w := &ConfigMapWriter{
-		writeDesk: newWriteDesk(), client: client, ns: namespace, name: name, document: document,
-		opts: opts, seen: make(chan struct{}, 1),
-		log: opts.Logger.With(zap.String("configmap", namespace+"/"+name)),
+		writeDesk: newWriteDesk(), client: client, ns: namespace, name: name, documents: documents,
+		opts: opts, limits: defaultLimits, grace: retireGrace,
+		seen: make(chan struct{}, 1), looked: make(chan struct{}),
+		log:     opts.Logger.With(zap.String("configmap", namespace+"/"+name)),
+		written: map[int]*content{}, retired: map[int]time.Time{}, followers: map[int]*partWatch{},
 	}
+	w.announcer, w.reign = newAnnouncer(w), -1
 	w.active.Store(!opts.Standby)
 	return w
 }
 
 // SetActive makes the writer write, or only follow the ConfigMap, as a replica
-// does that does not lead.
+// does that does not lead. A writer that becomes active writes the ConfigMap even
+// if it is as it should be, where there is a Fence: with its token.
 func (w *ConfigMapWriter) SetActive(active bool) {
+	if active && !w.active.Load() {
+		w.reigns.Add(1)
+	}
 	if w.active.Swap(active) != active {
 		w.Notify()
 	}
@@ -110,6 +128,10 @@ func (w *ConfigMapWriter) Version() string {
 	return ""
 }
 
+// Looked returns a channel that is closed once the ConfigMap has been read, and
+// OnOverrides has been told of the overrides in it; or once it could not be read.
+func (w *ConfigMapWriter) Looked() <-chan struct{} { return w.looked }
+
 // Run implements Writer.
 func (w *ConfigMapWriter) Run(ctx context.Context) error {
 	if !w.running.CompareAndSwap(false, true) {
@@ -117,19 +139,20 @@ func (w *ConfigMapWriter) Run(ctx context.Context) error {
 	}
 	close(w.started)
 	defer close(w.ended)
-	watch := newConfigMapWatch(w)
+	watch := newConfigMapWatch(w, 0)
 	var wg sync.WaitGroup
 	wg.Go(func() { watch.run(ctx) })
+	wg.Go(func() { w.announcer.run(ctx) })
 	w.loop(ctx, watch.ready)
+	w.follow(ctx, 0)
 	wg.Wait()
 	return nil
 }
 
 // loop is the only place that writes.
 func (w *ConfigMapWriter) loop(ctx context.Context, ready <-chan struct{}) {
-	// Without knowing what is there, a write might be one too many. But if it
-	// cannot be known, as without the right to watch, better one too many.
-	patience := time.NewTimer(3 * time.Second)
+	w.begun = time.Now()
+	patience := time.NewTimer(firstPatience) // see look
 	defer patience.Stop()
 	var requests []writeRequest
 	select {
@@ -144,47 +167,69 @@ func (w *ConfigMapWriter) loop(ctx context.Context, ready <-chan struct{}) {
 	var last time.Time
 	var told complaint
 	for {
-		if !sleep(ctx, w.rivalry.gap(w.opts.MinInterval)-time.Since(last)) {
+		if !sleep(ctx, w.gap()-time.Since(last)) {
 			return
 		}
 		version, wrote, err := w.write(ctx, len(requests) > 0)
-		for _, r := range requests {
-			r <- writeResult{version, err}
-		}
 		if wrote {
 			last = time.Now()
 		}
-		var pause time.Duration
-		switch {
-		case ctx.Err() != nil:
+		if ctx.Err() != nil {
 			return
+		}
+		var pause time.Duration
+		again := false
+		switch {
 		case err == nil:
 			backoff = firstRetry
-			told.over(w.log)
-		case !errors.Is(err, ErrNoDocument) && !errors.Is(err, ErrStandby):
+			if w.active.Load() {
+				told.over(w.log)
+			}
+		case errors.Is(err, errPending):
+			again = true
+		case errors.Is(err, errConflict) && w.conflicts < patientConflicts:
+			again, pause = true, jitter(firstRetry, 0.2)
+		case errors.Is(err, ErrStandby):
+			told = complaint{}
+		case !errors.Is(err, ErrNoDocument):
 			told.tell(w.log, err)
 			pause = jitter(pauseAfter(err, backoff), 0.2)
 			backoff = min(2*backoff, maxRetry)
 		}
-		var ok bool
-		if requests, ok = w.wait(ctx, pause); !ok {
+		if !again {
+			for _, r := range requests {
+				r <- writeResult{version, err}
+			}
+			requests = nil
+		}
+		more, ok := w.wait(ctx, pause, again)
+		if !ok {
 			return
 		}
+		requests = append(requests, more...)
 	}
 }
 
 // wait returns when there is reason to write, with the requests if they are it;
 // false if ctx has ended. After a failure, pause is when to try again; a change
-// may make it happen sooner, but not all the time.
-func (w *ConfigMapWriter) wait(ctx context.Context, pause time.Duration) ([]writeRequest, bool) {
-	var retry, calm <-chan time.Time
+// may make it happen sooner, but not all the time, unless it is what is waited for
+// (eager).
+func (w *ConfigMapWriter) wait(ctx context.Context, pause time.Duration, eager bool) ([]writeRequest, bool) {
+	var retry, calm, alarm <-chan time.Time
 	notify, seen := w.notify, w.seen
 	if pause > 0 {
-		r, c := time.NewTimer(pause), time.NewTimer(min(pause, time.Second))
+		r := time.NewTimer(pause)
 		defer r.Stop()
-		defer c.Stop()
-		retry, calm = r.C, c.C
-		notify, seen = nil, nil
+		retry = r.C
+		if !eager {
+			c := time.NewTimer(min(pause, time.Second))
+			defer c.Stop()
+			calm, notify, seen = c.C, nil, nil
+		}
+	} else if !w.alarm.IsZero() {
+		a := time.NewTimer(time.Until(w.alarm))
+		defer a.Stop()
+		alarm = a.C
 	}
 	for {
 		select {
@@ -192,6 +237,7 @@ func (w *ConfigMapWriter) wait(ctx context.Context, pause time.Duration) ([]writ
 			notify, seen = w.notify, w.seen
 			continue
 		case <-retry:
+		case <-alarm:
 		case <-notify:
 		case <-seen:
 		case r := <-w.requests:
@@ -203,108 +249,57 @@ func (w *ConfigMapWriter) wait(ctx context.Context, pause time.Duration) ([]writ
 	}
 }
 
-// write brings the ConfigMap up to date. Unless asked, it makes no call when
-// nothing differs; wrote says whether it made one.
-func (w *ConfigMapWriter) write(ctx context.Context, asked bool) (version string, wrote bool, err error) {
-	if !w.active.Load() {
-		return "", false, ErrStandby
+// wake has the loop look again at t, or sooner.
+func (w *ConfigMapWriter) wake(t time.Time) {
+	if w.alarm.IsZero() || t.Before(w.alarm) {
+		w.alarm = t
 	}
-	doc := w.document()
-	if doc == nil {
-		return "", false, ErrNoDocument
-	}
-	if err := checkSize(doc); err != nil {
-		w.opts.OnWrite(WriteInvalid)
-		return "", false, err
-	}
-	w.mu.Lock()
-	now, written := w.current, w.written
-	w.mu.Unlock()
-	if drifted(now, written) {
-		w.opts.OnDrift()
-		by := "it was deleted"
-		if now.exists {
-			by = fmt.Sprintf("it was changed by %q", clean(now.editor))
-		}
-		if w.rivalry.drift(time.Now()) {
-			w.log.Warn("The ConfigMap is not as we wrote it; repairing it", zap.String("why", by))
-		}
-		w.mu.Lock()
-		w.written = nil // told once
-		w.mu.Unlock()
-	}
-	if !asked && now.holds(doc) {
-		w.mu.Lock()
-		w.written = doc
-		w.mu.Unlock()
-		return now.rv, false, nil
-	}
-	after, err := w.apply(ctx, doc)
-	if err != nil {
-		if ctx.Err() == nil {
-			w.opts.OnWrite(outcome(err))
-		}
-		w.mu.Lock()
-		w.written = nil // it may have been written all the same: no drift, then
-		w.mu.Unlock()
-		return "", true, err
-	}
-	result := WriteSuccess
-	if now != nil && now.exists && now.rv == after.rv {
-		result = WriteUnchanged
-	}
-	w.opts.OnWrite(result)
-	w.mu.Lock()
-	w.written = doc
-	w.mu.Unlock()
-	w.observe(after)
-	if result == WriteSuccess {
-		w.log.Info("Wrote the ConfigMap", zap.Int("bytes", len(doc)), zap.String("resourceVersion", after.rv))
-	}
-	return after.rv, true, nil
 }
 
-// drifted says whether somebody else has changed what we wrote.
-func drifted(now *view, written []byte) bool {
-	return now != nil && written != nil && !now.holds(written)
-}
-
-func (w *ConfigMapWriter) apply(ctx context.Context, doc []byte) (*view, error) {
-	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
-	defer cancel()
-	cm := applycorev1.ConfigMap(w.name, w.ns).
-		WithLabels(map[string]string{ManagedByLabel: FieldManager}).
-		WithData(map[string]string{DocumentKey: string(doc)})
-	// Force: the key is ours by contract, whoever edited it.
-	got, err := w.client.CoreV1().ConfigMaps(w.ns).Apply(ctx, cm,
-		metav1.ApplyOptions{FieldManager: FieldManager, Force: true})
-	if err != nil {
-		err = w.explain(err)
-		if right, ok := errors.AsType[*MissingRight](err); ok {
-			w.opts.OnForbidden(right)
-		}
-		return nil, err
-	}
-	return viewOf(got), nil
-}
-
-// observe takes note of the ConfigMap, unless v is older than what is known:
-// the watch lags behind our own writes.
-func (w *ConfigMapWriter) observe(v *view) {
+// view returns the ConfigMap of this number as last seen, nil if it is unknown.
+func (w *ConfigMapWriter) view(number int) *view {
 	w.mu.Lock()
-	if w.current != nil && olderOrSame(v.rv, w.current.rv) {
+	defer w.mu.Unlock()
+	return w.slots[number].view
+}
+
+// observe takes note of a ConfigMap, unless v is older than what is known: the
+// watch lags behind our own writes.
+func (w *ConfigMapWriter) observe(number int, v *view) {
+	w.mu.Lock()
+	if now := w.slots[number].view; now != nil && olderOrSame(v.rv, now.rv) {
 		w.mu.Unlock()
 		return
 	}
-	w.current = v
+	w.slots[number] = slot{view: v}
 	w.mu.Unlock()
-	version := ""
-	if v.exists {
-		version = v.rv
+	if number == 0 {
+		version := ""
+		if v.exists {
+			version = v.rv
+		}
+		if old := w.version.Swap(&version); old == nil || *old != version {
+			w.opts.OnVersion(version)
+		}
+		w.takeOverrides()
+		w.lookup.Do(func() { close(w.looked) })
 	}
-	if old := w.version.Swap(&version); old == nil || *old != version {
-		w.opts.OnVersion(version)
+	w.saw()
+}
+
+// unseen takes note that a ConfigMap can't be followed.
+func (w *ConfigMapWriter) unseen(number int, err error) {
+	w.mu.Lock()
+	w.slots[number].err = err
+	w.mu.Unlock()
+	if number == 0 {
+		w.lookup.Do(func() { close(w.looked) })
 	}
+	w.saw()
+}
+
+// saw says that something new was seen.
+func (w *ConfigMapWriter) saw() {
 	select {
 	case w.seen <- struct{}{}:
 	default:

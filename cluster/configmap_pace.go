@@ -67,29 +67,37 @@ func pauseAfter(err error, backoff time.Duration) time.Duration {
 }
 
 // explain puts the failure of an apply into a sentence that says what to do.
-func (w *ConfigMapWriter) explain(err error) error {
+func (w *ConfigMapWriter) explain(number int, err error) error {
 	cause := clean(err.Error())
 	switch {
+	case apierrors.IsConflict(err):
+		return &explained{"somebody else has changed the ConfigMap in the meantime: " + cause, errConflict, err}
 	case apierrors.IsNotFound(err):
 		return &explained{fmt.Sprintf("the namespace %q does not exist; create it, or name another one (%s)", w.ns, cause), errNoNamespace, err}
 	case apierrors.IsInvalid(err) || apierrors.IsRequestEntityTooLargeError(err) || apierrors.IsBadRequest(err):
 		return &explained{"the API server does not take the ConfigMap as it is: " + cause, errInvalid, err}
 	}
-	return w.call("create or patch").explain(err)
+	return w.call("create or patch", number).explain(err)
 }
 
-func (w *ConfigMapWriter) call(verbs string) call {
+// call is one that is about the ConfigMap of this number.
+func (w *ConfigMapWriter) call(verbs string, number int) call {
 	host := "its address"
 	if c, ok := w.client.CoreV1().RESTClient().(*rest.RESTClient); ok && c != nil {
 		host = strings.TrimSuffix(c.Get().URL().String(), "/")
 	}
-	return call{verbs, "configmaps", w.name, w.ns, host}
+	return call{verbs, "configmaps", w.nameOf(number), w.ns, host}
 }
 
 var (
 	errNoNamespace = errors.New("namespace missing")
 	errInvalid     = errors.New("invalid")
+	errConflict    = errors.New("conflict")
 )
+
+// patientConflicts is after how many conflicts in a row one is told: a few are in
+// the nature of writing what others write too.
+const patientConflicts = 5
 
 func outcome(err error) string {
 	switch {
@@ -99,6 +107,8 @@ func outcome(err error) string {
 		return WriteMissing
 	case errors.Is(err, errInvalid), errors.Is(err, ErrTooLarge):
 		return WriteInvalid
+	case errors.Is(err, errConflict):
+		return WriteConflict
 	}
 	return WriteError
 }

@@ -17,25 +17,37 @@ import (
 	applycorev1 "k8s.io/client-go/applyconfigurations/core/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+
+	"kubernaut.io/dynamic-toolset/service"
 )
 
 const cmName = "toolset"
 
-// A draft is the document that a writer is to write, with what it reports.
+// A draft is what a writer is to write, with what it reports.
 type draft struct {
 	mu       sync.Mutex
-	doc      []byte
+	docs     []service.GeneratedDocument
 	outcomes []string
 	drifts   int
 	versions []string
 	notify   func()
 }
 
-func (d *draft) get() []byte { d.mu.Lock(); defer d.mu.Unlock(); return d.doc }
+func (d *draft) get() []service.GeneratedDocument { d.mu.Lock(); defer d.mu.Unlock(); return d.docs }
 
-func (d *draft) set(doc string) {
+// whole is a document in one piece; "" is none.
+func whole(doc string) []service.GeneratedDocument {
+	if doc == "" {
+		return nil
+	}
+	return []service.GeneratedDocument{{Key: service.KubernautKey, Head: []byte(doc)}}
+}
+
+func (d *draft) set(doc string) { d.setDocs(whole(doc)) }
+
+func (d *draft) setDocs(docs []service.GeneratedDocument) {
 	d.mu.Lock()
-	d.doc = []byte(doc)
+	d.docs = docs
 	d.mu.Unlock()
 	d.notify()
 }
@@ -83,10 +95,7 @@ func (a *api) write(t *testing.T, doc string, change func(*WriterOptions)) (*Con
 
 func (a *api) writeAs(t *testing.T, client kubernetes.Interface, ns, doc string, change func(*WriterOptions)) (*ConfigMapWriter, *draft) {
 	t.Helper()
-	d := &draft{}
-	if doc != "" {
-		d.doc = []byte(doc)
-	}
+	d := &draft{docs: whole(doc)}
 	opts := d.options()
 	opts.Logger = logger(t)
 	if change != nil {
@@ -116,7 +125,7 @@ func (a *api) wantDoc(within time.Duration, doc string) time.Duration {
 	a.t.Helper()
 	return eventually(a.t, within, "the ConfigMap holds "+doc, func() bool {
 		cm := a.configMap(a.ns)
-		return cm != nil && cm.Data[DocumentKey] == doc && cm.Labels[ManagedByLabel] == FieldManager
+		return cm != nil && cm.Data[service.KubernautKey] == doc && cm.Labels[ManagedByLabel] == FieldManager
 	})
 }
 
@@ -157,7 +166,7 @@ func TestConfigMapLife(t *testing.T) {
 
 	d.set("two\n")
 	version, err = w.WriteNow(t.Context())
-	if err != nil || version == first.ResourceVersion || w.Version() != version || a.configMap(a.ns).Data[DocumentKey] != "two\n" {
+	if err != nil || version == first.ResourceVersion || w.Version() != version || a.configMap(a.ns).Data[service.KubernautKey] != "two\n" {
 		t.Errorf("WriteNow: %s, %v", version, err)
 	}
 
@@ -183,7 +192,7 @@ func TestConfigMapKeepsWhatIsOthers(t *testing.T) {
 	a := newAPI(t)
 	_, err := a.CoreV1().ConfigMaps(a.ns).Create(t.Context(), &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{Name: cmName, Labels: map[string]string{"their": "label"}, Annotations: map[string]string{"their": "annotation"}},
-		Data:       map[string]string{"their.key": "theirs", DocumentKey: "old"}, BinaryData: map[string][]byte{"bin": {1}},
+		Data:       map[string]string{"their.key": "theirs", service.KubernautKey: "old"}, BinaryData: map[string][]byte{"bin": {1}},
 	}, metav1.CreateOptions{FieldManager: "helm"})
 	if err != nil {
 		t.Fatal(err)
@@ -222,7 +231,7 @@ func TestConfigMapOtherManager(t *testing.T) {
 	apply := func(doc string) {
 		t.Helper()
 		_, err := a.CoreV1().ConfigMaps(a.ns).Apply(t.Context(), applycorev1.ConfigMap(cmName, a.ns).
-			WithData(map[string]string{DocumentKey: doc, "k": "v"}), metav1.ApplyOptions{FieldManager: "argocd", Force: true})
+			WithData(map[string]string{service.KubernautKey: doc, "k": "v"}), metav1.ApplyOptions{FieldManager: "argocd", Force: true})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,6 +14,8 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"kubernaut.io/dynamic-toolset/service"
 )
 
 func TestConfigMapNamespaceComesLater(t *testing.T) {
@@ -80,21 +83,24 @@ func TestConfigMapForbidden(t *testing.T) {
 
 func TestConfigMapTooLarge(t *testing.T) {
 	a := newAPI(t)
-	w, d := a.write(t, strings.Repeat("x", 1<<20+1), nil)
-	if _, err := w.WriteNow(t.Context()); !errors.Is(err, ErrTooLarge) || !strings.Contains(err.Error(), "1048577 bytes") {
+	w, d := a.write(t, strings.Repeat("x", 1<<20+1), nil) // one piece: there is no place to cut
+	if _, err := w.WriteNow(t.Context()); err == nil {
+		t.Error("it was written")
+	}
+	d.setDocs([]service.GeneratedDocument{{Key: service.KubernautKey, Entries: [][]byte{bytes.Repeat([]byte("x"), 768<<10+1)}}})
+	if _, err := w.WriteNow(t.Context()); !errors.Is(err, ErrTooLarge) || !strings.Contains(err.Error(), "has 786433 bytes") {
+		t.Errorf("WriteNow: %v", err)
+	}
+	d.setDocs(many(33, func(int) int { return 768 << 10 }))
+	if _, err := w.WriteNow(t.Context()); !errors.Is(err, ErrTooLarge) || !strings.Contains(err.Error(), "there may be 32") {
 		t.Errorf("WriteNow: %v", err)
 	}
 	if a.configMap(a.ns) != nil {
 		t.Error("it was written")
 	}
-	d.set(strings.Repeat("x", 1<<20)) // the most there is room for
+	d.set(strings.Repeat("x", 768<<10)) // the most there is room for in one piece
 	if _, err := w.WriteNow(t.Context()); err != nil {
 		t.Error(err)
-	}
-	// A neighbour has taken the room.
-	a.patch(`{"data":{"toolset.json":"","theirs":"` + strings.Repeat("y", 600<<10) + `"}}`)
-	if _, err := w.WriteNow(t.Context()); err == nil || outcome(err) != WriteInvalid {
-		t.Errorf("WriteNow: %v", err)
 	}
 }
 
@@ -130,18 +136,18 @@ func TestConfigMapStandby(t *testing.T) {
 	leader, _ := a.write(t, "leader's", nil)
 	a.wantDoc(soon, "leader's")
 	follower, d := a.write(t, "follower's", func(o *WriterOptions) { o.Standby = true })
-	if _, err := follower.WriteNow(t.Context()); !errors.Is(err, ErrStandby) {
-		t.Errorf("WriteNow: %v", err)
-	}
 	eventually(t, soon, "the version", func() bool { return follower.Version() != "" && follower.Version() == leader.Version() })
-	remains(t, 300*time.Millisecond, "the leader's", func() bool { return a.configMap(a.ns).Data[DocumentKey] == "leader's" })
+	if v, err := follower.WriteNow(t.Context()); err != nil || v != leader.Version() {
+		t.Errorf("WriteNow answers with %q, %v, and not what the leader has written, %s", v, err, leader.Version())
+	}
+	remains(t, 300*time.Millisecond, "the leader's", func() bool { return a.configMap(a.ns).Data[service.KubernautKey] == "leader's" })
 	leader.SetActive(false)
 	follower.SetActive(true)
 	a.wantDoc(time.Second, "follower's")
 	if d.drifted() != 0 {
 		t.Error("taking over was counted as drift")
 	}
-	remains(t, 300*time.Millisecond, "the follower's", func() bool { return a.configMap(a.ns).Data[DocumentKey] == "follower's" })
+	remains(t, 300*time.Millisecond, "the follower's", func() bool { return a.configMap(a.ns).Data[service.KubernautKey] == "follower's" })
 }
 
 // Two writers that want different things do not burden the API server.
@@ -161,28 +167,28 @@ func TestConfigMapRivals(t *testing.T) {
 // The watch lags behind our own writes: what is older than they are is no news.
 func TestConfigMapOldNews(t *testing.T) {
 	var versions []string
-	w := NewConfigMapWriter(nil, "n", cmName, func() []byte { return nil },
+	w := NewConfigMapWriter(nil, "n", cmName, func() []service.GeneratedDocument { return nil },
 		WriterOptions{OnVersion: func(v string) { versions = append(versions, v) }})
-	w.observe(&view{rv: "9", exists: true, doc: "old"})
-	w.observe(&view{rv: "100", exists: true, doc: "written"})
-	w.observe(&view{rv: "9", exists: true, doc: "old"})
-	w.observe(&view{rv: "99"})
-	if w.Version() != "100" || w.current.doc != "written" {
-		t.Errorf("version %s, %+v", w.Version(), w.current)
+	w.observe(0, &view{rv: "9", exists: true, uid: "old"})
+	w.observe(0, &view{rv: "100", exists: true, uid: "written"})
+	w.observe(0, &view{rv: "9", exists: true, uid: "old"})
+	w.observe(0, &view{rv: "99"})
+	if w.Version() != "100" || w.view(0).uid != "written" {
+		t.Errorf("version %s, %+v", w.Version(), w.view(0))
 	}
-	w.observe(&view{rv: "101"}) // deleted
+	w.observe(0, &view{rv: "101"}) // deleted
 	if got := strings.Join(versions, " "); w.Version() != "" || got != "9 100 " {
 		t.Errorf("version %q, versions %q", w.Version(), got)
 	}
 }
 
 func TestConfigMapNotRunning(t *testing.T) {
-	w := NewConfigMapWriter(nil, "n", cmName, func() []byte { return nil }, WriterOptions{})
+	w := NewConfigMapWriter(nil, "n", cmName, func() []service.GeneratedDocument { return nil }, WriterOptions{})
 	if _, err := w.WriteNow(t.Context()); !errors.Is(err, ErrNotRunning) {
 		t.Errorf("before Run: %v", err)
 	}
 	a := newAPI(t)
-	w = NewConfigMapWriter(clientFor(t, a.cp.RESTConfig()), a.ns, cmName, func() []byte { return []byte("x") }, WriterOptions{})
+	w = NewConfigMapWriter(clientFor(t, a.cp.RESTConfig()), a.ns, cmName, func() []service.GeneratedDocument { return whole("x") }, WriterOptions{})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() { ended <- w.Run(ctx) }()

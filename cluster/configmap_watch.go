@@ -15,11 +15,15 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// A configMapWatch follows the one ConfigMap for a ConfigMapWriter.
+// A configMapWatch follows one ConfigMap for a ConfigMapWriter: the main one,
+// number 0, or a part. Each has a watch of its own, as a watch of several would
+// need the right to read all ConfigMaps of the namespace.
 type configMapWatch struct {
-	w     *ConfigMapWriter
-	ready chan struct{} // closed when it is known whether the ConfigMap exists
-	once  sync.Once
+	w      *ConfigMapWriter
+	number int
+	log    *zap.Logger
+	ready  chan struct{} // closed when it is known whether the ConfigMap exists
+	once   sync.Once
 
 	mu sync.Mutex // held during a list; see scope.inCall
 
@@ -28,13 +32,17 @@ type configMapWatch struct {
 	trouble trouble
 }
 
-func newConfigMapWatch(w *ConfigMapWriter) *configMapWatch {
-	return &configMapWatch{w: w, ready: make(chan struct{})}
+func newConfigMapWatch(w *ConfigMapWriter, number int) *configMapWatch {
+	c := &configMapWatch{w: w, number: number, log: w.log, ready: make(chan struct{})}
+	if number > 0 {
+		c.log = w.log.With(zap.String("part", w.nameOf(number)))
+	}
+	return c
 }
 
 // run follows the ConfigMap until ctx ends.
 func (c *configMapWatch) run(ctx context.Context) {
-	logger, backoff := newLogr(c.w.log), retry
+	logger, backoff := newLogr(c.log), retry
 	reflector := cache.NewReflectorWithOptions(c, &corev1.ConfigMap{}, configMapStore{c},
 		cache.ReflectorOptions{Name: "configmap", Logger: &logger, Backoff: &backoff})
 	pause := retry
@@ -67,11 +75,12 @@ func (c *configMapWatch) failed(err error) {
 	if c.listed {
 		verb = verbWatch
 	}
-	err = c.w.call(verb).explain(err)
+	err = c.w.call(verb, c.number).explain(err)
 	tell, right := c.trouble.note(verb, err), c.trouble.right
 	if right != nil {
 		c.w.opts.OnForbidden(right)
 	}
+	c.w.unseen(c.number, err)
 	if !tell {
 		return
 	}
@@ -82,17 +91,17 @@ func (c *configMapWatch) failed(err error) {
 			text = fmt.Sprintf("The ConfigMap cannot be watched; until it can, changes by others are looked for every %s", deniedRetry)
 		}
 	}
-	c.w.log.Log(level, text, zap.Error(err))
+	c.log.Log(level, text, zap.Error(err))
 }
 
 func (c *configMapWatch) worked(verb string) {
 	if c.trouble.works(verb) {
-		c.w.log.Info("The ConfigMap can be followed again")
+		c.log.Info("The ConfigMap can be followed again")
 	}
 }
 
 func (c *configMapWatch) only(o metav1.ListOptions) metav1.ListOptions {
-	o.FieldSelector = fields.OneTermEqualSelector(metav1.ObjectNameField, c.w.name).String()
+	o.FieldSelector = fields.OneTermEqualSelector(metav1.ObjectNameField, c.w.nameOf(c.number)).String()
 	return o
 }
 
@@ -139,12 +148,12 @@ func (s configMapStore) Add(obj any) error { return s.Update(obj) }
 func (s configMapStore) Resync() error     { return nil }
 
 func (s configMapStore) Update(obj any) error {
-	s.w.observe(viewOf(obj.(*corev1.ConfigMap)))
+	s.w.observe(s.number, viewOf(obj.(*corev1.ConfigMap), s.number > 0))
 	return nil
 }
 
 func (s configMapStore) Delete(obj any) error {
-	s.w.observe(&view{rv: obj.(*corev1.ConfigMap).ResourceVersion})
+	s.w.observe(s.number, &view{rv: obj.(*corev1.ConfigMap).ResourceVersion})
 	return nil
 }
 
@@ -152,10 +161,10 @@ func (s configMapStore) Replace(list []any, rv string) error {
 	s.listed = true
 	s.worked(verbList)
 	if len(list) == 0 {
-		s.w.observe(&view{rv: rv})
+		s.w.observe(s.number, &view{rv: rv})
 	}
 	for _, obj := range list {
-		s.w.observe(viewOf(obj.(*corev1.ConfigMap)))
+		s.w.observe(s.number, viewOf(obj.(*corev1.ConfigMap), s.number > 0))
 	}
 	s.once.Do(func() { close(s.ready) })
 	return nil

@@ -10,11 +10,14 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
 	"sigs.k8s.io/yaml"
+
+	"kubernaut.io/dynamic-toolset/service"
 )
 
 // FileWriter writes the ConfigMap that ConfigMapWriter would keep in a cluster
@@ -22,25 +25,25 @@ import (
 // manifests, and for GitOps.
 type FileWriter struct {
 	writeDesk
-	path     string // "-" is stdout
-	stdout   io.Writer
-	ns, name string
-	document func() []byte
-	opts     WriterOptions
-	log      *zap.Logger
-	running  atomic.Bool
-	version  atomic.Pointer[string]
-	last     []byte // written last
+	path      string // "-" is stdout
+	stdout    io.Writer
+	ns, name  string
+	documents func() []service.GeneratedDocument
+	opts      WriterOptions
+	log       *zap.Logger
+	running   atomic.Bool
+	version   atomic.Pointer[string]
+	last      []byte // written last
 }
 
 // NewFileWriter returns a writer to path, or to stdout if path is "-". A file
 // is replaced at once, by renaming a complete one over it: no reader sees half
 // of it. The folder must exist. The rest is as for NewConfigMapWriter; a version
 // is a hash of the content.
-func NewFileWriter(path string, stdout io.Writer, namespace, name string, document func() []byte, opts WriterOptions) *FileWriter {
+func NewFileWriter(path string, stdout io.Writer, namespace, name string, documents func() []service.GeneratedDocument, opts WriterOptions) *FileWriter {
 	opts.defaults()
 	return &FileWriter{writeDesk: newWriteDesk(), path: path, stdout: stdout, ns: namespace, name: name,
-		document: document, opts: opts, log: opts.Logger.With(zap.String("file", path))}
+		documents: documents, opts: opts, log: opts.Logger.With(zap.String("file", path))}
 }
 
 // Version implements Writer.
@@ -93,16 +96,13 @@ func (w *FileWriter) Run(ctx context.Context) error {
 
 // write brings the file up to date, and says whether it had to touch it.
 func (w *FileWriter) write() (wrote bool, err error) {
-	doc := w.document()
-	if doc == nil {
+	docs := w.documents()
+	if docs == nil {
 		return false, ErrNoDocument
 	}
-	if err := checkSize(doc); err != nil {
-		w.opts.OnWrite(WriteInvalid)
-		return false, err
-	}
-	content, err := manifest(w.ns, w.name, doc)
+	content, err := Manifest(w.ns, w.name, docs)
 	if err != nil {
+		w.opts.OnWrite(outcome(err))
 		return false, err
 	}
 	if !bytes.Equal(content, w.last) {
@@ -132,17 +132,47 @@ func (w *FileWriter) put(content []byte) error {
 	return replaceFile(w.path, content)
 }
 
-// manifest is the ConfigMap as YAML.
-func manifest(namespace, name string, doc []byte) ([]byte, error) {
-	return yaml.Marshal(map[string]any{
-		"apiVersion": "v1",
-		"kind":       "ConfigMap",
-		"metadata": map[string]any{
-			"name": name, "namespace": namespace,
-			"labels": map[string]string{ManagedByLabel: FieldManager},
-		},
-		"data": map[string]string{DocumentKey: string(doc)},
-	})
+// Manifest is the ConfigMap that ConfigMapWriter would keep, as YAML; or, where the
+// documents are too large for one, its parts and then the ConfigMap with the index,
+// as several YAML documents. The error is ErrTooLarge.
+func Manifest(namespace, name string, docs []service.GeneratedDocument) ([]byte, error) {
+	data := map[string]string{}
+	if sizeOf(docs) <= defaultLimits.whole {
+		for i := range docs {
+			data[docs[i].Key] = string(docs[i].Bytes())
+		}
+		return manifest(namespace, name, nil, data)
+	}
+	parts, err := splitAll(docs, defaultLimits)
+	if err != nil {
+		return nil, err
+	}
+	var all bytes.Buffer
+	places := make([]placed, 0, len(parts))
+	for i, p := range parts {
+		places = append(places, placed{i + 1, p})
+		b, err := manifest(namespace, PartName(name, i+1), map[string]string{PartOfAnnotation: name}, map[string]string{p.doc.Key: string(p.doc.Bytes())})
+		if err != nil {
+			return nil, err
+		}
+		all.Write(b)
+		all.WriteString("---\n")
+	}
+	data[IndexKey] = string(indexOf(name, places))
+	b, err := manifest(namespace, name, map[string]string{PartsAnnotation: strconv.Itoa(len(places))}, data)
+	all.Write(b)
+	return all.Bytes(), err
+}
+
+func manifest(namespace, name string, annotations, data map[string]string) ([]byte, error) {
+	metadata := map[string]any{
+		"name": name, "namespace": namespace,
+		"labels": map[string]string{ManagedByLabel: FieldManager},
+	}
+	if len(annotations) > 0 {
+		metadata["annotations"] = annotations
+	}
+	return yaml.Marshal(map[string]any{"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data})
 }
 
 // replaceFile makes content that of path, all or nothing, also when the machine

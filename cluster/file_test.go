@@ -12,14 +12,13 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
+
+	"kubernaut.io/dynamic-toolset/service"
 )
 
 func writeFile(t *testing.T, path, doc string) (*FileWriter, *draft) {
 	t.Helper()
-	d := &draft{}
-	if doc != "" {
-		d.doc = []byte(doc)
-	}
+	d := &draft{docs: whole(doc)}
 	opts := d.options()
 	opts.MinInterval = 10 * time.Millisecond
 	w := NewFileWriter(path, os.Stdout, "monitoring", "toolset", d.get, opts)
@@ -48,7 +47,7 @@ func TestFileWriter(t *testing.T) {
 	if err := yaml.UnmarshalStrict(content, &cm); err != nil {
 		t.Fatal(err)
 	}
-	if cm.Kind != "ConfigMap" || cm.Namespace != "monitoring" || cm.Name != "toolset" || cm.Labels[ManagedByLabel] != FieldManager || cm.Data[DocumentKey] != "{\"tools\":[\n]}\n" {
+	if cm.Kind != "ConfigMap" || cm.Namespace != "monitoring" || cm.Name != "toolset" || cm.Labels[ManagedByLabel] != FieldManager || cm.Data[service.KubernautKey] != "{\"tools\":[\n]}\n" {
 		t.Errorf("%s", content)
 	}
 	if !strings.Contains(string(content), "toolset.json: |\n") {
@@ -127,7 +126,7 @@ func TestFileWriterRefusals(t *testing.T) {
 func TestFileWriterToStdout(t *testing.T) {
 	var mu sync.Mutex
 	var out bytes.Buffer
-	d := &draft{doc: []byte("one")}
+	d := &draft{docs: whole("one")}
 	w := NewFileWriter("-", writerFunc(func(p []byte) (int, error) { mu.Lock(); defer mu.Unlock(); return out.Write(p) }), "n", "c", d.get, d.options())
 	d.notify = w.Notify
 	background(t, w.Run)

@@ -54,7 +54,7 @@ func TestKubernetesFollowsServices(t *testing.T) {
 		t.Errorf("status %+v", s)
 	}
 
-	svc := service(a.ns, "second")
+	svc := backend(a.ns, "second")
 	svc.Labels = map[string]string{"app": "x"}
 	svc.Annotations = map[string]string{"kubernaut.io/toolset": "true", "secret": "s", "kubectl.kubernetes.io/last-applied-configuration": "{}"}
 	start := time.Now()
@@ -136,7 +136,7 @@ func TestKubernetesBurst(t *testing.T) {
 		wg.Go(func() {
 			for i := w; i < n; i += 10 {
 				// Headless: addresses would take time.
-				svc := service(a.ns, fmt.Sprint("s", i))
+				svc := backend(a.ns, fmt.Sprint("s", i))
 				svc.Spec.ClusterIP = "None"
 				if _, err := a.CoreV1().Services(a.ns).Create(t.Context(), svc, metav1.CreateOptions{}); err != nil {
 					t.Error(err)
@@ -222,36 +222,36 @@ func TestKubernetesResync(t *testing.T) {
 	a := newAPI(t)
 	k, sink := watchCluster(t, a.cp.RESTConfig(), KubernetesOptions{Namespaces: []string{a.ns}, Resync: 300 * time.Millisecond})
 	waitSync(t, k)
-	sink.Upsert(service(a.ns, "phantom"))
+	sink.Upsert(backend(a.ns, "phantom"))
 	sink.wantNames(t, soon, "")
 }
 
 func TestFanIn(t *testing.T) {
 	sink := newRecorder()
 	f := newFanIn(sink, 2)
-	f.replace(0, []*corev1.Service{service("a", "1")})
-	f.upsert(0, service("a", "2"))
+	f.replace(0, []*corev1.Service{backend("a", "1")})
+	f.upsert(0, backend("a", "2"))
 	if isClosed(f.first) || sink.counts() != "0 replaces, 0 upserts, 0 deletes, 0 overlaps" {
 		t.Error("half a state was handed on")
 	}
-	f.replace(1, []*corev1.Service{service("b", "1")})
+	f.replace(1, []*corev1.Service{backend("b", "1")})
 	if got := sink.names(); got != "a/1 a/2 b/1" || !isClosed(f.first) {
 		t.Errorf("state %s", got)
 	}
-	f.delete(0, service("a", "1"))
+	f.delete(0, backend("a", "1"))
 	f.replace(1, nil)
 	if got := sink.names(); got != "a/2" {
 		t.Errorf("state %s", got)
 	}
 	f.replace(0, nil)
-	f.replace(0, []*corev1.Service{service("a", "1")})
+	f.replace(0, []*corev1.Service{backend("a", "1")})
 	if got := sink.names(); got != "a/1" {
 		t.Errorf("state %s", got)
 	}
 }
 
 func TestStripShrinks(t *testing.T) {
-	svc := service("n", "s")
+	svc := backend("n", "s")
 	svc.UID = types.UID("u")
 	svc.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "m"}}
 	svc.Status.LoadBalancer.Ingress = []corev1.LoadBalancerIngress{{IP: "1.2.3.4"}}

@@ -106,7 +106,7 @@ func (a *api) namespace(name string) string {
 	return ns.Name
 }
 
-func service(ns, name string) *corev1.Service {
+func backend(ns, name string) *corev1.Service {
 	return &corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name},
 		Spec:       corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 9090}}},
@@ -116,7 +116,7 @@ func service(ns, name string) *corev1.Service {
 func (a *api) create(names ...string) {
 	a.t.Helper()
 	for _, name := range names {
-		if _, err := a.CoreV1().Services(a.ns).Create(a.t.Context(), service(a.ns, name), metav1.CreateOptions{}); err != nil {
+		if _, err := a.CoreV1().Services(a.ns).Create(a.t.Context(), backend(a.ns, name), metav1.CreateOptions{}); err != nil {
 			a.t.Fatal(err)
 		}
 	}

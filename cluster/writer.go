@@ -7,26 +7,23 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"kubernaut.io/dynamic-toolset/service"
 )
 
-// DocumentKey is the ConfigMap's key that holds the generated document.
-const DocumentKey = "toolset.json"
-
-// maxDocument is how much an API server lets a ConfigMap hold, bytes
-// (k8s.io/kubernetes/pkg/apis/core, MaxSecretSize).
-const maxDocument = 1 << 20
-
-// A Writer keeps a copy of the generated document up to date somewhere:
+// A Writer keeps a copy of the generated documents up to date somewhere:
 // ConfigMapWriter in the cluster, FileWriter in a file.
 type Writer interface {
 	// Run writes until ctx ends, and returns when everything it started has
 	// ended. It is called once. Failed writes are retried, not returned.
 	Run(ctx context.Context) error
-	// Notify says that the document may have changed. It is cheap, never
+	// Notify says that the documents may have changed. It is cheap, never
 	// blocks, and may be called too often: nothing is written without a change.
 	Notify()
-	// WriteNow writes the document, if need be, and returns the version that
-	// holds it. It works only while Run does (else ErrNotRunning).
+	// WriteNow writes the documents, if need be, and returns the version that
+	// holds them. A replica that does not write returns that of what the leader has
+	// written, or ErrStandby if there is none. It works only while Run does (else
+	// ErrNotRunning).
 	WriteNow(ctx context.Context) (version string, err error)
 	// Version is that of the copy as last seen, empty if there is none.
 	Version() string
@@ -44,7 +41,8 @@ const (
 	WriteForbidden = "forbidden" // a right is missing, or a policy stands against it
 	WriteInvalid   = "invalid"   // too large, or refused as it is
 	WriteMissing   = "namespace_missing"
-	WriteError     = "error" // anything else; likely to pass
+	WriteConflict  = "conflict" // somebody else wrote at the same time; it is tried again at once
+	WriteError     = "error"    // anything else; likely to pass
 )
 
 // WriterOptions tune a Writer. All are optional. The functions are called from
@@ -68,6 +66,10 @@ type WriterOptions struct {
 	OnDrift func()
 	// OnVersion is told each new version of the copy.
 	OnVersion func(version string)
+	// OnOverrides is told of the overrides that the ConfigMap holds, nil for none, when
+	// they have changed; wrong is why they are refused, all of them, and then they
+	// are nil. It is called from several goroutines, one at a time.
+	OnOverrides func(o *service.Overrides, wrong []service.Invalid)
 	// OnForbidden is told of each call that the API server refused for want of
 	// a right. Unlike the others, it is called from several goroutines.
 	OnForbidden func(*MissingRight)
@@ -87,6 +89,9 @@ func (o *WriterOptions) defaults() {
 	if o.OnVersion == nil {
 		o.OnVersion = func(string) {}
 	}
+	if o.OnOverrides == nil {
+		o.OnOverrides = func(*service.Overrides, []service.Invalid) {}
+	}
 	if o.OnForbidden == nil {
 		o.OnForbidden = func(*MissingRight) {}
 	}
@@ -98,18 +103,9 @@ var (
 	ErrNoDocument = errors.New("there is no document yet: the cluster has not been read")
 	// ErrStandby: this replica does not write; the leader does.
 	ErrStandby = errors.New("this replica does not write the ConfigMap; the leader does")
-	// ErrTooLarge: a ConfigMap cannot hold the document.
+	// ErrTooLarge: the documents are too large even for MaxParts ConfigMaps.
 	ErrTooLarge = errors.New("too large")
 )
-
-func checkSize(doc []byte) error {
-	if len(doc) > maxDocument {
-		return &explained{fmt.Sprintf("the document has %d bytes, and a ConfigMap holds at most %d: "+
-			"watch fewer namespaces, or switch off toolsets with the annotation %stoolset: \"false\"",
-			len(doc), maxDocument, AnnotationPrefix), ErrTooLarge, ErrTooLarge}
-	}
-	return nil
-}
 
 // A writeRequest is a WriteNow that waits for its answer.
 type writeRequest chan writeResult
@@ -158,7 +154,7 @@ func (d *writeDesk) WriteNow(ctx context.Context) (version string, err error) {
 	case <-d.ended:
 		return "", ErrNotRunning
 	case <-ctx.Done():
-		return "", fmt.Errorf("the document was not written in time: %w", context.Cause(ctx))
+		return "", fmt.Errorf("the documents were not written in time: %w", context.Cause(ctx))
 	}
 }
 

@@ -1,0 +1,134 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+	"unicode/utf8"
+
+	"go.uber.org/zap"
+	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/flowcontrol"
+)
+
+// EventController is what Events of ours name as their reportingController.
+const EventController = "kubernaut.io/dynamic-toolset"
+
+// A happening is what an Event is about: its reason, as programs read it, and what
+// was done about it.
+type happening struct{ kind, reason, action string }
+
+// The Events on the main ConfigMap.
+var (
+	toolsetsChanged  = happening{corev1.EventTypeNormal, "ToolsetsChanged", "Write"}
+	documentsSplit   = happening{corev1.EventTypeNormal, "DocumentsSplit", "Write"}
+	documentsJoined  = happening{corev1.EventTypeNormal, "DocumentsJoined", "Write"}
+	documentsLarge   = happening{corev1.EventTypeWarning, "DocumentsTooLarge", "Keep"}
+	drifted          = happening{corev1.EventTypeWarning, "DriftRepaired", "Write"}
+	overridesRefused = happening{corev1.EventTypeWarning, "OverridesRefused", "Ignore"}
+	overridesApplied = happening{corev1.EventTypeNormal, "OverridesApplied", "Apply"}
+)
+
+const (
+	maxNote      = 1024 // of an Event, bytes (k8s.io/kubernetes/pkg/apis/core/validation, NoteLengthLimit)
+	maxInstance  = 128  // likewise (ReportingInstanceLengthLimit)
+	eventQueue   = 32
+	eventTimeout = 5 * time.Second
+	// Of all Events: so many at once, and then one each so many seconds.
+	eventBurst, eventEvery = 20, 10
+)
+
+// An announcer sends Events about the main ConfigMap, one after the other and never
+// too many. Whoever has one to send does not wait; what there is no time for is not
+// sent. client-go's recorder (tools/events) takes two Events of the same reason for
+// a series and keeps the note of the first one only; here the notes are what
+// matters.
+type announcer struct {
+	w        *ConfigMapWriter
+	instance string
+	limit    flowcontrol.PassiveRateLimiter
+	queue    chan *eventsv1.Event
+
+	trouble trouble // of the goroutine of run
+}
+
+func newAnnouncer(w *ConfigMapWriter) *announcer {
+	host, err := os.Hostname()
+	if err != nil || host == "" {
+		host = "unknown"
+	}
+	return &announcer{w: w, instance: cut(clean(host), maxInstance), queue: make(chan *eventsv1.Event, eventQueue),
+		limit: flowcontrol.NewTokenBucketPassiveRateLimiter(1./eventEvery, eventBurst)}
+}
+
+// post has an Event sent. It never blocks.
+func (a *announcer) post(h happening, note string) {
+	if !a.limit.TryAccept() {
+		return
+	}
+	now := time.Now()
+	e := &eventsv1.Event{
+		// As client-go's recorders call them. At most 253 characters.
+		ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("%.230s.%x", a.w.name, now.UnixNano()), Namespace: a.w.ns},
+		EventTime:  metav1.NewMicroTime(now), ReportingController: EventController, ReportingInstance: a.instance,
+		Type: h.kind, Reason: h.reason, Action: h.action, Note: cut(note, maxNote),
+		Regarding: corev1.ObjectReference{APIVersion: "v1", Kind: "ConfigMap", Namespace: a.w.ns, Name: a.w.name},
+	}
+	if v := a.w.view(0); v != nil && v.exists {
+		e.Regarding.UID, e.Regarding.ResourceVersion = types.UID(v.uid), v.rv
+	}
+	select {
+	case a.queue <- e:
+	default: // the API server is slow or away
+	}
+}
+
+// run sends until ctx ends.
+func (a *announcer) run(ctx context.Context) {
+	for {
+		select {
+		case e := <-a.queue:
+			a.send(ctx, e)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (a *announcer) send(ctx context.Context, e *eventsv1.Event) {
+	ctx, cancel := context.WithTimeout(ctx, eventTimeout)
+	defer cancel()
+	_, err := a.w.client.EventsV1().Events(a.w.ns).Create(ctx, e, metav1.CreateOptions{FieldManager: FieldManager})
+	if err == nil {
+		if a.trouble.works("create") {
+			a.w.log.Info("Events can be sent again")
+		}
+		return
+	}
+	c := a.w.call("create", 0)
+	c.resource, c.name = "events", ""
+	err = c.explain(err)
+	tell := a.trouble.note("create", err)
+	if a.trouble.right != nil {
+		a.w.opts.OnForbidden(a.trouble.right)
+	}
+	if tell {
+		a.w.log.Warn("An Event could not be sent; the ConfigMap is written all the same", zap.String("reason", e.Reason), zap.Error(err))
+	}
+}
+
+// cut shortens text to at most so many bytes.
+func cut(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	end := most - len("...")
+	for !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end] + "..."
+}
