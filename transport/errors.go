@@ -15,10 +15,14 @@ func (f *frontend) problem(ctx *fasthttp.RequestCtx, t *problem.Type, detail str
 	h := &ctx.Response.Header
 	id := string(h.PeekBytes(headerRequestID))
 	allow, retry := string(h.Peek(fasthttp.HeaderAllow)), string(h.PeekBytes(headerRetryAfter))
+	challenge := string(h.Peek(fasthttp.HeaderWWWAuthenticate))
 	ctx.Response.Reset() // nothing of a response that was begun may remain
 	h.SetBytesK(headerRequestID, id)
 	if allow != "" {
 		h.Set(fasthttp.HeaderAllow, allow)
+	}
+	if challenge != "" {
+		h.Set(fasthttp.HeaderWWWAuthenticate, challenge)
 	}
 	if retry == "" && t == problem.Unavailable {
 		retry = "1"

@@ -35,7 +35,9 @@ type frontend struct {
 	byName   fasthttp.RequestHandler // for lookups by name; nil on the metrics port
 	// methods returns what Allow lists for a path if it is not just what the
 	// routes have, else ""; nil on the metrics port.
-	methods  func(*fasthttp.RequestCtx) string
+	methods func(*fasthttp.RequestCtx) string
+	// guarded returns the guard of a route; nil if none has one.
+	guarded  func(method, pattern string) guard
 	tls      *serverTLS // nil: plain HTTP
 	draining atomic.Bool
 	// hurry is set when the drain is about to give up: from then on pipelined
@@ -129,15 +131,30 @@ func (f *frontend) serve() {
 	go func() { f.served <- f.server.Serve(f.listener) }()
 }
 
-// add registers h for a method on a path. GET implies HEAD.
+// add registers h for a method on a path, behind the gate. GET implies HEAD.
 func (f *frontend) add(method, path string, h fasthttp.RequestHandler) {
+	f.register(method, path, f.wrapRoute(f.metrics.route(path), f.guard(method, path), h))
+}
+
+// addOpen is add for what everybody may have, as often as they like.
+func (f *frontend) addOpen(method, path string, h fasthttp.RequestHandler) {
 	f.alias(path, method, path, h)
 }
 
-// alias registers h on another path that is counted as the route of: who counts
+// alias is addOpen for another path that is counted as the route of: who counts
 // probes, or leaves them out, need not know by which name they come.
 func (f *frontend) alias(of, method, path string, h fasthttp.RequestHandler) {
-	h = f.wrap(f.metrics.route(of), h)
+	f.register(method, path, f.wrapRoute(f.metrics.route(of), nil, h))
+}
+
+func (f *frontend) guard(method, path string) guard {
+	if f.guarded == nil {
+		return nil
+	}
+	return f.guarded(method, path)
+}
+
+func (f *frontend) register(method, path string, h fasthttp.RequestHandler) {
 	methods := []string{method}
 	if method == fasthttp.MethodGet {
 		methods = append(methods, fasthttp.MethodHead)
@@ -174,6 +191,9 @@ func (f *frontend) route(ctx *fasthttp.RequestCtx) {
 	f.routes.Handler(ctx)
 }
 
+// toolsetPattern is the route of a lookup by name.
+const toolsetPattern = "/api/v1/toolsets/{name}"
+
 // toolsetPath precedes the name in a lookup by name.
 var toolsetPath = []byte("/api/v1/toolsets/")
 
@@ -190,12 +210,23 @@ func (f *frontend) wrap(r *routeMetrics, h fasthttp.RequestHandler) fasthttp.Req
 	return func(ctx *fasthttp.RequestCtx) {
 		setRequestID(ctx)
 		defer f.finish(ctx, r)
+		h(ctx)
+	}
+}
+
+// wrapRoute is wrap for the handler of a route, which only sees what the guard,
+// if there is one, lets pass.
+func (f *frontend) wrapRoute(r *routeMetrics, pass guard, h fasthttp.RequestHandler) fasthttp.RequestHandler {
+	return f.wrap(r, func(ctx *fasthttp.RequestCtx) {
+		if pass != nil && !pass(ctx) {
+			return
+		}
 		if tooLarge, _ := ctx.UserValue(bodyTooLarge{}).(bool); tooLarge && !acceptsBody(ctx) {
 			f.payloadTooLarge(ctx)
 			return
 		}
 		h(ctx)
-	}
+	})
 }
 
 // finish ends every request, panicked or not.

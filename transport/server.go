@@ -60,6 +60,13 @@ type Options struct {
 	// CloseResources releases what the requests needed, after the drain.
 	CloseResources func(context.Context) error
 
+	// Auth makes the routes ask who calls and whether they may; the probes,
+	// /version and /openapi.json stay open. nil: everybody may do everything.
+	Auth *Auth
+	// RateLimit bounds the requests of a single client. The probes, /version,
+	// /openapi.json and the metrics port are not limited.
+	RateLimit RateLimit
+
 	Catalogue *service.Catalogue
 	// Status tells the state of the cluster connection; it is asked a few
 	// times a second and must not block.
@@ -123,6 +130,7 @@ type Server struct {
 	tls         *serverTLS // nil: plain HTTP
 	set         *metrics.Set
 	shutdownH   *histogram
+	gate        *gate // nil if everybody may do everything as often as they like
 
 	status   atomic.Pointer[currentStatus]
 	stopping atomic.Bool
@@ -188,9 +196,17 @@ func New(o Options) (*Server, error) {
 	}
 	s.api.servedBy, s.metricsPort.servedBy = []byte(o.ServedBy), []byte(o.ServedBy)
 	s.refreshStatus()
+	if o.Auth != nil || o.RateLimit.PerSecond > 0 {
+		s.guardRoutes()
+	}
 	s.apiRoutes()
 	s.metricsRoutes()
 	s.serverMetrics()
+	if s.gate != nil {
+		if err := s.gate.open(s); err != nil {
+			return nil, err
+		}
+	}
 	return s, nil
 }
 
@@ -206,6 +222,12 @@ func (s *Server) Start(ctx context.Context) error {
 	s.api.serve()
 	s.metricsPort.serve()
 	s.background.Go(s.watchStatus)
+	if s.gate != nil {
+		s.background.Go(func() {
+			<-s.life.Done()
+			s.gate.close()
+		})
+	}
 	if s.tls != nil {
 		s.background.Go(s.watchCertificate)
 	}
@@ -249,20 +271,20 @@ func (s *Server) refreshStatus() {
 func (s *Server) apiRoutes() {
 	get, post := fasthttp.MethodGet, fasthttp.MethodPost
 	a := s.api
-	a.add(get, "/health", s.live)
-	a.add(get, "/health/live", s.live)
-	a.add(get, "/health/ready", s.ready)
-	a.add(get, "/ready", s.ready)
+	a.addOpen(get, "/health", s.live)
+	a.addOpen(get, "/health/live", s.live)
+	a.addOpen(get, "/health/ready", s.ready)
+	a.addOpen(get, "/ready", s.ready)
 	// Kubernaut's API specification has the probes by these names.
 	a.alias("/health", get, "/healthz", s.live)
 	a.alias("/ready", get, "/readyz", s.ready)
-	a.add(get, "/version", s.version())
-	a.add(get, "/openapi.json", s.openAPI())
+	a.addOpen(get, "/version", s.version())
+	a.addOpen(get, "/openapi.json", s.openAPI())
 	a.add(get, "/api/v1/toolsets", s.listToolsets)
-	a.add(get, "/api/v1/toolsets/watch", s.watch)
+	a.add(get, watchPattern, s.watch)
 	a.methods = s.methods
-	a.add(get, "/api/v1/toolsets/{name}", s.getToolset) // for the router's 404 and 405
-	a.byName = a.wrap(a.metrics.route("/api/v1/toolsets/{name}"), s.getToolset)
+	a.add(get, toolsetPattern, s.getToolset) // for the router's 404 and 405
+	a.byName = a.wrapRoute(a.metrics.route(toolsetPattern), a.guard(get, toolsetPattern), s.getToolset)
 	a.add(get, "/api/v1/services", s.listServices)
 	a.add(get, "/api/v1/toolset", s.getDocument)
 	a.add(post, "/api/v1/discover", s.discover)
@@ -270,8 +292,11 @@ func (s *Server) apiRoutes() {
 	a.add(post, "/api/v1/toolsets/validate", s.validate)
 }
 
+// metricsPattern is the route of the metrics.
+const metricsPattern = "/metrics"
+
 func (s *Server) metricsRoutes() {
-	s.metricsPort.add(fasthttp.MethodGet, "/metrics", func(ctx *fasthttp.RequestCtx) {
+	s.metricsPort.add(fasthttp.MethodGet, metricsPattern, func(ctx *fasthttp.RequestCtx) {
 		ctx.SetContentType("text/plain; version=0.0.4; charset=utf-8")
 		w := ctx.Response.BodyWriter()
 		s.set.WritePrometheus(w)
