@@ -1,0 +1,186 @@
+package transport_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/transport"
+)
+
+// asked is a request as a strict parser sees it.
+type asked struct {
+	id   string
+	head bool
+}
+
+// parseStrictly reads the requests of a connection as RFC 9112 has them, without
+// any leniency but that of a line feed alone behind an empty line or a request
+// line, which no parser takes for anything else. It ends before the first byte
+// that is not of a well-formed request, and after a request that ends its
+// connection.
+func parseStrictly(b []byte) (all []asked) {
+	for {
+		for len(b) > 0 && (b[0] == '\n' || bytes.HasPrefix(b, []byte("\r\n"))) {
+			b = b[bytes.IndexByte(b, '\n')+1:]
+		}
+		line, rest, ok := bytes.Cut(b, []byte("\n"))
+		parts := strings.Split(string(bytes.TrimSuffix(line, []byte("\r"))), " ")
+		if !ok || len(parts) != 3 || !isToken(parts[0]) || !strings.HasPrefix(parts[2], "HTTP/1.") {
+			return all
+		}
+		var fields map[string][]string
+		if fields, rest, ok = parseFields(rest); !ok {
+			return all
+		}
+		old := parts[2] != "HTTP/1.1"
+		lengths, codings := fields["content-length"], fields["transfer-encoding"]
+		if hosts := len(fields["host"]); hosts > 1 || hosts == 0 && !old || len(lengths) > 1 || len(codings) > 1 || len(lengths)+len(codings) > 1 ||
+			len(codings) == 1 && (old || !strings.EqualFold(codings[0], "chunked")) {
+			return all
+		}
+		r := asked{head: parts[0] == "HEAD"}
+		if ids := fields["x-request-id"]; len(ids) > 0 {
+			r.id = ids[0]
+		}
+		all = append(all, r)
+		last := old || len(codings) == 1 // any HTTP/1.0 may end it; a chunked one does
+		for _, options := range fields["connection"] {
+			for option := range strings.SplitSeq(options, ",") {
+				last = last && !strings.EqualFold(strings.TrimSpace(option), "keep-alive") || strings.EqualFold(strings.TrimSpace(option), "close")
+			}
+		}
+		if last || len(codings) == 1 {
+			return all
+		}
+		n := uint64(0)
+		if len(lengths) == 1 {
+			var err error
+			if n, err = strconv.ParseUint(lengths[0], 10, 63); err != nil {
+				return all[:len(all)-1]
+			}
+		}
+		if n > uint64(len(rest)) {
+			return all
+		}
+		b = rest[n:]
+	}
+}
+
+// parseFields reads a block of field lines.
+func parseFields(b []byte) (fields map[string][]string, rest []byte, ok bool) {
+	fields = map[string][]string{}
+	for {
+		line, rest, ok := bytes.Cut(b, []byte("\r\n"))
+		if !ok {
+			return nil, b, false
+		}
+		if b = rest; len(line) == 0 {
+			return fields, rest, true
+		}
+		name, value, ok := strings.Cut(string(line), ":")
+		if !ok || !isToken(name) || strings.IndexFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) >= 0 {
+			return nil, b, false
+		}
+		name = strings.ToLower(name)
+		fields[name] = append(fields[name], strings.Trim(value, " \t"))
+	}
+}
+
+// fuzzedServer is one that answers at once, whatever is asked.
+func fuzzedServer(tb testing.TB) *transport.Server {
+	tb.Helper()
+	c := service.NewCatalogue(identify, nil)
+	c.Replace([]*corev1.Service{svc("monitoring", "prometheus", "prometheus"), svc("monitoring", "grafana", "grafana")})
+	c.Build()
+	s, err := transport.New(transport.Options{
+		Listen: "127.0.0.1:0", MetricsListen: "127.0.0.1:0", Catalogue: c, MaxWatchers: -1,
+		Status:   func() transport.Status { return transport.Status{} },
+		Discover: func(context.Context) error { return nil },
+		Limits:   transport.Limits{MaxHeaderBytes: 4096, MaxRequestBody: 4096},
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if err := s.Start(context.Background()); err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { s.Shutdown(context.Background()) }) //nolint:errcheck // the end of a test
+	return s
+}
+
+// Whatever bytes a connection brings: the server sees no other requests in them
+// than a strict parser does. Each response is well-formed and is that to the
+// request in its place, by its identifier; one more may say what is wrong with
+// the rest and that the connection ends.
+func FuzzRequests(f *testing.F) {
+	for _, h := range hostiles() {
+		if len(h.send) < 6000 {
+			f.Add([]byte(h.send))
+		}
+	}
+	s := fuzzedServer(f)
+	f.Fuzz(func(t *testing.T, sent []byte) {
+		if len(sent) > 16<<10 {
+			return
+		}
+		conn, err := net.Dial("tcp", s.Addr())
+		if err != nil {
+			t.Skip(err) // out of ports
+		}
+		defer conn.Close()                                 //nolint:errcheck // the end of a test
+		conn.SetDeadline(time.Now().Add(10 * time.Second)) //nolint:errcheck // the read tells
+		conn.Write(sent)                                   //nolint:errcheck // it may be refused half-way
+		conn.(*net.TCPConn).CloseWrite()                   //nolint:errcheck
+		got, err := io.ReadAll(conn)
+		if err != nil && !isReset(err) {
+			t.Fatalf("%v after %q", err, got)
+		}
+		want := parseStrictly(sent)
+		for n := 0; len(got) > 0; {
+			a, rest, err := cutAnswer(got, n < len(want) && want[n].head)
+			if n >= len(want) && errors.Is(err, errPartial) {
+				a, rest, err = cutAnswer(got, true) // to a HEAD that was refused
+			}
+			if err != nil {
+				t.Fatalf("response %d: %v: %.500q", n+1, err, got)
+			}
+			got = rest
+			if a.status == 100 {
+				continue
+			}
+			if err := a.check(); err != nil {
+				t.Fatalf("response %d: %v: %s", n+1, err, a)
+			}
+			// 503: event streams are switched off here.
+			if a.status >= 500 && !(a.status == 503 && a.field("retry-after") == "3600") {
+				t.Fatalf("response %d: %s", n+1, a)
+			}
+			if a.closes() && len(got) > 0 {
+				t.Fatalf("response %d says that the connection ends; more follows: %q", n+1, got)
+			}
+			refused := a.status >= 400 && a.closes()
+			switch {
+			case n >= len(want) && !refused:
+				t.Fatalf("response %d, but a strict parser sees %d requests: %s", n+1, len(want), a)
+			case n < len(want) && !refused && plausible(want[n].id) && a.id() != want[n].id:
+				t.Fatalf("response %d has the identifier %q, the request in its place %q", n+1, a.id(), want[n].id)
+			}
+			n++
+		}
+	})
+}
+
+// plausible reports whether an identifier is one that is sent back.
+func plausible(id string) bool {
+	return id != "" && len(id) <= 128 && strings.IndexFunc(id, func(r rune) bool { return r <= ' ' || r > '~' }) < 0
+}
