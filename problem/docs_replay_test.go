@@ -20,6 +20,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"kubernaut.io/dynamic-toolset/auth"
 	"kubernaut.io/dynamic-toolset/cluster"
 	"kubernaut.io/dynamic-toolset/problem"
 	"kubernaut.io/dynamic-toolset/service"
@@ -165,6 +166,14 @@ var states = map[string]func(t *testing.T, o *transport.Options) (before func(*t
 		o.Discover = func(context.Context) error { return errors.New("the folder is gone") }
 		return nil
 	},
+	"asks for tokens": func(_ *testing.T, o *transport.Options) func(*transport.Server) {
+		o.Auth = &transport.Auth{Reviewer: nobodyMay{}}
+		return nil
+	},
+	limitsRate: func(_ *testing.T, o *transport.Options) func(*transport.Server) {
+		o.RateLimit = transport.RateLimit{PerSecond: 1, Burst: 1}
+		return nil
+	},
 	"allows one connection": func(t *testing.T, o *transport.Options) func(*transport.Server) {
 		o.Limits.MaxConnections = 1
 		return func(s *transport.Server) { dial(t, s.Addr()) } // accepted before any later one
@@ -191,6 +200,24 @@ var states = map[string]func(t *testing.T, o *transport.Options) (before func(*t
 			t.Fatal("readiness did not fail although the server was told to stop")
 		}
 	},
+}
+
+// limitsRate is the state in which it takes a second request to get the example's
+// response; on a busy machine, more.
+const limitsRate = "limits the rate"
+
+// nobodyMay knows all tokens but one, and allows nothing.
+type nobodyMay struct{}
+
+func (nobodyMay) Authenticate(_ context.Context, token string) (*auth.Identity, error) {
+	if token == "expired" {
+		return nil, auth.ErrInvalidToken
+	}
+	return &auth.Identity{Name: "system:serviceaccount:agents:" + token}, nil
+}
+
+func (nobodyMay) Authorize(context.Context, *auth.Identity, auth.Action) (bool, error) {
+	return false, nil
 }
 
 // replay sends the example's request to a server that serves the example
@@ -222,6 +249,9 @@ func replay(t *testing.T, e example) string {
 		addr = server.MetricsAddr()
 	}
 	response := ask(t, addr, request)
+	for e.state == limitsRate && strings.HasPrefix(response, "HTTP/1.1 200") {
+		response = ask(t, addr, request)
+	}
 	if e.state == "waits for the request" {
 		long := strings.Replace(response, fmt.Sprintf("within %s of", shortRead), fmt.Sprintf("within %s of", transport.DefaultLimits.ReadTimeout), 1)
 		_, was, _ := strings.Cut(response, "\r\n\r\n")
