@@ -1,0 +1,251 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"kubernaut.io/dynamic-toolset/bench/internal/farm"
+	"kubernaut.io/dynamic-toolset/bench/internal/machine"
+	"kubernaut.io/dynamic-toolset/bench/internal/stats"
+	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/health"
+)
+
+// A Measurement is that of one mixture of endpoints.
+type Measurement struct {
+	Well int `json:"well"`
+	Slow int `json:"slow"`
+	Hang int `json:"hang"`
+
+	// Starts are the requests that came in each second from the start on, to
+	// endpoints of all kinds, repeated attempts included; Steady are those
+	// after the warm-up.
+	Starts []int `json:"starts_per_second"`
+	Steady []int `json:"steady_per_second"`
+	// Ticks are Steady's in each tenth of a second.
+	Ticks []int `json:"steady_per_100ms"`
+
+	// Late is how long after they were due the checks started, after the
+	// warm-up, by what the endpoints did before.
+	Late map[health.Class]stats.Summary `json:"late"`
+	// Gaps are the times between two requests to one endpoint that is well,
+	// after the warm-up, and Checked how many of these had a request at all.
+	Gaps    stats.Summary `json:"gaps"`
+	Checked int           `json:"well_checked"`
+	// Wrong counts the checks of endpoints that are well with another result.
+	Wrong int `json:"wrong"`
+
+	UnderWay int     `json:"most_under_way"` // requests at once
+	Open     int     `json:"most_open"`      // connections at once, as the endpoints see it
+	Opened   int     `json:"opened"`         // connections in all after the warm-up
+	Files    int     `json:"most_open_files"`
+	CPU      float64 `json:"cpu_cores"`
+	PeakMB   float64 `json:"peak_memory_mb"`
+}
+
+// measure makes both measurements.
+func (s *settings) measure(ctx context.Context) (*result, error) {
+	r := &result{
+		Date: time.Now().UTC().Truncate(time.Second), Machine: machine.Describe(), Version: version(ctx), Load: machine.Load(),
+		Endpoints: s.endpoints, Interval: s.interval.String(), Timeout: s.timeout.String(), Seconds: s.duration.Seconds(),
+		Concurrency: s.concurrency, MaxIdle: health.DefaultMaxIdle,
+	}
+	for _, bad := range []bool{false, true} {
+		m, err := s.once(ctx, bad)
+		if err != nil {
+			return nil, err
+		}
+		r.Measurements = append(r.Measurements, *m)
+	}
+	return r, nil
+}
+
+// class says how endpoint i behaves. The kinds are mixed, as in a cluster.
+func (s *settings) class(i int, bad bool) farm.Class {
+	// A golden ratio's multiples spread them evenly, whatever their shares.
+	percent := float64((i*618_033)%1_000_000) / 10_000
+	switch {
+	case bad && percent < s.hang:
+		return farm.Hang
+	case bad && percent < s.hang+s.slow:
+		return farm.Slow
+	}
+	return farm.OK
+}
+
+// observer collects what a Checker tells.
+type observer struct {
+	mu    sync.Mutex
+	late  map[health.Class][]time.Duration
+	wrong int
+}
+
+func (o *observer) started(class health.Class, late time.Duration) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.late[class] = append(o.late[class], late)
+}
+
+func (o *observer) finished(key service.Key, h service.Health) {
+	if key.Namespace != string(farm.OK) || h.Healthy {
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.wrong++; o.wrong <= 5 {
+		say("%s is well, but: %s", key, h.Reason)
+	}
+}
+
+func (o *observer) reset() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.late = map[health.Class][]time.Duration{}
+}
+
+// once checks one mixture.
+func (s *settings) once(ctx context.Context, bad bool) (m *Measurement, err error) {
+	f, err := farm.Start(s.slowAfter, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	watch := &observer{}
+	watch.reset()
+	checker, err := health.New(health.Options{
+		Interval: s.interval, Timeout: s.timeout, Concurrency: s.concurrency,
+		AllowCIDRs: []netip.Prefix{netip.MustParsePrefix(farm.CIDR)},
+		OnStart:    watch.started, Report: watch.finished,
+	})
+	if err != nil {
+		return nil, err
+	}
+	m = &Measurement{}
+	for i := range s.endpoints {
+		c := s.class(i, bad)
+		*map[farm.Class]*int{farm.OK: &m.Well, farm.Slow: &m.Slow, farm.Hang: &m.Hang}[c]++
+		checker.Set(service.Key{Namespace: string(c), Name: fmt.Sprint(i)}, service.Probe{Kind: service.ProbeHTTP, URL: f.URL(c, i)}, false)
+	}
+	say("%d endpoints, %d of them slow, %d hanging: %v from the start, then %v", s.endpoints, m.Slow, m.Hang, s.warmUp, s.duration)
+	if err := f.Reset(); err != nil {
+		return nil, err
+	}
+	running, stop := context.WithCancel(ctx)
+	var ended sync.WaitGroup
+	ended.Go(func() { checker.Run(running) })
+	defer func() { stop(); ended.Wait() }()
+
+	if err := m.watch(ctx, s.warmUp); err != nil {
+		return nil, err
+	}
+	first, err := f.Stats()
+	if err != nil {
+		return nil, err
+	}
+	if err := f.Reset(); err != nil {
+		return nil, err
+	}
+	watch.reset()
+	before, err := machine.Of(os.Getpid())
+	if err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	if err := m.watch(ctx, s.duration); err != nil {
+		return nil, err
+	}
+	took := time.Since(began)
+	after, err := machine.Of(os.Getpid())
+	if err != nil {
+		return nil, err
+	}
+	then, err := f.Stats()
+	if err != nil {
+		return nil, err
+	}
+	m.CPU, m.PeakMB = (after.CPU-before.CPU).Seconds()/took.Seconds(), float64(after.Peak)/1e6
+	m.sumUp(first, then, watch)
+	return m, nil
+}
+
+// watch waits, and keeps how many files were open at most.
+func (m *Measurement) watch(ctx context.Context, d time.Duration) error {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(d); time.Now().Before(end); {
+		select {
+		case <-tick.C:
+			u, err := machine.Of(os.Getpid())
+			if err != nil {
+				return err
+			}
+			m.Files = max(m.Files, u.Files)
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+// sumUp takes what the endpoints saw during the warm-up and after it.
+func (m *Measurement) sumUp(first, then farm.Stats, watch *observer) {
+	m.Starts = perSecond(ticks(first))
+	m.Ticks = ticks(then)
+	m.Steady = perSecond(m.Ticks)
+	well := then.Classes[farm.OK]
+	m.Gaps, m.Checked = stats.Of(well.Gaps), well.Endpoints
+	m.UnderWay, m.Open, m.Opened = max(first.MostWaiting, then.MostWaiting), max(first.Most, then.Most), then.Opened
+	watch.mu.Lock()
+	defer watch.mu.Unlock()
+	m.Wrong, m.Late = watch.wrong, map[health.Class]stats.Summary{}
+	for class, late := range watch.late {
+		m.Late[class] = stats.Of(late)
+	}
+}
+
+// ticks adds up the requests of all classes in each tick.
+func ticks(s farm.Stats) []int {
+	var all []int
+	for _, c := range s.Classes {
+		for i, n := range c.PerTick {
+			for len(all) <= i {
+				all = append(all, 0)
+			}
+			all[i] += n
+		}
+	}
+	return all
+}
+
+// perSecond adds up whole seconds; the rest of one at the end is left out.
+func perSecond(ticks []int) []int {
+	seconds := []int{}
+	for second := range slices.Chunk(ticks, int(time.Second/farm.Tick)) {
+		if len(second) < int(time.Second/farm.Tick) {
+			break
+		}
+		sum := 0
+		for _, n := range second {
+			sum += n
+		}
+		seconds = append(seconds, sum)
+	}
+	return seconds
+}
+
+// version says which source is measured, as far as git knows.
+func version(ctx context.Context) string {
+	out, err := exec.CommandContext(ctx, "git", "describe", "--tags", "--always", "--dirty").Output()
+	if err != nil {
+		return "unknown"
+	}
+	return strings.TrimSpace(string(out))
+}

@@ -1,0 +1,51 @@
+// Package stats sums up measured durations.
+package stats
+
+import (
+	"encoding/json"
+	"math"
+	"slices"
+	"time"
+)
+
+// A Summary is what is reported of many durations. The zero value is that of
+// none.
+type Summary struct {
+	Count         int
+	P50, P99, Max time.Duration
+}
+
+// Of sums up samples, which it sorts. Quantiles are of the nearest rank: the
+// smallest sample that at least this share of all samples does not exceed.
+func Of(samples []time.Duration) Summary {
+	slices.Sort(samples)
+	return Summary{
+		Count: len(samples),
+		P50:   Quantile(samples, 0.5),
+		P99:   Quantile(samples, 0.99),
+		Max:   Quantile(samples, 1),
+	}
+}
+
+// Quantile returns the nearest-rank quantile q (above 0, up to 1) of sorted
+// samples; 0 of none.
+func Quantile(sorted []time.Duration, q float64) time.Duration {
+	if len(sorted) == 0 {
+		return 0
+	}
+	rank := int(math.Ceil(q * float64(len(sorted))))
+	return sorted[min(max(rank, 1), len(sorted))-1]
+}
+
+// MarshalJSON writes the durations in milliseconds.
+func (s Summary) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Count int     `json:"count"`
+		P50   float64 `json:"p50_ms"`
+		P99   float64 `json:"p99_ms"`
+		Max   float64 `json:"max_ms"`
+	}{s.Count, Milliseconds(s.P50), Milliseconds(s.P99), Milliseconds(s.Max)})
+}
+
+// Milliseconds returns d in milliseconds, to a thousandth.
+func Milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

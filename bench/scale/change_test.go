@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes/fake"
+
+	"kubernaut.io/dynamic-toolset/bench/internal/population"
+	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/detect"
+)
+
+// Every change must show where the run looks for it: otherwise it would be
+// reported as never visible, or, worse, as visible before it was made.
+func TestEveryChangeShows(t *testing.T) {
+	plan := &population.Plan{Services: 400}
+	client := fake.NewClientset()
+	for i := range plan.Services {
+		svc := plan.Service(i)
+		if _, err := client.CoreV1().Services(svc.Namespace).Create(t.Context(), svc, metav1.CreateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seq, kinds := newChanges(plan, 7), map[changeKind]int{}
+	shown := func(c *change) (toolset, service string) { return render(t, client, c) }
+	for range 300 {
+		c := seq.take()
+		kinds[c.kind]++
+		toolset, services := shown(c)
+		before := toolset
+		if c.kind == relabel {
+			before = services
+		}
+		if strings.Contains(before, c.shows) != (c.kind == remove) {
+			t.Fatalf("before the change %q: %q in %s", c.kind, c.shows, before)
+		}
+		if err := c.do(t.Context(), client); err != nil {
+			t.Fatal(err)
+		}
+		toolset, services = shown(c)
+		after := toolset
+		if c.kind == relabel {
+			after = services
+		}
+		if strings.Contains(after, c.shows) == (c.kind == remove) {
+			t.Fatalf("after the change %q: %q in %s", c.kind, c.shows, after)
+		}
+	}
+	for _, m := range mix {
+		if kinds[m.kind] < 300*m.of20/20/2 {
+			t.Errorf("%d of 300 changes are %q", kinds[m.kind], m.kind)
+		}
+	}
+	added := seq.added
+	seq.cleanUp(t.Context(), client)
+	for _, k := range added {
+		if _, err := client.CoreV1().Services(k.Namespace).Get(context.Background(), k.Name, metav1.GetOptions{}); err == nil {
+			t.Errorf("%s is still there", k)
+		}
+	}
+}
+
+// render returns the namespace's toolsets and services as the API shows them,
+// as far as they have the change's name.
+func render(t *testing.T, client *fake.Clientset, c *change) (toolset, services string) {
+	t.Helper()
+	svc, err := client.CoreV1().Services(c.namespace).Get(t.Context(), c.name, metav1.GetOptions{})
+	if err != nil {
+		return "", ""
+	}
+	catalogue := service.NewCatalogue(identify, nil)
+	catalogue.Replace([]*corev1.Service{svc})
+	catalogue.Build()
+	snap := catalogue.Snapshot()
+	return string(snap.Toolsets().AppendJSON(nil, &service.Filter{})), string(snap.Services().AppendJSON(nil, &service.Filter{}))
+}
+
+func identify(svc *corev1.Service) *service.Backend {
+	return detect.Default().Identify(svc, detect.Options{}).Backend
+}

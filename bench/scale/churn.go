@@ -1,0 +1,253 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"kubernaut.io/dynamic-toolset/bench/internal/stats"
+	"kubernaut.io/dynamic-toolset/bench/internal/subject"
+)
+
+const (
+	// pollPause is between two questions whether a change is visible, and so
+	// how exact the answer is; a twentieth of the time waited so far where that
+	// is more, so that the questions don't make a slow answer slower.
+	pollPause = 2 * time.Millisecond
+	pollShare = 20
+	// listSample and wholeSample: every so many changes are also waited for in
+	// the list of their namespace, and then looked for in the whole list, which
+	// has some megabytes. Asking for more would measure the questions.
+	listSample  = 5
+	wholeSample = 100
+	// giveUp is when a change counts as never visible.
+	giveUp = 20 * time.Second
+	// maxUnderWay bounds the changes under way. Beyond, the rate is not kept,
+	// which is reported.
+	maxUnderWay = 500
+)
+
+// Churn is what was measured while the Services changed.
+type Churn struct {
+	Changes int     `json:"changes"`
+	Rate    float64 `json:"rate_per_second"` // that was reached
+	// API is how long the API server took to answer.
+	API stats.Summary `json:"api_server"`
+	// How long after that answer the change was visible.
+	Name   stats.Summary `json:"visible_by_name"`
+	List   stats.Summary `json:"visible_in_list"`
+	Stream stats.Summary `json:"visible_as_event"`
+	// Lookup is how long the lookups by name took by which that was found out.
+	Lookup stats.Summary `json:"lookup_by_name"`
+	// Kinds are those of Name by kind of change.
+	Kinds map[changeKind]stats.Summary `json:"by_kind"`
+	// Whole counts the whole lists that were looked at for a change that a
+	// lookup had shown already.
+	Whole    int     `json:"whole_lists"`
+	CPU      float64 `json:"service_cpu_cores"`
+	PeakMB   float64 `json:"peak_memory_mb"`
+	NeverHad int     `json:"never_visible"`
+	Failed   int     `json:"failed_lookups"` // no answer, or not in time
+}
+
+// A churn is the changes under way.
+type churn struct {
+	cluster *testCluster
+	http    *fasthttp.Client
+	base    string
+
+	mu       sync.Mutex
+	api      []time.Duration
+	list     []time.Duration
+	name     map[changeKind][]time.Duration
+	lookup   []time.Duration
+	answered map[*change]time.Time
+	whole    int
+	never    int
+	failed   int
+	errs     []error
+}
+
+// run changes Services for the duration at the rate, and waits for the last
+// change to be visible.
+func (s *settings) churn(ctx context.Context, c *testCluster, p *subject.Process, seq *changes) (*Churn, error) {
+	k := &churn{
+		cluster: c, base: p.API, http: &fasthttp.Client{MaxConnsPerHost: 2 * maxUnderWay, ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second},
+		name: map[changeKind][]time.Duration{}, answered: map[*change]time.Time{},
+	}
+	defer k.http.CloseIdleConnections()
+	stream, err := follow(p.API)
+	if err != nil {
+		return nil, err
+	}
+	defer stream.close()
+	before, err := p.Usage()
+	if err != nil {
+		return nil, err
+	}
+
+	var underWay sync.WaitGroup
+	places := make(chan struct{}, maxUnderWay)
+	gap := time.Duration(float64(time.Second) / s.rate)
+	began := time.Now()
+	n := 0
+	for at := began; time.Since(began) < s.duration && ctx.Err() == nil; at = at.Add(gap) {
+		time.Sleep(time.Until(at))
+		places <- struct{}{}
+		ch := seq.take()
+		n++
+		underWay.Go(func() {
+			defer func() { <-places }()
+			if err := k.follow(ctx, ch); err != nil {
+				k.fail(err)
+			}
+		})
+	}
+	took := time.Since(began)
+	underWay.Wait()
+	after, err := p.Usage()
+	if err != nil {
+		return nil, err
+	}
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	if len(k.errs) > 0 {
+		return nil, fmt.Errorf("%d of %d changes failed, the first: %w", len(k.errs), n, k.errs[0])
+	}
+	events, err := stream.end()
+	if err != nil {
+		return nil, err
+	}
+	r := &Churn{
+		Changes: n, Rate: float64(n) / took.Seconds(), Whole: k.whole, NeverHad: k.never, Failed: k.failed,
+		API: stats.Of(k.api), List: stats.Of(k.list), Lookup: stats.Of(k.lookup), Kinds: map[changeKind]stats.Summary{},
+		CPU: (after.CPU - before.CPU).Seconds() / time.Since(began).Seconds(), PeakMB: float64(after.Peak) / 1e6,
+	}
+	var all []time.Duration
+	for kind, d := range k.name {
+		all = append(all, d...)
+		r.Kinds[kind] = stats.Of(d)
+	}
+	r.Name = stats.Of(all)
+	var streamed []time.Duration
+	for ch, at := range k.answered {
+		if ch.kind == relabel { // no event: labels are no part of a toolset
+			continue
+		}
+		seen, ok := events.first(ch)
+		if !ok {
+			say("the event stream has no event for the change %q of %s/%s", ch.kind, ch.namespace, ch.name)
+			r.NeverHad++
+			continue
+		}
+		streamed = append(streamed, max(0, seen.Sub(at)))
+	}
+	r.Stream = stats.Of(streamed)
+	return r, nil
+}
+
+func (k *churn) fail(err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.errs = append(k.errs, err)
+}
+
+// follow makes one change and waits until it is visible.
+func (k *churn) follow(ctx context.Context, ch *change) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	began := time.Now()
+	if err := ch.do(ctx, k.cluster.client); err != nil {
+		return fmt.Errorf("the API server refused the change %q of %s/%s: %w", ch.kind, ch.namespace, ch.name, err)
+	}
+	at := time.Now()
+	k.mu.Lock()
+	k.api = append(k.api, at.Sub(began))
+	k.answered[ch] = at
+	k.mu.Unlock()
+
+	namespace := "?namespace=" + url.QueryEscape(ch.namespace)
+	var list sync.WaitGroup
+	defer list.Wait()
+	if ch.kind == relabel || ch.n%listSample == 0 {
+		path := "/api/v1/toolsets" + namespace
+		if ch.kind == relabel {
+			path = "/api/v1/services" + namespace
+		}
+		list.Go(func() { k.poll(ctx, ch, path, at, func(d time.Duration) { k.list = append(k.list, d) }) })
+	}
+	if ch.kind == relabel {
+		return nil
+	}
+	if !k.poll(ctx, ch, "/api/v1/toolsets/"+ch.name+namespace, at, func(d time.Duration) { k.name[ch.kind] = append(k.name[ch.kind], d) }) {
+		return nil
+	}
+	if ch.n%wholeSample != 0 {
+		return nil
+	}
+	// The lookup by name and the whole list come from one snapshot.
+	_, body, err := k.http.GetTimeout(nil, k.base+"/api/v1/toolsets", 10*time.Second)
+	if err != nil {
+		return err
+	}
+	text := string(body)
+	if i := strings.Index(text, `"name":"`+ch.name+`","namespace":"`+ch.namespace+`"`); i < 0 {
+		text = ""
+	} else {
+		text = text[i:]
+		if end := strings.Index(text, `"discoveredAt"`); end > 0 {
+			text = text[:end]
+		}
+	}
+	if strings.Contains(text, ch.shows) == (ch.kind == remove) {
+		return fmt.Errorf("the lookup by name shows the change %q of %s/%s, the whole list fetched after it doesn't", ch.kind, ch.namespace, ch.name)
+	}
+	k.mu.Lock()
+	k.whole++
+	k.mu.Unlock()
+	return nil
+}
+
+// poll asks until the answer shows the change, and keeps how long that took
+// from at on. False if it never did.
+func (k *churn) poll(ctx context.Context, ch *change, path string, at time.Time, keep func(time.Duration)) bool {
+	byName := !strings.HasPrefix(path, "/api/v1/toolsets?") && !strings.HasPrefix(path, "/api/v1/services?")
+	var body []byte
+	for time.Since(at) < giveUp && ctx.Err() == nil {
+		asked := time.Now()
+		var status int
+		var err error
+		status, body, err = k.http.GetTimeout(body[:0], k.base+path, 10*time.Second)
+		now := time.Now()
+		if err != nil {
+			k.mu.Lock()
+			k.failed++
+			k.mu.Unlock()
+			time.Sleep(time.Second)
+			continue
+		}
+		there := status == fasthttp.StatusOK && strings.Contains(string(body), ch.shows)
+		k.mu.Lock()
+		if byName {
+			k.lookup = append(k.lookup, now.Sub(asked))
+		}
+		if there != (ch.kind == remove) {
+			keep(now.Sub(at))
+			k.mu.Unlock()
+			return true
+		}
+		k.mu.Unlock()
+		time.Sleep(max(pollPause, time.Since(at)/pollShare))
+	}
+	say("%s never showed the change %q", path, ch.kind)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.never++
+	return false
+}

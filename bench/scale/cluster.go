@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"kubernaut.io/dynamic-toolset/bench/internal/population"
+	"kubernaut.io/dynamic-toolset/harness/sim"
+)
+
+// account is who the service is: like in deploy/, it may list and watch
+// Services, and nothing else. Its requests take their turn in the API server,
+// as those of the administrator would not (API Priority and Fairness).
+const account = "system:serviceaccount:kubernaut-system:dynamic-toolset"
+
+// A testCluster is the API server with the Services.
+type testCluster struct {
+	client     *kubernetes.Clientset
+	kubeconfig string // for the service
+	version    string // of Kubernetes
+	close      func() error
+}
+
+// open starts the API server, or connects to that of --kubeconfig.
+func (s *settings) open(ctx context.Context, dir string) (*testCluster, error) {
+	if s.kubeconfig != "" {
+		cfg, err := clientcmd.BuildConfigFromFlags("", s.kubeconfig)
+		if err != nil {
+			return nil, fmt.Errorf("--kubeconfig: %w", err)
+		}
+		c := &testCluster{kubeconfig: s.kubeconfig, close: func() error { return nil }}
+		if c.client, err = population.Client(cfg); err == nil {
+			err = c.identify()
+		}
+		return c, err
+	}
+	say("starting etcd and the API server")
+	cp, err := sim.StartControlPlane(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c := &testCluster{kubeconfig: filepath.Join(dir, "kubeconfig"), close: cp.Stop}
+	c.client, err = population.Client(cp.RESTConfig())
+	if err == nil {
+		err = errors.Join(
+			c.identify(),
+			c.grant(ctx),
+			cp.WriteKubeconfigAs(c.kubeconfig, account, "system:serviceaccounts", "system:serviceaccounts:kubernaut-system"),
+		)
+	}
+	if err != nil {
+		return nil, errors.Join(err, cp.Stop())
+	}
+	return c, nil
+}
+
+func (c *testCluster) identify() error {
+	v, err := c.client.Discovery().ServerVersion()
+	if err != nil {
+		return err
+	}
+	c.version = v.GitVersion
+	return nil
+}
+
+func (c *testCluster) grant(ctx context.Context) error {
+	meta := metav1.ObjectMeta{Name: "dynamic-toolset"}
+	_, err := c.client.RbacV1().ClusterRoles().Create(ctx, &rbacv1.ClusterRole{ObjectMeta: meta, Rules: []rbacv1.PolicyRule{
+		{APIGroups: []string{""}, Resources: []string{"services"}, Verbs: []string{"list", "watch"}},
+	}}, metav1.CreateOptions{})
+	if err != nil && !apierrors.IsAlreadyExists(err) {
+		return err
+	}
+	_, err = c.client.RbacV1().ClusterRoleBindings().Create(ctx, &rbacv1.ClusterRoleBinding{ObjectMeta: meta,
+		RoleRef:  rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: meta.Name},
+		Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "User", Name: account}},
+	}, metav1.CreateOptions{})
+	if apierrors.IsAlreadyExists(err) {
+		return nil
+	}
+	return err
+}
+
+// fill creates the Services.
+func (c *testCluster) fill(ctx context.Context, p *population.Plan) (time.Duration, error) {
+	say("creating %d Services in %d namespaces", p.Services, len(p.Namespaces()))
+	began := time.Now()
+	n, err := p.Fill(ctx, c.client, say)
+	d := time.Since(began)
+	if err == nil {
+		say("created %d Services in %v", n, d.Round(100*time.Millisecond))
+	}
+	return d, err
+}

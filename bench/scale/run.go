@@ -1,0 +1,201 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+
+	"kubernaut.io/dynamic-toolset/bench/internal/farm"
+	"kubernaut.io/dynamic-toolset/bench/internal/machine"
+	"kubernaut.io/dynamic-toolset/bench/internal/population"
+	"kubernaut.io/dynamic-toolset/bench/internal/subject"
+)
+
+// keptPort is where the toolsets' health is checked in a cluster that is kept
+// from run to run: the port stands in the Services.
+const keptPort = 47808
+
+// readyTimeout ends a run whose service does not get ready at all.
+const readyTimeout = 2 * time.Minute
+
+// A session is one measurement under way.
+type session struct {
+	*settings
+	dir     string
+	cluster *testCluster
+	plan    *population.Plan
+	binary  string
+	result  *result
+}
+
+// measure does all of it.
+func (s *settings) measure(ctx context.Context) (r *result, err error) {
+	dir, err := os.MkdirTemp("", "scale-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // temporary
+	m := &session{settings: s, dir: dir, plan: &population.Plan{Services: s.services}, binary: s.binary}
+	m.result = &result{
+		Date: time.Now().UTC().Truncate(time.Second), Machine: machine.Describe(), Version: version(ctx),
+		Services: s.services, Toolsets: m.plan.Toolsets(), Health: s.health, Targets: s.targets,
+	}
+	if m.binary == "" {
+		say("building the service")
+		if m.binary, err = subject.Build(ctx, dir); err != nil {
+			return nil, err
+		}
+	}
+	if s.health {
+		port := 0
+		if s.kubeconfig != "" {
+			port = keptPort
+		}
+		f, err := farm.Start(0, port)
+		if err != nil {
+			return nil, err
+		}
+		m.plan.HealthEndpoint = func(toolset int) string { return f.URL(farm.OK, toolset) }
+		defer func() { err = errors.Join(err, f.Close()) }()
+	}
+	if m.cluster, err = s.open(ctx, dir); err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, m.cluster.close()) }()
+	m.result.Kubernetes = m.cluster.version
+	filled, err := m.cluster.fill(ctx, m.plan)
+	if err != nil {
+		return nil, err
+	}
+	m.result.FillSeconds = filled.Seconds()
+	if err := m.services(ctx); err != nil {
+		return nil, err
+	}
+	return m.result, nil
+}
+
+// services starts both services and measures them.
+func (m *session) services(ctx context.Context) (err error) {
+	var all *subject.Process
+	for i := range m.starts {
+		if all != nil {
+			if err := all.Stop(); err != nil {
+				return err
+			}
+		}
+		if all, err = m.start(ctx, &m.result.Ready); err != nil {
+			return err
+		}
+		say("start %d of %d: ready after %.2f s", i+1, m.starts, m.result.Ready[i])
+	}
+	defer func() { err = errors.Join(err, all.Stop()) }()
+	if err := m.quiet(ctx, all); err != nil {
+		return err
+	}
+
+	say("changing %v Services a second for %v", m.rate, m.duration)
+	seq := newChanges(m.plan, uint64(time.Now().UnixNano())) // #nosec G115 -- a seed
+	m.result.Churn, err = m.churn(ctx, m.cluster, all, seq)
+	seq.cleanUp(ctx, m.cluster.client)
+	if err != nil {
+		return err
+	}
+	after, err := all.Usage()
+	if err != nil {
+		return err
+	}
+	m.result.Memory.AfterMB, m.result.Memory.PeakMB = megabytes(after.Resident), megabytes(after.Peak)
+
+	say("measuring lookups")
+	var ready []float64
+	small, err := m.start(ctx, &ready, "--namespaces="+population.SmallNamespace)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, small.Stop()) }()
+	m.result.SmallReady = ready[0]
+	if err := pause(ctx, min(m.settle, 5*time.Second)); err != nil {
+		return err
+	}
+	m.result.Lookups, err = m.compare(ctx, m.plan, all, small)
+	return err
+}
+
+// start starts the service, with these arguments besides the usual ones, and
+// appends how many seconds it took to be ready.
+func (m *session) start(ctx context.Context, ready *[]float64, args ...string) (*subject.Process, error) {
+	args = append([]string{
+		"--kubeconfig=" + m.cluster.kubeconfig, "--configmap-enabled=false", "--shutdown-propagation-delay=0s",
+	}, args...)
+	if m.health {
+		args = append(args, "--allow-endpoint-cidrs="+farm.CIDR)
+	} else {
+		args = append(args, "--health-checks=false")
+	}
+	p, err := subject.Start(ctx, m.binary, append(args, m.extra...)...)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	d, err := p.WaitReady(ctx)
+	if err != nil {
+		return nil, errors.Join(err, p.Stop())
+	}
+	*ready = append(*ready, d.Seconds())
+	return p, nil
+}
+
+// quiet waits for the first health checks, and measures what the service uses
+// when nothing changes.
+func (m *session) quiet(ctx context.Context, p *subject.Process) error {
+	first, err := p.Usage()
+	if err != nil {
+		return err
+	}
+	m.result.Memory.StartMB = megabytes(first.Peak)
+	m.result.StartCPU = first.CPU.Seconds()
+	say("waiting %v for the first health checks", m.settle)
+	if err := pause(ctx, m.settle); err != nil {
+		return err
+	}
+	before, err := p.Usage()
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	if err := pause(ctx, m.idle); err != nil {
+		return err
+	}
+	after, err := p.Usage()
+	if err != nil {
+		return err
+	}
+	m.result.IdleCPU = (after.CPU - before.CPU).Seconds() / time.Since(began).Seconds()
+	m.result.Memory.SteadyMB = megabytes(after.Resident)
+	m.result.Files = after.Files
+	return nil
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func megabytes(bytes int64) float64 { return float64(bytes) / 1e6 }
+
+// version says which source is measured, as far as git knows.
+func version(ctx context.Context) string {
+	out, err := exec.CommandContext(ctx, "git", "describe", "--tags", "--always", "--dirty").Output()
+	if err != nil {
+		return "unknown"
+	}
+	return strings.TrimSpace(string(out))
+}
