@@ -1,6 +1,11 @@
 package service
 
-import "bytes"
+import (
+	"bytes"
+	"sync"
+
+	"kubernaut.io/dynamic-toolset/service/holmesgpt"
+)
 
 // Keys of the generated documents in the ConfigMap.
 const (
@@ -39,13 +44,62 @@ func (d *GeneratedDocument) Bytes() []byte {
 }
 
 // Documents returns the generated documents of the snapshot: KubernautKey first.
-// It renders what has not been rendered for an earlier snapshot.
+// It renders what has not been rendered for an earlier snapshot. Toolsets that
+// are switched off are in none, and those of which HolmesGPT can make nothing
+// (see package holmesgpt) not in its document.
 func (s *Snapshot) Documents() []GeneratedDocument {
 	kubernaut := GeneratedDocument{Key: KubernautKey, Head: []byte(`{"tools":[`), Separator: []byte(","), Tail: []byte("\n]}\n")}
+	holmes := GeneratedDocument{Key: HolmesGPTKey, Head: []byte(holmesgpt.Head)}
+	var candidates []holmesgpt.Candidate
 	for _, r := range s.all {
-		if r.toolset.enabled {
-			kubernaut.Entries = append(kubernaut.Entries, append([]byte("\n"), r.tool...))
+		if r.entry == nil {
+			continue
+		}
+		kubernaut.Entries = append(kubernaut.Entries, r.entry.json[1:])
+		if f := r.fragment.of(r); f != nil {
+			candidates = append(candidates, holmesgpt.Candidate{Fragment: f, Pinned: r.backend.Pinned, Primary: r.backend.Primary, Down: r.down})
 		}
 	}
-	return []GeneratedDocument{kubernaut}
+	if len(kubernaut.Entries) == 0 {
+		kubernaut.Tail = []byte("]}\n")
+	}
+	holmes.Entries = holmesgpt.Entries(candidates)
+	return []GeneratedDocument{kubernaut, holmes}
+}
+
+// A fragment is a toolset rendered for HolmesGPT, when that is first asked for:
+// replicas that don't write never do.
+type fragment struct {
+	once     sync.Once
+	rendered *holmesgpt.Fragment // nil if there is nothing for HolmesGPT
+}
+
+func (f *fragment) of(r *rendered) *holmesgpt.Fragment {
+	f.once.Do(func() {
+		b := r.backend
+		rendered, err := holmesgpt.Render(holmesgpt.Toolset{
+			Namespace: b.Key.Namespace, Name: r.name, Type: b.Type, Endpoint: b.Endpoint, Path: b.APIPath, Description: b.Description,
+		})
+		// An error means that the back end has a value that package detect and
+		// ParseOverrides let nobody give: it is better left out.
+		if err == nil && !rendered.Empty() {
+			f.rendered = rendered
+		}
+	})
+	return f.rendered
+}
+
+// down reports whether a back end must be taken for dead when one of several is
+// chosen: every check that is remembered has failed. One that comes and goes is
+// not down, so that what is chosen does not come and go with it.
+func (h *Health) down() bool {
+	if h.Healthy || h.CheckedAt.IsZero() {
+		return false
+	}
+	for _, c := range h.History {
+		if c.Healthy {
+			return false
+		}
+	}
+	return true
 }

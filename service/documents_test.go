@@ -1,0 +1,299 @@
+package service_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+	corev1 "k8s.io/api/core/v1"
+	k8syaml "sigs.k8s.io/yaml"
+
+	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/detect"
+	"kubernaut.io/dynamic-toolset/service/holmesgpt"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// exampleServices reads the Services of the example cluster.
+func exampleServices(t *testing.T) []*corev1.Service {
+	t.Helper()
+	files, err := filepath.Glob("../examples/cluster/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("found no examples: %v", err)
+	}
+	var all []*corev1.Service
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for doc := range bytes.SplitSeq(data, []byte("\n---\n")) {
+			if svc := new(corev1.Service); bytes.Contains(doc, []byte("kind: Service")) {
+				if err := k8syaml.UnmarshalStrict(doc, svc); err != nil {
+					t.Fatal(err)
+				}
+				all = append(all, svc)
+			}
+		}
+	}
+	return all
+}
+
+// svc returns a Service that is recognised as a back end of its kind.
+func svc(namespace, name, app string, port int32, annotations map[string]string) *corev1.Service {
+	s := &corev1.Service{}
+	s.Namespace, s.Name, s.Annotations = namespace, name, annotations
+	s.Spec.Selector = map[string]string{"app": app}
+	s.Spec.Ports = []corev1.ServicePort{{Port: port}}
+	return s
+}
+
+func newCatalogue(services ...*corev1.Service) *service.Catalogue {
+	rules := detect.Default()
+	c := service.NewCatalogue(func(s *corev1.Service) *service.Backend { return rules.Identify(s, detect.Options{}).Backend }, nil)
+	c.Replace(services)
+	c.Build()
+	return c
+}
+
+// documents returns both documents, which must be right.
+func documents(t *testing.T, c *service.Catalogue) (kubernaut, holmes *service.GeneratedDocument) {
+	t.Helper()
+	docs := c.Snapshot().Documents()
+	if len(docs) != 2 || docs[0].Key != service.KubernautKey || docs[1].Key != service.HolmesGPTKey {
+		t.Fatalf("got %d documents: %+v", len(docs), docs)
+	}
+	for i := range docs {
+		checkDocument(t, docs[i].Key, docs[i].Bytes())
+		if n := len(docs[i].Bytes()); n != docs[i].Size() {
+			t.Errorf("%s has %d bytes, Size says %d", docs[i].Key, n, docs[i].Size())
+		}
+	}
+	return &docs[0], &docs[1]
+}
+
+func checkDocument(t *testing.T, key string, doc []byte) {
+	t.Helper()
+	if key == service.HolmesGPTKey {
+		if err := holmesgpt.Check(doc); err != nil {
+			t.Fatalf("HolmesGPT would refuse it: %v\n%s", err, doc)
+		}
+		return
+	}
+	if wrong, err := service.Validate(doc); err != nil || len(wrong) > 0 {
+		t.Fatalf("%v %v\n%s", wrong, err, doc)
+	}
+}
+
+// toolsetKeys returns what is configured for HolmesGPT, with the address where
+// there is one.
+func toolsetKeys(t *testing.T, d *service.GeneratedDocument) map[string]string {
+	t.Helper()
+	var doc struct {
+		Toolsets map[string]struct{ Config map[string]any }
+	}
+	if err := yaml.Unmarshal(d.Bytes(), &doc); err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]string{}
+	for key, ts := range doc.Toolsets {
+		url := ""
+		for _, field := range []string{"url", "prometheus_url", "api_url"} {
+			if s, ok := ts.Config[field].(string); ok {
+				url = s
+			}
+		}
+		out[key] = url
+	}
+	delete(out, "dynamic-toolset")
+	return out
+}
+
+// What the example cluster makes of both documents, to be looked at.
+func TestExampleDocuments(t *testing.T) {
+	c := newCatalogue(exampleServices(t)...)
+	for _, d := range c.Snapshot().Documents() {
+		checkDocument(t, d.Key, d.Bytes())
+		golden := filepath.Join("testdata", "example."+d.Key)
+		if *update {
+			if err := os.WriteFile(golden, d.Bytes(), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(golden)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(d.Bytes(), want) {
+			t.Errorf("%s is not as in %s; if it is right, write it anew with -update. Got:\n%s", d.Key, golden, d.Bytes())
+		}
+	}
+	// The API serves the same document as the ConfigMap holds.
+	kubernaut, _ := documents(t, c)
+	if got := c.Snapshot().Document(); !bytes.Equal(got.JSON(), kubernaut.Bytes()) {
+		t.Errorf("the API's document is another one:\n%s", got.JSON())
+	}
+}
+
+// Pieces make documents that are complete in themselves, which is how a large
+// document is split.
+func TestDocumentsInPieces(t *testing.T) {
+	kubernaut, holmes := documents(t, newCatalogue(exampleServices(t)...))
+	for _, d := range []*service.GeneratedDocument{kubernaut, holmes} {
+		for n := range d.Entries {
+			for _, part := range [][][]byte{d.Entries[:n], d.Entries[n:], d.Entries[n : n+1]} {
+				piece := *d
+				piece.Entries = part
+				checkDocument(t, d.Key, piece.Bytes())
+			}
+		}
+		if len(d.Entries) < 10 {
+			t.Errorf("%s has %d entries", d.Key, len(d.Entries))
+		}
+	}
+}
+
+func TestDocumentsOfNothing(t *testing.T) {
+	c := newCatalogue()
+	kubernaut, holmes := documents(t, c)
+	if got, want := string(kubernaut.Bytes()), string(c.Snapshot().Document().JSON()); got != want {
+		t.Errorf("got %q, the API has %q", got, want)
+	}
+	if keys := toolsetKeys(t, holmes); len(keys) > 0 {
+		t.Errorf("there are %v", keys)
+	}
+}
+
+// A single bad check, or one that comes and goes, leaves the documents as they
+// are. A back end that stays away gives its place to one that is there.
+func TestHealthAndTheChoice(t *testing.T) {
+	c := newCatalogue(svc("a", "loki", "loki", 3100, nil), svc("b", "loki", "loki", 3100, nil))
+	const first, second = "http://loki.a.svc.cluster.local:3100", "http://loki.b.svc.cluster.local:3100"
+	at := time.Now()
+	check := func(namespace string, history ...bool) {
+		h := service.Health{Healthy: history[0], CheckedAt: at}
+		for _, ok := range history {
+			h.History = append(h.History, service.HealthCheck{Time: at, Healthy: ok})
+		}
+		at = at.Add(time.Second)
+		c.SetHealth(service.Key{Namespace: namespace, Name: "loki"}, h)
+		c.Build()
+	}
+	chosen := func(what, want string) {
+		t.Helper()
+		_, holmes := documents(t, c)
+		if got := toolsetKeys(t, holmes)["grafana/loki"]; got != want {
+			t.Errorf("%s: got %s, want %s", what, got, want)
+		}
+	}
+	chosen("nothing is known", first)
+	check("b", true)
+	chosen("the second is healthy, the first not checked yet", first)
+	check("a", false, true, false)
+	chosen("the first comes and goes", first)
+	check("a", false, false, false)
+	chosen("the first stays away", second)
+	check("b", false, false, false)
+	chosen("both stay away", first)
+	check("a", true, false, false)
+	chosen("the first is back", first)
+}
+
+// What an administrator switches off is in no document, though it is listed; what
+// is added is in both; and an administrator's primary beats an annotated one.
+func TestOverriddenDocuments(t *testing.T) {
+	c := newCatalogue(
+		svc("a", "loki", "loki", 3100, nil),
+		svc("b", "loki", "loki", 3100, map[string]string{"kubernaut.io/toolset-primary": "true"}),
+		svc("c", "loki", "loki", 3100, nil),
+	)
+	_, holmes := documents(t, c)
+	if got := toolsetKeys(t, holmes)["grafana/loki"]; got != "http://loki.b.svc.cluster.local:3100" {
+		t.Errorf("the annotated one is not chosen, but %s", got)
+	}
+	o, wrong := service.ParseOverrides([]byte(`
+toolsets:
+- {name: loki, namespace: a, disable: true}
+- {name: loki, namespace: c, primary: true}
+- {name: traces, namespace: cloud, add: true, type: tempo, url: "https://tempo.example.com"}
+`))
+	if len(wrong) > 0 {
+		t.Fatal(wrong)
+	}
+	c.SetOverrides(o)
+	c.Build()
+	kubernaut, holmes := documents(t, c)
+	got := toolsetKeys(t, holmes)
+	want := map[string]string{"grafana/loki": "http://loki.c.svc.cluster.local:3100", "discovered/b/loki": "", "grafana/tempo": "https://tempo.example.com"}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("HolmesGPT has %v, want %v", got, want)
+	}
+	var doc struct{ Tools []service.Tool }
+	if err := json.Unmarshal(kubernaut.Bytes(), &doc); err != nil {
+		t.Fatal(err)
+	}
+	var tools []string
+	for _, tool := range doc.Tools {
+		tools = append(tools, tool.Namespace+"/"+tool.Name)
+	}
+	if s := strings.Join(tools, " "); s != "b/loki c/loki cloud/traces" {
+		t.Errorf("Kubernaut has %s", s)
+	}
+	if body, match := c.Snapshot().Lookup([]byte("loki"), []byte("a")); match != service.Found || !bytes.Contains(body.JSON, []byte(`"enabled":false`)) {
+		t.Errorf("the one that is switched off: %v", match)
+	}
+	if body, match := c.Snapshot().Lookup([]byte("loki"), nil); match != service.Found || !bytes.Contains(body.JSON, []byte(`"namespace":"c"`)) {
+		t.Errorf("a lookup by the type does not find the administrator's choice: %v", match)
+	}
+	c.SetOverrides(nil)
+	c.Build()
+	_, again := documents(t, c)
+	if got := toolsetKeys(t, again)["grafana/loki"]; got != "http://loki.b.svc.cluster.local:3100" {
+		t.Errorf("without overrides: %s", got)
+	}
+}
+
+// A change of one toolset renders one entry: the others are the same bytes, not
+// only equal ones.
+func TestOneChangeRendersOneEntry(t *testing.T) {
+	var all []*corev1.Service
+	for i := range 50 {
+		all = append(all, svc("shop", fmt.Sprintf("jaeger-%02d", i), "jaeger", 16686, nil))
+	}
+	c := newCatalogue(all...)
+	_, before := documents(t, c)
+	c.Upsert(svc("shop", "jaeger-25", "jaeger", 16686, map[string]string{"kubernaut.io/toolset-description": "Changed."}))
+	c.SetHealth(service.Key{Namespace: "shop", Name: "jaeger-30"}, service.Health{Healthy: true, CheckedAt: time.Now()})
+	c.Build()
+	_, after := documents(t, c)
+	if len(before.Entries) != 50 || len(after.Entries) != 50 {
+		t.Fatalf("%d and %d entries", len(before.Entries), len(after.Entries))
+	}
+	for i := range after.Entries {
+		if same := &after.Entries[i][0] == &before.Entries[i][0]; same != (i != 25) {
+			t.Errorf("entry %d: rendered anew: %v", i, !same)
+		}
+	}
+}
+
+func BenchmarkDocuments(b *testing.B) {
+	var all []*corev1.Service
+	for i := range 10_000 {
+		all = append(all, svc("shop", fmt.Sprintf("jaeger-%05d", i), "jaeger", 16686, nil))
+	}
+	c := newCatalogue(all...)
+	c.Snapshot().Documents()
+	for i := 0; b.Loop(); i++ {
+		c.Upsert(svc("shop", "jaeger-00025", "jaeger", 16686, map[string]string{"kubernaut.io/toolset-description": fmt.Sprint(i)}))
+		c.Build()
+		c.Snapshot().Documents()
+	}
+}
