@@ -87,9 +87,9 @@ func (w *ConfigMapWriter) announceOverrides() {
 func mistakes(all []service.Invalid, most int) string {
 	var b strings.Builder
 	for i, m := range all {
-		text := clean(m.Message)
-		if m.Field != "" {
-			text = clean(m.Field) + ": " + text
+		text := clean(m.Field) + " " + clean(m.Message)
+		if m.Field == "" {
+			text = "the document " + clean(m.Message)
 		}
 		if i > 0 {
 			if b.Len()+len(text) > most-150 {

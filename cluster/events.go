@@ -50,6 +50,7 @@ const (
 type announcer struct {
 	w        *ConfigMapWriter
 	instance string
+	every    time.Duration // see newsEvery
 	limit    flowcontrol.PassiveRateLimiter
 	queue    chan *eventsv1.Event
 
@@ -61,7 +62,7 @@ func newAnnouncer(w *ConfigMapWriter) *announcer {
 	if err != nil || host == "" {
 		host = "unknown"
 	}
-	return &announcer{w: w, instance: cut(clean(host), maxInstance), queue: make(chan *eventsv1.Event, eventQueue),
+	return &announcer{w: w, instance: cut(clean(host), maxInstance), every: newsEvery, queue: make(chan *eventsv1.Event, eventQueue),
 		limit: flowcontrol.NewTokenBucketPassiveRateLimiter(1./eventEvery, eventBurst)}
 }
 

@@ -168,7 +168,7 @@ func (r *round) announce(docs []service.GeneratedDocument, err error) {
 	if !n.pending {
 		return
 	}
-	if due := n.last.Add(newsEvery); !n.last.IsZero() && time.Now().Before(due) {
+	if due := n.last.Add(r.announcer.every); !n.last.IsZero() && time.Now().Before(due) {
 		r.wake(due)
 		return
 	}

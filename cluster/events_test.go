@@ -1,0 +1,180 @@
+package cluster
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+	eventsv1 "k8s.io/api/events/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"kubernaut.io/dynamic-toolset/service"
+)
+
+// events are those of the namespace, in the order in which they happened.
+func (a *api) events() []eventsv1.Event {
+	a.t.Helper()
+	list, err := a.EventsV1().Events(a.ns).List(a.t.Context(), metav1.ListOptions{})
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	slices.SortFunc(list.Items, func(x, y eventsv1.Event) int { return x.EventTime.Compare(y.EventTime.Time) })
+	return list.Items
+}
+
+// notes are those of the Events of this reason.
+func (a *api) notes(h happening) (all []string) {
+	a.t.Helper()
+	for _, e := range a.events() {
+		if e.Reason == h.reason {
+			all = append(all, e.Note)
+		}
+	}
+	return all
+}
+
+func (a *api) wantNotes(h happening, want ...string) {
+	a.t.Helper()
+	eventually(a.t, soon, fmt.Sprintf("%s: %q", h.reason, want), func() bool { return slices.Equal(a.notes(h), want) })
+}
+
+// tools is a document of these toolsets, each with a description.
+func tools(pairs ...string) []service.GeneratedDocument {
+	d := many(0, nil)
+	for i := 0; i < len(pairs); i += 2 {
+		d[0].Entries = append(d[0].Entries, fmt.Appendf(nil, "\n{\"name\":%q,\"namespace\":\"n\",\"description\":%q}", pairs[i], pairs[i+1]))
+	}
+	return d
+}
+
+func TestEventsSayWhatChanged(t *testing.T) {
+	a := newAPI(t)
+	w, d := a.writeSmall(t, tools("a", "1", "b", "1"), func(w *ConfigMapWriter) { w.announcer.every = time.Second })
+	a.wantNotes(toolsetsChanged, "added n/a, n/b; toolsets: 2")
+	e := a.events()[0]
+	cm := a.configMap(a.ns)
+	if e.Regarding.Kind != "ConfigMap" || e.Regarding.Name != cmName || e.Regarding.UID != cm.UID || e.ReportingController != EventController || e.Type != "Normal" {
+		t.Errorf("%+v", e)
+	}
+	// What comes soon after comes together, and last of all what was last.
+	d.setDocs(tools("a", "2", "b", "1", "c", "1"))
+	if _, err := w.WriteNow(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	d.setDocs(tools("a", "3", "c", "1"))
+	a.wantNotes(toolsetsChanged, "added n/a, n/b; toolsets: 2", "added n/c; changed n/a; removed n/b; toolsets: 2")
+	a.patch(`{"data":{"toolset.json":"mine!"}}`)
+	a.wantNotes(drifted, `toolset was not as it was written: it was changed by "somebody"; it is repaired`)
+
+	large := many(60, func(int) int { return 200 })
+	d.setDocs(large)
+	a.wantTools(soon, large)
+	eventually(t, soon, "it is said that they are split", func() bool { return len(a.notes(documentsSplit)) == 1 })
+	d.setDocs(tools("a", "3"))
+	eventually(t, soon, "it is said that they are whole again", func() bool { return len(a.notes(documentsJoined)) == 1 })
+	for range 3 {
+		d.setDocs(many(1, func(int) int { return 5000 }))
+		if _, err := w.WriteNow(t.Context()); !errors.Is(err, ErrTooLarge) {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, soon, "it is said that they are too large", func() bool { return len(a.notes(documentsLarge)) > 0 })
+	remains(t, 300*time.Millisecond, "said once", func() bool { return len(a.notes(documentsLarge)) == 1 })
+
+	// Another run, that finds what the last one left, says what is new since then.
+	a2 := newAPI(t)
+	a2.ns = a.ns
+	d.setDocs(tools("a", "3"))
+	a.wantTools(soon, tools("a", "3"))
+	eventually(t, soon, "all said", func() bool { n := a.notes(toolsetsChanged); return strings.HasSuffix(n[len(n)-1], "; toolsets: 1") })
+	w.SetActive(false)
+	before := len(a.notes(toolsetsChanged))
+	a2.writeSmall(t, tools("a", "3", "z", "1"), nil)
+	eventually(t, soon, "one more", func() bool {
+		n := a.notes(toolsetsChanged)
+		return len(n) > before && n[len(n)-1] == "added n/z; toolsets: 2"
+	})
+}
+
+// Without the right to send Events all else goes on, and the log names the right.
+func TestEventsForbidden(t *testing.T) {
+	a := newAPI(t)
+	user := "system:serviceaccount:" + a.ns + ":toolset"
+	a.grant(user, "main", rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"configmaps"}, ResourceNames: []string{cmName}, Verbs: []string{"list", "watch", "create", "patch"}})
+	core, logs := observer.New(zap.InfoLevel)
+	var refused tally
+	w, d := a.writeAs(t, clientFor(t, a.cp.RESTConfigAs(user)), a.ns, "one", func(o *WriterOptions) { o.Logger, o.OnForbidden = zap.New(core), refused.note })
+	a.wantDoc(soon, "one")
+	a.patch(`{"data":{"toolset.json":"mine!"}}`)
+	eventually(t, soon, "the first refusal", func() bool { return refused.count("create events") == 1 })
+	a.wantDoc(soon, "one")
+	a.patch(`{"data":{"toolset.json":"mine!"}}`)
+	a.wantDoc(soon, "one")
+	eventually(t, soon, "another refusal", func() bool { return refused.count("create events") == 2 })
+	lines := logs.FilterMessageSnippet("An Event could not be sent").All()
+	if len(lines) != 1 || !strings.Contains(fmt.Sprint(lines[0].ContextMap()), user+" may not create events in namespace "+a.ns) {
+		t.Errorf("log: %v", lines)
+	}
+	a.grant(user, "events", rbacv1.PolicyRule{APIGroups: []string{"events.k8s.io"}, Resources: []string{"events"}, Verbs: []string{"create"}})
+	eventually(t, soon, "the right is in force", func() bool {
+		d.set(fmt.Sprint(time.Now()))
+		a.patch(`{"data":{"toolset.json":"mine!"}}`)
+		_, err := w.WriteNow(t.Context())
+		return err == nil && len(a.events()) > 0
+	})
+	eventually(t, soon, "the log says so", func() bool { return logs.FilterMessageSnippet("Events can be sent again").Len() == 1 })
+}
+
+// However much happens while the API server takes nothing, nobody waits and nothing
+// piles up.
+func TestEventsAreBounded(t *testing.T) {
+	w := NewConfigMapWriter(nil, "n", cmName, nil, WriterOptions{})
+	for range 10_000 {
+		w.announcer.post(drifted, "again")
+	}
+	if n := len(w.announcer.queue); n == 0 || n > eventBurst+1 {
+		t.Errorf("%d Events wait", n)
+	}
+}
+
+func TestRoster(t *testing.T) {
+	rosterWith := func(docs []service.GeneratedDocument) roster { return rosterOf(&docs[0], nil) }
+	one, two := rosterWith(tools("a", "1", "b", "1", "c", "1")), rosterWith(tools("a", "1", "b", "2", "d", "1"))
+	if got := two.changesSince(one); got != "added n/d; changed n/b; removed n/c" {
+		t.Error(got)
+	}
+	if got := one.changesSince(one); got != "" {
+		t.Error(got)
+	}
+	doc := tools("a", "1", "b", "1", "c", "1")
+	if got := one.changesSince(rosterIn(string(doc[0].Bytes()))); got != "" {
+		t.Errorf("as a ConfigMap holds it, it is another one: %s", got)
+	}
+	if rosterIn("mine!") != nil {
+		t.Error("what is no document was read")
+	}
+	if got := rosterOf(&service.GeneratedDocument{Entries: [][]byte{[]byte("{}"), []byte("x")}}, nil).changesSince(nil); !strings.HasPrefix(got, "added ?") {
+		t.Error(got)
+	}
+	// Whatever happens, it fits into a note, and says how much it leaves out.
+	before, after := many(3000, func(int) int { return 200 }), many(5000, func(int) int { return 201 })
+	after[0].Entries = after[0].Entries[1000:]
+	got := rosterWith(after).changesSince(rosterWith(before))
+	if len(got) > maxNote-50 || strings.Count(got, " more") != 3 {
+		t.Errorf("%d bytes: %s", len(got), got)
+	}
+}
+
+func TestCut(t *testing.T) {
+	for _, c := range [][2]string{{"short", "short"}, {"0123456789", "0123456789"}, {"0123456789a", "0123456..."}, {"012345ä789a", "012345..."}} {
+		if got := cut(c[0], 10); got != c[1] {
+			t.Errorf("%q becomes %q, not %q", c[0], got, c[1])
+		}
+	}
+}
