@@ -23,7 +23,9 @@ type Fragment struct {
 // Empty reports whether HolmesGPT can do nothing with the toolset.
 func (f *Fragment) Empty() bool { return f.builtin == nil && f.custom == nil && f.kafka == nil }
 
-// Render renders t. The error wraps ErrUnsafe.
+// Render renders t. The error wraps ErrUnsafe. The Fragment is empty if there is
+// nothing to read, or if the address means HolmesGPT's own machine or the metadata
+// of its cloud: whoever may annotate a Service must not direct an agent there.
 func Render(t Toolset) (*Fragment, error) {
 	if err := t.check(); err != nil {
 		return nil, err
@@ -33,6 +35,9 @@ func Render(t Toolset) (*Fragment, error) {
 		return nil, err
 	}
 	f := &Fragment{slot: slots[t.Type]}
+	if private(u) {
+		return f, nil
+	}
 	if f.slot == slotKafka {
 		f.kafka = t.kafka(u)
 		return f, nil

@@ -79,7 +79,7 @@ func TestConfigs(t *testing.T) {
 		{"elasticsearch/data", "elasticsearch", "https://e:9200", "", "map[api_key:{{ env.ELASTICSEARCH_API_KEY }} api_url:https://e:9200]"},
 		{"opensearch/logs", "elasticsearch", "https://e:9200", "", "map[index_pattern:* opensearch_auth_header:ApiKey {{ env.ELASTICSEARCH_API_KEY }} opensearch_url:https://e:9200]"},
 		{"opensearch/status", "elasticsearch", "https://e", "", "map[opensearch_clusters:[map[headers:map[Authorization:ApiKey {{ env.ELASTICSEARCH_API_KEY }}] hosts:[map[host:e port:443]] use_ssl:true verify_certs:true]]]"},
-		{"opensearch/status", "opensearch", "https://[::1]:9200", "", "map[opensearch_clusters:[map[hosts:[map[host:::1 port:9200]] http_auth:map[password:{{ env.OPENSEARCH_PASSWORD }} username:{{ env.OPENSEARCH_USERNAME }}] use_ssl:true verify_certs:true]]]"},
+		{"opensearch/status", "opensearch", "https://[fd00::1]:9200", "", "map[opensearch_clusters:[map[hosts:[map[host:fd00::1 port:9200]] http_auth:map[password:{{ env.OPENSEARCH_PASSWORD }} username:{{ env.OPENSEARCH_USERNAME }}] use_ssl:true verify_certs:true]]]"},
 		{"opensearch/status", "opensearch", "http://o", "", "map[opensearch_clusters:[map[hosts:[map[host:o port:80]] use_ssl:false verify_certs:false]]]"},
 	} {
 		got := render(c.kind, c.endpoint, c.path)
@@ -130,6 +130,23 @@ func TestPrimary(t *testing.T) {
 		got := load(t, doc)
 		if url := got["grafana/loki"].Config["url"]; url != s.want || len(got) != 4 {
 			t.Errorf("%s: got %v of %d, want %s", s.what, url, len(got), s.want)
+		}
+	}
+}
+
+// An agent is not sent to its own machine, nor to the metadata of its cloud.
+func TestPrivateAddresses(t *testing.T) {
+	for host, empty := range map[string]bool{
+		"127.0.0.1": true, "[::1]": true, "[::ffff:127.0.0.1]": true, "169.254.169.254": true, "0.0.0.0": true, "[fd00:ec2::254]": true,
+		"localhost": true, "LocalHost.": true, "a.localhost": true, "metadata.google.internal": true,
+		"10.0.0.1": false, "192.168.1.1": false, "[fd00::1]": false, "localhost.example.com": false, "metadata.example.com": false,
+	} {
+		for _, kind := range []string{"custom", "grafana", "kafka"} {
+			ts := example(kind)
+			ts.Endpoint = "http://" + host + ":1"
+			if f, err := Render(ts); err != nil || f.Empty() != empty {
+				t.Errorf("%s at %s: %v, empty: %v", kind, host, err, f.Empty())
+			}
 		}
 	}
 }

@@ -5,8 +5,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"strings"
+
+	"kubernaut.io/dynamic-toolset/service/endpoint"
 )
 
 // A Toolset is what is rendered.
@@ -81,6 +84,18 @@ func (t *Toolset) url() (*url.URL, error) {
 // no slash, names no underscore.
 func (t *Toolset) key() string {
 	return "discovered/" + t.Namespace + "/" + strings.ReplaceAll(t.Name, ".", "_")
+}
+
+// private reports whether the host means the machine of whoever calls it, or the
+// metadata of its cloud: anything but a back end to HolmesGPT. A name that resolves
+// to such an address is not noticed here; network policies are for that.
+func private(u *url.URL) bool {
+	host := u.Hostname()
+	if addr, err := netip.ParseAddr(host); err == nil {
+		return endpoint.Refusal(addr.Unmap().WithZone("")) != ""
+	}
+	host = strings.TrimSuffix(strings.ToLower(host), ".")
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") || host == "metadata" || host == "metadata.google.internal"
 }
 
 const maxToolName = 64 // what model APIs accept
