@@ -113,11 +113,12 @@ type Position struct {
 // IsZero reports whether p is the beginning.
 func (p *Position) IsZero() bool { return p.size == 0 }
 
-// Parse makes p what AppendPosition wrote, and reports whether it could: else p
-// is zero.
+// Parse makes p the place that an answer gave this token for, and reports whether
+// it could: else p is zero.
 func (p *Position) Parse(token []byte) bool {
 	p.size = 0
-	if len(token) == 0 || len(token) > maxToken {
+	// The decoder skips line breaks.
+	if len(token) == 0 || len(token) > maxToken || bytes.IndexByte(token, '\n') >= 0 || bytes.IndexByte(token, '\r') >= 0 {
 		return false
 	}
 	n, err := tokenEncoding.Decode(p.text[:], token)

@@ -59,6 +59,7 @@ func TestResponsesMatchOpenAPI(t *testing.T) {
 		{"GET", "/api/v1/toolsets", "", []string{"If-None-Match", "*"}, 304},
 		{"GET", "/api/v1/toolsets/prometheus", "", nil, 200}, {"GET", "/api/v1/toolsets/no", "", nil, 404}, {"GET", "/api/v1/toolsets/shared", "", nil, 409},
 		{"GET", "/api/v1/services", "", nil, 200}, {"GET", "/api/v1/services?namespace=team-a", "", nil, 200}, {"GET", "/api/v1/services?x=1", "", nil, 400},
+		{"GET", "/api/v1/toolsets?limit=1", "", nil, 200}, {"GET", "/api/v1/services?limit=2&continue=", "", nil, 200}, {"GET", "/api/v1/services?limit=0", "", nil, 400},
 		{"GET", "/api/v1/toolset", "", nil, 200},
 		{"POST", "/api/v1/discover", "", js, 202}, {"POST", "/api/v1/discover?wait=5s", "", js, 200}, {"POST", "/api/v1/discover?wait=x", "", js, 400},
 		{"POST", "/api/v1/discover", "", nil, 415},
