@@ -27,7 +27,7 @@ var lookups = []struct{ name, path, header, value string }{
 	{"readiness", "/ready", "", ""},
 }
 
-func lookupServer(tb testing.TB) *Server {
+func lookupServer(tb testing.TB, change ...func(*Options)) *Server {
 	tb.Helper()
 	c := service.NewCatalogue(func(s *corev1.Service) *service.Backend {
 		return &service.Backend{Key: service.Key{Namespace: s.Namespace, Name: s.Name}, Name: s.Name, Type: "prometheus", Enabled: true, Primary: s.Name == "p99",
@@ -39,7 +39,11 @@ func lookupServer(tb testing.TB) *Server {
 	}
 	c.Replace(all)
 	c.Build()
-	s, err := New(Options{ServedBy: "dynamic-toolset-5d8f9c7b6-x2x4z", Catalogue: c, Status: func() Status { return Status{} }, Discover: func(context.Context) error { return nil }})
+	o := Options{ServedBy: "dynamic-toolset-5d8f9c7b6-x2x4z", Catalogue: c, Status: func() Status { return Status{} }, Discover: func(context.Context) error { return nil }}
+	for _, f := range change {
+		f(&o)
+	}
+	s, err := New(o)
 	if err != nil {
 		tb.Fatal(err)
 	}

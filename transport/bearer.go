@@ -11,8 +11,8 @@ type credentials int
 
 const (
 	noCredentials     credentials = iota // none, or of a scheme that is not taken here
-	bearerToken                          // a bearer token
-	malformedToken                       // the scheme is right, and what follows can't be a token
+	bearerToken                          // a bearer token, of whatever form
+	malformedToken                       // the same, and what follows the scheme can't be a token
 	severalAuthFields                    // more than one Authorization field
 )
 
@@ -36,11 +36,7 @@ func bearer(h *fasthttp.RequestHeader) ([]byte, credentials) {
 	if !bytes.EqualFold(scheme, schemeBearer) {
 		return nil, noCredentials
 	}
-	token = bytes.Trim(token, " ")
-	if !isToken(token) {
-		return nil, malformedToken
-	}
-	return token, bearerToken
+	return bytes.Trim(token, " "), bearerToken
 }
 
 // isToken reports whether b has the form of a token, b64token (RFC 6750, section
