@@ -36,7 +36,8 @@ type KubernetesOptions struct {
 	CheckInterval, CheckTimeout time.Duration
 	// ListTimeout bounds the reading of one page of Services; default 30 s.
 	ListTimeout time.Duration
-	// PageSize is how many Services one page of a list holds; default 500.
+	// PageSize is how many Services one page of a list holds; default 2,000:
+	// some megabytes. Each page is a call, and calls are limited (see Connect).
 	PageSize int64
 	// OnForbidden is told of each call that the API server refused for want of
 	// a right. It must not block.
@@ -67,7 +68,7 @@ func (o *KubernetesOptions) defaults() error {
 		o.OnForbidden = func(*MissingRight) {}
 	}
 	if o.PageSize <= 0 {
-		o.PageSize = 500
+		o.PageSize = 2000
 	}
 	for _, ns := range o.Namespaces {
 		if msgs := validation.IsDNS1123Label(ns); len(msgs) > 0 {

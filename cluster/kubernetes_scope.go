@@ -15,6 +15,8 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
+
+	"kubernaut.io/dynamic-toolset/service"
 )
 
 // retry is how a list or watch is tried again. The cap is low on purpose: see
@@ -29,7 +31,8 @@ type scope struct {
 	index     int
 	namespace string
 	reflector *cache.Reflector
-	wake      chan struct{} // ends a pause between two runs
+	wake      chan struct{}       // ends a pause between two runs
+	read      service.Replacement // what the list under way has found; the Reflector's goroutine's
 
 	mu      sync.Mutex
 	stop    context.CancelFunc // ends the watch under way; nil if there is none
@@ -249,9 +252,17 @@ func (l listWatch) ListWithContext(ctx context.Context, o metav1.ListOptions) (r
 	if err != nil {
 		return nil, err
 	}
-	for i := range page.Items {
-		page.Items[i] = *strip(&page.Items[i])
+	if o.Continue == "" {
+		l.read = l.k.opts.Sink.Begin(l.namespace)
 	}
+	services := make([]*corev1.Service, len(page.Items))
+	for i := range page.Items {
+		page.Items[i] = stripped(&page.Items[i])
+		services[i] = &page.Items[i]
+	}
+	l.read.Add(services)
+	// The Reflector would collect the Services of all pages. It needs none.
+	page.Items = nil
 	return page, nil
 }
 
@@ -277,13 +288,11 @@ func (s store) Update(obj any) error {
 }
 func (s store) Delete(obj any) error { s.k.fan.delete(s.index, obj.(*corev1.Service)); return nil }
 
-func (s store) Replace(list []any, _ string) error {
-	services := make([]*corev1.Service, len(list))
-	for i, obj := range list {
-		services[i] = obj.(*corev1.Service)
-	}
+// Replace is called at the end of a list, without what was listed.
+func (s store) Replace([]any, string) error {
 	s.worked(verbList)
-	s.k.fan.replace(s.index, services)
+	s.k.fan.replace(s.index, s.read)
+	s.read = nil
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.listing = false

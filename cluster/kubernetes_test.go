@@ -12,6 +12,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
+
+	"kubernaut.io/dynamic-toolset/service"
 )
 
 // watchCluster runs a Kubernetes source on the test's namespace.
@@ -94,8 +96,42 @@ func TestKubernetesAllNamespaces(t *testing.T) {
 	eventually(t, soon, "x", func() bool { return sink.get(a.ns, "x") != nil })
 	a.delete("x")
 	eventually(t, soon, "no x", func() bool { return sink.get(a.ns, "x") == nil })
-	if len(k.fan.parts[0]) != 0 {
-		t.Error("a copy of the Services is kept though nobody needs it")
+	k.fan.mu.Lock()
+	defer k.fan.mu.Unlock()
+	if k.fan.waiting != nil {
+		t.Error("a copy of the first state is kept though nobody needs it")
+	}
+}
+
+// What happens in one namespace while another has not been listed yet is in the
+// first state, which is handed over once, and whole.
+func TestFirstStateOfSeveralNamespaces(t *testing.T) {
+	sink := newRecorder()
+	f := newFanIn(sink, 2)
+	svc := func(namespace, name string) *corev1.Service {
+		return &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
+	}
+	list := func(namespace string, names ...string) service.Replacement {
+		r := sink.Begin(namespace)
+		for _, name := range names {
+			r.Add([]*corev1.Service{svc(namespace, name)})
+		}
+		return r
+	}
+	f.replace(0, list("a", "goes", "stays"))
+	f.delete(0, svc("a", "goes"))
+	f.upsert(0, svc("a", "comes"))
+	if got := sink.counts(); got != "0 replaces, 0 upserts, 0 deletes, 0 overlaps" || isClosed(f.first) {
+		t.Errorf("half a state was handed over: %s", got)
+	}
+	f.replace(1, list("b", "x"))
+	if got := sink.names(); got != "a/comes a/stays b/x" || sink.lists() != 1 || !isClosed(f.first) {
+		t.Errorf("the first state is %q, handed over in %d pieces", got, sink.lists())
+	}
+	f.delete(0, svc("a", "comes"))
+	f.replace(1, list("b", "y"))
+	if got := sink.names(); got != "a/stays b/y" {
+		t.Errorf("after the first state: %q", got)
 	}
 }
 
@@ -224,30 +260,6 @@ func TestKubernetesResync(t *testing.T) {
 	waitSync(t, k)
 	sink.Upsert(backend(a.ns, "phantom"))
 	sink.wantNames(t, soon, "")
-}
-
-func TestFanIn(t *testing.T) {
-	sink := newRecorder()
-	f := newFanIn(sink, 2)
-	f.replace(0, []*corev1.Service{backend("a", "1")})
-	f.upsert(0, backend("a", "2"))
-	if isClosed(f.first) || sink.counts() != "0 replaces, 0 upserts, 0 deletes, 0 overlaps" {
-		t.Error("half a state was handed on")
-	}
-	f.replace(1, []*corev1.Service{backend("b", "1")})
-	if got := sink.names(); got != "a/1 a/2 b/1" || !isClosed(f.first) {
-		t.Errorf("state %s", got)
-	}
-	f.delete(0, backend("a", "1"))
-	f.replace(1, nil)
-	if got := sink.names(); got != "a/2" {
-		t.Errorf("state %s", got)
-	}
-	f.replace(0, nil)
-	f.replace(0, []*corev1.Service{backend("a", "1")})
-	if got := sink.names(); got != "a/1" {
-		t.Errorf("state %s", got)
-	}
 }
 
 func TestStripShrinks(t *testing.T) {

@@ -11,6 +11,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"kubernaut.io/dynamic-toolset/service"
 )
 
 // A recorder is a Sink that keeps the state, as the catalogue does, and counts.
@@ -51,6 +53,42 @@ func (r *recorder) Replace(services []*corev1.Service) {
 		for _, svc := range services {
 			r.state[keyOf(svc)] = svc
 		}
+	})
+}
+
+// Begin implements Sink.
+func (r *recorder) Begin(namespace string) service.Replacement {
+	return &recordedReplacement{r, map[string]bool{namespace: true}, map[types.NamespacedName]*corev1.Service{}}
+}
+
+type recordedReplacement struct {
+	r          *recorder
+	namespaces map[string]bool
+	state      map[types.NamespacedName]*corev1.Service
+}
+
+func (p *recordedReplacement) Add(services []*corev1.Service) {
+	for _, svc := range services {
+		p.state[keyOf(svc)] = svc
+	}
+}
+
+func (p *recordedReplacement) Remove(namespace, name string) {
+	delete(p.state, types.NamespacedName{Namespace: namespace, Name: name})
+}
+
+func (p *recordedReplacement) Join(other service.Replacement) {
+	maps.Copy(p.namespaces, other.(*recordedReplacement).namespaces)
+	maps.Copy(p.state, other.(*recordedReplacement).state)
+}
+
+func (p *recordedReplacement) Commit() {
+	p.r.call(func() {
+		p.r.replaces++
+		maps.DeleteFunc(p.r.state, func(k types.NamespacedName, _ *corev1.Service) bool {
+			return p.namespaces[""] || p.namespaces[k.Namespace]
+		})
+		maps.Copy(p.r.state, p.state)
 	})
 }
 

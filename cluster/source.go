@@ -17,6 +17,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"kubernaut.io/dynamic-toolset/service"
 )
 
 // A Sink receives the state of the cluster. Calls come one at a time, are
@@ -25,6 +27,11 @@ import (
 type Sink interface {
 	// Replace makes services the whole state; whatever is not among them is gone.
 	Replace(services []*corev1.Service)
+	// Begin begins to replace the state of a namespace, or with an empty name
+	// the whole state, piece by piece: of a large cluster, all Services at once
+	// would take hundreds of megabytes, and few of them are of interest. Each
+	// Replacement is used between other calls.
+	Begin(namespace string) service.Replacement
 	// Upsert adds or changes one Service. It may be called with an unchanged one.
 	Upsert(svc *corev1.Service)
 	// Delete removes one Service, which need not be known.

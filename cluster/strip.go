@@ -17,7 +17,13 @@ const AnnotationPrefix = "kubernaut.io/"
 // managedFields. Maps and slices are shared with svc; the rest of svc becomes
 // garbage.
 func strip(svc *corev1.Service) *corev1.Service {
-	return &corev1.Service{
+	s := stripped(svc)
+	return &s
+}
+
+// stripped does the same without an allocation.
+func stripped(svc *corev1.Service) corev1.Service {
+	return corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{
 			Name:              svc.Name,
 			Namespace:         svc.Namespace,

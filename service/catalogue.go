@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -110,39 +111,59 @@ func (c *Catalogue) Replace(services []*corev1.Service) {
 }
 
 // A Replacement is a new state of a namespace or of the whole cluster, read
-// piece by piece. Only what is a back end is kept of it. It has no effect
-// before Commit; one that is not to be may just be forgotten. It is used by one
-// goroutine at a time.
-type Replacement struct {
-	c         *Catalogue
-	namespace string
-	found     map[Key]*Backend
+// piece by piece. It has no effect before Commit; one that is not to be may just
+// be forgotten. It is used by one goroutine at a time.
+type Replacement interface {
+	// Add adds Services to the new state, or changes those that are in it.
+	// Nothing is kept of those that are no back ends.
+	Add(services []*corev1.Service)
+	// Remove takes a Service out of the new state, which need not be in it.
+	Remove(namespace, name string)
+	// Join adds what another Replacement has, of another namespace. That one is
+	// not used any longer.
+	Join(other Replacement)
+	// Commit makes the new state the state. What was known and is not in it is
+	// gone; the health of the rest is kept.
+	Commit()
+}
+
+type replacement struct {
+	c          *Catalogue
+	namespaces map[string]bool // "" for all
+	found      map[Key]*Backend
 }
 
 // Begin begins to replace the state of a namespace, or with an empty name that
 // of the whole cluster.
-func (c *Catalogue) Begin(namespace string) *Replacement {
-	return &Replacement{c, namespace, map[Key]*Backend{}}
+func (c *Catalogue) Begin(namespace string) Replacement {
+	return &replacement{c, map[string]bool{namespace: true}, map[Key]*Backend{}}
 }
 
-// Add adds some Services to the new state. They are not kept.
-func (r *Replacement) Add(services []*corev1.Service) {
+func (r *replacement) Add(services []*corev1.Service) {
 	backends := make([]*Backend, len(services))
 	each(len(services), func(i int) { backends[i] = r.c.identify(services[i]) })
 	for i, b := range backends {
-		if b != nil {
-			r.found[keyOf(services[i])] = b
+		if key := keyOf(services[i]); b != nil {
+			r.found[key] = b
+		} else {
+			delete(r.found, key)
 		}
 	}
 }
 
-// Commit makes what was added the state. What was known and is not in it is
-// gone; the health of the rest is kept.
-func (r *Replacement) Commit() {
+func (r *replacement) Remove(namespace, name string) { delete(r.found, Key{namespace, name}) }
+
+func (r *replacement) Join(other Replacement) {
+	o := other.(*replacement)
+	maps.Copy(r.namespaces, o.namespaces)
+	maps.Copy(r.found, o.found)
+}
+
+func (r *replacement) Commit() {
 	c := r.c
 	c.mu.Lock()
 	for k, known := range c.records {
-		if known.found != nil && r.found[k] == nil && (r.namespace == "" || k.Namespace == r.namespace) {
+		if known.found != nil && r.found[k] == nil && (r.namespaces[""] || r.namespaces[k.Namespace]) {
 			c.remove(k)
 		}
 	}
