@@ -23,6 +23,9 @@ func (a *app) connect() error {
 		Sink: a.catalogue, Logger: a.log, Namespaces: s.Cluster.Namespaces, Resync: s.Cluster.Resync,
 		OnForbidden: a.countForbidden,
 	})
+	if err == nil {
+		err = a.askWhoCalls(cfg)
+	}
 	if err != nil || !s.ConfigMap.Enabled {
 		return err
 	}

@@ -63,6 +63,7 @@ type app struct {
 	checker   *health.Checker // nil without health checks
 	source    cluster.Source
 	writer    cluster.Writer // nil when no ConfigMap is written
+	auth      *transport.Auth // nil: everybody may call
 	discovery *metrics.PrometheusHistogram
 }
 
@@ -153,6 +154,7 @@ func (a *app) run(signals <-chan os.Signal) (int, error) {
 			MaxConnections: s.Limits.MaxConnections, MaxRequestBody: s.Limits.MaxRequestBody, MaxHeaderBytes: s.Limits.MaxHeaderBytes,
 			MaxConnectionAge: s.HTTP.MaxConnectionAge,
 		},
+		Auth: a.auth, RateLimit: transport.RateLimit{PerSecond: s.Access.RateLimit, Burst: s.Access.RateBurst},
 		PropagationDelay: s.Shutdown.PropagationDelay, DrainTimeout: s.Shutdown.DrainTimeout,
 		Catalogue: a.catalogue, Status: a.status, Discover: a.discover,
 		Metrics: a.set, Log: a.log, Version: versionText(),

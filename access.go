@@ -1,0 +1,23 @@
+package main
+
+import (
+	"k8s.io/client-go/rest"
+
+	"kubernaut.io/dynamic-toolset/cluster"
+	"kubernaut.io/dynamic-toolset/transport"
+)
+
+// askWhoCalls makes the cluster's API server decide about callers, where the
+// settings ask for it.
+func (a *app) askWhoCalls(cfg *rest.Config) error {
+	s := a.settings.Access
+	if !s.Tokens {
+		return nil
+	}
+	reviewer, err := cluster.NewReviewer(cfg, cluster.ReviewerOptions{Audiences: s.Audiences, OnForbidden: a.countForbidden})
+	if err != nil {
+		return err
+	}
+	a.auth = &transport.Auth{Reviewer: reviewer, TTL: s.CacheTTL, Metrics: s.Metrics}
+	return nil
+}
