@@ -37,9 +37,11 @@ func run(args []string) int {
 	case "help":
 		config.Usage(os.Stdout)
 		return exitOK
+	case "generate":
+		return runGenerate(args)
 	case "serve":
 	default:
-		fmt.Fprintf(os.Stderr, "dynamic-toolset: there is no command %q; the commands are serve (the default), version and help\n", command)
+		fmt.Fprintf(os.Stderr, "dynamic-toolset: there is no command %q; the commands are serve (the default), generate, version and help\n", command)
 		return exitUsage
 	}
 	settings, err := config.Load(args, os.Environ(), os.Stdout)

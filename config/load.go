@@ -31,11 +31,7 @@ func (p Problems) Error() string {
 // ErrHelp; all other errors are Problems.
 func Load(args []string, environ []string, usage io.Writer) (*Settings, error) {
 	s := &Settings{}
-	l := &loader{settings: s, flags: newFlags(s), origin: map[string]string{}, env: map[string]string{}}
-	for _, pair := range environ {
-		name, value, _ := strings.Cut(pair, "=")
-		l.env[name] = value
-	}
+	l := newLoader(s, environ)
 	if l.fromArgs(args) {
 		Usage(usage)
 		return nil, ErrHelp
@@ -58,6 +54,15 @@ type loader struct {
 	// messages: "--listen", "TOOLSET_LISTEN" or "listen in settings.yaml".
 	origin   map[string]string
 	problems Problems
+}
+
+func newLoader(s *Settings, environ []string) *loader {
+	l := &loader{settings: s, flags: newFlags(s), origin: map[string]string{}, env: map[string]string{}}
+	for _, pair := range environ {
+		name, value, _ := strings.Cut(pair, "=")
+		l.env[name] = value
+	}
+	return l
 }
 
 func (l *loader) problem(format string, args ...any) {

@@ -18,19 +18,26 @@ func Usage(w io.Writer) {
 	var b strings.Builder
 	wrap(&b, "", "Every setting is a flag, an environment variable and a key in the file that --config names (the flag without its dashes). A flag beats the environment, which beats the file, which beats the default. A variable that is empty counts as not set.")
 	for _, g := range newFlags(&Settings{}).groups {
-		b.WriteString("\n" + g.name + "\n")
-		wrap(&b, "  ", g.intro)
-		for _, flag := range g.flags {
-			name, text := pflag.UnquoteUsage(flag)
-			b.WriteString("\n  --" + flag.Name)
-			if flag.Value.Type() != "bool" {
-				b.WriteString(" " + name)
-			}
-			fmt.Fprintf(&b, "\n      [default: %s; environment: %s]\n", shownDefault(flag), envName(flag.Name))
-			wrap(&b, "      ", text)
-		}
+		writeGroup(&b, g.name, g.intro, g.flags)
 	}
 	_, _ = io.WriteString(w, b.String()) // a closed standard output is no news
+}
+
+// writeGroup writes a chapter; intro may be empty.
+func writeGroup(b *strings.Builder, name, intro string, flags []*pflag.Flag) {
+	b.WriteString("\n" + name + "\n")
+	if intro != "" {
+		wrap(b, "  ", intro)
+	}
+	for _, flag := range flags {
+		name, text := pflag.UnquoteUsage(flag)
+		b.WriteString("\n  --" + flag.Name)
+		if flag.Value.Type() != "bool" {
+			b.WriteString(" " + name)
+		}
+		fmt.Fprintf(b, "\n      [default: %s; environment: %s]\n", shownDefault(flag), envName(flag.Name))
+		wrap(b, "      ", text)
+	}
 }
 
 // shownDefault is a flag's default as one would write it.

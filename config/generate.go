@@ -1,0 +1,144 @@
+package config
+
+import (
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+	"k8s.io/apimachinery/pkg/util/validation"
+)
+
+// Generate says what the command generate prints, valid if it comes from
+// LoadGenerate.
+type Generate struct {
+	Cluster   Cluster
+	Discovery Discovery
+	// Namespace and Name are those of the printed ConfigMap.
+	Namespace, Name string
+	// Overrides is a file with what the ConfigMap's key overrides.yaml would hold;
+	// empty if there are none.
+	Overrides string
+	// Format is one of the Format constants.
+	Format string
+	// Timeout is how long the cluster may take to be read.
+	Timeout time.Duration
+}
+
+// Formats of Generate.
+const (
+	FormatConfigMap = "configmap" // the manifest, for kubectl apply
+	FormatKubernaut = "kubernaut" // toolset.json
+	FormatHolmesGPT = "holmesgpt" // holmesgpt-toolsets.yaml
+)
+
+// generateShared are the settings of the service that generate has as well. A
+// settings file and the environment may hold all the others, too, so that those of
+// a deployment can be given as they are.
+var generateShared = []string{"config", "manifests", "kubeconfig", "context", "namespaces", "cluster-domain", "rules", "configmap-namespace", "configmap-name"}
+
+const generateGroup = "Generate"
+
+// LoadGenerate is Load for the command generate.
+func LoadGenerate(args []string, environ []string, usage io.Writer) (*Generate, error) {
+	s, g := &Settings{}, &Generate{}
+	l := newLoader(s, environ)
+	addGenerateFlags(l.flags, g)
+	if l.fromArgs(args) {
+		generateUsage(usage)
+		return nil, ErrHelp
+	}
+	for _, flag := range sortedNames(l.origin) {
+		if strings.HasPrefix(l.origin[flag], "--") && !slices.Contains(generateShared, flag) && !ofGroup(l.flags, generateGroup, flag) {
+			l.problem("--%s is a setting of the service, which does nothing for generate; remove it", flag)
+		}
+	}
+	l.fromEnvironment()
+	l.fromFile()
+	l.validateGenerate(g)
+	if len(l.problems) > 0 {
+		return nil, l.problems
+	}
+	g.Cluster, g.Discovery, g.Namespace, g.Name = s.Cluster, s.Discovery, s.ConfigMap.Namespace, s.ConfigMap.Name
+	return g, nil
+}
+
+func addGenerateFlags(f *flagSet, g *Generate) {
+	f.begin(generateGroup, "What is printed.")
+	f.StringVar(&g.Format, "format", FormatConfigMap, "`FORMAT` to print: configmap for the ConfigMap that the service would write, as a manifest with both documents; kubernaut for toolset.json alone; holmesgpt for holmesgpt-toolsets.yaml alone.")
+	f.StringVar(&g.Overrides, "overrides", "", "YAML `FILE` with what the key overrides.yaml of the ConfigMap would hold: toolsets that are switched off, changed or added. Its form is in docs/outputs.md.")
+	f.DurationVar(&g.Timeout, "timeout", seconds(30), "`DURATION` in which the cluster must have been read. Raise it for very large clusters.")
+	f.end()
+}
+
+func (l *loader) validateGenerate(g *Generate) {
+	l.validateCluster()
+	if file := l.settings.Discovery.Rules; file != "" {
+		l.file("rules", file)
+	}
+	if g.Overrides != "" {
+		l.file("overrides", g.Overrides)
+	}
+	c := l.settings.ConfigMap
+	if wrong := validation.IsDNS1123Label(c.Namespace); len(wrong) > 0 {
+		l.fail("configmap-namespace", "is %s, which can't be a namespace: use lower-case letters, digits and '-', at most 63", quote(c.Namespace))
+	}
+	if wrong := validation.IsDNS1123Subdomain(c.Name); len(wrong) > 0 {
+		l.fail("configmap-name", "is %s, which can't be the name of a ConfigMap: use lower-case letters, digits, '-' and '.', at most 253", quote(c.Name))
+	}
+	l.choice("format", g.Format, FormatConfigMap, FormatKubernaut, FormatHolmesGPT)
+	l.duration("timeout", g.Timeout, 100*time.Millisecond, time.Hour)
+}
+
+const generateIntro = `Prints what the service would write, without a server, without health checks, and without touching the cluster: for a
+repository that is applied by GitOps, for CI, and to see what becomes of manifests or overrides before they are applied. The output
+depends on nothing but what is read: the same in, the same out. Of several back ends for one toolset of HolmesGPT, the first is
+taken that an administrator or an annotation makes the primary, else the first by namespace and name; the service also looks at
+their health.`
+
+const generateExamples = `
+  dynamic-toolset generate --manifests DIR
+  dynamic-toolset generate --kubeconfig ~/.kube/config --context staging --format holmesgpt
+  dynamic-toolset generate --manifests DIR --overrides overrides.yaml | kubectl apply --server-side -f -
+  dynamic-toolset generate --manifests DIR | diff - configmap.yaml      # in CI
+
+Exit codes: 0 printed, 1 something can't be read or is wrong, 2 wrong settings.
+Problems with annotations, and overrides that are about nothing, are warnings on
+standard error.
+`
+
+func generateUsage(w io.Writer) {
+	var b strings.Builder
+	wrap(&b, "", generateIntro)
+	b.WriteString(generateExamples)
+	f := newFlags(&Settings{})
+	addGenerateFlags(f, &Generate{})
+	for _, g := range f.groups {
+		var flags []*pflag.Flag
+		for _, flag := range g.flags {
+			if g.name == generateGroup || slices.Contains(generateShared, flag.Name) {
+				flags = append(flags, flag)
+			}
+		}
+		if len(flags) > 0 {
+			writeGroup(&b, g.name, "", flags)
+		}
+	}
+	_, _ = io.WriteString(w, b.String()) // a closed standard output is no news
+}
+
+// ofGroup reports whether a flag belongs to a group.
+func ofGroup(f *flagSet, name, flag string) bool {
+	i := slices.IndexFunc(f.groups, func(g *group) bool { return g.name == name })
+	return i >= 0 && slices.ContainsFunc(f.groups[i].flags, func(p *pflag.Flag) bool { return p.Name == flag })
+}
+
+func sortedNames(m map[string]string) []string {
+	names := make([]string, 0, len(m))
+	for name := range m {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
