@@ -68,7 +68,7 @@ func (l *Leader) pause(err error) time.Duration {
 	switch {
 	case errors.Is(err, errFaster):
 		return 0 // and it is known until when
-	case apierrors.IsForbidden(err):
+	case apierrors.IsForbidden(err) && l.trouble.lasts():
 		return jitter(deniedRetry, 0.1)
 	}
 	return jitter(l.opts.RetryPeriod, 0.2)

@@ -50,7 +50,7 @@ func (w *leaseWatch) run(ctx context.Context) {
 			pause = retry
 		}
 		wait := pause.Step()
-		if w.trouble.right != nil {
+		if w.trouble.right != nil && w.trouble.lasts() {
 			wait = jitter(deniedRetry, 0.1)
 		}
 		if !sleep(ctx, wait) {

@@ -58,3 +58,8 @@ func (t *trouble) denied(verb string) *MissingRight {
 	}
 	return t.right
 }
+
+// lasts reports whether the same has been wrong for some time. An API server that
+// has just been started may refuse what it allows a moment later, as soon as it
+// knows of all roles.
+func (t *trouble) lasts() bool { return time.Since(t.since) >= deniedRetry }
