@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
 	"k8s.io/client-go/kubernetes"
 
 	"kubernaut.io/dynamic-toolset/cluster"
+	"kubernaut.io/dynamic-toolset/service"
 )
 
 // connect makes the source and the writer for a real cluster.
@@ -33,14 +35,23 @@ func (a *app) connect() error {
 	if err != nil {
 		return err
 	}
-	a.writer = cluster.NewConfigMapWriter(client, s.ConfigMap.Namespace, s.ConfigMap.Name, a.document, a.writerOptions())
+	opts := a.writerOptions()
+	var writer *cluster.ConfigMapWriter
+	if s.ConfigMap.LeaderElection {
+		if err := a.elect(cfg, func(leading bool) { writer.SetActive(leading) }); err != nil {
+			return err
+		}
+		opts.Standby, opts.Fence = true, a.leader.Fence
+	}
+	writer = cluster.NewConfigMapWriter(client, s.ConfigMap.Namespace, s.ConfigMap.Name, a.documents, opts)
+	a.writer = writer
 	return nil
 }
 
 // buildFileWriter makes the writer of --write-configmap.
 func (a *app) buildFileWriter() {
 	c := a.settings.ConfigMap
-	a.writer = cluster.NewFileWriter(c.Write, os.Stdout, c.Namespace, c.Name, a.document, a.writerOptions())
+	a.writer = cluster.NewFileWriter(c.Write, os.Stdout, c.Namespace, c.Name, a.documents, a.writerOptions())
 }
 
 func (a *app) writerOptions() cluster.WriterOptions {
@@ -52,7 +63,47 @@ func (a *app) writerOptions() cluster.WriterOptions {
 		OnDrift:     a.set.NewCounter("toolset_configmap_drift_total").Inc,
 		OnVersion:   a.catalogue.SetConfigMapVersion,
 		OnForbidden: a.countForbidden,
+		OnOverrides: a.override(),
 	}
+}
+
+// override returns what puts overrides in force. The snapshot that shows them is
+// there when it returns: nothing is written of what they change.
+func (a *app) override() func(*service.Overrides, []service.Invalid) {
+	var refused atomic.Bool
+	a.set.NewGauge("toolset_overrides_valid", func() float64 {
+		if refused.Load() {
+			return 0
+		}
+		return 1
+	})
+	errors := a.set.NewCounter("toolset_overrides_errors_total")
+	return func(o *service.Overrides, wrong []service.Invalid) {
+		if refused.Store(len(wrong) > 0); len(wrong) > 0 {
+			errors.Inc()
+		}
+		a.catalogue.SetOverrides(o)
+		a.catalogue.Build()
+	}
+}
+
+// overridesPatience is how long the cluster waits for the overrides at the start.
+const overridesPatience = 3 * time.Second
+
+// readCluster runs the source, from when the overrides are known: no lookup shows
+// for a moment what an administrator has switched off.
+func (a *app) readCluster(ctx context.Context) error {
+	if w, ok := a.writer.(*cluster.ConfigMapWriter); ok {
+		patience := time.NewTimer(overridesPatience)
+		defer patience.Stop()
+		select {
+		case <-w.Looked():
+		case <-patience.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	return a.source.Run(ctx)
 }
 
 // countForbidden counts the calls that were refused for want of a right. It
@@ -61,10 +112,10 @@ func (a *app) countForbidden(r *cluster.MissingRight) {
 	a.set.GetOrCreateCounter(fmt.Sprintf("toolset_kubernetes_forbidden_total{verb=%q,resource=%q}", r.Verb, r.Resource)).Inc()
 }
 
-// document is what the writer writes; nil until the cluster has been read.
-func (a *app) document() []byte {
+// documents is what the writer writes; nil until the cluster has been read.
+func (a *app) documents() []service.GeneratedDocument {
 	if snap := a.catalogue.Snapshot(); snap != nil {
-		return snap.Document().JSON
+		return snap.Documents()
 	}
 	return nil
 }

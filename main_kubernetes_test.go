@@ -136,6 +136,13 @@ func TestServeKubernetes(t *testing.T) {
 // grant gives user the rights that the README names, and no more.
 func grant(ctx context.Context, t *testing.T, admin kubernetes.Interface, user, namespace string) {
 	t.Helper()
+	grantConfigMap(ctx, t, admin, user, namespace)
+	grantLease(ctx, t, admin, user, namespace)
+}
+
+// grantConfigMap gives it those that a single replica needs.
+func grantConfigMap(ctx context.Context, t *testing.T, admin kubernetes.Interface, user, namespace string) {
+	t.Helper()
 	subjects := []rbacv1.Subject{{Kind: rbacv1.UserKind, APIGroup: rbacv1.GroupName, Name: user}}
 	meta := metav1.ObjectMeta{Name: "dynamic-toolset"}
 	rbac := admin.RbacV1()

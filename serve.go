@@ -62,7 +62,8 @@ type app struct {
 	catalogue *service.Catalogue
 	checker   *health.Checker // nil without health checks
 	source    cluster.Source
-	writer    cluster.Writer // nil when no ConfigMap is written
+	writer    cluster.Writer  // nil when no ConfigMap is written
+	leader    *cluster.Leader // nil without leader election
 	auth      *transport.Auth // nil: everybody may call
 	discovery *metrics.PrometheusHistogram
 }
@@ -94,15 +95,9 @@ func (a *app) build() error {
 
 // identify returns how Services are recognised.
 func (a *app) identify() (service.Identify, error) {
-	rules := detect.Default()
-	if file := a.settings.Discovery.Rules; file != "" {
-		b, err := os.ReadFile(file) // #nosec G304 -- the operator names it
-		if err != nil {
-			return nil, fmt.Errorf("--rules: %w", err)
-		}
-		if rules, err = detect.Load(b, file); err != nil {
-			return nil, fmt.Errorf("--rules: %w", err)
-		}
+	rules, err := loadRules(a.settings.Discovery.Rules)
+	if err != nil {
+		return nil, err
 	}
 	return newRecognition(rules, detect.Options{ClusterDomain: a.settings.Cluster.Domain}, a.log).identify, nil
 }
@@ -164,7 +159,7 @@ func (a *app) run(signals <-chan os.Signal) (int, error) {
 		},
 	}
 	if a.writer != nil {
-		o.Generate = a.writer.WriteNow
+		o.Generate = a.generate
 	}
 	server, err := transport.New(o)
 	if err != nil {
@@ -179,9 +174,12 @@ func (a *app) run(signals <-chan os.Signal) (int, error) {
 	if a.checker != nil {
 		start(func(ctx context.Context) error { a.checker.Run(ctx); return nil })
 	}
-	start(a.source.Run)
+	start(a.readCluster)
 	if a.writer != nil {
 		start(a.writer.Run)
+	}
+	if a.leader != nil {
+		start(a.stand)
 	}
 	start(a.followSnapshots)
 
@@ -191,10 +189,12 @@ func (a *app) run(signals <-chan os.Signal) (int, error) {
 		for {
 			select {
 			case sig := <-signals:
+				a.resign()
 				relayed <- sig
 			case err := <-failed:
 				fatal = err
 				a.log.Error("The service can't go on", zap.Error(err))
+				a.resign()
 				relayed <- syscall.SIGTERM
 			case <-ctx.Done():
 				return
