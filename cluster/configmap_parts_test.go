@@ -33,8 +33,8 @@ func (a *api) readDocuments(ctx context.Context) (docs map[string][]string, agai
 		return nil, false, err
 	}
 	docs = map[string][]string{}
-	text, split := cm.Data[IndexKey]
-	if !split {
+	text := cm.Data[IndexKey]
+	if strings.TrimSpace(text) == "" {
 		for _, key := range []string{service.KubernautKey, service.HolmesGPTKey} {
 			if doc, ok := cm.Data[key]; ok {
 				docs[key] = []string{doc}
@@ -285,9 +285,7 @@ func TestPartsAreRepaired(t *testing.T) {
 	repaired("the index is edited")
 	patch(cmName, `{"data":{"toolset.json":"stale"}}`)
 	repaired("a document stands beside the index")
-	if cm := a.configMap(a.ns); cm.Data[service.KubernautKey] != "" {
-		t.Errorf("it is still there: %v", cm.Data)
-	}
+	eventually(t, soon, "it is gone", func() bool { _, is := a.configMap(a.ns).Data[service.KubernautKey]; return !is })
 	patch(cmName, `{"metadata":{"annotations":{"kubernaut.io/toolset-parts":"0"}}}`)
 	repaired("the note of the parts is edited")
 	remove(cmName)

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"strconv"
@@ -247,7 +248,10 @@ func (r *round) clear(ctx context.Context, number int, v *view, c *content, data
 		withAnnotations[k] = value
 	}
 	for _, k := range keys {
-		withData[k] = "-"
+		// Blank, whatever it was: a reader may see it.
+		if withData[k] = ""; v.sums[k] == sha256.Sum256(nil) {
+			withData[k] = " "
+		}
 	}
 	for _, k := range annotations {
 		withAnnotations[k] = "-"
