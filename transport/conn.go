@@ -172,7 +172,11 @@ func (c *conn) Write(p []byte) (int, error) {
 	if c.layer.session == nil {
 		return 0, net.ErrClosed // no client is there to read it
 	}
-	return c.layer.session.Write(p)
+	n, err := c.layer.session.Write(p)
+	if err != nil {
+		c.layer.broken = true
+	}
+	return n, err
 }
 
 var endOfHead = []byte("\r\n\r\n")
@@ -228,7 +232,7 @@ func (c *conn) Close() error {
 		return nil
 	}
 	defer c.owner.forget(c)
-	if c.layer != nil && c.layer.session != nil {
+	if c.layer != nil && c.layer.session != nil && !c.layer.broken {
 		// Says that nothing is missing (RFC 8446, section 6.1).
 		c.layer.session.CloseWrite() //nolint:errcheck // a client that has gone needs not know
 	}

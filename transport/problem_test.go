@@ -172,11 +172,11 @@ func TestProblemFromBelowTheHandlers(t *testing.T) {
 // Also on a connection that has been silent for longer than a response may
 // take: the time for the response before has passed then.
 func TestProblemFromBelowOnAKeptConnection(t *testing.T) {
-	f := start(t, func(o *transport.Options) { o.Limits.WriteTimeout = 100 * time.Millisecond })
+	f := start(t, func(o *transport.Options) { o.Limits.WriteTimeout = time.Second })
 	c := f.dial()
 	c.write(getReady)
 	c.read()
-	time.Sleep(200 * time.Millisecond)
+	time.Sleep(1200 * time.Millisecond)
 	c.write("NONSENSE\r\n\r\n")
 	wantProblem(t, c.read(), 400, "validation-error")
 }

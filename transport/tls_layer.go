@@ -23,6 +23,9 @@ type tlsLayer struct {
 	// A byte that a look found; the next read begins with it.
 	found    [1]byte
 	hasFound bool
+	// broken is set when a write has failed, perhaps in the middle of a record:
+	// the client could not make anything of one that follows.
+	broken bool
 }
 
 // handshake establishes the session of c, whose first byte has arrived. It has

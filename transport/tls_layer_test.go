@@ -337,6 +337,26 @@ func TestTLSCloseSaysSo(t *testing.T) {
 	}
 }
 
+// After a write that failed, of which the client may have half a record, there
+// is no alert: it would be taken for a forgery.
+func TestTLSCloseAfterABrokenWrite(t *testing.T) {
+	c, client, cork := established(t, tls.VersionTLS12)
+	if err := c.SetWriteDeadline(past); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Write([]byte("response")); err == nil {
+		t.Fatal("a write after its deadline")
+	}
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+	b := make([]byte, 100)
+	if n, err := cork.Read(b); n != 0 || !errors.Is(err, io.EOF) {
+		t.Errorf("%x, %v", b[:n], err)
+	}
+	client.Close() //nolint:errcheck // it has ended
+}
+
 // Between the bytes of the client and those of the handlers our code allocates
 // nothing: an exchange has no more allocations than with the bare tls.Conn.
 func TestLookupsDoNotAllocateOverTLS(t *testing.T) {

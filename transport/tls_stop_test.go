@@ -313,7 +313,7 @@ func TestTLSKeyUpdateOnASilentConnection(t *testing.T) {
 	if err != nil {
 		testenv.Missing(t, "openssl", "apt-get install openssl")
 	}
-	f, dir := startTLS(t, func(o *transport.Options) { o.Limits.WriteTimeout = 200 * time.Millisecond })
+	f, dir := startTLS(t, func(o *transport.Options) { o.Limits.WriteTimeout = time.Second })
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, openssl, "s_client", "-connect", f.server.Addr(), "-servername", "localhost", "-CAfile", filepath.Join(dir, "tls.crt"), "-tls1_3") // #nosec G204 -- a test
@@ -349,7 +349,7 @@ func TestTLSKeyUpdateOnASilentConnection(t *testing.T) {
 	}
 	ask("")
 	for range 2 {
-		time.Sleep(500 * time.Millisecond) // beyond the write timeout
+		time.Sleep(1200 * time.Millisecond) // beyond the write timeout
 		if _, err := io.WriteString(in, "K\n"); err != nil {
 			t.Fatal(err)
 		}
