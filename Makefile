@@ -12,7 +12,7 @@ CLUSTER ?= sim
 VERIFY  ?=
 IMAGE   ?= dynamic-toolset:devel
 
-.PHONY: help build image tools run verify test unit test-verifier fuzz requirements lint vuln clean
+.PHONY: help build image tools run verify test unit test-verifier fuzz requirements bench-scale bench-health lint vuln clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,12 @@ test-verifier: requirements ## run the tests of the verifier only: planted defec
 
 fuzz: ## fuzz each target for FUZZTIME
 	scripts/fuzz $(FUZZTIME)
+
+bench-scale: ## measure the service beside a real API server with 100,000 Services (10 minutes); SCALE: flags of bench/scale
+	$(GO) run ./bench/scale $(SCALE)
+
+bench-health: ## measure the health checks of 10,000 real endpoints (4 minutes); HEALTH: flags of bench/health
+	$(GO) run ./bench/health $(HEALTH)
 
 lint: ## gofmt, go vet, staticcheck
 	scripts/lint

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"strconv"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
@@ -40,7 +41,9 @@ type change struct {
 	// is there once the change is visible, and was not before. Of a deletion it
 	// is what is there until then.
 	shows string
-	do    func(context.Context, kubernetes.Interface) error
+	// do makes the change and returns the Service's new resource version, empty
+	// if it is gone.
+	do func(context.Context, kubernetes.Interface) (string, error)
 }
 
 // changes makes an endless, repeatable sequence of changes. Each goes to
@@ -101,9 +104,9 @@ func (c *changes) take() *change {
 }
 
 func (ch *change) patch(merge string) {
-	ch.do = func(ctx context.Context, client kubernetes.Interface) error {
-		_, err := client.CoreV1().Services(ch.namespace).Patch(ctx, ch.name, types.MergePatchType, []byte(merge), metav1.PatchOptions{})
-		return err
+	ch.do = func(ctx context.Context, client kubernetes.Interface) (string, error) {
+		svc, err := client.CoreV1().Services(ch.namespace).Patch(ctx, ch.name, types.MergePatchType, []byte(merge), metav1.PatchOptions{})
+		return versionOf(svc), err
 	}
 }
 
@@ -112,18 +115,25 @@ func (c *changes) create(ch *change) {
 	svc.GenerateName, svc.Name = "", fmt.Sprintf("added-%d-%s", ch.n, svc.Labels["app.kubernetes.io/name"])
 	ch.name, ch.shows = svc.Name, `"name":"`+svc.Name+`"`
 	c.added = append(c.added, types.NamespacedName{Namespace: svc.Namespace, Name: svc.Name})
-	ch.do = func(ctx context.Context, client kubernetes.Interface) error {
-		_, err := client.CoreV1().Services(svc.Namespace).Create(ctx, svc, metav1.CreateOptions{})
-		return err
+	ch.do = func(ctx context.Context, client kubernetes.Interface) (string, error) {
+		made, err := client.CoreV1().Services(svc.Namespace).Create(ctx, svc, metav1.CreateOptions{})
+		return versionOf(made), err
 	}
+}
+
+func versionOf(svc *corev1.Service) string {
+	if svc == nil {
+		return ""
+	}
+	return svc.ResourceVersion
 }
 
 func (c *changes) delete(ch *change) {
 	gone := c.added[0]
 	c.added = c.added[1:]
 	ch.namespace, ch.name, ch.shows = gone.Namespace, gone.Name, `"name":"`+gone.Name+`"`
-	ch.do = func(ctx context.Context, client kubernetes.Interface) error {
-		return client.CoreV1().Services(gone.Namespace).Delete(ctx, gone.Name, metav1.DeleteOptions{})
+	ch.do = func(ctx context.Context, client kubernetes.Interface) (string, error) {
+		return "", client.CoreV1().Services(gone.Namespace).Delete(ctx, gone.Name, metav1.DeleteOptions{})
 	}
 }
 

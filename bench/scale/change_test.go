@@ -38,7 +38,7 @@ func TestEveryChangeShows(t *testing.T) {
 		if strings.Contains(before, c.shows) != (c.kind == remove) {
 			t.Fatalf("before the change %q: %q in %s", c.kind, c.shows, before)
 		}
-		if err := c.do(t.Context(), client); err != nil {
+		if _, err := c.do(t.Context(), client); err != nil {
 			t.Fatal(err)
 		}
 		toolset, services = shown(c)

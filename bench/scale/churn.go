@@ -24,7 +24,7 @@ const (
 	// the list of their namespace, and then looked for in the whole list, which
 	// has some megabytes. Asking for more would measure the questions.
 	listSample  = 5
-	wholeSample = 100
+	wholeSample = 500
 	// giveUp is when a change counts as never visible.
 	giveUp = 20 * time.Second
 	// maxUnderWay bounds the changes under way. Beyond, the rate is not kept,
@@ -38,6 +38,11 @@ type Churn struct {
 	Rate    float64 `json:"rate_per_second"` // that was reached
 	// API is how long the API server took to answer.
 	API stats.Summary `json:"api_server"`
+	// Watch is how long after that answer the change came to a plain client
+	// that watches the Services as the service does, and does nothing with
+	// them. It is what the API server, and this machine, have in the figures
+	// below.
+	Watch stats.Summary `json:"api_server_watch"`
 	// How long after that answer the change was visible.
 	Name   stats.Summary `json:"visible_by_name"`
 	List   stats.Summary `json:"visible_in_list"`
@@ -67,6 +72,7 @@ type churn struct {
 	name     map[changeKind][]time.Duration
 	lookup   []time.Duration
 	answered map[*change]time.Time
+	versions map[string]time.Time // the answers by resource version
 	whole    int
 	never    int
 	failed   int
@@ -78,7 +84,7 @@ type churn struct {
 func (s *settings) churn(ctx context.Context, c *testCluster, p *subject.Process, seq *changes) (*Churn, error) {
 	k := &churn{
 		cluster: c, base: p.API, http: &fasthttp.Client{MaxConnsPerHost: 2 * maxUnderWay, ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second},
-		name: map[changeKind][]time.Duration{}, answered: map[*change]time.Time{},
+		name: map[changeKind][]time.Duration{}, answered: map[*change]time.Time{}, versions: map[string]time.Time{},
 	}
 	defer k.http.CloseIdleConnections()
 	stream, err := follow(p.API)
@@ -86,6 +92,11 @@ func (s *settings) churn(ctx context.Context, c *testCluster, p *subject.Process
 		return nil, err
 	}
 	defer stream.close()
+	reference, err := watchServices(ctx, c.watcher)
+	if err != nil {
+		return nil, err
+	}
+	defer reference.stop()
 	before, err := p.Usage()
 	if err != nil {
 		return nil, err
@@ -129,6 +140,8 @@ func (s *settings) churn(ctx context.Context, c *testCluster, p *subject.Process
 		API: stats.Of(k.api), List: stats.Of(k.list), Lookup: stats.Of(k.lookup), Kinds: map[changeKind]stats.Summary{},
 		CPU: (after.CPU - before.CPU).Seconds() / time.Since(began).Seconds(), PeakMB: float64(after.Peak) / 1e6,
 	}
+	reference.stop()
+	r.Watch = reference.after(k.versions)
 	var all []time.Duration
 	for kind, d := range k.name {
 		all = append(all, d...)
@@ -163,13 +176,17 @@ func (k *churn) follow(ctx context.Context, ch *change) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	began := time.Now()
-	if err := ch.do(ctx, k.cluster.client); err != nil {
+	version, err := ch.do(ctx, k.cluster.client)
+	if err != nil {
 		return fmt.Errorf("the API server refused the change %q of %s/%s: %w", ch.kind, ch.namespace, ch.name, err)
 	}
 	at := time.Now()
 	k.mu.Lock()
 	k.api = append(k.api, at.Sub(began))
 	k.answered[ch] = at
+	if version != "" {
+		k.versions[version] = at
+	}
 	k.mu.Unlock()
 
 	namespace := "?namespace=" + url.QueryEscape(ch.namespace)
@@ -196,7 +213,7 @@ func (k *churn) follow(ctx context.Context, ch *change) error {
 	if err != nil {
 		return err
 	}
-	text := string(body)
+	text := string(body) // some megabytes
 	if i := strings.Index(text, `"name":"`+ch.name+`","namespace":"`+ch.namespace+`"`); i < 0 {
 		text = ""
 	} else {

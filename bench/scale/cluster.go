@@ -11,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
 	"kubernaut.io/dynamic-toolset/bench/internal/population"
@@ -22,11 +23,15 @@ import (
 // as those of the administrator would not (API Priority and Fairness).
 const account = "system:serviceaccount:kubernaut-system:dynamic-toolset"
 
+// callTimeout bounds each call of the API server.
+const callTimeout = 30 * time.Second
+
 // A testCluster is the API server with the Services.
 type testCluster struct {
 	client     *kubernetes.Clientset
-	kubeconfig string // for the service
-	version    string // of Kubernetes
+	watcher    *kubernetes.Clientset // whose calls have no timeout
+	kubeconfig string                // for the service
+	version    string                // of Kubernetes
 	close      func() error
 }
 
@@ -38,10 +43,10 @@ func (s *settings) open(ctx context.Context, dir string) (*testCluster, error) {
 			return nil, fmt.Errorf("--kubeconfig: %w", err)
 		}
 		c := &testCluster{kubeconfig: s.kubeconfig, close: func() error { return nil }}
-		if c.client, err = population.Client(cfg); err == nil {
-			err = c.identify()
+		if err := c.connect(cfg); err != nil {
+			return nil, err
 		}
-		return c, err
+		return c, nil
 	}
 	say("starting etcd and the API server")
 	cp, err := sim.StartControlPlane(ctx)
@@ -49,10 +54,9 @@ func (s *settings) open(ctx context.Context, dir string) (*testCluster, error) {
 		return nil, err
 	}
 	c := &testCluster{kubeconfig: filepath.Join(dir, "kubeconfig"), close: cp.Stop}
-	c.client, err = population.Client(cp.RESTConfig())
+	err = c.connect(cp.RESTConfig())
 	if err == nil {
 		err = errors.Join(
-			c.identify(),
 			c.grant(ctx),
 			cp.WriteKubeconfigAs(c.kubeconfig, account, "system:serviceaccounts", "system:serviceaccounts:kubernaut-system"),
 		)
@@ -63,7 +67,13 @@ func (s *settings) open(ctx context.Context, dir string) (*testCluster, error) {
 	return c, nil
 }
 
-func (c *testCluster) identify() error {
+func (c *testCluster) connect(cfg *rest.Config) (err error) {
+	if c.client, err = population.Client(cfg, callTimeout); err != nil {
+		return err
+	}
+	if c.watcher, err = population.Client(cfg, 0); err != nil {
+		return err
+	}
 	v, err := c.client.Discovery().ServerVersion()
 	if err != nil {
 		return err

@@ -107,6 +107,7 @@ func (r *result) print(w io.Writer) {
 		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t\n", what, s.Count, milliseconds(s.P50), milliseconds(s.P99), milliseconds(s.Max))
 	}
 	row("the API server's answer", c.API)
+	row("told to a plain watch", c.Watch)
 	row("visible by name", c.Name)
 	for _, kind := range []changeKind{annotate, rePort, add, remove} {
 		if s, ok := c.Kinds[kind]; ok {

@@ -16,19 +16,18 @@ import (
 )
 
 const (
-	writers     = 32 // calls under way at once
-	callTimeout = 30 * time.Second
-	pageSize    = 2000
+	writers  = 32 // calls under way at once
+	pageSize = 2000
 )
 
 // Client returns a client that is not slowed down on this side, and speaks
-// protobuf.
-func Client(cfg *rest.Config) (*kubernetes.Clientset, error) {
+// protobuf. A timeout bounds each call; 0 is for watches.
+func Client(cfg *rest.Config, timeout time.Duration) (*kubernetes.Clientset, error) {
 	cfg = rest.CopyConfig(cfg)
 	cfg.QPS = -1 // no limit
 	cfg.ContentType = "application/vnd.kubernetes.protobuf"
 	cfg.AcceptContentTypes = "application/vnd.kubernetes.protobuf,application/json"
-	cfg.Timeout = callTimeout
+	cfg.Timeout = timeout
 	return kubernetes.NewForConfig(cfg)
 }
 
