@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -149,11 +150,16 @@ func orEmpty(m map[string]string) map[string]string {
 // marshal renders v without escaping <, > and &: the API's documents are
 // never embedded in HTML, and URLs stay readable.
 func marshal(v any) []byte {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
+	b := marshalBuffers.Get().(*bytes.Buffer)
+	defer marshalBuffers.Put(b)
+	b.Reset()
+	e := json.NewEncoder(b)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(v); err != nil { // the types above always marshal
 		panic(err)
 	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+	// What is kept has no room to grow: there is one for each toolset.
+	return bytes.Clone(bytes.TrimSuffix(b.Bytes(), []byte("\n")))
 }
+
+var marshalBuffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}

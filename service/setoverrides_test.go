@@ -1,0 +1,114 @@
+package service
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// probed is a Prober that knows what it was told.
+type probed map[Key]string
+
+func (p probed) Set(key Key, probe Probe, user bool) {
+	p[key] = fmt.Sprintf("%s%s user=%v", probe.URL, probe.Address, user)
+}
+func (p probed) Remove(key Key) { delete(p, key) }
+
+// Overrides change what is shown and checked at once, and leave what they are not
+// about as it is; without them, all is as it was discovered.
+func TestSetOverrides(t *testing.T) {
+	prober := probed{}
+	c := NewCatalogue(testIdentify, prober)
+	c.Replace([]*corev1.Service{testService("a", "grafana", "grafana"), testService("a", "loki", "loki"), testService("b", "loki", "loki")})
+	c.SetHealth(Key{"a", "loki"}, Health{Healthy: true, Reason: "fine", CheckedAt: time.Now()})
+	c.Build()
+	shown := func() string {
+		c.Build()
+		var all []string
+		for _, r := range c.Snapshot().all {
+			all = append(all, fmt.Sprintf("%s/%s=%s,%v,%v", r.toolset.key.Namespace, r.name, r.toolset.kind, r.toolset.enabled, r.healthy))
+		}
+		return strings.Join(all, " ")
+	}
+	before := map[string]*rendered{}
+	for _, r := range c.Snapshot().all {
+		before[r.backend.Key.String()] = r
+	}
+	const discovered = "a/grafana=grafana,true,false a/loki=loki,true,true b/loki=loki,true,false"
+	if got := shown(); got != discovered {
+		t.Fatal(got)
+	}
+	c.SetOverrides(mustParse(t, `
+toolsets:
+- {name: loki, namespace: b, disable: true}
+- {name: grafana, type: custom}
+- {name: outside, namespace: z, type: prometheus, url: "http://outside.example:9090", add: true}
+- {name: grafana, namespace: a, type: grafana, url: "http://grafana.example", add: true}
+`))
+	// What was added has its name, whatever the Service is called.
+	const changed = "a/grafana=grafana,true,false a/grafana-grafana=custom,true,false a/loki=loki,true,true b/loki=loki,false,false z/outside=prometheus,true,false"
+	if got := shown(); got != changed {
+		t.Errorf("got %s, want %s", got, changed)
+	}
+	for _, r := range c.Snapshot().all {
+		if r.backend.Key == (Key{"a", "loki"}) && r != before["a/loki"] {
+			t.Error("what no override is about was rendered again")
+		}
+	}
+	if n := c.Snapshot().Services().Len(); n != 3 {
+		t.Errorf("%d Services, of which there are 3", n)
+	}
+	if body, match := c.Snapshot().Lookup([]byte("outside"), nil); match != Found || !strings.Contains(string(body.JSON), `"serviceEndpoint":"http://outside.example:9090"`) {
+		t.Errorf("what was added is not found: %v", match)
+	}
+	if got := prober[addedKey(&Backend{Key: Key{Namespace: "z"}, Name: "outside"})]; !strings.Contains(got, "outside.example:9090") || !strings.HasSuffix(got, "user=true") {
+		t.Errorf("what was added is checked by %q; all checks: %v", got, prober)
+	}
+	c.SetHealth(Key{"z", OverridesKey + ":outside"}, Health{Healthy: true, Reason: "fine", CheckedAt: time.Now()})
+	// The cluster read anew, and a Service that comes, change nothing of it.
+	c.Replace([]*corev1.Service{testService("a", "grafana", "grafana"), testService("a", "loki", "loki"), testService("b", "loki", "loki")})
+	c.Upsert(testService("c", "grafana", "grafana"))
+	if got, want := shown(), strings.Replace(changed, "z/outside=prometheus,true,false", "c/grafana=custom,true,false z/outside=prometheus,true,true", 1); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	c.Delete("c", "grafana")
+	c.SetOverrides(nil)
+	if got := shown(); got != discovered {
+		t.Errorf("without overrides: %s, want %s", got, discovered)
+	}
+	if got := slices.SortedFunc(maps.Keys(prober), compareKeys); len(got) != 3 {
+		t.Errorf("checked are %v", got)
+	}
+}
+
+// Overrides may come before the cluster was read.
+func TestOverridesBeforeTheFirstState(t *testing.T) {
+	c := NewCatalogue(testIdentify, nil)
+	c.SetOverrides(mustParse(t, `
+toolsets:
+- {name: loki, namespace: b, disable: true}
+- {name: outside, namespace: z, type: prometheus, url: "http://outside.example:9090", add: true}
+`))
+	if c.Build(); c.Snapshot() != nil {
+		t.Fatal("there is a snapshot although the cluster has not been read")
+	}
+	c.Replace([]*corev1.Service{testService("b", "loki", "loki")})
+	c.Build()
+	if s := c.Snapshot(); s.Toolsets().Len() != 2 || s.Services().Len() != 1 || strings.Contains(string(s.Document().JSON()), "loki") {
+		t.Errorf("%s", s.Toolsets().JSON())
+	}
+}
+
+func mustParse(t *testing.T, doc string) *Overrides {
+	t.Helper()
+	o, wrong := ParseOverrides([]byte(doc))
+	if len(wrong) > 0 {
+		t.Fatal(wrong)
+	}
+	return o
+}
