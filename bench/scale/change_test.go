@@ -27,7 +27,7 @@ func TestEveryChangeShows(t *testing.T) {
 	}
 	seq, kinds := newChanges(plan, 7), map[changeKind]int{}
 	shown := func(c *change) (toolset, service string) { return render(t, client, c) }
-	for range 300 {
+	for range 500 {
 		c := seq.take()
 		kinds[c.kind]++
 		toolset, services := shown(c)
@@ -51,8 +51,8 @@ func TestEveryChangeShows(t *testing.T) {
 		}
 	}
 	for _, m := range mix {
-		if kinds[m.kind] < 300*m.of20/20/2 {
-			t.Errorf("%d of 300 changes are %q", kinds[m.kind], m.kind)
+		if kinds[m.kind] < 500*m.of20/20/2 {
+			t.Errorf("%d of 500 changes are %q", kinds[m.kind], m.kind)
 		}
 	}
 	added := seq.added

@@ -44,9 +44,9 @@ func TestASmallRunReports(t *testing.T) {
 		t.Fatal(err)
 	}
 	var r struct {
-		Toolsets int       `json:"toolsets"`
-		Ready    []float64 `json:"ready_seconds"`
-		Memory   struct{ Peak float64 }
+		Toolsets int                    `json:"toolsets"`
+		Ready    []float64              `json:"ready_seconds"`
+		Memory   struct{ Peak float64 } `json:"memory_mb"`
 		Changes  struct {
 			Changes int
 			Never   int                 `json:"never_visible"`

@@ -14,7 +14,7 @@ import (
 type targets struct {
 	Ready    time.Duration `json:"ready"` // nanoseconds, as Visible
 	MemoryMB int64         `json:"memory_mb"`
-	Visible  time.Duration `json:"visible_p99"`
+	Visible  time.Duration `json:"visible_p99_ns"`
 }
 
 // Memory is the service's, in megabytes (10^6 bytes) that are resident.
