@@ -288,7 +288,9 @@ func (f *frontend) protocolError(ctx *fasthttp.RequestCtx, err error) {
 		// passed long ago.
 		c.SetWriteDeadline(time.Now().Add(f.limits.WriteTimeout)) //nolint:errcheck // the write tells
 	}
-	if errors.Is(err, fasthttp.ErrBodyTooLarge) && (c == nil || !c.plainHTTP) {
+	// Of a request with a chunked body fasthttp has nothing left by now.
+	known := len(ctx.Request.Header.RawHeaders()) > 0
+	if errors.Is(err, fasthttp.ErrBodyTooLarge) && known && (c == nil || !c.plainHTTP) {
 		// The path, the method and the media type are judged first.
 		ctx.SetUserValue(bodyTooLarge{}, true)
 		f.handle(ctx)
@@ -299,6 +301,8 @@ func (f *frontend) protocolError(ctx *fasthttp.RequestCtx, err error) {
 		switch {
 		case c != nil && c.plainHTTP:
 			f.problem(ctx, problem.Validation, speaksTLS)
+		case errors.Is(err, fasthttp.ErrBodyTooLarge):
+			f.payloadTooLarge(ctx)
 		case errors.Is(err, errTLSHello):
 			f.problem(ctx, problem.Validation, "This port speaks plain HTTP, not TLS: ask with http:// instead of https://.")
 		case errors.As(err, &small) && ctx.Request.Header.ContentLength() == -1: // the head was read
