@@ -280,9 +280,10 @@ func (r *overridesReader) text(m map[string]*yaml.Node, at, field string) string
 	return ""
 }
 
-// invisible reports whether a character does something else than to be seen.
+// invisible reports whether a character does something else than to be seen; of
+// those that are none, some may not stand in YAML.
 func invisible(c rune) bool {
-	return unicode.IsControl(c) || unicode.In(c, unicode.Zl, unicode.Zp, unicode.Bidi_Control)
+	return unicode.IsControl(c) || unicode.In(c, unicode.Zl, unicode.Zp, unicode.Bidi_Control, unicode.Noncharacter_Code_Point)
 }
 
 // boolean returns the value of a field; nil if there is none, or no usable one.

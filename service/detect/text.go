@@ -17,10 +17,12 @@ func quoted(s string) string {
 	return strconv.Quote(s)
 }
 
-// hasControl reports whether s is more than one line of plain text.
+// hasControl reports whether s is more than one line of plain text. Some
+// characters that are none (U+FFFE, U+FFFF) may not stand in YAML at all, so one
+// of them would make a whole document unreadable, or unwritable.
 func hasControl(s string) bool {
 	return !utf8.ValidString(s) || strings.ContainsFunc(s, func(c rune) bool {
-		return unicode.IsControl(c) || c == '\u2028' || c == '\u2029' || unicode.Is(unicode.Bidi_Control, c)
+		return unicode.IsControl(c) || c == '\u2028' || c == '\u2029' || unicode.In(c, unicode.Bidi_Control, unicode.Noncharacter_Code_Point)
 	})
 }
 
