@@ -56,8 +56,8 @@ test-verifier: requirements ## run the tests of the verifier only: planted defec
 	TOOLSET_TEST_REQUIRE=1 $(GO) test -race -count=1 -v -timeout 30m -parallel 3 ./harness/verify
 	$(GO) test -race -count=1 -v -timeout 30m -p 1 ./harness/driver/...
 
-fuzz: ## fuzz each target for FUZZTIME
-	scripts/fuzz $(FUZZTIME)
+fuzz: ## fuzz each target for FUZZTIME, 5s or as in FUZZTIME=5m make fuzz
+	scripts/fuzz $(FUZZTIME) $(FUZZ)
 
 bench-scale: ## measure the service beside a real API server with 100,000 Services (10 minutes); SCALE: flags of bench/scale
 	$(GO) run ./bench/scale $(SCALE)
