@@ -318,13 +318,12 @@ func TestPartsLeaveOthersAlone(t *testing.T) {
 	}
 }
 
-// A writer ends between any two writes; the next one leaves nothing of it.
+// A writer ends between any two writes, of the first parts or of later ones; the
+// next one, which needs no parts, leaves nothing of it.
 func TestPartsAfterACrash(t *testing.T) {
-	a := newAPI(t)
-	for writes := range 8 {
-		docs := many(40+writes, func(int) int { return 200 })
-		docs[0].Entries[writes] = entry(10_000+writes, 200)
+	crash := func(a *api, token string, docs []service.GeneratedDocument, writes int) {
 		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
 		d := &draft{docs: docs, notify: func() {}}
 		opts := d.options()
 		n := 0
@@ -333,7 +332,7 @@ func TestPartsAfterACrash(t *testing.T) {
 				cancel()
 				return "", false
 			}
-			return fmt.Sprint("reign-", writes), true
+			return token, true
 		}
 		w := NewConfigMapWriter(clientFor(t, a.cp.RESTConfig()), a.ns, cmName, d.get, opts)
 		w.limits, w.grace = smallLimits, 10*time.Millisecond
@@ -341,21 +340,34 @@ func TestPartsAfterACrash(t *testing.T) {
 		if err := w.Run(ctx); err != nil {
 			t.Fatal(err)
 		}
-		if writes < 5 { // else it may have come through
-			t.Logf("after %d writes: %d parts", writes, len(a.parts()))
-		}
 		if cm := a.configMap(a.ns); cm != nil && len(cm.Data) > 0 {
 			if _, again, err := a.readDocuments(t.Context()); err != nil || again {
 				t.Fatalf("after %d writes, readers find %v, torn %v", writes, err, again)
 			}
 		}
 	}
-	docs := many(3, func(int) int { return 200 })
-	_, d := a.writeSmall(t, docs, nil)
-	a.wantTools(soon, docs)
-	eventually(t, soon, "nothing is left", func() bool { return len(a.parts()) == 0 && len(a.configMap(a.ns).Annotations) == 0 })
-	if d.drifted() != 0 {
-		t.Errorf("%d drifts", d.drifted())
+	most := 0
+	for writes := range 7 {
+		a := newAPI(t)
+		docs := many(40, func(int) int { return 200 })
+		crash(a, "one", docs, writes)
+		first := len(a.parts())
+		for i := range 3 {
+			docs[0].Entries[13*i] = entry(10_000+i, 200)
+		}
+		crash(a, "two", docs, writes)
+		t.Logf("ended after %d writes: %d parts, then %d", writes, first, len(a.parts()))
+		most = max(most, first)
+		small := many(3, func(int) int { return 200 })
+		_, d := a.writeSmall(t, small, nil)
+		a.wantTools(soon, small)
+		eventually(t, soon, "nothing is left", func() bool { return len(a.parts()) == 0 && len(a.configMap(a.ns).Annotations) == 0 })
+		if d.drifted() != 0 {
+			t.Errorf("%d drifts", d.drifted())
+		}
+	}
+	if most == 0 {
+		t.Error("no part was ever left")
 	}
 }
 

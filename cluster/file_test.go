@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"os"
 	"path/filepath"
@@ -149,3 +150,43 @@ func TestFileWriterToStdout(t *testing.T) {
 type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+// What is too large for one ConfigMap is written as several, in one file, by the
+// rule for readers; and is refused where it is too large for that.
+func TestManifestSplits(t *testing.T) {
+	docs := many(2000, func(int) int { return 1000 })
+	text, err := Manifest("n", "toolset", docs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	maps := map[string]corev1.ConfigMap{}
+	for _, one := range strings.Split(string(text), "\n---\n") {
+		var cm corev1.ConfigMap
+		if err := yaml.UnmarshalStrict([]byte(one), &cm); err != nil {
+			t.Fatalf("%v: %.200s", err, one)
+		}
+		if cm.Namespace != "n" || cm.Labels[ManagedByLabel] != FieldManager {
+			t.Errorf("%s: %v", cm.Name, cm.ObjectMeta)
+		}
+		maps[cm.Name] = cm
+	}
+	index := parseIndex("toolset", maps["toolset"].Data[IndexKey])
+	if len(index) < 3 || len(maps) != len(index)+1 {
+		t.Fatalf("%d ConfigMaps, index %v", len(maps), index)
+	}
+	var names []string
+	for number := 1; number <= len(index); number++ {
+		cm := maps[PartName("toolset", number)]
+		doc := cm.Data[service.KubernautKey]
+		if sum(sha256.Sum256([]byte(doc))) != index[number].sum || cm.Annotations[PartOfAnnotation] != "toolset" {
+			t.Errorf("part %d is not what the index says", number)
+		}
+		names = append(names, toolNames(t, []string{doc})...)
+	}
+	if len(names) != 2000 {
+		t.Errorf("%d toolsets", len(names))
+	}
+	if _, err := Manifest("n", "toolset", many(1, func(int) int { return 800 << 10 })); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("too large: %v", err)
+	}
+}
