@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -193,6 +194,8 @@ func TestOneWriter(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.history = record(ctx, t, f.admin, installNamespace)
+	check := sync.OnceFunc(f.history.check)
+	defer check() // also when something else has failed
 	churning, calm := context.WithCancel(ctx)
 	churned := make(chan struct{})
 	var away atomic.Bool
@@ -229,7 +232,7 @@ func TestOneWriter(t *testing.T) {
 		f.leaves(now)
 		f.join()
 	}
-	f.history.check()
+	check()
 	away.Store(true)
 	f.outage(cp.StopAPIServer, func() error { return cp.StartAPIServer(ctx) })
 	f.join()
