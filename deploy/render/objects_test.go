@@ -247,7 +247,7 @@ func rights(t *testing.T, objects []manifest.Object, d *appsv1.Deployment) {
 	granted := map[grant]bool{}
 	bind := func(name string, ref rbacv1.RoleRef, subjects []rbacv1.Subject) {
 		if ref.Name == "system:auth-delegator" { // Kubernetes' own
-			if s.Auth.Mode != "token" {
+			if !s.Access.Tokens {
 				t.Errorf("%s lets the service review tokens, and it does not", name)
 			}
 			return

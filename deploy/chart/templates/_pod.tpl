@@ -192,6 +192,8 @@ affinity:
 {{- if $v.authentication.enabled }}
 - name: TOOLSET_AUTH
   value: token
+- name: TOOLSET_AUTH_AUDIENCES
+  value: {{ join "," $v.authentication.audiences | quote }}
 {{- end }}
 {{- if $v.tls.secretName }}
 - name: TOOLSET_TLS_CERT_FILE
