@@ -59,7 +59,9 @@ type changes struct {
 
 func newChanges(p *population.Plan, seed uint64) *changes {
 	r := rand.New(rand.NewPCG(seed, 1)) // #nosec G404 -- a sequence that can be had again
-	return &changes{plan: p, rand: r, order: r.Perm(p.Toolsets())}
+	// Not from 0 on: a cluster that is used again must not be told what an
+	// earlier run has told it.
+	return &changes{plan: p, rand: r, order: r.Perm(p.Toolsets()), n: r.IntN(1_000_000)}
 }
 
 func (c *changes) take() *change {

@@ -49,7 +49,7 @@ type Churn struct {
 	Stream stats.Summary `json:"visible_as_event"`
 	// Lookup is how long the lookups by name took by which that was found out.
 	Lookup stats.Summary `json:"lookup_by_name"`
-	// Kinds are those of Name by kind of change.
+	// Kinds are those of Name by kind of change; relabel's are those of List.
 	Kinds map[changeKind]stats.Summary `json:"by_kind"`
 	// Whole counts the whole lists that were looked at for a change that a
 	// lookup had shown already.
@@ -144,7 +144,9 @@ func (s *settings) churn(ctx context.Context, c *testCluster, p *subject.Process
 	r.Watch = reference.after(k.versions)
 	var all []time.Duration
 	for kind, d := range k.name {
-		all = append(all, d...)
+		if kind != relabel {
+			all = append(all, d...)
+		}
 		r.Kinds[kind] = stats.Of(d)
 	}
 	r.Name = stats.Of(all)
@@ -197,7 +199,14 @@ func (k *churn) follow(ctx context.Context, ch *change) error {
 		if ch.kind == relabel {
 			path = "/api/v1/services" + namespace
 		}
-		list.Go(func() { k.poll(ctx, ch, path, at, func(d time.Duration) { k.list = append(k.list, d) }) })
+		list.Go(func() {
+			k.poll(ctx, ch, path, at, func(d time.Duration) {
+				k.list = append(k.list, d)
+				if ch.kind == relabel {
+					k.name[relabel] = append(k.name[relabel], d)
+				}
+			})
+		})
 	}
 	if ch.kind == relabel {
 		return nil

@@ -115,6 +115,9 @@ func (r *result) print(w io.Writer) {
 		}
 	}
 	row("visible in a list", c.List)
+	if s, ok := c.Kinds[relabel]; ok {
+		row("  "+string(relabel), s)
+	}
 	row("visible as an event", c.Stream)
 	row("lookups meanwhile", c.Lookup)
 	_ = t.Flush()
