@@ -46,7 +46,8 @@ func BenchmarkScheduling(b *testing.B) {
 	}
 }
 
-// BenchmarkCheckAllNow is a sweep over 10,000 endpoints.
+// BenchmarkCheckAllNow is a sweep over 10,000 endpoints: 2 s, as sweepGap has it.
+// What it allocates is what counts.
 func BenchmarkCheckAllNow(b *testing.B) {
 	c := full(b)
 	run(b, c)
