@@ -1,0 +1,312 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+	"unicode"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/yaml"
+
+	"kubernaut.io/dynamic-toolset/harness/problemdoc"
+	"kubernaut.io/dynamic-toolset/internal/testenv"
+	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/detect"
+	"kubernaut.io/dynamic-toolset/service/holmesgpt"
+)
+
+// hostileValues are texts that break out of YAML, JSON, a shell, a template, a
+// URL, a terminal or a log where they are not handled.
+var hostileValues = []string{
+	"", " ", `"`, `'`, `\`, `\"`, `"}],"tools":[{"name":"evil"`, `","endpoint":"http://evil`, "a\nb: c", "a\r\nb: c", "a\n  evil.json: |\n    {}", "a: b", "a # b", "- a", "{a: b}", "[a]", "*a", "&a b", "!!python/object/apply:os.system ['id']", "---", "...", "|", ">", "%YAML 1.1", "<<", "~", "null", "true", "yes", "0o7", "1:20", "1e3", "0x1f", ".inf",
+	"$HOME", "$(id)", "`id`", "; id", "| id", "&& id", "> /tmp/x", "'; id; '", `"; id; "`, "\n id", "--help", "-o/tmp/x", "@/etc/passwd", "!!", "*", "~root", "{{ env.SECRET }}", "{% raw %}", "{# x #}", "{{7*7}}", "${jndi:ldap://evil}", "<script>alert(1)</script>", "</textarea>", "&lt;", "]]>", "<!--",
+	"\x00", "\x01", "\x1b[31m", "\x1b]0;x\x07", "\x7f", "\u0085", "\u2028", "\u2029", "\ufeff", "\ufffe", "\uffff", "\ufdd0", "\u202e", "\u200b", "\U0010ffff", "ünïcödé", "日本語", strings.Repeat("a", 501), strings.Repeat("'", 400), strings.Repeat("a", 100_000),
+	"http://evil", "http://evil/$(id)", "http://evil/'", `http://evil/"`, "http://evil/`id`", "http://evil/{{x}}", "http://evil/a b", "http://evil/a\nb", "http://user:pass@evil", "http://evil@good", "http://evil#x", "http://evil?x", "http://evil\\x", "http://[::1", "http://127.1", "http://0x7f.1", "http://evil:0", "http://evil:99999", "http://evil:-1", "http://", "https://", "//evil", "file:///etc/passwd", "gopher://evil", "javascript:alert(1)", "HTTP://EVIL/x", "http://evil/../..", "http://evil/%2e%2e", "http://evil/;id", "http://evil/a&b", "http://evil/|id", "http://evil/\u2028", "http://еvil", "http://evil:80:80",
+	"/", "/health", "/../..", "/a b", "/a?b", "/a#b", "/$(id)", "/'", "/%0d%0aX: y", "/\n", "//evil/x", "/\\evil", "health", "../x", strings.Repeat("/a", 2000), "a.b.c", "A", "-a", "a-", "a..b", "a_b", "a/b", strings.Repeat("a", 64), strings.Repeat("a.", 200) + "a",
+}
+
+// hostileKeys are the other annotations, each with some of the values.
+var hostileKeys = []string{
+	detect.AnnotationToolset, detect.AnnotationType, detect.AnnotationHealthPath, detect.AnnotationHealthEndpoint,
+	detect.AnnotationPrimary, detect.AnnotationType, "kubernaut.io/of-nobody",
+}
+
+// Services whose annotations are meant to break something go through the whole
+// service as a process: from manifests over detection to the lists, the
+// documents for agents, the ConfigMap and the log. Each value ends up intact as a
+// value, or is refused; nothing else changes by it.
+func TestHostileAnnotations(t *testing.T) {
+	dir, out := t.TempDir(), filepath.Join(t.TempDir(), "configmap.yaml")
+	sent := map[string]corev1.Service{}
+	var list corev1.ServiceList
+	for i, value := range hostileValues {
+		keys := []string{detect.AnnotationDescription, hostileKeys[i%len(hostileKeys)], detect.AnnotationEndpoint}
+		if !strings.Contains(value, "/") {
+			keys[2] = detect.AnnotationName
+		}
+		for _, key := range keys {
+			name := fmt.Sprintf("h-%d", len(sent))
+			s := corev1.Service{
+				TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Service"},
+				ObjectMeta: metav1.ObjectMeta{Namespace: "hostile", Name: name, Annotations: map[string]string{key: value}, Labels: map[string]string{"app.kubernetes.io/name": "prometheus"}},
+				Spec:       corev1.ServiceSpec{Ports: []corev1.ServicePort{{Name: "http", Port: 9090}}, Selector: map[string]string{"app.kubernetes.io/name": "prometheus"}},
+			}
+			sent[name] = s
+			list.Items = append(list.Items, s)
+		}
+	}
+	for i := range list.Items { // JSON is YAML
+		data, err := json.Marshal(&list.Items[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, list.Items[i].Name+".yaml"), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := startProcess(t, dir, out)
+	// All are Prometheus by their labels, and none is switched off.
+	want := len(sent)
+	for end := time.Now().Add(90 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		if resp, err := http.Get("http://" + p.api + "/ready"); err == nil {
+			resp.Body.Close() //nolint:errcheck // its status is what counts
+			if resp.StatusCode == 200 {
+				break
+			}
+		}
+	}
+	body := eventually(t, "http://"+p.api+"/api/v1/toolsets", func(status int, body string) bool {
+		return status == 200 && strings.Contains(body, fmt.Sprintf(`"total":%d`, want))
+	})
+	var toolsets struct {
+		Toolsets []struct{ Name, Namespace, Type, Description, ServiceEndpoint string }
+	}
+	decode(t, body, &toolsets)
+	if len(toolsets.Toolsets) != want {
+		t.Fatalf("%d toolsets, want %d", len(toolsets.Toolsets), want)
+	}
+	intact := map[string]bool{}
+	for _, ts := range toolsets.Toolsets {
+		checkTool(t, ts.Name, ts.Namespace, ts.Type, ts.ServiceEndpoint, ts.Description)
+		intact[ts.Description] = true
+	}
+	for _, value := range hostileValues {
+		fine := value != "" && len(value) <= 500 && !strings.ContainsFunc(value, func(r rune) bool {
+			return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || unicode.In(r, unicode.Bidi_Control, unicode.Noncharacter_Code_Point)
+		})
+		if intact[value] != fine {
+			t.Errorf("the description %.80q is listed as it is: %v, want %v", value, intact[value], fine)
+		}
+	}
+	p.checkServices(t, sent)
+	p.checkDocuments(t, out, want)
+	p.checkRequests(t)
+	p.end(t)
+}
+
+var safeName = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$`)
+
+// checkTool checks what agents put into commands and templates.
+func checkTool(t *testing.T, name, namespace, kind, endpoint, description string) {
+	t.Helper()
+	u, err := url.Parse(endpoint)
+	if !safeName.MatchString(name) || len(name) > 600 || namespace != "hostile" || !safeName.MatchString(kind) || len(kind) > 63 ||
+		err != nil || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || u.RawQuery != "" || u.Fragment != "" ||
+		strings.ContainsAny(endpoint, " \t\r\n'\"`$;|&<>(){}\\%*!#?^") {
+		t.Errorf("listed as %q in %q of type %.100q at %.200q (%v)", name, namespace, kind, endpoint, err)
+	}
+	if len(description) > 600 || strings.ContainsFunc(description, unicode.IsControl) {
+		t.Errorf("%s is described as %.600q", name, description)
+	}
+}
+
+func decode(t *testing.T, body string, v any) {
+	t.Helper()
+	d := json.NewDecoder(strings.NewReader(body))
+	if err := d.Decode(v); err != nil {
+		t.Fatalf("not JSON: %v: %.500q", err, body)
+	}
+	if _, err := d.Token(); err != io.EOF {
+		t.Fatalf("more follows after the document: %v", err)
+	}
+}
+
+// A process is the service, running.
+type process struct {
+	api   string
+	log   []string // once ended is closed
+	ended chan struct{}
+	stop  func() error
+}
+
+func startProcess(t *testing.T, dir, out string) *process {
+	t.Helper()
+	p := &process{api: testenv.FreeAddress(t), ended: make(chan struct{})}
+	cmd := command(t, "serve", "--manifests", dir, "--write-configmap", out, "--listen", p.api, "--metrics-listen", testenv.FreeAddress(t),
+		"--shutdown-propagation-delay", "0s", "--log-format", "json")
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Kill() //nolint:errcheck // it has ended if the test passed
+		if <-p.ended; t.Failed() {
+			t.Logf("the end of its log: %.3000s", strings.Join(p.log[max(0, len(p.log)-5):], "\n"))
+		}
+	})
+	go func() {
+		defer close(p.ended)
+		s := bufio.NewScanner(stderr)
+		s.Buffer(nil, 4<<20)
+		for s.Scan() {
+			p.log = append(p.log, s.Text())
+		}
+	}()
+	p.stop = func() error {
+		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			return err
+		}
+		<-p.ended
+		return cmd.Wait()
+	}
+	return p
+}
+
+// checkServices: annotations and labels are listed as they are, none for two.
+func (p *process) checkServices(t *testing.T, sent map[string]corev1.Service) {
+	t.Helper()
+	var got struct {
+		Services []struct {
+			Name                string
+			Labels, Annotations map[string]string
+		}
+	}
+	decode(t, eventually(t, "http://"+p.api+"/api/v1/services", func(status int, _ string) bool { return status == 200 }), &got)
+	for _, s := range got.Services {
+		for key, value := range s.Annotations {
+			if want := sent[s.Name].Annotations[key]; value != want {
+				t.Errorf("%s has the annotation %s: %.80q, not %.80q", s.Name, key, value, want)
+			}
+		}
+	}
+}
+
+// checkDocuments: the ConfigMap is one object with the documents that are served,
+// and these are what agents can load.
+func (p *process) checkDocuments(t *testing.T, out string, want int) {
+	t.Helper()
+	var served string
+	var data map[string]string
+	for end := time.Now().Add(90 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		served = eventually(t, "http://"+p.api+"/api/v1/toolset", func(status int, _ string) bool { return status == 200 })
+		file, err := os.ReadFile(out)
+		if err == nil {
+			var cm corev1.ConfigMap
+			if err := yaml.UnmarshalStrict(file, &cm); err != nil {
+				t.Fatalf("the ConfigMap is not YAML of one: %v", err)
+			}
+			data = cm.Data
+		}
+		if data[service.KubernautKey] == served {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("the ConfigMap does not hold what is served: %.300q", data[service.KubernautKey])
+		}
+	}
+	for key := range data {
+		if key != service.KubernautKey && key != service.HolmesGPTKey {
+			t.Errorf("the ConfigMap has a key %q", key)
+		}
+	}
+	var doc struct{ Tools []service.Tool }
+	decode(t, served, &doc)
+	if len(doc.Tools) != want {
+		t.Errorf("%d tools in the document, want %d", len(doc.Tools), want)
+	}
+	for _, tool := range doc.Tools {
+		checkTool(t, tool.Name, tool.Namespace, tool.Type, tool.Endpoint, tool.Description)
+		checkTool(t, tool.Name, tool.Namespace, tool.Type, tool.Config["url"], tool.Description)
+	}
+	if holmes, ok := data[service.HolmesGPTKey]; ok {
+		if err := holmesgpt.Check([]byte(holmes)); err != nil {
+			t.Errorf("HolmesGPT would not load its document: %v", err)
+		}
+	}
+}
+
+// checkRequests: some of what the suite of package transport has, to the process.
+func (p *process) checkRequests(t *testing.T) {
+	t.Helper()
+	for request, want := range map[string]int{
+		"POST /api/v1/discover HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nX": 400,
+		"GET /health HTTP/1.1\nHost: x\r\n\n\r\n\r\n":                                                        400,
+		"GET /health HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n":                                                 400,
+		"GET /health HTTP/1.1\r\n\r\n":                                                                       400,
+		"GET /health HTTP/2.0\r\nHost: x\r\n\r\n":                                                            400,
+		"GET /nothing HTTP/1.1\r\nHost: x\r\nX-Request-ID: a\x01b\r\n\r\n":                                   400,
+		"GET /" + strings.Repeat("a", 20_000) + " HTTP/1.1\r\nHost: x\r\n\r\n":                               414,
+		"GET /health HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("a", 20_000) + "\r\n\r\n":                  431,
+		"GET /..%2f..%2fetc%2fpasswd HTTP/1.1\r\nHost: x\r\n\r\n":                                            404,
+		"GET /api/v1/toolsets/x%2f..%2fh-0 HTTP/1.1\r\nHost: x\r\n\r\n":                                      404,
+		"\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03" + strings.Repeat("x", 200) + "\r\n\r\n":               400,
+		"POST /api/v1/toolsets/validate HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n":          415,
+		"POST /api/v1/discover HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 0\r\n\r\n": 415,
+	} {
+		c, err := net.Dial("tcp", p.api)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.SetDeadline(time.Now().Add(15 * time.Second)) //nolint:errcheck // the read tells
+		io.WriteString(c, request)                      //nolint:errcheck
+		resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil {
+			t.Errorf("%.80q: %v", request, err)
+			continue
+		}
+		body, err := io.ReadAll(resp.Body)
+		c.Close() //nolint:errcheck // it was read
+		if err == nil {
+			err = problemdoc.Check(resp.Header.Get("Content-Type"), body, resp.StatusCode)
+		}
+		if err != nil || resp.StatusCode != want || resp.Header.Get("X-Request-Id") == "" {
+			t.Errorf("%.80q: %d %v %s, want %d", request, resp.StatusCode, err, body, want)
+		}
+	}
+}
+
+// end stops the process, which must not have crashed, and checks that each line
+// of its log is one: a value with a line feed could make two of one.
+func (p *process) end(t *testing.T) {
+	t.Helper()
+	if err := p.stop(); err != nil {
+		t.Errorf("the service ended with %v", err)
+	}
+	for _, line := range p.log {
+		var entry struct{ Level, Msg string }
+		if err := json.Unmarshal([]byte(line), &entry); err != nil {
+			t.Errorf("a line of the log is not JSON: %.300q", line)
+		} else if entry.Level == "error" && !strings.Contains(entry.Msg, "did not close") { // on a busy machine
+			t.Errorf("an error in the log: %.300s", line)
+		}
+		if strings.ContainsFunc(line, unicode.IsControl) {
+			t.Errorf("a line of the log has control characters: %.300q", line)
+		}
+	}
+}
