@@ -66,7 +66,7 @@ func record(ctx context.Context, t *testing.T, admin kubernetes.Interface, names
 			o.FieldSelector = fields.OneTermEqualSelector(metav1.ObjectNameField, name).String()
 			return o
 		}
-		list, err := lw.ListFunc(one(metav1.ListOptions{}))
+		list, err := lw.ListWithContext(ctx, one(metav1.ListOptions{}))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -75,7 +75,9 @@ func record(ctx context.Context, t *testing.T, admin kubernetes.Interface, names
 			t.Fatal(err)
 		}
 		w, err := watchtools.NewRetryWatcherWithContext(ctx, version, &cache.ListWatch{
-			WatchFunc: func(o metav1.ListOptions) (watch.Interface, error) { return lw.WatchFunc(one(o)) }})
+			WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+				return lw.WatchWithContext(ctx, one(o))
+			}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -96,18 +98,18 @@ func record(ctx context.Context, t *testing.T, admin kubernetes.Interface, names
 		t.Cleanup(func() { w.Stop(); <-ended })
 	}
 	follow(leaseName, &cache.ListWatch{
-		ListFunc: func(o metav1.ListOptions) (runtime.Object, error) {
+		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 			return admin.CoordinationV1().Leases(namespace).List(ctx, o)
 		},
-		WatchFunc: func(o metav1.ListOptions) (watch.Interface, error) {
+		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
 			return admin.CoordinationV1().Leases(namespace).Watch(ctx, o)
 		},
 	}, h.takeLease)
 	follow(configMapName, &cache.ListWatch{
-		ListFunc: func(o metav1.ListOptions) (runtime.Object, error) {
+		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 			return admin.CoreV1().ConfigMaps(namespace).List(ctx, o)
 		},
-		WatchFunc: func(o metav1.ListOptions) (watch.Interface, error) {
+		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
 			return admin.CoreV1().ConfigMaps(namespace).Watch(ctx, o)
 		},
 	}, h.takeMap)

@@ -262,7 +262,7 @@ func (f *fleet) outage(stop, start func() error) {
 	if err := start(); err != nil {
 		f.t.Fatal(err)
 	}
-	now.within(20*time.Second, "some replica leads", func() bool {
+	now.within(time.Minute, "some replica leads", func() bool {
 		for _, i := range f.running {
 			if i.metric("toolset_leader") == 1 {
 				return true
