@@ -27,11 +27,11 @@ that are slow and some that take a request and never answer it. It measures
   - how many checks start in each second, from the start on
   - how late the checks of those that are well start, and how regularly
   - the connections, the file descriptors, the CPU time and the memory of the
-    process that checks, which is another one than that of the endpoints
+    process that checks, which is not that of the endpoints
 
 It prints a table, writes it as JSON with --json, and exits with 1 if the budget
-is exceeded. It takes about four minutes. It needs a hard limit of open files of
-20,000 (ulimit -Hn), for the endpoints' connections.
+is exceeded. It takes about four minutes, and needs a limit of open files of 4,000
+(ulimit -n).
 
 Flags:
 `
