@@ -194,7 +194,7 @@ func TestSettingsOfTheGuide(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	others := []string{
+	others := []string{"--overrides",
 		"--scenario", "--help", // bin/verify
 		"--all-namespaces", "--as", "--sort-by", "--previous", "--prefix", "--since", "--tail", "--raw", "--show-managed-fields", // kubectl
 	}
