@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -23,6 +24,7 @@ import (
 	"kubernaut.io/dynamic-toolset/cluster"
 	"kubernaut.io/dynamic-toolset/config"
 	"kubernaut.io/dynamic-toolset/harness/manifest"
+	"kubernaut.io/dynamic-toolset/transport/certificate/certtest"
 )
 
 // all returns the objects of a kind, as its type.
@@ -69,6 +71,14 @@ func settings(t *testing.T, d *appsv1.Deployment) *config.Settings {
 				t.Errorf("%s: %s is of the field %s", d.Name, e.Name, path)
 			}
 		}
+		// The service reads them when it starts: here they are others.
+		switch {
+		case !strings.HasPrefix(value, "/etc/dynamic-toolset/tls/"):
+		case e.Name == "TOOLSET_TLS_CERT_FILE" && strings.HasSuffix(value, "/tls.crt"):
+			value, _ = certificate(t)
+		case e.Name == "TOOLSET_TLS_KEY_FILE" && strings.HasSuffix(value, "/tls.key"):
+			_, value = certificate(t)
+		}
 		if !strings.HasPrefix(e.Name, "TOOLSET_") {
 			t.Errorf("%s: %s is no setting", d.Name, e.Name)
 		}
@@ -79,6 +89,24 @@ func settings(t *testing.T, d *appsv1.Deployment) *config.Settings {
 		t.Fatalf("%s: the service refuses its environment: %v", d.Name, err)
 	}
 	return s
+}
+
+// certificate writes a pair as a Secret of type kubernetes.io/tls has it.
+func certificate(t *testing.T) (certFile, keyFile string) {
+	t.Helper()
+	pair.once.Do(func() {
+		authority, err := certtest.NewAuthority()
+		if err != nil {
+			t.Fatal(err)
+		}
+		pair.Pair = authority.Issue(t, nil)
+	})
+	return pair.Write(t, t.TempDir())
+}
+
+var pair struct {
+	once sync.Once
+	certtest.Pair
 }
 
 func matches(selector map[string]string, l map[string]string) bool {
@@ -97,7 +125,7 @@ func TestObjectsFitTogether(t *testing.T) {
 			services(t, objects, lookup)
 			rights(t, objects, lookup)
 			network(t, objects, lookup)
-			monitoring(t, objects)
+			monitoring(t, objects, lookup)
 			scope(t, objects, lookup)
 		})
 	}
@@ -338,12 +366,19 @@ type serviceMonitor struct {
 		Endpoints []struct {
 			Port     string `json:"port"`
 			Interval string `json:"interval"`
+			Scheme   string `json:"scheme"`
+			TLS      *struct {
+				ServerName string `json:"serverName"`
+				CA         struct {
+					Secret corev1.SecretKeySelector `json:"secret"`
+				} `json:"ca"`
+			} `json:"tlsConfig"`
 		} `json:"endpoints"`
 	} `json:"spec"`
 }
 
 // monitoring: every Service is scraped, at a port it has, and the dashboard is one.
-func monitoring(t *testing.T, objects []manifest.Object) {
+func monitoring(t *testing.T, objects []manifest.Object, d *appsv1.Deployment) {
 	for _, m := range all[serviceMonitor](t, objects, "ServiceMonitor") {
 		for _, s := range all[corev1.Service](t, objects, "Service") {
 			if !matches(m.Spec.Selector.MatchLabels, s.Labels) || m.Namespace != s.Namespace {
@@ -351,6 +386,13 @@ func monitoring(t *testing.T, objects []manifest.Object) {
 			}
 			if len(m.Spec.Endpoints) != 1 || !slices.ContainsFunc(s.Spec.Ports, func(p corev1.ServicePort) bool { return p.Name == m.Spec.Endpoints[0].Port }) {
 				t.Errorf("the Service %s has no such port: %+v", s.Name, m.Spec.Endpoints)
+				continue
+			}
+			scraped := m.Spec.Endpoints[0]
+			secure := settings(t, d).HTTP.TLSCertFile != ""
+			if secure != (scraped.Scheme == "https") || secure && (scraped.TLS == nil || scraped.TLS.ServerName != s.Name+"."+s.Namespace+".svc" ||
+				scraped.TLS.CA.Secret.Name != d.Spec.Template.Spec.Volumes[0].Secret.SecretName) {
+				t.Errorf("the Service %s speaks TLS: %v, and is scraped as %+v", s.Name, secure, scraped)
 			}
 		}
 	}

@@ -140,7 +140,7 @@ func TestEveryValueHasItsEffect(t *testing.T) {
 		"name: finder\n", "app.kubernetes.io/name: toolset-finder", "name: finder-writer\n", "leases", "name: finder-dashboard\n",
 		"serviceAccountName: found\n", "example.com/role: reader",
 		"minReplicas: 2\n", "maxReplicas: 20\n", "averageUtilization: 50\n", "namespace: team-a\n", "- toolsets\n", "value: toolsets\n",
-		"interval: 15s\n", "release: prometheus\n", "example.com/a: b\n", "cpu: 20m\n", "topology.kubernetes.io/zone",
+		"interval: 15s\n", "release: prometheus\n", "example.com/a: b\n", "topology.kubernetes.io/zone",
 	} {
 		if !strings.Contains(text.String(), part) {
 			t.Errorf("nothing has %q", part)
