@@ -165,8 +165,9 @@ func (l *list) apply(changes []listChange) (now *list, fresh []*chunk) {
 }
 
 // segment returns the chunks, of those from at on, that are cut anew when
-// something is changed at k: from behind the last member before k that ends a
-// chunk by its hash to the first from k on that does so.
+// something is changed at k: from the chunk that k is in, as those before it are
+// full or end by their hash, to the first member from k on that ends a chunk by
+// its hash.
 func (l *list) segment(at int, k Key) (from, to int) {
 	n, _ := slices.BinarySearchFunc(l.chunks[at:], k, func(c *chunk, k Key) int { return compareKeys(c.last(), k) })
 	from = at + n
@@ -177,11 +178,7 @@ func (l *list) segment(at int, k Key) (from, to int) {
 			return from, from
 		}
 	}
-	to = l.segmentEnd(from)
-	for from > at && !endsChunk(l.chunks[from-1].last()) {
-		from--
-	}
-	return from, to
+	return from, l.segmentEnd(from)
 }
 
 // segmentEnd returns the end of the segment that the chunk at i belongs to.
