@@ -184,3 +184,36 @@ func TestConfigMapStandbyAnswers(t *testing.T) {
 		return err == nil && v != "" && v == leader.Version()
 	})
 }
+
+// A leader is stopped as it is about to delete a part that its index is not about
+// any more. The next leader has long deleted it and uses its name anew; the
+// deletion, when it comes, takes nothing from that.
+func TestPartsFenceOfADeletion(t *testing.T) {
+	a := newAPI(t)
+	docs, other := many(40, func(int) int { return 200 }), many(41, func(int) int { return 201 })
+	one, two := newCheckpoint("one"), newCheckpoint("two")
+	_, d := a.writeSmall(t, docs, func(w *ConfigMapWriter) { w.opts.Fence, w.grace = one.fence, 3*time.Second })
+	a.wantTools(soon, docs)
+	d.setDocs(other)
+	a.wantTools(soon, other)
+	one.stopAfter(0)
+	t.Cleanup(sync.OnceFunc(func() { close(one.goOn) }))
+	select {
+	case <-one.stopped:
+	case <-time.After(soon):
+		t.Fatal("it never deletes")
+	}
+	_, d2 := a.writeSmall(t, other, func(w *ConfigMapWriter) { w.opts.Fence, w.grace = two.fence, 100*time.Millisecond })
+	index := func() map[int]held { return parseIndex(cmName, a.configMap(a.ns).Data[IndexKey]) }
+	eventually(t, soon, "the second has deleted it", func() bool { _, is := a.parts()[PartName(cmName, 1)]; return !is })
+	d2.setDocs(docs)
+	a.wantTools(soon, docs)
+	if _, used := index()[1]; !used {
+		t.Fatalf("the name is not used anew: %v", index())
+	}
+	one.goOn <- struct{}{}
+	remains(t, time.Second, "each part is there", func() bool {
+		_, again, err := a.readDocuments(t.Context())
+		return err == nil && !again
+	})
+}
