@@ -211,7 +211,7 @@ func (s *Server) generate(ctx *fasthttp.RequestCtx) {
 		version, err := s.opts.Generate(wctx)
 		if err != nil {
 			s.log.Warn("Writing the ConfigMap on request failed", zap.Error(err))
-			s.api.problem(ctx, problem.Unavailable, "The ConfigMap could not be written; it is tried again in the background. "+publicCause(err))
+			s.api.problem(ctx, problem.Unavailable, "The ConfigMap is not up to date; it is tried again in the background. "+publicCause(err))
 			return
 		}
 		s.opts.Catalogue.SetConfigMapVersion(version)
