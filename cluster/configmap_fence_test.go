@@ -216,4 +216,7 @@ func TestPartsFenceOfADeletion(t *testing.T) {
 		_, again, err := a.readDocuments(t.Context())
 		return err == nil && !again
 	})
+	if d2.drifted() != 0 {
+		t.Error("a part was deleted, and had to be repaired")
+	}
 }
