@@ -20,7 +20,6 @@ func requestLines() []hostile {
 		cases = append(cases, hostile{name: "method " + short(method), send: method + " /api/v1/toolsets HTTP/1.1\r\nHost: x\r\n\r\n", want: "405 open"})
 	}
 	return append(cases,
-		// "\x00": a line feed that never comes.
 		hostile{name: "HTTP/0.9", send: "GET /health\r\n", want: "400 closed"},
 		hostile{name: "HTTP/2 preface", send: "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00", want: "400 closed"},
 		hostile{name: "upgrade to HTTP/2", send: get("/health", "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n"), want: "200 open"},
