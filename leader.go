@@ -61,11 +61,19 @@ func (a *app) resign() {
 }
 
 // generate is POST /api/v1/toolsets/generate. A replica that does not lead answers
-// with what the leader has written.
+// with what the leader has written; that there is none for a moment, as when one
+// hands over to another, makes no difference. But where a right is missing, what was
+// written last is not followed by anything newer.
 func (a *app) generate(ctx context.Context) (version string, err error) {
 	version, err = a.writer.WriteNow(ctx)
-	if err == nil || a.leader == nil || a.leader.Leads() {
+	if a.leader == nil || a.leader.Leads() {
 		return version, err
+	}
+	if err == nil {
+		if right, missing := errors.AsType[*cluster.MissingRight](a.leader.Vacant()); missing {
+			return "", right
+		}
+		return version, nil
 	}
 	if !errors.Is(err, cluster.ErrStandby) {
 		return "", err

@@ -60,15 +60,19 @@ func (e event) reason() string   { return e.Annotations["authorization.k8s.io/re
 // path is the request's, without a query.
 func (e event) path() string { p, _, _ := strings.Cut(e.RequestURI, "?"); return p }
 
-// used are the rights that the request needed: mostly one. A patch that created
-// its object, answered 201, also needed the right to create it, for which the API
-// server asks while it patches.
+// used are the rights that the request needed: mostly one. A patch or an update that
+// created its object, answered 201, also needed the right to create it, for which the
+// API server asks while it does so. A create by POST needs a right without a name,
+// whatever name the object has.
 func (e event) used() []right {
 	if e.ObjectRef == nil {
 		return []right{{e.Verb, "", e.path(), "", ""}}
 	}
 	r := right{e.Verb, e.ObjectRef.APIGroup, e.ObjectRef.Resource, e.ObjectRef.Name, e.ObjectRef.Namespace}
-	if e.Verb == "patch" && e.Status.Code == http.StatusCreated {
+	if e.Verb == "create" {
+		r.name = ""
+	}
+	if (e.Verb == "patch" || e.Verb == "update") && e.Status.Code == http.StatusCreated {
 		created := r
 		created.verb = "create"
 		return []right{r, created}

@@ -24,7 +24,7 @@ func (l lack) sentence() string {
 // remedy is the file that grants it.
 func (l lack) remedy() string {
 	switch {
-	case l.missing.resource == "configmaps":
+	case l.missing.resource != "services":
 		return "deploy/components/configmap-writer/rbac.yaml"
 	case l.missing.namespace != "":
 		return "deploy/overlays/namespaced"
@@ -41,8 +41,12 @@ func (l lack) is(verb, resource string) bool {
 func (l lack) isLogged(ctx context.Context) {
 	in := l.in
 	in.t.Helper()
-	complaint := func() []string { return in.logged("error ", l.sentence(), l.remedy()) }
-	in.within(20*time.Second, "an error in the log that holds: "+l.sentence(), func() bool { return len(complaint()) > 0 })
+	level := "error "
+	if l.is("create", "events") {
+		level = "warn " // nobody depends on them
+	}
+	complaint := func() []string { return in.logged(level, l.sentence(), l.remedy()) }
+	in.within(20*time.Second, level+"in the log that holds: "+l.sentence(), func() bool { return len(complaint()) > 0 })
 	in.within(5*time.Second, "the API server's refusals in the audit log", func() bool { return in.forbidden(l.missing) > 0 })
 	if l.is("watch", "services") {
 		l.in.backend(ctx, "listed", 3000)
@@ -82,8 +86,13 @@ func (l lack) isTold(ctx context.Context) {
 		if n := in.metric(`toolset_configmap_writes_total{result="forbidden"}`); n == 0 {
 			in.t.Error("the metric of writes shows none that was forbidden")
 		}
-	case l.missing.resource == "configmaps":
-		// It writes what it can't follow.
+	case l.missing.resource == "leases" && l.missing.verb != "watch":
+		told(in.problem(http.MethodPost, "/api/v1/toolsets/generate", http.StatusServiceUnavailable))
+		if n := in.metric("toolset_leader"); n != 0 {
+			in.t.Error("it leads without the lease")
+		}
+	case l.missing.resource != "services":
+		// It writes what it can't follow, or can't tell of.
 		in.within(soonGranted, "the ConfigMap", func() bool { return strings.Contains(in.document(ctx), `"grafana"`) })
 		if status, body := in.ask(http.MethodPost, "/api/v1/toolsets/generate"); status != http.StatusOK {
 			in.t.Errorf("generate answers %d %s", status, body)
@@ -93,12 +102,20 @@ func (l lack) isTold(ctx context.Context) {
 
 // isOver checks that the service notices by itself that the right is granted:
 // nothing else has happened that it could see.
-func (l lack) isOver() {
+func (l lack) isOver(ctx context.Context) {
 	in := l.in
 	in.t.Helper()
-	over := map[string]string{"services": "Watching Services works again", "configmaps": "The ConfigMap can be followed again"}[l.missing.resource]
-	if l.is("patch", "configmaps") || l.is("create", "configmaps") {
+	over := map[string]string{
+		"services": "Watching Services works again", "configmaps": "The ConfigMap can be followed again",
+		"leases": "The lease can be used again", "events": "Events can be sent again",
+	}[l.missing.resource]
+	switch {
+	case l.is("patch", "configmaps"), l.is("create", "configmaps"):
 		over = "The ConfigMap can be written again"
+	case l.is("watch", "leases"), l.is("list", "leases"):
+		over = "The lease can be followed again"
+	case l.is("create", "events"):
+		in.backend(ctx, "to-tell-of", 3000) // it is not tried for its own sake
 	}
 	in.within(soonGranted, "a line in the log: "+over, func() bool { return len(in.logged("info ", over)) > 0 })
 }
@@ -111,21 +128,31 @@ func (l lack) isWhole(ctx context.Context) {
 	in.within(soonGranted, "readiness", in.ready)
 	in.backend(ctx, "late", 3000)
 	in.within(soonGranted, "a Service that was made after the right was granted", func() bool { return in.shows("late") })
-	if l.missing.resource == "configmaps" {
+	if l.missing.resource != "services" {
 		in.within(soonGranted, "the ConfigMap is up to date", func() bool { return strings.Contains(in.document(ctx), `"late"`) })
 	}
 	// However often it was refused, it is told once, or once a minute.
-	refused := in.forbidden(l.missing)
-	if n := len(in.logged(l.sentence())) - len(in.logged(l.sentence(), "on request failed")); n < 1 || n > 1+int(time.Since(in.since)/time.Minute) || refused < 2 {
+	refused, often := in.forbidden(l.missing), 2
+	if l.is("create", "events") {
+		often = 1
+	}
+	if n := len(in.logged(l.sentence())) - len(in.logged(l.sentence(), "on request failed")); n < 1 || n > 1+int(time.Since(in.since)/time.Minute) || refused < often {
 		in.t.Errorf("refused %d times, told %d times:\n%s", refused, n, strings.Join(in.logged(l.sentence()), "\n"))
 	}
 	for _, e := range in.events() {
 		for _, r := range e.used() {
-			if e.Status.Code == http.StatusForbidden && r != l.missing && !(l.is("create", "configmaps") && r == configMapRight("patch", in.ns)) {
+			if e.Status.Code == http.StatusForbidden && r != l.missing && !byCreating(l.missing, r) {
 				in.t.Errorf("refused for another reason: %s: %s", r, e.reason())
 			}
 		}
 	}
+}
+
+// byCreating reports whether r is the right of the request that would have created what
+// may not be created.
+func byCreating(missing, r right) bool {
+	verb := map[string]string{"configmaps": "patch", "leases": "update"}[missing.resource]
+	return missing.verb == "create" && r.verb == verb && r.resource == missing.resource && r.name == missing.name
 }
 
 // isRevoked checks what a service says and does that had all rights, and has none
@@ -147,8 +174,13 @@ func isRevoked(ctx context.Context, in *installation) {
 	if warning := in.warning(); !strings.Contains(warning, "Stale") || !strings.Contains(warning, "could not be read since") {
 		in.t.Errorf("a lookup has the warning %q", warning)
 	}
+	// It may have lost the lease by now, or not yet.
 	patch := lack{in, configMapRight("patch", in.ns)}
-	if detail := in.problem(http.MethodPost, "/api/v1/toolsets/generate", http.StatusServiceUnavailable); !strings.Contains(detail, patch.sentence()) {
+	in.within(soonGranted, "the lease is over, too", func() bool {
+		status, _ := in.ask(http.MethodPost, "/api/v1/toolsets/generate")
+		return status != http.StatusOK
+	})
+	if detail := in.problem(http.MethodPost, "/api/v1/toolsets/generate", http.StatusServiceUnavailable); !strings.Contains(detail, patch.sentence()) && !strings.Contains(detail, `on the resource "leases"`) {
 		in.t.Errorf("generate fails with %q, which does not say: %s", detail, patch.sentence())
 	}
 	in.backend(ctx, "late", 3000)

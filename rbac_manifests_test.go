@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -23,7 +22,8 @@ import (
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/scheme"
-	"sigs.k8s.io/yaml"
+
+	"kubernaut.io/dynamic-toolset/cluster"
 )
 
 // installNamespace is where the manifests of deploy/ install.
@@ -51,8 +51,7 @@ type rights struct {
 	clusterBindings []*rbacv1.ClusterRoleBinding
 }
 
-// readRights reads them from files of deploy/, for the namespace ns. A file named
-// kustomization.yaml stands for what it adds to the bindings of those before.
+// readRights reads them from files of deploy/, for the namespace ns.
 func readRights(t *testing.T, admin kubernetes.Interface, ns, account string, files ...string) *rights {
 	t.Helper()
 	r := &rights{t: t, admin: admin, ns: ns, account: account}
@@ -60,10 +59,6 @@ func readRights(t *testing.T, admin kubernetes.Interface, ns, account string, fi
 		b, err := os.ReadFile(filepath.Join("deploy", filepath.FromSlash(file)))
 		if err != nil {
 			t.Fatal(err)
-		}
-		if filepath.Base(file) == "kustomization.yaml" {
-			r.addSubjects(file, b)
-			continue
 		}
 		docs := utilyaml.NewDocumentDecoder(io.NopCloser(bytes.NewReader(b)))
 		for {
@@ -93,6 +88,12 @@ func (r *rights) take(file string, obj runtime.Object) {
 	case *corev1.ServiceAccount:
 		r.accounts = append(r.accounts, o)
 	case *rbacv1.Role:
+		for i := range o.Rules {
+			// One name stands for all of a kind: that of a part of the documents.
+			if rule := &o.Rules[i]; len(rule.ResourceNames) > 1 {
+				r.takeParts(file, rule)
+			}
+		}
 		r.roles = append(r.roles, o)
 	case *rbacv1.RoleBinding:
 		r.bindings = append(r.bindings, o)
@@ -105,48 +106,28 @@ func (r *rights) take(file string, obj runtime.Object) {
 	}
 }
 
-// addSubjects does to the bindings what the patches of a kustomization do that
-// add subjects; it knows no others.
-func (r *rights) addSubjects(file string, b []byte) {
+// takeParts checks that a rule is about all names that a part of the documents can
+// have, and leaves the first few, which are all that the tests come to use.
+func (r *rights) takeParts(file string, rule *rbacv1.PolicyRule) {
 	r.t.Helper()
-	var k struct {
-		Patches []struct {
-			Target struct{ Kind, Name string }
-			Patch  string
-		}
+	var all []string
+	for n := 1; n <= cluster.PartNames; n++ {
+		all = append(all, cluster.PartName(configMapName, n))
 	}
-	if err := yaml.Unmarshal(b, &k); err != nil {
-		r.t.Fatalf("%s: %v", file, err)
+	if !slices.Equal(rule.ResourceNames, all) {
+		r.t.Fatalf("%s: the rule is about %v, not about the names of parts: %v", file, rule.ResourceNames, all)
 	}
-	added := 0
-	for _, p := range k.Patches {
-		var ops []struct {
-			Op, Path string
-			Value    rbacv1.Subject
-		}
-		kind, err := regexp.Compile("^(" + p.Target.Kind + ")$")
-		if err != nil || p.Target.Name == "" || yaml.Unmarshal([]byte(p.Patch), &ops) != nil {
-			continue
-		}
-		for _, op := range ops {
-			if op.Op != "add" || op.Path != "/subjects/-" {
-				r.t.Fatalf("%s: this test does not know the patch %s %s", file, op.Op, op.Path)
-			}
-			for _, b := range r.bindings {
-				if kind.MatchString("RoleBinding") && b.Name == p.Target.Name {
-					b.Subjects, added = append(b.Subjects, op.Value), added+1
-				}
-			}
-			for _, b := range r.clusterBindings {
-				if kind.MatchString("ClusterRoleBinding") && b.Name == p.Target.Name {
-					b.Subjects, added = append(b.Subjects, op.Value), added+1
-				}
-			}
-		}
+	rule.ResourceNames = all[:20]
+}
+
+// ofPart reports whether the right is on a part of the documents, and returns it for
+// any part.
+func (r right) ofPart() (right, bool) {
+	_, number, is := strings.Cut(r.name, configMapName+"-")
+	if is {
+		r.name = strings.TrimSuffix(r.name, number) + "N"
 	}
-	if added == 0 {
-		r.t.Fatalf("%s: no patch adds a subject to a binding", file)
-	}
+	return r, is
 }
 
 // move gives everything the namespace of this installation, and objects of the

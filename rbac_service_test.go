@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -122,8 +123,11 @@ func (i *installation) lists() int {
 
 // forbidden counts the requests that needed r and were refused.
 func (i *installation) forbidden(r right) int {
-	if r.verb == "create" {
-		r.verb = "patch" // by which it is created
+	switch { // by which it is created
+	case r.verb == "create" && r.resource == "configmaps":
+		r.verb = "patch"
+	case r.verb == "create" && r.resource == "leases":
+		r.verb = "update"
 	}
 	return count(i.events(), r, http.StatusForbidden)
 }
@@ -270,6 +274,41 @@ func (i *installation) backend(ctx context.Context, name string, port int32) {
 	}
 }
 
+// manyBackends makes so many Services, of about 5 KiB each in the documents.
+func (i *installation) manyBackends(ctx context.Context, n int) {
+	i.t.Helper()
+	i.each(n, func(name string) error {
+		_, err := i.admin.CoreV1().Services(i.ns).Create(ctx, &corev1.Service{
+			ObjectMeta: metav1.ObjectMeta{Name: name, Annotations: map[string]string{
+				"kubernaut.io/toolset": "true", "kubernaut.io/toolset-type": "jaeger",
+				"kubernaut.io/toolset-endpoint": "http://jaeger.example/" + strings.Repeat("a", 900),
+			}},
+			Spec: corev1.ServiceSpec{ClusterIP: corev1.ClusterIPNone, Ports: []corev1.ServicePort{{Name: "http", Port: 16686}}},
+		}, metav1.CreateOptions{})
+		return err
+	})
+}
+
+// noMoreBackends deletes them.
+func (i *installation) noMoreBackends(ctx context.Context, n int) {
+	i.t.Helper()
+	i.each(n, func(name string) error {
+		return i.admin.CoreV1().Services(i.ns).Delete(ctx, name, metav1.DeleteOptions{})
+	})
+}
+
+func (i *installation) each(n int, do func(name string) error) {
+	i.t.Helper()
+	var doing errgroup.Group
+	doing.SetLimit(8)
+	for k := range n {
+		doing.Go(func() error { return do(fmt.Sprintf("many-%d", k)) })
+	}
+	if err := doing.Wait(); err != nil {
+		i.t.Fatal(err)
+	}
+}
+
 // document returns what the ConfigMap holds; "" if there is none.
 func (i *installation) document(ctx context.Context) string {
 	cm, err := i.admin.CoreV1().ConfigMaps(i.ns).Get(ctx, configMapName, metav1.GetOptions{})
@@ -299,7 +338,9 @@ func (i *installation) ended() {
 // adminOf returns a client with every right.
 func adminOf(t *testing.T, cp *sim.ControlPlane) kubernetes.Interface {
 	t.Helper()
-	admin, err := kubernetes.NewForConfig(cp.RESTConfig())
+	cfg := cp.RESTConfig()
+	cfg.QPS = -1 // no limit
+	admin, err := kubernetes.NewForConfig(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

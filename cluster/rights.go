@@ -58,6 +58,8 @@ func (r *MissingRight) hint() string {
 		return " (deploy/overlays/namespaced)"
 	case r.Resource == "configmaps":
 		return " (deploy/components/configmap-writer/rbac.yaml), or do without the ConfigMap with --configmap-enabled=false"
+	case r.Resource == "events":
+		return " (deploy/components/configmap-writer/rbac.yaml)"
 	case r.Resource == "leases":
 		return " (deploy/components/configmap-writer/rbac.yaml), or, where there is never more than one replica, do without the lease with --leader-election=false"
 	case r.Resource == "tokenreviews", r.Resource == "subjectaccessreviews":

@@ -96,7 +96,7 @@ func newFlags(s *Settings) *flagSet {
 	f.end()
 
 	f.begin("ConfigMap", "Where the generated document is published for clients that read ConfigMaps.")
-	f.BoolVar(&s.ConfigMap.Enabled, "configmap-enabled", true, "write the document to a ConfigMap; never done with --manifests. Switch it off when nobody reads it: the service needs no permission to write then.")
+	f.BoolVar(&s.ConfigMap.Enabled, "configmap-enabled", true, "keep the documents for agents in a ConfigMap, and follow its overrides; never done with --manifests. Switch it off when nobody reads it: the service needs no permission to write then, and there are no overrides.")
 	f.StringVar(&s.ConfigMap.Namespace, "configmap-namespace", "kubernaut-system", "`NAMESPACE` of the ConfigMap and of the lease by which replicas agree on who writes it. Set it to the namespace in which the service is installed.")
 	f.StringVar(&s.ConfigMap.Name, "configmap-name", DefaultConfigMap, "`NAME` of the ConfigMap. Change it to run two installations in one namespace.")
 	f.BoolVar(&s.ConfigMap.LeaderElection, "leader-election", true, "let the replicas agree by a lease on which one of them writes the ConfigMap; the others follow it. Switch it off only where there is never more than one, to do without the rights on leases.")
