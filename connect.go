@@ -84,6 +84,17 @@ func (a *app) override() func(*service.Overrides, []service.Invalid) {
 		}
 		a.catalogue.SetOverrides(o)
 		a.catalogue.Build()
+		if a.catalogue.Snapshot() != nil { // else once the cluster has been read
+			a.tellUnmatched()
+		}
+	}
+}
+
+// tellUnmatched logs overrides that change nothing. They are no mistake: what they are
+// about may be gone for a while.
+func (a *app) tellUnmatched() {
+	if rest := a.catalogue.UnmatchedOverrides(); len(rest) > 0 {
+		a.log.Warn("Some overrides are about no toolset that is known", zap.Strings("overrides", rest))
 	}
 }
 
@@ -136,6 +147,7 @@ func (a *app) followSnapshots(ctx context.Context) error {
 	}
 	a.discovery.Update(time.Since(begin).Seconds())
 	a.log.Info("The cluster has been read", zap.Int("toolsets", a.catalogue.Snapshot().Toolsets().Len()), zap.Duration("duration", time.Since(begin)))
+	a.tellUnmatched()
 	for {
 		snap := a.catalogue.Snapshot()
 		if a.writer != nil {

@@ -50,7 +50,7 @@ func TestOverridesKubernetes(t *testing.T) {
 	must(err)
 	maps := admin.CoreV1().ConfigMaps(namespace)
 	_, err = maps.Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: name},
-		Data: map[string]string{service.OverridesKey: "toolsets:\n  - {name: grafana, disable: true}\n"}}, metav1.CreateOptions{})
+		Data: map[string]string{service.OverridesKey: "toolsets:\n  - {name: grafana, disable: true}\n  - {name: gone, disable: true}\n"}}, metav1.CreateOptions{})
 	must(err)
 
 	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
@@ -106,6 +106,9 @@ func TestOverridesKubernetes(t *testing.T) {
 	must(cmd.Process.Signal(syscall.SIGTERM))
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("the service ended with %v:\n%s", err, log.String())
+	}
+	if n := strings.Count(log.String(), "Some overrides are about no toolset that is known"); n != 1 || !strings.Contains(log.String(), "toolsets[1] (gone)") {
+		t.Errorf("the override of a toolset that isn't there is logged %d times:\n%s", n, log.String())
 	}
 	if !strings.Contains(log.String(), `ulr`) {
 		t.Errorf("the log does not name the mistake:\n%s", log.String())

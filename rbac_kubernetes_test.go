@@ -22,6 +22,7 @@ import (
 var (
 	lookupFiles     = []string{"base/serviceaccount.yaml", "base/rbac.yaml"}
 	writerFiles     = append(slices.Clone(lookupFiles), "components/configmap-writer/rbac.yaml")
+	accessFiles     = append(slices.Clone(lookupFiles), "components/authentication/rbac.yaml")
 	namespacedFiles = []string{"base/serviceaccount.yaml", "overlays/namespaced/rbac.yaml"}
 )
 
@@ -53,6 +54,7 @@ func TestRightsAreEnoughAndNeeded(t *testing.T) {
 	}{
 		{"a replica that writes", start(installNamespace, lookupAccount, writerFiles)},
 		{"a replica for lookups only", start("lookups", lookupAccount, lookupFiles, "--configmap-enabled=false")},
+		{"a replica with authentication", start("access", lookupAccount, accessFiles, "--configmap-enabled=false", "--auth=token", "--auth-audiences=dynamic-toolset")},
 		{"one namespace", start(oneNamespace, lookupAccount, namespacedFiles, "--configmap-enabled=false", "--namespaces", oneNamespace)},
 	}
 	for _, c := range cases {
@@ -62,6 +64,9 @@ func TestRightsAreEnoughAndNeeded(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			in := c.in.with(t)
+			if in.ns == "access" {
+				in.actAs(ctx, "caller", "dynamic-toolset-operator", "dynamic-toolset")
+			}
 			readsTheCluster(ctx, in)
 			if slices.Contains(in.granted(), configMapRight("patch", in.ns)) {
 				keepsTheConfigMap(ctx, in)

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
@@ -42,6 +43,7 @@ type installation struct {
 	cmd        *exec.Cmd
 	log        string // path
 	url, stats string
+	bearer     string // the token of who asks; none if empty
 	since      time.Time
 }
 
@@ -87,6 +89,32 @@ func install(ctx context.Context, t *testing.T, cp *sim.ControlPlane, a *audit, 
 		}
 	})
 	return i
+}
+
+// actAs makes whoever asks from now on a ServiceAccount that is bound to the
+// ClusterRole of deploy/ for callers.
+func (i *installation) actAs(ctx context.Context, account, role, audience string) {
+	i.t.Helper()
+	subject := []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Name: account, Namespace: i.ns}}
+	_, err := i.admin.CoreV1().ServiceAccounts(i.ns).Create(ctx, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: account}}, metav1.CreateOptions{})
+	if err == nil {
+		_, err = i.admin.RbacV1().ClusterRoleBindings().Create(ctx, &rbacv1.ClusterRoleBinding{
+			ObjectMeta: metav1.ObjectMeta{Name: i.ns + "-" + account}, Subjects: subject,
+			RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role + "-" + i.ns},
+		}, metav1.CreateOptions{})
+	}
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	token, err := i.admin.CoreV1().ServiceAccounts(i.ns).CreateToken(ctx, account, &authenticationv1.TokenRequest{
+		Spec: authenticationv1.TokenRequestSpec{Audiences: []string{audience}}}, metav1.CreateOptions{})
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	if status, body := i.ask(http.MethodGet, "/api/v1/toolsets"); status != http.StatusUnauthorized {
+		i.t.Errorf("without a token: %d %s", status, body)
+	}
+	i.bearer = token.Status.Token
 }
 
 // serving waits for the service to say where it listens.
@@ -155,6 +183,9 @@ func (i *installation) ask(method, path string) (int, string) {
 	}
 	if method == http.MethodPost {
 		req.Header.Set("Content-Type", "application/json")
+	}
+	if i.bearer != "" {
+		req.Header.Set("Authorization", "Bearer "+i.bearer)
 	}
 	resp, err := bounded.Do(req)
 	if err != nil {

@@ -275,6 +275,21 @@ func (c *Catalogue) SetOverrides(o *Overrides) {
 	}
 }
 
+// UnmatchedOverrides names the overrides in force that are about no back end that is
+// known, such as "toolsets[2] (monitoring/thanos)": often a name that was mistyped.
+func (c *Catalogue) UnmatchedOverrides() []string {
+	c.mu.Lock()
+	found := make([]*Backend, 0, len(c.records))
+	for _, r := range c.records {
+		if r.found != nil {
+			found = append(found, r.found)
+		}
+	}
+	o := c.overrides
+	c.mu.Unlock()
+	return o.Unmatched(found)
+}
+
 // add makes the records that the overrides add those that there are. c.mu is
 // held.
 func (c *Catalogue) add() bool {
