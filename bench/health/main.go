@@ -5,17 +5,14 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/spf13/pflag"
 
-	"kubernaut.io/dynamic-toolset/bench/internal/farm"
+	"kubernaut.io/dynamic-toolset/bench/internal/report"
 	"kubernaut.io/dynamic-toolset/service/health"
 )
 
@@ -37,6 +34,7 @@ Flags:
 `
 
 type settings struct {
+	report.Options
 	endpoints   int
 	interval    time.Duration
 	timeout     time.Duration
@@ -45,8 +43,6 @@ type settings struct {
 	warmUp      time.Duration
 	duration    time.Duration
 	concurrency int
-	json        string
-	noTargets   bool
 }
 
 func parse(args []string) (*settings, error) {
@@ -61,8 +57,7 @@ func parse(args []string) (*settings, error) {
 	f.DurationVar(&s.slowAfter, "slow-after", 3*time.Second, "`DURATION` after which slow ones answer")
 	f.DurationVar(&s.warmUp, "warm-up", time.Minute, "`DURATION` of the start, measured by itself")
 	f.DurationVar(&s.duration, "duration", time.Minute, "`DURATION` of the measurement after it")
-	f.StringVar(&s.json, "json", "", "`FILE` to write the results to, as JSON")
-	f.BoolVar(&s.noTargets, "no-targets", false, "exit with 0 also if the budget is exceeded")
+	s.AddFlags(f, "the budget is exceeded")
 	f.Usage = func() { fmt.Print(usage + f.FlagUsages()) }
 	if err := f.Parse(args); err != nil {
 		return nil, err
@@ -82,47 +77,15 @@ func parse(args []string) (*settings, error) {
 
 func main() { os.Exit(run(os.Args[1:])) }
 
-// run returns the exit code: 1 for a budget exceeded, 2 for no measurement.
+// run returns the exit code.
 func run(args []string) int {
-	if len(args) > 0 && args[0] == farm.Command {
-		if err := farm.Main(args[1:]); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 2
+	return report.Main("health", args, func(args []string) (*report.Options, func(context.Context) (report.Result, error), error) {
+		s, err := parse(args)
+		if err != nil {
+			return nil, nil, err
 		}
-		return 0
-	}
-	s, err := parse(args)
-	if errors.Is(err, pflag.ErrHelp) {
-		return 0
-	}
-	if err == nil {
-		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-		defer stop()
-		var r *result
-		if r, err = s.measure(ctx); err == nil {
-			r.print(os.Stdout)
-			if s.json != "" {
-				err = writeJSON(s.json, r)
-			}
-			switch {
-			case err != nil:
-			case r.exceeded() && !s.noTargets:
-				return 1
-			default:
-				return 0
-			}
-		}
-	}
-	fmt.Fprintln(os.Stderr, "health:", err)
-	return 2
-}
-
-func writeJSON(file string, r *result) error {
-	b, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(file, append(b, '\n'), 0o644) // #nosec G306 -- results are for everyone
+		return &s.Options, func(ctx context.Context) (report.Result, error) { return s.measure(ctx) }, nil
+	})
 }
 
 func say(format string, args ...any) { fmt.Fprintf(os.Stderr, "health: "+format+"\n", args...) }

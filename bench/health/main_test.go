@@ -47,7 +47,7 @@ func TestASmallRunReports(t *testing.T) {
 		t.Errorf("%+v", bad)
 	}
 	var table bytes.Buffer
-	r.print(&table)
+	r.Print(&table)
 	if !strings.Contains(table.String(), "200, 0, 0") {
 		t.Errorf("%s", table.String())
 	}
@@ -55,7 +55,7 @@ func TestASmallRunReports(t *testing.T) {
 
 func TestWhatIsOverTheBudgetIsSaid(t *testing.T) {
 	r := result{Concurrency: 10, MaxIdle: 10, Measurements: []Measurement{{Well: 5, Checked: 5, UnderWay: 10, Files: 20, CPU: 0.1, PeakMB: 50}}}
-	if r.exceeded() {
+	if r.Missed() {
 		t.Errorf("%+v", r.checks())
 	}
 	for name, change := range map[string]func(m *Measurement){
@@ -68,7 +68,7 @@ func TestWhatIsOverTheBudgetIsSaid(t *testing.T) {
 	} {
 		over := result{Concurrency: 10, MaxIdle: 10, Measurements: []Measurement{r.Measurements[0]}}
 		change(&over.Measurements[0])
-		if !over.exceeded() {
+		if !over.Missed() {
 			t.Errorf("%s over the budget is not seen", name)
 		}
 	}

@@ -65,13 +65,13 @@ func (r *result) checks() []check {
 	return list
 }
 
-// exceeded reports whether any part of the budget is.
-func (r *result) exceeded() bool {
+// Missed reports whether any part of the budget is exceeded.
+func (r *result) Missed() bool {
 	return slices.ContainsFunc(r.checks(), func(c check) bool { return !c.ok })
 }
 
-// print writes the results for people.
-func (r *result) print(w io.Writer) {
+// Print writes the results for people.
+func (r *result) Print(w io.Writer) {
 	fmt.Fprintf(w, "%d endpoints every %s, timeout %s, %d attempts at once; version %s\n%s; load average before: %.1f\n\n",
 		r.Endpoints, r.Interval, r.Timeout, r.Concurrency, r.Version, r.Machine, r.Load)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)

@@ -5,18 +5,15 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/spf13/pflag"
 
-	"kubernaut.io/dynamic-toolset/bench/internal/farm"
 	"kubernaut.io/dynamic-toolset/bench/internal/population"
+	"kubernaut.io/dynamic-toolset/bench/internal/report"
 )
 
 const usage = `Usage: scale [flags]
@@ -40,6 +37,7 @@ Flags:
 `
 
 type settings struct {
+	report.Options
 	services   int
 	rate       float64
 	duration   time.Duration
@@ -51,8 +49,6 @@ type settings struct {
 	health     bool
 	kubeconfig string
 	binary     string
-	json       string
-	noTargets  bool
 	targets    targets
 	extra      []string
 }
@@ -71,8 +67,7 @@ func parse(args []string) (*settings, error) {
 	f.BoolVar(&s.health, "health", true, "check the toolsets' health, at endpoints on loopback addresses")
 	f.StringVar(&s.kubeconfig, "kubeconfig", "", "`FILE` of a cluster to use instead of starting one; it is left filled, and another run uses what is there")
 	f.StringVar(&s.binary, "binary", "", "`FILE`: the service, built already; by default it is built")
-	f.StringVar(&s.json, "json", "", "`FILE` to write the results to, as JSON")
-	f.BoolVar(&s.noTargets, "no-targets", false, "exit with 0 also if a target is missed")
+	s.AddFlags(f, "a target is missed")
 	f.StringArrayVar(&s.extra, "service-arg", nil, "`FLAG` for the service that is measured; may be given several times")
 	f.DurationVar(&s.targets.Ready, "target-ready", 10*time.Second, "`DURATION` in which the service must be ready")
 	f.Int64Var(&s.targets.MemoryMB, "target-memory", 600, "`MEGABYTES` (10^6 bytes) of memory it may use at most")
@@ -96,46 +91,15 @@ func parse(args []string) (*settings, error) {
 
 func main() { os.Exit(run(os.Args[1:])) }
 
-// run returns the exit code: 1 for a target missed, 2 for no measurement.
+// run returns the exit code.
 func run(args []string) int {
-	if len(args) > 0 && args[0] == farm.Command {
-		if err := farm.Main(args[1:]); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 2
+	return report.Main("scale", args, func(args []string) (*report.Options, func(context.Context) (report.Result, error), error) {
+		s, err := parse(args)
+		if err != nil {
+			return nil, nil, err
 		}
-		return 0
-	}
-	s, err := parse(args)
-	if errors.Is(err, pflag.ErrHelp) {
-		return 0
-	}
-	if err == nil {
-		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-		defer stop()
-		var r *result
-		if r, err = s.measure(ctx); err == nil {
-			r.print(os.Stdout)
-			if s.json != "" {
-				err = writeJSON(s.json, r)
-			}
-			if err == nil {
-				if missed := r.missed(); missed && !s.noTargets {
-					return 1
-				}
-				return 0
-			}
-		}
-	}
-	fmt.Fprintln(os.Stderr, "scale:", err)
-	return 2
-}
-
-func writeJSON(file string, r *result) error {
-	b, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(file, append(b, '\n'), 0o644) // #nosec G306 -- results are for everyone
+		return &s.Options, func(ctx context.Context) (report.Result, error) { return s.measure(ctx) }, nil
+	})
 }
 
 func say(format string, args ...any) { fmt.Fprintf(os.Stderr, "scale: "+format+"\n", args...) }

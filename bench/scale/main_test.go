@@ -87,7 +87,7 @@ func TestMissedTargetsAreSeen(t *testing.T) {
 			Churn: &Churn{Name: stats.Summary{P99: 49 * time.Millisecond}},
 		}
 	}
-	if good().missed() {
+	if good().Missed() {
 		t.Errorf("%+v", good().checks())
 	}
 	for name, change := range map[string]func(r *result){
@@ -101,7 +101,7 @@ func TestMissedTargetsAreSeen(t *testing.T) {
 	} {
 		r := good()
 		change(r)
-		if !r.missed() {
+		if !r.Missed() {
 			t.Errorf("%s: not seen", name)
 		}
 	}

@@ -73,13 +73,13 @@ func (r *result) checks() []check {
 		check{"lookups failed", "0", fmt.Sprint(failed), failed == 0})
 }
 
-// missed reports whether a target is missed.
-func (r *result) missed() bool {
+// Missed reports whether a target is missed.
+func (r *result) Missed() bool {
 	return slices.ContainsFunc(r.checks(), func(c check) bool { return !c.ok })
 }
 
-// print writes the results for people.
-func (r *result) print(w io.Writer) {
+// Print writes the results for people.
+func (r *result) Print(w io.Writer) {
 	health := "with health checks"
 	if !r.Health {
 		health = "without health checks"
