@@ -2,6 +2,7 @@ package farm
 
 import (
 	"context"
+	"io"
 	"fmt"
 	"net/http"
 	"os"
@@ -39,6 +40,7 @@ func TestEndpointsBehaveAndAreRecorded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		_, _ = io.Copy(io.Discard, res.Body) // else the connection isn't kept
 		_ = res.Body.Close()
 		if res.StatusCode != 200 {
 			t.Errorf("%s: %s", url, res.Status)
