@@ -2,8 +2,8 @@ package farm
 
 import (
 	"context"
-	"io"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"testing"
