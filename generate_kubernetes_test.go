@@ -25,6 +25,7 @@ func TestGenerateFromKubernetes(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a control plane")
 	}
+	t.Parallel() // it mostly waits
 	cp := simtest.Start(t)
 	admin, err := kubernetes.NewForConfig(cp.RESTConfig())
 	if err != nil {

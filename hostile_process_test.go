@@ -49,6 +49,7 @@ var hostileKeys = []string{
 // documents for agents, the ConfigMap and the log. Each value ends up intact as a
 // value, or is refused; nothing else changes by it.
 func TestHostileAnnotations(t *testing.T) {
+	t.Parallel() // it mostly waits
 	dir, out := t.TempDir(), filepath.Join(t.TempDir(), "configmap.yaml")
 	sent := map[string]corev1.Service{}
 	var list corev1.ServiceList

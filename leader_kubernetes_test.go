@@ -175,6 +175,7 @@ func TestOneWriter(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a control plane, and waits for leases to end")
 	}
+	t.Parallel() // it mostly waits
 	cp := simtest.Start(t)
 	ctx, cancel := context.WithTimeout(context.Background(), 8*time.Minute)
 	defer cancel()
@@ -315,6 +316,7 @@ func TestGenerateWithoutALeader(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a control plane")
 	}
+	t.Parallel() // it mostly waits
 	cp := simtest.Start(t)
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()

@@ -27,6 +27,7 @@ func TestServeKubernetes(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a control plane")
 	}
+	t.Parallel() // it mostly waits
 	cp := simtest.Start(t)
 	admin, err := kubernetes.NewForConfig(cp.RESTConfig())
 	if err != nil {

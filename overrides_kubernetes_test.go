@@ -24,6 +24,7 @@ func TestOverridesKubernetes(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a control plane")
 	}
+	t.Parallel() // it mostly waits
 	cp := simtest.Start(t)
 	admin, err := kubernetes.NewForConfig(cp.RESTConfig())
 	if err != nil {

@@ -39,6 +39,7 @@ func TestRightsAreEnoughAndNeeded(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a control plane")
 	}
+	t.Parallel() // it mostly waits
 	audit, flags := newAudit(t)
 	cp := simtest.Start(t, flags)
 	admin := adminOf(t, cp)
@@ -225,6 +226,7 @@ func TestEachMissingRightIsNamed(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a control plane")
 	}
+	t.Parallel() // it mostly waits
 	audit, flags := newAudit(t)
 	cp := simtest.Start(t, flags)
 	admin := adminOf(t, cp)
