@@ -300,10 +300,12 @@ func (f *fleet) converge() {
 			return strings.Contains(body, fmt.Sprintf(`"configMapVersion":%q`, version)) && json.Unmarshal([]byte(body), &list) == nil &&
 				len(list.Toolsets) == 1 && strings.Contains(cm.Data[service.KubernautKey], list.Toolsets[0].ServiceEndpoint+`"`)
 		})
-		status, body := i.ask(http.MethodPost, "/api/v1/toolsets/generate")
-		if status != http.StatusOK || !strings.Contains(body, fmt.Sprintf(`"configMapVersion":%q`, version)) || !strings.Contains(body, "grafana") {
-			f.t.Errorf("generate, on %s: %d %s", role, status, body)
-		}
+		// An API server that has just started refuses everything until it knows the
+		// roles, and who was refused asks again after 10 s.
+		i.within(soonGranted, "generate answers with it, on "+role, func() bool {
+			status, body := i.ask(http.MethodPost, "/api/v1/toolsets/generate")
+			return status == http.StatusOK && strings.Contains(body, fmt.Sprintf(`"configMapVersion":%q`, version)) && strings.Contains(body, "grafana")
+		})
 		if leading := i.metric("toolset_leader"); leading != map[bool]int{true: 1}[i == now] {
 			f.t.Errorf("toolset_leader is %d on %s", leading, role)
 		}
