@@ -23,7 +23,7 @@ func FuzzSnapshots(f *testing.F) {
 	f.Add([]byte{}, uint64(0))
 	for seed := range uint64(16) {
 		r := rand.New(rand.NewPCG(seed, 1))
-		ops := make([]byte, 1+seed*60)
+		ops := make([]byte, 1+seed*60/shorter)
 		for i := range ops {
 			ops[i] = byte(r.Uint32())
 		}
@@ -365,7 +365,7 @@ func read(t *testing.T, a *Answer, gzip bool) []byte {
 func TestSnapshotsOfRandomLives(t *testing.T) {
 	for seed := range uint64(10) {
 		random := rand.New(rand.NewPCG(seed, 3))
-		ops := make([]byte, 300)
+		ops := make([]byte, 300/shorter)
 		for i := range ops {
 			ops[i] = byte(random.Uint32())
 		}
