@@ -104,17 +104,22 @@ func loadRules(file string) (*detect.Rules, error) {
 // ParseOverrides accepts.
 const maxOverridesFile = 1 << 20
 
-// loadOverrides reads a file of overrides; nil if there is none.
+// loadOverrides reads a file of overrides, or standard input if it is "-"; nil if
+// there is none.
 func loadOverrides(file string) (*service.Overrides, error) {
 	if file == "" {
 		return nil, nil
 	}
-	f, err := os.Open(file) // #nosec G304 -- the caller names it
-	if err != nil {
-		return nil, fmt.Errorf("--overrides: %w", err)
+	from := os.Stdin
+	if file != "-" {
+		f, err := os.Open(file) // #nosec G304 -- the caller names it
+		if err != nil {
+			return nil, fmt.Errorf("--overrides: %w", err)
+		}
+		defer f.Close() //nolint:errcheck // it was only read
+		from = f
 	}
-	defer f.Close() //nolint:errcheck // it was only read
-	b, err := io.ReadAll(io.LimitReader(f, maxOverridesFile))
+	b, err := io.ReadAll(io.LimitReader(from, maxOverridesFile))
 	if err != nil {
 		return nil, fmt.Errorf("--overrides: %w", err)
 	}
@@ -207,15 +212,17 @@ type sightings struct {
 
 	mu    sync.Mutex // a cluster's namespaces are read at once
 	found map[service.Key]*detect.Result
+	seen  bool // any Service
 }
 
 // identify is a service.Identify.
 func (s *sightings) identify(svc *corev1.Service) *service.Backend {
 	res := s.rules.Identify(svc, s.options)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.seen = true
 	if res.Backend != nil || len(res.Problems) > 0 {
-		s.mu.Lock()
 		s.found[service.Key{Namespace: svc.Namespace, Name: svc.Name}] = &res
-		s.mu.Unlock()
 	}
 	return res.Backend
 }
@@ -225,6 +232,9 @@ func (s *sightings) warnings(o *service.Overrides) []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var out []string
+	if !s.seen {
+		out = append(out, "there is no Service at all: is that the right folder, cluster or namespace?")
+	}
 	var discovered []*service.Backend
 	keys := slices.SortedFunc(maps.Keys(s.found), func(a, b service.Key) int { return strings.Compare(a.String(), b.String()) })
 	for _, key := range keys {

@@ -104,6 +104,24 @@ func TestGenerateWarnsOfAnnotations(t *testing.T) {
 	}
 }
 
+// A folder without any Service is most likely the wrong one.
+func TestGenerateWarnsOfNothing(t *testing.T) {
+	code, stdout, stderr := runCommand(t, "generate", "--manifests", t.TempDir(), "--format=kubernaut")
+	if code != 0 || !strings.Contains(stderr, "warning: there is no Service at all") || stdout != "{\"tools\":[\n]}\n" && stdout != "{\"tools\":[]}\n" {
+		t.Errorf("exit code %d, %s\n%q", code, stderr, stdout)
+	}
+}
+
+// Overrides may come from another program.
+func TestGenerateReadsOverridesFromStandardInput(t *testing.T) {
+	cmd := command(t, "generate", "--manifests", "examples/cluster", "--format=kubernaut", "--overrides=-")
+	cmd.Stdin = strings.NewReader("toolsets: [{name: added, namespace: external, add: true, type: tempo, url: http://tempo.example}]\n")
+	out, err := cmd.Output()
+	if err != nil || !strings.Contains(string(out), `"http://tempo.example"`) {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
 // What is wrong is said, with another exit code than 0 and nothing on standard
 // output.
 func TestGenerateRefuses(t *testing.T) {

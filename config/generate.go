@@ -67,7 +67,7 @@ func LoadGenerate(args []string, environ []string, usage io.Writer) (*Generate, 
 func addGenerateFlags(f *flagSet, g *Generate) {
 	f.begin(generateGroup, "What is printed.")
 	f.StringVar(&g.Format, "format", FormatConfigMap, "`FORMAT` to print: configmap for the ConfigMap that the service would write, as a manifest with both documents; kubernaut for toolset.json alone; holmesgpt for holmesgpt-toolsets.yaml alone.")
-	f.StringVar(&g.Overrides, "overrides", "", "YAML `FILE` with what the key overrides.yaml of the ConfigMap would hold: toolsets that are switched off, changed or added. Its form is in docs/outputs.md.")
+	f.StringVar(&g.Overrides, "overrides", "", "YAML `FILE` with what the key overrides.yaml of the ConfigMap would hold: toolsets that are switched off, changed or added; - for standard input. The ones in a cluster's ConfigMap are not read. Its form is in docs/outputs.md.")
 	f.DurationVar(&g.Timeout, "timeout", seconds(30), "`DURATION` in which the cluster must have been read. Raise it for very large clusters.")
 	f.end()
 }
@@ -77,7 +77,7 @@ func (l *loader) validateGenerate(g *Generate) {
 	if file := l.settings.Discovery.Rules; file != "" {
 		l.file("rules", file)
 	}
-	if g.Overrides != "" {
+	if g.Overrides != "" && g.Overrides != "-" {
 		l.file("overrides", g.Overrides)
 	}
 	c := l.settings.ConfigMap
@@ -102,6 +102,8 @@ const generateExamples = `
   dynamic-toolset generate --kubeconfig ~/.kube/config --context staging --format holmesgpt
   dynamic-toolset generate --manifests DIR --overrides overrides.yaml | kubectl apply --server-side -f -
   dynamic-toolset generate --manifests DIR | diff - configmap.yaml      # in CI
+  kubectl -n kubernaut-system get configmap kubernaut-toolset-config -o jsonpath='{.data.overrides\.yaml}' |
+    dynamic-toolset generate --kubeconfig ~/.kube/config --overrides -  # with the overrides in force
 
 Exit codes: 0 printed, 1 something can't be read or is wrong, 2 wrong settings.
 Problems with annotations, and overrides that are about nothing, are warnings on

@@ -221,6 +221,7 @@ func TestProblems(t *testing.T) {
 		{[]string{"--kubeconfig=/does/not/exist"}, nil, "does not exist"},
 		{[]string{"--context=x"}, nil, "--context needs the kubeconfig file"},
 		{[]string{"--manifests=.", "--kubeconfig=load.go"}, nil, "--manifests and --kubeconfig can't go together"},
+		{[]string{"--manifests=.", "--namespaces=a"}, nil, "--manifests and --namespaces can't go together"},
 		{[]string{"--manifests=."}, []string{"TOOLSET_CONTEXT=x"}, "--manifests and TOOLSET_CONTEXT can't go together"},
 		{[]string{"--configmap-namespace=A"}, nil, "can't be a namespace"},
 		{[]string{"--configmap-name=A"}, nil, "can't be the name of a ConfigMap"},
@@ -294,8 +295,11 @@ func TestWhichCluster(t *testing.T) {
 	if s := mustLoad(t, []string{"--manifests=.", "--write-configmap", "-", "--configmap-enabled=false"}); s.ConfigMap.Write != "-" {
 		t.Errorf("%+v", s)
 	}
-	if s := mustLoad(t, []string{"--kubeconfig", kubeconfig, "--context=a"}); s.Cluster.InCluster || !s.ConfigMap.Enabled {
+	if s := mustLoad(t, []string{"--kubeconfig", kubeconfig, "--context=a"}); s.Cluster.InCluster || !s.ConfigMap.Enabled || !strings.Contains(strings.Join(s.Warnings, "\n"), "stands for the lease kubernaut-system/dynamic-toolset") {
 		t.Errorf("%+v", s)
+	}
+	if s := mustLoad(t, []string{"--kubeconfig", kubeconfig, "--configmap-enabled=false"}); len(s.Warnings) > 0 {
+		t.Errorf("a reader is warned of: %q", s.Warnings)
 	}
 }
 

@@ -78,6 +78,8 @@ func (l *loader) validateCluster() {
 			other = "context"
 		}
 		l.problem("%s and %s can't go together: remove one of them, to watch either manifests or a cluster", l.where("manifests"), l.where(other))
+	case c.Manifests != "" && len(l.flags.namespaces) > 0:
+		l.problem("%s and %s can't go together: a folder is read whole; leave out the manifests of other namespaces instead", l.where("manifests"), l.where("namespaces"))
 	case c.Kubeconfig == "" && c.Context != "":
 		l.fail("context", "needs the kubeconfig file that the context is in: add --kubeconfig=FILE")
 	case c.InCluster && l.env["KUBERNETES_SERVICE_HOST"] == "":

@@ -39,6 +39,11 @@ func (l *loader) warn() {
 			l.where("configmap-name"))
 	}
 
+	if s.Cluster.Kubeconfig != "" && s.ConfigMap.Enabled {
+		warn("with %s this process, too, stands for the lease %s/%s and then writes the ConfigMap %s/%s of that cluster, by its own settings; add --configmap-enabled=false to read only",
+			l.where("kubeconfig"), s.ConfigMap.Namespace, s.ConfigMap.Lease, s.ConfigMap.Namespace, s.ConfigMap.Name)
+	}
+
 	l.warnAccess(warn)
 
 	h := &s.Health

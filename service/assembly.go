@@ -203,10 +203,20 @@ func (a *assembly) assemble(s, old *Snapshot, changed []*member, now []*rendered
 // count counts what r is found by in (n is 1) or out (n is -1).
 func count(names, types *indexEdit, counts map[string]int, number uint64, r *rendered, n int) {
 	namespace, kind := r.backend.Key.Namespace, r.backend.Type
+	pinned := r.primary && r.backend.Pinned
+	of := role{on: r.backend.Enabled, primary: r.primary, pinned: pinned}
 	for _, in := range []string{"", namespace} {
-		pinned := r.primary && r.backend.Pinned
-		names.add(Key{in, r.name}, number, r.primary && r.name == kind, pinned && r.name == kind, n)
-		types.add(Key{in, kind}, number, r.primary, pinned, n)
+		types.add(Key{in, kind}, number, of, n)
+		if r.name == kind {
+			names.add(Key{in, kind}, number, of, n)
+			continue
+		}
+		names.add(Key{in, r.name}, number, role{on: of.on}, n)
+		if pinned && of.on {
+			// What an administrator has chosen for a type is found by it whatever else
+			// is called so: whoever may create a Service could call one so.
+			names.add(Key{in, kind}, number, of, n)
+		}
 	}
 	counts[kind] += n
 }

@@ -273,15 +273,18 @@ func comparePlainLookups(t *testing.T, s *Snapshot, all []*part) {
 	for name := range asked {
 		for _, namespace := range []string{"", "ns0", "ns1", "ns2", "ns3", "ns9"} {
 			var found []*part
-			for _, is := range []func(p *part) bool{
-				func(p *part) bool { return p.key.Name == name },
-				func(p *part) bool { return p.kind == name },
-			} {
+			named := func(p *part) bool {
+				b := p.of.backend
+				return p.key.Name == name || p.kind == name && p.of.primary && b.Pinned && b.Enabled
+			}
+			typed := func(p *part) bool { return p.kind == name }
+			on := func(is func(p *part) bool) func(p *part) bool {
+				return func(p *part) bool { return p.of.backend.Enabled && is(p) }
+			}
+			for _, is := range []func(p *part) bool{on(named), on(typed), named, typed} {
 				for _, p := range all {
-					if len(namespace) == 0 || p.key.Namespace == namespace {
-						if is(p) {
-							found = append(found, p)
-						}
+					if (len(namespace) == 0 || p.key.Namespace == namespace) && is(p) {
+						found = append(found, p)
 					}
 				}
 				if len(found) > 0 {
@@ -289,10 +292,7 @@ func comparePlainLookups(t *testing.T, s *Snapshot, all []*part) {
 				}
 			}
 			candidates := len(found)
-			primaries := slices.DeleteFunc(slices.Clone(found), func(p *part) bool { return !p.of.primary || p.kind != name })
-			if pinned := slices.DeleteFunc(slices.Clone(primaries), func(p *part) bool { return !p.of.backend.Pinned }); len(pinned) > 0 {
-				primaries = pinned
-			}
+			primaries := slices.DeleteFunc(slices.Clone(found), func(p *part) bool { return !p.of.primary || p.kind != name || !p.of.backend.Enabled })
 			if pinned := slices.DeleteFunc(slices.Clone(primaries), func(p *part) bool { return !p.of.backend.Pinned }); len(pinned) > 0 {
 				primaries = pinned
 			}
@@ -339,7 +339,7 @@ func compareWithAnew(t *testing.T, c *Catalogue) {
 }
 
 func sameEntry(a, b indexEntry) bool {
-	return a.key == b.key && a.all.n == b.all.n && a.primaries.n == b.primaries.n && a.pinned.n == b.pinned.n
+	return a.key == b.key && a.all.n == b.all.n && a.on.n == b.on.n && a.primaries.n == b.primaries.n && a.pinned.n == b.pinned.n
 }
 
 func read(t *testing.T, a *Answer, gzip bool) []byte {

@@ -18,12 +18,15 @@ type shard []indexEntry
 
 type indexEntry struct {
 	key Key
-	// all counts those that have the key, primaries those of them that are marked
-	// as the primary of the type that the key names, and pinned those of these that
-	// an administrator has marked.
-	all, primaries, pinned tally
-	found                  *rendered // nil if the key is ambiguous
+	// all counts those that have the key, and on those of them that are enabled; of
+	// these, primaries are marked as the primary of the type that the key names, and
+	// pinned by an administrator.
+	all, on, primaries, pinned tally
+	found                      *rendered // nil if the key is ambiguous
 }
+
+// A role is what a member of an index is there.
+type role struct{ on, primary, pinned bool }
 
 // A tally counts a changing set of members, by their numbers. It knows which the
 // last one left is without a list of them: ids is the exclusive or of the numbers.
@@ -37,8 +40,8 @@ func (t *tally) add(id uint64, n int) {
 	t.ids ^= id
 }
 
-// find looks up what was asked for.
-func (x *index) find(namespace, name []byte) (r *rendered, known bool) {
+// find looks up what was asked for. on says whether any that has the key is enabled.
+func (x *index) find(namespace, name []byte) (r *rendered, known, on bool) {
 	s := x.shards[hashKey(namespace, name)%indexShards]
 	low, high := 0, len(s)
 	for low < high {
@@ -50,9 +53,9 @@ func (x *index) find(namespace, name []byte) (r *rendered, known bool) {
 		}
 	}
 	if low == len(s) || s[low].key.Namespace != string(namespace) || s[low].key.Name != string(name) {
-		return nil, false
+		return nil, false, false
 	}
-	return s[low].found, true
+	return s[low].found, true, s[low].on.n > 0
 }
 
 // An indexEdit makes the next index.
@@ -68,7 +71,7 @@ func editIndex(x *index) *indexEdit {
 }
 
 // add counts the member with that number in (n is 1) or out (n is -1).
-func (e *indexEdit) add(k Key, id uint64, primary, pinned bool, n int) {
+func (e *indexEdit) add(k Key, id uint64, as role, n int) {
 	s := e.shard(k)
 	at, known := slices.BinarySearchFunc(*s, k, func(i indexEntry, k Key) int { return compareKeys(i.key, k) })
 	if !known {
@@ -76,11 +79,14 @@ func (e *indexEdit) add(k Key, id uint64, primary, pinned bool, n int) {
 	}
 	entry := &(*s)[at]
 	entry.all.add(id, n)
-	if primary {
-		entry.primaries.add(id, n)
-	}
-	if pinned {
-		entry.pinned.add(id, n)
+	if as.on {
+		entry.on.add(id, n)
+		if as.primary {
+			entry.primaries.add(id, n)
+		}
+		if as.pinned {
+			entry.pinned.add(id, n)
+		}
 	}
 	e.touched[k] = struct{}{}
 }
@@ -103,6 +109,8 @@ func (e *indexEdit) finish(member func(id uint64) *rendered) *index {
 		switch entry := &(*s)[at]; {
 		case entry.all.n == 0:
 			*s = slices.Delete(*s, at, at+1)
+		case entry.on.n == 1:
+			entry.found = member(entry.on.ids)
 		case entry.all.n == 1:
 			entry.found = member(entry.all.ids)
 		case entry.pinned.n == 1:

@@ -77,14 +77,18 @@ const (
 // Lookup finds one toolset by its name or, if no toolset has that name, by its
 // type. An empty namespace means any. Of several, the one is found that alone is
 // marked as the primary of the type asked for, by an administrator or, if there
-// is none, by annotation. It allocates nothing.
+// is none, by annotation. What an administrator has marked is found by its type also
+// if others have that name, and what is disabled only if nothing that is enabled has
+// the name or type. It allocates nothing.
 func (s *Snapshot) Lookup(name, namespace []byte) (*Body, Match) {
 	if len(name) == 0 {
 		return nil, Unknown
 	}
-	r, known := s.names.find(namespace, name)
-	if !known {
-		r, known = s.types.find(namespace, name)
+	r, known, on := s.names.find(namespace, name)
+	if !on {
+		if byType, isType, typeOn := s.types.find(namespace, name); !known || typeOn {
+			r, known = byType, isType
+		}
 	}
 	switch {
 	case !known:
@@ -95,16 +99,28 @@ func (s *Snapshot) Lookup(name, namespace []byte) (*Body, Match) {
 	return &r.single, Found
 }
 
+// isPinnedFor reports whether an administrator has chosen r for the type of that name.
+func (r *rendered) isPinnedFor(name []byte) bool {
+	return r.primary && r.backend.Pinned && r.backend.Enabled && r.backend.Type == string(name)
+}
+
 // Candidates lists what made a lookup ambiguous, as keys of toolsets, but no
 // more than limit.
 func (s *Snapshot) Candidates(name, namespace []byte, limit int) []Key {
 	if len(name) == 0 {
 		return nil
 	}
-	_, byName := s.names.find(namespace, name)
+	_, byName, on := s.names.find(namespace, name)
 	f := Filter{Namespace: namespace}
+	if !on {
+		_, _, typeOn := s.types.find(namespace, name)
+		byName, on = byName && !typeOn, typeOn
+	}
 	if !byName {
 		f.Type = name
+	}
+	if on {
+		f.Enabled = Yes
 	}
 	var keys []Key
 	for _, c := range s.toolsets.list.chunks {
@@ -112,7 +128,7 @@ func (s *Snapshot) Candidates(name, namespace []byte, limit int) []Key {
 			continue
 		}
 		for i, p := range c.parts {
-			if !f.admits(c, i) || byName && p.key.Name != string(name) {
+			if !f.admits(c, i) || byName && p.key.Name != string(name) && !p.of.isPinnedFor(name) {
 				continue
 			}
 			if len(keys) == limit {

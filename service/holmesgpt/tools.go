@@ -69,7 +69,7 @@ var tools = map[string][]tool{
 	},
 	"jaeger": {
 		{"list_services", "List the services that have sent traces", "/api/services", nil, nil},
-		{"list_operations", "List the operations of a service", "/api/services/{service}/operations", nil,
+		{"list_operations", "List the operations of a service", "/api/operations", []string{"service={service}"},
 			[]param{{"service", "Name of the service"}}},
 		{"find_traces", "Find traces of a service", "/api/traces",
 			[]string{"service={service}", "start={start_us}", "end={end_us}", "limit={limit}"},
@@ -119,7 +119,7 @@ var tools = map[string][]tool{
 // keeps the path from becoming a part of the host's name.
 var anyTool = []tool{
 	{"http_get", "Read a path of its HTTP API by GET", "/{path}", nil,
-		[]param{{"path", "Path and query to read, without a slash in front, such as api/health?full=1"}}},
+		[]param{{"path", "Path and query to read, without a slash in front and with spaces as %20, such as api/health?full=1"}}},
 }
 
 // silent are the types without anything to read: they pass on what they get.
