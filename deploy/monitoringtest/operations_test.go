@@ -194,9 +194,11 @@ func TestSettingsOfTheGuide(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	others := []string{"--overrides",
+	others := []string{
+		"--overrides",          // generate
 		"--scenario", "--help", // bin/verify
 		"--all-namespaces", "--as", "--sort-by", "--previous", "--prefix", "--since", "--tail", "--raw", "--show-managed-fields", // kubectl
+		"--line-buffered", // grep
 	}
 	n := 0
 	for _, flag := range regexp.MustCompile(`--[a-z][a-z-]+`).FindAllString(readOperations(t), -1) {
