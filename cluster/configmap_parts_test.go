@@ -68,16 +68,24 @@ func (a *api) readDocuments(ctx context.Context) (docs map[string][]string, agai
 // toolNames are the names in the parts of toolset.json, in their order.
 func toolNames(t *testing.T, parts []string) (all []string) {
 	t.Helper()
+	all, err := namesIn(parts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func namesIn(parts []string) (all []string, err error) {
 	for _, text := range parts {
 		var d struct{ Tools []service.Tool }
 		if err := json.Unmarshal([]byte(text), &d); err != nil {
-			t.Fatalf("a part is no document of its own: %v: %.200s", err, text)
+			return nil, fmt.Errorf("a part is no document of its own: %w: %.200s", err, text)
 		}
 		for _, tool := range d.Tools {
 			all = append(all, tool.Name)
 		}
 	}
-	return all
+	return all, nil
 }
 
 // wantTools waits until a reader finds these entries.
@@ -86,7 +94,11 @@ func (a *api) wantTools(within time.Duration, docs []service.GeneratedDocument) 
 	want := toolNames(a.t, []string{string(docs[0].Bytes())})
 	return eventually(a.t, within, fmt.Sprintf("a reader finds %d toolsets", len(want)), func() bool {
 		got, again, err := a.readDocuments(a.t.Context())
-		return err == nil && !again && slices.Equal(toolNames(a.t, got[service.KubernautKey]), want)
+		if err != nil || again {
+			return false
+		}
+		names, err := namesIn(got[service.KubernautKey]) // somebody may have spoilt one for a moment
+		return err == nil && slices.Equal(names, want)
 	})
 }
 

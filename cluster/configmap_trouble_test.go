@@ -108,6 +108,7 @@ func TestConfigMapOutage(t *testing.T) {
 	a := newAPI(t)
 	w, d := a.write(t, "one", nil)
 	a.wantDoc(soon, "one")
+	eventually(t, soon, "the writer knows its version", func() bool { return w.Version() != "" })
 	version := w.Version()
 	if err := a.cp.StopAPIServer(); err != nil {
 		t.Fatal(err)

@@ -142,6 +142,15 @@ func TestAgainstRealPrometheus(t *testing.T) {
 		rows, err := p.labelsOf(`count by (pod) (count_over_time(toolset_http_requests_total{code="503"}[1m]) >= 5)`)
 		return err == nil && len(rows) == 2
 	})
+	// And once more: the first errors may all have come before one scrape, which shows
+	// no increase.
+	for _, r := range []*replica{a, b} {
+		r.wantStatus(503, "generate without a folder", r.post("/api/v1/toolsets/generate", ""))
+	}
+	eventually(t, "an error has been scraped after others", func() bool {
+		rows, err := p.labelsOf(`increase(toolset_http_requests_total{code="503",route="/api/v1/toolsets/generate"}[1m]) > 0`)
+		return err == nil && len(rows) == 2
+	})
 
 	expressions := readDashboard(t).expressions()
 	for _, r := range readRules(t).all() {
