@@ -139,7 +139,7 @@ func TestAgainstRealPrometheus(t *testing.T) {
 	a.exercise()
 	b.exercise()
 	eventually(t, "both replicas were scraped often enough for rates", func() bool {
-		rows, err := p.labelsOf(`count by (pod) (count_over_time(toolset_http_requests_total{code="503"}[1m]) >= 5)`)
+		rows, err := p.labelsOf(`count by (pod) (count_over_time(toolset_http_requests_total{code="503",route="/api/v1/toolsets/generate"}[1m]) >= 5)`)
 		return err == nil && len(rows) == 2
 	})
 	// And once more: the first errors may all have come before one scrape, which shows
