@@ -37,9 +37,14 @@ func (d *Deployment) logs(ctx context.Context) string {
 		fmt.Fprintf(&text, "--- pod %s on %s, %s\n", p.Name, orUnknown(p.Spec.NodeName, "no node yet"), p.Status.Phase)
 		d.events(ctx, &text, p)
 		for _, c := range p.Status.ContainerStatuses {
-			// After a crash the interesting lines are those of the container before.
-			previous := c.State.Running == nil && c.State.Terminated == nil && c.RestartCount > 0
-			d.tail(ctx, &text, p.Name, c.Name, previous)
+			// After a crash the interesting lines are those of the container before. Which
+			// one is the current one may change before its log is read.
+			if c.RestartCount > 0 {
+				d.tail(ctx, &text, p.Name, c.Name, true)
+			}
+			if c.RestartCount == 0 || c.State.Waiting == nil {
+				d.tail(ctx, &text, p.Name, c.Name, false)
+			}
 		}
 	}
 	return strings.TrimSuffix(text.String(), "\n")
@@ -82,6 +87,10 @@ func (d *Deployment) tail(ctx context.Context, text *strings.Builder, pod, conta
 	case len(body) == 0:
 		fmt.Fprintf(text, "(container %s has logged nothing)\n", container)
 	default:
-		fmt.Fprintf(text, "the last lines of container %s:\n%s\n", container, strings.TrimRight(string(body), "\n"))
+		when := ""
+		if previous {
+			when = " before its restart"
+		}
+		fmt.Fprintf(text, "the last lines of container %s%s:\n%s\n", container, when, strings.TrimRight(string(body), "\n"))
 	}
 }
