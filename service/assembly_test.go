@@ -23,13 +23,16 @@ func FuzzSnapshots(f *testing.F) {
 	f.Add([]byte{}, uint64(0))
 	for seed := range uint64(16) {
 		r := rand.New(rand.NewPCG(seed, 1))
-		ops := make([]byte, 1+seed*60/shorter)
+		ops := make([]byte, 1+seed*10/shorter)
 		for i := range ops {
 			ops[i] = byte(r.Uint32())
 		}
 		f.Add(ops, seed)
 	}
-	f.Fuzz(func(t *testing.T, ops []byte, seed uint64) { followRandomLife(t, ops, seed) })
+	f.Fuzz(func(t *testing.T, ops []byte, seed uint64) {
+		// Each operation compares everything, and an input that takes long counts as hung.
+		followRandomLife(t, ops[:min(len(ops), 100)], seed)
+	})
 }
 
 func followRandomLife(t *testing.T, ops []byte, seed uint64) {
