@@ -83,7 +83,7 @@ func TestServeKubernetes(t *testing.T) {
 		t.Helper()
 		for end := time.Now().Add(15 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 			cm, err := maps.Get(ctx, name, metav1.GetOptions{})
-			if err == nil && strings.Contains(cm.Data[service.DocumentKey], text) {
+			if err == nil && strings.Contains(cm.Data[service.KubernautKey], text) {
 				return cm.ResourceVersion
 			}
 		}

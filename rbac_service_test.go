@@ -346,7 +346,7 @@ func (i *installation) document(ctx context.Context) string {
 	if err != nil {
 		return ""
 	}
-	return cm.Data[service.DocumentKey]
+	return cm.Data[service.KubernautKey]
 }
 
 // stop tells the service to end.

@@ -1,8 +1,5 @@
 package service
 
-// DocumentKey is the key of the generated document in the ConfigMap.
-const DocumentKey = "toolset.json"
-
 // A Tool is one entry of the generated document, in the format that Kubernaut's
 // agents load: {"tools":[{"name":...,"type":...,"endpoint":...}]}.
 //
