@@ -4,7 +4,7 @@ GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 BIN     := bin/dynamic-toolset
 LDFLAGS := -s -w -X main.version=$(VERSION)
-FUZZTIME ?= 5s
+FUZZTIME ?=
 
 # make verify CLUSTER=kind VERIFY='--restarts 10 --rate 1000'; VERIFY: flags of
 # bin/verify. On kind the image is that of the Dockerfile.
@@ -56,8 +56,8 @@ test-verifier: requirements ## run the tests of the verifier only: planted defec
 	TOOLSET_TEST_REQUIRE=1 $(GO) test -race -count=1 -v -timeout 30m -parallel 3 ./harness/verify
 	$(GO) test -race -count=1 -v -timeout 30m -p 1 ./harness/driver/...
 
-fuzz: ## fuzz each target for FUZZTIME, 5s or as in FUZZTIME=5m make fuzz
-	scripts/fuzz $(FUZZTIME) $(FUZZ)
+fuzz: ## fuzz each target for a few seconds, or as in FUZZTIME=5m make fuzz
+	scripts/fuzz "$(FUZZTIME)" $(FUZZ)
 
 bench-scale: ## measure the service beside a real API server with 100,000 Services (10 minutes); SCALE: flags of bench/scale
 	$(GO) run ./bench/scale $(SCALE)
