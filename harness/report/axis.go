@@ -1,7 +1,6 @@
 package report
 
 import (
-	"math"
 	"strconv"
 	"time"
 )
@@ -48,41 +47,4 @@ func (a timeAxis) ticks(n int) (ticks []time.Duration) {
 // tables and the logs.
 func seconds(d time.Duration) string {
 	return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) + " s"
-}
-
-// roundUp gives the next round number that is not less, for the top of a scale.
-func roundUp(v float64) float64 {
-	if v <= 1 {
-		return 1
-	}
-	power := math.Pow(10, math.Floor(math.Log10(v)))
-	for _, m := range []float64{1, 1.5, 2, 3, 4, 5, 7.5, 10} {
-		if v <= m*power*1.0000001 {
-			return m * power
-		}
-	}
-	return 10 * power
-}
-
-// logScale places latencies: each power of ten has the same height.
-type logScale struct {
-	low, high   int // powers of ten, of nanoseconds
-	top, height float64
-}
-
-func newLogScale(least, most time.Duration, top, height float64) logScale {
-	s := logScale{low: 5, high: 8, top: top, height: height} // 100 us to 100 ms where nothing is known
-	if most > 0 {
-		s.low = int(math.Floor(math.Log10(float64(max(least, 1)))))
-		s.high = int(math.Ceil(math.Log10(float64(most))))
-	}
-	if s.high <= s.low {
-		s.high = s.low + 1
-	}
-	return s
-}
-
-func (s logScale) y(d time.Duration) float64 {
-	share := (math.Log10(float64(max(d, 1))) - float64(s.low)) / float64(s.high-s.low)
-	return s.top + s.height*(1-min(max(share, 0), 1))
 }

@@ -28,15 +28,3 @@ func TestTicks(t *testing.T) {
 		}
 	}
 }
-
-func TestLogScale(t *testing.T) {
-	s := newLogScale(3*time.Millisecond, 400*time.Millisecond, 100, 60) // 1 ms to 1 s
-	for d, want := range map[time.Duration]float64{
-		time.Millisecond: 160, 10 * time.Millisecond: 140, time.Second: 100,
-		time.Hour: 100, 0: 160, // what is beyond is drawn at the edge
-	} {
-		if got := s.y(d); math.Abs(got-want) > 0.01 {
-			t.Errorf("%v is at %v, want %v", d, got, want)
-		}
-	}
-}

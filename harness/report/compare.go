@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"kubernaut.io/dynamic-toolset/harness/record"
+	"kubernaut.io/dynamic-toolset/internal/chart"
+	"kubernaut.io/dynamic-toolset/internal/wording"
 )
 
 // ComparisonRow is one of several runs that are compared.
@@ -54,13 +56,13 @@ func Compare(w io.Writer, rows []ComparisonRow) error {
 	}
 	slices.SortFunc(outcomes, compareOutcomes)
 
-	var d svg
+	var d chart.SVG
 	comparePatterns(&d)
-	d.text(left, 18, "panel", "requests lost, by how they were lost")
+	d.Text(left, 18, "panel", "requests lost, by how they were lost")
 	y := float64(top)
 	for _, r := range rows {
 		middle := y + barThick/2
-		d.text(left-12, middle+4, "rowname end", cut(r.Name, 24))
+		d.Text(left-12, middle+4, "rowname end", wording.Cut(r.Name, 24))
 		x := float64(left)
 		for i, o := range outcomes {
 			n := r.Lost[o]
@@ -68,17 +70,17 @@ func Compare(w io.Writer, rows []ComparisonRow) error {
 				continue
 			}
 			w := float64(right-left) * float64(n) / float64(most)
-			d.open("g")
-			d.title(r.Name + ": " + grouped(n) + " " + string(o))
-			d.leaf("rect", "class", segmentClass(i), "x", x, "y", y, "width", max(w, 1), "height", barThick)
-			d.leaf("rect", "fill", "url(#cmp"+string(rune('0'+i%4))+")", "x", x, "y", y, "width", max(w, 1), "height", barThick)
-			d.close("g")
+			d.Open("g")
+			d.Title(r.Name + ": " + wording.Grouped(n) + " " + string(o))
+			d.Leaf("rect", "class", segmentClass(i), "x", x, "y", y, "width", max(w, 1), "height", barThick)
+			d.Leaf("rect", "fill", "url(#cmp"+string(rune('0'+i%4))+")", "x", x, "y", y, "width", max(w, 1), "height", barThick)
+			d.Close("g")
 			x += w
 		}
-		d.text(x+8, middle+4, "value", grouped(r.lost())+" of "+grouped(r.Requests))
+		d.Text(x+8, middle+4, "value", wording.Grouped(r.lost())+" of "+wording.Grouped(r.Requests))
 		y += rowHeight
 	}
-	d.leaf("line", "class", "axis", "x1", left, "x2", left, "y1", top-8, "y2", y-rowHeight+barThick+8)
+	d.Leaf("line", "class", "axis", "x1", left, "x2", left, "y1", top-8, "y2", y-rowHeight+barThick+8)
 
 	x := float64(left)
 	y += 4
@@ -87,12 +89,12 @@ func Compare(w io.Writer, rows []ComparisonRow) error {
 		if x > left && x+length > width-10 {
 			x, y = left, y+20
 		}
-		d.leaf("rect", "class", segmentClass(i), "x", x, "y", y-9, "width", 16, "height", 12)
-		d.leaf("rect", "fill", "url(#cmp"+string(rune('0'+i%4))+")", "x", x, "y", y-9, "width", 16, "height", 12)
-		d.text(x+22, y+2, "key", string(o))
+		d.Leaf("rect", "class", segmentClass(i), "x", x, "y", y-9, "width", 16, "height", 12)
+		d.Leaf("rect", "fill", "url(#cmp"+string(rune('0'+i%4))+")", "x", x, "y", y-9, "width", 16, "height", 12)
+		d.Text(x+22, y+2, "key", string(o))
 		x += length
 	}
-	_, err := w.Write(standalone(width, y+18, "requests lost, by how they were lost", d.Bytes()))
+	_, err := w.Write(chart.Standalone(width, y+18, chartStyle, "requests lost, by how they were lost", d.Bytes()))
 	return err
 }
 
@@ -117,14 +119,14 @@ func compareOutcomes(a, b record.Outcome) int {
 // the four patterns they are told apart without them, too.
 func segmentClass(i int) string { return "seg" + string(rune('0'+i%7)) }
 
-func comparePatterns(d *svg) {
-	d.open("defs")
+func comparePatterns(d *chart.SVG) {
+	d.Open("defs")
 	for i, path := range []string{"", "M0 8L8 0M-2 2L2-2M6 10L10 6", "M0 4H8", "M2 2h2v2h-2zM6 6h2v2h-2z"} {
-		d.open("pattern", "id", "cmp"+string(rune('0'+i)), "width", 8, "height", 8, "patternUnits", "userSpaceOnUse")
+		d.Open("pattern", "id", "cmp"+string(rune('0'+i)), "width", 8, "height", 8, "patternUnits", "userSpaceOnUse")
 		if path != "" {
-			d.leaf("path", "d", path, "class", "pattern")
+			d.Leaf("path", "d", path, "class", "pattern")
 		}
-		d.close("pattern")
+		d.Close("pattern")
 	}
-	d.close("defs")
+	d.Close("defs")
 }

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/net/html"
 
 	"kubernaut.io/dynamic-toolset/harness/record"
+	"kubernaut.io/dynamic-toolset/internal/wording"
 )
 
 // hostile is what an attacker would call a pod, or write into a log.
@@ -219,7 +220,7 @@ func TestThePageStaysSmall(t *testing.T) {
 		if want := min(failures, maxMarks); marks > want || marks < want-50 {
 			t.Errorf("%d lost: %d marks", failures, marks)
 		}
-		note := fmt.Sprintf("The timeline marks %s of %s lost requests", grouped(marks), grouped(failures))
+		note := fmt.Sprintf("The timeline marks %s of %s lost requests", wording.Grouped(marks), wording.Grouped(failures))
 		if strings.Contains(page.String(), note) != (failures > maxMarks) {
 			t.Errorf("%d lost: what the page says of its marks is wrong; want %q", failures, note)
 		}

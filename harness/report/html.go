@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"kubernaut.io/dynamic-toolset/harness/record"
+	"kubernaut.io/dynamic-toolset/internal/chart"
+	"kubernaut.io/dynamic-toolset/internal/wording"
 )
 
 var (
@@ -18,10 +20,14 @@ var (
 	pageText string
 	//go:embed page.css
 	pageStyle string
+	// chartStyle is the look of the timeline and the comparison, beside what all
+	// pictures have in common.
+	//go:embed chart.css
+	chartStyle string
 	//go:embed page.js
 	pageScript string
 
-	page = template.Must(template.New("page").Funcs(template.FuncMap{"grouped": grouped}).Parse(pageText))
+	page = template.Must(template.New("page").Funcs(template.FuncMap{"grouped": wording.Grouped}).Parse(pageText))
 )
 
 // HTML writes report.html: one page that needs no network and no script. Its
@@ -30,7 +36,7 @@ var (
 // in, it could load and run nothing.
 func HTML(w io.Writer, run *record.Run, s *Summary) error {
 	t := newTimeline(run, s)
-	style := pageStyle + chartStyle
+	style := pageStyle + chart.Style + chartStyle
 	view := pageView{
 		Policy: "default-src 'none'; style-src '" + hash(style) + "'; script-src '" + hash(pageScript) +
 			"'; base-uri 'none'; form-action 'none'",
@@ -62,7 +68,7 @@ func HTML(w io.Writer, run *record.Run, s *Summary) error {
 	}
 	// The page's own text has no such characters, so this changes none of it, nor
 	// the style and script, whose hashes are in the policy.
-	_, err := io.WriteString(w, visible(out.String()))
+	_, err := io.WriteString(w, wording.Visible(out.String()))
 	return err
 }
 
@@ -99,24 +105,24 @@ func hash(s string) string {
 }
 
 // drawn wraps the timeline for the page. Every text in it went through
-// svg.escape.
+// chart.SVG.
 func drawn(t *timeline, s *Summary) template.HTML {
-	var d svg
-	d.open("svg", "class", "chart timeline", "id", "timeline", "viewBox", "0 0 "+coordinate(chartWidth)+" "+coordinate(t.height()),
+	var d chart.SVG
+	d.Open("svg", "class", "chart timeline", "id", "timeline", "viewBox", "0 0 "+chart.Coordinate(chartWidth)+" "+chart.Coordinate(t.height()),
 		"role", "img", "aria-label", "Timeline: "+s.Verdict,
 		"data-left", plotLeft, "data-right", plotRight, "data-seconds", fmt.Sprintf("%.3f", t.axis.length.Seconds()))
 	d.Write(t.Bytes())
-	d.close("svg")
+	d.Close("svg")
 	return template.HTML(d.String())
 }
 
 func drawnLegend() template.HTML {
-	var inside svg
+	var inside chart.SVG
 	height := legend(&inside)
-	var d svg
-	d.open("svg", "class", "chart legend", "viewBox", "0 0 "+coordinate(chartWidth)+" "+coordinate(height), "role", "img", "aria-label", "What the marks mean")
+	var d chart.SVG
+	d.Open("svg", "class", "chart legend", "viewBox", "0 0 "+chart.Coordinate(chartWidth)+" "+chart.Coordinate(height), "role", "img", "aria-label", "What the marks mean")
 	d.Write(inside.Bytes())
-	d.close("svg")
+	d.Close("svg")
 	return template.HTML(d.String())
 }
 
@@ -155,7 +161,7 @@ func zooms(t *timeline) []zoom {
 		from := max(p.Began.Add(-margin).Sub(t.s.From), 0)
 		to := min(end.Add(margin).Sub(t.s.From), t.axis.length)
 		if to > from {
-			out = append(out, zoom{cut(p.Name, 60), from.Seconds(), to.Seconds()})
+			out = append(out, zoom{wording.Cut(p.Name, 60), from.Seconds(), to.Seconds()})
 		}
 	}
 	return out
@@ -165,7 +171,7 @@ func hoverData(t *timeline) hover {
 	h := hover{PerColumn: t.perCol, Zooms: zooms(t), Classes: []string{}}
 	classes := t.classes()
 	for _, c := range classes {
-		h.Classes = append(h.Classes, cut(string(c), 30))
+		h.Classes = append(h.Classes, wording.Cut(string(c), 30))
 	}
 	for _, c := range t.columns {
 		values := make([][4]int64, len(classes))
@@ -186,19 +192,19 @@ func hoverData(t *timeline) hover {
 func notes(run *record.Run, s *Summary, t *timeline) []string {
 	out := make([]string, 0, len(run.Notes)+3)
 	for _, n := range run.Notes {
-		out = append(out, cut(n, 1000))
+		out = append(out, wording.Cut(n, 1000))
 	}
 	if t.marksBeyond > 0 {
 		out = append(out, fmt.Sprintf("The timeline marks %s of %s lost requests, each pod's evenly spread over time. All are in requests.ndjson.gz.",
-			grouped(t.marks), grouped(t.marks+t.marksBeyond)))
+			wording.Grouped(t.marks), wording.Grouped(t.marks+t.marksBeyond)))
 	}
 	if t.rowsBeyond > 0 {
 		out = append(out, fmt.Sprintf("The timeline and the table show %s of %s pods, first those with losses, failed exits or restarts. All are in report.json.",
-			grouped(t.rows), grouped(t.rows+t.rowsBeyond)))
+			wording.Grouped(t.rows), wording.Grouped(t.rows+t.rowsBeyond)))
 	}
 	if s.FailuresBeyond > 0 {
 		out = append(out, fmt.Sprintf("report.json has the first %s lost requests in full; %s more are in requests.ndjson.gz.",
-			grouped(len(s.Failures)), grouped(s.FailuresBeyond)))
+			wording.Grouped(len(s.Failures)), wording.Grouped(s.FailuresBeyond)))
 	}
 	return out
 }

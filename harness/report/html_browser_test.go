@@ -11,23 +11,24 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"kubernaut.io/dynamic-toolset/harness/record"
+	"kubernaut.io/dynamic-toolset/internal/testenv/chromium"
 )
 
 // open writes the reports of a run and shows the page, 1280 wide and light.
-func (b *browser) open(t *testing.T, run *record.Run) (page string) {
+func open(t *testing.T, b *chromium.Browser, run *record.Run) (page string) {
 	t.Helper()
 	dir := t.TempDir()
 	if _, err := WriteAll(dir, run); err != nil {
 		t.Fatal(err)
 	}
 	page = "file://" + filepath.Join(dir, "report.html")
-	b.scheme(t, "light")
-	b.do(t, chromedp.EmulateViewport(1280, 900), chromedp.Navigate(page))
+	b.Scheme(t, "light")
+	b.Do(t, chromedp.EmulateViewport(1280, 900), chromedp.Navigate(page))
 	return page
 }
 
 func TestPageInABrowser(t *testing.T) {
-	b := openBrowser(t)
+	b := chromium.Open(t)
 	for _, one := range []struct {
 		name   string
 		run    *record.Run
@@ -37,29 +38,29 @@ func TestPageInABrowser(t *testing.T) {
 		{"naive", naiveRun(), "rgb(179, 0, 27)"},
 	} {
 		t.Run(one.name, func(t *testing.T) {
-			page := b.open(t, one.run)
+			page := open(t, b, one.run)
 			s := Aggregate(one.run)
-			if got := evaluate[string](t, b, `document.querySelector("#verdict").innerText`); got != s.Verdict {
+			if got := chromium.Evaluate[string](t, b, `document.querySelector("#verdict").innerText`); got != s.Verdict {
 				t.Errorf("verdict %q, want %q", got, s.Verdict)
 			}
 			// The content security policy lets the page's own style through.
-			if got := evaluate[string](t, b, `getComputedStyle(document.querySelector("#verdict")).color`); got != one.colour {
+			if got := chromium.Evaluate[string](t, b, `getComputedStyle(document.querySelector("#verdict")).color`); got != one.colour {
 				t.Errorf("the verdict is %s, want %s", got, one.colour)
 			}
-			if got := evaluate[int](t, b, `document.querySelectorAll("#checks tbody tr").length`); got != len(one.run.Checks) {
+			if got := chromium.Evaluate[int](t, b, `document.querySelectorAll("#checks tbody tr").length`); got != len(one.run.Checks) {
 				t.Errorf("%d checks, want %d", got, len(one.run.Checks))
 			}
-			sections := evaluate[[]string](t, b, `[...document.querySelectorAll("section")].map(s => s.id)`)
+			sections := chromium.Evaluate[[]string](t, b, `[...document.querySelectorAll("section")].map(s => s.id)`)
 			if i := slices.Index(sections, "lost"); (i >= 0) != (s.Failed > 0) || i >= 0 && sections[i-1] != "checks" {
 				t.Errorf("the sections are %q; what was lost belongs right after the checks", sections)
 			}
 			if s.Failed > 0 {
-				counts := evaluate[[]string](t, b, `[...document.querySelectorAll("#lost tbody tr:first-child")][0].innerText.split("\t").slice(0, 6)`)
+				counts := chromium.Evaluate[[]string](t, b, `[...document.querySelectorAll("#lost tbody tr:first-child")][0].innerText.split("\t").slice(0, 6)`)
 				if want := "connection refused 196 115 20 331 11.384 s"; strings.Join(counts, " ") != want {
 					t.Errorf("the first row of the lost is %q, want %q", counts, want)
 				}
 			}
-			rows := evaluate[[]string](t, b, `[...document.querySelectorAll("#timeline .pod .podname title")].map(t => t.textContent.split("\n")[0])`)
+			rows := chromium.Evaluate[[]string](t, b, `[...document.querySelectorAll("#timeline .pod .podname title")].map(t => t.textContent.split("\n")[0])`)
 			for i := range one.run.Pods {
 				if !strings.Contains(strings.Join(rows, " "), one.run.Pods[i].Name) {
 					t.Errorf("no row of pod %s", one.run.Pods[i].Name)
@@ -68,7 +69,7 @@ func TestPageInABrowser(t *testing.T) {
 			if len(rows) != len(one.run.Pods) {
 				t.Errorf("%d rows of pods, want %d", len(rows), len(one.run.Pods))
 			}
-			titles := evaluate[[]string](t, b, `[...document.querySelectorAll("#timeline use.x")].map(u => u.querySelector("title").textContent)`)
+			titles := chromium.Evaluate[[]string](t, b, `[...document.querySelectorAll("#timeline use.x")].map(u => u.querySelector("title").textContent)`)
 			if len(titles) != s.Failed {
 				t.Errorf("%d marks of lost requests, want %d", len(titles), s.Failed)
 			}
@@ -79,19 +80,19 @@ func TestPageInABrowser(t *testing.T) {
 				}
 			}
 			for _, width := range []int64{1280, 800} {
-				b.do(t, chromedp.EmulateViewport(width, 900))
-				if wide := evaluate[int64](t, b, `document.documentElement.scrollWidth`); wide > width {
+				b.Do(t, chromedp.EmulateViewport(width, 900))
+				if wide := chromium.Evaluate[int64](t, b, `document.documentElement.scrollWidth`); wide > width {
 					t.Errorf("the page is %d wide where there is room for %d", wide, width)
 				}
-				if cut := evaluate[[]string](t, b, `[...document.querySelectorAll(".wide")].filter(e => e.scrollWidth > e.clientWidth).map(e => e.closest("section").id)`); len(cut) != 0 {
+				if cut := chromium.Evaluate[[]string](t, b, `[...document.querySelectorAll(".wide")].filter(e => e.scrollWidth > e.clientWidth).map(e => e.closest("section").id)`); len(cut) != 0 {
 					t.Errorf("%d wide, parts of the tables in %v can't be seen", width, cut)
 				}
 				for _, colours := range []string{"light", "dark"} {
-					b.scheme(t, colours)
-					b.shoot(t, fmt.Sprintf("%s-%d-%s", one.name, width, colours))
+					b.Scheme(t, colours)
+					b.Shoot(t, fmt.Sprintf("%s-%d-%s", one.name, width, colours))
 				}
 			}
-			b.quiet(t, page)
+			b.Quiet(t, page)
 		})
 	}
 }
@@ -105,24 +106,24 @@ func (p plot) at(second, from, to float64) float64 {
 }
 
 func TestZoomAndHover(t *testing.T) {
-	b := openBrowser(t)
-	b.open(t, cleanRun())
-	evaluate[bool](t, b, `document.querySelectorAll("#zooms button")[1].click() === undefined`)
-	b.shoot(t, "clean-zoomed")
-	b.quiet(t, evaluate[string](t, b, `location.href`))
+	b := chromium.Open(t)
+	open(t, b, cleanRun())
+	chromium.Evaluate[bool](t, b, `document.querySelectorAll("#zooms button")[1].click() === undefined`)
+	b.Shoot(t, "clean-zoomed")
+	b.Quiet(t, chromium.Evaluate[string](t, b, `location.href`))
 	run := naiveRun()
-	page := b.open(t, run)
-	evaluate[bool](t, b, `document.querySelector("#time").scrollIntoView() === undefined`)
-	where := evaluate[plot](t, b, `(() => {
+	page := open(t, b, run)
+	chromium.Evaluate[bool](t, b, `document.querySelector("#time").scrollIntoView() === undefined`)
+	where := chromium.Evaluate[plot](t, b, `(() => {
 		const box = document.querySelector("#timeline").getBoundingClientRect(), scale = box.width / 1160;
 		return { Left: box.left + 136 * scale, Right: box.left + 1060 * scale, Top: box.top };
 	})()`)
 
 	// Everything that moves, by its place to a pixel.
 	const places = `[...document.querySelectorAll("#timeline .tz > *")].map(e => [e.tagName, ...["x", "x1", "x2", "width"].map(n => Math.round(e.getAttribute(n) || 0)), e.tagName === "path" && e.getCTM().a.toFixed(3)].join(" ")).join("\n")`
-	before := evaluate[string](t, b, places)
-	b.do(t, chromedp.MouseEvent("mouseMoved", where.at(11.5, 0, 62), where.Top+100))
-	text := evaluate[string](t, b, `document.querySelector("#readout").hidden ? "" : document.querySelector("#readout").innerText`)
+	before := chromium.Evaluate[string](t, b, places)
+	b.Do(t, chromedp.MouseEvent("mouseMoved", where.at(11.5, 0, 62), where.Top+100))
+	text := chromium.Evaluate[string](t, b, `document.querySelector("#readout").hidden ? "" : document.querySelector("#readout").innerText`)
 	s := Aggregate(run)
 	for _, c := range s.Seconds[11].Classes {
 		want := fmt.Sprintf("%s: %d due", c.Class, c.Sent)
@@ -135,11 +136,11 @@ func TestZoomAndHover(t *testing.T) {
 	}
 
 	// What a drag encloses fills the picture then.
-	b.do(t, chromedp.DragAndDropXY(where.at(10, 0, 62), where.Top+100, where.at(20, 0, 62), where.Top+100))
-	if evaluate[string](t, b, places) == before {
+	b.Do(t, chromedp.DragAndDropXY(where.at(10, 0, 62), where.Top+100, where.at(20, 0, 62), where.Top+100))
+	if chromium.Evaluate[string](t, b, places) == before {
 		t.Error("the drag moved nothing")
 	}
-	ticks := evaluate[string](t, b, `[...document.querySelectorAll("#timeline .ticks")][0].textContent`)
+	ticks := chromium.Evaluate[string](t, b, `[...document.querySelectorAll("#timeline .ticks")][0].textContent`)
 	if !strings.Contains(ticks, "11 s12 s13 s") || strings.Contains(ticks, "21 s") {
 		t.Errorf("after a drag from 10 to 20 s the axis shows %q", ticks)
 	}
@@ -149,41 +150,41 @@ func TestZoomAndHover(t *testing.T) {
 		"begins at 136":    `[...document.querySelectorAll("#timeline rect.starting")].some(r => Math.abs(r.getAttribute("x") - 136) < 3)`,
 		"ends beyond 1060": `[...document.querySelectorAll("#timeline rect.ready")].some(r => Number(r.getAttribute("x")) + Number(r.getAttribute("width")) > 1061)`,
 	} {
-		if !evaluate[bool](t, b, script) {
+		if !chromium.Evaluate[bool](t, b, script) {
 			t.Errorf("after the drag no bar %s", what)
 		}
 	}
-	evaluate[bool](t, b, `document.querySelectorAll("#zooms button")[2].click() === undefined`)
-	if pressed := evaluate[[]string](t, b, `[...document.querySelectorAll("#zooms button[aria-pressed=true]")].map(b => b.textContent)`); len(pressed) != 1 || pressed[0] != "rolling restart 2" {
+	chromium.Evaluate[bool](t, b, `document.querySelectorAll("#zooms button")[2].click() === undefined`)
+	if pressed := chromium.Evaluate[[]string](t, b, `[...document.querySelectorAll("#zooms button[aria-pressed=true]")].map(b => b.textContent)`); len(pressed) != 1 || pressed[0] != "rolling restart 2" {
 		t.Errorf("pressed: %q", pressed)
 	}
-	b.shoot(t, "naive-zoomed")
-	evaluate[bool](t, b, `document.querySelectorAll("#zooms button")[0].click() === undefined`)
-	if moved := evaluate[string](t, b, places); moved != before {
+	b.Shoot(t, "naive-zoomed")
+	chromium.Evaluate[bool](t, b, `document.querySelectorAll("#zooms button")[0].click() === undefined`)
+	if moved := chromium.Evaluate[string](t, b, places); moved != before {
 		t.Error("after zooming in and out the picture is not what it was")
 	}
-	b.quiet(t, page)
+	b.Quiet(t, page)
 }
 
 // Text from a cluster runs nothing, and a page at the limits of its size is
 // shown without complaint.
 func TestHostileAndBigPagesInABrowser(t *testing.T) {
-	b := openBrowser(t)
+	b := chromium.Open(t)
 	for name, run := range map[string]*record.Run{"hostile": hostileRun(), "big": bigRun(5000), "empty": {}} {
-		page := b.open(t, run)
-		if got := evaluate[string](t, b, `typeof window.pwned`); got != "undefined" {
+		page := open(t, b, run)
+		if got := chromium.Evaluate[string](t, b, `typeof window.pwned`); got != "undefined" {
 			t.Errorf("%s: a script from the cluster ran: window.pwned is a %s", name, got)
 		}
-		if wide := evaluate[int64](t, b, `document.documentElement.scrollWidth`); wide > 1280 {
+		if wide := chromium.Evaluate[int64](t, b, `document.documentElement.scrollWidth`); wide > 1280 {
 			t.Errorf("%s: the page is %d wide where there is room for 1280", name, wide)
 		}
-		b.shoot(t, name)
-		b.quiet(t, page)
+		b.Shoot(t, name)
+		b.Quiet(t, page)
 	}
 }
 
 func TestPicturesInABrowser(t *testing.T) {
-	b := openBrowser(t)
+	b := chromium.Open(t)
 	dir := t.TempDir()
 	naive, clean := naiveRun(), cleanRun()
 	readiness := CompareRun("readiness only", Aggregate(clean))
@@ -206,13 +207,13 @@ func TestPicturesInABrowser(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, colours := range []string{"light", "dark"} {
-			b.scheme(t, colours)
-			b.do(t, chromedp.EmulateViewport(1180, 900), chromedp.Navigate("file://"+path))
-			if got := evaluate[string](t, b, `document.documentElement.tagName + getComputedStyle(document.querySelector(".paper")).fill`); got != map[string]string{"light": "svgrgb(255, 255, 255)", "dark": "svgrgb(18, 24, 31)"}[colours] {
+			b.Scheme(t, colours)
+			b.Do(t, chromedp.EmulateViewport(1180, 900), chromedp.Navigate("file://"+path))
+			if got := chromium.Evaluate[string](t, b, `document.documentElement.tagName + getComputedStyle(document.querySelector(".paper")).fill`); got != map[string]string{"light": "svgrgb(255, 255, 255)", "dark": "svgrgb(18, 24, 31)"}[colours] {
 				t.Errorf("%s, %s: the browser shows %q", name, colours, got)
 			}
-			b.shoot(t, name+"-"+colours)
+			b.Shoot(t, name+"-"+colours)
 		}
-		b.quiet(t, "file://"+path)
+		b.Quiet(t, "file://"+path)
 	}
 }

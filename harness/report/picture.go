@@ -4,31 +4,33 @@ import (
 	"io"
 
 	"kubernaut.io/dynamic-toolset/harness/record"
+	"kubernaut.io/dynamic-toolset/internal/chart"
+	"kubernaut.io/dynamic-toolset/internal/wording"
 )
 
 // Picture writes the timeline alone as an SVG file, for documentation.
 func Picture(w io.Writer, run *record.Run, s *Summary) error {
 	t := newTimeline(run, s)
-	var d svg
+	var d chart.SVG
 	const head = 44
 	class := "verdict failed"
 	if s.Passed {
 		class = "verdict passed"
 	}
-	d.text(12, 24, class, cut(s.Verdict, 140))
-	d.open("g", "transform", "translate(0 "+coordinate(head)+")")
+	d.Text(12, 24, class, wording.Cut(s.Verdict, 140))
+	d.Open("g", "transform", "translate(0 "+chart.Coordinate(head)+")")
 	d.Write(t.Bytes())
-	d.close("g")
+	d.Close("g")
 	foot := head + t.height()
-	d.open("g", "transform", "translate(0 "+coordinate(foot)+")")
+	d.Open("g", "transform", "translate(0 "+chart.Coordinate(foot)+")")
 	height := legend(&d)
-	d.close("g")
-	_, err := w.Write(standalone(chartWidth, foot+height, s.Verdict, d.Bytes()))
+	d.Close("g")
+	_, err := w.Write(chart.Standalone(chartWidth, foot+height, chartStyle, s.Verdict, d.Bytes()))
 	return err
 }
 
 // legend draws what the marks and bars mean, and gives its height.
-func legend(d *svg) float64 {
+func legend(d *chart.SVG) float64 {
 	const y = 14
 	x := float64(plotLeft)
 	for _, e := range []struct{ shape, class, text string }{
@@ -42,7 +44,7 @@ func legend(d *svg) float64 {
 			if e.class == "gone" {
 				h = 3
 			}
-			d.leaf("rect", "class", e.class, "x", x, "y", y-h/2, "width", 18, "height", h)
+			d.Leaf("rect", "class", e.class, "x", x, "y", y-h/2, "width", 18, "height", h)
 			x += 24
 		} else {
 			at := float64(y)
@@ -52,10 +54,10 @@ func legend(d *svg) float64 {
 			case "endpoint":
 				at -= 8
 			}
-			d.leaf("use", "href", "#m-"+e.shape, "class", e.class, "x", x+5, "y", at)
+			d.Leaf("use", "href", "#m-"+e.shape, "class", e.class, "x", x+5, "y", at)
 			x += 15
 		}
-		d.text(x, y+4, "key", e.text)
+		d.Text(x, y+4, "key", e.text)
 		x += 6.1*float64(len(e.text)) + 16
 	}
 	return 30

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"kubernaut.io/dynamic-toolset/harness/record"
+	"kubernaut.io/dynamic-toolset/internal/chart"
+	"kubernaut.io/dynamic-toolset/internal/wording"
 )
 
 // The measures of the timeline, in its own units, which are pixels where it is
@@ -29,7 +31,7 @@ const (
 // timeline is the picture of a run: what was due, lost and waited for, and below,
 // on the same axis, what happened to each pod.
 type timeline struct {
-	svg
+	chart.SVG
 	run  *record.Run
 	s    *Summary
 	axis timeAxis
@@ -62,14 +64,14 @@ func newTimeline(run *record.Run, s *Summary) *timeline {
 	t.y = bottom + 22
 
 	// Bands and grid lie behind everything, and are as high as all of it.
-	var back svg
+	var back chart.SVG
 	for _, clip := range []struct {
 		id     string
 		beyond float64
 	}{{"plot", 0}, {"marks", 7}} { // a mark at the edge is shown whole
-		back.open("clipPath", "id", clip.id)
-		back.leaf("rect", "x", plotLeft-clip.beyond, "y", 0, "width", plotRight-plotLeft+2*clip.beyond, "height", t.y)
-		back.close("clipPath")
+		back.Open("clipPath", "id", clip.id)
+		back.Leaf("rect", "x", plotLeft-clip.beyond, "y", 0, "width", plotRight-plotLeft+2*clip.beyond, "height", t.y)
+		back.Close("clipPath")
 	}
 	markShapes(&back)
 	t.background(&back, names, top, bottom)
@@ -85,27 +87,27 @@ func (t *timeline) height() float64 { return t.y }
 func (t *timeline) zoomed() { t.zoomedIn("plot") }
 
 func (t *timeline) zoomedIn(clip string) {
-	t.open("g", "clip-path", "url(#"+clip+")")
-	t.open("g", "class", "tz")
+	t.Open("g", "clip-path", "url(#"+clip+")")
+	t.Open("g", "class", "tz")
 }
 
-func (t *timeline) unzoomed() { t.close("g"); t.close("g") }
+func (t *timeline) unzoomed() { t.Close("g"); t.Close("g") }
 
 // panel writes the title of a panel and gives the top of its plot.
 func (t *timeline) panel(title, class string) float64 {
 	t.y += panelGap
-	t.text(plotLeft, t.y+11, "panel "+class, title)
+	t.Text(plotLeft, t.y+11, "panel "+class, title)
 	t.y += headHeight
 	return t.y
 }
 
 // axisLabels writes the seconds.
 func (t *timeline) axisLabels(y float64) {
-	t.open("g", "class", "ticks", "data-y", y) // the script writes others when zooming
+	t.Open("g", "class", "ticks", "data-y", y) // the script writes others when zooming
 	for _, at := range t.axis.ticks(12) {
-		t.text(t.axis.at(at), y, "tick mid", seconds(at))
+		t.Text(t.axis.at(at), y, "tick mid", seconds(at))
 	}
-	t.close("g")
+	t.Close("g")
 }
 
 // phaseNames are the places of the phases' names above the picture.
@@ -124,7 +126,7 @@ func (t *timeline) layoutPhases() phaseNames {
 	begins := slices.Repeat([]float64{chartWidth}, maxLevels)
 	for i, p := range slices.Backward(t.run.Phases) {
 		names.level[i] = -1
-		names.text[i] = cut(p.Name, 40)
+		names.text[i] = wording.Cut(p.Name, 40)
 		x := t.axis.x(p.Began)
 		end := x + 6.6*float64(len(names.text[i])) + 12
 		levels := maxLevels
@@ -144,28 +146,28 @@ func (t *timeline) layoutPhases() phaseNames {
 }
 
 // background draws the phases as bands with their names, and the grid.
-func (t *timeline) background(d *svg, names phaseNames, top, bottom float64) {
-	d.open("g", "clip-path", "url(#plot)")
-	d.open("g", "class", "tz")
+func (t *timeline) background(d *chart.SVG, names phaseNames, top, bottom float64) {
+	d.Open("g", "clip-path", "url(#plot)")
+	d.Open("g", "class", "tz")
 	for i, p := range t.run.Phases {
 		x, end := t.axis.x(p.Began), t.axis.x(p.Ended)
-		tip := fmt.Sprintf("%s (%s): %s to %s, %s, %s lost", cut(p.Name, 200), p.Kind,
-			offset(t.s.From, p.Began), offset(t.s.From, p.Ended), plural(t.s.Phases[i].Sent, "request"), grouped(t.s.Phases[i].Failed))
-		d.titled("rect", tip, "class", "band "+word(string(p.Kind)), "x", x, "y", top, "width", max(end-x, 1), "height", bottom-top)
+		tip := fmt.Sprintf("%s (%s): %s to %s, %s, %s lost", wording.Cut(p.Name, 200), p.Kind,
+			offset(t.s.From, p.Began), offset(t.s.From, p.Ended), plural(t.s.Phases[i].Sent, "request"), wording.Grouped(t.s.Phases[i].Failed))
+		d.Titled("rect", tip, "class", "band "+word(string(p.Kind)), "x", x, "y", top, "width", max(end-x, 1), "height", bottom-top)
 		if level := names.level[i]; level >= 0 {
 			y := top - 4 - float64(level)*labelHeight
-			d.leaf("line", "class", "leader "+word(string(p.Kind)), "x1", x, "x2", x, "y1", y-9, "y2", bottom)
-			d.text(x, y, "phase "+word(string(p.Kind)), names.text[i], "dx", 4)
+			d.Leaf("line", "class", "leader "+word(string(p.Kind)), "x1", x, "x2", x, "y1", y-9, "y2", bottom)
+			d.Text(x, y, "phase "+word(string(p.Kind)), names.text[i], "dx", 4)
 		}
 	}
-	d.close("g")
-	d.open("g", "class", "gridx", "data-top", top+14, "data-bottom", bottom)
+	d.Close("g")
+	d.Open("g", "class", "gridx", "data-top", top+14, "data-bottom", bottom)
 	for _, at := range t.axis.ticks(12) {
 		x := t.axis.at(at)
-		d.leaf("line", "class", "grid", "x1", x, "x2", x, "y1", top+14, "y2", bottom)
+		d.Leaf("line", "class", "grid", "x1", x, "x2", x, "y1", top+14, "y2", bottom)
 	}
-	d.close("g")
-	d.close("g")
+	d.Close("g")
+	d.Close("g")
 }
 
 // word makes a class name of a text that should be one word.

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"kubernaut.io/dynamic-toolset/harness/record"
+	"kubernaut.io/dynamic-toolset/internal/chart"
+	"kubernaut.io/dynamic-toolset/internal/wording"
 )
 
 // maxMarks bounds the lost requests that are drawn, so that a page stays one
@@ -17,24 +19,24 @@ const maxMarks = 2_000
 // markShapes defines what marks look like. Each has a shape and a height of its
 // own, so that they are told apart without colour, and where they come
 // at the same moment.
-func markShapes(d *svg) {
-	d.open("defs")
-	d.open("pattern", "id", "hatch", "width", 6, "height", 6, "patternUnits", "userSpaceOnUse", "patternTransform", "rotate(45)")
-	d.leaf("rect", "width", 6, "height", 6, "class", "hatchpaper")
-	d.leaf("rect", "width", 2.5, "height", 6, "class", "hatchline")
-	d.close("pattern")
-	d.leaf("path", "id", "m-lost", "d", "M-3.5-3.5L3.5 3.5M-3.5 3.5L3.5-3.5")
-	d.leaf("path", "id", "m-term", "d", "M-4-11.5H4L0-5Z")
-	d.leaf("path", "id", "m-endpoint", "d", "M-4 11.5H4L0 5Z")
-	d.leaf("path", "id", "m-exit", "d", "M-1.25-8H1.25V8H-1.25Z")
-	d.leaf("circle", "id", "m-readiness", "r", 3.2)
-	d.leaf("rect", "id", "m-liveness", "x", -3, "y", -3, "width", 6, "height", 6)
-	d.close("defs")
+func markShapes(d *chart.SVG) {
+	d.Open("defs")
+	d.Open("pattern", "id", "hatch", "width", 6, "height", 6, "patternUnits", "userSpaceOnUse", "patternTransform", "rotate(45)")
+	d.Leaf("rect", "width", 6, "height", 6, "class", "hatchpaper")
+	d.Leaf("rect", "width", 2.5, "height", 6, "class", "hatchline")
+	d.Close("pattern")
+	d.Leaf("path", "id", "m-lost", "d", "M-3.5-3.5L3.5 3.5M-3.5 3.5L3.5-3.5")
+	d.Leaf("path", "id", "m-term", "d", "M-4-11.5H4L0-5Z")
+	d.Leaf("path", "id", "m-endpoint", "d", "M-4 11.5H4L0 5Z")
+	d.Leaf("path", "id", "m-exit", "d", "M-1.25-8H1.25V8H-1.25Z")
+	d.Leaf("circle", "id", "m-readiness", "r", 3.2)
+	d.Leaf("rect", "id", "m-liveness", "x", -3, "y", -3, "width", 6, "height", 6)
+	d.Close("defs")
 }
 
 // mark puts a shape at a moment of a row, with its tooltip.
 func (t *timeline) mark(shape, class string, x, y float64, tip string) {
-	t.titled("use", tip, "href", "#m-"+shape, "class", class, "x", x, "y", y)
+	t.Titled("use", tip, "href", "#m-"+shape, "class", class, "x", x, "y", y)
 }
 
 // podMarks draws what happened at the end of a pod's life.
@@ -44,7 +46,7 @@ func (t *timeline) podMarks(p *record.Pod, y float64) {
 	for _, c := range probeChanges(p.Probes) {
 		text := fmt.Sprintf("%s: %s answers %s (before: %s)", offset(from, c.At), c.Kind, probeAnswer(&c.Probe), c.before)
 		if c.Detail != "" {
-			text += "\n" + cut(c.Detail, 200)
+			text += "\n" + wording.Cut(c.Detail, 200)
 		}
 		t.mark(word(string(c.Kind)), "probe "+word(string(c.Kind)), t.axis.x(c.At), y, text)
 	}
@@ -79,7 +81,7 @@ func (t *timeline) podMarks(p *record.Pod, y float64) {
 			}
 		}
 		if p.Reason != "" {
-			code += " (" + cut(p.Reason, 60) + ")"
+			code += " (" + wording.Cut(p.Reason, 60) + ")"
 		}
 		x := t.axis.x(p.Exited)
 		t.mark("exit", class, x, y, offset(from, p.Exited)+": "+code+", "+after(term, p.Exited)+" after it was told to stop")
@@ -98,18 +100,18 @@ func afterDeletion(p *record.Pod) string {
 		return ""
 	}
 	if d := p.EndpointGone.Sub(p.Deleted); d < 0 {
-		return " (" + human(-d) + " before its deletion was seen)"
+		return " (" + wording.Duration(-d) + " before its deletion was seen)"
 	}
-	return " (" + human(p.EndpointGone.Sub(p.Deleted)) + " after its deletion was seen)"
+	return " (" + wording.Duration(p.EndpointGone.Sub(p.Deleted)) + " after its deletion was seen)"
 }
 
 // exitLabel writes beside the end of a pod, above the marks of lost requests,
 // which often follow it.
 func (t *timeline) exitLabel(x, y float64, text string) {
 	if x > plotRight-60 {
-		t.text(x, y-5, "exitcode end", text, "dx", -5)
+		t.Text(x, y-5, "exitcode end", text, "dx", -5)
 	} else {
-		t.text(x, y-5, "exitcode", text, "dx", 5)
+		t.Text(x, y-5, "exitcode", text, "dx", 5)
 	}
 }
 
@@ -190,7 +192,7 @@ func (t *timeline) lostMarks(rows map[string]float64) {
 			q := &t.run.Requests[of[k*len(of)/share]]
 			x, y := t.axis.x(lostAt(q)), rows[name]
 			if begin := t.axis.x(sentAt(q)); x-begin > 4 {
-				t.leaf("line", "class", "tail", "x1", begin, "x2", x, "y1", y, "y2", y)
+				t.Leaf("line", "class", "tail", "x1", begin, "x2", x, "y1", y, "y2", y)
 			}
 			t.mark("lost", "x", x, y, t.lostTip(q))
 		}
@@ -207,12 +209,12 @@ func (t *timeline) lostTip(q *record.Request) string {
 	if q.Status != 0 {
 		fmt.Fprintf(&b, " (%d)", q.Status)
 	}
-	fmt.Fprintf(&b, "\n%s %s, sent at %s", q.Method, cut(q.Path, 80), offset(t.s.From, sentAt(q)))
+	fmt.Fprintf(&b, "\n%s %s, sent at %s", q.Method, wording.Cut(q.Path, 80), offset(t.s.From, sentAt(q)))
 	if q.Detail != "" {
-		b.WriteString("\n" + cut(q.Detail, 160))
+		b.WriteString("\n" + wording.Cut(q.Detail, 160))
 	}
 	if q.Pod != "" {
-		b.WriteString("\npod " + cut(q.Pod, 100))
+		b.WriteString("\npod " + wording.Cut(q.Pod, 100))
 		if q.Inferred {
 			b.WriteString(" (which answered before on this connection)")
 		}

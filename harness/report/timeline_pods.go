@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"kubernaut.io/dynamic-toolset/harness/record"
+	"kubernaut.io/dynamic-toolset/internal/wording"
 )
 
 const (
@@ -37,15 +38,15 @@ func (t *timeline) pods() {
 	t.rowsBeyond = beyond
 	lines := map[string]float64{} // the middle of each pod's row
 	if t.s.PodUnknown > 0 {
-		t.text(plotLeft-8, t.y+height/2+4, "podname end lostname", "pod unknown")
+		t.Text(plotLeft-8, t.y+height/2+4, "podname end lostname", "pod unknown")
 		lines[""] = t.y + height/2
 		t.lostCount(t.s.PodUnknown, lines[""])
-		t.leaf("line", "class", "rowline", "x1", plotLeft, "x2", plotRight, "y1", t.y+height/2, "y2", t.y+height/2)
+		t.Leaf("line", "class", "rowline", "x1", plotLeft, "x2", plotRight, "y1", t.y+height/2, "y2", t.y+height/2)
 		t.y += height
 	}
 	for _, g := range groups {
-		t.text(plotLeft-8, t.y+12, "group end", "revision")
-		t.text(plotLeft, t.y+12, "group", cut(orDash(g.revision), 40))
+		t.Text(plotLeft-8, t.y+12, "group end", "revision")
+		t.Text(plotLeft, t.y+12, "group", wording.Cut(orDash(g.revision), 40))
 		t.y += groupHeight
 		for _, i := range g.pods {
 			p := &t.run.Pods[i]
@@ -106,11 +107,11 @@ func trouble(p *record.Pod, s *PodSummary) int {
 }
 
 func (t *timeline) podRow(p *record.Pod, s *PodSummary, middle float64) {
-	t.open("g", "class", "pod")
-	t.open("text", "x", plotLeft-8, "y", middle+4, "class", "podname end")
-	t.title(t.podTip(p, s))
-	t.escape(shortPod(p, t.run.Target.Name))
-	t.close("text")
+	t.Open("g", "class", "pod")
+	t.Open("text", "x", plotLeft-8, "y", middle+4, "class", "podname end")
+	t.Title(t.podTip(p, s))
+	t.Escape(shortPod(p, t.run.Target.Name))
+	t.Close("text")
 	t.zoomed()
 	end := t.s.To
 	begin := p.Created
@@ -138,14 +139,14 @@ func (t *timeline) podRow(p *record.Pod, s *PodSummary, middle float64) {
 	t.podMarks(p, middle)
 	t.unzoomed()
 	t.lostCount(s.Failed, middle)
-	t.close("g")
+	t.Close("g")
 }
 
 // lostCount says at the end of a row how many its marks are: where they are
 // close they can't be counted.
 func (t *timeline) lostCount(n int, middle float64) {
 	if n > 0 {
-		t.text(plotRight+18, middle+4, "lostcount", grouped(n)+" lost")
+		t.Text(plotRight+18, middle+4, "lostcount", wording.Grouped(n)+" lost")
 	}
 }
 
@@ -155,14 +156,14 @@ func (t *timeline) bar(class, name string, from, to time.Time, middle, height fl
 		return
 	}
 	x, end := t.axis.x(from), t.axis.x(to)
-	t.titled("rect", name+": "+offset(t.s.From, from)+" to "+offset(t.s.From, to)+" ("+human(to.Sub(from))+")",
+	t.Titled("rect", name+": "+offset(t.s.From, from)+" to "+offset(t.s.From, to)+" ("+wording.Duration(to.Sub(from))+")",
 		"class", class, "x", x, "y", middle-height/2, "width", max(end-x, 0.5), "height", height)
 }
 
 // podTip is what the name of a pod tells when it is pointed at.
 func (t *timeline) podTip(p *record.Pod, s *PodSummary) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\nnode %s, %s\n%s served, %s lost", cut(p.Name, 253), cut(orDash(p.Node), 100), cut(orDash(p.IP), 64), grouped(s.Served), grouped(s.Failed))
+	fmt.Fprintf(&b, "%s\nnode %s, %s\n%s served, %s lost", wording.Cut(p.Name, 253), wording.Cut(orDash(p.Node), 100), wording.Cut(orDash(p.IP), 64), wording.Grouped(s.Served), wording.Grouped(s.Failed))
 	if p.Restarts > 0 {
 		fmt.Fprintf(&b, "\nits container was restarted %d times", p.Restarts)
 	}

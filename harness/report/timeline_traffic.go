@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"kubernaut.io/dynamic-toolset/harness/record"
+	"kubernaut.io/dynamic-toolset/internal/chart"
+	"kubernaut.io/dynamic-toolset/internal/wording"
 )
 
 // rates draws the requests per second, a layer for each class, the lost ones on
@@ -22,8 +24,8 @@ func (t *timeline) rates() {
 		}
 		most = max(most, sum/t.length(c))
 	}
-	scale := roundUp(most)
-	t.gridline(top, grouped(int(scale)))
+	scale := chart.RoundUp(most)
+	t.gridline(top, wording.Grouped(int(scale)))
 	t.gridline(top+rateHeight, "0")
 	if scale >= 4 {
 		t.gridline(top+rateHeight/2, halfOf(scale))
@@ -37,7 +39,7 @@ func (t *timeline) rates() {
 		for i, c := range t.columns {
 			above[i] = below[i] + height(c)/t.length(c)
 		}
-		t.leaf("path", "class", "layer "+class, "d", t.area(below, above, func(v float64) float64 {
+		t.Leaf("path", "class", "layer "+class, "d", t.area(below, above, func(v float64) float64 {
 			return top + rateHeight*(1-v/scale)
 		}))
 		below = above
@@ -46,7 +48,7 @@ func (t *timeline) rates() {
 		before := below[len(below)/2]
 		layer(classStyle(class), func(c column) float64 { return float64(c.classes[class].Sent - c.classes[class].Failed) })
 		middle := (before + below[len(below)/2]) / 2
-		labels = append(labels, lineLabel{top + rateHeight*(1-middle/scale), cut(string(class), 14), classStyle(class)})
+		labels = append(labels, lineLabel{top + rateHeight*(1-middle/scale), wording.Cut(string(class), 14), classStyle(class)})
 	}
 	layer("lost", func(c column) float64 {
 		sum := 0
@@ -62,9 +64,9 @@ func (t *timeline) rates() {
 
 func halfOf(scale float64) string {
 	if half := scale / 2; half == math.Trunc(half) {
-		return grouped(int(half))
+		return wording.Grouped(int(half))
 	}
-	return digits(scale / 2)
+	return wording.Digits(scale / 2)
 }
 
 // losses draws the lost requests again, on a scale of their own: on the other
@@ -81,11 +83,11 @@ func (t *timeline) losses() {
 	top := t.panel("lost, by when they were due", class)
 	t.gridline(top+lostHeight, "0")
 	if most == 0 {
-		t.text(plotLeft+8, top+lostHeight/2+5, "quiet", "none lost")
+		t.Text(plotLeft+8, top+lostHeight/2+5, "quiet", "none lost")
 		t.y = top + lostHeight
 		return
 	}
-	t.gridline(top, grouped(most))
+	t.gridline(top, wording.Grouped(most))
 	t.zoomed()
 	for _, c := range t.columns {
 		n := c.lost()
@@ -94,7 +96,7 @@ func (t *timeline) losses() {
 		}
 		x, end := t.edges(c)
 		h := max(lostHeight*float64(n)/float64(most), 2)
-		t.titled("rect", fmt.Sprintf("due in second %d: %s lost", c.at, grouped(n)), "class", "lostbar", "x", x, "y", top+lostHeight-h, "width", max(end-x-0.4, 1.5), "height", h)
+		t.Titled("rect", fmt.Sprintf("due in second %d: %s lost", c.at, wording.Grouped(n)), "class", "lostbar", "x", x, "y", top+lostHeight-h, "width", max(end-x-0.4, 1.5), "height", h)
 	}
 	t.unzoomed()
 	t.y = top + lostHeight
@@ -124,14 +126,12 @@ func (t *timeline) latencies() {
 			most = max(most, n.P99)
 		}
 	}
-	scale := newLogScale(least, most, top, latHeight)
-	power := time.Duration(1)
-	for range scale.low {
-		power *= 10
+	if most == 0 { // nothing is known
+		least, most = 100*time.Microsecond, 100*time.Millisecond
 	}
-	for range scale.high - scale.low + 1 {
-		t.gridline(scale.y(power), human(power))
-		power *= 10
+	scale := chart.NewLogScale(float64(least), float64(most), top, latHeight)
+	for _, power := range scale.Powers() {
+		t.gridline(scale.Y(power), wording.Duration(time.Duration(power)))
 	}
 	var labels []lineLabel
 	t.zoomed()
@@ -144,9 +144,9 @@ func (t *timeline) latencies() {
 		if p99 == "" {
 			continue
 		}
-		t.leaf("path", "class", "line p50 "+classStyle(class), "d", p50)
-		t.leaf("path", "class", "line p99 "+classStyle(class), "d", p99)
-		labels = append(labels, lineLabel{t.lastY(class, scale), cut(string(class), 14), classStyle(class)})
+		t.Leaf("path", "class", "line p50 "+classStyle(class), "d", p50)
+		t.Leaf("path", "class", "line p99 "+classStyle(class), "d", p99)
+		labels = append(labels, lineLabel{t.lastY(class, scale), wording.Cut(string(class), 14), classStyle(class)})
 	}
 	t.unzoomed()
 	t.lineLabels(labels, top, latHeight)
@@ -154,17 +154,17 @@ func (t *timeline) latencies() {
 }
 
 // lastY is where a class's p99 line ends.
-func (t *timeline) lastY(class record.Class, scale logScale) float64 {
+func (t *timeline) lastY(class record.Class, scale chart.LogScale) float64 {
 	for _, c := range slices.Backward(t.columns) {
 		if n := c.classes[class]; n.P99 > 0 {
-			return scale.y(n.P99)
+			return scale.Y(float64(n.P99))
 		}
 	}
-	return scale.top
+	return scale.Y(math.Inf(1))
 }
 
 // line joins the middles of the columns; where a class has none it is broken.
-func (t *timeline) line(class record.Class, value func(Numbers) time.Duration, scale logScale) string {
+func (t *timeline) line(class record.Class, value func(Numbers) time.Duration, scale chart.LogScale) string {
 	var b strings.Builder
 	drawing := false
 	for _, c := range t.columns {
@@ -180,9 +180,9 @@ func (t *timeline) line(class record.Class, value func(Numbers) time.Duration, s
 			b.WriteString("L")
 		}
 		if !drawing && t.alone(c, class) {
-			b.WriteString(coordinate(x) + " " + coordinate(scale.y(v)) + "L" + coordinate(end) + " " + coordinate(scale.y(v)))
+			b.WriteString(chart.Coordinate(x) + " " + chart.Coordinate(scale.Y(float64(v))) + "L" + chart.Coordinate(end) + " " + chart.Coordinate(scale.Y(float64(v))))
 		} else {
-			b.WriteString(coordinate((x+end)/2) + " " + coordinate(scale.y(v)))
+			b.WriteString(chart.Coordinate((x+end)/2) + " " + chart.Coordinate(scale.Y(float64(v))))
 		}
 		drawing = true
 	}
@@ -202,22 +202,22 @@ func (t *timeline) area(below, above []float64, y func(float64) float64) string 
 	for i, c := range t.columns {
 		x, end := t.edges(c)
 		if i == 0 {
-			b.WriteString("M" + coordinate(x) + " " + coordinate(y(above[i])))
+			b.WriteString("M" + chart.Coordinate(x) + " " + chart.Coordinate(y(above[i])))
 		} else if above[i] != above[i-1] {
-			b.WriteString("V" + coordinate(y(above[i])))
+			b.WriteString("V" + chart.Coordinate(y(above[i])))
 		}
-		b.WriteString("H" + coordinate(end))
+		b.WriteString("H" + chart.Coordinate(end))
 	}
 	for i := len(t.columns) - 1; i >= 0; i-- {
 		x, _ := t.edges(t.columns[i])
-		b.WriteString("V" + coordinate(y(below[i])) + "H" + coordinate(x))
+		b.WriteString("V" + chart.Coordinate(y(below[i])) + "H" + chart.Coordinate(x))
 	}
 	return b.String() + "Z"
 }
 
 func (t *timeline) gridline(y float64, label string) {
-	t.leaf("line", "class", "grid", "x1", plotLeft, "x2", plotRight, "y1", y, "y2", y)
-	t.text(plotLeft-8, y+4, "tick end", label)
+	t.Leaf("line", "class", "grid", "x1", plotLeft, "x2", plotRight, "y1", y, "y2", y)
+	t.Text(plotLeft-8, y+4, "tick end", label)
 }
 
 func (t *timeline) joined() string {
@@ -272,7 +272,7 @@ func (t *timeline) lineLabels(labels []lineLabel, top, height float64) {
 		low = place[i] - apart
 	}
 	for i, l := range labels {
-		t.leaf("path", "class", "lead "+l.class, "d", "M"+coordinate(plotRight+2)+" "+coordinate(l.y)+"L"+coordinate(plotRight+10)+" "+coordinate(place[i])+"h4")
-		t.text(plotRight+18, place[i]+4, "name "+l.class, l.text)
+		t.Leaf("path", "class", "lead "+l.class, "d", "M"+chart.Coordinate(plotRight+2)+" "+chart.Coordinate(l.y)+"L"+chart.Coordinate(plotRight+10)+" "+chart.Coordinate(place[i])+"h4")
+		t.Text(plotRight+18, place[i]+4, "name "+l.class, l.text)
 	}
 }

@@ -1,14 +1,12 @@
 package report
 
 import (
-	"fmt"
-	"math"
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"kubernaut.io/dynamic-toolset/harness/record"
+	"kubernaut.io/dynamic-toolset/internal/wording"
 )
 
 // verdict says in one sentence what a reader wants to know first.
@@ -17,7 +15,7 @@ func verdict(run *record.Run, s *Summary) string {
 	if during := actions(run); during != "" {
 		lost += " during " + during
 	}
-	took := " (" + human(s.To.Sub(s.From)) + ")"
+	took := " (" + wording.Duration(s.To.Sub(s.From)) + ")"
 	failed, made := failedChecks(run)
 	switch {
 	case made == 0:
@@ -40,7 +38,7 @@ func lostOf(s *Summary) string {
 	case s.Failed == 0:
 		return "none of " + plural(s.Sent, "request") + " lost"
 	}
-	return grouped(s.Failed) + " of " + plural(s.Sent, "request") + " lost"
+	return wording.Grouped(s.Failed) + " of " + plural(s.Sent, "request") + " lost"
 }
 
 // failedChecks names the checks that failed, and counts those that could have.
@@ -92,7 +90,7 @@ func actions(run *record.Run) string {
 	for i, name := range names {
 		n := counts[name]
 		if n > 1 && !strings.HasSuffix(name, "restart") && !strings.HasSuffix(name, "drain") && !strings.HasSuffix(name, "deletion") {
-			names[i] = grouped(n) + " x " + name // not all names take an s
+			names[i] = wording.Grouped(n) + " x " + name // not all names take an s
 			continue
 		}
 		names[i] = plural(n, name)
@@ -106,67 +104,7 @@ func plural(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}
-	return grouped(n) + " " + noun + "s"
-}
-
-// grouped writes a number with a comma between thousands.
-func grouped(n int) string {
-	digits := strconv.Itoa(n)
-	sign := ""
-	if n < 0 {
-		sign, digits = "-", digits[1:]
-	}
-	for i := len(digits) - 3; i > 0; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	return sign + digits
-}
-
-// human writes a duration with three digits that matter, in ASCII.
-func human(d time.Duration) string {
-	if d < 0 {
-		return "-" + human(-max(d, -math.MaxInt64)) // the least of all has no opposite
-	}
-	switch {
-	case d == 0:
-		return "0 s"
-	case d < time.Microsecond:
-		return strconv.FormatInt(int64(d), 10) + " ns"
-	case d < time.Millisecond:
-		return digits(float64(d)/float64(time.Microsecond)) + " us"
-	case d < time.Second:
-		return digits(float64(d)/float64(time.Millisecond)) + " ms"
-	case d < 2*time.Minute:
-		return digits(d.Seconds()) + " s"
-	case d < 2*time.Hour:
-		d = d.Round(time.Second)
-		return twoUnits(d/time.Minute, "min", d%time.Minute/time.Second, "s")
-	}
-	d = d.Round(time.Minute)
-	return twoUnits(d/time.Hour, "h", d%time.Hour/time.Minute, "min")
-}
-
-func twoUnits(large time.Duration, unit string, small time.Duration, smaller string) string {
-	if small == 0 {
-		return fmt.Sprintf("%d %s", large, unit)
-	}
-	return fmt.Sprintf("%d %s %d %s", large, unit, small, smaller)
-}
-
-// digits writes a number of at least 1 with three digits that matter.
-func digits(f float64) string {
-	decimals := 2
-	switch {
-	case f >= 99.95:
-		decimals = 0
-	case f >= 9.995:
-		decimals = 1
-	}
-	s := strconv.FormatFloat(f, 'f', decimals, 64)
-	if strings.Contains(s, ".") {
-		s = strings.TrimRight(strings.TrimRight(s, "0"), ".")
-	}
-	return s
+	return wording.Grouped(n) + " " + noun + "s"
 }
 
 // offset writes a moment as seconds since the beginning; a dash for none.
@@ -184,39 +122,7 @@ func after(from, t time.Time) string {
 		return "-"
 	}
 	if d := t.Sub(from); d < 0 {
-		return human(d)
+		return wording.Duration(d)
 	}
-	return "+" + human(t.Sub(from))
-}
-
-// visible replaces the characters that aren't seen themselves but change what is
-// seen around them: control characters, and those that turn the direction of
-// writing. With them a pod's name could make the rest of a line say something
-// else.
-func visible(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n' || r == '\t':
-			return r
-		case r < ' ', r >= 0x7f && r < 0xa0, // C0, DEL, C1
-			r == 0x061c, r == 0x200e, r == 0x200f, r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069:
-			return utf8.RuneError
-		}
-		return r
-	}, s)
-}
-
-// cut shortens a text from a cluster to at most n characters.
-func cut(s string, n int) string {
-	if len(s) <= n || utf8.RuneCountInString(s) <= n {
-		return s
-	}
-	runes := 0
-	for i := range s {
-		if runes == n-3 {
-			return s[:i] + "..."
-		}
-		runes++
-	}
-	return s
+	return "+" + wording.Duration(t.Sub(from))
 }

@@ -1,4 +1,5 @@
-package report
+// Package chromium shows tests what a real browser makes of a page.
+package chromium
 
 import (
 	"bytes"
@@ -19,8 +20,8 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
-// browser is a Chromium of its own for a test, with what it complained of.
-type browser struct {
+// A Browser is a Chromium of its own for a test, with what it complained of.
+type Browser struct {
 	ctx       context.Context
 	complaint chan string
 	requests  chan string
@@ -30,7 +31,9 @@ type browser struct {
 // for a person to look at.
 const screenshots = "REPORT_SCREENSHOTS"
 
-func openBrowser(t *testing.T) *browser {
+// Open starts a Chromium that ends with the test. Where there is none the test is
+// skipped, see package testenv.
+func Open(t *testing.T) *Browser {
 	t.Helper()
 	var path string
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
@@ -57,7 +60,7 @@ func openBrowser(t *testing.T) *browser {
 		cancelAllocator()
 		cancelTimeout()
 	})
-	b := &browser{ctx: ctx, complaint: make(chan string, 1000), requests: make(chan string, 1000)}
+	b := &Browser{ctx: ctx, complaint: make(chan string, 1000), requests: make(chan string, 1000)}
 	// Sees the events before the command that caused them returns.
 	err := chromedp.Listen(ctx, func(event any) {
 		switch e := event.(type) {
@@ -83,15 +86,16 @@ func openBrowser(t *testing.T) *browser {
 	return b
 }
 
-func (b *browser) do(t *testing.T, steps ...chromedp.Action[chromedp.Void]) {
+// Do takes steps, each of which must succeed.
+func (b *Browser) Do(t *testing.T, steps ...chromedp.Action[chromedp.Void]) {
 	t.Helper()
 	if err := chromedp.Do(b.ctx, steps...); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// evaluate gives what a JavaScript expression does.
-func evaluate[T any](t *testing.T, b *browser, expression string) T {
+// Evaluate gives what a JavaScript expression does.
+func Evaluate[T any](t *testing.T, b *Browser, expression string) T {
 	t.Helper()
 	out, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](expression))
 	if err != nil {
@@ -100,8 +104,8 @@ func evaluate[T any](t *testing.T, b *browser, expression string) T {
 	return out
 }
 
-// scheme makes the page dark or light.
-func (b *browser) scheme(t *testing.T, name string) {
+// Scheme makes the page dark or light.
+func (b *Browser) Scheme(t *testing.T, name string) {
 	t.Helper()
 	_, err := chromedp.Call(b.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
 		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: name}},
@@ -111,9 +115,9 @@ func (b *browser) scheme(t *testing.T, name string) {
 	}
 }
 
-// quiet fails the test where the browser had something to complain of, or where
+// Quiet fails the test where the browser had something to complain of, or where
 // the page asked for anything beside itself.
-func (b *browser) quiet(t *testing.T, page string) {
+func (b *Browser) Quiet(t *testing.T, page string) {
 	t.Helper()
 	for {
 		select {
@@ -129,8 +133,8 @@ func (b *browser) quiet(t *testing.T, page string) {
 	}
 }
 
-// shoot keeps a picture of the whole page and says where.
-func (b *browser) shoot(t *testing.T, name string) {
+// Shoot keeps a picture of the whole page and says where.
+func (b *Browser) Shoot(t *testing.T, name string) {
 	t.Helper()
 	dir := os.Getenv(screenshots)
 	if dir == "" {
