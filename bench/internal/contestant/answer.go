@@ -1,6 +1,15 @@
 package contestant
 
-import "context"
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
 
 // The workloads. Each is one kind of request.
 const (
@@ -13,13 +22,27 @@ const (
 // Workloads returns the names of all.
 func Workloads() []string { return []string{ByName, NotModified, List4K, List400K} }
 
+// target returns what the workload asks for.
+func target(workload string) string {
+	switch workload {
+	case List4K:
+		return listPath + "?namespace=" + askedNamespace
+	case List400K:
+		return listPath
+	}
+	return listPath + "/" + askedName
+}
+
+const listPath = "/api/v1/toolsets"
+
 // An Answer is a request and what a server answers it with.
 type Answer struct {
 	Path string `json:"path"` // with the query
 	// Request is the whole request, from its first line to the empty one, to be
-	// sent as it is. It asks for the connection to be kept.
+	// sent as it is. The connection is kept.
 	Request []byte `json:"request"`
-	// Close is the same request, but asks for the connection to be closed.
+	// Close is the same request, but asks for the connection to be closed. The
+	// response has the field Connection besides, the length of which Size has not.
 	Close  []byte `json:"close"`
 	Status int    `json:"status"`
 	// Header has the fields in the order in which they came, with their names as
@@ -30,17 +53,74 @@ type Answer struct {
 	Size int `json:"size"`
 }
 
+// field returns the value of the first field with this name, whatever its case.
+func (a *Answer) field(name string) string {
+	for _, f := range a.Header {
+		if strings.EqualFold(f[0], name) {
+			return f[1]
+		}
+	}
+	return ""
+}
+
+// names returns the names of the fields in lower case, in order.
+func (a *Answer) names() []string {
+	var names []string
+	for _, f := range a.Header {
+		names = append(names, strings.ToLower(f[0]))
+	}
+	slices.Sort(names)
+	return names
+}
+
 // A Set is what one server answers: an Answer for each workload. Requests differ
 // from server to server, as each has its own entity tags.
 type Set map[string]Answer
 
-// Fetch asks the server at addr, host and port, for each workload, twice, and
-// returns what it answers. It fails if the two differ.
-func Fetch(ctx context.Context, addr string) (Set, error) { return nil, nil }
+// host is the Host of all requests: the service's name in a cluster.
+const host = "dynamic-toolset.kubernaut-system.svc:8080"
 
-// Verify asks a contestant for each workload and returns what it answers, which is
-// what it is measured with. It fails if that is not, to a client, what ours answers:
-// another status, another body, other names of header fields, or a response that
-// is smaller or larger by more than a twentieth. The naive contestant's bodies must
-// be equal as JSON, and in length.
-func Verify(ctx context.Context, name, addr string, ours Set) (Set, error) { return nil, nil }
+// request returns a request for path with these fields besides what every client sends.
+func request(path string, fields [][2]string) []byte {
+	var b strings.Builder
+	fmt.Fprintf(&b, "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: bench\r\nAccept: application/json\r\n", path, host)
+	for _, f := range fields {
+		fmt.Fprintf(&b, "%s: %s\r\n", f[0], f[1])
+	}
+	b.WriteString("\r\n")
+	return []byte(b.String())
+}
+
+const setFile = "answers.json"
+
+// write puts the set into a folder, for another process.
+func (s Set) write(dir string) error {
+	b, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, setFile), b, 0o600)
+}
+
+// readSet reads what write wrote.
+func readSet(dir string) (Set, error) {
+	b, err := os.ReadFile(filepath.Join(dir, setFile)) // #nosec G304 -- of the process that started this one
+	if err != nil {
+		return nil, err
+	}
+	var s Set
+	if err := json.Unmarshal(b, &s); err != nil {
+		return nil, fmt.Errorf("%s: %w", setFile, err)
+	}
+	return s, s.complete()
+}
+
+// complete returns an error unless there is an answer for every workload.
+func (s Set) complete() error {
+	for _, w := range Workloads() {
+		if _, ok := s[w]; !ok {
+			return errors.New("there is no answer for the workload " + w + ", but for " + strings.Join(slices.Sorted(maps.Keys(s)), ", "))
+		}
+	}
+	return nil
+}

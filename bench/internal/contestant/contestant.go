@@ -10,6 +10,10 @@ package contestant
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
 )
 
 // The names of the contestants.
@@ -46,12 +50,18 @@ type Options struct {
 	// Args are more arguments for Ours. With --kubeconfig among them it gets no
 	// manifests.
 	Args []string
+	// Fields are header fields that Ours wants to see in requests, such as Authorization.
+	Fields [][2]string
 	// Answers are what the others answer. Ours needs none.
 	Answers Set
 }
 
 // A Server is a contestant that runs. End it with Stop.
-type Server struct{ s started }
+type Server struct {
+	s     started
+	stop  sync.Once
+	ended error // of Stop
+}
 
 // started is what each kind of contestant has behind it.
 type started interface {
@@ -63,7 +73,25 @@ type started interface {
 
 // Start runs the contestant of this name and returns when it answers.
 func Start(ctx context.Context, name string, o Options) (*Server, error) {
-	return nil, errors.New("not yet")
+	dir, err := os.MkdirTemp(o.Dir, strings.ReplaceAll(name, "/", "-")+"-")
+	if err != nil {
+		return nil, err
+	}
+	var s started
+	switch {
+	case name == Ours:
+		s, err = startOurs(ctx, dir, o)
+	case name == Nginx:
+		s, err = startNginx(ctx, dir, o)
+	case peers[name] != nil:
+		s, err = startPeer(ctx, name, dir, o)
+	default:
+		err = fmt.Errorf("there is no such contestant, but %s", strings.Join(Names(), ", "))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("start the contestant %s: %w", name, err)
+	}
+	return &Server{s: s}, nil
 }
 
 // Addr returns where the server listens: host and port of 127.0.0.1.
@@ -72,16 +100,13 @@ func (s *Server) Addr() string { return s.s.addr() }
 // PIDs returns the server's processes, all that use CPU time and memory for it.
 func (s *Server) PIDs() []int { return s.s.pids() }
 
-// Version returns the version of what the server is built on, such as
-// "nginx/1.22.1", "v1.78.0" of fasthttp.
+// Version returns what the server is built on, such as "nginx/1.22.1",
+// "fasthttp v1.78.0", "go1.26.8".
 func (s *Server) Version() string { return s.s.version() }
 
-// Stop ends the server and its processes. A second call does nothing.
-func (s *Server) Stop() error { return s.s.stop() }
-
-// Command is the first argument by which a program that uses this package is
-// told to be one of the servers: its main calls Main then.
-const Command = "serve-contestant"
-
-// Main is what a program's main does with the arguments after Command.
-func Main(args []string) error { return errors.New("not yet") }
+// Stop ends the server and its processes. A second call only returns what the first
+// one did.
+func (s *Server) Stop() error {
+	s.stop.Do(func() { s.ended = s.s.stop() })
+	return s.ended
+}

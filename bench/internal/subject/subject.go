@@ -62,6 +62,11 @@ const (
 // Start runs the binary with these arguments, on free ports of its choice, and
 // returns when it listens, which is before it is ready.
 func Start(ctx context.Context, binary string, args ...string) (*Process, error) {
+	return StartOn(ctx, AnyCPU, binary, args...)
+}
+
+// StartOn is Start on one CPU: see OnCPU.
+func StartOn(ctx context.Context, cpu int, binary string, args ...string) (*Process, error) {
 	args = append([]string{"serve", "--listen=127.0.0.1:0", "--metrics-listen=127.0.0.1:0", "--log-format=json"}, args...)
 	cmd := exec.Command(binary, args...) // #nosec G204 -- the caller's own build
 	// It must not outlive a measurement that is killed.
@@ -77,7 +82,7 @@ func Start(ctx context.Context, binary string, args ...string) (*Process, error)
 		return nil, err
 	}
 	p := &Process{cmd: cmd, ended: make(chan struct{}), Started: time.Now()}
-	if err := cmd.Start(); err != nil {
+	if err := OnCPU(cpu, cmd.Start); err != nil {
 		return nil, err
 	}
 	serving := make(chan struct{})
@@ -172,6 +177,9 @@ func (p *Process) WaitReady(ctx context.Context) (time.Duration, error) {
 		}
 	}
 }
+
+// PID is the number of the process.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
 
 // Usage returns what the process has used.
 func (p *Process) Usage() (machine.Usage, error) { return machine.Of(p.cmd.Process.Pid) }

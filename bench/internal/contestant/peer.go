@@ -1,0 +1,161 @@
+package contestant
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"syscall"
+	"time"
+
+	"kubernaut.io/dynamic-toolset/bench/internal/subject"
+)
+
+const (
+	startTimeout = 20 * time.Second // until a peer listens
+	stopTimeout  = 10 * time.Second // until it is gone; then it is killed
+)
+
+// A server serves on the listener until that is closed.
+type server func(l net.Listener) error
+
+// peers are the contestants in Go. Each is made with the answers it has to give.
+var peers = map[string]func(Set) (server, error){
+	FastHTTP: fastHTTP,
+	NetHTTP:  netHTTP,
+	Chi:      chiRouter,
+	Naive:    naive,
+}
+
+// Command is the first argument by which a program that uses this package is
+// told to be one of the servers: its main calls Main then.
+const Command = "serve-contestant"
+
+// Main is what a program's main does with the arguments after Command. It serves
+// until standard input ends.
+func Main(args []string) error {
+	if len(args) != 2 || peers[args[0]] == nil {
+		return fmt.Errorf("%s is for this program's own use", Command)
+	}
+	set, err := readSet(args[1])
+	if err != nil {
+		return err
+	}
+	serve, err := peers[args[0]](set)
+	if err != nil {
+		return err
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	if _, err := fmt.Println(l.Addr()); err != nil {
+		return err
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- serve(l) }()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_, _ = io.Copy(io.Discard, os.Stdin) // either way there is nobody left to serve for
+	}()
+	select {
+	case <-ended:
+		return nil
+	case err := <-failed:
+		return err
+	}
+}
+
+// A peer is a contestant in Go: this program once more.
+type peer struct {
+	name   string
+	cmd    *exec.Cmd
+	in     io.Closer
+	at     string
+	stderr *strings.Builder
+}
+
+func startPeer(ctx context.Context, name, dir string, o Options) (started, error) {
+	if err := o.Answers.complete(); err != nil {
+		return nil, err
+	}
+	if err := o.Answers.write(dir); err != nil {
+		return nil, err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	p := &peer{name: name, stderr: &strings.Builder{}}
+	p.cmd = exec.Command(self, Command, name, dir) // #nosec G204 -- this program
+	// It must not outlive a measurement that is killed.
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	p.cmd.Stderr = p.stderr
+	if p.in, err = p.cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := subject.OnCPU(o.CPU, p.cmd.Start); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, fmt.Errorf("it did not listen within %v", startTimeout))
+	defer cancel()
+	unblock := context.AfterFunc(ctx, func() { _ = p.cmd.Process.Kill() })
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if !unblock() {
+		err = errors.Join(context.Cause(ctx), err)
+	}
+	if err != nil {
+		_ = p.cmd.Process.Kill() // it may have ended by itself
+		return nil, fmt.Errorf("%w: %w: %s", err, p.cmd.Wait(), p.stderr)
+	}
+	p.at = strings.TrimSpace(line)
+	return p, nil
+}
+
+func (p *peer) addr() string { return p.at }
+func (p *peer) pids() []int  { return []int{p.cmd.Process.Pid} }
+
+func (p *peer) version() string {
+	self, _ := debug.ReadBuildInfo() // nil where there is none
+	switch p.name {
+	case FastHTTP:
+		return "fasthttp " + moduleVersion(self, "github.com/valyala/fasthttp")
+	case Chi:
+		return "chi " + moduleVersion(self, "github.com/go-chi/chi/v5") + ", " + runtime.Version()
+	}
+	return runtime.Version()
+}
+
+// moduleVersion returns the version of a module that a program is built with. Programs
+// of go test don't say it.
+func moduleVersion(info *debug.BuildInfo, path string) string {
+	if info != nil {
+		for _, m := range info.Deps {
+			if m.Path == path {
+				return m.Version
+			}
+		}
+	}
+	return "of unknown version"
+}
+
+func (p *peer) stop() error {
+	kill := time.AfterFunc(stopTimeout, func() { _ = p.cmd.Process.Kill() })
+	defer kill.Stop()
+	if err := errors.Join(p.in.Close(), p.cmd.Wait()); err != nil {
+		return fmt.Errorf("%w: %s", err, p.stderr)
+	}
+	return nil
+}

@@ -1,0 +1,66 @@
+package contestant
+
+import (
+	"fmt"
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"kubernaut.io/dynamic-toolset/bench/internal/population"
+)
+
+// What there is to be looked up: as many toolsets as make lists of the sizes that
+// the workloads say, each of the same length. Their health isn't checked, as each
+// check would change the bytes.
+const (
+	namespaces   = 100
+	perNamespace = 10  // toolsets, 4 KB as a list
+	toolsetBytes = 400 // a toolset as JSON
+
+	askedNamespace = "team-042"
+	askedName      = "prometheus-042-7"
+)
+
+// Toolsets is how many toolsets the service has.
+const Toolsets = namespaces * perNamespace
+
+// Namespaces returns the names of the namespaces that they are in.
+func Namespaces() []string {
+	var names []string
+	for n := range namespaces {
+		names = append(names, namespace(n))
+	}
+	return names
+}
+
+func namespace(n int) string { return fmt.Sprintf("team-%03d", n) }
+
+// Services returns the Services in which the service finds them.
+func Services() []*corev1.Service {
+	var all []*corev1.Service
+	for n := range namespaces {
+		for i := range perNamespace {
+			svc := population.BackEnd(namespace(n), i)
+			svc.Name = fmt.Sprintf("%s-%03d-%d", svc.Labels["app.kubernetes.io/name"], n, i)
+			svc.Annotations["kubernaut.io/toolset-description"] = description(svc)
+			all = append(all, svc)
+		}
+	}
+	return all
+}
+
+const (
+	// frame is what all toolsets have in common.
+	frame = `{"name":"","namespace":"","type":"","description":"","enabled":true,"healthy":false,"healthReason":"health checks are off",` +
+		`"config":{"url":"http://..svc.cluster.local:"},"serviceEndpoint":"http://..svc.cluster.local:",` +
+		`"discoveredAt":"2026-01-02T03:04:05.678Z","lastHealthCheck":null}`
+	sentence = "Of the team that runs the shop: what it serves, what it waits for, and what it has to say of it, for ninety days. Ask its owners for more."
+)
+
+// description returns one of such a length that all toolsets are of one length.
+func description(svc *corev1.Service) string {
+	kind, port := svc.Labels["app.kubernetes.io/name"], strconv.Itoa(int(svc.Spec.Ports[0].Port))
+	// Name, namespace and port are in both of the URLs, too.
+	others := len(frame) + 3*len(svc.Name) + 3*len(svc.Namespace) + 2*len(port) + len(kind)
+	return sentence[:toolsetBytes-others]
+}

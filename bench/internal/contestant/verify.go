@@ -1,0 +1,99 @@
+package contestant
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// tolerance is how much smaller or larger a contestant's responses may be than ours,
+// as a part of them.
+const tolerance = 0.05
+
+// Verify asks a contestant for each workload, as Fetch does, and returns what it
+// answers, which is what it is measured with. It fails if that is not to a client what
+// ours answers, and says in what.
+//
+// Status, body and the names of the header fields must be equal, and the values of the
+// fields but for these: Date, as it is another time; Server; X-Request-Id, which ours
+// makes anew for each request while the others send one of the same length again and
+// again; and the ETag of nginx, which makes its own of a file's time and length, and of
+// the naive contestant, which makes it of the body. nginx also sends "Connection:
+// keep-alive", which can't be switched off. The whole response may be smaller or larger
+// by a twentieth. Bodies of the naive contestant may have their members in another
+// order.
+func Verify(ctx context.Context, name, addr string, ours Set, fields ...[2]string) (Set, error) {
+	if err := ours.complete(); err != nil {
+		return nil, err
+	}
+	set, err := Fetch(ctx, addr, fields...)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	var all []error
+	for _, w := range Workloads() {
+		want, got := ours[w], set[w]
+		for _, err := range compare(name, &want, &got) {
+			all = append(all, fmt.Errorf("%s answers %s otherwise than %s: %w", name, w, Ours, err))
+		}
+	}
+	return set, errors.Join(all...)
+}
+
+// compare returns all in which an answer of the contestant differs from ours.
+func compare(name string, want, got *Answer) (all []error) {
+	differs := func(format string, args ...any) { all = append(all, fmt.Errorf(format, args...)) }
+	if got.Status != want.Status {
+		differs("status %d instead of %d", got.Status, want.Status)
+	}
+	if !equalBodies(name, want.Body, got.Body) {
+		differs("body %s", difference(want.Body, got.Body))
+	}
+	names := got.names()
+	if name == Nginx {
+		names = slices.DeleteFunc(names, func(n string) bool { return n == "connection" })
+	}
+	if !slices.Equal(names, want.names()) {
+		differs("header fields %s instead of %s", strings.Join(names, ", "), strings.Join(want.names(), ", "))
+	}
+	for _, n := range want.names() {
+		if w, g := want.field(n), got.field(n); !equalValues(name, n, w, g) {
+			differs("header field %s is %q instead of %q", n, g, w)
+		}
+	}
+	if off := float64(got.Size)/float64(want.Size) - 1; off > tolerance || off < -tolerance {
+		differs("response of %d bytes instead of %d, %+.1f %%", got.Size, want.Size, 100*off)
+	}
+	return all
+}
+
+func equalBodies(name string, want, got []byte) bool {
+	if bytes.Equal(want, got) {
+		return true
+	}
+	if name != Naive || len(want) != len(got) {
+		return false
+	}
+	var w, g any
+	return json.Unmarshal(want, &w) == nil && json.Unmarshal(got, &g) == nil && reflect.DeepEqual(w, g)
+}
+
+// equalValues compares the values of a field whose name is in lower case.
+func equalValues(contestant, field, want, got string) bool {
+	switch field {
+	case "server":
+		return got != ""
+	case "date", "x-request-id":
+		return len(got) == len(want)
+	case "etag":
+		if contestant == Nginx || contestant == Naive {
+			return got != ""
+		}
+	}
+	return got == want
+}
