@@ -1,0 +1,341 @@
+package comparison
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"kubernaut.io/dynamic-toolset/internal/wording"
+)
+
+// What follows is the result as it is shown, the same in the table, on the page and
+// in the charts: medians over the rounds, with the lowest and the highest.
+
+// A workloadSummary is what all contestants did with one workload.
+type workloadSummary struct {
+	workload Workload
+	rows     []throughputSummary
+}
+
+type throughputSummary struct {
+	contestant Contestant
+	perSecond  spread // answers
+	cpu        spread // seconds for a million answers
+	ratio      spread // of answers per CPU second to those of the reference
+	note       string // what is wrong with the figures
+}
+
+// workloads are in the order of the result's.
+func (r *Result) workloads() []workloadSummary {
+	var all []workloadSummary
+	for _, w := range r.workloadsOf(func(yield func(string)) {
+		for _, t := range r.Throughput {
+			yield(t.Workload)
+		}
+	}) {
+		s := workloadSummary{workload: w}
+		var reference []float64
+		for _, t := range r.Throughput {
+			if t.Workload == w.Name && t.Contestant == Reference {
+				reference = perCPUSecond(t.Rounds)
+			}
+		}
+		for _, t := range r.Throughput {
+			if t.Workload != w.Name {
+				continue
+			}
+			perCPU := perCPUSecond(t.Rounds)
+			row := throughputSummary{contestant: r.contestant(t.Contestant), ratio: spreadOf(ratios(perCPU, reference)), note: failedRounds(t.Rounds)}
+			perSecond, cpu := make([]float64, len(t.Rounds)), make([]float64, len(t.Rounds))
+			for i, one := range t.Rounds {
+				perSecond[i], cpu[i] = one.PerSecond(), 1e6/perCPU[i]
+			}
+			row.perSecond, row.cpu = spreadOf(perSecond), spreadOf(cpu)
+			s.rows = append(s.rows, row)
+		}
+		slices.SortStableFunc(s.rows, func(a, b throughputSummary) int { return r.order(a.contestant.Name, b.contestant.Name) })
+		all = append(all, s)
+	}
+	return all
+}
+
+func perCPUSecond(rounds []Round) []float64 {
+	all := make([]float64, len(rounds))
+	for i, r := range rounds {
+		all[i] = r.PerCPUSecond()
+	}
+	return all
+}
+
+// failedRounds says which rounds are no good measurement; nothing if all are.
+func failedRounds(rounds []Round) string {
+	failed, requests, in := 0, 0, 0
+	for _, r := range rounds {
+		requests += r.Requests
+		if r.Failed > 0 {
+			failed += r.Failed
+			in++
+		}
+	}
+	if failed == 0 {
+		return ""
+	}
+	return fmt.Sprintf("FAILED: %s of %s, in %d of %d rounds", wording.Grouped(failed), wording.Grouped(requests), in, len(rounds))
+}
+
+// A latencySummary is how long the contestants took for one workload.
+type latencySummary struct {
+	workload Workload
+	rates    []rateSummary
+}
+
+// A rateSummary is one rate of requests.
+type rateSummary struct {
+	rate, share float64
+	rows        []latencyRow
+}
+
+func (s *rateSummary) title() string {
+	return fmt.Sprintf("%s of saturation, %s/s", percent(s.share), count(s.rate))
+}
+
+// A latencyRow has times in microseconds.
+type latencyRow struct {
+	contestant          Contestant
+	p50, p99, p999, max spread // of the rounds that are no overload
+	busy                spread // share of a CPU's time
+	answered            spread // share of the due
+	// overload says that the server did not keep up, in at least half of the rounds:
+	// there are no times then, as they would only say how long the window was.
+	overload string
+	note     string // what else is wrong with the figures
+}
+
+// overloaded says that not all requests that were due were answered, some because the
+// server had no time for them.
+func (r LatencyRound) overloaded() bool { return r.Answered+r.Failed < r.Due }
+
+func (r *Result) latencies() []latencySummary {
+	var all []latencySummary
+	for _, w := range r.workloadsOf(func(yield func(string)) {
+		for _, l := range r.Latency {
+			yield(l.Workload)
+		}
+	}) {
+		s := latencySummary{workload: w}
+		for _, l := range r.Latency {
+			if l.Workload != w.Name {
+				continue
+			}
+			i := slices.IndexFunc(s.rates, func(o rateSummary) bool { return o.rate == l.Rate })
+			if i < 0 {
+				i = len(s.rates)
+				s.rates = append(s.rates, rateSummary{rate: l.Rate, share: l.Share})
+			}
+			s.rates[i].rows = append(s.rates[i].rows, r.latencyRow(&l))
+		}
+		slices.SortStableFunc(s.rates, func(a, b rateSummary) int { return cmp.Compare(a.rate, b.rate) })
+		for i := range s.rates {
+			slices.SortStableFunc(s.rates[i].rows, func(a, b latencyRow) int { return r.order(a.contestant.Name, b.contestant.Name) })
+		}
+		all = append(all, s)
+	}
+	return all
+}
+
+func (r *Result) latencyRow(l *Latency) latencyRow {
+	row := latencyRow{contestant: r.contestant(l.Contestant)}
+	var p50, p99, p999, most, busy, answered []float64
+	failed, due, overloaded := 0, 0, 0
+	for _, one := range l.Rounds {
+		failed, due = failed+one.Failed, due+one.Due
+		busy = append(busy, one.CPU/r.Window)
+		answered = append(answered, float64(one.Answered)/float64(one.Due))
+		if one.overloaded() {
+			overloaded++
+			continue
+		}
+		p50, p99, p999, most = append(p50, one.P50), append(p99, one.P99), append(p999, one.P999), append(most, one.Max)
+	}
+	row.busy, row.answered = spreadOf(busy), spreadOf(answered)
+	switch {
+	case overloaded > 0 && 2*overloaded >= len(l.Rounds):
+		row.overload = "overload: " + share(row.answered.median) + " of the requests answered"
+	default:
+		row.p50, row.p99, row.p999, row.max = spreadOf(p50), spreadOf(p99), spreadOf(p999), spreadOf(most)
+		if overloaded > 0 {
+			row.note = fmt.Sprintf("without %d of %d rounds, which were an overload", overloaded, len(l.Rounds))
+		}
+	}
+	if failed > 0 {
+		if row.note != "" {
+			row.note += "; "
+		}
+		row.note += fmt.Sprintf("FAILED: %s of %s", wording.Grouped(failed), wording.Grouped(due))
+	}
+	return row
+}
+
+// share writes a share that is not quite all as less than all.
+func share(v float64) string {
+	if v < 1 && v >= 0.9995 {
+		return "99.9 %"
+	}
+	return fmt.Sprintf("%.1f %%", 100*v)
+}
+
+// An idleSummary is what idle connections cost, in megabytes (10^6 bytes).
+type idleSummary struct {
+	contestant  Contestant
+	connections int
+	before      spread // MB without them
+	per         spread // MB per 10,000
+	ratio       spread // to the reference's
+}
+
+func (r *Result) idles() []idleSummary {
+	var reference []float64
+	for _, i := range r.Idle {
+		if i.Contestant == Reference {
+			reference = i.perTenThousand()
+		}
+	}
+	all := make([]idleSummary, 0, len(r.Idle))
+	for _, i := range r.Idle {
+		per := i.perTenThousand()
+		before := make([]float64, len(i.Rounds))
+		for n, one := range i.Rounds {
+			before[n] = float64(one.Before) / 1e6
+		}
+		all = append(all, idleSummary{r.contestant(i.Contestant), i.Connections, spreadOf(before), spreadOf(per), spreadOf(ratios(per, reference))})
+	}
+	slices.SortStableFunc(all, func(a, b idleSummary) int { return r.order(a.contestant.Name, b.contestant.Name) })
+	return all
+}
+
+func (i *Idle) perTenThousand() []float64 {
+	all := make([]float64, len(i.Rounds))
+	for n, one := range i.Rounds {
+		all[n] = float64(one.After-one.Before) / 1e6 * 10_000 / float64(i.Connections)
+	}
+	return all
+}
+
+// contestant gives what is known of one; its name, if nothing is.
+func (r *Result) contestant(name string) Contestant {
+	for _, c := range r.Contestants {
+		if c.Name == name {
+			return c
+		}
+	}
+	return Contestant{Name: name}
+}
+
+// called is a contestant's title, or its name where it has none.
+func (c Contestant) called() string { return cmp.Or(c.Title, c.Name, "?") }
+
+// reference is what the targets compare with, by its title.
+func (r *Result) reference() string { return wording.Cut(r.contestant(Reference).called(), nameWidth) }
+
+// order compares two contestants by their places in the result; unknown ones come last.
+func (r *Result) order(a, b string) int {
+	place := func(name string) int {
+		if i := slices.IndexFunc(r.Contestants, func(c Contestant) bool { return c.Name == name }); i >= 0 {
+			return i
+		}
+		return len(r.Contestants)
+	}
+	return cmp.Compare(place(a), place(b))
+}
+
+// workloadsOf are the workloads that were measured: the known ones in their order, then
+// others, of which only the name is known.
+func (r *Result) workloadsOf(measured func(yield func(string))) []Workload {
+	names := map[string]bool{}
+	var unknown []Workload
+	measured(func(name string) {
+		if names[name] {
+			return
+		}
+		names[name] = true
+		if !slices.ContainsFunc(r.Workloads, func(w Workload) bool { return w.Name == name }) {
+			unknown = append(unknown, Workload{Name: name})
+		}
+	})
+	var all []Workload
+	for _, w := range r.Workloads {
+		if names[w.Name] {
+			all = append(all, w)
+		}
+	}
+	return append(all, unknown...)
+}
+
+// called is a workload's title, or its name where it has none.
+func (w Workload) called() string { return cmp.Or(w.Title, w.Name, "?") }
+
+// details say what is sent: "200, body 402 B, response 690 B".
+func (w Workload) details() string {
+	if w.Status == 0 {
+		return ""
+	}
+	text := fmt.Sprintf("status %d, %s B of body, %s B in all", w.Status, wording.Grouped(w.Body), wording.Grouped(w.Response))
+	if w.Pipelined > 1 {
+		text += fmt.Sprintf(", %d requests at once", w.Pipelined)
+	}
+	if w.NewConnections {
+		text += ", each on a new connection"
+	}
+	return text
+}
+
+// heading is the title, with the details.
+func (w Workload) heading() string {
+	title := wording.Cut(w.called(), 60)
+	if d := w.details(); d != "" {
+		title += " (" + d + ")"
+	}
+	return title
+}
+
+// verdict says in a sentence what a reader wants to know first.
+func (r *Result) verdict() string {
+	missed := 0
+	for _, t := range r.Targets {
+		if !t.Met() {
+			missed++
+		}
+	}
+	switch {
+	case len(r.Targets) == 0:
+		return "No targets were judged"
+	case missed == 0 && len(r.Targets) == 1:
+		return "The one target is met"
+	case missed == 0:
+		return fmt.Sprintf("All %d targets are met", len(r.Targets))
+	}
+	return fmt.Sprintf("%d of %d targets MISSED", missed, len(r.Targets))
+}
+
+// want writes what a target asks for.
+func (t *Target) want() string {
+	if t.AtMost {
+		return fmt.Sprintf("<= %.2f", t.Want)
+	}
+	return fmt.Sprintf(">= %.2f", t.Want)
+}
+
+// figures writes what a target got, and the lowest and highest.
+func (t *Target) figures() (got, between string) {
+	if len(t.Ratios) == 0 {
+		return "not measured", ""
+	}
+	return spread{t.Got, t.Low, t.High, len(t.Ratios)}.text(ratio)
+}
+
+func (t *Target) result() string {
+	if t.Met() {
+		return "ok"
+	}
+	return "MISSED"
+}
