@@ -77,6 +77,10 @@ type Options struct {
 	// that nothing is written (manifests).
 	Generate func(context.Context) (version string, err error)
 
+	// Pprof serves the profiles of the process on the metrics port, below
+	// /debug/pprof/, to those who may; see Auth.Metrics.
+	Pprof bool
+
 	Metrics *metrics.Set // more series to expose, may be nil
 	Log     *zap.Logger  // default: none
 	Version string
@@ -231,6 +235,9 @@ func (s *Server) Start(ctx context.Context) error {
 	if s.tls != nil {
 		s.background.Go(s.watchCertificate)
 	}
+	if s.opts.Pprof {
+		s.sampleContention()
+	}
 	return nil
 }
 
@@ -305,4 +312,7 @@ func (s *Server) metricsRoutes() {
 		}
 		metrics.WriteProcessMetrics(w)
 	})
+	if s.opts.Pprof {
+		s.pprofRoutes()
+	}
 }
