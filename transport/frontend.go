@@ -122,9 +122,14 @@ func (f *frontend) open(ctx context.Context, addr string) error {
 	if err != nil {
 		return err
 	}
-	f.listener = newListener(tcp, f.log, f.limits.MaxConnections, f.limits.MaxConnectionAge, f.limits.ReadTimeout, f.rejectConnection)
-	f.listener.tls = f.tls
+	f.accept(tcp)
 	return nil
+}
+
+// accept makes f serve what a socket accepts.
+func (f *frontend) accept(socket net.Listener) {
+	f.listener = newListener(socket, f.log, f.limits.MaxConnections, f.limits.MaxConnectionAge, f.limits.ReadTimeout, f.rejectConnection)
+	f.listener.tls = f.tls
 }
 
 func (f *frontend) serve() {

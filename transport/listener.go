@@ -37,7 +37,7 @@ const (
 // A listener accepts connections up to a limit and keeps the list of those
 // that are open, for the drain.
 type listener struct {
-	tcp         *net.TCPListener
+	socket      net.Listener // a *net.TCPListener, or what Options.Listener is
 	log         *zap.Logger
 	limit       int
 	maxAge      time.Duration // 0: connections may live for ever
@@ -67,8 +67,8 @@ func listen(ctx context.Context, addr string) (*net.TCPListener, error) {
 	return l.(*net.TCPListener), nil
 }
 
-func newListener(tcp *net.TCPListener, log *zap.Logger, limit int, maxAge, readTimeout time.Duration, reject func(net.Conn)) *listener {
-	l := &listener{tcp: tcp, log: log, limit: limit, maxAge: maxAge, readTimeout: readTimeout, reject: reject,
+func newListener(socket net.Listener, log *zap.Logger, limit int, maxAge, readTimeout time.Duration, reject func(net.Conn)) *listener {
+	l := &listener{socket: socket, log: log, limit: limit, maxAge: maxAge, readTimeout: readTimeout, reject: reject,
 		emptied: make(chan struct{}), rejecting: make(chan struct{}, maxRejecting)}
 	l.list.prev, l.list.next = &l.list, &l.list
 	return l
@@ -80,24 +80,27 @@ func (l *listener) Accept() (net.Conn, error) {
 	pause := 5 * time.Millisecond
 	for {
 		last := l.phase.Load() == emptying
-		if last {
+		if last && l.isTCP() {
 			// Set just before the accept, so that it tries at least once.
-			l.tcp.SetDeadline(time.Now().Add(emptyWait)) //nolint:errcheck // the accept tells
+			l.setDeadline(time.Now().Add(emptyWait))
 		}
-		nc, err := l.tcp.AcceptTCP()
+		nc, err := l.socket.Accept()
 		switch {
 		case err == nil:
 			if c, ok := l.admit(nc); ok {
 				return c, nil
 			}
 			pause = 5 * time.Millisecond
-		case errors.Is(err, net.ErrClosed):
-			return nil, io.EOF
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			if last {
 				close(l.emptied)
 				return nil, io.EOF
 			}
+		case errors.Is(err, net.ErrClosed) || !l.isTCP():
+			if l.phase.Load() == emptying {
+				close(l.emptied)
+			}
+			return nil, io.EOF
 		default:
 			// Such as too many open files. It passes; giving up would not.
 			l.log.Warn("Can't accept a connection; trying again", zap.Error(err), zap.Duration("pause", pause))
@@ -175,19 +178,36 @@ func (l *listener) count() (open, inFlight int) {
 // shut closes the listener after its accept queue is empty, so that no client
 // is reset that the kernel has already accepted.
 func (l *listener) shut() {
-	if err := refuseNewConnections(l.tcp); err != nil {
+	if !l.isTCP() {
+		// What queue there may be is not ours to empty.
+		l.phase.Store(emptying)
+		l.Close() //nolint:errcheck // wakes Accept
+		<-l.emptied
+		return
+	}
+	if err := refuseNewConnections(l.socket.(*net.TCPListener)); err != nil {
 		l.log.Debug("The socket filter can't be attached; closing the listener when its queue is empty", zap.Error(err))
 	} else {
 		time.Sleep(handshakeTime)
 	}
 	l.phase.Store(emptying)
-	l.tcp.SetDeadline(past) //nolint:errcheck // wakes Accept; a closed listener needs no waking
+	l.setDeadline(past) // wakes Accept
 	<-l.emptied
 	l.Close() //nolint:errcheck // closing twice is harmless
 }
 
+func (l *listener) isTCP() bool {
+	_, ok := l.socket.(*net.TCPListener)
+	return ok
+}
+
+// setDeadline sets that of Accept. A closed listener needs none.
+func (l *listener) setDeadline(t time.Time) {
+	l.socket.(*net.TCPListener).SetDeadline(t) //nolint:errcheck // as above
+}
+
 // Close closes the socket at once.
-func (l *listener) Close() error { return l.tcp.Close() }
+func (l *listener) Close() error { return l.socket.Close() }
 
 // Addr returns the address that clients connect to.
-func (l *listener) Addr() net.Addr { return l.tcp.Addr() }
+func (l *listener) Addr() net.Addr { return l.socket.Addr() }

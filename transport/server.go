@@ -15,6 +15,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,8 +32,12 @@ import (
 type Options struct {
 	Listen        string // API address, default ":8080"
 	MetricsListen string // default ":9090"
-	Limits        Limits // zero fields are replaced by DefaultLimits
-	MaxWatchers   int    // event streams at a time, default 1000; none if negative
+	// Listener serves the API instead of a port at Listen, as one in memory does for
+	// benchmarks. When it is not a *net.TCPListener, the stop closes it at once: a
+	// connection that it has queued is the listener's own to lose.
+	Listener    net.Listener
+	Limits      Limits // zero fields are replaced by DefaultLimits
+	MaxWatchers int    // event streams at a time, default 1000; none if negative
 
 	// TLSCertFile and TLSKeyFile are PEM files of a certificate, its chain
 	// behind it, and its key. With them both ports speak TLS, and a change of
@@ -217,7 +222,9 @@ func New(o Options) (*Server, error) {
 // Start listens on both ports and serves until Shutdown. The error says which
 // address can't be used.
 func (s *Server) Start(ctx context.Context) error {
-	if err := s.api.open(ctx, s.opts.Listen); err != nil {
+	if s.opts.Listener != nil {
+		s.api.accept(s.opts.Listener)
+	} else if err := s.api.open(ctx, s.opts.Listen); err != nil {
 		return err
 	}
 	if err := s.metricsPort.open(ctx, s.opts.MetricsListen); err != nil {
