@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"sync"
 	"syscall"
 	"time"
@@ -44,6 +45,9 @@ func serve(s *config.Settings) (int, error) {
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
 
+	if !s.HTTP.Pprof {
+		runtime.MemProfileRate = 0 // what nobody can ask for costs nothing
+	}
 	for _, w := range s.Warnings {
 		log.Warn("A setting may not be what is meant", zap.String("warning", w))
 	}
@@ -151,7 +155,7 @@ func (a *app) run(signals <-chan os.Signal) (int, error) {
 		},
 		Auth: a.auth, RateLimit: transport.RateLimit{PerSecond: s.Access.RateLimit, Burst: s.Access.RateBurst},
 		PropagationDelay: s.Shutdown.PropagationDelay, DrainTimeout: s.Shutdown.DrainTimeout,
-		Catalogue: a.catalogue, Status: a.status, Discover: a.discover,
+		Catalogue: a.catalogue, Status: a.status, Discover: a.discover, Pprof: s.HTTP.Pprof,
 		Metrics: a.set, Log: a.log, Version: versionText(),
 		CloseResources: func(ctx context.Context) error {
 			cancel()

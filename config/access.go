@@ -67,6 +67,12 @@ func (l *loader) validateAccess() {
 
 // warnAccess notes what works and may be a mistake.
 func (l *loader) warnAccess(warn func(format string, args ...any)) {
+	if l.settings.HTTP.Pprof && !l.settings.Access.Metrics {
+		warn("%s is on, and there is no auth-metrics: whoever reaches %s can slow this process down, and see its command line and what it is doing; switch it off when you have your profile, or set auth-metrics",
+			l.where("pprof"), l.settings.HTTP.MetricsListen)
+	} else if l.settings.HTTP.Pprof {
+		warn("%s is on: whoever may get /dynamic-toolset/debug/pprof/* can slow this process down; switch it off when you have your profile", l.where("pprof"))
+	}
 	if l.settings.Access.Tokens && l.settings.HTTP.TLSCertFile == "" {
 		warn("%s is token, and there is no TLS: whoever can listen on the network between client and service can take tokens from it; set tls-cert-file, or have a service mesh encrypt",
 			l.where("auth"))

@@ -19,6 +19,20 @@ func TestAccess(t *testing.T) {
 	if text := strings.Join(mustLoad(t, []string{"--auth=none"}, inCluster...).Warnings, "\n"); strings.Contains(text, "TLS") {
 		t.Errorf("the warnings are %q", text)
 	}
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{nil, ""},
+		{[]string{"--pprof"}, "--pprof is on, and there is no auth-metrics: whoever reaches :9090 can"},
+		{[]string{"--pprof", "--auth=token"}, "--pprof is on, and there is no auth-metrics"},
+		{[]string{"--pprof", "--auth=token", "--auth-metrics"}, "--pprof is on: whoever may get /dynamic-toolset/debug/pprof/* can"},
+	} {
+		s := mustLoad(t, c.args, inCluster...)
+		if text := strings.Join(s.Warnings, "\n"); !strings.Contains(text, c.want) || strings.Contains(text, "pprof") != (c.want != "") || s.HTTP.Pprof != (c.want != "") {
+			t.Errorf("%v: the warnings are %q", c.args, text)
+		}
+	}
 	for want, args := range map[string][]string{
 		`--auth is "basic"; it must be none or token`:                            {"--auth=basic"},
 		"--auth is token, but with --manifests there is no cluster":              {"--auth=token", "--manifests=" + t.TempDir()},

@@ -76,6 +76,7 @@ func newFlags(s *Settings) *flagSet {
 	f.DurationVar(&s.HTTP.WriteTimeout, "write-timeout", seconds(10), "`DURATION` in which a client must have taken its response. Raise it for clients on slow links. Event streams have it per event.")
 	f.DurationVar(&s.HTTP.IdleTimeout, "idle-timeout", minutes(2), "`DURATION` after which a kept-alive connection without requests is closed. Set it above the idle timeout of a load balancer in front, so that the balancer is the one to close.")
 	f.DurationVar(&s.HTTP.MaxConnectionAge, "max-connection-age", minutes(5), "`DURATION` after which a kept-alive connection is closed with its next response, varied by 10 %; 0 for never. It lets clients find new replicas: lower it when load stays on old ones after scaling out.")
+	f.BoolVar(&s.HTTP.Pprof, "pprof", false, "serve profiles of this process below /debug/pprof/ on --metrics-listen, for go tool pprof. Switch it on to find where time or memory goes; with --auth-metrics callers need a right to it. See docs/operations.md.")
 	f.end()
 
 	f.accessFlags(&s.Access)

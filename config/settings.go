@@ -66,6 +66,7 @@ type Cluster struct {
 type HTTP struct {
 	Listen        string // host:port of the API and the probes
 	MetricsListen string // host:port of /metrics
+	Pprof         bool   // profiles below /debug/pprof/ there
 	TLSCertFile   string // PEM; with TLSKeyFile: both ports speak TLS
 	TLSKeyFile    string // PEM
 	ServedBy      string // the X-Served-By header of every response; empty for none
