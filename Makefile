@@ -12,7 +12,7 @@ CLUSTER ?= sim
 VERIFY  ?=
 IMAGE   ?= dynamic-toolset:devel
 
-.PHONY: help build image tools run verify test unit test-verifier fuzz requirements bench-scale bench-health lint vuln clean
+.PHONY: help build image tools run verify test unit test-verifier fuzz requirements bench bench-scale bench-health lint vuln clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ test-verifier: requirements ## run the tests of the verifier only: planted defec
 
 fuzz: ## fuzz each target for a few seconds, or as in FUZZTIME=5m make fuzz
 	scripts/fuzz "$(FUZZTIME)" $(FUZZ)
+
+bench: ## measure the service next to other HTTP servers (10 minutes); BENCH: flags of bench/servers
+	$(GO) run ./bench/servers $(BENCH)
 
 bench-scale: ## measure the service beside a real API server with 100,000 Services (10 minutes); SCALE: flags of bench/scale
 	$(GO) run ./bench/scale $(SCALE)

@@ -63,6 +63,10 @@ const (
 	ByName          = "by-name"
 	NotModified     = "not-modified"
 	ByNamePipelined = "by-name-pipelined"
+	// ByNameAuthenticated is ByName next to an API server, which OursAuthenticated
+	// lets review its callers; the other contestants know nothing of it, but have what
+	// it does in the background beside them, too.
+	ByNameAuthenticated = "by-name-authenticated"
 )
 
 // A Throughput is how much of a workload a contestant answers to clients that ask
@@ -81,6 +85,10 @@ type Round struct {
 	// CPU is what the server's processes used of the processor, user and system
 	// time, in seconds.
 	CPU float64 `json:"cpu_seconds"`
+	// ClientBusy is the share of the times when the client asked for news and there
+	// were some. Near 1 the client is what is slow; the CPU seconds are right all the
+	// same.
+	ClientBusy float64 `json:"client_busy,omitempty"`
 }
 
 // PerSecond is the answers per second of time.
@@ -112,6 +120,9 @@ type LatencyRound struct {
 	P999     float64 `json:"p999_us"`
 	Max      float64 `json:"max_us"`
 	CPU      float64 `json:"cpu_seconds"`
+	// ClientLate is how late the client sent 99 % of the requests, at most, after they
+	// were due, of those for which a connection was idle. It is part of the times above.
+	ClientLate float64 `json:"client_late_p99_us,omitempty"`
 }
 
 // An Idle is what connections cost on which nothing happens: each has been used

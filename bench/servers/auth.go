@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+
+	"golang.org/x/sync/errgroup"
+
+	"kubernaut.io/dynamic-toolset/bench/internal/comparison"
+	"kubernaut.io/dynamic-toolset/bench/internal/contestant"
+	"kubernaut.io/dynamic-toolset/bench/internal/population"
+	"kubernaut.io/dynamic-toolset/harness/sim"
+)
+
+const (
+	// The service and who calls it are two accounts in one namespace.
+	authNamespace = "kubernaut-system"
+	authService   = "dynamic-toolset"
+	authCaller    = "holmesgpt"
+	authAudience  = "dynamic-toolset"
+	callTimeout   = 30 * time.Second
+	creators      = 16 // calls under way at once that create Services
+)
+
+// authentication measures what it costs that callers are known: next to an API
+// server, the reference, ours, and ours with --auth=token.
+func (m *session) authentication(ctx context.Context) (err error) {
+	if !m.auth {
+		return nil
+	}
+	say("starting etcd and the API server")
+	cp, err := sim.StartControlPlane(ctx)
+	if errors.Is(err, sim.ErrUnavailable) {
+		m.result.Missing = append(m.result.Missing, "authentication: "+err.Error()+"; --auth=false leaves it out")
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, cp.Stop()) }()
+	api, err := population.Client(cp.RESTConfig(), callTimeout)
+	if err != nil {
+		return err
+	}
+	token, err := grant(ctx, api)
+	if err != nil {
+		return fmt.Errorf("prepare the API server: %w", err)
+	}
+	if err := fill(ctx, api); err != nil {
+		return fmt.Errorf("create the Services: %w", err)
+	}
+	kubeconfig := filepath.Join(m.dir, "kubeconfig")
+	if err := cp.WriteKubeconfigAs(kubeconfig, "system:serviceaccount:"+authNamespace+":"+authService,
+		"system:serviceaccounts", "system:serviceaccounts:"+authNamespace); err != nil {
+		return err
+	}
+	args := []string{"--kubeconfig=" + kubeconfig, "--configmap-enabled=false"}
+	names := []string{contestant.Ours, comparison.Reference, comparison.OursAuthenticated}
+	entries := map[string]*entrant{}
+	defer func() {
+		for _, e := range entries {
+			err = errors.Join(err, e.server.Stop())
+		}
+	}()
+	if entries[contestant.Ours], err = m.enterInto(ctx, entries, contestant.Ours, contestant.Options{Args: args}, nil); err != nil {
+		return err
+	}
+	ours := entries[contestant.Ours].answers
+	if _, err = m.enterInto(ctx, entries, comparison.Reference, contestant.Options{Answers: ours}, ours); err != nil {
+		return err
+	}
+	guarded, err := m.enter(ctx, contestant.Ours, contestant.Options{
+		Args:   append(args, "--auth=token", "--auth-audiences="+authAudience),
+		Fields: [][2]string{{"Authorization", "Bearer " + token}},
+	}, ours)
+	if err != nil {
+		return fmt.Errorf("with authentication: %w", err)
+	}
+	guarded.name = comparison.OursAuthenticated
+	entries[guarded.name] = guarded
+	m.describe(guarded)
+
+	w := workload{name: comparison.ByNameAuthenticated, answer: contestant.ByName, title: "GET by name, %s, next to an API server"}
+	m.result.Workloads = append(m.result.Workloads, w.describe(ours[w.answer]))
+	all, err := m.closed(ctx, []workload{w}, names, entries)
+	m.result.Throughput = append(m.result.Throughput, all...)
+	return err
+}
+
+// enterInto enters a contestant and remembers it among those to be stopped.
+func (m *session) enterInto(ctx context.Context, entries map[string]*entrant, name string, o contestant.Options, ours contestant.Set) (*entrant, error) {
+	e, err := m.enter(ctx, name, o, ours)
+	if err == nil {
+		entries[name] = e
+	}
+	return e, err
+}
+
+// grant gives the service the rights that deploy/ gives it, with authentication, and
+// a caller those of docs/authentication.md, and returns a token of the caller.
+func grant(ctx context.Context, api kubernetes.Interface) (string, error) {
+	if _, err := api.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: authNamespace}}, metav1.CreateOptions{}); err != nil {
+		return "", err
+	}
+	for _, name := range []string{authService, authCaller} {
+		if _, err := api.CoreV1().ServiceAccounts(authNamespace).Create(ctx, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{}); err != nil {
+			return "", err
+		}
+	}
+	for role, rule := range map[string]rbacv1.PolicyRule{
+		authService: {APIGroups: []string{""}, Resources: []string{"services"}, Verbs: []string{"list", "watch"}},
+		authCaller:  {NonResourceURLs: []string{"/dynamic-toolset/api/v1/*"}, Verbs: []string{"get"}},
+	} {
+		if _, err := api.RbacV1().ClusterRoles().Create(ctx, &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: role}, Rules: []rbacv1.PolicyRule{rule}}, metav1.CreateOptions{}); err != nil {
+			return "", err
+		}
+	}
+	for name, b := range map[string][2]string{
+		"service": {authService, authService}, "reviews": {authService, "system:auth-delegator"}, "caller": {authCaller, authCaller},
+	} {
+		if _, err := api.RbacV1().ClusterRoleBindings().Create(ctx, &rbacv1.ClusterRoleBinding{
+			ObjectMeta: metav1.ObjectMeta{Name: "bench-" + name},
+			Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: authNamespace, Name: b[0]}},
+			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: b[1]},
+		}, metav1.CreateOptions{}); err != nil {
+			return "", err
+		}
+	}
+	t, err := api.CoreV1().ServiceAccounts(authNamespace).CreateToken(ctx, authCaller,
+		&authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{Audiences: []string{authAudience}}}, metav1.CreateOptions{})
+	if err != nil {
+		return "", err
+	}
+	return t.Status.Token, nil
+}
+
+// fill creates the Services of the toolsets that all other parts have, too.
+func fill(ctx context.Context, api kubernetes.Interface) error {
+	for _, name := range contestant.Namespaces() {
+		if _, err := api.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{}); err != nil {
+			return err
+		}
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(creators)
+	for _, svc := range contestant.Services() {
+		group.Go(func() error {
+			_, err := api.CoreV1().Services(svc.Namespace).Create(ctx, svc, metav1.CreateOptions{})
+			return err
+		})
+	}
+	return group.Wait()
+}

@@ -1,0 +1,206 @@
+// Command servers measures the service side by side with other HTTP servers that
+// answer the same requests with the same bytes. See --help, and docs/benchmarks.md
+// for what came out.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"kubernaut.io/dynamic-toolset/bench/internal/comparison"
+	"kubernaut.io/dynamic-toolset/bench/internal/contestant"
+	"kubernaut.io/dynamic-toolset/bench/internal/report"
+)
+
+const usage = `Usage: servers [flags]
+       servers render FILE.json [--html FILE]
+
+Starts this service and other servers, each on the same CPU, with the same
+answers, and measures one after the other, in rounds, from a client on another
+CPU, while those that have no turn are idle:
+
+  - answers per second and per second of the server's CPU time, of clients that
+    ask again as soon as they are answered: by name, unchanged (304), lists of
+    4 KB and 400 KB, 16 requests at once (pipelined), and new connections
+  - latency (p50, p99, p99.9) at fixed rates, which are shares of what bare
+    fasthttp can do, counted from when each request was due
+  - memory of 10,000 idle connections
+  - the cost of authentication: with a real API server, a token and RBAC
+
+It prints a table, writes it as JSON with --json and as a page with charts with
+--html, and exits with 1 if a target is missed, with 2 if there is no result: one
+failed request is enough for that. What decides are ratios of windows that
+followed one another, and their median, so that other work on the machine
+matters little; still, a quiet machine gives better figures, and the windows of
+--quick are too short for any. "render" draws what an earlier run has found.
+
+Run it inside of the repository, with Go in PATH. It takes up to ten minutes.
+
+  make bench
+  make bench BENCH='--html bench.html --json bench.json'
+  make bench BENCH='--quick'
+  make bench BENCH='--contestant nginx --auth=false'
+
+Flags:
+`
+
+// A settings is what is measured, and how.
+type settings struct {
+	report.Options
+	html        string
+	rounds      int
+	window      time.Duration
+	connections int
+	idle        int
+	latency     bool
+	auth        bool
+	quick       bool
+	contestants []string
+	serverCPU   int
+	clientCPU   int
+	binary      string
+	seed        uint64
+	command     string
+}
+
+const (
+	maxRounds = 1000
+	maxWindow = 10 * time.Minute
+	maxIdle   = 50_000
+)
+
+func parse(args []string) (*settings, error) {
+	s := &settings{command: strings.TrimSpace("go run ./bench/servers " + strings.Join(args, " "))}
+	others := slices.DeleteFunc(contestant.Names(), always)
+	f := pflag.NewFlagSet("servers", pflag.ContinueOnError)
+	s.AddFlags(f, "a target is missed")
+	f.StringVar(&s.html, "html", "", "`FILE` to write the results to, as a page with charts")
+	f.IntVar(&s.rounds, "rounds", 5, "`NUMBER` of rounds, in each of which every contestant has a window for everything")
+	f.DurationVar(&s.window, "window", time.Second, "`DURATION` of each window")
+	f.IntVar(&s.connections, "connections", 64, "`NUMBER` of connections that the client has")
+	f.IntVar(&s.idle, "idle-connections", 10_000, "`NUMBER` of idle connections whose memory is measured; 0 leaves it out")
+	f.BoolVar(&s.latency, "latency", true, "measure latency at fixed rates")
+	f.BoolVar(&s.auth, "auth", true, "measure authentication, for which etcd and a Kubernetes API server are started")
+	f.StringArrayVar(&s.contestants, "contestant", others, "`NAME` of a server to measure besides ours and bare fasthttp; may be given several times")
+	f.BoolVar(&s.quick, "quick", false, "see within a minute that it works: one round of 100 ms, and 500 idle connections, unless flags say otherwise")
+	f.IntVar(&s.serverCPU, "server-cpu", -1, "`CPU` for the servers; by default the last one that this program may use")
+	f.IntVar(&s.clientCPU, "client-cpu", -1, "`CPU` for the client; by default one of another core, if there is any")
+	f.StringVar(&s.binary, "binary", "", "`FILE`: the service, built already; by default it is built")
+	f.Uint64Var(&s.seed, "seed", 1, "`NUMBER` that the times are made of at which requests are due")
+	f.Usage = func() { fmt.Print(usage + f.FlagUsages()) }
+	if err := f.Parse(args); err != nil {
+		return nil, err
+	}
+	if s.quick {
+		for name, set := range map[string]func(){
+			"rounds": func() { s.rounds = 1 }, "window": func() { s.window = 100 * time.Millisecond }, "idle-connections": func() { s.idle = 500 },
+		} {
+			if !f.Changed(name) {
+				set()
+			}
+		}
+	}
+	for _, name := range s.contestants {
+		if !slices.Contains(others, name) && !always(name) {
+			return nil, fmt.Errorf("--contestant=%s: there is no such server, but %s", name, strings.Join(others, ", "))
+		}
+	}
+	switch {
+	case f.NArg() > 0:
+		return nil, fmt.Errorf("%q is not expected here; see --help", f.Arg(0))
+	case s.rounds < 1 || s.rounds > maxRounds:
+		return nil, fmt.Errorf("--rounds is %d; it must be 1 to %d", s.rounds, maxRounds)
+	case s.window < 10*time.Millisecond || s.window > maxWindow:
+		return nil, fmt.Errorf("--window is %v; it must be 10ms to %v", s.window, maxWindow)
+	case s.connections < 1 || s.connections > 1000:
+		return nil, fmt.Errorf("--connections is %d; it must be 1 to 1000", s.connections)
+	case s.idle < 0 || s.idle > maxIdle:
+		return nil, fmt.Errorf("--idle-connections is %d; it must be 0 to %d", s.idle, maxIdle)
+	}
+	return s, nil
+}
+
+// always reports whether a contestant is measured in any case: the one that all
+// answers are of, and the one that all is compared with.
+func always(name string) bool { return name == contestant.Ours || name == comparison.Reference }
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+// run returns the exit code.
+func run(args []string) int {
+	if len(args) > 0 && args[0] == contestant.Command {
+		if err := contestant.Main(args[1:]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 2
+		}
+		return 0
+	}
+	return report.Main("servers", args, func(args []string) (*report.Options, func(context.Context) (report.Result, error), error) {
+		if len(args) > 0 && args[0] == "render" {
+			return parseRender(args[1:])
+		}
+		s, err := parse(args)
+		if err != nil {
+			return nil, nil, err
+		}
+		return &s.Options, func(ctx context.Context) (report.Result, error) {
+			r, err := s.measure(ctx)
+			if err != nil {
+				return nil, err
+			}
+			return r, writePage(s.html, r)
+		}, nil
+	})
+}
+
+// parseRender reads the arguments of the command that draws what an earlier run has found.
+func parseRender(args []string) (*report.Options, func(context.Context) (report.Result, error), error) {
+	o, html := &report.Options{}, ""
+	f := pflag.NewFlagSet("servers render", pflag.ContinueOnError)
+	f.StringVar(&html, "html", "", "`FILE` to write the results to, as a page with charts")
+	f.Usage = func() { fmt.Print(usage) }
+	if err := f.Parse(args); err != nil {
+		return nil, nil, err
+	}
+	if f.NArg() != 1 {
+		return nil, nil, errors.New("render needs one argument, the FILE that --json has written; see --help")
+	}
+	// Whether targets were missed was said when it was measured.
+	o.NoTargets = true
+	return o, func(context.Context) (report.Result, error) {
+		file, err := os.Open(f.Arg(0)) // #nosec G304 -- named by whoever runs this
+		if err != nil {
+			return nil, err
+		}
+		defer file.Close() //nolint:errcheck // only read
+		r, err := comparison.Read(file)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", f.Arg(0), err)
+		}
+		return r, writePage(html, r)
+	}, nil
+}
+
+func writePage(name string, r *comparison.Result) error {
+	if name == "" {
+		return nil
+	}
+	file, err := os.Create(name) // #nosec G304 -- named by whoever runs this
+	if err != nil {
+		return err
+	}
+	if err := r.HTML(file); err != nil {
+		_ = file.Close() // the other error tells more
+		return err
+	}
+	return file.Close()
+}
+
+func say(format string, args ...any) { fmt.Fprintf(os.Stderr, "servers: "+format+"\n", args...) }

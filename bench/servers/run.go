@@ -1,0 +1,207 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+
+	"kubernaut.io/dynamic-toolset/bench/internal/client"
+	"kubernaut.io/dynamic-toolset/bench/internal/comparison"
+	"kubernaut.io/dynamic-toolset/bench/internal/contestant"
+	"kubernaut.io/dynamic-toolset/bench/internal/machine"
+	"kubernaut.io/dynamic-toolset/bench/internal/subject"
+)
+
+// A session is one measurement under way.
+type session struct {
+	*settings
+	dir     string
+	spin    bool // the client has a CPU to itself
+	ours    contestant.Set
+	entries map[string]*entrant
+	names   []string // of those that take part, in the order of contestant.Names
+	result  *comparison.Result
+	started map[string]bool // warm: contestant and workload that have had a window
+}
+
+// An entrant is a contestant that runs, and what it is asked.
+type entrant struct {
+	name    string
+	server  *contestant.Server
+	answers contestant.Set
+}
+
+// cpuTime is what the entrant has used.
+func (e *entrant) cpuTime() (time.Duration, error) { return machine.CPUTime(e.server.PIDs()...) }
+
+// measure does all of it.
+func (s *settings) measure(ctx context.Context) (r *comparison.Result, err error) {
+	began := time.Now()
+	dir, err := os.MkdirTemp("", "servers-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // temporary
+	m := &session{settings: s, dir: dir, entries: map[string]*entrant{}, started: map[string]bool{}}
+	m.result = &comparison.Result{
+		Command: s.command, Version: version(ctx), Machine: machine.Describe(), At: began.UTC().Truncate(time.Second), Load: machine.Load(),
+		Window: s.window.Seconds(), Connections: s.connections,
+	}
+	if err := client.AllowFiles(max(s.idle, s.connections)); err != nil {
+		return nil, err
+	}
+	if s.binary == "" {
+		say("building the service")
+		if s.binary, err = subject.Build(ctx, dir); err != nil {
+			return nil, err
+		}
+	}
+	if err := m.place(); err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, m.stop()) }()
+	if err := m.start(ctx); err != nil {
+		return nil, err
+	}
+	say("it takes about %v from here", m.estimate().Round(time.Second))
+	for _, part := range []func(context.Context) error{m.throughput, m.latencies, m.idles, m.authentication} {
+		if err := part(ctx); err != nil {
+			return nil, err
+		}
+	}
+	s.setTargets(m.result)
+	say("done after %v", time.Since(began).Round(time.Second))
+	return m.result, nil
+}
+
+// place chooses the CPUs and holds this program on the client's.
+func (m *session) place() error {
+	all, err := cpus()
+	if err != nil {
+		return err
+	}
+	r := m.result
+	if r.ServerCPU, r.ClientCPU, err = choose(all, m.serverCPU, m.clientCPU, siblings); err != nil {
+		return err
+	}
+	m.spin = r.ServerCPU != r.ClientCPU
+	switch {
+	case !m.spin && len(all) == 1:
+		say("there is one CPU only, which servers and client share: the client's work is in the answers per second and in the latencies, but not in the CPU seconds")
+	case !m.spin:
+		say("servers and client share CPU %d", r.ServerCPU)
+	default:
+		say("servers on CPU %d, client on CPU %d", r.ServerCPU, r.ClientCPU)
+		if contains(siblings(r.ServerCPU), r.ClientCPU) {
+			say("these are two threads of one core: each slows the other down")
+			r.Machine += " (server and client on two threads of one core)"
+		}
+	}
+	return pin(r.ClientCPU)
+}
+
+// start starts the contestants and makes sure that their answers are the same.
+func (m *session) start(ctx context.Context) error {
+	wanted := map[string]bool{}
+	for _, name := range m.contestants {
+		wanted[name] = true
+	}
+	for _, name := range contestant.Names() {
+		if !always(name) && !wanted[name] {
+			continue
+		}
+		e, err := m.enter(ctx, name, contestant.Options{Answers: m.ours}, m.ours)
+		if errors.Is(err, contestant.ErrMissing) {
+			say("%v", err)
+			m.result.Missing = append(m.result.Missing, err.Error())
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		m.entries[name] = e
+		m.names = append(m.names, name)
+		m.describe(e)
+		if name == contestant.Ours {
+			m.ours = e.answers
+		}
+	}
+	return nil
+}
+
+// enter starts one contestant; ours is what it must answer, nil for ours itself.
+func (m *session) enter(ctx context.Context, name string, o contestant.Options, ours contestant.Set) (e *entrant, err error) {
+	o.Dir, o.CPU, o.Binary = m.dir, m.result.ServerCPU, m.binary
+	e = &entrant{name: name}
+	if e.server, err = contestant.Start(ctx, name, o); err != nil {
+		return nil, err
+	}
+	if ours == nil {
+		e.answers, err = contestant.Fetch(ctx, e.server.Addr(), o.Fields...)
+	} else {
+		e.answers, err = contestant.Verify(ctx, name, e.server.Addr(), ours, o.Fields...)
+	}
+	if err != nil {
+		return nil, errors.Join(err, e.server.Stop())
+	}
+	return e, nil
+}
+
+// stop stops all contestants.
+func (m *session) stop() error {
+	var all []error
+	for _, name := range m.names {
+		if err := m.entries[name].server.Stop(); err != nil {
+			all = append(all, fmt.Errorf("stop %s: %w", name, err))
+		}
+	}
+	return errors.Join(all...)
+}
+
+// about is what the contestants are called, and are.
+var about = map[string][2]string{
+	contestant.Ours:              {"this service", "as it is shipped: request ids, metrics, limits, X-Served-By; health checks are off, so that answers don't change"},
+	comparison.OursAuthenticated: {"this service, --auth=token", "asks the API server who calls and what they may; decisions are remembered"},
+	contestant.FastHTTP:          {"bare fasthttp", "a fasthttp.Server with its defaults whose handler sets the fields and a ready body"},
+	contestant.NetHTTP:           {"net/http", "http.Server and ServeMux with ready bodies"},
+	contestant.Chi:               {"net/http + chi", "http.Server and the chi router with ready bodies"},
+	contestant.Nginx:             {"nginx, static files", "one worker, no log, open files kept"},
+	contestant.Naive:             {"the obvious approach", "net/http; JSON is made for each request, under a mutex"},
+}
+
+func (m *session) describe(e *entrant) {
+	v := e.server.Version()
+	if e.name == contestant.Ours || e.name == comparison.OursAuthenticated {
+		v = m.result.Version + ", " + v
+	}
+	m.result.Contestants = append(m.result.Contestants, comparison.Contestant{Name: e.name, Title: about[e.name][0], Version: v, Note: about[e.name][1]})
+}
+
+// estimate is how long the windows take, and what is between them.
+func (m *session) estimate() time.Duration {
+	windows := len(workloads) * len(m.names)
+	if m.latency {
+		windows += len(shares) * len(m.names)
+	}
+	d := time.Duration(windows*m.rounds) * (m.window + m.window/leadPart + m.window/10)
+	if m.idle > 0 {
+		d += time.Duration(min(m.rounds, maxIdleRounds)*len(m.names)) * 3 * time.Second
+	}
+	if m.auth {
+		d += time.Duration(3*m.rounds)*m.window + 20*time.Second
+	}
+	return d
+}
+
+// version says which source is measured, as far as git knows.
+func version(ctx context.Context) string {
+	out, err := exec.CommandContext(ctx, "git", "describe", "--tags", "--always", "--dirty").Output()
+	if err != nil {
+		return "unknown"
+	}
+	return strings.TrimSpace(string(out))
+}

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"math"
+	"slices"
+
+	"kubernaut.io/dynamic-toolset/bench/internal/comparison"
+)
+
+// halfOfSaturation is the share at which a target speaks of latency.
+const halfOfSaturation = 0.5
+
+// setTargets holds what was measured against what the project promises. What was left
+// out on request is no target of this run.
+func (s *settings) setTargets(r *comparison.Result) {
+	perCPU := func(title, workload, name string, want float64) {
+		r.Targets = append(r.Targets, target(title+": answers per CPU second", want, false, ratios(
+			each(rounds(r, name, workload), comparison.Round.PerCPUSecond),
+			each(rounds(r, comparison.Reference, workload), comparison.Round.PerCPUSecond))))
+	}
+	perCPU("GET by name", comparison.ByName, comparison.Ours, 0.95)
+	perCPU("unchanged (304)", comparison.NotModified, comparison.Ours, 0.95)
+	perCPU("GET by name, 16 at once", comparison.ByNamePipelined, comparison.Ours, 0.80)
+	if s.auth {
+		perCPU("GET by name, authenticated", comparison.ByNameAuthenticated, comparison.OursAuthenticated, 0.90)
+	}
+	if s.latency {
+		p99 := func(l comparison.LatencyRound) float64 { return l.P99 }
+		r.Targets = append(r.Targets, target("p99 at half of saturation", 1.1, true,
+			ratios(each(latencyRounds(r, comparison.Ours), p99), each(latencyRounds(r, comparison.Reference), p99))))
+	}
+	if s.idle > 0 {
+		r.Targets = append(r.Targets, target("memory of idle connections", 1.2, true,
+			ratios(each(idleRounds(r, comparison.Ours), perConnections), each(idleRounds(r, comparison.Reference), perConnections))))
+	}
+}
+
+func perConnections(i comparison.IdleRound) float64 { return float64(i.After - i.Before) }
+
+func target(title string, want float64, atMost bool, ratios []float64) comparison.Target {
+	t := comparison.Target{Title: title, Want: want, AtMost: atMost, Ratios: ratios}
+	if len(ratios) > 0 {
+		t.Got, t.Low, t.High = median(ratios), slices.Min(ratios), slices.Max(ratios)
+	}
+	return t
+}
+
+func each[R any](rounds []R, value func(R) float64) []float64 {
+	var all []float64
+	for _, r := range rounds {
+		all = append(all, value(r))
+	}
+	return all
+}
+
+// ratios pairs round by round. What can't be divided is left out.
+func ratios(of, to []float64) []float64 {
+	var all []float64
+	for i := range min(len(of), len(to)) {
+		if q := of[i] / to[i]; !math.IsNaN(q) && !math.IsInf(q, 0) {
+			all = append(all, q)
+		}
+	}
+	return all
+}
+
+func median(values []float64) float64 {
+	v := slices.Sorted(slices.Values(values))
+	if len(v)%2 == 1 {
+		return v[len(v)/2]
+	}
+	return (v[len(v)/2-1] + v[len(v)/2]) / 2
+}
+
+func rounds(r *comparison.Result, name, workload string) []comparison.Round {
+	for _, t := range r.Throughput {
+		if t.Contestant == name && t.Workload == workload {
+			return t.Rounds
+		}
+	}
+	return nil
+}
+
+func latencyRounds(r *comparison.Result, name string) []comparison.LatencyRound {
+	for _, l := range r.Latency {
+		if l.Contestant == name && l.Share == halfOfSaturation {
+			return l.Rounds
+		}
+	}
+	return nil
+}
+
+func idleRounds(r *comparison.Result, name string) []comparison.IdleRound {
+	for _, i := range r.Idle {
+		if i.Contestant == name {
+			return i.Rounds
+		}
+	}
+	return nil
+}

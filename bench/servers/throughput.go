@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"kubernaut.io/dynamic-toolset/bench/internal/client"
+	"kubernaut.io/dynamic-toolset/bench/internal/comparison"
+	"kubernaut.io/dynamic-toolset/bench/internal/contestant"
+)
+
+const (
+	// leadPart of a window is sent before each; half of one before the first of a
+	// contestant and a workload, in which the server has its memory to grow.
+	leadPart, firstLeadPart = 10, 2
+	pipelined               = 16
+)
+
+// A workload is one of the contestants' workloads, in a way of asking.
+type workload struct {
+	name      string
+	answer    string // of contestant's
+	title     string // with the size of the body
+	pipelined int
+	close     bool
+}
+
+var workloads = []workload{
+	{name: comparison.ByName, answer: contestant.ByName, title: "GET by name, %s"},
+	{name: comparison.NotModified, answer: contestant.NotModified, title: "GET by name, unchanged (304)"},
+	{name: "list-4k", answer: contestant.List4K, title: "list of a namespace, %s"},
+	{name: "list-400k", answer: contestant.List400K, title: "list of all, %s"},
+	{name: comparison.ByNamePipelined, answer: contestant.ByName, title: "GET by name, %s, 16 at once", pipelined: pipelined},
+	{name: "by-name-new", answer: contestant.ByName, title: "GET by name, %s, new connections", close: true},
+	{name: "list-4k-new", answer: contestant.List4K, title: "list of a namespace, %s, new connections", close: true},
+}
+
+// describe returns the workload as the result has it.
+func (w *workload) describe(a contestant.Answer) comparison.Workload {
+	title := w.title
+	if len(a.Body) > 0 {
+		title = fmt.Sprintf(w.title, size(len(a.Body)))
+	}
+	return comparison.Workload{
+		Name: w.name, Title: title, Status: a.Status, Body: len(a.Body), Response: a.Size,
+		Pipelined: max(1, w.pipelined), NewConnections: w.close,
+	}
+}
+
+// size tells bytes in a few digits, in units of a thousand.
+func size(bytes int) string {
+	if bytes < 1000 {
+		return fmt.Sprintf("%d B", bytes)
+	}
+	return fmt.Sprintf("%.0f KB", float64(bytes)/1000)
+}
+
+// options is a window of the entrant's, without what is particular to its kind.
+func (m *session) options(e *entrant, w *workload) client.Options {
+	a := e.answers[w.answer]
+	o := client.Options{
+		Addr: e.server.Addr(), Exchange: client.Exchange{Request: a.Request, Status: a.Status, Body: a.Body},
+		Connections: m.connections, Pipelined: w.pipelined, NewConnections: w.close,
+		Lead: m.window / leadPart, Window: m.window, Spin: m.spin, CPU: e.cpuTime,
+	}
+	if w.close {
+		o.Exchange.Request = a.Close
+	}
+	if key := e.name + " " + w.name; !m.started[key] {
+		m.started[key] = true
+		o.Lead = m.window / firstLeadPart
+	}
+	return o
+}
+
+// throughput measures all workloads in closed loops.
+func (m *session) throughput(ctx context.Context) error {
+	for _, w := range workloads {
+		m.result.Workloads = append(m.result.Workloads, w.describe(m.ours[w.answer]))
+	}
+	all, err := m.closed(ctx, workloads, m.names, m.entries)
+	m.result.Throughput = append(m.result.Throughput, all...)
+	return err
+}
+
+// closed gives each entrant a window of each workload in each round.
+func (m *session) closed(ctx context.Context, list []workload, names []string, entries map[string]*entrant) ([]comparison.Throughput, error) {
+	rounds := map[[2]string][]comparison.Round{}
+	for round := range m.rounds {
+		for i := range list {
+			w := &list[i]
+			say("round %d of %d: %s", round+1, m.rounds, w.name)
+			for _, name := range turns(names, round) {
+				r, err := m.window1(ctx, entries[name], w)
+				if err != nil {
+					return nil, err
+				}
+				key := [2]string{name, w.name}
+				rounds[key] = append(rounds[key], r)
+			}
+		}
+	}
+	var all []comparison.Throughput
+	for i := range list {
+		for _, name := range names {
+			all = append(all, comparison.Throughput{Contestant: name, Workload: list[i].name, Rounds: rounds[[2]string{name, list[i].name}]})
+		}
+	}
+	return all, nil
+}
+
+// window1 is one window of one entrant.
+func (m *session) window1(ctx context.Context, e *entrant, w *workload) (comparison.Round, error) {
+	r, err := client.Closed(ctx, m.options(e, w))
+	switch {
+	case err != nil:
+		return comparison.Round{}, fmt.Errorf("%s, %s: %w", e.name, w.name, err)
+	case r.Failed > 0:
+		return comparison.Round{}, fmt.Errorf("%s, %s: %d of %d requests failed; the first: %s", e.name, w.name, r.Failed, r.Requests, r.Failure)
+	}
+	return comparison.Round{Requests: r.Requests, Failed: r.Failed, Seconds: r.Seconds, CPU: r.CPU.Seconds(), ClientBusy: r.Busy}, nil
+}
