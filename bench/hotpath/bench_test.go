@@ -1,0 +1,106 @@
+package hotpath
+
+import (
+	"maps"
+	"net/http"
+	"reflect"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// connections for each processor: so many that the server always has something to
+// do, as under load, and does not wake up for each request.
+const connections = 8
+
+// BenchmarkLookup measures the lookups. Its names have keys, for benchstat -col,
+// -row and -filter.
+func BenchmarkLookup(b *testing.B) {
+	for _, network := range []string{memory, tcp} {
+		for _, l := range lookups {
+			for _, server := range []string{"fasthttp", "toolset", "toolset-auth"} {
+				b.Run("net="+network+"/lookup="+l.name+"/server="+server, func(b *testing.B) {
+					guarded := server == "toolset-auth"
+					dial := serveToolset(b, network, guarded)
+					if server == "fasthttp" {
+						answer, body := fetch(b, dial, l, false)
+						path, _, _ := strings.Cut(l.path, "?")
+						dial = serveBare(b, network, path, answer, body)
+					}
+					measure(b, dial, l, guarded)
+				})
+			}
+		}
+	}
+}
+
+// measure has b.N lookups answered on several connections at a time.
+func measure(b *testing.B, dial dialer, l lookup, withToken bool) {
+	n := connections * runtime.GOMAXPROCS(0)
+	clients := make(chan *client, n)
+	for range n {
+		c := newClient(b, dial, l, withToken)
+		if err := c.exchange(); err != nil { // the connection's buffers
+			b.Fatal(err)
+		}
+		clients <- c
+	}
+	b.SetParallelism(connections)
+	b.ReportAllocs()
+	b.ResetTimer()
+	begin := cpuTime(b)
+	b.RunParallel(func(pb *testing.PB) {
+		c := <-clients
+		for pb.Next() {
+			// An operation is a lookup, not what is sent at once.
+			for range c.depth - 1 {
+				if !pb.Next() {
+					break
+				}
+			}
+			if err := c.exchange(); err != nil {
+				b.Error(err)
+				return
+			}
+		}
+	})
+	b.ReportMetric(float64(cpuTime(b)-begin)/float64(b.N), "cpu-ns/op")
+}
+
+// cpuTime is what this process has used of the processors, client and server.
+func cpuTime(tb testing.TB) time.Duration {
+	tb.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		tb.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// What the benchmarks compare are the same answers, and what they count are
+// answers to what they ask.
+func TestServersAnswerTheSame(t *testing.T) {
+	for _, network := range []string{memory, tcp} {
+		dial := serveToolset(t, network, false)
+		for _, l := range lookups {
+			answer, body := fetch(t, dial, l, false)
+			path, _, _ := strings.Cut(l.path, "?")
+			bare, bareBody := fetch(t, serveBare(t, network, path, answer, body), l, false)
+			if string(body) != string(bareBody) || !reflect.DeepEqual(comparable(answer), comparable(bare)) {
+				t.Errorf("%s: %v and %v", l.name, answer, bare)
+			}
+			if len(answer.Header["X-Request-Id"]) != 1 || len(answer.Header["X-Served-By"]) != 1 || answer.StatusCode == 200 && len(body) == 0 {
+				t.Errorf("%s: %v", l.name, answer)
+			}
+		}
+	}
+}
+
+// comparable returns the fields of an answer, without the value of what varies.
+func comparable(r *http.Response) http.Header {
+	h := maps.Clone(r.Header)
+	h["Date"], h["X-Request-Id"] = nil, nil
+	return h
+}
