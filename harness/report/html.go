@@ -1,10 +1,7 @@
 package report
 
 import (
-	"bytes"
-	"crypto/sha256"
 	_ "embed"
-	"encoding/base64"
 	"fmt"
 	"html/template"
 	"io"
@@ -12,6 +9,7 @@ import (
 
 	"kubernaut.io/dynamic-toolset/harness/record"
 	"kubernaut.io/dynamic-toolset/internal/chart"
+	"kubernaut.io/dynamic-toolset/internal/page"
 	"kubernaut.io/dynamic-toolset/internal/wording"
 )
 
@@ -27,7 +25,7 @@ var (
 	//go:embed page.js
 	pageScript string
 
-	page = template.Must(template.New("page").Funcs(template.FuncMap{"grouped": wording.Grouped}).Parse(pageText))
+	pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{"grouped": wording.Grouped}).Parse(pageText))
 )
 
 // HTML writes report.html: one page that needs no network and no script. Its
@@ -36,10 +34,9 @@ var (
 // in, it could load and run nothing.
 func HTML(w io.Writer, run *record.Run, s *Summary) error {
 	t := newTimeline(run, s)
-	style := pageStyle + chart.Style + chartStyle
+	style := page.Style + pageStyle + chart.Style + chartStyle
 	view := pageView{
-		Policy: "default-src 'none'; style-src '" + hash(style) + "'; script-src '" + hash(pageScript) +
-			"'; base-uri 'none'; form-action 'none'",
+		Policy: page.Policy(style, pageScript),
 		Style:  template.CSS(style),     // ours, from the files embedded above
 		Script: template.JS(pageScript), // so is this
 		Run:    run, S: s,
@@ -62,14 +59,7 @@ func HTML(w io.Writer, run *record.Run, s *Summary) error {
 	view.Logs, view.LogsBeyond = logViews(run, s)
 	view.EventsBeyond = len(run.Events) - len(view.Events)
 	view.FailuresBeyond = s.Failed - len(view.First)
-	var out bytes.Buffer // so that a template's error writes no half page
-	if err := page.Execute(&out, view); err != nil {
-		return fmt.Errorf("the page's template: %w", err)
-	}
-	// The page's own text has no such characters, so this changes none of it, nor
-	// the style and script, whose hashes are in the policy.
-	_, err := io.WriteString(w, wording.Visible(out.String()))
-	return err
+	return page.Write(w, pageTemplate, view)
 }
 
 // pageView is what the template shows. Its strings are escaped by the template;
@@ -97,11 +87,6 @@ type pageView struct {
 	Notes   []string
 
 	EventsBeyond, FailuresBeyond, LogsBeyond int
-}
-
-func hash(s string) string {
-	sum := sha256.Sum256([]byte(s))
-	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
 }
 
 // drawn wraps the timeline for the page. Every text in it went through

@@ -1,0 +1,128 @@
+package comparison
+
+import (
+	"kubernaut.io/dynamic-toolset/internal/chart"
+	"kubernaut.io/dynamic-toolset/internal/wording"
+)
+
+// A bar is one contestant's figure.
+type bar struct {
+	contestant Contestant
+	figure     spread
+	value      string // as it is written beside it
+	tip        string
+}
+
+const (
+	barPitch = 21
+	barThick = 13
+)
+
+// bars draws a panel of bars from 0 on, and gives the height of it. A dashed line
+// continues the reference's bar, so that the eye can compare with it.
+func (p *picture) bars(x, y, width, names, values float64, title string, all []bar) float64 {
+	if title != "" {
+		p.Text(x, y+12, "panel", title)
+		y += 22
+	}
+	most := 0.0
+	for _, b := range all {
+		most = max(most, b.figure.high)
+	}
+	left, long := x+names, width-names-values
+	at := func(v float64) float64 {
+		if most <= 0 {
+			return left
+		}
+		return left + long*max(v, 0)/most
+	}
+	top := y
+	for _, b := range all {
+		middle := y + barPitch/2
+		p.Text(left-8, middle+4, nameClass(b.contestant.Name)+" end", wording.Cut(b.contestant.called(), int(names/7)))
+		end := at(b.figure.median)
+		p.Titled("rect", b.tip, "class", "bar "+colour(b.contestant.Name), "x", left, "y", middle-barThick/2, "width", max(end-left, 0.5), "height", barThick)
+		if b.figure.rounds > 1 {
+			p.Leaf("path", "class", "range", "d", "M"+chart.Coordinate(at(b.figure.low))+" "+chart.Coordinate(middle)+"H"+chart.Coordinate(at(b.figure.high))+
+				"M"+chart.Coordinate(at(b.figure.low))+" "+chart.Coordinate(middle-3)+"v6M"+chart.Coordinate(at(b.figure.high))+" "+chart.Coordinate(middle-3)+"v6")
+		}
+		p.Text(max(at(b.figure.high), end)+8, middle+4, "value", b.value)
+		y += barPitch
+	}
+	for _, b := range all {
+		if b.contestant.Name == Reference && b.figure.rounds > 0 {
+			p.line("reference", at(b.figure.median), top-1, at(b.figure.median), y+1)
+		}
+	}
+	p.line("axis", left, top-1, left, y+1)
+	return y + 1
+}
+
+// cpuPicture shows what each contestant needs for a million answers.
+func (r *Result) cpuPicture() *picture {
+	workloads := r.workloads()
+	if len(workloads) == 0 {
+		return nil
+	}
+	p := &picture{name: "cpu", title: "CPU seconds for a million answers (less is better)"}
+	const columns, gap = 2, 28
+	const width = (pictureWidth - 28 - gap) / columns
+	var about []string
+	y := 0.0
+	for i := 0; i < len(workloads); i += columns {
+		end := y
+		for n := i; n < min(i+columns, len(workloads)); n++ {
+			w := &workloads[n]
+			var all []bar
+			text := wording.Cut(w.workload.called(), 60) + ":"
+			for k, t := range w.rows {
+				value, between := t.cpu.text(three)
+				tip := t.contestant.called() + ": " + value + " CPU seconds for a million answers (" + between + ")"
+				if t.note != "" {
+					value += " (failed)"
+					tip += "; " + t.note
+				}
+				all = append(all, bar{t.contestant, t.cpu, value, tip})
+				if k > 0 {
+					text += ","
+				}
+				text += " " + wording.Cut(t.contestant.called(), nameWidth) + " " + value
+			}
+			about = append(about, text)
+			end = max(end, p.bars(14+float64(n-i)*(width+gap), y, width, 176, 92, wording.Cut(w.workload.called(), 56), all))
+		}
+		y = end + 24
+	}
+	p.note(y-6, "Bars: median of the rounds. Lines at their ends: lowest and highest. Each panel has a scale of its own. Dashed: "+r.reference()+".")
+	p.height = y + 8
+	p.about = spoken(about)
+	return p
+}
+
+// memoryPicture shows what idle connections cost.
+func (r *Result) memoryPicture() *picture {
+	idles := r.idles()
+	if len(idles) == 0 {
+		return nil
+	}
+	p := &picture{name: "memory", title: "Memory of 10,000 idle connections, MB (less is better)"}
+	var all []bar
+	var about []string
+	for _, i := range idles {
+		value, between := i.per.text(three)
+		label := value + " MB"
+		if i.ratio.rounds > 0 && i.contestant.Name != Reference {
+			label += ", " + three(i.ratio.median) + " x"
+		}
+		all = append(all, bar{i.contestant, i.per, label, i.contestant.called() + ": " + value + " MB for 10,000 idle connections (" + between + ")"})
+		about = append(about, wording.Cut(i.contestant.called(), nameWidth)+" "+value+" MB")
+	}
+	end := p.bars(14, 0, pictureWidth-28, 190, 130, "", all)
+	p.note(end+20, "Bars: median of the rounds. Lines at their ends: lowest and highest. x: times what "+r.reference()+" takes (dashed).")
+	p.height = end + 32
+	p.about = spoken(about)
+	return p
+}
+
+// note writes what a reader of the picture must know.
+func (p *picture) note(y float64, text string) { p.Text(14, y, "key", text) }

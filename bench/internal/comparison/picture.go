@@ -1,0 +1,134 @@
+package comparison
+
+import (
+	_ "embed"
+	"fmt"
+	"html/template"
+	"slices"
+	"strings"
+
+	"kubernaut.io/dynamic-toolset/internal/chart"
+	"kubernaut.io/dynamic-toolset/internal/wording"
+)
+
+// chartStyle is the look of the charts, beside what all pictures have in common.
+//
+//go:embed chart.css
+var chartStyle string
+
+// The charts' own units are pixels where they are shown this wide.
+const pictureWidth = 920
+
+// A picture is one chart. About says what it shows to those who can't see it; all of
+// its figures are also in a table.
+type picture struct {
+	chart.SVG
+	name, title, about string
+	height             float64
+}
+
+// SVG draws one of the charts as a file of its own: "ratios", "cpu", "latency" or
+// "memory". It is an error if there is nothing to draw in it.
+func (r *Result) SVG(name string) ([]byte, error) {
+	draw, ok := map[string]func() *picture{
+		"ratios": r.ratioPicture, "cpu": r.cpuPicture, "memory": r.memoryPicture,
+		"latency": func() *picture {
+			if all := r.latencies(); len(all) > 0 {
+				return r.latencyPicture(&all[0])
+			}
+			return nil
+		},
+	}[name]
+	if !ok {
+		return nil, fmt.Errorf("there is no chart %q: the charts are ratios, cpu, latency and memory", name)
+	}
+	p := draw()
+	if p == nil {
+		return nil, fmt.Errorf("nothing was measured that the chart %q shows", name)
+	}
+	const head, foot = 44, 30
+	var d chart.SVG
+	d.Text(14, 26, "head", p.title)
+	d.Open("g", "transform", "translate(0 "+chart.Coordinate(head)+")")
+	d.Write(p.Bytes())
+	d.Close("g")
+	d.Text(14, head+p.height+16, "tick", wording.Cut(fmt.Sprintf("version %s, %s; %s", r.Version, r.At.UTC().Format("2006-01-02"), r.Machine), 140))
+	return chart.Standalone(pictureWidth, head+p.height+foot, chartStyle, p.title+". "+p.about, d.Bytes()), nil
+}
+
+// inPage wraps a picture for the page. Every text in it went through chart.SVG.
+func (p *picture) inPage() template.HTML {
+	if p == nil {
+		return ""
+	}
+	var d chart.SVG
+	title, about := p.name+"-title", p.name+"-about"
+	d.Open("svg", "class", "chart", "id", p.name+"-chart", "viewBox", "0 0 "+chart.Coordinate(pictureWidth)+" "+chart.Coordinate(p.height),
+		"role", "img", "aria-labelledby", title, "aria-describedby", about)
+	for _, one := range []struct{ tag, id, text string }{{"title", title, p.title}, {"desc", about, p.about}} {
+		d.Open(one.tag, "id", one.id)
+		d.Escape(one.text)
+		d.Close(one.tag)
+	}
+	d.Write(p.Bytes())
+	d.Close("svg")
+	return template.HTML(d.String()) // #nosec G203 -- see above
+}
+
+// known are the contestants that have a colour and a mark of their own. The colours
+// are told apart with any kind of colour vision (after Okabe and Ito, Color Universal
+// Design), the marks without colour.
+var known = []string{Ours, OursAuthenticated, Reference, "net/http", "chi", "nginx", "naive"}
+
+// marks are drawn around 0, 0.
+var marks = []string{
+	"M-4.5 0a4.5 4.5 0 1 0 9 0a4.5 4.5 0 1 0-9 0z", // circle
+	"M-4.5 0a4.5 4.5 0 1 0 9 0a4.5 4.5 0 1 0-9 0z", // ring
+	"M-4-4h8v8h-8z",                                     // square
+	"M0-5.5L5.5 0L0 5.5L-5.5 0z",                        // diamond
+	"M-1.5-5h3v3.5h3.5v3h-3.5v3.5h-3v-3.5h-3.5v-3h3.5z", // cross
+	"M0-5L5 4.5H-5z",                                    // triangle
+	"M0 5L5-4.5H-5z",                                    // triangle, upside down
+	"M0-5.5L1.6-1.7L5.5-1.7L2.4 .9L3.5 5L0 2.6L-3.5 5L-2.4 .9L-5.5-1.7L-1.6-1.7z", // star
+}
+
+// look gives a contestant's place in the colours and marks; all that are not known
+// share the last.
+func look(name string) int {
+	if i := slices.Index(known, name); i >= 0 {
+		return i
+	}
+	return len(marks) - 1
+}
+
+func colour(name string) string { return "k" + string(rune('0'+look(name))) }
+
+// mark draws a contestant's.
+func (p *picture) mark(x, y float64, name, tip string) {
+	class := "mark " + colour(name)
+	if look(name) == 1 {
+		class += " hollow"
+	}
+	at := "translate(" + chart.Coordinate(x) + " " + chart.Coordinate(y) + ")"
+	if tip == "" {
+		p.Leaf("path", "class", class, "d", marks[look(name)], "transform", at)
+		return
+	}
+	p.Titled("path", tip, "class", class, "d", marks[look(name)], "transform", at)
+}
+
+// line draws a straight line.
+func (p *picture) line(class string, x1, y1, x2, y2 float64) {
+	p.Leaf("line", "class", class, "x1", x1, "y1", y1, "x2", x2, "y2", y2)
+}
+
+// nameClass makes the service's own name stand out.
+func nameClass(name string) string {
+	if name == Ours || name == OursAuthenticated {
+		return "name ours"
+	}
+	return "name"
+}
+
+// spoken joins what a picture shows for those who can't see it.
+func spoken(parts []string) string { return strings.Join(parts, "; ") + "." }
