@@ -46,7 +46,11 @@ func (m *session) idles(ctx context.Context) error {
 
 // hold is one measurement of one contestant.
 func (m *session) hold(ctx context.Context, name string) (r comparison.IdleRound, err error) {
-	e, err := m.enter(ctx, name, contestant.Options{Answers: m.ours}, m.ours)
+	like := m.ours
+	if name == contestant.Ours {
+		like = nil // its answers have the time at which it found the toolsets
+	}
+	e, err := m.enter(ctx, name, contestant.Options{Answers: m.ours}, like)
 	if err != nil {
 		return r, err
 	}
