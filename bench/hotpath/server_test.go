@@ -3,10 +3,10 @@ package hotpath
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/valyala/fasthttp"
@@ -103,9 +103,10 @@ func serveToolset(tb testing.TB, network string, guarded bool) dialer {
 
 // serveBare starts fasthttp with its defaults and the least that answers as
 // toolset did: one path, one answer.
-func serveBare(tb testing.TB, network, path string, toolset *http.Response, body []byte) dialer {
+func serveBare(tb testing.TB, network string, what lookup, toolset *http.Response, body []byte) dialer {
 	tb.Helper()
 	l, dial := listen(tb, network)
+	path, _, _ := strings.Cut(what.path, "?")
 	fields := map[string][]byte{}
 	for name := range toolset.Header {
 		if name != "Date" && name != "Server" && name != "Content-Length" && name != "Content-Type" { // fasthttp's own
@@ -145,9 +146,11 @@ func serveBare(tb testing.TB, network, path string, toolset *http.Response, body
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(l) }()
 	tb.Cleanup(func() {
-		if err := errors.Join(s.Shutdown(), <-served); err != nil {
+		// Shutdown would wait a while; the connections end with their clients.
+		if err := l.Close(); err != nil {
 			tb.Error(err)
 		}
+		<-served
 	})
 	return dial
 }
