@@ -173,12 +173,13 @@ func (f *frontend) register(method, path string, h fasthttp.RequestHandler) {
 // (strict.go), and a chunked body ends its connection, since fasthttp forgives
 // in its framing what is not seen here.
 func (f *frontend) handle(ctx *fasthttp.RequestCtx) {
-	if wrong := malformed(&ctx.Request.Header); wrong != "" {
+	wrong, chunked := malformed(&ctx.Request.Header)
+	if wrong != "" {
 		f.refuseMalformed(ctx, wrong)
 		return
 	}
 	f.route(ctx)
-	if ctx.Request.Header.ContentLength() == -1 {
+	if chunked { // ContentLength forgets it of an empty body
 		f.endConnection(ctx)
 	}
 }

@@ -24,30 +24,31 @@ var (
 )
 
 // malformed says what is wrong with the head of a request that fasthttp has
-// accepted; "" if nothing is. It allocates nothing.
-func malformed(h *fasthttp.RequestHeader) string {
+// accepted, "" if nothing is, and whether its body is chunked. It allocates
+// nothing.
+func malformed(h *fasthttp.RequestHeader) (wrong string, chunked bool) {
 	if !h.IsHTTP11() && !bytes.HasPrefix(h.Protocol(), []byte("HTTP/1.")) {
-		return "The version of HTTP must be 1.1 or 1.0." // RFC 9110, section 2.5
+		return "The version of HTTP must be 1.1 or 1.0.", false // RFC 9110, section 2.5
 	}
 	if target := h.RequestURI(); target[0] != '/' {
 		if wrong := malformedTarget(h, target); wrong != "" {
-			return wrong
+			return wrong, false
 		}
 	}
 	block := h.RawHeaders()
 	if len(block) == 0 { // HTTP/1.0 without a field, and requests that tests make
-		return ""
+		return "", false
 	}
 	// In a block that was accepted each carriage return precedes a line feed.
 	if bytes.Count(block, []byte{'\n'}) != bytes.Count(block, []byte{'\r'}) {
-		return "Each line of the head must end in CR LF, not in LF alone." // section 2.2
+		return "Each line of the head must end in CR LF, not in LF alone.", false // section 2.2
 	}
 	return malformedFields(h, block)
 }
 
 // malformedFields looks at the lines of a block whose lines all end in CR LF.
-func malformedFields(h *fasthttp.RequestHeader, block []byte) string {
-	var length, coding bool
+func malformedFields(h *fasthttp.RequestHeader, block []byte) (wrong string, coding bool) {
+	var length bool
 	for len(block) > 2 {
 		end := bytes.IndexByte(block, '\n')
 		line := block[:end-1]
@@ -56,13 +57,13 @@ func malformedFields(h *fasthttp.RequestHeader, block []byte) string {
 		for ; name < len(line) && line[name] != ':'; name++ {
 			if line[name] <= ' ' {
 				if name == 0 {
-					return "A header field must not be folded over several lines." // section 5.2
+					return "A header field must not be folded over several lines.", coding // section 5.2
 				}
-				return "A header field's name must not contain blanks." // section 5.1
+				return "A header field's name must not contain blanks.", coding // section 5.1
 			}
 		}
 		if name == len(line) { // never, in a block that was accepted
-			return "A header field has no colon."
+			return "A header field has no colon.", coding
 		}
 		value := line[name+1:]
 		switch name {
@@ -71,23 +72,23 @@ func malformedFields(h *fasthttp.RequestHeader, block []byte) string {
 				coding = true
 				// identity is one that fasthttp takes, and that is none any more.
 				if !bytes.EqualFold(bytes.Trim(value, " \t"), codingChunked) {
-					return "The Transfer-Encoding must be chunked." // section 6.1
+					return "The Transfer-Encoding must be chunked.", coding // section 6.1
 				}
 			}
 		case len(fieldContentLength):
 			length = length || bytes.EqualFold(line[:name], fieldContentLength)
 		case len(fieldHost):
 			if bytes.EqualFold(line[:name], fieldHost) && !validHost(bytes.Trim(value, " \t")) {
-				return "The Host must be a host name or an address, and a port if need be." // section 3.2
+				return "The Host must be a host name or an address, and a port if need be.", coding // section 3.2
 			}
 		}
 	}
 	switch {
 	case length && coding:
-		return "The body must have a Content-Length or a Transfer-Encoding, not both." // section 6.3
+		return "The body must have a Content-Length or a Transfer-Encoding, not both.", coding // section 6.3
 	case coding && len(h.PeekTrailerKeys()) > 0:
 		// fasthttp would take them for fields of the head (RFC 9110, section 6.5.1).
-		return "Trailer fields are not accepted."
+		return "Trailer fields are not accepted.", coding
 	}
 	return ""
 }

@@ -24,7 +24,7 @@ func readHead(tb testing.TB, head string) *fasthttp.RequestHeader {
 func TestStrictnessAllocatesNothing(t *testing.T) {
 	h := readHead(t, usualHead)
 	if n := testing.AllocsPerRun(100, func() {
-		if wrong := malformed(h); wrong != "" {
+		if wrong, _ := malformed(h); wrong != "" {
 			t.Fatal(wrong)
 		}
 	}); n > 0 {
@@ -36,7 +36,7 @@ func BenchmarkMalformed(b *testing.B) {
 	h := readHead(b, usualHead)
 	b.ReportAllocs()
 	for b.Loop() {
-		if wrong := malformed(h); wrong != "" {
+		if wrong, _ := malformed(h); wrong != "" {
 			b.Fatal(wrong)
 		}
 	}
