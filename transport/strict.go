@@ -90,7 +90,7 @@ func malformedFields(h *fasthttp.RequestHeader, block []byte) (wrong string, cod
 		// fasthttp would take them for fields of the head (RFC 9110, section 6.5.1).
 		return "Trailer fields are not accepted.", coding
 	}
-	return ""
+	return "", coding
 }
 
 // malformedTarget judges a target that is no path (RFC 9112, section 3.2): it
