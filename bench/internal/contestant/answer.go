@@ -54,7 +54,7 @@ type Answer struct {
 }
 
 // field returns the value of the first field with this name, whatever its case.
-func (a *Answer) field(name string) string {
+func (a Answer) field(name string) string {
 	for _, f := range a.Header {
 		if strings.EqualFold(f[0], name) {
 			return f[1]

@@ -17,7 +17,7 @@ import (
 const (
 	answerTimeout = 10 * time.Second // for what one connection is asked
 	maxHead       = 16 << 10         // bytes of a response's head
-	maxBody       = 64 << 20         // bytes of a response's body
+	maxBody       = 4 << 20          // bytes of a response's body
 	deep          = 16               // requests that Fetch sends at once
 )
 

@@ -1,60 +1,181 @@
 package contestant
 
 import (
+	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"kubernaut.io/dynamic-toolset/bench/internal/subject"
+	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
-// binary is the service.
-var binary string
+var (
+	dir string // of the test's program
+	// build compiles the service for the first test that needs it.
+	build = sync.OnceValues(func() (string, error) { return subject.Build(context.Background(), dir) })
+)
+
+// service returns the service's binary.
+func service(t *testing.T) string {
+	t.Helper()
+	binary, err := build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return binary
+}
+
+// hold is the first argument by which the test's program is told to start all
+// contestants, say their processes and do nothing.
+const hold = "hold-contestants"
 
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == Command {
-		if err := Main(os.Args[2:]); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		return
+	var err error
+	switch {
+	case len(os.Args) > 1 && os.Args[1] == Command:
+		err = Main(os.Args[2:])
+	case len(os.Args) > 1 && os.Args[1] == hold:
+		err = holdAll(os.Args[2], os.Args[3])
+	default:
+		os.Exit(run(m))
 	}
-	os.Exit(run(m))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 }
 
 func run(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "contestant-")
-	if err != nil {
+	var err error
+	if dir, err = os.MkdirTemp("", "contestant-"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // the tests are over
-	if binary, err = subject.Build(context.Background(), dir); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
 	return m.Run()
 }
 
-// start starts a contestant that the test's end stops.
+// installed returns the contestants that this machine has.
+func installed() []string {
+	var names []string
+	for _, name := range Names() {
+		if _, err := nginxProgram(); name != Nginx || err == nil {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// start starts a contestant, which the test's end stops.
 func start(t *testing.T, name string, o Options) *Server {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	defer cancel()
-	o.Dir, o.Binary = t.TempDir(), binary
-	s, err := Start(ctx, name, o)
+	o.Dir, o.Binary = t.TempDir(), service(t)
+	s, err := Start(t.Context(), name, o)
+	if errors.Is(err, ErrMissing) {
+		testenv.Missing(t, name, err.Error())
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		if err := s.Stop(); err != nil {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("stop %s: %v", name, err)
 		}
 	})
 	return s
 }
 
-var _ = exec.Command
+// fetchOurs returns what the service answers.
+func fetchOurs(t *testing.T) Set {
+	t.Helper()
+	set, err := Fetch(t.Context(), start(t, Ours, Options{CPU: AnyCPU}).Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+// gone reports whether there is no such process any more. One that nobody has waited
+// for yet is gone.
+func gone(pid int) bool {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return true
+	}
+	_, after, _ := strings.Cut(string(b), ") ")
+	return strings.HasPrefix(after, "Z") || strings.HasPrefix(after, "X")
+}
+
+func waitGone(t *testing.T, pids []int) {
+	t.Helper()
+	for _, pid := range pids {
+		for end := time.Now().Add(30 * time.Second); !gone(pid); time.Sleep(10 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Errorf("process %d is still there", pid)
+				break
+			}
+		}
+	}
+}
+
+func holdAll(binary, dir string) error {
+	set := Set{}
+	for _, name := range installed() {
+		s, err := Start(context.Background(), name, Options{Dir: dir, CPU: AnyCPU, Binary: binary, Answers: set})
+		if err != nil {
+			return err
+		}
+		if name == Ours {
+			if set, err = Fetch(context.Background(), s.Addr()); err != nil {
+				return err
+			}
+		}
+		for _, pid := range s.PIDs() {
+			fmt.Println(pid)
+		}
+	}
+	fmt.Println("all")
+	select {} // until it is killed
+}
+
+func TestContestantsEndWithWhoStartedThem(t *testing.T) {
+	cmd := exec.Command(os.Args[0], hold, service(t), t.TempDir()) // #nosec G204 -- this test
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var pids []int
+	lines := bufio.NewScanner(out)
+	for lines.Scan() && lines.Text() != "all" {
+		pid, err := strconv.Atoi(lines.Text())
+		if err != nil {
+			t.Fatal(err)
+		}
+		pids = append(pids, pid)
+	}
+	for _, pid := range pids {
+		if gone(pid) {
+			t.Errorf("process %d ended too early", pid)
+		}
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // it was killed
+	if len(pids) < len(installed()) {
+		t.Fatalf("processes %v of the contestants %v", pids, installed())
+	}
+	waitGone(t, pids)
+}

@@ -61,7 +61,6 @@ func naive(set Set) (server, error) {
 func (s *store) list(w http.ResponseWriter, r *http.Request) {
 	namespace := r.URL.Query().Get("namespace")
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	l := toolsetList{Toolsets: []toolset{}, LastDiscovery: s.lastDiscovery, ConfigMapVersion: s.configMapVersion}
 	for _, t := range s.toolsets {
 		if namespace == "" || t.Namespace == namespace {
@@ -76,23 +75,25 @@ func (s *store) list(w http.ResponseWriter, r *http.Request) {
 		return a.Name < b.Name
 	})
 	l.Total = len(l.Toolsets)
-	render(w, r, l)
+	body, err := json.Marshal(l)
+	s.mu.Unlock()
+	sendRendered(w, r, body, err)
 }
 
 func (s *store) one(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	t, ok := s.toolsets[r.PathValue("name")]
+	body, err := json.Marshal(t)
+	s.mu.Unlock()
 	if !ok {
 		http.NotFound(w, r)
 		return
 	}
-	render(w, r, t)
+	sendRendered(w, r, body, err)
 }
 
-// render makes the answer, and its entity tag from it.
-func render(w http.ResponseWriter, r *http.Request, v any) {
-	body, err := json.Marshal(v)
+// sendRendered answers with what was just rendered, and makes its entity tag.
+func sendRendered(w http.ResponseWriter, r *http.Request, body []byte, err error) {
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return

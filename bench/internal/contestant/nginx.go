@@ -36,10 +36,12 @@ const (
 	connectTick = 10 * time.Millisecond
 )
 
-// nginxProgram returns where nginx is. Debian has it where the PATH of ordinary users
-// doesn't lead.
+// nginxPrograms are where nginx is looked for. Debian has it where the PATH of ordinary
+// users doesn't lead.
+var nginxPrograms = []string{"nginx", "/usr/sbin/nginx"}
+
 func nginxProgram() (string, error) {
-	for _, name := range []string{"nginx", "/usr/sbin/nginx"} {
+	for _, name := range nginxPrograms {
 		if path, err := exec.LookPath(name); err == nil {
 			return path, nil
 		}
@@ -128,8 +130,8 @@ func (n *nginx) configure(dir string) error {
 	return os.WriteFile(filepath.Join(dir, "nginx.conf"), conf.Bytes(), 0o600)
 }
 
-// nginxConf is what the documentation of nginx advises for files that are asked for
-// often (https://nginx.org/en/docs/http/ngx_http_core_module.html).
+// nginxConf is what costs nginx the least CPU time for these files, of what its
+// documentation offers (https://nginx.org/en/docs/http/ngx_http_core_module.html).
 var nginxConf = template.Must(template.New("nginx.conf").Parse(`
 {{if .Root}}user root;{{end}}
 daemon off;
@@ -145,9 +147,10 @@ http {
 	uwsgi_temp_path {{.Dir}}/uwsgi;
 	scgi_temp_path {{.Dir}}/scgi;
 	access_log off;
-	sendfile on;
-	tcp_nopush on;
-	tcp_nodelay on;
+	# A file that fits a buffer costs one read and one write; sendfile and tcp_nopush
+	# cost four calls, and for small files more time than they save.
+	sendfile off;
+	output_buffers 2 512k;
 	keepalive_requests 1000000000;
 	keepalive_timeout 1h;
 	open_file_cache max=100 inactive=1h;

@@ -89,9 +89,9 @@ func (s *ours) settle(ctx context.Context, fields [][2]string) error {
 	if _, err := s.process.WaitReady(ctx); err != nil {
 		return err
 	}
-	last := errors.New("no answer")
 	for {
-		if last = s.found(ctx, fields); last == nil {
+		last := s.found(ctx, fields)
+		if last == nil {
 			return nil
 		}
 		select {

@@ -51,7 +51,7 @@ func Services() []*corev1.Service {
 
 const (
 	// frame is what all toolsets have in common.
-	frame = `{"name":"","namespace":"","type":"","description":"","enabled":true,"healthy":false,"healthReason":"health checks are off",` +
+	frame = `{"name":"","namespace":"","type":"","description":"","enabled":true,"healthy":false,"healthReason":"not checked yet",` +
 		`"config":{"url":"http://..svc.cluster.local:"},"serviceEndpoint":"http://..svc.cluster.local:",` +
 		`"discoveredAt":"2026-01-02T03:04:05.678Z","lastHealthCheck":null}`
 	sentence = "Of the team that runs the shop: what it serves, what it waits for, and what it has to say of it, for ninety days. Ask its owners for more."
