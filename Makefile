@@ -12,7 +12,7 @@ CLUSTER ?= sim
 VERIFY  ?=
 IMAGE   ?= dynamic-toolset:devel
 
-.PHONY: help build image tools run verify test unit test-verifier fuzz requirements bench bench-scale bench-health lint vuln clean
+.PHONY: help build image tools run verify test unit test-verifier fuzz requirements bench bench-scale bench-health bench-go bench-compare lint vuln clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,15 @@ bench-scale: ## measure the service beside a real API server with 100,000 Servic
 
 bench-health: ## measure the health checks of 10,000 real endpoints (4 minutes); HEALTH: flags of bench/health
 	$(GO) run ./bench/health $(HEALTH)
+
+bench-go: ## measure lookups through the whole server, next to bare fasthttp (8 minutes); BENCH: a regular expression
+	@mkdir -p bin
+	$(GO) test -run '^$$' -bench '$(or $(BENCH),.)' -benchtime 500ms -count 6 ./bench/hotpath | tee bin/bench-go.txt
+	scripts/benchstat -col /server bin/bench-go.txt
+
+BASE ?=
+bench-compare: ## compare the Go benchmarks with those of BASE=revision (20 minutes); BENCH, PKG, COUNT, BENCHTIME
+	@scripts/bench-compare '$(BASE)'
 
 lint: ## gofmt, go vet, staticcheck
 	scripts/lint

@@ -7,8 +7,7 @@
 // kernel, and over loopback TCP; and next to it a bare fasthttp server that sends
 // the same bytes, so that the ratio of the two can be read whatever the machine:
 //
-//	go test -run - -bench . -count 6 ./bench/hotpath | tee new.txt
-//	go tool benchstat -col /server new.txt
+//	make bench-go
 //
 // The client is in the same process, and part of all figures: the same part for
 // both servers. It allocates nothing, so B/op and allocs/op are the server's.
