@@ -21,7 +21,7 @@ func (m *session) latencies(ctx context.Context) error {
 	if !m.latency {
 		return nil
 	}
-	saturation := median(each(rounds(m.result, comparison.Reference, comparison.ByName), comparison.Round.PerSecond))
+	saturation := m.saturation()
 	say("bare fasthttp answers %.0f requests a second", saturation)
 	w := &workloads[0]
 	found := map[string][]comparison.LatencyRound{}
@@ -48,6 +48,17 @@ func (m *session) latencies(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// saturation is how many requests a second the reference can answer: as many as in a
+// second of CPU time, if it has a CPU to itself, which it also has if other programs
+// took some of it while that was measured.
+func (m *session) saturation() float64 {
+	of := comparison.Round.PerSecond
+	if m.spin {
+		of = comparison.Round.PerCPUSecond
+	}
+	return median(each(rounds(m.result, comparison.Reference, comparison.ByName), of))
 }
 
 // open is one window of one entrant.

@@ -91,7 +91,7 @@ func (m *session) closed(ctx context.Context, list []workload, names []string, e
 			w := &list[i]
 			say("round %d of %d: %s", round+1, m.rounds, w.name)
 			for _, name := range turns(names, round) {
-				r, err := m.window1(ctx, entries[name], w)
+				r, err := m.ask(ctx, entries[name], w)
 				if err != nil {
 					return nil, err
 				}
@@ -109,8 +109,8 @@ func (m *session) closed(ctx context.Context, list []workload, names []string, e
 	return all, nil
 }
 
-// window1 is one window of one entrant.
-func (m *session) window1(ctx context.Context, e *entrant, w *workload) (comparison.Round, error) {
+// ask is one window of one entrant.
+func (m *session) ask(ctx context.Context, e *entrant, w *workload) (comparison.Round, error) {
 	r, err := client.Closed(ctx, m.options(e, w))
 	switch {
 	case err != nil:

@@ -16,6 +16,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,6 +50,10 @@ type Options struct {
 	// so that the server has set up the connections; it does not count.
 	Lead   time.Duration
 	Window time.Duration
+	// Patience is how long the requests may take that are under way when the lead
+	// of an open loop, or the window of a closed one, ends; those that take longer
+	// have failed. 0 is 10 seconds.
+	Patience time.Duration
 	// Spin asks for news all the time instead of sleeping until there are any. It
 	// is for a client that has a CPU to itself: it is not late then, and the server
 	// does not spend time on waking it.
@@ -61,10 +66,8 @@ type Options struct {
 const (
 	maxConnections = 1 << 16
 	maxPipelined   = 1 << 10
-	// leadTimeout is how long after the lead all connections must be answered
-	// before an open loop begins, and how long after its window those of a closed
-	// loop must be.
-	leadTimeout = time.Second
+	// patience is Options.Patience where that is 0.
+	patience = 10 * time.Second
 )
 
 func (o *Options) check() (netip.AddrPort, error) {
@@ -100,8 +103,8 @@ type Result struct {
 	// Reconnects are how often a connection was replaced that the server had
 	// closed after an answer, which is no failure.
 	Reconnects int
-	// Busy is the share of the client's questions for news that found some. Near
-	// 1 the client is at its limit, and not the server.
+	// Busy is the share of the window in which a client that spins had something to
+	// do. Near 1 the client is at its limit, and not the server.
 	Busy float64
 }
 
@@ -118,7 +121,7 @@ func Closed(ctx context.Context, o Options) (Result, error) {
 	if err := e.run(e.now() + o.Lead); err != nil {
 		return Result{}, err
 	}
-	e.answers, e.polls, e.news = 0, 0, 0
+	e.answers, e.nothing = 0, 0
 	used, err := o.used()
 	if err != nil {
 		return Result{}, err
@@ -127,21 +130,26 @@ func Closed(ctx context.Context, o Options) (Result, error) {
 	if err := e.run(began + o.Window); err != nil {
 		return Result{}, err
 	}
-	answered, took, busy := e.answers, e.now()-began, float64(e.news)/float64(max(e.polls, 1))
+	answered, took, busy := e.answers, e.now()-began, 0.0
+	if o.Spin {
+		busy = 1 - e.nothing.Seconds()/took.Seconds()
+	}
 	after, err := o.used()
 	if err != nil {
 		return Result{}, err
 	}
 	// Whoever hasn't answered is not overlooked.
-	if err := e.settle(leadTimeout); err != nil {
+	if err := e.settle(o.patience()); err != nil {
 		return Result{}, err
 	}
-	e.abandon("not answered within %v after the window", leadTimeout)
+	e.abandon("not answered within %v after the window", o.patience())
 	return Result{
 		Requests: answered + e.failed, Failed: e.failed, Failure: e.failure,
 		Seconds: took.Seconds(), CPU: after - used, Reconnects: e.reconnects, Busy: busy,
 	}, nil
 }
+
+func (o *Options) patience() time.Duration { return cmp.Or(o.Patience, patience) }
 
 func (o *Options) used() (time.Duration, error) {
 	if o.CPU == nil {

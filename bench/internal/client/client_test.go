@@ -23,7 +23,7 @@ var exchange = Exchange{Request: []byte("GET /a HTTP/1.1\r\nHost: a\r\n\r\n"), S
 
 // options are those of a short window that asks the server.
 func options(addr string) Options {
-	return Options{Addr: addr, Exchange: exchange, Connections: 4, Window: 200 * time.Millisecond, Lead: 20 * time.Millisecond}
+	return Options{Addr: addr, Exchange: exchange, Connections: 4, Window: 200 * time.Millisecond, Lead: 20 * time.Millisecond, Patience: 300 * time.Millisecond}
 }
 
 // served starts net/http's server.

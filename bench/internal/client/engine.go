@@ -44,8 +44,8 @@ type engine struct {
 	failed     int
 	failure    string // the first
 	reconnects int
-	polls      int
-	news       int // polls that found something
+	nothing    time.Duration // spent on looking for news when there were none
+	quiet      bool          // the last poll found none
 }
 
 // A conn is one connection. It is down, or idle, or has requests under way.
@@ -308,9 +308,8 @@ func (e *engine) poll(until time.Duration) error {
 	if errno != 0 && errno != unix.EINTR {
 		return fmt.Errorf("epoll_pwait2: %w", errno)
 	}
-	e.polls++
-	if errno == 0 && n > 0 {
-		e.news++
+	e.quiet = errno == 0 && n == 0
+	if errno == 0 {
 		for _, ev := range e.events[:n] {
 			c := &e.conns[ev.Fd]
 			if ev.Events&unix.EPOLLOUT != 0 && c.fd >= 0 {
@@ -344,10 +343,15 @@ func (e *engine) redial() {
 
 // run goes on until then.
 func (e *engine) run(until time.Duration) error {
-	for e.now() < until {
+	for at := e.now(); at < until; {
 		if err := e.poll(until); err != nil {
 			return err
 		}
+		now := e.now()
+		if e.quiet {
+			e.nothing += now - at
+		}
+		at = now
 	}
 	return nil
 }

@@ -55,7 +55,6 @@ type Latency struct {
 	Late99, Late999 time.Duration
 	CPU             time.Duration // that the server used in the window
 	Reconnects      int
-	Idle            float64 // share of the client's questions for news that found none
 }
 
 // Open sends requests when they are due, each on the connection that has been
@@ -83,10 +82,10 @@ func Open(ctx context.Context, o Options, s Schedule) (Latency, error) {
 	if err := e.run(e.now() + o.Lead); err != nil {
 		return Latency{}, err
 	}
-	if err := e.settle(leadTimeout); err != nil {
+	if err := e.settle(o.patience()); err != nil {
 		return Latency{}, err
 	}
-	e.abandon("not answered within %v before the window", leadTimeout)
+	e.abandon("not answered within %v before the window", o.patience())
 	if e.failed > 0 {
 		return Latency{Due: len(due), Failed: e.failed, Failure: e.failure}, nil
 	}
@@ -94,7 +93,6 @@ func Open(ctx context.Context, o Options, s Schedule) (Latency, error) {
 	if err != nil {
 		return Latency{}, err
 	}
-	e.polls, e.news = 0, 0
 	if err := w.run(e, o.Window); err != nil {
 		return Latency{}, err
 	}
@@ -102,12 +100,11 @@ func Open(ctx context.Context, o Options, s Schedule) (Latency, error) {
 	if err != nil {
 		return Latency{}, err
 	}
-	idle := 1 - float64(e.news)/float64(max(e.polls, 1))
 	if err := w.finish(e, s.Grace); err != nil {
 		return Latency{}, err
 	}
 	l := w.sum(e)
-	l.CPU, l.Idle = after-used, idle
+	l.CPU = after - used
 	return l, nil
 }
 

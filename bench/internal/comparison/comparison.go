@@ -85,9 +85,9 @@ type Round struct {
 	// CPU is what the server's processes used of the processor, user and system
 	// time, in seconds.
 	CPU float64 `json:"cpu_seconds"`
-	// ClientBusy is the share of the times when the client asked for news and there
-	// were some. Near 1 the client is what is slow; the CPU seconds are right all the
-	// same.
+	// ClientBusy is the share of the window in which the client had something to do.
+	// Near 1 the client is what is slow; the CPU seconds are right all the same. 0 is
+	// that it is not known, as where client and server share a CPU.
 	ClientBusy float64 `json:"client_busy,omitempty"`
 }
 

@@ -1,0 +1,246 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"kubernaut.io/dynamic-toolset/bench/internal/comparison"
+	"kubernaut.io/dynamic-toolset/bench/internal/contestant"
+	"kubernaut.io/dynamic-toolset/harness/sim"
+	"kubernaut.io/dynamic-toolset/internal/testenv"
+)
+
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == contestant.Command {
+		os.Exit(run(os.Args[1:]))
+	}
+	os.Exit(m.Run())
+}
+
+// The command measures everything, on real servers and a real API server, and no
+// request fails; how fast they are is not for a test, whose machine does other things.
+func TestAQuickRunMeasuresEverything(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts all servers and a control plane")
+	}
+	if _, err := sim.Build(context.Background(), os.Stderr); errors.Is(err, sim.ErrUnavailable) {
+		testenv.Missing(t, "the simulated cluster's binary ("+err.Error()+")",
+			"Build it once where the Go module proxy can be reached, with: go run ./harness/sim/cmd/simcluster build")
+	}
+	dir := t.TempDir()
+	file, page := filepath.Join(dir, "result.json"), filepath.Join(dir, "page.html")
+	if code := run([]string{"--quick", "--no-targets", "--json=" + file, "--html=" + page}); code != 0 {
+		t.Fatalf("exit code %d", code)
+	}
+	r := readResult(t, file)
+	for _, m := range r.Missing {
+		testenv.Missing(t, "what could not be measured: "+m, "")
+	}
+	if len(r.Contestants) != 7 || len(r.Workloads) != 8 || len(r.Throughput) != 7*6+3 || len(r.Latency) != 7*6 || len(r.Idle) != 6 || len(r.Targets) != 6 {
+		t.Fatalf("%+v", r)
+	}
+	answered := map[string]int{}
+	for _, w := range r.Throughput {
+		for _, round := range w.Rounds {
+			answered[w.Contestant] += round.Requests
+			if round.Failed != 0 || round.CPU <= 0 || round.CPU > 2*round.Seconds || round.Seconds < r.Window {
+				t.Errorf("%s, %s: %+v", w.Contestant, w.Workload, round)
+			}
+		}
+	}
+	for _, l := range r.Latency {
+		for _, round := range l.Rounds {
+			if round.Failed != 0 || round.Due == 0 || round.Answered > round.Due || round.P50 <= 0 || round.P50 > round.P99 || round.P99 > round.P999 || round.P999 > round.Max {
+				t.Errorf("%s at %v: %+v", l.Contestant, l.Rate, round)
+			}
+		}
+	}
+	for _, c := range r.Contestants {
+		if answered[c.Name] == 0 || c.Title == "" || c.Version == "" || c.Note == "" {
+			t.Errorf("%+v: %d answers", c, answered[c.Name])
+		}
+	}
+	for _, i := range r.Idle {
+		// What nginx needs for so few it has from its start.
+		if round := i.Rounds[0]; round.Before < 1<<20 || round.After <= round.Before && i.Contestant != contestant.Nginx {
+			t.Errorf("%s: %+v", i.Contestant, round)
+		}
+	}
+	for _, target := range r.Targets {
+		if len(target.Ratios) != 1 || target.Got <= 0 {
+			t.Errorf("%+v", target)
+		}
+	}
+	// The result can be drawn again, and is the same.
+	again := filepath.Join(dir, "again.html")
+	if code := run([]string{"render", file, "--html=" + again}); code != 0 {
+		t.Fatalf("exit code %d", code)
+	}
+	a, _ := os.ReadFile(page)
+	b, err := os.ReadFile(again)
+	if err != nil || len(a) == 0 || !bytes.Equal(a, b) {
+		t.Errorf("pages of %d and %d bytes, %v", len(a), len(b), err)
+	}
+}
+
+func readResult(t *testing.T, name string) *comparison.Result {
+	t.Helper()
+	f, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close() //nolint:errcheck // only read
+	r, err := comparison.Read(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// Ours and the reference follow one another in every round, and nobody always has
+// the same place.
+func TestTurnsArePairedAndRotate(t *testing.T) {
+	names := contestant.Names()
+	first, order := map[string]bool{}, map[bool]int{}
+	for round := range 2 * len(names) {
+		got := turns(names, round)
+		first[got[0]] = true
+		ours, reference := slices.Index(got, comparison.Ours), slices.Index(got, comparison.Reference)
+		if d := ours - reference; d != 1 && d != -1 {
+			t.Errorf("round %d: %v", round, got)
+		}
+		order[ours < reference]++
+		sorted, all := slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(names))
+		if !slices.Equal(sorted, all) {
+			t.Errorf("round %d: %v", round, got)
+		}
+	}
+	if order[true] != order[false] || len(first) < 4 {
+		t.Errorf("ours first %d times, the reference %d; ever first: %v", order[true], order[false], first)
+	}
+	three := []string{comparison.Ours, comparison.Reference, comparison.OursAuthenticated}
+	for round := range 3 {
+		if got := turns(three, round); got[0] != three[round] {
+			t.Errorf("round %d: %v", round, got)
+		}
+	}
+}
+
+func TestTargetsAreRatiosOfRounds(t *testing.T) {
+	round := func(perCPU float64) comparison.Round {
+		return comparison.Round{Requests: int(perCPU), Seconds: 1, CPU: 1}
+	}
+	r := &comparison.Result{}
+	add := func(name, workload string, perCPU ...float64) {
+		w := comparison.Throughput{Contestant: name, Workload: workload}
+		for _, p := range perCPU {
+			w.Rounds = append(w.Rounds, round(p))
+		}
+		r.Throughput = append(r.Throughput, w)
+	}
+	// The machine was twice as fast in the first round.
+	add(comparison.Reference, comparison.ByName, 2000, 1000, 1000)
+	add(comparison.Ours, comparison.ByName, 1940, 960, 940)
+	add(comparison.Reference, comparison.NotModified, 1000, 1000, 1000)
+	add(comparison.Ours, comparison.NotModified, 940, 990, 940)
+	add(comparison.Reference, comparison.ByNamePipelined, 1000)
+	add(comparison.Ours, comparison.ByNamePipelined, 800)
+	add(comparison.Reference, comparison.ByNameAuthenticated, 1000)
+	add(comparison.Ours, comparison.ByNameAuthenticated, 1000)
+	add(comparison.OursAuthenticated, comparison.ByNameAuthenticated, 899)
+	for name, p99 := range map[string]float64{comparison.Reference: 100, comparison.Ours: 111} {
+		r.Latency = append(r.Latency,
+			comparison.Latency{Contestant: name, Share: 0.25, Rounds: []comparison.LatencyRound{{P99: 1}}},
+			comparison.Latency{Contestant: name, Share: 0.5, Rounds: []comparison.LatencyRound{{P99: p99}}})
+	}
+	r.Idle = []comparison.Idle{
+		{Contestant: comparison.Reference, Rounds: []comparison.IdleRound{{Before: 30, After: 130}}},
+		{Contestant: comparison.Ours, Rounds: []comparison.IdleRound{{Before: 300, After: 420}}},
+	}
+	(&settings{auth: true, latency: true, idle: 1}).setTargets(r)
+	var got []float64
+	var met []bool
+	for _, target := range r.Targets {
+		got, met = append(got, target.Got), append(met, target.Met())
+	}
+	if want := []float64{0.96, 0.94, 0.8, 0.899, 1.11, 1.2}; !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	if want := []bool{true, false, true, false, false, true}; !slices.Equal(met, want) {
+		t.Errorf("%v, want %v", met, want)
+	}
+	if first := r.Targets[0]; first.Low != 0.94 || first.High != 0.97 {
+		t.Errorf("%+v", first)
+	}
+	// What was not asked for is no target, what could not be measured is missed.
+	none := &comparison.Result{}
+	(&settings{}).setTargets(none)
+	if len(none.Targets) != 3 || none.Targets[0].Met() || !none.Missed() {
+		t.Errorf("%+v", none.Targets)
+	}
+}
+
+func TestServerAndClientGetCPUsOfDifferentCores(t *testing.T) {
+	// Two threads for each core, numbered as Linux does: 0 and 2 are one core.
+	threads := func(cpu int) []int { return []int{cpu % 2, cpu%2 + 2} }
+	alone := func(cpu int) []int { return []int{cpu} }
+	for _, tc := range []struct {
+		all            []int
+		server, client int
+		siblings       func(int) []int
+		want           [2]int
+	}{
+		{[]int{0, 1}, -1, -1, alone, [2]int{1, 0}},
+		{[]int{0, 1, 2, 3}, -1, -1, threads, [2]int{3, 0}},
+		{[]int{1, 3}, -1, -1, threads, [2]int{3, 1}},
+		{[]int{1, 2, 3}, -1, -1, threads, [2]int{3, 2}},
+		{[]int{5}, -1, -1, alone, [2]int{5, 5}},
+		{[]int{0, 1}, 0, -1, alone, [2]int{0, 1}},
+		{[]int{0, 1}, -1, 1, alone, [2]int{0, 1}},
+		{[]int{0, 1}, 1, 1, alone, [2]int{1, 1}},
+	} {
+		server, client, err := choose(tc.all, tc.server, tc.client, tc.siblings)
+		if err != nil || [2]int{server, client} != tc.want {
+			t.Errorf("%+v: server %d, client %d, %v", tc, server, client, err)
+		}
+	}
+	for _, bad := range [][2]int{{7, -1}, {-1, 7}} {
+		if _, _, err := choose([]int{0, 1}, bad[0], bad[1], alone); err == nil || !strings.Contains(err.Error(), "[0 1]") {
+			t.Errorf("%v: %v", bad, err)
+		}
+	}
+	for text, want := range map[string][]int{"0": {0}, "0,2": {0, 2}, "0-2,7": {0, 1, 2, 7}, "": nil, "a": nil, "1-": nil} {
+		if got := cpuList(text); !slices.Equal(got, want) {
+			t.Errorf("%q: %v", text, got)
+		}
+	}
+}
+
+func TestFlagsThatMakeNoSense(t *testing.T) {
+	for _, args := range [][]string{
+		{"extra"}, {"--rounds=0"}, {"--window=0s"}, {"--window=1h"}, {"--connections=0"}, {"--idle-connections=-1"},
+		{"--contestant=apache"}, {"--nonsense"},
+	} {
+		if _, err := parse(args); err == nil {
+			t.Errorf("%v: no error", args)
+		}
+	}
+	for _, args := range [][]string{{}, {"a", "b"}, {"--nonsense"}} {
+		if _, _, err := parseRender(args); err == nil {
+			t.Errorf("render %v: no error", args)
+		}
+	}
+	if code := run([]string{"render", filepath.Join(t.TempDir(), "nothing.json")}); code != 2 {
+		t.Errorf("exit code %d", code)
+	}
+	s, err := parse([]string{"--quick", "--rounds=3"})
+	if err != nil || s.rounds != 3 || s.idle != 500 || len(s.contestants) != 4 {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
