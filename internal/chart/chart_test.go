@@ -23,12 +23,26 @@ func TestLogScale(t *testing.T) {
 	if got := s.Powers(); !slices.Equal(got, []float64{1, 10, 100, 1000}) {
 		t.Errorf("powers %v", got)
 	}
+	fine := NewFineLogScale(3, 400, 100, 60) // 2 to 500
+	if got := fine.Marks(); !slices.Equal(got, []float64{2, 5, 10, 20, 50, 100, 200, 500}) {
+		t.Errorf("marks %v", got)
+	}
+	if math.Abs(fine.Y(2)-160) > 0.01 || math.Abs(fine.Y(500)-100) > 0.01 || math.Abs(fine.Top()-500) > 0.01 {
+		t.Errorf("2 is at %v, 500 at %v", fine.Y(2), fine.Y(500))
+	}
+	if got := NewFineLogScale(5, 5, 0, 1).Marks(); !slices.Equal(got, []float64{5, 10}) {
+		t.Errorf("around one value: %v", got)
+	}
 	// Whatever is asked for can be drawn.
 	for _, v := range []float64{0, -1, math.Inf(1), math.Inf(-1), math.NaN(), math.SmallestNonzeroFloat64, math.MaxFloat64} {
 		for _, w := range []float64{0, 1, math.NaN(), math.MaxFloat64} {
 			s := NewLogScale(v, w, 0, 100)
 			if y := s.Y(v); !(y >= 0 && y <= 100) || len(s.Powers()) < 2 || len(s.Powers()) > 601 {
 				t.Errorf("from %v to %v: y %v, %d powers", v, w, y, len(s.Powers()))
+			}
+			fine := NewFineLogScale(v, w, 0, 100)
+			if y := fine.Y(v); !(y >= 0 && y <= 100) || len(fine.Marks()) < 2 || len(fine.Marks()) > 1803 {
+				t.Errorf("from %v to %v: y %v, %d marks", v, w, y, len(fine.Marks()))
 			}
 		}
 	}

@@ -19,44 +19,76 @@ func RoundUp(v float64) float64 {
 
 // LogScale places values above 0: each power of ten has the same height.
 type LogScale struct {
-	low, high   int // powers of ten
+	low, high   float64 // powers of ten
 	top, height float64
 }
 
 // NewLogScale makes a scale of whole powers of ten that has room for the least and
 // the most value. Top is where the most is drawn, height what is below it.
 func NewLogScale(least, most, top, height float64) LogScale {
-	s := LogScale{low: power(least, math.Floor), high: power(most, math.Ceil), top: top, height: height}
+	s := LogScale{low: math.Floor(power(least)), high: math.Ceil(power(most)), top: top, height: height}
 	if s.high <= s.low {
 		s.high = s.low + 1
 	}
 	return s
 }
 
-// power gives v's power of ten as a whole number, of a size that can be drawn.
-func power(v float64, round func(float64) float64) int {
+// NewFineLogScale makes one that begins and ends with 1, 2 or 5 times a power of ten,
+// so that less of its height is empty.
+func NewFineLogScale(least, most, top, height float64) LogScale {
+	s := NewLogScale(least, most, top, height)
+	marks := s.Marks()
+	for _, m := range marks[:len(marks)-1] {
+		if m <= least*1.0000001 {
+			s.low = math.Log10(m)
+		}
+	}
+	for i := len(marks) - 1; i > 0; i-- {
+		if m := math.Log10(marks[i]); marks[i] >= most*0.9999999 && m > s.low {
+			s.high = m
+		}
+	}
+	return s
+}
+
+// power gives v's power of ten, of a size that can be drawn.
+func power(v float64) float64 {
 	const most = 300
-	p := round(math.Log10(v))
+	p := math.Log10(v)
 	if !(p >= -most) { // nor a number
 		return -most
 	}
-	return int(min(p, most))
+	return min(p, most)
 }
 
 // Y is where a value is drawn; one outside of the scale is drawn at its edge.
 func (s LogScale) Y(v float64) float64 {
-	share := (math.Log10(v) - float64(s.low)) / float64(s.high-s.low)
+	share := (math.Log10(v) - s.low) / (s.high - s.low)
 	if math.IsNaN(share) {
 		share = 0
 	}
 	return s.top + s.height*(1-min(max(share, 0), 1))
 }
 
+// Top is the highest value that has a place on the scale.
+func (s LogScale) Top() float64 { return math.Pow(10, s.high) }
+
 // Powers are the powers of ten from the bottom of the scale to its top.
-func (s LogScale) Powers() []float64 {
+func (s LogScale) Powers() []float64 { return s.marks(1) }
+
+// Marks are these, and 2 and 5 times each.
+func (s LogScale) Marks() []float64 { return s.marks(1, 2, 5) }
+
+func (s LogScale) marks(times ...float64) []float64 {
+	const almost = 1e-9 // logarithms are not exact
 	var all []float64
-	for p := s.low; p <= s.high; p++ {
-		all = append(all, math.Pow10(p))
+	for p := int(math.Floor(s.low)); p <= int(math.Ceil(s.high)); p++ {
+		for _, m := range times {
+			v := m * math.Pow10(p)
+			if l := math.Log10(v); l >= s.low-almost && l <= s.high+almost {
+				all = append(all, v)
+			}
+		}
 	}
 	return all
 }

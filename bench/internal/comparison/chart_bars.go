@@ -1,6 +1,8 @@
 package comparison
 
 import (
+	"slices"
+
 	"kubernaut.io/dynamic-toolset/internal/chart"
 	"kubernaut.io/dynamic-toolset/internal/wording"
 )
@@ -21,28 +23,30 @@ const (
 // bars draws a panel of bars from 0 on, and gives the height of it. A dashed line
 // continues the reference's bar, so that the eye can compare with it.
 func (p *picture) bars(x, y, width, names, values float64, title string, all []bar) float64 {
+	p.Open("g", "class", "bars")
+	defer p.Close("g")
 	if title != "" {
 		p.Text(x, y+12, "panel", title)
 		y += 22
 	}
-	most := 0.0
-	for _, b := range all {
-		most = max(most, b.figure.high)
-	}
+	most, broken := scaleOf(all)
 	left, long := x+names, width-names-values
 	at := func(v float64) float64 {
 		if most <= 0 {
 			return left
 		}
-		return left + long*max(v, 0)/most
+		return left + long*min(max(v, 0)/most, 1)
 	}
 	top := y
 	for _, b := range all {
 		middle := y + barPitch/2
-		p.Text(left-8, middle+4, nameClass(b.contestant.Name)+" end", wording.Cut(b.contestant.called(), int(names/7)))
+		p.Text(left-8, middle+4, nameClass(b.contestant.Name)+" end", wording.Cut(b.contestant.called(), int(names/7)+1))
 		end := at(b.figure.median)
 		p.Titled("rect", b.tip, "class", "bar "+colour(b.contestant.Name), "x", left, "y", middle-barThick/2, "width", max(end-left, 0.5), "height", barThick)
-		if b.figure.rounds > 1 {
+		switch {
+		case broken && b.figure.median > most:
+			p.Leaf("path", "class", "break", "d", "M"+chart.Coordinate(end-26)+" "+chart.Coordinate(middle+barThick/2+3)+"l8-20m4 0l-8 20")
+		case b.figure.rounds > 1:
 			p.Leaf("path", "class", "range", "d", "M"+chart.Coordinate(at(b.figure.low))+" "+chart.Coordinate(middle)+"H"+chart.Coordinate(at(b.figure.high))+
 				"M"+chart.Coordinate(at(b.figure.low))+" "+chart.Coordinate(middle-3)+"v6M"+chart.Coordinate(at(b.figure.high))+" "+chart.Coordinate(middle-3)+"v6")
 		}
@@ -56,6 +60,24 @@ func (p *picture) bars(x, y, width, names, values float64, title string, all []b
 	}
 	p.line("axis", left, top-1, left, y+1)
 	return y + 1
+}
+
+// scaleOf is what the longest bar shows. Where one is more than three times as long as
+// any other it is broken, so that the others can be compared.
+func scaleOf(all []bar) (most float64, broken bool) {
+	var highs []float64
+	for _, b := range all {
+		highs = append(highs, b.figure.high)
+	}
+	slices.Sort(highs)
+	switch n := len(highs); {
+	case n == 0:
+		return 0, false
+	case n > 1 && highs[n-2] > 0 && highs[n-1] > 3*highs[n-2]:
+		return 1.4 * highs[n-2], true
+	default:
+		return highs[n-1], false
+	}
 }
 
 // cpuPicture shows what each contestant needs for a million answers.
@@ -78,8 +100,10 @@ func (r *Result) cpuPicture() *picture {
 			for k, t := range w.rows {
 				value, between := t.cpu.text(three)
 				tip := t.contestant.called() + ": " + value + " CPU seconds for a million answers (" + between + ")"
-				if t.note != "" {
+				if t.failed {
 					value += " (failed)"
+				}
+				if t.note != "" {
 					tip += "; " + t.note
 				}
 				all = append(all, bar{t.contestant, t.cpu, value, tip})
@@ -89,11 +113,11 @@ func (r *Result) cpuPicture() *picture {
 				text += " " + wording.Cut(t.contestant.called(), nameWidth) + " " + value
 			}
 			about = append(about, text)
-			end = max(end, p.bars(14+float64(n-i)*(width+gap), y, width, 176, 92, wording.Cut(w.workload.called(), 56), all))
+			end = max(end, p.bars(14+float64(n-i)*(width+gap), y, width, 198, 86, wording.Cut(w.workload.called(), 56), all))
 		}
 		y = end + 24
 	}
-	p.note(y-6, "Bars: median of the rounds. Lines at their ends: lowest and highest. Each panel has a scale of its own. Dashed: "+r.reference()+".")
+	p.note(y-6, "Bars: median of the rounds; lines at their ends: lowest and highest. Each panel has its own scale; a broken bar is longer than it. Dashed: "+r.reference()+".")
 	p.height = y + 8
 	p.about = spoken(about)
 	return p
@@ -105,7 +129,7 @@ func (r *Result) memoryPicture() *picture {
 	if len(idles) == 0 {
 		return nil
 	}
-	p := &picture{name: "memory", title: "Memory of 10,000 idle connections, MB (less is better)"}
+	p := &picture{name: "memory", title: "Memory of idle connections: MB per 10,000 (less is better)"}
 	var all []bar
 	var about []string
 	for _, i := range idles {
@@ -114,7 +138,7 @@ func (r *Result) memoryPicture() *picture {
 		if i.ratio.rounds > 0 && i.contestant.Name != Reference {
 			label += ", " + three(i.ratio.median) + " x"
 		}
-		all = append(all, bar{i.contestant, i.per, label, i.contestant.called() + ": " + value + " MB for 10,000 idle connections (" + between + ")"})
+		all = append(all, bar{i.contestant, i.per, label, i.contestant.called() + ": " + value + " MB per 10,000 idle connections (" + between + ")"})
 		about = append(about, wording.Cut(i.contestant.called(), nameWidth)+" "+value+" MB")
 	}
 	end := p.bars(14, 0, pictureWidth-28, 190, 130, "", all)

@@ -12,8 +12,11 @@ import (
 const (
 	latencyLeft   = 76
 	latencyRight  = pictureWidth - 24
-	latencyHeight = 168
+	latencyHeight = 190
 	overloadPitch = 17
+	// reach is how many times the least time the scale goes, so that what is far beyond
+	// the others, close to saturation, doesn't press them flat.
+	reach = 50
 )
 
 // latencyPicture shows how long answers take at each rate: three panels, for three
@@ -34,15 +37,15 @@ func (r *Result) latencyPicture(l *latencySummary) *picture {
 		title string
 		of    func(*latencyRow) spread
 	}{
-		{"p50: half of the requests took at most", func(l *latencyRow) spread { return l.p50 }},
-		{"p99: 99 of 100", func(l *latencyRow) spread { return l.p99 }},
-		{"p99.9: 999 of 1,000", func(l *latencyRow) spread { return l.p999 }},
+		{"p50: half of the requests took at most this long", func(l *latencyRow) spread { return l.p50 }},
+		{"p99: 99 of 100 requests", func(l *latencyRow) spread { return l.p99 }},
+		{"p99.9: 999 of 1,000 requests", func(l *latencyRow) spread { return l.p999 }},
 	} {
 		d.panel(q.title, q.of)
 	}
 	d.rates()
 	d.note(d.height+4, "Time from when each request was due, logarithmic. Marks: median of the rounds, lines through them: lowest to highest. Marks of one rate are drawn")
-	d.note(d.height+20, "beside one another. Dotted: on to where the server no longer kept up.")
+	d.note(d.height+20, "beside one another. At the upper edge, with the figure: beyond the scale. Dotted: on to where the server no longer kept up.")
 	d.height += 32
 	d.about = d.spoken()
 	return d.picture
@@ -59,7 +62,7 @@ func (d *latencyDrawing) x(rate float64) float64 {
 	if d.most <= 0 {
 		return latencyLeft
 	}
-	return latencyLeft + (latencyRight-latencyLeft-14)*rate/d.most
+	return latencyLeft + (latencyRight-latencyLeft-14)*max(rate, 0)/d.most
 }
 
 // beside is how far a contestant's marks are beside the rate, so that equal ones
@@ -77,7 +80,7 @@ func (d *latencyDrawing) legend() {
 	x, y := float64(latencyLeft), 8.0
 	for _, c := range d.contestants {
 		text := wording.Cut(c.called(), nameWidth)
-		long := 7*float64(len(text)) + 34
+		long := 6.3*float64(len(text)) + 42
 		if x+long > latencyRight && x > latencyLeft {
 			x, y = latencyLeft, y+20
 		}
@@ -141,15 +144,9 @@ func (d *latencyDrawing) panel(title string, of func(*latencyRow) spread) {
 		d.height = top + 44
 		return
 	}
-	scale := chart.NewLogScale(least, most, top, latencyHeight)
-	powers := scale.Powers()
-	for i, power := range powers {
-		d.gridline(scale.Y(power), micros(power))
-		for _, m := range []float64{2, 5} {
-			if i < len(powers)-1 && len(powers) <= 4 {
-				d.gridline(scale.Y(m*power), micros(m*power))
-			}
-		}
+	scale := chart.NewFineLogScale(least, min(most, reach*least), top, latencyHeight)
+	for _, v := range scale.Marks() {
+		d.gridline(scale.Y(v), micros(v))
 	}
 	for _, rate := range d.l.rates {
 		d.line("grid", d.x(rate.rate), top, d.x(rate.rate), top+latencyHeight)
@@ -192,6 +189,9 @@ func (d *latencyDrawing) series(c Contestant, scale chart.LogScale, top float64,
 				tip += " (" + between + ")"
 			}
 			points = append(points, point{x, y, tip})
+			if s.median > scale.Top()*1.001 {
+				d.Text(x-9, y+4, "tick end", median)
+			}
 			if s.rounds > 1 {
 				d.line("whisker "+colour(c.Name), x, scale.Y(s.low), x, scale.Y(s.high))
 			}
@@ -214,7 +214,7 @@ func (d *latencyDrawing) gridline(y float64, label string) {
 // rates writes the axis: the rates that were measured, where there is room.
 func (d *latencyDrawing) rates() {
 	last := math.Inf(-1)
-	y := d.height - 8
+	y := d.height
 	d.Text(latencyLeft-8, y, "tick end", "requests/s")
 	d.Text(latencyLeft-8, y+15, "tick end", "saturation")
 	for _, rate := range d.l.rates {

@@ -15,7 +15,7 @@ func (r *Result) ratioPicture() *picture {
 		return nil
 	}
 	const (
-		left, right = 330, 760
+		left, right = 300, 780
 		pitch       = 42
 		least, most = 0.0, 3.0 // what is beyond is drawn at the edge
 	)
@@ -59,13 +59,6 @@ func (r *Result) ratioPicture() *picture {
 		what, how, _ := strings.Cut(t.Title, ": ")
 		p.Text(left-14, middle-3, "name end", wording.Cut(what, 44))
 		p.Text(left-14, middle+13, "tick end", wording.Cut(strings.TrimSpace(how+" "+t.want()), 50))
-		for n, v := range t.Ratios {
-			// One below the other, the first round at the top.
-			dy := float64(pitch-18) * ((float64(n)+0.5)/float64(len(t.Ratios)) - 0.5)
-			p.Open("circle", "class", "dot", "cx", at(v), "cy", middle+dy, "r", 4.2)
-			p.Title(fmt.Sprintf("round %d: %s", n+1, ratio(v)))
-			p.Close("circle")
-		}
 		got, _ := t.figures()
 		class := "value missed"
 		if t.Met() {
@@ -74,6 +67,13 @@ func (r *Result) ratioPicture() *picture {
 		if len(t.Ratios) > 0 {
 			p.line("median", at(t.Got), y+5, at(t.Got), y+pitch-5)
 		}
+		for n, v := range t.Ratios {
+			// One below the other, the first round at the top.
+			dy := float64(pitch-18) * ((float64(n)+0.5)/float64(len(t.Ratios)) - 0.5)
+			p.Open("circle", "class", "dot", "cx", at(v), "cy", middle+dy, "r", 4.2)
+			p.Title(fmt.Sprintf("round %d: %s", n+1, ratio(v)))
+			p.Close("circle")
+		}
 		p.Text(right+16, middle+4, class, got+" "+t.result())
 		about = append(about, fmt.Sprintf("%s: %s, wanted %s, %s", wording.Cut(t.Title, 80), got, t.want(), t.result()))
 		y += pitch
@@ -81,8 +81,9 @@ func (r *Result) ratioPicture() *picture {
 	for _, v := range chart.Ticks(low, high, 9) {
 		p.Text(at(v), bottom+10, "tick mid", wording.Digits(max(v, 0)))
 	}
-	p.note(bottom+34, "Dots: one round each, the first at the top; both servers measured one after the other. Dark line: median. Green: what the target allows.")
-	p.height = bottom + 46
+	p.Text((left+right)/2, bottom+27, "tick mid", "ratio to "+r.reference())
+	p.note(bottom+50, "Dots: one round each, the first at the top; both servers measured one after the other. Dark line: median. Green: what the target allows.")
+	p.height = bottom + 62
 	p.about = spoken(about)
 	return p
 }

@@ -100,11 +100,11 @@ func (p *printer) throughput(r *Result) {
 
 func (p *printer) latency(r *Result) {
 	for _, l := range r.latencies() {
-		p.heading("LATENCY", "At fixed rates, from when each request was due. CPU: share of the server's CPU that was used. Saturation: that of\n"+
+		p.heading("LATENCY: "+wording.Cut(l.workload.called(), 60), "At fixed rates, from when each request was due. CPU: share of the server's CPU that was used. Saturation: that of\n"+
 			r.reference()+".")
 		rows := []row{{cells: []string{"", "CPU", "p50", "low - high", "p99", "low - high", "p99.9", "low - high"}}}
 		for _, rate := range l.rates {
-			rows = append(rows, row{}, row{note: wording.Cut(l.workload.called(), 60) + ", " + rate.title()})
+			rows = append(rows, row{}, row{note: rate.title()})
 			for _, t := range rate.rows {
 				busy, _ := t.busy.text(percent)
 				one := row{cells: append(name(t.contestant), busy), tail: t.overload, note: t.note}

@@ -60,7 +60,12 @@ func ratios(of, to []float64) []float64 {
 
 // The ways to write figures. All are ASCII, and the same in the table and on the page.
 
-func count(v float64) string { return wording.Grouped(int(math.Round(v))) }
+func count(v float64) string {
+	if math.Abs(v) >= 1e15 { // more than a float64 or a column can tell
+		return fmt.Sprintf("%.2e", v)
+	}
+	return wording.Grouped(int(math.Round(v)))
+}
 
 // three writes three digits that matter, so that columns line up.
 func three(v float64) string {

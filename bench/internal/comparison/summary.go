@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"kubernaut.io/dynamic-toolset/internal/wording"
 )
@@ -22,7 +23,8 @@ type throughputSummary struct {
 	perSecond  spread // answers
 	cpu        spread // seconds for a million answers
 	ratio      spread // of answers per CPU second to those of the reference
-	note       string // what is wrong with the figures
+	failed     bool   // in any round
+	note       string // why the figures may be worth less than others
 }
 
 // workloads are in the order of the result's.
@@ -45,7 +47,10 @@ func (r *Result) workloads() []workloadSummary {
 				continue
 			}
 			perCPU := perCPUSecond(t.Rounds)
-			row := throughputSummary{contestant: r.contestant(t.Contestant), ratio: spreadOf(ratios(perCPU, reference)), note: failedRounds(t.Rounds)}
+			row := throughputSummary{
+				contestant: r.contestant(t.Contestant), ratio: spreadOf(ratios(perCPU, reference)),
+				failed: slices.ContainsFunc(t.Rounds, func(r Round) bool { return r.Failed > 0 }), note: doubts(t.Rounds),
+			}
 			perSecond, cpu := make([]float64, len(t.Rounds)), make([]float64, len(t.Rounds))
 			for i, one := range t.Rounds {
 				perSecond[i], cpu[i] = one.PerSecond(), 1e6/perCPU[i]
@@ -67,21 +72,31 @@ func perCPUSecond(rounds []Round) []float64 {
 	return all
 }
 
-// failedRounds says which rounds are no good measurement; nothing if all are.
-func failedRounds(rounds []Round) string {
+// doubts says why the figures may be worth less than others; nothing if they are not.
+func doubts(rounds []Round) string {
 	failed, requests, in := 0, 0, 0
+	var busy []float64
 	for _, r := range rounds {
 		requests += r.Requests
+		busy = append(busy, r.ClientBusy)
 		if r.Failed > 0 {
 			failed += r.Failed
 			in++
 		}
 	}
-	if failed == 0 {
-		return ""
+	var all []string
+	if failed > 0 {
+		all = append(all, fmt.Sprintf("FAILED: %s of %s, in %d of %d rounds", wording.Grouped(failed), wording.Grouped(requests), in, len(rounds)))
 	}
-	return fmt.Sprintf("FAILED: %s of %s, in %d of %d rounds", wording.Grouped(failed), wording.Grouped(requests), in, len(rounds))
+	if b := spreadOf(busy).median; b > clientLimit {
+		all = append(all, "the client had work "+percent(b)+" of the time: more answers per second than it can take were possible")
+	}
+	return strings.Join(all, "; ")
 }
+
+// clientLimit is the share of the client's time from which on it, and not the server,
+// may be what limits the answers per second.
+const clientLimit = 0.9
 
 // A latencySummary is how long the contestants took for one workload.
 type latencySummary struct {
@@ -93,10 +108,15 @@ type latencySummary struct {
 type rateSummary struct {
 	rate, share float64
 	rows        []latencyRow
+	late        float64 // the client's own, in microseconds: the largest median of its p99
 }
 
 func (s *rateSummary) title() string {
-	return fmt.Sprintf("%s of saturation, %s/s", percent(s.share), count(s.rate))
+	title := fmt.Sprintf("%s of saturation, %s/s", percent(s.share), count(s.rate))
+	if s.late > 0 {
+		title += ", the client's own lateness: p99 " + micros(s.late)
+	}
+	return title
 }
 
 // A latencyRow has times in microseconds.
@@ -132,6 +152,11 @@ func (r *Result) latencies() []latencySummary {
 				i = len(s.rates)
 				s.rates = append(s.rates, rateSummary{rate: l.Rate, share: l.Share})
 			}
+			var late []float64
+			for _, one := range l.Rounds {
+				late = append(late, one.ClientLate)
+			}
+			s.rates[i].late = max(s.rates[i].late, spreadOf(late).median)
 			s.rates[i].rows = append(s.rates[i].rows, r.latencyRow(&l))
 		}
 		slices.SortStableFunc(s.rates, func(a, b rateSummary) int { return cmp.Compare(a.rate, b.rate) })

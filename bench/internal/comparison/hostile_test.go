@@ -1,0 +1,234 @@
+package comparison
+
+import (
+	"bytes"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"io"
+	"math"
+	"os"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"golang.org/x/net/html"
+)
+
+// hostile is what someone may have written into a file that is to be shown.
+const hostile = `</script></style></title></svg><script>window.pwned=1</script><img src=x onerror="window.pwned=1">'"` + "`${window.pwned=1}` {{.}} ]]> \x1b[2J\x07 \x00 \xff\u202e\u2028 &lt; javascript:pwned()"
+
+// called is a result in which everything has the same name.
+func called(name string) *Result {
+	rounds := []Round{{Requests: 10, Failed: 1, Seconds: 1, CPU: 1, ClientBusy: 1}, {}}
+	return &Result{
+		Command: name, Version: name, Machine: name, At: time.Unix(0, 0), Window: 1,
+		Contestants: []Contestant{{Name: name, Title: name, Version: name, Note: name}},
+		Workloads:   []Workload{{Name: name, Title: name, Status: 200}},
+		Throughput: []Throughput{
+			{Contestant: name, Workload: name, Rounds: rounds}, {Contestant: Reference, Workload: name, Rounds: rounds},
+			{Contestant: name + "?", Workload: name + "?"},
+		},
+		Latency: []Latency{
+			{Contestant: name, Workload: name, Rate: 10, Share: 0.1, Rounds: []LatencyRound{{Due: 10, Answered: 10, P50: 1, P99: 2, P999: 3}}},
+			{Contestant: name, Workload: name, Rate: 20, Share: 0.2, Rounds: []LatencyRound{{Due: 10, Answered: 1, Failed: 3}}},
+			{Contestant: name + "?", Workload: name + "?", Rate: 10},
+		},
+		Idle:    []Idle{{Contestant: name, Connections: 1, Rounds: []IdleRound{{1, 2}}}, {Contestant: name + "?"}},
+		Targets: []Target{{Title: name, Want: 1, Got: 2, Ratios: []float64{2}}, {Title: name + ": " + name}},
+		Missing: []string{name},
+	}
+}
+
+// harmless fails the test where something that is made of a result is more than text.
+func harmless(t *testing.T, r *Result) {
+	t.Helper()
+	if text := table(r); strings.ContainsFunc(text, func(c rune) bool { return c != '\n' && (c < ' ' || c > '~') }) {
+		t.Errorf("the terminal would get a control character: %q", text)
+	}
+	var page bytes.Buffer
+	if err := r.HTML(&page); err != nil {
+		t.Fatal(err)
+	}
+	onlyText(t, page.Bytes())
+	for _, name := range []string{"ratios", "cpu", "latency", "memory"} {
+		if picture, err := r.SVG(name); err == nil {
+			wellFormed(t, name, picture)
+		}
+	}
+}
+
+// wellFormed reads XML to its end, and wants of it no element that a picture doesn't
+// have, and no coordinate that is no number.
+func wellFormed(t *testing.T, name string, text []byte) {
+	t.Helper()
+	if !utf8.Valid(text) {
+		t.Errorf("%s is not UTF-8", name)
+	}
+	decoder := xml.NewDecoder(bytes.NewReader(text))
+	for {
+		token, err := decoder.Token()
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		if err != nil {
+			t.Fatalf("%s is not well-formed: %v", name, err)
+		}
+		e, ok := token.(xml.StartElement)
+		if !ok {
+			continue
+		}
+		switch e.Name.Local {
+		case "svg", "style", "rect", "text", "g", "line", "path", "circle", "title":
+		default:
+			t.Errorf("%s has an element %s", name, e.Name.Local)
+		}
+		for _, a := range e.Attr {
+			if v := a.Value; (a.Name.Local == "d" || a.Name.Local == "width" || a.Name.Local == "x") && (strings.Contains(v, "NaN") || strings.Contains(v, "Inf") || strings.Contains(v, "e+")) {
+				t.Errorf("%s: %s=%q", name, a.Name.Local, v)
+			}
+		}
+	}
+}
+
+// onlyText wants a page without any script, whose only style is its own, which loads
+// nothing, and which has no handler and no link anywhere.
+func onlyText(t *testing.T, page []byte) {
+	t.Helper()
+	root, err := html.Parse(bytes.NewReader(page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	styles, titles := 0, 0
+	for n := range root.Descendants() {
+		if n.Type != html.ElementNode {
+			continue
+		}
+		switch n.Data {
+		case "style":
+			styles++
+		case "head":
+			titles++
+		case "script", "img", "iframe", "object", "embed", "link", "base", "form", "a", "foreignobject", "image", "use":
+			t.Errorf("the page has an element %s", n.Data)
+		}
+		for _, a := range n.Attr {
+			key := strings.ToLower(a.Key)
+			if strings.HasPrefix(key, "on") || key == "src" || key == "style" || key == "href" {
+				t.Errorf("the page has an attribute %s=%q", a.Key, a.Val)
+			}
+		}
+	}
+	if styles != 1 || titles != 1 {
+		t.Errorf("%d styles and %d heads, want one each", styles, titles)
+	}
+}
+
+func TestHostileTextStaysText(t *testing.T) {
+	harmless(t, called(hostile))
+	var page bytes.Buffer
+	if err := called(hostile).HTML(&page); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(page.String(), "&lt;script&gt;window.pwned=1&lt;/script&gt;"); n < 10 {
+		t.Errorf("the text itself is shown %d times only", n)
+	}
+	if strings.ContainsAny(page.String(), "\u202e\x1b\x07") {
+		t.Error("the page has a character that changes what is around it")
+	}
+}
+
+// What was not measured must not keep the rest from being shown.
+func TestPartsOfAResult(t *testing.T) {
+	for name, change := range map[string]func(r *Result){
+		"nothing":       func(r *Result) { *r = Result{} },
+		"no throughput": func(r *Result) { r.Throughput = nil },
+		"no latency":    func(r *Result) { r.Latency = nil },
+		"no memory":     func(r *Result) { r.Idle = nil },
+		"no targets":    func(r *Result) { r.Targets = nil },
+		"no reference": func(r *Result) {
+			for i := range r.Throughput {
+				r.Throughput[i].Contestant = strings.ReplaceAll(r.Throughput[i].Contestant, Reference, "other")
+			}
+			for i := range r.Idle {
+				r.Idle[i].Contestant = strings.ReplaceAll(r.Idle[i].Contestant, Reference, "other")
+			}
+		},
+		"no descriptions": func(r *Result) { r.Contestants, r.Workloads = nil, nil },
+		"no rounds": func(r *Result) {
+			for i := range r.Throughput {
+				r.Throughput[i].Rounds = nil
+			}
+			for i := range r.Latency {
+				r.Latency[i].Rounds = nil
+			}
+			for i := range r.Idle {
+				r.Idle[i].Rounds = nil
+			}
+		},
+		"empty rounds": func(r *Result) {
+			for i := range r.Throughput {
+				r.Throughput[i].Rounds = make([]Round, 3)
+			}
+			for i := range r.Latency {
+				r.Latency[i].Rounds = make([]LatencyRound, 3)
+			}
+			for i := range r.Idle {
+				r.Idle[i].Rounds = make([]IdleRound, 3)
+			}
+		},
+		"no connections": func(r *Result) {
+			for i := range r.Idle {
+				r.Idle[i].Connections = 0
+			}
+		},
+		"extremes": func(r *Result) {
+			r.Window = math.SmallestNonzeroFloat64
+			r.Throughput[0].Rounds[0] = Round{Requests: math.MaxInt, Failed: math.MinInt, Seconds: -1, CPU: math.SmallestNonzeroFloat64}
+			r.Latency[0].Rate, r.Latency[1].Rate, r.Latency[2].Rate = -math.MaxFloat64, math.MaxFloat64, 0
+			r.Latency[0].Rounds[0] = LatencyRound{Due: -1, Answered: -1, P50: -1, P99: math.MaxFloat64, P999: math.SmallestNonzeroFloat64}
+			r.Idle[0].Rounds[0] = IdleRound{math.MaxInt64, math.MinInt64}
+			r.Targets[0].Want, r.Targets[1].Want, r.Targets[2].Ratios[0] = -math.MaxFloat64, math.MaxFloat64, -1
+			r.Load, r.Connections = -1, -1
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := read(t)
+			change(r)
+			harmless(t, r)
+			text := table(r)
+			if strings.Contains(text, "NaN") || strings.Contains(text, "Inf") {
+				t.Errorf("no number:\n%s", text)
+			}
+			// What is left is there.
+			for heading, has := range map[string]bool{
+				"\nTARGETS": len(r.Targets) > 0, "\nTHROUGHPUT": len(r.Throughput) > 0, "\nLATENCY": len(r.Latency) > 0, "\nMEMORY": len(r.Idle) > 0,
+			} {
+				if strings.Contains(text, heading) != has {
+					t.Errorf("%q is there: %v, want %v", heading, !has, has)
+				}
+			}
+		})
+	}
+}
+
+// FuzzReports shows whatever can be read.
+func FuzzReports(f *testing.F) {
+	whole, err := os.ReadFile("testdata/result.json")
+	if err != nil {
+		f.Fatal(err)
+	}
+	small, err := json.Marshal(called(hostile))
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, text := range [][]byte{whole, small, []byte(`{"idle":[{"contestant":"fasthttp","connections":-1,"rounds":[{"after_bytes":1}]}]}`), []byte("{}"), nil} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if r, err := Read(bytes.NewReader(text)); err == nil {
+			harmless(t, r)
+		}
+	})
+}

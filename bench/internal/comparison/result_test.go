@@ -1,0 +1,168 @@
+package comparison
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"math"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write the expected table anew; then look at the difference")
+
+func table(r *Result) string {
+	var out bytes.Buffer
+	r.Print(&out)
+	return out.String()
+}
+
+func TestTable(t *testing.T) {
+	const path = "testdata/table.txt"
+	got := table(read(t))
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("the table differs from %s (run with -update to accept):\n%s", path, got)
+	}
+}
+
+// Lines are of ASCII that a terminal shows and doesn't obey, and fit in 120 columns.
+func TestTableFits(t *testing.T) {
+	long := read(t)
+	for i := range long.Contestants {
+		long.Contestants[i].Title = strings.Repeat("a server of a long name ", 4)
+	}
+	for i := range long.Workloads {
+		long.Workloads[i].Title = strings.Repeat("a workload of a long name ", 4)
+	}
+	for name, text := range map[string]string{"fixture": table(read(t)), "long": table(long)} {
+		for line := range strings.Lines(text) {
+			line = strings.TrimSuffix(line, "\n")
+			if len(line) > 120 && !strings.Contains(line, "status ") { // the details of a long title
+				t.Errorf("%s: %d columns: %q", name, len(line), line)
+			}
+		}
+	}
+}
+
+// A target that is missed is called so, and one that was not measured is not met.
+func TestMissedTargets(t *testing.T) {
+	r := read(t)
+	r.Targets[0].Got = 0.949
+	r.Targets[5].Ratios = nil
+	got := table(r)
+	for _, want := range []string{"2 of 6 targets MISSED\n", "\n  MISSED  GET by name: answers per CPU second ", "\n  MISSED  memory of idle connections "} {
+		if !strings.Contains("\n"+got, want) {
+			t.Errorf("no %q in\n%s", want, got[:1500])
+		}
+	}
+	if !strings.Contains(got, "not measured") {
+		t.Error("nothing says that a target was not measured")
+	}
+}
+
+func TestSpread(t *testing.T) {
+	for _, c := range []struct {
+		values          []float64
+		median, between string
+	}{
+		{nil, "-", ""},
+		{[]float64{math.NaN(), math.Inf(1)}, "-", ""},
+		{[]float64{2, math.NaN()}, "2.00", ""},
+		{[]float64{3, 1, 2}, "2.00", "1.00 - 3.00"},
+		{[]float64{40, 10, 20, 30}, "25.0", "10.0 - 40.0"},
+		{[]float64{1234567, 1234567}, "1,234,567", "1,234,567 - 1,234,567"},
+		{[]float64{0.0123}, "0.012", ""}, {[]float64{0.9996}, "1.00", ""}, {[]float64{9.996}, "10.0", ""}, {[]float64{99.96}, "100", ""},
+		{[]float64{-5}, "-5.00", ""}, {[]float64{1e300}, "1.00e+300", ""},
+	} {
+		median, between := spreadOf(c.values).text(three)
+		if median != c.median || between != c.between {
+			t.Errorf("%v: %q, %q; want %q, %q", c.values, median, between, c.median, c.between)
+		}
+	}
+	// The unit is said once, if it is the same.
+	if _, got := spreadOf([]float64{46, 47, 990}).text(micros); got != "46 - 990 us" {
+		t.Error(got)
+	}
+	if _, got := spreadOf([]float64{46, 47, 1990}).text(micros); got != "46 us - 1.99 ms" {
+		t.Error(got)
+	}
+}
+
+// An overload has no latency: what was answered says how long the window was.
+func TestOverload(t *testing.T) {
+	good := LatencyRound{Due: 1000, Answered: 1000, P50: 50, P99: 100, P999: 200, Max: 300}
+	over := LatencyRound{Due: 1000, Answered: 700, P50: 400_000, P99: 800_000, P999: 900_000, Max: 1e6}
+	failed := LatencyRound{Due: 1000, Answered: 990, Failed: 10, P50: 52, P99: 104, P999: 208, Max: 310}
+	r := &Result{Window: 1}
+	for _, c := range []struct {
+		rounds         []LatencyRound
+		p99            float64
+		overload, note string
+	}{
+		{[]LatencyRound{good, good, good}, 100, "", ""},
+		{[]LatencyRound{good, over, good}, 100, "", "without 1 of 3 rounds, which were an overload"},
+		{[]LatencyRound{good, over}, 0, "overload: 85.0 % of the requests answered", ""},
+		{[]LatencyRound{over, over, good}, 0, "overload: 70.0 % of the requests answered", ""},
+		{[]LatencyRound{{Due: 100_000, Answered: 99_999}}, 0, "overload: 99.9 % of the requests answered", ""},
+		{[]LatencyRound{failed}, 104, "", "FAILED: 10 of 1,000"},
+		{nil, 0, "", ""},
+	} {
+		row := r.latencyRow(&Latency{Rounds: c.rounds})
+		if row.p99.median != c.p99 || row.overload != c.overload || row.note != c.note {
+			t.Errorf("%v:\n%v, %q, %q; want %v, %q, %q", c.rounds, row.p99.median, row.overload, row.note, c.p99, c.overload, c.note)
+		}
+	}
+}
+
+func TestReadWhatWasWritten(t *testing.T) {
+	r := read(t)
+	text, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := Read(bytes.NewReader(append(text, '\n')))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(r, again) {
+		t.Error("what was read differs from what was written")
+	}
+	// Nothing of a result is lost: each field of the fixture has something in it.
+	for _, key := range []string{"client_busy", "client_late_p99_us", "failed", "missing", "ratios", "before_bytes", "new_connections", "p999_us"} {
+		if !strings.Contains(string(text), `"`+key+`"`) {
+			t.Errorf("the fixture has no %s", key)
+		}
+	}
+}
+
+func TestReadOtherFiles(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                             "it is empty",
+		"PNG":                          "invalid character 'P'",
+		"{}":                           "it has no measurement",
+		"[1]":                          "cannot unmarshal array",
+		`{"throughput": 7}`:            "cannot unmarshal number",
+		`{"idle": [{}]} {}`:            "more behind it",
+		`{"idle": [{}]} x`:             "invalid character 'x'",
+		`{"throughput": [{"rounds":`:   "unexpected EOF",
+		strings.Repeat(" ", maxFile+1): "more than 16 MiB",
+		`{"targets": [` + strings.Repeat("{},", 64) + `{}], "idle": [{}]}`:      "targets has 65 entries, more than 64",
+		`{"throughput": [{"rounds": [` + strings.Repeat("{},", 1000) + `{}]}]}`: "1001 rounds, more than 1000",
+	} {
+		r, err := Read(strings.NewReader(text))
+		if err == nil || !strings.Contains(err.Error(), want) || r != nil {
+			t.Errorf("%.40q: %v, want %q", text, err, want)
+		}
+	}
+}
