@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 )
 
@@ -17,6 +18,7 @@ func FuzzAnswers(f *testing.F) {
 		"HTTP/1.1 200 OK\nContent-Length: 21\n\n" + body, "HTTP/1.1 200 OK\r\nContent-Length : 21\r\n\r\n" + body,
 		"HTTP/1.1 200 OK\r\nA: b\r\n c: d\r\nContent-Length: 21\r\n\r\n" + body,
 		"HTTP/1.1 200 OK\r\nContent-Length: 21\r\nConnection: Close\r\n\r\n" + body,
+		"HTTP/1.1 200 OK\r\nContent-Length: 21\r\nA: " + strings.Repeat("a", maxHead) + "\r\n\r\n" + body,
 	} {
 		f.Add([]byte(s), uint8(7), false)
 		f.Add([]byte(s), uint8(1), true)

@@ -206,6 +206,45 @@ func TestNoServerIsAFailure(t *testing.T) {
 	}
 }
 
+// A connection that the server closes while it is idle is no failure, and is not
+// used any more.
+func TestIdleConnectionsMayBeClosed(t *testing.T) {
+	addr := scripted(t, func(conn net.Conn, r *bufio.Reader) {
+		if request(r) {
+			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 21\r\n\r\n"+body)
+		}
+	})
+	o := options(addr)
+	o.Lead = 0
+	l, err := Open(t.Context(), o, Schedule{Rate: 100, Seed: 6, Grace: time.Second})
+	// On a busy machine it may be asked before the client has seen that it is closed.
+	if err != nil || l.Reconnects == 0 || l.Answered < l.Due/2 || l.Failed > 0 && !strings.Contains(l.Failure, "clos") && !strings.Contains(l.Failure, "reset") {
+		t.Errorf("%+v, %v", l, err)
+	}
+}
+
+// What one connection has left behind is not taken for the next one's.
+func TestALostConnectionIsForgotten(t *testing.T) {
+	right := "HTTP/1.1 200 OK\r\nContent-Length: 21\r\n\r\n" + body
+	for _, cut := range []int{10, len(right) - 5} {
+		var n atomic.Int64
+		addr := scripted(t, func(conn net.Conn, r *bufio.Reader) {
+			first := n.Add(1) <= 4
+			for request(r) {
+				if first {
+					_, _ = io.WriteString(conn, right[:cut])
+					return
+				}
+				_, _ = io.WriteString(conn, right)
+			}
+		})
+		r, err := Closed(t.Context(), options(addr))
+		if err != nil || r.Failed != 4 || r.Requests < 20 {
+			t.Errorf("cut after %d bytes: %+v, %v; want 4 failures", cut, r, err)
+		}
+	}
+}
+
 // A server may close connections, but not those that it has taken a request from.
 func TestClosedConnectionsAreReplaced(t *testing.T) {
 	for _, tc := range []struct {
@@ -264,12 +303,16 @@ func TestOverloadIsLatencyAndNotAnswered(t *testing.T) {
 	})
 	o := options(addr) // 4 connections, so 200 answers a second at most
 	l, err := Open(t.Context(), o, Schedule{Rate: 2000, Seed: 4, Grace: 50 * time.Millisecond})
-	if err != nil || l.Failed != 0 || l.Due < 300 || l.Answered == 0 || l.Answered > 60 {
+	if err != nil || l.Failed != 0 || l.Due < 300 || l.Answered <= 0 || l.Answered > 60 {
 		t.Fatalf("%+v, %v", l, err)
 	}
 	// Half of all were due in the first half of the window, and have waited since.
 	if l.P50 < o.Window/2 || l.Max < o.Window {
 		t.Errorf("%+v", l)
+	}
+	// It is the server that is late: no connection was idle when they were due.
+	if l.Late999 > l.Max/2 {
+		t.Errorf("the client takes the blame: %+v", l)
 	}
 }
 
