@@ -126,6 +126,10 @@ func waitGone(t *testing.T, pids []int) {
 	}
 }
 
+// held keeps what holdAll started: a peer ends when nobody has its standard input any
+// more.
+var held []*Server
+
 func holdAll(binary, dir string) error {
 	set := Set{}
 	for _, name := range installed() {
@@ -133,6 +137,7 @@ func holdAll(binary, dir string) error {
 		if err != nil {
 			return err
 		}
+		held = append(held, s)
 		if name == Ours {
 			if set, err = Fetch(context.Background(), s.Addr()); err != nil {
 				return err
