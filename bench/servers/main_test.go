@@ -45,6 +45,9 @@ func TestAQuickRunMeasuresEverything(t *testing.T) {
 	if len(r.Contestants) != 7 || len(r.Workloads) != 8 || len(r.Throughput) != 7*6+3 || len(r.Latency) != 7*6 || len(r.Idle) != 6 || len(r.Targets) != 6 {
 		t.Fatalf("%+v", r)
 	}
+	if left, err := cpus(); err != nil || !slices.Equal(left, []int{r.ClientCPU}) {
+		t.Errorf("the client is on the CPUs %v, not on %d, %v", left, r.ClientCPU, err)
+	}
 	answered := map[string]int{}
 	for _, w := range r.Throughput {
 		for _, round := range w.Rounds {
