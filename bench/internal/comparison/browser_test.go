@@ -1,6 +1,7 @@
 package comparison
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -262,15 +263,12 @@ func textsApart(t *testing.T, b *chromium.Browser, name string) {
 func TestPicturesInABrowser(t *testing.T) {
 	b := chromium.Open(t)
 	r := read(t)
-	for _, name := range []string{"ratios", "cpu", "latency", "memory"} {
-		picture, err := r.SVG(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		path := filepath.Join(t.TempDir(), name+".svg")
-		if err := os.WriteFile(path, picture, 0o644); err != nil {
-			t.Fatal(err)
-		}
+	dir := filepath.Join(t.TempDir(), "charts")
+	if err := r.WriteCharts(dir); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range Charts {
+		path := filepath.Join(dir, name+".svg")
 		for colours, want := range map[string]string{"light": "svgrgb(255, 255, 255)", "dark": "svgrgb(18, 24, 31)"} {
 			b.Scheme(t, colours)
 			b.Do(t, chromedp.EmulateViewport(960, 1100), chromedp.Navigate("file://"+path))
@@ -282,11 +280,14 @@ func TestPicturesInABrowser(t *testing.T) {
 		textsApart(t, b, name)
 		b.Quiet(t, "file://"+path)
 	}
-	if _, err := r.SVG("nothing"); err == nil || !strings.Contains(err.Error(), "ratios, cpu, latency and memory") {
+	if _, err := r.SVG("nothing"); err == nil || !strings.Contains(err.Error(), "ratios, cpu, latency, memory") {
 		t.Errorf("an unknown chart: %v", err)
 	}
-	if _, err := (&Result{}).SVG("latency"); err == nil {
-		t.Error("an empty chart was drawn")
+	if _, err := (&Result{}).SVG("latency"); !errors.Is(err, ErrNothing) {
+		t.Errorf("an empty chart: %v", err)
+	}
+	if err := (&Result{}).WriteCharts(dir); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -2,8 +2,11 @@ package comparison
 
 import (
 	_ "embed"
+	"errors"
 	"fmt"
 	"html/template"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -27,24 +30,32 @@ type picture struct {
 	height             float64
 }
 
-// SVG draws one of the charts as a file of its own: "ratios", "cpu", "latency" or
-// "memory". It is an error if there is nothing to draw in it.
+// Charts are what SVG can draw.
+var Charts = []string{"ratios", "cpu", "latency", "memory"}
+
+// ErrNothing is that nothing was measured that a chart would show.
+var ErrNothing = errors.New("nothing was measured that the chart shows")
+
+// SVG draws one of the Charts as a file of its own. The error is ErrNothing if there
+// is nothing to draw in it.
 func (r *Result) SVG(name string) ([]byte, error) {
-	draw, ok := map[string]func() *picture{
-		"ratios": r.ratioPicture, "cpu": r.cpuPicture, "memory": r.memoryPicture,
-		"latency": func() *picture {
-			if all := r.latencies(); len(all) > 0 {
-				return r.latencyPicture(&all[0])
-			}
-			return nil
-		},
-	}[name]
-	if !ok {
-		return nil, fmt.Errorf("there is no chart %q: the charts are ratios, cpu, latency and memory", name)
+	var p *picture
+	switch name {
+	case "ratios":
+		p = r.ratioPicture()
+	case "cpu":
+		p = r.cpuPicture()
+	case "latency":
+		if all := r.latencies(); len(all) > 0 {
+			p = r.latencyPicture(&all[0])
+		}
+	case "memory":
+		p = r.memoryPicture()
+	default:
+		return nil, fmt.Errorf("there is no chart %q: the charts are %s", name, strings.Join(Charts, ", "))
 	}
-	p := draw()
 	if p == nil {
-		return nil, fmt.Errorf("nothing was measured that the chart %q shows", name)
+		return nil, fmt.Errorf("%s: %w", name, ErrNothing)
 	}
 	const head, foot = 44, 30
 	var d chart.SVG
@@ -54,6 +65,27 @@ func (r *Result) SVG(name string) ([]byte, error) {
 	d.Close("g")
 	d.Text(14, head+p.height+16, "tick", wording.Cut(fmt.Sprintf("version %s, %s; %s", r.Version, r.At.UTC().Format("2006-01-02"), r.Machine), 140))
 	return chart.Standalone(pictureWidth, head+p.height+foot, chartStyle, p.title+". "+p.about, d.Bytes()), nil
+}
+
+// WriteCharts writes each of the Charts that have something to show into a folder,
+// which is made where it is missing: ratios.svg and so on.
+func (r *Result) WriteCharts(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil { // #nosec G301 -- results are for everyone
+		return err
+	}
+	for _, name := range Charts {
+		picture, err := r.SVG(name)
+		if errors.Is(err, ErrNothing) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(dir, name+".svg"), picture, 0o644); err != nil { // #nosec G306 -- see above
+			return err
+		}
+	}
+	return nil
 }
 
 // inPage wraps a picture for the page. Every text in it went through chart.SVG.
