@@ -20,7 +20,7 @@ import (
 )
 
 const usage = `Usage: servers [flags]
-       servers render FILE.json [--html FILE]
+       servers render FILE.json [--html FILE] [--charts DIR]
 
 Starts this service and other servers, each on the same CPU, with the same
 answers, and measures one after the other, in rounds, from a client on another
@@ -55,6 +55,7 @@ Flags:
 type settings struct {
 	report.Options
 	html        string
+	charts      string
 	rounds      int
 	window      time.Duration
 	connections int
@@ -65,6 +66,7 @@ type settings struct {
 	contestants []string
 	serverCPU   int
 	clientCPU   int
+	priority    bool
 	binary      string
 	seed        uint64
 	command     string
@@ -82,6 +84,7 @@ func parse(args []string) (*settings, error) {
 	f := pflag.NewFlagSet("servers", pflag.ContinueOnError)
 	s.AddFlags(f, "a target is missed")
 	f.StringVar(&s.html, "html", "", "`FILE` to write the results to, as a page with charts")
+	f.StringVar(&s.charts, "charts", "", "`DIR` to write the charts to, as SVG files")
 	f.IntVar(&s.rounds, "rounds", 5, "`NUMBER` of rounds, in each of which every contestant has a window for everything")
 	f.DurationVar(&s.window, "window", time.Second, "`DURATION` of each window")
 	f.IntVar(&s.connections, "connections", 64, "`NUMBER` of connections that the client has")
@@ -92,6 +95,7 @@ func parse(args []string) (*settings, error) {
 	f.BoolVar(&s.quick, "quick", false, "see within a minute that it works: one round of 100 ms, and 500 idle connections, unless flags say otherwise")
 	f.IntVar(&s.serverCPU, "server-cpu", -1, "`CPU` for the servers; by default the last one that this program may use")
 	f.IntVar(&s.clientCPU, "client-cpu", -1, "`CPU` for the client; by default one of another core, if there is any")
+	f.BoolVar(&s.priority, "priority", false, "have the CPUs before other programs, for better figures on a machine that is not quiet (needs root)")
 	f.StringVar(&s.binary, "binary", "", "`FILE`: the service, built already; by default it is built")
 	f.Uint64Var(&s.seed, "seed", 1, "`NUMBER` that the times are made of at which requests are due")
 	f.Usage = func() { fmt.Print(usage + f.FlagUsages()) }
@@ -155,16 +159,17 @@ func run(args []string) int {
 			if err != nil {
 				return nil, err
 			}
-			return r, writePage(s.html, r)
+			return r, errors.Join(writePage(s.html, r), writeCharts(s.charts, r))
 		}, nil
 	})
 }
 
 // parseRender reads the arguments of the command that draws what an earlier run has found.
 func parseRender(args []string) (*report.Options, func(context.Context) (report.Result, error), error) {
-	o, html := &report.Options{}, ""
+	o, html, charts := &report.Options{}, "", ""
 	f := pflag.NewFlagSet("servers render", pflag.ContinueOnError)
 	f.StringVar(&html, "html", "", "`FILE` to write the results to, as a page with charts")
+	f.StringVar(&charts, "charts", "", "`DIR` to write the charts to, as SVG files")
 	f.Usage = func() { fmt.Print(usage) }
 	if err := f.Parse(args); err != nil {
 		return nil, nil, err
@@ -184,8 +189,15 @@ func parseRender(args []string) (*report.Options, func(context.Context) (report.
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", f.Arg(0), err)
 		}
-		return r, writePage(html, r)
+		return r, errors.Join(writePage(html, r), writeCharts(charts, r))
 	}, nil
+}
+
+func writeCharts(dir string, r *comparison.Result) error {
+	if dir == "" {
+		return nil
+	}
+	return r.WriteCharts(dir)
 }
 
 func writePage(name string, r *comparison.Result) error {
