@@ -60,6 +60,13 @@ func (s *settings) measure(ctx context.Context) (r *comparison.Result, err error
 			return nil, err
 		}
 	}
+	if s.priority {
+		restore, failed := prefer()
+		if failed != nil {
+			return nil, failed
+		}
+		defer func() { err = errors.Join(err, restore()) }()
+	}
 	if err := m.place(); err != nil {
 		return nil, err
 	}
