@@ -16,9 +16,7 @@ import (
 // connection.
 func (p *profiler) trace(ctx *fasthttp.RequestCtx, d time.Duration) {
 	s := p.server
-	// The server would set one deadline for the whole stream; each piece gets its
-	// own instead.
-	if trace.IsEnabled() || ctx.SetWriteDeadline(time.Now().Add(s.opts.Limits.WriteTimeout)) != nil {
+	if trace.IsEnabled() {
 		p.until.Store(0)
 		p.busy(ctx) // somebody else in this process traces
 		return
@@ -48,7 +46,8 @@ type tracer struct {
 	failed  chan struct{} // closed with broken
 }
 
-// Write sends a piece. Once one could not be sent, none is.
+// Write sends a piece, in a time of its own: the server has set one deadline for the
+// whole response. Once a piece could not be sent, none is.
 func (t *tracer) Write(b []byte) (int, error) {
 	if t.broken {
 		return 0, io.ErrClosedPipe

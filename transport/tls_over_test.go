@@ -52,6 +52,7 @@ func TestOverTLS(t *testing.T) {
 		{"ProblemConnectionLimit", TestProblemConnectionLimit},
 		{"ProblemUnavailableDuringShutdown", TestProblemUnavailableDuringShutdown},
 		{"ReadsRevalidateAndCompress", TestReadsRevalidateAndCompress},
+		{"ShutdownEndsProfiles", TestShutdownEndsProfiles},
 	} {
 		t.Run(c.name, c.test)
 	}
