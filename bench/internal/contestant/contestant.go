@@ -56,7 +56,8 @@ type Options struct {
 	Answers Set
 }
 
-// A Server is a contestant that runs. End it with Stop.
+// A Server is a contestant that runs. End it with Stop, and keep it until then: a
+// server may end when nothing refers to its Server any more.
 type Server struct {
 	s     started
 	stop  sync.Once
