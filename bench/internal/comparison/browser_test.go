@@ -214,7 +214,8 @@ func measured(t *testing.T, r *Result, workload, contestant string) []Round {
 func TestThePageFits(t *testing.T) {
 	b := chromium.Open(t)
 	missed := read(t)
-	missed.Targets[3].Got, missed.Targets[3].Ratios = 0.712, []float64{0.70, 0.712, 0.72}
+	missed.Targets[2].Ratios = nil
+	missed.Targets[3].Got, missed.Targets[3].Ratios = 0.712, slices.Repeat([]float64{0.70, 0.712, 0.72}, 7)
 	for name, r := range map[string]*Result{"met": read(t), "missed": missed} {
 		url := show(t, b, r)
 		for _, width := range []int64{1280, 800} {

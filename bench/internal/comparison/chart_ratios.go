@@ -57,9 +57,13 @@ func (r *Result) ratioPicture() *picture {
 		}
 		p.line("bound", at(t.Want), y+3, at(t.Want), y+pitch-3)
 		what, how, _ := strings.Cut(t.Title, ": ")
-		p.Text(left-14, middle-3, "name end", wording.Cut(what, 44))
-		p.Text(left-14, middle+13, "tick end", wording.Cut(strings.TrimSpace(how+" "+t.want()), 50))
+		p.Text(left-14, middle-3, "name end", wording.Cut(what, 38))
+		p.Text(left-14, middle+13, "tick end", wording.Cut(strings.TrimSpace(how+" "+t.want()), 44))
 		got, _ := t.figures()
+		verdict := got + " " + t.result()
+		if len(t.Ratios) == 0 {
+			verdict = got
+		}
 		class := "value missed"
 		if t.Met() {
 			class = "value met"
@@ -74,7 +78,7 @@ func (r *Result) ratioPicture() *picture {
 			p.Title(fmt.Sprintf("round %d: %s", n+1, ratio(v)))
 			p.Close("circle")
 		}
-		p.Text(right+16, middle+4, class, got+" "+t.result())
+		p.Text(right+16, middle+4, class, verdict)
 		about = append(about, fmt.Sprintf("%s: %s, wanted %s, %s", wording.Cut(t.Title, 80), got, t.want(), t.result()))
 		y += pitch
 	}
@@ -82,7 +86,7 @@ func (r *Result) ratioPicture() *picture {
 		p.Text(at(v), bottom+10, "tick mid", wording.Digits(max(v, 0)))
 	}
 	p.Text((left+right)/2, bottom+27, "tick mid", "ratio to "+r.reference())
-	p.note(bottom+50, "Dots: one round each, the first at the top; both servers measured one after the other. Dark line: median. Green: what the target allows.")
+	p.note(bottom+50, "Dots: one round each, the first at the top; both servers measured one after the other. Upright line: median. Green: what the target allows.")
 	p.height = bottom + 62
 	p.about = spoken(about)
 	return p
