@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"math"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -87,8 +88,15 @@ func wellFormed(t *testing.T, name string, text []byte) {
 			t.Errorf("%s has an element %s", name, e.Name.Local)
 		}
 		for _, a := range e.Attr {
-			if v := a.Value; (a.Name.Local == "d" || a.Name.Local == "width" || a.Name.Local == "x") && (strings.Contains(v, "NaN") || strings.Contains(v, "Inf") || strings.Contains(v, "e+")) {
-				t.Errorf("%s: %s=%q", name, a.Name.Local, v)
+			switch a.Name.Local {
+			case "x", "x1", "x2", "cx", "y", "y1", "y2", "cy", "width", "height":
+				if v, err := strconv.ParseFloat(a.Value, 64); err != nil || !(v >= -50 && v < 1e5) {
+					t.Errorf("%s: %s=%q is nowhere on the picture", name, a.Name.Local, a.Value)
+				}
+			case "d", "transform":
+				if strings.Contains(a.Value, "NaN") || strings.Contains(a.Value, "Inf") || strings.Contains(a.Value, "e+") {
+					t.Errorf("%s: %s=%q", name, a.Name.Local, a.Value)
+				}
 			}
 		}
 	}
