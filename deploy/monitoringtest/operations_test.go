@@ -197,7 +197,7 @@ func TestSettingsOfTheGuide(t *testing.T) {
 	others := []string{
 		"--overrides",          // generate
 		"--scenario", "--help", // bin/verify
-		"--all-namespaces", "--as", "--sort-by", "--previous", "--prefix", "--since", "--tail", "--raw", "--show-managed-fields", // kubectl
+		"--all-namespaces", "--as", "--sort-by", "--previous", "--prefix", "--since", "--tail", "--raw", "--show-managed-fields", "--audience", // kubectl
 		"--line-buffered", // grep
 	}
 	n := 0

@@ -1,0 +1,110 @@
+package transport_test
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"kubernaut.io/dynamic-toolset/transport"
+)
+
+// A client that goes away, or reads no more, does not keep others from tracing.
+func TestTraceOfClientThatIsGone(t *testing.T) {
+	f := profiled(t, func(o *transport.Options) { o.Limits.WriteTimeout = time.Second })
+	for _, gone := range []bool{true, false} {
+		c, err := net.Dial("tcp", strings.TrimPrefix(f.metricsURL, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(c, "GET /debug/pprof/trace?seconds=300 HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		f.within(taking)
+		if gone {
+			c.Close() //nolint:errcheck // that is the test
+		} else {
+			defer c.Close() //nolint:errcheck // the end of a test
+			// Fills the buffers of the connection.
+			stop := make(chan struct{})
+			var work sync.WaitGroup
+			work.Go(func() {
+				for {
+					select {
+					case <-stop:
+						return
+					default:
+						runtime.Gosched()
+						go func() {}()
+					}
+				}
+			})
+			defer work.Wait()
+			defer close(stop)
+		}
+		for end := time.Now().Add(60 * time.Second); f.get("/debug/pprof/trace?seconds=1").StatusCode != 200; {
+			if time.Now().After(end) {
+				t.Fatalf("gone %v: its trace goes on", gone)
+			}
+		}
+	}
+}
+
+// Profiles that wait are bounded in number.
+func TestProfilesAtATime(t *testing.T) {
+	f := profiled(t, nil)
+	var answers []<-chan *response
+	for range 4 {
+		answers = append(answers, f.asking("/debug/pprof/heap?seconds=300"))
+	}
+	for end := time.Now().Add(20 * time.Second); ; {
+		r := f.get("/debug/pprof/cmdline")
+		if r.StatusCode != 200 {
+			wantProblem(t, r, 503, "service-unavailable")
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("a fifth was taken")
+		}
+	}
+	if err := f.server.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	for _, a := range answers {
+		if r := <-a; r != nil {
+			wantProblem(t, r, 503, "service-unavailable")
+		}
+	}
+}
+
+// With --auth-metrics profiles need a right of their own: not that to the metrics.
+func TestProfilesAreGuarded(t *testing.T) {
+	r := newRegistry()
+	r.may["prometheus"] = []string{"get /metrics"}
+	r.may["developer"] = []string{"get /dynamic-toolset/debug/pprof/*"}
+	f := guarded(t, r, func(o *transport.Options) { o.Pprof, o.Auth.Metrics = true, true })
+	for _, path := range []string{"/debug/pprof/", "/debug/pprof", "/debug/pprof/heap", "/debug/pprof/profile?seconds=1", "/debug/pprof/trace?seconds=1", "/debug/pprof/symbol", "/debug/pprof/cmdline", "/debug/pprof/nosuch"} {
+		wantProblem(t, f.get(path), 401, "unauthorized")
+		d := wantProblem(t, f.get(path, "Authorization", "Bearer prometheus.x"), 403, "forbidden")
+		if !strings.Contains(d.Detail, "may not get /dynamic-toolset/debug/pprof/*") {
+			t.Errorf("%s: %+v", path, d)
+		}
+		if a := f.get(path, "Authorization", "Bearer developer.x"); a.StatusCode != 200 && !strings.HasSuffix(path, "nosuch") {
+			t.Errorf("%s: %s", path, a)
+		}
+	}
+	wantProblem(t, f.post("/debug/pprof/symbol", "0x1"), 401, "unauthorized")
+	if a, err := send(f.metricsURL, "POST", "/debug/pprof/symbol", "0x1", "Authorization", "Bearer developer.x"); err != nil || a.StatusCode != 200 || !bytes.HasPrefix(a.body, []byte("num_symbols")) {
+		t.Error(a, err)
+	}
+	r.set(func() {
+		if slices.Contains(r.actions, "post /dynamic-toolset/debug/pprof/*") {
+			t.Error("a symbol needs the right to post")
+		}
+	})
+}
