@@ -62,7 +62,7 @@ func (d *latencyDrawing) x(rate float64) float64 {
 	if d.most <= 0 {
 		return latencyLeft
 	}
-	return latencyLeft + (latencyRight-latencyLeft-14)*max(rate, 0)/d.most
+	return latencyLeft + (latencyRight-latencyLeft-14)*(max(rate, 0)/d.most)
 }
 
 // beside is how far a contestant's marks are beside the rate, so that equal ones
