@@ -52,7 +52,8 @@ func TestAQuickRunMeasuresEverything(t *testing.T) {
 	for _, w := range r.Throughput {
 		for _, round := range w.Rounds {
 			answered[w.Contestant] += round.Requests
-			if round.Failed != 0 || round.CPU <= 0 || round.CPU > 2*round.Seconds || round.Seconds < r.Window {
+			// On a busy machine a server may not have had its turn in such a short window.
+			if round.Failed != 0 || round.Requests > 0 && round.CPU <= 0 || round.CPU > 2*round.Seconds || round.Seconds < r.Window {
 				t.Errorf("%s, %s: %+v", w.Contestant, w.Workload, round)
 			}
 		}
@@ -82,13 +83,18 @@ func TestAQuickRunMeasuresEverything(t *testing.T) {
 	}
 	// The result can be drawn again, and is the same.
 	again := filepath.Join(dir, "again.html")
-	if code := run([]string{"render", file, "--html=" + again}); code != 0 {
+	if code := run([]string{"render", file, "--html=" + again, "--charts=" + filepath.Join(dir, "charts")}); code != 0 {
 		t.Fatalf("exit code %d", code)
 	}
 	a, _ := os.ReadFile(page)
 	b, err := os.ReadFile(again)
 	if err != nil || len(a) == 0 || !bytes.Equal(a, b) {
 		t.Errorf("pages of %d and %d bytes, %v", len(a), len(b), err)
+	}
+	for _, name := range comparison.Charts {
+		if b, err := os.ReadFile(filepath.Join(dir, "charts", name+".svg")); err != nil || !bytes.Contains(b, []byte("<svg")) {
+			t.Errorf("%s: %q, %v", name, b, err)
+		}
 	}
 }
 
