@@ -195,6 +195,20 @@ func TestTargetsAreRatiosOfRounds(t *testing.T) {
 	}
 }
 
+func TestOtherProgramsAreNoticed(t *testing.T) {
+	for _, tc := range []struct {
+		cpu, busy float64
+		spin, say bool
+	}{{0.98, 0.8, true, false}, {0.5, 0.4, true, true}, {0.5, 0.99, true, false}, {0.5, 0, false, false}} {
+		round := comparison.Round{Requests: 1000, Seconds: 1, CPU: tc.cpu, ClientBusy: tc.busy}
+		m := &session{spin: tc.spin, result: &comparison.Result{Throughput: []comparison.Throughput{
+			{Contestant: comparison.Reference, Workload: comparison.ByName, Rounds: []comparison.Round{round}}}}}
+		if got := m.disturbed(); (got != "") != tc.say || tc.say && !strings.Contains(got, "50 %") {
+			t.Errorf("%+v: %q", tc, got)
+		}
+	}
+}
+
 func TestServerAndClientGetCPUsOfDifferentCores(t *testing.T) {
 	// Two threads for each core, numbered as Linux does: 0 and 2 are one core.
 	threads := func(cpu int) []int { return []int{cpu % 2, cpu%2 + 2} }

@@ -12,7 +12,7 @@ import (
 const (
 	// leadPart of a window is sent before each; half of one before the first of a
 	// contestant and a workload, in which the server has its memory to grow.
-	leadPart, firstLeadPart = 10, 2
+	leadPart, firstLeadPart = 20, 2
 	pipelined               = 16
 )
 
@@ -80,7 +80,26 @@ func (m *session) throughput(ctx context.Context) error {
 	}
 	all, err := m.closed(ctx, workloads, m.names, m.entries)
 	m.result.Throughput = append(m.result.Throughput, all...)
+	if doubt := m.disturbed(); err == nil && doubt != "" {
+		say("%s", doubt)
+		m.result.Machine += " (" + doubt + ")"
+	}
 	return err
+}
+
+// undisturbed is the least share of its CPU that the reference has when nothing but the
+// requests keeps it busy.
+const undisturbed = 0.9
+
+// disturbed says that other programs had the servers' CPU, too, if it seems so.
+func (m *session) disturbed() string {
+	all := rounds(m.result, comparison.Reference, comparison.ByName)
+	share := median(each(all, func(r comparison.Round) float64 { return r.CPU / r.Seconds }))
+	busy := median(each(all, func(r comparison.Round) float64 { return r.ClientBusy }))
+	if !m.spin || share >= undisturbed || busy >= undisturbed {
+		return ""
+	}
+	return fmt.Sprintf("other programs used the CPUs, too: asked without a pause, bare fasthttp had %.0f %% of its own; trust ratios more than times, and use a quiet machine or --priority for better ones", 100*share)
 }
 
 // closed gives each entrant a window of each workload in each round.
