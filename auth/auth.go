@@ -5,7 +5,8 @@
 // Kubernetes API server. The Gate remembers: whom a token stands for, and what
 // they may do, both for the same bounded time, refusals for a shorter one. What
 // it remembers is looked up without locks or allocations, since that happens
-// for every request. It never remembers the tokens themselves.
+// for every request. It never remembers the tokens themselves; a Recent does, for
+// the connection that it belongs to.
 //
 // Three rules hold whatever happens. A caller is let through only by a decision
 // of the authority that is not older than the TTL. When the authority can't be

@@ -126,19 +126,24 @@ func (g *Gate) Close() {
 	g.background.Wait()
 }
 
-func (g *Gate) now() time.Duration { return time.Since(g.start) }
+func (g *Gate) now() time.Duration { return g.at(time.Now()) }
+
+func (g *Gate) at(t time.Time) time.Duration { return t.Sub(g.start) }
 
 // A Caller is who has sent a token, for the time of a request.
 type Caller struct {
 	token []byte
 	key   key
-	known *caller // nil if nothing valid is remembered
+	at    time.Duration // when it was looked up
+	known *caller       // nil if nothing valid is remembered
 }
 
 // Caller looks up a token. The result holds on to it.
-func (g *Gate) Caller(token []byte) Caller {
-	c := Caller{token: token, key: g.secret.key(token)}
-	if k := g.known.Get(c.key); k != nil && g.now() < k.expires {
+func (g *Gate) Caller(token []byte) Caller { return g.caller(token, g.secret.key(token), g.now()) }
+
+func (g *Gate) caller(token []byte, k key, at time.Duration) Caller {
+	c := Caller{token: token, key: k, at: at}
+	if k := g.known.Get(c.key); k != nil && at < k.expires {
 		c.known = k
 	}
 	return c
@@ -152,19 +157,18 @@ func (c *Caller) Known() *Identity {
 	return c.known.who
 }
 
-// Decide says whether the caller may do the action of this index. It answers
-// from memory or asks the authority; of those who ask the same at once, one
-// asks for all.
+// Decide says whether the caller may do the action of this index, as of when the
+// caller was looked up: it is for the request at hand. It answers from memory or
+// asks the authority; of those who ask the same at once, one asks for all.
 //
 // A decision that has lived for three quarters of its time is asked for anew in
 // the background. So a token in use is never kept waiting, and an outage of the
 // authority that is shorter than the last quarter is not noticed at all.
 func (g *Gate) Decide(c *Caller, action int) Decision {
-	now := g.now()
-	if c.known != nil && now < c.known.expires {
-		if gr := c.known.grants[action].Load(); gr != nil && now < gr.expires {
-			g.renewInTime(c, action, gr, now)
-			return c.known.decision(gr, now)
+	if c.known != nil {
+		if gr := c.known.grants[action].Load(); gr != nil && c.at < gr.expires {
+			g.renewInTime(c, action, gr, c.at)
+			return c.known.decision(gr, c.at)
 		}
 	}
 	return g.review(c, action)

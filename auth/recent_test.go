@@ -1,0 +1,74 @@
+package auth
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestEqual(t *testing.T) {
+	for n := range 100 {
+		a := bytes.Repeat([]byte{'x'}, n)
+		if !equal(a, bytes.Clone(a)) || equal(a, append(bytes.Clone(a), 'x')) || equal(append(bytes.Clone(a), 'x'), a) {
+			t.Errorf("of length %d: wrong", n)
+		}
+		for i := range n {
+			b := bytes.Clone(a)
+			b[i] ^= 0x80
+			if equal(a, b) {
+				t.Errorf("of length %d: %d differs", n, i)
+			}
+		}
+	}
+}
+
+type nobody struct{}
+
+func (nobody) Authenticate(context.Context, string) (*Identity, error)    { return nil, nil }
+func (nobody) Authorize(context.Context, *Identity, Action) (bool, error) { return false, nil }
+
+// What a connection has sent before never stands for what it sends now.
+func TestRecent(t *testing.T) {
+	g, err := New(Options{Reviewer: nobody{}, Actions: []Action{{Verb: "get", Path: "/"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close()
+	var r Recent
+	long := strings.Repeat("a", 1000)
+	for _, token := range []string{long, long, long[:999] + "b", long, "", "short", "short", "shorT", strings.Repeat("c", recentMax+1), long[:999], "", long} {
+		if c := g.Again([]byte(token), &r, time.Now()); c.key != g.Caller([]byte(token)).key || string(c.token) != token {
+			t.Errorf("%.20q: not its own key", token)
+		}
+	}
+	kept := r.token[:1000]
+	r.Forget()
+	if len(bytes.Trim(kept, "\x00")) > 0 {
+		t.Errorf("%q is still there", kept)
+	}
+	if c := g.Again(nil, &r, time.Now()); c.key != g.Caller(nil).key {
+		t.Error("no token: not its own key")
+	}
+}
+
+func BenchmarkCaller(b *testing.B) {
+	g, err := New(Options{Reviewer: nobody{}, Actions: []Action{{Verb: "get", Path: "/"}}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer g.Close()
+	token := bytes.Repeat([]byte("x"), 1000)
+	b.Run("hash", func(b *testing.B) {
+		for b.Loop() {
+			g.Caller(token)
+		}
+	})
+	b.Run("recent", func(b *testing.B) {
+		var r Recent
+		for b.Loop() {
+			g.Again(token, &r, time.Now())
+		}
+	})
+}
