@@ -8,6 +8,8 @@ import (
 	"os"
 	"sync/atomic"
 	"time"
+
+	"kubernaut.io/dynamic-toolset/auth"
 )
 
 // The states of a connection.
@@ -33,31 +35,94 @@ const (
 // arrived; a conn looks, because its own goroutine takes the decision:
 // whoever wants it closed only wakes its read.
 //
+// It keeps the times that a client has, instead of fasthttp, which would set
+// three deadlines for each request: see deadline.go. It leaves fasthttp while
+// nothing happens on it, so that an idle connection has no buffers: see park.go.
+// And it sends the responses to pipelined requests together: see cork.go.
+//
 // On a port that speaks TLS there is a layer between it and its socket.
 type conn struct {
 	net.Conn // the socket
 	owner    *listener
-	expires  time.Time // when its next response should be its last; zero: never
+	expires  instant // when its next response should be its last; 0: never
 
 	state atomic.Int32
-	// since is when the connection began to wait, in Unix nanoseconds.
+	// since is the instant at which the connection began to wait, or the first one
+	// at which somebody looked and it did: 0 if nobody has yet.
 	since atomic.Int64
 	// woken is set when the drain has ended the read deadline, to what since was
 	// at most when it did; 0 otherwise.
 	woken  atomic.Int64
 	closed atomic.Bool
 
+	writeLimit atomic.Int64 // set by SetWriteDeadline, an instant; 0: the WriteTimeout counts
+	writeArmed atomic.Int64 // the socket's write deadline is not later than it; 0: none
+
 	// What follows belongs to the goroutine that serves the connection.
 
+	readArmed instant // the socket's read deadline is not later than it; 0: none
+	parkable  bool
 	layer     *tlsLayer // nil: the bytes of the socket are the client's
 	plainHTTP bool      // the client does not speak TLS as it should
+	hello     bool      // the client speaks TLS as it should not
+	greeted   bool      // the client has sent something
+	parking   bool      // the end of fasthttp's work is not that of the connection
 
-	head   []byte // the read buffer from its start, for a look at a request that does not fit
-	chunk  []byte // what the last read returned
-	heads  int    // requests handled since then
-	linger bool   // the client may still be sending when the connection is closed
+	began     instant   // when the first byte of the request arrived
+	moved     instant   // when something was read last, or a response made
+	chunk     []byte    // what the last read returned, in fasthttp's buffer
+	ahead     readahead // what is in it
+	looked    bool      // ahead is known
+	heads     int       // requests handled since then
+	head      []byte    // fasthttp's read buffer from its start
+	lineFits  bool      // of a request that fills it, the first line does
+	late      bool      // the rest of the request has not arrived in time
+	linger    bool      // the client may still be sending when the connection is closed
+	streaming bool      // what is written is to be sent at once
+	lasting   bool      // the body of the response need not be copied; see body.go
+	broken    bool      // part of a response could not be sent
+	cork      *cork     // what was written and not sent yet; nil if nothing
+	body      *[]byte   // of the response, to be used again; see body.go
+
+	token auth.Recent
 
 	prev, next *conn // the listener's list
+}
+
+// readahead is what is known of the bytes of a read.
+type readahead struct {
+	heads int  // the ends of heads of requests
+	more  bool // something follows the last of them
+}
+
+var endOfHead = []byte("\r\n\r\n")
+
+// look returns what is known of b.
+func look(b []byte) readahead {
+	var a readahead
+	for {
+		i := bytes.Index(b, endOfHead)
+		if i < 0 {
+			a.more = a.heads > 0 && len(b) > 0
+			return a
+		}
+		a.heads++
+		b = b[i+len(endOfHead):]
+	}
+}
+
+// answered counts a request that was handled, the head of which had this many
+// bytes. Most of the time those are all that have been read, and there is no need
+// to look for more.
+func (c *conn) answered(head int) {
+	c.heads++
+	switch {
+	case c.looked:
+	case head == len(c.chunk):
+		c.ahead, c.looked = readahead{heads: 1}, true
+	default:
+		c.ahead, c.looked = look(c.chunk), true
+	}
 }
 
 // Read reads like net.Conn. When a deadline passes while no request has begun,
@@ -68,16 +133,19 @@ type conn struct {
 // On a port that speaks TLS the first read does the handshake, so that a slow
 // one keeps nobody else waiting.
 func (c *conn) Read(p []byte) (int, error) {
+	if c.uncork(); c.broken { //nolint:errcheck // broken says so, too
+		return 0, io.EOF
+	}
 	if c.layer == nil || c.layer.session != nil {
 		return c.readOrLook(p)
 	}
 	if n, err := c.readOrLook(p[:1]); n == 0 {
 		return 0, err
 	}
-	c.head, c.chunk = nil, nil
+	c.head = nil
 	if startsRequest(p[0]) {
-		c.layer, c.plainHTTP = nil, true
-		return c.received(p, 1, nil)
+		c.layer, c.plainHTTP, c.head = nil, true, p
+		return 1, nil
 	}
 	c.state.Store(shaking)
 	if err := c.layer.handshake(c, p[0]); err != nil {
@@ -86,73 +154,124 @@ func (c *conn) Read(p []byte) (int, error) {
 		return 0, io.EOF
 	}
 	c.woken.Store(0)
+	c.greeted, c.head = false, nil
 	c.end()
+	c.since.Store(int64(now()))
 	return c.readOrLook(p)
 }
 
 func (c *conn) readOrLook(p []byte) (int, error) {
 	for {
-		n, err := c.receive(p, true)
+		c.armRead(c.nextLook())
+		var n int
+		err := os.ErrDeadlineExceeded
+		// Looked at behind arming: a wake that comes later ends the deadline anew.
+		if c.woken.Load() == 0 {
+			n, err = c.receive(p, true)
+		}
 		if n > 0 {
 			return c.received(p, n, err)
 		}
 		idle := c.state.Load() == waiting
-		switch {
-		case !errors.Is(err, os.ErrDeadlineExceeded):
-			if idle && c.layer != nil {
-				err = io.EOF // a broken session has no use for an error response
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			if idle {
+				err = io.EOF // nobody has asked for an error response
 			}
 			return n, err
-		case idle && c.idleAsWoken():
+		}
+		c.readArmed = 0
+		c.since.CompareAndSwap(0, int64(now()))
+		woken, expired := c.idleAsWoken(), now() >= c.readLimit()
+		switch {
+		case idle && (woken || expired):
 			if n, err := c.receive(p, false); n > 0 {
-				c.woken.Store(0)
-				return c.received(p, n, errors.Join(err, c.extend()))
+				return c.received(p, n, err)
 			}
 			if !c.withinRecord() {
 				return 0, io.EOF
 			}
-			c.begin()
-		case !idle && c.woken.Load() == 0:
+			c.began = now()
+			c.state.Store(active)
+		case !idle && expired:
+			c.late = true
 			return n, err
+		case idle && now() >= c.parkTime():
+			if !c.withinRecord() {
+				c.parking = true
+				return 0, io.EOF
+			}
+			c.began = now()
+			c.state.Store(active)
+		default:
+			// The drain took the connection for idle just as a request began, or what
+			// has passed was the deadline of an earlier read.
 		}
-		// The drain took the connection for idle just as a request began.
-		c.woken.Store(0)
-		if err := c.extend(); err != nil {
-			return 0, err
-		}
+	}
+}
+
+// idleAsWoken reports whether the drain has woken the connection, and it has been
+// silent since before the time that was meant. It forgets the wake.
+func (c *conn) idleAsWoken() bool {
+	woken := c.woken.Swap(0)
+	return woken != 0 && c.since.Load() <= woken
+}
+
+// nextLook returns when to look at the time again if nothing has been read by
+// then: not later than any of the times that matter.
+func (c *conn) nextLook() instant {
+	if c.state.Load() == waiting && c.since.Load() == 0 {
+		return c.moved.add(min(parkAfter, c.owner.limits.IdleTimeout))
+	}
+	return min(c.readLimit(), c.parkTime())
+}
+
+// readLimit returns when what is read now must have arrived: the rest of a
+// request, or the first byte of the first one, or of the next one.
+func (c *conn) readLimit() instant {
+	switch {
+	case c.state.Load() != waiting:
+		return c.began.add(c.owner.limits.ReadTimeout)
+	case !c.greeted:
+		return instant(c.since.Load()).add(c.owner.limits.ReadTimeout)
+	default:
+		return instant(c.since.Load()).add(c.owner.limits.IdleTimeout)
 	}
 }
 
 // receive reads from the socket or the layer on it. Without wait it returns 0
 // when nothing is there.
-func (c *conn) receive(p []byte, wait bool) (int, error) {
+func (c *conn) receive(p []byte, wait bool) (n int, err error) {
 	switch {
 	case c.layer != nil && c.layer.session != nil:
-		return c.layer.read(p, wait)
+		n, err = c.layer.read(p, wait)
 	case wait:
-		return c.Conn.Read(p)
+		n, err = c.Conn.Read(p)
 	default:
-		return readNow(c.Conn, p)
+		n, err = readNow(c.Conn, p)
 	}
+	c.chunk, c.ahead, c.looked, c.heads = p[:n], readahead{}, false, 0
+	return n, err
 }
 
 // received notes what a read returned, and returns it.
 func (c *conn) received(p []byte, n int, err error) (int, error) {
-	if c.head == nil {
-		c.head = p
-		if p[0] == recordHandshake && c.layer == nil {
+	c.moved = now()
+	if c.state.Load() == waiting {
+		c.began = c.moved
+	}
+	if !c.greeted {
+		c.greeted = true
+		if c.hello = p[0] == recordHandshake && c.layer == nil; c.hello {
 			return 0, errTLSHello
 		}
 	}
-	c.chunk, c.heads = p[:n], 0
+	if c.head == nil {
+		c.head = p
+	}
+	if n == len(p) { // fasthttp's buffer is full
+		c.lineFits = bytes.IndexByte(c.head, '\n') >= 0
+	}
 	return n, err
-}
-
-// idleAsWoken reports whether the connection has been silent since before the
-// time for which it was woken, if it was.
-func (c *conn) idleAsWoken() bool {
-	woken := c.woken.Load()
-	return woken == 0 || c.since.Load() <= woken
 }
 
 // withinRecord reports whether part of a TLS record has arrived, which then is
@@ -161,26 +280,6 @@ func (c *conn) withinRecord() bool {
 	return c.layer != nil && c.layer.session != nil && c.layer.wire.records.within()
 }
 
-// extend gives a request the time to arrive.
-func (c *conn) extend() error { return c.SetReadDeadline(time.Now().Add(c.owner.readTimeout)) }
-
-// Write writes like net.Conn.
-func (c *conn) Write(p []byte) (int, error) {
-	if c.layer == nil {
-		return c.Conn.Write(p)
-	}
-	if c.layer.session == nil {
-		return 0, net.ErrClosed // no client is there to read it
-	}
-	n, err := c.layer.session.Write(p)
-	if err != nil {
-		c.layer.broken = true
-	}
-	return n, err
-}
-
-var endOfHead = []byte("\r\n\r\n")
-
 // pipelined reports whether the client has sent more after the request that is
 // being answered. Such a response must not announce that the connection
 // closes: the requests behind it would be lost.
@@ -188,13 +287,8 @@ var endOfHead = []byte("\r\n\r\n")
 // It counts the heads of requests in what was read last. A request with a body
 // is taken for the last one unless more waits in the socket or the layer on it.
 func (c *conn) pipelined(hasBody bool) bool {
-	if !hasBody {
-		if bytes.Count(c.chunk, endOfHead) > c.heads {
-			return true
-		}
-		if i := bytes.LastIndex(c.chunk, endOfHead); i >= 0 && i+len(endOfHead) < len(c.chunk) {
-			return true
-		}
+	if !hasBody && (c.ahead.heads > c.heads || c.ahead.more) {
+		return true
 	}
 	if c.layer != nil {
 		return c.layer.more()
@@ -202,23 +296,35 @@ func (c *conn) pipelined(hasBody bool) bool {
 	return unread(c.Conn) > 0
 }
 
-// requestLineFits reports whether a request that was too large for the read
-// buffer had at least its first line within it.
-func (c *conn) requestLineFits() bool { return bytes.IndexByte(c.head, '\n') >= 0 }
-
 // begin and end are called as a request's first byte arrives and as its
 // response has been written.
-func (c *conn) begin() { c.state.Store(active) }
+func (c *conn) begin() {
+	if c.heads > 0 { // it came together with one that has been answered
+		c.began = c.moved
+	}
+	c.state.Store(active)
+}
 
 func (c *conn) end() {
-	c.since.Store(time.Now().UnixNano())
+	if c.body != nil || c.heads >= c.ahead.heads {
+		c.uncork() //nolint:errcheck // the next read tells
+	}
+	c.returnBody()
+	c.lasting = false
+	if c.writeLimit.Load() != 0 {
+		c.writeLimit.Store(0)
+	}
+	c.since.Store(0)
 	c.state.Store(waiting)
 }
 
 // wakeIfIdle ends the wait of a connection that has been idle since before t.
-func (c *conn) wakeIfIdle(t time.Time) {
-	if c.state.Load() == waiting && c.since.Load() <= t.UnixNano() {
-		c.woken.Store(t.UnixNano())
+func (c *conn) wakeIfIdle(t instant) {
+	if c.state.Load() != waiting || c.since.CompareAndSwap(0, int64(now())) {
+		return
+	}
+	if c.since.Load() <= int64(t) {
+		c.woken.Store(int64(t))
 		c.SetReadDeadline(past) //nolint:errcheck // a closed connection needs no waking
 	}
 }
@@ -226,13 +332,21 @@ func (c *conn) wakeIfIdle(t time.Time) {
 // past is a deadline that has passed.
 var past = time.Unix(1, 0)
 
-// Close closes the connection so that the client gets what was written to it.
+// Close closes the connection so that the client gets what was written to it,
+// unless it is only to be parked.
 func (c *conn) Close() error {
+	if c.parking {
+		c.parking = false
+		c.park()
+		return nil
+	}
 	if !c.closed.CompareAndSwap(false, true) {
 		return nil
 	}
 	defer c.owner.forget(c)
-	if c.layer != nil && c.layer.session != nil && !c.layer.broken {
+	defer c.returnBody()
+	defer c.token.Forget()
+	if err := c.uncork(); err == nil && c.layer != nil && c.layer.session != nil && !c.layer.broken {
 		// Says that nothing is missing (RFC 8446, section 6.1).
 		c.layer.session.CloseWrite() //nolint:errcheck // a client that has gone needs not know
 	}

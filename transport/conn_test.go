@@ -23,8 +23,8 @@ func pair(t *testing.T) (*conn, net.Conn) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { client.Close() })                                                      //nolint:errcheck // the end of a test
-	l := newListener(tcp, zap.NewNop(), 10, 0, 5*time.Second, func(c net.Conn) { c.Close() }) //nolint:errcheck // not used
+	t.Cleanup(func() { client.Close() })                                                                                                                                                   //nolint:errcheck // the end of a test
+	l := newListener(tcp, zap.NewNop(), Limits{MaxConnections: 10, ReadTimeout: 5 * time.Second, WriteTimeout: 5 * time.Second, IdleTimeout: time.Minute}, func(c net.Conn) { c.Close() }) //nolint:errcheck // not used
 	c, err := l.Accept()
 	if err != nil {
 		t.Fatal(err)
@@ -37,8 +37,9 @@ func pair(t *testing.T) (*conn, net.Conn) {
 // request begins: the rest of the request must still be read.
 func TestWokenWhileARequestBegins(t *testing.T) {
 	c, client := pair(t)
+	c.began = now()
 	c.begin()
-	c.woken.Store(time.Now().UnixNano())
+	c.woken.Store(int64(now()))
 	if err := c.SetReadDeadline(past); err != nil {
 		t.Fatal(err)
 	}
@@ -62,12 +63,12 @@ func TestLastLook(t *testing.T) {
 	for unread(c.Conn) < 3 {
 		time.Sleep(time.Millisecond)
 	}
-	c.wakeIfIdle(time.Now())
+	c.wakeIfIdle(now())
 	var buf [16]byte
 	if n, err := c.Read(buf[:]); err != nil || string(buf[:n]) != "GET" {
 		t.Errorf("read %q, %v", buf[:n], err)
 	}
-	c.wakeIfIdle(time.Now())
+	c.wakeIfIdle(now())
 	if n, err := c.Read(buf[:]); n != 0 || !errors.Is(err, io.EOF) {
 		t.Errorf("an idle connection: %d, %v", n, err)
 	}
@@ -80,7 +81,7 @@ func TestQueueIsEmptiedBeforeTheClose(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := newListener(tcp, zap.NewNop(), 100, 0, time.Second, func(c net.Conn) { c.Close() }) //nolint:errcheck // not used
+	l := newListener(tcp, zap.NewNop(), Limits{MaxConnections: 100, ReadTimeout: time.Second, WriteTimeout: time.Second, IdleTimeout: time.Minute}, func(c net.Conn) { c.Close() }) //nolint:errcheck // not used
 	const queued = 50
 	for range queued {
 		c, err := net.Dial("tcp", tcp.Addr().String())
@@ -122,7 +123,7 @@ func TestConnectionAgeIsJittered(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer tcp.Close() //nolint:errcheck // the end of the test
-	l := newListener(tcp, zap.NewNop(), 1000, time.Hour, time.Second, nil)
+	l := newListener(tcp, zap.NewNop(), Limits{MaxConnections: 1000, ReadTimeout: time.Second, WriteTimeout: time.Second, IdleTimeout: time.Minute, MaxConnectionAge: time.Hour}, nil)
 	ages := map[time.Duration]bool{}
 	for range 50 {
 		a, b := net.Pipe()
@@ -132,7 +133,7 @@ func TestConnectionAgeIsJittered(t *testing.T) {
 		if !ok {
 			t.Fatal("refused")
 		}
-		age := time.Until(c.expires)
+		age := c.expires.sub(now())
 		if age < 53*time.Minute || age > 67*time.Minute {
 			t.Errorf("age %s", age)
 		}

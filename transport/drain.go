@@ -107,7 +107,7 @@ func (f *frontend) drain(timeout, idleGrace time.Duration) error {
 	tick := time.NewTicker(drainTick)
 	defer tick.Stop()
 	for {
-		silentSince := time.Now().Add(-idleGrace)
+		silentSince := now().add(-idleGrace)
 		open := 0
 		f.listener.each(func(c *conn) {
 			open++

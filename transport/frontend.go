@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
@@ -69,14 +68,12 @@ func newFrontend(name string, log *zap.Logger, m *httpMetrics, limits Limits) *f
 	f.routes.NotFound = f.wrap(unmatched, f.notFound)
 	f.routes.MethodNotAllowed = f.wrap(unmatched, f.methodNotAllowed)
 	f.routes.GlobalOPTIONS = f.wrap(unmatched, f.options)
+	// The times that clients have are kept by the connections.
 	f.server = &fasthttp.Server{
 		Handler:                       f.handle,
 		ErrorHandler:                  f.protocolError,
 		ExpectHandler:                 f.continueInTime,
 		Name:                          "dynamic-toolset",
-		ReadTimeout:                   limits.ReadTimeout,
-		WriteTimeout:                  limits.WriteTimeout,
-		IdleTimeout:                   limits.IdleTimeout,
 		ReadBufferSize:                limits.MaxHeaderBytes,
 		MaxRequestBodySize:            limits.MaxRequestBody,
 		Concurrency:                   limits.MaxConnections + maxRejecting, // the listener's own limit comes first
@@ -86,6 +83,8 @@ func newFrontend(name string, log *zap.Logger, m *httpMetrics, limits Limits) *f
 		DisablePreParseMultipartForm:  true,
 		Logger:                        quietLogger{log},
 		TCPKeepalive:                  true,
+		LazyRequestTime:               true,
+		WriteBufferSize:               writeBufferSize,
 		DisableHeaderNamesNormalizing: false,
 	}
 	return f
@@ -128,8 +127,13 @@ func (f *frontend) open(ctx context.Context, addr string) error {
 
 // accept makes f serve what a socket accepts.
 func (f *frontend) accept(socket net.Listener) {
-	f.listener = newListener(socket, f.log, f.limits.MaxConnections, f.limits.MaxConnectionAge, f.limits.ReadTimeout, f.rejectConnection)
+	f.listener = newListener(socket, f.log, f.limits, f.rejectConnection)
 	f.listener.tls = f.tls
+	f.listener.serve = func(c net.Conn) {
+		if err := f.server.ServeConn(c); err != nil {
+			quietLogger{f.log}.Printf("%v", err)
+		}
+	}
 }
 
 func (f *frontend) serve() {
@@ -244,22 +248,32 @@ func (f *frontend) finish(ctx *fasthttp.RequestCtx, r *routeMetrics) {
 		f.problem(ctx, problem.Internal, "The service failed on this request. The cause is in its log under this request_id.")
 	}
 	if len(f.servedBy) > 0 {
-		ctx.Response.Header.SetBytesKV(headerServedBy, f.servedBy)
+		ctx.Response.Header.SetCanonical(headerServedBy, f.servedBy)
 	}
-	now := time.Now()
 	c, _ := ctx.Conn().(*conn)
+	var took time.Duration
 	if c != nil {
-		c.heads++
-		if f.draining.Load() || !c.expires.IsZero() && now.After(c.expires) {
+		t := now()
+		took, c.moved = t.sub(c.moved), t
+		c.answered(headLength(&ctx.Request.Header))
+		c.streaming = ctx.Response.IsBodyStream() && !c.lasting
+		if f.draining.Load() || c.expires != 0 && t > c.expires {
 			f.lastResponse(ctx, c)
 		}
+	} else {
+		took = time.Since(ctx.Time())
 	}
-	r.observe(ctx.Method(), ctx.Response.StatusCode(), now.Sub(ctx.Time()))
+	r.observe(ctx.Method(), ctx.Response.StatusCode(), took)
 	if ce := f.log.Check(zap.DebugLevel, "Request"); ce != nil {
 		ce.Write(zap.ByteString("method", ctx.Method()), zap.ByteString("path", ctx.Path()),
-			zap.Int("status", ctx.Response.StatusCode()), zap.Duration("duration", now.Sub(ctx.Time())),
+			zap.Int("status", ctx.Response.StatusCode()), zap.Duration("duration", took),
 			zap.ByteString("request_id", ctx.Response.Header.PeekBytes(headerRequestID)), zap.Stringer("client", ctx.RemoteAddr()))
 	}
+}
+
+// headLength returns how long the head of a request was if its lines end in CR LF.
+func headLength(h *fasthttp.RequestHeader) int {
+	return len(h.Method()) + len(h.RequestURI()) + len(h.Protocol()) + len("  \r\n") + len(h.RawHeaders())
 }
 
 // lastResponse announces the end of the connection, unless the client has
@@ -305,20 +319,20 @@ func (f *frontend) protocolError(ctx *fasthttp.RequestCtx, err error) {
 	f.wrap(f.metrics.route("unmatched"), func(ctx *fasthttp.RequestCtx) {
 		var small *fasthttp.ErrSmallBuffer
 		switch {
+		case c != nil && c.late: // of which fasthttp does not always tell
+			f.problem(ctx, problem.RequestTimeout, fmt.Sprintf("The request did not arrive completely within %s of its first byte.", f.limits.ReadTimeout))
 		case c != nil && c.plainHTTP:
 			f.problem(ctx, problem.Validation, speaksTLS)
 		case errors.Is(err, fasthttp.ErrBodyTooLarge):
 			f.payloadTooLarge(ctx)
-		case errors.Is(err, errTLSHello):
+		case c != nil && c.hello:
 			f.problem(ctx, problem.Validation, "This port speaks plain HTTP, not TLS: ask with http:// instead of https://.")
 		case errors.As(err, &small) && ctx.Request.Header.ContentLength() == -1: // the head was read
 			f.problem(ctx, problem.HeadersTooLarge, fmt.Sprintf("The trailer fields are longer than %d bytes.", f.limits.MaxHeaderBytes))
-		case errors.As(err, &small) && c != nil && !c.requestLineFits():
+		case errors.As(err, &small) && c != nil && !c.lineFits:
 			f.problem(ctx, problem.URITooLong, fmt.Sprintf("The request line is longer than %d bytes.", f.limits.MaxHeaderBytes))
 		case errors.As(err, &small):
 			f.problem(ctx, problem.HeadersTooLarge, fmt.Sprintf("The request line and header fields are longer than %d bytes together.", f.limits.MaxHeaderBytes))
-		case errors.Is(err, os.ErrDeadlineExceeded):
-			f.problem(ctx, problem.RequestTimeout, fmt.Sprintf("The request did not arrive completely within %s of its first byte.", f.limits.ReadTimeout))
 		default:
 			f.problem(ctx, problem.Validation, "The request is not well-formed HTTP/1.1: check its request line, header fields and the framing of its body.")
 		}

@@ -111,7 +111,11 @@ func (g *gate) pass(f *frontend, ctx *fasthttp.RequestCtx, action int, limited b
 	if g.callers != nil {
 		var token []byte
 		if token, sent = bearer(&ctx.Request.Header); sent == bearerToken {
-			caller = g.callers.Caller(token)
+			if c, _ := ctx.Conn().(*conn); c != nil {
+				caller = g.callers.Again(token, &c.token, c.moved.time())
+			} else {
+				caller = g.callers.Caller(token)
+			}
 			// One that is known has the form of a token: looking at that each
 			// time would cost half as much as all the rest.
 			if caller.Known() == nil && !isToken(token) {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"go.uber.org/zap"
@@ -37,13 +38,13 @@ const (
 // A listener accepts connections up to a limit and keeps the list of those
 // that are open, for the drain.
 type listener struct {
-	socket      net.Listener // a *net.TCPListener, or what Options.Listener is
-	log         *zap.Logger
-	limit       int
-	maxAge      time.Duration // 0: connections may live for ever
-	readTimeout time.Duration
-	reject      func(net.Conn) // tells a connection over the limit; closes it
-	tls         *serverTLS     // nil: plain HTTP
+	socket net.Listener // a *net.TCPListener, or what Options.Listener is
+	log    *zap.Logger
+	limits Limits
+	reject func(net.Conn) // tells a connection over the limit; closes it
+	// serve serves a connection that was parked; nil: none is.
+	serve func(net.Conn)
+	tls   *serverTLS // nil: plain HTTP
 
 	phase     atomic.Int32
 	emptied   chan struct{} // closed when the accept queue was found empty
@@ -67,8 +68,8 @@ func listen(ctx context.Context, addr string) (*net.TCPListener, error) {
 	return l.(*net.TCPListener), nil
 }
 
-func newListener(socket net.Listener, log *zap.Logger, limit int, maxAge, readTimeout time.Duration, reject func(net.Conn)) *listener {
-	l := &listener{socket: socket, log: log, limit: limit, maxAge: maxAge, readTimeout: readTimeout, reject: reject,
+func newListener(socket net.Listener, log *zap.Logger, limits Limits, reject func(net.Conn)) *listener {
+	l := &listener{socket: socket, log: log, limits: limits, reject: reject,
 		emptied: make(chan struct{}), rejecting: make(chan struct{}, maxRejecting)}
 	l.list.prev, l.list.next = &l.list, &l.list
 	return l
@@ -115,15 +116,17 @@ func (l *listener) admit(nc net.Conn) (*conn, bool) {
 	if l.tls != nil {
 		c.layer = &tlsLayer{settings: l.tls}
 	}
-	now := time.Now()
-	c.since.Store(now.UnixNano())
-	if l.maxAge > 0 {
+	_, c.parkable = nc.(syscall.Conn)
+	c.parkable = c.parkable && canWait && l.serve != nil
+	accepted := now()
+	c.since.Store(int64(accepted))
+	if age := l.limits.MaxConnectionAge; age > 0 {
 		// 10 % of jitter either way, so that connections opened together, as
 		// after a restart, are not closed together.
-		c.expires = now.Add(time.Duration(float64(l.maxAge) * (0.9 + 0.2*rand.Float64()))) // #nosec G404 -- jitter
+		c.expires = accepted.add(time.Duration(float64(age) * (0.9 + 0.2*rand.Float64()))) // #nosec G404 -- jitter
 	}
 	l.mu.Lock()
-	full := l.open >= l.limit
+	full := l.open >= l.limits.MaxConnections
 	if !full {
 		l.open++
 		c.prev, c.next = l.list.prev, &l.list

@@ -15,16 +15,20 @@ import (
 // The lookup path: nothing in this file renders, locks or allocates on the way
 // to a successful answer.
 
+// Names of fields are in their canonical form, which fasthttp would otherwise
+// bring them into again for each request.
 var (
 	contentJSON    = []byte("application/json")
 	valueGzip      = []byte("gzip")
 	valueNoCache   = []byte("no-cache") // may be stored, must be revalidated by its entity tag
 	valueVary      = []byte("Accept-Encoding")
-	headerETag     = []byte("ETag")
+	headerETag     = []byte("Etag")
 	headerWarning  = []byte("Warning")
 	headerEncoding = []byte("Content-Encoding")
 	headerCache    = []byte("Cache-Control")
 	headerVary     = []byte("Vary")
+
+	headerIfNoneMatch = []byte("If-None-Match")
 )
 
 // snapshot returns the current snapshot, or answers that there is none yet.
@@ -39,10 +43,10 @@ func (s *Server) snapshot(ctx *fasthttp.RequestCtx) *service.Snapshot {
 // readHeaders sets what every read carries.
 func (s *Server) readHeaders(ctx *fasthttp.RequestCtx) {
 	h := &ctx.Response.Header
-	h.SetBytesKV(headerCache, valueNoCache)
-	h.SetBytesKV(headerVary, valueVary)
+	h.SetCanonical(headerCache, valueNoCache)
+	h.SetCanonical(headerVary, valueVary)
 	if w := s.status.Load().warning; w != nil {
-		h.SetBytesKV(headerWarning, w)
+		h.SetCanonical(headerWarning, w)
 	}
 }
 
@@ -50,8 +54,8 @@ func (s *Server) readHeaders(ctx *fasthttp.RequestCtx) {
 // the client has it already: then that is the answer.
 func (s *Server) fresh(ctx *fasthttp.RequestCtx, tag []byte) bool {
 	s.readHeaders(ctx)
-	ctx.Response.Header.SetBytesKV(headerETag, tag)
-	if matches(ctx.Request.Header.Peek(fasthttp.HeaderIfNoneMatch), tag) {
+	ctx.Response.Header.SetCanonical(headerETag, tag)
+	if matches(ctx.Request.Header.PeekCanonical(headerIfNoneMatch), tag) {
 		ctx.Response.SkipBody = true
 		ctx.SetStatusCode(fasthttp.StatusNotModified)
 		return true
@@ -62,15 +66,16 @@ func (s *Server) fresh(ctx *fasthttp.RequestCtx, tag []byte) bool {
 
 // wantsGzip reports whether the answer shall be compressed, and says so in it.
 func (s *Server) wantsGzip(ctx *fasthttp.RequestCtx) bool {
-	if !acceptsGzip(ctx.Request.Header.Peek(fasthttp.HeaderAcceptEncoding)) {
+	if !acceptsGzip(ctx.Request.Header.PeekCanonical(valueVary)) {
 		return false
 	}
-	ctx.Response.Header.SetBytesKV(headerEncoding, valueGzip)
+	ctx.Response.Header.SetCanonical(headerEncoding, valueGzip)
 	return true
 }
 
 // send answers with a rendered body, as the client wants it.
 func (s *Server) send(ctx *fasthttp.RequestCtx, b *service.Body) {
+	lasting(ctx)
 	switch {
 	case s.fresh(ctx, b.ETag):
 	case s.wantsGzip(ctx):
@@ -90,15 +95,13 @@ func (s *Server) sendList(ctx *fasthttp.RequestCtx, c *service.Collection, f *se
 	if s.fresh(ctx, c.AppendETag(buf[:0], f)) {
 		return
 	}
-	// The response's own buffer is filled in place: it stays with the
-	// connection, so that the next answer of this size finds it large enough.
-	body := ctx.Response.SwapBody(nil)[:0]
+	body := bodyBuffer(ctx)
 	if s.wantsGzip(ctx) {
 		body = c.AppendGzip(body, f)
 	} else {
 		body = c.AppendJSON(body, f)
 	}
-	ctx.Response.SwapBody(body)
+	setBody(ctx, body)
 }
 
 // sendAnswer answers with a whole document.
@@ -110,6 +113,7 @@ func (s *Server) sendAnswer(ctx *fasthttp.RequestCtx, a *service.Answer) {
 	if s.fresh(ctx, a.ETag()) {
 		return
 	}
+	lasting(ctx)
 	stream := streams.Get().(*answerStream)
 	size := stream.Reset(a, s.wantsGzip(ctx))
 	ctx.Response.SetBodyStream(stream, size)

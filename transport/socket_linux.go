@@ -9,25 +9,56 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// readNow reads what is in the receive buffer without waiting.
+// readNow reads what is in the receive buffer without waiting, also on a
+// connection whose read deadline has passed.
 func readNow(c net.Conn, p []byte) (n int, err error) {
 	raw, ok := rawConn(c)
 	if !ok {
 		return 0, nil
 	}
-	// A raw read does not start on a connection whose deadline has passed.
-	if err := c.SetReadDeadline(noDeadline); err != nil {
-		return 0, err
-	}
-	controlErr := raw.Read(func(fd uintptr) bool {
-		for {
-			n, err = unix.Read(int(fd), p) // #nosec G115 -- a file descriptor
-			if !errors.Is(err, unix.EINTR) {
-				return true // also when nothing is there: don't wait
-			}
-		}
-	})
+	controlErr := raw.Control(func(fd uintptr) { n, err = readSocket(fd, p) })
 	return max(n, 0), errors.Join(controlErr, ignoreAgain(err))
+}
+
+func readSocket(fd uintptr, p []byte) (int, error) {
+	for {
+		n, err := syscall.Read(int(fd), p) // #nosec G115 -- a file descriptor
+		if n >= 0 || !errors.Is(err, unix.EINTR) {
+			return n, err
+		}
+	}
+}
+
+// canWait says that waitReadable works here.
+const canWait = true
+
+// waitReadable waits until there is something to read, or the read deadline
+// passes, without a buffer to read it into.
+func waitReadable(c net.Conn) error {
+	raw, ok := rawConn(c)
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	return raw.Read(isReadable)
+}
+
+// readable reports whether there is something to read, also on a connection whose
+// read deadline has passed.
+func readable(c net.Conn) (is bool) {
+	raw, ok := rawConn(c)
+	return ok && raw.Control(func(fd uintptr) { is = isReadable(fd) }) == nil && is
+}
+
+// isReadable reports whether a read would not wait: the end of the stream and
+// errors count.
+func isReadable(fd uintptr) bool {
+	var b [1]byte
+	for {
+		_, _, err := unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT) // #nosec G115 -- a file descriptor
+		if !errors.Is(err, unix.EINTR) {
+			return !errors.Is(err, unix.EAGAIN)
+		}
+	}
 }
 
 func ignoreAgain(err error) error {

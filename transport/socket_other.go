@@ -19,6 +19,13 @@ func readNow(c net.Conn, p []byte) (int, error) {
 	return n, nil
 }
 
+// Nor is it parked.
+const canWait = false
+
+func waitReadable(net.Conn) error { return errors.ErrUnsupported }
+
+func readable(net.Conn) bool { return false }
+
 func unread(net.Conn) int { return 0 }
 
 func refuseNewConnections(*net.TCPListener) error {

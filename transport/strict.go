@@ -39,18 +39,19 @@ func malformed(h *fasthttp.RequestHeader) (wrong string, chunked bool) {
 	if len(block) == 0 { // HTTP/1.0 without a field, and requests that tests make
 		return "", false
 	}
-	// In a block that was accepted each carriage return precedes a line feed.
-	if bytes.Count(block, []byte{'\n'}) != bytes.Count(block, []byte{'\r'}) {
-		return "Each line of the head must end in CR LF, not in LF alone.", false // section 2.2
-	}
 	return malformedFields(h, block)
 }
 
-// malformedFields looks at the lines of a block whose lines all end in CR LF.
+const lineFeedAlone = "Each line of the head must end in CR LF, not in LF alone." // section 2.2
+
+// malformedFields looks at the lines of a block, which end with an empty one.
 func malformedFields(h *fasthttp.RequestHeader, block []byte) (wrong string, coding bool) {
 	var length bool
 	for len(block) > 2 {
 		end := bytes.IndexByte(block, '\n')
+		if end < 1 || block[end-1] != '\r' {
+			return lineFeedAlone, coding
+		}
 		line := block[:end-1]
 		block = block[end+1:]
 		name := 0
@@ -84,6 +85,8 @@ func malformedFields(h *fasthttp.RequestHeader, block []byte) (wrong string, cod
 		}
 	}
 	switch {
+	case string(block) != "\r\n":
+		return lineFeedAlone, coding
 	case length && coding:
 		return "The body must have a Content-Length or a Transfer-Encoding, not both.", coding // section 6.3
 	case coding && len(h.PeekTrailerKeys()) > 0:

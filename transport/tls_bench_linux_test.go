@@ -37,7 +37,7 @@ func BenchmarkExchange(b *testing.B) {
 				b.Fatal(err)
 			}
 			defer tcp.Close() //nolint:errcheck // the end of the benchmark
-			l := newListener(tcp, zap.NewNop(), 10, 0, 5*time.Second, nil)
+			l := newListener(tcp, zap.NewNop(), Limits{MaxConnections: 10, ReadTimeout: 5 * time.Second, WriteTimeout: 5 * time.Second, IdleTimeout: time.Minute}, nil)
 			var client, server net.Conn
 			if c.tls {
 				l.tls = settings

@@ -32,19 +32,17 @@ type tlsLayer struct {
 // as long as a request may take. Its error is not for the client, who has had
 // an alert if one helps.
 func (l *tlsLayer) handshake(c *conn, first byte) error {
-	until := time.Now().Add(c.owner.readTimeout)
-	if err := c.SetDeadline(until); err != nil {
+	until := time.Now().Add(c.owner.limits.ReadTimeout)
+	if err := c.Conn.SetDeadline(until); err != nil {
 		return err
 	}
 	l.wire = wire{Conn: c.Conn, owner: c, first: first, hasFirst: true, until: until}
 	l.session = tls.Server(&l.wire, l.settings.config.Load())
 	if err := l.session.Handshake(); err != nil {
-		return handshakeError(err, c.owner.readTimeout)
+		return handshakeError(err, c.owner.limits.ReadTimeout)
 	}
-	if err := c.SetWriteDeadline(noDeadline); err != nil {
-		return err
-	}
-	return c.extend()
+	c.readArmed = 0
+	return c.SetWriteDeadline(noDeadline)
 }
 
 // read reads decrypted bytes. Without wait it returns os.ErrDeadlineExceeded
@@ -126,13 +124,20 @@ func (w *wire) receive(p []byte) (int, error) {
 // key update, RFC 8446, section 4.6.3) a deadline of its own: the one that is
 // set is that of the response before, and may have passed.
 func (w *wire) Write(p []byte) (int, error) {
-	if w.reading {
-		if err := w.SetWriteDeadline(time.Now().Add(w.owner.owner.readTimeout)); err != nil {
+	switch {
+	case w.owner.state.Load() == shaking:
+		return w.Conn.Write(p) // its time is that of the handshake
+	case w.reading:
+		if err := w.owner.SetWriteDeadline(time.Now().Add(w.owner.owner.limits.ReadTimeout)); err != nil {
 			return 0, err
 		}
 	}
-	return w.Conn.Write(p)
+	return w.owner.send(p)
 }
+
+// SetWriteDeadline is for the last alert, which the TLS layer gives a time of its
+// own.
+func (w *wire) SetWriteDeadline(t time.Time) error { return w.owner.SetWriteDeadline(t) }
 
 // records follows the bytes of TLS records, to know where one ends. A record
 // has a header of five bytes, the last two of which are the length of the rest

@@ -129,7 +129,7 @@ func TestTLSLastLook(t *testing.T) {
 			t.Fatal(err)
 		}
 		arrived(t, c, 13)
-		c.wakeIfIdle(time.Now())
+		c.wakeIfIdle(now())
 		wantRead(t, c, make([]byte, 100), "in the socket")
 
 		cork.corked = true
@@ -140,12 +140,12 @@ func TestTLSLastLook(t *testing.T) {
 		}
 		arrivesTogether(t, c, cork)
 		wantRead(t, c, make([]byte, 100), "one")
-		c.wakeIfIdle(time.Now())
+		c.wakeIfIdle(now())
 		wantRead(t, c, make([]byte, 1), "t") // read ahead, not decrypted yet
-		c.wakeIfIdle(time.Now())
+		c.wakeIfIdle(now())
 		wantRead(t, c, make([]byte, 100), "wo") // decrypted, not delivered yet
 
-		c.wakeIfIdle(time.Now())
+		c.wakeIfIdle(now())
 		if n, err := c.Read(make([]byte, 100)); n != 0 || !errors.Is(err, io.EOF) {
 			t.Errorf("an idle connection: %d, %v", n, err)
 		}
@@ -170,7 +170,7 @@ func TestTLSLastLookMeetsHalfARecord(t *testing.T) {
 			}
 			cork.send(t, part)
 			arrived(t, c, part)
-			c.wakeIfIdle(time.Now())
+			c.wakeIfIdle(now())
 			go func() {
 				for c.state.Load() != active {
 					time.Sleep(time.Millisecond)
@@ -186,14 +186,14 @@ func TestTLSLastLookMeetsHalfARecord(t *testing.T) {
 // longer than a request may take.
 func TestTLSHalfARecordAndNoMore(t *testing.T) {
 	c, client, cork := established(t, tls.VersionTLS13)
-	c.owner.readTimeout = 100 * time.Millisecond
+	c.owner.limits.ReadTimeout = 100 * time.Millisecond
 	cork.corked = true
 	if _, err := client.Write([]byte("the request")); err != nil {
 		t.Fatal(err)
 	}
 	cork.send(t, 10)
 	arrived(t, c, 10)
-	c.wakeIfIdle(time.Now())
+	c.wakeIfIdle(now())
 	if n, err := c.Read(make([]byte, 100)); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("read %d, %v", n, err)
 	}
@@ -241,7 +241,7 @@ func TestTLSPipelined(t *testing.T) {
 				if err != nil && !errors.Is(err, io.EOF) || !strings.HasPrefix(string(buf[:n]), request) {
 					t.Fatalf("read %q, %v", buf[:n], err)
 				}
-				server.heads++
+				server.answered(0)
 				if got := server.pipelined(false); got != c.want {
 					t.Errorf("pipelined: %v", got)
 				}
@@ -290,7 +290,7 @@ func TestTLSWokenDuringTheHandshake(t *testing.T) {
 		for c.state.Load() != shaking {
 			time.Sleep(time.Millisecond)
 		}
-		c.woken.Store(time.Now().UnixNano())
+		c.woken.Store(int64(now()))
 		c.SetReadDeadline(past) //nolint:errcheck // the read tells
 		time.Sleep(50 * time.Millisecond)
 	}

@@ -48,7 +48,7 @@ func (s *Server) watch(ctx *fasthttp.RequestCtx) {
 	h.SetBytesK(headerCache, "no-store")
 	h.Set("X-Accel-Buffering", "no") // nginx would hold events back
 	if w := s.status.Load().warning; w != nil {
-		h.SetBytesKV(headerWarning, w)
+		h.SetCanonical(headerWarning, w)
 	}
 	// A stream is the last response of its connection.
 	ctx.SetConnectionClose()
