@@ -319,10 +319,10 @@ func (f *frontend) protocolError(ctx *fasthttp.RequestCtx, err error) {
 	f.wrap(f.metrics.route("unmatched"), func(ctx *fasthttp.RequestCtx) {
 		var small *fasthttp.ErrSmallBuffer
 		switch {
-		case c != nil && c.late: // of which fasthttp does not always tell
-			f.problem(ctx, problem.RequestTimeout, fmt.Sprintf("The request did not arrive completely within %s of its first byte.", f.limits.ReadTimeout))
 		case c != nil && c.plainHTTP:
 			f.problem(ctx, problem.Validation, speaksTLS)
+		case c != nil && c.late: // of which fasthttp does not always tell
+			f.problem(ctx, problem.RequestTimeout, fmt.Sprintf("The request did not arrive completely within %s of its first byte.", f.limits.ReadTimeout))
 		case errors.Is(err, fasthttp.ErrBodyTooLarge):
 			f.payloadTooLarge(ctx)
 		case c != nil && c.hello:
