@@ -73,6 +73,7 @@ type conn struct {
 	chunk     []byte    // what the last read returned, in fasthttp's buffer
 	ahead     readahead // what is in it
 	looked    bool      // ahead is known
+	whole     bool      // it begins with a request
 	heads     int       // requests handled since then
 	head      []byte    // fasthttp's read buffer from its start
 	lineFits  bool      // of a request that fills it, the first line does
@@ -118,7 +119,7 @@ func (c *conn) answered(head int) {
 	c.heads++
 	switch {
 	case c.looked:
-	case head == len(c.chunk):
+	case c.whole && c.heads == 1 && head == len(c.chunk):
 		c.ahead, c.looked = readahead{heads: 1}, true
 	default:
 		c.ahead, c.looked = look(c.chunk), true
@@ -256,7 +257,7 @@ func (c *conn) receive(p []byte, wait bool) (n int, err error) {
 // received notes what a read returned, and returns it.
 func (c *conn) received(p []byte, n int, err error) (int, error) {
 	c.moved = now()
-	if c.state.Load() == waiting {
+	if c.whole = c.state.Load() == waiting; c.whole {
 		c.began = c.moved
 	}
 	if !c.greeted {

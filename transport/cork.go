@@ -60,8 +60,8 @@ func (k *cork) hold(p []byte, lasting bool) bool {
 // Write writes like net.Conn, later if more follows. An error of what is written
 // later ends the connection at the next read.
 func (c *conn) Write(p []byte) (int, error) {
-	more := c.heads < c.ahead.heads || len(p) >= writeBufferSize
-	if c.streaming || c.cork == nil && !more {
+	more := !c.streaming && (c.heads < c.ahead.heads || len(p) >= writeBufferSize)
+	if c.cork == nil && !more {
 		return c.write(p)
 	}
 	if c.cork == nil {

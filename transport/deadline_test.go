@@ -1,0 +1,24 @@
+package transport
+
+import (
+	"io"
+	"testing"
+	"time"
+)
+
+// A deadline of the socket that passes while there is time left is set again: the
+// connection lives on for much longer than a request may take.
+func TestDeadlinesThatPassEarly(t *testing.T) {
+	client, r := served(t, func(o *Options) {
+		o.Limits = Limits{ReadTimeout: 300 * time.Millisecond, WriteTimeout: 300 * time.Millisecond}
+	})
+	for range 5 {
+		for _, ask := range []string{askOne, askAll} {
+			io.WriteString(client, ask[:10]) //nolint:errcheck // the read tells
+			time.Sleep(100 * time.Millisecond)
+			io.WriteString(client, ask[10:]) //nolint:errcheck // as above
+			wantBody(t, r, nil)
+			time.Sleep(100 * time.Millisecond)
+		}
+	}
+}
