@@ -132,7 +132,7 @@ func (p *profiler) exclusive(ctx *fasthttp.RequestCtx, name string) {
 	if name == "trace" {
 		usual = time.Second
 	}
-	q, ok := p.query(ctx, "seconds")
+	q, ok := p.query(ctx, "seconds", "debug") // the index has debug in its links, for profiles that have no text
 	if !ok {
 		return
 	}

@@ -188,7 +188,7 @@ func TestProfileProblems(t *testing.T) {
 	f := profiled(t, nil)
 	for path, field := range map[string]string{
 		"profile?seconds=x": "seconds", "profile?seconds=0": "seconds", "profile?seconds=-1": "seconds", "profile?seconds=301": "seconds", "profile?seconds=1e1": "seconds",
-		"profile?seconds=99999999999999999999": "seconds", "profile?seconds=1&seconds=1": "seconds", "profile?second=1": "second", "profile?debug=1": "debug",
+		"profile?seconds=99999999999999999999": "seconds", "profile?seconds=1&seconds=1": "seconds", "profile?second=1": "second", "profile?debug=3": "debug",
 		"trace?seconds=0.5": "seconds", "trace?seconds=NaN": "seconds", "heap?seconds=x": "seconds", "heap?debug=3": "debug", "heap?debug=yes": "debug",
 		"heap?gc=true": "gc", "goroutine?x=%00": "x",
 	} {

@@ -22,6 +22,9 @@ func (m *session) latencies(ctx context.Context) error {
 		return nil
 	}
 	saturation := m.saturation()
+	if !(saturation > 0) { // or not a number
+		return fmt.Errorf("bare fasthttp has not answered once within %v: the machine is too busy; wait, or use a longer --window", m.window)
+	}
 	say("bare fasthttp answers %.0f requests a second", saturation)
 	w := &workloads[0]
 	found := map[string][]comparison.LatencyRound{}

@@ -92,7 +92,7 @@ func parse(args []string) (*settings, error) {
 	f.BoolVar(&s.latency, "latency", true, "measure latency at fixed rates")
 	f.BoolVar(&s.auth, "auth", true, "measure authentication, for which etcd and a Kubernetes API server are started")
 	f.StringArrayVar(&s.contestants, "contestant", others, "`NAME` of a server to measure besides ours and bare fasthttp; may be given several times")
-	f.BoolVar(&s.quick, "quick", false, "see within a minute that it works: one round of 100 ms, and 500 idle connections, unless flags say otherwise")
+	f.BoolVar(&s.quick, "quick", false, "see within a minute that it works: one round of 100 ms, and 500 idle connections, unless flags say otherwise; the figures mean nothing, and missed targets don't count")
 	f.IntVar(&s.serverCPU, "server-cpu", -1, "`CPU` for the servers; by default the last one that this program may use")
 	f.IntVar(&s.clientCPU, "client-cpu", -1, "`CPU` for the client; by default one of another core, if there is any")
 	f.BoolVar(&s.priority, "priority", false, "have the CPUs before other programs, for better figures on a machine that is not quiet (needs root)")
@@ -110,6 +110,7 @@ func parse(args []string) (*settings, error) {
 				set()
 			}
 		}
+		s.NoTargets = true // such windows decide nothing
 	}
 	for _, name := range s.contestants {
 		if !slices.Contains(others, name) && !always(name) {
@@ -155,6 +156,10 @@ func run(args []string) int {
 			return nil, nil, err
 		}
 		return &s.Options, func(ctx context.Context) (report.Result, error) {
+			// Ten minutes later would be late to learn of it.
+			if err := errors.Join(writable("--json", s.JSON), writable("--html", s.html), makeDir(s.charts)); err != nil {
+				return nil, err
+			}
 			r, err := s.measure(ctx)
 			if err != nil {
 				return nil, err
@@ -162,6 +167,28 @@ func run(args []string) int {
 			return r, errors.Join(writePage(s.html, r), writeCharts(s.charts, r))
 		}, nil
 	})
+}
+
+// writable makes sure that there can be a file of this name, which a flag has given.
+func writable(flag, name string) error {
+	if name == "" {
+		return nil
+	}
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o644) // #nosec G302 G304 -- results are for everyone, where the user wants them
+	if err != nil {
+		return fmt.Errorf("%s: %w", flag, err)
+	}
+	return f.Close()
+}
+
+func makeDir(name string) error {
+	if name == "" {
+		return nil
+	}
+	if err := os.MkdirAll(name, 0o755); err != nil { // #nosec G301 -- as above
+		return fmt.Errorf("--charts: %w", err)
+	}
+	return nil
 }
 
 // parseRender reads the arguments of the command that draws what an earlier run has found.

@@ -35,7 +35,7 @@ func TestAQuickRunMeasuresEverything(t *testing.T) {
 	}
 	dir := t.TempDir()
 	file, page := filepath.Join(dir, "result.json"), filepath.Join(dir, "page.html")
-	if code := run([]string{"--quick", "--no-targets", "--json=" + file, "--html=" + page}); code != 0 {
+	if code := run([]string{"--quick", "--window=300ms", "--json=" + file, "--html=" + page}); code != 0 {
 		t.Fatalf("exit code %d", code)
 	}
 	r := readResult(t, file)

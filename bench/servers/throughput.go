@@ -79,12 +79,15 @@ func (m *session) throughput(ctx context.Context) error {
 		m.result.Workloads = append(m.result.Workloads, w.describe(m.ours[w.answer]))
 	}
 	all, err := m.closed(ctx, workloads, m.names, m.entries)
+	if err != nil {
+		return err
+	}
 	m.result.Throughput = append(m.result.Throughput, all...)
-	if doubt := m.disturbed(); err == nil && doubt != "" {
+	if doubt := m.disturbed(); doubt != "" {
 		say("%s", doubt)
 		m.result.Machine += " (" + doubt + ")"
 	}
-	return err
+	return nil
 }
 
 // undisturbed is the least share of its CPU that the reference has when nothing but the

@@ -102,9 +102,10 @@ func TestClosedLoopCountsWhatIsAnswered(t *testing.T) {
 			defer s.Close()
 			o := options(s.Listener.Addr().String())
 			o.CPU = func() (time.Duration, error) {
-				inWindow.Store(answered.Load() - inWindow.Load())
+				n := answered.Load() // once: it goes on
+				inWindow.Store(n - inWindow.Load())
 				openedInWindow.Store(opened.Load() - openedInWindow.Load())
-				return time.Duration(answered.Load()), nil
+				return time.Duration(n), nil
 			}
 			change(&o)
 			r, err := Closed(t.Context(), o)

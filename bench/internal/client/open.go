@@ -27,7 +27,7 @@ const maxDue = 20_000_000
 // times returns when requests are due, from the beginning of the window on.
 func (s *Schedule) times(window time.Duration) ([]time.Duration, error) {
 	expected := s.Rate * window.Seconds()
-	if s.Rate <= 0 || expected < 1 || expected > maxDue {
+	if !(s.Rate > 0 && expected >= 1 && expected <= maxDue) { // not a number, too
 		return nil, fmt.Errorf("%v requests a second for %v: these must be 1 to %d requests", s.Rate, window, maxDue)
 	}
 	r := rand.New(rand.NewPCG(s.Seed, 2)) // #nosec G404 -- a sequence that can be had again
