@@ -303,6 +303,8 @@ type bodyTooLarge struct{}
 func (f *frontend) protocolError(ctx *fasthttp.RequestCtx, err error) {
 	c, _ := ctx.Conn().(*conn)
 	if c != nil {
+		// fasthttp has given its read buffer to another connection by now.
+		c.chunk, c.ahead, c.looked = nil, readahead{}, true
 		c.linger = true
 		// fasthttp sets none for this response; that of the one before may have
 		// passed long ago.
