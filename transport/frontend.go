@@ -306,9 +306,6 @@ func (f *frontend) protocolError(ctx *fasthttp.RequestCtx, err error) {
 		// fasthttp has given its read buffer to another connection by now.
 		c.chunk, c.ahead, c.looked = nil, readahead{}, true
 		c.linger = true
-		// fasthttp sets none for this response; that of the one before may have
-		// passed long ago.
-		c.SetWriteDeadline(time.Now().Add(f.limits.WriteTimeout)) //nolint:errcheck // the write tells
 	}
 	// Of a request with a chunked body fasthttp has nothing left by now.
 	known := len(ctx.Request.Header.RawHeaders()) > 0
