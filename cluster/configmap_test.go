@@ -93,7 +93,7 @@ func (a *api) write(t *testing.T, doc string, change func(*WriterOptions)) (*Con
 	return a.writeAs(t, clientFor(t, a.cp.RESTConfig()), a.ns, doc, change)
 }
 
-func (a *api) writeAs(t *testing.T, client kubernetes.Interface, ns, doc string, change func(*WriterOptions)) (*ConfigMapWriter, *draft) {
+func (a *api) writeAs(t *testing.T, client kubernetes.Interface, ns, doc string, change func(*WriterOptions), tune ...func(*ConfigMapWriter)) (*ConfigMapWriter, *draft) {
 	t.Helper()
 	d := &draft{docs: whole(doc)}
 	opts := d.options()
@@ -102,6 +102,9 @@ func (a *api) writeAs(t *testing.T, client kubernetes.Interface, ns, doc string,
 		change(&opts)
 	}
 	w := NewConfigMapWriter(client, ns, cmName, d.get, opts)
+	for _, f := range tune {
+		f(w)
+	}
 	d.notify = w.Notify
 	background(t, w.Run)
 	<-w.started

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/flowcontrol"
@@ -36,21 +37,31 @@ var (
 const (
 	maxNote      = 1024 // of an Event, bytes (k8s.io/kubernetes/pkg/apis/core/validation, NoteLengthLimit)
 	maxInstance  = 128  // likewise (ReportingInstanceLengthLimit)
-	eventQueue   = 32
 	eventTimeout = 5 * time.Second
 	// Of all Events: so many at once, and then one each so many seconds.
 	eventBurst, eventEvery = 20, 10
+	// eventQueue is how many wait at most. It is less than eventBurst, so that after a
+	// time without the right there is some left for what happens next.
+	eventQueue = 16
+	// eventRetry is the pause before an Event that was refused is tried again: it is
+	// how soon after a right is granted Events are sent.
+	eventRetry = 5 * time.Second
+	// eventLife is how old an Event may get meanwhile. API servers remove those that
+	// are older (kube-apiserver's --event-ttl).
+	eventLife = time.Hour
 )
 
 // An announcer sends Events about the main ConfigMap, one after the other and never
-// too many. Whoever has one to send does not wait; what there is no time for is not
-// sent. client-go's recorder (tools/events) takes two Events of the same reason for
-// a series and keeps the note of the first one only; here the notes are what
-// matters.
+// too many. Whoever has one to send does not wait. An Event that can't be sent is
+// tried again until it can: the others wait behind it, the latest of them, so that
+// what was last is known once the API server takes Events. client-go's recorder
+// (tools/events) takes two Events of the same reason for a series and keeps the note
+// of the first one only; here the notes are what matters.
 type announcer struct {
 	w        *ConfigMapWriter
 	instance string
 	every    time.Duration // see newsEvery
+	retry    time.Duration // see eventRetry
 	limit    flowcontrol.PassiveRateLimiter
 	queue    chan *eventsv1.Event
 
@@ -62,15 +73,12 @@ func newAnnouncer(w *ConfigMapWriter) *announcer {
 	if err != nil || host == "" {
 		host = "unknown"
 	}
-	return &announcer{w: w, instance: cut(clean(host), maxInstance), every: newsEvery, queue: make(chan *eventsv1.Event, eventQueue),
+	return &announcer{w: w, instance: cut(clean(host), maxInstance), every: newsEvery, retry: eventRetry, queue: make(chan *eventsv1.Event, eventQueue),
 		limit: flowcontrol.NewTokenBucketPassiveRateLimiter(1./eventEvery, eventBurst)}
 }
 
 // post has an Event sent. It never blocks.
 func (a *announcer) post(h happening, note string) {
-	if !a.limit.TryAccept() {
-		return
-	}
 	now := time.Now()
 	e := &eventsv1.Event{
 		// As client-go's recorders call them. At most 253 characters.
@@ -82,9 +90,16 @@ func (a *announcer) post(h happening, note string) {
 	if v := a.w.view(0); v != nil && v.exists {
 		e.Regarding.UID, e.Regarding.ResourceVersion = types.UID(v.uid), v.rv
 	}
-	select {
-	case a.queue <- e:
-	default: // the API server is slow or away
+	for {
+		select {
+		case a.queue <- e:
+			return
+		default: // the API server is slow or away
+		}
+		select {
+		case <-a.queue: // the oldest tells least
+		default:
+		}
 	}
 }
 
@@ -93,25 +108,39 @@ func (a *announcer) run(ctx context.Context) {
 	for {
 		select {
 		case e := <-a.queue:
-			a.send(ctx, e)
+			// Asked once for each Event, however often that is tried: those that are
+			// refused must not use up what is allowed after.
+			if a.limit.TryAccept() {
+				a.deliver(ctx, e)
+			}
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-func (a *announcer) send(ctx context.Context, e *eventsv1.Event) {
+// deliver sends an Event, and tries again while it is refused; it gives up when the
+// Event is too old or can never be sent, or when ctx ends.
+func (a *announcer) deliver(ctx context.Context, e *eventsv1.Event) {
+	for !a.send(ctx, e) && time.Since(e.EventTime.Time) < eventLife && sleep(ctx, jitter(a.retry, 0.1)) {
+	}
+}
+
+// send tries to send an Event and reports whether it is done with.
+func (a *announcer) send(ctx context.Context, e *eventsv1.Event) (done bool) {
 	ctx, cancel := context.WithTimeout(ctx, eventTimeout)
 	defer cancel()
 	_, err := a.w.client.EventsV1().Events(a.w.ns).Create(ctx, e, metav1.CreateOptions{FieldManager: FieldManager})
-	if err == nil {
+	// There already: an earlier try got through, but its answer did not.
+	if err == nil || apierrors.IsAlreadyExists(err) {
 		if a.trouble.works("create") {
 			a.w.log.Info("Events can be sent again")
 		}
-		return
+		return true
 	}
 	c := a.w.call("create", 0)
 	c.resource, c.name = "events", ""
+	never := apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) || apierrors.IsRequestEntityTooLargeError(err)
 	err = c.explain(err)
 	tell := a.trouble.note("create", err)
 	if a.trouble.right != nil {
@@ -120,6 +149,7 @@ func (a *announcer) send(ctx context.Context, e *eventsv1.Event) {
 	if tell {
 		a.w.log.Warn("An Event could not be sent; the ConfigMap is written all the same", zap.String("reason", e.Reason), zap.Error(err))
 	}
+	return never
 }
 
 // cut shortens text to at most so many bytes.
