@@ -90,7 +90,7 @@ func (g *guarded) becomes(url, token string, status int, text string) {
 	g.t.Helper()
 	var got int
 	var body string
-	for end := time.Now().Add(60 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(testenv.Patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		if got, body = g.ask(url, token); got == status && strings.Contains(body, text) {
 			return
 		}
@@ -107,7 +107,7 @@ func TestServeWithTokens(t *testing.T) {
 	}
 	t.Parallel() // it mostly waits
 	cp := simtest.Start(t)
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*testenv.Patience)
 	defer cancel()
 	g := &guarded{t: t, ctx: ctx, admin: adminOf(t, cp), ns: "kubernaut-system"}
 	if _, err := g.admin.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: g.ns}}, metav1.CreateOptions{}); err != nil {

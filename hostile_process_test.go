@@ -81,7 +81,7 @@ func TestHostileAnnotations(t *testing.T) {
 	p := startProcess(t, dir, out)
 	// All are Prometheus by their labels, and none is switched off.
 	want := len(sent)
-	for end := time.Now().Add(90 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(testenv.Patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		if resp, err := http.Get("http://" + p.api + "/ready"); err == nil {
 			resp.Body.Close() //nolint:errcheck // its status is what counts
 			if resp.StatusCode == 200 {
@@ -214,7 +214,7 @@ func (p *process) checkDocuments(t *testing.T, out string, want int) {
 	t.Helper()
 	var served string
 	var data map[string]string
-	for end := time.Now().Add(90 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(testenv.Patience); ; time.Sleep(50 * time.Millisecond) {
 		served = eventually(t, "http://"+p.api+"/api/v1/toolset", func(status int, _ string) bool { return status == 200 })
 		file, err := os.ReadFile(out)
 		if err == nil {
@@ -274,7 +274,7 @@ func (p *process) checkRequests(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.SetDeadline(time.Now().Add(15 * time.Second)) //nolint:errcheck // the read tells
+		c.SetDeadline(time.Now().Add(testenv.Patience)) //nolint:errcheck // the read tells
 		io.WriteString(c, request)                      //nolint:errcheck
 		resp, err := http.ReadResponse(bufio.NewReader(c), nil)
 		if err != nil {

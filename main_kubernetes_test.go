@@ -33,7 +33,7 @@ func TestServeKubernetes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*testenv.Patience)
 	defer cancel()
 	const user, namespace, name = "toolset-service", "kubernaut-system", "kubernaut-toolset-config"
 	must := func(err error) {
@@ -81,7 +81,7 @@ func TestServeKubernetes(t *testing.T) {
 	maps := admin.CoreV1().ConfigMaps(namespace)
 	holds := func(text string) string {
 		t.Helper()
-		for end := time.Now().Add(15 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		for end := time.Now().Add(testenv.Patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 			cm, err := maps.Get(ctx, name, metav1.GetOptions{})
 			if err == nil && strings.Contains(cm.Data[service.KubernautKey], text) {
 				return cm.ResourceVersion

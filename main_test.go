@@ -44,9 +44,9 @@ func command(t *testing.T, args ...string) *exec.Cmd {
 // eventually asks url until good accepts the answer.
 func eventually(t *testing.T, url string, good func(status int, body string) bool) string {
 	t.Helper()
-	client := &http.Client{Timeout: 5 * time.Second}
+	client := &http.Client{Timeout: time.Minute}
 	var last string
-	for end := time.Now().Add(15 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(testenv.Patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		resp, err := client.Get(url)
 		if err != nil {
 			last = err.Error()

@@ -38,7 +38,7 @@ func TestServeTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer cmd.Process.Kill() //nolint:errcheck // it has ended if the test passed
-	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
+	client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{
 		TLSClientConfig: &tls.Config{RootCAs: authority.Pool}, ForceAttemptHTTP2: true, DisableKeepAlives: true,
 	}}
 	// serial asks url and returns whose certificate answered.
@@ -57,7 +57,7 @@ func TestServeTLS(t *testing.T) {
 	changed := func(url, before string) string {
 		t.Helper()
 		var last error
-		for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		for end := time.Now().Add(testenv.Patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 			now, err := serial(url)
 			if err == nil && now != before {
 				return now

@@ -30,7 +30,7 @@ func TestOverridesKubernetes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*testenv.Patience)
 	defer cancel()
 	must := func(err error) {
 		t.Helper()
@@ -70,7 +70,7 @@ func TestOverridesKubernetes(t *testing.T) {
 	}
 	holds := func(what string, ok func(cm *corev1.ConfigMap) bool) {
 		t.Helper()
-		for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		for end := time.Now().Add(testenv.Patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 			if cm, err := maps.Get(ctx, name, metav1.GetOptions{}); err == nil && ok(cm) {
 				return
 			}

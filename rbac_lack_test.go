@@ -49,7 +49,8 @@ func (l lack) isLogged(ctx context.Context) {
 	}
 	complaint := func() []string { return in.logged(level, l.sentence(), l.remedy()) }
 	in.within(20*time.Second, level+"in the log that holds: "+l.sentence(), func() bool { return len(complaint()) > 0 })
-	in.within(5*time.Second, "the API server's refusals in the audit log", func() bool { return in.forbidden(l.missing) > 0 })
+	// More than once: it must not be told as often.
+	in.within(soonGranted, "the API server's refusals in the audit log", func() bool { return in.forbidden(l.missing) > 1 })
 	if l.is("watch", "services") {
 		l.in.backend(ctx, "listed", 3000)
 	}
@@ -104,7 +105,7 @@ func (l lack) isTold(ctx context.Context) {
 
 // isOver checks that the service notices by itself that the right is granted:
 // nothing else has happened that it could see.
-func (l lack) isOver(ctx context.Context) {
+func (l lack) isOver() {
 	in := l.in
 	in.t.Helper()
 	over := map[string]string{
@@ -116,19 +117,6 @@ func (l lack) isOver(ctx context.Context) {
 		over = "The ConfigMap can be written again"
 	case l.is("watch", "leases"), l.is("list", "leases"):
 		over = "The lease can be followed again"
-	case l.is("create", "events"):
-		// One isn't tried for its own sake, and after many only one each 10 s.
-		var made time.Time
-		n := 0
-		in.within(time.Minute, "a line in the log: "+over, func() bool {
-			if time.Since(made) > 3*time.Second {
-				n++
-				made = time.Now()
-				in.backend(ctx, fmt.Sprintf("to-tell-of-%d", n), 3000)
-			}
-			return len(in.logged("info ", over)) > 0
-		})
-		return
 	}
 	in.within(soonGranted, "a line in the log: "+over, func() bool { return len(in.logged("info ", over)) > 0 })
 }
@@ -145,11 +133,8 @@ func (l lack) isWhole(ctx context.Context) {
 		in.within(soonGranted, "the ConfigMap is up to date", func() bool { return strings.Contains(in.document(ctx), `"late"`) })
 	}
 	// However often it was refused, it is told once, or once a minute.
-	refused, often := in.forbidden(l.missing), 2
-	if l.is("create", "events") {
-		often = 1
-	}
-	if n := len(in.logged(l.sentence())) - len(in.logged(l.sentence(), "on request failed")); n < 1 || n > 1+int(time.Since(in.since)/time.Minute) || refused < often {
+	refused := in.forbidden(l.missing)
+	if n := len(in.logged(l.sentence())) - len(in.logged(l.sentence(), "on request failed")); n < 1 || n > 1+int(time.Since(in.since)/time.Minute) || refused < 2 {
 		in.t.Errorf("refused %d times, told %d times:\n%s", refused, n, strings.Join(in.logged(l.sentence()), "\n"))
 	}
 	for _, e := range in.events() {

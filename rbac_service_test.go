@@ -26,6 +26,8 @@ import (
 	"k8s.io/client-go/tools/clientcmd/api"
 
 	"kubernaut.io/dynamic-toolset/harness/sim"
+	"kubernaut.io/dynamic-toolset/internal/patient"
+	"kubernaut.io/dynamic-toolset/internal/testenv"
 	"kubernaut.io/dynamic-toolset/service"
 )
 
@@ -33,7 +35,7 @@ import (
 const configMapName = "kubernaut-toolset-config"
 
 // bounded is a client for a few words with the service.
-var bounded = &http.Client{Timeout: 30 * time.Second}
+var bounded = &http.Client{Timeout: testenv.Patience}
 
 // An installation is one service, as a process, that has nothing but the token of
 // its ServiceAccount, in a cluster that it shares with others.
@@ -160,14 +162,10 @@ func (i *installation) forbidden(r right) int {
 	return count(i.events(), r, http.StatusForbidden)
 }
 
-// within waits until good is true.
+// within waits until good is true; see testenv.Eventually.
 func (i *installation) within(limit time.Duration, what string, good func() bool) {
 	i.t.Helper()
-	for end := time.Now().Add(limit); !good(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(end) {
-			i.t.Fatalf("not within %s: %s", limit, what)
-		}
-	}
+	testenv.Eventually(i.t, limit, what, good)
 }
 
 // ask returns an answer's status and body; 0 and the error if there is none.
@@ -371,7 +369,7 @@ func adminOf(t *testing.T, cp *sim.ControlPlane) kubernetes.Interface {
 	t.Helper()
 	cfg := cp.RESTConfig()
 	cfg.QPS = -1 // no limit
-	admin, err := kubernetes.NewForConfig(cfg)
+	admin, err := kubernetes.NewForConfig(patient.Wrap(cfg))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package cluster
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -77,13 +78,11 @@ func TestPartsFence(t *testing.T) {
 			one.stopAfter(n)
 			d.setDocs(docs(50, 2))
 			t.Cleanup(sync.OnceFunc(func() { close(one.goOn) }))
-			select {
-			case <-one.stopped:
-				stopped++
-			case <-time.After(3 * time.Second):
+			if !a.comesTo(one.stopped, docs(50, 2)) {
 				t.Log("it writes less often: there is nothing to stop")
 				return
 			}
+			stopped++
 			next := docs(45, 3)
 			second, _ := a.writeSmall(t, next, func(w *ConfigMapWriter) { w.opts.Fence, w.grace = two.fence, 300*time.Millisecond })
 			a.wantTools(soon, next)
@@ -111,6 +110,32 @@ func TestPartsFence(t *testing.T) {
 	if stopped < 5 {
 		t.Errorf("it was stopped at %d writes only", stopped)
 	}
+}
+
+// comesTo waits until a writer is stopped, and reports whether it was; if not, readers
+// have found these documents and nothing has been written for three seconds.
+func (a *api) comesTo(stopped <-chan struct{}, docs []service.GeneratedDocument) bool {
+	a.t.Helper()
+	want := toolNames(a.t, []string{string(docs[0].Bytes())})
+	var written string
+	var since time.Time
+	eventually(a.t, soon, "the writer is stopped, or has written all", func() bool {
+		list, err := a.CoreV1().ConfigMaps(a.ns).List(a.t.Context(), metav1.ListOptions{})
+		if err != nil {
+			return false
+		}
+		now := ""
+		for _, cm := range list.Items {
+			now += cm.Name + " " + cm.ResourceVersion + "\n"
+		}
+		if now != written {
+			written, since = now, time.Now()
+		}
+		got, again, err := a.readDocuments(a.t.Context())
+		whole := err == nil && !again && slices.Equal(toolNames(a.t, got[service.KubernautKey]), want)
+		return isClosed(stopped) || whole && time.Since(since) > 3*time.Second
+	})
+	return isClosed(stopped)
 }
 
 // Where the watch can't tell of a change in time, a write that was refused for it is

@@ -38,7 +38,7 @@ func waitSync(t *testing.T, s Source) {
 	t.Helper()
 	select {
 	case <-s.FirstSync():
-	case <-time.After(10 * time.Second):
+	case <-time.After(soon):
 		t.Fatalf("no first sync: %+v", s.Status())
 	}
 }

@@ -17,6 +17,8 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/leaderelection"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
+
+	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
 const leaseName = "writer"
@@ -31,9 +33,12 @@ type candidate struct {
 	ended   chan struct{}
 }
 
+// briskLease is long enough for a renewal on a busy machine.
+const briskLease = 5 * time.Second
+
 // brisk are times for tests that need not wait for those of production.
 func brisk(o *LeaderOptions) {
-	o.LeaseDuration, o.RenewDeadline, o.RetryPeriod = 2*time.Second, 1500*time.Millisecond, 300*time.Millisecond
+	o.LeaseDuration, o.RenewDeadline, o.RetryPeriod = briskLease, briskLease-time.Second, 300*time.Millisecond
 }
 
 // stand makes a candidate and runs it to the end of the test, or until end.
@@ -162,15 +167,11 @@ func TestLeaderHandsOver(t *testing.T) {
 			t.Errorf("the Lease: %+v", lease)
 		}
 		time.Sleep(100 * time.Millisecond) // the watches are all there
-		start := time.Now()
+		start := testenv.Start()
 		now.Resign()
 		if len(others) > 0 {
-			leader(t, 5*time.Second, others...)
-			took := time.Since(start)
-			t.Logf("taken over after %v", took)
-			if took > time.Second {
-				t.Error("too late")
-			}
+			leader(t, soon, others...)
+			t.Logf("taken over after %v", start.Within(t, time.Second, "another one takes over"))
 		}
 		eventually(t, soon, "it leads no more", func() bool { return !now.leading.Load() && now.token() == "" })
 		all = others
@@ -225,6 +226,12 @@ func (c *calls) wrap(cfg *rest.Config) {
 	})
 }
 
+func (c *calls) of(what string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.n[what]
+}
+
 func (c *calls) take() map[string]int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -252,10 +259,12 @@ func TestLeaderLoad(t *testing.T) {
 	}
 	time.Sleep(time.Second) // the watches are there
 	count.take()
+	begin := time.Now()
 	time.Sleep(4 * RetryPeriod)
+	eventually(t, soon, "renewals", func() bool { return count.of("PUT 200") >= 2 })
 	idle := count.take()
-	if n := idle["PUT 200"]; n < 2 || n > 5 || len(idle) != 1 {
-		t.Errorf("in %v, nothing but the leader's renewals should be there, every %v: %v", 4*RetryPeriod, RetryPeriod, idle)
+	if n, most := idle["PUT 200"], 1+int(time.Since(begin)/RetryPeriod); n > most || len(idle) != 1 {
+		t.Errorf("in %v, nothing but the leader's renewals should be there, every %v: %v", time.Since(begin), RetryPeriod, idle)
 	}
 	now.Resign()
 	leader(t, 5*time.Second, others...)
@@ -280,7 +289,7 @@ func TestLeaderAmongOthers(t *testing.T) {
 				LeaseMeta: metav1.ObjectMeta{Namespace: a.ns, Name: leaseName}, Client: client.CoordinationV1(),
 				LockConfig: resourcelock.ResourceLockConfig{Identity: "theirs"},
 			},
-			LeaseDuration: 2 * time.Second, RenewDeadline: 1500 * time.Millisecond, RetryPeriod: 300 * time.Millisecond,
+			LeaseDuration: briskLease, RenewDeadline: briskLease - time.Second, RetryPeriod: 300 * time.Millisecond,
 			ReleaseOnCancel: true,
 			Callbacks: leaderelection.LeaderCallbacks{
 				OnStartedLeading: func(context.Context) { leads.Store(true) },

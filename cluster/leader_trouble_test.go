@@ -62,8 +62,8 @@ func TestLeaderOutage(t *testing.T) {
 	if err := a.cp.StopAPIServer(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 3*time.Second, "nobody leads", func() bool { return first.token() == "" && !first.leading.Load() })
-	remains(t, 4*time.Second, "nobody leads", func() bool { return first.token() == "" && second.token() == "" })
+	eventually(t, briskLease, "nobody leads", func() bool { return first.token() == "" && !first.leading.Load() })
+	remains(t, briskLease+time.Second, "nobody leads", func() bool { return first.token() == "" && second.token() == "" })
 	if why := first.Vacant(); why == nil || !strings.Contains(why.Error(), "Kubernetes API can't be used") || strings.Contains(why.Error(), "127.0.0.1") {
 		t.Errorf("the reason: %v", why)
 	}
@@ -108,7 +108,7 @@ func TestLeaseIsChanged(t *testing.T) {
 	tokens := map[string]bool{first: true}
 	again := func(what string) {
 		t.Helper()
-		took := eventually(t, 5*time.Second, "another reign, after "+what, func() bool { token := c.token(); return token != "" && !tokens[token] })
+		took := eventually(t, 2*briskLease, "another reign, after "+what, func() bool { token := c.token(); return token != "" && !tokens[token] })
 		t.Logf("leads again %v after %s", took, what)
 		tokens[c.token()] = true
 	}

@@ -22,6 +22,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"kubernaut.io/dynamic-toolset/harness/sim"
+	"kubernaut.io/dynamic-toolset/internal/patient"
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
@@ -81,7 +82,7 @@ type api struct {
 func newAPI(t *testing.T) *api {
 	t.Helper()
 	cp := controlPlane(t)
-	cfg := cp.RESTConfig()
+	cfg := patient.Wrap(cp.RESTConfig())
 	hc, err := rest.HTTPClientFor(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -164,13 +165,15 @@ func background(t *testing.T, f func(context.Context) error) {
 	go func() { ended <- f(ctx) }()
 	t.Cleanup(func() {
 		cancel()
+		end := testenv.Start()
 		select {
 		case err := <-ended:
 			if err != nil {
 				t.Error(err)
 			}
-		case <-time.After(5 * time.Second):
-			t.Error("Run did not return within 5 s of the end of its context")
+			end.Within(t, 5*time.Second, "Run returns after the end of its context")
+		case <-time.After(testenv.Patience):
+			t.Error("Run did not return after the end of its context")
 		}
 	})
 }

@@ -9,6 +9,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/yaml"
+
+	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
 func TestParseManifests(t *testing.T) {
@@ -56,11 +58,9 @@ func TestParseManifests(t *testing.T) {
 		"status and metadata": {in: strings.Replace(svc, "name: a", "name: a, resourceVersion: \"1\", managedFields: [{manager: m}]", 1) + "status: {loadBalancer: {}}\n", want: "default/a"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			start := time.Now()
+			start := testenv.Start()
 			found, err := parseManifests([]byte(c.in), never)
-			if took := time.Since(start); took > time.Second {
-				t.Errorf("took %v", took)
-			}
+			start.Within(t, time.Second, "it is read")
 			if c.err != "" {
 				if err == nil || !strings.Contains(err.Error(), c.err) {
 					t.Errorf("error %v, want %q; found %v", err, c.err, found)

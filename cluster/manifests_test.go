@@ -13,6 +13,8 @@ import (
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
+
+	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
 // yamlService is a Service as people write them.
@@ -61,7 +63,7 @@ func follow(t *testing.T, dir string, opts ManifestsOptions) (*Manifests, *recor
 	return m, sink
 }
 
-const soon = 30 * time.Second // generous: the machine may be busy
+const soon = testenv.Patience
 
 func TestManifestsFollowChanges(t *testing.T) {
 	dir := t.TempDir()

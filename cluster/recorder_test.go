@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"kubernaut.io/dynamic-toolset/internal/testenv"
 	"kubernaut.io/dynamic-toolset/service"
 )
 
@@ -124,30 +125,22 @@ func (r *recorder) counts() string {
 	return fmt.Sprintf("%d replaces, %d upserts, %d deletes, %d overlaps", r.replaces, r.upserts, r.deletes, r.overlaps)
 }
 
-// eventually waits until ok is true, and returns how long that took.
+// eventually waits until ok is true, and returns how long that took; see
+// testenv.Eventually.
 func eventually(t *testing.T, within time.Duration, what string, ok func() bool) time.Duration {
 	t.Helper()
-	start := time.Now()
-	for !ok() {
-		if time.Since(start) > within {
-			t.Fatalf("not within %v: %s", within, what)
-		}
-		time.Sleep(time.Millisecond)
-	}
-	return time.Since(start)
+	return testenv.Eventually(t, within, what, ok)
 }
 
 // wantNames waits until exactly these are known.
 func (r *recorder) wantNames(t *testing.T, within time.Duration, want string) time.Duration {
 	t.Helper()
-	start := time.Now()
-	for r.names() != want {
-		if time.Since(start) > within {
-			t.Fatalf("not within %v: have %q, want %q (%s)", within, r.names(), want, r.counts())
+	defer func() {
+		if t.Failed() {
+			t.Logf("have %q, want %q (%s)", r.names(), want, r.counts())
 		}
-		time.Sleep(time.Millisecond)
-	}
-	return time.Since(start)
+	}()
+	return testenv.Eventually(t, within, "the Services are "+want, func() bool { return r.names() == want })
 }
 
 // remains checks that ok stays true for a while.
