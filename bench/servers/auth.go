@@ -27,8 +27,8 @@ const (
 	authService   = "dynamic-toolset"
 	authCaller    = "holmesgpt"
 	authAudience  = "dynamic-toolset"
-	callTimeout   = 30 * time.Second
-	creators      = 16 // calls under way at once that create Services
+	callTimeout   = 2 * time.Minute // it takes milliseconds, but where the machine has other work
+	creators      = 16              // calls under way at once that create Services
 )
 
 // authentication measures what it costs that callers are known: next to an API

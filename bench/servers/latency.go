@@ -7,6 +7,7 @@ import (
 
 	"kubernaut.io/dynamic-toolset/bench/internal/client"
 	"kubernaut.io/dynamic-toolset/bench/internal/comparison"
+	"kubernaut.io/dynamic-toolset/bench/internal/report"
 )
 
 // shares of the reference's saturation are the rates at which latency is measured.
@@ -23,7 +24,7 @@ func (m *session) latencies(ctx context.Context) error {
 	}
 	saturation := m.saturation()
 	if !(saturation > 0) { // or not a number
-		return fmt.Errorf("bare fasthttp has not answered once within %v: the machine is too busy; wait, or use a longer --window", m.window)
+		return fmt.Errorf("bare fasthttp has not answered once within %v: %w; wait, or use a longer --window", m.window, report.ErrTooBusy)
 	}
 	say("bare fasthttp answers %.0f requests a second", saturation)
 	w := &workloads[0]

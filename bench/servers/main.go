@@ -36,7 +36,7 @@ CPU, while those that have no turn are idle:
 
 It prints a table, writes it as JSON with --json and as a page with charts with
 --html, and exits with 1 if a target is missed, with 2 if there is no result: one
-failed request is enough for that. What decides are ratios of windows that
+failed request is enough for that; with 3 if other programs kept the CPUs. What decides are ratios of windows that
 followed one another, and their median, so that other work on the machine
 matters little; still, a quiet machine gives better figures, and the windows of
 --quick are too short for any. "render" draws what an earlier run has found.

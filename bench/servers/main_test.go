@@ -35,10 +35,23 @@ func TestAQuickRunMeasuresEverything(t *testing.T) {
 	}
 	dir := t.TempDir()
 	file, page := filepath.Join(dir, "result.json"), filepath.Join(dir, "page.html")
-	if code := run([]string{"--quick", "--window=300ms", "--json=" + file, "--html=" + page}); code != 0 {
-		t.Fatalf("exit code %d", code)
+	var r *comparison.Result
+	// In a short window a server may not have had its turn, on a busy machine.
+	for _, window := range []string{"300ms", "2s", "10s"} {
+		code := run([]string{"--quick", "--window=" + window, "--json=" + file, "--html=" + page})
+		if code == 0 {
+			if r = readResult(t, file); !starved(r) {
+				break
+			}
+		} else if code != 3 {
+			t.Fatalf("exit code %d", code)
+		}
+		r = nil
+		t.Logf("the machine was too busy for windows of %s", window)
 	}
-	r := readResult(t, file)
+	if r == nil {
+		testenv.GiveUp(t, "what a quick run measures")
+	}
 	for _, m := range r.Missing {
 		testenv.Missing(t, "what could not be measured: "+m, "")
 	}
@@ -52,8 +65,7 @@ func TestAQuickRunMeasuresEverything(t *testing.T) {
 	for _, w := range r.Throughput {
 		for _, round := range w.Rounds {
 			answered[w.Contestant] += round.Requests
-			// On a busy machine a server may not have had its turn in such a short window.
-			if round.Failed != 0 || round.Requests > 0 && round.CPU <= 0 || round.CPU > 2*round.Seconds || round.Seconds < r.Window {
+			if round.Failed != 0 || round.CPU <= 0 || round.CPU > 2*round.Seconds || round.Seconds < r.Window {
 				t.Errorf("%s, %s: %+v", w.Contestant, w.Workload, round)
 			}
 		}
@@ -96,6 +108,22 @@ func TestAQuickRunMeasuresEverything(t *testing.T) {
 			t.Errorf("%s: %q, %v", name, b, err)
 		}
 	}
+}
+
+// starved reports whether some contestant has not answered once in some window, of
+// which there is nothing to tell.
+func starved(r *comparison.Result) bool {
+	for _, w := range r.Throughput {
+		if slices.ContainsFunc(w.Rounds, func(r comparison.Round) bool { return r.Requests == 0 }) {
+			return true
+		}
+	}
+	for _, l := range r.Latency {
+		if slices.ContainsFunc(l.Rounds, func(r comparison.LatencyRound) bool { return r.Answered == 0 }) {
+			return true
+		}
+	}
+	return false
 }
 
 func readResult(t *testing.T, name string) *comparison.Result {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"kubernaut.io/dynamic-toolset/bench/internal/client"
 	"kubernaut.io/dynamic-toolset/bench/internal/comparison"
@@ -14,6 +15,9 @@ const (
 	// contestant and a workload, in which the server has its memory to grow.
 	leadPart, firstLeadPart = 20, 2
 	pipelined               = 16
+	// patience is how long answers may take before that is a failure: long enough
+	// for a server that other programs keep from its CPU.
+	patience = time.Minute
 )
 
 // A workload is one of the contestants' workloads, in a way of asking.
@@ -61,7 +65,7 @@ func (m *session) options(e *entrant, w *workload) client.Options {
 	o := client.Options{
 		Addr: e.server.Addr(), Exchange: client.Exchange{Request: a.Request, Status: a.Status, Body: a.Body},
 		Connections: m.connections, Pipelined: w.pipelined, NewConnections: w.close,
-		Lead: m.window / leadPart, Window: m.window, Spin: m.spin, CPU: e.cpuTime,
+		Lead: m.window / leadPart, Window: m.window, Patience: patience, Spin: m.spin, CPU: e.cpuTime,
 	}
 	if w.close {
 		o.Exchange.Request = a.Close

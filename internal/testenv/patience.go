@@ -81,6 +81,13 @@ func TooBusy(t testing.TB, what string) {
 	t.Logf("TOO BUSY: this machine had other work, so that this could not be told: %s", what)
 }
 
+// GiveUp skips the rest of the test for that reason. It is no missing requirement and no failure:
+// scripts/test counts it by itself.
+func GiveUp(t testing.TB, what string) {
+	t.Helper()
+	t.Skipf("TOO BUSY TO TELL: this machine had other work, so that this could not be told: %s", what)
+}
+
 // stalled is how long, since the system was started, there was a task that waited:
 // for a CPU, for memory or for a disk (https://docs.kernel.org/accounting/psi.html),
 // or for the machine that this one is simulated on (steal, see proc_stat(5)).

@@ -15,10 +15,10 @@ import (
 )
 
 const (
-	answerTimeout = 10 * time.Second // for what one connection is asked
-	maxHead       = 16 << 10         // bytes of a response's head
-	maxBody       = 4 << 20          // bytes of a response's body
-	deep          = 16               // requests that Fetch sends at once
+	answerTimeout = time.Minute // for what one connection is asked
+	maxHead       = 16 << 10    // bytes of a response's head
+	maxBody       = 4 << 20     // bytes of a response's body
+	deep          = 16          // requests that Fetch sends at once
 )
 
 // Fetch asks the server at addr, host and port, for each workload, and returns what

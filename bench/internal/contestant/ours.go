@@ -23,7 +23,7 @@ const (
 	maxConnections = 20_000
 	// servedBy is a pod's name, as the service has it in a cluster (see deploy/base).
 	servedBy    = "dynamic-toolset-6c9f7d5b8-x2k4j"
-	findTimeout = time.Minute // until the service has found the toolsets
+	findTimeout = 2 * time.Minute // until the service has found the toolsets
 	findTick    = 20 * time.Millisecond
 )
 

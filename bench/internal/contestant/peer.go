@@ -19,8 +19,8 @@ import (
 )
 
 const (
-	startTimeout = 20 * time.Second // until a peer listens
-	stopTimeout  = 10 * time.Second // until it is gone; then it is killed
+	startTimeout = time.Minute // until a peer listens
+	stopTimeout  = time.Minute // until it is gone; then it is killed
 )
 
 // A server serves on the listener until that is closed.

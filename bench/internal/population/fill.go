@@ -13,6 +13,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+
+	"kubernaut.io/dynamic-toolset/internal/patient"
 )
 
 const (
@@ -21,14 +23,15 @@ const (
 )
 
 // Client returns a client that is not slowed down on this side, and speaks
-// protobuf. A timeout bounds each call; 0 is for watches.
+// protobuf. What an overloaded API server refuses is sent again. A timeout bounds
+// each call, all tries together; 0 is for watches.
 func Client(cfg *rest.Config, timeout time.Duration) (*kubernetes.Clientset, error) {
 	cfg = rest.CopyConfig(cfg)
 	cfg.QPS = -1 // no limit
 	cfg.ContentType = "application/vnd.kubernetes.protobuf"
 	cfg.AcceptContentTypes = "application/vnd.kubernetes.protobuf,application/json"
 	cfg.Timeout = timeout
-	return kubernetes.NewForConfig(cfg)
+	return kubernetes.NewForConfig(patient.Wrap(cfg))
 }
 
 // Fill creates what of the plan is missing, so that a cluster may be filled

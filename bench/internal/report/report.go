@@ -22,7 +22,12 @@ const (
 	met    = 0 // or help was asked for
 	missed = 1 // a target, or the budget
 	failed = 2 // there is no measurement
+	busy   = 3 // likewise, and the cause is that the machine had other work
 )
+
+// ErrTooBusy is the cause of a measurement's error where other programs had the CPUs,
+// so that there is nothing to tell.
+var ErrTooBusy = errors.New("the machine is too busy")
 
 // Options are the flags that every measurement has.
 type Options struct {
@@ -45,7 +50,8 @@ type Result interface {
 }
 
 // Main runs a command until it ends or is interrupted, and returns the exit code: 0, 1
-// if something was missed, 2 if there is no measurement. parse reads the flags and
+// if something was missed, 2 if there is no measurement, 3 if that is so as the machine
+// was too busy (ErrTooBusy). parse reads the flags and
 // returns the measurement. The servers that a measurement starts in a process of their
 // own are this command, too.
 func Main(name string, args []string, parse func(args []string) (*Options, func(context.Context) (Result, error), error)) int {
@@ -71,6 +77,9 @@ func Main(name string, args []string, parse func(args []string) (*Options, func(
 		err = o.write(r)
 	}
 	switch {
+	case errors.Is(err, ErrTooBusy):
+		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
+		return busy
 	case err != nil:
 		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
 		return failed
