@@ -12,10 +12,10 @@ CLUSTER ?= sim
 VERIFY  ?=
 IMAGE   ?= dynamic-toolset:devel
 
-.PHONY: help build image tools run verify test unit test-verifier fuzz requirements bench bench-scale bench-health bench-go bench-compare lint vuln clean
+.PHONY: help build image tools run verify test unit test-integration-toolset test-verifier fuzz requirements bench bench-scale bench-health bench-go bench-compare lint vuln clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-24s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build bin/dynamic-toolset
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) .
@@ -51,6 +51,9 @@ requirements: ## install or build what the tests need
 
 unit: ## run the fast tests only (no API server, no Prometheus, no browser)
 	$(GO) test -race -short ./problem ./service/... ./transport ./config ./harness/verdict ./harness/observe ./harness/manifest ./harness/scenario
+
+test-integration-toolset: ## run the specification's 6 + 8 tests alone: error responses, graceful shutdown
+	scripts/test-integration-toolset
 
 test-verifier: requirements ## run the tests of the verifier only: planted defects, scenarios; on kind too, where there is Docker
 	TOOLSET_TEST_REQUIRE=1 $(GO) test -race -count=1 -v -timeout 30m -parallel 3 ./harness/verify
