@@ -22,6 +22,7 @@ import (
 
 	"kubernaut.io/dynamic-toolset/auth"
 	"kubernaut.io/dynamic-toolset/cluster"
+	"kubernaut.io/dynamic-toolset/internal/testenv"
 	"kubernaut.io/dynamic-toolset/problem"
 	"kubernaut.io/dynamic-toolset/service"
 	"kubernaut.io/dynamic-toolset/service/detect"
@@ -192,7 +193,7 @@ var states = map[string]func(t *testing.T, o *transport.Options) (before func(*t
 		o.PropagationDelay = 5 * time.Second // during which it answers as ever: the contract
 		return func(s *transport.Server) {
 			go s.Shutdown(context.Background()) //nolint:errcheck // the cleanup waits for the same shutdown
-			for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+			for end := time.Now().Add(testenv.Patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 				if strings.HasPrefix(ask(t, s.Addr(), "GET /ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"), "HTTP/1.1 503") {
 					return
 				}
@@ -302,7 +303,7 @@ func dial(t *testing.T, addr string) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() }) //nolint:errcheck // nothing is left to be done about it
-	if err := c.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(testenv.Patience)); err != nil {
 		t.Fatal(err)
 	}
 	return c

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"kubernaut.io/dynamic-toolset/auth"
+	"kubernaut.io/dynamic-toolset/internal/testenv"
 	"kubernaut.io/dynamic-toolset/transport"
 )
 
@@ -383,7 +384,7 @@ func TestStreamEndsWithTheRight(t *testing.T) {
 			if e, more := <-events; more {
 				t.Errorf("%s: after its end the stream has %v", c.user, e)
 			}
-		case <-time.After(30 * time.Second):
+		case <-time.After(testenv.Patience):
 			t.Errorf("%s: the stream goes on", c.user)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"kubernaut.io/dynamic-toolset/internal/testenv"
 	"kubernaut.io/dynamic-toolset/service"
 	"kubernaut.io/dynamic-toolset/transport"
 )
@@ -138,7 +139,7 @@ func FuzzRequests(f *testing.F) {
 			t.Skip(err) // out of ports
 		}
 		defer conn.Close()                                 //nolint:errcheck // the end of a test
-		conn.SetDeadline(time.Now().Add(10 * time.Second)) //nolint:errcheck // the read tells
+		conn.SetDeadline(time.Now().Add(testenv.Patience)) //nolint:errcheck // the read tells
 		conn.Write(sent)                                   //nolint:errcheck // it may be refused half-way
 		conn.(*net.TCPConn).CloseWrite()                   //nolint:errcheck
 		got, err := io.ReadAll(conn)

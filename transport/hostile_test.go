@@ -19,7 +19,7 @@ import (
 
 // patience is how long a client waits for a server that says nothing; reaching it
 // is a failure.
-const patience = 5 * time.Second
+const patience = 15 * time.Second
 
 // A hostile is what a client sends on a connection of its own, and what must
 // come of it.

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"kubernaut.io/dynamic-toolset/internal/testenv"
 	"kubernaut.io/dynamic-toolset/transport"
 )
 
@@ -122,16 +123,14 @@ func TestProfilesAreThoseOfNetHTTP(t *testing.T) {
 		}
 	}
 	// Nothing is taken for a HEAD, which would take a minute.
-	begin := time.Now()
+	begin := testenv.Start()
 	for _, path := range []string{"profile?seconds=60", "trace?seconds=60", "heap?seconds=60", "heap", "cmdline", ""} {
 		r, err := send(f.metricsURL, "HEAD", "/debug/pprof/"+path, "")
 		if err != nil || r.StatusCode != 200 || len(r.body) > 0 {
 			t.Error(path, r, err)
 		}
 	}
-	if spent := time.Since(begin); spent > 30*time.Second {
-		t.Errorf("the HEADs took %s", spent)
-	}
+	begin.Within(t, 30*time.Second, "the HEADs are answered")
 }
 
 // reflectedPC returns a program counter within itself, as text.
@@ -231,7 +230,7 @@ func (f *fixture) asking(path string) <-chan *response {
 // a function.
 func (f *fixture) within(function string) {
 	f.t.Helper()
-	for end := time.Now().Add(20 * time.Second); ; {
+	for end := time.Now().Add(testenv.Patience); ; {
 		if strings.Contains(string(f.get("/debug/pprof/goroutine?debug=2").body), function+"(") {
 			return
 		}
@@ -282,7 +281,7 @@ func TestShutdownEndsProfiles(t *testing.T) {
 			if err != nil {
 				t.Errorf("%s: %v", path, err)
 			}
-		case <-time.After(time.Minute):
+		case <-time.After(testenv.Patience):
 			t.Fatalf("%s: the shutdown hangs", path)
 		}
 		r := <-answer

@@ -20,6 +20,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"kubernaut.io/dynamic-toolset/internal/testenv"
 	"kubernaut.io/dynamic-toolset/service"
 	"kubernaut.io/dynamic-toolset/transport"
 )
@@ -137,7 +138,7 @@ func send(url, method, path, body string, header ...string) (*response, error) {
 	}
 	tr := &http.Transport{DisableKeepAlives: true, DisableCompression: true, TLSClientConfig: &tls.Config{RootCAs: authority().Pool}}
 	defer tr.CloseIdleConnections()
-	resp, err := (&http.Client{Transport: tr, Timeout: 30 * time.Second}).Do(req)
+	resp, err := (&http.Client{Transport: tr, Timeout: testenv.Patience}).Do(req)
 	if err != nil {
 		return nil, err
 	}
@@ -195,7 +196,7 @@ func (f *fixture) dial() *rawClient {
 		f.t.Fatal(err)
 	}
 	f.t.Cleanup(func() { c.Close() }) //nolint:errcheck // the end of a test
-	if err := c.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(testenv.Patience)); err != nil {
 		f.t.Fatal(err)
 	}
 	if f.tls != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/VictoriaMetrics/metrics"
 	"go.uber.org/zap"
 
+	"kubernaut.io/dynamic-toolset/internal/testenv"
 	"kubernaut.io/dynamic-toolset/transport/certificate/certtest"
 )
 
@@ -73,7 +74,7 @@ func tlsPair(t *testing.T, version uint16) (*conn, *tls.Conn, *corked) {
 	}
 	c, socket := pair(t)
 	c.layer = &tlsLayer{settings: settings}
-	if err := c.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := c.SetReadDeadline(time.Now().Add(testenv.Patience)); err != nil {
 		t.Fatal(err)
 	}
 	cork := &corked{Conn: socket}
@@ -108,7 +109,7 @@ func wantRead(t *testing.T, c *conn, buf []byte, want string) {
 // arrived waits until n bytes are in the server's socket.
 func arrived(t *testing.T, c *conn, n int) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); unread(c.Conn) < n; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(testenv.Patience); unread(c.Conn) < n; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("%d of %d bytes arrived", unread(c.Conn), n)
 		}

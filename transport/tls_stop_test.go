@@ -314,7 +314,7 @@ func TestTLSKeyUpdateOnASilentConnection(t *testing.T) {
 		testenv.Missing(t, "openssl", "apt-get install openssl")
 	}
 	f, dir := startTLS(t, func(o *transport.Options) { o.Limits.WriteTimeout = time.Second })
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), testenv.Patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, openssl, "s_client", "-connect", f.server.Addr(), "-servername", "localhost", "-CAfile", filepath.Join(dir, "tls.crt"), "-tls1_3") // #nosec G204 -- a test
 	in, err := cmd.StdinPipe()

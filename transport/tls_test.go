@@ -14,6 +14,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"kubernaut.io/dynamic-toolset/internal/testenv"
 	"kubernaut.io/dynamic-toolset/service"
 	"kubernaut.io/dynamic-toolset/transport"
 	"kubernaut.io/dynamic-toolset/transport/certificate/certtest"
@@ -40,7 +41,7 @@ func (f *fixture) handshake(change func(*tls.Config)) (tls.ConnectionState, erro
 	if change != nil {
 		change(config)
 	}
-	c, err := tls.DialWithDialer(&net.Dialer{Timeout: 10 * time.Second}, "tcp", f.server.Addr(), config)
+	c, err := tls.DialWithDialer(&net.Dialer{Timeout: testenv.Patience}, "tcp", f.server.Addr(), config)
 	if err != nil {
 		return tls.ConnectionState{}, err
 	}
@@ -56,7 +57,7 @@ func (f *fixture) dialTCP() *rawClient {
 		f.t.Fatal(err)
 	}
 	f.t.Cleanup(func() { c.Close() }) //nolint:errcheck // the end of a test
-	if err := c.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(testenv.Patience)); err != nil {
 		f.t.Fatal(err)
 	}
 	return &rawClient{f.t, c, bufio.NewReader(c)}
@@ -80,7 +81,7 @@ func (f *fixture) metric(series string) string {
 // until waits for a condition.
 func until(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); !holds(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(testenv.Patience); !holds(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("never: %s", what)
 		}

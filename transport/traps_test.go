@@ -17,6 +17,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"kubernaut.io/dynamic-toolset/internal/testenv"
 	"kubernaut.io/dynamic-toolset/transport"
 )
 
@@ -364,7 +365,7 @@ func TestMaxConnectionAge(t *testing.T) {
 			}
 			return
 		}
-		if time.Since(begin) > 10*time.Second {
+		if time.Since(begin) > testenv.Patience {
 			t.Fatal("the connection never ended")
 		}
 		time.Sleep(5 * time.Millisecond)

@@ -119,7 +119,7 @@ func eventually(t *testing.T, url string, good func(resp *http.Response, body st
 	t.Helper()
 	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	var last string
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(testenv.Patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		resp, err := client.Get(url)
 		if err != nil {
 			last = err.Error()

@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
 // What DynamicToolsetSlowDrain looks at is there while a replica drains: the
@@ -66,7 +68,7 @@ func TestDrainIsVisible(t *testing.T) {
 		if err != nil {
 			t.Errorf("the drain has nothing left to wait for, but the service ended with %v", err)
 		}
-	case <-time.After(30 * time.Second):
+	case <-time.After(testenv.Patience):
 		t.Error("the drain did not end with the request")
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"sigs.k8s.io/yaml"
 
@@ -110,7 +109,7 @@ func program(t *testing.T, name string) string {
 // promtool runs promtool in dir and fails the test if it fails.
 func promtool(t *testing.T, dir string, args ...string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*testenv.Patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program(t, "promtool"), args...) // #nosec G204 -- a fixed program
 	cmd.Dir = dir

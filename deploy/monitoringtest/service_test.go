@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 }
 
 // client makes the tests' calls; each must be answered soon.
-var client = &http.Client{Timeout: 20 * time.Second}
+var client = &http.Client{Timeout: testenv.Patience}
 
 func buildService(t *testing.T) string {
 	t.Helper()
@@ -189,7 +189,7 @@ func (r *replica) scrape() (string, error) {
 
 func eventually(t *testing.T, what string, good func() bool) {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(testenv.Patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		if good() {
 			return
 		}

@@ -40,7 +40,7 @@ func TestOverlaysRun(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 	defer cancel()
 	if err := c.LoadImage(ctx, sim.Image{
 		Name: "dynamic-toolset:devel", Files: map[string]string{"/dynamic-toolset": program}, Entrypoint: []string{"/dynamic-toolset"}, User: 65532,
@@ -56,7 +56,7 @@ func TestOverlaysRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	prepare(ctx, t, c.RESTConfig())
-	visitor := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DialContext: c.DialContext, DisableKeepAlives: true}}
+	visitor := &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DialContext: c.DialContext, DisableKeepAlives: true}}
 	in := installation{t: t, client: client, applier: applier, visitor: visitor}
 	in.backEnd(ctx, "team-a", "prometheus", 9090)
 	in.backEnd(ctx, namespace, "grafana", 3000)
@@ -128,7 +128,7 @@ func (in *installation) install(ctx context.Context) {
 // eventually waits until check has nothing to say.
 func (in *installation) eventually(ctx context.Context, check func() error) {
 	in.t.Helper()
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	for {
 		err := check()

@@ -12,10 +12,11 @@ import (
 	"time"
 
 	"kubernaut.io/dynamic-toolset/harness/record"
+	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
 // patience bounds every wait of a test; none depends on it to pass.
-const patience = 20 * time.Second
+const patience = testenv.Patience
 
 // server is a server on raw sockets, to misbehave in every way there is.
 type server struct {

@@ -14,6 +14,7 @@ import (
 
 	"kubernaut.io/dynamic-toolset/harness/sim"
 	"kubernaut.io/dynamic-toolset/harness/sim/simtest"
+	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
 // processesIn returns the processes whose working directory is or was dir: the
@@ -45,14 +46,14 @@ func processesIn(t *testing.T, dir string) map[int]string {
 // wantNothingLeft waits until no process and no directory is left.
 func wantNothingLeft(t *testing.T, dir string, within time.Duration) {
 	t.Helper()
-	for start := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+	for start := testenv.Start(); ; time.Sleep(10 * time.Millisecond) {
 		processes := processesIn(t, dir)
 		_, err := os.Stat(dir)
 		if len(processes) == 0 && os.IsNotExist(err) {
-			t.Logf("nothing is left after %s", time.Since(start).Round(time.Millisecond))
+			t.Logf("nothing is left after %s", start.Within(t, within, "nothing is left").Round(time.Millisecond))
 			return
 		}
-		if time.Since(start) > within {
+		if start.Elapsed() > testenv.Patience {
 			t.Fatalf("left behind: processes %v; directory: %v", processes, err)
 		}
 	}
@@ -159,7 +160,7 @@ func TestKilledSupervisorTakesAllWithIt(t *testing.T) {
 	}
 	select {
 	case <-cp.Done():
-	case <-time.After(10 * time.Second):
+	case <-time.After(testenv.Patience):
 		t.Fatal("the end of the supervisor was not noticed")
 	}
 	if err := cp.StopAPIServer(); err == nil {

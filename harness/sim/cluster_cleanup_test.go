@@ -58,7 +58,7 @@ func descendants(t *testing.T, pid int) map[int]string {
 // wantGone waits until none of the processes is left, nor the directory.
 func wantGone(t *testing.T, processes map[int]string, dir string, within time.Duration) {
 	t.Helper()
-	for start := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+	for start := testenv.Start(); ; time.Sleep(10 * time.Millisecond) {
 		left := map[int]string{}
 		for pid, name := range processes {
 			now, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
@@ -68,10 +68,10 @@ func wantGone(t *testing.T, processes map[int]string, dir string, within time.Du
 		}
 		_, err := os.Stat(dir)
 		if len(left) == 0 && os.IsNotExist(err) {
-			t.Logf("nothing is left of %d processes after %s", len(processes), time.Since(start).Round(time.Millisecond))
+			t.Logf("nothing is left of %d processes after %s", len(processes), start.Within(t, within, "nothing is left").Round(time.Millisecond))
 			return
 		}
-		if time.Since(start) > within {
+		if start.Elapsed() > testenv.Patience {
 			t.Fatalf("left behind: processes %v; directory: %v", left, err)
 		}
 	}
@@ -153,7 +153,7 @@ func TestKilledFabric(t *testing.T) {
 	}
 	select {
 	case <-c.Done():
-	case <-time.After(10 * time.Second):
+	case <-time.After(testenv.Patience):
 		t.Fatal("the end of the cluster was not noticed")
 	}
 	wantGone(t, processes, c.Dir(), 5*time.Second)

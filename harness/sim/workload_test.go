@@ -18,11 +18,12 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"kubernaut.io/dynamic-toolset/harness/sim"
+	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
 // soon is how long a test waits for what the cluster does within a second or two
 // on an idle machine.
-const soon = 45 * time.Second
+const soon = testenv.Patience
 
 // eventually waits until done returns nothing, which says what is missing.
 func eventually(t *testing.T, done func(ctx context.Context) (missing string)) {

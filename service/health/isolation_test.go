@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"kubernaut.io/dynamic-toolset/internal/testenv"
 	"kubernaut.io/dynamic-toolset/service"
 )
 
@@ -229,7 +230,7 @@ func TestRealEndpointsThatHangDelayNobody(t *testing.T) {
 	}
 	select {
 	case <-enough:
-	case <-time.After(time.Minute):
+	case <-time.After(testenv.Patience):
 		mu.Lock()
 		defer mu.Unlock()
 		t.Errorf("%d of %d endpoints that answer had their %d checks; %d requests hang", good-missing, good, rounds, stuck.Load())

@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"kubernaut.io/dynamic-toolset/internal/testenv"
 	"kubernaut.io/dynamic-toolset/service"
 )
 
@@ -64,7 +65,7 @@ func (r *recorder) next(t *testing.T) service.Health {
 	select {
 	case h := <-r.ch:
 		return h
-	case <-time.After(20 * time.Second):
+	case <-time.After(testenv.Patience):
 		t.Fatal("no report within 20 s")
 		return service.Health{}
 	}
@@ -73,7 +74,7 @@ func (r *recorder) next(t *testing.T) service.Health {
 // until waits for a report that is as wanted.
 func (r *recorder) until(t *testing.T, what string, wanted func(service.Health) bool) service.Health {
 	t.Helper()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(testenv.Patience)
 	var last service.Health
 	for {
 		select {
@@ -82,7 +83,7 @@ func (r *recorder) until(t *testing.T, what string, wanted func(service.Health) 
 				return last
 			}
 		case <-deadline:
-			t.Fatalf("no report within 20 s that is %s; the last one: %+v", what, last)
+			t.Fatalf("no report that is %s; the last one: %+v", what, last)
 		}
 	}
 }
@@ -137,7 +138,7 @@ func check(t *testing.T, o Options, probe service.Probe) service.Health {
 	c.Set(testKey, probe, true)
 	stop := run(t, c)
 	defer stop()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), testenv.Patience)
 	defer cancel()
 	if err := c.CheckAllNow(ctx); err != nil {
 		t.Fatal(err)

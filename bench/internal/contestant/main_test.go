@@ -117,7 +117,7 @@ func gone(pid int) bool {
 func waitGone(t *testing.T, pids []int) {
 	t.Helper()
 	for _, pid := range pids {
-		for end := time.Now().Add(30 * time.Second); !gone(pid); time.Sleep(10 * time.Millisecond) {
+		for end := time.Now().Add(testenv.Patience); !gone(pid); time.Sleep(10 * time.Millisecond) {
 			if time.Now().After(end) {
 				t.Errorf("process %d is still there", pid)
 				break

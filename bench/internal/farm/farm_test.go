@@ -8,6 +8,8 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
 func TestMain(m *testing.M) {
@@ -32,7 +34,7 @@ func TestEndpointsBehaveAndAreRecorded(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	client := &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{}}
+	client := &http.Client{Timeout: testenv.Patience, Transport: &http.Transport{}}
 	defer client.CloseIdleConnections()
 	get := func(url string) time.Duration {
 		began := time.Now()

@@ -21,9 +21,10 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/load"
 	"kubernaut.io/dynamic-toolset/harness/load/agent"
 	"kubernaut.io/dynamic-toolset/harness/record"
+	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
-const patience = 20 * time.Second
+const patience = testenv.Patience
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 

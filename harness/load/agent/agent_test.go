@@ -19,10 +19,11 @@ import (
 
 	"kubernaut.io/dynamic-toolset/harness/load"
 	"kubernaut.io/dynamic-toolset/harness/record"
+	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
 // patience bounds every wait of a test; none depends on it to pass.
-const patience = 20 * time.Second
+const patience = testenv.Patience
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
 // TestMain makes the test binary the server itself when it is asked to be, so
@@ -29,7 +31,7 @@ func TestMain(m *testing.M) {
 }
 
 // patience bounds every wait of a test.
-const patience = 20 * time.Second
+const patience = testenv.Patience
 
 // A process is a running server.
 type process struct {

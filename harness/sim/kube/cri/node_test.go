@@ -285,7 +285,7 @@ func (n *node) exited(id string) *runtime.ContainerStatus {
 
 func (n *node) eventually(what string, f func() bool) {
 	n.t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !f(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); !f(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			n.t.Fatalf("waited in vain: %s", what)
 		}
@@ -343,7 +343,7 @@ func streamOf(t *testing.T, log, stream string) string {
 }
 
 func (n *node) ctx() context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	n.t.Cleanup(cancel)
 	return ctx
 }

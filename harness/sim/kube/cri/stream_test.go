@@ -28,7 +28,7 @@ func dialStream(t *testing.T, url string) *websocket.Conn {
 	conn, err := websocket.DialConfig(cfg)
 	must(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
-	must(t, conn.SetDeadline(time.Now().Add(30*time.Second)))
+	must(t, conn.SetDeadline(time.Now().Add(2*time.Minute)))
 	return conn
 }
 
