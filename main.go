@@ -16,7 +16,7 @@ import (
 // version is set when a release is built: -ldflags "-X main.version=v1.2.3".
 var version = ""
 
-// Exit codes besides those of package transport.
+// Exit codes besides those of package transport, and that of exitSignal.
 const (
 	exitOK     = 0
 	exitFailed = 1
@@ -30,6 +30,7 @@ func run(args []string) int {
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		command, args = args[0], args[1:]
 	}
+	stop := catchSignals(command)
 	switch command {
 	case "version":
 		fmt.Println("dynamic-toolset", versionText(), runtime.Version())
@@ -52,7 +53,7 @@ func run(args []string) int {
 		fmt.Fprintf(os.Stderr, "dynamic-toolset: these settings can't work; --help explains each:\n%s\n", indent(err.Error()))
 		return exitUsage
 	}
-	code, err := serve(settings)
+	code, err := serve(settings, stop)
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "dynamic-toolset: %v\n", err)
 		return exitFailed

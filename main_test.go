@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"kubernaut.io/dynamic-toolset/internal/signals"
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
@@ -23,8 +24,9 @@ import (
 // that the tests run the real command in a process of its own.
 func TestMain(m *testing.M) {
 	if os.Getenv("BE_DYNAMIC_TOOLSET") == "1" {
-		os.Exit(run(os.Args[1:]))
+		main()
 	}
+	signals.Release() // Ctrl-C ends the tests
 	os.Exit(m.Run())
 }
 

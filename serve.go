@@ -5,10 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"runtime"
 	"sync"
-	"syscall"
+	"sync/atomic"
 	"time"
 
 	"github.com/VictoriaMetrics/metrics"
@@ -26,7 +25,7 @@ import (
 
 // serve wires the parts together, runs them until a signal, and stops them in
 // the order of DD-007. It returns the exit code.
-func serve(s *config.Settings) (int, error) {
+func serve(s *config.Settings, stop *stopper) (int, error) {
 	log, err := newLogger(s)
 	if err != nil {
 		return 0, err
@@ -40,10 +39,7 @@ func serve(s *config.Settings) (int, error) {
 	}
 	defer restore()
 	cluster.RedirectClientLogs(log)
-	// Signals count from the start: a pod may be told to stop while it starts.
-	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
-	defer signal.Stop(signals)
+	stop.logTo(log)
 
 	if !s.HTTP.Pprof {
 		runtime.MemProfileRate = 0 // what nobody can ask for costs nothing
@@ -55,7 +51,7 @@ func serve(s *config.Settings) (int, error) {
 	if err := a.build(); err != nil {
 		return 0, err
 	}
-	return a.run(signals)
+	return a.run(stop)
 }
 
 // app is the running service.
@@ -132,7 +128,7 @@ func (a *app) countCheck(key service.Key, ok bool, _ time.Duration) {
 
 // run starts everything, in an order in which nothing misses its consumer, and
 // stops it in reverse.
-func (a *app) run(signals <-chan os.Signal) (int, error) {
+func (a *app) run(stop *stopper) (int, error) {
 	s := a.settings
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -169,8 +165,19 @@ func (a *app) run(signals <-chan os.Signal) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	// From here on somebody may be connected, and whoever is told to stop drains.
+	opening, giveUp := context.WithCancel(ctx)
+	defer giveUp()
+	signals := stop.handOver(func() {
+		giveUp() // it may be looking up the name of --listen
+		a.resign()
+	})
 	// The probes answer from the start, "starting" at first.
-	if err := server.Start(ctx); err != nil {
+	if err := server.Start(opening); err != nil {
+		if opening.Err() != nil {
+			a.log.Info("Nothing has been served yet; exiting at once")
+			return exitOK, nil
+		}
 		return 0, err
 	}
 	a.log.Info("Serving", zap.String("api", server.Addr()), zap.String("metrics", server.MetricsAddr()), zap.Bool("tls", s.HTTP.TLSCertFile != ""), zap.String("version", versionText()))
@@ -187,28 +194,20 @@ func (a *app) run(signals <-chan os.Signal) (int, error) {
 	}
 	start(a.followSnapshots)
 
-	relayed := make(chan os.Signal, cap(signals))
-	var fatal error
+	var fatal atomic.Pointer[error]
 	go func() {
-		for {
-			select {
-			case sig := <-signals:
-				a.resign()
-				relayed <- sig
-			case err := <-failed:
-				fatal = err
-				a.log.Error("The service can't go on", zap.Error(err))
-				a.resign()
-				relayed <- syscall.SIGTERM
-			case <-ctx.Done():
-				return
-			}
+		select {
+		case err := <-failed:
+			fatal.Store(&err)
+			a.log.Error("The service can't go on", zap.Error(err))
+			stop.stop()
+		case <-ctx.Done():
 		}
 	}()
-	code := server.WaitForSignal(relayed)
+	code := server.WaitForSignal(signals)
 	cancel()
-	if fatal != nil {
-		return 0, fatal
+	if err := fatal.Load(); err != nil && code != transport.ExitInterrupted {
+		return 0, *err
 	}
 	return code, nil
 }

@@ -16,9 +16,10 @@ const (
 )
 
 // WaitForSignal waits for the first of signals, stops the server and returns
-// the exit code of the process. Further SIGTERMs change nothing: Kubernetes
-// and its tools may send several. A second SIGINT, which is a person at a
-// terminal, gives up at once.
+// the exit code of the process. Whichever it is, SIGTERM, SIGINT or SIGHUP, the
+// sequence is the same. Further ones change nothing: Kubernetes and its tools may
+// send several SIGTERMs, a terminal that is closed sends SIGHUP. Only a second
+// SIGINT, which is a person at a terminal, gives up at once.
 func (s *Server) WaitForSignal(signals <-chan os.Signal) int {
 	sig := <-signals
 	s.log.Info("Received shutdown signal", zap.Stringer("signal", sig))
