@@ -19,12 +19,17 @@ import (
 type ManifestsOptions struct {
 	Sink   Sink
 	Logger *zap.Logger // default: none
-	// MaxFiles, MaxFileSize (bytes) and MaxDepth (of folders) keep a mistaken
-	// folder, such as /, from being read. Default 10,000 files of 10 MiB, 16
-	// folders deep.
-	MaxFiles    int
+	// MaxFiles, MaxTotalSize (bytes of all of them) and MaxDepth (of folders) keep a
+	// mistaken folder, such as /, from being read. Default 10,000 files of 256 MiB
+	// together, in as many folders, 16 deep.
+	MaxFiles     int
+	MaxTotalSize int64
+	MaxDepth     int
+	// MaxFileSize (bytes) and MaxObjects (documents, and objects in Lists) keep a
+	// single file from holding up the others. One that is larger is refused and keeps
+	// what it had. Default 10 MiB, 10,000 objects. See also manifests_bounds.go.
 	MaxFileSize int64
-	MaxDepth    int
+	MaxObjects  int
 	// Debounce is how long a file must be left alone before it is read; default
 	// 20 ms. Someone may be writing it.
 	Debounce time.Duration
@@ -73,10 +78,11 @@ type Manifests struct {
 	follower *follower
 
 	// Owned by the goroutine of Run.
-	stopping func() bool
-	files    map[string]*file // by relative path
-	state    map[types.NamespacedName]*corev1.Service
-	known    map[Problem]bool // logged already
+	stopping   func() bool
+	files      map[string]*file // by relative path
+	state      map[types.NamespacedName]*corev1.Service
+	said       map[string]*saidOf // by file; what was logged
+	saidFolder saidOf
 
 	mu       sync.Mutex
 	status   Availability
@@ -92,7 +98,9 @@ func NewManifests(dir string, opts ManifestsOptions) (*Manifests, error) {
 		opts.Logger = zap.NewNop()
 	}
 	orDefault(&opts.MaxFiles, 10_000)
+	orDefault(&opts.MaxTotalSize, 256<<20)
 	orDefault(&opts.MaxFileSize, 10<<20)
+	orDefault(&opts.MaxObjects, 10_000)
 	orDefault(&opts.MaxDepth, 16)
 	orDefault(&opts.Debounce, 20*time.Millisecond)
 	orDefault(&opts.Poll, 10*time.Second)
@@ -110,7 +118,7 @@ func NewManifests(dir string, opts ManifestsOptions) (*Manifests, error) {
 	return &Manifests{
 		opts: opts, log: opts.Logger, dir: abs,
 		ended: make(chan struct{}), relists: make(chan chan error), first: make(chan struct{}),
-		files: map[string]*file{}, known: map[Problem]bool{},
+		files: map[string]*file{}, said: map[string]*saidOf{},
 		status: Availability{UnreachableSince: time.Now()},
 	}, nil
 }
@@ -179,26 +187,4 @@ func (m *Manifests) Problems() []Problem {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return append([]Problem(nil), m.problems...)
-}
-
-// setReachable notes whether the folder could be read as a whole.
-func (m *Manifests) setReachable(err error) {
-	m.mu.Lock()
-	was := m.status
-	if err == nil {
-		m.status = Availability{Reachable: true}
-	} else {
-		m.status.Reachable = false
-		m.status.LastError = clean(err.Error())
-		if was.Reachable {
-			m.status.UnreachableSince = time.Now()
-		}
-	}
-	m.mu.Unlock()
-	switch {
-	case err != nil && was.LastError != clean(err.Error()):
-		m.log.Error("The manifests folder cannot be read; the last known state is kept", zap.Error(err))
-	case err == nil && was.LastError != "":
-		m.log.Info("The manifests folder can be read again")
-	}
 }

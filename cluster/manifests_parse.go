@@ -20,6 +20,7 @@ type finding struct {
 	key     types.NamespacedName
 	where   string // for people: the object, or its place
 	problem string
+	foreign bool // it is no Kubernetes object, nor looks like a Service
 }
 
 // maxListDepth bounds Lists in Lists.
@@ -27,19 +28,28 @@ const maxListDepth = 4
 
 // parseManifests finds the Services in a YAML file of one or more documents, or
 // a JSON file of one or more values. Objects of other kinds are passed over. An
-// error means that the file as a whole is not well-formed.
+// error means that the file as a whole is not well-formed or, if it is a tooMuch, that
+// reading it would take too much: more than maxObjects objects, or one of the bounds
+// in manifests_bounds.go.
 //
 // stop is asked now and then; if it says true, reading ends with errStopped.
-func parseManifests(data []byte, stop func() bool) ([]finding, error) {
-	p := parser{stop: stop}
+func parseManifests(data []byte, maxObjects int, stop func() bool) ([]finding, error) {
+	p := parser{stop: stop, budget: newBudget(maxObjects)}
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
 	if trimmed := bytes.TrimSpace(data); len(trimmed) > 0 && trimmed[0] == '{' {
 		err := p.jsonValues(trimmed)
-		if err == nil || errors.Is(err, errStopped) {
+		if _, refused := errors.AsType[tooMuch](err); err == nil || refused || errors.Is(err, errStopped) {
 			return p.found, err
 		}
 		// Flow-style YAML begins with a brace too.
-		p = parser{stop: stop}
+		p = parser{stop: stop, budget: newBudget(maxObjects)}
+	}
+	// Known before the first is parsed: such a file costs next to nothing.
+	n := 0
+	for range documents(data) {
+		if n++; n > maxObjects {
+			return nil, tooManyObjects(maxObjects)
+		}
 	}
 	err := p.yamlDocuments(data)
 	return p.found, err
@@ -48,9 +58,10 @@ func parseManifests(data []byte, stop func() bool) ([]finding, error) {
 var errStopped = errors.New("stopped")
 
 type parser struct {
-	stop  func() bool
-	found []finding
-	doc   int // of the current document, from 1
+	stop   func() bool
+	budget budget
+	found  []finding
+	doc    int // of the current document, from 1
 }
 
 func (p *parser) jsonValues(data []byte) error {
@@ -65,7 +76,12 @@ func (p *parser) jsonValues(data []byte) error {
 			return err
 		}
 		p.doc++
-		p.object(raw, 0)
+		if err := p.budget.document(raw); err != nil {
+			return err
+		}
+		if err := p.object(raw, p.place(), 0); err != nil {
+			return err
+		}
 	}
 	return errStopped
 }
@@ -76,16 +92,26 @@ func (p *parser) yamlDocuments(data []byte) error {
 			return errStopped
 		}
 		p.doc++
+		if err := p.budget.document(doc); err != nil {
+			return err
+		}
+		if err := p.budget.aliases(doc); err != nil {
+			return fmt.Errorf("%s: %w", p.place(), err)
+		}
 		// To JSON without looking at the types wanted, as kubectl does: a label
 		// of value true is a mistake that an API server refuses.
 		raw, err := yaml.YAMLToJSON(doc)
 		if err != nil {
-			return fmt.Errorf("document %d: %w", p.doc, err)
+			return fmt.Errorf("%s: %w", p.place(), err)
 		}
-		p.object(raw, 0)
+		if err := p.object(raw, p.place(), 0); err != nil {
+			return err
+		}
 	}
 	return nil
 }
+
+func (p *parser) place() string { return fmt.Sprintf("document %d", p.doc) }
 
 // documents yields the documents of a YAML stream. (The reader of apimachinery
 // loses a last line that ends without a newline where its buffer does.)
@@ -126,19 +152,24 @@ func (p *parser) refuse(where, format string, args ...any) {
 	p.found = append(p.found, finding{where: where, problem: clean(fmt.Sprintf(format, args...))})
 }
 
-// object looks at one object as JSON.
-func (p *parser) object(raw []byte, depth int) {
+// object looks at one object as JSON. The error is a tooMuch or errStopped.
+func (p *parser) object(raw []byte, place string, depth int) error {
+	if err := p.budget.object(); err != nil {
+		return err
+	}
 	if raw = bytes.TrimSpace(raw); string(raw) == "null" || len(raw) == 0 {
-		return // an empty document, or one of comments only
+		return nil // an empty document, or one of comments only
 	}
-	place := fmt.Sprintf("document %d", p.doc)
-	var head struct {
-		APIVersion string `json:"apiVersion"`
-		Kind       string `json:"kind"`
+	var head objectHead
+	if err := json.Unmarshal(raw, &head); err != nil {
+		p.refuse(place, "is not a Kubernetes object: it needs apiVersion and kind, both strings")
+		p.found[len(p.found)-1].foreign = raw[0] != '{'
+		return nil
 	}
-	if err := json.Unmarshal(raw, &head); err != nil || head.Kind == "" {
-		p.refuse(place, "is not a Kubernetes object: it needs apiVersion and kind")
-		return
+	if problem := head.problem(); problem != "" {
+		p.refuse(place, "%s", problem)
+		p.found[len(p.found)-1].foreign = serviceKind(head.Kind) == ""
+		return nil
 	}
 	switch head.APIVersion + " " + head.Kind {
 	case "v1 Service":
@@ -146,23 +177,31 @@ func (p *parser) object(raw []byte, depth int) {
 	case "v1 List", "v1 ServiceList":
 		if depth == maxListDepth {
 			p.refuse(place, "nests more than %d Lists", maxListDepth)
-			return
+			return nil
 		}
 		var list struct {
 			Items []stdjson.RawMessage `json:"items"`
 		}
 		if err := json.Unmarshal(raw, &list); err != nil {
 			p.refuse(place, "is a List whose items are not an array: %v", err)
-			return
+			return nil
 		}
-		for _, item := range list.Items {
-			if head.Kind == "ServiceList" {
-				p.service(item, place) // its items need not say what they are
-			} else {
-				p.object(item, depth+1)
+		for i, item := range list.Items {
+			if p.stop() {
+				return errStopped
+			}
+			here := fmt.Sprintf("%s, item %d", place, i+1)
+			if head.Kind == "ServiceList" { // its items need not say what they are
+				if err := p.budget.object(); err != nil {
+					return err
+				}
+				p.service(item, here)
+			} else if err := p.object(item, here, depth+1); err != nil {
+				return err
 			}
 		}
 	}
+	return nil
 }
 
 func (p *parser) service(raw []byte, place string) {

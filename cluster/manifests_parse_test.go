@@ -34,6 +34,24 @@ func TestParseManifests(t *testing.T) {
 		"unknown field":       {in: svc + "unknown: 1\n", want: "default/a"},
 		"values.yaml":         {in: "replicas: 3\n", want: "document 1: not a Kubernetes object"},
 		"scalar":              {in: svc + "---\njust text\n", want: "default/a; document 2: not a Kubernetes object"},
+		"no apiVersion":       {in: strings.Replace(svc, "apiVersion: v1\n", "", 1), want: "document 1: no apiVersion"},
+		"empty apiVersion":    {in: strings.Replace(svc, "v1", "\"\"", 1), want: "document 1: no apiVersion"},
+		"null apiVersion":     {in: strings.Replace(svc, "v1", "null", 1), want: "document 1: no apiVersion"},
+		"apiVersion a number": {in: strings.Replace(svc, "v1", "1", 1), want: "document 1: both strings"},
+		"apiVersion of none":  {in: strings.Replace(svc, "v1", "v2", 1), want: "document 1: write apiVersion: v1"},
+		"apiVersion core/v1":  {in: strings.Replace(svc, "v1", "core/v1", 1), want: "document 1: write apiVersion: v1"},
+		"apiVersion apps/v1":  {in: svc + "---\n" + strings.Replace(svc, "v1", "apps/v1", 1), want: "default/a; document 2: write apiVersion: v1"},
+		"no kind":             {in: strings.Replace(svc, "kind: Service\n", "", 1), want: "document 1: no kind"},
+		"kind a list":         {in: strings.Replace(svc, "Service", "[Service]", 1), want: "document 1: both strings"},
+		"kind in lower case":  {in: strings.Replace(svc, "Service", "service", 1), want: "document 1: write kind: Service"},
+		"kind in plural":      {in: strings.Replace(svc, "Service", "Services", 1), want: "document 1: write kind: Service"},
+		"List, no apiVersion": {in: "kind: List\nitems: []\n", want: "document 1: no apiVersion"},
+		"Pod, no apiVersion":  {in: "kind: Pod\n", want: "document 1: kubectl api-resources"},
+		"item, no apiVersion": {in: "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Pod}\n- {kind: Service, metadata: {name: a}}\n", want: "document 1, item 2: no apiVersion"},
+		"item of nothing":     {in: "apiVersion: v1\nkind: List\nitems:\n- 1\n", want: "document 1, item 1: both strings"},
+		"json, no apiVersion": {in: `{"kind":"Service","metadata":{"name":"a"}}`, want: "document 1: no apiVersion"},
+		"ServiceListNoItems":  {in: "apiVersion: v1\nkind: ServiceList\n"},
+		"other kinds":         {in: "apiVersion: v1\nkind: Pod\n---\napiVersion: example.com/v1\nkind: List\n---\napiVersion: apps/v1\nkind: DeploymentList\n"},
 		"label not a string":  {in: strings.Replace(svc, "name: a", "name: a, labels: {x: true}", 1), want: "default/a: cannot unmarshal bool"},
 		"port not a number":   {in: strings.Replace(svc, "80", "http", 1), want: "default/a: cannot unmarshal string"},
 		"port with fraction":  {in: strings.Replace(svc, "80", "80.5", 1), want: "default/a: cannot unmarshal number"},
@@ -59,7 +77,7 @@ func TestParseManifests(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			start := testenv.Start()
-			found, err := parseManifests([]byte(c.in), never)
+			found, err := parseManifests([]byte(c.in), 10_000, never)
 			start.Within(t, time.Second, "it is read")
 			if c.err != "" {
 				if err == nil || !strings.Contains(err.Error(), c.err) {
@@ -128,7 +146,7 @@ func FuzzManifests(f *testing.F) {
 		if len(data) > 64<<10 {
 			return
 		}
-		found, _ := parseManifests(data, never)
+		found, _ := parseManifests(data, 10_000, never)
 		for _, d := range found {
 			if len(d.problem) > maxText+10 || len(d.where) > maxText+10 || !utf8.ValidString(d.problem) || strings.ContainsAny(d.problem+d.where, "\n\r\x1b\x00") {
 				t.Errorf("a problem that is unfit for a log: %q %q", d.where, d.problem)
@@ -209,7 +227,7 @@ func TestRefusalIsTheAPIServers(t *testing.T) {
 			parts[key] = change
 		}
 		doc := fmt.Sprintf("apiVersion: v1\nkind: Service\n%s\n%s\n", parts["metadata"], parts["spec"])
-		found, err := parseManifests([]byte(doc), never)
+		found, err := parseManifests([]byte(doc), 10_000, never)
 		if err != nil || len(found) != 1 {
 			t.Fatalf("%s: %v, %v", name, err, found)
 		}

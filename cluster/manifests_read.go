@@ -13,7 +13,6 @@ import (
 	"syscall"
 	"time"
 
-	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/types"
@@ -51,7 +50,10 @@ func (m *Manifests) look(how thoroughness) error {
 	if m.stopping() {
 		return ErrNotRunning // half of it may be unread
 	}
-	m.setReachable(err)
+	// A look at single files finds out nothing about the folder as a whole.
+	if err != nil || how != lookKnown {
+		m.setReachable(err)
+	}
 	if err != nil {
 		return fmt.Errorf("--manifests: %w", err)
 	}
@@ -61,6 +63,10 @@ func (m *Manifests) look(how thoroughness) error {
 
 func (m *Manifests) read(root *os.Root, how thoroughness) error {
 	if how == lookKnown {
+		if m.Synced() && !m.Status().Reachable {
+			m.follower.takeDue() // the state is kept as it was; the next walk finds them
+			return nil
+		}
 		for path := range m.follower.takeDue() {
 			info, err := root.Stat(path)
 			if err != nil || !info.Mode().IsRegular() {
@@ -130,7 +136,7 @@ func (m *Manifests) readFile(root *os.Root, path string, info os.FileInfo) {
 	}
 	f.info = info
 	if err != nil {
-		f.problems = []Problem{{File: clean(path), Message: clean(err.Error())}}
+		f.refuse(clean(path), err.Error(), "")
 		return
 	}
 	if len(bytes.TrimSpace(data)) == 0 && len(f.services) > 0 {
@@ -143,19 +149,30 @@ func (m *Manifests) readFile(root *os.Root, path string, info os.FileInfo) {
 		}
 	}
 	f.emptied = time.Time{}
-	found, err := parseManifests(data, m.stopping)
+	found, err := parseManifests(data, m.opts.MaxObjects, m.stopping)
 	if errors.Is(err, errStopped) {
 		return
 	}
-	if err != nil {
-		kept := ""
-		if len(f.services) > 0 {
-			kept = "; the Services it had are kept"
-		}
-		f.problems = []Problem{{File: clean(path), Message: "is not well-formed" + kept + ": " + clean(err.Error())}}
+	if _, refused := errors.AsType[tooMuch](err); refused {
+		f.refuse(clean(path), err.Error(), "")
 		return
 	}
+	if err != nil {
+		f.refuse(clean(path), "is not well-formed", ": "+err.Error())
+		return
+	}
+	if isCompanion(path) {
+		found = slices.DeleteFunc(found, func(d finding) bool { return d.foreign })
+	}
 	f.take(clean(path), found)
+}
+
+// refuse notes that the file can't be used as a whole; what it had is kept.
+func (f *file) refuse(path, what, why string) {
+	if len(f.services) > 0 {
+		what += "; the Services it had are kept"
+	}
+	f.problems = []Problem{{File: path, Message: clean(what + why)}}
 }
 
 // take makes found the content of the file; a Service that is refused stays as
@@ -261,21 +278,4 @@ func (m *Manifests) apply(whole bool) {
 	if !isClosed(m.first) {
 		close(m.first)
 	}
-}
-
-// report makes problems the current ones, and logs those that are new.
-func (m *Manifests) report(problems []Problem) {
-	problems = problems[:min(len(problems), maxProblems)]
-	known := make(map[Problem]bool, len(problems))
-	for _, p := range problems {
-		if !m.known[p] && !known[p] {
-			m.log.Warn("A manifest cannot be used",
-				zap.String("file", p.File), zap.String("object", p.Object), zap.String("problem", p.Message))
-		}
-		known[p] = true
-	}
-	m.known = known
-	m.mu.Lock()
-	m.problems = problems
-	m.mu.Unlock()
 }

@@ -3,9 +3,11 @@ package cluster
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -17,6 +19,7 @@ type walk struct {
 	folders  []string               // relative paths
 	problems map[string]string      // by relative path
 	seen     int                    // directory entries of any kind
+	size     int64                  // of those manifests that are not too large each, bytes
 }
 
 func isManifest(name string) bool {
@@ -38,7 +41,10 @@ func (w *walk) folder(dir string, depth int) error {
 	// Watched first: what appears while we read is then announced.
 	w.m.follower.watch(dir)
 	w.folders = append(w.folders, dir)
-	entries, err := fs.ReadDir(w.root.FS(), dir)
+	if len(w.folders) > w.m.opts.MaxFiles {
+		return fmt.Errorf("the folder holds more than %d folders; give a folder that holds manifests only", w.m.opts.MaxFiles)
+	}
+	entries, err := w.list(dir)
 	if err != nil {
 		if dir == "." {
 			return fmt.Errorf("the folder cannot be read: %w", reason(err))
@@ -48,10 +54,10 @@ func (w *walk) folder(dir string, depth int) error {
 		}
 		return nil
 	}
+	if w.seen > 10*w.m.opts.MaxFiles {
+		return fmt.Errorf("the folder holds more than %d files of all kinds; give a folder that holds manifests only", 10*w.m.opts.MaxFiles)
+	}
 	for _, e := range entries {
-		if w.seen++; w.seen > 10*w.m.opts.MaxFiles {
-			return fmt.Errorf("the folder holds more than %d files of all kinds; give a folder that holds manifests only", 10*w.m.opts.MaxFiles)
-		}
 		rel := path.Join(dir, e.Name())
 		switch {
 		case e.IsDir() && !strings.HasPrefix(e.Name(), "."):
@@ -65,7 +71,35 @@ func (w *walk) folder(dir string, depth int) error {
 	if len(w.entries) > w.m.opts.MaxFiles {
 		return fmt.Errorf("the folder holds more than %d manifests; give a smaller folder, or put several objects into one file", w.m.opts.MaxFiles)
 	}
+	if w.size > w.m.opts.MaxTotalSize {
+		return fmt.Errorf("the folder holds more than %d bytes of manifests; give a smaller folder", w.m.opts.MaxTotalSize)
+	}
 	return nil
+}
+
+// list returns what is in one folder, no more of it than counts.
+func (w *walk) list(dir string) ([]fs.DirEntry, error) {
+	f, err := w.root.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() //nolint:errcheck // it was only read
+	var all []fs.DirEntry
+	for {
+		some, err := f.ReadDir(1000)
+		all = append(all, some...)
+		w.seen += len(some)
+		switch {
+		case errors.Is(err, io.EOF):
+			// In a lasting order, so that what is said of the folder is, too.
+			slices.SortFunc(all, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
+			return all, nil
+		case err != nil:
+			return nil, err
+		case w.seen > 10*w.m.opts.MaxFiles:
+			return all, nil
+		}
+	}
 }
 
 func (w *walk) file(rel string) {
@@ -82,6 +116,9 @@ func (w *walk) file(rel string) {
 		w.problem(rel, "is not a regular file")
 	default:
 		w.entries[rel] = info
+		if info.Size() <= w.m.opts.MaxFileSize {
+			w.size += info.Size()
+		}
 	}
 }
 
