@@ -6,14 +6,6 @@ import (
 	"unicode/utf8"
 )
 
-// A FieldError says what is wrong with one part of a request. Field is a query
-// parameter's name, a header's name, or the path of a JSON member such as
-// "tools[2].endpoint".
-type FieldError struct {
-	Field   string `json:"field"`
-	Message string `json:"message"`
-}
-
 // A Problem is one occurrence of a Type.
 type Problem struct {
 	Type *Type
@@ -52,12 +44,7 @@ func (p *Problem) JSON() []byte {
 		Detail:    clip(p.Detail),
 		Instance:  instance(p.Instance),
 		RequestID: p.RequestID,
-	}
-	if len(p.Errors) > 0 {
-		d.Errors = make([]FieldError, len(p.Errors))
-		for i, e := range p.Errors {
-			d.Errors[i] = FieldError{Field: clip(e.Field), Message: clip(e.Message)}
-		}
+		Errors:    p.Errors,
 	}
 	b, err := json.Marshal(d)
 	if err != nil { // strings and integers always marshal

@@ -10,11 +10,13 @@ import (
 
 func TestDocumentHasEveryMember(t *testing.T) {
 	p := Problem{Type: NotFound, Detail: "no such toolset", Instance: "/api/v1/toolsets/x", RequestID: "r1",
-		Errors: []FieldError{{"name", "unknown"}}}
+		Errors: []FieldError{InBody(Body.Member("a/b").Element(2), "a/b[2]", "unknown"), InQuery("name", "unknown"), InHeader("X-Name", "unknown")}}
 	got := string(p.JSON())
 	want := `{"type":"https://kubernaut.io/errors/not-found","title":"Not Found","status":404,` +
 		`"detail":"no such toolset","instance":"/api/v1/toolsets/x","request_id":"r1",` +
-		`"errors":[{"field":"name","message":"unknown"}]}`
+		`"errors":[{"detail":"unknown","pointer":"#/a~1b/2","field":"a/b[2]","message":"unknown"},` +
+		`{"detail":"unknown","parameter":"name","field":"name","message":"unknown"},` +
+		`{"detail":"unknown","header":"X-Name","field":"X-Name","message":"unknown"}]}`
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -54,12 +56,12 @@ func FuzzDocument(f *testing.F) {
 	f.Add("\x00\xff\xfe", "/a b\"\n\xff", strings.Repeat("é", 2000))
 	f.Add(strings.Repeat("x", 1023)+"é", "", "")
 	f.Fuzz(func(t *testing.T, detail, path, field string) {
-		p := Problem{Type: Validation, Detail: detail, Instance: path, RequestID: "id", Errors: []FieldError{{field, detail}}}
+		p := Problem{Type: Validation, Detail: detail, Instance: path, RequestID: "id", Errors: []FieldError{InBody(Body.Member(field), field, detail), InQuery(field, detail), InHeader(field, detail)}}
 		b := p.JSON()
 		if !utf8.Valid(b) {
 			t.Fatalf("not UTF-8: %q", b)
 		}
-		if len(b) > 6*(5*maxText) {
+		if len(b) > 6*(16*maxText) {
 			t.Fatalf("document of %d bytes", len(b))
 		}
 		var d struct {

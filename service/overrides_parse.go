@@ -58,7 +58,7 @@ func (r *overridesReader) bad(n *yaml.Node, field, format string, args ...any) {
 	if n != nil && n.Line > 0 {
 		message += fmt.Sprintf(" (line %d)", n.Line)
 	}
-	r.found = append(r.found, Invalid{field, message})
+	r.found = append(r.found, Invalid{Field: field, Message: message})
 }
 
 // document reads the whole. It works on nodes, which never expands an alias.

@@ -13,13 +13,17 @@ import (
 	"unicode/utf8"
 
 	"k8s.io/apimachinery/pkg/util/validation"
+
+	"kubernaut.io/dynamic-toolset/problem"
 )
 
-// An Invalid says what is wrong with one member of a validated document. Field
-// is its path, such as "tools[2].endpoint"; empty for the document itself.
+// An Invalid says what is wrong with one member of a document. Field is its path,
+// such as "tools[2].endpoint"; empty for the document itself. Pointer is the same for
+// programs; there is none into the overrides, which are YAML in a ConfigMap.
 type Invalid struct {
-	Field   string `json:"field"`
-	Message string `json:"message"`
+	Field   string
+	Message string
+	Pointer problem.Pointer
 }
 
 // ErrNotJSON means that a document is not well-formed JSON (RFC 8259).
@@ -41,32 +45,32 @@ func Validate(doc []byte) ([]Invalid, error) {
 	}
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(doc, &members); err != nil || members == nil {
-		return []Invalid{{"", `must be an object: {"tools":[...]} or a single tool {"name":...,"type":...,"endpoint":...}`}}, nil
+		return []Invalid{{"", `must be an object: {"tools":[...]} or a single tool {"name":...,"type":...,"endpoint":...}`, problem.Body}}, nil
 	}
 	v := &validator{names: map[Key]string{}}
 	tools, isDocument := members["tools"]
 	if !isDocument {
-		v.tool("", members)
+		v.tool(place{"", problem.Body}, members)
 		return v.found, nil
 	}
 	for _, name := range slices.Sorted(maps.Keys(members)) {
 		if name != "tools" {
-			v.add(quoteField(name), `is unknown here; the document has the one member "tools"`)
+			v.add(place{"", problem.Body}.member(name), `is unknown here; the document has the one member "tools"`)
 		}
 	}
 	var list []json.RawMessage
 	if err := json.Unmarshal(tools, &list); err != nil || list == nil {
-		v.add("tools", "must be an array of tools")
+		v.add(place{"", problem.Body}.member("tools"), "must be an array of tools")
 		return v.found, nil
 	}
 	for i, raw := range list {
-		path := fmt.Sprintf("tools[%d]", i)
+		at := place{fmt.Sprintf("tools[%d]", i), problem.Body.Member("tools").Element(i)}
 		var tool map[string]json.RawMessage
 		if err := json.Unmarshal(raw, &tool); err != nil || tool == nil {
-			v.add(path, "must be an object")
+			v.add(at, "must be an object")
 			continue
 		}
-		v.tool(path+".", tool)
+		v.tool(at, tool)
 	}
 	return v.found, nil
 }
@@ -107,10 +111,24 @@ type validator struct {
 	names map[Key]string // where a name was first used
 }
 
-func (v *validator) add(field, message string) {
+func (v *validator) add(at place, message string) {
 	if len(v.found) < maxInvalid {
-		v.found = append(v.found, Invalid{field, message})
+		v.found = append(v.found, Invalid{at.path, message, at.pointer})
 	}
+}
+
+// A place is a value in the document.
+type place struct {
+	path    string // for people
+	pointer problem.Pointer
+}
+
+func (p place) member(name string) place {
+	path := quoteField(name)
+	if p.path != "" {
+		path = p.path + "." + path
+	}
+	return place{path, p.pointer.Member(name)}
 }
 
 func quoteField(name string) string {
@@ -120,58 +138,58 @@ func quoteField(name string) string {
 	return strings.ToValidUTF8(name, "\uFFFD")
 }
 
-// tool checks one tool; prefix is the path of its members.
-func (v *validator) tool(prefix string, m map[string]json.RawMessage) {
-	name, hasName := v.text(prefix, m, "name", true)
+// tool checks one tool, the value at the place at.
+func (v *validator) tool(at place, m map[string]json.RawMessage) {
+	name, hasName := v.text(at, m, "name", true)
 	if hasName {
 		if problems := validation.IsDNS1123Subdomain(name); len(problems) > 0 {
-			v.add(prefix+"name", "must be lower case letters, digits, '-' and '.', beginning and ending with a letter or digit, at most 253 characters")
+			v.add(at.member("name"), "must be lower case letters, digits, '-' and '.', beginning and ending with a letter or digit, at most 253 characters")
 		}
 	}
-	if kind, ok := v.text(prefix, m, "type", true); ok && len(validation.IsDNS1123Label(kind)) > 0 {
-		v.add(prefix+"type", "must be lower case letters, digits and '-', at most 63 characters, such as \"prometheus\"")
+	if kind, ok := v.text(at, m, "type", true); ok && len(validation.IsDNS1123Label(kind)) > 0 {
+		v.add(at.member("type"), "must be lower case letters, digits and '-', at most 63 characters, such as \"prometheus\"")
 	}
-	if endpoint, ok := v.text(prefix, m, "endpoint", true); ok {
+	if endpoint, ok := v.text(at, m, "endpoint", true); ok {
 		if problem := endpointProblem(endpoint); problem != "" {
-			v.add(prefix+"endpoint", problem)
+			v.add(at.member("endpoint"), problem)
 		}
 	}
-	namespace, hasNamespace := v.text(prefix, m, "namespace", false)
+	namespace, hasNamespace := v.text(at, m, "namespace", false)
 	if hasNamespace && len(validation.IsDNS1123Label(namespace)) > 0 {
-		v.add(prefix+"namespace", "must be the name of a namespace: lower case letters, digits and '-', at most 63 characters")
+		v.add(at.member("namespace"), "must be the name of a namespace: lower case letters, digits and '-', at most 63 characters")
 	}
-	v.text(prefix, m, "description", false)
+	v.text(at, m, "description", false)
 	if raw, ok := m["config"]; ok {
 		var config map[string]json.RawMessage
 		if json.Unmarshal(raw, &config) != nil {
-			v.add(prefix+"config", "must be an object")
+			v.add(at.member("config"), "must be an object")
 		}
 	}
 	if raw, ok := m["metadata"]; ok {
 		var metadata map[string]*string
 		if json.Unmarshal(raw, &metadata) != nil || hasNull(metadata) {
-			v.add(prefix+"metadata", "must be an object whose values are strings")
+			v.add(at.member("metadata"), "must be an object whose values are strings")
 		}
 	}
 	if raw, ok := m["enabled"]; ok {
 		var enabled *bool
 		if json.Unmarshal(raw, &enabled) != nil || enabled == nil {
-			v.add(prefix+"enabled", "must be true or false")
+			v.add(at.member("enabled"), "must be true or false")
 		}
 	}
 	for _, field := range slices.Sorted(maps.Keys(m)) {
 		switch field {
 		case "name", "type", "endpoint", "namespace", "description", "config", "metadata", "enabled":
 		default:
-			v.add(prefix+quoteField(field), "is unknown; a tool has name, type, endpoint, namespace, description, config, metadata, enabled")
+			v.add(at.member(field), "is unknown; a tool has name, type, endpoint, namespace, description, config, metadata, enabled")
 		}
 	}
 	if hasName {
 		key := Key{namespace, name}
 		if first, ok := v.names[key]; ok {
-			v.add(prefix+"name", fmt.Sprintf("is used by %sname as well; names are unique in a namespace", first))
+			v.add(at.member("name"), fmt.Sprintf("is used by %s as well; names are unique in a namespace", first))
 		} else {
-			v.names[key] = prefix
+			v.names[key] = at.member("name").path
 		}
 	}
 }
@@ -187,21 +205,21 @@ func hasNull(m map[string]*string) bool {
 
 // text returns a member that must be a string; ok is false, and the reason
 // noted, when there is no usable value.
-func (v *validator) text(prefix string, m map[string]json.RawMessage, field string, required bool) (s string, ok bool) {
+func (v *validator) text(at place, m map[string]json.RawMessage, field string, required bool) (s string, ok bool) {
 	raw, present := m[field]
 	if !present {
 		if required {
-			v.add(prefix+field, "is required")
+			v.add(at.member(field), "is required")
 		}
 		return "", false
 	}
 	var p *string
 	if json.Unmarshal(raw, &p) != nil || p == nil {
-		v.add(prefix+field, "must be a string")
+		v.add(at.member(field), "must be a string")
 		return "", false
 	}
 	if required && strings.TrimSpace(*p) == "" {
-		v.add(prefix+field, "must not be empty")
+		v.add(at.member(field), "must not be empty")
 		return "", false
 	}
 	return *p, true

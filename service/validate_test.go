@@ -87,6 +87,9 @@ func FuzzValidate(f *testing.F) {
 			if len(v.Field) > 200 || len(v.Message) > 600 {
 				t.Fatalf("a finding without bound: %+v", v)
 			}
+			if there, missing := resolve(t, doc, v.Pointer.String()); !there && !missing {
+				t.Fatalf("%q points at nothing", v.Pointer)
+			}
 		}
 	})
 }

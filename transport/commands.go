@@ -62,7 +62,8 @@ func (s *Server) jsonBody(ctx *fasthttp.RequestCtx) (body []byte, ok bool) {
 func (s *Server) noBody(ctx *fasthttp.RequestCtx) bool {
 	body, ok := s.jsonBody(ctx)
 	if ok && len(bytes.TrimSpace(body)) > 0 && !json.Valid(body) {
-		s.api.problem(ctx, problem.Validation, "The body is not well-formed JSON; leave it empty.")
+		s.api.problem(ctx, problem.Validation, "The body is not well-formed JSON; leave it empty.",
+			problem.InBody(problem.Body, "", "must be empty or well-formed JSON"))
 		return false
 	}
 	return ok
@@ -76,16 +77,17 @@ func (s *Server) validate(ctx *fasthttp.RequestCtx) {
 	findings, err := service.Validate(body)
 	if err != nil {
 		s.api.problem(ctx, problem.Validation, "The document can't be checked: "+err.Error()+".",
-			problem.FieldError{Field: "", Message: err.Error()})
+			problem.InBody(problem.Body, "", err.Error()))
 		return
 	}
-	if findings == nil {
-		findings = []service.Invalid{} // an empty array, not null
+	wrong := make([]problem.FieldError, len(findings)) // an empty array, not null
+	for i, f := range findings {
+		wrong[i] = problem.InBody(f.Pointer, f.Field, f.Message)
 	}
 	writeJSON(ctx, fasthttp.StatusOK, struct {
-		Valid  bool              `json:"valid"`
-		Errors []service.Invalid `json:"errors"`
-	}{len(findings) == 0, findings})
+		Valid  bool                 `json:"valid"`
+		Errors []problem.FieldError `json:"errors"`
+	}{len(wrong) == 0, wrong})
 }
 
 func writeJSON(ctx *fasthttp.RequestCtx, status int, v any) {
@@ -191,7 +193,7 @@ func (s *Server) waitParameter(ctx *fasthttp.RequestCtx) (time.Duration, bool) {
 	d, err := time.ParseDuration(string(value))
 	if err != nil || d <= 0 || d > maxWait {
 		message := fmt.Sprintf("must be a duration such as 5s, above 0 and at most %s, not %s", maxWait, quoted(value))
-		s.api.problem(ctx, problem.Validation, "The query has a mistake: wait "+message+".", problem.FieldError{Field: "wait", Message: message})
+		s.api.problem(ctx, problem.Validation, "The query has a mistake: wait "+message+".", problem.InQuery("wait", message))
 		return 0, false
 	}
 	return d, true

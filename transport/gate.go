@@ -172,7 +172,7 @@ func (f *frontend) wantToken(ctx *fasthttp.RequestCtx, sent credentials) {
 	case severalAuthFields:
 		h.Set(headerWWWAuth, challengeRequest)
 		f.problem(ctx, problem.Validation, "There is more than one Authorization field; send one.",
-			problem.FieldError{Field: fieldWithoutToken, Message: "is given more than once"})
+			problem.InHeader(fieldWithoutToken, "is given more than once"))
 	case malformedToken:
 		h.Set(headerWWWAuth, challengeInvalid)
 		f.problem(ctx, problem.Unauthorized, "What follows Bearer in the Authorization field can't be a token; see RFC 6750, section 2.1.")

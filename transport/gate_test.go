@@ -148,7 +148,10 @@ func TestCredentials(t *testing.T) {
 			t.Errorf("%q: %d, challenge %q, want %d, %q", c.sent, resp.StatusCode, got, c.status, c.challenge)
 		}
 		if names := map[int]string{400: "validation-error", 401: "unauthorized", 403: "forbidden"}; c.status != 200 {
-			wantProblem(t, resp, c.status, names[c.status])
+			d := wantProblem(t, resp, c.status, names[c.status])
+			if c.status == 400 && (len(d.Errors) != 1 || d.Errors[0].Header != "Authorization") {
+				t.Errorf("%q: the errors are %+v", c.sent, d.Errors)
+			}
 		}
 		if asked := r.tokens - before; asked != c.asked {
 			t.Errorf("%q: %d questions, want %d", c.sent, asked, c.asked)

@@ -78,7 +78,7 @@ func TestWrongPages(t *testing.T) {
 	} {
 		for _, path := range []string{"/api/v1/toolsets?", "/api/v1/services?"} {
 			r := f.do("GET", path+query, "")
-			if r.StatusCode != 400 || !strings.Contains(string(r.body), `"errors":[{"field":"`+field+`"`) {
+			if r.StatusCode != 400 || !strings.Contains(string(r.body), `"parameter":"`+field+`","field":"`+field+`"`) {
 				t.Errorf("%s%s: %s", path, query, r)
 			}
 		}

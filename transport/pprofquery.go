@@ -25,7 +25,7 @@ type profileQuery struct {
 func (p *profiler) query(ctx *fasthttp.RequestCtx, params ...string) (q profileQuery, ok bool) {
 	var wrong []problem.FieldError
 	fail := func(field, format string, args ...any) {
-		wrong = append(wrong, problem.FieldError{Field: field, Message: fmt.Sprintf(format, args...)})
+		wrong = append(wrong, problem.InQuery(field, fmt.Sprintf(format, args...)))
 	}
 	q.values = url.Values{}
 	for key, value := range ctx.QueryArgs().All() {

@@ -46,7 +46,7 @@ func (s *Server) filter(ctx *fasthttp.RequestCtx, f *service.Filter, states bool
 		case "continue":
 			param = 5
 			if len(value) > 0 && !f.After.Parse(value) {
-				wrong = append(wrong, problem.FieldError{Field: "continue", Message: "must be what an earlier answer has as continue; leave it out to begin at the beginning"})
+				wrong = append(wrong, problem.InQuery("continue", "must be what an earlier answer has as continue; leave it out to begin at the beginning"))
 			}
 		}
 		switch {
@@ -55,11 +55,11 @@ func (s *Server) filter(ctx *fasthttp.RequestCtx, f *service.Filter, states bool
 			if states {
 				known += ", enabled, healthy"
 			}
-			wrong = append(wrong, problem.FieldError{Field: clipKey(key), Message: "is not a parameter of this list; it has: " + known})
+			wrong = append(wrong, problem.InQuery(clipKey(key), "is not a parameter of this list; it has: "+known))
 		case seen[param]:
-			wrong = append(wrong, problem.FieldError{Field: string(key), Message: "is given more than once"})
+			wrong = append(wrong, problem.InQuery(string(key), "is given more than once"))
 		case param < 2 && len(value) == 0:
-			wrong = append(wrong, problem.FieldError{Field: string(key), Message: "must not be empty; leave it out for any"})
+			wrong = append(wrong, problem.InQuery(string(key), "must not be empty; leave it out for any"))
 		default:
 			seen[param] = true
 		}
@@ -88,7 +88,7 @@ func parseTri(t *service.Tri, field string, value []byte, wrong []problem.FieldE
 		*t = service.No
 	case "":
 	default:
-		return append(wrong, problem.FieldError{Field: field, Message: "must be true or false, not " + quoted(value)})
+		return append(wrong, problem.InQuery(field, "must be true or false, not "+quoted(value)))
 	}
 	return wrong
 }
@@ -110,7 +110,7 @@ func parseLimit(limit *int, value []byte, wrong []problem.FieldError) []problem.
 		}
 	}
 	if n == 0 {
-		return append(wrong, problem.FieldError{Field: "limit", Message: "must be a number from 1 to " + strconv.Itoa(maxLimit) + ", not " + quoted(value)})
+		return append(wrong, problem.InQuery("limit", "must be a number from 1 to "+strconv.Itoa(maxLimit)+", not "+quoted(value)))
 	}
 	*limit = n
 	return wrong

@@ -21,6 +21,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"kubernaut.io/dynamic-toolset/internal/testenv"
+	"kubernaut.io/dynamic-toolset/problem"
 	"kubernaut.io/dynamic-toolset/service"
 	"kubernaut.io/dynamic-toolset/transport"
 )
@@ -155,7 +156,7 @@ type document struct {
 	Detail    string
 	Instance  string
 	RequestID string `json:"request_id"`
-	Errors    []struct{ Field, Message string }
+	Errors    []problem.FieldError
 }
 
 // wantProblem checks that r is a complete problem document of a type.
