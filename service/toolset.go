@@ -91,7 +91,8 @@ type Backend struct {
 	// Probe says how to check its health.
 	Probe Probe
 	// UserEndpoint is true when the endpoint or health path came from an
-	// annotation: whoever may annotate a Service chose it.
+	// annotation, or the Service stands for an external name: whoever may change
+	// the Service chose where it leads.
 	UserEndpoint bool
 	// Evidence lists what led to the recognition, for people who wonder.
 	Evidence []string

@@ -15,6 +15,7 @@ const defaultClusterDomain = "cluster.local"
 
 // A builder holds what a Backend is made of.
 type builder struct {
+	rules    *Rules
 	svc      *corev1.Service
 	kind     *kind  // nil for a type that the rules don't know
 	typ      string // of the annotation, or the kind's
@@ -28,7 +29,7 @@ type builder struct {
 // builder works out type and endpoint: what d says has priority over what the
 // rules found.
 func (r *Rules) builder(svc *corev1.Service, o Options, d *declaration, f *finding) *builder {
-	b := &builder{svc: svc, kind: f.kind, typ: customType, front: f.front, evidence: f.evidence}
+	b := &builder{rules: r, svc: svc, kind: f.kind, typ: customType, front: f.front, evidence: f.evidence}
 	b.host = svc.Name + "." + cmp.Or(svc.Namespace, "default") + ".svc." + cmp.Or(o.ClusterDomain, defaultClusterDomain)
 	ch := f.choice
 	if f.kind != nil {
@@ -63,9 +64,23 @@ func (r *Rules) builder(svc *corev1.Service, o Options, d *declaration, f *findi
 			b.endpoint, b.apiPath = root, path
 		}
 	case ch.port != nil:
-		b.endpoint = b.scheme(ch) + "://" + b.host + ":" + strconv.Itoa(int(ch.number))
+		scheme := b.scheme(ch)
+		if name := externalName(svc); name != "" && scheme == "https" {
+			b.host = name // the one that the certificate is for
+		}
+		b.endpoint = scheme + "://" + b.host + ":" + strconv.Itoa(int(ch.number))
 	}
 	return b
+}
+
+// externalName is the name for which an ExternalName Service stands; empty if
+// it is none, or the name can't be one.
+func externalName(svc *corev1.Service) string {
+	name := strings.TrimSuffix(svc.Spec.ExternalName, ".")
+	if svc.Spec.Type != corev1.ServiceTypeExternalName || !endpoint.IsSubdomain(name) {
+		return ""
+	}
+	return name
 }
 
 // splitPath cuts a canonical URL before its path.
@@ -82,7 +97,7 @@ func (b *builder) scheme(ch choice) string {
 	if b.kind != nil {
 		scheme = cmp.Or(ch.rule.scheme, b.kind.scheme)
 	}
-	if scheme == "http" && isTLS(b.svc, ch.port) {
+	if scheme == "http" && b.rules.isTLS(b.svc, ch.port) {
 		return "https"
 	}
 	return scheme
@@ -99,7 +114,7 @@ func (b *builder) backend(name string, d *declaration) *service.Backend {
 		APIPath:      b.apiPath,
 		Description:  b.description(d),
 		Probe:        b.probe(d),
-		UserEndpoint: d.endpoint != "" || d.health != "",
+		UserEndpoint: d.endpoint != "" || d.health != "" || b.svc.Spec.Type == corev1.ServiceTypeExternalName,
 		Evidence:     b.evidence,
 		Labels:       b.svc.Labels,
 		Annotations:  own(b.svc.Annotations),

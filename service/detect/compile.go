@@ -1,14 +1,24 @@
 package detect
 
+import "fmt"
+
 // compile builds what Identify looks things up in. It numbers the kinds.
 func compile(kinds []*kind, words wordLists) *Rules {
 	r := &Rules{
 		kinds: kinds, byType: map[string]*kind{}, selectorKeys: map[string]int16{},
-		keys: words.keys, neutral: words.neutral, numbers: map[int32]bool{},
+		keys: words.keys, neutral: words.neutral, parts: words.parts, numbers: map[int32]bool{}, others: words.others,
+		tlsKeys: map[string]bool{},
 	}
 	v := &r.vocabulary
 	for _, s := range words.roles {
 		v.term(s).role = true
+	}
+	for _, s := range words.localRoles {
+		m := v.term(s)
+		m.role, m.behind = true, true
+	}
+	for _, s := range words.fronts {
+		v.term(s)
 	}
 	for i, k := range kinds {
 		k.id = int16(i) //nolint:gosec // there are at most maxKinds
@@ -33,9 +43,12 @@ func compile(kinds []*kind, words wordLists) *Rules {
 			if len(p.named) == 0 { // not one that anything might use
 				r.numbers[p.number] = true
 			}
-			if p.identifies {
-				r.proofs = append(r.proofs, proof{p.number, k.id})
+			if p.identifies || len(p.identifiedBy) > 0 {
+				r.proofs = append(r.proofs, proof{p.number, k.id, p.identifiedBy})
 			}
+		}
+		for _, s := range k.tlsKeys {
+			r.tlsKeys[s] = true
 		}
 		for _, s := range k.selectorKeys {
 			r.selectorKeys[s] = k.id
@@ -46,18 +59,20 @@ func compile(kinds []*kind, words wordLists) *Rules {
 
 // Word lists are what words.yaml holds.
 type wordLists struct {
-	keys    map[string]key // which labels say what a Service is
-	neutral map[string]bool
-	roles   []string
+	keys              map[string]key // which labels say what a Service is
+	neutral, parts    map[string]bool
+	roles, localRoles []string
+	fronts            []string
+	others            map[int32]bool
 }
 
 func (r *reader) words(data []byte) wordLists {
-	w := wordLists{keys: map[string]key{}, neutral: map[string]bool{}}
+	w := wordLists{keys: map[string]key{}, others: map[int32]bool{}}
 	root := r.document(data)
 	if root == nil {
 		return w
 	}
-	m := r.mapping(root, "", "nameKeys", "componentKeys", "ignoredKeys", "roles", "neutral")
+	m := r.mapping(root, "", "nameKeys", "componentKeys", "ignoredKeys", "roles", "localRoles", "fronts", "neutral", "parts", "otherPorts")
 	rank := 0
 	for _, list := range []struct {
 		field string
@@ -68,9 +83,18 @@ func (r *reader) words(data []byte) wordLists {
 			rank++
 		}
 	}
-	w.roles = r.texts(m["roles"], "roles", wordProblem)
-	for _, s := range r.texts(m["neutral"], "neutral", wordProblem) {
-		w.neutral[s] = true
+	terms := func(field string) []string { return r.texts(m[field], field, wordProblem) }
+	set := func(field string) map[string]bool {
+		all := map[string]bool{}
+		for _, s := range terms(field) {
+			all[s] = true
+		}
+		return all
+	}
+	w.roles, w.localRoles, w.fronts = terms("roles"), terms("localRoles"), terms("fronts")
+	w.neutral, w.parts = set("neutral"), set("parts")
+	for i, n := range r.list(m["otherPorts"], "otherPorts", maxListItems) {
+		w.others[r.number(n, fmt.Sprintf("otherPorts[%d]", i), 1, 65535)] = true
 	}
 	return w
 }

@@ -35,10 +35,10 @@ func readLabelled(t testing.TB, dir string) []labelled {
 	var all []labelled
 	for in := bufio.NewScanner(f); in.Scan(); {
 		c := strings.Split(in.Text(), "\t")
-		if c[0] == "file" || len(c) < 5 {
+		if c[0] == "file" || len(c) < 4 || len(c) > 5 && c[5] != "" {
 			continue
 		}
-		l := labelled{file: c[0], label: c[1], scheme: c[2], port: c[3], note: c[4], svc: &corev1.Service{}}
+		l := labelled{file: c[0], label: c[1], scheme: c[2], port: c[3], note: strings.Join(c[4:], " "), svc: &corev1.Service{}}
 		data, err := os.ReadFile(filepath.Join(dir, l.file))
 		if err != nil {
 			t.Fatal(err)
@@ -129,6 +129,8 @@ func TestRecognition(t *testing.T) {
 		size  int
 	}{
 		{"corpus", 0.98, 161},
+		{"corpus-2", 0.98, 97},
+		{"holdout-2", 0.95, 172},
 		{"holdout", 0.95, 80},
 	} {
 		t.Run(set.dir, func(t *testing.T) {

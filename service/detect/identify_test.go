@@ -178,7 +178,8 @@ spec:
 
 // Every built-in kind is what agents are told of, so each is complete.
 func TestBuiltinKinds(t *testing.T) {
-	want := strings.Fields("alertmanager elasticsearch grafana jaeger kafka kibana loki mimir opensearch otel-collector prometheus rabbitmq tempo thanos-query victoriametrics zipkin")
+	want := strings.Fields("alertmanager argocd elasticsearch grafana influxdb jaeger kafka kiali kibana loki mimir opensearch otel-collector " +
+		"prometheus pyroscope quickwit rabbitmq tempo thanos-query victorialogs victoriametrics zipkin")
 	if got := Default().Types(); !slices.Equal(got, want) {
 		t.Errorf("the built-in kinds are %v, want %v", got, want)
 	}

@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"iter"
 	"slices"
 	"strings"
 
@@ -25,6 +26,7 @@ type stream struct {
 // A value is the value of one label.
 type value struct {
 	key, text string
+	class     keyClass
 	rank      int
 	end       int // its last word's place, plus one
 }
@@ -79,32 +81,59 @@ func (s *stream) mention(k int16, weak bool) int {
 	return -1
 }
 
-// excluded returns the term after the name of k, if any, that says that this
-// is something else. The last word decides: prometheus-operator is an operator.
-func (s *stream) excluded(k int16, weak bool) *meaning {
-	for i := len(s.events) - 1; i > s.mention(k, weak); i-- {
-		if e := s.events[i]; e.excludes(k) {
+// excluded returns the term, if any, that says that this is something else than
+// k. The last word decides: prometheus-operator is an operator. The value that
+// names k speaks for itself; of the other ones, those of special keys qualify
+// it ({app: loki, component: distributor}), and those of general ones say what
+// it is if nothing here names k. Of a port that is surely k's (exact), terms
+// that mean something only behind a name are no evidence elsewhere: in
+// {app: elasticsearch, role: database} it is the database.
+func (s *stream) excluded(k int16, weak, exact bool) *meaning {
+	named := s.mention(k, weak)
+	for i := len(s.events) - 1; i > named; i-- {
+		e := s.events[i]
+		switch {
+		case !e.excludes(k):
+		case named >= 0 && s.valueOf(e) == s.valueOf(s.events[named]):
+			return e.meaning
+		case s.valueOf(e).class == keyUnknown: // says who owns it, or where it is
+		case !exact || !e.local(k):
 			return e.meaning
 		}
 	}
 	return nil
 }
 
-// clean reports whether nothing unknown follows the name of k, so that
-// "grafana-service" is clean but "grafana-sync" is not.
+// excepted returns the term, if any, that k itself excepts and that stands
+// behind its name.
+func (s *stream) excepted(k int16) *meaning {
+	named := s.mention(k, false)
+	for i := len(s.events) - 1; named >= 0 && i > named; i-- {
+		if has(s.events[i].except, k) {
+			return s.events[i].meaning
+		}
+	}
+	return nil
+}
+
+// valueOf returns the value in which e ends.
+func (s *stream) valueOf(e event) *value {
+	for i := range s.values {
+		if e.last < s.values[i].end {
+			return &s.values[i]
+		}
+	}
+	return nil
+}
+
+// clean reports whether nothing unknown follows the name of k in its value, so
+// that "grafana-service" is clean but "grafana-sync" is not.
 func (s *stream) clean(k int16, neutral map[string]bool) bool {
 	i := s.mention(k, false)
 	if i < 0 {
 		return false
 	}
-	end := len(s.words)
-	for _, v := range s.values { // other values stand for themselves
-		if s.events[i].last < v.end {
-			end = v.end
-			break
-		}
-	}
-	for _, w := range s.words[s.events[i].last+1 : end] {
+	for _, w := range s.words[s.events[i].last+1 : s.valueOf(s.events[i]).end] {
 		if !neutral[w] {
 			return false
 		}
@@ -112,19 +141,36 @@ func (s *stream) clean(k int16, neutral map[string]bool) bool {
 	return true
 }
 
-// says reports whether one of words is among the stream's.
-func (s *stream) says(words []string) bool {
-	return slices.ContainsFunc(words, func(w string) bool { return slices.Contains(s.words, w) })
+// says reports whether one of words comes after the name of k, or anywhere if k
+// isn't named: in loki-gateway it is the gateway, in gateway-loki a Loki.
+func (s *stream) says(words []string, k int16) bool {
+	first := 0
+	if i := s.mention(k, false); i >= 0 {
+		first = s.events[i].last + 1
+	}
+	return slices.ContainsFunc(words, func(w string) bool { return slices.Contains(s.words[first:], w) })
+}
+
+// together reports whether one value names both kinds.
+func (s *stream) together(a, b int16) bool {
+	i, j := s.mention(a, false), s.mention(b, false)
+	return i >= 0 && j >= 0 && s.valueOf(s.events[i]) == s.valueOf(s.events[j])
+}
+
+// isComponent reports whether m stands in the value of a component's key.
+func (s *stream) isComponent(m *meaning) bool {
+	for _, e := range s.events {
+		if e.meaning == m && s.valueOf(e).class == keyComponent {
+			return true
+		}
+	}
+	return false
 }
 
 // source returns the value that names k last.
 func (s *stream) source(k int16, weak bool) value {
 	if i := s.mention(k, weak); i >= 0 {
-		for _, v := range s.values {
-			if s.events[i].last < v.end {
-				return v
-			}
-		}
+		return *s.valueOf(s.events[i])
 	}
 	return value{}
 }
@@ -134,6 +180,13 @@ type evidence struct {
 	selector, labels, name stream
 	operator               int16  // the kind whose operator's key is in the selector; -1
 	operatorKey            string // that key
+}
+
+// sources yields what speaks for svc, the most trusted one first.
+func (e *evidence) sources() iter.Seq2[string, *stream] {
+	return func(yield func(string, *stream) bool) {
+		_ = yield("selector", &e.selector) && yield("labels", &e.labels) && yield("name", &e.name)
+	}
 }
 
 // gather reads svc into e, which may hold another Service's evidence.
@@ -154,30 +207,56 @@ func (r *Rules) gather(svc *corev1.Service, e *evidence) {
 		if c.class == keyUnknown {
 			c.rank = -1 // {tier: kafka} says something, too, but the least
 		}
-		e.selector.known = true
-		e.selector.add(value{key: k, text: v, rank: c.rank})
+		e.selector.known = e.selector.known || c.class != keyComponent || !r.onlyPart(v)
+		e.selector.add(value{key: k, text: v, class: c.class, rank: c.rank})
+	}
+	if svc.Spec.Type == corev1.ServiceTypeExternalName {
+		// What another name stands for is what that is called.
+		first, _, _ := strings.Cut(svc.Spec.ExternalName, ".")
+		e.selector.add(value{key: "externalName", text: first, rank: -1})
 	}
 	e.labels.values = e.labels.valueBuffer[:0]
 	for k, v := range svc.Labels {
 		if c := r.class(k); c.class == keyName || c.class == keyComponent {
-			e.labels.add(value{key: k, text: v, rank: c.rank})
+			e.labels.add(value{key: k, text: v, class: c.class, rank: c.rank})
 		}
 	}
-	e.name.values = append(e.name.valueBuffer[:0], value{text: svc.Name})
+	e.name.values = append(e.name.valueBuffer[:0], value{text: svc.Name, class: keyName})
 	e.selector.read(&r.vocabulary)
 	e.labels.read(&r.vocabulary)
 	e.name.read(&r.vocabulary)
 }
 
 // class says what a label's key means: by the whole key, else by its last part.
+// But what comes after somebody's prefix, or has dots, and is not known is that
+// program's own machinery, and x.example.com/name is what an instance of it is
+// called, which may be anything.
 func (r *Rules) class(k string) key {
 	if c, ok := r.keys[k]; ok {
 		return c
 	}
 	if i := strings.LastIndexByte(k, '/'); i >= 0 {
-		return r.keys[k[i+1:]]
+		if c := r.keys[k[i+1:]]; c.class != keyUnknown && k[i+1:] != "name" {
+			return c
+		}
+		return key{class: keyIgnored}
+	}
+	if strings.IndexByte(k, '.') >= 0 {
+		return key{class: keyIgnored}
 	}
 	return key{}
+}
+
+// onlyPart reports whether a component's name says which part of something it
+// is, but not of what: "query-frontend".
+func (r *Rules) onlyPart(component string) bool {
+	var buffer [maxTokens]string
+	for _, w := range split(component, buffer[:0]) {
+		if !r.parts[w] && !r.neutral[w] {
+			return false
+		}
+	}
+	return true
 }
 
 // facetOf reports whether svc is named after what it selects, plus the name of

@@ -19,7 +19,9 @@ type kind struct {
 	names        []string
 	weakNames    []string
 	selectorKeys []string
+	tlsKeys      []string
 	except       []string
+	exceptPorts  []int32
 	allow        []string
 	ports        []port
 	portNames    []string
@@ -36,6 +38,8 @@ type port struct {
 	scheme     string   // in place of the kind's; "" for the kind's
 	apiPath    string   // in place of the kind's; "" for the kind's
 	identifies bool     // nothing else uses this number: no name is needed
+	// identifiedBy are names of the port that, with this number, are enough.
+	identifiedBy []string
 }
 
 // health says how to see that a back end of a kind lives.
@@ -49,9 +53,9 @@ type health struct {
 }
 
 var (
-	kindFields = []string{"type", "disabled", "description", "names", "weakNames", "selectorKeys", "except", "allow",
+	kindFields = []string{"type", "disabled", "description", "names", "weakNames", "selectorKeys", "tlsKeys", "except", "exceptPorts", "allow",
 		"ports", "portNames", "commonPorts", "scheme", "apiPath", "health"}
-	portFields   = []string{"number", "named", "scheme", "apiPath", "identifies"}
+	portFields   = []string{"number", "named", "scheme", "apiPath", "identifies", "identifiedBy"}
 	healthFields = []string{"probe", "path", "port", "acceptStatus", "front"}
 	frontFields  = []string{"words", "path"}
 )
@@ -88,14 +92,13 @@ func (r *reader) kind(n *yaml.Node, path string) (k *kind, off bool) {
 	k.names = r.texts(m["names"], path+".names", wordProblem)
 	k.weakNames = r.texts(m["weakNames"], path+".weakNames", wordProblem)
 	k.except = r.texts(m["except"], path+".except", wordProblem)
+	for i, p := range r.list(m["exceptPorts"], path+".exceptPorts", maxListItems) {
+		k.exceptPorts = append(k.exceptPorts, r.number(p, fmt.Sprintf("%s.exceptPorts[%d]", path, i), 1, 65535))
+	}
 	k.allow = r.texts(m["allow"], path+".allow", wordProblem)
 	k.portNames = r.texts(m["portNames"], path+".portNames", portNameProblem)
-	k.selectorKeys = r.texts(m["selectorKeys"], path+".selectorKeys", func(s string) string {
-		if p := validation.IsQualifiedName(s); len(p) > 0 {
-			return "must be the key of a Kubernetes label, such as prometheus or elasticsearch.k8s.elastic.co/cluster-name"
-		}
-		return ""
-	})
+	k.selectorKeys = r.texts(m["selectorKeys"], path+".selectorKeys", labelKeyProblem)
+	k.tlsKeys = r.texts(m["tlsKeys"], path+".tlsKeys", labelKeyProblem)
 	if m["names"] == nil {
 		r.bad(n, path, "has no names; add what Services, labels and selectors call it, such as [%s]", k.typ)
 	}
@@ -123,11 +126,12 @@ func (r *reader) port(n *yaml.Node, path string) port {
 		r.bad(n, path, "has no number; add the port's, such as {number: 9090}")
 	}
 	return port{
-		number:     r.number(m["number"], path+".number", 1, 65535),
-		named:      r.texts(m["named"], path+".named", portNameProblem),
-		scheme:     r.scheme(m["scheme"], path+".scheme"),
-		apiPath:    r.path(m["apiPath"], path+".apiPath"),
-		identifies: r.boolean(m["identifies"], path+".identifies"),
+		number:       r.number(m["number"], path+".number", 1, 65535),
+		named:        r.texts(m["named"], path+".named", portNameProblem),
+		scheme:       r.scheme(m["scheme"], path+".scheme"),
+		apiPath:      r.path(m["apiPath"], path+".apiPath"),
+		identifies:   r.boolean(m["identifies"], path+".identifies"),
+		identifiedBy: r.texts(m["identifiedBy"], path+".identifiedBy", portNameProblem),
 	}
 }
 
@@ -205,6 +209,13 @@ func oneWordProblem(s string) string {
 	var tokens [maxTokens]string
 	if words := split(s, tokens[:0]); len(words) != 1 || words[0] != s {
 		return "must be one word of lower case letters, such as gateway"
+	}
+	return ""
+}
+
+func labelKeyProblem(s string) string {
+	if p := validation.IsQualifiedName(s); len(p) > 0 {
+		return "must be the key of a Kubernetes label, such as prometheus or elasticsearch.k8s.elastic.co/cluster-name"
 	}
 	return ""
 }

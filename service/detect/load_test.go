@@ -8,12 +8,12 @@ import (
 
 const ownKind = `
 kinds:
-  - type: quickwit
-    description: Quickwit holds logs and traces; search them at /api/v1/INDEX/search.
-    names: [quickwit]
-    except: [metastore]
-    ports: [{number: 7280, identifies: true}]
-    health: {path: /health/livez}
+  - type: openobserve
+    description: OpenObserve holds logs and traces; search them at /api/ORG/_search.
+    names: [openobserve]
+    except: [ingester]
+    ports: [{number: 5080, identifies: true}]
+    health: {path: /healthz}
 `
 
 func mustLoad(t testing.TB, file string) *Rules {
@@ -26,15 +26,15 @@ func mustLoad(t testing.TB, file string) *Rules {
 }
 
 func TestOwnKinds(t *testing.T) {
-	quickwit := `{metadata: {name: quickwit-searcher}, spec: {selector: {app: quickwit}, ports: [{port: 80, targetPort: 7280}]}}`
-	metastore := `{metadata: {name: quickwit-metastore}, spec: {selector: {app: quickwit}, ports: [{port: 7280}]}}`
+	openobserve := `{metadata: {name: openobserve-querier}, spec: {selector: {app: openobserve}, ports: [{port: 80, targetPort: 5080}]}}`
+	ingester := `{metadata: {name: openobserve-ingester}, spec: {selector: {app: openobserve, component: ingester}, ports: [{port: 5080}]}}`
 	grafana := `{metadata: {name: grafana}, spec: {selector: {app: grafana}, ports: [{port: 3000}]}}`
 	pushgateway := `{metadata: {name: pushgateway}, spec: {selector: {app: pushgateway}, ports: [{port: 9091}]}}`
 	for _, c := range []struct{ what, file, manifest, want string }{
-		{"an own kind", ownKind, quickwit, "quickwit"},
-		{"its exception", ownKind, metastore, ""},
+		{"an own kind", ownKind, openobserve, "openobserve"},
+		{"its exception", ownKind, ingester, ""},
 		{"the built-in ones are still there", ownKind, grafana, "grafana"},
-		{"unknown to the built-in ones", "kinds: []", quickwit, ""},
+		{"unknown to the built-in ones", "kinds: []", openobserve, ""},
 		{"disabled", "kinds: [{type: grafana, disabled: true}]", grafana, ""},
 		{"replaced", "kinds: [{type: grafana, description: D., names: [grafana], ports: [{number: 3001}]}]", grafana, ""},
 		{"a general role that is a kind of its own",
@@ -97,7 +97,7 @@ other: 1
 	}
 	want := []string{
 		`own.yaml:2: kinds[0].type: "Bad_Type" must be lower case letters, digits and '-', at most 63 characters`,
-		`own.yaml:7: kinds[1]: has no field "colour"; the fields are type, disabled, description, names, weakNames, selectorKeys, except, allow, ports, portNames, commonPorts, scheme, apiPath, health`,
+		`own.yaml:7: kinds[1]: has no field "colour"; the fields are type, disabled, description, names, weakNames, selectorKeys, tlsKeys, except, exceptPorts, allow, ports, portNames, commonPorts, scheme, apiPath, health`,
 		`own.yaml:6: kinds[1] (a): has no description; add one sentence that tells an agent what it can ask this back end`,
 		`own.yaml:8: kinds[1] (a).names[0]: "UPPER" must be lower case letters, digits and '-'`,
 		`own.yaml:8: kinds[1] (a).names[2]: "a" is in the list twice; keep one`,
@@ -106,7 +106,7 @@ other: 1
 		`own.yaml:10: kinds[1] (a).ports[1]: has no number; add the port's, such as {number: 9090}`,
 		`own.yaml:10: kinds[1] (a).ports[2].number: must be a whole number from 1 to 65535, not "80"`,
 		`own.yaml:10: kinds[1] (a).ports[2].scheme: "ftp" must be http, https, grpc or tcp`,
-		`own.yaml:10: kinds[1] (a).ports[3]: must be a mapping with fields of number, named, scheme, apiPath, identifies, not "9090"`,
+		`own.yaml:10: kinds[1] (a).ports[3]: must be a mapping with fields of number, named, scheme, apiPath, identifies, identifiedBy, not "9090"`,
 		`own.yaml:11: kinds[1] (a).commonPorts: must be true or false, not "maybe"`,
 		`own.yaml:12: kinds[1] (a).apiPath: must start with /, such as /health`,
 		`own.yaml:13: kinds[1] (a).health.probe: "icmp" must be http or tcp`,
@@ -117,7 +117,7 @@ other: 1
 		`own.yaml:21: kinds[5].description: is given twice (first in line 20); keep one`,
 		`own.yaml:20: kinds[5]: has no type; add one, such as "type: prometheus"`,
 		`own.yaml:22: kinds[6] (nosuch): there is no built-in kind of this type to disable; there are alertmanager,`,
-		`own.yaml:23: kinds[7]: must be a mapping with fields of type, disabled, description, names, weakNames, selectorKeys, except, allow, ports, portNames, commonPorts, scheme, apiPath, health, not an alias (*anchor); write the value out, aliases are not accepted`,
+		`own.yaml:23: kinds[7]: must be a mapping with fields of type, disabled, description, names, weakNames, selectorKeys, tlsKeys, except, exceptPorts, allow, ports, portNames, commonPorts, scheme, apiPath, health, not an alias (*anchor); write the value out, aliases are not accepted`,
 		`own.yaml:24: has no field "other"; the fields are kinds`,
 	}
 	for _, w := range want {
@@ -164,7 +164,7 @@ func TestLoadRefuses(t *testing.T) {
 	for i := range 190 {
 		many += "  - {type: x" + strings.Repeat("x", i%60) + string(rune('a'+i/60)) + ", names: [y" + strings.Repeat("y", i) + "], " + full + "}\n"
 	}
-	if _, err := Load([]byte(many), "own.yaml"); err == nil || !strings.Contains(err.Error(), "makes 206 kinds with the built-in ones") {
+	if _, err := Load([]byte(many), "own.yaml"); err == nil || !strings.Contains(err.Error(), "makes 212 kinds with the built-in ones") {
 		t.Errorf("too many kinds: got %v", err)
 	}
 }

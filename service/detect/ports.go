@@ -12,6 +12,7 @@ type fit uint8
 
 const (
 	fitNone   fit = iota
+	fitSole       // the only TCP port, and nothing speaks against it
 	fitCommon     // a port that any web application may have, such as 80
 	fitName       // by name only
 	fitNumber     // by number: of the container, or of the Service
@@ -29,19 +30,26 @@ type choice struct {
 // the one that comes first in the rule, then the one that comes first in svc.
 func (r *Rules) choose(k *kind, svc *corev1.Service) choice {
 	var best choice
-	bestRank := 0
+	bestRank, tcp := 0, 0
 	for i := range svc.Spec.Ports {
 		p := &svc.Spec.Ports[i]
 		if p.Protocol == corev1.ProtocolUDP || p.Protocol == corev1.ProtocolSCTP || p.Port < 1 || p.Port > 65535 {
 			continue
 		}
+		tcp++
 		f, rank := r.fit(k, p)
 		if f > best.fit || f == best.fit && f != fitNone && rank < bestRank {
-			best = choice{fit: f, port: p, number: reachable(svc, p)}
+			best = choice{fit: f, port: p}
 			if bestRank = rank; rank < len(k.ports) {
 				best.rule = k.ports[rank]
 			}
 		}
+	}
+	if best.fit == fitSole && tcp > 1 {
+		return choice{}
+	}
+	if best.port != nil {
+		best.number = k.reachable(svc, best.port, bestRank)
 	}
 	return best
 }
@@ -50,10 +58,11 @@ func (r *Rules) choose(k *kind, svc *corev1.Service) choice {
 // len(k.ports) if by none.
 func (r *Rules) fit(k *kind, p *corev1.ServicePort) (fit, int) {
 	target := targetNumber(p)
-	remapped, remappedRank := fitNone, len(k.ports)
+	remapped, remappedRank, otherNamed := fitNone, len(k.ports), false
 	for i := range k.ports {
 		switch w := &k.ports[i]; {
 		case len(w.named) > 0 && !slices.Contains(w.named, p.Name) && !slices.Contains(w.named, p.TargetPort.StrVal):
+			otherNamed = otherNamed || target == w.number || p.Port == w.number
 		case target == w.number, target == 0 && p.Port == w.number:
 			return fitNumber, i
 		case p.Port == w.number && remapped == fitNone:
@@ -61,24 +70,44 @@ func (r *Rules) fit(k *kind, p *corev1.ServicePort) (fit, int) {
 		}
 	}
 	switch {
-	case r.numbers[target]: // another kind's port, or another of this kind's pods
+	case r.numbers[target], r.others[target]: // another kind's port, or another of this kind's pods
 		return fitNone, 0
 	case p.Name != "" && slices.Contains(k.portNames, p.Name), p.TargetPort.StrVal != "" && slices.Contains(k.portNames, p.TargetPort.StrVal):
 		return fitName, remappedRank
 	case remapped != fitNone:
 		return remapped, remappedRank
-	case k.commonPorts && isCommon(p):
+	case !k.commonPorts:
+	case isCommon(p), isProxied(p):
 		return fitCommon, len(k.ports)
+	// Of a port that is reached by name, the Service's number may be anything,
+	// but hardly another kind's.
+	case !otherNamed && !r.numbers[p.Port] && !r.others[p.Port] && isWeb(p.Name) && (target > 0 || isWeb(p.TargetPort.StrVal)):
+		return fitSole, len(k.ports)
 	}
 	return fitNone, 0
 }
 
-// identified returns the kind that a port of svc proves by its number alone.
+// exceptPort is a port of svc that says that it isn't k, 0 if there is none.
+func (k *kind) exceptPort(svc *corev1.Service) int32 {
+	for i := range svc.Spec.Ports {
+		if p := svc.Spec.Ports[i].Port; slices.Contains(k.exceptPorts, p) {
+			return p
+		}
+	}
+	return 0
+}
+
+// identified returns the kind that a port of svc proves: by its number alone, or
+// by number and name.
 func (r *Rules) identified(svc *corev1.Service) int16 {
 	for i := range svc.Spec.Ports {
 		p := &svc.Spec.Ports[i]
-		for _, n := range r.proofs {
-			if p.Protocol != corev1.ProtocolUDP && p.Port == n.number && (targetNumber(p) == n.number || targetNumber(p) == 0) {
+		for j := range r.proofs {
+			n := &r.proofs[j]
+			if p.Port != n.number || p.Protocol == corev1.ProtocolUDP || targetNumber(p) != n.number && targetNumber(p) != 0 {
+				continue
+			}
+			if len(n.named) == 0 || slices.Contains(n.named, p.Name) {
 				return n.kind
 			}
 		}
@@ -86,10 +115,11 @@ func (r *Rules) identified(svc *corev1.Service) int16 {
 	return -1
 }
 
-// A proof is a port number that only one kind uses.
+// A proof is a port number that only one kind uses, or uses by this name.
 type proof struct {
 	number int32
 	kind   int16
+	named  []string
 }
 
 // targetNumber is the port of the container; 0 if only its name is known.
@@ -106,23 +136,45 @@ func targetNumber(p *corev1.ServicePort) int32 {
 // reachable is the number to connect to. The name of a headless Service means
 // the pods themselves, where nothing maps the Service's port to the container's.
 func reachable(svc *corev1.Service, p *corev1.ServicePort) int32 {
-	if t := targetNumber(p); svc.Spec.ClusterIP == corev1.ClusterIPNone && svc.Spec.Type != corev1.ServiceTypeExternalName &&
-		len(svc.Spec.Selector) > 0 && t > 0 && t <= 65535 {
+	if t := targetNumber(p); isHeadless(svc) && t > 0 && t <= 65535 {
 		return t
 	}
 	return p.Port
+}
+
+// reachable is likewise. If the pods' number is known by name only, and the
+// Service's is one that pods don't listen at (80 and 443 take privileges that
+// these images don't have), it is the kind's own: that of the rule's port at
+// rank, or the first.
+func (k *kind) reachable(svc *corev1.Service, p *corev1.ServicePort, rank int) int32 {
+	if isHeadless(svc) && targetNumber(p) == 0 && (p.Port == 80 || p.Port == 443) {
+		if rank < len(k.ports) {
+			return k.ports[rank].number
+		}
+		return k.ports[0].number
+	}
+	return reachable(svc, p)
+}
+
+func isHeadless(svc *corev1.Service) bool {
+	return svc.Spec.ClusterIP == corev1.ClusterIPNone && svc.Spec.Type != corev1.ServiceTypeExternalName && len(svc.Spec.Selector) > 0
 }
 
 // isCommon reports whether p is what many charts call their one web port.
 func isCommon(p *corev1.ServicePort) bool {
 	switch p.Port {
 	case 80, 443, 8080, 8443:
-	default:
-		return false
+		return isWeb(p.Name)
 	}
-	for word := range strings.SplitSeq(p.Name, "-") {
+	return false
+}
+
+// isWeb reports whether a port's name says that it speaks HTTP, perhaps behind
+// a proxy, and nothing else.
+func isWeb(name string) bool {
+	for word := range strings.SplitSeq(name, "-") {
 		switch word {
-		case "", "http", "https", "web", "ui", "service", "nginx", "proxy":
+		case "", "http", "https", "web", "ui", "webui", "service", "nginx", "proxy", "oauth", "oauth2":
 		default:
 			return false
 		}
@@ -130,8 +182,18 @@ func isCommon(p *corev1.ServicePort) bool {
 	return true
 }
 
+// isProxied reports whether p's name says that an authenticating proxy, or one
+// that ends TLS, stands there in front of the container's own port.
+func isProxied(p *corev1.ServicePort) bool {
+	switch p.Name {
+	case "https", "https-web", "web-https", "oauth-proxy", "oauth2-proxy", "auth-proxy", "kube-rbac-proxy":
+		return true
+	}
+	return false
+}
+
 // isTLS reports whether something in svc says that p speaks TLS.
-func isTLS(svc *corev1.Service, p *corev1.ServicePort) bool {
+func (r *Rules) isTLS(svc *corev1.Service, p *corev1.ServicePort) bool {
 	if p == nil {
 		return false
 	}
@@ -143,7 +205,15 @@ func isTLS(svc *corev1.Service, p *corev1.ServicePort) bool {
 			return false
 		}
 	}
+	for key := range svc.Spec.Selector {
+		if r.tlsKeys[key] { // the operator turns TLS on, and calls the port so
+			return p.Name != "http"
+		}
+	}
 	for _, name := range [...]string{p.Name, p.TargetPort.StrVal} {
+		if strings.Contains(name, "oauth-proxy") { // OpenShift's, which speaks TLS only
+			return true
+		}
 		for word := range strings.SplitSeq(name, "-") {
 			switch word {
 			case "https", "tls", "ssl":

@@ -12,7 +12,7 @@ import (
 type trust uint8
 
 const (
-	trustPort     trust = iota // only a port that identifies the kind
+	trustPort     trust = iota // a port that identifies the kind
 	trustWeak                  // a word that could mean other things, too
 	trustName                  // the Service's name, which anyone may give
 	trustLabel                 // a label of the Service
@@ -49,18 +49,20 @@ type candidate struct {
 	trust trust
 }
 
-// candidates are the kinds that svc may be, likeliest first; -1 for none.
+// candidates are the kinds that svc may be, likeliest first; -1 for none. Each
+// is tried if the one before it isn't it: a RabbitMQ cluster called loki
+// selects name=loki, but has no port of Loki's, and one that proves RabbitMQ.
 func (r *Rules) candidates(svc *corev1.Service, e *evidence) (c [3]candidate) {
-	c[0].kind, c[1].kind, c[2].kind = -1, -1, -1
+	c[0].kind, c[1].kind = -1, -1
 	selector, label, name := e.selector.head(), e.labels.head(), e.name.head()
 	if selector < 0 {
 		selector = e.operator
 	}
 	switch {
 	case selector >= 0:
-		// The selector may name several, such as app=prometheus-grafana: then
+		// The value may name several, such as app=prometheus-grafana: then
 		// the Service's own name tells which of them it means.
-		if name >= 0 && name != selector && e.selector.mention(name, false) >= 0 {
+		if name >= 0 && name != selector && e.selector.together(name, selector) {
 			c[0] = candidate{name, trustName}
 		}
 		c[1] = candidate{selector, trustSelector}
@@ -70,17 +72,15 @@ func (r *Rules) candidates(svc *corev1.Service, e *evidence) (c [3]candidate) {
 			c[1] = candidate{name, trustName}
 		}
 	default:
-		if w := e.weak(); w >= 0 {
-			c[0] = candidate{w, trustWeak}
-		}
-		c[1] = candidate{r.identified(svc), trustPort}
+		c[0] = candidate{e.weak(), trustWeak}
 	}
+	c[2] = candidate{r.identified(svc), trustPort}
 	return c
 }
 
 // weak is the kind that a weak name means, -1 if there is none.
 func (e *evidence) weak() int16 {
-	for _, s := range [...]*stream{&e.selector, &e.labels, &e.name} {
+	for _, s := range e.sources() {
 		for i := len(s.events) - 1; i >= 0; i-- {
 			if w := s.events[i].weak; len(w) > 0 {
 				return w[0]
@@ -93,17 +93,15 @@ func (e *evidence) weak() int16 {
 // accept decides on one candidate: it fills f in either way.
 func (r *Rules) accept(svc *corev1.Service, e *evidence, c candidate, f *finding) bool {
 	k := r.kinds[c.kind]
-	weak := c.trust <= trustWeak
-	for _, s := range [...]struct {
-		what string
-		*stream
-	}{{"selector", &e.selector}, {"labels", &e.labels}, {"name", &e.name}} {
-		if m := s.excluded(k.id, weak); m != nil {
-			f.reject("looks like %s, but %q in its %s says that it is something else", k.typ, m.text, s.what)
-			return false
-		}
-	}
 	ch := r.choose(k, svc)
+	if m, where := r.excluded(k, e, c.trust, &ch); m != nil {
+		f.reject("looks like %s, but %q in its %s says that it is something else", k.typ, m.text, where)
+		return false
+	}
+	if p := k.exceptPort(svc); p != 0 {
+		f.reject("looks like %s, but port %d says that it is something else", k.typ, p)
+		return false
+	}
 	if ch.fit == fitNone {
 		f.reject("looks like %s, but none of its ports is one at which %s answers queries", k.typ, k.typ)
 		return false
@@ -113,18 +111,86 @@ func (r *Rules) accept(svc *corev1.Service, e *evidence, c candidate, f *finding
 		return false
 	}
 	f.kind, f.choice, f.rejected = k, ch, ""
-	f.front = e.selector.says(k.health.frontWords) || e.labels.says(k.health.frontWords) || e.name.says(k.health.frontWords)
+	f.front = e.isFront(k)
 	f.evidence = e.list(c, k, &ch)
 	return true
+}
+
+// excluded returns the term that says that svc is something else than k, and
+// where it stands. What one source says is held against another only as far as
+// it is about the pods, or nobody knows better:
+//
+//   - Against a port that proves the kind only words count that the kind itself
+//     excepts, behind its name.
+//   - Selectors are always heard: they choose the pods.
+//   - If they name the kind and nothing but it, and the port agrees, nobody
+//     else is heard. The Service's name and labels often hold the name of an
+//     instance, which says who owns it: an Elasticsearch called "apm".
+//   - Labels are heard about which part of the kind it is, and about anything
+//     if they name it.
+//   - The name is heard if it names the kind, before what excludes it.
+func (r *Rules) excluded(k *kind, e *evidence, t trust, ch *choice) (m *meaning, where string) {
+	if t == trustPort {
+		for where, s := range e.sources() {
+			if m := s.excepted(k.id); m != nil {
+				return m, where
+			}
+		}
+		return nil, ""
+	}
+	weak, exact := t == trustWeak, ch.fit == fitNumber
+	if m := e.selector.excluded(k.id, weak, exact && e.selector.clean(k.id, r.neutral)); m != nil {
+		return m, "selector"
+	}
+	if t == trustSelector && ch.fit >= fitName && e.pure(k.id, r.neutral) {
+		return nil, ""
+	}
+	named := e.labels.mention(k.id, weak) >= 0
+	if m := e.labels.excluded(k.id, weak, exact); m != nil && (named || t <= trustName || e.labels.isComponent(m)) {
+		return m, "labels"
+	}
+	if e.name.mention(k.id, weak) >= 0 {
+		if m := e.name.excluded(k.id, weak, false); m != nil {
+			return m, "name"
+		}
+	}
+	return nil, ""
+}
+
+// pure reports whether the selector names k and nothing more.
+func (e *evidence) pure(k int16, neutral map[string]bool) bool {
+	return e.operator == k || e.selector.clean(k, neutral)
+}
+
+// isFront reports whether it is a proxy in front of k: as its pods' labels say,
+// or if these say nothing of k, the Service's labels, and last its name.
+func (e *evidence) isFront(k *kind) bool {
+	if len(k.health.frontWords) == 0 {
+		return false
+	}
+	for _, s := range e.sources() {
+		if s.says(k.health.frontWords, k.id) {
+			return true
+		}
+		if s.mention(k.id, false) >= 0 {
+			return false
+		}
+	}
+	return false
 }
 
 // doubt says why who and where together are not sure enough; "" if they are.
 func (r *Rules) doubt(k *kind, e *evidence, t trust, ch *choice) string {
 	switch {
-	case ch.fit == fitNumber && t != trustName:
+	case t == trustPort:
 		return ""
 	case t <= trustName && ch.fit != fitNumber:
 		return fmt.Sprintf("only its name says so, and port %d could be anything", ch.port.Port)
+	case t == trustWeak:
+		if e.selector.known && e.selector.mention(k.id, true) < 0 && isMetrics(ch.port.Name) {
+			return fmt.Sprintf("it selects something else, and its port is called %q", ch.port.Name)
+		}
+		return ""
 	case t == trustName:
 		if !e.selector.known || e.selector.mention(k.id, false) >= 0 || e.labels.mention(k.id, false) >= 0 {
 			return ""
@@ -136,8 +202,10 @@ func (r *Rules) doubt(k *kind, e *evidence, t trust, ch *choice) string {
 			return fmt.Sprintf("it selects something else, and its port is called %q", ch.port.Name)
 		}
 		return ""
-	case e.operator == k.id, e.selector.clean(k.id, r.neutral), t == trustLabel && e.labels.clean(k.id, r.neutral):
-		if t == trustLabel && ch.fit == fitCommon {
+	case ch.fit == fitNumber, ch.fit == fitName && r.names(ch.port.Name, k.id):
+		return ""
+	case e.pure(k.id, r.neutral), t == trustLabel && e.labels.clean(k.id, r.neutral):
+		if t == trustLabel && ch.fit < fitName {
 			return fmt.Sprintf("only its labels say so, and port %d could be anything", ch.port.Port)
 		}
 		return ""
@@ -145,10 +213,25 @@ func (r *Rules) doubt(k *kind, e *evidence, t trust, ch *choice) string {
 	return fmt.Sprintf("its labels say something more, and port %d could be anything", ch.port.Port)
 }
 
+// names reports whether a port's name names k, and doesn't say that it is
+// scraped.
+func (r *Rules) names(portName string, k int16) bool {
+	return !isMetrics(portName) && r.named(portName) == k
+}
+
+// named is the kind that comes last in a port's name, -1 if there is none.
+func (r *Rules) named(portName string) int16 {
+	var words [maxTokens]string
+	var found [12]event
+	s := stream{events: r.vocabulary.read(split(portName, words[:0]), found[:0])}
+	return s.head()
+}
+
 // isMetrics reports whether a port's name says that it is scraped.
 func isMetrics(name string) bool {
 	switch name {
-	case "metrics", "http-metrics", "prometheus", "prom", "http-prometheus", "http-prom", "telemetry", "monitoring", "http-monitoring":
+	case "metrics", "http-metrics", "https-metrics", "tcp-metrics", "prometheus", "prom", "http-prometheus", "tcp-prometheus", "http-prom",
+		"telemetry", "monitoring", "http-monitoring":
 		return true
 	}
 	return false
@@ -162,7 +245,7 @@ func (f *finding) reject(format string, args ...any) {
 
 // list says for people what led to the recognition.
 func (e *evidence) list(c candidate, k *kind, ch *choice) []string {
-	weak := c.trust <= trustWeak
+	weak := c.trust == trustWeak
 	var out []string
 	if v := e.selector.source(k.id, weak); v.key != "" {
 		out = append(out, "selector "+v.key+"="+v.text)

@@ -32,8 +32,11 @@ type Rules struct {
 	selectorKeys map[string]int16 // selector keys that only one kind's pods carry
 	keys         map[string]key   // which labels say what a Service is
 	neutral      map[string]bool
+	parts        map[string]bool
 	proofs       []proof
-	numbers      map[int32]bool // query ports that need no name to be known
+	numbers      map[int32]bool  // query ports that need no name to be known
+	others       map[int32]bool  // ports at which no kind answers queries
+	tlsKeys      map[string]bool // selector keys of operators that turn TLS on
 }
 
 // A key says what the values of a label or selector mean.

@@ -14,6 +14,7 @@ type meaning struct {
 	kind   int16   // the kind it is the name of; -1 for none
 	weak   []int16 // kinds it could be, if the port says so as well
 	role   bool    // something that isn't a back end, such as an operator
+	behind bool    // it is a role, but surely so only behind a name: "grafana-db"
 	except []int16 // kinds for which it is such a role
 	allow  []int16 // kinds for which it isn't, though it is a role
 }
@@ -22,6 +23,9 @@ type meaning struct {
 func (m *meaning) excludes(k int16) bool {
 	return m.role && !has(m.allow, k) || has(m.except, k)
 }
+
+// local reports whether that is so only in the value that names k.
+func (m *meaning) local(k int16) bool { return m.behind && !has(m.except, k) }
 
 func has(set []int16, k int16) bool {
 	for _, s := range set {
