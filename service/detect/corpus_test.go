@@ -130,7 +130,8 @@ func TestRecognition(t *testing.T) {
 	}{
 		{"corpus", 0.98, 161},
 		{"corpus-2", 0.98, 97},
-		{"holdout-2", 0.95, 172},
+		{"holdout-2", 0.98, 172},
+		{"holdout-3", 0.98, 93},
 		{"holdout", 0.95, 80},
 	} {
 		t.Run(set.dir, func(t *testing.T) {
