@@ -161,13 +161,10 @@ func isHeadless(svc *corev1.Service) bool {
 }
 
 // isCommon reports whether p is what many charts call their one web port.
-func isCommon(p *corev1.ServicePort) bool {
-	switch p.Port {
-	case 80, 443, 8080, 8443:
-		return isWeb(p.Name)
-	}
-	return false
-}
+func isCommon(p *corev1.ServicePort) bool { return isCommonNumber(p.Port) && isWeb(p.Name) }
+
+// isCommonNumber reports whether any web application may listen at port n.
+func isCommonNumber(n int32) bool { return n == 80 || n == 443 || n == 8080 || n == 8443 }
 
 // isWeb reports whether a port's name says that it speaks HTTP, perhaps behind
 // a proxy, and nothing else.

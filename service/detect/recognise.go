@@ -195,6 +195,9 @@ func (r *Rules) doubt(k *kind, e *evidence, t trust, ch *choice) string {
 		if !e.selector.known || e.selector.mention(k.id, false) >= 0 || e.labels.mention(k.id, false) >= 0 {
 			return ""
 		}
+		if isCommonNumber(ch.port.Port) {
+			return fmt.Sprintf("it selects something else, and port %d could be anything", ch.port.Port)
+		}
 		if e.facetOf(k.id) {
 			return fmt.Sprintf("its selector says that it is a part of something else, perhaps its %s metrics", k.typ)
 		}
