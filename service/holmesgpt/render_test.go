@@ -31,8 +31,14 @@ func TestEveryType(t *testing.T) {
 		"zipkin":          {"discovered/obs/zipkin", "discovered/obs/second"},
 		"alertmanager":    {"discovered/obs/alertmanager", "discovered/obs/second"},
 		"kibana":          {"discovered/obs/kibana", "discovered/obs/second"},
-		"custom":          {"discovered/obs/custom", "discovered/obs/second"},
+		"victorialogs":    {"discovered/obs/victorialogs", "discovered/obs/second"},
+		"pyroscope":       {"discovered/obs/pyroscope", "discovered/obs/second"},
+		"kiali":           {"discovered/obs/kiali", "discovered/obs/second"},
+		"argocd":          {"discovered/obs/argocd", "discovered/obs/second"},
+		"influxdb":        {"discovered/obs/influxdb", "discovered/obs/second"},
 		"quickwit":        {"discovered/obs/quickwit", "discovered/obs/second"},
+		"custom":          {"discovered/obs/custom", "discovered/obs/second"},
+		"openobserve":     {"discovered/obs/openobserve", "discovered/obs/second"},
 		"otel-collector":  {},
 	} {
 		first, second := example(kind), example(kind)

@@ -9,8 +9,12 @@ var (
 	endMS    = param{"end_ms", "End of the time range, Unix milliseconds"}
 	lookback = param{"lookback_ms", "Length of the time range that ends there, milliseconds, such as 3600000"}
 	promQL   = param{"query", "PromQL expression"}
-	label    = param{"label", "Name of the label; __name__ for the names of metrics"}
-	index    = param{"index", "Name or pattern of the indexes, such as logs-*"}
+	logsQL   = param{"query", "LogsQL query, such as error AND kubernetes.pod_namespace:shop"}
+
+	application = param{"application", "Name of the application"}
+
+	label = param{"label", "Name of the label; __name__ for the names of metrics"}
+	index = param{"index", "Name or pattern of the indexes, such as logs-*"}
 )
 
 var prometheusTools = []tool{
@@ -112,6 +116,49 @@ var tools = map[string][]tool{
 		{"list_nodes", "List the nodes with alarms, partitions and resources", "/api/nodes", nil, nil},
 		{"list_connections", "List the connections of clients", "/api/connections",
 			[]string{"columns=name,user,vhost,state,channels,recv_oct,send_oct"}, nil},
+	},
+	"victorialogs": {
+		{"query_logs", "Run a LogsQL query over a time range", "/select/logsql/query",
+			[]string{"query={query}", "start={start}", "end={end}", "limit={limit}"}, []param{logsQL, start, end, limit}},
+		{"count_hits", "Count the logs that match, in steps of time", "/select/logsql/hits",
+			[]string{"query={query}", "start={start}", "end={end}", "step={step}"},
+			[]param{logsQL, start, end, {"step", "Length of a step, such as 5m"}}},
+		{"list_fields", "List the names of the fields that matching logs have", "/select/logsql/field_names",
+			[]string{"query={query}", "start={start}", "end={end}"}, []param{logsQL, start, end}},
+	},
+	"pyroscope": {
+		{"render_profile", "Read a profile over a time range, as a flame graph", "/pyroscope/render",
+			[]string{"query={query}", "from={start_s}", "until={end_s}"},
+			[]param{{"query", `Type of the profile and selector, such as process_cpu:cpu:nanoseconds:cpu:nanoseconds{service_name="cart"}`},
+				{"start_s", "Start of the time range, Unix seconds"}, {"end_s", "End of the time range, Unix seconds"}}},
+	},
+	"kiali": {
+		{"list_namespaces", "List the namespaces of the mesh", "/namespaces", nil, nil},
+		{"get_graph", "Read who calls whom in some namespaces, with rates and errors", "/namespaces/graph",
+			[]string{"namespaces={namespaces}", "duration={duration}", "graphType=workload"},
+			[]param{{"namespaces", "Names of the namespaces, with commas between them"}, {"duration", "Length of the time range until now, such as 10m"}}},
+		{"get_health", "Read the health of the applications of some namespaces", "/clusters/health",
+			[]string{"namespaces={namespaces}", "type=app"}, []param{{"namespaces", "Names of the namespaces, with commas between them"}}},
+		{"list_istio_config", "List Istio's objects with what is wrong with them", "/istio/config", []string{"validate=true"}, nil},
+	},
+	"argocd": {
+		{"list_applications", "List the applications with their health and whether they are as Git says", "/applications",
+			[]string{"fields=items.metadata.name,items.metadata.namespace,items.spec.destination,items.status.sync.status,items.status.health.status"}, nil},
+		{"get_application", "Read an application: its source, state, conditions and history", "/applications/{application}", nil, []param{application}},
+		{"get_resource_tree", "Read the objects of an application with their health", "/applications/{application}/resource-tree", nil, []param{application}},
+		{"list_events", "List the events of an application", "/applications/{application}/events", nil, []param{application}},
+	},
+	"influxdb": {
+		{"query", "Run an InfluxQL query", "/query", []string{"db={database}", "q={query}"},
+			[]param{{"database", "Name of the database, or of the bucket; any to list them"}, {"query", `InfluxQL query, such as SHOW DATABASES, or SELECT mean("usage_user") FROM "cpu" WHERE time > now() - 1h GROUP BY time(5m)`}}},
+	},
+	"quickwit": {
+		{"list_indexes", "List the indexes", "/indexes", nil, nil},
+		{"describe_index", "Read the size of an index and its time range", "/indexes/{index}/describe", nil, []param{index}},
+		{"search_documents", "Search documents over a time range", "/{index}/search",
+			[]string{"query={query}", "start_timestamp={start_s}", "end_timestamp={end_s}", "max_hits={limit}"},
+			[]param{index, {"query", "Query, such as severity_text:ERROR AND service_name:cart"},
+				{"start_s", "Start of the time range, Unix seconds"}, {"end_s", "End of the time range, Unix seconds"}, limit}},
 	},
 }
 
