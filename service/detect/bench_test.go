@@ -44,3 +44,32 @@ func BenchmarkLoad(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkReload measures what new rules cost: loading them, and recognising
+// 100,000 Services anew, made of all the corpora and hold-out sets.
+func BenchmarkReload(b *testing.B) {
+	const services = 100_000
+	var all []*corev1.Service
+	for _, set := range sets {
+		for _, l := range readLabelled(b, filepath.Join("testdata", set.dir)) {
+			all = append(all, l.svc)
+		}
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		r, err := Load([]byte(ownKind), "own.yaml")
+		if err != nil {
+			b.Fatal(err)
+		}
+		found := 0
+		for i := range services {
+			if r.Identify(all[i%len(all)], Options{}).Backend != nil {
+				found++
+			}
+		}
+		if found < services/4 {
+			b.Fatalf("found %d back ends", found)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/services, "ns/service")
+}

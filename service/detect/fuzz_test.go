@@ -47,6 +47,8 @@ func FuzzIdentify(f *testing.F) {
 	f.Add("es-http", "", "elasticsearch.k8s.elastic.co/cluster-name", "x", "https", "", int32(9200), "", "", "", "", "", "")
 	f.Add("kafka", "a", "strimzi.io/name", "my-kafka", "tcp-clients", "9092", int32(9092), "enabled", "kafka", "", "", "/x", "")
 	f.Add("x", "y", "z", "A1b2C3--..", "", "", int32(-1), "false", "$(id)", "..", "http://u@h/#", "../..", "\x00\u202e")
+	f.Add("grafana", "y", "chart", "loki-6.1", "https", "", int32(443), "", "ExternalName", "", "", "", "grafana.example.com")
+	f.Add("zipkin", "y", "app", "zipkin", "http", "http", int32(80), "", "", "", "", "", "None")
 	f.Fuzz(func(t *testing.T, name, namespace, key, val, portName, target string, number int32, toolset, typ, as, endpoint, health, text string) {
 		svc := &corev1.Service{}
 		svc.Name, svc.Namespace = name, namespace
@@ -56,6 +58,10 @@ func FuzzIdentify(f *testing.F) {
 			{Name: portName, Port: number, TargetPort: intstr.Parse(target), AppProtocol: &val},
 			{Name: target, Port: number / 2, Protocol: corev1.Protocol(typ)},
 		}
+		if typ == string(corev1.ServiceTypeExternalName) {
+			svc.Spec.Type, svc.Spec.ExternalName = corev1.ServiceTypeExternalName, text
+		}
+		svc.Spec.ClusterIP = text
 		svc.Annotations = map[string]string{}
 		for k, v := range map[string]string{AnnotationToolset: toolset, AnnotationType: typ, AnnotationName: as, AnnotationEndpoint: endpoint,
 			AnnotationHealthPath: health, AnnotationHealthEndpoint: endpoint, AnnotationDescription: text, AnnotationPrimary: toolset} {

@@ -91,6 +91,9 @@ func TestEndpointsAndProbes(t *testing.T) {
 		{"OpenShift's OAuth proxy speaks TLS",
 			`{metadata: {name: grafana, namespace: obs}, spec: {selector: {app: grafana}, ports: [{name: oauth-proxy, port: 9443}]}}`,
 			"https://grafana.obs.svc.cluster.local:9443", "", "https://grafana.obs.svc.cluster.local:9443/api/health"},
+		{"whose certificate is not that of the port beside it",
+			`{metadata: {name: am, namespace: obs, annotations: {service.beta.openshift.io/serving-cert-secret-name: x}}, spec: {selector: {alertmanager: x}, ports: [{name: web, port: 9093}, {name: oauth-proxy, port: 9095}]}}`,
+			"http://am.obs.svc.cluster.local:9093", "", "http://am.obs.svc.cluster.local:9093/-/healthy"},
 		{"the only port of a Service that is nothing else",
 			`{metadata: {name: x, namespace: obs}, spec: {selector: {app: prometheus}, ports: [{port: 30090}]}}`,
 			"http://x.obs.svc.cluster.local:30090", "", "http://x.obs.svc.cluster.local:30090/-/healthy"},
@@ -152,6 +155,9 @@ func TestLastAndLongestWordDecides(t *testing.T) {
 		{`{metadata: {name: elasticsearch-operator}, spec: {selector: {app: elasticsearch}, ports: [{port: 9200}]}}`, "elasticsearch"},
 		{`{metadata: {name: x-loki-query-frontend}, spec: {selector: {component: query-frontend}, ports: [{name: metrics, port: 3100}]}}`, "loki"},
 		{`{metadata: {name: x}, spec: {type: ExternalName, externalName: prometheus.example.com, ports: [{port: 80}]}}`, "prometheus"},
+		// The chart is the last to say what it is, and must say just that.
+		{`{metadata: {name: x}, spec: {selector: {app: logs-master, chart: elasticsearch}, ports: [{port: 9200}]}}`, "elasticsearch"},
+		{`{metadata: {name: x, labels: {helm.sh/chart: loki-6.1.0}}, spec: {selector: {app: x}, ports: [{port: 3100}]}}`, "loki"},
 		// Of two query ports, the one that comes first in the rule.
 		{`{metadata: {name: thanos-query}, spec: {selector: {app: thanos-query}, ports: [{port: 9090}, {port: 10902}]}}`, "thanos-query"},
 	} {
@@ -212,6 +218,9 @@ func TestRejected(t *testing.T) {
 			`looks like prometheus, but it selects something else, and its port is called "prometheus"`},
 		{`{metadata: {name: argocd-server}, spec: {selector: {app: shop}, ports: [{name: https, port: 8080}]}}`,
 			`looks like argocd, but it selects something else, and port 8080 could be anything`},
+		{`{metadata: {name: x, labels: {helm.sh/chart: kube-prometheus-stack-61.3.0}}, spec: {selector: {app: shop}, ports: [{port: 9090}]}}`, ""},
+		{`{metadata: {name: x, labels: {helm.sh/chart: loki-6.1.0}}, spec: {selector: {app: x-exporter}, ports: [{port: 3100}]}}`,
+			`looks like loki, but "exporter" in its selector says that it is something else`},
 		{`{metadata: {name: x}, spec: {selector: {app: prometheus}, ports: [{port: 9100}]}}`,
 			`looks like prometheus, but none of its ports is one at which prometheus answers queries`},
 		{`{metadata: {name: x}, spec: {selector: {app: grafana}, ports: [{name: http, port: 3001}, {name: web, port: 3002}]}}`,

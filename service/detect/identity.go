@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"cmp"
 	"iter"
 	"slices"
 	"strings"
@@ -128,13 +129,13 @@ func (s *stream) valueOf(e event) *value {
 
 // clean reports whether nothing unknown follows the name of k in its value, so
 // that "grafana-service" is clean but "grafana-sync" is not.
-func (s *stream) clean(k int16, neutral map[string]bool) bool {
+func (s *stream) clean(k int16, r *Rules) bool {
 	i := s.mention(k, false)
 	if i < 0 {
 		return false
 	}
 	for _, w := range s.words[s.events[i].last+1 : s.valueOf(s.events[i]).end] {
-		if !neutral[w] {
+		if !r.neutral[w] && !r.parts[w] {
 			return false
 		}
 	}
@@ -180,6 +181,7 @@ type evidence struct {
 	selector, labels, name stream
 	operator               int16  // the kind whose operator's key is in the selector; -1
 	operatorKey            string // that key
+	chart                  string // the Helm chart that it was made with; "" if not known
 }
 
 // sources yields what speaks for svc, the most trusted one first.
@@ -192,6 +194,7 @@ func (e *evidence) sources() iter.Seq2[string, *stream] {
 // gather reads svc into e, which may hold another Service's evidence.
 func (r *Rules) gather(svc *corev1.Service, e *evidence) {
 	e.operator, e.operatorKey, e.selector.known = -1, "", false
+	e.chart = cmp.Or(svc.Spec.Selector["chart"], svc.Labels["helm.sh/chart"], svc.Labels["chart"])
 	e.selector.values = e.selector.valueBuffer[:0]
 	for k, v := range svc.Spec.Selector {
 		if id, ok := r.selectorKeys[k]; ok {

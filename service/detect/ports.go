@@ -72,7 +72,10 @@ func (r *Rules) fit(k *kind, p *corev1.ServicePort) (fit, int) {
 	switch {
 	case r.numbers[target], r.others[target]: // another kind's port, or another of this kind's pods
 		return fitNone, 0
-	case p.Name != "" && slices.Contains(k.portNames, p.Name), p.TargetPort.StrVal != "" && slices.Contains(k.portNames, p.TargetPort.StrVal):
+	case k.portName(p) >= 0:
+		if remappedRank == len(k.ports) {
+			remappedRank += k.portName(p)
+		}
 		return fitName, remappedRank
 	case remapped != fitNone:
 		return remapped, remappedRank
@@ -85,6 +88,15 @@ func (r *Rules) fit(k *kind, p *corev1.ServicePort) (fit, int) {
 		return fitSole, len(k.ports)
 	}
 	return fitNone, 0
+}
+
+// portName is the place of p's name among k's, or that of the container's name
+// for it; -1 if k knows neither.
+func (k *kind) portName(p *corev1.ServicePort) int {
+	if i := slices.Index(k.portNames, p.Name); i >= 0 {
+		return i
+	}
+	return slices.Index(k.portNames, p.TargetPort.StrVal)
 }
 
 // exceptPort is a port of svc that says that it isn't k, 0 if there is none.
@@ -182,9 +194,11 @@ func isWeb(name string) bool {
 // isProxied reports whether p's name says that an authenticating proxy, or one
 // that ends TLS, stands there in front of the container's own port.
 func isProxied(p *corev1.ServicePort) bool {
-	switch p.Name {
-	case "https", "https-web", "web-https", "oauth-proxy", "oauth2-proxy", "auth-proxy", "kube-rbac-proxy":
-		return true
+	for _, name := range [...]string{p.Name, p.TargetPort.StrVal} {
+		switch name {
+		case "https", "https-web", "web-https", "oauth-proxy", "oauth2-proxy", "auth-proxy", "kube-rbac-proxy":
+			return true
+		}
 	}
 	return false
 }
@@ -207,24 +221,39 @@ func (r *Rules) isTLS(svc *corev1.Service, p *corev1.ServicePort) bool {
 			return p.Name != "http"
 		}
 	}
+	if tls, said := saysTLS(p); said {
+		return tls
+	}
+	if svc.Annotations["service.beta.openshift.io/serving-cert-secret-name"] == "" &&
+		svc.Annotations["service.alpha.openshift.io/serving-cert-secret-name"] == "" {
+		return false
+	}
+	// OpenShift makes a certificate for the Service; what has one, uses it. If
+	// another port says that it speaks TLS, that one does: often a proxy's.
+	for i := range svc.Spec.Ports {
+		if tls, _ := saysTLS(&svc.Spec.Ports[i]); tls {
+			return false
+		}
+	}
+	return true
+}
+
+// saysTLS reports what p's name or number says of TLS, if they say anything.
+func saysTLS(p *corev1.ServicePort) (tls, said bool) {
 	for _, name := range [...]string{p.Name, p.TargetPort.StrVal} {
 		if strings.Contains(name, "oauth-proxy") { // OpenShift's, which speaks TLS only
-			return true
+			return true, true
 		}
 		for word := range strings.SplitSeq(name, "-") {
 			switch word {
 			case "https", "tls", "ssl":
-				return true
+				return true, true
 			case "http":
-				return false
+				return false, true
 			}
 		}
 	}
-	switch t := targetNumber(p); {
-	case p.Port == 443 || p.Port == 8443 || t == 443 || t == 8443:
-		return true
-	}
-	// OpenShift makes a certificate for the Service; what has one, uses it.
-	return svc.Annotations["service.beta.openshift.io/serving-cert-secret-name"] != "" ||
-		svc.Annotations["service.alpha.openshift.io/serving-cert-secret-name"] != ""
+	t := targetNumber(p)
+	tls = p.Port == 443 || p.Port == 8443 || t == 443 || t == 8443
+	return tls, tls
 }

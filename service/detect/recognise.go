@@ -72,10 +72,31 @@ func (r *Rules) candidates(svc *corev1.Service, e *evidence) (c [3]candidate) {
 			c[1] = candidate{name, trustName}
 		}
 	default:
-		c[0] = candidate{e.weak(), trustWeak}
+		if c[0] = (candidate{e.weak(), trustWeak}); c[0].kind < 0 {
+			c[0].kind = r.chartKind(e.chart)
+		}
 	}
 	c[2] = candidate{r.identified(svc), trustPort}
 	return c
+}
+
+// chartKind is the kind that a Helm chart is of which the label says
+// "NAME-VERSION", -1 if it is of none. It says little: charts make other things,
+// too. But where an app's name is that of an instance, nothing else is left.
+func (r *Rules) chartKind(chart string) int16 {
+	var words [maxTokens]string
+	var found [12]event
+	s := stream{words: split(chart, words[:0])}
+	s.events = r.vocabulary.read(s.words, found[:0])
+	if len(s.events) != 1 || s.events[0].kind < 0 || s.events[0].first > 0 {
+		return -1
+	}
+	for _, w := range s.words[s.events[0].last+1:] {
+		if w[0] < '0' || w[0] > '9' {
+			return -1
+		}
+	}
+	return s.events[0].kind
 }
 
 // weak is the kind that a weak name means, -1 if there is none.
@@ -139,10 +160,10 @@ func (r *Rules) excluded(k *kind, e *evidence, t trust, ch *choice) (m *meaning,
 		return nil, ""
 	}
 	weak, exact := t == trustWeak, ch.fit == fitNumber
-	if m := e.selector.excluded(k.id, weak, exact && e.selector.clean(k.id, r.neutral)); m != nil {
+	if m := e.selector.excluded(k.id, weak, exact && e.selector.clean(k.id, r)); m != nil {
 		return m, "selector"
 	}
-	if t == trustSelector && ch.fit >= fitName && e.pure(k.id, r.neutral) {
+	if t == trustSelector && ch.fit >= fitName && e.pure(k.id, r) {
 		return nil, ""
 	}
 	named := e.labels.mention(k.id, weak) >= 0
@@ -158,8 +179,8 @@ func (r *Rules) excluded(k *kind, e *evidence, t trust, ch *choice) (m *meaning,
 }
 
 // pure reports whether the selector names k and nothing more.
-func (e *evidence) pure(k int16, neutral map[string]bool) bool {
-	return e.operator == k || e.selector.clean(k, neutral)
+func (e *evidence) pure(k int16, r *Rules) bool {
+	return e.operator == k || e.selector.clean(k, r)
 }
 
 // isFront reports whether it is a proxy in front of k: as its pods' labels say,
@@ -207,7 +228,7 @@ func (r *Rules) doubt(k *kind, e *evidence, t trust, ch *choice) string {
 		return ""
 	case ch.fit == fitNumber, ch.fit == fitName && r.names(ch.port.Name, k.id):
 		return ""
-	case e.pure(k.id, r.neutral), t == trustLabel && e.labels.clean(k.id, r.neutral):
+	case e.pure(k.id, r), t == trustLabel && e.labels.clean(k.id, r):
 		if t == trustLabel && ch.fit < fitName {
 			return fmt.Sprintf("only its labels say so, and port %d could be anything", ch.port.Port)
 		}
@@ -261,6 +282,9 @@ func (e *evidence) list(c candidate, k *kind, ch *choice) []string {
 	}
 	if e.name.mention(k.id, weak) >= 0 {
 		out = append(out, "name "+e.name.values[0].text)
+	}
+	if len(out) == 0 && weak {
+		out = append(out, "chart "+e.chart)
 	}
 	return append(out, "port "+ch.describe())
 }
