@@ -10,10 +10,14 @@
 //     is), in its labels, and in its name, in this order of trust. A Service
 //     named zipkin that selects app=jaeger is not Zipkin. The last word that
 //     means something decides, as in English: prometheus-operator is an
-//     operator, prometheus-operator-prometheus a Prometheus.
+//     operator, prometheus-operator-prometheus a Prometheus. What an instance
+//     is called says who owns it and not what it is: a selector that names a
+//     kind and nothing more is not contradicted by labels and names.
 //   - Where: one of its ports must be the kind's query port, by number, by
 //     target number or by name. The less sure who it is, the surer the port
-//     must be.
+//     must be. Some numbers prove a kind by themselves.
+//
+// docs/detection.md tells it in full.
 //
 // What the words and ports are is data: rules.yaml and words.yaml in this
 // folder, and a user's file of the same form as rules.yaml. What a Service's
