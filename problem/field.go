@@ -18,9 +18,8 @@ type FieldError struct {
 	Parameter string `json:"parameter,omitempty"`
 	Header    string `json:"header,omitempty"`
 	// Field is the path of a JSON member such as "tools[2].endpoint", or the name of
-	// another part, and Message the same as Detail.
-	//
-	// Deprecated: earlier versions had these. They are sent for one release more.
+	// another part, and Message the same as Detail. They are deprecated: clients of
+	// earlier versions read them, and they are sent for one release more.
 	Field   string `json:"field"`
 	Message string `json:"message"`
 }
