@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -71,12 +72,39 @@ func TestBuildSaysWhatItDoes(t *testing.T) {
 	if _, err := Build(context.Background(), &progress); err != nil {
 		t.Fatal(err)
 	}
-	if s := progress.String(); !strings.Contains(s, "Kubernetes v1.") || !strings.Contains(s, "4 to 10 minutes") || !strings.Contains(s, "compiled in") {
+	if s := progress.String(); !strings.Contains(s, "Kubernetes v1.") || !strings.Contains(s, "6 to 15 minutes") || !strings.Contains(s, "compiled in") {
 		t.Errorf("progress: %q", s)
 	}
 	progress.Reset()
 	if _, err := Build(context.Background(), &progress); err != nil || progress.Len() > 0 {
 		t.Errorf("from the cache: %q, %v", progress.String(), err)
+	}
+}
+
+// Where nobody looks at a terminal, a tenth is a line.
+func TestMeter(t *testing.T) {
+	var out bytes.Buffer
+	m := newMeter(&out, 40, time.Now())
+	for i := range 40 {
+		said := fmt.Sprintf("example.com/p%d\n", i)
+		for _, part := range []string{said[:5], said[5:], "go: downloading example.com v1\n", "# example.com/x\n"} {
+			if _, err := m.Write([]byte(part)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	m.end()
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	if len(lines) != 10 || !strings.HasPrefix(lines[0], "sim: compiled 4 of 40 packages after ") || !strings.HasPrefix(lines[9], "sim: compiled 40 of 40 packages") {
+		t.Errorf("%q", lines)
+	}
+	out.Reset()
+	m = newMeter(&out, 2, time.Now())
+	m.terminal = true
+	m.Write([]byte("a\nb\n")) //nolint:errcheck // as above
+	m.end()
+	if got := out.String(); strings.Count(got, "\r") != 2 || strings.Count(got, "\n") != 1 {
+		t.Errorf("%q", got)
 	}
 }
 

@@ -26,7 +26,7 @@ kube-controller-manager, kube-scheduler, and for every node a kubelet, a kube-pr
 and the containers. No Docker, no root, no virtual machine, no images, no network.
 
   build     Compile the binary that holds it all and print its path. The first
-            compile takes 4 to 10 minutes on 2 cores, the next ones seconds or
+            compile takes 6 to 15 minutes on 2 cores, the next ones seconds or
             nothing: the result is cached. Run it before the tests in CI.
   up        Start a cluster, print how to use it, and run until interrupted
             (Ctrl-C or SIGTERM). Everything is removed at the end.
