@@ -22,7 +22,8 @@ type builder struct {
 	host     string // the Service's DNS name
 	endpoint string // "" if there is no usable port
 	apiPath  string
-	front    bool // of finding
+	front    bool                // of finding
+	port     *corev1.ServicePort // that answers; nil if none does
 	evidence []string
 }
 
@@ -54,6 +55,7 @@ func (r *Rules) builder(svc *corev1.Service, o Options, d *declaration, f *findi
 	if b.kind != nil {
 		b.apiPath = cmp.Or(ch.rule.apiPath, b.kind.apiPath)
 	}
+	b.port = ch.port
 	switch {
 	case d.endpoint != "":
 		b.endpoint = d.endpoint
@@ -115,6 +117,10 @@ func (b *builder) backend(name string, d *declaration) *service.Backend {
 		Description:  b.description(d),
 		Probe:        b.probe(d),
 		UserEndpoint: d.endpoint != "" || d.health != "" || b.svc.Spec.Type == corev1.ServiceTypeExternalName,
+		Declared:     d.on || d.any,
+		Pods:         podsOf(b.svc, b.port, d.endpoint != ""),
+		Standing:     standing(b.svc, b.typ, b.front),
+		Created:      b.svc.CreationTimestamp.Time,
 		Evidence:     b.evidence,
 		Labels:       b.svc.Labels,
 		Annotations:  own(b.svc.Annotations),

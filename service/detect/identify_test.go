@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
@@ -27,18 +28,24 @@ func TestBackendIsComplete(t *testing.T) {
 metadata:
   name: mimir
   labels: {team: platform}
+  creationTimestamp: "2026-01-02T03:04:05Z"
   annotations: {kubernaut.io/toolset-primary: "true", secret: hidden}
 spec:
   selector: {app: mimir}
   ports: [{name: grpc, port: 9095}, {name: http, port: 80, targetPort: 9009}]
 `)
 	got := Default().Identify(svc, Options{ClusterDomain: "example.org"})
+	got.Backend.Created = got.Backend.Created.UTC()
 	want := &service.Backend{
 		Key: service.Key{Namespace: "default", Name: "mimir"}, Name: "mimir", Type: "mimir", Enabled: true, Primary: true,
 		Endpoint: "http://mimir.default.svc.example.org:80", APIPath: "/prometheus",
 		Description: Default().byType["mimir"].description,
 		Probe:       service.Probe{Kind: service.ProbeHTTP, URL: "http://mimir.default.svc.example.org:80/ready", AcceptStatus: []int{401, 403}},
 		Evidence:    []string{"selector app=mimir", "name mimir", "port 80 (http) to 9009"},
+		Declared:    true,
+		Pods:        &service.Pods{Selector: map[string]string{"app": "mimir"}, Port: 9009, ServicePort: 80},
+		Standing:    service.Standing{Scope: service.ScopeUnknown, Role: service.RoleServer},
+		Created:     time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 		Labels:      map[string]string{"team": "platform"},
 		Annotations: map[string]string{AnnotationPrimary: "true"},
 	}
