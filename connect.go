@@ -96,6 +96,9 @@ func (a *app) tellUnmatched() {
 	if rest := a.catalogue.UnmatchedOverrides(); len(rest) > 0 {
 		a.log.Warn("Some overrides are about no toolset that is known", zap.Strings("overrides", rest))
 	}
+	if rest := a.catalogue.OverriddenAliases(); len(rest) > 0 {
+		a.log.Warn("Some overrides switch off another Service of a toolset that stays; name the toolset to switch it off", zap.Strings("overrides", rest))
+	}
 }
 
 // overridesPatience is how long the cluster waits for the overrides at the start.

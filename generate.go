@@ -73,7 +73,11 @@ func generate(s *config.Generate) (output []byte, warnings []string, err error) 
 		}
 	}
 	output, err = format(s, docs)
-	return output, seen.warnings(overrides), err
+	warnings = seen.warnings(overrides)
+	for _, entry := range catalogue.OverriddenAliases() {
+		warnings = append(warnings, "the overrides' "+entry+", which stays; name that one to switch it off")
+	}
+	return output, warnings, err
 }
 
 func format(s *config.Generate, docs []service.GeneratedDocument) ([]byte, error) {

@@ -17,6 +17,9 @@ type assembly struct {
 	last    uint64             // number given
 	namers  map[string]*namer  // by namespace; most namespaces need none
 	counts  map[string]int     // type -> number of members; shared with snapshots
+	groups  map[podsKey]podsGroup
+	ranking rankings
+	primary map[string]uint64 // type -> number of the member that is the first of it
 }
 
 // A member is a backend that snapshots show.
@@ -25,8 +28,13 @@ type member struct {
 	number   uint64
 	name     string    // of the toolset
 	rendered *rendered // as the last snapshot has it; nil before the first
+	entry    *part     // in the generated document, likewise; nil if it has none
 	gone     bool
 	state
+
+	selector *selector // nil if it is alone in any case
+	of       *member   // what it is an alias of; nil if it is none
+	aliases  []*member // in the order of their keys
 }
 
 // A state is what is known of a backend.
@@ -46,6 +54,7 @@ type update struct {
 func newAssembly() *assembly {
 	return &assembly{
 		members: map[Key]*member{}, numbers: map[uint64]*member{}, namers: map[string]*namer{}, counts: map[string]int{},
+		groups: map[podsKey]podsGroup{}, ranking: rankings{}, primary: map[string]uint64{},
 	}
 }
 
@@ -54,6 +63,7 @@ type delta struct {
 	members []*member        // that must be rendered, or are gone
 	known   map[*member]bool // those in members
 	naming  map[string]bool  // namespaces whose names may be different
+	groups  map[podsKey]bool // in which aliases may be different
 }
 
 func (d *delta) touch(m *member) {
@@ -66,12 +76,22 @@ func (d *delta) touch(m *member) {
 // next makes s, which has what is no matter of the backends, the snapshot after
 // old, which may be nil.
 func (a *assembly) next(s, old *Snapshot, updates []update, discovery time.Time) {
-	d := &delta{known: make(map[*member]bool, len(updates)), naming: map[string]bool{}}
+	d := &delta{known: make(map[*member]bool, len(updates)), naming: map[string]bool{}, groups: map[podsKey]bool{}}
 	for i := range updates {
 		a.take(&updates[i], d)
 	}
+	for key := range d.groups {
+		a.fold(key, d)
+	}
 	for namespace := range d.naming {
 		a.rename(namespace, d)
+	}
+	for _, m := range d.members[:len(d.members):len(d.members)] {
+		if m.rendered != nil && m.rendered.name != m.name {
+			for _, alias := range m.aliases { // they say what they are aliases of
+				d.touch(alias)
+			}
+		}
 	}
 	rendered := make([]*rendered, len(d.members)) // as they are now; nil: gone
 	each(len(d.members), func(i int) {
@@ -94,10 +114,15 @@ func (a *assembly) take(u *update, d *delta) {
 		a.members[m.key], a.numbers[m.number] = m, m
 		m.name = m.backend.Name
 		a.enter(m, d)
+		a.group(m, d)
 		d.touch(m)
 		return
 	}
 	d.touch(m)
+	regroup := u.backend == nil || !sameForFolding(m.backend, u.backend)
+	if regroup {
+		a.ungroup(m, d)
+	}
 	switch {
 	case u.backend == nil:
 		a.leave(m, d)
@@ -110,6 +135,9 @@ func (a *assembly) take(u *update, d *delta) {
 		a.enter(m, d)
 	default:
 		m.state = u.state
+	}
+	if regroup && !m.gone {
+		a.group(m, d)
 	}
 }
 
@@ -153,14 +181,17 @@ func (a *assembly) assemble(s, old *Snapshot, changed []*member, now []*rendered
 		old = emptySnapshot
 	}
 	toolsets, services, entries := newEdit(len(now)), newEdit(len(now)), newEdit(len(now))
-	names, types := editIndex(old.names), editIndex(old.types)
+	names, ranks := &namesEdit{editTable(old.names), map[Key]struct{}{}}, rankingEdits{}
 	counts := maps.Clone(a.counts)
 	for i, m := range changed {
 		if r := m.rendered; r != nil {
-			toolsets.take(r.toolset)
 			services.take(r.service)
-			entries.take(r.entry)
-			count(names, types, counts, m.number, r, -1)
+			counts[r.backend.Type]--
+			if r.toolset != nil {
+				toolsets.take(r.toolset)
+				names.add(m.number, r, -1)
+				ranks.take(r)
+			}
 		}
 		if now[i] == nil {
 			delete(a.numbers, m.number)
@@ -169,15 +200,20 @@ func (a *assembly) assemble(s, old *Snapshot, changed []*member, now []*rendered
 	for i, m := range changed {
 		m.rendered = now[i]
 		if r := now[i]; r != nil {
-			toolsets.put(r.toolset)
 			services.put(r.service)
-			entries.put(r.entry)
-			count(names, types, counts, m.number, r, 1)
+			counts[r.backend.Type]++
+			if r.toolset != nil {
+				toolsets.put(r.toolset)
+				names.add(m.number, r, 1)
+				ranks.put(r)
+			}
 		}
 	}
 	a.counts = counts
-	current := func(number uint64) *rendered { return a.numbers[number].rendered }
-	s.names, s.types, s.counts = names.finish(current), types.finish(current), counts
+	s.names, s.counts = names.finish(func(number uint64) *rendered { return a.numbers[number].rendered }), counts
+	var primaries map[string]*rendered
+	s.types, primaries = a.rank(old.types, ranks)
+	a.enterDocument(entries, changed, primaries)
 
 	changes := toolsets.changes()
 	toolsetList, fresh := old.toolsets.list.apply(changes)
@@ -200,25 +236,32 @@ func (a *assembly) assemble(s, old *Snapshot, changed []*member, now []*rendered
 	}
 }
 
-// count counts what r is found by in (n is 1) or out (n is -1).
-func count(names, types *indexEdit, counts map[string]int, number uint64, r *rendered, n int) {
-	namespace, kind := r.backend.Key.Namespace, r.backend.Type
-	pinned := r.primary && r.backend.Pinned
-	of := role{on: r.backend.Enabled, primary: r.primary, pinned: pinned}
-	for _, in := range []string{"", namespace} {
-		types.add(Key{in, kind}, number, of, n)
-		if r.name == kind {
-			names.add(Key{in, kind}, number, of, n)
+// enterDocument collects what is different in the generated document: what changed,
+// and what became the first of its type, or is that no longer.
+func (a *assembly) enterDocument(e *edit, changed []*member, primaries map[string]*rendered) {
+	for kind, r := range primaries {
+		was := a.numbers[a.primary[kind]]
+		if r == nil {
+			delete(a.primary, kind)
 			continue
 		}
-		names.add(Key{in, r.name}, number, role{on: of.on}, n)
-		if pinned && of.on {
-			// What an administrator has chosen for a type is found by it whatever else
-			// is called so: whoever may create a Service could call one so.
-			names.add(Key{in, kind}, number, of, n)
+		is := a.numbers[r.number]
+		a.primary[kind] = r.number
+		if was != is {
+			changed = append(changed, is)
+			if was != nil {
+				changed = append(changed, was)
+			}
 		}
 	}
-	counts[kind] += n
+	for _, m := range changed {
+		e.take(m.entry)
+	}
+	for _, m := range changed {
+		if m.entry = m.rendered.entry(m.rendered != nil && a.primary[m.rendered.backend.Type] == m.number, m.entry); m.entry != nil {
+			e.put(m.entry)
+		}
+	}
 }
 
 // An edit collects what is different in a list.

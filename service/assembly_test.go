@@ -43,9 +43,11 @@ func followRandomLife(t *testing.T, ops []byte, seed uint64) {
 	// Few names, so that they are met again, and that names collide.
 	some := func() *corev1.Service {
 		svc := testService(fmt.Sprintf("ns%d", random.IntN(3)), fmt.Sprintf("s%d", random.IntN(150)), []string{"loki", "tempo", "s1", "s2", ""}[random.IntN(5)])
-		svc.Annotations = map[string]string{"path": strconv.Itoa(random.IntN(2))}
+		svc.Annotations = map[string]string{"path": strconv.Itoa(random.IntN(2)), "mere": "1"}
+		someSelector(random, svc)
 		if random.IntN(4) == 0 {
 			svc.Annotations["name"] = []string{"s1", "s2", "s1-s2", "other"}[random.IntN(4)]
+			delete(svc.Annotations, "mere")
 		}
 		for _, mark := range []string{"primary", "off"} {
 			if random.IntN(6) == 0 {
@@ -175,15 +177,31 @@ func compareWithPlain(t *testing.T, c *Catalogue) {
 	t.Helper()
 	s := c.Snapshot()
 	names := plainNames(c.records)
-	var toolsets, services, tools []*part
+	members := map[Key]*member{}
 	for k, r := range c.records {
-		made := render(&member{key: k, name: names[k], state: r.state})
-		toolsets = append(toolsets, made.toolset)
+		members[k] = &member{key: k, name: names[k], state: r.state}
+	}
+	plainAliases(members)
+	counts := map[string]int{}
+	var toolsets, services, tools []*part
+	best := map[string]*rendered{}
+	for _, m := range members {
+		made := render(m)
+		counts[made.backend.Type]++
 		if made.service != nil {
 			services = append(services, made.service)
 		}
-		if made.entry != nil {
-			tools = append(tools, made.entry)
+		if made.toolset == nil {
+			continue
+		}
+		toolsets = append(toolsets, made.toolset)
+		if first := best[made.backend.Type]; first == nil || made.compare(first) < 0 {
+			best[made.backend.Type] = made
+		}
+	}
+	for _, p := range toolsets {
+		if e := p.of.entry(best[p.kind] == p.of, nil); e != nil {
+			tools = append(tools, e)
 		}
 	}
 	end := func(n int) string {
@@ -220,10 +238,6 @@ func compareWithPlain(t *testing.T, c *Catalogue) {
 		if got := read(t, list.got, false); string(got) != want {
 			t.Fatalf("%s, streamed, are something else", list.what)
 		}
-	}
-	counts := map[string]int{}
-	for _, p := range toolsets {
-		counts[p.kind]++
 	}
 	for kind, n := range s.counts {
 		if counts[kind] != n {
@@ -263,59 +277,6 @@ func plainNames(records map[Key]*record) map[Key]string {
 	return names
 }
 
-// comparePlainLookups compares lookups with what looking through all gives.
-func comparePlainLookups(t *testing.T, s *Snapshot, all []*part) {
-	t.Helper()
-	asked := map[string]bool{"nothing": true}
-	for _, p := range all {
-		asked[p.key.Name], asked[p.kind] = true, true
-	}
-	if body, match := s.Lookup(nil, nil); body != nil || match != Unknown || s.Candidates(nil, nil, 1) != nil {
-		t.Fatal("no name found something")
-	}
-	for name := range asked {
-		for _, namespace := range []string{"", "ns0", "ns1", "ns2", "ns3", "ns9"} {
-			var found []*part
-			named := func(p *part) bool {
-				b := p.of.backend
-				return p.key.Name == name || p.kind == name && p.of.primary && b.Pinned && b.Enabled
-			}
-			typed := func(p *part) bool { return p.kind == name }
-			on := func(is func(p *part) bool) func(p *part) bool {
-				return func(p *part) bool { return p.of.backend.Enabled && is(p) }
-			}
-			for _, is := range []func(p *part) bool{on(named), on(typed), named, typed} {
-				for _, p := range all {
-					if (len(namespace) == 0 || p.key.Namespace == namespace) && is(p) {
-						found = append(found, p)
-					}
-				}
-				if len(found) > 0 {
-					break
-				}
-			}
-			candidates := len(found)
-			primaries := slices.DeleteFunc(slices.Clone(found), func(p *part) bool { return !p.of.primary || p.kind != name || !p.of.backend.Enabled })
-			if pinned := slices.DeleteFunc(slices.Clone(primaries), func(p *part) bool { return !p.of.backend.Pinned }); len(pinned) > 0 {
-				primaries = pinned
-			}
-			if len(found) > 1 && len(primaries) == 1 {
-				found = primaries
-			}
-			body, match := s.Lookup([]byte(name), []byte(namespace))
-			switch {
-			case len(found) == 0 && match == Unknown, len(found) > 1 && match == Ambiguous:
-			case len(found) == 1 && match == Found && bytes.Equal(body.JSON, found[0].of.single.JSON):
-			default:
-				t.Fatalf("%q in %q: %v, want one of %d", name, namespace, match, len(found))
-			}
-			if got := s.Candidates([]byte(name), []byte(namespace), 1000); len(got) != candidates {
-				t.Fatalf("%q in %q: candidates %v, want %d", name, namespace, got, candidates)
-			}
-		}
-	}
-}
-
 // compareWithAnew compares the snapshot with the first one of an assembly that is
 // told the state at once.
 func compareWithAnew(t *testing.T, c *Catalogue) {
@@ -335,14 +296,19 @@ func compareWithAnew(t *testing.T, c *Catalogue) {
 		}
 	}
 	for i := range is.names.shards {
-		if !slices.EqualFunc(is.names.shards[i], anew.names.shards[i], sameEntry) || !slices.EqualFunc(is.types.shards[i], anew.types.shards[i], sameEntry) {
+		if !slices.EqualFunc(is.names.shards[i], anew.names.shards[i], sameNamed) || !slices.EqualFunc(is.types.shards[i], anew.types.shards[i], sameTyped) {
 			t.Fatal("the index depends on the way to it")
 		}
 	}
 }
 
-func sameEntry(a, b indexEntry) bool {
-	return a.key == b.key && a.all.n == b.all.n && a.on.n == b.on.n && a.primaries.n == b.primaries.n && a.pinned.n == b.pinned.n
+func sameNamed(a, b tableEntry[named]) bool {
+	v, w := &a.value, &b.value
+	return a.key == b.key && v.all.n == w.all.n && v.on.n == w.on.n && v.primaries.n == w.primaries.n && v.aliases.n == w.aliases.n
+}
+
+func sameTyped(a, b tableEntry[*typed]) bool {
+	return a.key == b.key && bytes.Equal(a.value.body.JSON, b.value.body.JSON)
 }
 
 func read(t *testing.T, a *Answer, gzip bool) []byte {

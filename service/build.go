@@ -10,7 +10,8 @@ import (
 func (b *Backend) equal(o *Backend) bool {
 	return b.Key == o.Key && b.Name == o.Name && b.Type == o.Type && b.Enabled == o.Enabled && b.Primary == o.Primary && b.Pinned == o.Pinned &&
 		b.Endpoint == o.Endpoint && b.APIPath == o.APIPath && b.Description == o.Description &&
-		!b.Probe.differs(o.Probe) && b.UserEndpoint == o.UserEndpoint && slices.Equal(b.Evidence, o.Evidence) &&
+		!b.Probe.differs(o.Probe) && b.UserEndpoint == o.UserEndpoint && b.Declared == o.Declared && b.Pods.equal(o.Pods) &&
+		b.Standing == o.Standing && b.Created.Equal(o.Created) && slices.Equal(b.Evidence, o.Evidence) &&
 		maps.Equal(b.Labels, o.Labels) && maps.Equal(b.Annotations, o.Annotations)
 }
 
@@ -96,9 +97,9 @@ func (c *Catalogue) sweep() (parts int) {
 	c.mu.Lock()
 	for _, k := range chunks[from:to] {
 		for _, p := range k.parts {
-			if key := p.of.backend.Key; c.minor[key] {
-				delete(c.minor, key)
-				c.dirty[key] = struct{}{}
+			c.sweepOne(p.of.backend.Key)
+			for _, alias := range p.of.aliases {
+				c.sweepOne(alias)
 			}
 		}
 		c.swept = k.last()
@@ -109,4 +110,12 @@ func (c *Catalogue) sweep() (parts int) {
 		c.build()
 	}
 	return parts
+}
+
+// sweepOne lets what is minor of one backend be shown. c.mu is held.
+func (c *Catalogue) sweepOne(key Key) {
+	if c.minor[key] {
+		delete(c.minor, key)
+		c.dirty[key] = struct{}{}
+	}
 }

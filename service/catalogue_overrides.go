@@ -1,5 +1,7 @@
 package service
 
+import "fmt"
+
 // SetOverrides makes o the overrides in force, nil for none. They are applied to
 // what is known and to what will be.
 func (c *Catalogue) SetOverrides(o *Overrides) {
@@ -31,6 +33,33 @@ func (c *Catalogue) UnmatchedOverrides() []string {
 	o := c.overrides
 	c.mu.Unlock()
 	return o.Unmatched(found)
+}
+
+// OverriddenAliases names the overrides in force that switch off a Service which is an
+// alias in the current snapshot, and of which toolset: "toolsets[2]
+// (monitoring/prometheus-operated) switches off an alias of monitoring/prometheus".
+// They change nothing, as the toolset stays, with the name of another Service. (An
+// override that says anything else makes its Service the toolset's.)
+func (c *Catalogue) OverriddenAliases() []string {
+	s := c.Snapshot()
+	if s == nil {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var out []string
+	for _, r := range s.all {
+		for _, alias := range r.aliases {
+			known := c.records[alias]
+			if known == nil || known.found == nil || c.overrides == nil {
+				continue
+			}
+			for _, v := range c.overrides.about(known.found) {
+				out = append(out, fmt.Sprintf("%s (%s) switches off an alias of %s", v.at(), alias, r.key()))
+			}
+		}
+	}
+	return out
 }
 
 // add makes the records that the overrides add those that there are. c.mu is

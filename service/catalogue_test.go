@@ -31,8 +31,15 @@ func testIdentify(svc *corev1.Service) *Backend {
 	if n := svc.Annotations["name"]; n != "" {
 		name = n
 	}
+	var pods *Pods
+	if len(svc.Spec.Selector) > 0 {
+		port := svc.Spec.Ports[0]
+		pods = &Pods{Selector: svc.Spec.Selector, Port: port.TargetPort.IntVal, PortName: port.TargetPort.StrVal, ServicePort: port.Port, Headless: svc.Spec.ClusterIP == "None"}
+	}
 	return &Backend{
 		Key: Key{svc.Namespace, svc.Name}, Name: name, Type: kind, Enabled: svc.Annotations["off"] == "",
+		Pods: pods, Declared: len(svc.Annotations) > 0 && svc.Annotations["mere"] == "", Created: svc.CreationTimestamp.Time,
+		Standing: Standing{Role: RoleServer, Headless: svc.Spec.ClusterIP == "None"},
 		Primary:  svc.Annotations["primary"] != "",
 		Endpoint: "http://" + svc.Name + "." + svc.Namespace + ".svc:80", Description: "a <" + kind + "> & more", Labels: svc.Labels,
 		Probe: Probe{Kind: ProbeHTTP, URL: "http://" + svc.Name + svc.Annotations["path"]},
@@ -165,7 +172,7 @@ func TestLookup(t *testing.T) {
 		{"main", "", Ambiguous, ""}, {"main", "a", Found, "http://main.a.svc:80"}, {"main", "c", Unknown, ""},
 		{"grafana", "", Found, "http://grafana.c.svc:80"}, // a name comes before a type
 		{"grafana", "b", Found, "http://other.b.svc:80"},  // by type, no grafana by name in b
-		{"prometheus", "", Ambiguous, ""}, {"prometheus", "a", Found, "http://main.a.svc:80"}, {"prometheus", "c", Ambiguous, ""},
+		{"prometheus", "", Found, "http://main.a.svc:80"}, {"prometheus", "a", Found, "http://main.a.svc:80"}, {"prometheus", "c", Found, "http://x.c.svc:80"},
 		{"", "", Unknown, ""}, {"nothing", "a", Unknown, ""},
 	} {
 		body, m := c.Snapshot().Lookup([]byte(q.name), []byte(q.namespace))
@@ -176,13 +183,13 @@ func TestLookup(t *testing.T) {
 			t.Errorf("%q in %q: %s", q.name, q.namespace, body.JSON)
 		}
 	}
-	if keys := c.Snapshot().Candidates([]byte("prometheus"), []byte("c"), 9); fmt.Sprint(keys) != "[c/x c/y]" {
+	if keys := c.Snapshot().Candidates([]byte("main"), nil, 9); fmt.Sprint(keys) != "[a/main b/main]" {
 		t.Errorf("candidates %v", keys)
 	}
 }
 
-// Of several that a lookup may mean, the one is found that alone is marked as the
-// primary of the type asked for.
+// A lookup by type finds what is marked as the primary, or else what is first in the
+// order; of several of a name that is their type, the one that alone is marked.
 func TestLookupFindsThePrimary(t *testing.T) {
 	marked := func(namespace, name, kind string) *corev1.Service {
 		svc := testService(namespace, name, kind)
@@ -196,9 +203,11 @@ func TestLookupFindsThePrimary(t *testing.T) {
 		found           string // empty: ambiguous
 	}{
 		"one of a type":                {[]*corev1.Service{plain("a", "x", "loki"), marked("b", "y", "loki"), plain("c", "z", "loki")}, "loki", "", "y.b"},
-		"two of a type":                {[]*corev1.Service{marked("a", "x", "loki"), marked("b", "y", "loki"), plain("c", "z", "loki")}, "loki", "", ""},
-		"of another type":              {[]*corev1.Service{marked("a", "x", "tempo"), plain("b", "y", "loki"), plain("c", "z", "loki")}, "loki", "", ""},
-		"in another namespace":         {[]*corev1.Service{marked("a", "x", "loki"), plain("b", "y", "loki"), plain("b", "z", "loki")}, "loki", "b", ""},
+		"two of a type":                {[]*corev1.Service{marked("a", "x", "loki"), marked("b", "y", "loki"), plain("c", "z", "loki")}, "loki", "", "x.a"},
+		"of another type":              {[]*corev1.Service{marked("a", "x", "tempo"), plain("b", "y", "loki"), plain("c", "z", "loki")}, "loki", "", "y.b"},
+		"in another namespace":         {[]*corev1.Service{marked("a", "x", "loki"), plain("b", "y", "loki"), plain("b", "z", "loki")}, "loki", "b", "y.b"},
+		"names are ambiguous":          {[]*corev1.Service{plain("a", "loki", "loki"), plain("b", "loki", "loki")}, "loki", "", ""},
+		"also if two are marked":       {[]*corev1.Service{marked("a", "loki", "loki"), marked("b", "loki", "loki")}, "loki", "", ""},
 		"in the namespace":             {[]*corev1.Service{marked("a", "x", "loki"), plain("b", "y", "loki"), marked("b", "z", "loki")}, "loki", "b", "z.b"},
 		"the only one is found anyway": {[]*corev1.Service{marked("a", "x", "loki"), plain("b", "y", "loki")}, "loki", "b", "y.b"},
 		"a name that is the type":      {[]*corev1.Service{plain("a", "loki", "loki"), marked("b", "loki", "loki")}, "loki", "", "loki.b"},

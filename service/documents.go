@@ -44,6 +44,7 @@ func (d *GeneratedDocument) Bytes() []byte {
 }
 
 // Documents returns the generated documents of the snapshot: KubernautKey first.
+// Both are in the order of types, and have the primary of each first.
 // It renders what has not been rendered for an earlier snapshot. Toolsets that
 // are switched off are in none, and those of which HolmesGPT can make nothing
 // (see package holmesgpt) not in its document.
@@ -51,13 +52,15 @@ func (s *Snapshot) Documents() []GeneratedDocument {
 	kubernaut := GeneratedDocument{Key: KubernautKey, Head: []byte(`{"tools":[`), Separator: []byte(","), Tail: []byte("\n]}\n")}
 	holmes := GeneratedDocument{Key: HolmesGPTKey, Head: []byte(holmesgpt.Head)}
 	var candidates []holmesgpt.Candidate
-	for _, r := range s.all {
-		if r.entry == nil {
-			continue
-		}
-		kubernaut.Entries = append(kubernaut.Entries, r.entry.json[1:])
-		if f := r.fragment.of(r); f != nil {
-			candidates = append(candidates, holmesgpt.Candidate{Fragment: f, Pinned: r.backend.Pinned, Primary: r.backend.Primary, Down: r.down})
+	for _, c := range s.document.list.chunks {
+		for _, p := range c.parts {
+			r := p.of
+			kubernaut.Entries = append(kubernaut.Entries, p.json[1:])
+			if f := r.fragment.of(r); f != nil {
+				candidates = append(candidates, holmesgpt.Candidate{
+					Fragment: f, Pinned: r.backend.Pinned, Primary: r.backend.Primary, Down: r.order.down, Order: r.order.rest,
+				})
+			}
 		}
 	}
 	if len(kubernaut.Entries) == 0 {

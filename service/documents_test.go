@@ -13,6 +13,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	k8syaml "sigs.k8s.io/yaml"
 
 	"kubernaut.io/dynamic-toolset/service"
@@ -53,6 +54,12 @@ func svc(namespace, name, app string, port int32, annotations map[string]string)
 	s.Namespace, s.Name, s.Annotations = namespace, name, annotations
 	s.Spec.Selector = map[string]string{"app": app}
 	s.Spec.Ports = []corev1.ServicePort{{Port: port}}
+	return s
+}
+
+// alone makes a Service select pods of its own.
+func alone(s *corev1.Service) *corev1.Service {
+	s.Spec.Selector["instance"] = s.Name
 	return s
 }
 
@@ -207,6 +214,83 @@ func TestHealthAndTheChoice(t *testing.T) {
 	chosen("the first is back", first)
 }
 
+// Lookups by type and both documents prefer the same, whatever decides. The documents
+// change only when the primary does: not when health comes and goes, nor with the
+// health of others.
+func TestOnePrimaryEverywhere(t *testing.T) {
+	at := func(s *corev1.Service, year int) *corev1.Service {
+		s.CreationTimestamp = metav1.NewTime(time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC))
+		return alone(s)
+	}
+	young := at(svc("a", "logs-a", "loki", 3100, nil), 2026)
+	old := at(svc("b", "logs-b", "loki", 3100, nil), 2024)
+	mid := at(svc("c", "logs-c", "loki", 3100, nil), 2025)
+	c := newCatalogue(young, old, mid)
+	check := func(s *corev1.Service, history ...bool) {
+		h := service.Health{Healthy: history[0], CheckedAt: time.Now()}
+		for _, ok := range history {
+			h.History = append(h.History, service.HealthCheck{Healthy: ok})
+		}
+		c.SetHealth(service.Key{Namespace: s.Namespace, Name: s.Name}, h)
+	}
+	var before string
+	step := func(what, primary, reason, alternatives string, same bool) {
+		t.Helper()
+		c.Build()
+		body, _ := c.Snapshot().Lookup([]byte("loki"), nil)
+		var got struct {
+			Name, ServiceEndpoint, PrimaryReason string
+			Alternatives                         []string
+		}
+		if err := json.Unmarshal(body.JSON, &got); err != nil {
+			t.Fatal(err)
+		}
+		if got.Name != primary || !strings.Contains(got.PrimaryReason, reason) || strings.Join(got.Alternatives, " ") != alternatives {
+			t.Errorf("%s: %+v", what, got)
+		}
+		kubernaut, holmes := documents(t, c)
+		var doc struct{ Tools []service.Tool }
+		if err := json.Unmarshal(kubernaut.Bytes(), &doc); err != nil {
+			t.Fatal(err)
+		}
+		if doc.Tools[0].Name != primary || toolsetKeys(t, holmes)["grafana/loki"] != got.ServiceEndpoint {
+			t.Errorf("%s: toolset.json has %s first, HolmesGPT gets %s, and a lookup finds %s", what, doc.Tools[0].Name, toolsetKeys(t, holmes)["grafana/loki"], got.ServiceEndpoint)
+		}
+		if served := c.Snapshot().Document().JSON(); !bytes.Equal(served, kubernaut.Bytes()) {
+			t.Errorf("%s: the API's document is another one: %s", what, served)
+		}
+		now := string(kubernaut.Bytes()) + string(holmes.Bytes())
+		if same != (now == before) {
+			t.Errorf("%s: the documents are the same: %v", what, !same)
+		}
+		before = now
+	}
+	step("nothing is known", "logs-b", "the oldest", "c/logs-c a/logs-a", false)
+	check(old, false, true, false, false, false)
+	step("it comes and goes", "logs-b", "the oldest", "c/logs-c a/logs-a", true)
+	check(mid, false, false, false, false, false)
+	step("another is down", "logs-b", "the oldest", "a/logs-a c/logs-c", true)
+	check(mid, true, false, false, false, false)
+	check(old, false, false, false, false, false)
+	step("it is down", "logs-c", "b/logs-b has failed all of its last health checks", "a/logs-a b/logs-b", false)
+	check(old, true, false, false, false, false)
+	step("it is back", "logs-b", "the oldest", "c/logs-c a/logs-a", false)
+	marked := young.DeepCopy()
+	marked.Annotations = map[string]string{"kubernaut.io/toolset-primary": "true"}
+	c.Upsert(marked)
+	check(marked, false, false, false, false, false)
+	step("annotated, and down", "logs-a", "an annotation", "b/logs-b c/logs-c", false)
+	o, wrong := service.ParseOverrides([]byte("toolsets: [{name: logs-c, primary: true}]"))
+	if len(wrong) > 0 {
+		t.Fatal(wrong)
+	}
+	c.SetOverrides(o)
+	step("an administrator's", "logs-c", "overrides", "a/logs-a b/logs-b", false)
+	c.Delete("c", "logs-c")
+	c.Delete("a", "logs-a")
+	step("alone", "logs-b", "the only one", "", false)
+}
+
 // What an administrator switches off is in no document, though it is listed; what
 // is added is in both; and an administrator's primary beats an annotated one.
 func TestOverriddenDocuments(t *testing.T) {
@@ -244,7 +328,7 @@ toolsets:
 	for _, tool := range doc.Tools {
 		tools = append(tools, tool.Namespace+"/"+tool.Name)
 	}
-	if s := strings.Join(tools, " "); s != "b/loki c/loki cloud/traces" {
+	if s := strings.Join(tools, " "); s != "c/loki b/loki cloud/traces" {
 		t.Errorf("Kubernaut has %s", s)
 	}
 	if body, match := c.Snapshot().Lookup([]byte("loki"), []byte("a")); match != service.Found || !bytes.Contains(body.JSON, []byte(`"enabled":false`)) {
@@ -266,11 +350,11 @@ toolsets:
 func TestOneChangeRendersOneEntry(t *testing.T) {
 	var all []*corev1.Service
 	for i := range 50 {
-		all = append(all, svc("shop", fmt.Sprintf("jaeger-%02d", i), "jaeger", 16686, nil))
+		all = append(all, alone(svc("shop", fmt.Sprintf("jaeger-%02d", i), "jaeger", 16686, nil)))
 	}
 	c := newCatalogue(all...)
 	_, before := documents(t, c)
-	c.Upsert(svc("shop", "jaeger-25", "jaeger", 16686, map[string]string{"kubernaut.io/toolset-description": "Changed."}))
+	c.Upsert(alone(svc("shop", "jaeger-25", "jaeger", 16686, map[string]string{"kubernaut.io/toolset-description": "Changed."})))
 	c.SetHealth(service.Key{Namespace: "shop", Name: "jaeger-30"}, service.Health{Healthy: true, CheckedAt: time.Now()})
 	c.Build()
 	_, after := documents(t, c)
@@ -287,12 +371,12 @@ func TestOneChangeRendersOneEntry(t *testing.T) {
 func BenchmarkDocuments(b *testing.B) {
 	var all []*corev1.Service
 	for i := range 10_000 {
-		all = append(all, svc("shop", fmt.Sprintf("jaeger-%05d", i), "jaeger", 16686, nil))
+		all = append(all, alone(svc("shop", fmt.Sprintf("jaeger-%05d", i), "jaeger", 16686, nil)))
 	}
 	c := newCatalogue(all...)
 	c.Snapshot().Documents()
 	for i := 0; b.Loop(); i++ {
-		c.Upsert(svc("shop", "jaeger-00025", "jaeger", 16686, map[string]string{"kubernaut.io/toolset-description": fmt.Sprint(i)}))
+		c.Upsert(alone(svc("shop", "jaeger-00025", "jaeger", 16686, map[string]string{"kubernaut.io/toolset-description": fmt.Sprint(i)})))
 		c.Build()
 		c.Snapshot().Documents()
 	}

@@ -2,31 +2,88 @@ package service
 
 import "slices"
 
-// An index finds the toolset that a lookup means: by a key's Name, which is a
-// toolset's name or type, in the key's Namespace, or in any if that is empty. It
-// holds the outcome for each, so that a lookup does not look through candidates,
-// of which a type may have thousands.
+// A table finds what lookups mean: by a key's Name in the key's Namespace, or in
+// any if that is empty.
 //
-// An index never changes. Its entries are spread over shards, so that the index
-// of the next snapshot shares all of them but those with a change.
-type index struct{ shards [indexShards]shard }
+// A table never changes. Its entries are spread over shards, so that the table of
+// the next snapshot shares all of them but those with a change.
+type table[V any] struct{ shards [tableShards][]tableEntry[V] }
 
-const indexShards = 512
+const tableShards = 512
 
 // A shard is in the order of its entries' keys.
-type shard []indexEntry
-
-type indexEntry struct {
-	key Key
-	// all counts those that have the key, and on those of them that are enabled; of
-	// these, primaries are marked as the primary of the type that the key names, and
-	// pinned by an administrator.
-	all, on, primaries, pinned tally
-	found                      *rendered // nil if the key is ambiguous
+type tableEntry[V any] struct {
+	key   Key
+	value V
 }
 
-// A role is what a member of an index is there.
-type role struct{ on, primary, pinned bool }
+// find returns the value of a key; nil if there is none.
+func (t *table[V]) find(namespace, name []byte) *V {
+	s := t.shards[hashKey(namespace, name)%tableShards]
+	low, high := 0, len(s)
+	for low < high {
+		mid := (low + high) / 2
+		if k := &s[mid].key; k.Namespace < string(namespace) || k.Namespace == string(namespace) && k.Name < string(name) {
+			low = mid + 1
+		} else {
+			high = mid
+		}
+	}
+	if low == len(s) || s[low].key.Namespace != string(namespace) || s[low].key.Name != string(name) {
+		return nil
+	}
+	return &s[low].value
+}
+
+// A tableEdit makes the next table.
+type tableEdit[V any] struct {
+	now   *table[V]
+	owned [tableShards]bool // the shard is ours to change
+}
+
+func editTable[V any](t *table[V]) *tableEdit[V] {
+	now := *t
+	return &tableEdit[V]{now: &now}
+}
+
+// at returns the value of a key, which is added if there is none. It may be changed
+// until the next call.
+func (e *tableEdit[V]) at(k Key) *V {
+	s, at, known := e.search(k)
+	if !known {
+		*s = slices.Insert(*s, at, tableEntry[V]{key: k})
+	}
+	return &(*s)[at].value
+}
+
+func (e *tableEdit[V]) remove(k Key) {
+	if s, at, known := e.search(k); known {
+		*s = slices.Delete(*s, at, at+1)
+	}
+}
+
+func (e *tableEdit[V]) search(k Key) (shard *[]tableEntry[V], at int, known bool) {
+	i := hashKey(k.Namespace, k.Name) % tableShards
+	if !e.owned[i] {
+		e.owned[i] = true
+		e.now.shards[i] = slices.Clone(e.now.shards[i])
+	}
+	shard = &e.now.shards[i]
+	at, known = slices.BinarySearchFunc(*shard, k, func(e tableEntry[V], k Key) int { return compareKeys(e.key, k) })
+	return shard, at, known
+}
+
+// A named is the toolsets of a name. It holds the outcome of a lookup, so that none
+// looks through candidates, of which there may be thousands.
+type named struct {
+	// all counts them, on those that are enabled, and primaries those of these that
+	// are marked as the primary of the type that the name names.
+	all, on, primaries tally
+	// aliases counts the toolsets of which a Service of the name is an alias.
+	aliases tally
+	found   *rendered // the one that is meant by name; nil if that is ambiguous, or none has the name
+	alias   *rendered // the one that is meant as an alias, likewise
+}
 
 // A tally counts a changing set of members, by their numbers. It knows which the
 // last one left is without a list of them: ids is the exclusive or of the numbers.
@@ -40,85 +97,55 @@ func (t *tally) add(id uint64, n int) {
 	t.ids ^= id
 }
 
-// find looks up what was asked for. on says whether any that has the key is enabled.
-func (x *index) find(namespace, name []byte) (r *rendered, known, on bool) {
-	s := x.shards[hashKey(namespace, name)%indexShards]
-	low, high := 0, len(s)
-	for low < high {
-		mid := (low + high) / 2
-		if k := s[mid].key; k.Namespace < string(namespace) || k.Namespace == string(namespace) && k.Name < string(name) {
-			low = mid + 1
-		} else {
-			high = mid
-		}
-	}
-	if low == len(s) || s[low].key.Namespace != string(namespace) || s[low].key.Name != string(name) {
-		return nil, false, false
-	}
-	return s[low].found, true, s[low].on.n > 0
-}
-
-// An indexEdit makes the next index.
-type indexEdit struct {
-	now     *index
-	owned   [indexShards]bool // the shard is ours to change
+// A namesEdit makes the next table of names.
+type namesEdit struct {
+	*tableEdit[named]
 	touched map[Key]struct{}
 }
 
-func editIndex(x *index) *indexEdit {
-	now := *x
-	return &indexEdit{now: &now, touched: map[Key]struct{}{}}
+// add counts what r, a rendering of the member with that number, is found by in (n
+// is 1) or out (n is -1).
+func (e *namesEdit) add(number uint64, r *rendered, n int) {
+	b := r.backend
+	for _, in := range [...]string{"", b.Key.Namespace} {
+		v := e.touch(Key{in, r.name})
+		v.all.add(number, n)
+		if b.Enabled {
+			v.on.add(number, n)
+			if b.Primary && r.name == b.Type {
+				v.primaries.add(number, n)
+			}
+		}
+		for _, alias := range r.aliases {
+			e.touch(Key{in, alias.Name}).aliases.add(number, n)
+		}
+	}
 }
 
-// add counts the member with that number in (n is 1) or out (n is -1).
-func (e *indexEdit) add(k Key, id uint64, as role, n int) {
-	s := e.shard(k)
-	at, known := slices.BinarySearchFunc(*s, k, func(i indexEntry, k Key) int { return compareKeys(i.key, k) })
-	if !known {
-		*s = slices.Insert(*s, at, indexEntry{key: k})
-	}
-	entry := &(*s)[at]
-	entry.all.add(id, n)
-	if as.on {
-		entry.on.add(id, n)
-		if as.primary {
-			entry.primaries.add(id, n)
-		}
-		if as.pinned {
-			entry.pinned.add(id, n)
-		}
-	}
+func (e *namesEdit) touch(k Key) *named {
 	e.touched[k] = struct{}{}
+	return e.at(k)
 }
 
-func (e *indexEdit) shard(k Key) *shard {
-	i := hashKey(k.Namespace, k.Name) % indexShards
-	if !e.owned[i] {
-		e.owned[i] = true
-		e.now.shards[i] = slices.Clone(e.now.shards[i])
-	}
-	return &e.now.shards[i]
-}
-
-// finish returns the index, in which every key that was touched finds what
-// member says its number stands for.
-func (e *indexEdit) finish(member func(id uint64) *rendered) *index {
+// finish returns the table, in which every key that was touched finds what member
+// says its number stands for.
+func (e *namesEdit) finish(member func(id uint64) *rendered) *table[named] {
 	for k := range e.touched {
-		s := e.shard(k)
-		at, _ := slices.BinarySearchFunc(*s, k, func(i indexEntry, k Key) int { return compareKeys(i.key, k) })
-		switch entry := &(*s)[at]; {
-		case entry.all.n == 0:
-			*s = slices.Delete(*s, at, at+1)
-		case entry.on.n == 1:
-			entry.found = member(entry.on.ids)
-		case entry.all.n == 1:
-			entry.found = member(entry.all.ids)
-		case entry.pinned.n == 1:
-			entry.found = member(entry.pinned.ids)
-		case entry.pinned.n == 0 && entry.primaries.n == 1:
-			entry.found = member(entry.primaries.ids)
-		default:
-			entry.found = nil
+		v := e.at(k)
+		v.found, v.alias = nil, nil
+		switch {
+		case v.all.n == 0 && v.aliases.n == 0:
+			e.remove(k)
+			continue
+		case v.on.n == 1:
+			v.found = member(v.on.ids)
+		case v.all.n == 1:
+			v.found = member(v.all.ids)
+		case v.primaries.n == 1:
+			v.found = member(v.primaries.ids)
+		}
+		if v.aliases.n == 1 {
+			v.alias = member(v.aliases.ids)
 		}
 	}
 	return e.now

@@ -113,6 +113,8 @@ func (v *override) apply(b *Backend) {
 		b.checkAt(v.health)
 		note("health")
 	}
+	// What is only switched off is so together with its aliases.
+	b.Declared = b.Declared || len(what) > index01(v.disable != nil)
 	b.Evidence = append(b.Evidence, OverridesKey+": "+strings.Join(what, ", "))
 }
 
@@ -126,6 +128,7 @@ func (b *Backend) moveTo(url string) {
 		url, b.APIPath = url[:i], url[i:]
 	}
 	b.Endpoint, b.UserEndpoint = url, true
+	b.Pods = nil
 	below, found := strings.CutPrefix(b.Probe.URL, old)
 	if b.Probe.Kind == ProbeHTTP && found && strings.HasPrefix(url, "http") {
 		b.Probe.URL = url + below

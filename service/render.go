@@ -21,6 +21,7 @@ type toolsetJSON struct {
 	ServiceEndpoint string            `json:"serviceEndpoint"`
 	DiscoveredAt    string            `json:"discoveredAt"`
 	LastHealthCheck *string           `json:"lastHealthCheck"`
+	Aliases         []string          `json:"aliases,omitempty"` // Services, as namespace/name
 	HealthHistory   []HealthCheck     `json:"healthHistory,omitempty"`
 }
 
@@ -37,6 +38,7 @@ type serviceJSON struct {
 	Evidence     []string          `json:"evidence"`
 	DiscoveredAt string            `json:"discoveredAt"`
 	LastCheck    *string           `json:"lastCheck"`
+	AliasOf      string            `json:"aliasOf,omitempty"` // a toolset, as namespace/name
 }
 
 const notChecked = "not checked yet"
@@ -53,27 +55,30 @@ func optionalTime(t time.Time) *string {
 }
 
 // rendered is everything that one backend contributes to a snapshot. It is
-// made anew when the backend, its name or its health changes, and shared by
-// all the snapshots in between.
+// made anew when the backend, its name, its aliases or its health change, and shared
+// by all the snapshots in between.
 type rendered struct {
 	backend    *Backend // what it was made of
+	number     uint64   // of the member
 	discovered time.Time
 	name       string // the toolset's name, unique in its namespace
 	healthy    bool
-	primary    bool // of its type
-	down       bool // has failed all checks of late: see Health.down
-	toolset    *part
+	order      order
+	aliases    []Key  // Services of the same back end
+	toolset    *part  // nil if it is an alias: then of all that follows, there is service alone
 	service    *part  // nil if it is not a Service's
 	single     Body   // the answer to a lookup by name, with the health history
-	tool       []byte // its entry in the generated document
-	entry      *part  // the same; nil if it is switched off
+	tool       []byte // its entry in the generated document; nil if it is switched off
 	fragment   *fragment
 }
+
+// key names the toolset.
+func (r *rendered) key() Key { return Key{r.backend.Key.Namespace, r.name} }
 
 // sameToWatchers reports whether r shows nothing that a watcher would call a
 // change from o: times, latencies and numbers of attempts are none.
 func (r *rendered) sameToWatchers(o *rendered) bool {
-	return r == o || r.name == o.name && r.healthy == o.healthy && r.discovered.Equal(o.discovered) &&
+	return r == o || r.name == o.name && r.healthy == o.healthy && r.discovered.Equal(o.discovered) && slices.Equal(r.aliases, o.aliases) &&
 		(r.backend == o.backend || r.backend.Key.Namespace == o.backend.Key.Namespace && r.backend.Type == o.backend.Type &&
 			r.backend.Description == o.backend.Description && r.backend.Enabled == o.backend.Enabled &&
 			r.backend.Endpoint == o.backend.Endpoint && r.backend.APIPath == o.backend.APIPath)
@@ -86,6 +91,24 @@ func render(m *member) *rendered {
 	if h.CheckedAt.IsZero() && reason == "" {
 		reason = notChecked
 	}
+	r := &rendered{backend: b, number: m.number, discovered: m.discovered, name: m.name, healthy: h.Healthy}
+	if !m.added {
+		s := serviceJSON{
+			Name: b.Key.Name, Namespace: b.Key.Namespace, Type: b.Type, Endpoint: b.Endpoint,
+			Healthy: h.Healthy, HealthReason: reason,
+			Labels: orEmpty(b.Labels), Annotations: orEmpty(b.Annotations), Evidence: append([]string{}, b.Evidence...),
+			DiscoveredAt: FormatTime(m.discovered), LastCheck: optionalTime(h.CheckedAt),
+		}
+		if m.of != nil {
+			s.AliasOf = Key{m.of.key.Namespace, m.of.name}.String()
+		}
+		r.service = r.part(b.Key, marshal(s))
+		r.service.deflated = deflatePart(r.service.json)
+	}
+	if m.of != nil {
+		return r
+	}
+	r.order = orderOf(b, m.name, h)
 	t := toolsetJSON{
 		Name: m.name, Namespace: b.Key.Namespace, Type: b.Type, Description: b.Description,
 		Enabled: b.Enabled, Healthy: h.Healthy, HealthReason: reason,
@@ -94,34 +117,44 @@ func render(m *member) *rendered {
 		DiscoveredAt:    FormatTime(m.discovered),
 		LastHealthCheck: optionalTime(h.CheckedAt),
 	}
-	r := &rendered{backend: b, discovered: m.discovered, name: m.name, healthy: h.Healthy, primary: b.Primary, down: h.down()}
-	key := Key{b.Key.Namespace, m.name}
-	r.toolset = r.part(key, marshal(t))
+	for _, alias := range m.aliases {
+		r.aliases = append(r.aliases, alias.key)
+		t.Aliases = append(t.Aliases, alias.key.String())
+	}
+	r.toolset = r.part(r.key(), marshal(t))
 	r.toolset.deflated = deflatePart(r.toolset.json)
 	t.HealthHistory = inUTC(h.History)
 	r.single = newBody(marshal(t))
-	if !m.added {
-		r.service = r.part(b.Key, marshal(serviceJSON{
-			Name: b.Key.Name, Namespace: b.Key.Namespace, Type: b.Type, Endpoint: b.Endpoint,
-			Healthy: h.Healthy, HealthReason: reason,
-			Labels: orEmpty(b.Labels), Annotations: orEmpty(b.Annotations), Evidence: append([]string{}, b.Evidence...),
-			DiscoveredAt: t.DiscoveredAt, LastCheck: t.LastHealthCheck,
-		}))
-		r.service.deflated = deflatePart(r.service.json)
-	}
-	if old != nil && old.backend == b && old.name == m.name {
-		r.tool, r.entry, r.fragment = old.tool, old.entry, old.fragment
+	if old != nil && old.toolset != nil && old.backend == b && old.name == m.name {
+		r.tool, r.fragment = old.tool, old.fragment
 		return r
 	}
 	r.fragment = &fragment{}
-	r.tool = marshal(newTool(b, m.name))
 	if b.Enabled {
-		r.entry = r.part(key, append([]byte{'\n'}, r.tool...))
-		if old != nil && old.entry != nil && old.entry.key == key && bytes.Equal(old.entry.json, r.entry.json) {
-			r.entry = old.entry
-		}
+		r.tool = marshal(newTool(b, m.name))
 	}
 	return r
+}
+
+// entry returns what r contributes to the generated document: nil if it is switched
+// off, or an alias. The document is in the order of types and, in each, has the
+// primary first. old is what there was before, which may be nil; it is returned if
+// nothing is different.
+func (r *rendered) entry(primary bool, old *part) *part {
+	if r == nil || r.tool == nil {
+		return nil
+	}
+	place := "1"
+	if primary {
+		place = "0"
+	}
+	key := Key{r.backend.Type, place + r.order.lasting()}
+	if old != nil && old.key == key && old.of.order == r.order && old.of.fragment == r.fragment {
+		return old
+	}
+	// It lasts longer than r, and is to keep nothing of it that it doesn't need.
+	slim := &rendered{backend: r.backend, name: r.name, order: r.order, fragment: r.fragment}
+	return slim.part(key, append([]byte{'\n'}, r.tool...))
 }
 
 func (r *rendered) part(key Key, json []byte) *part {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
 // probed is a Prober that knows what it was told.
@@ -101,6 +102,47 @@ toolsets:
 	c.Build()
 	if s := c.Snapshot(); s.Toolsets().Len() != 2 || s.Services().Len() != 1 || strings.Contains(string(s.Document().JSON()), "loki") {
 		t.Errorf("%s", s.Toolsets().JSON())
+	}
+}
+
+// What an override says of one of several Services of a back end: it makes that
+// Service the toolset's, unless it only switches it off. A toolset that is switched off
+// takes its aliases with it: none of them appears in its place.
+func TestOverridesAndAliases(t *testing.T) {
+	shared := func(name string) *corev1.Service {
+		svc := testService("a", name, "loki")
+		svc.Spec.Selector = map[string]string{"app": "loki"}
+		svc.Spec.Ports = []corev1.ServicePort{{Port: 3100, TargetPort: intstr.FromInt32(3100)}}
+		return svc
+	}
+	for what, q := range map[string]struct{ overrides, want, told string }{
+		"none":           {`[]`, "a/l1[a/l2 a/l3]true", ""},
+		"the alias":      {`[{name: l2, namespace: a, description: Mine.}]`, "a/l2[a/l1 a/l3]true", ""},
+		"its primary":    {`[{name: l3, primary: true}]`, "a/l3[a/l1 a/l2]true", ""},
+		"two":            {`[{name: l2, description: Mine.}, {name: l3, primary: true}]`, "a/l2[]true a/l3[a/l1]true", ""},
+		"off":            {`[{name: l1, disable: true}]`, "a/l1[a/l2 a/l3]false", ""},
+		"the alias off":  {`[{name: l2, disable: true}]`, "a/l1[a/l2 a/l3]true", "toolsets[0] (a/l2) switches off an alias of a/l1"},
+		"moved":          {`[{name: l2, namespace: a, url: "http://elsewhere.example"}]`, "a/l1[a/l3]true a/l2[]true", ""},
+		"another type":   {`[{name: l3, type: custom}]`, "a/l1[a/l2]true a/l3[]true", ""},
+		"its health":     {`[{name: l3, namespace: a, health: /up}]`, "a/l3[a/l1 a/l2]true", ""},
+		"one added":      {`[{name: l9, namespace: a, add: true, type: loki, url: "http://l1.a:3100"}]`, "a/l1[a/l2 a/l3]true a/l9[]true", ""},
+		"an added alias": {`[{name: l2, namespace: a, add: true, type: loki, url: "http://l1.a:3100"}]`, "a/l1[a/l2 a/l3]true a/l2[]true", ""},
+	} {
+		c := NewCatalogue(testIdentify, nil)
+		c.Replace([]*corev1.Service{shared("l3"), shared("l1"), shared("l2")})
+		c.SetOverrides(mustParse(t, "toolsets: "+q.overrides))
+		c.Build()
+		var got []string
+		for _, r := range c.Snapshot().all {
+			got = append(got, fmt.Sprintf("%s%v%v", r.key(), r.aliases, r.backend.Enabled))
+		}
+		if got := strings.Join(got, " "); got != q.want {
+			t.Errorf("%s: got %s, want %s", what, got, q.want)
+		}
+		if got := strings.Join(c.OverriddenAliases(), " "); got != q.told {
+			t.Errorf("%s: told %q, want %q", what, got, q.told)
+		}
+		compareWithPlain(t, c)
 	}
 }
 

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"slices"
 	"strconv"
 	"time"
 )
@@ -18,8 +19,8 @@ type Snapshot struct {
 	toolsets *Collection
 	services *Collection
 	document *Answer
-	names    *index         // by toolset name
-	types    *index         // by type
+	names    *table[named]
+	types    *table[*typed]
 	counts   map[string]int // type -> number of backends
 
 	instance   string
@@ -31,7 +32,7 @@ type Snapshot struct {
 // emptySnapshot is before the first.
 var emptySnapshot = func() *Snapshot {
 	none := &Answer{list: &list{}}
-	return &Snapshot{toolsets: &Collection{Answer: none}, services: &Collection{Answer: none}, document: none, names: &index{}, types: &index{}}
+	return &Snapshot{toolsets: &Collection{Answer: none}, services: &Collection{Answer: none}, document: none, names: &table[named]{}, types: &table[*typed]{}}
 }()
 
 // Toolsets returns the list of toolsets.
@@ -74,52 +75,55 @@ const (
 	Ambiguous              // several; the namespace must be said
 )
 
-// Lookup finds one toolset by its name or, if no toolset has that name, by its
-// type. An empty namespace means any. Of several, the one is found that alone is
-// marked as the primary of the type asked for, by an administrator or, if there
-// is none, by annotation. What an administrator has marked is found by its type also
-// if others have that name, and what is disabled only if nothing that is enabled has
-// the name or type. It allocates nothing.
+// Lookup finds one toolset: by its name; if no toolset has that name, the primary of
+// the type of that name, which is always one; and else by the name of a Service that
+// is an alias of it. An empty namespace means any.
+//
+// Of several that have the name, which is also their type, the one is found that
+// alone is marked as the primary. What an administrator has chosen for a type is
+// found by it also if others are called so: whoever may create a Service could call
+// one so. And what is disabled is found only if nothing that is enabled has the name
+// or type. It allocates nothing.
 func (s *Snapshot) Lookup(name, namespace []byte) (*Body, Match) {
 	if len(name) == 0 {
 		return nil, Unknown
 	}
-	r, known, on := s.names.find(namespace, name)
-	if !on {
-		if byType, isType, typeOn := s.types.find(namespace, name); !known || typeOn {
-			r, known = byType, isType
-		}
-	}
+	n, t := s.names.find(namespace, name), s.types.find(namespace, name)
+	typeOn := t != nil && (*t).primary.isEnabled()
 	switch {
-	case !known:
-		return nil, Unknown
-	case r == nil:
+	case typeOn && (*t).isPinned():
+		return &(*t).body, Found
+	case n != nil && n.on.n > 0:
+		return n.found.match()
+	case typeOn:
+		return &(*t).body, Found
+	case n != nil && n.all.n > 0:
+		return n.found.match()
+	case t != nil:
+		return &(*t).body, Found
+	case n != nil:
+		return n.alias.match()
+	}
+	return nil, Unknown
+}
+
+// match is the outcome of a lookup that found r, nil for several.
+func (r *rendered) match() (*Body, Match) {
+	if r == nil {
 		return nil, Ambiguous
 	}
 	return &r.single, Found
 }
 
-// isPinnedFor reports whether an administrator has chosen r for the type of that name.
-func (r *rendered) isPinnedFor(name []byte) bool {
-	return r.primary && r.backend.Pinned && r.backend.Enabled && r.backend.Type == string(name)
-}
-
 // Candidates lists what made a lookup ambiguous, as keys of toolsets, but no
 // more than limit.
 func (s *Snapshot) Candidates(name, namespace []byte, limit int) []Key {
-	if len(name) == 0 {
+	n := s.names.find(namespace, name)
+	if len(name) == 0 || n == nil {
 		return nil
 	}
-	_, byName, on := s.names.find(namespace, name)
 	f := Filter{Namespace: namespace}
-	if !on {
-		_, _, typeOn := s.types.find(namespace, name)
-		byName, on = byName && !typeOn, typeOn
-	}
-	if !byName {
-		f.Type = name
-	}
-	if on {
+	if n.on.n > 0 {
 		f.Enabled = Yes
 	}
 	var keys []Key
@@ -128,7 +132,11 @@ func (s *Snapshot) Candidates(name, namespace []byte, limit int) []Key {
 			continue
 		}
 		for i, p := range c.parts {
-			if !f.admits(c, i) || byName && p.key.Name != string(name) && !p.of.isPinnedFor(name) {
+			is := p.key.Name == string(name)
+			if n.all.n == 0 {
+				is = slices.ContainsFunc(p.of.aliases, func(k Key) bool { return k.Name == string(name) })
+			}
+			if !is || !f.admits(c, i) {
 				continue
 			}
 			if len(keys) == limit {

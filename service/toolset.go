@@ -94,6 +94,15 @@ type Backend struct {
 	// annotation, or the Service stands for an external name: whoever may change
 	// the Service chose where it leads.
 	UserEndpoint bool
+	// Declared means that somebody said something about this very Service, by
+	// annotations or overrides: it is no mere alias of another.
+	Declared bool
+	// Pods is which pods it sends requests to; nil if its endpoint is another one.
+	Pods *Pods
+	// Standing orders the back ends of a type.
+	Standing Standing
+	// Created is when the Service was created; zero if that is not known.
+	Created time.Time
 	// Evidence lists what led to the recognition, for people who wonder.
 	Evidence []string
 	// Labels are the Service's labels.

@@ -89,6 +89,8 @@ type Candidate struct {
 	// Down means that it has not answered for long. It should not change with a
 	// single health check: whenever the choice changes, HolmesGPT loads anew.
 	Down bool
+	// Order decides between those that are equal otherwise: the less one is better.
+	Order string
 }
 
 // better reports whether c is to be preferred to o, of which c comes later.
@@ -98,8 +100,10 @@ func (c *Candidate) better(o *Candidate) bool {
 		return c.Pinned
 	case c.Primary != o.Primary:
 		return c.Primary
+	case c.Down != o.Down:
+		return o.Down
 	}
-	return !c.Down && o.Down
+	return c.Order < o.Order
 }
 
 // maxKafka bounds the clusters in kafka/admin, which is one entry and so can't be

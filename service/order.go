@@ -1,0 +1,127 @@
+package service
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+)
+
+// A Standing is what the metadata of a back end say about how well it stands for
+// all of its type: for the whole cluster before one that came with something else, a
+// query front end before a single server.
+type Standing struct {
+	Scope Scope
+	// ScopeOf is the word that Scope follows from, such as "kubecost"; may be empty.
+	ScopeOf string
+	Role    Role
+	// Headless means that its name stands for the addresses of pods.
+	Headless bool
+}
+
+// A Scope says for whom a back end is there; the better one is less.
+type Scope uint8
+
+// The scopes.
+const (
+	ScopeCluster Scope = iota // its namespace or release is about monitoring
+	ScopeUnknown
+	ScopeBundled // it came with another product, or is a team's, a demo's, a test's
+)
+
+// A Role is what a back end does among several servers of one system; the better
+// one is less.
+type Role uint8
+
+// The roles.
+const (
+	RoleFrontEnd Role = iota // made for queries: a gateway, a query front end
+	RoleServer
+	RolePart // of several, such as a reader, or one of several replicas
+)
+
+// An order is the place of a toolset among those of its type. It never changes.
+type order struct {
+	// marks and down come first: they are what people and health checks say. The
+	// rest follows from what the Service is, so that it changes when that does.
+	marks byte // '0' pinned, '1' annotated, '2' neither, '3' switched off
+	// A verdict of who the back end says it is belongs here, before down.
+	down bool
+	rest string // role, age, namespace and name, in this order
+}
+
+func orderOf(b *Backend, name string, h *Health) order {
+	o := order{marks: '2', down: h.down()}
+	switch {
+	case !b.Enabled:
+		o.marks = '3'
+	case b.Pinned:
+		o.marks = '0'
+	case b.Primary:
+		o.marks = '1'
+	}
+	age := "~" // unknown: last
+	if !b.Created.IsZero() {
+		age = fmt.Sprintf("%019d", max(0, b.Created.UnixNano()))
+	}
+	s := &b.Standing
+	o.rest = fmt.Sprintf("%d%d%d%s %s\x00%s", s.Scope, s.Role, index01(s.Headless), age, b.Key.Namespace, name)
+	return o
+}
+
+func (o *order) compare(p *order) int {
+	return cmp.Or(cmp.Compare(o.marks, p.marks), cmp.Compare(index01(o.down), index01(p.down)), strings.Compare(o.rest, p.rest))
+}
+
+// lasting is the order without health, as text: the generated documents are in this
+// order behind the primary, so that a back end that comes and goes does not change
+// them.
+func (o *order) lasting() string { return string(o.marks) + o.rest }
+
+func (r *rendered) compare(o *rendered) int { return r.order.compare(&o.order) }
+
+// isEnabled reports whether a lookup by type finds r while there are others.
+func (r *rendered) isEnabled() bool { return r.backend.Enabled }
+
+// primaryReason says why first comes before second, which is nil if there is none.
+func primaryReason(first, second *rendered) string {
+	b := first.backend
+	switch {
+	case !first.isEnabled():
+		return "none of this type is enabled"
+	case second == nil:
+		return "the only one of this type"
+	case !second.isEnabled():
+		return "the only one of this type that is enabled"
+	case b.Pinned && !second.backend.Pinned:
+		return "the administrator's overrides make it the primary"
+	case first.order.marks == '1' && second.order.marks != '1':
+		return "an annotation of its Service makes it the primary"
+	}
+	other := second.key().String()
+	s, o := &b.Standing, &second.backend.Standing
+	switch {
+	case first.order.down != second.order.down:
+		return other + " has failed all of its last health checks"
+	case s.Scope != o.Scope:
+		return s.scopeReason(o, other)
+	case s.Role != o.Role && s.Role == RoleFrontEnd:
+		return "a query front end, and " + other + " is none"
+	case s.Role != o.Role:
+		return other + " is one part of several"
+	case s.Headless != o.Headless:
+		return "it has an address of its own, and " + other + " stands for pods"
+	case !b.Created.Equal(second.backend.Created) && !b.Created.IsZero():
+		return "the oldest of those that are equal otherwise"
+	}
+	return "the first by namespace and name of those that are equal otherwise"
+}
+
+func (s *Standing) scopeReason(o *Standing, other string) string {
+	switch {
+	case o.Scope == ScopeBundled && o.ScopeOf != "":
+		return fmt.Sprintf("%s belongs to something of its own (%s)", other, o.ScopeOf)
+	case s.ScopeOf != "":
+		return fmt.Sprintf("it is the cluster's (%s), which nothing says of %s", s.ScopeOf, other)
+	}
+	return "it is the cluster's, which nothing says of " + other
+}
