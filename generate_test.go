@@ -90,6 +90,18 @@ toolsets:
 	}
 }
 
+// An override that switches off another Service of a toolset is told what it does not do.
+func TestGenerateWarnsOfOverriddenAliases(t *testing.T) {
+	overrides := writeFile(t, "overrides.yaml", "toolsets: [{name: prometheus-operated, disable: true}]\n")
+	code, stdout, stderr := runCommand(t, "generate", "--manifests", "service/testdata/which", "--format=kubernaut", "--overrides", overrides)
+	if code != 0 || !strings.Contains(stderr, "warning: the overrides' toolsets[0] (monitoring/prometheus-operated) switches off an alias of monitoring/kps-kube-prometheus-stack-prometheus, which stays") {
+		t.Errorf("exit code %d, %s", code, stderr)
+	}
+	if !strings.Contains(stdout, "kps-kube-prometheus-stack-prometheus") {
+		t.Errorf("the toolset is gone: %s", stdout)
+	}
+}
+
 // An annotation that can't be used is a warning: the document is right without it.
 func TestGenerateWarnsOfAnnotations(t *testing.T) {
 	dir := t.TempDir()

@@ -17,7 +17,7 @@ func largeServer(tb testing.TB) *Server {
 	return lookupServer(tb, func(o *Options) {
 		o.Catalogue = service.NewCatalogue(func(s *corev1.Service) *service.Backend {
 			return &service.Backend{
-				Key: service.Key{Namespace: s.Namespace, Name: s.Name}, Name: s.Name, Type: s.Labels["kind"], Enabled: true, Primary: s.Name == "p9999",
+				Key: service.Key{Namespace: s.Namespace, Name: s.Name}, Name: s.Name, Type: s.Labels["kind"], Enabled: true, Primary: s.Name == "p9999", Pods: podsFor(s),
 				Endpoint: "http://" + s.Name, Labels: s.Labels,
 			}
 		}, nil)
@@ -27,7 +27,7 @@ func largeServer(tb testing.TB) *Server {
 				Namespace: fmt.Sprintf("ns-%d", i%200), Name: fmt.Sprintf("p%d", i), Labels: map[string]string{"kind": []string{"prometheus", "loki", "tempo"}[i%3]},
 			}})
 		}
-		o.Catalogue.Replace(all)
+		o.Catalogue.Replace(append(all, twin(all[7])))
 		o.Catalogue.Build()
 	})
 }
@@ -39,6 +39,10 @@ var largeLookups = []struct{ name, path, header, value string }{
 	{"by name", "/api/v1/toolsets/p7777", "", ""},
 	{"by name in a namespace", "/api/v1/toolsets/p7777?namespace=ns-177", "", ""},
 	{"by type", "/api/v1/toolsets/prometheus", "", ""}, // the primary of three thousand
+	{"by type in a namespace", "/api/v1/toolsets/prometheus?namespace=ns-177", "", ""},
+	{"by type gzip", "/api/v1/toolsets/prometheus", "Accept-Encoding", "gzip"},
+	{"by alias", "/api/v1/toolsets/p7-headless", "", ""},
+	{"by alias in a namespace", "/api/v1/toolsets/p7-headless?namespace=ns-7", "", ""},
 	{"of one namespace", "/api/v1/toolsets?namespace=ns-7", "", ""},
 	{"of one namespace gzip", "/api/v1/toolsets?namespace=ns-7", "Accept-Encoding", "gzip"},
 	{"of one type", "/api/v1/services?type=loki", "", ""},

@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/valyala/fasthttp"
@@ -20,6 +21,10 @@ var lookups = []struct{ name, path, header, value string }{
 	{"filtered gzip", "/api/v1/toolsets?namespace=ns-3", "Accept-Encoding", "gzip"},
 	{"by name", "/api/v1/toolsets/p7", "X-Request-ID", "mine"},
 	{"by type", "/api/v1/toolsets/prometheus", "", ""}, // the primary of a hundred
+	{"by type in a namespace", "/api/v1/toolsets/prometheus?namespace=ns-3", "", ""},
+	{"by type gzip", "/api/v1/toolsets/prometheus", "Accept-Encoding", "gzip"},
+	{"by alias", "/api/v1/toolsets/p7-headless", "", ""},
+	{"by alias in a namespace", "/api/v1/toolsets/p7-headless?namespace=ns-7", "", ""},
 	{"not modified", "/api/v1/toolsets", "If-None-Match", "*"},
 	{"services", "/api/v1/services?type=prometheus", "", ""},
 	{"document", "/api/v1/toolset", "", ""},
@@ -30,14 +35,14 @@ var lookups = []struct{ name, path, header, value string }{
 func lookupServer(tb testing.TB, change ...func(*Options)) *Server {
 	tb.Helper()
 	c := service.NewCatalogue(func(s *corev1.Service) *service.Backend {
-		return &service.Backend{Key: service.Key{Namespace: s.Namespace, Name: s.Name}, Name: s.Name, Type: "prometheus", Enabled: true, Primary: s.Name == "p99",
+		return &service.Backend{Key: service.Key{Namespace: s.Namespace, Name: s.Name}, Name: s.Name, Type: "prometheus", Enabled: true, Primary: s.Name == "p99", Pods: podsFor(s),
 			Endpoint: "http://" + s.Name, Labels: map[string]string{"app": "prometheus"}}
 	}, nil)
 	var all []*corev1.Service
 	for i := range 100 {
 		all = append(all, &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: fmt.Sprintf("ns-%d", i%10), Name: fmt.Sprintf("p%d", i)}})
 	}
-	c.Replace(all)
+	c.Replace(append(all, twin(all[7])))
 	c.Build()
 	o := Options{ServedBy: "dynamic-toolset-5d8f9c7b6-x2x4z", Catalogue: c, Status: func() Status { return Status{} }, Discover: func(context.Context) error { return nil }}
 	for _, f := range change {
@@ -48,6 +53,19 @@ func lookupServer(tb testing.TB, change ...func(*Options)) *Server {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(s.endLife)
+	return s
+}
+
+// podsFor says that a Service sends to pods of its name, or its twin's.
+func podsFor(s *corev1.Service) *service.Pods {
+	name, headless := strings.CutSuffix(s.Name, "-headless")
+	return &service.Pods{Selector: map[string]string{"app": name}, Port: 80, ServicePort: 80, Headless: headless}
+}
+
+// twin returns a headless Service for the same pods as s.
+func twin(s *corev1.Service) *corev1.Service {
+	s = s.DeepCopy()
+	s.Name += "-headless"
 	return s
 }
 

@@ -5,8 +5,6 @@ import (
 	"strings"
 	"testing"
 
-	corev1 "k8s.io/api/core/v1"
-
 	"kubernaut.io/dynamic-toolset/transport"
 )
 
@@ -98,20 +96,21 @@ func TestProbesByOtherNames(t *testing.T) {
 	}
 }
 
-// Of several toolsets of a type, one may be marked as the primary.
+// Of several toolsets of a type, one is the primary; it may be marked.
 func TestLookupOfThePrimary(t *testing.T) {
 	f := start(t, nil)
-	wantProblem(t, f.do("GET", "/api/v1/toolsets/custom", ""), 409, "conflict")
+	if got := getToolset(t, f, "custom"); got.Namespace != "team-a" || got.PrimaryReason != "the first by namespace and name of those that are equal otherwise" ||
+		!slices.Equal(got.Alternatives, []string{"team-b/shared"}) {
+		t.Errorf("%+v", got)
+	}
 	primary := svc("team-b", "shared", "custom")
 	primary.Annotations = map[string]string{"primary": "true"}
 	f.catalogue.Upsert(primary)
 	f.catalogue.Build()
-	if r := f.do("GET", "/api/v1/toolsets/custom", ""); r.StatusCode != 200 || !strings.Contains(string(r.body), `"namespace":"team-b"`) {
-		t.Errorf("%s", r)
+	if got := getToolset(t, f, "custom"); got.Namespace != "team-b" || got.PrimaryReason != "an annotation of its Service makes it the primary" {
+		t.Errorf("%+v", got)
 	}
-	f.catalogue.Replace([]*corev1.Service{svc("team-a", "shared", "custom"), svc("team-b", "shared", "custom")})
-	f.catalogue.Build()
-	wantProblem(t, f.do("GET", "/api/v1/toolsets/custom", ""), 409, "conflict")
+	wantProblem(t, f.do("GET", "/api/v1/toolsets/shared", ""), 409, "conflict")
 }
 
 // Without event streams, clients are told to poll.

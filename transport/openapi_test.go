@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -28,7 +29,21 @@ func TestResponsesMatchOpenAPI(t *testing.T) {
 		Healthy: true, Reason: "fine", CheckedAt: time.Now(),
 		History: []service.HealthCheck{{Time: time.Now(), Healthy: true, Reason: "fine", LatencyMS: 1.5, Attempts: 1}},
 	})
+	for _, name := range []string{"main", "main-headless"} {
+		s := svc("monitoring", name, "loki")
+		s.Spec.Selector = map[string]string{"app": "loki"}
+		if name != "main" {
+			s.Spec.ClusterIP = "None"
+		}
+		f.catalogue.Upsert(s)
+	}
+	for i := range 25 {
+		f.catalogue.Upsert(svc("many", fmt.Sprintf("m%d", i), "many"))
+	}
 	f.catalogue.Build()
+	if got := getToolset(t, f, "many"); len(got.Alternatives) != 20 || got.AlternativesOmitted != 4 {
+		t.Errorf("%+v", got)
+	}
 
 	loader := openapi3.NewLoader()
 	doc, err := loader.LoadFromData(f.do("GET", "/openapi.json", "").body)
@@ -58,6 +73,7 @@ func TestResponsesMatchOpenAPI(t *testing.T) {
 		{"GET", "/api/v1/toolsets?healthy=x", "", nil, 400},
 		{"GET", "/api/v1/toolsets", "", []string{"If-None-Match", "*"}, 304},
 		{"GET", "/api/v1/toolsets/prometheus", "", nil, 200}, {"GET", "/api/v1/toolsets/no", "", nil, 404}, {"GET", "/api/v1/toolsets/shared", "", nil, 409},
+		{"GET", "/api/v1/toolsets/custom", "", nil, 200}, {"GET", "/api/v1/toolsets/main-headless", "", nil, 200}, {"GET", "/api/v1/toolsets/many", "", nil, 200},
 		{"GET", "/api/v1/services", "", nil, 200}, {"GET", "/api/v1/services?namespace=team-a", "", nil, 200}, {"GET", "/api/v1/services?x=1", "", nil, 400},
 		{"GET", "/api/v1/toolsets?limit=1", "", nil, 200}, {"GET", "/api/v1/services?limit=2&continue=", "", nil, 200}, {"GET", "/api/v1/services?limit=0", "", nil, 400},
 		{"GET", "/api/v1/toolset", "", nil, 200},

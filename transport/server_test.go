@@ -52,8 +52,13 @@ func identify(svc *corev1.Service) *service.Backend {
 		return nil
 	}
 	endpoint := fmt.Sprintf("http://%s.%s.svc.cluster.local:80", svc.Name, svc.Namespace)
+	var pods *service.Pods
+	if len(svc.Spec.Selector) > 0 {
+		pods = &service.Pods{Selector: svc.Spec.Selector, Port: 80, ServicePort: 80, Headless: svc.Spec.ClusterIP == "None"}
+	}
 	return &service.Backend{
-		Key: service.Key{Namespace: svc.Namespace, Name: svc.Name}, Name: svc.Name, Type: kind,
+		Pods: pods,
+		Key:  service.Key{Namespace: svc.Namespace, Name: svc.Name}, Name: svc.Name, Type: kind,
 		Enabled: svc.Labels["off"] == "", Primary: svc.Annotations["primary"] != "", Endpoint: endpoint, Description: kind + " in " + svc.Namespace, Labels: svc.Labels,
 		Probe: service.Probe{Kind: service.ProbeHTTP, URL: endpoint + "/health"},
 	}
