@@ -93,9 +93,9 @@ func (l *loader) validateGenerate(g *Generate) {
 
 const generateIntro = `Prints what the service would write, without a server, without health checks, and without touching the cluster: for a
 repository that is applied by GitOps, for CI, and to see what becomes of manifests or overrides before they are applied. The output
-depends on nothing but what is read: the same in, the same out. Of several back ends for one toolset of HolmesGPT, the first is
-taken that an administrator or an annotation makes the primary, else the first by namespace and name; the service also looks at
-their health.`
+depends on nothing but what is read: the same in, the same out. Of several back ends of a type, one is the
+primary: what an administrator or an annotation says, else what is there for the whole cluster, a query front end, the oldest; the
+service also looks at their health.`
 
 const generateExamples = `
   dynamic-toolset generate --manifests DIR

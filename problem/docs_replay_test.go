@@ -163,6 +163,16 @@ var states = map[string]func(t *testing.T, o *transport.Options) (before func(*t
 		o.Generate = func(context.Context) (string, error) { panic("planted") }
 		return nil
 	},
+	"has a second gateway": func(_ *testing.T, o *transport.Options) func(*transport.Server) {
+		second := &corev1.Service{}
+		second.Namespace, second.Name = "shop", "loki-gateway"
+		second.Spec.Selector = map[string]string{"app.kubernetes.io/name": "loki", "app.kubernetes.io/component": "gateway"}
+		second.Annotations = map[string]string{detect.AnnotationToolset: "true", detect.AnnotationType: "loki"}
+		second.Spec.Ports = []corev1.ServicePort{{Name: "http", Port: 80}}
+		o.Catalogue.Upsert(second)
+		o.Catalogue.Build()
+		return nil
+	},
 	"fails to discover": func(_ *testing.T, o *transport.Options) func(*transport.Server) {
 		o.Discover = func(context.Context) error { return errors.New("the folder is gone") }
 		return nil
