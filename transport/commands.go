@@ -24,18 +24,9 @@ const (
 	generateTimeout = 10 * time.Second
 )
 
-// acceptsBody reports whether the request's method is one whose body is read.
-func acceptsBody(ctx *fasthttp.RequestCtx) bool {
-	switch string(ctx.Method()) {
-	case fasthttp.MethodPost, fasthttp.MethodPut, fasthttp.MethodPatch:
-		return true
-	}
-	return false
-}
-
-// jsonBody checks the media type and the size of the body, in this order, and
-// answers if one is not acceptable.
-func (s *Server) jsonBody(ctx *fasthttp.RequestCtx) (body []byte, ok bool) {
+// wantsJSON checks the media type and the size of the body, in this order, and
+// answers if one is not acceptable. It is asked before the body is read.
+func (s *Server) wantsJSON(ctx *fasthttp.RequestCtx) bool {
 	contentType := ctx.Request.Header.ContentType()
 	media, _, _ := bytes.Cut(contentType, []byte{';'})
 	if !bytes.EqualFold(bytes.TrimSpace(media), contentJSON) {
@@ -44,37 +35,33 @@ func (s *Server) jsonBody(ctx *fasthttp.RequestCtx) (body []byte, ok bool) {
 			sent = quoted(contentType) + " was sent"
 		}
 		s.api.problem(ctx, problem.UnsupportedMediaType, "The Content-Type must be application/json; "+sent+".")
-		return nil, false
+		return false
 	}
 	if tooLarge, _ := ctx.UserValue(bodyTooLarge{}).(bool); tooLarge {
 		s.api.payloadTooLarge(ctx)
-		return nil, false
+		return false
 	}
 	if len(ctx.Request.Header.ContentEncoding()) > 0 {
 		s.api.problem(ctx, problem.UnsupportedMediaType, "The Content-Encoding must be absent; "+quoted(ctx.Request.Header.ContentEncoding())+" was sent.")
-		return nil, false
+		return false
 	}
-	return ctx.Request.Body(), true
+	return true
 }
 
 // noBody checks the body of a command that takes no arguments in it: it may be
 // empty or any JSON.
 func (s *Server) noBody(ctx *fasthttp.RequestCtx) bool {
-	body, ok := s.jsonBody(ctx)
-	if ok && len(bytes.TrimSpace(body)) > 0 && !json.Valid(body) {
+	body := ctx.Request.Body()
+	if len(bytes.TrimSpace(body)) > 0 && !json.Valid(body) {
 		s.api.problem(ctx, problem.Validation, "The body is not well-formed JSON; leave it empty.",
 			problem.InBody(problem.Body, "", "must be empty or well-formed JSON"))
 		return false
 	}
-	return ok
+	return true
 }
 
 func (s *Server) validate(ctx *fasthttp.RequestCtx) {
-	body, ok := s.jsonBody(ctx)
-	if !ok {
-		return
-	}
-	findings, err := service.Validate(body)
+	findings, err := service.Validate(ctx.Request.Body())
 	if err != nil {
 		s.api.problem(ctx, problem.Validation, "The document can't be checked: "+err.Error()+".",
 			problem.InBody(problem.Body, "", err.Error()))

@@ -68,22 +68,26 @@ type conn struct {
 	greeted   bool      // the client has sent something
 	parking   bool      // the end of fasthttp's work is not that of the connection
 
-	began     instant   // when the first byte of the request arrived
-	moved     instant   // when something was read last, or a response made
-	chunk     []byte    // what the last read returned, in fasthttp's buffer
-	ahead     readahead // what is in it
-	looked    bool      // ahead is known
-	whole     bool      // it begins with a request
-	heads     int       // requests handled since then
-	head      []byte    // fasthttp's read buffer from its start
-	lineFits  bool      // of a request that fills it, the first line does
-	late      bool      // the rest of the request has not arrived in time
-	linger    bool      // the client may still be sending when the connection is closed
-	streaming bool      // what is written is to be sent at once
-	lasting   bool      // the body of the response need not be copied; see body.go
-	broken    bool      // part of a response could not be sent
-	cork      *cork     // what was written and not sent yet; nil if nothing
-	body      *[]byte   // of the response, to be used again; see body.go
+	began     instant     // when the first byte of the request arrived
+	moved     instant     // when something was read last, or a response made
+	chunk     []byte      // what the last read returned, in fasthttp's buffer
+	ahead     readahead   // what is in it
+	looked    bool        // ahead is known
+	whole     bool        // it begins with a request
+	heads     int         // requests handled since then
+	head      []byte      // fasthttp's read buffer from its start
+	lineFits  bool        // of a request that fills it, the first line does
+	late      bool        // the rest of the request has not arrived in time
+	linger    bool        // the client may still be sending when the connection is closed
+	streaming bool        // what is written is to be sent at once
+	lasting   bool        // the body of the response need not be copied; see body.go
+	broken    bool        // part of a response could not be sent
+	cork      *cork       // what was written and not sent yet; nil if nothing
+	body      *[]byte     // of the response, to be used again; see body.go
+	phase     int8        // of a request with a body; see requestbody.go
+	muted     mute        // what of the next writes is not sent
+	mutedCut  int8        // how much of it was cut off the last write
+	sizes     *chunkSizes // of the body being received; nil if it is not chunked
 
 	token auth.Recent
 
@@ -285,8 +289,8 @@ func (c *conn) withinRecord() bool {
 // being answered. Such a response must not announce that the connection
 // closes: the requests behind it would be lost.
 //
-// It counts the heads of requests in what was read last. A request with a body
-// is taken for the last one unless more waits in the socket or the layer on it.
+// It counts the heads of requests in what was read last, behind the body if there
+// was one: see behind.go.
 func (c *conn) pipelined(hasBody bool) bool {
 	if !hasBody && (c.ahead.heads > c.heads || c.ahead.more) {
 		return true

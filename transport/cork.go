@@ -60,6 +60,9 @@ func (k *cork) hold(p []byte, lasting bool) bool {
 // Write writes like net.Conn, later if more follows. An error of what is written
 // later ends the connection at the next read.
 func (c *conn) Write(p []byte) (int, error) {
+	if c.muted != nothingMuted {
+		return c.writeMuted(p)
+	}
 	more := !c.streaming && (c.heads < c.ahead.heads || len(p) >= writeBufferSize)
 	if c.cork == nil && !more {
 		return c.write(p)

@@ -37,6 +37,7 @@ type frontend struct {
 	methods func(*fasthttp.RequestCtx) string
 	// guarded returns the guard of a route; nil if none has one.
 	guarded  func(method, pattern string) guard
+	bodies   *bodyBudget
 	tls      *serverTLS // nil: plain HTTP
 	draining atomic.Bool
 	// hurry is set when the drain is about to give up: from then on pipelined
@@ -53,6 +54,7 @@ type Limits struct {
 	IdleTimeout      time.Duration // between requests of a connection
 	MaxConnections   int
 	MaxRequestBody   int // bytes
+	MaxBodyMemory    int // bytes of all bodies being received or handled; at least one of MaxRequestBody fits
 	MaxHeaderBytes   int // request line and header fields together
 	MaxConnectionAge time.Duration
 }
@@ -72,10 +74,12 @@ func newFrontend(name string, log *zap.Logger, m *httpMetrics, limits Limits) *f
 	f.server = &fasthttp.Server{
 		Handler:                       f.handle,
 		ErrorHandler:                  f.protocolError,
-		ExpectHandler:                 f.continueInTime,
+		HeaderReceived:                announced,
+		ExpectHandler:                 f.judge,
+		StreamRequestBody:             true,
 		Name:                          "dynamic-toolset",
 		ReadBufferSize:                limits.MaxHeaderBytes,
-		MaxRequestBodySize:            limits.MaxRequestBody,
+		MaxRequestBodySize:            1,                                    // of what is read before the handler runs; see requestbody.go
 		Concurrency:                   limits.MaxConnections + maxRejecting, // the listener's own limit comes first
 		ConnState:                     connState,
 		NoDefaultServerHeader:         true,
@@ -174,18 +178,18 @@ func (f *frontend) register(method, path string, h fasthttp.RequestHandler) {
 }
 
 // handle answers a request: one that could be read in two ways is refused
-// (strict.go), and a chunked body ends its connection, since fasthttp forgives
-// in its framing what is not seen here.
+// (strict.go), and one with a body has been looked at before (requestbody.go).
 func (f *frontend) handle(ctx *fasthttp.RequestCtx) {
-	wrong, chunked := malformed(&ctx.Request.Header)
+	wrong, how := malformed(&ctx.Request.Header)
 	if wrong != "" {
 		f.refuseMalformed(ctx, wrong)
 		return
 	}
-	f.route(ctx)
-	if chunked { // ContentLength forgets it of an empty body
-		f.endConnection(ctx)
+	if how != unframed {
+		f.handleFramed(ctx, how == byChunks)
+		return
 	}
+	f.route(ctx)
 }
 
 // route finds the handler of a request. A trailing slash makes no difference:
@@ -231,7 +235,7 @@ func (f *frontend) wrapRoute(r *routeMetrics, pass guard, h fasthttp.RequestHand
 		if pass != nil && !pass(ctx) {
 			return
 		}
-		if tooLarge, _ := ctx.UserValue(bodyTooLarge{}).(bool); tooLarge && !acceptsBody(ctx) {
+		if tooLarge, _ := ctx.UserValue(bodyTooLarge{}).(bool); tooLarge {
 			f.payloadTooLarge(ctx)
 			return
 		}
@@ -279,24 +283,23 @@ func headLength(h *fasthttp.RequestHeader) int {
 // lastResponse announces the end of the connection, unless the client has
 // already sent more on it: then that is answered first.
 func (f *frontend) lastResponse(ctx *fasthttp.RequestCtx, c *conn) {
-	if !f.hurry.Load() && c.pipelined(len(ctx.Request.Body()) > 0) {
+	if !f.hurry.Load() && c.pipelined(false) {
 		return
 	}
 	ctx.Response.SetConnectionClose()
 	c.linger = true
 }
 
-// continueInTime gives "100 Continue" (RFC 9110, section 10.1.1) its time to be
-// written. fasthttp sets none; that of the response before may have passed, and
-// the connection would end without a word.
-func (f *frontend) continueInTime(ctx *fasthttp.RequestCtx) int {
-	ctx.Conn().SetWriteDeadline(time.Now().Add(f.limits.WriteTimeout)) //nolint:errcheck // the write tells
-	return fasthttp.StatusContinue
-}
-
-// bodyTooLarge is the key under which protocolError tells the handlers that
-// the request's body was over the limit and has not been read.
+// bodyTooLarge is the key under which judge tells the handlers that the request's
+// body is over the limit and has not been read.
 type bodyTooLarge struct{}
+
+// What is wrong with requests, in what fasthttp reads and in what is read here.
+const (
+	notInTime       = "The request did not arrive completely within %s of its first byte."
+	trailersTooLong = "The trailer fields are longer than %d bytes."
+	notWellFormed   = "The request is not well-formed HTTP/1.1: check its request line, header fields and the framing of its body."
+)
 
 // protocolError answers the errors that fasthttp meets before any handler
 // runs.
@@ -307,33 +310,21 @@ func (f *frontend) protocolError(ctx *fasthttp.RequestCtx, err error) {
 		c.chunk, c.ahead, c.looked = nil, readahead{}, true
 		c.linger = true
 	}
-	// Of a request with a chunked body fasthttp has nothing left by now.
-	known := len(ctx.Request.Header.RawHeaders()) > 0
-	if errors.Is(err, fasthttp.ErrBodyTooLarge) && known && (c == nil || !c.plainHTTP) {
-		// The path, the method and the media type are judged first.
-		ctx.SetUserValue(bodyTooLarge{}, true)
-		f.handle(ctx)
-		return
-	}
 	f.wrap(f.metrics.route("unmatched"), func(ctx *fasthttp.RequestCtx) {
 		var small *fasthttp.ErrSmallBuffer
 		switch {
 		case c != nil && c.plainHTTP:
 			f.problem(ctx, problem.Validation, speaksTLS)
 		case c != nil && c.late: // of which fasthttp does not always tell
-			f.problem(ctx, problem.RequestTimeout, fmt.Sprintf("The request did not arrive completely within %s of its first byte.", f.limits.ReadTimeout))
-		case errors.Is(err, fasthttp.ErrBodyTooLarge):
-			f.payloadTooLarge(ctx)
+			f.problem(ctx, problem.RequestTimeout, fmt.Sprintf(notInTime, f.limits.ReadTimeout))
 		case c != nil && c.hello:
 			f.problem(ctx, problem.Validation, "This port speaks plain HTTP, not TLS: ask with http:// instead of https://.")
-		case errors.As(err, &small) && ctx.Request.Header.ContentLength() == -1: // the head was read
-			f.problem(ctx, problem.HeadersTooLarge, fmt.Sprintf("The trailer fields are longer than %d bytes.", f.limits.MaxHeaderBytes))
 		case errors.As(err, &small) && c != nil && !c.lineFits:
 			f.problem(ctx, problem.URITooLong, fmt.Sprintf("The request line is longer than %d bytes.", f.limits.MaxHeaderBytes))
 		case errors.As(err, &small):
 			f.problem(ctx, problem.HeadersTooLarge, fmt.Sprintf("The request line and header fields are longer than %d bytes together.", f.limits.MaxHeaderBytes))
 		default:
-			f.problem(ctx, problem.Validation, "The request is not well-formed HTTP/1.1: check its request line, header fields and the framing of its body.")
+			f.problem(ctx, problem.Validation, notWellFormed)
 		}
 	})(ctx)
 }

@@ -67,7 +67,8 @@ func (s *Server) pprofRoutes() {
 	add(get, pprofPath, p.index)
 	add(get, pprofPattern, p.profile)
 	add(get, pprofPath+"/symbol", p.symbol)
-	add(fasthttp.MethodPost, pprofPath+"/symbol", p.symbol)
+	post, symbol := fasthttp.MethodPost, pprofPath+"/symbol"
+	f.register(post, symbol, f.wrapBody(metrics, f.guard(get, pprofPattern), nil, p.symbol))
 }
 
 // sampleContention notes where goroutines wait, from now to the end of the server.
@@ -94,10 +95,6 @@ func (p *profiler) index(ctx *fasthttp.RequestCtx) {
 
 // symbol names the functions at the program counters in the query or the body.
 func (p *profiler) symbol(ctx *fasthttp.RequestCtx) {
-	if tooLarge, _ := ctx.UserValue(bodyTooLarge{}).(bool); tooLarge {
-		p.server.metricsPort.payloadTooLarge(ctx)
-		return
-	}
 	p.collect(ctx, http.HandlerFunc(httppprof.Symbol), string(ctx.URI().QueryString()))
 }
 

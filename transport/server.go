@@ -107,6 +107,7 @@ var DefaultLimits = Limits{
 	IdleTimeout:    2 * time.Minute,
 	MaxConnections: 10000,
 	MaxRequestBody: 1 << 20,
+	MaxBodyMemory:  8 << 20,
 	MaxHeaderBytes: 16 << 10,
 }
 
@@ -127,6 +128,8 @@ func (l *Limits) fill() {
 	orDuration(&l.IdleTimeout, d.IdleTimeout)
 	orInt(&l.MaxConnections, d.MaxConnections)
 	orInt(&l.MaxRequestBody, d.MaxRequestBody)
+	orInt(&l.MaxBodyMemory, d.MaxBodyMemory)
+	l.MaxBodyMemory = max(l.MaxBodyMemory, l.MaxRequestBody+1)
 	orInt(&l.MaxHeaderBytes, d.MaxHeaderBytes)
 }
 
@@ -195,6 +198,8 @@ func New(o Options) (*Server, error) {
 	m := newHTTPMetrics(s.set)
 	s.api = newFrontend("api", s.log, m, o.Limits)
 	s.metricsPort = newFrontend("metrics", s.log, m, o.Limits)
+	s.api.bodies = &bodyBudget{limit: int64(o.Limits.MaxBodyMemory)}
+	s.metricsPort.bodies = s.api.bodies
 	if o.TLSCertFile != "" || o.TLSKeyFile != "" {
 		var err error
 		if s.tls, err = newServerTLS(o.TLSCertFile, o.TLSKeyFile, s.log, s.set); err != nil {
@@ -301,9 +306,9 @@ func (s *Server) apiRoutes() {
 	a.byName = a.wrapRoute(a.metrics.route(toolsetPattern), a.guard(get, toolsetPattern), s.getToolset)
 	a.add(get, "/api/v1/services", s.listServices)
 	a.add(get, "/api/v1/toolset", s.getDocument)
-	a.add(post, "/api/v1/discover", s.discover)
-	a.add(post, "/api/v1/toolsets/generate", s.generate)
-	a.add(post, "/api/v1/toolsets/validate", s.validate)
+	a.addBody(post, "/api/v1/discover", s.wantsJSON, s.discover)
+	a.addBody(post, "/api/v1/toolsets/generate", s.wantsJSON, s.generate)
+	a.addBody(post, "/api/v1/toolsets/validate", s.wantsJSON, s.validate)
 }
 
 // metricsPattern is the route of the metrics.

@@ -24,33 +24,44 @@ var (
 )
 
 // malformed says what is wrong with the head of a request that fasthttp has
-// accepted, "" if nothing is, and whether its body is chunked. It allocates
+// accepted, "" if nothing is, and how the end of its body is known. It allocates
 // nothing.
-func malformed(h *fasthttp.RequestHeader) (wrong string, chunked bool) {
+func malformed(h *fasthttp.RequestHeader) (wrong string, how framing) {
 	if !h.IsHTTP11() && !bytes.HasPrefix(h.Protocol(), []byte("HTTP/1.")) {
-		return "The version of HTTP must be 1.1 or 1.0.", false // RFC 9110, section 2.5
+		return "The version of HTTP must be 1.1 or 1.0.", unframed // RFC 9110, section 2.5
 	}
 	if target := h.RequestURI(); target[0] != '/' {
 		if wrong := malformedTarget(h, target); wrong != "" {
-			return wrong, false
+			return wrong, unframed
 		}
 	}
 	block := h.RawHeaders()
 	if len(block) == 0 { // HTTP/1.0 without a field, and requests that tests make
-		return "", false
+		return "", unframed
 	}
 	return malformedFields(h, block)
 }
 
 const lineFeedAlone = "Each line of the head must end in CR LF, not in LF alone." // section 2.2
 
+const trailersRefused = "Trailer fields are not accepted."
+
+// framing is how the end of a request's body is known (RFC 9112, section 6).
+type framing uint8
+
+const (
+	unframed  framing = 0 // there is no body
+	byLength  framing = 1 << 0
+	byChunks  framing = 1 << 1
+	ambiguous         = byLength | byChunks
+)
+
 // malformedFields looks at the lines of a block, which end with an empty one.
-func malformedFields(h *fasthttp.RequestHeader, block []byte) (wrong string, coding bool) {
-	var length bool
+func malformedFields(h *fasthttp.RequestHeader, block []byte) (wrong string, how framing) {
 	for len(block) > 2 {
 		end := bytes.IndexByte(block, '\n')
 		if end < 1 || block[end-1] != '\r' {
-			return lineFeedAlone, coding
+			return lineFeedAlone, how
 		}
 		line := block[:end-1]
 		block = block[end+1:]
@@ -58,42 +69,44 @@ func malformedFields(h *fasthttp.RequestHeader, block []byte) (wrong string, cod
 		for ; name < len(line) && line[name] != ':'; name++ {
 			if line[name] <= ' ' {
 				if name == 0 {
-					return "A header field must not be folded over several lines.", coding // section 5.2
+					return "A header field must not be folded over several lines.", how // section 5.2
 				}
-				return "A header field's name must not contain blanks.", coding // section 5.1
+				return "A header field's name must not contain blanks.", how // section 5.1
 			}
 		}
 		if name == len(line) { // never, in a block that was accepted
-			return "A header field has no colon.", coding
+			return "A header field has no colon.", how
 		}
 		value := line[name+1:]
 		switch name {
 		case len(fieldTransferEncoding):
 			if bytes.EqualFold(line[:name], fieldTransferEncoding) {
-				coding = true
+				how |= byChunks
 				// identity is one that fasthttp takes, and that is none any more.
 				if !bytes.EqualFold(bytes.Trim(value, " \t"), codingChunked) {
-					return "The Transfer-Encoding must be chunked.", coding // section 6.1
+					return "The Transfer-Encoding must be chunked.", how // section 6.1
 				}
 			}
 		case len(fieldContentLength):
-			length = length || bytes.EqualFold(line[:name], fieldContentLength)
+			if bytes.EqualFold(line[:name], fieldContentLength) {
+				how |= byLength
+			}
 		case len(fieldHost):
 			if bytes.EqualFold(line[:name], fieldHost) && !validHost(bytes.Trim(value, " \t")) {
-				return "The Host must be a host name or an address, and a port if need be.", coding // section 3.2
+				return "The Host must be a host name or an address, and a port if need be.", how // section 3.2
 			}
 		}
 	}
 	switch {
 	case string(block) != "\r\n":
-		return lineFeedAlone, coding
-	case length && coding:
-		return "The body must have a Content-Length or a Transfer-Encoding, not both.", coding // section 6.3
-	case coding && len(h.PeekTrailerKeys()) > 0:
+		return lineFeedAlone, how
+	case how == ambiguous:
+		return "The body must have a Content-Length or a Transfer-Encoding, not both.", how // section 6.3
+	case how == byChunks && len(h.PeekTrailerKeys()) > 0:
 		// fasthttp would take them for fields of the head (RFC 9110, section 6.5.1).
-		return "Trailer fields are not accepted.", coding
+		return trailersRefused, how
 	}
-	return "", coding
+	return "", how
 }
 
 // malformedTarget judges a target that is no path (RFC 9112, section 3.2): it

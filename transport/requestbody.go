@@ -1,0 +1,315 @@
+package transport
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"sync/atomic"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"kubernaut.io/dynamic-toolset/problem"
+)
+
+// fasthttp reads the body of a request before any handler sees the request, into a
+// buffer of the length that the client has announced. So a line with a large number
+// in it would cost as much as the body, also of a request that nobody wants.
+//
+// Here a request with a body is judged by its head first: its path, its method, who
+// sends it, its media type and its length. If it is refused, or takes no body, it is
+// answered at once, and its connection ends, unless its body has arrived already.
+// Only then is the body read, as it arrives, into a buffer that grows with it; those
+// of all requests together have a bound.
+//
+// fasthttp has one place between the head and the body: the handler of "Expect:
+// 100-continue" (RFC 9110, section 10.1.1). So every request with a body is made to
+// look like one that expects it, and the line "100 Continue" is kept from clients
+// that have not asked for it.
+
+// The phases of a request with a body, as its connection knows them.
+const (
+	noBody   = iota // none is to be read, or it has been
+	judging         // the head is looked at
+	admitted        // the body is to be read for the handler
+	answered        // the response is there; what has arrived of the body is to be skipped
+)
+
+const (
+	// maxSkipped is how much of a body that nobody wants fasthttp skips.
+	maxSkipped = 256 << 10
+	// firstBodyBuffer is what a body is read into at first.
+	firstBodyBuffer = 512
+)
+
+// fieldAnnounced marks the requests that only look as if they expected "100
+// Continue". No field of a client can have this name; its value is the protocol.
+const fieldAnnounced = "\x00announced"
+
+var (
+	errPlainHTTP   = errors.New("plain HTTP on a port that speaks TLS")
+	expect100      = []byte("100-continue")
+	protocolHTTP11 = []byte("HTTP/1.1")
+)
+
+// announced is called by fasthttp with each head. It makes requests with a body go to
+// judge.
+func announced(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
+	if n := h.ContentLength(); n == 0 || n == -2 {
+		return fasthttp.RequestConfig{}
+	}
+	if h.IsHTTP11() && bytes.EqualFold(h.Peek(fasthttp.HeaderExpect), expect100) {
+		return fasthttp.RequestConfig{} // it really does
+	}
+	h.SetBytesV(fieldAnnounced, h.Protocol())
+	h.SetBytesV(fasthttp.HeaderExpect, expect100)
+	if !h.IsHTTP11() { // fasthttp ignores what HTTP/1.0 expects, as it must
+		h.SetProtocolBytes(protocolHTTP11)
+	}
+	return fasthttp.RequestConfig{}
+}
+
+// expects undoes what announced has done, and reports whether it is the client that
+// waits for "100 Continue".
+func expects(h *fasthttp.RequestHeader) bool {
+	protocol := h.Peek(fieldAnnounced)
+	if len(protocol) == 0 {
+		return true
+	}
+	if !bytes.Equal(protocol, protocolHTTP11) {
+		h.SetProtocolBytes(protocol)
+	}
+	h.Del(fieldAnnounced)
+	h.Del(fasthttp.HeaderExpect)
+	return false
+}
+
+// judge is called for each request with a body, before any of it is read. It returns
+// fasthttp.StatusContinue if fasthttp shall go on with the request, and otherwise the
+// status of the response, which is there and the last one of its connection.
+func (f *frontend) judge(ctx *fasthttp.RequestCtx) int {
+	h := &ctx.Request.Header
+	asked := expects(h)
+	c, _ := ctx.Conn().(*conn)
+	if c == nil { // never: all connections are of our listener
+		return fasthttp.StatusContinue
+	}
+	if c.plainHTTP {
+		f.protocolError(ctx, errPlainHTTP)
+		return ctx.Response.StatusCode()
+	}
+	length := h.ContentLength() // -1: chunked
+	if length == 0 || length == -2 {
+		c.muted = continueLine // there is nothing to go on with
+		return fasthttp.StatusContinue
+	}
+	arrived := c.behindHead(headLength(h))
+	if wrong, _ := malformed(h); wrong != "" {
+		c.behind(nil)
+		f.refuseMalformed(ctx, wrong)
+		return ctx.Response.StatusCode()
+	}
+	skippable := false
+	if length >= 0 {
+		c.sizes = nil
+		skippable = len(arrived) >= length || c.layer == nil && len(arrived)+unread(c.Conn) >= length
+		c.behind(arrived[min(length, len(arrived)):])
+	} else {
+		c.sizes = &chunkSizes{}
+		c.sizes.follow(arrived)
+		c.behind(nil)
+	}
+	tooLarge := length > f.limits.MaxRequestBody || length < 0 && c.sizes.total > f.limits.MaxRequestBody
+	if tooLarge {
+		ctx.SetUserValue(bodyTooLarge{}, true)
+	}
+	c.phase = judging
+	if length < 0 && c.sizes.trailers {
+		c.phase = noBody
+		f.refuseMalformed(ctx, trailersRefused)
+		return ctx.Response.StatusCode()
+	}
+	f.route(ctx)
+	switch {
+	case c.phase == admitted:
+		if asked {
+			// fasthttp sets no time for the line to be written; that of the response
+			// before may have passed, and the connection would end without a word.
+			c.SetWriteDeadline(time.Now().Add(f.limits.WriteTimeout)) //nolint:errcheck // the write tells
+		} else {
+			c.muted = continueLine
+		}
+		return fasthttp.StatusContinue
+	case skippable && length <= maxSkipped && !tooLarge:
+		c.phase = answered
+		c.muted = continueLine
+		return fasthttp.StatusContinue
+	}
+	c.phase = noBody
+	f.endConnection(ctx)
+	return ctx.Response.StatusCode()
+}
+
+// handleFramed answers a request whose head has a Content-Length or a
+// Transfer-Encoding. Chunks end the connection, since fasthttp forgives in their
+// framing what is not seen here.
+func (f *frontend) handleFramed(ctx *fasthttp.RequestCtx, chunked bool) {
+	if c, _ := ctx.Conn().(*conn); c != nil && c.phase == answered {
+		c.phase = noBody
+	} else {
+		f.route(ctx)
+	}
+	if chunked {
+		f.endConnection(ctx)
+	}
+}
+
+// addBody registers h for a method whose body is wanted. Those that pass, the guard
+// and then wants, have their body read; wants answers a request that it refuses. Both
+// may be nil.
+func (f *frontend) addBody(method, path string, wants func(*fasthttp.RequestCtx) bool, h fasthttp.RequestHandler) {
+	f.register(method, path, f.wrapBody(f.metrics.route(path), f.guard(method, path), wants, h))
+}
+
+func (f *frontend) wrapBody(r *routeMetrics, pass guard, wants func(*fasthttp.RequestCtx) bool, h fasthttp.RequestHandler) fasthttp.RequestHandler {
+	admits := func(ctx *fasthttp.RequestCtx) bool {
+		if pass != nil && !pass(ctx) || wants != nil && !wants(ctx) {
+			return false
+		}
+		if tooLarge, _ := ctx.UserValue(bodyTooLarge{}).(bool); tooLarge {
+			f.payloadTooLarge(ctx)
+			return false
+		}
+		return true
+	}
+	whole := f.wrap(r, func(ctx *fasthttp.RequestCtx) {
+		if !admits(ctx) {
+			return
+		}
+		if ctx.Request.IsBodyStream() { // of a Content-Length of 0
+			ctx.Request.SetBodyRaw(nil)
+		}
+		h(ctx)
+	})
+	rest := f.wrap(r, func(ctx *fasthttp.RequestCtx) {
+		release, ok := f.readBody(ctx)
+		defer release()
+		if ok {
+			h(ctx)
+		}
+	})
+	return func(ctx *fasthttp.RequestCtx) {
+		c, _ := ctx.Conn().(*conn)
+		switch {
+		case c == nil || c.phase == noBody:
+			whole(ctx)
+		case c.phase == judging:
+			if f.admit(ctx, r, admits) {
+				c.phase = admitted
+			}
+		default:
+			c.phase = noBody
+			rest(ctx)
+		}
+	}
+}
+
+// admit is wrap for the part of a handler that only answers if it refuses.
+func (f *frontend) admit(ctx *fasthttp.RequestCtx, r *routeMetrics, admits func(*fasthttp.RequestCtx) bool) (ok bool) {
+	setRequestID(ctx)
+	defer func() {
+		if p := recover(); p != nil || !ok {
+			defer f.finish(ctx, r)
+			if p != nil {
+				panic(p)
+			}
+		}
+	}()
+	return admits(ctx)
+}
+
+// readBody reads the body, or answers that it can't be had. The body is in the
+// request until release is called.
+func (f *frontend) readBody(ctx *fasthttp.RequestCtx) (release func(), ok bool) {
+	c, stream, length := ctx.Conn().(*conn), ctx.RequestBodyStream(), ctx.Request.Header.ContentLength()
+	limit := f.limits.MaxRequestBody + 1 // one more shows that there is too much
+	if length >= 0 {
+		limit = length
+	}
+	var body []byte
+	held := 0
+	release = func() { f.bodies.give(held) }
+	c.followBody(length)
+	for {
+		if len(body) == cap(body) {
+			size := min(max(2*cap(body), firstBodyBuffer), max(limit, 1))
+			if size == cap(body) { // all has arrived; what is left is the end
+				size++
+			}
+			if !f.bodies.take(size - held) {
+				ctx.Response.Header.SetBytesK(headerRetryAfter, "1")
+				f.problem(ctx, problem.Unavailable, fmt.Sprintf("The bodies that are being received fill the %d bytes that there are for them; try again.", f.bodies.limit))
+				f.endConnection(ctx)
+				return release, false
+			}
+			held = size
+			grown := make([]byte, len(body), size)
+			copy(grown, body)
+			body = grown
+		}
+		n, err := stream.Read(body[len(body):cap(body)])
+		c.followBody(length - len(body))
+		body = body[:len(body)+n]
+		if errors.Is(err, io.EOF) && len(body) < length {
+			err = io.ErrUnexpectedEOF
+		}
+		switch {
+		case len(body) > f.limits.MaxRequestBody || c.sizes != nil && c.sizes.total > f.limits.MaxRequestBody:
+			f.payloadTooLarge(ctx)
+		case errors.Is(err, io.EOF):
+			ctx.Request.SetBodyRaw(body)
+			return release, true
+		case err != nil:
+			f.bodyBroken(ctx, c, err)
+		default:
+			continue
+		}
+		f.endConnection(ctx)
+		return release, false
+	}
+}
+
+// bodyBroken answers a request whose body does not come as it should.
+func (f *frontend) bodyBroken(ctx *fasthttp.RequestCtx, c *conn, err error) {
+	var small *fasthttp.ErrSmallBuffer
+	switch {
+	case c.late:
+		f.problem(ctx, problem.RequestTimeout, fmt.Sprintf(notInTime, f.limits.ReadTimeout))
+	case errors.As(err, &small):
+		f.problem(ctx, problem.HeadersTooLarge, fmt.Sprintf(trailersTooLong, f.limits.MaxHeaderBytes))
+	default:
+		if errors.Is(err, io.ErrUnexpectedEOF) && c.sizes != nil && c.sizes.between() {
+			c.muted = everything // the client has gone away between two chunks
+		}
+		f.problem(ctx, problem.Validation, notWellFormed)
+	}
+}
+
+// A bodyBudget bounds what the bodies of all requests hold together while they are
+// received and handled.
+type bodyBudget struct {
+	limit int64
+	held  atomic.Int64
+}
+
+// take takes n bytes; false if there are not as many left.
+func (b *bodyBudget) take(n int) bool {
+	if b.held.Add(int64(n)) > b.limit {
+		b.held.Add(int64(-n))
+		return false
+	}
+	return true
+}
+
+func (b *bodyBudget) give(n int) { b.held.Add(int64(-n)) }
