@@ -54,6 +54,8 @@ type conn struct {
 	// at most when it did; 0 otherwise.
 	woken  atomic.Int64
 	closed atomic.Bool
+	// outside is set while the connection is parked.
+	outside atomic.Bool
 
 	writeLimit atomic.Int64 // set by SetWriteDeadline, an instant; 0: the WriteTimeout counts
 	writeArmed atomic.Int64 // the socket's write deadline is not later than it; 0: none
@@ -84,6 +86,7 @@ type conn struct {
 	broken    bool        // part of a response could not be sent
 	cork      *cork       // what was written and not sent yet; nil if nothing
 	body      *[]byte     // of the response, to be used again; see body.go
+	made      int         // its capacity
 	phase     int8        // of a request with a body; see requestbody.go
 	muted     mute        // what of the next writes is not sent
 	mutedCut  int8        // how much of it was cut off the last write
@@ -168,6 +171,11 @@ func (c *conn) Read(p []byte) (int, error) {
 func (c *conn) readOrLook(p []byte) (int, error) {
 	for {
 		c.armRead(c.nextLook())
+		if c.owner.crowded.Load() && c.nothingHere() {
+			c.since.CompareAndSwap(0, int64(now()))
+			c.parking = true
+			return 0, io.EOF
+		}
 		var n int
 		err := os.ErrDeadlineExceeded
 		// Looked at behind arming: a wake that comes later ends the deadline anew.

@@ -19,41 +19,69 @@ const (
 	writeBufferSize = 2 << 10
 	corkSize        = 32 << 10
 	corkPieces      = 64
+	// smallCork holds what comes before a large body. A client that does not read
+	// keeps its cork for as long as a response may take.
+	smallCork = 3 << 10
 )
 
 // A cork is what is held of a connection's responses.
 type cork struct {
 	used   int
-	buf    [corkSize]byte
-	copied bool // the last piece is a copy, behind which there is room
+	small  [smallCork]byte
+	large  *[corkSize]byte // nil until small is full
+	copied bool            // the last piece is a copy, behind which there is room
 	held   net.Buffers
 	pieces [corkPieces][]byte
 }
 
-var corks = sync.Pool{New: func() any { return new(cork) }}
+var (
+	corks  = sync.Pool{New: func() any { return new(cork) }}
+	larges = sync.Pool{New: func() any { return new([corkSize]byte) }}
+)
+
+// room returns where n more bytes can be copied to, behind the last copy if it can
+// be; nil if nowhere.
+func (k *cork) room(n int) []byte {
+	if k.large == nil {
+		if n <= smallCork-k.used {
+			return k.small[:]
+		}
+		if n > corkSize {
+			return nil
+		}
+		// What is in the small one stays there.
+		k.large, k.used, k.copied = larges.Get().(*[corkSize]byte), 0, false
+	}
+	if n > corkSize-k.used {
+		return nil
+	}
+	return k.large[:]
+}
 
 // hold adds p; false if there is no room for it.
 func (k *cork) hold(p []byte, lasting bool) bool {
 	n := len(k.held)
-	switch {
-	case lasting:
+	if lasting {
 		if n == corkPieces {
 			return false
 		}
 		k.held = append(k.held, p)
-	case len(p) > corkSize-k.used || n == corkPieces && !k.copied:
-		return false
-	default:
-		from := k.used
-		k.used += copy(k.buf[from:], p)
-		if k.copied {
-			last := &k.held[n-1]
-			*last = k.buf[from-len(*last) : k.used]
-		} else {
-			k.held = append(k.held, k.buf[from:k.used])
-		}
+		k.copied = false
+		return true
 	}
-	k.copied = !lasting
+	buf := k.room(len(p))
+	if buf == nil || n == corkPieces && !k.copied {
+		return false
+	}
+	from := k.used
+	k.used += copy(buf[from:], p)
+	if k.copied {
+		last := &k.held[n-1]
+		*last = buf[from-len(*last) : k.used]
+	} else {
+		k.held = append(k.held, buf[from:k.used])
+	}
+	k.copied = true
 	return true
 }
 
@@ -105,7 +133,10 @@ func (c *conn) uncork() (err error) {
 	}
 	c.broken = c.broken || err != nil
 	clear(k.pieces[:n])
-	k.held, k.used, k.copied = nil, 0, false
+	if k.large != nil {
+		larges.Put(k.large)
+	}
+	k.held, k.used, k.copied, k.large = nil, 0, false, nil
 	corks.Put(k)
 	return err
 }

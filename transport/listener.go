@@ -51,6 +51,12 @@ type listener struct {
 	rejecting chan struct{} // one slot for each rejection under way
 	rejected  atomic.Uint64
 
+	// How many connections fasthttp has, and whether these are so many that those
+	// that wait for a request are parked at once; see park.go.
+	inside  atomic.Int64
+	crowded atomic.Bool
+	made    atomic.Int64 // bytes of bodies made for single requests; see body.go
+
 	mu   sync.Mutex
 	list conn // sentinel of the ring of open connections
 	open int
@@ -134,6 +140,7 @@ func (l *listener) admit(nc net.Conn) (*conn, bool) {
 	}
 	l.mu.Unlock()
 	if !full {
+		l.enters()
 		return c, true
 	}
 	l.rejected.Add(1)
@@ -150,6 +157,9 @@ func (l *listener) admit(nc net.Conn) (*conn, bool) {
 }
 
 func (l *listener) forget(c *conn) {
+	if !c.outside.Load() {
+		l.leaves()
+	}
 	l.mu.Lock()
 	c.prev.next, c.next.prev = c.next, c.prev
 	c.prev, c.next = c, c

@@ -95,6 +95,9 @@ func (s *Server) sendList(ctx *fasthttp.RequestCtx, c *service.Collection, f *se
 	if s.fresh(ctx, c.AppendETag(buf[:0], f)) {
 		return
 	}
+	if s.api.tooManyMade(ctx) {
+		return
+	}
 	body := bodyBuffer(ctx)
 	if s.wantsGzip(ctx) {
 		body = c.AppendGzip(body, f)

@@ -17,6 +17,33 @@ import (
 // it again costs some microseconds.
 const parkAfter = 2 * time.Second
 
+// manyInside is how many connections fasthttp may have before those that wait for a
+// request are parked at once, whenever they have begun to wait. It bounds what
+// connections cost that are silent, or have just been used, all together; with fewer,
+// nothing is parked that is used all the time.
+const manyInside = 2000
+
+func (l *listener) enters() {
+	if l.inside.Add(1) > manyInside && l.serve != nil && canWait {
+		l.crowded.Store(true)
+	}
+}
+
+func (l *listener) leaves() {
+	if l.inside.Add(-1) < manyInside*9/10 && l.crowded.Load() {
+		l.crowded.Store(false)
+	}
+}
+
+// nothingHere reports whether the connection waits for a request of which nothing has
+// arrived, and can be parked.
+func (c *conn) nothingHere() bool {
+	if !c.parkable || c.state.Load() != waiting || c.woken.Load() != 0 || c.layer != nil && c.layer.session != nil {
+		return false // behind TLS only a read would tell; see parkTime
+	}
+	return !readable(c.Conn)
+}
+
 // parkTime returns when the connection shall be parked if it is still silent.
 func (c *conn) parkTime() instant {
 	if !c.parkable || c.state.Load() != waiting || !c.greeted {
@@ -30,8 +57,12 @@ func (c *conn) parkTime() instant {
 func (c *conn) park() {
 	c.head, c.chunk = nil, nil // are of fasthttp's buffer
 	c.token.Forget()
+	c.outside.Store(true)
+	c.owner.leaves()
 	go func() {
 		if c.wake() {
+			c.outside.Store(false)
+			c.owner.enters()
 			c.since.Store(int64(now())) // its silence is over
 			c.owner.serve(c)
 			return

@@ -197,7 +197,9 @@ func New(o Options) (*Server, error) {
 	s.shutdownH = newHistogram("toolset_shutdown_duration_seconds", "", shutdownBounds)
 	m := newHTTPMetrics(s.set)
 	s.api = newFrontend("api", s.log, m, o.Limits)
-	s.metricsPort = newFrontend("metrics", s.log, m, o.Limits)
+	scraped := o.Limits
+	scraped.MaxConnections = min(scraped.MaxConnections, maxMetricsConnections)
+	s.metricsPort = newFrontend("metrics", s.log, m, scraped)
 	s.api.bodies = &bodyBudget{limit: int64(o.Limits.MaxBodyMemory)}
 	s.metricsPort.bodies = s.api.bodies
 	if o.TLSCertFile != "" || o.TLSKeyFile != "" {
@@ -238,6 +240,7 @@ func (s *Server) Start(ctx context.Context) error {
 	s.api.serve()
 	s.metricsPort.serve()
 	s.background.Go(s.watchStatus)
+	s.background.Go(s.giveMemoryBack)
 	if s.gate != nil {
 		s.background.Go(func() {
 			<-s.life.Done()
