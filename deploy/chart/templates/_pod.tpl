@@ -169,6 +169,11 @@ affinity:
   valueFrom:
     fieldRef:
       fieldPath: metadata.name
+{{- $limit := dig "limits" "memory" "" $v.resources | toString }}
+{{- if regexMatch "^[0-9]+[MG]i$" $limit }}
+- name: GOMEMLIMIT
+  value: {{ printf "%dMiB" (div (mul 7 (int (regexFind "^[0-9]+" $limit)) (ternary 1024 1 (hasSuffix "Gi" $limit))) 8) | quote }}
+{{- end }}
 {{- range $name, $value := $v.settings }}
 {{- if not (kindIs "invalid" $value) }}
 - name: TOOLSET_{{ $name | replace "-" "_" | upper }}
