@@ -86,7 +86,7 @@ func TestEveryValueHasItsEffect(t *testing.T) {
 		env[e.Name] = e.Value
 	}
 	want := map[string]string{
-		"TOOLSET_SERVED_BY":                       "",
+		"GOMEMLIMIT": "1792MiB", "TOOLSET_SERVED_BY": "",
 		"TOOLSET_KUBERNETES_UNAVAILABLE_GRACE":    "1m",
 		"TOOLSET_MAX_CONNECTIONS":                 "1000000", // not 1e+06
 		"TOOLSET_HEALTH_INSECURE_SKIP_TLS_VERIFY": "true",
