@@ -148,7 +148,7 @@ func targetNumber(p *corev1.ServicePort) int32 {
 // reachable is the number to connect to. The name of a headless Service means
 // the pods themselves, where nothing maps the Service's port to the container's.
 func reachable(svc *corev1.Service, p *corev1.ServicePort) int32 {
-	if t := targetNumber(p); isHeadless(svc) && t > 0 && t <= 65535 {
+	if t := targetNumber(p); reachesPods(svc) && t > 0 && t <= 65535 {
 		return t
 	}
 	return p.Port
@@ -159,7 +159,7 @@ func reachable(svc *corev1.Service, p *corev1.ServicePort) int32 {
 // these images don't have), it is the kind's own: that of the rule's port at
 // rank, or the first.
 func (k *kind) reachable(svc *corev1.Service, p *corev1.ServicePort, rank int) int32 {
-	if isHeadless(svc) && targetNumber(p) == 0 && (p.Port == 80 || p.Port == 443) {
+	if reachesPods(svc) && targetNumber(p) == 0 && (p.Port == 80 || p.Port == 443) {
 		if rank < len(k.ports) {
 			return k.ports[rank].number
 		}
@@ -168,9 +168,9 @@ func (k *kind) reachable(svc *corev1.Service, p *corev1.ServicePort, rank int) i
 	return reachable(svc, p)
 }
 
-func isHeadless(svc *corev1.Service) bool {
-	return svc.Spec.ClusterIP == corev1.ClusterIPNone && svc.Spec.Type != corev1.ServiceTypeExternalName && len(svc.Spec.Selector) > 0
-}
+// reachesPods reports whether a client of svc connects to its pods' own ports. A
+// headless Service without a selector has the ports that its owner gave it.
+func reachesPods(svc *corev1.Service) bool { return isHeadless(svc) && len(svc.Spec.Selector) > 0 }
 
 // isCommon reports whether p is what many charts call their one web port.
 func isCommon(p *corev1.ServicePort) bool { return isCommonNumber(p.Port) && isWeb(p.Name) }
