@@ -201,6 +201,7 @@ func (c *conn) readOrLook(p []byte) (int, error) {
 				return c.received(p, n, err)
 			}
 			if !c.withinRecord() {
+				c.sayEnd()
 				return 0, io.EOF
 			}
 			c.began = now()
@@ -331,7 +332,8 @@ func (c *conn) end() {
 	c.state.Store(waiting)
 }
 
-// wakeIfIdle ends the wait of a connection that has been idle since before t.
+// wakeIfIdle ends the wait of a connection that has been idle since before t; with
+// 0 it only notes that it is idle.
 func (c *conn) wakeIfIdle(t instant) {
 	if c.state.Load() != waiting || c.since.CompareAndSwap(0, int64(now())) {
 		return
@@ -359,14 +361,30 @@ func (c *conn) Close() error {
 	defer c.owner.forget(c)
 	defer c.returnBody()
 	defer c.token.Forget()
-	if err := c.uncork(); err == nil && c.layer != nil && c.layer.session != nil && !c.layer.broken {
-		// Says that nothing is missing (RFC 8446, section 6.1).
-		c.layer.session.CloseWrite() //nolint:errcheck // a client that has gone needs not know
+	if c.uncork() == nil {
+		c.closeSession()
 	}
 	if c.linger || unread(c.Conn) > 0 {
 		lingeringClose(c.Conn)
 	}
 	return c.Conn.Close()
+}
+
+// closeSession says that nothing is missing (RFC 8446, section 6.1).
+func (c *conn) closeSession() {
+	if c.layer != nil && c.layer.session != nil && !c.layer.broken {
+		c.layer.session.CloseWrite() //nolint:errcheck // a client that has gone needs not know
+	}
+}
+
+// sayEnd tells the client of an idle connection that it ends. It comes right after
+// the look that found nothing: a request that arrives between the two is lost, and
+// fasthttp takes its time, on a busy machine milliseconds, until it calls Close.
+func (c *conn) sayEnd() {
+	c.closeSession()
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		half.CloseWrite() //nolint:errcheck // Close does the rest
+	}
 }
 
 // abort closes the connection at once, whatever is going on on it.

@@ -72,6 +72,16 @@ func TestLastLook(t *testing.T) {
 	if n, err := c.Read(buf[:]); n != 0 || !errors.Is(err, io.EOF) {
 		t.Errorf("an idle connection: %d, %v", n, err)
 	}
+	wantEnd(t, client) // at once, and not when fasthttp comes to calling Close
+}
+
+// wantEnd fails unless the client of a connection is told that it ends.
+func wantEnd(t *testing.T, client net.Conn) {
+	t.Helper()
+	client.SetReadDeadline(time.Now().Add(10 * time.Second)) //nolint:errcheck // the read tells
+	if n, err := client.Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.EOF) {
+		t.Errorf("the client reads %d, %v", n, err)
+	}
 }
 
 // Where no socket filter keeps the queue from growing, the connections in it

@@ -55,6 +55,7 @@ func (s *Server) stop() error {
 		zap.Duration("propagation_delay", delay), zap.Duration("drain_timeout", s.opts.DrainTimeout))
 	s.stopping.Store(true)
 	s.api.draining.Store(true)
+	flagged := now()
 	s.log.Info("Shutdown flag set - readiness probe now returns 503")
 
 	s.log.Info("Waiting for Kubernetes endpoint removal propagation", zap.Duration("delay", delay))
@@ -65,7 +66,7 @@ func (s *Server) stop() error {
 	s.log.Info("Draining in-flight HTTP connections", zap.Int("open_connections", open), zap.Int("in_flight_requests", inFlight))
 	close(s.goodbye)
 	drainBegan := time.Now()
-	err := s.api.drain(s.opts.DrainTimeout, s.opts.IdleGrace)
+	err := s.api.drain(s.opts.DrainTimeout, s.opts.IdleGrace, flagged)
 	if err == nil {
 		s.log.Info("HTTP connections drained successfully", zap.Duration("duration", time.Since(drainBegan)))
 	} else {
@@ -84,7 +85,7 @@ func (s *Server) stop() error {
 	}
 	s.shutdownH.observe(time.Since(start))
 	s.metricsPort.draining.Store(true)
-	s.metricsPort.drain(metricsDrain, 0) //nolint:errcheck // a scrape that is cut loses nothing
+	s.metricsPort.drain(metricsDrain, 0, now()) //nolint:errcheck // a scrape that is cut loses nothing
 	s.log.Info("DD-007 Kubernetes-aware graceful shutdown complete", zap.Duration("duration", time.Since(start)))
 	return err
 }
@@ -93,8 +94,15 @@ func (s *Server) stop() error {
 // connection has ended: those with a request by the response to it, those that
 // wait for one once they have been silent for idleGrace. What is left after
 // timeout is cut and reported as ErrDrainTimeout.
-func (f *frontend) drain(timeout, idleGrace time.Duration) error {
+//
+// The silence counts from flagged on, when the stop began and responses began to
+// announce the end, however long a connection had been silent before: who keeps
+// connections for later sends on one without looking, and what is sent as the
+// connection is being closed is lost. Idle connections have at most half of the
+// timeout, so that they alone don't make the drain fail.
+func (f *frontend) drain(timeout, idleGrace time.Duration, flagged instant) error {
 	start := time.Now()
+	idleGrace = min(idleGrace, timeout/2)
 	shut := make(chan struct{})
 	go func() {
 		defer close(shut)
@@ -108,6 +116,9 @@ func (f *frontend) drain(timeout, idleGrace time.Duration) error {
 	defer tick.Stop()
 	for {
 		silentSince := now().add(-idleGrace)
+		if silentSince < flagged {
+			silentSince = 0 // only notes who is idle
+		}
 		open := 0
 		f.listener.each(func(c *conn) {
 			open++

@@ -87,7 +87,11 @@ func (c *conn) wake() bool {
 		}
 		c.readArmed = 0
 		if c.idleAsWoken() || now() >= c.readLimit() {
-			return readable(c.Conn)
+			if readable(c.Conn) {
+				return true
+			}
+			c.sayEnd()
+			return false
 		}
 	}
 }

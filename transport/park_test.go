@@ -88,6 +88,7 @@ func TestParkedAndWokenByBoth(t *testing.T) {
 	if c.wake() {
 		t.Error("there was nothing to wake up for")
 	}
+	wantEnd(t, client)
 }
 
 // A parked connection ends when the client has been silent for too long, or goes.

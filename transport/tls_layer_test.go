@@ -150,6 +150,7 @@ func TestTLSLastLook(t *testing.T) {
 		if n, err := c.Read(make([]byte, 100)); n != 0 || !errors.Is(err, io.EOF) {
 			t.Errorf("an idle connection: %d, %v", n, err)
 		}
+		wantEnd(t, client)
 	})
 }
 

@@ -37,6 +37,7 @@ func TestOverTLS(t *testing.T) {
 		{"ShutdownConcurrent", TestShutdownConcurrent},
 		{"TrapKeptConnectionDuringDelay", TestTrapKeptConnectionDuringDelay},
 		{"TrapIdleConnectionsAtTheWorstMoment", TestTrapIdleConnectionsAtTheWorstMoment},
+		{"TrapSilentConnectionsAroundTheClose", TestTrapSilentConnectionsAroundTheClose},
 		{"TrapAcceptQueue", TestTrapAcceptQueue},
 		{"TrapPipelined", TestTrapPipelined},
 		{"TrapHalfSent", TestTrapHalfSent},
