@@ -305,5 +305,11 @@ func newLogger(s *config.Settings) (*zap.Logger, error) {
 	}
 	c.Level = zap.NewAtomicLevelAt(level)
 	c.DisableStacktrace = true
-	return c.Build()
+	encoder := asciiEncoder{zapcore.NewJSONEncoder(c.EncoderConfig)}
+	if console {
+		encoder.Encoder = zapcore.NewConsoleEncoder(c.EncoderConfig)
+	}
+	return c.Build(zap.WrapCore(func(zapcore.Core) zapcore.Core {
+		return zapcore.NewCore(encoder, zapcore.Lock(os.Stderr), c.Level)
+	}))
 }
