@@ -38,6 +38,9 @@ var hostileValues = []string{
 	"/", "/health", "/../..", "/a b", "/a?b", "/a#b", "/$(id)", "/'", "/%0d%0aX: y", "/\n", "//evil/x", "/\\evil", "health", "../x", strings.Repeat("/a", 2000), "a.b.c", "A", "-a", "a-", "a..b", "a_b", "a/b", strings.Repeat("a", 64), strings.Repeat("a.", 200) + "a",
 }
 
+// secret is what must not be logged.
+const secret = "SECRET.canary-0123456789"
+
 // hostileKeys are the other annotations, each with some of the values.
 var hostileKeys = []string{
 	detect.AnnotationToolset, detect.AnnotationType, detect.AnnotationHealthPath, detect.AnnotationHealthEndpoint,
@@ -157,7 +160,7 @@ func startProcess(t *testing.T, dir, out string) *process {
 	t.Helper()
 	p := &process{api: testenv.FreeAddress(t), ended: make(chan struct{})}
 	cmd := command(t, "serve", "--manifests", dir, "--write-configmap", out, "--listen", p.api, "--metrics-listen", testenv.FreeAddress(t),
-		"--shutdown-propagation-delay", "0s", "--log-format", "json")
+		"--shutdown-propagation-delay", "0s", "--log-format", "json", "--log-level", "debug")
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -260,7 +263,15 @@ func (p *process) checkRequests(t *testing.T) {
 		"GET /health HTTP/1.1\nHost: x\r\n\n\r\n\r\n":                                                        400,
 		"GET /health HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n":                                                 400,
 		"GET /health HTTP/1.1\r\n\r\n":                                                                       400,
-		"GET /health HTTP/2.0\r\nHost: x\r\n\r\n":                                                            400,
+		"GET /health HTTP/2.0\r\nHost: x\r\n\r\n":                                                            505,
+		"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n":                                                                   505,
+		"GET /health#.png HTTP/1.1\r\nHost: x\r\n\r\n":                                                       400,
+		"GET /\u202e/%e2%80%ae HTTP/1.1\r\nHost: x\r\nX-Request-ID: \u202e\r\n\r\n":                          404,
+		"GET /health HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + secret + "\x00\r\n\r\n":                400,
+		"GET /health HTTP/1.1\r\nHost: x\r\nCookie : " + secret + "\r\n\r\n":                                 400,
+		"GET /health?x=" + secret + "\x7f HTTP/1.1\r\nHost: x\r\n\r\n":                                       400,
+		"GET /nothing?x=" + secret + " HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + secret + "\r\n\r\n":  404,
+		"POST /api/v1/discover HTTP/1.1\r\nHost: x\r\nContent-Length: " + secret + "\r\n\r\n" + secret:       400,
 		"GET /nothing HTTP/1.1\r\nHost: x\r\nX-Request-ID: a\x01b\r\n\r\n":                                   400,
 		"GET /" + strings.Repeat("a", 20_000) + " HTTP/1.1\r\nHost: x\r\n\r\n":                               414,
 		"GET /health HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("a", 20_000) + "\r\n\r\n":                  431,
@@ -306,8 +317,11 @@ func (p *process) end(t *testing.T) {
 		} else if entry.Level == "error" && !strings.Contains(entry.Msg, "did not close") { // on a busy machine
 			t.Errorf("an error in the log: %.300s", line)
 		}
-		if strings.ContainsFunc(line, unicode.IsControl) {
-			t.Errorf("a line of the log has control characters: %.300q", line)
+		if strings.ContainsFunc(line, func(r rune) bool { return r < ' ' || r > '~' }) {
+			t.Errorf("a line of the log is not printable ASCII: %.300q", line)
+		}
+		if strings.Contains(line, secret) {
+			t.Errorf("a line of the log has what a client sent in a header field, query or body: %.300q", line)
 		}
 	}
 }

@@ -14,9 +14,15 @@ import (
 //
 //	[printf %0Nd 0 |] curl [-i] [-X METHOD] [-H FIELD]... [-d DATA|-d @-] URL
 //
-// with single and double quotes, and $(printf %0Nd 0) for N zeros.
+// with single and double quotes, and $(printf %0Nd 0) for N zeros; and for what curl
+// can't send
+//
+//	printf 'REQUEST' | nc HOST PORT
 func curlRequest(t *testing.T, command string) (port, request string) {
 	t.Helper()
+	if m := netcat.FindStringSubmatch(command); m != nil {
+		return m[2], strings.NewReplacer(`\r`, "\r", `\n`, "\n").Replace(m[1])
+	}
 	stdin := ""
 	if first, rest, piped := strings.Cut(command, " | "); piped {
 		stdin, command = zeros(t, first), rest
@@ -90,6 +96,8 @@ func hasField(fields []string, name string) bool {
 	}
 	return false
 }
+
+var netcat = regexp.MustCompile(`^printf '([^'%]*)' \| nc localhost (\d+)$`)
 
 var printf = regexp.MustCompile(`\$?\(?printf %0(\d+)d 0\)?`)
 

@@ -61,11 +61,13 @@ var (
 	// Unavailable: starting, shutting down, Kubernetes unreachable, or at the
 	// connection limit; sent with Retry-After.
 	Unavailable = &Type{"service-unavailable", "Service Unavailable", 503}
+	// VersionNotSupported: a version of HTTP other than 1.1 and 1.0.
+	VersionNotSupported = &Type{"http-version-not-supported", "HTTP Version Not Supported", 505}
 )
 
 var registry = []*Type{
 	Validation, Unauthorized, Forbidden, NotFound, MethodNotAllowed, RequestTimeout, Conflict,
-	PayloadTooLarge, URITooLong, UnsupportedMediaType, TooManyRequests, HeadersTooLarge, Internal, Unavailable,
+	PayloadTooLarge, URITooLong, UnsupportedMediaType, TooManyRequests, HeadersTooLarge, Internal, Unavailable, VersionNotSupported,
 }
 
 // Types returns every registered type in the order of the status codes.

@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"net"
@@ -72,13 +71,7 @@ type conn struct {
 
 	began     instant     // when the first byte of the request arrived
 	moved     instant     // when something was read last, or a response made
-	chunk     []byte      // what the last read returned, in fasthttp's buffer
-	ahead     readahead   // what is in it
-	looked    bool        // ahead is known
-	whole     bool        // it begins with a request
-	heads     int         // requests handled since then
-	head      []byte      // fasthttp's read buffer from its start
-	lineFits  bool        // of a request that fills it, the first line does
+	ahead     ahead       // what was read
 	late      bool        // the rest of the request has not arrived in time
 	linger    bool        // the client may still be sending when the connection is closed
 	streaming bool        // what is written is to be sent at once
@@ -95,42 +88,6 @@ type conn struct {
 	token auth.Recent
 
 	prev, next *conn // the listener's list
-}
-
-// readahead is what is known of the bytes of a read.
-type readahead struct {
-	heads int  // the ends of heads of requests
-	more  bool // something follows the last of them
-}
-
-var endOfHead = []byte("\r\n\r\n")
-
-// look returns what is known of b.
-func look(b []byte) readahead {
-	var a readahead
-	for {
-		i := bytes.Index(b, endOfHead)
-		if i < 0 {
-			a.more = a.heads > 0 && len(b) > 0
-			return a
-		}
-		a.heads++
-		b = b[i+len(endOfHead):]
-	}
-}
-
-// answered counts a request that was handled, the head of which had this many
-// bytes. Most of the time those are all that have been read, and there is no need
-// to look for more.
-func (c *conn) answered(head int) {
-	c.heads++
-	switch {
-	case c.looked:
-	case c.whole && c.heads == 1 && head == len(c.chunk):
-		c.ahead, c.looked = readahead{heads: 1}, true
-	default:
-		c.ahead, c.looked = look(c.chunk), true
-	}
 }
 
 // Read reads like net.Conn. When a deadline passes while no request has begun,
@@ -150,9 +107,10 @@ func (c *conn) Read(p []byte) (int, error) {
 	if n, err := c.readOrLook(p[:1]); n == 0 {
 		return 0, err
 	}
-	c.head = nil
+	c.ahead = ahead{between: true}
 	if startsRequest(p[0]) {
-		c.layer, c.plainHTTP, c.head = nil, true, p
+		c.layer, c.plainHTTP = nil, true
+		c.ahead.read(p, 1)
 		return 1, nil
 	}
 	c.state.Store(shaking)
@@ -162,7 +120,7 @@ func (c *conn) Read(p []byte) (int, error) {
 		return 0, io.EOF
 	}
 	c.woken.Store(0)
-	c.greeted, c.head = false, nil
+	c.greeted = false
 	c.end()
 	c.since.Store(int64(now()))
 	return c.readOrLook(p)
@@ -263,14 +221,13 @@ func (c *conn) receive(p []byte, wait bool) (n int, err error) {
 	default:
 		n, err = readNow(c.Conn, p)
 	}
-	c.chunk, c.ahead, c.looked, c.heads = p[:n], readahead{}, false, 0
 	return n, err
 }
 
 // received notes what a read returned, and returns it.
 func (c *conn) received(p []byte, n int, err error) (int, error) {
 	c.moved = now()
-	if c.whole = c.state.Load() == waiting; c.whole {
+	if c.state.Load() == waiting {
 		c.began = c.moved
 	}
 	if !c.greeted {
@@ -279,11 +236,9 @@ func (c *conn) received(p []byte, n int, err error) (int, error) {
 			return 0, errTLSHello
 		}
 	}
-	if c.head == nil {
-		c.head = p
-	}
-	if n == len(p) { // fasthttp's buffer is full
-		c.lineFits = bytes.IndexByte(c.head, '\n') >= 0
+	c.ahead.read(p, n)
+	if c.sizes != nil {
+		c.sizes.follow(p[:n])
 	}
 	return n, err
 }
@@ -294,35 +249,21 @@ func (c *conn) withinRecord() bool {
 	return c.layer != nil && c.layer.session != nil && c.layer.wire.records.within()
 }
 
-// pipelined reports whether the client has sent more after the request that is
-// being answered. Such a response must not announce that the connection
-// closes: the requests behind it would be lost.
-//
-// It counts the heads of requests in what was read last, behind the body if there
-// was one: see behind.go.
-func (c *conn) pipelined(hasBody bool) bool {
-	if !hasBody && (c.ahead.heads > c.heads || c.ahead.more) {
-		return true
-	}
-	if c.layer != nil {
-		return c.layer.more()
-	}
-	return unread(c.Conn) > 0
-}
-
 // begin and end are called as a request's first byte arrives and as its
 // response has been written.
 func (c *conn) begin() {
-	if c.heads > 0 { // it came together with one that has been answered
+	if c.ahead.between { // it came together with one that has been answered
 		c.began = c.moved
+		c.ahead.beginUnread()
 	}
 	c.state.Store(active)
 }
 
 func (c *conn) end() {
-	if c.body != nil || c.heads >= c.ahead.heads {
+	if c.body != nil || !c.ahead.more {
 		c.uncork() //nolint:errcheck // the next read tells
 	}
+	c.ahead.between = true
 	c.returnBody()
 	c.lasting = false
 	if c.writeLimit.Load() != 0 {

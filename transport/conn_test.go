@@ -37,7 +37,7 @@ func pair(t *testing.T) (*conn, net.Conn) {
 // request begins: the rest of the request must still be read.
 func TestWokenWhileARequestBegins(t *testing.T) {
 	c, client := pair(t)
-	c.began = now()
+	c.began, c.ahead.between = now(), false
 	c.begin()
 	c.woken.Store(int64(now()))
 	if err := c.SetReadDeadline(past); err != nil {

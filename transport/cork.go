@@ -91,7 +91,7 @@ func (c *conn) Write(p []byte) (int, error) {
 	if c.muted != nothingMuted {
 		return c.writeMuted(p)
 	}
-	more := !c.streaming && (c.heads < c.ahead.heads || len(p) >= writeBufferSize)
+	more := !c.streaming && (c.ahead.more || len(p) >= writeBufferSize)
 	if c.cork == nil && !more {
 		return c.write(p)
 	}

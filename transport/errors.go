@@ -41,17 +41,20 @@ func (f *frontend) problem(ctx *fasthttp.RequestCtx, t *problem.Type, detail str
 	f.metrics.errorResponse(t)
 }
 
-// requestPath returns the path of the request as it was sent.
+// requestPath returns the path of the request as it was sent, without query and
+// fragment; "/" of a target that has none or can't be parsed.
 func requestPath(ctx *fasthttp.RequestCtx) string {
 	target := ctx.Request.Header.RequestURI()
 	if len(target) == 0 || target[0] != '/' { // absolute form (RFC 9112, section 3.2.2)
 		target = ctx.URI().PathOriginal()
 	}
-	if len(target) == 0 { // of a target that can't be parsed
+	if i := bytes.IndexAny(target, "?#"); i >= 0 {
+		target = target[:i]
+	}
+	if len(target) == 0 || target[0] != '/' && target[0] != '*' {
 		return "/"
 	}
-	path, _, _ := bytes.Cut(target, []byte{'?'})
-	return string(path)
+	return string(target)
 }
 
 func (f *frontend) notFound(ctx *fasthttp.RequestCtx) {

@@ -1,10 +1,8 @@
 package transport
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -23,15 +21,16 @@ import (
 // connections, and everything that holds for each of its responses: request
 // identifiers, problem documents, metrics, and the end of connections.
 type frontend struct {
-	name     string
-	log      *zap.Logger
-	metrics  *httpMetrics
-	limits   Limits
-	listener *listener
-	server   *fasthttp.Server
-	routes   *router.Router
-	servedBy []byte                  // of X-Served-By; empty for none
-	byName   fasthttp.RequestHandler // for lookups by name; nil on the metrics port
+	name      string
+	log       *zap.Logger
+	metrics   *httpMetrics
+	limits    Limits
+	listener  *listener
+	server    *fasthttp.Server
+	routes    *router.Router
+	servedBy  []byte                  // of X-Served-By; empty for none
+	byName    fasthttp.RequestHandler // for lookups by name; nil on the metrics port
+	unmatched fasthttp.RequestHandler // answers that there is nothing
 	// methods returns what Allow lists for a path if it is not just what the
 	// routes have, else ""; nil on the metrics port.
 	methods func(*fasthttp.RequestCtx) string
@@ -67,7 +66,8 @@ func newFrontend(name string, log *zap.Logger, m *httpMetrics, limits Limits) *f
 	f.routes.HandleOPTIONS = true
 	f.routes.SaveMatchedRoutePath = false
 	unmatched := m.route("unmatched")
-	f.routes.NotFound = f.wrap(unmatched, f.notFound)
+	f.unmatched = f.wrap(unmatched, f.notFound)
+	f.routes.NotFound = f.unmatched
 	f.routes.MethodNotAllowed = f.wrap(unmatched, f.methodNotAllowed)
 	f.routes.GlobalOPTIONS = f.wrap(unmatched, f.options)
 	// The times that clients have are kept by the connections.
@@ -79,8 +79,8 @@ func newFrontend(name string, log *zap.Logger, m *httpMetrics, limits Limits) *f
 		StreamRequestBody:             true,
 		Name:                          "dynamic-toolset",
 		ReadBufferSize:                limits.MaxHeaderBytes,
-		MaxRequestBodySize:            1,                                    // of what is read before the handler runs; see requestbody.go
-		Concurrency:                   limits.MaxConnections + maxRejecting, // the listener's own limit comes first
+		MaxRequestBodySize:            1,                                      // of what is read before the handler runs; see requestbody.go
+		Concurrency:                   2*limits.MaxConnections + maxRejecting, // the listener's own limit comes first, and counts those that end no more
 		ConnState:                     connState,
 		NoDefaultServerHeader:         true,
 		SecureErrorLogMessage:         true,
@@ -109,16 +109,6 @@ func connState(nc net.Conn, s fasthttp.ConnState) {
 	}
 }
 
-// quietLogger receives what fasthttp logs of single connections, which is
-// what any client can provoke: debug.
-type quietLogger struct{ log *zap.Logger }
-
-func (l quietLogger) Printf(format string, args ...any) {
-	if ce := l.log.Check(zap.DebugLevel, "HTTP connection"); ce != nil {
-		ce.Write(zap.String("error", fmt.Sprintf(format, args...)))
-	}
-}
-
 // open begins to listen; serve begins to serve what is accepted.
 func (f *frontend) open(ctx context.Context, addr string) error {
 	tcp, err := listen(ctx, addr)
@@ -132,10 +122,12 @@ func (f *frontend) open(ctx context.Context, addr string) error {
 // accept makes f serve what a socket accepts.
 func (f *frontend) accept(socket net.Listener) {
 	f.listener = newListener(socket, f.log, f.limits, f.rejectConnection)
-	f.listener.tls = f.tls
+	if f.listener.tls = f.tls; f.tls != nil {
+		f.listener.rejecting = make(chan struct{}, maxRejectingTLS)
+	}
 	f.listener.serve = func(c net.Conn) {
 		if err := f.server.ServeConn(c); err != nil {
-			quietLogger{f.log}.Printf("%v", err)
+			quietLogger{f.log}.Printf("%v of %v", err, c.RemoteAddr())
 		}
 	}
 }
@@ -180,21 +172,45 @@ func (f *frontend) register(method, path string, h fasthttp.RequestHandler) {
 // handle answers a request: one that could be read in two ways is refused
 // (strict.go), and one with a body has been looked at before (requestbody.go).
 func (f *frontend) handle(ctx *fasthttp.RequestCtx) {
-	wrong, how := malformed(&ctx.Request.Header)
-	if wrong != "" {
-		f.refuseMalformed(ctx, wrong)
+	if c, _ := ctx.Conn().(*conn); c != nil && c.phase != noBody {
+		f.handleJudged(ctx, c)
 		return
 	}
-	if how != unframed {
-		f.handleFramed(ctx, how == byChunks)
+	how, ok := f.wellFormed(ctx)
+	if !ok {
 		return
 	}
 	f.route(ctx)
+	if how == byChunks { // of which none was there
+		f.endConnection(ctx)
+	}
+}
+
+// wellFormed reports whether a request can be read in one way only, and how the end
+// of its body is known. If not, it is answered.
+func (f *frontend) wellFormed(ctx *fasthttp.RequestCtx) (how framing, ok bool) {
+	h := &ctx.Request.Header
+	if !spoken(h) {
+		f.refuseRequest(ctx, f.versionNotSupported)
+		return unframed, false
+	}
+	wrong, how := malformed(h)
+	if wrong == "" {
+		wrong = malformedTarget(h, ctx.URI())
+	}
+	if wrong != "" {
+		f.refuseMalformed(ctx, wrong)
+	}
+	return how, wrong == ""
 }
 
 // route finds the handler of a request. A trailing slash makes no difference:
 // the router could only redirect, which would turn a POST into a GET.
 func (f *frontend) route(ctx *fasthttp.RequestCtx) {
+	if ctx.Request.Header.IsConnect() && ctx.Request.Header.RequestURI()[0] != '/' {
+		f.unmatched(ctx) // there is no path in it, and this is no proxy
+		return
+	}
 	if path := ctx.URI().PathOriginal(); len(path) > 1 && path[len(path)-1] == '/' {
 		ctx.URI().SetPathBytes(path[:len(path)-1])
 	}
@@ -248,7 +264,7 @@ func (f *frontend) finish(ctx *fasthttp.RequestCtx, r *routeMetrics) {
 	if p := recover(); p != nil {
 		f.metrics.panics.Inc()
 		f.log.Error("A handler panicked; answered 500", zap.Any("panic", p), zap.ByteString("stack", debug.Stack()),
-			zap.ByteString("path", ctx.Path()), zap.ByteString("request_id", ctx.Response.Header.PeekBytes(headerRequestID)))
+			zap.String("path", loggedPath(ctx)), zap.String("request_id", string(ctx.Response.Header.PeekBytes(headerRequestID))))
 		f.problem(ctx, problem.Internal, "The service failed on this request. The cause is in its log under this request_id.")
 	}
 	if len(f.servedBy) > 0 {
@@ -259,7 +275,7 @@ func (f *frontend) finish(ctx *fasthttp.RequestCtx, r *routeMetrics) {
 	if c != nil {
 		t := now()
 		took, c.moved = t.sub(c.moved), t
-		c.answered(headLength(&ctx.Request.Header))
+		c.ahead.answered(&ctx.Request.Header)
 		c.streaming = ctx.Response.IsBodyStream() && !c.lasting
 		if f.draining.Load() || c.expires != 0 && t > c.expires {
 			f.lastResponse(ctx, c)
@@ -269,21 +285,16 @@ func (f *frontend) finish(ctx *fasthttp.RequestCtx, r *routeMetrics) {
 	}
 	r.observe(ctx.Method(), ctx.Response.StatusCode(), took)
 	if ce := f.log.Check(zap.DebugLevel, "Request"); ce != nil {
-		ce.Write(zap.ByteString("method", ctx.Method()), zap.ByteString("path", ctx.Path()),
+		ce.Write(zap.String("method", loggedMethod(ctx)), zap.String("path", loggedPath(ctx)),
 			zap.Int("status", ctx.Response.StatusCode()), zap.Duration("duration", took),
-			zap.ByteString("request_id", ctx.Response.Header.PeekBytes(headerRequestID)), zap.Stringer("client", ctx.RemoteAddr()))
+			zap.String("request_id", string(ctx.Response.Header.PeekBytes(headerRequestID))), zap.Stringer("client", ctx.RemoteAddr()))
 	}
-}
-
-// headLength returns how long the head of a request was if its lines end in CR LF.
-func headLength(h *fasthttp.RequestHeader) int {
-	return len(h.Method()) + len(h.RequestURI()) + len(h.Protocol()) + len("  \r\n") + len(h.RawHeaders())
 }
 
 // lastResponse announces the end of the connection, unless the client has
 // already sent more on it: then that is answered first.
 func (f *frontend) lastResponse(ctx *fasthttp.RequestCtx, c *conn) {
-	if !f.hurry.Load() && c.pipelined(false) {
+	if !f.hurry.Load() && c.pipelined() {
 		return
 	}
 	ctx.Response.SetConnectionClose()
@@ -307,9 +318,14 @@ func (f *frontend) protocolError(ctx *fasthttp.RequestCtx, err error) {
 	c, _ := ctx.Conn().(*conn)
 	if c != nil {
 		// fasthttp has given its read buffer to another connection by now.
-		c.chunk, c.ahead, c.looked = nil, readahead{}, true
+		c.ahead.forget()
 		c.linger = true
 	}
+	defer func() {
+		// A response to HEAD has no body (RFC 9110, section 9.3.2). fasthttp forgets
+		// the method of what it refuses.
+		ctx.Response.SkipBody = ctx.IsHead() || c != nil && c.ahead.line.isHead
+	}()
 	f.wrap(f.metrics.route("unmatched"), func(ctx *fasthttp.RequestCtx) {
 		var small *fasthttp.ErrSmallBuffer
 		switch {
@@ -317,9 +333,11 @@ func (f *frontend) protocolError(ctx *fasthttp.RequestCtx, err error) {
 			f.problem(ctx, problem.Validation, speaksTLS)
 		case c != nil && c.late: // of which fasthttp does not always tell
 			f.problem(ctx, problem.RequestTimeout, fmt.Sprintf(notInTime, f.limits.ReadTimeout))
+		case c != nil && c.ahead.line.version:
+			f.versionNotSupported(ctx)
 		case c != nil && c.hello:
 			f.problem(ctx, problem.Validation, "This port speaks plain HTTP, not TLS: ask with http:// instead of https://.")
-		case errors.As(err, &small) && c != nil && !c.lineFits:
+		case errors.As(err, &small) && c != nil && !c.ahead.line.complete:
 			f.problem(ctx, problem.URITooLong, fmt.Sprintf("The request line is longer than %d bytes.", f.limits.MaxHeaderBytes))
 		case errors.As(err, &small):
 			f.problem(ctx, problem.HeadersTooLarge, fmt.Sprintf("The request line and header fields are longer than %d bytes together.", f.limits.MaxHeaderBytes))
@@ -327,41 +345,4 @@ func (f *frontend) protocolError(ctx *fasthttp.RequestCtx, err error) {
 			f.problem(ctx, problem.Validation, notWellFormed)
 		}
 	})(ctx)
-}
-
-// rejectConnection tells a connection over the limit so and closes it.
-func (f *frontend) rejectConnection(nc net.Conn) {
-	defer nc.Close() //nolint:errcheck // nothing is left to be done about it
-	if nc.SetDeadline(time.Now().Add(lingerTime)) != nil {
-		return
-	}
-	if f.tls != nil {
-		session := tls.Server(nc, f.tls.config.Load())
-		if session.Handshake() != nil {
-			return
-		}
-		nc = session
-	}
-	// The request is read if it is there at once, for its identifier and path.
-	var request fasthttp.Request
-	request.Header.DisableSpecialHeader()
-	var buf [4096]byte
-	if n, err := nc.Read(buf[:]); err == nil {
-		var parsed fasthttp.Request
-		if parsed.Header.Read(bufio.NewReader(bytes.NewReader(buf[:n]))) == nil {
-			parsed.CopyTo(&request)
-		}
-	}
-	var ctx fasthttp.RequestCtx
-	ctx.Init(&request, nc.RemoteAddr(), quietLogger{f.log})
-	f.wrap(f.metrics.route("unmatched"), func(ctx *fasthttp.RequestCtx) {
-		ctx.Response.Header.SetBytesK(headerRetryAfter, "1")
-		f.problem(ctx, problem.Unavailable, fmt.Sprintf("The service has reached its limit of %d connections; try again, or reuse connections.", f.limits.MaxConnections))
-	})(&ctx)
-	ctx.Response.SetConnectionClose()
-	ctx.Response.SkipBody = ctx.IsHead()
-	w := bufio.NewWriter(nc)
-	if ctx.Response.Write(w) == nil && w.Flush() == nil {
-		lingeringClose(nc)
-	}
 }

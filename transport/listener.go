@@ -30,9 +30,13 @@ const (
 	handshakeTime = 200 * time.Millisecond
 	// emptyWait without a connection means that the accept queue is empty.
 	emptyWait = 20 * time.Millisecond
-	// maxRejecting is how many connections over the limit are told so at once;
-	// beyond that they are closed without a word.
-	maxRejecting = 64
+	// maxRejecting is how many connections over the limit are told so at once, and
+	// maxRejectingTLS how many where that takes a handshake. Those beyond wait to be
+	// accepted.
+	maxRejecting    = 256
+	maxRejectingTLS = 64
+	// toldEveryPause is how often the log says that no connection can be accepted.
+	toldEveryPause = time.Minute
 )
 
 // A listener accepts connections up to a limit and keeps the list of those
@@ -50,6 +54,8 @@ type listener struct {
 	emptied   chan struct{} // closed when the accept queue was found empty
 	rejecting chan struct{} // one slot for each rejection under way
 	rejected  atomic.Uint64
+	rejectors sync.WaitGroup
+	freed     chan struct{} // has something when a connection has ended
 
 	// How many connections fasthttp has, and whether these are so many that those
 	// that wait for a request are parked at once; see park.go.
@@ -76,7 +82,7 @@ func listen(ctx context.Context, addr string) (*net.TCPListener, error) {
 
 func newListener(socket net.Listener, log *zap.Logger, limits Limits, reject func(net.Conn)) *listener {
 	l := &listener{socket: socket, log: log, limits: limits, reject: reject,
-		emptied: make(chan struct{}), rejecting: make(chan struct{}, maxRejecting)}
+		emptied: make(chan struct{}), rejecting: make(chan struct{}, maxRejecting), freed: make(chan struct{}, 1)}
 	l.list.prev, l.list.next = &l.list, &l.list
 	return l
 }
@@ -85,6 +91,7 @@ func newListener(socket net.Listener, log *zap.Logger, limits Limits, reject fun
 // is being closed and its queue is empty.
 func (l *listener) Accept() (net.Conn, error) {
 	pause := 5 * time.Millisecond
+	var told time.Time
 	for {
 		last := l.phase.Load() == emptying
 		if last && l.isTCP() {
@@ -110,7 +117,10 @@ func (l *listener) Accept() (net.Conn, error) {
 			return nil, io.EOF
 		default:
 			// Such as too many open files. It passes; giving up would not.
-			l.log.Warn("Can't accept a connection; trying again", zap.Error(err), zap.Duration("pause", pause))
+			if time.Since(told) >= toldEveryPause {
+				told = time.Now()
+				l.log.Warn("Can't accept connections; those that wait are tried again until it works", zap.Error(err))
+			}
 			time.Sleep(pause)
 			pause = min(2*pause, time.Second)
 		}
@@ -118,7 +128,7 @@ func (l *listener) Accept() (net.Conn, error) {
 }
 
 func (l *listener) admit(nc net.Conn) (*conn, bool) {
-	c := &conn{Conn: nc, owner: l}
+	c := &conn{Conn: nc, owner: l, ahead: ahead{between: true}}
 	if l.tls != nil {
 		c.layer = &tlsLayer{settings: l.tls}
 	}
@@ -131,29 +141,33 @@ func (l *listener) admit(nc net.Conn) (*conn, bool) {
 		// after a restart, are not closed together.
 		c.expires = accepted.add(time.Duration(float64(age) * (0.9 + 0.2*rand.Float64()))) // #nosec G404 -- jitter
 	}
+	for !l.place(c) {
+		select {
+		case l.rejecting <- struct{}{}:
+			l.rejected.Add(1)
+			l.rejectors.Go(func() {
+				defer func() { <-l.rejecting }()
+				l.reject(nc)
+			})
+			return nil, false
+		case <-l.freed: // perhaps there is a place by now
+		}
+	}
+	l.enters()
+	return c, true
+}
+
+// place enters c into the list if there is a place below the limit.
+func (l *listener) place(c *conn) bool {
 	l.mu.Lock()
-	full := l.open >= l.limits.MaxConnections
-	if !full {
-		l.open++
-		c.prev, c.next = l.list.prev, &l.list
-		c.prev.next, c.next.prev = c, c
+	defer l.mu.Unlock()
+	if l.open >= l.limits.MaxConnections {
+		return false
 	}
-	l.mu.Unlock()
-	if !full {
-		l.enters()
-		return c, true
-	}
-	l.rejected.Add(1)
-	select {
-	case l.rejecting <- struct{}{}:
-		go func() {
-			defer func() { <-l.rejecting }()
-			l.reject(nc)
-		}()
-	default:
-		nc.Close() //nolint:errcheck // it was never served
-	}
-	return nil, false
+	l.open++
+	c.prev, c.next = l.list.prev, &l.list
+	c.prev.next, c.next.prev = c, c
+	return true
 }
 
 func (l *listener) forget(c *conn) {
@@ -165,6 +179,10 @@ func (l *listener) forget(c *conn) {
 	c.prev, c.next = c, c
 	l.open--
 	l.mu.Unlock()
+	select {
+	case l.freed <- struct{}{}:
+	default: // there is one already
+	}
 }
 
 // each calls f for every open connection. f must not block.
@@ -207,6 +225,7 @@ func (l *listener) shut() {
 	l.setDeadline(past) // wakes Accept
 	<-l.emptied
 	l.Close() //nolint:errcheck // closing twice is harmless
+	l.rejectors.Wait()
 }
 
 func (l *listener) isTCP() bool {

@@ -273,7 +273,7 @@ func isCommand(name []byte) bool { return string(name) == "generate" || string(n
 // methods corrects the methods of a command's path: while no toolset has the
 // name there is nothing to get.
 func (s *Server) methods(ctx *fasthttp.RequestCtx) string {
-	name, below := bytes.CutPrefix(ctx.Path(), toolsetPath)
+	name, below := bytes.CutPrefix(ctx.URI().PathOriginal(), toolsetPath)
 	if !below || !isCommand(name) {
 		return ""
 	}

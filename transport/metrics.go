@@ -87,7 +87,7 @@ func (m *httpMetrics) write(w io.Writer) {
 // listed counts as "other", so that clients can't make up series.
 var (
 	methods = [...]string{"GET", "HEAD", "POST", "other"}
-	codes   = [...]int{200, 202, 204, 304, 400, 401, 403, 404, 405, 408, 409, 413, 414, 415, 429, 431, 500, 503, 0}
+	codes   = [...]int{200, 202, 204, 304, 400, 401, 403, 404, 405, 408, 409, 413, 414, 415, 429, 431, 500, 503, 505, 0}
 	codeAt  = func() (at [600]uint8) {
 		for i := range at {
 			at[i] = uint8(len(codes) - 1)

@@ -55,7 +55,7 @@ func (c *conn) parkTime() instant {
 // park waits for the client in a goroutine of its own, which ends with the
 // connection or when it is parked anew.
 func (c *conn) park() {
-	c.head, c.chunk = nil, nil // are of fasthttp's buffer
+	c.ahead.forget() // another connection has fasthttp's buffer now
 	c.token.Forget()
 	c.outside.Store(true)
 	c.owner.leaves()

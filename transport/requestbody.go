@@ -104,21 +104,18 @@ func (f *frontend) judge(ctx *fasthttp.RequestCtx) int {
 		c.muted = continueLine // there is nothing to go on with
 		return fasthttp.StatusContinue
 	}
-	arrived := c.behindHead(headLength(h))
-	if wrong, _ := malformed(h); wrong != "" {
-		c.behind(nil)
-		f.refuseMalformed(ctx, wrong)
+	c.sizes = nil
+	arrived := c.ahead.behindHead(h)
+	c.ahead.body(length)
+	if _, ok := f.wellFormed(ctx); !ok {
 		return ctx.Response.StatusCode()
 	}
 	skippable := false
 	if length >= 0 {
-		c.sizes = nil
 		skippable = len(arrived) >= length || c.layer == nil && len(arrived)+unread(c.Conn) >= length
-		c.behind(arrived[min(length, len(arrived)):])
 	} else {
 		c.sizes = &chunkSizes{}
 		c.sizes.follow(arrived)
-		c.behind(nil)
 	}
 	tooLarge := length > f.limits.MaxRequestBody || length < 0 && c.sizes.total > f.limits.MaxRequestBody
 	if tooLarge {
@@ -151,16 +148,16 @@ func (f *frontend) judge(ctx *fasthttp.RequestCtx) int {
 	return ctx.Response.StatusCode()
 }
 
-// handleFramed answers a request whose head has a Content-Length or a
-// Transfer-Encoding. Chunks end the connection, since fasthttp forgives in their
-// framing what is not seen here.
-func (f *frontend) handleFramed(ctx *fasthttp.RequestCtx, chunked bool) {
-	if c, _ := ctx.Conn().(*conn); c != nil && c.phase == answered {
+// handleJudged answers a request with a body of which judge has not been the end.
+// Chunks end the connection, since fasthttp forgives in their framing what is not
+// seen here.
+func (f *frontend) handleJudged(ctx *fasthttp.RequestCtx, c *conn) {
+	if c.phase == answered {
 		c.phase = noBody
 	} else {
 		f.route(ctx)
 	}
-	if chunked {
+	if c.ahead.chunked {
 		f.endConnection(ctx)
 	}
 }
@@ -240,7 +237,6 @@ func (f *frontend) readBody(ctx *fasthttp.RequestCtx) (release func(), ok bool) 
 	var body []byte
 	held := 0
 	release = func() { f.bodies.give(held) }
-	c.followBody(length)
 	for {
 		if len(body) == cap(body) {
 			size := min(max(2*cap(body), firstBodyBuffer), max(limit, 1))
@@ -259,7 +255,6 @@ func (f *frontend) readBody(ctx *fasthttp.RequestCtx) (release func(), ok bool) 
 			body = grown
 		}
 		n, err := stream.Read(body[len(body):cap(body)])
-		c.followBody(length - len(body))
 		body = body[:len(body)+n]
 		if errors.Is(err, io.EOF) && len(body) < length {
 			err = io.ErrUnexpectedEOF

@@ -23,18 +23,10 @@ var (
 	schemeHTTPS           = []byte("https")
 )
 
-// malformed says what is wrong with the head of a request that fasthttp has
+// malformed says what is wrong with the header fields of a request that fasthttp has
 // accepted, "" if nothing is, and how the end of its body is known. It allocates
 // nothing.
 func malformed(h *fasthttp.RequestHeader) (wrong string, how framing) {
-	if !h.IsHTTP11() && !bytes.HasPrefix(h.Protocol(), []byte("HTTP/1.")) {
-		return "The version of HTTP must be 1.1 or 1.0.", unframed // RFC 9110, section 2.5
-	}
-	if target := h.RequestURI(); target[0] != '/' {
-		if wrong := malformedTarget(h, target); wrong != "" {
-			return wrong, unframed
-		}
-	}
 	block := h.RawHeaders()
 	if len(block) == 0 { // HTTP/1.0 without a field, and requests that tests make
 		return "", unframed
@@ -109,18 +101,64 @@ func malformedFields(h *fasthttp.RequestHeader, block []byte) (wrong string, how
 	return "", how
 }
 
-// malformedTarget judges a target that is no path (RFC 9112, section 3.2): it
-// must name a host over HTTP, or be that of CONNECT or "OPTIONS *".
-func malformedTarget(h *fasthttp.RequestHeader, target []byte) string {
-	if h.IsConnect() || len(target) == 1 && target[0] == '*' {
+// spoken reports whether the request has a version of HTTP that this server speaks.
+func spoken(h *fasthttp.RequestHeader) bool {
+	return h.IsHTTP11() || string(h.Protocol()) == "HTTP/1.0"
+}
+
+// malformedTarget says what is wrong with the target of a request (RFC 9112, section
+// 3.2), of which fasthttp has made u. What is routed on must be the path as it was
+// sent: fasthttp cuts off a fragment, which a target can't have, and takes what
+// follows two slashes for a host where it finds "://" behind, or has no Host.
+func malformedTarget(h *fasthttp.RequestHeader, u *fasthttp.URI) string {
+	target := h.RequestURI()
+	if target[0] != '/' {
+		return malformedOtherTarget(h, target)
+	}
+	// u's path is the beginning of the target or else shorter, so that lengths tell.
+	path, query := len(u.PathOriginal()), len(u.QueryString())
+	if rest := len(target) - path; rest == 0 || rest == 1+query && target[path] == '?' {
 		return ""
 	}
-	scheme, rest, _ := bytes.Cut(target, []byte("://"))
-	if !bytes.EqualFold(scheme, schemeHTTP) && !bytes.EqualFold(scheme, schemeHTTPS) {
+	if bytes.IndexByte(target, '#') >= 0 {
+		return fragment
+	}
+	return "The path of the request target can be taken for a host."
+}
+
+const fragment = "The request target must not have a fragment."
+
+// malformedOtherTarget judges a target that is no path: it must name a host over
+// HTTP, or be that of CONNECT or "OPTIONS *".
+func malformedOtherTarget(h *fasthttp.RequestHeader, target []byte) string {
+	switch {
+	case h.IsConnect():
+		if host, port, ok := bytes.Cut(target, []byte(":")); len(target) > 0 && target[0] != '[' && (!ok || len(host) == 0 || len(port) == 0) || !validHost(target) {
+			return "The target of CONNECT must be a host and a port." // section 3.2.3
+		}
+		return ""
+	case len(target) == 1 && target[0] == '*':
+		return ""
+	}
+	scheme, rest, ok := bytes.Cut(target, []byte("://"))
+	if !ok || !bytes.EqualFold(scheme, schemeHTTP) && !bytes.EqualFold(scheme, schemeHTTPS) {
 		return "The request target must be a path or an http URI."
 	}
-	if authority := bytes.IndexAny(rest, "/?#"); len(rest) == 0 || authority == 0 {
+	if bytes.IndexByte(target, '#') >= 0 {
+		return fragment
+	}
+	authority := rest
+	if i := bytes.IndexAny(rest, "/?"); i >= 0 {
+		authority = rest[:i]
+	}
+	if len(authority) == 0 || authority[0] == ':' {
 		return "The request target names no host." // RFC 9110, section 4.2.1
+	}
+	if bytes.IndexByte(authority, '@') >= 0 {
+		return "The request target must not have user information." // RFC 9110, section 4.2.4
+	}
+	if !validHost(authority) {
+		return "The host of the request target must be a host name or an address, and a port if need be."
 	}
 	return ""
 }
@@ -143,13 +181,22 @@ var inHost = func() (t [256]bool) {
 	return t
 }()
 
-// refuseMalformed answers a request that is not well-formed, and ends the connection:
-// nothing that follows on it can be trusted to be a request.
-func (f *frontend) refuseMalformed(ctx *fasthttp.RequestCtx, why string) {
-	f.wrap(f.metrics.route("unmatched"), func(ctx *fasthttp.RequestCtx) {
-		f.problem(ctx, problem.Validation, why+" The connection ends here.")
-	})(ctx)
+// refuseRequest answers a request by h, and ends the connection: nothing that follows
+// on it can be trusted to be a request.
+func (f *frontend) refuseRequest(ctx *fasthttp.RequestCtx, h fasthttp.RequestHandler) {
+	f.wrap(f.metrics.route("unmatched"), h)(ctx)
 	f.endConnection(ctx)
+}
+
+// refuseMalformed answers a request that is not well-formed.
+func (f *frontend) refuseMalformed(ctx *fasthttp.RequestCtx, why string) {
+	f.refuseRequest(ctx, func(ctx *fasthttp.RequestCtx) {
+		f.problem(ctx, problem.Validation, why+" The connection ends here.")
+	})
+}
+
+func (f *frontend) versionNotSupported(ctx *fasthttp.RequestCtx) {
+	f.problem(ctx, problem.VersionNotSupported, "This service speaks HTTP/1.1 and HTTP/1.0. The connection ends here.")
 }
 
 // endConnection makes the response the last of its connection, whatever the

@@ -138,7 +138,7 @@ func (f *frontend) refusePlainHTTP(ctx *fasthttp.RequestCtx) {
 func (t *serverTLS) failed(c *conn, err error) {
 	t.failedHandshakes.Inc()
 	if ce := t.log.Check(zap.DebugLevel, "TLS handshake failed"); ce != nil {
-		ce.Write(zap.Error(err), zap.Stringer("client", c.RemoteAddr()))
+		ce.Write(zap.String("error", handshakeClass(err)), zap.Stringer("client", c.RemoteAddr()))
 	}
 }
 
