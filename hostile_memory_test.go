@@ -41,7 +41,6 @@ type crowd struct {
 	send func(i int) string // by the i-th client
 	port func(m *measured, i int) string
 	read bool // the answer is read, once
-	last func(c net.Conn)
 }
 
 func toAPI(m *measured, _ int) string { return m.api }
@@ -103,7 +102,7 @@ func TestMemoryUnderHostileConnections(t *testing.T) {
 
 // deployed is what the manifests say about memory.
 type deployed struct {
-	limit, goLimit int64
+	limit          int64
 	env            []string
 	maxConnections int
 }

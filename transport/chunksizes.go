@@ -16,7 +16,6 @@ type chunkSizes struct {
 	size     int // of the chunk whose line is being read
 	digits   int // of it that were seen
 	line     bool
-	inData   bool
 	last     bool // the chunk of size 0 was seen
 	trailers bool // trailer fields follow it, all of them
 	lost     bool // this is no chunked body
