@@ -84,6 +84,14 @@ func (f *frontend) methodNotAllowed(ctx *fasthttp.RequestCtx) {
 		quoted(ctx.Method()), ctx.Response.Header.Peek(fasthttp.HeaderAllow)))
 }
 
+func (f *frontend) notInTime(ctx *fasthttp.RequestCtx) {
+	f.problem(ctx, problem.RequestTimeout, fmt.Sprintf("The request did not arrive completely within %s of its first byte.", f.limits.ReadTimeout))
+}
+
+func (f *frontend) notWellFormed(ctx *fasthttp.RequestCtx) {
+	f.problem(ctx, problem.Validation, "The request is not well-formed HTTP/1.1: check its request line, header fields and the framing of its body.")
+}
+
 func (f *frontend) payloadTooLarge(ctx *fasthttp.RequestCtx) {
 	f.problem(ctx, problem.PayloadTooLarge, fmt.Sprintf("The body is larger than %d bytes.", f.limits.MaxRequestBody))
 }

@@ -305,13 +305,6 @@ func (f *frontend) lastResponse(ctx *fasthttp.RequestCtx, c *conn) {
 // body is over the limit and has not been read.
 type bodyTooLarge struct{}
 
-// What is wrong with requests, in what fasthttp reads and in what is read here.
-const (
-	notInTime       = "The request did not arrive completely within %s of its first byte."
-	trailersTooLong = "The trailer fields are longer than %d bytes."
-	notWellFormed   = "The request is not well-formed HTTP/1.1: check its request line, header fields and the framing of its body."
-)
-
 // protocolError answers the errors that fasthttp meets before any handler
 // runs.
 func (f *frontend) protocolError(ctx *fasthttp.RequestCtx, err error) {
@@ -332,7 +325,7 @@ func (f *frontend) protocolError(ctx *fasthttp.RequestCtx, err error) {
 		case c != nil && c.plainHTTP:
 			f.problem(ctx, problem.Validation, speaksTLS)
 		case c != nil && c.late: // of which fasthttp does not always tell
-			f.problem(ctx, problem.RequestTimeout, fmt.Sprintf(notInTime, f.limits.ReadTimeout))
+			f.notInTime(ctx)
 		case c != nil && c.ahead.line.version:
 			f.versionNotSupported(ctx)
 		case c != nil && c.hello:
@@ -342,7 +335,7 @@ func (f *frontend) protocolError(ctx *fasthttp.RequestCtx, err error) {
 		case errors.As(err, &small):
 			f.problem(ctx, problem.HeadersTooLarge, fmt.Sprintf("The request line and header fields are longer than %d bytes together.", f.limits.MaxHeaderBytes))
 		default:
-			f.problem(ctx, problem.Validation, notWellFormed)
+			f.notWellFormed(ctx)
 		}
 	})(ctx)
 }

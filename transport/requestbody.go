@@ -280,14 +280,14 @@ func (f *frontend) bodyBroken(ctx *fasthttp.RequestCtx, c *conn, err error) {
 	var small *fasthttp.ErrSmallBuffer
 	switch {
 	case c.late:
-		f.problem(ctx, problem.RequestTimeout, fmt.Sprintf(notInTime, f.limits.ReadTimeout))
+		f.notInTime(ctx)
 	case errors.As(err, &small):
-		f.problem(ctx, problem.HeadersTooLarge, fmt.Sprintf(trailersTooLong, f.limits.MaxHeaderBytes))
+		f.problem(ctx, problem.HeadersTooLarge, fmt.Sprintf("The trailer fields are longer than %d bytes.", f.limits.MaxHeaderBytes))
 	default:
 		if errors.Is(err, io.ErrUnexpectedEOF) && c.sizes != nil && c.sizes.between() {
 			c.muted = everything // the client has gone away between two chunks
 		}
-		f.problem(ctx, problem.Validation, notWellFormed)
+		f.notWellFormed(ctx)
 	}
 }
 
