@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"errors"
 	"io"
 	"net"
 	"os"
@@ -144,7 +143,7 @@ func (c *conn) readOrLook(p []byte) (int, error) {
 			return c.received(p, n, err)
 		}
 		idle := c.state.Load() == waiting
-		if !errors.Is(err, os.ErrDeadlineExceeded) {
+		if !timedOut(err) {
 			if idle {
 				err = io.EOF // nobody has asked for an error response
 			}

@@ -1,9 +1,7 @@
 package transport
 
 import (
-	"errors"
 	"net"
-	"os"
 	"sync"
 )
 
@@ -161,7 +159,7 @@ func (c *conn) sendAll(pieces *net.Buffers) error {
 	c.armWrite()
 	for {
 		_, err := pieces.WriteTo(c.Conn) // which removes what was written
-		if err == nil || !errors.Is(err, os.ErrDeadlineExceeded) || !c.rearmWrite() {
+		if err == nil || !timedOut(err) || !c.rearmWrite() {
 			return err
 		}
 	}

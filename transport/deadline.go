@@ -3,6 +3,7 @@ package transport
 import (
 	"errors"
 	"os"
+	"syscall"
 	"time"
 )
 
@@ -11,6 +12,18 @@ import (
 // may be earlier than what it stands for: when it passes, that is looked at, and
 // the deadline is set again if there is time left. So it is set once in a while,
 // and not for each request.
+
+// timedOut reports whether a deadline has passed. Connections that are no sockets have
+// an error of their own for that, if not always a net.Error. That of a system call is another
+// matter: with ETIMEDOUT the connection is dead.
+func timedOut(err error) bool {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return true
+	}
+	var timeout interface{ Timeout() bool }
+	var errno syscall.Errno
+	return errors.As(err, &timeout) && timeout.Timeout() && !errors.As(err, &errno)
+}
 
 // armRead sees to it that a read ends by limit.
 func (c *conn) armRead(limit instant) {
@@ -43,7 +56,7 @@ func (c *conn) send(p []byte) (written int, err error) {
 	for {
 		n, err := c.Conn.Write(p[written:])
 		written += n
-		if err == nil || !errors.Is(err, os.ErrDeadlineExceeded) || !c.rearmWrite() {
+		if err == nil || !timedOut(err) || !c.rearmWrite() {
 			return written, err
 		}
 	}

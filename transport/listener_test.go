@@ -1,11 +1,13 @@
 package transport
 
 import (
+	"bufio"
 	"context"
 	"io"
 	"net"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/valyala/fasthttp/fasthttputil"
 )
@@ -35,5 +37,39 @@ func TestServesAnyListener(t *testing.T) {
 	}
 	if _, err := memory.Dial(); err == nil {
 		t.Error("it still listens")
+	}
+}
+
+// A connection that is no socket outlives the looks at its idle time, though the error
+// of its deadline is not that of the package os.
+func TestAnyConnectionMayBeSilent(t *testing.T) {
+	memory := fasthttputil.NewInmemoryListener()
+	s := lookupServer(t, func(o *Options) { o.Listener, o.MetricsListen = memory, "127.0.0.1:0" })
+	if err := s.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	nc, err := memory.Dial()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close() //nolint:errcheck // it only ends the test
+	from := bufio.NewReader(nc)
+	for i := range 2 {
+		if i > 0 {
+			time.Sleep(parkAfter + parkAfter/4) // the first look is over
+		}
+		if _, err := io.WriteString(nc, "GET /health HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		res, err := http.ReadResponse(from, nil)
+		if err != nil {
+			t.Fatalf("request %d: %v", i+1, err)
+		}
+		if _, err := io.Copy(io.Discard, res.Body); err != nil || res.StatusCode != http.StatusOK {
+			t.Errorf("request %d: %s, %v", i+1, res.Status, err)
+		}
+	}
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Error(err)
 	}
 }
