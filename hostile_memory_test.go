@@ -4,6 +4,7 @@ package main
 
 import (
 	"bufio"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -29,6 +30,7 @@ import (
 
 	"kubernaut.io/dynamic-toolset/harness/problemdoc"
 	"kubernaut.io/dynamic-toolset/internal/testenv"
+	"kubernaut.io/dynamic-toolset/transport/certificate/certtest"
 )
 
 // besidesClients is how many connections are left for those that look at the service
@@ -91,7 +93,34 @@ func TestMemoryUnderHostileConnections(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a minute")
 	}
-	m := startMeasured(t)
+	startMeasured(t).meetAll(t, crowds)
+}
+
+// With TLS each connection has a session as well, and what a record is read into.
+func TestMemoryUnderHostileConnectionsWithTLS(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes half a minute")
+	}
+	authority, err := certtest.NewAuthority()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, key := authority.Issue(t, nil).Write(t, t.TempDir())
+	m := startMeasured(t, "--tls-cert-file", cert, "--tls-key-file", key)
+	var overTLS []crowd
+	for _, c := range crowds {
+		if slices.Contains(statesWithTLS, c.name) {
+			overTLS = append(overTLS, c)
+		}
+	}
+	m.meetAll(t, overTLS)
+}
+
+// statesWithTLS are those in which a connection costs most besides its session.
+var statesWithTLS = []string{"idle after a request", "bodies for a known path", "half heads"}
+
+func (m *measured) meetAll(t *testing.T, crowds []crowd) {
+	t.Helper()
 	for i, c := range crowds {
 		t.Run(c.name, func(t *testing.T) { m.meet(t, c, i) })
 		if m.dead() != "" {
@@ -107,46 +136,70 @@ type deployed struct {
 	maxConnections int
 }
 
-func readDeployed(t *testing.T) (d deployed) {
+// readDeployed reads deploy/base, and the component for TLS over it.
+func readDeployed(t *testing.T, withTLS bool) (d deployed) {
 	t.Helper()
 	text, err := os.ReadFile("deploy/base/deployment.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
+	d.add(t, text)
+	if withTLS {
+		text, err := os.ReadFile("deploy/components/tls/kustomization.yaml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var component struct{ Patches []struct{ Patch string } }
+		if err := yaml.Unmarshal(text, &component); err != nil {
+			t.Fatal(err)
+		}
+		d.add(t, []byte(component.Patches[0].Patch))
+	}
+	return d
+}
+
+// add reads a Deployment, or a patch of one.
+func (d *deployed) add(t *testing.T, text []byte) {
+	t.Helper()
 	var deployment appsv1.Deployment
 	if err := yaml.UnmarshalStrict(text, &deployment); err != nil {
 		t.Fatal(err)
 	}
 	container := deployment.Spec.Template.Spec.Containers[0]
 	d.limit = container.Resources.Limits.Memory().Value()
-	d.maxConnections = 10_000
 	for _, e := range container.Env {
 		switch e.Name {
 		case "GOMEMLIMIT":
-			d.env = append(d.env, e.Name+"="+e.Value)
+			d.env = append(d.env, e.Name+"="+e.Value) // the last one counts
 		case "TOOLSET_MAX_CONNECTIONS":
+			var err error
 			if d.maxConnections, err = strconv.Atoi(e.Value); err != nil {
 				t.Fatal(err)
 			}
 			d.env = append(d.env, e.Name+"="+e.Value)
 		}
 	}
-	return d
 }
 
 // A measured is a process of the service in a memory cgroup.
 type measured struct {
 	deployed
 	api, metrics string
+	scheme       string
 	group        cgroup
 	cmd          *exec.Cmd
 	ended        chan error
 	log          *os.File
 }
 
-func startMeasured(t *testing.T) *measured {
+// startMeasured starts it, with arguments besides those that it always has; with TLS if
+// there are any.
+func startMeasured(t *testing.T, args ...string) *measured {
 	t.Helper()
-	m := &measured{deployed: readDeployed(t), api: testenv.FreeAddress(t), metrics: testenv.FreeAddress(t), ended: make(chan error, 1)}
+	m := &measured{deployed: readDeployed(t, len(args) > 0), api: testenv.FreeAddress(t), metrics: testenv.FreeAddress(t), ended: make(chan error, 1), scheme: "http"}
+	if len(args) > 0 {
+		m.scheme = "https"
+	}
 	err := openFiles(uint64(m.maxConnections) + 1000)
 	if err != nil {
 		testenv.Missing(t, err.Error(), "raise it (ulimit -Hn)")
@@ -163,8 +216,9 @@ func startMeasured(t *testing.T) *measured {
 	if m.log, err = os.Create(filepath.Join(dir, "log")); err != nil {
 		t.Fatal(err)
 	}
-	m.cmd = exec.Command("sh", "-c", `echo $$ >"$0" && exec "$@"`, m.group.procs(), binary, "serve", // #nosec G204 -- what was just built
-		"--manifests", manifestsOfMany(t, 2000), "--health-checks=false", "--listen", m.api, "--metrics-listen", m.metrics, "--shutdown-propagation-delay=0s")
+	args = append([]string{"-c", `echo $$ >"$0" && exec "$@"`, m.group.procs(), binary, "serve", "--manifests", manifestsOfMany(t, 2000),
+		"--health-checks=false", "--listen", m.api, "--metrics-listen", m.metrics, "--shutdown-propagation-delay=0s"}, args...)
+	m.cmd = exec.Command("sh", args...) // #nosec G204 -- what was just built
 	m.cmd.Env = append(command(t).Env, m.env...)
 	m.cmd.Stdout, m.cmd.Stderr = m.log, m.log
 	if err := m.cmd.Start(); err != nil {
@@ -178,8 +232,9 @@ func startMeasured(t *testing.T) *measured {
 			t.Logf("the end of its log: %s", text[max(0, len(text)-3000):])
 		}
 	})
-	eventually(t, "http://"+m.api+"/api/v1/toolsets", func(status int, body string) bool {
-		return status == 200 && strings.Contains(body, `"total":2000`)
+	testenv.Eventually(t, testenv.Patience, "all toolsets are listed", func() bool {
+		body, err := m.get(m.api, "/api/v1/toolsets")
+		return err == nil && strings.Contains(body, `"total":2000`)
 	})
 	t.Logf("limit %d MiB, %v, %d connections; at the start it has %s", m.limit>>20, m.env, m.maxConnections, m.memory())
 	return m
@@ -276,7 +331,7 @@ func (m *measured) meet(t *testing.T, c crowd, number int) {
 	var refused atomic.Int64
 	for worker := range 16 {
 		wg.Go(func() {
-			d := net.Dialer{Timeout: 20 * time.Second, LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, byte(number+1), byte(worker+1))},
+			d := net.Dialer{Timeout: testenv.Patience, LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, byte(number+1), byte(worker+1))},
 				Control: func(_, _ string, raw syscall.RawConn) error {
 					return raw.Control(func(fd uintptr) { unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, 4096) }) //nolint:errcheck,gosec // a larger one only takes longer
 				}}
@@ -287,10 +342,10 @@ func (m *measured) meet(t *testing.T, c crowd, number int) {
 					continue
 				}
 				conns[i] = conn
-				conn.SetDeadline(time.Now().Add(20 * time.Second)) //nolint:errcheck // the read tells
-				io.WriteString(conn, c.send(i))                    //nolint:errcheck // it may be answered by now
+				client := m.speak(conn)
+				io.WriteString(client, c.send(i)) //nolint:errcheck // it may be answered by now
 				if c.read {
-					resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+					resp, err := http.ReadResponse(bufio.NewReader(client), nil)
 					if err != nil || resp.StatusCode != 200 {
 						t.Errorf("connection %d: %v %v", i, resp, err)
 						return
@@ -353,6 +408,7 @@ func (m *measured) lookups(t *testing.T, stop chan struct{}) chan []time.Duratio
 	}
 	go func() {
 		defer conn.Close() //nolint:errcheck // the end of it
+		conn := m.speak(conn)
 		r := bufio.NewReader(conn)
 		var times []time.Duration
 		defer func() {
@@ -369,7 +425,7 @@ func (m *measured) lookups(t *testing.T, stop chan struct{}) chan []time.Duratio
 			case <-time.After(2 * time.Millisecond):
 			}
 			begin := time.Now()
-			conn.SetDeadline(begin.Add(20 * time.Second)) //nolint:errcheck // the read tells
+			conn.SetDeadline(begin.Add(testenv.Patience)) //nolint:errcheck // the read tells
 			io.WriteString(conn, "GET /api/v1/toolsets/a-0007 HTTP/1.1\r\nHost: x\r\n\r\n")
 			resp, err := http.ReadResponse(r, nil)
 			if err == nil {
@@ -395,8 +451,8 @@ func (m *measured) over(t *testing.T) {
 			t.Errorf("a connection over the limit: %v", err)
 			return
 		}
-		defer conn.Close()                                              //nolint:errcheck // at the end
-		conn.SetDeadline(time.Now().Add(20 * time.Second))              //nolint:errcheck // the read tells
+		defer conn.Close() //nolint:errcheck // at the end
+		conn = m.speak(conn)
 		io.WriteString(conn, "GET /health HTTP/1.1\r\nHost: x\r\n\r\n") //nolint:errcheck // the read tells
 		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 		if err != nil {
@@ -421,13 +477,11 @@ func (m *measured) over(t *testing.T) {
 // gauge returns a series.
 func (m *measured) gauge(t *testing.T, series string) (value float64) {
 	t.Helper()
-	client := &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	resp, err := client.Get("http://" + m.metrics + "/metrics")
+	text, err := m.get(m.metrics, "/metrics")
 	if err != nil {
 		t.Fatalf("%v; the process: %s", err, m.dead())
 	}
-	defer resp.Body.Close() //nolint:errcheck // it was only read
-	for s := bufio.NewScanner(resp.Body); s.Scan(); {
+	for s := bufio.NewScanner(strings.NewReader(text)); s.Scan(); {
 		if rest, ok := strings.CutPrefix(s.Text(), series+" "); ok {
 			fmt.Sscan(rest, &value) //nolint:errcheck // 0 shows
 			return value
@@ -435,6 +489,30 @@ func (m *measured) gauge(t *testing.T, series string) (value float64) {
 	}
 	t.Fatalf("no series %s", series)
 	return 0
+}
+
+// anyServer is how clients with TLS go about certificates here.
+var anyServer = &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12} // #nosec G402 -- whom they talk to is known
+
+// get asks once, on a connection of its own.
+func (m *measured) get(addr, path string) (body string, err error) {
+	client := &http.Client{Timeout: testenv.Patience, Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: anyServer}}
+	resp, err := client.Get(m.scheme + "://" + addr + path)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close() //nolint:errcheck // it was only read
+	text, err := io.ReadAll(resp.Body)
+	return string(text), err
+}
+
+// speak returns what a client speaks through on a connection that has just been opened.
+func (m *measured) speak(conn net.Conn) net.Conn {
+	conn.SetDeadline(time.Now().Add(testenv.Patience)) //nolint:errcheck // the read tells
+	if m.scheme == "https" {
+		return tls.Client(conn, anyServer)
+	}
+	return conn
 }
 
 // A cgroup bounds the memory of the processes in it.

@@ -38,8 +38,11 @@ func (l *listener) leaves() {
 // nothingHere reports whether the connection waits for a request of which nothing has
 // arrived, and can be parked.
 func (c *conn) nothingHere() bool {
-	if !c.parkable || c.state.Load() != waiting || c.woken.Load() != 0 || c.layer != nil && c.layer.session != nil {
-		return false // behind TLS only a read would tell; see parkTime
+	if !c.parkable || c.state.Load() != waiting || c.woken.Load() != 0 {
+		return false
+	}
+	if c.layer != nil && c.layer.session != nil {
+		return c.layer.silent()
 	}
 	return !readable(c.Conn)
 }

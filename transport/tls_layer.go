@@ -67,12 +67,27 @@ func (l *tlsLayer) read(p []byte, wait bool) (n int, err error) {
 // more reports whether the client has sent more than was read, if only a part
 // of a record. What is no data, such as the alert that ends a session, is none.
 func (l *tlsLayer) more() bool {
+	err := l.look()
+	return err == nil || errors.Is(err, os.ErrDeadlineExceeded) && l.wire.records.within()
+}
+
+// silent reports whether the client has sent nothing more, and has not ended the
+// session either.
+func (l *tlsLayer) silent() bool {
+	return errors.Is(l.look(), os.ErrDeadlineExceeded) && !l.wire.records.within()
+}
+
+// look reads a byte, if there is one, for the next read. It returns
+// os.ErrDeadlineExceeded if there is none yet.
+func (l *tlsLayer) look() error {
 	if l.hasFound {
-		return true
+		return nil
 	}
 	n, err := l.read(l.found[:], false)
-	l.hasFound = n > 0
-	return l.hasFound || errors.Is(err, os.ErrDeadlineExceeded) && l.wire.records.within()
+	if l.hasFound = n > 0; l.hasFound {
+		return nil
+	}
+	return err
 }
 
 // A wire is the socket as the TLS layer sees it. The errors of its reads are

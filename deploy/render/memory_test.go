@@ -15,6 +15,7 @@ import (
 const (
 	withoutClients = 64 << 20
 	perConnection  = 32 << 10
+	withTLS        = 64 << 10 // instead, where connections are encrypted
 )
 
 // The memory that the pods may have, what the Go runtime is told of it, and how many
@@ -47,7 +48,11 @@ func TestMemoryIsEnoughForConnections(t *testing.T) {
 				t.Errorf("%s: GOMEMLIMIT is %q, and must be between 85 %% and 90 %% of the limit of %d MiB", way, env["GOMEMLIMIT"], limit>>20)
 			}
 			connections, err := strconv.ParseInt(env["TOOLSET_MAX_CONNECTIONS"], 10, 64)
-			if need := withoutClients + connections*perConnection; err != nil || told.Value() < need {
+			each := int64(perConnection)
+			if env["TOOLSET_TLS_CERT_FILE"] != "" {
+				each = withTLS
+			}
+			if need := withoutClients + connections*each; err != nil || told.Value() < need {
 				t.Errorf("%s: %q connections (%v) may need %d MiB, and GOMEMLIMIT is %s", way, env["TOOLSET_MAX_CONNECTIONS"], err, need>>20, env["GOMEMLIMIT"])
 			}
 		}
