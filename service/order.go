@@ -105,23 +105,23 @@ func primaryReason(first, second *rendered) string {
 	case s.Scope != o.Scope:
 		return s.scopeReason(o, other)
 	case s.Role != o.Role && s.Role == RoleFrontEnd:
-		return "a query front end, and " + other + " is none"
+		return "it is the entry point of its system, and " + other + " is none"
 	case s.Role != o.Role:
 		return other + " is one part of several"
 	case s.Headless != o.Headless:
 		return "it has an address of its own, and " + other + " stands for pods"
 	case !b.Created.Equal(second.backend.Created) && !b.Created.IsZero():
-		return "the oldest of those that are equal otherwise"
+		return "older than " + other + "; nothing else tells them apart"
 	}
-	return "the first by namespace and name of those that are equal otherwise"
+	return "before " + other + " by namespace and name; nothing else tells them apart"
 }
 
 func (s *Standing) scopeReason(o *Standing, other string) string {
 	switch {
 	case o.Scope == ScopeBundled && o.ScopeOf != "":
-		return fmt.Sprintf("%s belongs to something of its own (%s)", other, o.ScopeOf)
+		return fmt.Sprintf("%q in the namespace or labels of %s says that it belongs to something of its own", o.ScopeOf, other)
 	case s.ScopeOf != "":
-		return fmt.Sprintf("it is the cluster's (%s), which nothing says of %s", s.ScopeOf, other)
+		return fmt.Sprintf("%q in its namespace or labels says that it is the cluster's, and nothing says so of %s", s.ScopeOf, other)
 	}
 	return "it is the cluster's, which nothing says of " + other
 }

@@ -107,6 +107,16 @@ func (s *Snapshot) Lookup(name, namespace []byte) (*Body, Match) {
 	return nil, Unknown
 }
 
+// Primary returns the primary of a type, in a namespace or, with an empty one, in all;
+// ok is false if there is no toolset of it.
+func (s *Snapshot) Primary(typ, namespace []byte) (primary Key, ok bool) {
+	t := s.types.find(namespace, typ)
+	if t == nil {
+		return Key{}, false
+	}
+	return (*t).primary.key(), true
+}
+
 // match is the outcome of a lookup that found r, nil for several.
 func (r *rendered) match() (*Body, Match) {
 	if r == nil {

@@ -289,6 +289,16 @@ func (s *Server) methods(ctx *fasthttp.RequestCtx) string {
 // mean more.
 const candidatesTold = 20
 
+// primaryOf says which toolset is the primary of a type, for those who ask for several
+// by a name that is a type, too; empty if it is none.
+func primaryOf(snap *service.Snapshot, typ, namespace []byte) string {
+	primary, ok := snap.Primary(typ, namespace)
+	if !ok {
+		return ""
+	}
+	return " (" + primary.String() + " is the primary of this type)"
+}
+
 // noSingleToolset answers a lookup by name that did not find exactly one.
 func (s *Server) noSingleToolset(ctx *fasthttp.RequestCtx, snap *service.Snapshot, name, namespace []byte, match service.Match) {
 	switch {
@@ -305,7 +315,7 @@ func (s *Server) noSingleToolset(ctx *fasthttp.RequestCtx, snap *service.Snapsho
 		if len(namespace) > 0 {
 			advice = "ask for one by its name"
 		}
-		s.api.problem(ctx, problem.Conflict, fmt.Sprintf("%s stands for several toolsets; %s: %s", quoted(name), advice, strings.Join(list, ", ")))
+		s.api.problem(ctx, problem.Conflict, fmt.Sprintf("%s stands for several toolsets; %s: %s", quoted(name), advice, strings.Join(list, ", ")+primaryOf(snap, name, namespace)))
 	case isCommand(name):
 		s.api.methodNotAllowed(ctx)
 	case len(namespace) > 0:

@@ -99,7 +99,7 @@ func TestProbesByOtherNames(t *testing.T) {
 // Of several toolsets of a type, one is the primary; it may be marked.
 func TestLookupOfThePrimary(t *testing.T) {
 	f := start(t, nil)
-	if got := getToolset(t, f, "custom"); got.Namespace != "team-a" || got.PrimaryReason != "the first by namespace and name of those that are equal otherwise" ||
+	if got := getToolset(t, f, "custom"); got.Namespace != "team-a" || got.PrimaryReason != "before team-b/shared by namespace and name; nothing else tells them apart" ||
 		!slices.Equal(got.Alternatives, []string{"team-b/shared"}) {
 		t.Errorf("%+v", got)
 	}

@@ -117,7 +117,7 @@ func TestWhichOfSeveral(t *testing.T) {
 			files:   []string{"loki"},
 			byType:  map[string]string{"loki": "logging/loki-gateway"},
 			aliases: map[string]string{"logging/loki-read-headless": "logging/loki-read"},
-			reason:  map[string]string{"loki": "a query front end"},
+			reason:  map[string]string{"loki": "the entry point"},
 		},
 		{
 			what:   "an ECK cluster",

@@ -56,6 +56,12 @@ spec:
 
 func TestEndpointsAndProbes(t *testing.T) {
 	for _, c := range []struct{ what, manifest, endpoint, apiPath, probe string }{
+		{"of two names for one port, the one that stays",
+			`{metadata: {name: mimir-gateway, namespace: obs}, spec: {selector: {app.kubernetes.io/name: mimir, app.kubernetes.io/component: gateway}, ports: [{name: legacy-http-metrics, port: 8080, targetPort: http-metrics}, {name: http-metrics, port: 80, targetPort: http-metrics}]}}`,
+			"http://mimir-gateway.obs.svc.cluster.local:80", "/prometheus", "http://mimir-gateway.obs.svc.cluster.local:80/"},
+		{"a port of its own with a name that repeats the number",
+			`{metadata: {name: events, namespace: obs}, spec: {selector: {app: kafka}, ports: [{name: 9094-tcp, port: 9094}]}}`,
+			"tcp://events.obs.svc.cluster.local:9094", "", "events.obs.svc.cluster.local:9094"},
 		{"an ECK cluster speaks TLS",
 			`{metadata: {name: es-http, namespace: obs}, spec: {selector: {elasticsearch.k8s.elastic.co/cluster-name: x}, ports: [{name: https, port: 9200}]}}`,
 			"https://es-http.obs.svc.cluster.local:9200", "", "https://es-http.obs.svc.cluster.local:9200/_cluster/health"},

@@ -2,6 +2,7 @@ package detect
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -38,7 +39,10 @@ func (r *Rules) choose(k *kind, svc *corev1.Service) choice {
 		}
 		tcp++
 		f, rank := r.fit(k, p)
-		if f > best.fit || f == best.fit && f != fitNone && rank < bestRank {
+		if isLegacy(p) && best.fit != fitNone {
+			continue // the same under a name that will go
+		}
+		if f > best.fit || f != fitNone && isLegacy(best.port) || f == best.fit && f != fitNone && rank < bestRank {
 			best = choice{fit: f, port: p}
 			if bestRank = rank; rank < len(k.ports) {
 				best.rule = k.ports[rank]
@@ -54,15 +58,24 @@ func (r *Rules) choose(k *kind, svc *corev1.Service) choice {
 	return best
 }
 
+// isLegacy reports whether p's name says that it is kept for old clients only:
+// "legacy-http-metrics".
+func isLegacy(p *corev1.ServicePort) bool {
+	return p != nil && (strings.HasPrefix(p.Name, "legacy-") || strings.HasPrefix(p.Name, "deprecated-"))
+}
+
 // fit says how well p fits, and by which port of the rule: its place, or
 // len(k.ports) if by none.
 func (r *Rules) fit(k *kind, p *corev1.ServicePort) (fit, int) {
 	target := targetNumber(p)
-	remapped, remappedRank, otherNamed := fitNone, len(k.ports), false
+	remapped, remappedRank, otherNamed, own := fitNone, len(k.ports), false, len(k.ports)
 	for i := range k.ports {
 		switch w := &k.ports[i]; {
 		case len(w.named) > 0 && !slices.Contains(w.named, p.Name) && !slices.Contains(w.named, p.TargetPort.StrVal):
 			otherNamed = otherNamed || target == w.number || p.Port == w.number
+			if own == len(k.ports) && w.scheme == "" && (target == w.number || target == 0 && p.Port == w.number) && isNoName(p) {
+				own = i
+			}
 		case target == w.number, target == 0 && p.Port == w.number:
 			return fitNumber, i
 		case p.Port == w.number && remapped == fitNone:
@@ -70,6 +83,8 @@ func (r *Rules) fit(k *kind, p *corev1.ServicePort) (fit, int) {
 		}
 	}
 	switch {
+	case own < len(k.ports): // its name says nothing else
+		return fitSole, own
 	case r.numbers[target], r.others[target]: // another kind's port, or another of this kind's pods
 		return fitNone, 0
 	case k.portName(p) >= 0:
@@ -88,6 +103,13 @@ func (r *Rules) fit(k *kind, p *corev1.ServicePort) (fit, int) {
 		return fitSole, len(k.ports)
 	}
 	return fitNone, 0
+}
+
+// isNoName reports whether p has no name, or one that only repeats its number or
+// protocol: "9094-tcp".
+func isNoName(p *corev1.ServicePort) bool {
+	name := strings.Trim(strings.ReplaceAll(p.Name, "tcp", ""), "-")
+	return name == "" || name == strconv.Itoa(int(p.Port))
 }
 
 // portName is the place of p's name among k's, or that of the container's name
