@@ -66,7 +66,7 @@ func TestHostileAnnotations(t *testing.T) {
 			s := corev1.Service{
 				TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Service"},
 				ObjectMeta: metav1.ObjectMeta{Namespace: "hostile", Name: name, Annotations: map[string]string{key: value}, Labels: map[string]string{"app.kubernetes.io/name": "prometheus"}},
-				Spec:       corev1.ServiceSpec{Ports: []corev1.ServicePort{{Name: "http", Port: 9090}}, Selector: map[string]string{"app.kubernetes.io/name": "prometheus"}},
+				Spec:       corev1.ServiceSpec{Ports: []corev1.ServicePort{{Name: "http", Port: 9090}}, Selector: map[string]string{"app.kubernetes.io/name": "prometheus", "app.kubernetes.io/instance": name}},
 			}
 			sent[name] = s
 			list.Items = append(list.Items, s)

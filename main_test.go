@@ -67,9 +67,9 @@ func eventually(t *testing.T, url string, good func(status int, body string) boo
 
 const prometheusManifest = `apiVersion: v1
 kind: Service
-metadata: {name: %s, namespace: monitoring, labels: {app.kubernetes.io/name: prometheus}}
+metadata: {name: %[1]s, namespace: monitoring, labels: {app.kubernetes.io/name: prometheus}}
 spec:
-  selector: {app.kubernetes.io/name: prometheus}
+  selector: {app.kubernetes.io/name: prometheus, app.kubernetes.io/instance: %[1]s}
   ports: [{name: http, port: 9090, targetPort: 9090}]
 `
 

@@ -286,7 +286,7 @@ func (i *installation) backend(ctx context.Context, name string, port int32) {
 	svc := &corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"app.kubernetes.io/name": "grafana"}},
 		Spec: corev1.ServiceSpec{
-			Selector: map[string]string{"app.kubernetes.io/name": "grafana"},
+			Selector: map[string]string{"app.kubernetes.io/name": "grafana", "app.kubernetes.io/instance": name},
 			Ports:    []corev1.ServicePort{{Name: "http", Port: port}},
 		},
 	}

@@ -134,7 +134,7 @@ func TestWhichOfSeveral(t *testing.T) {
 			files:  []string{"two-prometheis"},
 			byType: map[string]string{"prometheus": "observability/prometheus-nodes"}, // the older
 			others: map[string]string{"prometheus": "observability/prometheus-apps observability/prometheus-operated"},
-			reason: map[string]string{"prometheus": "the oldest"},
+			reason: map[string]string{"prometheus": "older than"},
 		},
 		{
 			what:    "lensapp/lens#2529",
