@@ -77,7 +77,12 @@ func listen(ctx context.Context, addr string) (*net.TCPListener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("can't listen on %s: %w; choose another address", addr, err)
 	}
-	return l.(*net.TCPListener), nil
+	tcp := l.(*net.TCPListener)
+	if err := boundUnsent(tcp); err != nil {
+		tcp.Close() //nolint:errcheck // nobody has connected to it
+		return nil, fmt.Errorf("can't bound what the kernel keeps for connections of %s: %w", addr, err)
+	}
+	return tcp, nil
 }
 
 func newListener(socket net.Listener, log *zap.Logger, limits Limits, reject func(net.Conn)) *listener {

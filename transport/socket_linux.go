@@ -68,6 +68,43 @@ func ignoreAgain(err error) error {
 	return err
 }
 
+// hungUp reports whether the client has ended its side of a connection, whatever it
+// sent before that.
+func hungUp(c net.Conn) (is bool) {
+	if own, ok := c.(*conn); ok {
+		c = own.Conn
+	}
+	raw, ok := rawConn(c)
+	if !ok {
+		return false
+	}
+	err := raw.Control(func(fd uintptr) {
+		p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}} // #nosec G115 -- a file descriptor
+		n, err := unix.Poll(p, 0)
+		is = err == nil && n > 0 && p[0].Revents&(unix.POLLRDHUP|unix.POLLHUP|unix.POLLERR) != 0
+	})
+	return is || err != nil
+}
+
+// unsentLimit is how many bytes of responses the kernel takes for a connection beyond
+// what the client's window has room for. Without it the kernel takes megabytes for each
+// client that reads slowly (tcp_wmem), which count as the memory of the pod (cgroup v2)
+// and of the whole host.
+const unsentLimit = 32 << 10
+
+// boundUnsent sets that limit for all connections that l accepts, which inherit it
+// (TCP_NOTSENT_LOWAT, tcp(7)).
+func boundUnsent(l *net.TCPListener) error {
+	raw, err := l.SyscallConn()
+	if err != nil {
+		return err
+	}
+	controlErr := raw.Control(func(fd uintptr) {
+		err = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, unsentLimit) // #nosec G115 -- a file descriptor
+	})
+	return errors.Join(controlErr, err)
+}
+
 // unread returns the number of bytes in the receive buffer.
 func unread(c net.Conn) (n int) {
 	raw, ok := rawConn(c)

@@ -28,6 +28,10 @@ func readable(net.Conn) bool { return false }
 
 func unread(net.Conn) int { return 0 }
 
+func hungUp(net.Conn) bool { return false }
+
+func boundUnsent(*net.TCPListener) error { return nil }
+
 func refuseNewConnections(*net.TCPListener) error {
 	return errors.New("socket filters exist on Linux only")
 }

@@ -3,6 +3,7 @@ package transport
 import (
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"time"
@@ -102,14 +103,28 @@ type wire struct {
 	until    time.Time // the end of the time for the handshake
 	reading  bool      // the layer is reading
 	nowait   bool      // a read takes what is there
+	shaken   int       // bytes of the handshake
 	records  records
 }
 
 func (w *wire) Read(p []byte) (int, error) {
 	n, err := w.receive(p)
 	w.records.follow(p[:n])
+	if w.owner.state.Load() == shaking {
+		// What is announced counts, as the layer makes room for a whole record.
+		if w.shaken += n; w.shaken+w.records.missing() > maxHandshake {
+			return n, errLongHandshake
+		}
+	}
 	return n, err
 }
+
+// maxHandshake is how many bytes a client may send until its session is established:
+// the layer keeps them, up to 64 KiB of a message, from clients that nobody knows yet.
+// A ClientHello has about 2 KB with post-quantum keys.
+const maxHandshake = 8 << 10
+
+var errLongHandshake = fmt.Errorf("the client's part of it is longer than %d bytes", maxHandshake)
 
 func (w *wire) receive(p []byte) (int, error) {
 	if w.hasFirst && len(p) > 0 {
@@ -182,6 +197,14 @@ func (r *records) follow(b []byte) {
 			r.header = 0
 		}
 	}
+}
+
+// missing returns how many bytes of a record are announced and have not arrived.
+func (r *records) missing() int {
+	if r.header < 5 {
+		return 0
+	}
+	return r.left
 }
 
 // within reports whether the last byte was not the last of its record.

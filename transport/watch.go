@@ -13,6 +13,10 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 )
 
+// presenceInterval is how often it is looked whether the client of a quiet stream is
+// still there: one that is not would keep its place until a heartbeat finds out.
+const presenceInterval = time.Second
+
 // heartbeatInterval is how often a quiet stream carries a comment, so that
 // proxies keep it open and a client that has gone is noticed.
 const heartbeatInterval = 15 * time.Second
@@ -90,6 +94,8 @@ func (st *stream) run(w *bufio.Writer) {
 	}
 	heartbeat := time.NewTicker(heartbeatInterval)
 	defer heartbeat.Stop()
+	presence := time.NewTicker(presenceInterval)
+	defer presence.Stop()
 	var old <-chan time.Time // when the permit must be asked for again; never without one
 	if st.permit != nil {
 		timer := time.NewTimer(0)
@@ -109,6 +115,10 @@ func (st *stream) run(w *bufio.Writer) {
 			}
 			if !st.missed(w) {
 				st.whole(w)
+			}
+		case <-presence.C:
+			if hungUp(st.conn) {
+				return
 			}
 		case <-heartbeat.C:
 			w.WriteString(": still here\n\n") //nolint:errcheck // flush tells
