@@ -22,6 +22,9 @@ const (
 	discoveryTimeout = 2 * time.Minute
 	// generateTimeout bounds the writing of the ConfigMap for a request.
 	generateTimeout = 10 * time.Second
+	// maxValidations is how many documents are looked at at the same time. Those that
+	// wait are within the bound of all bodies.
+	maxValidations = 2
 )
 
 // wantsJSON checks the media type and the size of the body, in this order, and
@@ -60,8 +63,16 @@ func (s *Server) noBody(ctx *fasthttp.RequestCtx) bool {
 	return true
 }
 
+// findings validates a document when its turn has come: one of many small values takes
+// many times its size while it is looked at.
+func (s *Server) findings(doc []byte) ([]service.Invalid, error) {
+	s.validations <- struct{}{}
+	defer func() { <-s.validations }()
+	return service.Validate(doc)
+}
+
 func (s *Server) validate(ctx *fasthttp.RequestCtx) {
-	findings, err := service.Validate(ctx.Request.Body())
+	findings, err := s.findings(ctx.Request.Body())
 	if err != nil {
 		s.api.problem(ctx, problem.Validation, "The document can't be checked: "+err.Error()+".",
 			problem.InBody(problem.Body, "", err.Error()))

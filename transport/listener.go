@@ -124,7 +124,7 @@ func (l *listener) Accept() (net.Conn, error) {
 			// Such as too many open files. It passes; giving up would not.
 			if time.Since(told) >= toldEveryPause {
 				told = time.Now()
-				l.log.Warn("Can't accept connections; those that wait are tried again until it works", zap.Error(err))
+				l.log.Warn("Can't accept a connection; trying again", zap.Error(err))
 			}
 			time.Sleep(pause)
 			pause = min(2*pause, time.Second)

@@ -148,6 +148,8 @@ type Server struct {
 	stopping atomic.Bool
 	goodbye  chan struct{} // closed when event streams must end
 	watchers atomic.Int64
+	// validations has a place for each document that is being validated.
+	validations chan struct{}
 
 	life       context.Context // of background work started by requests
 	endLife    context.CancelFunc
@@ -192,7 +194,7 @@ func New(o Options) (*Server, error) {
 		o.Log = zap.NewNop()
 	}
 	o.Limits.fill()
-	s := &Server{opts: o, log: o.Log, set: metrics.NewSet(), goodbye: make(chan struct{}), drained: make(chan struct{})}
+	s := &Server{opts: o, log: o.Log, set: metrics.NewSet(), goodbye: make(chan struct{}), drained: make(chan struct{}), validations: make(chan struct{}, maxValidations)}
 	s.life, s.endLife = context.WithCancel(context.Background())
 	s.shutdownH = newHistogram("toolset_shutdown_duration_seconds", "", shutdownBounds)
 	m := newHTTPMetrics(s.set)
