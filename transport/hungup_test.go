@@ -21,6 +21,17 @@ import (
 	"kubernaut.io/dynamic-toolset/transport/certificate/certtest"
 )
 
+// certificateFiles returns the files of a certificate for localhost, and of its key,
+// for servers whose clients look at neither.
+func certificateFiles(t *testing.T) (cert, key string) {
+	t.Helper()
+	authority, err := certtest.NewAuthority()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return authority.Issue(t, nil).Write(t, t.TempDir())
+}
+
 // watching opens an event stream and returns the status of the answer.
 func watching(t *testing.T, c net.Conn) int {
 	t.Helper()
@@ -36,11 +47,7 @@ func watching(t *testing.T, c net.Conn) int {
 
 // A watcher that has left frees its place long before a heartbeat would find out.
 func TestWatcherThatLeavesFreesItsPlace(t *testing.T) {
-	authority, err := certtest.NewAuthority()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, key := authority.Issue(t, nil).Write(t, t.TempDir())
+	cert, key := certificateFiles(t)
 	for _, secure := range []bool{false, true} {
 		t.Run(fmt.Sprintf("TLS %v", secure), func(t *testing.T) {
 			t.Parallel()
@@ -129,11 +136,7 @@ func TestUnreadResponsesAreNotHeldByTheKernel(t *testing.T) {
 // A client can't have the TLS layer keep more of a handshake than one needs, be it
 // that it arrives or is announced only.
 func TestLongHandshakesEnd(t *testing.T) {
-	authority, err := certtest.NewAuthority()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, key := authority.Issue(t, nil).Write(t, t.TempDir())
+	cert, key := certificateFiles(t)
 	s := lookupServer(t, func(o *Options) {
 		o.Listen, o.MetricsListen, o.TLSCertFile, o.TLSKeyFile = "127.0.0.1:0", "127.0.0.1:0", cert, key
 		o.Limits.ReadTimeout = time.Hour // so that nothing else ends them
