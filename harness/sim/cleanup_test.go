@@ -2,6 +2,7 @@ package sim_test
 
 import (
 	"bufio"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -43,20 +44,44 @@ func processesIn(t *testing.T, dir string) map[int]string {
 	return found
 }
 
-// wantNothingLeft waits until no process and no directory is left.
+// wantNothingLeft waits until no process and no directory is left; with 0, it does not
+// wait.
 func wantNothingLeft(t *testing.T, dir string, within time.Duration) {
 	t.Helper()
-	for start := testenv.Start(); ; time.Sleep(10 * time.Millisecond) {
+	wantNone(t, within, func() string {
 		processes := processesIn(t, dir)
 		_, err := os.Stat(dir)
-		if len(processes) == 0 && os.IsNotExist(err) {
-			t.Logf("nothing is left after %s", start.Within(t, within, "nothing is left").Round(time.Millisecond))
-			return
+		return leftovers(processes, err)
+	})
+}
+
+// wantNone waits until left has nothing to tell. With 0 it asks once, and how long that
+// takes (it reads /proc) does not count.
+func wantNone(t *testing.T, within time.Duration, left func() string) {
+	t.Helper()
+	if within == 0 {
+		if what := left(); what != "" {
+			t.Fatal("left behind: ", what)
 		}
-		if start.Elapsed() > testenv.Patience {
-			t.Fatalf("left behind: processes %v; directory: %v", processes, err)
-		}
+		return
 	}
+	var what string
+	testenv.Eventually(t, within, "nothing is left", func() bool {
+		now := left()
+		if now != what && now != "" {
+			t.Log("still there: ", now)
+		}
+		what = now
+		return what == ""
+	})
+}
+
+// leftovers tells of processes, and of a directory for which os.Stat said err.
+func leftovers(processes map[int]string, err error) string {
+	if len(processes) == 0 && os.IsNotExist(err) {
+		return ""
+	}
+	return fmt.Sprintf("processes %v; directory: %v", processes, err)
 }
 
 func TestTwoAtOnceAndStopLeavesNothing(t *testing.T) {

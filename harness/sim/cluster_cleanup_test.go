@@ -55,10 +55,11 @@ func descendants(t *testing.T, pid int) map[int]string {
 	return found
 }
 
-// wantGone waits until none of the processes is left, nor the directory.
+// wantGone waits until none of the processes is left, nor the directory; with 0, it
+// does not wait.
 func wantGone(t *testing.T, processes map[int]string, dir string, within time.Duration) {
 	t.Helper()
-	for start := testenv.Start(); ; time.Sleep(10 * time.Millisecond) {
+	wantNone(t, within, func() string {
 		left := map[int]string{}
 		for pid, name := range processes {
 			now, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
@@ -67,14 +68,8 @@ func wantGone(t *testing.T, processes map[int]string, dir string, within time.Du
 			}
 		}
 		_, err := os.Stat(dir)
-		if len(left) == 0 && os.IsNotExist(err) {
-			t.Logf("nothing is left of %d processes after %s", len(processes), start.Within(t, within, "nothing is left").Round(time.Millisecond))
-			return
-		}
-		if start.Elapsed() > testenv.Patience {
-			t.Fatalf("left behind: processes %v; directory: %v", left, err)
-		}
-	}
+		return leftovers(left, err)
+	})
 }
 
 // TestTwoClustersAtOnce starts a second one, with the same addresses, beside the

@@ -75,6 +75,10 @@ func (w Stopwatch) Judge(t testing.TB, took, bound time.Duration, what string) t
 // memory or for a disk; 0 if the system does not tell.
 func (w Stopwatch) Waited() time.Duration { return stalled() - w.stall }
 
+// Busy tells whether something waited so for at least half of the time since Start. It is
+// for tests that see by themselves that they could not measure, and ask for the reason.
+func (w Stopwatch) Busy() bool { return w.Waited() >= w.Elapsed()/2 }
+
 // TooBusy says that the machine had too much else to do for what only time can tell.
 func TooBusy(t testing.TB, what string) {
 	t.Helper()

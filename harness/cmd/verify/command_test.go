@@ -14,7 +14,10 @@ import (
 	"time"
 
 	"kubernaut.io/dynamic-toolset/harness/defects"
+	"kubernaut.io/dynamic-toolset/harness/record"
 	"kubernaut.io/dynamic-toolset/harness/sim/simtest"
+	"kubernaut.io/dynamic-toolset/harness/verdict"
+	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
 // programs are those of a checkout after make build, and the server with planted
@@ -78,7 +81,23 @@ func (p *programs) manifest(t *testing.T, args ...string) string {
 func TestVerifyTheService(t *testing.T) {
 	simtest.Binary(t)
 	p := build(t)
-	code, out, errs := p.run(t, nil, "--image-binary="+p.service, "--reports="+p.dir+"/reports")
+	var code int
+	var out, errs string
+	var report checks
+	for try := 1; ; try++ {
+		watch := testenv.Start()
+		code, out, errs = p.run(t, nil, "--image-binary="+p.service, "--reports="+p.dir+"/reports")
+		report = p.report(t)
+		// Where the load generator came too late, the run tells of the machine, not of the
+		// service: a client whose time is up before it is its turn has lost a request, too.
+		if code != exitFailed || report.result(verdict.LoadID) != record.Fail || !watch.Busy() {
+			break
+		}
+		testenv.TooBusy(t, "what a rolling restart loses\n"+out)
+		if try == 3 {
+			testenv.GiveUp(t, "what a rolling restart loses, in three runs")
+		}
+	}
 	if code != 0 || !strings.Contains(out, "PASSED: none of ") {
 		t.Fatalf("code %d\n%s\n%s", code, out, errs)
 	}
@@ -88,28 +107,52 @@ func TestVerifyTheService(t *testing.T) {
 			t.Errorf("no %q in %s", want, errs)
 		}
 	}
-	var report struct {
-		Checks []struct{ ID, Result string }
-	}
-	text, err := os.ReadFile(p.dir + "/reports/report.json")
-	if err == nil {
-		err = json.Unmarshal(text, &report)
-	}
-	if err != nil || len(report.Checks) != 16 {
-		t.Fatalf("%d checks, %v", len(report.Checks), err)
+	if len(report.Checks) != 16 {
+		t.Fatalf("%d checks", len(report.Checks))
 	}
 	for _, c := range report.Checks {
-		if want := map[bool]string{true: "reported", false: "pass"}[c.ID == "latency"]; c.Result != want {
+		if want := map[bool]record.Result{true: record.Reported, false: record.Pass}[c.ID == verdict.LatencyID]; c.Result != want {
 			t.Errorf("%s: %s", c.ID, c.Result)
 		}
 	}
-	text, err = os.ReadFile(p.dir + "/reports/junit.xml")
+	text, err := os.ReadFile(p.dir + "/reports/junit.xml")
 	if err == nil {
 		err = xml.Unmarshal(text, new(struct{}))
 	}
 	if err != nil {
 		t.Error(err)
 	}
+}
+
+// checks are what the tests read of report.json.
+type checks struct {
+	Checks []struct {
+		ID     string
+		Result record.Result
+	}
+}
+
+func (r checks) result(id string) record.Result {
+	for _, c := range r.Checks {
+		if c.ID == id {
+			return c.Result
+		}
+	}
+	return ""
+}
+
+// report reads that of the last run.
+func (p *programs) report(t *testing.T) checks {
+	t.Helper()
+	var r checks
+	text, err := os.ReadFile(p.dir + "/reports/report.json")
+	if err == nil {
+		err = json.Unmarshal(text, &r)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
 }
 
 // Any other Deployment, by flags: one with a defect fails, with 1.
@@ -183,7 +226,7 @@ func TestNothingIsLeftBehind(t *testing.T) {
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
-			await(t, 2*time.Minute, "the baseline", func() bool { return strings.Contains(errs.String(), "baseline: ") })
+			testenv.Eventually(t, testenv.Patience, "the baseline", func() bool { return strings.Contains(errs.String(), "baseline: ") })
 			if owned(tmp) == 0 {
 				t.Fatal("no process of the cluster is found while it runs: the test sees nothing")
 			}
@@ -194,8 +237,8 @@ func TestNothingIsLeftBehind(t *testing.T) {
 			if code := cmd.ProcessState.ExitCode(); sig == syscall.SIGINT && code != exitInterrupted {
 				t.Errorf("code %d: %s", code, errs.String())
 			}
-			await(t, 15*time.Second, "the end of every process", func() bool { return owned(tmp) == 0 })
-			await(t, 5*time.Second, "the end of the state directory", func() bool {
+			testenv.Eventually(t, 15*time.Second, "the end of every process", func() bool { return owned(tmp) == 0 })
+			testenv.Eventually(t, 5*time.Second, "the end of the state directory", func() bool {
 				left, err := filepath.Glob(tmp + "/dynamic-toolset-sim-*")
 				return err == nil && len(left) == 0
 			})
@@ -213,14 +256,4 @@ func owned(tmp string) int {
 		}
 	}
 	return n
-}
-
-func await(t *testing.T, timeout time.Duration, what string, is func() bool) {
-	t.Helper()
-	for end := time.Now().Add(timeout); !is(); {
-		if time.Now().After(end) {
-			t.Fatalf("%s did not come in %s", what, timeout)
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
 }
