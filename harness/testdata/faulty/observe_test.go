@@ -93,17 +93,9 @@ func (o *observation) over() bool { return isClosed(o.gone) }
 func observe(t *testing.T, args ...string) map[string]string {
 	o := &observation{process: launch(t, append(args, "--propagation-delay="+delay.String())...),
 		termed: make(chan struct{}), seen: make(map[string]string)}
-	clients := []func(begun func()){o.slow, o.upload, o.stream, o.errors, o.fresh}
-	for range 3 {
-		clients = append(clients, o.quiet, o.busy)
-	}
-	var ready sync.WaitGroup
-	for _, client := range clients {
-		ready.Add(1)
-		o.wg.Go(func() { client(sync.OnceFunc(ready.Done)) })
-	}
+	o.begin(o.stream, o.errors, o.fresh, o.quiet, o.quiet, o.quiet, o.busy, o.busy, o.busy)
+	o.begin(o.slow, o.upload) // last, as their time runs
 	o.wg.Go(o.probes)
-	ready.Wait() // each client has got a first response or a part of it
 	o.at = time.Now()
 	close(o.termed)
 	o.signal(syscall.SIGTERM)
@@ -121,6 +113,16 @@ func observe(t *testing.T, args ...string) map[string]string {
 		o.saw(wrongLog, "%s", strings.Join(got, "\n"))
 	}
 	return o.seen
+}
+
+// begin starts clients, and waits until each has got a first response or a part of it.
+func (o *observation) begin(clients ...func(begun func())) {
+	var ready sync.WaitGroup
+	for _, client := range clients {
+		ready.Add(1)
+		o.wg.Go(func() { client(sync.OnceFunc(ready.Done)) })
+	}
+	ready.Wait()
 }
 
 // ordinary notes what is wrong with the answer to an ordinary request, and
