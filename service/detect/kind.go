@@ -192,13 +192,18 @@ func (r *reader) path(n *yaml.Node, path string) string {
 
 // wordProblem says why s can't be a word, or words joined by '-', to look for.
 func wordProblem(s string) string {
-	var tokens [maxTokens]string
-	if n := len(split(s, tokens[:0])); n == 0 || n > maxWords {
+	words := termWords(s)
+	if n := len(words); n == 0 || n > maxWords {
 		return fmt.Sprintf("must be one to %d words joined by '-'", maxWords)
 	}
-	for i := range len(s) {
-		if c := s[i]; !isLowerAlnum(c) && c != '-' {
-			return "must be lower case letters, digits and '-'"
+	if words[0] == anyWord || words[len(words)-1] == anyWord {
+		return "must neither begin nor end with '*'"
+	}
+	for part := range strings.SplitSeq(s, "-") {
+		for i := range len(part) {
+			if !isLowerAlnum(part[i]) && part != anyWord {
+				return "must be lower case letters, digits and '-', or '*' for any one word"
+			}
 		}
 	}
 	return ""

@@ -46,12 +46,11 @@ type branch struct {
 
 // term returns the meaning of term, which it adds if need be.
 func (v *vocabulary) term(term string) *meaning {
-	var tokens [maxTokens]string
 	if v.root == nil {
 		v.root = map[string]*branch{}
 	}
 	at, b := v.root, (*branch)(nil)
-	for _, t := range split(term, tokens[:0]) {
+	for _, t := range termWords(term) {
 		if b = at[t]; b == nil {
 			b = &branch{next: map[string]*branch{}}
 			at[t] = b
@@ -64,6 +63,18 @@ func (v *vocabulary) term(term string) *meaning {
 	return b.meaning
 }
 
+// termWords are the words of a term, with anyWord among them.
+func termWords(term string) (words []string) {
+	var tokens [maxTokens]string
+	for part := range strings.SplitSeq(term, "-") {
+		if part == anyWord {
+			words = append(words, part)
+		}
+		words = append(words, split(part, tokens[:0])...)
+	}
+	return words
+}
+
 // An event is a known term found in a row of words.
 type event struct {
 	*meaning
@@ -73,24 +84,48 @@ type event struct {
 // read appends the terms found in words, longest first where they overlap.
 func (v *vocabulary) read(words []string, found []event) []event {
 	for i := 0; i < len(words); i++ {
-		var m *meaning
-		last := i
-		for at, j := v.root, i; j < len(words); j++ {
-			b := at[words[j]]
-			if b == nil {
-				break
-			}
-			if b.meaning != nil {
-				m, last = b.meaning, j
-			}
-			at = b.next
-		}
-		if m != nil {
-			found = append(found, event{m, i, last})
-			i = last
+		if m, n := longest(v.root, words[i:]); m != nil {
+			found = append(found, event{m, i, i + n - 1})
+			i += n - 1
 		}
 	}
 	return found
+}
+
+// anyWord stands in a term for a word that may be any.
+const anyWord = "*"
+
+// longest finds the longest term with which words begin, and how many it has.
+func longest(at map[string]*branch, words []string) (m *meaning, n int) {
+	if len(words) == 0 {
+		return nil, 0
+	}
+	for _, b := range [...]*branch{lookup(at, words[0]), at[anyWord]} {
+		if b == nil {
+			continue
+		}
+		if b.meaning != nil && n == 0 {
+			m, n = b.meaning, 1
+		}
+		if m2, n2 := longest(b.next, words[1:]); m2 != nil && n2+1 > n {
+			m, n = m2, n2+1
+		}
+	}
+	return m, n
+}
+
+// lookup finds w, or if that is unknown, what it is without a word for a server
+// that is glued to it: "zipkinserver", "influxsrv".
+func lookup(at map[string]*branch, w string) *branch {
+	if b := at[w]; b != nil {
+		return b
+	}
+	for _, glued := range [...]string{"server", "service", "svc", "srv"} {
+		if cut, ok := strings.CutSuffix(w, glued); ok {
+			return at[cut]
+		}
+	}
+	return nil
 }
 
 // split appends the words of s: runs of letters and digits, in lower case, cut
