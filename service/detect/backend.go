@@ -2,6 +2,7 @@ package detect
 
 import (
 	"cmp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -98,6 +99,9 @@ func (b *builder) scheme(ch choice) string {
 	scheme := "http"
 	if b.kind != nil {
 		scheme = cmp.Or(ch.rule.scheme, b.kind.scheme)
+	}
+	if scheme == "http" && ch.fit == fitName && slices.Contains(strings.Split(ch.port.Name, "-"), "grpc") {
+		return "grpc"
 	}
 	if scheme == "http" && b.rules.isTLS(b.svc, ch.port) {
 		return "https"
