@@ -127,6 +127,21 @@ func (s *stream) valueOf(e event) *value {
 	return nil
 }
 
+// earlier is a kind that the value which names another one last names before it,
+// in more than one word, -1 if there is none: otel-collector-prometheus is a
+// Prometheus by its last word, but perhaps a collector for one. A single word is
+// too often the name of an instance.
+func (s *stream) earlier() int16 {
+	last := s.mention(s.head(), false)
+	for i := last - 1; i >= 0; i-- {
+		e := s.events[i]
+		if e.kind >= 0 && e.kind != s.events[last].kind && e.last > e.first && s.valueOf(e) == s.valueOf(s.events[last]) {
+			return e.kind
+		}
+	}
+	return -1
+}
+
 // clean reports whether nothing unknown follows the name of k in its value, so
 // that "grafana-service" is clean but "grafana-sync" is not.
 func (s *stream) clean(k int16, r *Rules) bool {
@@ -189,6 +204,16 @@ func (e *evidence) sources() iter.Seq2[string, *stream] {
 	return func(yield func(string, *stream) bool) {
 		_ = yield("selector", &e.selector) && yield("labels", &e.labels) && yield("name", &e.name)
 	}
+}
+
+// earlier is that of the source that says who it is.
+func (e *evidence) earlier() int16 {
+	for _, s := range e.sources() {
+		if s.head() >= 0 {
+			return s.earlier()
+		}
+	}
+	return -1
 }
 
 // gather reads svc into e, which may hold another Service's evidence.

@@ -52,8 +52,9 @@ type candidate struct {
 // candidates are the kinds that svc may be, likeliest first; -1 for none. Each
 // is tried if the one before it isn't it: a RabbitMQ cluster called loki
 // selects name=loki, but has no port of Loki's, and one that proves RabbitMQ.
-func (r *Rules) candidates(svc *corev1.Service, e *evidence) (c [3]candidate) {
+func (r *Rules) candidates(svc *corev1.Service, e *evidence) (c [4]candidate) {
 	c[0].kind, c[1].kind = -1, -1
+	c[2] = candidate{e.earlier(), trustName}
 	selector, label, name := e.selector.head(), e.labels.head(), e.name.head()
 	if selector < 0 {
 		selector = e.operator
@@ -72,11 +73,11 @@ func (r *Rules) candidates(svc *corev1.Service, e *evidence) (c [3]candidate) {
 			c[1] = candidate{name, trustName}
 		}
 	default:
-		if c[0] = (candidate{e.weak(), trustWeak}); c[0].kind < 0 {
+		if c[0] = (candidate{r.weak(svc, e), trustWeak}); c[0].kind < 0 {
 			c[0].kind = r.chartKind(e.chart)
 		}
 	}
-	c[2] = candidate{r.identified(svc), trustPort}
+	c[3] = candidate{r.identified(svc), trustPort}
 	return c
 }
 
@@ -99,12 +100,16 @@ func (r *Rules) chartKind(chart string) int16 {
 	return s.events[0].kind
 }
 
-// weak is the kind that a weak name means, -1 if there is none.
-func (e *evidence) weak() int16 {
+// weak is the kind that a weak name means, -1 if there is none. Of several that
+// share it, the port's number tells which: a query-frontend at 3200 is Tempo's.
+func (r *Rules) weak(svc *corev1.Service, e *evidence) int16 {
 	for _, s := range e.sources() {
 		for i := len(s.events) - 1; i >= 0; i-- {
-			if w := s.events[i].weak; len(w) > 0 {
-				return w[0]
+			w := s.events[i].weak
+			for _, k := range w {
+				if len(w) == 1 || r.choose(r.kinds[k], svc).fit == fitNumber && r.kinds[k].exceptPort(svc) == 0 {
+					return k
+				}
 			}
 		}
 	}
@@ -208,8 +213,12 @@ func (r *Rules) doubt(k *kind, e *evidence, t trust, ch *choice) string {
 	case t <= trustName && ch.fit != fitNumber:
 		return fmt.Sprintf("only its name says so, and port %d could be anything", ch.port.Port)
 	case t == trustWeak:
-		if e.selector.known && e.selector.mention(k.id, true) < 0 && isMetrics(ch.port.Name) {
+		switch {
+		case !isMetrics(ch.port.Name):
+		case e.selector.known && e.selector.mention(k.id, true) < 0:
 			return fmt.Sprintf("it selects something else, and its port is called %q", ch.port.Name)
+		case !slices.Contains(k.portNames, ch.port.Name):
+			return fmt.Sprintf("its name may mean other things, and its port is called %q", ch.port.Name)
 		}
 		return ""
 	case t == trustName:
