@@ -148,6 +148,8 @@ func TestLoadRefuses(t *testing.T) {
 		"kinds:":                    "own.yaml:1: kinds: must be a list, such as [a, b], not nothing",
 		"kinds: []\n---\nkinds: []": "own.yaml:2: holds more than one YAML document",
 		"kinds: [{type: x, names: [loki], " + full + "}]":                                        `kinds[0] (x).names: "loki" already means the kind loki; use another, or disable that kind`,
+		`kinds: [{type: x, names: ["a-*"], ` + full + "}]":                                       `kinds[0] (x).names[0]: "a-*" must neither begin nor end with '*'`,
+		`kinds: [{type: x, names: ["a-b*-c"], ` + full + "}]":                                    `kinds[0] (x).names[0]: "a-b*-c" must be lower case letters, digits and '-', or '*' for any one word`,
 		"kinds: [{type: x, names: [loki7], " + full + "}]":                                       `"loki7" already means the kind loki`,
 		"kinds: [{type: x, names: [a-b-c-d-e-f-g], " + full + "}]":                               "must be one to 6 words",
 		"kinds: [{type: x, names: ['-'], " + full + "}]":                                         "must be one to 6 words",
