@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 		main()
 	}
 	flag.Parse()
-	flag.Set("test.parallel", "4") //nolint:errcheck // it exists; the tests wait more than they work
+	flag.Set("test.parallel", "8") //nolint:errcheck // it exists; the tests wait more than they work
 	os.Exit(m.Run())
 }
 
