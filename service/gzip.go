@@ -3,10 +3,8 @@ package service
 import (
 	"bytes"
 	"compress/flate"
-	"compress/gzip"
 	"encoding/binary"
 	"hash/crc32"
-	"sync"
 )
 
 // A list is put together from members and chunks of members that were rendered,
@@ -23,30 +21,13 @@ var gzipHeader = []byte{0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255}
 // maxStored is the most bytes that one stored block holds.
 const maxStored = 65535
 
-// A single member is a few hundred bytes, with little that better compression
-// would find, and it is by far the most frequent thing that is compressed.
-var (
-	partWriters  = flateWriters(flate.BestSpeed)
-	chunkWriters = flateWriters(flate.DefaultCompression)
-)
-
-func flateWriters(level int) *sync.Pool {
-	return &sync.Pool{New: func() any {
-		w, err := flate.NewWriter(nil, level)
-		if err != nil { // only a level out of range is refused
-			panic(err)
-		}
-		return w
-	}}
-}
-
 func deflatePart(p []byte) []byte  { return deflate(partWriters, p) }
 func deflateChunk(p []byte) []byte { return deflate(chunkWriters, p) }
 
 // deflate compresses p into blocks that can stand anywhere in a stream.
-func deflate(writers *sync.Pool, p []byte) []byte {
-	w := writers.Get().(*flate.Writer)
-	defer writers.Put(w)
+func deflate(writers *compressors[*flate.Writer], p []byte) []byte {
+	w := writers.get()
+	defer writers.put(w)
 	var b bytes.Buffer
 	w.Reset(&b)
 	w.Write(p) //nolint:errcheck // a bytes.Buffer takes everything
@@ -54,12 +35,10 @@ func deflate(writers *sync.Pool, p []byte) []byte {
 	return bytes.Clone(b.Bytes())
 }
 
-var gzipWriters = sync.Pool{New: func() any { return gzip.NewWriter(nil) }}
-
 // gzipWhole compresses a complete body.
 func gzipWhole(p []byte) []byte {
-	w := gzipWriters.Get().(*gzip.Writer)
-	defer gzipWriters.Put(w)
+	w := gzipWriters.get()
+	defer gzipWriters.put(w)
 	var b bytes.Buffer
 	w.Reset(&b)
 	w.Write(p) //nolint:errcheck // a bytes.Buffer takes everything
