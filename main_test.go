@@ -39,7 +39,8 @@ func command(t *testing.T, args ...string) *exec.Cmd {
 			cmd.Env = append(cmd.Env, pair)
 		}
 	}
-	cmd.Env = append(cmd.Env, "BE_DYNAMIC_TOOLSET=1")
+	// The race detector would keep each process alive for a second after its end.
+	cmd.Env = append(cmd.Env, "BE_DYNAMIC_TOOLSET=1", "GORACE=atexit_sleep_ms=0")
 	return cmd
 }
 

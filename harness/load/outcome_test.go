@@ -23,18 +23,25 @@ var (
 // Every way to lose a request is called by its name, in every class that can lose
 // it that way, with a word about the cause.
 func TestOutcomes(t *testing.T) {
-	// after answers with text to a request, then ends the connection.
+	// after answers with text to a request, then ends the connection; or with hold keeps
+	// it, and answers so to whatever else comes.
 	after := func(text string, end func(*serverConn)) func(*serverConn) {
 		return func(c *serverConn) {
-			if _, _, ok := c.request(); ok {
+			for {
+				if _, _, ok := c.request(); !ok {
+					return
+				}
 				c.say(text)
-				end(c)
+				if end != nil {
+					end(c)
+					return
+				}
 			}
 		}
 	}
 	fin := func(*serverConn) {}
 	reset := (*serverConn).reset
-	hold := (*serverConn).hold
+	var hold func(*serverConn)
 	const stream = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nX-Pod: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 	const event = "9\r\ndata: x\n\n\r\n"
 
