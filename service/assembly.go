@@ -211,8 +211,14 @@ func (a *assembly) assemble(s, old *Snapshot, changed []*member, now []*rendered
 	}
 	a.counts = counts
 	s.names, s.counts = names.finish(func(number uint64) *rendered { return a.numbers[number].rendered }), counts
+	for k := range names.touched {
+		// Whom a type's name finds first may be another one, although none of the type is.
+		if len(a.ranking[k]) > 0 && ranks[k] == nil {
+			ranks[k] = &rankingEdit{}
+		}
+	}
 	var primaries map[string]*rendered
-	s.types, primaries = a.rank(old.types, ranks)
+	s.types, primaries = a.rank(old.types, ranks, s.names)
 	a.enterDocument(entries, changed, primaries)
 
 	changes := toolsets.changes()

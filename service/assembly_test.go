@@ -308,7 +308,8 @@ func sameNamed(a, b tableEntry[named]) bool {
 }
 
 func sameTyped(a, b tableEntry[*typed]) bool {
-	return a.key == b.key && bytes.Equal(a.value.body.JSON, b.value.body.JSON)
+	v, w := a.value.namesake, b.value.namesake
+	return a.key == b.key && bytes.Equal(a.value.body.JSON, b.value.body.JSON) && (v == nil) == (w == nil) && (v == nil || bytes.Equal(v.body.JSON, w.body.JSON))
 }
 
 func read(t *testing.T, a *Answer, gzip bool) []byte {

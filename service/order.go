@@ -34,7 +34,8 @@ type Role uint8
 
 // The roles.
 const (
-	RoleFrontEnd Role = iota // made for queries: a gateway, a query front end
+	RoleGateway  Role = iota // in front of all parts of a system, for each kind of request
+	RoleFrontEnd             // made for queries, such as a query front end
 	RoleServer
 	RolePart // of several, such as a reader, or one of several replicas
 )
@@ -104,7 +105,9 @@ func primaryReason(first, second *rendered) string {
 		return other + " has failed all of its last health checks"
 	case s.Scope != o.Scope:
 		return s.scopeReason(o, other)
-	case s.Role != o.Role && s.Role == RoleFrontEnd:
+	case s.Role != o.Role && o.Role == RoleFrontEnd:
+		return "it is the gateway of its system, and " + other + " answers queries only"
+	case s.Role != o.Role && s.Role <= RoleFrontEnd:
 		return "it is the entry point of its system, and " + other + " is none"
 	case s.Role != o.Role:
 		return other + " is one part of several"

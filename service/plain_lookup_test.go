@@ -3,6 +3,7 @@ package service
 import (
 	"bytes"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -71,6 +72,8 @@ func comparePlainLookups(t *testing.T, s *Snapshot, all []*part) {
 					t.Fatalf("%q in %q: %v, want the primary of the type", name, namespace, match)
 				}
 			case len(want) == 0 && match == Unknown:
+			case len(want) == 1 && match == Found && want[0].backend.Type == name && on(typed[0]):
+				plainNamesake(t, body, want[0], typed)
 			case len(want) == 1 && match == Found && bytes.Equal(body.JSON, want[0].single.JSON):
 			case len(want) > 1 && match == Ambiguous:
 				if got := s.Candidates([]byte(name), []byte(namespace), 1000); len(got) != len(want) {
@@ -104,5 +107,28 @@ func plainTyped(t *testing.T, s *Snapshot, kind, namespace string, all []*render
 	omitted := max(0, len(others)-maxAlternatives)
 	if (Key{got.Namespace, got.Name}) != all[0].key() || got.PrimaryReason == "" || got.Omitted != omitted || !slices.Equal(got.Alternatives, others[:len(others)-omitted]) {
 		t.Fatalf("the type %s in %q: %+v, want %v before %v", kind, namespace, got, all[0].key(), others)
+	}
+}
+
+// plainNamesake compares the answer for r, which is called what its type is, with what the
+// sorted list of all of the type says: it tells of the others.
+func plainNamesake(t *testing.T, body *Body, r *rendered, all []*rendered) {
+	t.Helper()
+	got := decode[struct {
+		toolsetJSON
+		typedTail
+	}](t, body.JSON)
+	var others []string
+	for _, o := range all {
+		if o.backend.Enabled && o.key() != r.key() {
+			others = append(others, o.key().String())
+		}
+	}
+	omitted := max(0, len(others)-maxAlternatives)
+	if (Key{got.Namespace, got.Name}) != r.key() || got.Omitted != omitted || !slices.Equal(got.Alternatives, others[:len(others)-omitted]) {
+		t.Fatalf("%s: %+v, want alternatives %v", r.key(), got, others)
+	}
+	if named := strings.Contains(got.PrimaryReason, "the primary of the type is "+all[0].key().String()); named != (all[0].key() != r.key()) {
+		t.Fatalf("%s, with the primary %s: the reason is %q", r.key(), all[0].key(), got.PrimaryReason)
 	}
 }

@@ -15,6 +15,27 @@ type typed struct {
 	body    Body
 	primary *rendered
 	tail    []byte // what the body has besides that of a lookup by name
+	// namesake is another toolset of the type that a lookup of its name finds first, since
+	// it is called what the type is; nil if there is none. Its answer names the primary.
+	namesake *namesake
+}
+
+type namesake struct {
+	of   *rendered
+	body Body
+	tail []byte
+}
+
+// bodyOf returns the answer to a lookup of the type's name that means r; nil if it is the
+// same as for every other name.
+func (t *typed) bodyOf(r *rendered) *Body {
+	switch {
+	case t.primary == r:
+		return &t.body
+	case t.namesake != nil && t.namesake.of == r:
+		return &t.namesake.body
+	}
+	return nil
 }
 
 // isPinned reports whether an administrator has chosen it.
@@ -51,13 +72,39 @@ func tailOf(all []*rendered) []byte {
 	return marshal(t)
 }
 
-func newTyped(primary *rendered, tail []byte) *typed {
-	one := primary.single.JSON
+func newTyped(primary *rendered, tail []byte, also *namesake) *typed {
+	return &typed{body: withTail(primary, tail), primary: primary, tail: tail, namesake: also}
+}
+
+// withTail renders r with more members.
+func withTail(r *rendered, tail []byte) Body {
+	one := r.single.JSON
 	json := make([]byte, 0, len(one)+len(tail))
 	json = append(json, one[:len(one)-1]...)
 	json = append(json, ',')
 	json = append(json, tail[1:]...)
-	return &typed{body: newBody(json), primary: primary, tail: tail}
+	return newBody(json)
+}
+
+// namesakeOf returns the answer for r, which is called what its type is and is not the
+// first of all; was is that of the snapshot before, which may be nil.
+func namesakeOf(r *rendered, all []*rendered, was *typed) *namesake {
+	t := typedTail{Alternatives: []string{},
+		PrimaryReason: "it is called " + r.name + ", as its type is; the primary of the type is " + all[0].key().String()}
+	for _, o := range all {
+		switch {
+		case o == r || !o.isEnabled():
+		case len(t.Alternatives) == maxAlternatives:
+			t.Omitted++
+		default:
+			t.Alternatives = append(t.Alternatives, o.key().String())
+		}
+	}
+	tail := marshal(t)
+	if was != nil && was.namesake != nil && was.namesake.of == r && bytes.Equal(was.namesake.tail, tail) {
+		return was.namesake
+	}
+	return &namesake{of: r, body: withTail(r, tail), tail: tail}
 }
 
 // rankings are the toolsets by type, in each namespace and, with an empty namespace,
@@ -117,10 +164,10 @@ func (e *rankingEdit) apply(all []*rendered) []*rendered {
 	return all
 }
 
-// rank applies edits to the rankings and returns the answers by type that follow,
-// and what is first of its type in all namespaces now, by type; nil if there is none
+// rank applies edits to the rankings and returns the answers by type that follow, of
+// which some depend on the names that there are now, and what is first of its type in all namespaces now, by type; nil if there is none
 // any longer.
-func (a *assembly) rank(old *table[*typed], edits rankingEdits) (now *table[*typed], first map[string]*rendered) {
+func (a *assembly) rank(old *table[*typed], edits rankingEdits, names *table[named]) (now *table[*typed], first map[string]*rendered) {
 	type change struct {
 		key  Key
 		all  []*rendered
@@ -152,11 +199,16 @@ func (a *assembly) rank(old *table[*typed], edits rankingEdits) (now *table[*typ
 			return
 		}
 		tail := tailOf(c.all)
-		if c.was != nil && c.was.primary == c.all[0] && bytes.Equal(c.was.tail, tail) {
+		var also *namesake
+		if n := names.find([]byte(c.key.Namespace), []byte(c.key.Name)); n != nil && n.on.n > 0 && n.found != nil &&
+			n.found != c.all[0] && n.found.backend.Type == c.key.Name {
+			also = namesakeOf(n.found, c.all, c.was)
+		}
+		if c.was != nil && c.was.primary == c.all[0] && bytes.Equal(c.was.tail, tail) && c.was.namesake == also {
 			c.made = c.was
 			return
 		}
-		c.made = newTyped(c.all[0], tail)
+		c.made = newTyped(c.all[0], tail, also)
 	})
 	edit := editTable(old)
 	for i := range changes {

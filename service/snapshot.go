@@ -94,6 +94,13 @@ func (s *Snapshot) Lookup(name, namespace []byte) (*Body, Match) {
 	case typeOn && (*t).isPinned():
 		return &(*t).body, Found
 	case n != nil && n.on.n > 0:
+		if typeOn && n.found != nil {
+			// Who asks for grafana may mean whatever Grafana there is: the answer says which
+			// others there are.
+			if b := (*t).bodyOf(n.found); b != nil {
+				return b, Found
+			}
+		}
 		return n.found.match()
 	case typeOn:
 		return &(*t).body, Found

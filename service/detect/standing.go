@@ -39,6 +39,9 @@ var (
 	productWords = set("prometheus", "alertmanager", "grafana", "loki", "tempo", "mimir", "lgtm", "thanos", "cortex", "victoriametrics", "victoria",
 		"vm", "vmsingle", "vmcluster", "victorialogs", "elastic", "elasticsearch", "opensearch", "kibana", "elk", "efk", "eck", "es", "jaeger", "zipkin",
 		"otel", "opentelemetry", "kafka", "strimzi", "rabbitmq", "pyroscope", "influxdb", "quickwit")
+	// ownWords are those of queues, which are no products of observability: with the name of
+	// one, such as mimir-kafka, they are a part of that.
+	ownWords = map[string]map[string]bool{"kafka": set("kafka", "strimzi"), "rabbitmq": set("rabbitmq")}
 	// neutralWords may stand beside them in the name of a release.
 	neutralWords = set("kube", "k8s", "kubernetes", "stack", "server", "the", "my", "main", "prod", "production", "default", "release", "operator", "db")
 )
@@ -48,7 +51,10 @@ var (
 // Elasticsearch is a part, that of a Prometheus what it is about.
 var (
 	anyFront = set("gateway", "frontend", "queryfrontend", "proxy")
-	anyPart  = set("headless", "internal", "replica", "replicas", "shard", "discovery", "peer", "gossip", "memberlist")
+	// gatewayKinds are systems whose gateway takes every kind of request, and whose query
+	// front end only some.
+	gatewayKinds = set("loki", "tempo", "mimir", "pyroscope")
+	anyPart      = set("headless", "internal", "replica", "replicas", "shard", "discovery", "peer", "gossip", "memberlist")
 
 	searchRoles = roles{
 		front: set("coordinator", "coordinating", "client"),
@@ -93,6 +99,15 @@ func scope(svc *corev1.Service, kind string) (service.Scope, string) {
 	for _, v := range append(owners, svc.Labels[partOfLabel], svc.Namespace, svc.Labels[chartLabels[0]], svc.Labels[chartLabels[1]], svc.Name) {
 		if w := wordOf(v, bundlingWords); w != "" {
 			return service.ScopeBundled, w
+		}
+	}
+	if own := ownWords[kind]; own != nil {
+		for _, v := range append(owners, svc.Labels[partOfLabel], svc.Name) {
+			for w := range parts(v) {
+				if productWords[w] && !own[w] {
+					return service.ScopeBundled, w
+				}
+			}
 		}
 	}
 	if v := svc.Labels[partOfLabel]; v != "" {
@@ -177,6 +192,8 @@ func roleOf(value, kind string) service.Role {
 		switch {
 		case w == "gateway" && (before == "index" || before == "store" || before == "bloom"): // of storage
 			found = service.RolePart
+		case w == "gateway" && gatewayKinds[kind]:
+			found = service.RoleGateway
 		case anyFront[w] || of.front[w]:
 			found = service.RoleFrontEnd
 		case anyPart[w] || of.part[w]:
