@@ -2,11 +2,14 @@ package verify_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"kubernaut.io/dynamic-toolset/harness/defects"
 	"kubernaut.io/dynamic-toolset/harness/record"
+	"kubernaut.io/dynamic-toolset/harness/verdict"
 	"kubernaut.io/dynamic-toolset/harness/verify"
+	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
 // Each planted defect is caught by the check that is named for it in the design,
@@ -29,31 +32,52 @@ func TestPlantedDefectsAreCaught(t *testing.T) {
 	}
 }
 
-// A verifier that fails everything would catch every defect, too.
+// A verifier that fails everything would catch every defect, too. Ten runs, in two rows.
 func TestRightServerPassesTenRuns(t *testing.T) {
-	t.Parallel()
 	c := cluster(t)
 	right := defects.Right()
-	for i := range 10 {
-		o := subject(t, right.Deployment(fmt.Sprintf("right-%d", i+1)))
-		if i%2 == 1 {
-			o.Signal = "" // as of a server that doesn't tell when it receives SIGTERM
-		}
-		run, err := verify.Run(t.Context(), c, o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Logf("run %d", i+1)
-		wantRight(t, run)
+	for row := range 2 {
+		t.Run(fmt.Sprint(row+1), func(t *testing.T) {
+			t.Parallel()
+			for i := range 5 {
+				wantRight(t, func(try int) *record.Run {
+					o := subject(t, right.Deployment(fmt.Sprintf("right-%d-%d-%d", row+1, i+1, try)))
+					if i%2 == 1 {
+						o.Signal = "" // as of a server that doesn't tell when it receives SIGTERM
+					}
+					run, err := verify.Run(t.Context(), c, o)
+					if err != nil {
+						t.Fatal(err)
+					}
+					t.Logf("run %d", i+1)
+					return run
+				})
+			}
+		})
 	}
 }
 
-// wantRight fails the test if a server without defects did not pass.
-func wantRight(t *testing.T, run *record.Run) {
+// wantRight fails the test if a server without defects does not pass. Where the load
+// generator came too late, and others had the machine, a client may have lost a request
+// for that: it is done again, twice at most.
+func wantRight(t *testing.T, verify func(try int) *record.Run) *record.Run {
 	t.Helper()
 	right := defects.Right()
-	if err := right.Judge(run); err != nil {
-		t.Error(err)
+	for try := 1; ; try++ {
+		watch := testenv.Start()
+		run := verify(try)
+		err := right.Judge(run)
+		if err == nil {
+			return run
+		}
 		tell(t, run)
+		if !watch.Busy() || !slices.Contains(defects.Failed(run), verdict.LoadID) {
+			t.Error(err)
+			return run
+		}
+		testenv.TooBusy(t, err.Error())
+		if try == 3 {
+			testenv.GiveUp(t, "whether a right server passes, in three runs")
+		}
 	}
 }

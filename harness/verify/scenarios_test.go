@@ -2,6 +2,7 @@ package verify_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -40,8 +41,7 @@ func TestScenariosThatStopPods(t *testing.T) {
 	for name, stopped := range map[string]int{"node-drain": 1, "pod-deletion": 2, "scale": 1} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			run := scenarioRun(t, c, name, "right-"+name, 0)
-			wantRight(t, run)
+			run := wantRight(t, func(try int) *record.Run { return scenarioRun(t, c, name, fmt.Sprintf("right-%s-%d", name, try), 0) })
 			if n := terminated(run); n < stopped {
 				t.Errorf("%d pods were told to stop, not %d", n, stopped)
 			}
@@ -70,8 +70,9 @@ func TestAPIServerOutage(t *testing.T) {
 	if err := own.LoadImage(t.Context(), shared.subject.Image()); err != nil {
 		t.Fatal(err)
 	}
-	run := scenarioRun(t, own, "api-outage", "api-outage", time.Minute)
-	wantRight(t, run)
+	run := wantRight(t, func(try int) *record.Run {
+		return scenarioRun(t, own, "api-outage", fmt.Sprintf("api-outage-%d", try), time.Minute)
+	})
 	if d := run.Phases[1].Ended.Sub(run.Phases[1].Began); d < time.Minute || len(run.Notes) == 0 {
 		t.Errorf("the outage took %s; notes: %q", d, run.Notes)
 	}
@@ -80,7 +81,9 @@ func TestAPIServerOutage(t *testing.T) {
 // A node whose kubelet is dead tells nothing of its pods: this test is not
 // parallel to others.
 func TestKubeletOutage(t *testing.T) {
-	wantRight(t, scenarioRun(t, cluster(t), "kubelet-kill", "kubelet-kill", 10*time.Second))
+	wantRight(t, func(try int) *record.Run {
+		return scenarioRun(t, cluster(t), "kubelet-kill", fmt.Sprintf("kubelet-kill-%d", try), 10*time.Second)
+	})
 }
 
 func terminated(run *record.Run) int {
