@@ -34,6 +34,7 @@ func TestPlantedDefectsAreCaught(t *testing.T) {
 
 // A verifier that fails everything would catch every defect, too. Ten runs, in two rows.
 func TestRightServerPassesTenRuns(t *testing.T) {
+	t.Parallel()
 	c := cluster(t)
 	right := defects.Right()
 	for row := range 2 {
