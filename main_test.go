@@ -285,3 +285,12 @@ func requirementNumbers(doc string) map[int]int {
 	}
 	return counts
 }
+
+// Who names the wrong folder learns so from the log, not from an empty list only.
+func TestServeOfNothingWarns(t *testing.T) {
+	p := tell(t, command(t, "serve", "--manifests", t.TempDir(), "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0",
+		"--shutdown-propagation-delay", "0s", "--log-format", "json"))
+	p.until("No back end was found")
+	p.send(syscall.SIGTERM)
+	p.ends(0)
+}

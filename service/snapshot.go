@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"kubernaut.io/dynamic-toolset/internal/near"
 )
 
 // A Snapshot is the state of the catalogue at one moment, rendered. It never
@@ -122,6 +124,25 @@ func (s *Snapshot) Primary(typ, namespace []byte) (primary Key, ok bool) {
 		return Key{}, false
 	}
 	return (*t).primary.key(), true
+}
+
+// typesCompared is how many types TypeLike looks at: clients can ask for it as often as they
+// like, and annotations may give any number of types.
+const typesCompared = 100
+
+// TypeLike returns the type that looks most like name, if any does.
+func (s *Snapshot) TypeLike(name string) string {
+	types := make([]string, 0, min(len(s.counts), typesCompared))
+	for t, n := range s.counts {
+		if len(types) == typesCompared {
+			break
+		}
+		if n > 0 {
+			types = append(types, t)
+		}
+	}
+	slices.Sort(types)
+	return near.Of(name, types)
 }
 
 // match is the outcome of a lookup that found r, nil for several.

@@ -254,7 +254,10 @@ func (s *Server) getToolset(ctx *fasthttp.RequestCtx) {
 		return
 	}
 	name := lastSegment(ctx.URI().PathOriginal())
-	namespace := ctx.QueryArgs().Peek("namespace")
+	namespace, ok := s.chosenNamespace(ctx)
+	if !ok {
+		return
+	}
 	body, match := snap.Lookup(name, namespace)
 	if match == service.Found {
 		s.send(ctx, body)
@@ -299,6 +302,15 @@ func primaryOf(snap *service.Snapshot, typ, namespace []byte) string {
 	return " (" + primary.String() + " is the primary of this type)"
 }
 
+// meant ends a sentence with the type that the client may have meant by name, if one is like
+// it.
+func meant(snap *service.Snapshot, name []byte) string {
+	if near := snap.TypeLike(string(name)); near != "" {
+		return fmt.Sprintf("; did you mean %s?", near)
+	}
+	return "."
+}
+
 // noSingleToolset answers a lookup by name that did not find exactly one.
 func (s *Server) noSingleToolset(ctx *fasthttp.RequestCtx, snap *service.Snapshot, name, namespace []byte, match service.Match) {
 	switch {
@@ -321,6 +333,6 @@ func (s *Server) noSingleToolset(ctx *fasthttp.RequestCtx, snap *service.Snapsho
 	case len(namespace) > 0:
 		s.api.problem(ctx, problem.NotFound, fmt.Sprintf("No toolset in the namespace %s has the name or type %s. GET /api/v1/toolsets lists all.", quoted(namespace), quoted(name)))
 	default:
-		s.api.problem(ctx, problem.NotFound, fmt.Sprintf("No toolset has the name or type %s. GET /api/v1/toolsets lists all.", quoted(name)))
+		s.api.problem(ctx, problem.NotFound, fmt.Sprintf("No toolset has the name or type %s%s GET /api/v1/toolsets lists all.", quoted(name), meant(snap, name)))
 	}
 }

@@ -67,15 +67,45 @@ func (s *Server) filter(ctx *fasthttp.RequestCtx, f *service.Filter, states bool
 			break
 		}
 	}
-	if wrong != nil {
-		if len(wrong) == 1 {
-			s.api.problem(ctx, problem.Validation, "The query has a mistake; see errors.", wrong...)
-		} else {
-			s.api.problem(ctx, problem.Validation, fmt.Sprintf("The query has %d mistakes; see errors.", len(wrong)), wrong...)
-		}
-		return false
+	return s.rightQuery(ctx, wrong)
+}
+
+// chosenNamespace reads the query of a lookup; an empty namespace counts as not given. When
+// the query is wrong it answers so and returns false.
+func (s *Server) chosenNamespace(ctx *fasthttp.RequestCtx) (namespace []byte, ok bool) {
+	args := ctx.QueryArgs()
+	if args.Len() == 0 {
+		return nil, true
 	}
-	return true
+	var wrong []problem.FieldError
+	given := false
+	for key, value := range args.All() {
+		switch {
+		case string(key) != "namespace":
+			wrong = append(wrong, problem.InQuery(clipKey(key), "is not a parameter of this lookup; it has: namespace"))
+		case given:
+			wrong = append(wrong, problem.InQuery("namespace", "is given more than once"))
+		default:
+			given, namespace = true, value
+		}
+		if len(wrong) >= 20 {
+			break
+		}
+	}
+	return namespace, s.rightQuery(ctx, wrong)
+}
+
+// rightQuery answers a query with mistakes and returns false; without any, true.
+func (s *Server) rightQuery(ctx *fasthttp.RequestCtx, wrong []problem.FieldError) bool {
+	switch len(wrong) {
+	case 0:
+		return true
+	case 1:
+		s.api.problem(ctx, problem.Validation, "The query has a mistake; see errors.", wrong...)
+	default:
+		s.api.problem(ctx, problem.Validation, fmt.Sprintf("The query has %d mistakes; see errors.", len(wrong)), wrong...)
+	}
+	return false
 }
 
 // parseTri reads true or false, and nothing else; empty counts as not given,
