@@ -1,0 +1,167 @@
+// Package architecture holds the rules of docs/architecture.md that a test can enforce.
+package architecture
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"maps"
+	"os/exec"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "kubernaut.io/dynamic-toolset"
+
+// A rule says which of our packages a part of the tree may import, and which packages of
+// others it must not. The first rule whose pattern matches a package is its rule.
+type rule struct {
+	of    string   // a package, or with /... all packages below as well
+	may   []string // what of ours it may import, in the same form; itself and below always
+	never []string // what of others it must not, in the same form
+}
+
+var (
+	// What serves HTTP, talks to Kubernetes or writes a log is an adapter of the domain, not
+	// a part of it.
+	httpServers = []string{"github.com/valyala/fasthttp/...", "github.com/fasthttp/router"}
+	kubernetes  = []string{"k8s.io/client-go/...", "k8s.io/kubernetes/..."}
+	logging     = []string{"go.uber.org/zap/...", "log", "log/slog", "k8s.io/klog/v2"}
+	clusters    = []string{"sigs.k8s.io/kind/...", "k8s.io/kubernetes/..."}
+)
+
+func all(lists ...[]string) []string { return slices.Concat(lists...) }
+
+// leaves are small packages that know nothing of ours but one another.
+var leaves = []string{"internal/assoc", "internal/near", "internal/wording", "internal/signals"}
+
+// rules are the architecture: who may know whom. Where there is no rule, a package is new
+// and needs one.
+var rules = []rule{
+	{of: ".", may: []string{"config", "auth", "service/...", "transport/...", "cluster/...", "internal/signals"}, never: clusters},
+	{of: "problem/...", never: all(httpServers, kubernetes, logging, []string{"net/http"})},
+	// The probes are a client of the back ends.
+	{of: "service/health", may: []string{"service/..."}, never: all(httpServers, kubernetes, logging)},
+	{of: "service/...", may: append(leaves, "problem", "service/..."), never: all(httpServers, kubernetes, logging, []string{"net/http"})},
+	{of: "auth/...", may: leaves, never: all(httpServers, kubernetes, logging)},
+	{of: "config/...", may: append(leaves, "transport/certificate"), never: all(httpServers, kubernetes, logging)},
+	{of: "transport/...", may: append(leaves, "auth", "problem", "service/...", "transport/..."), never: all(kubernetes)},
+	{of: "cluster/...", may: append(leaves, "auth", "service/...", "cluster/..."), never: all(httpServers, clusters)},
+
+	// The harness knows the service by its binary and its HTTP API only.
+	{of: "harness/...", may: append(leaves, "harness/...", "internal/chart", "internal/page", "internal/patient", "internal/testenv/..."),
+		never: all(httpServers, logging[:3])},
+	{of: "bench/...", may: append(leaves, "bench/...", "harness/sim/...", "service/...", "internal/chart", "internal/page", "internal/patient")},
+	{of: "deploy/..."},
+
+	{of: "internal/testenv/...", may: []string{"internal/testenv/..."}},
+	{of: "internal/...", may: leaves},
+}
+
+// exceptions are imports that break a rule, and that somebody is to mend. There is to be none.
+var exceptions = map[string]string{}
+
+type pkg struct {
+	ImportPath string
+	Standard   bool
+	Imports    []string
+	GoFiles    []string
+}
+
+func list(t *testing.T, args ...string) []pkg {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", append([]string{"list", "-json=ImportPath,Standard,Imports,GoFiles"}, args...)...)
+	cmd.Dir = "../.."
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v: %s", err, errs.String())
+	}
+	var found []pkg
+	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p pkg
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			return found
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		found = append(found, p)
+	}
+}
+
+// ours is the path of a package in our module; false for others.
+func ours(importPath string) (string, bool) {
+	if importPath == module {
+		return ".", true
+	}
+	return strings.CutPrefix(importPath, module+"/")
+}
+
+func matches(pattern, importPath string) bool {
+	if root, ok := strings.CutSuffix(pattern, "/..."); ok {
+		return importPath == root || strings.HasPrefix(importPath, root+"/")
+	}
+	return importPath == pattern
+}
+
+func matchesAny(patterns []string, importPath string) bool {
+	return slices.ContainsFunc(patterns, func(p string) bool { return matches(p, importPath) })
+}
+
+func TestImports(t *testing.T) {
+	unused := maps.Clone(exceptions)
+	for _, p := range list(t, "./...") {
+		name, ok := ours(p.ImportPath)
+		if !ok {
+			t.Fatalf("%s is none of ours", p.ImportPath)
+		}
+		at := slices.IndexFunc(rules, func(r rule) bool { return matches(r.of, name) })
+		if at < 0 {
+			t.Errorf("no rule is for %s: say in the table who it may know", name)
+			continue
+		}
+		r := rules[at]
+		for _, imported := range p.Imports {
+			whom, own := ours(imported)
+			if own && (matchesAny(r.may, whom) || whom != name && matches(name+"/...", whom)) || !own && !matchesAny(r.never, imported) {
+				continue
+			}
+			edge := name + " -> " + strings.TrimPrefix(imported, module+"/")
+			if _, known := exceptions[edge]; !known {
+				t.Errorf("%s imports %s, which the rule for %s forbids", name, imported, r.of)
+			}
+			delete(unused, edge)
+		}
+	}
+	for edge, why := range unused {
+		t.Errorf("the exception %q (%s) is needed no more: delete it", edge, why)
+	}
+}
+
+// The service is small and has no test code.
+func TestServiceLinksNoHarness(t *testing.T) {
+	forbidden := []string{"sigs.k8s.io/kind/...", "sigs.k8s.io/kustomize/...", "helm.sh/...", "github.com/google/go-containerregistry/...", "k8s.io/kubernetes/...",
+		module + "/harness/...", module + "/bench/...", module + "/internal/testenv/...", "testing"}
+	for _, p := range list(t, "-deps", ".") {
+		if matchesAny(forbidden, p.ImportPath) {
+			t.Errorf("the service's binary links %s", p.ImportPath)
+		}
+	}
+}
+
+// inRoot are files of the root package that are to move to internal/app.
+var inRoot = []string{}
+
+func TestTheRootIsTheCommandLine(t *testing.T) {
+	for _, p := range list(t, ".") {
+		for _, file := range p.GoFiles {
+			if file != "main.go" && !slices.Contains(inRoot, path.Base(file)) {
+				t.Errorf("%s is in the root, which holds main.go alone", file)
+			}
+		}
+	}
+}
