@@ -11,12 +11,13 @@ import (
 	"strings"
 
 	"kubernaut.io/dynamic-toolset/config"
+	"kubernaut.io/dynamic-toolset/shutdown"
 )
 
 // version is set when a release is built: -ldflags "-X main.version=v1.2.3".
 var version = ""
 
-// Exit codes besides those of package transport, and that of exitSignal.
+// Exit codes besides those of package shutdown.
 const (
 	exitOK     = 0
 	exitFailed = 1
@@ -30,7 +31,7 @@ func run(args []string) int {
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		command, args = args[0], args[1:]
 	}
-	stop := catchSignals(command)
+	signals := catchSignals(command)
 	switch command {
 	case "version":
 		fmt.Println("dynamic-toolset", versionText(), runtime.Version())
@@ -53,12 +54,26 @@ func run(args []string) int {
 		fmt.Fprintf(os.Stderr, "dynamic-toolset: these settings can't work; --help explains each:\n%s\n", indent(err.Error()))
 		return exitUsage
 	}
-	code, err := serve(settings, stop)
+	code, err := serve(settings, signals)
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "dynamic-toolset: %v\n", err)
 		return exitFailed
 	}
 	return code
+}
+
+// catchSignals begins to look at signals. Before it serves anything, the service that is
+// told to stop has not failed. Another command has not done what it was asked for.
+func catchSignals(command string) *shutdown.Signals {
+	if command != "serve" {
+		return shutdown.Catch(shutdown.ExitCode, func(sig os.Signal) {
+			fmt.Fprintf(os.Stderr, "dynamic-toolset %s: ended by a signal before it was done: %v\n", command, sig)
+		})
+	}
+	shutdown.IgnorePipes()
+	return shutdown.Catch(func(os.Signal) int { return exitOK }, func(sig os.Signal) {
+		fmt.Fprintf(os.Stderr, "dynamic-toolset: told to stop before it has served anything: %v\n", sig)
+	})
 }
 
 func indent(text string) string { return "  " + strings.ReplaceAll(text, "\n", "\n  ") }

@@ -20,12 +20,13 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 	"kubernaut.io/dynamic-toolset/service/detect"
 	"kubernaut.io/dynamic-toolset/service/health"
+	"kubernaut.io/dynamic-toolset/shutdown"
 	"kubernaut.io/dynamic-toolset/transport"
 )
 
 // serve wires the parts together, runs them until a signal, and stops them in
 // the order of DD-007. It returns the exit code.
-func serve(s *config.Settings, stop *stopper) (int, error) {
+func serve(s *config.Settings, signals *shutdown.Signals) (int, error) {
 	log, err := newLogger(s)
 	if err != nil {
 		return 0, err
@@ -39,7 +40,7 @@ func serve(s *config.Settings, stop *stopper) (int, error) {
 	}
 	defer restore()
 	cluster.RedirectClientLogs(log)
-	stop.logTo(log)
+	signals.LogTo(log)
 
 	if !s.HTTP.Pprof {
 		runtime.MemProfileRate = 0 // what nobody can ask for costs nothing
@@ -51,7 +52,7 @@ func serve(s *config.Settings, stop *stopper) (int, error) {
 	if err := a.build(); err != nil {
 		return 0, err
 	}
-	return a.run(stop)
+	return a.run(signals)
 }
 
 // app is the running service.
@@ -128,7 +129,7 @@ func (a *app) countCheck(key service.Key, ok bool, _ time.Duration) {
 
 // run starts everything, in an order in which nothing misses its consumer, and
 // stops it in reverse.
-func (a *app) run(stop *stopper) (int, error) {
+func (a *app) run(signals *shutdown.Signals) (int, error) {
 	s := a.settings
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -150,13 +151,8 @@ func (a *app) run(stop *stopper) (int, error) {
 			MaxConnectionAge: s.HTTP.MaxConnectionAge,
 		},
 		Auth: a.auth, RateLimit: transport.RateLimit{PerSecond: s.Access.RateLimit, Burst: s.Access.RateBurst},
-		PropagationDelay: s.Shutdown.PropagationDelay, DrainTimeout: s.Shutdown.DrainTimeout,
 		Catalogue: a.catalogue, Status: a.status, Discover: a.discover, Pprof: s.HTTP.Pprof,
 		Metrics: a.set, Log: a.log, Version: versionText(),
-		CloseResources: func(ctx context.Context) error {
-			cancel()
-			return waitFor(ctx, &running)
-		},
 	}
 	if a.writer != nil {
 		o.Generate = a.generate
@@ -168,7 +164,7 @@ func (a *app) run(stop *stopper) (int, error) {
 	// From here on somebody may be connected, and whoever is told to stop drains.
 	opening, giveUp := context.WithCancel(ctx)
 	defer giveUp()
-	signals := stop.handOver(func() {
+	caught := signals.HandOver(func() {
 		giveUp() // it may be looking up the name of --listen
 		a.resign()
 	})
@@ -200,13 +196,24 @@ func (a *app) run(stop *stopper) (int, error) {
 		case err := <-failed:
 			fatal.Store(&err)
 			a.log.Error("The service can't go on", zap.Error(err))
-			stop.stop()
+			signals.Stop()
 		case <-ctx.Done():
 		}
 	}()
-	code := server.WaitForSignal(signals)
+	sequence := shutdown.New(shutdown.Options{
+		Server: server, PropagationDelay: s.Shutdown.PropagationDelay, DrainTimeout: s.Shutdown.DrainTimeout, Log: a.log,
+		Components: []shutdown.Component{
+			{Name: "work of the server besides requests", Close: server.CloseBackground},
+			{Name: "the cluster and what follows it", Close: func(ctx context.Context) error {
+				cancel()
+				return waitFor(ctx, &running)
+			}},
+			{Name: "the metrics port", Close: server.CloseMetrics}, // last, for one more scrape
+		},
+	})
+	code := sequence.Wait(caught)
 	cancel()
-	if err := fatal.Load(); err != nil && code != transport.ExitInterrupted {
+	if err := fatal.Load(); err != nil && code != shutdown.ExitInterrupted {
 		return 0, *err
 	}
 	return code, nil

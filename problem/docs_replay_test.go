@@ -199,17 +199,8 @@ var states = map[string]func(t *testing.T, o *transport.Options) (before func(*t
 			}
 		}
 	},
-	"is shutting down": func(t *testing.T, o *transport.Options) func(*transport.Server) {
-		o.PropagationDelay = 5 * time.Second // during which it answers as ever: the contract
-		return func(s *transport.Server) {
-			go s.Shutdown(context.Background()) //nolint:errcheck // the cleanup waits for the same shutdown
-			for end := time.Now().Add(testenv.Patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-				if strings.HasPrefix(ask(t, s.Addr(), "GET /ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"), "HTTP/1.1 503") {
-					return
-				}
-			}
-			t.Fatal("readiness did not fail although the server was told to stop")
-		}
+	"is shutting down": func(*testing.T, *transport.Options) func(*transport.Server) {
+		return func(s *transport.Server) { s.Flag() } // it answers as ever: the contract
 	},
 }
 
@@ -240,7 +231,7 @@ func replay(t *testing.T, e example) string {
 		t.Fatalf("the example says that the server %q; there is only: %v", e.state, keys(states))
 	}
 	o := transport.Options{Catalogue: exampleCluster(t), Status: func() transport.Status { return transport.Status{} },
-		Listen: "127.0.0.1:0", MetricsListen: "127.0.0.1:0", IdleGrace: 10 * time.Millisecond, DrainTimeout: 100 * time.Millisecond,
+		Listen: "127.0.0.1:0", MetricsListen: "127.0.0.1:0", IdleGrace: 10 * time.Millisecond,
 		Discover: func(context.Context) error { return nil }}
 	before := prepare(t, &o)
 	server, err := transport.New(o)
@@ -250,7 +241,13 @@ func replay(t *testing.T, e example) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { server.Shutdown(context.Background()) }) //nolint:errcheck // connections that are held open are cut
+	t.Cleanup(func() {
+		server.Flag()
+		server.Drain(100 * time.Millisecond) //nolint:errcheck // connections that are held open are cut
+		if err := errors.Join(server.CloseBackground(context.Background()), server.CloseMetrics(context.Background())); err != nil {
+			t.Error(err)
+		}
+	})
 	if before != nil {
 		before(server)
 	}

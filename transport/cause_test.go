@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-
-	"kubernaut.io/dynamic-toolset/transport"
 )
 
 // missing is an error that says what clients may be told of it.
@@ -26,7 +24,7 @@ func TestProblemCauseOfFailedCommands(t *testing.T) {
 		{fmt.Errorf("wrapped: %w", missing{}), "The cause: it may not list services."},
 		{errors.New("at 192.0.2.1: secret"), "The cause is in the service's log."},
 	} {
-		f := start(t, func(o *transport.Options) {
+		f := start(t, func(o *options) {
 			o.Discover = func(context.Context) error { return c.err }
 			o.Generate = func(context.Context) (string, error) { return "", c.err }
 		})

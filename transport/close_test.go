@@ -11,8 +11,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"kubernaut.io/dynamic-toolset/transport"
 )
 
 // couldBeSeen reports whether a client could have known that its connection ends:
@@ -39,7 +37,7 @@ func couldBeSeen(c net.Conn) (could bool) {
 // longer, some requests in ten thousand met it.
 func TestTrapSilentConnectionsAroundTheClose(t *testing.T) {
 	const clients, grace = 200, 2200 * time.Millisecond // beyond parkAfter
-	f := start(t, func(o *transport.Options) {
+	f := start(t, func(o *options) {
 		o.IdleGrace, o.DrainTimeout, o.Limits.ReadTimeout = grace, time.Minute, time.Minute
 	})
 	type client struct {
@@ -102,7 +100,7 @@ func TestTrapSilentConnectionsAroundTheClose(t *testing.T) {
 
 // Idle connections alone don't make the drain fail, however short its time is.
 func TestIdleConnectionsDoNotTimeTheDrainOut(t *testing.T) {
-	f := start(t, func(o *transport.Options) { o.IdleGrace, o.DrainTimeout = time.Minute, 2*time.Second })
+	f := start(t, func(o *options) { o.IdleGrace, o.DrainTimeout = time.Minute, 2*time.Second })
 	c := f.dial()
 	c.write(getList)
 	c.read()

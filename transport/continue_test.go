@@ -3,14 +3,12 @@ package transport_test
 import (
 	"testing"
 	"time"
-
-	"kubernaut.io/dynamic-toolset/transport"
 )
 
 // A client that asks before it sends a body is told to go on, also on a
 // connection that has been silent for longer than a response may take.
 func TestContinueOnAKeptConnection(t *testing.T) {
-	f := start(t, func(o *transport.Options) { o.Limits.WriteTimeout = time.Second })
+	f := start(t, func(o *options) { o.Limits.WriteTimeout = time.Second })
 	c := f.dial()
 	for range 2 {
 		c.write("POST /api/v1/toolsets/validate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n")

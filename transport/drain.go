@@ -5,13 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"go.uber.org/zap"
 )
-
-// ErrDrainTimeout means that requests were still in flight, or connections
-// open, when the time for the drain was over; they were cut.
-var ErrDrainTimeout = errors.New("the drain timed out")
 
 const (
 	// drainTick is how often the drain looks at the connections.
@@ -21,79 +15,57 @@ const (
 	hurryTime = 2 * time.Second
 	// metricsDrain bounds the end of the metrics port, which is last.
 	metricsDrain = 2 * time.Second
-	// resourcesTimeout bounds Options.CloseResources.
-	resourcesTimeout = 10 * time.Second
 )
 
-// Shutdown stops the server without losing a request, by the sequence of
-// DD-007: readiness answers 503 from now on, the server goes on as ever for the
-// propagation delay, drains, and closes the external resources, the metrics
-// port last. It returns nil, or an error that wraps ErrDrainTimeout.
-//
-// Calls after the first wait for the same sequence and return its result; the
-// end of ctx ends their wait, not the sequence.
-func (s *Server) Shutdown(ctx context.Context) error {
-	s.drainOnce.Do(func() {
-		go func() {
-			defer close(s.drained)
-			s.drainErr = s.stop()
-		}()
-	})
+// Flag has readiness answer 503 from now on, and every response announce the end of its
+// connection. The server goes on as ever.
+func (s *Server) Flag() {
+	s.stopping.Store(true)
+	s.api.draining.Store(true)
+	s.flagged = now()
+}
+
+// Open returns how many connections the API port has open, and how many requests are in
+// flight on it.
+func (s *Server) Open() (connections, inFlight int) { return s.api.listener.count() }
+
+// Drain ends the service of the API without losing a request: event streams say goodbye,
+// the listener is closed once its queue is empty, requests end, and idle connections are
+// closed. What is left after timeout is cut; the error says how much. Flag comes first.
+func (s *Server) Drain(timeout time.Duration) error {
+	close(s.goodbye)
+	return s.api.drain(timeout, s.opts.IdleGrace, s.flagged)
+}
+
+// CloseBackground ends what the server does besides requests.
+func (s *Server) CloseBackground(ctx context.Context) error {
+	s.endLife()
+	ended := make(chan struct{})
+	go func() {
+		s.background.Wait()
+		close(ended)
+	}()
 	select {
-	case <-s.drained:
-		return s.drainErr
+	case <-ended:
+		return nil
 	case <-ctx.Done():
-		return ctx.Err()
+		return errors.New("background work did not end in time")
 	}
 }
 
-// stop is the sequence; it runs once.
-func (s *Server) stop() error {
-	start := time.Now()
-	delay := s.opts.PropagationDelay
-	s.log.Info("Initiating DD-007 Kubernetes-aware graceful shutdown",
-		zap.Duration("propagation_delay", delay), zap.Duration("drain_timeout", s.opts.DrainTimeout))
-	s.stopping.Store(true)
-	s.api.draining.Store(true)
-	flagged := now()
-	s.log.Info("Shutdown flag set - readiness probe now returns 503")
-
-	s.log.Info("Waiting for Kubernetes endpoint removal propagation", zap.Duration("delay", delay))
-	time.Sleep(delay)
-	s.log.Info("Endpoint removal propagation complete")
-
-	open, inFlight := s.api.listener.count()
-	s.log.Info("Draining in-flight HTTP connections", zap.Int("open_connections", open), zap.Int("in_flight_requests", inFlight))
-	close(s.goodbye)
-	drainBegan := time.Now()
-	err := s.api.drain(s.opts.DrainTimeout, s.opts.IdleGrace, flagged)
-	if err == nil {
-		s.log.Info("HTTP connections drained successfully", zap.Duration("duration", time.Since(drainBegan)))
-	} else {
-		s.log.Error("HTTP connections drain timed out", zap.Error(err))
-	}
-
-	s.log.Info("Closing external resources (Kubernetes client)")
-	s.endLife()
-	s.background.Wait()
-	if s.opts.CloseResources != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), resourcesTimeout)
-		if cerr := s.opts.CloseResources(ctx); cerr != nil {
-			s.log.Error("An external resource did not close", zap.Error(cerr))
-		}
-		cancel()
-	}
-	s.shutdownH.observe(time.Since(start))
+// CloseMetrics ends the metrics port, which is last, so that a scrape finds how long the
+// stop took.
+func (s *Server) CloseMetrics(context.Context) error {
+	s.shutdownH.observe(now().sub(s.flagged))
 	s.metricsPort.draining.Store(true)
 	s.metricsPort.drain(metricsDrain, 0, now()) //nolint:errcheck // a scrape that is cut loses nothing
-	s.log.Info("DD-007 Kubernetes-aware graceful shutdown complete", zap.Duration("duration", time.Since(start)))
-	return err
+	return nil
 }
 
 // drain closes the listener when its queue is empty and waits until every
 // connection has ended: those with a request by the response to it, those that
 // wait for one once they have been silent for idleGrace. What is left after
-// timeout is cut and reported as ErrDrainTimeout.
+// timeout is cut.
 //
 // The silence counts from flagged on, when the stop began and responses began to
 // announce the end, however long a connection had been silent before: who keeps
@@ -151,5 +123,5 @@ func (f *frontend) cut() error {
 	for _, c := range left {
 		c.abort()
 	}
-	return fmt.Errorf("%w: cut %d connections with %d requests in flight", ErrDrainTimeout, open, inFlight)
+	return fmt.Errorf("cut %d connections with %d requests in flight", open, inFlight)
 }

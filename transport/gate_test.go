@@ -62,8 +62,8 @@ func newRegistry() *registry {
 }
 
 // guarded starts a server that asks r.
-func guarded(t *testing.T, r *registry, change func(*transport.Options)) *fixture {
-	return start(t, func(o *transport.Options) {
+func guarded(t *testing.T, r *registry, change func(*options)) *fixture {
+	return start(t, func(o *options) {
 		o.Auth = &transport.Auth{Reviewer: r}
 		o.Generate = func(context.Context) (string, error) { return "42", nil }
 		if change != nil {
@@ -176,7 +176,7 @@ func TestCredentialsInTrailers(t *testing.T) {
 // Path, method, credentials, media type, size, body: what is wrong first in this
 // order is what a client is told.
 func TestOrderOfChecks(t *testing.T) {
-	f := guarded(t, newRegistry(), func(o *transport.Options) { o.Limits.MaxRequestBody = 100 })
+	f := guarded(t, newRegistry(), func(o *options) { o.Limits.MaxRequestBody = 100 })
 	large := strings.Repeat("x", 200)
 	admin, js := []string{"Authorization", "Bearer admin"}, []string{"Content-Type", "application/json"}
 	for _, c := range []struct {
@@ -322,7 +322,7 @@ func TestMetricsPort(t *testing.T) {
 	for _, protect := range []bool{false, true} {
 		reg := newRegistry()
 		reg.may["prometheus"] = []string{"get /metrics"}
-		f := guarded(t, reg, func(o *transport.Options) {
+		f := guarded(t, reg, func(o *options) {
 			o.Auth.Metrics = protect
 			o.RateLimit = transport.RateLimit{PerSecond: 1, Burst: 1}
 		})
@@ -355,7 +355,7 @@ func TestMetricsPort(t *testing.T) {
 func TestStreamEndsWithTheRight(t *testing.T) {
 	const ttl = 2 * time.Second
 	reg := newRegistry()
-	f := guarded(t, reg, func(o *transport.Options) { o.Auth.TTL = ttl })
+	f := guarded(t, reg, func(o *options) { o.Auth.TTL = ttl })
 	for _, c := range []struct {
 		user   string
 		take   func()

@@ -14,8 +14,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-
-	"kubernaut.io/dynamic-toolset/transport"
 )
 
 func isReset(err error) bool {
@@ -27,7 +25,7 @@ func isReset(err error) bool {
 // malformed requests and leave in the middle of answers. Buffers are used again
 // below, so this is where a mistake in their handling would show.
 func TestNothingOfOtherClients(t *testing.T) {
-	f := start(t, func(o *transport.Options) { o.Limits.MaxHeaderBytes, o.Limits.MaxRequestBody = 4096, 4096 })
+	f := start(t, func(o *options) { o.Limits.MaxHeaderBytes, o.Limits.MaxRequestBody = 4096, 4096 })
 	var many []*corev1.Service
 	for i := range 300 {
 		many = append(many, svc(fmt.Sprintf("team-%d", i%7), fmt.Sprintf("backend-%04d", i), "custom"))

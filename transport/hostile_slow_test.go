@@ -10,8 +10,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-
-	"kubernaut.io/dynamic-toolset/transport"
 )
 
 // keptServing asks for lookups on connections of its own, kept and new, until
@@ -60,7 +58,7 @@ func (f *fixture) keptServing(t *testing.T) (stop func()) {
 // Who sends slower than a request may take is told so, wherever in the request
 // it happens; others are served meanwhile.
 func TestSlowSenders(t *testing.T) {
-	f := start(t, func(o *transport.Options) {
+	f := start(t, func(o *options) {
 		o.Limits.ReadTimeout, o.Limits.IdleTimeout = 400*time.Millisecond, patience
 	})
 	stop := f.keptServing(t)
@@ -124,7 +122,7 @@ func TestSlowSenders(t *testing.T) {
 // A client that asks for much and reads nothing is given up; others are served
 // meanwhile.
 func TestSlowReaders(t *testing.T) {
-	f := start(t, func(o *transport.Options) { o.Limits.WriteTimeout = 300 * time.Millisecond })
+	f := start(t, func(o *options) { o.Limits.WriteTimeout = 300 * time.Millisecond })
 	var many []*corev1.Service
 	for i := range 500 {
 		many = append(many, svc("team", fmt.Sprintf("backend-%04d", i), "custom"))
@@ -173,7 +171,7 @@ func (f *fixture) gauge(name string) (value float64) {
 // A thousand connections that do nothing, or have begun a request, are no
 // trouble to others, and each is answered when it asks.
 func TestThousandIdleConnections(t *testing.T) {
-	f := start(t, func(o *transport.Options) { o.Limits.ReadTimeout, o.Limits.IdleTimeout = time.Minute, time.Minute })
+	f := start(t, func(o *options) { o.Limits.ReadTimeout, o.Limits.IdleTimeout = time.Minute, time.Minute })
 	const n = 1000
 	conns := make([]*rawClient, n)
 	for i := range conns {
@@ -223,7 +221,7 @@ func (f *fixture) inFlightAtLeast(n int) {
 // What is sent on a connection over the limit is answered 503, whatever it is,
 // or the connection ends without a word; never by anything else.
 func TestHostileOverTheConnectionLimit(t *testing.T) {
-	f := start(t, func(o *transport.Options) { o.Limits.MaxConnections = 1 })
+	f := start(t, func(o *options) { o.Limits.MaxConnections = 1 })
 	c := f.dial()
 	c.write(getReady)
 	c.read()

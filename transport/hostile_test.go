@@ -8,8 +8,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"kubernaut.io/dynamic-toolset/transport"
 )
 
 // The hostile suite: what no honest client sends, over raw sockets, to the real
@@ -156,7 +154,7 @@ func hostiles() []hostile {
 }
 
 func TestHostileRequests(t *testing.T) {
-	limits := func(o *transport.Options) {
+	limits := func(o *options) {
 		o.Limits.MaxHeaderBytes, o.Limits.MaxRequestBody = 4096, 4096
 	}
 	f := start(t, limits)

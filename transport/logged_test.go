@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"go.uber.org/zap/zapcore"
-
-	"kubernaut.io/dynamic-toolset/transport"
 )
 
 // secret stands for what must not be logged.
@@ -46,7 +44,7 @@ func secretly() []string {
 func TestNothingSecretIsLogged(t *testing.T) {
 	for _, port := range []string{"plain", "over the limit", "TLS"} {
 		t.Run(port, func(t *testing.T) {
-			limits := func(o *transport.Options) { o.Limits.MaxHeaderBytes, o.Limits.MaxRequestBody = 4096, 4096 }
+			limits := func(o *options) { o.Limits.MaxHeaderBytes, o.Limits.MaxRequestBody = 4096, 4096 }
 			var f *fixture
 			switch port {
 			case "TLS": // which gets no TLS
@@ -54,7 +52,7 @@ func TestNothingSecretIsLogged(t *testing.T) {
 			case "plain":
 				f = start(t, limits)
 			default:
-				f = start(t, func(o *transport.Options) { limits(o); o.Limits.MaxConnections = 1 })
+				f = start(t, func(o *options) { limits(o); o.Limits.MaxConnections = 1 })
 				c := f.dial()
 				c.write(getReady)
 				c.read()

@@ -87,7 +87,7 @@ func TestProbesByOtherNames(t *testing.T) {
 	if !strings.Contains(string(r.body), `toolset_http_requests_total{route="/ready",method="GET",code="200"} 2`) || strings.Contains(string(r.body), "healthz") {
 		t.Errorf("not counted as one route:\n%s", r.body)
 	}
-	down := start(t, func(o *transport.Options) {
+	down := start(t, func(o *options) {
 		o.Status = func() transport.Status { return transport.Status{NotReady: "No cluster."} }
 	})
 	wantProblem(t, down.do("GET", "/readyz", ""), 503, "service-unavailable")
@@ -115,7 +115,7 @@ func TestLookupOfThePrimary(t *testing.T) {
 
 // Without event streams, clients are told to poll.
 func TestStreamsSwitchedOff(t *testing.T) {
-	f := start(t, func(o *transport.Options) { o.MaxWatchers = -1 })
+	f := start(t, func(o *options) { o.MaxWatchers = -1 })
 	for range 2 {
 		r := f.do("GET", "/api/v1/toolsets/watch", "")
 		d := wantProblem(t, r, 503, "service-unavailable")

@@ -17,12 +17,11 @@ import (
 
 	"kubernaut.io/dynamic-toolset/problem"
 	"kubernaut.io/dynamic-toolset/service"
-	"kubernaut.io/dynamic-toolset/transport"
 )
 
 // Real responses, successes and errors, hold against the served description.
 func TestResponsesMatchOpenAPI(t *testing.T) {
-	f := start(t, func(o *transport.Options) {
+	f := start(t, func(o *options) {
 		o.Generate = func(context.Context) (string, error) { return "42", nil }
 	})
 	f.catalogue.SetHealth(service.Key{Namespace: "monitoring", Name: "prometheus"}, service.Health{

@@ -9,8 +9,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"kubernaut.io/dynamic-toolset/transport"
 )
 
 // Every connection over the limit gets its 503, however many come at once; nobody is
@@ -26,7 +24,7 @@ func TestEachOverTheConnectionLimitIsTold(t *testing.T) {
 }
 
 func testOverTheLimit(t *testing.T, n int) {
-	f := start(t, func(o *transport.Options) { o.Limits.MaxConnections = 1 })
+	f := start(t, func(o *options) { o.Limits.MaxConnections = 1 })
 	within := f.dial()
 	within.write(getReady)
 	within.read()

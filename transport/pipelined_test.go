@@ -6,8 +6,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"kubernaut.io/dynamic-toolset/transport"
 )
 
 // What may stand behind a request with a body in the same segment, and what must
@@ -64,7 +62,7 @@ func (f *fixture) answersBehind(when string, dial func() *rawClient) {
 func TestTrapPipelinedBehindABody(t *testing.T) {
 	var entered chan struct{}
 	var release func()
-	f := start(t, func(o *transport.Options) {
+	f := start(t, func(o *options) {
 		entered, release = held(o)
 		o.PropagationDelay, o.IdleGrace, o.DrainTimeout = time.Second, 10*time.Second, time.Minute
 	})
@@ -95,7 +93,7 @@ func TestTrapPipelinedBehindABody(t *testing.T) {
 
 // And at the age at which a connection ends.
 func TestMaxConnectionAgeBehindABody(t *testing.T) {
-	f := start(t, func(o *transport.Options) { o.Limits.MaxConnectionAge = time.Millisecond })
+	f := start(t, func(o *options) { o.Limits.MaxConnectionAge = time.Millisecond })
 	f.answersBehind("at the age", func() *rawClient {
 		c := f.dial()
 		time.Sleep(5 * time.Millisecond) // beyond the age

@@ -10,13 +10,11 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"kubernaut.io/dynamic-toolset/transport"
 )
 
 // A client that goes away, or reads no more, does not keep others from tracing.
 func TestTraceOfClientThatIsGone(t *testing.T) {
-	f := profiled(t, func(o *transport.Options) { o.Limits.WriteTimeout = time.Second })
+	f := profiled(t, func(o *options) { o.Limits.WriteTimeout = time.Second })
 	for _, gone := range []bool{true, false} {
 		c, err := net.Dial("tcp", strings.TrimPrefix(f.metricsURL, "http://"))
 		if err != nil {
@@ -87,7 +85,7 @@ func TestProfilesAreGuarded(t *testing.T) {
 	r := newRegistry()
 	r.may["prometheus"] = []string{"get /metrics"}
 	r.may["developer"] = []string{"get /dynamic-toolset/debug/pprof/*"}
-	f := guarded(t, r, func(o *transport.Options) { o.Pprof, o.Auth.Metrics = true, true })
+	f := guarded(t, r, func(o *options) { o.Pprof, o.Auth.Metrics = true, true })
 	for _, path := range []string{"/debug/pprof/", "/debug/pprof", "/debug/pprof/heap", "/debug/pprof/profile?seconds=1", "/debug/pprof/trace?seconds=1", "/debug/pprof/symbol", "/debug/pprof/cmdline", "/debug/pprof/nosuch"} {
 		wantProblem(t, f.get(path), 401, "unauthorized")
 		d := wantProblem(t, f.get(path, "Authorization", "Bearer prometheus.x"), 403, "forbidden")

@@ -14,13 +14,12 @@ import (
 	"time"
 
 	"kubernaut.io/dynamic-toolset/internal/testenv"
-	"kubernaut.io/dynamic-toolset/transport"
 )
 
 // profiled starts a server with profiles.
-func profiled(t *testing.T, change func(*transport.Options)) *fixture {
+func profiled(t *testing.T, change func(*options)) *fixture {
 	t.Helper()
-	return start(t, func(o *transport.Options) {
+	return start(t, func(o *options) {
 		o.Pprof = true
 		if change != nil {
 			change(o)
@@ -246,7 +245,7 @@ const taking, comparing = "transport.(*profiler).wait", "pprof.handler.serveDelt
 
 // Profiles last longer than a response may take; there is one at a time.
 func TestLongProfiles(t *testing.T) {
-	f := profiled(t, func(o *transport.Options) { o.Limits.WriteTimeout = 2 * time.Second })
+	f := profiled(t, func(o *options) { o.Limits.WriteTimeout = 2 * time.Second })
 	for _, path := range []string{"/debug/pprof/profile?seconds=6", "/debug/pprof/trace?seconds=6"} {
 		answer := f.asking(path)
 		f.within(taking)

@@ -6,8 +6,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"kubernaut.io/dynamic-toolset/transport"
 )
 
 func TestProblemUnsupportedMediaType(t *testing.T) {
@@ -50,7 +48,7 @@ func TestProblemMethodNotAllowed(t *testing.T) {
 }
 
 func TestProblemUnavailableDuringShutdown(t *testing.T) {
-	f := start(t, func(o *transport.Options) { o.PropagationDelay = time.Second })
+	f := start(t, func(o *options) { o.PropagationDelay = time.Second })
 	done := f.stop()
 	r := f.eventually("GET", "/ready", 503)
 	d := wantProblem(t, r, 503, "service-unavailable")
@@ -80,7 +78,7 @@ func TestProblemRequiredFields(t *testing.T) {
 }
 
 func TestProblemTypeURI(t *testing.T) {
-	f := start(t, func(o *transport.Options) { o.Limits.MaxRequestBody = 1000; o.Limits.MaxHeaderBytes = 4096 })
+	f := start(t, func(o *options) { o.Limits.MaxRequestBody = 1000; o.Limits.MaxHeaderBytes = 4096 })
 	big := strings.Repeat("x", 5000)
 	js := []string{"Content-Type", "application/json"}
 	for name, c := range map[string]struct {
@@ -135,7 +133,7 @@ func TestProblemRequestID(t *testing.T) {
 
 // The order of the checks: path, method, media type, size, body.
 func TestProblemOrderOfChecks(t *testing.T) {
-	f := start(t, func(o *transport.Options) { o.Limits.MaxRequestBody = 1000 })
+	f := start(t, func(o *options) { o.Limits.MaxRequestBody = 1000 })
 	big := strings.Repeat("x", 5000)
 	js := []string{"Content-Type", "application/json"}
 	wantProblem(t, f.do("POST", "/nothing", big), 404, "not-found")
@@ -148,7 +146,7 @@ func TestProblemOrderOfChecks(t *testing.T) {
 
 // What fasthttp itself would answer as plain text.
 func TestProblemFromBelowTheHandlers(t *testing.T) {
-	f := start(t, func(o *transport.Options) { o.Limits.ReadTimeout = 300 * time.Millisecond })
+	f := start(t, func(o *options) { o.Limits.ReadTimeout = 300 * time.Millisecond })
 	for name, request := range map[string]string{
 		"bad request line": "NONSENSE\r\n\r\n",
 		"no version":       "GET /\r\n\r\n",
@@ -172,7 +170,7 @@ func TestProblemFromBelowTheHandlers(t *testing.T) {
 // Also on a connection that has been silent for longer than a response may
 // take: the time for the response before has passed then.
 func TestProblemFromBelowOnAKeptConnection(t *testing.T) {
-	f := start(t, func(o *transport.Options) { o.Limits.WriteTimeout = time.Second })
+	f := start(t, func(o *options) { o.Limits.WriteTimeout = time.Second })
 	c := f.dial()
 	c.write(getReady)
 	c.read()
@@ -182,7 +180,7 @@ func TestProblemFromBelowOnAKeptConnection(t *testing.T) {
 }
 
 func TestProblemConnectionLimit(t *testing.T) {
-	f := start(t, func(o *transport.Options) { o.Limits.MaxConnections = 2 })
+	f := start(t, func(o *options) { o.Limits.MaxConnections = 2 })
 	for range 2 {
 		c := f.dial()
 		c.write(getReady)
@@ -200,13 +198,13 @@ func TestProblemConnectionLimit(t *testing.T) {
 }
 
 func TestProblemWhenPanicking(t *testing.T) {
-	f := start(t, func(o *transport.Options) {
+	f := start(t, func(o *options) {
 		o.Generate = nil
 		o.Discover = nil
 	})
 	wantProblem(t, f.do("POST", "/api/v1/discover", "", "Content-Type", "application/json"), 503, "service-unavailable")
 
-	g := start(t, func(o *transport.Options) {
+	g := start(t, func(o *options) {
 		o.Generate = panicking
 	})
 	d := wantProblem(t, g.do("POST", "/api/v1/toolsets/generate", "", "Content-Type", "application/json"), 500, "internal-error")

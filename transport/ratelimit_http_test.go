@@ -14,7 +14,7 @@ var slowly = transport.RateLimit{PerSecond: 1, Burst: 5}
 // Over its rate a client gets 429 with the time to wait; the probes and what
 // describes the service are not counted.
 func TestRateLimit(t *testing.T) {
-	f := start(t, func(o *transport.Options) { o.RateLimit = transport.RateLimit{PerSecond: 1, Burst: 3} })
+	f := start(t, func(o *options) { o.RateLimit = transport.RateLimit{PerSecond: 1, Burst: 3} })
 	begin, passed := time.Now(), 0
 	var limited *response
 	for limited == nil {
@@ -52,7 +52,7 @@ func TestRateLimit(t *testing.T) {
 func TestRateLimitOfUsers(t *testing.T) {
 	reg := newRegistry()
 	reg.may["jane"], reg.may["john"] = []string{"everything"}, []string{"everything"}
-	f := guarded(t, reg, func(o *transport.Options) { o.RateLimit = transport.RateLimit{PerSecond: 1, Burst: 40} })
+	f := guarded(t, reg, func(o *options) { o.RateLimit = transport.RateLimit{PerSecond: 1, Burst: 40} })
 	list := func(token string) int {
 		return f.do("GET", "/api/v1/toolsets", "", "Authorization", "Bearer "+token).StatusCode
 	}
@@ -83,7 +83,7 @@ func TestRateLimitOfUsers(t *testing.T) {
 // Whoever tries tokens is limited by their address before the authority is asked.
 func TestRateLimitOfStrangers(t *testing.T) {
 	reg := newRegistry()
-	f := guarded(t, reg, func(o *transport.Options) { o.RateLimit = slowly })
+	f := guarded(t, reg, func(o *options) { o.RateLimit = slowly })
 	begin, refused := time.Now(), 0
 	for i := range 50 {
 		switch status := f.do("GET", "/api/v1/toolsets", "", "Authorization", "Bearer guess"+strconv.Itoa(i)).StatusCode; status {

@@ -71,7 +71,7 @@ func TestReadsRevalidateAndCompress(t *testing.T) {
 func TestStartingAndStale(t *testing.T) {
 	st := make(chan transport.Status, 1)
 	var current transport.Status
-	f := start(t, func(o *transport.Options) {
+	f := start(t, func(o *options) {
 		o.Status = func() transport.Status {
 			select {
 			case current = <-st:
@@ -100,7 +100,7 @@ func TestStartingAndStale(t *testing.T) {
 func TestDiscoverWaits(t *testing.T) {
 	var entered chan struct{}
 	var release func()
-	f := start(t, func(o *transport.Options) { entered, release = held(o) })
+	f := start(t, func(o *options) { entered, release = held(o) })
 	js := []string{"Content-Type", "application/json"}
 	if r := f.do("POST", "/api/v1/discover?wait=50ms", "", js...); r.StatusCode != 202 || !strings.Contains(string(r.body), "running") {
 		t.Errorf("not done in time: %s", r)
@@ -113,7 +113,7 @@ func TestDiscoverWaits(t *testing.T) {
 }
 
 func TestGenerateShowsTheVersion(t *testing.T) {
-	f := start(t, func(o *transport.Options) {
+	f := start(t, func(o *options) {
 		o.Generate = func(context.Context) (string, error) { return "4711", nil }
 	})
 	r := f.do("POST", "/api/v1/toolsets/generate", "", "Content-Type", "application/json")
@@ -124,7 +124,7 @@ func TestGenerateShowsTheVersion(t *testing.T) {
 
 // Whichever layer answers, the response says which instance it was.
 func TestServedBy(t *testing.T) {
-	f := start(t, func(o *transport.Options) {
+	f := start(t, func(o *options) {
 		o.ServedBy, o.Generate, o.Limits.MaxConnections = "pod-1", panicking, 2
 	})
 	js := []string{"Content-Type", "application/json"}

@@ -8,14 +8,12 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"kubernaut.io/dynamic-toolset/transport"
 )
 
 // Who announces a body and sends none of it is answered if the body is not wanted, in
 // the order of the checks, and the connection ends: what comes later is no request.
 func TestUnwantedBodiesAreNotWaitedFor(t *testing.T) {
-	f := start(t, func(o *transport.Options) { o.Limits.MaxRequestBody = 1000 })
+	f := start(t, func(o *options) { o.Limits.MaxRequestBody = 1000 })
 	for _, framing := range []string{"Content-Length: 900\r\n", "Transfer-Encoding: chunked\r\n", "Expect: 100-continue\r\nContent-Length: 900\r\n", "Expect: 100-continue\r\nTransfer-Encoding: chunked\r\n"} {
 		for _, version := range []string{"HTTP/1.1", "HTTP/1.0"} {
 			for _, c := range []struct {
@@ -52,7 +50,7 @@ func TestUnwantedBodiesAreNotWaitedFor(t *testing.T) {
 // A length over the limit is answered before any of it was sent, behind all that is
 // checked before.
 func TestTooLargeIsNotWaitedFor(t *testing.T) {
-	f := start(t, func(o *transport.Options) { o.Limits.MaxRequestBody = 1000 })
+	f := start(t, func(o *options) { o.Limits.MaxRequestBody = 1000 })
 	for framing, begun := range map[string]string{"Content-Length: 1001\r\n": "", "Transfer-Encoding: chunked\r\n": "3e9\r\n"} {
 		conn := f.dial()
 		conn.write(post(framing, begun))
@@ -63,7 +61,7 @@ func TestTooLargeIsNotWaitedFor(t *testing.T) {
 // The bodies of all requests have one bound, and what arrives counts, not what is
 // announced.
 func TestBodiesShareABound(t *testing.T) {
-	f := start(t, func(o *transport.Options) { o.Limits.MaxRequestBody, o.Limits.MaxBodyMemory = 1<<20, 2<<20 })
+	f := start(t, func(o *options) { o.Limits.MaxRequestBody, o.Limits.MaxBodyMemory = 1<<20, 2<<20 })
 	for range 50 { // announced only
 		f.dial().write(post("Content-Length: 1048576\r\n", "{"))
 	}
@@ -110,7 +108,7 @@ func TestBehindABodyWhileStopping(t *testing.T) {
 	length, body := sized(`{"tools":[]}` + strings.Repeat("\r\n\r\n", 3))
 	first := post(length, body)
 	for _, all := range []string{first, first + getReady, "\r\n" + first + first, getList + first + getList, first + "GET /hea"} {
-		f := start(t, func(o *transport.Options) { o.PropagationDelay = 2 * time.Second })
+		f := start(t, func(o *options) { o.PropagationDelay = 2 * time.Second })
 		c := f.dial()
 		c.write(getList)
 		c.read()

@@ -7,8 +7,8 @@
 // answered from the current snapshot of the catalogue: they render nothing,
 // take no lock and allocate nothing.
 //
-// The stop (DD-007) is in drain.go; what makes it lossless is in conn.go and
-// listener.go.
+// What it does when the process stops is in drain.go, in the order of package shutdown;
+// what makes that lossless is in conn.go and listener.go.
 package transport
 
 import (
@@ -53,17 +53,9 @@ type Options struct {
 	// and whoever looks for the cause of a failure needs to know.
 	ServedBy string
 
-	// PropagationDelay is how long the server goes on as ever after it was
-	// told to stop, while Kubernetes removes its endpoint everywhere. Zero
-	// means no wait.
-	PropagationDelay time.Duration
-	// DrainTimeout bounds the drain that follows. Zero means 30 s.
-	DrainTimeout time.Duration
 	// IdleGrace is how long a kept connection must have been silent before
 	// the drain closes it. Zero means 5 s.
 	IdleGrace time.Duration
-	// CloseResources releases what the requests needed, after the drain.
-	CloseResources func(context.Context) error
 
 	// Auth makes the routes ask who calls and whether they may; the probes,
 	// /version and /openapi.json stay open. nil: everybody may do everything.
@@ -156,9 +148,7 @@ type Server struct {
 	background sync.WaitGroup
 	discovery  atomic.Pointer[discovery]
 
-	drainOnce sync.Once
-	drained   chan struct{}
-	drainErr  error
+	flagged instant // when the stop began
 }
 
 // currentStatus is a Status with what is sent because of it.
@@ -181,9 +171,6 @@ func New(o Options) (*Server, error) {
 	if o.MaxWatchers == 0 {
 		o.MaxWatchers = 1000
 	}
-	if o.DrainTimeout == 0 {
-		o.DrainTimeout = 30 * time.Second
-	}
 	if o.IdleGrace == 0 {
 		o.IdleGrace = 5 * time.Second
 	}
@@ -194,7 +181,7 @@ func New(o Options) (*Server, error) {
 		o.Log = zap.NewNop()
 	}
 	o.Limits.fill()
-	s := &Server{opts: o, log: o.Log, set: metrics.NewSet(), goodbye: make(chan struct{}), drained: make(chan struct{}), validations: make(chan struct{}, maxValidations)}
+	s := &Server{opts: o, log: o.Log, set: metrics.NewSet(), goodbye: make(chan struct{}), validations: make(chan struct{}, maxValidations)}
 	s.life, s.endLife = context.WithCancel(context.Background())
 	s.shutdownH = newHistogram("toolset_shutdown_duration_seconds", "", shutdownBounds)
 	m := newHTTPMetrics(s.set)
@@ -228,7 +215,7 @@ func New(o Options) (*Server, error) {
 	return s, nil
 }
 
-// Start listens on both ports and serves until Shutdown. The error says which
+// Start listens on both ports and serves until Drain and CloseMetrics. The error says which
 // address can't be used.
 func (s *Server) Start(ctx context.Context) error {
 	if s.opts.Listener != nil {

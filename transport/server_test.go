@@ -9,6 +9,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -23,6 +25,7 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 	"kubernaut.io/dynamic-toolset/problem"
 	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/shutdown"
 	"kubernaut.io/dynamic-toolset/transport"
 )
 
@@ -38,12 +41,38 @@ func TestMain(m *testing.M) {
 // Services are recognised by their label "kind".
 type fixture struct {
 	t         *testing.T
-	server    *transport.Server
+	server    *stoppable
 	catalogue *service.Catalogue
 	logs      *observer.ObservedLogs
 	// The ports' addresses, as URLs: https where the server speaks TLS.
 	url, metricsURL string
 	tls             *tls.Config // of clients; nil: plain HTTP
+}
+
+// options are those of the server and of its stop.
+type options struct {
+	transport.Options
+	PropagationDelay, DrainTimeout time.Duration
+	CloseResources                 func(context.Context) error
+}
+
+// A stoppable is a server with the sequence that stops it.
+type stoppable struct {
+	*transport.Server
+	sequence *shutdown.Sequence
+}
+
+func (s *stoppable) Shutdown(ctx context.Context) error         { return s.sequence.Run(ctx) }
+func (s *stoppable) WaitForSignal(signals <-chan os.Signal) int { return s.sequence.Wait(signals) }
+
+func newStoppable(s *transport.Server, o options) *stoppable {
+	components := []shutdown.Component{{Name: "background", Close: s.CloseBackground}, {Name: "metrics", Close: s.CloseMetrics}}
+	if o.CloseResources != nil {
+		components = slices.Insert(components, 1, shutdown.Component{Name: "resources", Close: o.CloseResources})
+	}
+	return &stoppable{s, shutdown.New(shutdown.Options{
+		Server: s, PropagationDelay: o.PropagationDelay, DrainTimeout: o.DrainTimeout, Components: components, Log: o.Log,
+	})}
 }
 
 func identify(svc *corev1.Service) *service.Backend {
@@ -70,7 +99,7 @@ func svc(namespace, name, kind string) *corev1.Service {
 
 // start runs a server; change may alter its options. It is stopped at the end
 // of the test.
-func start(t *testing.T, change func(*transport.Options)) *fixture {
+func start(t *testing.T, change func(*options)) *fixture {
 	t.Helper()
 	core, logs := observer.New(zapcore.DebugLevel)
 	c := service.NewCatalogue(identify, nil)
@@ -82,22 +111,23 @@ func start(t *testing.T, change func(*transport.Options)) *fixture {
 		svc("team-a", "shared", "custom"), svc("team-b", "shared", "custom"),
 	})
 	c.Build()
-	o := transport.Options{
+	o := options{DrainTimeout: 10 * time.Second, Options: transport.Options{
 		Listen: "127.0.0.1:0", MetricsListen: "127.0.0.1:0", Catalogue: c, Log: zap.New(core), Version: "test",
 		Status:    func() transport.Status { return transport.Status{} },
-		IdleGrace: 300 * time.Millisecond, DrainTimeout: 10 * time.Second,
-		Discover: func(context.Context) error { return nil },
-	}
+		IdleGrace: 300 * time.Millisecond,
+		Discover:  func(context.Context) error { return nil },
+	}}
 	if overTLS(t) {
 		o.TLSCertFile, o.TLSKeyFile = authority().Issue(t, nil).Mount(t, t.TempDir())
 	}
 	if change != nil {
 		change(&o)
 	}
-	s, err := transport.New(o)
+	plain, err := transport.New(o.Options)
 	if err != nil {
 		t.Fatal(err)
 	}
+	s := newStoppable(plain, o)
 	if err := s.Start(context.Background()); err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"kubernaut.io/dynamic-toolset/internal/testenv"
-	"kubernaut.io/dynamic-toolset/transport"
+	"kubernaut.io/dynamic-toolset/shutdown"
 )
 
 func panicking(context.Context) (string, error) { panic("a secret cause") }
@@ -43,7 +43,7 @@ func (f *fixture) eventually(method, path string, status int) *response {
 }
 
 // held makes POST /discover?wait= block until release is called.
-func held(o *transport.Options) (entered chan struct{}, release func()) {
+func held(o *options) (entered chan struct{}, release func()) {
 	entered = make(chan struct{}, 100)
 	gate := make(chan struct{})
 	o.Discover = func(ctx context.Context) error {
@@ -61,7 +61,7 @@ func held(o *transport.Options) (entered chan struct{}, release func()) {
 const postWait = "POST /api/v1/discover?wait=20s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 0\r\n\r\n"
 
 func TestShutdownReadinessCoordination(t *testing.T) {
-	f := start(t, func(o *transport.Options) { o.PropagationDelay = time.Second })
+	f := start(t, func(o *options) { o.PropagationDelay = time.Second })
 	if r := f.do("GET", "/ready", ""); r.StatusCode != 200 {
 		t.Fatal(r)
 	}
@@ -85,7 +85,7 @@ func TestShutdownReadinessCoordination(t *testing.T) {
 func TestShutdownLivenessDuringShutdown(t *testing.T) {
 	var entered chan struct{}
 	var release func()
-	f := start(t, func(o *transport.Options) {
+	f := start(t, func(o *options) {
 		entered, release = held(o)
 		o.PropagationDelay = 300 * time.Millisecond
 		o.IdleGrace = 5 * time.Second // the probe's connection is still young
@@ -126,7 +126,7 @@ func (f *fixture) logged(message string) {
 func TestShutdownInFlightCompletion(t *testing.T) {
 	var entered chan struct{}
 	var release func()
-	f := start(t, func(o *transport.Options) { entered, release = held(o) })
+	f := start(t, func(o *options) { entered, release = held(o) })
 	const n = 5
 	clients := make([]*rawClient, n)
 	for i := range clients {
@@ -175,7 +175,7 @@ func TestShutdownResourceCleanup(t *testing.T) {
 	var entered chan struct{}
 	var release func()
 	var closed atomic.Bool
-	f := start(t, func(o *transport.Options) {
+	f := start(t, func(o *options) {
 		entered, release = held(o)
 		o.CloseResources = func(context.Context) error { closed.Store(true); return nil }
 	})
@@ -200,7 +200,7 @@ func TestShutdownResourceCleanup(t *testing.T) {
 
 // The wait is a bound of the contract: 5 s, in which everything is answered.
 func TestShutdownFiveSecondWait(t *testing.T) {
-	f := start(t, func(o *transport.Options) { o.PropagationDelay = 5 * time.Second })
+	f := start(t, func(o *options) { o.PropagationDelay = 5 * time.Second })
 	watch := testenv.Start()
 	begin := watch.At()
 	done := f.stop()
@@ -225,7 +225,7 @@ func TestShutdownFiveSecondWait(t *testing.T) {
 
 func TestShutdownTimeoutRespected(t *testing.T) {
 	var entered chan struct{}
-	f := start(t, func(o *transport.Options) {
+	f := start(t, func(o *options) {
 		entered, _ = held(o) // never released
 		o.DrainTimeout = 700 * time.Millisecond
 	})
@@ -234,7 +234,7 @@ func TestShutdownTimeoutRespected(t *testing.T) {
 	<-entered
 	begin := testenv.Start()
 	err := <-f.stop()
-	if !errors.Is(err, transport.ErrDrainTimeout) || !strings.Contains(err.Error(), "1 requests in flight") {
+	if !errors.Is(err, shutdown.ErrDrainTimeout) || !strings.Contains(err.Error(), "1 requests in flight") {
 		t.Errorf("the shutdown returned %v", err)
 	}
 	if d := begin.Within(t, 5*time.Second, "the shutdown ends in time"); d < 700*time.Millisecond {
@@ -265,7 +265,7 @@ func TestShutdownConcurrent(t *testing.T) {
 }
 
 func TestShutdownLogging(t *testing.T) {
-	f := start(t, func(o *transport.Options) { o.PropagationDelay = 10 * time.Millisecond })
+	f := start(t, func(o *options) { o.PropagationDelay = 10 * time.Millisecond })
 	signals := make(chan os.Signal, 1)
 	signals <- syscall.SIGTERM
 	if code := f.server.WaitForSignal(signals); code != 0 {
@@ -294,7 +294,7 @@ func TestShutdownLogging(t *testing.T) {
 }
 
 func TestSecondSignal(t *testing.T) {
-	f := start(t, func(o *transport.Options) { o.PropagationDelay = 500 * time.Millisecond })
+	f := start(t, func(o *options) { o.PropagationDelay = 500 * time.Millisecond })
 	signals := make(chan os.Signal, 4)
 	for range 4 {
 		signals <- syscall.SIGTERM
@@ -304,7 +304,7 @@ func TestSecondSignal(t *testing.T) {
 		t.Errorf("further SIGTERMs: exit code %d after %s", code, time.Since(begin))
 	}
 
-	g := start(t, func(o *transport.Options) { o.PropagationDelay = time.Second })
+	g := start(t, func(o *options) { o.PropagationDelay = time.Second })
 	signals <- syscall.SIGINT
 	signals <- syscall.SIGINT
 	watch := testenv.Start()
@@ -316,7 +316,7 @@ func TestSecondSignal(t *testing.T) {
 
 func TestDrainTimeoutExitCode(t *testing.T) {
 	var entered chan struct{}
-	f := start(t, func(o *transport.Options) { entered, _ = held(o); o.DrainTimeout = 300 * time.Millisecond })
+	f := start(t, func(o *options) { entered, _ = held(o); o.DrainTimeout = 300 * time.Millisecond })
 	c := f.dial()
 	c.write(postWait)
 	<-entered

@@ -19,7 +19,6 @@ import (
 	"time"
 
 	"kubernaut.io/dynamic-toolset/internal/testenv"
-	"kubernaut.io/dynamic-toolset/transport"
 )
 
 // A crowd is many clients at once, of which none tries anything again.
@@ -197,7 +196,7 @@ func (c *crowd) leave(t *testing.T) {
 }
 
 // patient gives clients on a busy machine the time they need.
-func patient(o *transport.Options) {
+func patient(o *options) {
 	o.IdleGrace, o.DrainTimeout, o.Limits.ReadTimeout = 20*time.Second, time.Minute, 20*time.Second
 }
 
@@ -205,7 +204,7 @@ func patient(o *transport.Options) {
 // the end, keep theirs, pipeline, or are in the middle of a slow handshake.
 func TestTLSStopLosesNothing(t *testing.T) {
 	for range 2 {
-		f, _ := startTLS(t, func(o *transport.Options) {
+		f, _ := startTLS(t, func(o *options) {
 			o.PropagationDelay = 300 * time.Millisecond
 			patient(o)
 		})
@@ -252,7 +251,7 @@ func TestTLSRotationLosesNothing(t *testing.T) {
 // waited for, and so is the request after it; a connection on which none has
 // begun is idle.
 func TestTLSHandshakeUnderWayAsTheDrainBegins(t *testing.T) {
-	f, _ := startTLS(t, func(o *transport.Options) { o.IdleGrace, o.Limits.ReadTimeout = 3*time.Second, 20*time.Second })
+	f, _ := startTLS(t, func(o *options) { o.IdleGrace, o.Limits.ReadTimeout = 3*time.Second, 20*time.Second })
 	const n = 20
 	silent := f.dialTCP()
 	proceed := make(chan struct{})
@@ -313,7 +312,7 @@ func TestTLSKeyUpdateOnASilentConnection(t *testing.T) {
 	if err != nil {
 		testenv.Missing(t, "openssl", "apt-get install openssl")
 	}
-	f, dir := startTLS(t, func(o *transport.Options) { o.Limits.WriteTimeout = time.Second })
+	f, dir := startTLS(t, func(o *options) { o.Limits.WriteTimeout = time.Second })
 	ctx, cancel := context.WithTimeout(context.Background(), testenv.Patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, openssl, "s_client", "-connect", f.server.Addr(), "-servername", "localhost", "-CAfile", filepath.Join(dir, "tls.crt"), "-tls1_3") // #nosec G204 -- a test

@@ -22,10 +22,10 @@ import (
 
 // startTLS is start with a certificate, and returns the folder that it is
 // mounted in.
-func startTLS(t *testing.T, change func(*transport.Options)) (f *fixture, dir string) {
+func startTLS(t *testing.T, change func(*options)) (f *fixture, dir string) {
 	t.Helper()
 	dir = t.TempDir()
-	f = start(t, func(o *transport.Options) {
+	f = start(t, func(o *options) {
 		o.TLSCertFile, o.TLSKeyFile = authority().Issue(t, nil).Mount(t, dir)
 		o.TLSRefresh = 10 * time.Millisecond
 		if change != nil {
@@ -195,7 +195,7 @@ func TestTLSBadPairKeepsTheOld(t *testing.T) {
 // log says so.
 func TestTLSExpiresInUse(t *testing.T) {
 	soon := time.Now().Add(2 * time.Second)
-	f, _ := startTLS(t, func(o *transport.Options) {
+	f, _ := startTLS(t, func(o *options) {
 		o.TLSCertFile, o.TLSKeyFile = authority().Issue(t, func(c *x509.Certificate) { c.NotAfter = soon }).Write(t, t.TempDir())
 	})
 	f.logged("The TLS certificate has expired; clients refuse it until its files are replaced")
@@ -255,7 +255,7 @@ func hello(t *testing.T) string {
 
 // Handshakes that don't come to their end keep nobody waiting, and are ended.
 func TestTLSSlowHandshakes(t *testing.T) {
-	f, _ := startTLS(t, func(o *transport.Options) { o.Limits.ReadTimeout = 3 * time.Second })
+	f, _ := startTLS(t, func(o *options) { o.Limits.ReadTimeout = 3 * time.Second })
 	begin := time.Now()
 	const n = 201
 	var slow []*rawClient
@@ -292,7 +292,7 @@ func TestTLSSlowHandshakes(t *testing.T) {
 
 // Who speaks plain HTTP to a port that speaks TLS is told so, in plain HTTP.
 func TestPlainHTTPToATLSPort(t *testing.T) {
-	f, _ := startTLS(t, func(o *transport.Options) { o.Limits.MaxRequestBody = 1000; o.Limits.ReadTimeout = 2 * time.Second })
+	f, _ := startTLS(t, func(o *options) { o.Limits.MaxRequestBody = 1000; o.Limits.ReadTimeout = 2 * time.Second })
 	for name, request := range map[string]string{
 		"lookup":        "GET /api/v1/toolsets HTTP/1.1\r\nHost: x\r\n\r\n",
 		"probe":         "GET /ready HTTP/1.1\r\nHost: x\r\nX-Request-ID: mine\r\n\r\n",
@@ -365,7 +365,7 @@ func TestNeitherTLSNorHTTP(t *testing.T) {
 // Who speaks TLS to a port that speaks plain HTTP is told so at once, in plain
 // HTTP, which clients recognise.
 func TestTLSToAPlainPort(t *testing.T) {
-	f := start(t, func(o *transport.Options) { o.Limits.ReadTimeout = 20 * time.Second })
+	f := start(t, func(o *options) { o.Limits.ReadTimeout = 20 * time.Second })
 	_, err := send("https://"+f.server.Addr(), "GET", "/api/v1/toolsets", "")
 	if err == nil || !strings.Contains(err.Error(), "HTTP response to HTTPS client") {
 		t.Errorf("a client of Go: %v", err)

@@ -18,7 +18,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"kubernaut.io/dynamic-toolset/internal/testenv"
-	"kubernaut.io/dynamic-toolset/transport"
 )
 
 // The tests here rebuild what loses requests in other servers. Each fails when
@@ -27,7 +26,7 @@ import (
 // A request that arrives on a kept connection during the propagation delay is
 // answered, and the answer ends the connection.
 func TestTrapKeptConnectionDuringDelay(t *testing.T) {
-	f := start(t, func(o *transport.Options) { o.PropagationDelay = 600 * time.Millisecond })
+	f := start(t, func(o *options) { o.PropagationDelay = 600 * time.Millisecond })
 	c := f.dial()
 	c.write(getList)
 	if r := c.read(); r.StatusCode != 200 || r.Close {
@@ -52,7 +51,7 @@ func TestTrapKeptConnectionDuringDelay(t *testing.T) {
 // answered; the client that had seen the close already would not have sent.
 func TestTrapIdleConnectionsAtTheWorstMoment(t *testing.T) {
 	const clients = 60
-	f := start(t, func(o *transport.Options) {
+	f := start(t, func(o *options) {
 		o.PropagationDelay = 200 * time.Millisecond
 		o.IdleGrace = 30 * time.Second // a busy machine takes its time to open them
 		o.DrainTimeout = time.Minute
@@ -94,7 +93,7 @@ func TestTrapIdleConnectionsAtTheWorstMoment(t *testing.T) {
 // accepted may be reset or dropped.
 func TestTrapAcceptQueue(t *testing.T) {
 	for round := range 3 {
-		f := start(t, func(o *transport.Options) {
+		f := start(t, func(o *options) {
 			o.PropagationDelay = 50 * time.Millisecond
 			// A busy machine keeps clients waiting between connect and request.
 			o.IdleGrace, o.DrainTimeout, o.Limits.ReadTimeout = 20*time.Second, time.Minute, 20*time.Second
@@ -174,7 +173,7 @@ func oneRequest(c net.Conn) error {
 // Every pipelined request is answered; only the last answer ends the
 // connection, since a client may not expect more after that.
 func TestTrapPipelined(t *testing.T) {
-	f := start(t, func(o *transport.Options) { o.PropagationDelay = 500 * time.Millisecond })
+	f := start(t, func(o *options) { o.PropagationDelay = 500 * time.Millisecond })
 	early := f.dial()
 	early.write(getReady)
 	early.read()
@@ -199,7 +198,7 @@ func TestTrapPipelined(t *testing.T) {
 
 // A request of which half was sent before the drain is waited for.
 func TestTrapHalfSent(t *testing.T) {
-	f := start(t, func(o *transport.Options) { o.IdleGrace = 50 * time.Millisecond })
+	f := start(t, func(o *options) { o.IdleGrace = 50 * time.Millisecond })
 	fresh, kept := f.dial(), f.dial()
 	kept.write(getReady)
 	kept.read()
@@ -227,7 +226,7 @@ func TestTrapHalfSent(t *testing.T) {
 
 // A watcher gets a goodbye and the end of its stream, not a broken one.
 func TestTrapWatcher(t *testing.T) {
-	f := start(t, func(o *transport.Options) { o.PropagationDelay = 2 * time.Second })
+	f := start(t, func(o *options) { o.PropagationDelay = 2 * time.Second })
 	c := f.dial()
 	c.write("GET /api/v1/toolsets/watch HTTP/1.1\r\nHost: x\r\n\r\n")
 	resp, err := http.ReadResponse(c.r, nil)
@@ -333,7 +332,7 @@ func TestWatchResumes(t *testing.T) {
 // A connection that never sends anything is closed without a word: an
 // unasked-for 408 would be taken for the answer to a request on its way.
 func TestIdleConnectionEndsSilently(t *testing.T) {
-	f := start(t, func(o *transport.Options) {
+	f := start(t, func(o *options) {
 		o.Limits.ReadTimeout = 200 * time.Millisecond
 		o.Limits.IdleTimeout = 200 * time.Millisecond
 	})
@@ -350,7 +349,7 @@ func TestIdleConnectionEndsSilently(t *testing.T) {
 // Old connections end by a regular response, so that clients spread over new
 // replicas.
 func TestMaxConnectionAge(t *testing.T) {
-	f := start(t, func(o *transport.Options) { o.Limits.MaxConnectionAge = 200 * time.Millisecond })
+	f := start(t, func(o *options) { o.Limits.MaxConnectionAge = 200 * time.Millisecond })
 	begin := time.Now()
 	c := f.dial()
 	for {
@@ -375,7 +374,7 @@ func TestMaxConnectionAge(t *testing.T) {
 // A stopping server must not wait for background work that never ends.
 func TestShutdownEndsBackgroundWork(t *testing.T) {
 	ended := make(chan struct{})
-	f := start(t, func(o *transport.Options) {
+	f := start(t, func(o *options) {
 		o.Discover = func(ctx context.Context) error { <-ctx.Done(); close(ended); return ctx.Err() }
 	})
 	f.do("POST", "/api/v1/discover", "", "Content-Type", "application/json")

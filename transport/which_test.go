@@ -14,7 +14,6 @@ import (
 
 	"kubernaut.io/dynamic-toolset/service"
 	"kubernaut.io/dynamic-toolset/service/detect"
-	"kubernaut.io/dynamic-toolset/transport"
 )
 
 // whichServices reads Services of service/testdata/which.
@@ -66,7 +65,7 @@ func startWith(t *testing.T, services []*corev1.Service) *fixture {
 	t.Helper()
 	rules := detect.Default()
 	var c *service.Catalogue
-	f := start(t, func(o *transport.Options) {
+	f := start(t, func(o *options) {
 		c = service.NewCatalogue(func(s *corev1.Service) *service.Backend { return rules.Identify(s, detect.Options{}).Backend }, nil)
 		c.Replace(services)
 		c.Build()

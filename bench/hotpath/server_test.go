@@ -16,6 +16,7 @@ import (
 
 	"kubernaut.io/dynamic-toolset/auth"
 	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/shutdown"
 	"kubernaut.io/dynamic-toolset/transport"
 )
 
@@ -94,7 +95,9 @@ func serveToolset(tb testing.TB, network string, guarded bool) dialer {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() {
-		if err := s.Shutdown(context.Background()); err != nil {
+		stop := shutdown.New(shutdown.Options{Server: s, Components: []shutdown.Component{
+			{Name: "background", Close: s.CloseBackground}, {Name: "metrics", Close: s.CloseMetrics}}})
+		if err := stop.Run(context.Background()); err != nil {
 			tb.Error(err)
 		}
 	})

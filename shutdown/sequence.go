@@ -1,0 +1,143 @@
+// Package shutdown ends the process without losing a request: DD-007. It knows what it
+// ends by name only, neither HTTP nor Kubernetes.
+//
+// [Catch] takes the signals, from the first moment of the process to its last. A
+// [Sequence] is what they set off:
+//
+//  1. Readiness fails, and every response announces the end of its connection.
+//  2. For the propagation delay the server goes on as ever, since nodes and proxies still
+//     send it requests until they have learned that its endpoint is gone.
+//  3. The drain: what is in flight ends; nothing new is taken.
+//  4. The components are closed, one after the other.
+//
+// The exit code says how it went. Each step has its log line; the contract of the words is
+// in docs/operations.md.
+package shutdown
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// Exit codes of a process that was told to stop.
+const (
+	ExitOK          = 0
+	ExitDrainFailed = 1
+	ExitInterrupted = 130 // a second SIGINT
+)
+
+// ErrDrainTimeout means that requests were still in flight, or connections open, when the
+// time for the drain was over; they were cut.
+var ErrDrainTimeout = errors.New("the drain timed out")
+
+// closeTimeout bounds the end of each component.
+const closeTimeout = 10 * time.Second
+
+// A Server takes requests and can stop without losing one. Its methods are called once,
+// in this order.
+type Server interface {
+	// Flag has readiness fail from the next request on, and every response announce the
+	// end of its connection. It goes on to serve.
+	Flag()
+	// Open returns how many connections are open, and how many requests in flight.
+	Open() (connections, inFlight int)
+	// Drain ends what is in flight and takes nothing new. What is left after timeout is
+	// cut, and the error says what that was.
+	Drain(timeout time.Duration) error
+}
+
+// A Component is a part of the process that ends after the drain.
+type Component struct {
+	Name  string // for the log
+	Close func(context.Context) error
+}
+
+// Options of a Sequence. Server is required.
+type Options struct {
+	Server Server
+	// PropagationDelay is how long the server goes on as ever after it was told to stop,
+	// while Kubernetes removes its endpoint everywhere. Zero means no wait.
+	PropagationDelay time.Duration
+	// DrainTimeout bounds the drain that follows. Zero means 30 s.
+	DrainTimeout time.Duration
+	// Components are closed in this order.
+	Components []Component
+	Log        *zap.Logger // default: none
+}
+
+// A Sequence is one shutdown, which runs once.
+type Sequence struct {
+	Options
+	once sync.Once
+	done chan struct{}
+	err  error
+}
+
+// New returns a sequence that has not begun.
+func New(o Options) *Sequence {
+	if o.DrainTimeout == 0 {
+		o.DrainTimeout = 30 * time.Second
+	}
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+	return &Sequence{Options: o, done: make(chan struct{})}
+}
+
+// Run runs the sequence. It returns nil, or an error that wraps ErrDrainTimeout.
+//
+// Calls after the first wait for the same sequence and return its result; the end of ctx
+// ends their wait, not the sequence.
+func (s *Sequence) Run(ctx context.Context) error {
+	s.once.Do(func() {
+		go func() {
+			defer close(s.done)
+			s.err = s.run()
+		}()
+	})
+	select {
+	case <-s.done:
+		return s.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (s *Sequence) run() error {
+	start := time.Now()
+	s.Log.Info("Initiating DD-007 Kubernetes-aware graceful shutdown",
+		zap.Duration("propagation_delay", s.PropagationDelay), zap.Duration("drain_timeout", s.DrainTimeout))
+	s.Server.Flag()
+	s.Log.Info("Shutdown flag set - readiness probe now returns 503")
+
+	s.Log.Info("Waiting for Kubernetes endpoint removal propagation", zap.Duration("delay", s.PropagationDelay))
+	time.Sleep(s.PropagationDelay)
+	s.Log.Info("Endpoint removal propagation complete")
+
+	open, inFlight := s.Server.Open()
+	s.Log.Info("Draining in-flight HTTP connections", zap.Int("open_connections", open), zap.Int("in_flight_requests", inFlight))
+	drainBegan := time.Now()
+	err := s.Server.Drain(s.DrainTimeout)
+	if err == nil {
+		s.Log.Info("HTTP connections drained successfully", zap.Duration("duration", time.Since(drainBegan)))
+	} else {
+		err = fmt.Errorf("%w: %w", ErrDrainTimeout, err)
+		s.Log.Error("HTTP connections drain timed out", zap.Error(err))
+	}
+
+	s.Log.Info("Closing external resources (Kubernetes client)")
+	for _, c := range s.Components {
+		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+		if err := c.Close(ctx); err != nil {
+			s.Log.Error("An external resource did not close", zap.String("resource", c.Name), zap.Error(err))
+		}
+		cancel()
+	}
+	s.Log.Info("DD-007 Kubernetes-aware graceful shutdown complete", zap.Duration("duration", time.Since(start)))
+	return err
+}

@@ -1,0 +1,21 @@
+package transport
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+var stopped sync.Map // the servers that Shutdown has stopped, with the error of each
+
+// Shutdown stops a server for tests that look at something else, without a wait.
+func (s *Server) Shutdown(context.Context) error {
+	once, _ := stopped.LoadOrStore(s, sync.OnceValue(func() error {
+		s.Flag()
+		err := s.Drain(30 * time.Second)
+		s.CloseBackground(context.Background()) //nolint:errcheck // there is no end to the context
+		s.CloseMetrics(context.Background())    //nolint:errcheck // nil
+		return err
+	}))
+	return once.(func() error)()
+}
