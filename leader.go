@@ -20,12 +20,12 @@ func (a *app) elect(cfg *rest.Config, activate func(bool)) error {
 	if err != nil {
 		return err
 	}
-	reigns := a.set.NewCounter("toolset_leader_transitions_total")
+	terms := a.set.NewCounter("toolset_leader_transitions_total")
 	a.leader = cluster.NewLeader(client, a.settings.ConfigMap.Namespace, a.settings.ConfigMap.Lease, cluster.Identity(), cluster.LeaderOptions{
 		Logger: a.log,
 		OnLead: func(leading bool) {
 			if leading {
-				reigns.Inc()
+				terms.Inc()
 			}
 			activate(leading)
 		},
@@ -40,9 +40,9 @@ func (a *app) elect(cfg *rest.Config, activate func(bool)) error {
 	return nil
 }
 
-// stand runs the election, from when there is something to write: a replica that
+// campaign runs the election, from when there is something to write: a replica that
 // can't read the cluster must not keep others from it.
-func (a *app) stand(ctx context.Context) error {
+func (a *app) campaign(ctx context.Context) error {
 	select {
 	case <-a.source.FirstSync():
 		return a.leader.Run(ctx)
@@ -51,12 +51,12 @@ func (a *app) stand(ctx context.Context) error {
 	}
 }
 
-// resign gives the lease away as soon as this replica is told to end, not when
+// releaseLease gives the lease away as soon as this replica is told to end, not when
 // resources are closed at last: another one has taken over long before that, also
 // if this one is killed meanwhile.
-func (a *app) resign() {
+func (a *app) releaseLease() {
 	if a.leader != nil {
-		a.leader.Resign()
+		a.leader.Release()
 	}
 }
 

@@ -43,7 +43,7 @@ type history struct {
 type leaseVersion struct {
 	version uint64
 	holder  string // empty if it is released
-	reign   string // what the token of the holder's writes is
+	term    string // what the token of the holder's writes is
 	seen    time.Time
 }
 
@@ -120,7 +120,7 @@ func (h *history) takeLease(event watch.Event) {
 	lease := event.Object.(*coordinationv1.Lease)
 	v := leaseVersion{version: number(h.t, lease.ResourceVersion), seen: time.Now()}
 	if holder := lease.Spec.HolderIdentity; holder != nil && *holder != "" && event.Type != watch.Deleted {
-		v.holder, v.reign = *holder, fmt.Sprintf("%s/%d", *holder, *lease.Spec.LeaseTransitions)
+		v.holder, v.term = *holder, fmt.Sprintf("%s/%d", *holder, *lease.Spec.LeaseTransitions)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -158,22 +158,22 @@ func (h *history) holder() string {
 	return h.leases[len(h.leases)-1].holder
 }
 
-// after waits for the first reign after that of holder, and for the first write in
+// after waits for the first term after that of holder, and for the first write in
 // it, and returns who holds it and when the two were.
 func (h *history) after(within time.Duration, holder string) (next string, taken, wrote time.Time) {
 	h.t.Helper()
 	for end := time.Now().Add(within); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		h.mu.Lock()
-		old, reign := -1, ""
+		old, term := -1, ""
 		for i, l := range h.leases {
 			if l.holder == holder {
-				old, reign = i, ""
-			} else if reign == "" && old >= 0 && l.holder != "" {
-				next, reign, taken = l.holder, l.reign, l.seen
+				old, term = i, ""
+			} else if term == "" && old >= 0 && l.holder != "" {
+				next, term, taken = l.holder, l.term, l.seen
 			}
 		}
 		for _, m := range h.maps {
-			if reign != "" && m.token == reign {
+			if term != "" && m.token == term {
 				wrote = m.seen
 				h.mu.Unlock()
 				return next, taken, wrote
@@ -181,27 +181,27 @@ func (h *history) after(within time.Duration, holder string) (next string, taken
 		}
 		h.mu.Unlock()
 	}
-	h.t.Fatalf("not within %v: another reign than that of %s, and a write in it", within, holder)
+	h.t.Fatalf("not within %v: another term than that of %s, and a write in it", within, holder)
 	return "", time.Time{}, time.Time{}
 }
 
 // check verifies that there was one writer at each time: each version of the
-// ConfigMap has the token of the reign in which it was written, and once a reign has
+// ConfigMap has the token of the term in which it was written, and once a term has
 // written, no earlier one has.
 //
-// Between the end of a reign and the first write of the next one, a write of the
+// Between the end of a term and the first write of the next one, a write of the
 // former that was on its way may arrive: it is the last that was made in the order,
 // undoes nothing, and is counted as late.
 func (h *history) check() {
 	h.t.Helper()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	order := map[string]int{"": 0} // the reigns, in turn
+	order := map[string]int{"": 0} // the terms, in turn
 	began := map[string]uint64{}
 	for _, l := range h.leases {
-		if _, known := order[l.reign]; !known {
-			order[l.reign] = len(order)
-			began[l.reign] = l.version
+		if _, known := order[l.term]; !known {
+			order[l.term] = len(order)
+			began[l.term] = l.version
 		}
 	}
 	late, last := 0, ""
@@ -214,21 +214,21 @@ func (h *history) check() {
 		turn, known := order[m.token]
 		switch {
 		case m.token == "" || !known:
-			h.t.Errorf("version %d has the token %q, of no reign", m.version, m.token)
+			h.t.Errorf("version %d has the token %q, of no term", m.version, m.token)
 		case m.version < began[m.token]:
-			h.t.Errorf("version %d was written by %s before its reign began, at %d", m.version, m.token, began[m.token])
+			h.t.Errorf("version %d was written by %s before its term began, at %d", m.version, m.token, began[m.token])
 		case turn < order[last]:
 			h.t.Errorf("version %d was written by %s, after %s had written", m.version, m.token, last)
 		}
-		if h.reignAt(m.version) != m.token {
+		if h.termAt(m.version) != m.token {
 			late++
 		}
 		last = m.token
 	}
-	h.t.Logf("%d reigns, %d versions of the ConfigMap, %d of them late: %v", len(order)-1, len(h.maps), late, writes)
-	for reign := range order {
-		if reign != "" && writes[reign] == 0 {
-			h.t.Logf("the reign %s did not write", reign)
+	h.t.Logf("%d terms, %d versions of the ConfigMap, %d of them late: %v", len(order)-1, len(h.maps), late, writes)
+	for term := range order {
+		if term != "" && writes[term] == 0 {
+			h.t.Logf("the term %s did not write", term)
 		}
 	}
 	if len(h.maps) < 20 {
@@ -236,12 +236,12 @@ func (h *history) check() {
 	}
 }
 
-// reignAt is the reign when this version was written; empty if there was none.
-func (h *history) reignAt(version uint64) (reign string) {
+// termAt is the term when this version was written; empty if there was none.
+func (h *history) termAt(version uint64) (term string) {
 	for _, l := range h.leases {
 		if l.version < version {
-			reign = l.reign
+			term = l.term
 		}
 	}
-	return reign
+	return term
 }

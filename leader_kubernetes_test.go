@@ -107,7 +107,7 @@ func (f *fleet) leader() *installation {
 	return found
 }
 
-// leads reports whether the last of its reigns, by its log, was by this name.
+// leads reports whether the last of its terms, by its log, was by this name.
 func (i *installation) leads(identity string) bool {
 	last := ""
 	for line := range strings.Lines(i.text()) {
@@ -367,7 +367,7 @@ func TestGenerateWithoutALeader(t *testing.T) {
 	})
 	i.within(30*time.Second, "the lease ends, and this replica leads and writes", func() bool { return i.document(ctx) != "" && i.metric("toolset_leader") == 1 })
 	if n := i.metric("toolset_leader_transitions_total"); n != 2 {
-		t.Errorf("%d reigns counted", n)
+		t.Errorf("%d terms counted", n)
 	}
 }
 

@@ -166,7 +166,7 @@ func (a *app) run(signals *shutdown.Signals) (int, error) {
 	defer giveUp()
 	caught := signals.HandOver(func() {
 		giveUp() // it may be looking up the name of --listen
-		a.resign()
+		a.releaseLease()
 	})
 	// The probes answer from the start, "starting" at first.
 	if err := server.Start(opening); err != nil {
@@ -186,7 +186,7 @@ func (a *app) run(signals *shutdown.Signals) (int, error) {
 		start(a.writer.Run)
 	}
 	if a.leader != nil {
-		start(a.stand)
+		start(a.campaign)
 	}
 	start(a.followSnapshots)
 

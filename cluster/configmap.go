@@ -47,7 +47,7 @@ type ConfigMapWriter struct {
 	grace     time.Duration // see retire
 
 	active  atomic.Bool
-	reigns  atomic.Int64 // how often it was made active
+	terms   atomic.Int64 // how often it was made active
 	running atomic.Bool
 	version atomic.Pointer[string]
 	seen    chan struct{} // something new about the ConfigMaps
@@ -62,8 +62,8 @@ type ConfigMapWriter struct {
 
 	// Of the goroutine of loop.
 	begun     time.Time
-	reign     int64            // the value of reigns in this reign, -1 before the first
-	token     string           // of this reign
+	term      int64            // the value of terms in this term, -1 before the first
+	token     string           // of this term
 	written   map[int]*content // what was last written, or found so, by number
 	high      int              // the highest part that may exist, as far as is known
 	index     map[int]held     // the index in force; nil while the documents are whole
@@ -103,7 +103,7 @@ func NewConfigMapWriter(client kubernetes.Interface, namespace, name string, doc
 		log:     opts.Logger.With(zap.String("configmap", namespace+"/"+name)),
 		written: map[int]*content{}, retired: map[int]time.Time{}, followers: map[int]*partWatch{},
 	}
-	w.announcer, w.reign = newAnnouncer(w), -1
+	w.announcer, w.term = newAnnouncer(w), -1
 	w.active.Store(!opts.Standby)
 	return w
 }
@@ -113,7 +113,7 @@ func NewConfigMapWriter(client kubernetes.Interface, namespace, name string, doc
 // if it is as it should be, where there is a Fence: with its token.
 func (w *ConfigMapWriter) SetActive(active bool) {
 	if active && !w.active.Load() {
-		w.reigns.Add(1)
+		w.terms.Add(1)
 	}
 	if w.active.Swap(active) != active {
 		w.Notify()

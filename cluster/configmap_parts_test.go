@@ -339,7 +339,7 @@ func TestPartsAfterACrash(t *testing.T) {
 		d := &draft{docs: docs, notify: func() {}}
 		opts := d.options()
 		n := 0
-		opts.Fence = func() (string, bool) { // asked once for the reign, then before each write
+		opts.Fence = func() (string, bool) { // asked once for the term, then before each write
 			if n++; n > writes+1 {
 				cancel()
 				return "", false

@@ -14,7 +14,7 @@ import (
 
 // Annotations of the ConfigMaps that are written.
 const (
-	// WriterAnnotation is the token of the reign in which a ConfigMap was last
+	// WriterAnnotation is the token of the term in which a ConfigMap was last
 	// written; only with leader election.
 	WriterAnnotation = AnnotationPrefix + "toolset-writer"
 	// PartsAnnotation, on the main ConfigMap, is the highest number of a part that

@@ -80,11 +80,11 @@ func (r *round) run(ctx context.Context) (version string, err error) {
 	return version, err
 }
 
-// begin forgets what was so in an earlier reign of this replica, if this is another
+// begin forgets what was so in an earlier term of this replica, if this is another
 // one. It reports whether this replica leads.
 func (r *round) begin() bool {
-	reign := r.reigns.Load()
-	if reign == r.reign {
+	term := r.terms.Load()
+	if term == r.term {
 		return true
 	}
 	if r.opts.Fence != nil {
@@ -94,7 +94,7 @@ func (r *round) begin() bool {
 		}
 		r.token = token
 	}
-	r.reign = reign
+	r.term = term
 	clear(r.written)
 	clear(r.retired)
 	r.high, r.index, r.attempt = 0, nil, nil
@@ -104,7 +104,7 @@ func (r *round) begin() bool {
 
 // permitted asks, right before a call that writes, whether this replica may.
 func (r *round) permitted() bool {
-	if !r.active.Load() || r.reign != r.reigns.Load() {
+	if !r.active.Load() || r.term != r.terms.Load() {
 		return false
 	}
 	if r.opts.Fence == nil {
@@ -112,7 +112,7 @@ func (r *round) permitted() bool {
 	}
 	token, ok := r.opts.Fence()
 	if token != r.token {
-		r.reign = -1 // if it leads, then anew
+		r.term = -1 // if it leads, then anew
 	}
 	return ok && token == r.token
 }

@@ -16,7 +16,7 @@ import (
 // in between come together in one.
 const newsEvery = 10 * time.Second
 
-// news is what the Events have said of the toolsets. It is of one reign: the next
+// news is what the Events have said of the toolsets. It is of one term: the next
 // one begins with what the ConfigMap says.
 type news struct {
 	begun   bool
@@ -30,7 +30,7 @@ type news struct {
 
 func (n *news) forget() { *n = news{last: n.last} }
 
-// begin takes note of what is there before this reign writes.
+// begin takes note of what is there before this term writes.
 func (n *news) begin(main *view) {
 	if n.begun {
 		return

@@ -36,7 +36,7 @@ const takeSpread = 200 * time.Millisecond
 // time for another one within RenewDeadline.
 const leaseTimeout = 4 * time.Second
 
-// A Leader stands for election among the replicas: whoever holds the Lease
+// A Leader campaigns among the replicas: whoever holds the Lease
 // (coordination.k8s.io/v1) may write. It speaks the protocol of client-go's
 // tools/leaderelection, with which it shares a Lease well, but differs in what a
 // writer that must never have a rival needs:
@@ -46,7 +46,7 @@ const leaseTimeout = 4 * time.Second
 //   - It dates its own renewals from before the request, as others may count from
 //     the instant at which the API server stored it, not from the answer.
 //   - It stops leading the moment it learns that somebody else does, or that
-//     RenewDeadline has passed; it then stands again, for ever.
+//     RenewDeadline has passed; it then campaigns again, for ever.
 //
 // Whether the Lease is free is judged by this process's clock alone, by the time
 // at which it saw the Lease change last. To judge wrongly does no harm: each write
@@ -59,11 +59,11 @@ type Leader struct {
 	log      *zap.Logger
 
 	running atomic.Bool
-	reign   atomic.Pointer[reign] // nil while this replica does not lead
-	changed chan struct{}         // something new about the Lease
+	term    atomic.Pointer[term] // nil while this replica does not lead
+	changed chan struct{}        // something new about the Lease
 
-	standing context.Context // ends by Resign
-	resign   context.CancelFunc
+	campaigning context.Context // ends by Release
+	endCampaign context.CancelFunc
 
 	mu       sync.Mutex
 	seen     observation
@@ -72,7 +72,7 @@ type Leader struct {
 	callErr  error  // why it could not be taken or renewed
 
 	// Of the goroutine of Run.
-	number  int64 // of its last reign
+	number  int64 // of its last term
 	trouble trouble
 }
 
@@ -134,35 +134,35 @@ func NewLeader(client kubernetes.Interface, namespace, name, identity string, op
 		log:     opts.Logger.With(zap.String("lease", namespace+"/"+name)),
 		changed: make(chan struct{}, 1),
 	}
-	l.standing, l.resign = context.WithCancel(context.Background())
+	l.campaigning, l.endCampaign = context.WithCancel(context.Background())
 	return l
 }
 
 // Identity is what the Lease calls this candidate.
 func (l *Leader) Identity() string { return l.identity }
 
-// Resign makes this replica give the Lease back, if it holds it, and never take it
+// Release makes this replica give the Lease back, if it holds it, and never take it
 // again: it is about to end. It returns at once; Run does it.
-func (l *Leader) Resign() { l.resign() }
+func (l *Leader) Release() { l.endCampaign() }
 
 // Leads reports whether this replica leads, so far as it knows.
-func (l *Leader) Leads() bool { return l.reign.Load() != nil }
+func (l *Leader) Leads() bool { return l.term.Load() != nil }
 
 // Fence reports whether the Lease is certainly held by this replica now, and the
-// token of its reign: no other reign, of this or another replica, has the same.
+// token of its term: no other term, of this or another replica, has the same.
 //
 // A process can be stopped right after it has asked. So whoever writes must also
-// make sure that the write fails once a later reign has written.
+// make sure that the write fails once a later term has written.
 func (l *Leader) Fence() (token string, ok bool) {
-	r := l.reign.Load()
+	r := l.term.Load()
 	if r == nil || !r.certain(l.opts.RenewDeadline) {
 		return "", false
 	}
 	return r.token, true
 }
 
-// A reign is the time from taking the Lease to losing it or giving it back.
-type reign struct {
+// A term is the time from taking the Lease to losing it or giving it back.
+type term struct {
 	token string
 	// renewed is the time before the last renewal was sent.
 	renewed time.Time
@@ -171,7 +171,7 @@ type reign struct {
 // certain reports whether less than deadline has passed since the last renewal. It
 // must be so by both clocks: the monotonic one stands still while a machine is
 // suspended, and the other one may be set.
-func (r *reign) certain(deadline time.Duration) bool {
+func (r *term) certain(deadline time.Duration) bool {
 	now := time.Now()
 	return now.Sub(r.renewed) < deadline && now.Round(0).Sub(r.renewed.Round(0)) < deadline
 }
@@ -208,7 +208,7 @@ func (l *Leader) Vacant() error {
 		return noLeader(fmt.Sprintf("it is not known yet which replica leads: the lease %s/%s has not been read", l.ns, l.name))
 	case trouble != nil:
 		return noLeader(fmt.Sprintf("no replica holds the lease %s/%s, and the Kubernetes API can't be used to take it; the service's log says more", l.ns, l.name))
-	case l.standing.Err() != nil:
+	case l.campaigning.Err() != nil:
 		return noLeader("no replica leads, and this one is about to end")
 	}
 	return noLeader(fmt.Sprintf("no replica holds the lease %s/%s yet; one takes it in a moment", l.ns, l.name))

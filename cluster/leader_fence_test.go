@@ -34,7 +34,7 @@ func (a *api) scribe(t *testing.T, identity, doc string, network *freezer) *scri
 		o.MinInterval = 10 * time.Millisecond
 		o.Fence = func() (string, bool) { <-ready; return s.candidate.Fence() }
 	})
-	s.candidate = a.stand(t, a.client(t, func(cfg *rest.Config) { cfg.Dial = network.dial }), leaseName, identity, brisk, func(o *LeaderOptions) {
+	s.candidate = a.campaign(t, a.client(t, func(cfg *rest.Config) { cfg.Dial = network.dial }), leaseName, identity, brisk, func(o *LeaderOptions) {
 		told := o.OnLead
 		o.OnLead = func(leading bool) { told(leading); s.writer.SetActive(leading) }
 	})
@@ -145,7 +145,7 @@ func TestFenceOfAStoppedLeader(t *testing.T) {
 			remains(t, time.Second, "its token", func() bool { return history.last() == token })
 			for i, now := range history.tokens() {
 				if now == old && i > 0 && history.tokens()[i-1] == token {
-					t.Errorf("the old reign wrote after the new one: %v", history.tokens())
+					t.Errorf("the old term wrote after the new one: %v", history.tokens())
 				}
 			}
 		})
@@ -162,7 +162,7 @@ func TestFenceIsSetAtOnce(t *testing.T) {
 	a.wantDoc(soon, "same")
 	second := a.scribe(t, "second", "same", &open)
 	eventually(t, soon, "it knows who leads", func() bool { return second.Holder() == "first" })
-	first.Resign()
+	first.Release()
 	leader(t, soon, second.candidate)
 	eventually(t, soon, "the new token", func() bool { return a.configMap(a.ns).Annotations[WriterAnnotation] == second.token() })
 	if version, err := first.writer.WriteNow(t.Context()); err != nil || version != a.configMap(a.ns).ResourceVersion {

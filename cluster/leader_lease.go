@@ -150,7 +150,7 @@ func (l *Leader) claim(seen observation) *coordinationv1.Lease {
 // errFaster: the Lease has changed, and what it is now has been observed.
 var errFaster = errors.New("somebody was faster")
 
-// next is the number of a reign that follows what was seen. Each has one of its own,
+// next is the number of a term that follows what was seen. Each has one of its own,
 // also when it is the same replica's as the last one, and when the Lease was deleted
 // or changed by hand: it is part of the token.
 func (l *Leader) next(seen observation) int64 {
@@ -182,20 +182,20 @@ func (l *Leader) take(ctx context.Context, seen observation) error {
 		return err
 	}
 	l.number = number
-	l.reign.Store(&reign{fmt.Sprintf("%s/%d", l.identity, number), sent})
+	l.term.Store(&term{fmt.Sprintf("%s/%d", l.identity, number), sent})
 	return nil
 }
 
 // renew puts the end of the Lease off. After a conflict with somebody who changed
 // something else about it, soon is true.
-func (l *Leader) renew(ctx context.Context, r *reign) (soon bool) {
+func (l *Leader) renew(ctx context.Context, r *term) (soon bool) {
 	seen := l.lastSeen()
 	sent, stale, err := l.put(ctx, seen.lease.DeepCopy())
 	if stale {
 		return !l.failed(ctx, verbList, l.refresh(ctx))
 	}
 	if !l.failed(ctx, "update", err) {
-		l.reign.Store(&reign{r.token, sent})
+		l.term.Store(&term{r.token, sent})
 	}
 	return false
 }

@@ -72,11 +72,11 @@ func TestLeaseObservations(t *testing.T) {
 	want("")
 }
 
-// A reign ends by the clock, by whichever of the two is further.
-func TestReignIsCertain(t *testing.T) {
+// A term ends by the clock, by whichever of the two is further.
+func TestTermIsCertain(t *testing.T) {
 	l := NewLeader(nil, "ns", "name", "me", LeaderOptions{})
 	if _, ok := l.Fence(); ok {
-		t.Error("the fence is open before there is a reign")
+		t.Error("the fence is open before there is a term")
 	}
 	for _, c := range []struct {
 		ago    time.Duration
@@ -94,7 +94,7 @@ func TestReignIsCertain(t *testing.T) {
 		if c.wall {
 			renewed = renewed.Round(0)
 		}
-		l.reign.Store(&reign{"token", renewed})
+		l.term.Store(&term{"token", renewed})
 		if token, ok := l.Fence(); ok != c.want || ok != (token == "token") {
 			t.Errorf("%s: %q, %t", c.reason, token, ok)
 		}

@@ -11,7 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
-// Run stands for election until ctx ends, and gives the Lease back then. It is
+// Run campaigns until ctx ends, and gives the Lease back then. It is
 // called once; a Lease that is lost is no error.
 func (l *Leader) Run(ctx context.Context) error {
 	if !l.running.CompareAndSwap(false, true) {
@@ -19,11 +19,11 @@ func (l *Leader) Run(ctx context.Context) error {
 	}
 	var wg sync.WaitGroup
 	wg.Go(func() { newLeaseWatch(l).run(ctx) })
-	standing, cancel := context.WithCancel(ctx)
-	defer context.AfterFunc(l.standing, cancel)()
+	campaigning, cancel := context.WithCancel(ctx)
+	defer context.AfterFunc(l.campaigning, cancel)()
 	defer cancel()
-	for l.stand(standing) {
-		l.lead(standing)
+	for l.campaign(campaigning) {
+		l.lead(campaigning)
 	}
 	// Even if it does not lead: the answer to its last try may not have come.
 	l.release(ctx)
@@ -31,8 +31,8 @@ func (l *Leader) Run(ctx context.Context) error {
 	return nil
 }
 
-// stand waits until the Lease is free and takes it; false if ctx has ended.
-func (l *Leader) stand(ctx context.Context) bool {
+// campaign waits until the Lease is free and takes it; false if ctx has ended.
+func (l *Leader) campaign(ctx context.Context) bool {
 	var notBefore time.Time // after a failure
 	for ctx.Err() == nil {
 		seen := l.lastSeen()
@@ -76,11 +76,11 @@ func (l *Leader) pause(err error) time.Duration {
 
 // lead holds the Lease for as long as it can, and until ctx ends.
 func (l *Leader) lead(ctx context.Context) {
-	first := l.reign.Load()
+	first := l.term.Load()
 	l.log.Info("This replica leads: it writes the ConfigMap from now on", zap.String("reign", first.token))
 	l.opts.OnLead(true)
 	why := l.keep(ctx)
-	l.reign.Store(nil) // before anything else
+	l.term.Store(nil) // before anything else
 	l.opts.OnLead(false)
 	if ctx.Err() != nil {
 		l.release(ctx)
@@ -90,9 +90,9 @@ func (l *Leader) lead(ctx context.Context) {
 
 // keep renews the Lease until that is at an end, and returns why.
 func (l *Leader) keep(ctx context.Context) (why string) {
-	next := l.reign.Load().renewed.Add(l.opts.RetryPeriod)
+	next := l.term.Load().renewed.Add(l.opts.RetryPeriod)
 	for {
-		r := l.reign.Load()
+		r := l.term.Load()
 		end := r.renewed.Add(l.opts.RenewDeadline)
 		if next.Before(end) {
 			end = next
@@ -117,7 +117,7 @@ func (l *Leader) keep(ctx context.Context) (why string) {
 		case time.Now().Before(next):
 			continue
 		}
-		// No call outlasts the reign.
+		// No call outlasts the term.
 		call, cancel := context.WithDeadline(ctx, r.renewed.Add(l.opts.RenewDeadline))
 		soon := l.renew(call, r)
 		cancel()

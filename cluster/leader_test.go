@@ -27,7 +27,7 @@ const leaseName = "writer"
 type candidate struct {
 	*Leader
 	leading atomic.Bool
-	reigns  atomic.Int32
+	terms   atomic.Int32
 	refused atomic.Int32
 	end     context.CancelFunc
 	ended   chan struct{}
@@ -41,8 +41,8 @@ func brisk(o *LeaderOptions) {
 	o.LeaseDuration, o.RenewDeadline, o.RetryPeriod = briskLease, briskLease-time.Second, 300*time.Millisecond
 }
 
-// stand makes a candidate and runs it to the end of the test, or until end.
-func (a *api) stand(t *testing.T, client kubernetes.Interface, lease, identity string, change ...func(*LeaderOptions)) *candidate {
+// campaign makes a candidate and runs it to the end of the test, or until end.
+func (a *api) campaign(t *testing.T, client kubernetes.Interface, lease, identity string, change ...func(*LeaderOptions)) *candidate {
 	t.Helper()
 	c := &candidate{ended: make(chan struct{})}
 	opts := LeaderOptions{Logger: logger(t)}
@@ -54,7 +54,7 @@ func (a *api) stand(t *testing.T, client kubernetes.Interface, lease, identity s
 			t.Errorf("%s is told that it leads no more while its fence is open", identity)
 		}
 		if leading {
-			c.reigns.Add(1)
+			c.terms.Add(1)
 		}
 	}
 	opts.OnForbidden = func(*MissingRight) { c.refused.Add(1) }
@@ -127,7 +127,7 @@ func neverTwo(t *testing.T, all ...*candidate) {
 					continue
 				}
 				for _, other := range all {
-					// Open before and after, in the same reign: so also in between.
+					// Open before and after, in the same term: so also in between.
 					if token := other.token(); other != c && token != "" && c.token() == before {
 						t.Errorf("two at once: %s and %s", before, token)
 						return
@@ -139,13 +139,13 @@ func neverTwo(t *testing.T, all ...*candidate) {
 	t.Cleanup(func() { close(stop); <-stopped })
 }
 
-// One leads, the others know who; when it resigns, another one leads within a
-// second, in a reign of another name; and the last one gives the Lease back.
+// One leads, the others know who; when it releases the Lease, another one leads within a
+// second, in a term of another name; and the last one gives the Lease back.
 func TestLeaderHandsOver(t *testing.T) {
 	a := newAPI(t)
 	var all []*candidate
 	for i := range 3 {
-		all = append(all, a.stand(t, a.client(t), leaseName, fmt.Sprint("replica-", i)))
+		all = append(all, a.campaign(t, a.client(t), leaseName, fmt.Sprint("replica-", i)))
 	}
 	neverTwo(t, all...)
 	tokens := map[string]bool{}
@@ -168,7 +168,7 @@ func TestLeaderHandsOver(t *testing.T) {
 		}
 		time.Sleep(100 * time.Millisecond) // the watches are all there
 		start := testenv.Start()
-		now.Resign()
+		now.Release()
 		if len(others) > 0 {
 			leader(t, soon, others...)
 			t.Logf("taken over after %v", start.Within(t, time.Second, "another one takes over"))
@@ -182,9 +182,9 @@ func TestLeaderHandsOver(t *testing.T) {
 // The end of Run gives the Lease back too, and who does not lead changes nothing.
 func TestLeaderEnds(t *testing.T) {
 	a := newAPI(t)
-	first := a.stand(t, a.client(t), leaseName, "first")
+	first := a.campaign(t, a.client(t), leaseName, "first")
 	leader(t, soon, first)
-	second := a.stand(t, a.client(t), leaseName, "second")
+	second := a.campaign(t, a.client(t), leaseName, "second")
 	eventually(t, soon, "it knows", func() bool { return second.Holder() == "first" })
 	second.end()
 	<-second.ended
@@ -251,7 +251,7 @@ func TestLeaderLoad(t *testing.T) {
 	count := &calls{n: map[string]int{}}
 	var all []*candidate
 	for i := range 50 {
-		all = append(all, a.stand(t, a.client(t, count.wrap), leaseName, fmt.Sprint("replica-", i)))
+		all = append(all, a.campaign(t, a.client(t, count.wrap), leaseName, fmt.Sprint("replica-", i)))
 	}
 	now, others := leader(t, 30*time.Second, all...)
 	for _, c := range others {
@@ -266,7 +266,7 @@ func TestLeaderLoad(t *testing.T) {
 	if n, most := idle["PUT 200"], 1+int(time.Since(begin)/RetryPeriod); n > most || len(idle) != 1 {
 		t.Errorf("in %v, nothing but the leader's renewals should be there, every %v: %v", time.Since(begin), RetryPeriod, idle)
 	}
-	now.Resign()
+	now.Release()
 	leader(t, 5*time.Second, others...)
 	time.Sleep(time.Second)
 	busy := count.take()
@@ -302,7 +302,7 @@ func TestLeaderAmongOthers(t *testing.T) {
 	ended := make(chan struct{})
 	go func() { defer close(ended); theirs(ctx, &leads) }()
 	eventually(t, 5*time.Second, "theirs leads", leads.Load)
-	ours := a.stand(t, a.client(t), leaseName, "ours", brisk)
+	ours := a.campaign(t, a.client(t), leaseName, "ours", brisk)
 	remains(t, 3*time.Second, "theirs leads", func() bool { return leads.Load() && ours.token() == "" && !ours.Leads() })
 	cancel()
 	<-ended
@@ -317,7 +317,7 @@ func TestLeaderAmongOthers(t *testing.T) {
 	ended = make(chan struct{})
 	go func() { defer close(ended); theirs(ctx, &leads) }()
 	remains(t, 3*time.Second, "ours leads", func() bool { return !leads.Load() && ours.token() == first })
-	ours.Resign()
+	ours.Release()
 	eventually(t, 5*time.Second, "theirs leads again", leads.Load)
 	cancel()
 	<-ended

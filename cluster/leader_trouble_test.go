@@ -24,9 +24,9 @@ func TestLeaderCutOff(t *testing.T) {
 	t.Setenv("HTTP2_PING_TIMEOUT_SECONDS", "1")
 	a := newAPI(t)
 	var network freezer
-	first := a.stand(t, a.client(t, func(cfg *rest.Config) { cfg.Dial = network.dial }), leaseName, "first", brisk)
+	first := a.campaign(t, a.client(t, func(cfg *rest.Config) { cfg.Dial = network.dial }), leaseName, "first", brisk)
 	leader(t, soon, first)
-	second := a.stand(t, a.client(t), leaseName, "second", brisk)
+	second := a.campaign(t, a.client(t), leaseName, "second", brisk)
 	neverTwo(t, first, second)
 	eventually(t, soon, "it knows", func() bool { return second.Holder() == "first" })
 	old := first.token()
@@ -38,7 +38,7 @@ func TestLeaderCutOff(t *testing.T) {
 	t.Logf("it stopped after %v, was replaced after %v", alone, time.Since(start))
 	eventually(t, soon, "it is told", func() bool { return !first.leading.Load() })
 	if second.token() == old {
-		t.Errorf("both reigns are %s", old)
+		t.Errorf("both terms are %s", old)
 	}
 	network.set(false)
 	eventually(t, time.Minute, "it knows who leads", func() bool { return first.Holder() == "second" })
@@ -48,14 +48,14 @@ func TestLeaderCutOff(t *testing.T) {
 }
 
 // With the API server away, nobody leads, for as long as that takes; then somebody
-// does, in another reign, without a restart.
+// does, in another term, without a restart.
 func TestLeaderOutage(t *testing.T) {
 	a := newAPI(t)
 	core, logs := observer.New(zap.InfoLevel)
 	loud := func(o *LeaderOptions) { o.Logger = zap.New(core) }
-	first := a.stand(t, a.client(t), leaseName, "first", brisk, loud)
+	first := a.campaign(t, a.client(t), leaseName, "first", brisk, loud)
 	leader(t, soon, first)
-	second := a.stand(t, a.client(t), leaseName, "second", brisk)
+	second := a.campaign(t, a.client(t), leaseName, "second", brisk)
 	neverTwo(t, first, second)
 	eventually(t, soon, "it knows", func() bool { return second.Holder() == "first" })
 	old := first.token()
@@ -77,7 +77,7 @@ func TestLeaderOutage(t *testing.T) {
 	now, _ := leader(t, 10*time.Second, first, second)
 	t.Logf("%s leads %v after the API server is ready", now.token(), time.Since(start))
 	if now.token() == old {
-		t.Error("the new reign has the old one's name")
+		t.Error("the new term has the old one's name")
 	}
 	for _, text := range []string{"This replica leads: it writes", "This replica leads no more"} {
 		if logs.FilterMessageSnippet(text).Len() == 0 {
@@ -90,7 +90,7 @@ func TestLeaderOutage(t *testing.T) {
 // and a label does not matter.
 func TestLeaseIsChanged(t *testing.T) {
 	a := newAPI(t)
-	c := a.stand(t, a.client(t), leaseName, "ours", brisk)
+	c := a.campaign(t, a.client(t), leaseName, "ours", brisk)
 	leader(t, soon, c)
 	leases := a.CoordinationV1().Leases(a.ns)
 	patch := func(text string) {
@@ -101,14 +101,14 @@ func TestLeaseIsChanged(t *testing.T) {
 	}
 	first := c.token()
 	patch(`{"metadata":{"labels":{"a":"b"}}}`)
-	remains(t, 2*time.Second, "its reign", func() bool { return c.token() == first })
+	remains(t, 2*time.Second, "its term", func() bool { return c.token() == first })
 	if got := a.lease(leaseName).Labels; got["a"] != "b" {
 		t.Errorf("the label is lost: %v", got)
 	}
 	tokens := map[string]bool{first: true}
 	again := func(what string) {
 		t.Helper()
-		took := eventually(t, 2*briskLease, "another reign, after "+what, func() bool { token := c.token(); return token != "" && !tokens[token] })
+		took := eventually(t, 2*briskLease, "another term, after "+what, func() bool { token := c.token(); return token != "" && !tokens[token] })
 		t.Logf("leads again %v after %s", took, what)
 		tokens[c.token()] = true
 	}
@@ -152,7 +152,7 @@ func TestLeaderRights(t *testing.T) {
 		grant(user, "lease-"+verb, others...)
 		core, logs := observer.New(zap.InfoLevel)
 		time.Sleep(200 * time.Millisecond) // the authorizer follows the Roles
-		c := a.stand(t, clientFor(t, a.cp.RESTConfigAs(user)), "lease-"+verb, "it", brisk, func(o *LeaderOptions) { o.Logger = zap.New(core) })
+		c := a.campaign(t, clientFor(t, a.cp.RESTConfigAs(user)), "lease-"+verb, "it", brisk, func(o *LeaderOptions) { o.Logger = zap.New(core) })
 		all = append(all, one{c, verb, user, logs})
 	}
 	for _, c := range all {
@@ -204,7 +204,7 @@ func TestLeaderNamespaceComesLater(t *testing.T) {
 	a := newAPI(t)
 	a.ns += "-later"
 	core, logs := observer.New(zap.WarnLevel)
-	c := a.stand(t, a.client(t), leaseName, "it", brisk, func(o *LeaderOptions) { o.Logger = zap.New(core) })
+	c := a.campaign(t, a.client(t), leaseName, "it", brisk, func(o *LeaderOptions) { o.Logger = zap.New(core) })
 	eventually(t, 5*time.Second, "a complaint", func() bool { return logs.FilterMessageSnippet("cannot be taken").Len() > 0 })
 	if text := fmt.Sprint(logs.All()[0].ContextMap()["error"]); !strings.Contains(text, "the namespace \""+a.ns+"\" does not exist") {
 		t.Errorf("it says %s", text)

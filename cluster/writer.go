@@ -56,7 +56,7 @@ type WriterOptions struct {
 	// ConfigMapWriter.SetActive.
 	Standby bool
 	// Fence, if not nil, is asked right before each write whether this replica
-	// may write (holds the lease), and for the token that marks its reign, written
+	// may write (holds the lease), and for the token that marks its term, written
 	// with the ConfigMap as an annotation: a write by an earlier leader that
 	// arrives late finds another resourceVersion and fails. See Leader.
 	Fence func() (token string, ok bool)
