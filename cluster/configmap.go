@@ -58,7 +58,7 @@ type ConfigMapWriter struct {
 	slots [1 + PartNames]slot // 0 is the main ConfigMap; the others are parts
 
 	overrides overridesState
-	announcer *announcer
+	recorder  *eventRecorder
 
 	// Of the goroutine of loop.
 	begun     time.Time
@@ -103,7 +103,7 @@ func NewConfigMapWriter(client kubernetes.Interface, namespace, name string, doc
 		log:     opts.Logger.With(zap.String("configmap", namespace+"/"+name)),
 		written: map[int]*content{}, retired: map[int]time.Time{}, followers: map[int]*partWatch{},
 	}
-	w.announcer, w.term = newAnnouncer(w), -1
+	w.recorder, w.term = newEventRecorder(w), -1
 	w.active.Store(!opts.Standby)
 	return w
 }
@@ -142,7 +142,7 @@ func (w *ConfigMapWriter) Run(ctx context.Context) error {
 	watch := newConfigMapWatch(w, 0)
 	var wg sync.WaitGroup
 	wg.Go(func() { watch.run(ctx) })
-	wg.Go(func() { w.announcer.run(ctx) })
+	wg.Go(func() { w.recorder.run(ctx) })
 	w.loop(ctx, watch.ready)
 	w.follow(ctx, 0)
 	wg.Wait()

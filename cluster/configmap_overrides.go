@@ -63,9 +63,9 @@ func (w *ConfigMapWriter) takeOverrides() {
 	w.opts.OnOverrides(overrides, slices.Clone(o.wrong))
 }
 
-// announceOverrides sends an event about overrides that are new, once for each
+// recordOverrides sends an event about overrides that are new, once for each
 // content.
-func (w *ConfigMapWriter) announceOverrides() {
+func (w *ConfigMapWriter) recordOverrides() {
 	o := &w.overrides
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -75,11 +75,11 @@ func (w *ConfigMapWriter) announceOverrides() {
 	o.news = false
 	switch {
 	case len(o.wrong) > 0:
-		w.announcer.post(overridesRefused, fmt.Sprintf("%s is ignored as a whole, as it has mistakes: %s", service.OverridesKey, mistakes(o.wrong, maxNote)))
+		w.recorder.post(overridesRefused, fmt.Sprintf("%s is ignored as a whole, as it has mistakes: %s", service.OverridesKey, mistakes(o.wrong, maxNote)))
 	case o.present:
-		w.announcer.post(overridesApplied, service.OverridesKey+" is valid and in force")
+		w.recorder.post(overridesApplied, service.OverridesKey+" is valid and in force")
 	default:
-		w.announcer.post(overridesApplied, service.OverridesKey+" is gone; what was discovered is in force")
+		w.recorder.post(overridesApplied, service.OverridesKey+" is gone; what was discovered is in force")
 	}
 }
 

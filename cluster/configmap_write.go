@@ -55,7 +55,7 @@ func (r *round) run(ctx context.Context) (version string, err error) {
 		r.follow(ctx, 0)
 		return r.leaders()
 	}
-	r.announceOverrides()
+	r.recordOverrides()
 	docs := r.documents()
 	if docs == nil {
 		return "", ErrNoDocument
@@ -76,7 +76,7 @@ func (r *round) run(ctx context.Context) (version string, err error) {
 	if !errors.Is(err, errConflict) {
 		r.conflicts = 0
 	}
-	r.announce(docs, err)
+	r.recordEvents(docs, err)
 	return version, err
 }
 
@@ -373,7 +373,7 @@ func (r *round) noteDrift() {
 		}
 		if r.rivalry.drift(time.Now()) {
 			r.log.Warn("The ConfigMap is not as we wrote it; repairing it", zap.String("name", r.nameOf(number)), zap.String("why", by))
-			r.announcer.post(drifted, r.nameOf(number)+" was not as it was written: "+by+"; it is repaired")
+			r.recorder.post(drifted, r.nameOf(number)+" was not as it was written: "+by+"; it is repaired")
 		}
 	}
 }

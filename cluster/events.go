@@ -19,19 +19,19 @@ import (
 // EventController is what Events of ours name as their reportingController.
 const EventController = "kubernaut.io/dynamic-toolset"
 
-// A happening is what an Event is about: its reason, as programs read it, and what
+// An event says what an Event is about: its reason, as programs read it, and what
 // was done about it.
-type happening struct{ kind, reason, action string }
+type event struct{ kind, reason, action string }
 
 // The Events on the main ConfigMap.
 var (
-	toolsetsChanged  = happening{corev1.EventTypeNormal, "ToolsetsChanged", "Write"}
-	documentsSplit   = happening{corev1.EventTypeNormal, "DocumentsSplit", "Write"}
-	documentsJoined  = happening{corev1.EventTypeNormal, "DocumentsJoined", "Write"}
-	documentsLarge   = happening{corev1.EventTypeWarning, "DocumentsTooLarge", "Keep"}
-	drifted          = happening{corev1.EventTypeWarning, "DriftRepaired", "Write"}
-	overridesRefused = happening{corev1.EventTypeWarning, "OverridesRefused", "Ignore"}
-	overridesApplied = happening{corev1.EventTypeNormal, "OverridesApplied", "Apply"}
+	toolsetsChanged  = event{corev1.EventTypeNormal, "ToolsetsChanged", "Write"}
+	documentsSplit   = event{corev1.EventTypeNormal, "DocumentsSplit", "Write"}
+	documentsJoined  = event{corev1.EventTypeNormal, "DocumentsJoined", "Write"}
+	documentsLarge   = event{corev1.EventTypeWarning, "DocumentsTooLarge", "Keep"}
+	drifted          = event{corev1.EventTypeWarning, "DriftRepaired", "Write"}
+	overridesRefused = event{corev1.EventTypeWarning, "OverridesRefused", "Ignore"}
+	overridesApplied = event{corev1.EventTypeNormal, "OverridesApplied", "Apply"}
 )
 
 const (
@@ -51,13 +51,13 @@ const (
 	eventLife = time.Hour
 )
 
-// An announcer sends Events about the main ConfigMap, one after the other and never
+// An eventRecorder sends Events about the main ConfigMap, one after the other and never
 // too many. Whoever has one to send does not wait. An Event that can't be sent is
 // tried again until it can: the others wait behind it, the latest of them, so that
 // what was last is known once the API server takes Events. client-go's recorder
 // (tools/events) takes two Events of the same reason for a series and keeps the note
 // of the first one only; here the notes are what matters.
-type announcer struct {
+type eventRecorder struct {
 	w        *ConfigMapWriter
 	instance string
 	every    time.Duration // see newsEvery
@@ -68,50 +68,50 @@ type announcer struct {
 	trouble trouble // of the goroutine of run
 }
 
-func newAnnouncer(w *ConfigMapWriter) *announcer {
+func newEventRecorder(w *ConfigMapWriter) *eventRecorder {
 	host, err := os.Hostname()
 	if err != nil || host == "" {
 		host = "unknown"
 	}
-	return &announcer{w: w, instance: cut(clean(host), maxInstance), every: newsEvery, retry: eventRetry, queue: make(chan *eventsv1.Event, eventQueue),
+	return &eventRecorder{w: w, instance: cut(clean(host), maxInstance), every: newsEvery, retry: eventRetry, queue: make(chan *eventsv1.Event, eventQueue),
 		limit: flowcontrol.NewTokenBucketPassiveRateLimiter(1./eventEvery, eventBurst)}
 }
 
 // post has an Event sent. It never blocks.
-func (a *announcer) post(h happening, note string) {
+func (r *eventRecorder) post(about event, note string) {
 	now := time.Now()
 	e := &eventsv1.Event{
 		// As client-go's recorders call them. At most 253 characters.
-		ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("%.230s.%x", a.w.name, now.UnixNano()), Namespace: a.w.ns},
-		EventTime:  metav1.NewMicroTime(now), ReportingController: EventController, ReportingInstance: a.instance,
-		Type: h.kind, Reason: h.reason, Action: h.action, Note: cut(note, maxNote),
-		Regarding: corev1.ObjectReference{APIVersion: "v1", Kind: "ConfigMap", Namespace: a.w.ns, Name: a.w.name},
+		ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("%.230s.%x", r.w.name, now.UnixNano()), Namespace: r.w.ns},
+		EventTime:  metav1.NewMicroTime(now), ReportingController: EventController, ReportingInstance: r.instance,
+		Type: about.kind, Reason: about.reason, Action: about.action, Note: cut(note, maxNote),
+		Regarding: corev1.ObjectReference{APIVersion: "v1", Kind: "ConfigMap", Namespace: r.w.ns, Name: r.w.name},
 	}
-	if v := a.w.view(0); v != nil && v.exists {
+	if v := r.w.view(0); v != nil && v.exists {
 		e.Regarding.UID, e.Regarding.ResourceVersion = types.UID(v.uid), v.rv
 	}
 	for {
 		select {
-		case a.queue <- e:
+		case r.queue <- e:
 			return
 		default: // the API server is slow or away
 		}
 		select {
-		case <-a.queue: // the oldest tells least
+		case <-r.queue: // the oldest tells least
 		default:
 		}
 	}
 }
 
 // run sends until ctx ends.
-func (a *announcer) run(ctx context.Context) {
+func (r *eventRecorder) run(ctx context.Context) {
 	for {
 		select {
-		case e := <-a.queue:
+		case e := <-r.queue:
 			// Asked once for each Event, however often that is tried: those that are
 			// refused must not use up what is allowed after.
-			if a.limit.TryAccept() {
-				a.deliver(ctx, e)
+			if r.limit.TryAccept() {
+				r.deliver(ctx, e)
 			}
 		case <-ctx.Done():
 			return
@@ -121,33 +121,33 @@ func (a *announcer) run(ctx context.Context) {
 
 // deliver sends an Event, and tries again while it is refused; it gives up when the
 // Event is too old or can never be sent, or when ctx ends.
-func (a *announcer) deliver(ctx context.Context, e *eventsv1.Event) {
-	for !a.send(ctx, e) && time.Since(e.EventTime.Time) < eventLife && sleep(ctx, jitter(a.retry, 0.1)) {
+func (r *eventRecorder) deliver(ctx context.Context, e *eventsv1.Event) {
+	for !r.send(ctx, e) && time.Since(e.EventTime.Time) < eventLife && sleep(ctx, jitter(r.retry, 0.1)) {
 	}
 }
 
 // send tries to send an Event and reports whether it is done with.
-func (a *announcer) send(ctx context.Context, e *eventsv1.Event) (done bool) {
+func (r *eventRecorder) send(ctx context.Context, e *eventsv1.Event) (done bool) {
 	ctx, cancel := context.WithTimeout(ctx, eventTimeout)
 	defer cancel()
-	_, err := a.w.client.EventsV1().Events(a.w.ns).Create(ctx, e, metav1.CreateOptions{FieldManager: FieldManager})
+	_, err := r.w.client.EventsV1().Events(r.w.ns).Create(ctx, e, metav1.CreateOptions{FieldManager: FieldManager})
 	// There already: an earlier try got through, but its answer did not.
 	if err == nil || apierrors.IsAlreadyExists(err) {
-		if a.trouble.works("create") {
-			a.w.log.Info("Events can be sent again")
+		if r.trouble.works("create") {
+			r.w.log.Info("Events can be sent again")
 		}
 		return true
 	}
-	c := a.w.call("create", 0)
+	c := r.w.call("create", 0)
 	c.resource, c.name = "events", ""
 	never := apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) || apierrors.IsRequestEntityTooLargeError(err)
 	err = c.explain(err)
-	tell := a.trouble.note("create", err)
-	if a.trouble.right != nil {
-		a.w.opts.OnForbidden(a.trouble.right)
+	tell := r.trouble.note("create", err)
+	if r.trouble.right != nil {
+		r.w.opts.OnForbidden(r.trouble.right)
 	}
 	if tell {
-		a.w.log.Warn("An Event could not be sent; the ConfigMap is written all the same", zap.String("reason", e.Reason), zap.Error(err))
+		r.w.log.Warn("An Event could not be sent; the ConfigMap is written all the same", zap.String("reason", e.Reason), zap.Error(err))
 	}
 	return never
 }

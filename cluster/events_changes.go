@@ -142,14 +142,14 @@ func some(names []string) string {
 	return text
 }
 
-// announce sends Events about what a round has done, which ended with err.
-func (r *round) announce(docs []service.GeneratedDocument, err error) {
+// recordEvents sends Events about what a round has done, which ended with err.
+func (r *round) recordEvents(docs []service.GeneratedDocument, err error) {
 	n := &r.news
 	switch {
 	case errors.Is(err, ErrTooLarge):
 		if !n.large {
 			n.large = true
-			r.announcer.post(documentsLarge, "what was written before stays: "+err.Error())
+			r.recorder.post(documentsLarge, "what was written before stays: "+err.Error())
 		}
 		return
 	case err != nil:
@@ -159,16 +159,16 @@ func (r *round) announce(docs []service.GeneratedDocument, err error) {
 	if split := r.index != nil; split != n.split {
 		n.split = split
 		if split {
-			r.announcer.post(documentsSplit, fmt.Sprintf("the documents have %d bytes, too many for one ConfigMap; %s says where their %d parts are", sizeOf(docs), IndexKey, len(r.index)))
+			r.recorder.post(documentsSplit, fmt.Sprintf("the documents have %d bytes, too many for one ConfigMap; %s says where their %d parts are", sizeOf(docs), IndexKey, len(r.index)))
 		} else {
-			r.announcer.post(documentsJoined, "the documents are whole again in this ConfigMap; "+IndexKey+" is gone")
+			r.recorder.post(documentsJoined, "the documents are whole again in this ConfigMap; "+IndexKey+" is gone")
 		}
 	}
 	n.pending = n.pending || r.changes > 0
 	if !n.pending {
 		return
 	}
-	if due := n.last.Add(r.announcer.every); !n.last.IsZero() && time.Now().Before(due) {
+	if due := n.last.Add(r.recorder.every); !n.last.IsZero() && time.Now().Before(due) {
 		r.wake(due)
 		return
 	}
@@ -185,7 +185,7 @@ func (r *round) announce(docs []service.GeneratedDocument, err error) {
 		n.roster, n.blind = now, false
 		if changes != "" {
 			n.last = time.Now()
-			r.announcer.post(toolsetsChanged, fmt.Sprintf("%s; toolsets: %d", changes, len(docs[i].Entries)))
+			r.recorder.post(toolsetsChanged, fmt.Sprintf("%s; toolsets: %d", changes, len(docs[i].Entries)))
 		}
 	}
 }

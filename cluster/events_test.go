@@ -29,19 +29,19 @@ func (a *api) events() []eventsv1.Event {
 }
 
 // notes are those of the Events of this reason.
-func (a *api) notes(h happening) (all []string) {
+func (a *api) notes(about event) (all []string) {
 	a.t.Helper()
 	for _, e := range a.events() {
-		if e.Reason == h.reason {
+		if e.Reason == about.reason {
 			all = append(all, e.Note)
 		}
 	}
 	return all
 }
 
-func (a *api) wantNotes(h happening, want ...string) {
+func (a *api) wantNotes(about event, want ...string) {
 	a.t.Helper()
-	eventually(a.t, soon, fmt.Sprintf("%s: %q", h.reason, want), func() bool { return slices.Equal(a.notes(h), want) })
+	eventually(a.t, soon, fmt.Sprintf("%s: %q", about.reason, want), func() bool { return slices.Equal(a.notes(about), want) })
 }
 
 // tools is a document of these toolsets, each with a description.
@@ -55,7 +55,7 @@ func tools(pairs ...string) []service.GeneratedDocument {
 
 func TestEventsSayWhatChanged(t *testing.T) {
 	a := newAPI(t)
-	w, d := a.writeSmall(t, tools("a", "1", "b", "1"), func(w *ConfigMapWriter) { w.announcer.every = time.Second })
+	w, d := a.writeSmall(t, tools("a", "1", "b", "1"), func(w *ConfigMapWriter) { w.recorder.every = time.Second })
 	a.wantNotes(toolsetsChanged, "added n/a, n/b; toolsets: 2")
 	e := a.events()[0]
 	cm := a.configMap(a.ns)
@@ -110,13 +110,13 @@ func TestEventsForbidden(t *testing.T) {
 	core, logs := observer.New(zap.InfoLevel)
 	var refused tally
 	w, _ := a.writeAs(t, clientFor(t, a.cp.RESTConfigAs(user)), a.ns, "one", func(o *WriterOptions) { o.Logger, o.OnForbidden = zap.New(core), refused.note },
-		func(w *ConfigMapWriter) { w.announcer.retry = 20 * time.Millisecond })
+		func(w *ConfigMapWriter) { w.recorder.retry = 20 * time.Millisecond })
 	a.wantDoc(soon, "one")
 	a.patch(`{"data":{"toolset.json":"mine!"}}`)
 	a.wantDoc(soon, "one")
 	eventually(t, soon, "it is tried again", func() bool { return refused.count("create events") > 2*eventBurst })
 	for n := range 2 * eventBurst {
-		w.announcer.post(overridesApplied, fmt.Sprint("note ", n))
+		w.recorder.post(overridesApplied, fmt.Sprint("note ", n))
 	}
 	lines := logs.FilterMessageSnippet("An Event could not be sent").All()
 	if len(lines) != 1 || !strings.Contains(fmt.Sprint(lines[0].ContextMap()), user+" may not create events in namespace "+a.ns) {
@@ -132,7 +132,7 @@ func TestEventsForbidden(t *testing.T) {
 	if n := logs.FilterMessageSnippet("Events can be sent again").Len(); n != 1 {
 		t.Errorf("the log says %d times that it is over", n)
 	}
-	w.announcer.post(overridesRefused, "after that")
+	w.recorder.post(overridesRefused, "after that")
 	a.wantNotes(overridesRefused, "after that")
 }
 
@@ -141,9 +141,9 @@ func TestEventsForbidden(t *testing.T) {
 func TestEventsAreBounded(t *testing.T) {
 	w := NewConfigMapWriter(nil, "n", cmName, nil, WriterOptions{})
 	for range 10_000 {
-		w.announcer.post(drifted, "again")
+		w.recorder.post(drifted, "again")
 	}
-	if n := len(w.announcer.queue); n != eventQueue {
+	if n := len(w.recorder.queue); n != eventQueue {
 		t.Errorf("%d Events wait", n)
 	}
 	if eventQueue >= eventBurst {
