@@ -36,15 +36,15 @@ func newRecognition(rules *detect.Rules, o detect.Options, log *zap.Logger) *rec
 // identify is a service.Identify.
 func (r *recognition) identify(svc *corev1.Service) *service.Backend {
 	res := r.rules.Identify(svc, r.options)
-	if r.isNews(svc, &res) {
+	if r.isNew(svc, &res) {
 		r.tell(svc, &res)
 	}
 	return res.Backend
 }
 
-// isNews reports whether there is something to say of a Service that was not the
+// isNew reports whether there is something to say of a Service that was not the
 // last thing said of it.
-func (r *recognition) isNews(svc *corev1.Service, res *detect.Result) bool {
+func (r *recognition) isNew(svc *corev1.Service, res *detect.Result) bool {
 	key := service.Key{Namespace: svc.Namespace, Name: svc.Name}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -52,15 +52,15 @@ func (r *recognition) isNews(svc *corev1.Service, res *detect.Result) bool {
 		delete(r.told, key) // the same problem another time is news again
 		return false
 	}
-	news := r.hash(svc, res)
+	latest := r.hash(svc, res)
 	last, known := r.told[key]
-	if known && last == news {
+	if known && last == latest {
 		return false
 	}
 	if !known && len(r.told) >= maxTold {
 		clear(r.told)
 	}
-	r.told[key] = news
+	r.told[key] = latest
 	return true
 }
 

@@ -84,7 +84,7 @@ func TestRecognitionForgetsRatherThanGrows(t *testing.T) {
 	core, _ := observer.New(zapcore.DebugLevel)
 	r := newRecognition(detect.Default(), detect.Options{}, zap.New(core))
 	for i := range maxTold + 10 {
-		r.isNews(&corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprint("s", i)}}, &detect.Result{})
+		r.isNew(&corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprint("s", i)}}, &detect.Result{})
 	}
 	if len(r.told) > maxTold || len(r.told) == 0 {
 		t.Errorf("remembers %d Services; the bound is %d", len(r.told), maxTold)

@@ -74,7 +74,7 @@ type ConfigMapWriter struct {
 	alarm     time.Time
 	rivalry   rivalry
 	followers map[int]*partWatch
-	news      news
+	diff      diffState
 }
 
 // A slot is where a ConfigMap of ours may be.

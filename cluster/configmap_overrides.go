@@ -18,7 +18,7 @@ type overridesState struct {
 	present bool
 	text    string
 	wrong   []service.Invalid // why they are refused
-	news    bool              // for an event
+	changed bool              // for an event
 }
 
 // takeOverrides hands on the overrides that the main ConfigMap holds, if they are
@@ -59,7 +59,7 @@ func (w *ConfigMapWriter) takeOverrides() {
 	default:
 		w.log.Info("There are no overrides any more", zap.String("key", service.OverridesKey))
 	}
-	o.news = len(o.wrong) > 0 || refused || !first
+	o.changed = len(o.wrong) > 0 || refused || !first
 	w.opts.OnOverrides(overrides, slices.Clone(o.wrong))
 }
 
@@ -69,10 +69,10 @@ func (w *ConfigMapWriter) recordOverrides() {
 	o := &w.overrides
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if !o.news {
+	if !o.changed {
 		return
 	}
-	o.news = false
+	o.changed = false
 	switch {
 	case len(o.wrong) > 0:
 		w.recorder.post(overridesRefused, fmt.Sprintf("%s is ignored as a whole, as it has mistakes: %s", service.OverridesKey, mistakes(o.wrong, maxNote)))

@@ -66,7 +66,7 @@ func (r *round) run(ctx context.Context) (version string, err error) {
 	main := r.view(0)
 	r.high = max(r.high, main.highest())
 	r.follow(ctx, r.high)
-	r.news.begin(main)
+	r.diff.begin(main)
 	r.noteDrift()
 	if r.fits(docs, main) {
 		version, err = r.writeWhole(ctx, docs)
@@ -98,7 +98,7 @@ func (r *round) begin() bool {
 	clear(r.written)
 	clear(r.retired)
 	r.high, r.index, r.attempt = 0, nil, nil
-	r.news.forget()
+	r.diff.forget()
 	return true
 }
 

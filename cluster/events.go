@@ -60,7 +60,7 @@ const (
 type eventRecorder struct {
 	w        *ConfigMapWriter
 	instance string
-	every    time.Duration // see newsEvery
+	every    time.Duration // see diffEvery
 	retry    time.Duration // see eventRetry
 	limit    flowcontrol.PassiveRateLimiter
 	queue    chan *eventsv1.Event
@@ -73,7 +73,7 @@ func newEventRecorder(w *ConfigMapWriter) *eventRecorder {
 	if err != nil || host == "" {
 		host = "unknown"
 	}
-	return &eventRecorder{w: w, instance: cut(clean(host), maxInstance), every: newsEvery, retry: eventRetry, queue: make(chan *eventsv1.Event, eventQueue),
+	return &eventRecorder{w: w, instance: cut(clean(host), maxInstance), every: diffEvery, retry: eventRetry, queue: make(chan *eventsv1.Event, eventQueue),
 		limit: flowcontrol.NewTokenBucketPassiveRateLimiter(1./eventEvery, eventBurst)}
 }
 

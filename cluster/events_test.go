@@ -151,29 +151,29 @@ func TestEventsAreBounded(t *testing.T) {
 	}
 }
 
-func TestRoster(t *testing.T) {
-	rosterWith := func(docs []service.GeneratedDocument) roster { return rosterOf(&docs[0], nil) }
-	one, two := rosterWith(tools("a", "1", "b", "1", "c", "1")), rosterWith(tools("a", "1", "b", "2", "d", "1"))
-	if got := two.changesSince(one); got != "added n/d; changed n/b; removed n/c" {
+func TestEntrySet(t *testing.T) {
+	setWith := func(docs []service.GeneratedDocument) entrySet { return entrySetOf(&docs[0], nil) }
+	one, two := setWith(tools("a", "1", "b", "1", "c", "1")), setWith(tools("a", "1", "b", "2", "d", "1"))
+	if got := two.diff(one); got != "added n/d; changed n/b; removed n/c" {
 		t.Error(got)
 	}
-	if got := one.changesSince(one); got != "" {
+	if got := one.diff(one); got != "" {
 		t.Error(got)
 	}
 	doc := tools("a", "1", "b", "1", "c", "1")
-	if got := one.changesSince(rosterIn(string(doc[0].Bytes()))); got != "" {
+	if got := one.diff(entrySetIn(string(doc[0].Bytes()))); got != "" {
 		t.Errorf("as a ConfigMap holds it, it is another one: %s", got)
 	}
-	if rosterIn("mine!") != nil {
+	if entrySetIn("mine!") != nil {
 		t.Error("what is no document was read")
 	}
-	if got := rosterOf(&service.GeneratedDocument{Entries: [][]byte{[]byte("{}"), []byte("x")}}, nil).changesSince(nil); !strings.HasPrefix(got, "added ?") {
+	if got := entrySetOf(&service.GeneratedDocument{Entries: [][]byte{[]byte("{}"), []byte("x")}}, nil).diff(nil); !strings.HasPrefix(got, "added ?") {
 		t.Error(got)
 	}
 	// Whatever happens, it fits into a note, and says how much it leaves out.
 	before, after := many(3000, func(int) int { return 200 }), many(5000, func(int) int { return 201 })
 	after[0].Entries = after[0].Entries[1000:]
-	got := rosterWith(after).changesSince(rosterWith(before))
+	got := setWith(after).diff(setWith(before))
 	if len(got) > maxNote-50 || strings.Count(got, " more") != 3 {
 		t.Errorf("%d bytes: %s", len(got), got)
 	}

@@ -12,48 +12,48 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 )
 
-// newsEvery is the least time between two Events that say what has changed. Changes
+// diffEvery is the least time between two Events that say what has changed. Changes
 // in between come together in one.
-const newsEvery = 10 * time.Second
+const diffEvery = 10 * time.Second
 
-// news is what the Events have said of the toolsets. It is of one term: the next
+// A diffState is what the Events have said of the toolsets. It is of one term: the next
 // one begins with what the ConfigMap says.
-type news struct {
+type diffState struct {
 	begun   bool
-	blind   bool   // what was there before is not known
-	roster  roster // as of the last Event
+	blind   bool     // what was there before is not known
+	entries entrySet // as of the last Event
 	last    time.Time
 	pending bool // there is more to say
 	split   bool
 	large   bool // that it is too large has been said
 }
 
-func (n *news) forget() { *n = news{last: n.last} }
+func (d *diffState) forget() { *d = diffState{last: d.last} }
 
 // begin takes note of what is there before this term writes.
-func (n *news) begin(main *view) {
-	if n.begun {
+func (d *diffState) begin(main *view) {
+	if d.begun {
 		return
 	}
-	n.begun = true
+	d.begun = true
 	if main == nil {
-		n.blind = true
+		d.blind = true
 		return
 	}
 	text, whole := main.data[service.KubernautKey]
-	_, n.split = main.data[IndexKey]
-	if n.roster = rosterIn(text); n.split || whole && n.roster == nil {
-		n.blind = true
+	_, d.split = main.data[IndexKey]
+	if d.entries = entrySetIn(text); d.split || whole && d.entries == nil {
+		d.blind = true
 	}
 }
 
-// A roster has the name of each toolset of a document, by the hash of its entry.
+// An entrySet has the name of each toolset of a document, by the hash of its entry.
 // To compare two costs no parsing but of what differs.
-type roster map[uint64]string
+type entrySet map[uint64]string
 
-// rosterOf reads a document of service.KubernautKey; before is an older one.
-func rosterOf(d *service.GeneratedDocument, before roster) roster {
-	r := make(roster, len(d.Entries))
+// entrySetOf reads a document of service.KubernautKey; before is an older one.
+func entrySetOf(d *service.GeneratedDocument, before entrySet) entrySet {
+	r := make(entrySet, len(d.Entries))
 	for _, e := range d.Entries {
 		e = bytes.TrimSpace(e)
 		h := hashOf(e)
@@ -66,15 +66,15 @@ func rosterOf(d *service.GeneratedDocument, before roster) roster {
 	return r
 }
 
-// rosterIn is that of a document as a ConfigMap holds it; nil if it is none.
-func rosterIn(text string) roster {
+// entrySetIn is that of a document as a ConfigMap holds it; nil if it is none.
+func entrySetIn(text string) entrySet {
 	var d struct {
 		Tools []json.RawMessage `json:"tools"`
 	}
 	if json.Unmarshal([]byte(text), &d) != nil {
 		return nil
 	}
-	r := make(roster, len(d.Tools))
+	r := make(entrySet, len(d.Tools))
 	for _, e := range d.Tools {
 		r[hashOf(e)] = toolName(e)
 	}
@@ -92,16 +92,16 @@ func toolName(entry []byte) string {
 	return clean(t.Namespace + "/" + t.Name)
 }
 
-// changesSince says what has changed; "" if nothing has.
-func (r roster) changesSince(before roster) string {
+// diff says what has changed since before; "" if nothing has.
+func (s entrySet) diff(before entrySet) string {
 	gone := map[string]bool{}
 	for h, name := range before {
-		if _, still := r[h]; !still {
+		if _, still := s[h]; !still {
 			gone[name] = true
 		}
 	}
 	var added, changed, removed []string
-	for h, name := range r {
+	for h, name := range s {
 		switch _, same := before[h]; {
 		case same:
 		case gone[name]:
@@ -144,47 +144,47 @@ func some(names []string) string {
 
 // recordEvents sends Events about what a round has done, which ended with err.
 func (r *round) recordEvents(docs []service.GeneratedDocument, err error) {
-	n := &r.news
+	d := &r.diff
 	switch {
 	case errors.Is(err, ErrTooLarge):
-		if !n.large {
-			n.large = true
+		if !d.large {
+			d.large = true
 			r.recorder.post(documentsLarge, "what was written before stays: "+err.Error())
 		}
 		return
 	case err != nil:
 		return
 	}
-	n.large = false
-	if split := r.index != nil; split != n.split {
-		n.split = split
+	d.large = false
+	if split := r.index != nil; split != d.split {
+		d.split = split
 		if split {
 			r.recorder.post(documentsSplit, fmt.Sprintf("the documents have %d bytes, too many for one ConfigMap; %s says where their %d parts are", sizeOf(docs), IndexKey, len(r.index)))
 		} else {
 			r.recorder.post(documentsJoined, "the documents are whole again in this ConfigMap; "+IndexKey+" is gone")
 		}
 	}
-	n.pending = n.pending || r.changes > 0
-	if !n.pending {
+	d.pending = d.pending || r.changes > 0
+	if !d.pending {
 		return
 	}
-	if due := n.last.Add(r.recorder.every); !n.last.IsZero() && time.Now().Before(due) {
+	if due := d.last.Add(r.recorder.every); !d.last.IsZero() && time.Now().Before(due) {
 		r.wake(due)
 		return
 	}
-	n.pending = false
+	d.pending = false
 	for i := range docs {
 		if docs[i].Key != service.KubernautKey {
 			continue
 		}
-		now := rosterOf(&docs[i], n.roster)
-		changes := now.changesSince(n.roster)
-		if n.blind {
+		now := entrySetOf(&docs[i], d.entries)
+		changes := now.diff(d.entries)
+		if d.blind {
 			changes = "written anew"
 		}
-		n.roster, n.blind = now, false
+		d.entries, d.blind = now, false
 		if changes != "" {
-			n.last = time.Now()
+			d.last = time.Now()
 			r.recorder.post(toolsetsChanged, fmt.Sprintf("%s; toolsets: %d", changes, len(docs[i].Entries)))
 		}
 	}
