@@ -61,20 +61,20 @@ type ConfigMapWriter struct {
 	recorder  *eventRecorder
 
 	// Of the goroutine of loop.
-	begun     time.Time
-	term      int64            // the value of terms in this term, -1 before the first
-	token     string           // of this term
-	written   map[int]*content // what was last written, or found so, by number
-	high      int              // the highest part that may exist, as far as is known
-	index     map[int]held     // the index in force; nil while the documents are whole
-	attempt   map[int]held     // one that may be in force
-	retired   map[int]time.Time
-	conflicts int // in a row
-	contested int // number of the ConfigMap of the last one
-	alarm     time.Time
-	rivalry   rivalry
-	followers map[int]*partWatch
-	diff      diffState
+	begun         time.Time
+	term          int64            // the value of terms in this term, -1 before the first
+	token         string           // of this term
+	written       map[int]*content // what was last written, or found so, by number
+	high          int              // the highest part that may exist, as far as is known
+	index         map[int]held     // the index in force; nil while the documents are whole
+	attempt       map[int]held     // one that may be in force
+	retired       map[int]time.Time
+	conflicts     int // in a row
+	contested     int // number of the ConfigMap of the last one
+	alarm         time.Time
+	writeConflict writeConflict
+	followers     map[int]*partWatch
+	diff          diffState
 }
 
 // A slot is where a ConfigMap of ours may be.
@@ -165,7 +165,7 @@ func (w *ConfigMapWriter) loop(ctx context.Context, ready <-chan struct{}) {
 	}
 	backoff := firstRetry
 	var last time.Time
-	var told complaint
+	var told writeErrorLog
 	for {
 		if !sleep(ctx, w.gap()-time.Since(last)) {
 			return
@@ -190,7 +190,7 @@ func (w *ConfigMapWriter) loop(ctx context.Context, ready <-chan struct{}) {
 		case errors.Is(err, errConflict) && w.conflicts < patientConflicts:
 			again, pause = true, jitter(firstRetry, 0.2)
 		case errors.Is(err, ErrStandby):
-			told = complaint{}
+			told = writeErrorLog{}
 		case !errors.Is(err, ErrNoDocument):
 			told.tell(w.log, err)
 			pause = jitter(pauseAfter(err, backoff), 0.2)

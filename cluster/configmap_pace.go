@@ -20,36 +20,36 @@ const (
 	hopelessRetry  = 30 * time.Second // somebody must act first, and a change is seen anyway
 )
 
-// A rivalry is with another writer of our key, who repairs it as we do: such as
+// A writeConflict is one with another writer of our key, who repairs it as we do: such as
 // a second instance that was given the same name. It must not cost the API
 // server more than a write a second, nor fill the log.
-type rivalry struct {
+type writeConflict struct {
 	since, told time.Time
 	drifts      int
 }
 
 const (
-	rivalryWindow = 10 * time.Second
-	rivalryGap    = 900 * time.Millisecond // repaired within a second all the same
+	conflictWindow  = 10 * time.Second
+	conflictBackoff = 900 * time.Millisecond // repaired within a second all the same
 )
 
 // drift notes one, and says whether to log it.
-func (r *rivalry) drift(now time.Time) bool {
-	if now.Sub(r.since) > rivalryWindow {
-		r.since, r.drifts = now, 0
+func (c *writeConflict) drift(now time.Time) bool {
+	if now.Sub(c.since) > conflictWindow {
+		c.since, c.drifts = now, 0
 	}
-	r.drifts++
-	if r.drifts > 5 && now.Sub(r.told) < rivalryWindow {
+	c.drifts++
+	if c.drifts > 5 && now.Sub(c.told) < conflictWindow {
 		return false
 	}
-	r.told = now
+	c.told = now
 	return true
 }
 
 // gap is the least time between two writes.
-func (r *rivalry) gap(normal time.Duration) time.Duration {
-	if r.drifts > 5 && time.Since(r.since) < rivalryWindow {
-		return max(normal, rivalryGap)
+func (c *writeConflict) gap(normal time.Duration) time.Duration {
+	if c.drifts > 5 && time.Since(c.since) < conflictWindow {
+		return max(normal, conflictBackoff)
 	}
 	return normal
 }
@@ -113,26 +113,26 @@ func outcome(err error) string {
 	return WriteError
 }
 
-// A complaint is logged when it is new, and then now and then.
-type complaint struct {
+// A writeErrorLog logs that writes fail when that is new, and then at a limited rate.
+type writeErrorLog struct {
 	about string
 	at    time.Time
 }
 
-func (c *complaint) tell(log *zap.Logger, err error) {
+func (l *writeErrorLog) tell(log *zap.Logger, err error) {
 	about := outcome(err)
 	if right, ok := errors.AsType[*MissingRight](err); ok {
 		about += right.Verb // the next one may be missing too
 	}
-	if about != c.about || time.Since(c.at) > time.Minute {
-		c.about, c.at = about, time.Now()
+	if about != l.about || time.Since(l.at) > time.Minute {
+		l.about, l.at = about, time.Now()
 		log.Error("The ConfigMap could not be written; it is tried again", zap.Error(err))
 	}
 }
 
-func (c *complaint) over(log *zap.Logger) {
-	if c.about != "" {
+func (l *writeErrorLog) over(log *zap.Logger) {
+	if l.about != "" {
 		log.Info("The ConfigMap can be written again")
-		*c = complaint{}
+		*l = writeErrorLog{}
 	}
 }

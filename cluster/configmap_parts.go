@@ -29,7 +29,7 @@ var errPending = errors.New("not all parts are known yet")
 
 // gap is the least time between two writes.
 func (w *ConfigMapWriter) gap() time.Duration {
-	gap := w.rivalry.gap(w.opts.MinInterval)
+	gap := w.writeConflict.gap(w.opts.MinInterval)
 	if w.index != nil {
 		gap = max(gap, w.limits.gap)
 	}

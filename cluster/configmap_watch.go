@@ -28,8 +28,8 @@ type configMapWatch struct {
 	mu sync.Mutex // held during a list; see scope.inCall
 
 	// Of the goroutine of run.
-	listed  bool // in this run of the Reflector
-	trouble trouble
+	listed   bool // in this run of the Reflector
+	failures failureLog
 }
 
 func newConfigMapWatch(w *ConfigMapWriter, number int) *configMapWatch {
@@ -59,7 +59,7 @@ func (c *configMapWatch) run(ctx context.Context) {
 			pause = retry
 		}
 		wait := pause.Step()
-		if c.trouble.denied(verbWatch) != nil {
+		if c.failures.denied(verbWatch) != nil {
 			wait = jitter(deniedRetry, 0.1)
 		}
 		if !sleep(ctx, wait) {
@@ -76,7 +76,7 @@ func (c *configMapWatch) failed(err error) {
 		verb = verbWatch
 	}
 	err = c.w.call(verb, c.number).explain(err)
-	tell, right := c.trouble.note(verb, err), c.trouble.right
+	tell, right := c.failures.note(verb, err), c.failures.right
 	if right != nil {
 		c.w.opts.OnForbidden(right)
 	}
@@ -95,7 +95,7 @@ func (c *configMapWatch) failed(err error) {
 }
 
 func (c *configMapWatch) worked(verb string) {
-	if c.trouble.works(verb) {
+	if c.failures.works(verb) {
 		c.log.Info("The ConfigMap can be followed again")
 	}
 }

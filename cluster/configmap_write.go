@@ -371,7 +371,7 @@ func (r *round) noteDrift() {
 		if now.exists {
 			by = fmt.Sprintf("it was changed by %q", clean(now.editor))
 		}
-		if r.rivalry.drift(time.Now()) {
+		if r.writeConflict.drift(time.Now()) {
 			r.log.Warn("The ConfigMap is not as we wrote it; repairing it", zap.String("name", r.nameOf(number)), zap.String("why", by))
 			r.recorder.post(drifted, r.nameOf(number)+" was not as it was written: "+by+"; it is repaired")
 		}

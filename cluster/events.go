@@ -65,7 +65,7 @@ type eventRecorder struct {
 	limit    flowcontrol.PassiveRateLimiter
 	queue    chan *eventsv1.Event
 
-	trouble trouble // of the goroutine of run
+	failures failureLog // of the goroutine of run
 }
 
 func newEventRecorder(w *ConfigMapWriter) *eventRecorder {
@@ -133,7 +133,7 @@ func (r *eventRecorder) send(ctx context.Context, e *eventsv1.Event) (done bool)
 	_, err := r.w.client.EventsV1().Events(r.w.ns).Create(ctx, e, metav1.CreateOptions{FieldManager: FieldManager})
 	// There already: an earlier try got through, but its answer did not.
 	if err == nil || apierrors.IsAlreadyExists(err) {
-		if r.trouble.works("create") {
+		if r.failures.works("create") {
 			r.w.log.Info("Events can be sent again")
 		}
 		return true
@@ -142,9 +142,9 @@ func (r *eventRecorder) send(ctx context.Context, e *eventsv1.Event) (done bool)
 	c.resource, c.name = "events", ""
 	never := apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) || apierrors.IsRequestEntityTooLargeError(err)
 	err = c.explain(err)
-	tell := r.trouble.note("create", err)
-	if r.trouble.right != nil {
-		r.w.opts.OnForbidden(r.trouble.right)
+	tell := r.failures.note("create", err)
+	if r.failures.right != nil {
+		r.w.opts.OnForbidden(r.failures.right)
 	}
 	if tell {
 		r.w.log.Warn("An Event could not be sent; the ConfigMap is written all the same", zap.String("reason", e.Reason), zap.Error(err))

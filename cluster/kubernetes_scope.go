@@ -34,14 +34,14 @@ type scope struct {
 	wake      chan struct{}       // ends a pause between two runs
 	read      service.Replacement // what the list under way has found; the Reflector's goroutine's
 
-	mu      sync.Mutex
-	stop    context.CancelFunc // ends the watch under way; nil if there is none
-	listing bool               // no watch yet: stop would orphan the list
-	again   bool               // start over after this list
-	pending []chan<- error     // who waits for a list that has not begun
-	active  []chan<- error     // who waits for the list under way
-	ended   bool
-	trouble trouble
+	mu       sync.Mutex
+	stop     context.CancelFunc // ends the watch under way; nil if there is none
+	listing  bool               // no watch yet: stop would orphan the list
+	again    bool               // start over after this list
+	pending  []chan<- error     // who waits for a list that has not begun
+	active   []chan<- error     // who waits for the list under way
+	ended    bool
+	failures failureLog
 
 	// inCall is held during a list. The Reflector leaves a list alone when its
 	// context ends; by this lock nothing outlives run.
@@ -174,7 +174,7 @@ func (s *scope) poke() {
 func (s *scope) failed(verb string, err error) error {
 	err = s.call(verb).explain(err)
 	s.mu.Lock()
-	tell, right := s.trouble.note(verb, err), s.trouble.right
+	tell, right := s.failures.note(verb, err), s.failures.right
 	s.mu.Unlock()
 	if right != nil {
 		s.k.opts.OnForbidden(right)
@@ -199,7 +199,7 @@ func (s *scope) tell(verb string, right *MissingRight, err error) {
 
 func (s *scope) worked(verb string) {
 	s.mu.Lock()
-	over := s.trouble.works(verb)
+	over := s.failures.works(verb)
 	s.mu.Unlock()
 	if over {
 		s.k.log.Info("Watching Services works again", zap.String("namespace", s.namespace))
@@ -207,10 +207,10 @@ func (s *scope) worked(verb string) {
 }
 
 // problem returns a copy of what is wrong.
-func (s *scope) problem() trouble {
+func (s *scope) problem() failureLog {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.trouble
+	return s.failures
 }
 
 // listWatch makes the calls of a scope for the Reflector.

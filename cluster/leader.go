@@ -39,7 +39,7 @@ const leaseTimeout = 4 * time.Second
 // A Leader campaigns among the replicas: whoever holds the Lease
 // (coordination.k8s.io/v1) may write. It speaks the protocol of client-go's
 // tools/leaderelection, with which it shares a Lease well, but differs in what a
-// writer that must never have a rival needs:
+// writer that must never be in conflict needs:
 //
 //   - It follows the Lease by a watch. A lease that is released is taken at once,
 //     not at the next look, and those who wait make no calls.
@@ -72,8 +72,8 @@ type Leader struct {
 	callErr  error  // why it could not be taken or renewed
 
 	// Of the goroutine of Run.
-	number  int64 // of its last term
-	trouble trouble
+	number   int64 // of its last term
+	failures failureLog
 }
 
 // LeaderOptions tune a Leader. All are optional.
@@ -194,11 +194,11 @@ func (e noLeader) Public() string { return string(e) }
 func (l *Leader) Vacant() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	trouble := l.callErr
-	if trouble == nil {
-		trouble = l.watchErr
+	cause := l.callErr
+	if cause == nil {
+		cause = l.watchErr
 	}
-	right, _ := errors.AsType[*MissingRight](trouble)
+	right, _ := errors.AsType[*MissingRight](cause)
 	switch {
 	case l.Leads(), l.seen.held(time.Now(), l.opts.LeaseDuration):
 		return nil
@@ -206,7 +206,7 @@ func (l *Leader) Vacant() error {
 		return fmt.Errorf("no replica leads: %w", right)
 	case !l.seen.known:
 		return noLeader(fmt.Sprintf("it is not known yet which replica leads: the lease %s/%s has not been read", l.ns, l.name))
-	case trouble != nil:
+	case cause != nil:
 		return noLeader(fmt.Sprintf("no replica holds the lease %s/%s, and the Kubernetes API can't be used to take it; the service's log says more", l.ns, l.name))
 	case l.campaigning.Err() != nil:
 		return noLeader("no replica leads, and this one is about to end")

@@ -68,7 +68,7 @@ func (l *Leader) pause(err error) time.Duration {
 	switch {
 	case errors.Is(err, errFaster):
 		return 0 // and it is known until when
-	case apierrors.IsForbidden(err) && l.trouble.lasts():
+	case apierrors.IsForbidden(err) && l.failures.lasts():
 		return jitter(deniedRetry, 0.1)
 	}
 	return jitter(l.opts.RetryPeriod, 0.2)
@@ -132,7 +132,7 @@ func (l *Leader) keep(ctx context.Context) (why string) {
 func (l *Leader) failed(ctx context.Context, verb string, err error) bool {
 	if err == nil {
 		l.noteCall(nil)
-		if l.trouble.works(verb) {
+		if l.failures.works(verb) {
 			l.log.Info("The lease can be used again")
 		}
 		return false
@@ -142,7 +142,7 @@ func (l *Leader) failed(ctx context.Context, verb string, err error) bool {
 	}
 	err = l.explain(verb, err)
 	l.noteCall(err)
-	tell, right := l.trouble.note(verb, err), l.trouble.right
+	tell, right := l.failures.note(verb, err), l.failures.right
 	if right != nil {
 		l.opts.OnForbidden(right)
 	}

@@ -24,9 +24,9 @@ type leaseWatch struct {
 	mu sync.Mutex // held during a list; see scope.inCall
 
 	// Of the goroutine of run.
-	count   int  // of observations, when the list began
-	listed  bool // in this run of the Reflector
-	trouble trouble
+	count    int  // of observations, when the list began
+	listed   bool // in this run of the Reflector
+	failures failureLog
 }
 
 func newLeaseWatch(l *Leader) *leaseWatch { return &leaseWatch{l: l} }
@@ -50,7 +50,7 @@ func (w *leaseWatch) run(ctx context.Context) {
 			pause = retry
 		}
 		wait := pause.Step()
-		if w.trouble.right != nil && w.trouble.lasts() {
+		if w.failures.right != nil && w.failures.lasts() {
 			wait = jitter(deniedRetry, 0.1)
 		}
 		if !sleep(ctx, wait) {
@@ -68,7 +68,7 @@ func (w *leaseWatch) failed(err error) {
 	}
 	err = w.l.explain(verb, err)
 	w.l.noteWatch(err)
-	tell, right := w.trouble.note(verb, err), w.trouble.right
+	tell, right := w.failures.note(verb, err), w.failures.right
 	if right != nil {
 		w.l.opts.OnForbidden(right)
 	}
@@ -86,7 +86,7 @@ func (w *leaseWatch) failed(err error) {
 }
 
 func (w *leaseWatch) worked(verb string) {
-	if w.trouble.works(verb) {
+	if w.failures.works(verb) {
 		w.l.noteWatch(nil)
 		w.l.log.Info("The lease can be followed again")
 	}

@@ -165,42 +165,42 @@ func TestKubernetesRightRevoked(t *testing.T) {
 	a.create("y")
 	set(rules)
 	t.Logf("read %v after the right was granted anew", sink.wantNames(t, 6*time.Second, a.want("x", "y")))
-	eventually(t, soon, "no trouble", func() bool { s := k.Status(); return s.Denied == nil && s.DeniedSince.IsZero() && s.LastError == "" })
+	eventually(t, soon, "no failure", func() bool { s := k.Status(); return s.Denied == nil && s.DeniedSince.IsZero() && s.LastError == "" })
 }
 
-func TestTrouble(t *testing.T) {
+func TestFailureLog(t *testing.T) {
 	denied := &MissingRight{Verb: verbWatch, Resource: "services"}
 	other := errors.New("it rains")
-	var tr trouble
+	var tr failureLog
 	if tr.works(verbList) || tr.works(verbWatch) {
-		t.Error("an end without a trouble")
+		t.Error("an end without a failure")
 	}
 	if !tr.note(verbWatch, denied) || tr.note(verbWatch, denied) {
 		t.Error("it is to be told once")
 	}
 	if tr.works(verbList) || tr.denied(verbWatch) != denied || tr.denied(verbList) != nil {
-		t.Errorf("a list ended the trouble with the watch: %+v", tr)
+		t.Errorf("a list ended the failure of the watch: %+v", tr)
 	}
 	if since := tr.since; !tr.note(verbList, other) || tr.since.Equal(since) || tr.right != nil {
-		t.Errorf("another trouble is news: %+v", tr)
+		t.Errorf("another failure is new: %+v", tr)
 	}
 	tr.told = tr.told.Add(-toldEvery)
 	if !tr.note(verbList, other) {
 		t.Error("what lasts is told again")
 	}
-	if !tr.works(verbList) || tr != (trouble{}) {
+	if !tr.works(verbList) || tr != (failureLog{}) {
 		t.Errorf("after the end: %+v", tr)
 	}
 	tr.note(verbList, other)
 	if !tr.works(verbWatch) {
-		t.Error("a watch that works is the end of any trouble")
+		t.Error("a watch that works is the end of any failure")
 	}
 }
 
 // A missing patch is told, and then a missing create too.
-func TestComplaintTellsEachRight(t *testing.T) {
+func TestWriteErrorLogTellsEachRight(t *testing.T) {
 	core, logs := observer.New(zap.ErrorLevel)
-	var c complaint
+	var c writeErrorLog
 	for _, verb := range []string{"patch", "patch", "create", "create"} {
 		c.tell(zap.New(core), &explained{"x", &MissingRight{Verb: verb}, context.Canceled})
 	}

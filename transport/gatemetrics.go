@@ -49,7 +49,7 @@ var reviewBounds = []time.Duration{
 // reviewNames are the kinds of questions as metrics and the log have them.
 var reviewNames = [...]string{auth.ReviewToken: "token", auth.ReviewAction: "action"}
 
-// toldEvery is how often a trouble that lasts is logged.
+// toldEvery is how often a failure that lasts is logged.
 const toldEvery = time.Minute
 
 // A reviewLog counts the questions to the authority, and tells the operator when

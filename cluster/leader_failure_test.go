@@ -205,7 +205,7 @@ func TestLeaderNamespaceComesLater(t *testing.T) {
 	a.ns += "-later"
 	core, logs := observer.New(zap.WarnLevel)
 	c := a.campaign(t, a.client(t), leaseName, "it", brisk, func(o *LeaderOptions) { o.Logger = zap.New(core) })
-	eventually(t, 5*time.Second, "a complaint", func() bool { return logs.FilterMessageSnippet("cannot be taken").Len() > 0 })
+	eventually(t, 5*time.Second, "a log line", func() bool { return logs.FilterMessageSnippet("cannot be taken").Len() > 0 })
 	if text := fmt.Sprint(logs.All()[0].ContextMap()["error"]); !strings.Contains(text, "the namespace \""+a.ns+"\" does not exist") {
 		t.Errorf("it says %s", text)
 	}

@@ -54,7 +54,7 @@ func TestConfigMapForbidden(t *testing.T) {
 	}
 	// The write and the watch fail side by side; each is told once.
 	told := func(text string) int { return logs.FilterMessageSnippet(text).Len() }
-	eventually(t, soon, "both complaints", func() bool { return told("could not be written") > 0 && told("cannot be followed") > 0 })
+	eventually(t, soon, "both logged", func() bool { return told("could not be written") > 0 && told("cannot be followed") > 0 })
 	if told("could not be written") != 1 || told("cannot be followed") != 1 {
 		t.Errorf("log: %v", logs.All())
 	}
@@ -150,7 +150,7 @@ func TestConfigMapStandby(t *testing.T) {
 }
 
 // Two writers that want different things do not burden the API server.
-func TestConfigMapRivals(t *testing.T) {
+func TestConfigMapConflictWithAnotherWriter(t *testing.T) {
 	a := newAPI(t)
 	core, logs := observer.New(zap.WarnLevel)
 	_, d := a.write(t, "one", func(o *WriterOptions) { o.Logger = zap.New(core) })
@@ -160,7 +160,7 @@ func TestConfigMapRivals(t *testing.T) {
 	eventually(t, soon, "they do not give up", func() bool { return time.Since(begin) > 6*time.Second && writes() >= 8 })
 	// The first few at once, then one a second of each; a line for the first few of ten
 	// seconds, and one more.
-	n, windows := writes(), 1+int(time.Since(begin)/rivalryWindow)
+	n, windows := writes(), 1+int(time.Since(begin)/conflictWindow)
 	t.Logf("%d writes in %v, %d lines in the log of one", n, time.Since(begin), logs.Len())
 	if n > 40*windows || logs.Len() > 8*windows {
 		t.Errorf("%d writes in %v, %d lines in the log of one", n, time.Since(begin), logs.Len())

@@ -11,15 +11,15 @@ const (
 	verbWatch = "watch"
 )
 
-// toldEvery is how often a trouble that lasts is logged.
+// toldEvery is how often a failure that lasts is logged.
 const toldEvery = time.Minute
 
-// A trouble is what is wrong with a list and watch. It tells a failure that is
+// A failureLog holds what is wrong with a list and watch. It tells a failure that is
 // new from one more of the same, which would fill the log.
 //
 // Whoever may list but not watch lists successfully before each failure. That
 // is no recovery: only a watch that works is the end of a watch that fails.
-type trouble struct {
+type failureLog struct {
 	verb  string // of the call that failed last; empty while all is well
 	text  string
 	right *MissingRight // whose lack is the cause; may be nil
@@ -28,38 +28,38 @@ type trouble struct {
 }
 
 // note records the failure of verb and reports whether to log it.
-func (t *trouble) note(verb string, err error) bool {
+func (l *failureLog) note(verb string, err error) bool {
 	right, _ := errors.AsType[*MissingRight](err)
-	fresh := verb != t.verb || (right == nil) != (t.right == nil)
+	fresh := verb != l.verb || (right == nil) != (l.right == nil)
 	if fresh {
-		t.since = time.Now()
+		l.since = time.Now()
 	}
-	t.verb, t.text, t.right = verb, err.Error(), right
-	if !fresh && time.Since(t.told) < toldEvery {
+	l.verb, l.text, l.right = verb, err.Error(), right
+	if !fresh && time.Since(l.told) < toldEvery {
 		return false
 	}
-	t.told = time.Now()
+	l.told = time.Now()
 	return true
 }
 
-// works notes that verb works and reports whether that ends a trouble.
-func (t *trouble) works(verb string) bool {
-	if t.verb == "" || t.verb == verbWatch && verb == verbList {
+// works notes that verb works and reports whether that ends a failure.
+func (l *failureLog) works(verb string) bool {
+	if l.verb == "" || l.verb == verbWatch && verb == verbList {
 		return false
 	}
-	*t = trouble{}
+	*l = failureLog{}
 	return true
 }
 
 // denied returns the right that verb lacks, nil if it lacks none.
-func (t *trouble) denied(verb string) *MissingRight {
-	if t.verb != verb {
+func (l *failureLog) denied(verb string) *MissingRight {
+	if l.verb != verb {
 		return nil
 	}
-	return t.right
+	return l.right
 }
 
 // lasts reports whether the same has been wrong for some time. An API server that
 // has just been started may refuse what it allows a moment later, as soon as it
 // knows of all roles.
-func (t *trouble) lasts() bool { return time.Since(t.since) >= deniedRetry }
+func (l *failureLog) lasts() bool { return time.Since(l.since) >= deniedRetry }
