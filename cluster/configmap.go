@@ -37,7 +37,7 @@ const firstPatience = 3 * time.Second
 // It also reads the key service.OverridesKey, which is an administrator's. That and
 // following the main ConfigMap go on in a replica that does not write.
 type ConfigMapWriter struct {
-	writeDesk
+	requestQueue
 	client    kubernetes.Interface
 	ns, name  string
 	documents func() []service.GeneratedDocument
@@ -97,7 +97,7 @@ type slot struct {
 func NewConfigMapWriter(client kubernetes.Interface, namespace, name string, documents func() []service.GeneratedDocument, opts WriterOptions) *ConfigMapWriter {
 	opts.defaults()
 	w := &ConfigMapWriter{
-		writeDesk: newWriteDesk(), client: client, ns: namespace, name: name, documents: documents,
+		requestQueue: newRequestQueue(), client: client, ns: namespace, name: name, documents: documents,
 		opts: opts, limits: defaultLimits, grace: retireGrace,
 		seen: make(chan struct{}, 1), looked: make(chan struct{}),
 		log:     opts.Logger.With(zap.String("configmap", namespace+"/"+name)),

@@ -24,7 +24,7 @@ import (
 // as YAML into a file, or to standard output: for clusters that are a folder of
 // manifests, and for GitOps.
 type FileWriter struct {
-	writeDesk
+	requestQueue
 	path      string // "-" is stdout
 	stdout    io.Writer
 	ns, name  string
@@ -42,7 +42,7 @@ type FileWriter struct {
 // is a hash of the content.
 func NewFileWriter(path string, stdout io.Writer, namespace, name string, documents func() []service.GeneratedDocument, opts WriterOptions) *FileWriter {
 	opts.defaults()
-	return &FileWriter{writeDesk: newWriteDesk(), path: path, stdout: stdout, ns: namespace, name: name,
+	return &FileWriter{requestQueue: newRequestQueue(), path: path, stdout: stdout, ns: namespace, name: name,
 		documents: documents, opts: opts, log: opts.Logger.With(zap.String("file", path))}
 }
 

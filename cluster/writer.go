@@ -115,35 +115,35 @@ type writeResult struct {
 	err     error
 }
 
-// a writeDesk is where requests are handed in: what both Writers share.
-type writeDesk struct {
+// A requestQueue is where requests are handed in: what both Writers share.
+type requestQueue struct {
 	notify   chan struct{}
 	requests chan writeRequest
 	started  chan struct{}
 	ended    chan struct{}
 }
 
-func newWriteDesk() writeDesk {
-	return writeDesk{make(chan struct{}, 1), make(chan writeRequest), make(chan struct{}), make(chan struct{})}
+func newRequestQueue() requestQueue {
+	return requestQueue{make(chan struct{}, 1), make(chan writeRequest), make(chan struct{}), make(chan struct{})}
 }
 
 // Notify implements Writer.
-func (d *writeDesk) Notify() {
+func (q *requestQueue) Notify() {
 	select {
-	case d.notify <- struct{}{}:
+	case q.notify <- struct{}{}:
 	default: // noted already
 	}
 }
 
 // WriteNow implements Writer.
-func (d *writeDesk) WriteNow(ctx context.Context) (version string, err error) {
-	if !isClosed(d.started) {
+func (q *requestQueue) WriteNow(ctx context.Context) (version string, err error) {
+	if !isClosed(q.started) {
 		return "", ErrNotRunning
 	}
 	req := make(writeRequest, 1)
 	select {
-	case d.requests <- req:
-	case <-d.ended:
+	case q.requests <- req:
+	case <-q.ended:
 		return "", ErrNotRunning
 	case <-ctx.Done():
 		return "", context.Cause(ctx)
@@ -151,7 +151,7 @@ func (d *writeDesk) WriteNow(ctx context.Context) (version string, err error) {
 	select {
 	case r := <-req:
 		return r.version, r.err
-	case <-d.ended:
+	case <-q.ended:
 		return "", ErrNotRunning
 	case <-ctx.Done():
 		return "", fmt.Errorf("the documents were not written in time: %w", context.Cause(ctx))
@@ -159,11 +159,11 @@ func (d *writeDesk) WriteNow(ctx context.Context) (version string, err error) {
 }
 
 // more returns first and all requests that wait besides.
-func (d *writeDesk) more(first writeRequest) []writeRequest {
+func (q *requestQueue) more(first writeRequest) []writeRequest {
 	all := []writeRequest{first}
 	for {
 		select {
-		case r := <-d.requests:
+		case r := <-q.requests:
 			all = append(all, r)
 		default:
 			return all
