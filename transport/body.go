@@ -20,12 +20,12 @@ const maxMade = 64 << 20
 
 // tooManyMade answers a request whose response would need another such body, if there
 // are too many.
-func (f *frontend) tooManyMade(ctx *fasthttp.RequestCtx) bool {
+func (p *portServer) tooManyMade(ctx *fasthttp.RequestCtx) bool {
 	if c, _ := ctx.Conn().(*conn); c == nil || c.owner.made.Load() < maxMade {
 		return false
 	}
 	ctx.Response.Header.SetBytesK(headerRetryAfter, "1")
-	f.problem(ctx, problem.Unavailable, "Too many clients are slow to read the filtered lists that they asked for; try again, or ask for the whole list.")
+	p.problem(ctx, problem.Unavailable, "Too many clients are slow to read the filtered lists that they asked for; try again, or ask for the whole list.")
 	return true
 }
 

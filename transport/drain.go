@@ -72,17 +72,17 @@ func (s *Server) CloseMetrics(context.Context) error {
 // connections for later sends on one without looking, and what is sent as the
 // connection is being closed is lost. Idle connections have at most half of the
 // timeout, so that they alone don't make the drain fail.
-func (f *frontend) drain(timeout, idleGrace time.Duration, flagged instant) error {
+func (p *portServer) drain(timeout, idleGrace time.Duration, flagged instant) error {
 	start := time.Now()
 	idleGrace = min(idleGrace, timeout/2)
 	shut := make(chan struct{})
 	go func() {
 		defer close(shut)
-		f.listener.shut()
+		p.listener.shut()
 	}()
 	defer func() {
 		<-shut
-		<-f.served
+		<-p.served
 	}()
 	tick := time.NewTicker(drainTick)
 	defer tick.Stop()
@@ -92,7 +92,7 @@ func (f *frontend) drain(timeout, idleGrace time.Duration, flagged instant) erro
 			silentSince = 0 // only notes who is idle
 		}
 		open := 0
-		f.listener.each(func(c *conn) {
+		p.listener.each(func(c *conn) {
 			open++
 			c.wakeIfIdle(silentSince)
 		})
@@ -105,21 +105,21 @@ func (f *frontend) drain(timeout, idleGrace time.Duration, flagged instant) erro
 		}
 		spent := time.Since(start)
 		if spent >= timeout {
-			return f.cut()
+			return p.cut()
 		}
-		f.hurry.Store(timeout-spent <= hurryTime)
+		p.hurry.Store(timeout-spent <= hurryTime)
 		<-tick.C
 	}
 }
 
 // cut closes what is still open.
-func (f *frontend) cut() error {
-	open, inFlight := f.listener.count()
+func (p *portServer) cut() error {
+	open, inFlight := p.listener.count()
 	if open == 0 {
 		return nil
 	}
 	var left []*conn
-	f.listener.each(func(c *conn) { left = append(left, c) })
+	p.listener.each(func(c *conn) { left = append(left, c) })
 	for _, c := range left {
 		c.abort()
 	}

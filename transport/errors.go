@@ -11,7 +11,7 @@ import (
 )
 
 // problem makes the response a problem document.
-func (f *frontend) problem(ctx *fasthttp.RequestCtx, t *problem.Type, detail string, errs ...problem.FieldError) {
+func (f *portServer) problem(ctx *fasthttp.RequestCtx, t *problem.Type, detail string, errs ...problem.FieldError) {
 	h := &ctx.Response.Header
 	id := string(h.PeekBytes(headerRequestID))
 	allow, retry := string(h.Peek(fasthttp.HeaderAllow)), string(h.PeekBytes(headerRetryAfter))
@@ -57,43 +57,43 @@ func requestPath(ctx *fasthttp.RequestCtx) string {
 	return string(target)
 }
 
-func (f *frontend) notFound(ctx *fasthttp.RequestCtx) {
-	f.problem(ctx, problem.NotFound, "There is nothing at this path. GET /openapi.json on the API port lists what there is.")
+func (p *portServer) notFound(ctx *fasthttp.RequestCtx) {
+	p.problem(ctx, problem.NotFound, "There is nothing at this path. GET /openapi.json on the API port lists what there is.")
 }
 
 // allow corrects the Allow field that the router has set.
-func (f *frontend) allow(ctx *fasthttp.RequestCtx) {
-	if f.methods == nil {
+func (p *portServer) allow(ctx *fasthttp.RequestCtx) {
+	if p.methods == nil {
 		return
 	}
-	if methods := f.methods(ctx); methods != "" {
+	if methods := p.methods(ctx); methods != "" {
 		ctx.Response.Header.Set(fasthttp.HeaderAllow, methods)
 	}
 }
 
 // options says which methods a path has (RFC 9110, section 9.3.7). It grants
 // nothing to pages of other origins: a browser's preflight fails.
-func (f *frontend) options(ctx *fasthttp.RequestCtx) {
-	f.allow(ctx)
+func (p *portServer) options(ctx *fasthttp.RequestCtx) {
+	p.allow(ctx)
 	ctx.SetStatusCode(fasthttp.StatusNoContent)
 }
 
-func (f *frontend) methodNotAllowed(ctx *fasthttp.RequestCtx) {
-	f.allow(ctx)
-	f.problem(ctx, problem.MethodNotAllowed, fmt.Sprintf("The method %s is not allowed here; allowed: %s.",
+func (p *portServer) methodNotAllowed(ctx *fasthttp.RequestCtx) {
+	p.allow(ctx)
+	p.problem(ctx, problem.MethodNotAllowed, fmt.Sprintf("The method %s is not allowed here; allowed: %s.",
 		quoted(ctx.Method()), ctx.Response.Header.Peek(fasthttp.HeaderAllow)))
 }
 
-func (f *frontend) notInTime(ctx *fasthttp.RequestCtx) {
-	f.problem(ctx, problem.RequestTimeout, fmt.Sprintf("The request did not arrive completely within %s of its first byte.", f.limits.ReadTimeout))
+func (p *portServer) notInTime(ctx *fasthttp.RequestCtx) {
+	p.problem(ctx, problem.RequestTimeout, fmt.Sprintf("The request did not arrive completely within %s of its first byte.", p.limits.ReadTimeout))
 }
 
-func (f *frontend) notWellFormed(ctx *fasthttp.RequestCtx) {
-	f.problem(ctx, problem.Validation, "The request is not well-formed HTTP/1.1: check its request line, header fields and the framing of its body.")
+func (p *portServer) notWellFormed(ctx *fasthttp.RequestCtx) {
+	p.problem(ctx, problem.Validation, "The request is not well-formed HTTP/1.1: check its request line, header fields and the framing of its body.")
 }
 
-func (f *frontend) payloadTooLarge(ctx *fasthttp.RequestCtx) {
-	f.problem(ctx, problem.PayloadTooLarge, fmt.Sprintf("The body is larger than %d bytes.", f.limits.MaxRequestBody))
+func (p *portServer) payloadTooLarge(ctx *fasthttp.RequestCtx) {
+	p.problem(ctx, problem.PayloadTooLarge, fmt.Sprintf("The body is larger than %d bytes.", p.limits.MaxRequestBody))
 }
 
 // quoted makes a client's input safe and short enough for a detail.

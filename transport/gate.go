@@ -40,7 +40,7 @@ type gate struct {
 type guard func(*fasthttp.RequestCtx) bool
 
 // newGuard returns the guard of a route.
-func (g *gate) newGuard(f *frontend, method, pattern string, limited bool) guard {
+func (g *gate) newGuard(f *portServer, method, pattern string, limited bool) guard {
 	index := g.action(method, pattern)
 	return func(ctx *fasthttp.RequestCtx) bool { return g.pass(f, ctx, index, limited) }
 }
@@ -105,7 +105,7 @@ func (g *gate) close() {
 
 // pass is what a guard does. For a caller whose right is remembered it takes no
 // lock and allocates nothing.
-func (g *gate) pass(f *frontend, ctx *fasthttp.RequestCtx, action int, limited bool) bool {
+func (g *gate) pass(f *portServer, ctx *fasthttp.RequestCtx, action int, limited bool) bool {
 	var caller auth.Caller
 	var sent credentials
 	if g.callers != nil {
@@ -147,7 +147,7 @@ func (g *gate) pass(f *frontend, ctx *fasthttp.RequestCtx, action int, limited b
 }
 
 // limit answers a client that is over its rate.
-func (g *gate) limit(f *frontend, ctx *fasthttp.RequestCtx, wait time.Duration) {
+func (g *gate) limit(f *portServer, ctx *fasthttp.RequestCtx, wait time.Duration) {
 	g.metrics.limited.Inc()
 	// A whole second at least: the field has no parts of one.
 	seconds := strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10)
@@ -166,35 +166,35 @@ const (
 )
 
 // wantToken answers a request without credentials that could be looked at.
-func (f *frontend) wantToken(ctx *fasthttp.RequestCtx, sent credentials) {
+func (p *portServer) wantToken(ctx *fasthttp.RequestCtx, sent credentials) {
 	h := &ctx.Response.Header
 	switch sent {
 	case severalAuthFields:
 		h.Set(headerWWWAuth, challengeRequest)
-		f.problem(ctx, problem.Validation, "There is more than one Authorization field; send one.",
+		p.problem(ctx, problem.Validation, "There is more than one Authorization field; send one.",
 			problem.InHeader(fieldWithoutToken, "is given more than once"))
 	case malformedToken:
 		h.Set(headerWWWAuth, challengeInvalid)
-		f.problem(ctx, problem.Unauthorized, "What follows Bearer in the Authorization field can't be a token; see RFC 6750, section 2.1.")
+		p.problem(ctx, problem.Unauthorized, "What follows Bearer in the Authorization field can't be a token; see RFC 6750, section 2.1.")
 	default:
 		h.Set(headerWWWAuth, challenge)
-		f.problem(ctx, problem.Unauthorized, "This needs a bearer token; send it as Authorization: Bearer TOKEN.")
+		p.problem(ctx, problem.Unauthorized, "This needs a bearer token; send it as Authorization: Bearer TOKEN.")
 	}
 }
 
 // refuse answers a caller that may not pass.
-func (f *frontend) refuse(ctx *fasthttp.RequestCtx, d auth.Decision, what auth.Action) {
+func (p *portServer) refuse(ctx *fasthttp.RequestCtx, d auth.Decision, what auth.Action) {
 	h := &ctx.Response.Header
 	switch {
 	case d.Result == auth.Unauthenticated:
 		h.Set(headerWWWAuth, challengeInvalid)
-		f.problem(ctx, problem.Unauthorized, "The token is not valid here: it has expired, was revoked, or is of another cluster or for another audience.")
+		p.problem(ctx, problem.Unauthorized, "The token is not valid here: it has expired, was revoked, or is of another cluster or for another audience.")
 	case d.Result == auth.Forbidden:
 		h.Set(headerWWWAuth, challengeScope)
-		f.problem(ctx, problem.Forbidden, fmt.Sprintf("%s may not %s %s. A ClusterRole with this verb and this nonResourceURL would allow it.", quoted([]byte(d.Who.Name)), what.Verb, what.Path))
+		p.problem(ctx, problem.Forbidden, fmt.Sprintf("%s may not %s %s. A ClusterRole with this verb and this nonResourceURL would allow it.", quoted([]byte(d.Who.Name)), what.Verb, what.Path))
 	case errors.Is(d.Err, auth.ErrBusy):
-		f.problem(ctx, problem.Unavailable, "Too many callers are being authenticated at the moment; try again.")
+		p.problem(ctx, problem.Unavailable, "Too many callers are being authenticated at the moment; try again.")
 	default:
-		f.problem(ctx, problem.Unavailable, "The caller can't be authenticated or authorised now, and so is not let in. "+publicCause(d.Err))
+		p.problem(ctx, problem.Unavailable, "The caller can't be authenticated or authorised now, and so is not let in. "+publicCause(d.Err))
 	}
 }

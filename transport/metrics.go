@@ -25,7 +25,7 @@ var shutdownBounds = []time.Duration{
 	time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second, 15 * time.Second, 20 * time.Second, 30 * time.Second,
 }
 
-// httpMetrics counts what the frontends do. Every series has a name that is
+// httpMetrics counts what the port servers do. Every series has a name that is
 // known when the service starts: nothing that a client sends becomes a label.
 type httpMetrics struct {
 	set    *metrics.Set

@@ -35,7 +35,7 @@ const (
 var rejectBuffers = sync.Pool{New: func() any { return new([rejectRead]byte) }}
 
 // rejectConnection tells a connection over the limit so and closes it.
-func (f *frontend) rejectConnection(nc net.Conn) {
+func (p *portServer) rejectConnection(nc net.Conn) {
 	defer nc.Close() //nolint:errcheck // nothing is left to be done about it
 	// The request is waited for, since its answer has its identifier and path, and
 	// no body if it is a HEAD. Who sends none is told all the same.
@@ -44,14 +44,14 @@ func (f *frontend) rejectConnection(nc net.Conn) {
 	}
 	silent := errors.Is(waitReadable(nc), os.ErrDeadlineExceeded)
 	limit := rejectTime
-	if f.tls != nil {
+	if p.tls != nil {
 		limit = rejectTimeTLS
 	}
-	if silent && f.tls != nil || nc.SetDeadline(time.Now().Add(limit)) != nil {
+	if silent && p.tls != nil || nc.SetDeadline(time.Now().Add(limit)) != nil {
 		return
 	}
-	if f.tls != nil {
-		session := tls.Server(nc, f.tls.config.Load())
+	if p.tls != nil {
+		session := tls.Server(nc, p.tls.config.Load())
 		if session.Handshake() != nil {
 			return
 		}
@@ -69,10 +69,10 @@ func (f *frontend) rejectConnection(nc net.Conn) {
 		}
 	}
 	var ctx fasthttp.RequestCtx
-	ctx.Init(&request, nc.RemoteAddr(), quietLogger{f.log})
-	f.wrap(f.metrics.route("unmatched"), func(ctx *fasthttp.RequestCtx) {
+	ctx.Init(&request, nc.RemoteAddr(), quietLogger{p.log})
+	p.wrap(p.metrics.route("unmatched"), func(ctx *fasthttp.RequestCtx) {
 		ctx.Response.Header.SetBytesK(headerRetryAfter, "1")
-		f.problem(ctx, problem.Unavailable, fmt.Sprintf("The service has reached its limit of %d connections; try again, or reuse connections.", f.limits.MaxConnections))
+		p.problem(ctx, problem.Unavailable, fmt.Sprintf("The service has reached its limit of %d connections; try again, or reuse connections.", p.limits.MaxConnections))
 	})(&ctx)
 	ctx.Response.SetConnectionClose()
 	ctx.Response.SkipBody = isHead || ctx.IsHead()

@@ -88,7 +88,7 @@ func expects(h *fasthttp.RequestHeader) bool {
 // judge is called for each request with a body, before any of it is read. It returns
 // fasthttp.StatusContinue if fasthttp shall go on with the request, and otherwise the
 // status of the response, which is there and the last one of its connection.
-func (f *frontend) judge(ctx *fasthttp.RequestCtx) int {
+func (p *portServer) judge(ctx *fasthttp.RequestCtx) int {
 	h := &ctx.Request.Header
 	asked := expects(h)
 	c, _ := ctx.Conn().(*conn)
@@ -96,7 +96,7 @@ func (f *frontend) judge(ctx *fasthttp.RequestCtx) int {
 		return fasthttp.StatusContinue
 	}
 	if c.plainHTTP {
-		f.protocolError(ctx, errPlainHTTP)
+		p.protocolError(ctx, errPlainHTTP)
 		return ctx.Response.StatusCode()
 	}
 	length := h.ContentLength() // -1: chunked
@@ -107,7 +107,7 @@ func (f *frontend) judge(ctx *fasthttp.RequestCtx) int {
 	c.sizes = nil
 	arrived := c.ahead.behindHead(h)
 	c.ahead.body(length)
-	if _, ok := f.wellFormed(ctx); !ok {
+	if _, ok := p.wellFormed(ctx); !ok {
 		return ctx.Response.StatusCode()
 	}
 	skippable := false
@@ -117,23 +117,23 @@ func (f *frontend) judge(ctx *fasthttp.RequestCtx) int {
 		c.sizes = &chunkSizes{}
 		c.sizes.follow(arrived)
 	}
-	tooLarge := length > f.limits.MaxRequestBody || length < 0 && c.sizes.total > f.limits.MaxRequestBody
+	tooLarge := length > p.limits.MaxRequestBody || length < 0 && c.sizes.total > p.limits.MaxRequestBody
 	if tooLarge {
 		ctx.SetUserValue(bodyTooLarge{}, true)
 	}
 	c.phase = judging
 	if length < 0 && c.sizes.trailers {
 		c.phase = noBody
-		f.refuseMalformed(ctx, trailersRefused)
+		p.refuseMalformed(ctx, trailersRefused)
 		return ctx.Response.StatusCode()
 	}
-	f.route(ctx)
+	p.route(ctx)
 	switch {
 	case c.phase == admitted:
 		if asked {
 			// fasthttp sets no time for the line to be written; that of the response
 			// before may have passed, and the connection would end without a word.
-			c.SetWriteDeadline(time.Now().Add(f.limits.WriteTimeout)) //nolint:errcheck // the write tells
+			c.SetWriteDeadline(time.Now().Add(p.limits.WriteTimeout)) //nolint:errcheck // the write tells
 		} else {
 			c.muted = continueLine
 		}
@@ -144,43 +144,43 @@ func (f *frontend) judge(ctx *fasthttp.RequestCtx) int {
 		return fasthttp.StatusContinue
 	}
 	c.phase = noBody
-	f.endConnection(ctx)
+	p.endConnection(ctx)
 	return ctx.Response.StatusCode()
 }
 
 // handleJudged answers a request with a body of which judge has not been the end.
 // Chunks end the connection, since fasthttp forgives in their framing what is not
 // seen here.
-func (f *frontend) handleJudged(ctx *fasthttp.RequestCtx, c *conn) {
+func (p *portServer) handleJudged(ctx *fasthttp.RequestCtx, c *conn) {
 	if c.phase == answered {
 		c.phase = noBody
 	} else {
-		f.route(ctx)
+		p.route(ctx)
 	}
 	if c.ahead.chunked {
-		f.endConnection(ctx)
+		p.endConnection(ctx)
 	}
 }
 
 // addBody registers h for a method whose body is wanted. Those that pass, the guard
 // and then wants, have their body read; wants answers a request that it refuses. Both
 // may be nil.
-func (f *frontend) addBody(method, path string, wants func(*fasthttp.RequestCtx) bool, h fasthttp.RequestHandler) {
-	f.register(method, path, f.wrapBody(f.metrics.route(path), f.guard(method, path), wants, h))
+func (p *portServer) addBody(method, path string, wants func(*fasthttp.RequestCtx) bool, h fasthttp.RequestHandler) {
+	p.register(method, path, p.wrapBody(p.metrics.route(path), p.guard(method, path), wants, h))
 }
 
-func (f *frontend) wrapBody(r *routeMetrics, pass guard, wants func(*fasthttp.RequestCtx) bool, h fasthttp.RequestHandler) fasthttp.RequestHandler {
+func (p *portServer) wrapBody(r *routeMetrics, pass guard, wants func(*fasthttp.RequestCtx) bool, h fasthttp.RequestHandler) fasthttp.RequestHandler {
 	admits := func(ctx *fasthttp.RequestCtx) bool {
 		if pass != nil && !pass(ctx) || wants != nil && !wants(ctx) {
 			return false
 		}
 		if tooLarge, _ := ctx.UserValue(bodyTooLarge{}).(bool); tooLarge {
-			f.payloadTooLarge(ctx)
+			p.payloadTooLarge(ctx)
 			return false
 		}
 		return true
 	}
-	whole := f.wrap(r, func(ctx *fasthttp.RequestCtx) {
+	whole := p.wrap(r, func(ctx *fasthttp.RequestCtx) {
 		if !admits(ctx) {
 			return
 		}
@@ -189,8 +189,8 @@ func (f *frontend) wrapBody(r *routeMetrics, pass guard, wants func(*fasthttp.Re
 		}
 		h(ctx)
 	})
-	rest := f.wrap(r, func(ctx *fasthttp.RequestCtx) {
-		release, ok := f.readBody(ctx)
+	rest := p.wrap(r, func(ctx *fasthttp.RequestCtx) {
+		release, ok := p.readBody(ctx)
 		defer release()
 		if ok {
 			h(ctx)
@@ -202,7 +202,7 @@ func (f *frontend) wrapBody(r *routeMetrics, pass guard, wants func(*fasthttp.Re
 		case c == nil || c.phase == noBody:
 			whole(ctx)
 		case c.phase == judging:
-			if f.admit(ctx, r, admits) {
+			if p.admit(ctx, r, admits) {
 				c.phase = admitted
 			}
 		default:
@@ -213,7 +213,7 @@ func (f *frontend) wrapBody(r *routeMetrics, pass guard, wants func(*fasthttp.Re
 }
 
 // admit is wrap for the part of a handler that only answers if it refuses.
-func (f *frontend) admit(ctx *fasthttp.RequestCtx, r *routeMetrics, admits func(*fasthttp.RequestCtx) bool) (ok bool) {
+func (f *portServer) admit(ctx *fasthttp.RequestCtx, r *routeMetrics, admits func(*fasthttp.RequestCtx) bool) (ok bool) {
 	setRequestID(ctx)
 	defer func() {
 		if p := recover(); p != nil || !ok {
@@ -228,25 +228,25 @@ func (f *frontend) admit(ctx *fasthttp.RequestCtx, r *routeMetrics, admits func(
 
 // readBody reads the body, or answers that it can't be had. The body is in the
 // request until release is called.
-func (f *frontend) readBody(ctx *fasthttp.RequestCtx) (release func(), ok bool) {
+func (p *portServer) readBody(ctx *fasthttp.RequestCtx) (release func(), ok bool) {
 	c, stream, length := ctx.Conn().(*conn), ctx.RequestBodyStream(), ctx.Request.Header.ContentLength()
-	limit := f.limits.MaxRequestBody + 1 // one more shows that there is too much
+	limit := p.limits.MaxRequestBody + 1 // one more shows that there is too much
 	if length >= 0 {
 		limit = length
 	}
 	var body []byte
 	held := 0
-	release = func() { f.bodies.give(held) }
+	release = func() { p.bodies.give(held) }
 	for {
 		if len(body) == cap(body) {
 			size := min(max(2*cap(body), firstBodyBuffer), max(limit, 1))
 			if size == cap(body) { // all has arrived; what is left is the end
 				size++
 			}
-			if !f.bodies.take(size - held) {
+			if !p.bodies.take(size - held) {
 				ctx.Response.Header.SetBytesK(headerRetryAfter, "1")
-				f.problem(ctx, problem.Unavailable, fmt.Sprintf("The bodies that are being received fill the %d bytes that there are for them; try again.", f.bodies.limit))
-				f.endConnection(ctx)
+				p.problem(ctx, problem.Unavailable, fmt.Sprintf("The bodies that are being received fill the %d bytes that there are for them; try again.", p.bodies.limit))
+				p.endConnection(ctx)
 				return release, false
 			}
 			held = size
@@ -260,34 +260,34 @@ func (f *frontend) readBody(ctx *fasthttp.RequestCtx) (release func(), ok bool) 
 			err = io.ErrUnexpectedEOF
 		}
 		switch {
-		case len(body) > f.limits.MaxRequestBody || c.sizes != nil && c.sizes.total > f.limits.MaxRequestBody:
-			f.payloadTooLarge(ctx)
+		case len(body) > p.limits.MaxRequestBody || c.sizes != nil && c.sizes.total > p.limits.MaxRequestBody:
+			p.payloadTooLarge(ctx)
 		case errors.Is(err, io.EOF):
 			ctx.Request.SetBodyRaw(body)
 			return release, true
 		case err != nil:
-			f.bodyBroken(ctx, c, err)
+			p.bodyBroken(ctx, c, err)
 		default:
 			continue
 		}
-		f.endConnection(ctx)
+		p.endConnection(ctx)
 		return release, false
 	}
 }
 
 // bodyBroken answers a request whose body does not come as it should.
-func (f *frontend) bodyBroken(ctx *fasthttp.RequestCtx, c *conn, err error) {
+func (p *portServer) bodyBroken(ctx *fasthttp.RequestCtx, c *conn, err error) {
 	var small *fasthttp.ErrSmallBuffer
 	switch {
 	case c.late:
-		f.notInTime(ctx)
+		p.notInTime(ctx)
 	case errors.As(err, &small):
-		f.problem(ctx, problem.HeadersTooLarge, fmt.Sprintf("The trailer fields are longer than %d bytes.", f.limits.MaxHeaderBytes))
+		p.problem(ctx, problem.HeadersTooLarge, fmt.Sprintf("The trailer fields are longer than %d bytes.", p.limits.MaxHeaderBytes))
 	default:
 		if errors.Is(err, io.ErrUnexpectedEOF) && c.sizes != nil && c.sizes.between() {
 			c.muted = everything // the client has gone away between two chunks
 		}
-		f.notWellFormed(ctx)
+		p.notWellFormed(ctx)
 	}
 }
 

@@ -129,8 +129,8 @@ func (l *Limits) fill() {
 type Server struct {
 	opts        Options
 	log         *zap.Logger
-	api         *frontend
-	metricsPort *frontend
+	api         *portServer
+	metricsPort *portServer
 	tls         *serverTLS // nil: plain HTTP
 	set         *metrics.Set
 	shutdownH   *histogram
@@ -185,10 +185,10 @@ func New(o Options) (*Server, error) {
 	s.life, s.endLife = context.WithCancel(context.Background())
 	s.shutdownH = newHistogram("toolset_shutdown_duration_seconds", "", shutdownBounds)
 	m := newHTTPMetrics(s.set)
-	s.api = newFrontend("api", s.log, m, o.Limits)
+	s.api = newPortServer("api", s.log, m, o.Limits)
 	scraped := o.Limits
 	scraped.MaxConnections = min(scraped.MaxConnections, maxMetricsConnections)
-	s.metricsPort = newFrontend("metrics", s.log, m, scraped)
+	s.metricsPort = newPortServer("metrics", s.log, m, scraped)
 	s.api.bodies = &bodyBudget{limit: int64(o.Limits.MaxBodyMemory)}
 	s.metricsPort.bodies = s.api.bodies
 	if o.TLSCertFile != "" || o.TLSKeyFile != "" {

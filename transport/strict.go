@@ -183,25 +183,25 @@ var inHost = func() (t [256]bool) {
 
 // refuseRequest answers a request by h, and ends the connection: nothing that follows
 // on it can be trusted to be a request.
-func (f *frontend) refuseRequest(ctx *fasthttp.RequestCtx, h fasthttp.RequestHandler) {
-	f.wrap(f.metrics.route("unmatched"), h)(ctx)
-	f.endConnection(ctx)
+func (p *portServer) refuseRequest(ctx *fasthttp.RequestCtx, h fasthttp.RequestHandler) {
+	p.wrap(p.metrics.route("unmatched"), h)(ctx)
+	p.endConnection(ctx)
 }
 
 // refuseMalformed answers a request that is not well-formed.
-func (f *frontend) refuseMalformed(ctx *fasthttp.RequestCtx, why string) {
-	f.refuseRequest(ctx, func(ctx *fasthttp.RequestCtx) {
-		f.problem(ctx, problem.Validation, why+" The connection ends here.")
+func (p *portServer) refuseMalformed(ctx *fasthttp.RequestCtx, why string) {
+	p.refuseRequest(ctx, func(ctx *fasthttp.RequestCtx) {
+		p.problem(ctx, problem.Validation, why+" The connection ends here.")
 	})
 }
 
-func (f *frontend) versionNotSupported(ctx *fasthttp.RequestCtx) {
-	f.problem(ctx, problem.VersionNotSupported, "This service speaks HTTP/1.1 and HTTP/1.0. The connection ends here.")
+func (p *portServer) versionNotSupported(ctx *fasthttp.RequestCtx) {
+	p.problem(ctx, problem.VersionNotSupported, "This service speaks HTTP/1.1 and HTTP/1.0. The connection ends here.")
 }
 
 // endConnection makes the response the last of its connection, whatever the
 // client has sent behind the request.
-func (f *frontend) endConnection(ctx *fasthttp.RequestCtx) {
+func (p *portServer) endConnection(ctx *fasthttp.RequestCtx) {
 	ctx.Response.SetConnectionClose()
 	if c, _ := ctx.Conn().(*conn); c != nil {
 		c.linger = true

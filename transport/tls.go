@@ -108,16 +108,16 @@ func (s *Server) watchCertificate() {
 	}
 }
 
-// useTLS makes a frontend speak TLS.
-func (f *frontend) useTLS(t *serverTLS) {
-	f.tls = t
-	refuse := f.wrap(f.metrics.route("unmatched"), f.refusePlainHTTP)
-	f.server.Handler = func(ctx *fasthttp.RequestCtx) {
+// useTLS makes a portServer speak TLS.
+func (p *portServer) useTLS(t *serverTLS) {
+	p.tls = t
+	refuse := p.wrap(p.metrics.route("unmatched"), p.refusePlainHTTP)
+	p.server.Handler = func(ctx *fasthttp.RequestCtx) {
 		if c, ok := ctx.Conn().(*conn); ok && c.plainHTTP {
 			refuse(ctx)
 			return
 		}
-		f.handle(ctx)
+		p.handle(ctx)
 	}
 }
 
@@ -125,8 +125,8 @@ const speaksTLS = "This port speaks TLS only: ask with https:// instead of http:
 
 // refusePlainHTTP answers a request that came without TLS to a port that speaks
 // TLS. It looks at nothing but what every problem document tells.
-func (f *frontend) refusePlainHTTP(ctx *fasthttp.RequestCtx) {
-	f.problem(ctx, problem.Validation, speaksTLS)
+func (p *portServer) refusePlainHTTP(ctx *fasthttp.RequestCtx) {
+	p.problem(ctx, problem.Validation, speaksTLS)
 	ctx.Response.SetConnectionClose()
 	if c, ok := ctx.Conn().(*conn); ok {
 		c.linger = true

@@ -17,10 +17,10 @@ import (
 	"kubernaut.io/dynamic-toolset/problem"
 )
 
-// A frontend is one listening port: the fasthttp server with its routes, its
+// A portServer is one listening port: the fasthttp server with its routes, its
 // connections, and everything that holds for each of its responses: request
 // identifiers, problem documents, metrics, and the end of connections.
-type frontend struct {
+type portServer struct {
 	name      string
 	log       *zap.Logger
 	metrics   *httpMetrics
@@ -45,7 +45,7 @@ type frontend struct {
 	served chan error // the result of Serve
 }
 
-// Limits bound what clients can take of a frontend. Each must be positive
+// Limits bound what clients can take of a portServer. Each must be positive
 // except MaxConnectionAge.
 type Limits struct {
 	ReadTimeout      time.Duration // for a whole request, from its first byte
@@ -58,8 +58,8 @@ type Limits struct {
 	MaxConnectionAge time.Duration
 }
 
-func newFrontend(name string, log *zap.Logger, m *httpMetrics, limits Limits) *frontend {
-	f := &frontend{name: name, log: log, metrics: m, limits: limits, served: make(chan error, 1)}
+func newPortServer(name string, log *zap.Logger, m *httpMetrics, limits Limits) *portServer {
+	f := &portServer{name: name, log: log, metrics: m, limits: limits, served: make(chan error, 1)}
 	f.routes = router.New()
 	f.routes.RedirectTrailingSlash = false
 	f.routes.RedirectFixedPath = false
@@ -110,88 +110,88 @@ func connState(nc net.Conn, s fasthttp.ConnState) {
 }
 
 // open begins to listen; serve begins to serve what is accepted.
-func (f *frontend) open(ctx context.Context, addr string) error {
+func (p *portServer) open(ctx context.Context, addr string) error {
 	tcp, err := listen(ctx, addr)
 	if err != nil {
 		return err
 	}
-	f.accept(tcp)
+	p.accept(tcp)
 	return nil
 }
 
-// accept makes f serve what a socket accepts.
-func (f *frontend) accept(socket net.Listener) {
-	f.listener = newListener(socket, f.log, f.limits, f.rejectConnection)
-	if f.listener.tls = f.tls; f.tls != nil {
-		f.listener.rejecting = make(chan struct{}, maxRejectingTLS)
+// accept makes p serve what a socket accepts.
+func (p *portServer) accept(socket net.Listener) {
+	p.listener = newListener(socket, p.log, p.limits, p.rejectConnection)
+	if p.listener.tls = p.tls; p.tls != nil {
+		p.listener.rejecting = make(chan struct{}, maxRejectingTLS)
 	}
-	f.listener.serve = func(c net.Conn) {
-		if err := f.server.ServeConn(c); err != nil {
-			quietLogger{f.log}.Printf("%v of %v", err, c.RemoteAddr())
+	p.listener.serve = func(c net.Conn) {
+		if err := p.server.ServeConn(c); err != nil {
+			quietLogger{p.log}.Printf("%v of %v", err, c.RemoteAddr())
 		}
 	}
 }
 
-func (f *frontend) serve() {
-	go func() { f.served <- f.server.Serve(f.listener) }()
+func (p *portServer) serve() {
+	go func() { p.served <- p.server.Serve(p.listener) }()
 }
 
 // add registers h for a method on a path, behind the gate. GET implies HEAD.
-func (f *frontend) add(method, path string, h fasthttp.RequestHandler) {
-	f.register(method, path, f.wrapRoute(f.metrics.route(path), f.guard(method, path), h))
+func (p *portServer) add(method, path string, h fasthttp.RequestHandler) {
+	p.register(method, path, p.wrapRoute(p.metrics.route(path), p.guard(method, path), h))
 }
 
 // addOpen is add for what everybody may have, as often as they like.
-func (f *frontend) addOpen(method, path string, h fasthttp.RequestHandler) {
-	f.alias(path, method, path, h)
+func (p *portServer) addOpen(method, path string, h fasthttp.RequestHandler) {
+	p.alias(path, method, path, h)
 }
 
 // alias is addOpen for another path that is counted as the route of: who counts
 // probes, or leaves them out, need not know by which name they come.
-func (f *frontend) alias(of, method, path string, h fasthttp.RequestHandler) {
-	f.register(method, path, f.wrapRoute(f.metrics.route(of), nil, h))
+func (p *portServer) alias(of, method, path string, h fasthttp.RequestHandler) {
+	p.register(method, path, p.wrapRoute(p.metrics.route(of), nil, h))
 }
 
-func (f *frontend) guard(method, path string) guard {
-	if f.guarded == nil {
+func (p *portServer) guard(method, path string) guard {
+	if p.guarded == nil {
 		return nil
 	}
-	return f.guarded(method, path)
+	return p.guarded(method, path)
 }
 
-func (f *frontend) register(method, path string, h fasthttp.RequestHandler) {
+func (p *portServer) register(method, path string, h fasthttp.RequestHandler) {
 	methods := []string{method}
 	if method == fasthttp.MethodGet {
 		methods = append(methods, fasthttp.MethodHead)
 	}
 	for _, m := range methods {
-		f.routes.Handle(m, path, h)
+		p.routes.Handle(m, path, h)
 	}
 }
 
 // handle answers a request: one that could be read in two ways is refused
 // (strict.go), and one with a body has been looked at before (requestbody.go).
-func (f *frontend) handle(ctx *fasthttp.RequestCtx) {
+func (p *portServer) handle(ctx *fasthttp.RequestCtx) {
 	if c, _ := ctx.Conn().(*conn); c != nil && c.phase != noBody {
-		f.handleJudged(ctx, c)
+		p.handleJudged(ctx, c)
 		return
 	}
-	how, ok := f.wellFormed(ctx)
+	how, ok := p.wellFormed(ctx)
 	if !ok {
 		return
 	}
-	f.route(ctx)
+	p.route(ctx)
 	if how == byChunks { // of which none was there
-		f.endConnection(ctx)
+		p.endConnection(ctx)
 	}
 }
 
 // wellFormed reports whether a request can be read in one way only, and how the end
 // of its body is known. If not, it is answered.
-func (f *frontend) wellFormed(ctx *fasthttp.RequestCtx) (how framing, ok bool) {
+func (p *portServer) wellFormed(ctx *fasthttp.RequestCtx) (how framing, ok bool) {
 	h := &ctx.Request.Header
 	if !spoken(h) {
-		f.refuseRequest(ctx, f.versionNotSupported)
+		p.refuseRequest(ctx, p.versionNotSupported)
 		return unframed, false
 	}
 	wrong, how := malformed(h)
@@ -199,26 +199,26 @@ func (f *frontend) wellFormed(ctx *fasthttp.RequestCtx) (how framing, ok bool) {
 		wrong = malformedTarget(h, ctx.URI())
 	}
 	if wrong != "" {
-		f.refuseMalformed(ctx, wrong)
+		p.refuseMalformed(ctx, wrong)
 	}
 	return how, wrong == ""
 }
 
 // route finds the handler of a request. A trailing slash makes no difference:
 // the router could only redirect, which would turn a POST into a GET.
-func (f *frontend) route(ctx *fasthttp.RequestCtx) {
+func (p *portServer) route(ctx *fasthttp.RequestCtx) {
 	if ctx.Request.Header.IsConnect() && ctx.Request.Header.RequestURI()[0] != '/' {
-		f.unmatched(ctx) // there is no path in it, and this is no proxy
+		p.unmatched(ctx) // there is no path in it, and this is no proxy
 		return
 	}
 	if path := ctx.URI().PathOriginal(); len(path) > 1 && path[len(path)-1] == '/' {
 		ctx.URI().SetPathBytes(path[:len(path)-1])
 	}
-	if f.byName != nil && f.isLookupByName(ctx) {
-		f.byName(ctx)
+	if p.byName != nil && p.isLookupByName(ctx) {
+		p.byName(ctx)
 		return
 	}
-	f.routes.Handler(ctx)
+	p.routes.Handler(ctx)
 }
 
 // toolsetPattern is the route of a lookup by name.
@@ -229,30 +229,30 @@ var toolsetPath = []byte("/api/v1/toolsets/")
 
 // isLookupByName recognises GET /api/v1/toolsets/{name}. The router would as
 // well, but hands the name over in a way that allocates.
-func (f *frontend) isLookupByName(ctx *fasthttp.RequestCtx) bool {
+func (p *portServer) isLookupByName(ctx *fasthttp.RequestCtx) bool {
 	name, ok := bytes.CutPrefix(ctx.URI().PathOriginal(), toolsetPath)
 	return ok && len(name) > 0 && bytes.IndexByte(name, '/') < 0 && string(name) != "watch" &&
 		(ctx.Request.Header.IsGet() || ctx.Request.Header.IsHead())
 }
 
 // wrap makes a handler into one that keeps what every response promises.
-func (f *frontend) wrap(r *routeMetrics, h fasthttp.RequestHandler) fasthttp.RequestHandler {
+func (p *portServer) wrap(r *routeMetrics, h fasthttp.RequestHandler) fasthttp.RequestHandler {
 	return func(ctx *fasthttp.RequestCtx) {
 		setRequestID(ctx)
-		defer f.finish(ctx, r)
+		defer p.finish(ctx, r)
 		h(ctx)
 	}
 }
 
 // wrapRoute is wrap for the handler of a route, which only sees what the guard,
 // if there is one, lets pass.
-func (f *frontend) wrapRoute(r *routeMetrics, pass guard, h fasthttp.RequestHandler) fasthttp.RequestHandler {
-	return f.wrap(r, func(ctx *fasthttp.RequestCtx) {
+func (p *portServer) wrapRoute(r *routeMetrics, pass guard, h fasthttp.RequestHandler) fasthttp.RequestHandler {
+	return p.wrap(r, func(ctx *fasthttp.RequestCtx) {
 		if pass != nil && !pass(ctx) {
 			return
 		}
 		if tooLarge, _ := ctx.UserValue(bodyTooLarge{}).(bool); tooLarge {
-			f.payloadTooLarge(ctx)
+			p.payloadTooLarge(ctx)
 			return
 		}
 		h(ctx)
@@ -260,7 +260,7 @@ func (f *frontend) wrapRoute(r *routeMetrics, pass guard, h fasthttp.RequestHand
 }
 
 // finish ends every request, panicked or not.
-func (f *frontend) finish(ctx *fasthttp.RequestCtx, r *routeMetrics) {
+func (f *portServer) finish(ctx *fasthttp.RequestCtx, r *routeMetrics) {
 	if p := recover(); p != nil {
 		f.metrics.panics.Inc()
 		f.log.Error("A handler panicked; answered 500", zap.Any("panic", p), zap.ByteString("stack", debug.Stack()),
@@ -293,8 +293,8 @@ func (f *frontend) finish(ctx *fasthttp.RequestCtx, r *routeMetrics) {
 
 // lastResponse announces the end of the connection, unless the client has
 // already sent more on it: then that is answered first.
-func (f *frontend) lastResponse(ctx *fasthttp.RequestCtx, c *conn) {
-	if !f.hurry.Load() && c.pipelined() {
+func (p *portServer) lastResponse(ctx *fasthttp.RequestCtx, c *conn) {
+	if !p.hurry.Load() && c.pipelined() {
 		return
 	}
 	ctx.Response.SetConnectionClose()
@@ -307,7 +307,7 @@ type bodyTooLarge struct{}
 
 // protocolError answers the errors that fasthttp meets before any handler
 // runs.
-func (f *frontend) protocolError(ctx *fasthttp.RequestCtx, err error) {
+func (p *portServer) protocolError(ctx *fasthttp.RequestCtx, err error) {
 	c, _ := ctx.Conn().(*conn)
 	if c != nil {
 		// fasthttp has given its read buffer to another connection by now.
@@ -319,23 +319,23 @@ func (f *frontend) protocolError(ctx *fasthttp.RequestCtx, err error) {
 		// the method of what it refuses.
 		ctx.Response.SkipBody = ctx.IsHead() || c != nil && c.ahead.line.isHead
 	}()
-	f.wrap(f.metrics.route("unmatched"), func(ctx *fasthttp.RequestCtx) {
+	p.wrap(p.metrics.route("unmatched"), func(ctx *fasthttp.RequestCtx) {
 		var small *fasthttp.ErrSmallBuffer
 		switch {
 		case c != nil && c.plainHTTP:
-			f.problem(ctx, problem.Validation, speaksTLS)
+			p.problem(ctx, problem.Validation, speaksTLS)
 		case c != nil && c.late: // of which fasthttp does not always tell
-			f.notInTime(ctx)
+			p.notInTime(ctx)
 		case c != nil && c.ahead.line.version:
-			f.versionNotSupported(ctx)
+			p.versionNotSupported(ctx)
 		case c != nil && c.hello:
-			f.problem(ctx, problem.Validation, "This port speaks plain HTTP, not TLS: ask with http:// instead of https://.")
+			p.problem(ctx, problem.Validation, "This port speaks plain HTTP, not TLS: ask with http:// instead of https://.")
 		case errors.As(err, &small) && c != nil && !c.ahead.line.complete:
-			f.problem(ctx, problem.URITooLong, fmt.Sprintf("The request line is longer than %d bytes.", f.limits.MaxHeaderBytes))
+			p.problem(ctx, problem.URITooLong, fmt.Sprintf("The request line is longer than %d bytes.", p.limits.MaxHeaderBytes))
 		case errors.As(err, &small):
-			f.problem(ctx, problem.HeadersTooLarge, fmt.Sprintf("The request line and header fields are longer than %d bytes together.", f.limits.MaxHeaderBytes))
+			p.problem(ctx, problem.HeadersTooLarge, fmt.Sprintf("The request line and header fields are longer than %d bytes together.", p.limits.MaxHeaderBytes))
 		default:
-			f.notWellFormed(ctx)
+			p.notWellFormed(ctx)
 		}
 	})(ctx)
 }
