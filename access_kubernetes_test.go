@@ -21,8 +21,8 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
-// A guarded is the service, as a process, with --auth=token.
-type guarded struct {
+// An authorizing is the service, as a process, with --auth=token.
+type authorizing struct {
 	t              *testing.T
 	ctx            context.Context
 	admin          kubernetes.Interface
@@ -31,7 +31,7 @@ type guarded struct {
 }
 
 // token makes a ServiceAccount, if it is not there, and returns a token of it.
-func (g *guarded) token(account string, audiences ...string) string {
+func (g *authorizing) token(account string, audiences ...string) string {
 	g.t.Helper()
 	accounts := g.admin.CoreV1().ServiceAccounts(g.ns)
 	accounts.Create(g.ctx, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: account}}, metav1.CreateOptions{}) //nolint:errcheck // it may be there; the token tells
@@ -43,7 +43,7 @@ func (g *guarded) token(account string, audiences ...string) string {
 }
 
 // bind gives a ServiceAccount a ClusterRole.
-func (g *guarded) bind(account, role string) {
+func (g *authorizing) bind(account, role string) {
 	g.t.Helper()
 	_, err := g.admin.RbacV1().ClusterRoleBindings().Create(g.ctx, &rbacv1.ClusterRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: account + "-" + strings.ReplaceAll(role, ":", "-")},
@@ -56,7 +56,7 @@ func (g *guarded) bind(account, role string) {
 }
 
 // role makes a ClusterRole of one rule.
-func (g *guarded) role(name string, rule rbacv1.PolicyRule) {
+func (g *authorizing) role(name string, rule rbacv1.PolicyRule) {
 	g.t.Helper()
 	if _, err := g.admin.RbacV1().ClusterRoles().Create(g.ctx, &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: name}, Rules: []rbacv1.PolicyRule{rule}}, metav1.CreateOptions{}); err != nil {
 		g.t.Fatal(err)
@@ -64,7 +64,7 @@ func (g *guarded) role(name string, rule rbacv1.PolicyRule) {
 }
 
 // ask returns the answer to a GET with a token; "" for none.
-func (g *guarded) ask(url, token string) (int, string) {
+func (g *authorizing) ask(url, token string) (int, string) {
 	g.t.Helper()
 	req, err := http.NewRequestWithContext(g.ctx, http.MethodGet, url, nil)
 	if err != nil {
@@ -86,7 +86,7 @@ func (g *guarded) ask(url, token string) (int, string) {
 }
 
 // becomes asks until the answer is this one.
-func (g *guarded) becomes(url, token string, status int, text string) {
+func (g *authorizing) becomes(url, token string, status int, text string) {
 	g.t.Helper()
 	var got int
 	var body string
@@ -109,7 +109,7 @@ func TestServeWithTokens(t *testing.T) {
 	cp := simtest.Start(t)
 	ctx, cancel := context.WithTimeout(context.Background(), 5*testenv.Patience)
 	defer cancel()
-	g := &guarded{t: t, ctx: ctx, admin: adminOf(t, cp), ns: "kubernaut-system"}
+	g := &authorizing{t: t, ctx: ctx, admin: adminOf(t, cp), ns: "kubernaut-system"}
 	if _, err := g.admin.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: g.ns}}, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}

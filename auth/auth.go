@@ -2,7 +2,7 @@
 // remembering its answers.
 //
 // The authority is a Reviewer; package cluster has the one that asks the
-// Kubernetes API server. The Gate remembers: whom a token stands for, and what
+// Kubernetes API server. The Authorizer remembers: whom a token stands for, and what
 // they may do, both for the same bounded time, refusals for a shorter one. What
 // it remembers is looked up without locks or allocations, since that happens
 // for every request. It never remembers the tokens themselves; a Recent does, for

@@ -5,7 +5,7 @@ import (
 	"crypto/sha256"
 )
 
-// A key stands for a token in the memory of a gate.
+// A key stands for a token in the memory of an Authorizer.
 //
 // It is SHA-256 over a secret of this process and the SHA-256 of the token.
 // That two tokens have the same key, whoever makes them up, would need a

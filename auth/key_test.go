@@ -27,13 +27,13 @@ func TestKey(t *testing.T) {
 }
 
 func TestRememberedDecisionsDoNotAllocate(t *testing.T) {
-	g := gate(t, newAuthority(), nil)
+	authz := newAuthorizer(t, newAuthority(), nil)
 	token := bytes.Repeat([]byte("x"), 1200)
-	c := g.Caller(token)
-	g.Decide(&c, read)
+	c := authz.Caller(token)
+	authz.Decide(&c, read)
 	if n := testing.AllocsPerRun(100, func() {
-		c := g.Caller(token)
-		if d := g.Decide(&c, read); d.Result != Allowed || c.Known() == nil {
+		c := authz.Caller(token)
+		if d := authz.Decide(&c, read); d.Result != Allowed || c.Known() == nil {
 			t.Fatal(d)
 		}
 	}); n != 0 {
@@ -42,18 +42,18 @@ func TestRememberedDecisionsDoNotAllocate(t *testing.T) {
 }
 
 func BenchmarkDecide(b *testing.B) {
-	g, err := New(Options{Reviewer: newAuthority(), Actions: actions})
+	authz, err := New(Options{Reviewer: newAuthority(), Actions: actions})
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer g.Close()
+	defer authz.Close()
 	for _, size := range []int{100, 1000, 4000} {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
 			token := bytes.Repeat([]byte("x"), size)
 			b.ReportAllocs()
 			for b.Loop() {
-				c := g.Caller(token)
-				g.Decide(&c, read)
+				c := authz.Caller(token)
+				authz.Decide(&c, read)
 			}
 		})
 	}

@@ -20,16 +20,16 @@ const recentMax = 4 << 10
 
 // Again looks up a token like Caller. Of one that is that of r it spares the hash.
 // The time is that of the request, which the server knows already.
-func (g *Gate) Again(token []byte, r *Recent, now time.Time) Caller {
+func (a *Authorizer) Again(token []byte, r *Recent, now time.Time) Caller {
 	if len(r.token) == 0 || !equal(r.token, token) {
-		k := g.secret.key(token)
+		k := a.secret.key(token)
 		r.Forget()
 		if len(token) > recentMax {
-			return g.caller(token, k, g.at(now))
+			return a.caller(token, k, a.at(now))
 		}
 		r.token, r.key = append(r.token, token...), k
 	}
-	return g.caller(token, r.key, g.at(now))
+	return a.caller(token, r.key, a.at(now))
 }
 
 // Forget makes r remember nothing.

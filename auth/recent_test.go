@@ -31,15 +31,15 @@ func (nobody) Authorize(context.Context, *Identity, Action) (bool, error) { retu
 
 // What a connection has sent before never stands for what it sends now.
 func TestRecent(t *testing.T) {
-	g, err := New(Options{Reviewer: nobody{}, Actions: []Action{{Verb: "get", Path: "/"}}})
+	authz, err := New(Options{Reviewer: nobody{}, Actions: []Action{{Verb: "get", Path: "/"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer g.Close()
+	defer authz.Close()
 	var r Recent
 	long := strings.Repeat("a", 1000)
 	for _, token := range []string{long, long, long[:999] + "b", long, "", "short", "short", "shorT", strings.Repeat("c", recentMax+1), long[:999], "", long} {
-		if c := g.Again([]byte(token), &r, time.Now()); c.key != g.Caller([]byte(token)).key || string(c.token) != token {
+		if c := authz.Again([]byte(token), &r, time.Now()); c.key != authz.Caller([]byte(token)).key || string(c.token) != token {
 			t.Errorf("%.20q: not its own key", token)
 		}
 	}
@@ -48,27 +48,27 @@ func TestRecent(t *testing.T) {
 	if len(bytes.Trim(kept, "\x00")) > 0 {
 		t.Errorf("%q is still there", kept)
 	}
-	if c := g.Again(nil, &r, time.Now()); c.key != g.Caller(nil).key {
+	if c := authz.Again(nil, &r, time.Now()); c.key != authz.Caller(nil).key {
 		t.Error("no token: not its own key")
 	}
 }
 
 func BenchmarkCaller(b *testing.B) {
-	g, err := New(Options{Reviewer: nobody{}, Actions: []Action{{Verb: "get", Path: "/"}}})
+	authz, err := New(Options{Reviewer: nobody{}, Actions: []Action{{Verb: "get", Path: "/"}}})
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer g.Close()
+	defer authz.Close()
 	token := bytes.Repeat([]byte("x"), 1000)
 	b.Run("hash", func(b *testing.B) {
 		for b.Loop() {
-			g.Caller(token)
+			authz.Caller(token)
 		}
 	})
 	b.Run("recent", func(b *testing.B) {
 		var r Recent
 		for b.Loop() {
-			g.Again(token, &r, time.Now())
+			authz.Again(token, &r, time.Now())
 		}
 	})
 }

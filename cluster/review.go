@@ -42,7 +42,7 @@ type ReviewerOptions struct {
 
 // NewReviewer returns a Reviewer for the API server of cfg. It does not connect
 // yet. Its calls are not throttled with those of others, since a caller waits
-// for them; auth.Gate bounds how many are under way.
+// for them; auth.Authorizer bounds how many are under way.
 func NewReviewer(cfg *rest.Config, o ReviewerOptions) (*Reviewer, error) {
 	cfg = rest.CopyConfig(cfg)
 	cfg.QPS, cfg.Burst = -1, 0

@@ -227,7 +227,7 @@ func TestReviewForbidden(t *testing.T) {
 	}
 }
 
-// A gate in front of a real API server that stops, and comes back.
+// An Authorizer in front of a real API server that stops, and comes back.
 func TestReviewAPIServerStopped(t *testing.T) {
 	a := newAPI(t)
 	user := a.account("agent")

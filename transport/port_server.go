@@ -34,11 +34,11 @@ type portServer struct {
 	// methods returns what Allow lists for a path if it is not just what the
 	// routes have, else ""; nil on the metrics port.
 	methods func(*fasthttp.RequestCtx) string
-	// guarded returns the guard of a route; nil if none has one.
-	guarded  func(method, pattern string) guard
-	bodies   *bodyBudget
-	tls      *serverTLS // nil: plain HTTP
-	draining atomic.Bool
+	// authorizing returns the authorizeFunc of a route; nil if none has one.
+	authorizing func(method, pattern string) authorizeFunc
+	bodies      *bodyBudget
+	tls         *serverTLS // nil: plain HTTP
+	draining    atomic.Bool
 	// hurry is set when the drain is about to give up: from then on pipelined
 	// requests don't keep a connection open.
 	hurry  atomic.Bool
@@ -136,9 +136,9 @@ func (p *portServer) serve() {
 	go func() { p.served <- p.server.Serve(p.listener) }()
 }
 
-// add registers h for a method on a path, behind the gate. GET implies HEAD.
+// add registers h for a method on a path, behind the authorizer. GET implies HEAD.
 func (p *portServer) add(method, path string, h fasthttp.RequestHandler) {
-	p.register(method, path, p.wrapRoute(p.metrics.route(path), p.guard(method, path), h))
+	p.register(method, path, p.wrapRoute(p.metrics.route(path), p.authorizeFunc(method, path), h))
 }
 
 // addOpen is add for what everybody may have, as often as they like.
@@ -152,11 +152,11 @@ func (p *portServer) alias(of, method, path string, h fasthttp.RequestHandler) {
 	p.register(method, path, p.wrapRoute(p.metrics.route(of), nil, h))
 }
 
-func (p *portServer) guard(method, path string) guard {
-	if p.guarded == nil {
+func (p *portServer) authorizeFunc(method, path string) authorizeFunc {
+	if p.authorizing == nil {
 		return nil
 	}
-	return p.guarded(method, path)
+	return p.authorizing(method, path)
 }
 
 func (p *portServer) register(method, path string, h fasthttp.RequestHandler) {
@@ -244,9 +244,9 @@ func (p *portServer) wrap(r *routeMetrics, h fasthttp.RequestHandler) fasthttp.R
 	}
 }
 
-// wrapRoute is wrap for the handler of a route, which only sees what the guard,
+// wrapRoute is wrap for the handler of a route, which only sees what the authorizeFunc,
 // if there is one, lets pass.
-func (p *portServer) wrapRoute(r *routeMetrics, pass guard, h fasthttp.RequestHandler) fasthttp.RequestHandler {
+func (p *portServer) wrapRoute(r *routeMetrics, pass authorizeFunc, h fasthttp.RequestHandler) fasthttp.RequestHandler {
 	return p.wrap(r, func(ctx *fasthttp.RequestCtx) {
 		if pass != nil && !pass(ctx) {
 			return

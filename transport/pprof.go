@@ -62,13 +62,13 @@ func (s *Server) pprofRoutes() {
 	metrics := f.metrics.route(pprofPattern)
 	add := func(method, path string, h fasthttp.RequestHandler) {
 		// One right for all of them, also to POST symbol, which only reads.
-		f.register(method, path, f.wrapRoute(metrics, f.guard(get, pprofPattern), h))
+		f.register(method, path, f.wrapRoute(metrics, f.authorizeFunc(get, pprofPattern), h))
 	}
 	add(get, pprofPath, p.index)
 	add(get, pprofPattern, p.profile)
 	add(get, pprofPath+"/symbol", p.symbol)
 	post, symbol := fasthttp.MethodPost, pprofPath+"/symbol"
-	f.register(post, symbol, f.wrapBody(metrics, f.guard(get, pprofPattern), nil, p.symbol))
+	f.register(post, symbol, f.wrapBody(metrics, f.authorizeFunc(get, pprofPattern), nil, p.symbol))
 }
 
 // sampleContention notes where goroutines wait, from now to the end of the server.

@@ -81,11 +81,11 @@ func TestProfilesAtATime(t *testing.T) {
 }
 
 // With --auth-metrics profiles need a right of their own: not that to the metrics.
-func TestProfilesAreGuarded(t *testing.T) {
+func TestProfilesAreAuthorized(t *testing.T) {
 	r := newRegistry()
 	r.may["prometheus"] = []string{"get /metrics"}
 	r.may["developer"] = []string{"get /dynamic-toolset/debug/pprof/*"}
-	f := guarded(t, r, func(o *options) { o.Pprof, o.Auth.Metrics = true, true })
+	f := authorizing(t, r, func(o *options) { o.Pprof, o.Auth.Metrics = true, true })
 	for _, path := range []string{"/debug/pprof/", "/debug/pprof", "/debug/pprof/heap", "/debug/pprof/profile?seconds=1", "/debug/pprof/trace?seconds=1", "/debug/pprof/symbol", "/debug/pprof/cmdline", "/debug/pprof/nosuch"} {
 		wantProblem(t, f.get(path), 401, "unauthorized")
 		d := wantProblem(t, f.get(path, "Authorization", "Bearer prometheus.x"), 403, "forbidden")

@@ -52,7 +52,7 @@ func TestRateLimit(t *testing.T) {
 func TestRateLimitOfUsers(t *testing.T) {
 	reg := newRegistry()
 	reg.may["jane"], reg.may["john"] = []string{"everything"}, []string{"everything"}
-	f := guarded(t, reg, func(o *options) { o.RateLimit = transport.RateLimit{PerSecond: 1, Burst: 40} })
+	f := authorizing(t, reg, func(o *options) { o.RateLimit = transport.RateLimit{PerSecond: 1, Burst: 40} })
 	list := func(token string) int {
 		return f.do("GET", "/api/v1/toolsets", "", "Authorization", "Bearer "+token).StatusCode
 	}
@@ -83,7 +83,7 @@ func TestRateLimitOfUsers(t *testing.T) {
 // Whoever tries tokens is limited by their address before the authority is asked.
 func TestRateLimitOfStrangers(t *testing.T) {
 	reg := newRegistry()
-	f := guarded(t, reg, func(o *options) { o.RateLimit = slowly })
+	f := authorizing(t, reg, func(o *options) { o.RateLimit = slowly })
 	begin, refused := time.Now(), 0
 	for i := range 50 {
 		switch status := f.do("GET", "/api/v1/toolsets", "", "Authorization", "Bearer guess"+strconv.Itoa(i)).StatusCode; status {

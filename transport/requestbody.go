@@ -162,14 +162,14 @@ func (p *portServer) handleJudged(ctx *fasthttp.RequestCtx, c *conn) {
 	}
 }
 
-// addBody registers h for a method whose body is wanted. Those that pass, the guard
+// addBody registers h for a method whose body is wanted. Those that pass, the authorizeFunc
 // and then wants, have their body read; wants answers a request that it refuses. Both
 // may be nil.
 func (p *portServer) addBody(method, path string, wants func(*fasthttp.RequestCtx) bool, h fasthttp.RequestHandler) {
-	p.register(method, path, p.wrapBody(p.metrics.route(path), p.guard(method, path), wants, h))
+	p.register(method, path, p.wrapBody(p.metrics.route(path), p.authorizeFunc(method, path), wants, h))
 }
 
-func (p *portServer) wrapBody(r *routeMetrics, pass guard, wants func(*fasthttp.RequestCtx) bool, h fasthttp.RequestHandler) fasthttp.RequestHandler {
+func (p *portServer) wrapBody(r *routeMetrics, pass authorizeFunc, wants func(*fasthttp.RequestCtx) bool, h fasthttp.RequestHandler) fasthttp.RequestHandler {
 	admits := func(ctx *fasthttp.RequestCtx) bool {
 		if pass != nil && !pass(ctx) || wants != nil && !wants(ctx) {
 			return false

@@ -134,7 +134,7 @@ type Server struct {
 	tls         *serverTLS // nil: plain HTTP
 	set         *metrics.Set
 	shutdownH   *histogram
-	gate        *gate // nil if everybody may do everything as often as they like
+	authorizer  *authorizer // nil if everybody may do everything as often as they like
 
 	status   atomic.Pointer[currentStatus]
 	stopping atomic.Bool
@@ -202,13 +202,13 @@ func New(o Options) (*Server, error) {
 	s.api.servedBy, s.metricsPort.servedBy = []byte(o.ServedBy), []byte(o.ServedBy)
 	s.refreshStatus()
 	if o.Auth != nil || o.RateLimit.PerSecond > 0 {
-		s.guardRoutes()
+		s.authorizeRoutes()
 	}
 	s.apiRoutes()
 	s.metricsRoutes()
 	s.serverMetrics()
-	if s.gate != nil {
-		if err := s.gate.open(s); err != nil {
+	if s.authorizer != nil {
+		if err := s.authorizer.open(s); err != nil {
 			return nil, err
 		}
 	}
@@ -230,10 +230,10 @@ func (s *Server) Start(ctx context.Context) error {
 	s.metricsPort.serve()
 	s.background.Go(s.watchStatus)
 	s.background.Go(s.giveMemoryBack)
-	if s.gate != nil {
+	if s.authorizer != nil {
 		s.background.Go(func() {
 			<-s.life.Done()
-			s.gate.close()
+			s.authorizer.close()
 		})
 	}
 	if s.tls != nil {
@@ -295,7 +295,7 @@ func (s *Server) apiRoutes() {
 	a.add(get, watchPattern, s.watch)
 	a.methods = s.methods
 	a.add(get, toolsetPattern, s.getToolset) // for the router's 404 and 405
-	a.byName = a.wrapRoute(a.metrics.route(toolsetPattern), a.guard(get, toolsetPattern), s.getToolset)
+	a.byName = a.wrapRoute(a.metrics.route(toolsetPattern), a.authorizeFunc(get, toolsetPattern), s.getToolset)
 	a.add(get, "/api/v1/services", s.listServices)
 	a.add(get, "/api/v1/toolset", s.getDocument)
 	a.addBody(post, "/api/v1/discover", s.wantsJSON, s.discover)

@@ -59,7 +59,7 @@ func (s *Server) watch(ctx *fasthttp.RequestCtx) {
 	if ctx.IsHead() {
 		return
 	}
-	st := &stream{server: s, conn: ctx.Conn(), snap: snap, permit: s.permit(ctx, fasthttp.MethodGet, watchPattern)}
+	st := &stream{server: s, conn: ctx.Conn(), snap: snap, authorization: s.streamAuthorization(ctx, fasthttp.MethodGet, watchPattern)}
 	if id := ctx.Request.Header.Peek("Last-Event-ID"); len(id) > 0 && len(id) <= maxRequestID {
 		st.sequence, st.resumed = snap.ParseEventID(string(id))
 	}
@@ -77,12 +77,12 @@ func (s *Server) watch(ctx *fasthttp.RequestCtx) {
 
 // A stream is one watcher.
 type stream struct {
-	server   *Server
-	conn     net.Conn
-	snap     *service.Snapshot
-	sequence uint64 // of the last change sent
-	resumed  bool   // sequence came from the client
-	permit   *permit
+	server        *Server
+	conn          net.Conn
+	snap          *service.Snapshot
+	sequence      uint64 // of the last change sent
+	resumed       bool   // sequence came from the client
+	authorization *streamAuthorization
 }
 
 func (st *stream) run(w *bufio.Writer) {
@@ -96,12 +96,12 @@ func (st *stream) run(w *bufio.Writer) {
 	defer heartbeat.Stop()
 	presence := time.NewTicker(presenceInterval)
 	defer presence.Stop()
-	var old <-chan time.Time // when the permit must be asked for again; never without one
-	if st.permit != nil {
+	var old <-chan time.Time // when the right must be asked for again; never without one
+	if st.authorization != nil {
 		timer := time.NewTimer(0)
 		defer timer.Stop()
 		old = timer.C
-		st.permit.timer = timer
+		st.authorization.timer = timer
 	}
 	for {
 		if !st.flush(w) {
@@ -123,7 +123,7 @@ func (st *stream) run(w *bufio.Writer) {
 		case <-heartbeat.C:
 			w.WriteString(": still here\n\n") //nolint:errcheck // flush tells
 		case <-old:
-			if reason := st.permit.extend(); reason != "" {
+			if reason := st.authorization.extend(); reason != "" {
 				st.goodbye(w, reason)
 				return
 			}

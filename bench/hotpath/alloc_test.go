@@ -30,10 +30,10 @@ func TestLookupsDoNotAllocate(t *testing.T) {
 	}
 	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // a collection empties the pools
 	for _, network := range []string{memory, tcp} {
-		for _, guarded := range []bool{false, true} {
-			dial := serveToolset(t, network, guarded)
+		for _, authorized := range []bool{false, true} {
+			dial := serveToolset(t, network, authorized)
 			for _, l := range lookups {
-				c := newClient(t, dial, l, guarded)
+				c := newClient(t, dial, l, authorized)
 				exchange := func(n int) {
 					for range n {
 						if err := c.exchange(); err != nil {
@@ -49,7 +49,7 @@ func TestLookupsDoNotAllocate(t *testing.T) {
 					least = min(least, mallocs()-before)
 				}
 				if least > 0 {
-					t.Errorf("%s, over %s, guarded %v: %.4f allocations for each lookup", l.name, network, guarded, float64(least)/float64(measured*l.depth))
+					t.Errorf("%s, over %s, authorized %v: %.4f allocations for each lookup", l.name, network, authorized, float64(least)/float64(measured*l.depth))
 				}
 			}
 		}

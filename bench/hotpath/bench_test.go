@@ -18,7 +18,7 @@ const connections = 8
 // -row and -filter.
 func BenchmarkLookup(b *testing.B) {
 	for _, network := range []string{memory, tcp} {
-		toolset, guarded := serveToolset(b, network, false), serveToolset(b, network, true)
+		toolset, authorized := serveToolset(b, network, false), serveToolset(b, network, true)
 		for _, l := range lookups {
 			name := "net=" + network + "/lookup=" + l.name + "/server="
 			b.Run(name+"fasthttp", func(b *testing.B) {
@@ -26,7 +26,7 @@ func BenchmarkLookup(b *testing.B) {
 				measure(b, serveBare(b, network, l, answer, body), l, false)
 			})
 			b.Run(name+"toolset", func(b *testing.B) { measure(b, toolset, l, false) })
-			b.Run(name+"toolset-auth", func(b *testing.B) { measure(b, guarded, l, true) })
+			b.Run(name+"toolset-auth", func(b *testing.B) { measure(b, authorized, l, true) })
 		}
 	}
 }

@@ -74,8 +74,8 @@ func listen(tb testing.TB, network string) (net.Listener, dialer) {
 }
 
 // serveToolset starts the whole server, which stops at the end of the test.
-// guarded: with authentication and a rate limit, which nobody reaches.
-func serveToolset(tb testing.TB, network string, guarded bool) dialer {
+// authorized: with authentication and a rate limit, which nobody reaches.
+func serveToolset(tb testing.TB, network string, authorized bool) dialer {
 	tb.Helper()
 	l, dial := listen(tb, network)
 	o := transport.Options{
@@ -83,7 +83,7 @@ func serveToolset(tb testing.TB, network string, guarded bool) dialer {
 		Status:   func() transport.Status { return transport.Status{} },
 		Discover: func(context.Context) error { return nil },
 	}
-	if guarded {
+	if authorized {
 		o.Auth = &transport.Auth{Reviewer: everybody{}, Metrics: true}
 		o.RateLimit = transport.RateLimit{PerSecond: 1_000_000, Burst: 1_000_000}
 	}

@@ -78,20 +78,20 @@ func (m *session) authentication(ctx context.Context) (err error) {
 	if _, err = m.enterInto(ctx, entries, comparison.Reference, contestant.Options{Answers: ours}, ours); err != nil {
 		return err
 	}
-	guarded, err := m.enter(ctx, contestant.Ours, contestant.Options{
+	authenticated, err := m.enter(ctx, contestant.Ours, contestant.Options{
 		Args:   append(args, "--auth=token", "--auth-audiences="+authAudience),
 		Fields: [][2]string{{"Authorization", "Bearer " + token}},
 	}, nil)
 	if err != nil {
 		return fmt.Errorf("with authentication: %w", err)
 	}
-	guarded.name = comparison.OursAuthenticated
-	entries[guarded.name] = guarded
+	authenticated.name = comparison.OursAuthenticated
+	entries[authenticated.name] = authenticated
 	// They differ in the time at which they have found the toolsets.
-	if a, b := ours[contestant.ByName].Size, guarded.answers[contestant.ByName].Size; a != b {
+	if a, b := ours[contestant.ByName].Size, authenticated.answers[contestant.ByName].Size; a != b {
 		return fmt.Errorf("with authentication an answer has %d bytes instead of %d", b, a)
 	}
-	m.describe(guarded)
+	m.describe(authenticated)
 
 	w := workload{name: comparison.ByNameAuthenticated, answer: contestant.ByName, title: "GET by name, %s, next to an API server"}
 	m.result.Workloads = append(m.result.Workloads, w.describe(ours[w.answer]))

@@ -25,8 +25,8 @@ func (everybody) Authorize(context.Context, *auth.Identity, auth.Action) (bool, 
 	return true, nil
 }
 
-// guardEverything switches on what there is.
-func guardEverything(o *Options) {
+// authorizeEverything switches on what there is.
+func authorizeEverything(o *Options) {
 	o.Auth = &Auth{Reviewer: everybody{}, Metrics: true}
 	o.RateLimit = RateLimit{PerSecond: 1_000_000, Burst: 1_000_000}
 }
@@ -36,13 +36,13 @@ var authorization1K = "Bearer e30." + strings.Repeat("x", 1000) + ".c2ln"
 
 // A lookup of a caller whose right is remembered allocates nothing either, nor
 // does one that is held to a rate by its address.
-func TestLookupsDoNotAllocateBehindTheGate(t *testing.T) {
+func TestLookupsDoNotAllocateBehindTheAuthorizer(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates; make test runs this test once more without it")
 	}
 	for name, s := range map[string]*Server{
-		"token and rate": lookupServer(t, guardEverything),
-		"rate alone":     lookupServer(t, guardEverything, func(o *Options) { o.Auth = nil }),
+		"token and rate": lookupServer(t, authorizeEverything),
+		"rate alone":     lookupServer(t, authorizeEverything, func(o *Options) { o.Auth = nil }),
 	} {
 		for _, l := range lookups {
 			ctx := request(l.path, l.header, l.value)
@@ -62,23 +62,23 @@ func TestLookupsDoNotAllocateBehindTheGate(t *testing.T) {
 	}
 }
 
-// BenchmarkGate compares lookups over real connections: without the gate, with a
-// token that nobody looks at, and behind the gate.
-func BenchmarkGate(b *testing.B) {
+// BenchmarkAuthorizer compares lookups over real connections: without the authorizer, with a
+// token that nobody looks at, and behind the authorizer.
+func BenchmarkAuthorizer(b *testing.B) {
 	local := func(o *Options) { o.Listen, o.MetricsListen = "127.0.0.1:0", "127.0.0.1:0" }
 	for _, c := range []struct {
-		name  string
-		auth  string
-		guard func(*Options)
+		name   string
+		auth   string
+		change func(*Options)
 	}{
 		{"open", "", func(*Options) {}},
 		{"open-with-token", "Authorization: " + authorization1K + "\r\n", func(*Options) {}},
-		{"token", "Authorization: " + authorization1K + "\r\n", func(o *Options) { guardEverything(o); o.RateLimit = RateLimit{} }},
-		{"token-and-rate", "Authorization: " + authorization1K + "\r\n", guardEverything},
+		{"token", "Authorization: " + authorization1K + "\r\n", func(o *Options) { authorizeEverything(o); o.RateLimit = RateLimit{} }},
+		{"token-and-rate", "Authorization: " + authorization1K + "\r\n", authorizeEverything},
 	} {
 		for _, path := range []string{"/api/v1/toolsets/p7", "/api/v1/toolsets"} {
 			b.Run(c.name+path[strings.LastIndexByte(path, '/'):], func(b *testing.B) {
-				s := lookupServer(b, c.guard, local)
+				s := lookupServer(b, c.change, local)
 				if err := s.Start(b.Context()); err != nil {
 					b.Fatal(err)
 				}
@@ -144,19 +144,19 @@ func exchange(conn io.Writer, r *bufio.Reader, request []byte) error {
 	}
 }
 
-// BenchmarkGuard is what the gate costs within the server.
-func BenchmarkGuard(b *testing.B) {
+// BenchmarkAuthorizeFunc is what the authorizer costs within the server.
+func BenchmarkAuthorizeFunc(b *testing.B) {
 	for _, c := range []struct {
-		name  string
-		guard func(*Options)
+		name   string
+		change func(*Options)
 	}{
 		{"open", func(*Options) {}},
-		{"token", func(o *Options) { guardEverything(o); o.RateLimit = RateLimit{} }},
-		{"rate", func(o *Options) { guardEverything(o); o.Auth = nil }},
-		{"token-and-rate", guardEverything},
+		{"token", func(o *Options) { authorizeEverything(o); o.RateLimit = RateLimit{} }},
+		{"rate", func(o *Options) { authorizeEverything(o); o.Auth = nil }},
+		{"token-and-rate", authorizeEverything},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			s := lookupServer(b, c.guard)
+			s := lookupServer(b, c.change)
 			ctx := request("/api/v1/toolsets/p7", "Authorization", authorization1K)
 			ctx.SetRemoteAddr(&net.TCPAddr{IP: net.ParseIP("10.0.0.1"), Port: 1})
 			begin := cpuTime(b)

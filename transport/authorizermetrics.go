@@ -14,28 +14,28 @@ import (
 	"kubernaut.io/dynamic-toolset/auth"
 )
 
-// gateMetrics counts what the gate does with requests.
-type gateMetrics struct {
+// authorizerMetrics counts what the authorizer does with requests.
+type authorizerMetrics struct {
 	decisions [auth.Allowed + 1]*metrics.Counter // by result
 	limited   *metrics.Counter
 }
 
-// newGateMetrics registers the series of what is switched on.
-func newGateMetrics(set *metrics.Set, g *gate) *gateMetrics {
-	m := &gateMetrics{}
-	if g.callers != nil {
+// newAuthorizerMetrics registers the series of what is switched on.
+func newAuthorizerMetrics(set *metrics.Set, a *authorizer) *authorizerMetrics {
+	m := &authorizerMetrics{}
+	if a.callers != nil {
 		for r := range m.decisions {
 			m.decisions[r] = set.NewCounter(fmt.Sprintf("toolset_auth_decisions_total{result=%q}", auth.Result(r)))
 		}
 		entries := func(pick func(valid, invalid int) int) func() float64 {
-			return func() float64 { return float64(pick(g.callers.Remembered())) }
+			return func() float64 { return float64(pick(a.callers.Remembered())) }
 		}
 		set.NewGauge(`toolset_auth_cache_entries{token="valid"}`, entries(func(valid, _ int) int { return valid }))
 		set.NewGauge(`toolset_auth_cache_entries{token="invalid"}`, entries(func(_, invalid int) int { return invalid }))
 	}
-	if g.limiter != nil {
+	if a.limiter != nil {
 		m.limited = set.NewCounter("toolset_rate_limited_total")
-		set.NewGauge("toolset_rate_limit_clients", func() float64 { return float64(g.limiter.active()) })
+		set.NewGauge("toolset_rate_limit_clients", func() float64 { return float64(a.limiter.active()) })
 	}
 	return m
 }

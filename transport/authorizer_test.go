@@ -61,8 +61,8 @@ func newRegistry() *registry {
 	}}
 }
 
-// guarded starts a server that asks r.
-func guarded(t *testing.T, r *registry, change func(*options)) *fixture {
+// authorizing starts a server that asks r.
+func authorizing(t *testing.T, r *registry, change func(*options)) *fixture {
 	return start(t, func(o *options) {
 		o.Auth = &transport.Auth{Reviewer: r}
 		o.Generate = func(context.Context) (string, error) { return "42", nil }
@@ -74,11 +74,11 @@ func guarded(t *testing.T, r *registry, change func(*options)) *fixture {
 
 const anyToken = `Bearer realm="dynamic-toolset"`
 
-// No route is open by accident: a new one is guarded, or listed here.
-func TestEveryRouteIsGuarded(t *testing.T) {
-	f := guarded(t, newRegistry(), nil)
+// No route is open by accident: a new one is authorized, or listed here.
+func TestEveryRouteIsAuthorized(t *testing.T) {
+	f := authorizing(t, newRegistry(), nil)
 	open := []string{"/health", "/health/live", "/healthz", "/health/ready", "/ready", "/readyz", "/version", "/openapi.json"}
-	guardedRoutes := 0
+	authorizedRoutes := 0
 	for _, path := range paths {
 		for _, suffix := range []string{"", "/"} {
 			for _, method := range f.allowed(path) {
@@ -90,7 +90,7 @@ func TestEveryRouteIsGuarded(t *testing.T) {
 						t.Errorf("%s %s: %s", method, path, r)
 					}
 				default:
-					guardedRoutes++
+					authorizedRoutes++
 					if r.StatusCode != 401 || r.Header.Get("WWW-Authenticate") != anyToken {
 						t.Errorf("%s %s: %s", method, path, r)
 					}
@@ -98,15 +98,15 @@ func TestEveryRouteIsGuarded(t *testing.T) {
 			}
 		}
 	}
-	if guardedRoutes < 20 {
-		t.Errorf("only %d routes are guarded", guardedRoutes)
+	if authorizedRoutes < 20 {
+		t.Errorf("only %d routes are authorized", authorizedRoutes)
 	}
 }
 
 // Each form of credentials, and what a client is told.
 func TestCredentials(t *testing.T) {
 	r := newRegistry()
-	f := guarded(t, r, nil)
+	f := authorizing(t, r, nil)
 	const invalid = anyToken + `, error="invalid_token", error_description="The token is malformed, expired, revoked or not for this service"`
 	for _, c := range []struct {
 		sent      []string // Authorization fields
@@ -164,7 +164,7 @@ func TestCredentials(t *testing.T) {
 
 // A trailer is not where credentials are (RFC 9110, section 6.5.1).
 func TestCredentialsInTrailers(t *testing.T) {
-	f := guarded(t, newRegistry(), nil)
+	f := authorizing(t, newRegistry(), nil)
 	c := f.dial()
 	c.write("POST /api/v1/discover HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\nTrailer: Authorization\r\n\r\n" +
 		"2\r\n{}\r\n0\r\nAuthorization: Bearer admin\r\n\r\n")
@@ -176,7 +176,7 @@ func TestCredentialsInTrailers(t *testing.T) {
 // Path, method, credentials, media type, size, body: what is wrong first in this
 // order is what a client is told.
 func TestOrderOfChecks(t *testing.T) {
-	f := guarded(t, newRegistry(), func(o *options) { o.Limits.MaxRequestBody = 100 })
+	f := authorizing(t, newRegistry(), func(o *options) { o.Limits.MaxRequestBody = 100 })
 	large := strings.Repeat("x", 200)
 	admin, js := []string{"Authorization", "Bearer admin"}, []string{"Content-Type", "application/json"}
 	for _, c := range []struct {
@@ -212,7 +212,7 @@ func TestOrderOfChecks(t *testing.T) {
 // nothing else, whatever is made of the path.
 func TestRightOfLookups(t *testing.T) {
 	reg := newRegistry()
-	f := guarded(t, reg, nil)
+	f := authorizing(t, reg, nil)
 	do := func(method, path string) *response {
 		return f.do(method, path, "", "Authorization", "Bearer reader", "Content-Type", "application/json")
 	}
@@ -259,7 +259,7 @@ func (p public) Public() string { return p.Error() }
 // remembered; the log says so once, and when it is over.
 func TestAuthorityUnavailable(t *testing.T) {
 	reg := newRegistry()
-	f := guarded(t, reg, nil)
+	f := authorizing(t, reg, nil)
 	list := func(token string) *response {
 		return f.do("GET", "/api/v1/toolsets", "", "Authorization", "Bearer "+token)
 	}
@@ -322,7 +322,7 @@ func TestMetricsPort(t *testing.T) {
 	for _, protect := range []bool{false, true} {
 		reg := newRegistry()
 		reg.may["prometheus"] = []string{"get /metrics"}
-		f := guarded(t, reg, func(o *options) {
+		f := authorizing(t, reg, func(o *options) {
 			o.Auth.Metrics = protect
 			o.RateLimit = transport.RateLimit{PerSecond: 1, Burst: 1}
 		})
@@ -355,7 +355,7 @@ func TestMetricsPort(t *testing.T) {
 func TestStreamEndsWithTheRight(t *testing.T) {
 	const ttl = 2 * time.Second
 	reg := newRegistry()
-	f := guarded(t, reg, func(o *options) { o.Auth.TTL = ttl })
+	f := authorizing(t, reg, func(o *options) { o.Auth.TTL = ttl })
 	for _, c := range []struct {
 		user   string
 		take   func()

@@ -9,40 +9,40 @@ import (
 	"kubernaut.io/dynamic-toolset/auth"
 )
 
-// A permit is the right of an event stream to go on. A stream outlives the
+// A streamAuthorization is the right of an event stream to go on. A stream outlives the
 // decision that let it in, and must not outlive the right: it asks again as that
 // decision grows old, and ends when the answer is no, or when there is none by
 // the end of the last one.
 //
 // It keeps the token, which nothing else does: there is no asking without it.
-type permit struct {
-	gate   *auth.Gate
-	token  []byte
-	action int
-	timer  *time.Timer // runs out when it must be asked for again
+type streamAuthorization struct {
+	authorizer *auth.Authorizer
+	token      []byte
+	action     int
+	timer      *time.Timer // runs out when it must be asked for again
 }
 
-// permit returns that of a request that was let pass; nil without
+// streamAuthorization returns that of a request that was let pass; nil without
 // authentication.
-func (s *Server) permit(ctx *fasthttp.RequestCtx, method, pattern string) *permit {
-	if s.gate == nil || s.gate.callers == nil {
+func (s *Server) streamAuthorization(ctx *fasthttp.RequestCtx, method, pattern string) *streamAuthorization {
+	if s.authorizer == nil || s.authorizer.callers == nil {
 		return nil
 	}
 	token, _ := bearer(&ctx.Request.Header)
-	return &permit{gate: s.gate.callers, token: bytes.Clone(token), action: s.gate.action(method, pattern)}
+	return &streamAuthorization{authorizer: s.authorizer.callers, token: bytes.Clone(token), action: s.authorizer.action(method, pattern)}
 }
 
-// askAgain is the least time between two looks at a permit.
+// askAgain is the least time between two looks at a streamAuthorization.
 const askAgain = time.Second
 
 // extend asks whether the stream may go on, and sets the timer to when to ask
 // again. If it may not, it returns why, for the client.
-func (p *permit) extend() (end string) {
-	caller := p.gate.Caller(p.token)
-	d := p.gate.Decide(&caller, p.action)
+func (a *streamAuthorization) extend() (end string) {
+	caller := a.authorizer.Caller(a.token)
+	d := a.authorizer.Decide(&caller, a.action)
 	switch d.Result {
 	case auth.Allowed:
-		p.timer.Reset(min(max(d.Ask, askAgain), d.Valid))
+		a.timer.Reset(min(max(d.Ask, askAgain), d.Valid))
 		return ""
 	case auth.Unauthenticated:
 		return "the token is not valid any more; reconnect with a new one"

@@ -89,23 +89,23 @@ var actions = []Action{{"get", "/list"}, {"post", "/write"}}
 
 const read, write = 0, 1
 
-func gate(t *testing.T, a Reviewer, change func(*Options)) *Gate {
+func newAuthorizer(t *testing.T, a Reviewer, change func(*Options)) *Authorizer {
 	t.Helper()
 	o := Options{Reviewer: a, Actions: actions}
 	if change != nil {
 		change(&o)
 	}
-	g, err := New(o)
+	authz, err := New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(g.Close)
-	return g
+	t.Cleanup(authz.Close)
+	return authz
 }
 
-func (g *Gate) decide(token string, action int) Decision {
-	c := g.Caller([]byte(token))
-	return g.Decide(&c, action)
+func (a *Authorizer) decide(token string, action int) Decision {
+	c := a.Caller([]byte(token))
+	return a.Decide(&c, action)
 }
 
 func want(t *testing.T, d Decision, r Result) {
@@ -126,28 +126,28 @@ func TestDecisionsAreRemembered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAuthority()
 		a.denied["jane post /write"] = true
-		g := gate(t, a, nil)
-		c := g.Caller([]byte("jane"))
+		authz := newAuthorizer(t, a, nil)
+		c := authz.Caller([]byte("jane"))
 		if c.Known() != nil {
 			t.Error("a new token is known")
 		}
-		d := g.decide("jane", read)
+		d := authz.decide("jane", read)
 		want(t, d, Allowed)
 		if d.Who.Name != "jane" || d.Valid != defaultTTL || d.Ask != defaultTTL/4*3 {
 			t.Errorf("%+v", d)
 		}
 		wantAsked(t, a, "who is jane", "may jane get /list")
-		want(t, g.decide("jane", read), Allowed)
+		want(t, authz.decide("jane", read), Allowed)
 		wantAsked(t, a)
 		// Another action of the same caller is one question more.
-		want(t, g.decide("jane", write), Forbidden)
-		want(t, g.decide("jane", write), Forbidden)
+		want(t, authz.decide("jane", write), Forbidden)
+		want(t, authz.decide("jane", write), Forbidden)
 		wantAsked(t, a, "may jane post /write")
-		if c := g.Caller([]byte("jane")); c.Known() == nil || c.Known().Name != "jane" {
+		if c := authz.Caller([]byte("jane")); c.Known() == nil || c.Known().Name != "jane" {
 			t.Errorf("%+v", c)
 		}
 		// And another token is another caller.
-		want(t, g.decide("john", read), Allowed)
+		want(t, authz.decide("john", read), Allowed)
 		wantAsked(t, a, "who is john", "may john get /list")
 	})
 }
@@ -157,23 +157,23 @@ func TestRefusalsAreShort(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAuthority()
 		a.denied["jane get /list"], a.invalid["john"] = true, true
-		g := gate(t, a, nil)
+		authz := newAuthorizer(t, a, nil)
 		for range 3 {
-			want(t, g.decide("jane", read), Forbidden)
-			want(t, g.decide("john", read), Unauthenticated)
+			want(t, authz.decide("jane", read), Forbidden)
+			want(t, authz.decide("john", read), Unauthenticated)
 		}
 		wantAsked(t, a, "who is jane", "may jane get /list", "who is john")
-		if valid, invalid := g.Remembered(); valid != 1 || invalid != 1 {
+		if valid, invalid := authz.Remembered(); valid != 1 || invalid != 1 {
 			t.Errorf("remembered: %d valid, %d invalid", valid, invalid)
 		}
 		a.set(func() { clear(a.denied); clear(a.invalid) })
 		time.Sleep(refusalTTL - time.Millisecond)
-		want(t, g.decide("jane", read), Forbidden)
-		want(t, g.decide("john", read), Unauthenticated)
+		want(t, authz.decide("jane", read), Forbidden)
+		want(t, authz.decide("john", read), Unauthenticated)
 		wantAsked(t, a)
 		time.Sleep(time.Millisecond)
-		want(t, g.decide("jane", read), Allowed)
-		want(t, g.decide("john", read), Allowed)
+		want(t, authz.decide("jane", read), Allowed)
+		want(t, authz.decide("john", read), Allowed)
 		wantAsked(t, a, "may jane get /list", "who is john", "may john get /list")
 	})
 }
@@ -183,33 +183,33 @@ func TestRefusalsAreShort(t *testing.T) {
 func TestAuthorityDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAuthority()
-		g := gate(t, a, func(o *Options) { o.TTL = time.Minute })
-		want(t, g.decide("jane", read), Allowed)
+		authz := newAuthorizer(t, a, func(o *Options) { o.TTL = time.Minute })
+		want(t, authz.decide("jane", read), Allowed)
 		a.set(func() { a.down = errors.New("connection refused") })
-		d := g.decide("john", read)
+		d := authz.decide("john", read)
 		want(t, d, Unavailable)
 		if d.Who != nil || d.Err == nil {
 			t.Errorf("%+v", d)
 		}
-		d = g.decide("jane", write)
+		d = authz.decide("jane", write)
 		want(t, d, Unavailable)
 		if d.Who == nil || d.Err == nil {
 			t.Errorf("%+v", d)
 		}
 		for range 59 {
 			time.Sleep(time.Second)
-			want(t, g.decide("jane", read), Allowed)
+			want(t, authz.decide("jane", read), Allowed)
 			synctest.Wait()
 		}
 		time.Sleep(time.Second - 1)
-		want(t, g.decide("jane", read), Allowed)
+		want(t, authz.decide("jane", read), Allowed)
 		synctest.Wait()
 		time.Sleep(time.Nanosecond)
-		want(t, g.decide("jane", read), Unavailable)
+		want(t, authz.decide("jane", read), Unavailable)
 		// Nothing of it is remembered.
 		a.set(func() { a.down = nil })
-		want(t, g.decide("jane", read), Allowed)
-		want(t, g.decide("john", read), Allowed)
+		want(t, authz.decide("jane", read), Allowed)
+		want(t, authz.decide("john", read), Allowed)
 	})
 }
 
@@ -218,11 +218,11 @@ func TestAuthorityDown(t *testing.T) {
 func TestRenewal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAuthority()
-		g := gate(t, a, func(o *Options) { o.TTL = 100 * time.Second })
-		want(t, g.decide("jane", read), Allowed)
+		authz := newAuthorizer(t, a, func(o *Options) { o.TTL = 100 * time.Second })
+		want(t, authz.decide("jane", read), Allowed)
 		a.took()
 		time.Sleep(75*time.Second - 1)
-		want(t, g.decide("jane", read), Allowed)
+		want(t, authz.decide("jane", read), Allowed)
 		synctest.Wait()
 		wantAsked(t, a)
 
@@ -230,7 +230,7 @@ func TestRenewal(t *testing.T) {
 		a.set(func() { a.delay = time.Second })
 		before := time.Now()
 		for range 3 { // who the token stands for, by the first; what they may do, by the second
-			want(t, g.decide("jane", read), Allowed)
+			want(t, authz.decide("jane", read), Allowed)
 		}
 		if time.Since(before) > 0 {
 			t.Error("a decision that still holds was waited for")
@@ -241,7 +241,7 @@ func TestRenewal(t *testing.T) {
 		if got := a.took(); got != "who is jane; may jane get /list" && got != "may jane get /list; who is jane" {
 			t.Errorf("asked %q", got)
 		}
-		d := g.decide("jane", read)
+		d := authz.decide("jane", read)
 		want(t, d, Allowed)
 		if d.Valid != 99*time.Second {
 			t.Errorf("the renewed decision holds for %s", d.Valid)
@@ -250,9 +250,9 @@ func TestRenewal(t *testing.T) {
 		// A token that is revoked is refused as soon as that is known.
 		a.set(func() { a.invalid["jane"] = true; a.delay = 0 })
 		time.Sleep(75 * time.Second)
-		want(t, g.decide("jane", read), Allowed)
+		want(t, authz.decide("jane", read), Allowed)
 		synctest.Wait()
-		want(t, g.decide("jane", read), Unauthenticated)
+		want(t, authz.decide("jane", read), Unauthenticated)
 	})
 }
 
@@ -260,13 +260,13 @@ func TestRenewal(t *testing.T) {
 func TestRenewalIsTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAuthority()
-		g := gate(t, a, func(o *Options) { o.TTL = 100 * time.Second })
-		want(t, g.decide("jane", read), Allowed)
+		authz := newAuthorizer(t, a, func(o *Options) { o.TTL = 100 * time.Second })
+		want(t, authz.decide("jane", read), Allowed)
 		time.Sleep(75 * time.Second)
 		a.took()
 		a.set(func() { a.down = errors.New("down") })
 		for range 100 { // 10 s
-			want(t, g.decide("jane", read), Allowed)
+			want(t, authz.decide("jane", read), Allowed)
 			synctest.Wait()
 			time.Sleep(100 * time.Millisecond)
 		}
@@ -275,11 +275,11 @@ func TestRenewalIsTriedAgain(t *testing.T) {
 		}
 		a.set(func() { a.down = nil })
 		for range 100 {
-			want(t, g.decide("jane", read), Allowed)
+			want(t, authz.decide("jane", read), Allowed)
 			synctest.Wait()
 			time.Sleep(100 * time.Millisecond)
 		}
-		if d := g.decide("jane", read); d.Valid < 80*time.Second {
+		if d := authz.decide("jane", read); d.Valid < 80*time.Second {
 			t.Errorf("not renewed: holds for %s", d.Valid)
 		}
 	})
@@ -290,13 +290,13 @@ func TestRenewalIsTriedAgain(t *testing.T) {
 func TestGrantsBelongToTheIdentity(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAuthority()
-		g := gate(t, a, nil)
-		want(t, g.decide("jane", read), Allowed)
+		authz := newAuthorizer(t, a, nil)
+		want(t, authz.decide("jane", read), Allowed)
 		a.set(func() { a.groups["jane"] = "former employees"; a.denied["jane get /list"] = true })
 		time.Sleep(defaultTTL / 4 * 3)
-		g.decide("jane", read)
+		authz.decide("jane", read)
 		synctest.Wait()
-		want(t, g.decide("jane", read), Forbidden)
+		want(t, authz.decide("jane", read), Forbidden)
 	})
 }
 
@@ -305,10 +305,10 @@ func TestOneAsksForAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAuthority()
 		a.delay = time.Second
-		g := gate(t, a, nil)
+		authz := newAuthorizer(t, a, nil)
 		var wg sync.WaitGroup
 		for range 100 {
-			wg.Go(func() { want(t, g.decide("jane", read), Allowed) })
+			wg.Go(func() { want(t, authz.decide("jane", read), Allowed) })
 		}
 		wg.Wait()
 		wantAsked(t, a, "who is jane", "may jane get /list")
@@ -321,10 +321,10 @@ func TestReviewsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAuthority()
 		a.delay = 10 * time.Millisecond
-		g := gate(t, a, func(o *Options) { o.MaxReviews = 4 })
+		authz := newAuthorizer(t, a, func(o *Options) { o.MaxReviews = 4 })
 		var wg sync.WaitGroup
 		for i := range 200 { // 400 questions of 10 ms by four at a time: a second
-			wg.Go(func() { want(t, g.decide(fmt.Sprint("user", i), read), Allowed) })
+			wg.Go(func() { want(t, authz.decide(fmt.Sprint("user", i), read), Allowed) })
 		}
 		wg.Wait()
 		if a.most != 4 {
@@ -337,7 +337,7 @@ func TestReviewsAreBounded(t *testing.T) {
 		begin := time.Now()
 		for i := range 2 * maxWaiting {
 			wg.Go(func() {
-				d := g.decide(fmt.Sprint("other", i), read)
+				d := authz.decide(fmt.Sprint("other", i), read)
 				want(t, d, Unavailable)
 				if errors.Is(d.Err, ErrBusy) {
 					mu.Lock()
@@ -367,15 +367,15 @@ func TestReviewsAreBounded(t *testing.T) {
 func TestStrangersDisplaceNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAuthority()
-		g := gate(t, &anybody{authority: a}, nil)
-		want(t, g.decide("jane", read), Allowed)
+		authz := newAuthorizer(t, &anybody{authority: a}, nil)
+		want(t, authz.decide("jane", read), Allowed)
 		for i := range 3 * strangers {
-			want(t, g.decide(fmt.Sprint("stranger", i), read), Unauthenticated)
+			want(t, authz.decide(fmt.Sprint("stranger", i), read), Unauthenticated)
 		}
 		a.took()
-		want(t, g.decide("jane", read), Allowed)
+		want(t, authz.decide("jane", read), Allowed)
 		wantAsked(t, a)
-		if valid, invalid := g.Remembered(); valid != 1 || invalid > strangers || invalid < strangers/2 {
+		if valid, invalid := authz.Remembered(); valid != 1 || invalid > strangers || invalid < strangers/2 {
 			t.Errorf("remembered: %d valid, %d invalid", valid, invalid)
 		}
 	})
@@ -395,22 +395,22 @@ func (a *anybody) Authenticate(ctx context.Context, token string) (*Identity, er
 func TestTokenEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAuthority()
-		g := gate(t, a, nil)
+		authz := newAuthorizer(t, a, nil)
 		token := jwt(fmt.Sprintf(`{"exp":%d}`, time.Now().Add(30*time.Second).Unix()))
-		d := g.decide(token, read)
+		d := authz.decide(token, read)
 		want(t, d, Allowed)
 		if d.Valid != 30*time.Second {
 			t.Errorf("the decision holds for %s", d.Valid)
 		}
 		a.set(func() { a.invalid[token] = true })
 		time.Sleep(30*time.Second - 1)
-		want(t, g.decide(token, read), Allowed)
+		want(t, authz.decide(token, read), Allowed)
 		time.Sleep(time.Nanosecond)
-		want(t, g.decide(token, read), Unauthenticated)
+		want(t, authz.decide(token, read), Unauthenticated)
 
 		// By this machine's clock a token is over; the authority accepts it.
 		late := jwt(fmt.Sprintf(`{"exp":%d}`, time.Now().Add(-time.Minute).Unix()))
-		d = g.decide(late, read)
+		d = authz.decide(late, read)
 		want(t, d, Allowed)
 		if d.Valid != time.Second {
 			t.Errorf("the decision holds for %s", d.Valid)
@@ -421,36 +421,36 @@ func TestTokenEnds(t *testing.T) {
 func TestCloseEndsReviews(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAuthority()
-		g := gate(t, a, nil)
-		want(t, g.decide("jane", read), Allowed)
+		authz := newAuthorizer(t, a, nil)
+		want(t, authz.decide("jane", read), Allowed)
 		time.Sleep(defaultTTL / 4 * 3)
 		a.set(func() { a.delay = time.Minute })
-		want(t, g.decide("jane", read), Allowed) // begins a renewal
+		want(t, authz.decide("jane", read), Allowed) // begins a renewal
 		begin := time.Now()
 		done := make(chan Decision)
-		go func() { done <- g.decide("john", read) }()
+		go func() { done <- authz.decide("john", read) }()
 		synctest.Wait()
-		g.Close()
+		authz.Close()
 		want(t, <-done, Unavailable)
 		if time.Since(begin) > 0 {
 			t.Errorf("it took %s", time.Since(begin))
 		}
-		want(t, g.decide("jane", read), Allowed) // remembered; begins nothing
+		want(t, authz.decide("jane", read), Allowed) // remembered; begins nothing
 	})
 }
 
 // An authority that panics does so for one; the others get an error.
 func TestPanicLeavesNobodyWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := gate(t, panics{}, func(o *Options) { o.MaxReviews = 1 })
+		authz := newAuthorizer(t, panics{}, func(o *Options) { o.MaxReviews = 1 })
 		panicked := make(chan any)
 		go func() {
 			defer func() { panicked <- recover() }()
-			g.decide("jane", read)
+			authz.decide("jane", read)
 		}()
 		time.Sleep(time.Millisecond)
 		other := make(chan Decision)
-		go func() { other <- g.decide("jane", read) }()
+		go func() { other <- authz.decide("jane", read) }()
 		if p := <-panicked; p == nil {
 			t.Error("the panic was swallowed")
 		}
@@ -470,16 +470,16 @@ func TestReviewsAreReported(t *testing.T) {
 	a := newAuthority()
 	a.invalid["john"], a.denied["jane post /write"] = true, true
 	var told []string
-	g := gate(t, a, func(o *Options) {
+	authz := newAuthorizer(t, a, func(o *Options) {
 		o.OnReview = func(what Review, _ time.Duration, outcome Result, err error) {
 			told = append(told, fmt.Sprint(what, outcome, err != nil))
 		}
 	})
-	g.decide("jane", read)
-	g.decide("jane", write)
-	g.decide("john", read)
+	authz.decide("jane", read)
+	authz.decide("jane", write)
+	authz.decide("john", read)
 	a.down = errors.New("down")
-	g.decide("joe", read)
+	authz.decide("joe", read)
 	want := []string{"0 allowed false", "1 allowed false", "1 forbidden false", "0 unauthenticated true", "0 unavailable true"}
 	if !slices.Equal(told, want) {
 		t.Errorf("told %q, want %q", told, want)

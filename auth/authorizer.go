@@ -28,7 +28,7 @@ const (
 	strangers = 4096
 )
 
-// Options configure a Gate.
+// Options configure an Authorizer.
 type Options struct {
 	Reviewer Reviewer
 	// Actions are all that Decide is asked about, by their index.
@@ -51,8 +51,8 @@ const (
 	ReviewAction               // what a caller may do
 )
 
-// A Gate decides about callers. All methods may be called concurrently.
-type Gate struct {
+// An Authorizer decides about callers. All methods may be called concurrently.
+type Authorizer struct {
 	opts    Options
 	secret  secret
 	start   time.Time
@@ -68,7 +68,7 @@ type Gate struct {
 	closed     bool
 }
 
-// caller is what is remembered of a valid token. Times are since Gate.start.
+// caller is what is remembered of a valid token. Times are since Authorizer.start.
 type caller struct {
 	who     *Identity
 	expires time.Duration
@@ -93,8 +93,8 @@ type refusal struct {
 func callerWorth(c *caller) int64   { return int64(c.expires) }
 func refusalWorth(r *refusal) int64 { return int64(r.expires) }
 
-// New returns a gate; Close ends it.
-func New(o Options) (*Gate, error) {
+// New returns an Authorizer; Close ends it.
+func New(o Options) (*Authorizer, error) {
 	if o.Reviewer == nil || len(o.Actions) == 0 {
 		return nil, errors.New("auth: Options.Reviewer and Options.Actions are required")
 	}
@@ -107,7 +107,7 @@ func New(o Options) (*Gate, error) {
 	if o.OnReview == nil {
 		o.OnReview = func(Review, time.Duration, Result, error) {}
 	}
-	g := &Gate{
+	g := &Authorizer{
 		opts: o, secret: newSecret(), start: time.Now(),
 		known: assoc.New[key, caller](callers), refused: assoc.New[key, refusal](strangers), reviews: newReviews(o.MaxReviews),
 		renewals: make(chan struct{}, o.MaxReviews),
@@ -118,17 +118,17 @@ func New(o Options) (*Gate, error) {
 
 // Close ends the reviews under way and waits for those in the background. From
 // then on what is not remembered is Unavailable.
-func (g *Gate) Close() {
-	g.mu.Lock()
-	g.closed = true
-	g.mu.Unlock()
-	g.endLife()
-	g.background.Wait()
+func (a *Authorizer) Close() {
+	a.mu.Lock()
+	a.closed = true
+	a.mu.Unlock()
+	a.endLife()
+	a.background.Wait()
 }
 
-func (g *Gate) now() time.Duration { return g.at(time.Now()) }
+func (a *Authorizer) now() time.Duration { return a.at(time.Now()) }
 
-func (g *Gate) at(t time.Time) time.Duration { return t.Sub(g.start) }
+func (a *Authorizer) at(t time.Time) time.Duration { return t.Sub(a.start) }
 
 // A Caller is who has sent a token, for the time of a request.
 type Caller struct {
@@ -139,11 +139,13 @@ type Caller struct {
 }
 
 // Caller looks up a token. The result holds on to it.
-func (g *Gate) Caller(token []byte) Caller { return g.caller(token, g.secret.key(token), g.now()) }
+func (a *Authorizer) Caller(token []byte) Caller {
+	return a.caller(token, a.secret.key(token), a.now())
+}
 
-func (g *Gate) caller(token []byte, k key, at time.Duration) Caller {
+func (a *Authorizer) caller(token []byte, k key, at time.Duration) Caller {
 	c := Caller{token: token, key: k, at: at}
-	if k := g.known.Get(c.key); k != nil && at < k.expires {
+	if k := a.known.Get(c.key); k != nil && at < k.expires {
 		c.known = k
 	}
 	return c
@@ -164,14 +166,14 @@ func (c *Caller) Known() *Identity {
 // A decision that has lived for three quarters of its time is asked for anew in
 // the background. So a token in use is never kept waiting, and an outage of the
 // authority that is shorter than the last quarter is not noticed at all.
-func (g *Gate) Decide(c *Caller, action int) Decision {
+func (a *Authorizer) Decide(c *Caller, action int) Decision {
 	if c.known != nil {
 		if gr := c.known.grants[action].Load(); gr != nil && c.at < gr.expires {
-			g.renewInTime(c, action, gr, c.at)
+			a.renewInTime(c, action, gr, c.at)
 			return c.known.decision(gr, c.at)
 		}
 	}
-	return g.review(c, action)
+	return a.review(c, action)
 }
 
 func (k *caller) decision(gr *grant, now time.Duration) Decision {
@@ -186,14 +188,14 @@ func (k *caller) decision(gr *grant, now time.Duration) Decision {
 }
 
 // Remembered counts the valid tokens that are remembered, and the others.
-func (g *Gate) Remembered() (valid, invalid int) {
-	now := g.now()
-	for k := range g.known.All() {
+func (a *Authorizer) Remembered() (valid, invalid int) {
+	now := a.now()
+	for k := range a.known.All() {
 		if now < k.expires {
 			valid++
 		}
 	}
-	for r := range g.refused.All() {
+	for r := range a.refused.All() {
 		if now < r.expires {
 			invalid++
 		}

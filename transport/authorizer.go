@@ -24,25 +24,25 @@ type Auth struct {
 	Metrics bool
 }
 
-// A gate stands before the routes that are not open to everybody. It holds
+// An authorizer stands before the routes that are not open to everybody. It holds
 // clients to their rate, and lets those pass that may.
 //
 // It is bound to routes, not to paths: what the router makes of a path can't
 // get around it.
-type gate struct {
-	callers *auth.Gate // nil without authentication
-	limiter *limiter   // nil without a rate limit
-	metrics *gateMetrics
+type authorizer struct {
+	callers *auth.Authorizer // nil without authentication
+	limiter *limiter         // nil without a rate limit
+	metrics *authorizerMetrics
 	actions []auth.Action
 }
 
-// A guard lets a request pass, or answers it and returns false.
-type guard func(*fasthttp.RequestCtx) bool
+// An authorizeFunc lets a request pass, or answers it and returns false.
+type authorizeFunc func(*fasthttp.RequestCtx) bool
 
-// newGuard returns the guard of a route.
-func (g *gate) newGuard(f *portServer, method, pattern string, limited bool) guard {
-	index := g.action(method, pattern)
-	return func(ctx *fasthttp.RequestCtx) bool { return g.pass(f, ctx, index, limited) }
+// newAuthorizeFunc returns the authorizeFunc of a route.
+func (a *authorizer) newAuthorizeFunc(f *portServer, method, pattern string, limited bool) authorizeFunc {
+	index := a.action(method, pattern)
+	return func(ctx *fasthttp.RequestCtx) bool { return a.pass(f, ctx, index, limited) }
 }
 
 // actionRoot precedes the paths of the API in actions. Without it they would begin
@@ -59,7 +59,7 @@ const actionRoot = "/dynamic-toolset"
 // the name: so one decision serves for all names, and nobody can make up paths
 // that must be decided about. That is what a rule of RBAC for all names looks
 // like; a rule for a single name never matches it.
-func (g *gate) action(method, pattern string) int {
+func (a *authorizer) action(method, pattern string) int {
 	if method == fasthttp.MethodHead {
 		method = fasthttp.MethodGet
 	}
@@ -70,51 +70,55 @@ func (g *gate) action(method, pattern string) int {
 		pattern = actionRoot + pattern
 	}
 	what := auth.Action{Verb: strings.ToLower(method), Path: pattern}
-	if i := slices.Index(g.actions, what); i >= 0 {
+	if i := slices.Index(a.actions, what); i >= 0 {
 		return i
 	}
-	g.actions = append(g.actions, what)
-	return len(g.actions) - 1
+	a.actions = append(a.actions, what)
+	return len(a.actions) - 1
 }
 
-// guardRoutes puts the gate in front of the routes that are added from now on.
-func (s *Server) guardRoutes() {
-	s.gate = &gate{}
-	s.api.guarded = func(method, pattern string) guard { return s.gate.newGuard(s.api, method, pattern, true) }
+// authorizeRoutes puts the authorizer in front of the routes that are added from now on.
+func (s *Server) authorizeRoutes() {
+	s.authorizer = &authorizer{}
+	s.api.authorizing = func(method, pattern string) authorizeFunc {
+		return s.authorizer.newAuthorizeFunc(s.api, method, pattern, true)
+	}
 	if s.opts.Auth != nil && s.opts.Auth.Metrics {
-		s.metricsPort.guarded = func(method, pattern string) guard { return s.gate.newGuard(s.metricsPort, method, pattern, false) }
+		s.metricsPort.authorizing = func(method, pattern string) authorizeFunc {
+			return s.authorizer.newAuthorizeFunc(s.metricsPort, method, pattern, false)
+		}
 	}
 }
 
-// open makes the gate that the guards are of; it comes after the last of them.
-func (g *gate) open(s *Server) (err error) {
-	g.limiter = newLimiter(s.opts.RateLimit)
-	if a := s.opts.Auth; a != nil {
-		g.callers, err = auth.New(auth.Options{Reviewer: a.Reviewer, TTL: a.TTL, Actions: g.actions, OnReview: newReviewLog(s.log, s.set).note})
+// open makes the authorizer that the authorizeFuncs are of; it comes after the last of them.
+func (a *authorizer) open(s *Server) (err error) {
+	a.limiter = newLimiter(s.opts.RateLimit)
+	if o := s.opts.Auth; o != nil {
+		a.callers, err = auth.New(auth.Options{Reviewer: o.Reviewer, TTL: o.TTL, Actions: a.actions, OnReview: newReviewLog(s.log, s.set).note})
 	}
-	g.metrics = newGateMetrics(s.set, g)
+	a.metrics = newAuthorizerMetrics(s.set, a)
 	return err
 }
 
-// close ends what the gate does in the background.
-func (g *gate) close() {
-	if g.callers != nil {
-		g.callers.Close()
+// close ends what the authorizer does in the background.
+func (a *authorizer) close() {
+	if a.callers != nil {
+		a.callers.Close()
 	}
 }
 
-// pass is what a guard does. For a caller whose right is remembered it takes no
+// pass is what an authorizeFunc does. For a caller whose right is remembered it takes no
 // lock and allocates nothing.
-func (g *gate) pass(f *portServer, ctx *fasthttp.RequestCtx, action int, limited bool) bool {
+func (a *authorizer) pass(f *portServer, ctx *fasthttp.RequestCtx, action int, limited bool) bool {
 	var caller auth.Caller
 	var sent credentials
-	if g.callers != nil {
+	if a.callers != nil {
 		var token []byte
 		if token, sent = bearer(&ctx.Request.Header); sent == bearerToken {
 			if c, _ := ctx.Conn().(*conn); c != nil {
-				caller = g.callers.Again(token, &c.token, c.moved.time())
+				caller = a.callers.Again(token, &c.token, c.moved.time())
 			} else {
-				caller = g.callers.Caller(token)
+				caller = a.callers.Caller(token)
 			}
 			// One that is known has the form of a token: looking at that each
 			// time would cost half as much as all the rest.
@@ -123,32 +127,32 @@ func (g *gate) pass(f *portServer, ctx *fasthttp.RequestCtx, action int, limited
 			}
 		}
 	}
-	if limited && g.limiter != nil {
-		if wait := g.limiter.take(clientOf(caller.Known(), ctx.RemoteAddr())); wait > 0 {
-			g.limit(f, ctx, wait)
+	if limited && a.limiter != nil {
+		if wait := a.limiter.take(clientOf(caller.Known(), ctx.RemoteAddr())); wait > 0 {
+			a.limit(f, ctx, wait)
 			return false
 		}
 	}
-	if g.callers == nil {
+	if a.callers == nil {
 		return true
 	}
 	if sent != bearerToken {
-		g.metrics.decisions[auth.Unauthenticated].Inc()
+		a.metrics.decisions[auth.Unauthenticated].Inc()
 		f.wantToken(ctx, sent)
 		return false
 	}
-	d := g.callers.Decide(&caller, action)
-	g.metrics.decisions[d.Result].Inc()
+	d := a.callers.Decide(&caller, action)
+	a.metrics.decisions[d.Result].Inc()
 	if d.Result == auth.Allowed {
 		return true
 	}
-	f.refuse(ctx, d, g.actions[action])
+	f.refuse(ctx, d, a.actions[action])
 	return false
 }
 
 // limit answers a client that is over its rate.
-func (g *gate) limit(f *portServer, ctx *fasthttp.RequestCtx, wait time.Duration) {
-	g.metrics.limited.Inc()
+func (a *authorizer) limit(f *portServer, ctx *fasthttp.RequestCtx, wait time.Duration) {
+	a.metrics.limited.Inc()
 	// A whole second at least: the field has no parts of one.
 	seconds := strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10)
 	ctx.Response.Header.SetBytesK(headerRetryAfter, seconds)
