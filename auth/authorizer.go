@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"kubernaut.io/dynamic-toolset/internal/assoc"
+	"kubernaut.io/dynamic-toolset/internal/boundedcache"
 )
 
 // The defaults of Options, and what is not worth an option.
@@ -56,8 +56,8 @@ type Authorizer struct {
 	opts    Options
 	secret  secret
 	start   time.Time
-	known   *assoc.Table[key, caller]
-	refused *assoc.Table[key, refusal]
+	known   *boundedcache.Table[key, caller]
+	refused *boundedcache.Table[key, refusal]
 	reviews *reviews
 
 	life       context.Context
@@ -109,7 +109,7 @@ func New(o Options) (*Authorizer, error) {
 	}
 	g := &Authorizer{
 		opts: o, secret: newSecret(), start: time.Now(),
-		known: assoc.New[key, caller](callers), refused: assoc.New[key, refusal](strangers), reviews: newReviews(o.MaxReviews),
+		known: boundedcache.New[key, caller](callers), refused: boundedcache.New[key, refusal](strangers), reviews: newReviews(o.MaxReviews),
 		renewals: make(chan struct{}, o.MaxReviews),
 	}
 	g.life, g.endLife = context.WithCancel(context.Background())

@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"kubernaut.io/dynamic-toolset/internal/near"
+	"kubernaut.io/dynamic-toolset/internal/suggest"
 )
 
 // didYouMean proposes the settings that look most like name; empty if none
@@ -15,9 +15,9 @@ import (
 func (l *loader) didYouMean(prefix, name string) string {
 	var names []string
 	l.flags.VisitAll(func(flag *pflag.Flag) { names = append(names, flag.Name) })
-	nearest := near.Of(strings.ReplaceAll(name, "_", "-"), names)
+	nearest := suggest.Of(strings.ReplaceAll(name, "_", "-"), names)
 	switch {
-	case len(name) > near.Most:
+	case len(name) > suggest.Most:
 		return ""
 	case nearest == "":
 		return "; see --help for those that exist"

@@ -11,7 +11,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"kubernaut.io/dynamic-toolset/internal/near"
+	"kubernaut.io/dynamic-toolset/internal/suggest"
 	"kubernaut.io/dynamic-toolset/service/endpoint"
 )
 
@@ -257,7 +257,7 @@ func (r *overridesReader) mapping(n *yaml.Node, at string, fields []string) map[
 }
 
 func unknown(name string, fields []string) string {
-	if nearest := near.Of(name, fields); nearest != "" {
+	if nearest := suggest.Of(name, fields); nearest != "" {
 		return "; did you mean " + nearest + "?"
 	}
 	return "; the fields are " + strings.Join(fields, ", ")

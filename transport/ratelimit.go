@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"kubernaut.io/dynamic-toolset/auth"
-	"kubernaut.io/dynamic-toolset/internal/assoc"
+	"kubernaut.io/dynamic-toolset/internal/boundedcache"
 )
 
 // A RateLimit bounds how often a single client may ask.
@@ -28,7 +28,7 @@ type limiter struct {
 	start    time.Time
 	interval int64 // nanoseconds that one request takes of the rate
 	depth    int64 // and a whole burst
-	clients  *assoc.Table[client, atomic.Int64]
+	clients  *boundedcache.Table[client, atomic.Int64]
 }
 
 func newLimiter(r RateLimit) *limiter {
@@ -41,7 +41,7 @@ func newLimiter(r RateLimit) *limiter {
 	interval := max(int64(time.Second)/int64(r.PerSecond), 1)
 	return &limiter{
 		start: time.Now(), interval: interval, depth: interval * int64(r.Burst),
-		clients: assoc.New[client, atomic.Int64](limitedClients),
+		clients: boundedcache.New[client, atomic.Int64](limitedClients),
 	}
 }
 

@@ -7,7 +7,7 @@ import (
 
 	"kubernaut.io/dynamic-toolset/harness/record"
 	"kubernaut.io/dynamic-toolset/internal/chart"
-	"kubernaut.io/dynamic-toolset/internal/wording"
+	"kubernaut.io/dynamic-toolset/internal/format"
 )
 
 // ComparisonRow is one of several runs that are compared.
@@ -62,7 +62,7 @@ func Compare(w io.Writer, rows []ComparisonRow) error {
 	y := float64(top)
 	for _, r := range rows {
 		middle := y + barThick/2
-		d.Text(left-12, middle+4, "rowname end", wording.Cut(r.Name, 24))
+		d.Text(left-12, middle+4, "rowname end", format.Cut(r.Name, 24))
 		x := float64(left)
 		for i, o := range outcomes {
 			n := r.Lost[o]
@@ -71,13 +71,13 @@ func Compare(w io.Writer, rows []ComparisonRow) error {
 			}
 			w := float64(right-left) * float64(n) / float64(most)
 			d.Open("g")
-			d.Title(r.Name + ": " + wording.Grouped(n) + " " + string(o))
+			d.Title(r.Name + ": " + format.Grouped(n) + " " + string(o))
 			d.Leaf("rect", "class", segmentClass(i), "x", x, "y", y, "width", max(w, 1), "height", barThick)
 			d.Leaf("rect", "fill", "url(#cmp"+string(rune('0'+i%4))+")", "x", x, "y", y, "width", max(w, 1), "height", barThick)
 			d.Close("g")
 			x += w
 		}
-		d.Text(x+8, middle+4, "value", wording.Grouped(r.lost())+" of "+wording.Grouped(r.Requests))
+		d.Text(x+8, middle+4, "value", format.Grouped(r.lost())+" of "+format.Grouped(r.Requests))
 		y += rowHeight
 	}
 	d.Leaf("line", "class", "axis", "x1", left, "x2", left, "y1", top-8, "y2", y-rowHeight+barThick+8)

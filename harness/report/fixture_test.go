@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"kubernaut.io/dynamic-toolset/harness/record"
-	"kubernaut.io/dynamic-toolset/internal/wording"
+	"kubernaut.io/dynamic-toolset/internal/format"
 )
 
 // fixture makes runs as a verification would see them, the same each time.
@@ -194,7 +194,7 @@ func cleanRun() *record.Run {
 	}
 	f.allTraffic(62, never)
 	f.run.Checks = []record.Check{
-		{ID: "requests", Name: "no request is lost", Bound: "0 in every class", Measured: "0 of " + wording.Grouped(len(f.run.Requests)), Result: record.Pass},
+		{ID: "requests", Name: "no request is lost", Bound: "0 in every class", Measured: "0 of " + format.Grouped(len(f.run.Requests)), Result: record.Pass},
 		{ID: "readiness", Name: "readiness answers 503 after SIGTERM", Bound: "within 1 s, with a problem document", Measured: "at most 70 ms, 9 pods", Result: record.Pass},
 		{ID: "liveness", Name: "liveness answers 200 until the end", Bound: "each of 10 probes a second", Measured: "540 of 540", Result: record.Pass},
 		{ID: "exit", Name: "pods exit with code 0 within the grace period", Bound: "0, within 45 s", Measured: "9 of 9, at most 6.2 s", Result: record.Pass},

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/net/html"
 
 	"kubernaut.io/dynamic-toolset/harness/record"
-	"kubernaut.io/dynamic-toolset/internal/wording"
+	"kubernaut.io/dynamic-toolset/internal/format"
 )
 
 // hostile is what an attacker would call a pod, or write into a log.
@@ -220,7 +220,7 @@ func TestThePageStaysSmall(t *testing.T) {
 		if want := min(failures, maxMarks); marks > want || marks < want-50 {
 			t.Errorf("%d lost: %d marks", failures, marks)
 		}
-		note := fmt.Sprintf("The timeline marks %s of %s lost requests", wording.Grouped(marks), wording.Grouped(failures))
+		note := fmt.Sprintf("The timeline marks %s of %s lost requests", format.Grouped(marks), format.Grouped(failures))
 		if strings.Contains(page.String(), note) != (failures > maxMarks) {
 			t.Errorf("%d lost: what the page says of its marks is wrong; want %q", failures, note)
 		}

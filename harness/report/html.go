@@ -9,8 +9,8 @@ import (
 
 	"kubernaut.io/dynamic-toolset/harness/record"
 	"kubernaut.io/dynamic-toolset/internal/chart"
-	"kubernaut.io/dynamic-toolset/internal/page"
-	"kubernaut.io/dynamic-toolset/internal/wording"
+	"kubernaut.io/dynamic-toolset/internal/format"
+	"kubernaut.io/dynamic-toolset/internal/htmlreport"
 )
 
 var (
@@ -25,7 +25,7 @@ var (
 	//go:embed page.js
 	pageScript string
 
-	pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{"grouped": wording.Grouped}).Parse(pageText))
+	pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{"grouped": format.Grouped}).Parse(pageText))
 )
 
 // HTML writes report.html: one page that needs no network and no script. Its
@@ -34,9 +34,9 @@ var (
 // in, it could load and run nothing.
 func HTML(w io.Writer, run *record.Run, s *Summary) error {
 	t := newTimeline(run, s)
-	style := page.Style + pageStyle + chart.Style + chartStyle
+	style := htmlreport.Style + pageStyle + chart.Style + chartStyle
 	view := pageView{
-		Policy: page.Policy(style, pageScript),
+		Policy: htmlreport.Policy(style, pageScript),
 		Style:  template.CSS(style),     // ours, from the files embedded above
 		Script: template.JS(pageScript), // so is this
 		Run:    run, S: s,
@@ -59,7 +59,7 @@ func HTML(w io.Writer, run *record.Run, s *Summary) error {
 	view.Logs, view.LogsBeyond = logViews(run, s)
 	view.EventsBeyond = len(run.Events) - len(view.Events)
 	view.FailuresBeyond = s.Failed - len(view.First)
-	return page.Write(w, pageTemplate, view)
+	return htmlreport.Write(w, pageTemplate, view)
 }
 
 // pageView is what the template shows. Its strings are escaped by the template;
@@ -146,7 +146,7 @@ func zooms(t *timeline) []zoom {
 		from := max(p.Began.Add(-margin).Sub(t.s.From), 0)
 		to := min(end.Add(margin).Sub(t.s.From), t.axis.length)
 		if to > from {
-			out = append(out, zoom{wording.Cut(p.Name, 60), from.Seconds(), to.Seconds()})
+			out = append(out, zoom{format.Cut(p.Name, 60), from.Seconds(), to.Seconds()})
 		}
 	}
 	return out
@@ -156,7 +156,7 @@ func hoverData(t *timeline) hover {
 	h := hover{PerColumn: t.perCol, Zooms: zooms(t), Classes: []string{}}
 	classes := t.classes()
 	for _, c := range classes {
-		h.Classes = append(h.Classes, wording.Cut(string(c), 30))
+		h.Classes = append(h.Classes, format.Cut(string(c), 30))
 	}
 	for _, c := range t.columns {
 		values := make([][4]int64, len(classes))
@@ -177,19 +177,19 @@ func hoverData(t *timeline) hover {
 func notes(run *record.Run, s *Summary, t *timeline) []string {
 	out := make([]string, 0, len(run.Notes)+3)
 	for _, n := range run.Notes {
-		out = append(out, wording.Cut(n, 1000))
+		out = append(out, format.Cut(n, 1000))
 	}
 	if t.marksBeyond > 0 {
 		out = append(out, fmt.Sprintf("The timeline marks %s of %s lost requests, each pod's evenly spread over time. All are in requests.ndjson.gz.",
-			wording.Grouped(t.marks), wording.Grouped(t.marks+t.marksBeyond)))
+			format.Grouped(t.marks), format.Grouped(t.marks+t.marksBeyond)))
 	}
 	if t.rowsBeyond > 0 {
 		out = append(out, fmt.Sprintf("The timeline and the table show %s of %s pods, first those with losses, failed exits or restarts. All are in report.json.",
-			wording.Grouped(t.rows), wording.Grouped(t.rows+t.rowsBeyond)))
+			format.Grouped(t.rows), format.Grouped(t.rows+t.rowsBeyond)))
 	}
 	if s.FailuresBeyond > 0 {
 		out = append(out, fmt.Sprintf("report.json has the first %s lost requests in full; %s more are in requests.ndjson.gz.",
-			wording.Grouped(len(s.Failures)), wording.Grouped(s.FailuresBeyond)))
+			format.Grouped(len(s.Failures)), format.Grouped(s.FailuresBeyond)))
 	}
 	return out
 }

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"kubernaut.io/dynamic-toolset/harness/record"
-	"kubernaut.io/dynamic-toolset/internal/wording"
+	"kubernaut.io/dynamic-toolset/internal/format"
 )
 
 // lostTable counts the lost requests by how they were lost, and by class.
@@ -54,9 +54,9 @@ func lostOutcomes(s *Summary) lostTable {
 	slices.SortStableFunc(outcomes, func(a, b record.Outcome) int { return sums[b].total - sums[a].total })
 	for _, o := range outcomes {
 		one := sums[o]
-		row := lostRow{Outcome: string(o), Meaning: meaning[o], Total: wording.Grouped(one.total), First: offset(s.From, one.first)}
+		row := lostRow{Outcome: string(o), Meaning: meaning[o], Total: format.Grouped(one.total), First: offset(s.From, one.first)}
 		for _, n := range one.counts {
-			row.Counts = append(row.Counts, wording.Grouped(n))
+			row.Counts = append(row.Counts, format.Grouped(n))
 		}
 		table.Rows = append(table.Rows, row)
 	}
@@ -73,7 +73,7 @@ func firstFailures(s *Summary) []failureView {
 		q := &s.Failures[i]
 		v := failureView{
 			At: offset(s.From, lostAt(q)), Sent: offset(s.From, sentAt(q)), Class: string(q.Class), Outcome: string(q.Outcome),
-			Request: wording.Cut(q.Method+" "+q.Path, 200), Pod: wording.Cut(orDash(q.Pod), 253), Connection: connection(q), Detail: wording.Cut(q.Detail, 300),
+			Request: format.Cut(q.Method+" "+q.Path, 200), Pod: format.Cut(orDash(q.Pod), 253), Connection: connection(q), Detail: format.Cut(q.Detail, 300),
 		}
 		if q.Status != 0 {
 			v.Outcome += " (" + strconv.Itoa(q.Status) + ")"
@@ -90,7 +90,7 @@ func firstFailures(s *Summary) []failureView {
 func connection(q *record.Request) string {
 	text := "new"
 	if q.ConnectionUse > 0 {
-		text = fmt.Sprintf("used %d times, %s old", q.ConnectionUse, wording.Duration(q.ConnectionAge))
+		text = fmt.Sprintf("used %d times, %s old", q.ConnectionUse, format.Duration(q.ConnectionAge))
 	}
 	if q.CloseAnnounced {
 		text += ", its close was announced"

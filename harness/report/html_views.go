@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"kubernaut.io/dynamic-toolset/harness/record"
-	"kubernaut.io/dynamic-toolset/internal/wording"
+	"kubernaut.io/dynamic-toolset/internal/format"
 )
 
 // What the page shows at most; the files beside it have everything.
@@ -27,17 +27,17 @@ type tile struct {
 
 func tiles(run *record.Run, s *Summary) []tile {
 	out := []tile{
-		{"requests", wording.Grouped(s.Sent), s.Sent == 0},
-		{"lost", wording.Grouped(s.Failed), s.Failed > 0},
+		{"requests", format.Grouped(s.Sent), s.Sent == 0},
+		{"lost", format.Grouped(s.Failed), s.Failed > 0},
 	}
 	failed, made := failedChecks(run)
 	out = append(out, tile{"checks passed", fmt.Sprintf("%d of %d", made-len(failed), made), len(failed) > 0 || made == 0})
 	for _, c := range s.Classes {
 		if c.Class == record.Reused || c.Class == record.New {
-			out = append(out, tile{"p99, " + string(c.Class), wording.Duration(c.P99), false})
+			out = append(out, tile{"p99, " + string(c.Class), format.Duration(c.P99), false})
 		}
 	}
-	return append(out, tile{"pods seen", wording.Grouped(len(run.Pods)), false})
+	return append(out, tile{"pods seen", format.Grouped(len(run.Pods)), false})
 }
 
 type checkView struct {
@@ -63,10 +63,10 @@ func checkViews(checks []record.Check) []checkView {
 			v.Mark, v.Class, v.Word = "✗", "fail", "FAIL"
 		}
 		for _, e := range c.Evidence[:min(len(c.Evidence), pageEvidence)] {
-			v.Evidence = append(v.Evidence, wording.Cut(e, 500))
+			v.Evidence = append(v.Evidence, format.Cut(e, 500))
 		}
 		if more := len(c.Evidence) - pageEvidence; more > 0 {
-			v.Beyond = "and " + wording.Grouped(more) + " more, in report.json"
+			v.Beyond = "and " + format.Grouped(more) + " more, in report.json"
 		}
 		out = append(out, v)
 	}
@@ -87,9 +87,9 @@ func classViews(s *Summary) []classView {
 	var out []classView
 	for _, c := range s.Classes {
 		v := classView{
-			Class: string(c.Class), Sent: wording.Grouped(c.Sent), Rate: digitsPerSecond(c.Rate), Asked: askedRate(c), Lost: wording.Grouped(c.Failed), Bad: c.Failed > 0,
-			P50: wording.Duration(c.P50), P99: wording.Duration(c.P99), Max: wording.Duration(c.Max),
-			Connections: wording.Grouped(c.Connections), Late: wording.Duration(c.Late), Skipped: wording.Grouped(c.Skipped),
+			Class: string(c.Class), Sent: format.Grouped(c.Sent), Rate: digitsPerSecond(c.Rate), Asked: askedRate(c), Lost: format.Grouped(c.Failed), Bad: c.Failed > 0,
+			P50: format.Duration(c.P50), P99: format.Duration(c.P99), Max: format.Duration(c.Max),
+			Connections: format.Grouped(c.Connections), Late: format.Duration(c.Late), Skipped: format.Grouped(c.Skipped),
 		}
 		if c.Connections == 0 {
 			v.Connections = "-"
@@ -110,12 +110,12 @@ func phaseViews(s *Summary) []phaseView {
 		var p99 []string
 		for _, c := range p.Classes {
 			if c.Class != record.Stream && c.P99 > 0 {
-				p99 = append(p99, wording.Cut(string(c.Class), 30)+" "+wording.Duration(c.P99))
+				p99 = append(p99, format.Cut(string(c.Class), 30)+" "+format.Duration(c.P99))
 			}
 		}
 		out = append(out, phaseView{
-			Name: wording.Cut(p.Name, 200), Kind: string(p.Kind), From: offset(s.From, p.Began), Took: wording.Duration(p.Ended.Sub(p.Began)),
-			Sent: wording.Grouped(p.Sent), Lost: wording.Grouped(p.Failed), P99: strings.Join(p99, ", "), Bad: p.Failed > 0,
+			Name: format.Cut(p.Name, 200), Kind: string(p.Kind), From: offset(s.From, p.Began), Took: format.Duration(p.Ended.Sub(p.Began)),
+			Sent: format.Grouped(p.Sent), Lost: format.Grouped(p.Failed), P99: strings.Join(p99, ", "), Bad: p.Failed > 0,
 		})
 	}
 	return out
@@ -136,10 +136,10 @@ func podViews(run *record.Run, s *Summary) []podView {
 			p, n := &run.Pods[i], &s.Pods[i]
 			term := p.TermBegan()
 			v := podView{
-				Name: wording.Cut(p.Name, 253), Node: wording.Cut(orDash(p.Node), 253), Revision: wording.Cut(orDash(p.Revision), 100),
+				Name: format.Cut(p.Name, 253), Node: format.Cut(orDash(p.Node), 253), Revision: format.Cut(orDash(p.Revision), 100),
 				Ready: offset(s.From, p.Ready), Deleted: offset(s.From, p.Deleted),
 				Stop: after(p.Deleted, term), Endpoint: after(first(p.Deleted, term), p.EndpointGone), Exited: after(term, p.Exited),
-				Grace: wording.Duration(p.Grace), Exit: exit(p), Served: wording.Grouped(n.Served), Lost: wording.Grouped(n.Failed), Restarts: strconv.Itoa(p.Restarts),
+				Grace: format.Duration(p.Grace), Exit: exit(p), Served: format.Grouped(n.Served), Lost: format.Grouped(n.Failed), Restarts: strconv.Itoa(p.Restarts),
 				BadExit: p.Lost || p.ExitCode != nil && *p.ExitCode != 0, BadLost: n.Failed > 0,
 			}
 			if p.Grace == 0 {
@@ -178,7 +178,7 @@ func logViews(run *record.Run, s *Summary) (out []logView, beyond int) {
 			continue
 		}
 		out = append(out, logView{
-			Name: wording.Cut(p.Name, 253), LogProblem: wording.Cut(p.LogProblem, 500),
+			Name: format.Cut(p.Name, 253), LogProblem: format.Cut(p.LogProblem, 500),
 			Milestones: logLines(p.Milestones, func(l record.LogLine) string { return after(p.TermBegan(), l.At) }),
 			Log:        logLines(p.Log, func(l record.LogLine) string { return offset(s.From, l.At) }),
 		})
@@ -197,7 +197,7 @@ func exit(p *record.Pod) string {
 	case p.Reason == "":
 		return strconv.Itoa(*p.ExitCode)
 	}
-	return strconv.Itoa(*p.ExitCode) + " " + wording.Cut(p.Reason, 60)
+	return strconv.Itoa(*p.ExitCode) + " " + format.Cut(p.Reason, 60)
 }
 
 // logLines gives the last lines, each behind its time.
@@ -205,7 +205,7 @@ func logLines(lines []record.LogLine, at func(record.LogLine) string) []string {
 	lines = lines[max(len(lines)-maxLogLines, 0):]
 	out := make([]string, len(lines))
 	for i, l := range lines {
-		out[i] = fmt.Sprintf("%10s  %s", at(l), wording.Cut(l.Text, 300))
+		out[i] = fmt.Sprintf("%10s  %s", at(l), format.Cut(l.Text, 300))
 	}
 	return out
 }
@@ -218,7 +218,7 @@ type eventView struct {
 func eventViews(run *record.Run, s *Summary) []eventView {
 	var out []eventView
 	for _, e := range run.Events[:min(len(run.Events), maxEvents)] {
-		out = append(out, eventView{offset(s.From, e.At), wording.Cut(e.Object, 253), wording.Cut(e.Reason, 100), wording.Cut(e.Message, 400), e.Warning})
+		out = append(out, eventView{offset(s.From, e.At), format.Cut(e.Object, 253), format.Cut(e.Reason, 100), format.Cut(e.Message, 400), e.Warning})
 	}
 	return out
 }
@@ -232,5 +232,5 @@ func commandLine(args []string) string {
 			quoted[i] = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
 		}
 	}
-	return wording.Cut(strings.Join(quoted, " "), 4000)
+	return format.Cut(strings.Join(quoted, " "), 4000)
 }

@@ -5,7 +5,7 @@ import (
 
 	"kubernaut.io/dynamic-toolset/harness/record"
 	"kubernaut.io/dynamic-toolset/internal/chart"
-	"kubernaut.io/dynamic-toolset/internal/wording"
+	"kubernaut.io/dynamic-toolset/internal/format"
 )
 
 // Picture writes the timeline alone as an SVG file, for documentation.
@@ -17,7 +17,7 @@ func Picture(w io.Writer, run *record.Run, s *Summary) error {
 	if s.Passed {
 		class = "verdict passed"
 	}
-	d.Text(12, 24, class, wording.Cut(s.Verdict, 140))
+	d.Text(12, 24, class, format.Cut(s.Verdict, 140))
 	d.Open("g", "transform", "translate(0 "+chart.Coordinate(head)+")")
 	d.Write(t.Bytes())
 	d.Close("g")

@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"kubernaut.io/dynamic-toolset/harness/record"
-	"kubernaut.io/dynamic-toolset/internal/wording"
+	"kubernaut.io/dynamic-toolset/internal/format"
 )
 
 const (
@@ -52,7 +52,7 @@ func Terminal(w io.Writer, run *record.Run, s *Summary, width int, colour bool, 
 	if len(files) > 0 {
 		p.line("reports:")
 		for _, f := range files {
-			p.line("  " + wording.Printable(wording.Cut(f, 1000))) // never wrapped: people copy it
+			p.line("  " + format.Printable(format.Cut(f, 1000))) // never wrapped: people copy it
 		}
 	}
 	_, err := w.Write(p.out.Bytes())
@@ -132,7 +132,7 @@ func (p *printer) classes(s *Summary) {
 	}
 	rows := [][]string{{"class", "requests", "lost", "p50", "p99", "max", "rate", "asked"}}
 	for _, c := range s.Classes {
-		row := []string{wording.Printable(wording.Cut(string(c.Class), 1000)), wording.Grouped(c.Sent), wording.Grouped(c.Failed), wording.Duration(c.P50), wording.Duration(c.P99), wording.Duration(c.Max), digitsPerSecond(c.Rate), askedRate(c)}
+		row := []string{format.Printable(format.Cut(string(c.Class), 1000)), format.Grouped(c.Sent), format.Grouped(c.Failed), format.Duration(c.P50), format.Duration(c.P99), format.Duration(c.Max), digitsPerSecond(c.Rate), askedRate(c)}
 		if c.Class == record.Stream {
 			row[3], row[4], row[5] = "-", "-", "-" // how long it was held is no latency
 		}
@@ -148,11 +148,11 @@ func (p *printer) lost(s *Summary) {
 	}
 	rows := [][]string{{"lost as", "requests", "class", "first at"}}
 	for _, o := range s.Outcomes[:min(len(s.Outcomes), maxLostLines)] {
-		rows = append(rows, []string{wording.Printable(wording.Cut(string(o.Outcome), 1000)), wording.Grouped(o.Count), wording.Printable(wording.Cut(string(o.Class), 1000)), offset(s.From, o.First)})
+		rows = append(rows, []string{format.Printable(format.Cut(string(o.Outcome), 1000)), format.Grouped(o.Count), format.Printable(format.Cut(string(o.Class), 1000)), offset(s.From, o.First)})
 	}
 	p.table(rows)
 	if more := len(s.Outcomes) - maxLostLines; more > 0 {
-		p.line("  and " + wording.Grouped(more) + " kinds more")
+		p.line("  and " + format.Grouped(more) + " kinds more")
 	}
 	p.line("")
 	p.meanings(s)
@@ -181,7 +181,7 @@ func (p *printer) table(rows [][]string) {
 	widths := make([]int, len(rows[0]))
 	for _, row := range rows {
 		for i, cell := range row {
-			row[i] = wording.Cut(cell, 32)
+			row[i] = format.Cut(cell, 32)
 			widths[i] = max(widths[i], len(row[i]))
 		}
 	}
@@ -199,7 +199,7 @@ func (p *printer) table(rows [][]string) {
 // wrap prints a text in lines that fit; the first begins with one prefix, the
 // others with another.
 func (p *printer) wrap(text, first, rest string, st style) {
-	for i, line := range fill(wording.Printable(wording.Cut(text, 1000)), p.width-max(len(first), len(rest))) {
+	for i, line := range fill(format.Printable(format.Cut(text, 1000)), p.width-max(len(first), len(rest))) {
 		prefix := rest
 		if i == 0 {
 			prefix = first
@@ -209,7 +209,7 @@ func (p *printer) wrap(text, first, rest string, st style) {
 }
 
 func (p *printer) wrapMarked(mark string, st style, text, rest string) {
-	for i, line := range fill(wording.Printable(wording.Cut(text, 1000)), p.width-max(len(mark), len(rest))) {
+	for i, line := range fill(format.Printable(format.Cut(text, 1000)), p.width-max(len(mark), len(rest))) {
 		if i == 0 {
 			p.line(p.styled(mark, st) + line)
 		} else {
@@ -272,5 +272,5 @@ func digitsPerSecond(rate float64) string {
 	if rate < 1 {
 		return fmt.Sprintf("%.2f/s", rate)
 	}
-	return wording.Digits(rate) + "/s"
+	return format.Digits(rate) + "/s"
 }

@@ -8,7 +8,7 @@ import (
 
 	"kubernaut.io/dynamic-toolset/harness/record"
 	"kubernaut.io/dynamic-toolset/internal/chart"
-	"kubernaut.io/dynamic-toolset/internal/wording"
+	"kubernaut.io/dynamic-toolset/internal/format"
 )
 
 // The measures of the timeline, in its own units, which are pixels where it is
@@ -126,7 +126,7 @@ func (t *timeline) layoutPhases() phaseNames {
 	begins := slices.Repeat([]float64{chartWidth}, maxLevels)
 	for i, p := range slices.Backward(t.run.Phases) {
 		names.level[i] = -1
-		names.text[i] = wording.Cut(p.Name, 40)
+		names.text[i] = format.Cut(p.Name, 40)
 		x := t.axis.x(p.Began)
 		end := x + 6.6*float64(len(names.text[i])) + 12
 		levels := maxLevels
@@ -151,8 +151,8 @@ func (t *timeline) background(d *chart.SVG, names phaseNames, top, bottom float6
 	d.Open("g", "class", "tz")
 	for i, p := range t.run.Phases {
 		x, end := t.axis.x(p.Began), t.axis.x(p.Ended)
-		tip := fmt.Sprintf("%s (%s): %s to %s, %s, %s lost", wording.Cut(p.Name, 200), p.Kind,
-			offset(t.s.From, p.Began), offset(t.s.From, p.Ended), plural(t.s.Phases[i].Sent, "request"), wording.Grouped(t.s.Phases[i].Failed))
+		tip := fmt.Sprintf("%s (%s): %s to %s, %s, %s lost", format.Cut(p.Name, 200), p.Kind,
+			offset(t.s.From, p.Began), offset(t.s.From, p.Ended), plural(t.s.Phases[i].Sent, "request"), format.Grouped(t.s.Phases[i].Failed))
 		d.Titled("rect", tip, "class", "band "+word(string(p.Kind)), "x", x, "y", top, "width", max(end-x, 1), "height", bottom-top)
 		if level := names.level[i]; level >= 0 {
 			y := top - 4 - float64(level)*labelHeight

@@ -9,7 +9,7 @@ import (
 
 	"kubernaut.io/dynamic-toolset/harness/record"
 	"kubernaut.io/dynamic-toolset/internal/chart"
-	"kubernaut.io/dynamic-toolset/internal/wording"
+	"kubernaut.io/dynamic-toolset/internal/format"
 )
 
 // maxMarks bounds the lost requests that are drawn, so that a page stays one
@@ -46,7 +46,7 @@ func (t *timeline) podMarks(p *record.Pod, y float64) {
 	for _, c := range probeChanges(p.Probes) {
 		text := fmt.Sprintf("%s: %s answers %s (before: %s)", offset(from, c.At), c.Kind, probeAnswer(&c.Probe), c.before)
 		if c.Detail != "" {
-			text += "\n" + wording.Cut(c.Detail, 200)
+			text += "\n" + format.Cut(c.Detail, 200)
 		}
 		t.mark(word(string(c.Kind)), "probe "+word(string(c.Kind)), t.axis.x(c.At), y, text)
 	}
@@ -81,7 +81,7 @@ func (t *timeline) podMarks(p *record.Pod, y float64) {
 			}
 		}
 		if p.Reason != "" {
-			code += " (" + wording.Cut(p.Reason, 60) + ")"
+			code += " (" + format.Cut(p.Reason, 60) + ")"
 		}
 		x := t.axis.x(p.Exited)
 		t.mark("exit", class, x, y, offset(from, p.Exited)+": "+code+", "+after(term, p.Exited)+" after it was told to stop")
@@ -100,9 +100,9 @@ func afterDeletion(p *record.Pod) string {
 		return ""
 	}
 	if d := p.EndpointGone.Sub(p.Deleted); d < 0 {
-		return " (" + wording.Duration(-d) + " before its deletion was seen)"
+		return " (" + format.Duration(-d) + " before its deletion was seen)"
 	}
-	return " (" + wording.Duration(p.EndpointGone.Sub(p.Deleted)) + " after its deletion was seen)"
+	return " (" + format.Duration(p.EndpointGone.Sub(p.Deleted)) + " after its deletion was seen)"
 }
 
 // exitLabel writes beside the end of a pod, above the marks of lost requests,
@@ -209,12 +209,12 @@ func (t *timeline) lostTip(q *record.Request) string {
 	if q.Status != 0 {
 		fmt.Fprintf(&b, " (%d)", q.Status)
 	}
-	fmt.Fprintf(&b, "\n%s %s, sent at %s", q.Method, wording.Cut(q.Path, 80), offset(t.s.From, sentAt(q)))
+	fmt.Fprintf(&b, "\n%s %s, sent at %s", q.Method, format.Cut(q.Path, 80), offset(t.s.From, sentAt(q)))
 	if q.Detail != "" {
-		b.WriteString("\n" + wording.Cut(q.Detail, 160))
+		b.WriteString("\n" + format.Cut(q.Detail, 160))
 	}
 	if q.Pod != "" {
-		b.WriteString("\npod " + wording.Cut(q.Pod, 100))
+		b.WriteString("\npod " + format.Cut(q.Pod, 100))
 		if q.Inferred {
 			b.WriteString(" (which answered before on this connection)")
 		}

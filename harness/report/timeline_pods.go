@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"kubernaut.io/dynamic-toolset/harness/record"
-	"kubernaut.io/dynamic-toolset/internal/wording"
+	"kubernaut.io/dynamic-toolset/internal/format"
 )
 
 const (
@@ -46,7 +46,7 @@ func (t *timeline) pods() {
 	}
 	for _, g := range groups {
 		t.Text(plotLeft-8, t.y+12, "group end", "revision")
-		t.Text(plotLeft, t.y+12, "group", wording.Cut(orDash(g.revision), 40))
+		t.Text(plotLeft, t.y+12, "group", format.Cut(orDash(g.revision), 40))
 		t.y += groupHeight
 		for _, i := range g.pods {
 			p := &t.run.Pods[i]
@@ -146,7 +146,7 @@ func (t *timeline) podRow(p *record.Pod, s *PodSummary, middle float64) {
 // close they can't be counted.
 func (t *timeline) lostCount(n int, middle float64) {
 	if n > 0 {
-		t.Text(plotRight+18, middle+4, "lostcount", wording.Grouped(n)+" lost")
+		t.Text(plotRight+18, middle+4, "lostcount", format.Grouped(n)+" lost")
 	}
 }
 
@@ -156,14 +156,14 @@ func (t *timeline) bar(class, name string, from, to time.Time, middle, height fl
 		return
 	}
 	x, end := t.axis.x(from), t.axis.x(to)
-	t.Titled("rect", name+": "+offset(t.s.From, from)+" to "+offset(t.s.From, to)+" ("+wording.Duration(to.Sub(from))+")",
+	t.Titled("rect", name+": "+offset(t.s.From, from)+" to "+offset(t.s.From, to)+" ("+format.Duration(to.Sub(from))+")",
 		"class", class, "x", x, "y", middle-height/2, "width", max(end-x, 0.5), "height", height)
 }
 
 // podTip is what the name of a pod tells when it is pointed at.
 func (t *timeline) podTip(p *record.Pod, s *PodSummary) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\nnode %s, %s\n%s served, %s lost", wording.Cut(p.Name, 253), wording.Cut(orDash(p.Node), 100), wording.Cut(orDash(p.IP), 64), wording.Grouped(s.Served), wording.Grouped(s.Failed))
+	fmt.Fprintf(&b, "%s\nnode %s, %s\n%s served, %s lost", format.Cut(p.Name, 253), format.Cut(orDash(p.Node), 100), format.Cut(orDash(p.IP), 64), format.Grouped(s.Served), format.Grouped(s.Failed))
 	if p.Restarts > 0 {
 		fmt.Fprintf(&b, "\nits container was restarted %d times", p.Restarts)
 	}

@@ -9,7 +9,7 @@ import (
 
 	"kubernaut.io/dynamic-toolset/harness/record"
 	"kubernaut.io/dynamic-toolset/internal/chart"
-	"kubernaut.io/dynamic-toolset/internal/wording"
+	"kubernaut.io/dynamic-toolset/internal/format"
 )
 
 // rates draws the requests per second, a layer for each class, the lost ones on
@@ -25,7 +25,7 @@ func (t *timeline) rates() {
 		most = max(most, sum/t.length(c))
 	}
 	scale := chart.RoundUp(most)
-	t.gridline(top, wording.Grouped(int(scale)))
+	t.gridline(top, format.Grouped(int(scale)))
 	t.gridline(top+rateHeight, "0")
 	if scale >= 4 {
 		t.gridline(top+rateHeight/2, halfOf(scale))
@@ -48,7 +48,7 @@ func (t *timeline) rates() {
 		before := below[len(below)/2]
 		layer(classStyle(class), func(c column) float64 { return float64(c.classes[class].Sent - c.classes[class].Failed) })
 		middle := (before + below[len(below)/2]) / 2
-		labels = append(labels, lineLabel{top + rateHeight*(1-middle/scale), wording.Cut(string(class), 14), classStyle(class)})
+		labels = append(labels, lineLabel{top + rateHeight*(1-middle/scale), format.Cut(string(class), 14), classStyle(class)})
 	}
 	layer("lost", func(c column) float64 {
 		sum := 0
@@ -64,9 +64,9 @@ func (t *timeline) rates() {
 
 func halfOf(scale float64) string {
 	if half := scale / 2; half == math.Trunc(half) {
-		return wording.Grouped(int(half))
+		return format.Grouped(int(half))
 	}
-	return wording.Digits(scale / 2)
+	return format.Digits(scale / 2)
 }
 
 // losses draws the lost requests again, on a scale of their own: on the other
@@ -87,7 +87,7 @@ func (t *timeline) losses() {
 		t.y = top + lostHeight
 		return
 	}
-	t.gridline(top, wording.Grouped(most))
+	t.gridline(top, format.Grouped(most))
 	t.zoomed()
 	for _, c := range t.columns {
 		n := c.lost()
@@ -96,7 +96,7 @@ func (t *timeline) losses() {
 		}
 		x, end := t.edges(c)
 		h := max(lostHeight*float64(n)/float64(most), 2)
-		t.Titled("rect", fmt.Sprintf("due in second %d: %s lost", c.at, wording.Grouped(n)), "class", "lostbar", "x", x, "y", top+lostHeight-h, "width", max(end-x-0.4, 1.5), "height", h)
+		t.Titled("rect", fmt.Sprintf("due in second %d: %s lost", c.at, format.Grouped(n)), "class", "lostbar", "x", x, "y", top+lostHeight-h, "width", max(end-x-0.4, 1.5), "height", h)
 	}
 	t.unzoomed()
 	t.y = top + lostHeight
@@ -131,7 +131,7 @@ func (t *timeline) latencies() {
 	}
 	scale := chart.NewLogScale(float64(least), float64(most), top, latHeight)
 	for _, power := range scale.Powers() {
-		t.gridline(scale.Y(power), wording.Duration(time.Duration(power)))
+		t.gridline(scale.Y(power), format.Duration(time.Duration(power)))
 	}
 	var labels []lineLabel
 	t.zoomed()
@@ -146,7 +146,7 @@ func (t *timeline) latencies() {
 		}
 		t.Leaf("path", "class", "line p50 "+classStyle(class), "d", p50)
 		t.Leaf("path", "class", "line p99 "+classStyle(class), "d", p99)
-		labels = append(labels, lineLabel{t.lastY(class, scale), wording.Cut(string(class), 14), classStyle(class)})
+		labels = append(labels, lineLabel{t.lastY(class, scale), format.Cut(string(class), 14), classStyle(class)})
 	}
 	t.unzoomed()
 	t.lineLabels(labels, top, latHeight)

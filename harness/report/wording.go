@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"kubernaut.io/dynamic-toolset/harness/record"
-	"kubernaut.io/dynamic-toolset/internal/wording"
+	"kubernaut.io/dynamic-toolset/internal/format"
 )
 
 // verdict says in one sentence what a reader wants to know first.
@@ -15,7 +15,7 @@ func verdict(run *record.Run, s *Summary) string {
 	if during := actions(run); during != "" {
 		lost += " during " + during
 	}
-	took := " (" + wording.Duration(s.To.Sub(s.From)) + ")"
+	took := " (" + format.Duration(s.To.Sub(s.From)) + ")"
 	failed, made := failedChecks(run)
 	switch {
 	case made == 0:
@@ -38,7 +38,7 @@ func lostOf(s *Summary) string {
 	case s.Failed == 0:
 		return "none of " + plural(s.Sent, "request") + " lost"
 	}
-	return wording.Grouped(s.Failed) + " of " + plural(s.Sent, "request") + " lost"
+	return format.Grouped(s.Failed) + " of " + plural(s.Sent, "request") + " lost"
 }
 
 // failedChecks names the checks that failed, and counts those that could have.
@@ -90,7 +90,7 @@ func actions(run *record.Run) string {
 	for i, name := range names {
 		n := counts[name]
 		if n > 1 && !strings.HasSuffix(name, "restart") && !strings.HasSuffix(name, "drain") && !strings.HasSuffix(name, "deletion") {
-			names[i] = wording.Grouped(n) + " x " + name // not all names take an s
+			names[i] = format.Grouped(n) + " x " + name // not all names take an s
 			continue
 		}
 		names[i] = plural(n, name)
@@ -104,7 +104,7 @@ func plural(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}
-	return wording.Grouped(n) + " " + noun + "s"
+	return format.Grouped(n) + " " + noun + "s"
 }
 
 // offset writes a moment as seconds since the beginning; a dash for none.
@@ -122,7 +122,7 @@ func after(from, t time.Time) string {
 		return "-"
 	}
 	if d := t.Sub(from); d < 0 {
-		return wording.Duration(d)
+		return format.Duration(d)
 	}
-	return "+" + wording.Duration(t.Sub(from))
+	return "+" + format.Duration(t.Sub(from))
 }

@@ -36,7 +36,7 @@ var (
 func all(lists ...[]string) []string { return slices.Concat(lists...) }
 
 // leaves are small packages that know nothing of ours but one another.
-var leaves = []string{"internal/assoc", "internal/near", "internal/wording", "internal/signals"}
+var leaves = []string{"internal/boundedcache", "internal/suggest", "internal/format", "internal/signals"}
 
 // rules are the architecture: who may know whom. Where there is no rule, a package is new
 // and needs one.
@@ -53,9 +53,9 @@ var rules = []rule{
 	{of: "cluster/...", may: append(leaves, "auth", "service/...", "cluster/..."), never: all(httpServers, clusters)},
 
 	// The harness knows the service by its binary and its HTTP API only.
-	{of: "harness/...", may: append(leaves, "harness/...", "internal/chart", "internal/page", "internal/patient", "internal/testenv/..."),
+	{of: "harness/...", may: append(leaves, "harness/...", "internal/chart", "internal/htmlreport", "internal/patient", "internal/testenv/..."),
 		never: all(httpServers, logging[:3])},
-	{of: "bench/...", may: append(leaves, "bench/...", "harness/sim/...", "service/...", "internal/chart", "internal/page", "internal/patient")},
+	{of: "bench/...", may: append(leaves, "bench/...", "harness/sim/...", "service/...", "internal/chart", "internal/htmlreport", "internal/patient")},
 	{of: "deploy/..."},
 
 	{of: "internal/testenv/...", may: []string{"internal/testenv/..."}},

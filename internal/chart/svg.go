@@ -9,7 +9,7 @@ import (
 	"math"
 	"strconv"
 
-	"kubernaut.io/dynamic-toolset/internal/wording"
+	"kubernaut.io/dynamic-toolset/internal/format"
 )
 
 // Style is what pictures look alike in: letters, paper, grid. A picture can be shown
@@ -80,7 +80,7 @@ func (d *SVG) begin(tag string, attributes []any) {
 }
 
 // Escape writes a text so that it is only that. Writing to a buffer has no errors.
-func (d *SVG) Escape(s string) { _ = xml.EscapeText(&d.Buffer, []byte(wording.Visible(s))) }
+func (d *SVG) Escape(s string) { _ = xml.EscapeText(&d.Buffer, []byte(format.Visible(s))) }
 
 // Coordinate writes a number with one decimal, which is finer than a pixel.
 func Coordinate(v float64) string {

@@ -4,7 +4,7 @@ import (
 	"slices"
 
 	"kubernaut.io/dynamic-toolset/internal/chart"
-	"kubernaut.io/dynamic-toolset/internal/wording"
+	"kubernaut.io/dynamic-toolset/internal/format"
 )
 
 // A bar is one contestant's figure.
@@ -40,7 +40,7 @@ func (p *picture) bars(x, y, width, names, values float64, title string, all []b
 	top := y
 	for _, b := range all {
 		middle := y + barPitch/2
-		p.Text(left-8, middle+4, nameClass(b.contestant.Name)+" end", wording.Cut(b.contestant.called(), int(names/7)+1))
+		p.Text(left-8, middle+4, nameClass(b.contestant.Name)+" end", format.Cut(b.contestant.called(), int(names/7)+1))
 		end := at(b.figure.median)
 		p.Titled("rect", b.tip, "class", "bar "+colour(b.contestant.Name), "x", left, "y", middle-barThick/2, "width", max(end-left, 0.5), "height", barThick)
 		switch {
@@ -96,7 +96,7 @@ func (r *Result) cpuPicture() *picture {
 		for n := i; n < min(i+columns, len(workloads)); n++ {
 			w := &workloads[n]
 			var all []bar
-			text := wording.Cut(w.workload.called(), 60) + ":"
+			text := format.Cut(w.workload.called(), 60) + ":"
 			for k, t := range w.rows {
 				value, between := t.cpu.text(three)
 				tip := t.contestant.called() + ": " + value + " CPU seconds for a million answers (" + between + ")"
@@ -110,10 +110,10 @@ func (r *Result) cpuPicture() *picture {
 				if k > 0 {
 					text += ","
 				}
-				text += " " + wording.Cut(t.contestant.called(), nameWidth) + " " + value
+				text += " " + format.Cut(t.contestant.called(), nameWidth) + " " + value
 			}
 			about = append(about, text)
-			end = max(end, p.bars(14+float64(n-i)*(width+gap), y, width, 198, 86, wording.Cut(w.workload.called(), 56), all))
+			end = max(end, p.bars(14+float64(n-i)*(width+gap), y, width, 198, 86, format.Cut(w.workload.called(), 56), all))
 		}
 		y = end + 24
 	}
@@ -139,7 +139,7 @@ func (r *Result) memoryPicture() *picture {
 			label += ", " + three(i.ratio.median) + " x"
 		}
 		all = append(all, bar{i.contestant, i.per, label, i.contestant.called() + ": " + value + " MB per 10,000 idle connections (" + between + ")"})
-		about = append(about, wording.Cut(i.contestant.called(), nameWidth)+" "+value+" MB")
+		about = append(about, format.Cut(i.contestant.called(), nameWidth)+" "+value+" MB")
 	}
 	end := p.bars(14, 0, pictureWidth-28, 190, 130, "", all)
 	p.note(end+20, "Bars: median of the rounds. Lines at their ends: lowest and highest. x: times what "+r.reference()+" takes (dashed).")

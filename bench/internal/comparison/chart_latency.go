@@ -6,7 +6,7 @@ import (
 	"slices"
 
 	"kubernaut.io/dynamic-toolset/internal/chart"
-	"kubernaut.io/dynamic-toolset/internal/wording"
+	"kubernaut.io/dynamic-toolset/internal/format"
 )
 
 const (
@@ -22,7 +22,7 @@ const (
 // latencyPicture shows how long answers take at each rate: three panels, for three
 // quantiles, above which is who did not keep up from where on.
 func (r *Result) latencyPicture(l *latencySummary) *picture {
-	d := &latencyDrawing{picture: &picture{name: "latency", title: "Latency against rate: " + wording.Cut(l.workload.called(), 60)}, l: l}
+	d := &latencyDrawing{picture: &picture{name: "latency", title: "Latency against rate: " + format.Cut(l.workload.called(), 60)}, l: l}
 	for _, rate := range l.rates {
 		d.most = max(d.most, rate.rate)
 		for _, row := range rate.rows {
@@ -79,7 +79,7 @@ func (d *latencyDrawing) beside(name string) float64 {
 func (d *latencyDrawing) legend() {
 	x, y := float64(latencyLeft), 8.0
 	for _, c := range d.contestants {
-		text := wording.Cut(c.called(), nameWidth)
+		text := format.Cut(c.called(), nameWidth)
 		long := 6.3*float64(len(text)) + 42
 		if x+long > latencyRight && x > latencyLeft {
 			x, y = latencyLeft, y+20
@@ -110,7 +110,7 @@ func (d *latencyDrawing) overloads() {
 				}
 				x := d.x(rate.rate)
 				if math.IsNaN(last) {
-					d.Text(x-12, d.height+4, nameClass(c.Name)+" end", wording.Cut(c.called(), nameWidth))
+					d.Text(x-12, d.height+4, nameClass(c.Name)+" end", format.Cut(c.called(), nameWidth))
 				} else {
 					d.line("line beyond "+colour(c.Name), last, d.height, x, d.height)
 				}
@@ -243,7 +243,7 @@ func (d *latencyDrawing) spoken() string {
 			if i > 0 {
 				text += ","
 			}
-			text += " " + wording.Cut(row.contestant.called(), nameWidth) + " " + value
+			text += " " + format.Cut(row.contestant.called(), nameWidth) + " " + value
 		}
 		all = append(all, text)
 	}

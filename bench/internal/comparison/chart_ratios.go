@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"kubernaut.io/dynamic-toolset/internal/chart"
-	"kubernaut.io/dynamic-toolset/internal/wording"
+	"kubernaut.io/dynamic-toolset/internal/format"
 )
 
 // ratioPicture shows each target with what every round got.
@@ -57,8 +57,8 @@ func (r *Result) ratioPicture() *picture {
 		}
 		p.line("bound", at(t.Want), y+3, at(t.Want), y+pitch-3)
 		what, how, _ := strings.Cut(t.Title, ": ")
-		p.Text(left-14, middle-3, "name end", wording.Cut(what, 38))
-		p.Text(left-14, middle+13, "tick end", wording.Cut(strings.TrimSpace(how+" "+t.want()), 44))
+		p.Text(left-14, middle-3, "name end", format.Cut(what, 38))
+		p.Text(left-14, middle+13, "tick end", format.Cut(strings.TrimSpace(how+" "+t.want()), 44))
 		got, _ := t.figures()
 		verdict := got + " " + t.result()
 		if len(t.Ratios) == 0 {
@@ -79,11 +79,11 @@ func (r *Result) ratioPicture() *picture {
 			p.Close("circle")
 		}
 		p.Text(right+16, middle+4, class, verdict)
-		about = append(about, fmt.Sprintf("%s: %s, wanted %s, %s", wording.Cut(t.Title, 80), got, t.want(), t.result()))
+		about = append(about, fmt.Sprintf("%s: %s, wanted %s, %s", format.Cut(t.Title, 80), got, t.want(), t.result()))
 		y += pitch
 	}
 	for _, v := range chart.Ticks(low, high, 9) {
-		p.Text(at(v), bottom+10, "tick mid", wording.Digits(max(v, 0)))
+		p.Text(at(v), bottom+10, "tick mid", format.Digits(max(v, 0)))
 	}
 	p.Text((left+right)/2, bottom+27, "tick mid", "ratio to "+r.reference())
 	p.note(bottom+50, "Dots: one round each, the first at the top; both servers measured one after the other. Upright line: median. Green: what the target allows.")

@@ -7,8 +7,8 @@ import (
 	"strings"
 
 	"kubernaut.io/dynamic-toolset/internal/chart"
-	"kubernaut.io/dynamic-toolset/internal/page"
-	"kubernaut.io/dynamic-toolset/internal/wording"
+	"kubernaut.io/dynamic-toolset/internal/format"
+	"kubernaut.io/dynamic-toolset/internal/htmlreport"
 )
 
 var (
@@ -76,30 +76,30 @@ const maxText = 300
 
 // HTML writes the result as one page that needs no network and no script.
 func (r *Result) HTML(w io.Writer) error {
-	style := page.Style + pageStyle + chart.Style + chartStyle
+	style := htmlreport.Style + pageStyle + chart.Style + chartStyle
 	view := pageView{
-		Policy: page.Policy(style, ""), Style: template.CSS(style), // #nosec G203 -- ours, from embedded files
-		Verdict: r.verdict(), Missed: r.Missed(), Reference: r.reference(), Command: wording.Cut(r.Command, 4*maxText),
+		Policy: htmlreport.Policy(style, ""), Style: template.CSS(style), // #nosec G203 -- ours, from embedded files
+		Verdict: r.verdict(), Missed: r.Missed(), Reference: r.reference(), Command: format.Cut(r.Command, 4*maxText),
 		Ratios: r.ratioPicture().inPage(), CPU: r.cpuPicture().inPage(), Memory: r.memoryPicture().inPage(),
 		Targets: r.targetViews(), Workloads: r.workloadViews(), Latencies: r.latencyViews(),
 	}
 	conditions := r.conditions()
 	for _, line := range conditions {
-		view.Conditions = append(view.Conditions, wording.Cut(line, maxText))
+		view.Conditions = append(view.Conditions, format.Cut(line, maxText))
 	}
 	for _, i := range r.idles() {
 		view.Idles = append(view.Idles, rowView{
-			Name: wording.Cut(i.contestant.called(), maxText), Ours: i.contestant.isOurs(), CPU: wording.Grouped(i.connections),
+			Name: format.Cut(i.contestant.called(), maxText), Ours: i.contestant.isOurs(), CPU: format.Grouped(i.connections),
 			Spreads: []spreadView{i.before.view(three), i.per.view(three), i.ratio.view(ratio)},
 		})
 	}
 	for _, c := range r.Contestants {
-		view.Contestants = append(view.Contestants, Contestant{Title: wording.Cut(c.called(), maxText), Version: wording.Cut(c.Version, maxText), Note: wording.Cut(c.Note, maxText)})
+		view.Contestants = append(view.Contestants, Contestant{Title: format.Cut(c.called(), maxText), Version: format.Cut(c.Version, maxText), Note: format.Cut(c.Note, maxText)})
 	}
 	for _, m := range r.Missing {
-		view.Missing = append(view.Missing, wording.Cut(m, maxText))
+		view.Missing = append(view.Missing, format.Cut(m, maxText))
 	}
-	return page.Write(w, pageTemplate, view)
+	return htmlreport.Write(w, pageTemplate, view)
 }
 
 func (c Contestant) isOurs() bool { return c.Name == Ours || c.Name == OursAuthenticated }
@@ -113,7 +113,7 @@ func (r *Result) targetViews() []targetView {
 	var all []targetView
 	for i := range r.Targets {
 		t := &r.Targets[i]
-		v := targetView{Met: t.Met(), Result: t.result(), Title: wording.Cut(t.Title, maxText), Want: t.want()}
+		v := targetView{Met: t.Met(), Result: t.result(), Title: format.Cut(t.Title, maxText), Want: t.want()}
 		v.Got, v.Between = t.figures()
 		var rounds []string
 		for _, one := range t.Ratios {
@@ -128,10 +128,10 @@ func (r *Result) targetViews() []targetView {
 func (r *Result) workloadViews() []workloadView {
 	var all []workloadView
 	for _, w := range r.workloads() {
-		v := workloadView{Title: wording.Cut(w.workload.called(), maxText), Details: w.workload.details()}
+		v := workloadView{Title: format.Cut(w.workload.called(), maxText), Details: w.workload.details()}
 		for _, t := range w.rows {
 			v.Rows = append(v.Rows, rowView{
-				Name: wording.Cut(t.contestant.called(), maxText), Ours: t.contestant.isOurs(), Note: t.note,
+				Name: format.Cut(t.contestant.called(), maxText), Ours: t.contestant.isOurs(), Note: t.note,
 				Spreads: []spreadView{t.perSecond.view(count), t.cpu.view(three), t.ratio.view(ratio)},
 			})
 		}
@@ -143,14 +143,14 @@ func (r *Result) workloadViews() []workloadView {
 func (r *Result) latencyViews() []latencyView {
 	var all []latencyView
 	for _, l := range r.latencies() {
-		v := latencyView{Title: wording.Cut(l.workload.called(), maxText), Chart: r.latencyPicture(&l).inPage()}
+		v := latencyView{Title: format.Cut(l.workload.called(), maxText), Chart: r.latencyPicture(&l).inPage()}
 		for _, rate := range l.rates {
 			one := workloadView{Title: rate.title()}
 			for _, t := range rate.rows {
 				busy, _ := t.busy.text(percent)
 				most, _ := spread{t.max.high, t.max.high, t.max.high, min(t.max.rounds, 1)}.text(micros)
 				one.Rows = append(one.Rows, rowView{
-					Name: wording.Cut(t.contestant.called(), maxText), Ours: t.contestant.isOurs(), CPU: busy, Max: most,
+					Name: format.Cut(t.contestant.called(), maxText), Ours: t.contestant.isOurs(), CPU: busy, Max: most,
 					Overload: t.overload, Note: t.note, Spreads: []spreadView{t.p50.view(micros), t.p99.view(micros), t.p999.view(micros)},
 				})
 			}

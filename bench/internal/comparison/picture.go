@@ -11,7 +11,7 @@ import (
 	"strings"
 
 	"kubernaut.io/dynamic-toolset/internal/chart"
-	"kubernaut.io/dynamic-toolset/internal/wording"
+	"kubernaut.io/dynamic-toolset/internal/format"
 )
 
 // chartStyle is the look of the charts, beside what all pictures have in common.
@@ -63,7 +63,7 @@ func (r *Result) SVG(name string) ([]byte, error) {
 	d.Open("g", "transform", "translate(0 "+chart.Coordinate(head)+")")
 	d.Write(p.Bytes())
 	d.Close("g")
-	d.Text(14, head+p.height+16, "tick", wording.Cut(fmt.Sprintf("version %s, %s; %s", r.Version, r.At.UTC().Format("2006-01-02"), r.Machine), 140))
+	d.Text(14, head+p.height+16, "tick", format.Cut(fmt.Sprintf("version %s, %s; %s", r.Version, r.At.UTC().Format("2006-01-02"), r.Machine), 140))
 	return chart.Standalone(pictureWidth, head+p.height+foot, chartStyle, p.title+". "+p.about, d.Bytes()), nil
 }
 

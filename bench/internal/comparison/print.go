@@ -7,7 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"kubernaut.io/dynamic-toolset/internal/wording"
+	"kubernaut.io/dynamic-toolset/internal/format"
 )
 
 // nameWidth bounds the names of the contestants, so that lines have 120 columns.
@@ -42,7 +42,7 @@ func (r *Result) conditions() []string {
 	lines := []string{
 		fmt.Sprintf("version %s, %s, load average before: %.1f", r.Version, r.At.UTC().Format("2006-01-02 15:04 UTC"), r.Load),
 		r.Machine,
-		fmt.Sprintf("%s; windows of %s s, %s connections", where, wording.Digits(max(r.Window, 0)), wording.Grouped(r.Connections)),
+		fmt.Sprintf("%s; windows of %s s, %s connections", where, format.Digits(max(r.Window, 0)), format.Grouped(r.Connections)),
 	}
 	if r.Command != "" {
 		lines = append(lines, r.Command)
@@ -52,8 +52,8 @@ func (r *Result) conditions() []string {
 
 type printer struct{ out bytes.Buffer }
 
-func (p *printer) line(format string, arguments ...any) {
-	text := wording.Printable(wording.Cut(fmt.Sprintf(format, arguments...), 1000))
+func (p *printer) line(layout string, arguments ...any) {
+	text := format.Printable(format.Cut(fmt.Sprintf(layout, arguments...), 1000))
 	p.out.WriteString(strings.TrimRight(text, " ") + "\n")
 }
 
@@ -76,7 +76,7 @@ func (p *printer) targets(r *Result) {
 	var rows []row
 	for _, t := range r.Targets {
 		got, between := t.figures()
-		rows = append(rows, row{cells: []string{fmt.Sprintf("  %-6s  %s", t.result(), wording.Cut(t.Title, 60)), got, between}, tail: t.want()})
+		rows = append(rows, row{cells: []string{fmt.Sprintf("  %-6s  %s", t.result(), format.Cut(t.Title, 60)), got, between}, tail: t.want()})
 	}
 	p.table(rows)
 }
@@ -100,7 +100,7 @@ func (p *printer) throughput(r *Result) {
 
 func (p *printer) latency(r *Result) {
 	for _, l := range r.latencies() {
-		p.heading("LATENCY: "+wording.Cut(l.workload.called(), 60), "At fixed rates, from when each request was due. CPU: share of the server's CPU that was used. Saturation: that of\n"+
+		p.heading("LATENCY: "+format.Cut(l.workload.called(), 60), "At fixed rates, from when each request was due. CPU: share of the server's CPU that was used. Saturation: that of\n"+
 			r.reference()+".")
 		rows := []row{{cells: []string{"", "CPU", "p50", "low - high", "p99", "low - high", "p99.9", "low - high"}}}
 		for _, rate := range l.rates {
@@ -127,12 +127,12 @@ func (p *printer) idle(r *Result) {
 	rows := []row{{cells: []string{"", "opened", "MB before", "MB per 10,000", "low - high", "ratio", "low - high"}}}
 	for _, i := range idles {
 		before, _ := i.before.text(three)
-		rows = append(rows, row{cells: append(append(append(name(i.contestant), wording.Grouped(i.connections), before), cells(i.per, three)...), cells(i.ratio, ratio)...)})
+		rows = append(rows, row{cells: append(append(append(name(i.contestant), format.Grouped(i.connections), before), cells(i.per, three)...), cells(i.ratio, ratio)...)})
 	}
 	p.table(rows)
 }
 
-func name(c Contestant) []string { return []string{"  " + wording.Cut(c.called(), nameWidth)} }
+func name(c Contestant) []string { return []string{"  " + format.Cut(c.called(), nameWidth)} }
 
 func cells(s spread, number func(float64) string) []string {
 	median, between := s.text(number)

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"kubernaut.io/dynamic-toolset/internal/wording"
+	"kubernaut.io/dynamic-toolset/internal/format"
 )
 
 // A spread is what a figure was in several rounds. That of no round is the zero
@@ -64,7 +64,7 @@ func count(v float64) string {
 	if math.Abs(v) >= 1e15 { // more than a float64 or a column can tell
 		return fmt.Sprintf("%.2e", v)
 	}
-	return wording.Grouped(int(math.Round(v)))
+	return format.Grouped(int(math.Round(v)))
 }
 
 // three writes three digits that matter, so that columns line up.
@@ -86,5 +86,5 @@ func percent(share float64) string { return fmt.Sprintf("%.0f %%", 100*share) }
 
 // micros writes microseconds as a duration.
 func micros(v float64) string {
-	return wording.Duration(time.Duration(min(v*float64(time.Microsecond), math.MaxInt64/2)))
+	return format.Duration(time.Duration(min(v*float64(time.Microsecond), math.MaxInt64/2)))
 }

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"kubernaut.io/dynamic-toolset/internal/wording"
+	"kubernaut.io/dynamic-toolset/internal/format"
 )
 
 // What follows is the result as it is shown, the same in the table, on the page and
@@ -86,7 +86,7 @@ func doubts(rounds []Round) string {
 	}
 	var all []string
 	if failed > 0 {
-		all = append(all, fmt.Sprintf("FAILED: %s of %s, in %d of %d rounds", wording.Grouped(failed), wording.Grouped(requests), in, len(rounds)))
+		all = append(all, fmt.Sprintf("FAILED: %s of %s, in %d of %d rounds", format.Grouped(failed), format.Grouped(requests), in, len(rounds)))
 	}
 	if b := spreadOf(busy).median; b > clientLimit {
 		all = append(all, "the client had work "+percent(b)+" of the time: more answers per second than it can take were possible")
@@ -196,7 +196,7 @@ func (r *Result) latencyRow(l *Latency) latencyRow {
 		if row.note != "" {
 			row.note += "; "
 		}
-		row.note += fmt.Sprintf("FAILED: %s of %s", wording.Grouped(failed), wording.Grouped(due))
+		row.note += fmt.Sprintf("FAILED: %s of %s", format.Grouped(failed), format.Grouped(due))
 	}
 	return row
 }
@@ -260,7 +260,7 @@ func (r *Result) contestant(name string) Contestant {
 func (c Contestant) called() string { return cmp.Or(c.Title, c.Name, "?") }
 
 // reference is what the targets compare with, by its title.
-func (r *Result) reference() string { return wording.Cut(r.contestant(Reference).called(), nameWidth) }
+func (r *Result) reference() string { return format.Cut(r.contestant(Reference).called(), nameWidth) }
 
 // order compares two contestants by their places in the result; unknown ones come last.
 func (r *Result) order(a, b string) int {
@@ -304,7 +304,7 @@ func (w Workload) details() string {
 	if w.Status == 0 {
 		return ""
 	}
-	text := fmt.Sprintf("status %d, %s B of body, %s B in all", w.Status, wording.Grouped(w.Body), wording.Grouped(w.Response))
+	text := fmt.Sprintf("status %d, %s B of body, %s B in all", w.Status, format.Grouped(w.Body), format.Grouped(w.Response))
 	if w.Pipelined > 1 {
 		text += fmt.Sprintf(", %d requests at once", w.Pipelined)
 	}
@@ -316,7 +316,7 @@ func (w Workload) details() string {
 
 // heading is the title, with the details.
 func (w Workload) heading() string {
-	title := wording.Cut(w.called(), 60)
+	title := format.Cut(w.called(), 60)
 	if d := w.details(); d != "" {
 		title += " (" + d + ")"
 	}

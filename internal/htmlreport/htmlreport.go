@@ -1,7 +1,7 @@
-// Package page is what reports that are one HTML file have in common: their look,
+// Package htmlreport is what reports that are one HTML file have in common: their look,
 // and a content security policy by which they load nothing, and run nothing but what
 // they were written with.
-package page
+package htmlreport
 
 import (
 	"crypto/sha256"
@@ -12,7 +12,7 @@ import (
 	"io"
 	"strings"
 
-	"kubernaut.io/dynamic-toolset/internal/wording"
+	"kubernaut.io/dynamic-toolset/internal/format"
 )
 
 // Style is the look of a page's letters and tables, light or dark as the reader has it.
@@ -44,6 +44,6 @@ func Write(w io.Writer, t *template.Template, view any) error {
 	if err := t.Execute(&out, view); err != nil {
 		return fmt.Errorf("the page's template: %w", err)
 	}
-	_, err := io.WriteString(w, wording.Visible(out.String()))
+	_, err := io.WriteString(w, format.Visible(out.String()))
 	return err
 }

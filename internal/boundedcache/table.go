@@ -1,11 +1,11 @@
-// Package assoc has a bounded table that is read without locks.
+// Package boundedcache has a bounded table that is read without locks.
 //
 // It is organised like a CPU's set-associative cache: a key's hash chooses a set
 // of eight places, and the entry is in one of these or not there. That bounds
 // the memory whatever keys come, without a list of what was used last, which
 // readers would have to update. The hash is seeded anew for each table, so that
 // nobody outside can choose keys that meet in one set.
-package assoc
+package boundedcache
 
 import (
 	"hash/maphash"

@@ -1,4 +1,4 @@
-package assoc
+package boundedcache
 
 import (
 	"sync"

@@ -1,5 +1,5 @@
-// Package wording writes numbers, durations and texts of others for people to read.
-package wording
+// Package format writes numbers, durations and texts of others for people to read.
+package format
 
 import (
 	"fmt"

@@ -1,5 +1,5 @@
-// Package near finds the name that somebody most likely meant.
-package near
+// Package suggest finds the name that somebody most likely meant.
+package suggest
 
 import "strings"
 
