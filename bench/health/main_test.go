@@ -8,11 +8,11 @@ import (
 	"strings"
 	"testing"
 
-	"kubernaut.io/dynamic-toolset/bench/internal/farm"
+	"kubernaut.io/dynamic-toolset/bench/internal/backends"
 )
 
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == farm.Command {
+	if len(os.Args) > 1 && os.Args[1] == backends.Command {
 		os.Exit(run(os.Args[1:]))
 	}
 	os.Exit(m.Run())

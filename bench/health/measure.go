@@ -12,8 +12,8 @@ import (
 	"sync"
 	"time"
 
-	"kubernaut.io/dynamic-toolset/bench/internal/farm"
-	"kubernaut.io/dynamic-toolset/bench/internal/machine"
+	"kubernaut.io/dynamic-toolset/bench/internal/backends"
+	"kubernaut.io/dynamic-toolset/bench/internal/host"
 	"kubernaut.io/dynamic-toolset/bench/internal/stats"
 	"kubernaut.io/dynamic-toolset/service"
 	"kubernaut.io/dynamic-toolset/service/health"
@@ -54,7 +54,7 @@ type Measurement struct {
 // measure makes both measurements.
 func (s *settings) measure(ctx context.Context) (*result, error) {
 	r := &result{
-		Date: time.Now().UTC().Truncate(time.Second), Machine: machine.Describe(), Version: version(ctx), Load: machine.Load(),
+		Date: time.Now().UTC().Truncate(time.Second), Host: host.Describe(), Version: version(ctx), Load: host.Load(),
 		Endpoints: s.endpoints, Interval: s.interval.String(), Timeout: s.timeout.String(), Seconds: s.duration.Seconds(),
 		Concurrency: s.concurrency, MaxIdle: health.DefaultMaxIdle,
 	}
@@ -69,17 +69,17 @@ func (s *settings) measure(ctx context.Context) (*result, error) {
 }
 
 // class says how endpoint i behaves. The kinds are mixed, as in a cluster.
-func (s *settings) class(i int, bad bool) farm.Class {
+func (s *settings) class(i int, bad bool) backends.Class {
 	// Evenly, whatever their shares, and in no step with the places that the
 	// checker gives them in the interval.
 	percent := float64(i*3779%10_000) / 100
 	switch {
 	case bad && percent < s.hang:
-		return farm.Hang
+		return backends.Hang
 	case bad && percent < s.hang+s.slow:
-		return farm.Slow
+		return backends.Slow
 	}
-	return farm.OK
+	return backends.OK
 }
 
 // observer collects what a Checker tells.
@@ -96,7 +96,7 @@ func (o *observer) started(class health.Class, late time.Duration) {
 }
 
 func (o *observer) finished(key service.Key, h service.Health) {
-	if key.Namespace != string(farm.OK) || h.Healthy {
+	if key.Namespace != string(backends.OK) || h.Healthy {
 		return
 	}
 	o.mu.Lock()
@@ -114,7 +114,7 @@ func (o *observer) reset() {
 
 // once checks one mixture.
 func (s *settings) once(ctx context.Context, bad bool) (m *Measurement, err error) {
-	f, err := farm.Start(s.slowAfter, 0)
+	f, err := backends.Start(s.slowAfter, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +123,7 @@ func (s *settings) once(ctx context.Context, bad bool) (m *Measurement, err erro
 	watch.reset()
 	checker, err := health.New(health.Options{
 		Interval: s.interval, Timeout: s.timeout, Concurrency: s.concurrency,
-		AllowCIDRs: []netip.Prefix{netip.MustParsePrefix(farm.CIDR)},
+		AllowCIDRs: []netip.Prefix{netip.MustParsePrefix(backends.CIDR)},
 		OnStart:    watch.started, Report: watch.finished,
 	})
 	if err != nil {
@@ -132,7 +132,7 @@ func (s *settings) once(ctx context.Context, bad bool) (m *Measurement, err erro
 	m = &Measurement{}
 	for i := range s.endpoints {
 		c := s.class(i, bad)
-		*map[farm.Class]*int{farm.OK: &m.Well, farm.Slow: &m.Slow, farm.Hang: &m.Hang}[c]++
+		*map[backends.Class]*int{backends.OK: &m.Well, backends.Slow: &m.Slow, backends.Hang: &m.Hang}[c]++
 		checker.Set(service.Key{Namespace: string(c), Name: fmt.Sprint(i)}, service.Probe{Kind: service.ProbeHTTP, URL: f.URL(c, i)}, false)
 	}
 	say("%d endpoints, %d of them slow, %d hanging: %v from the start, then %v", s.endpoints, m.Slow, m.Hang, s.warmUp, s.duration)
@@ -155,7 +155,7 @@ func (s *settings) once(ctx context.Context, bad bool) (m *Measurement, err erro
 		return nil, err
 	}
 	watch.reset()
-	before, err := machine.Of(os.Getpid())
+	before, err := host.Of(os.Getpid())
 	if err != nil {
 		return nil, err
 	}
@@ -164,7 +164,7 @@ func (s *settings) once(ctx context.Context, bad bool) (m *Measurement, err erro
 		return nil, err
 	}
 	took := time.Since(began)
-	after, err := machine.Of(os.Getpid())
+	after, err := host.Of(os.Getpid())
 	if err != nil {
 		return nil, err
 	}
@@ -184,7 +184,7 @@ func (m *Measurement) watch(ctx context.Context, d time.Duration) error {
 	for end := time.Now().Add(d); time.Now().Before(end); {
 		select {
 		case <-tick.C:
-			u, err := machine.Of(os.Getpid())
+			u, err := host.Of(os.Getpid())
 			if err != nil {
 				return err
 			}
@@ -197,11 +197,11 @@ func (m *Measurement) watch(ctx context.Context, d time.Duration) error {
 }
 
 // sumUp takes what the endpoints saw during the warm-up and after it.
-func (m *Measurement) sumUp(first, then farm.Stats, watch *observer) {
+func (m *Measurement) sumUp(first, then backends.Stats, watch *observer) {
 	m.Starts = perSecond(ticks(first))
 	m.Ticks = ticks(then)
 	m.Steady = perSecond(m.Ticks)
-	well := then.Classes[farm.OK]
+	well := then.Classes[backends.OK]
 	m.Gaps, m.Checked = stats.Of(well.Gaps), well.Endpoints
 	m.UnderWay, m.Open, m.Opened = max(first.MostWaiting, then.MostWaiting), max(first.Most, then.Most), then.Opened
 	watch.mu.Lock()
@@ -213,7 +213,7 @@ func (m *Measurement) sumUp(first, then farm.Stats, watch *observer) {
 }
 
 // ticks adds up the requests of all classes in each tick.
-func ticks(s farm.Stats) []int {
+func ticks(s backends.Stats) []int {
 	var all []int
 	for _, c := range s.Classes {
 		for i, n := range c.PerTick {
@@ -229,8 +229,8 @@ func ticks(s farm.Stats) []int {
 // perSecond adds up whole seconds; the rest of one at the end is left out.
 func perSecond(ticks []int) []int {
 	seconds := []int{}
-	for second := range slices.Chunk(ticks, int(time.Second/farm.Tick)) {
-		if len(second) < int(time.Second/farm.Tick) {
+	for second := range slices.Chunk(ticks, int(time.Second/backends.Tick)) {
+		if len(second) < int(time.Second/backends.Tick) {
 			break
 		}
 		sum := 0

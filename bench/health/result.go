@@ -22,7 +22,7 @@ const (
 // A result is all that was measured.
 type result struct {
 	Date    time.Time `json:"date"`
-	Machine string    `json:"machine"`
+	Host    string    `json:"machine"`
 	Load    float64   `json:"load_average_before"`
 	Version string    `json:"version"`
 
@@ -73,7 +73,7 @@ func (r *result) Missed() bool {
 // Print writes the results for people.
 func (r *result) Print(w io.Writer) {
 	fmt.Fprintf(w, "%d endpoints every %s, timeout %s, %d attempts at once; version %s\n%s; load average before: %.1f\n\n",
-		r.Endpoints, r.Interval, r.Timeout, r.Concurrency, r.Version, r.Machine, r.Load)
+		r.Endpoints, r.Interval, r.Timeout, r.Concurrency, r.Version, r.Host, r.Load)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, c := range r.checks() {
 		verdict := "ok"

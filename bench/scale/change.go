@@ -11,7 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 
-	"kubernaut.io/dynamic-toolset/bench/internal/population"
+	"kubernaut.io/dynamic-toolset/bench/internal/fixtures"
 )
 
 // A changeKind is what is done to a toolset's Service.
@@ -49,7 +49,7 @@ type change struct {
 // changes makes an endless, repeatable sequence of changes. Each goes to
 // another toolset than those before it, until all have had one.
 type changes struct {
-	plan  *population.Plan
+	plan  *fixtures.Plan
 	rand  *rand.Rand
 	order []int // of the toolsets
 	next  int
@@ -57,7 +57,7 @@ type changes struct {
 	added []types.NamespacedName // and not yet deleted
 }
 
-func newChanges(p *population.Plan, seed uint64) *changes {
+func newChanges(p *fixtures.Plan, seed uint64) *changes {
 	r := rand.New(rand.NewPCG(seed, 1)) // #nosec G404 -- a sequence that can be had again
 	// Not from 0 on: a cluster that is used again must not be told what an
 	// earlier run has told it.
@@ -113,7 +113,7 @@ func (ch *change) patch(merge string) {
 }
 
 func (c *changes) create(ch *change) {
-	svc := population.BackEnd(ch.namespace, ch.n)
+	svc := fixtures.BackEnd(ch.namespace, ch.n)
 	svc.GenerateName, svc.Name = "", fmt.Sprintf("added-%d-%s", ch.n, svc.Labels["app.kubernetes.io/name"])
 	ch.name, ch.shows = svc.Name, `"name":"`+svc.Name+`"`
 	c.added = append(c.added, types.NamespacedName{Namespace: svc.Namespace, Name: svc.Name})

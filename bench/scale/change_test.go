@@ -9,7 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes/fake"
 
-	"kubernaut.io/dynamic-toolset/bench/internal/population"
+	"kubernaut.io/dynamic-toolset/bench/internal/fixtures"
 	"kubernaut.io/dynamic-toolset/service"
 	"kubernaut.io/dynamic-toolset/service/detect"
 )
@@ -17,7 +17,7 @@ import (
 // Every change must show where the run looks for it: otherwise it would be
 // reported as never visible, or, worse, as visible before it was made.
 func TestEveryChangeShows(t *testing.T) {
-	plan := &population.Plan{Services: 400}
+	plan := &fixtures.Plan{Services: 400}
 	client := fake.NewClientset()
 	for i := range plan.Services {
 		svc := plan.Service(i)

@@ -11,7 +11,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"kubernaut.io/dynamic-toolset/bench/internal/stats"
-	"kubernaut.io/dynamic-toolset/bench/internal/subject"
+	"kubernaut.io/dynamic-toolset/bench/internal/sut"
 )
 
 const (
@@ -81,7 +81,7 @@ type churn struct {
 
 // run changes Services for the duration at the rate, and waits for the last
 // change to be visible.
-func (s *settings) churn(ctx context.Context, c *testCluster, p *subject.Process, seq *changes) (*Churn, error) {
+func (s *settings) churn(ctx context.Context, c *testCluster, p *sut.Process, seq *changes) (*Churn, error) {
 	k := &churn{
 		cluster: c, base: p.API, http: &fasthttp.Client{MaxConnsPerHost: 2 * maxUnderWay, ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second},
 		name: map[changeKind][]time.Duration{}, answered: map[*change]time.Time{}, versions: map[string]time.Time{},

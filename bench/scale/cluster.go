@@ -14,7 +14,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
-	"kubernaut.io/dynamic-toolset/bench/internal/population"
+	"kubernaut.io/dynamic-toolset/bench/internal/fixtures"
 	"kubernaut.io/dynamic-toolset/harness/sim"
 )
 
@@ -68,10 +68,10 @@ func (s *settings) open(ctx context.Context, dir string) (*testCluster, error) {
 }
 
 func (c *testCluster) connect(cfg *rest.Config) (err error) {
-	if c.client, err = population.Client(cfg, callTimeout); err != nil {
+	if c.client, err = fixtures.Client(cfg, callTimeout); err != nil {
 		return err
 	}
-	if c.watcher, err = population.Client(cfg, 0); err != nil {
+	if c.watcher, err = fixtures.Client(cfg, 0); err != nil {
 		return err
 	}
 	v, err := c.client.Discovery().ServerVersion()
@@ -101,7 +101,7 @@ func (c *testCluster) grant(ctx context.Context) error {
 }
 
 // fill creates the Services.
-func (c *testCluster) fill(ctx context.Context, p *population.Plan) (time.Duration, error) {
+func (c *testCluster) fill(ctx context.Context, p *fixtures.Plan) (time.Duration, error) {
 	say("creating %d Services in %d namespaces", p.Services, len(p.Namespaces()))
 	began := time.Now()
 	n, err := p.Fill(ctx, c.client, say)

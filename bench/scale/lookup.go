@@ -9,9 +9,9 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"kubernaut.io/dynamic-toolset/bench/internal/population"
+	"kubernaut.io/dynamic-toolset/bench/internal/fixtures"
 	"kubernaut.io/dynamic-toolset/bench/internal/stats"
-	"kubernaut.io/dynamic-toolset/bench/internal/subject"
+	"kubernaut.io/dynamic-toolset/bench/internal/sut"
 )
 
 // clients ask at once, each again as soon as it has its answer.
@@ -34,8 +34,8 @@ type Comparison struct {
 
 // kindsOfLookup ask for the same in both clusters, and get the same bytes but
 // for times.
-func kindsOfLookup(p *population.Plan) []Comparison {
-	in := "?namespace=" + population.SmallNamespace
+func kindsOfLookup(p *fixtures.Plan) []Comparison {
+	in := "?namespace=" + fixtures.SmallNamespace
 	return []Comparison{
 		{What: "by name", Path: "/api/v1/toolsets/" + p.Toolset(1).Name + in},
 		{What: "list of one namespace", Path: "/api/v1/toolsets" + in},
@@ -44,14 +44,14 @@ func kindsOfLookup(p *population.Plan) []Comparison {
 
 // compare measures lookups in rounds, in each one service after the other, so
 // that whatever else the machine does meets both alike.
-func (s *settings) compare(ctx context.Context, plan *population.Plan, all, small *subject.Process) ([]Comparison, error) {
+func (s *settings) compare(ctx context.Context, plan *fixtures.Plan, all, small *sut.Process) ([]Comparison, error) {
 	list := kindsOfLookup(plan)
 	for i := range list {
 		c := &list[i]
 		var rates [2][]float64
 		var latencies [2][]time.Duration
 		for range s.rounds {
-			for which, p := range []*subject.Process{all, small} {
+			for which, p := range []*sut.Process{all, small} {
 				samples, err := lookups(ctx, p.API+c.Path, s.round)
 				if err != nil {
 					return nil, err

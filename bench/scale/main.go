@@ -12,7 +12,7 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"kubernaut.io/dynamic-toolset/bench/internal/population"
+	"kubernaut.io/dynamic-toolset/bench/internal/fixtures"
 	"kubernaut.io/dynamic-toolset/bench/internal/report"
 )
 
@@ -79,8 +79,8 @@ func parse(args []string) (*settings, error) {
 	switch {
 	case f.NArg() > 0:
 		return nil, fmt.Errorf("%q is not expected here; see --help", f.Arg(0))
-	case s.services < 2*population.SmallCluster:
-		return nil, fmt.Errorf("--services is %d; it must be at least %d", s.services, 2*population.SmallCluster)
+	case s.services < 2*fixtures.SmallCluster:
+		return nil, fmt.Errorf("--services is %d; it must be at least %d", s.services, 2*fixtures.SmallCluster)
 	case s.rate <= 0 || s.rate > 1000:
 		return nil, fmt.Errorf("--rate is %v; it must be above 0 and at most 1000", s.rate)
 	case s.starts < 1 || s.rounds < 1:

@@ -9,14 +9,14 @@ import (
 	"testing"
 	"time"
 
-	"kubernaut.io/dynamic-toolset/bench/internal/farm"
+	"kubernaut.io/dynamic-toolset/bench/internal/backends"
 	"kubernaut.io/dynamic-toolset/bench/internal/stats"
 	"kubernaut.io/dynamic-toolset/harness/sim"
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == farm.Command {
+	if len(os.Args) > 1 && os.Args[1] == backends.Command {
 		os.Exit(run(os.Args[1:]))
 	}
 	os.Exit(m.Run())

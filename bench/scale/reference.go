@@ -10,7 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
-	"kubernaut.io/dynamic-toolset/bench/internal/population"
+	"kubernaut.io/dynamic-toolset/bench/internal/fixtures"
 	"kubernaut.io/dynamic-toolset/bench/internal/stats"
 )
 
@@ -30,7 +30,7 @@ func watchServices(ctx context.Context, client kubernetes.Interface) (*reference
 		cancel()
 		return nil, err
 	}
-	w, err := client.CoreV1().Services("").Watch(ctx, metav1.ListOptions{ResourceVersion: first.ResourceVersion, LabelSelector: population.Label + "=member"})
+	w, err := client.CoreV1().Services("").Watch(ctx, metav1.ListOptions{ResourceVersion: first.ResourceVersion, LabelSelector: fixtures.Label + "=member"})
 	if err != nil {
 		cancel()
 		return nil, errors.Join(errors.New("watch the Services"), err)

@@ -28,7 +28,7 @@ type Memory struct {
 // A result is all that was measured.
 type result struct {
 	Date       time.Time `json:"date"`
-	Machine    string    `json:"machine"`
+	Host       string    `json:"machine"`
 	Version    string    `json:"version"`
 	Kubernetes string    `json:"kubernetes"`
 
@@ -84,7 +84,7 @@ func (r *result) Print(w io.Writer) {
 	if !r.Health {
 		health = "without health checks"
 	}
-	fmt.Fprintf(w, "%d Services, %d toolsets, %s; version %s, Kubernetes %s\n%s\n\n", r.Services, r.Toolsets, health, r.Version, r.Kubernetes, r.Machine)
+	fmt.Fprintf(w, "%d Services, %d toolsets, %s; version %s, Kubernetes %s\n%s\n\n", r.Services, r.Toolsets, health, r.Version, r.Kubernetes, r.Host)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, c := range r.checks() {
 		verdict := "ok"

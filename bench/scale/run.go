@@ -8,10 +8,10 @@ import (
 	"strings"
 	"time"
 
-	"kubernaut.io/dynamic-toolset/bench/internal/farm"
-	"kubernaut.io/dynamic-toolset/bench/internal/machine"
-	"kubernaut.io/dynamic-toolset/bench/internal/population"
-	"kubernaut.io/dynamic-toolset/bench/internal/subject"
+	"kubernaut.io/dynamic-toolset/bench/internal/backends"
+	"kubernaut.io/dynamic-toolset/bench/internal/fixtures"
+	"kubernaut.io/dynamic-toolset/bench/internal/host"
+	"kubernaut.io/dynamic-toolset/bench/internal/sut"
 )
 
 // keptPort is where the toolsets' health is checked in a cluster that is kept
@@ -26,7 +26,7 @@ type session struct {
 	*settings
 	dir     string
 	cluster *testCluster
-	plan    *population.Plan
+	plan    *fixtures.Plan
 	binary  string
 	result  *result
 }
@@ -38,14 +38,14 @@ func (s *settings) measure(ctx context.Context) (r *result, err error) {
 		return nil, err
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // temporary
-	m := &session{settings: s, dir: dir, plan: &population.Plan{Services: s.services}, binary: s.binary}
+	m := &session{settings: s, dir: dir, plan: &fixtures.Plan{Services: s.services}, binary: s.binary}
 	m.result = &result{
-		Date: time.Now().UTC().Truncate(time.Second), Machine: machine.Describe(), Version: version(ctx),
+		Date: time.Now().UTC().Truncate(time.Second), Host: host.Describe(), Version: version(ctx),
 		Services: s.services, Toolsets: m.plan.Toolsets(), Health: s.health, Targets: s.targets,
 	}
 	if m.binary == "" {
 		say("building the service")
-		if m.binary, err = subject.Build(ctx, dir); err != nil {
+		if m.binary, err = sut.Build(ctx, dir); err != nil {
 			return nil, err
 		}
 	}
@@ -54,11 +54,11 @@ func (s *settings) measure(ctx context.Context) (r *result, err error) {
 		if s.kubeconfig != "" {
 			port = keptPort
 		}
-		f, err := farm.Start(0, port)
+		f, err := backends.Start(0, port)
 		if err != nil {
 			return nil, err
 		}
-		m.plan.HealthEndpoint = func(toolset int) string { return f.URL(farm.OK, toolset) }
+		m.plan.HealthEndpoint = func(toolset int) string { return f.URL(backends.OK, toolset) }
 		defer func() { err = errors.Join(err, f.Close()) }()
 	}
 	if m.cluster, err = s.open(ctx, dir); err != nil {
@@ -79,7 +79,7 @@ func (s *settings) measure(ctx context.Context) (r *result, err error) {
 
 // services starts both services and measures them.
 func (m *session) services(ctx context.Context) (err error) {
-	var all *subject.Process
+	var all *sut.Process
 	for i := range m.starts {
 		if all != nil {
 			if err := all.Stop(); err != nil {
@@ -111,7 +111,7 @@ func (m *session) services(ctx context.Context) (err error) {
 
 	say("measuring lookups")
 	var ready []float64
-	small, err := m.start(ctx, &ready, "--namespaces="+population.SmallNamespace)
+	small, err := m.start(ctx, &ready, "--namespaces="+fixtures.SmallNamespace)
 	if err != nil {
 		return err
 	}
@@ -126,16 +126,16 @@ func (m *session) services(ctx context.Context) (err error) {
 
 // start starts the service, with these arguments besides the usual ones, and
 // appends how many seconds it took to be ready.
-func (m *session) start(ctx context.Context, ready *[]float64, args ...string) (*subject.Process, error) {
+func (m *session) start(ctx context.Context, ready *[]float64, args ...string) (*sut.Process, error) {
 	args = append([]string{
 		"--kubeconfig=" + m.cluster.kubeconfig, "--configmap-enabled=false", "--shutdown-propagation-delay=0s",
 	}, args...)
 	if m.health {
-		args = append(args, "--allow-endpoint-cidrs="+farm.CIDR)
+		args = append(args, "--allow-endpoint-cidrs="+backends.CIDR)
 	} else {
 		args = append(args, "--health-checks=false")
 	}
-	p, err := subject.Start(ctx, m.binary, append(args, m.extra...)...)
+	p, err := sut.Start(ctx, m.binary, append(args, m.extra...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -151,7 +151,7 @@ func (m *session) start(ctx context.Context, ready *[]float64, args ...string) (
 
 // quiet waits for the first health checks, and measures what the service uses
 // when nothing changes.
-func (m *session) quiet(ctx context.Context, p *subject.Process) error {
+func (m *session) quiet(ctx context.Context, p *sut.Process) error {
 	first, err := p.Usage()
 	if err != nil {
 		return err

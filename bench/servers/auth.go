@@ -16,8 +16,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"kubernaut.io/dynamic-toolset/bench/internal/comparison"
-	"kubernaut.io/dynamic-toolset/bench/internal/contestant"
-	"kubernaut.io/dynamic-toolset/bench/internal/population"
+	"kubernaut.io/dynamic-toolset/bench/internal/fixtures"
+	"kubernaut.io/dynamic-toolset/bench/internal/server"
 	"kubernaut.io/dynamic-toolset/harness/sim"
 )
 
@@ -47,7 +47,7 @@ func (m *session) authentication(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, cp.Stop()) }()
-	api, err := population.Client(cp.RESTConfig(), callTimeout)
+	api, err := fixtures.Client(cp.RESTConfig(), callTimeout)
 	if err != nil {
 		return err
 	}
@@ -64,21 +64,21 @@ func (m *session) authentication(ctx context.Context) (err error) {
 		return err
 	}
 	args := []string{"--kubeconfig=" + kubeconfig, "--configmap-enabled=false"}
-	names := []string{contestant.Ours, comparison.Reference, comparison.OursAuthenticated}
+	names := []string{server.Ours, comparison.Reference, comparison.OursAuthenticated}
 	entries := map[string]*entrant{}
 	defer func() {
 		for _, e := range entries {
 			err = errors.Join(err, e.server.Stop())
 		}
 	}()
-	if entries[contestant.Ours], err = m.enterInto(ctx, entries, contestant.Ours, contestant.Options{Args: args}, nil); err != nil {
+	if entries[server.Ours], err = m.enterInto(ctx, entries, server.Ours, server.Options{Args: args}, nil); err != nil {
 		return err
 	}
-	ours := entries[contestant.Ours].answers
-	if _, err = m.enterInto(ctx, entries, comparison.Reference, contestant.Options{Answers: ours}, ours); err != nil {
+	ours := entries[server.Ours].answers
+	if _, err = m.enterInto(ctx, entries, comparison.Reference, server.Options{Answers: ours}, ours); err != nil {
 		return err
 	}
-	authenticated, err := m.enter(ctx, contestant.Ours, contestant.Options{
+	authenticated, err := m.enter(ctx, server.Ours, server.Options{
 		Args:   append(args, "--auth=token", "--auth-audiences="+authAudience),
 		Fields: [][2]string{{"Authorization", "Bearer " + token}},
 	}, nil)
@@ -88,20 +88,20 @@ func (m *session) authentication(ctx context.Context) (err error) {
 	authenticated.name = comparison.OursAuthenticated
 	entries[authenticated.name] = authenticated
 	// They differ in the time at which they have found the toolsets.
-	if a, b := ours[contestant.ByName].Size, authenticated.answers[contestant.ByName].Size; a != b {
+	if a, b := ours[server.ByName].Size, authenticated.answers[server.ByName].Size; a != b {
 		return fmt.Errorf("with authentication an answer has %d bytes instead of %d", b, a)
 	}
 	m.describe(authenticated)
 
-	w := workload{name: comparison.ByNameAuthenticated, answer: contestant.ByName, title: "GET by name, %s, next to an API server"}
+	w := workload{name: comparison.ByNameAuthenticated, answer: server.ByName, title: "GET by name, %s, next to an API server"}
 	m.result.Workloads = append(m.result.Workloads, w.describe(ours[w.answer]))
 	all, err := m.closed(ctx, []workload{w}, names, entries)
 	m.result.Throughput = append(m.result.Throughput, all...)
 	return err
 }
 
-// enterInto enters a contestant and remembers it among those to be stopped.
-func (m *session) enterInto(ctx context.Context, entries map[string]*entrant, name string, o contestant.Options, ours contestant.Set) (*entrant, error) {
+// enterInto enters a server and remembers it among those to be stopped.
+func (m *session) enterInto(ctx context.Context, entries map[string]*entrant, name string, o server.Options, ours server.Set) (*entrant, error) {
 	e, err := m.enter(ctx, name, o, ours)
 	if err == nil {
 		entries[name] = e
@@ -149,14 +149,14 @@ func grant(ctx context.Context, api kubernetes.Interface) (string, error) {
 
 // fill creates the Services of the toolsets that all other parts have, too.
 func fill(ctx context.Context, api kubernetes.Interface) error {
-	for _, name := range contestant.Namespaces() {
+	for _, name := range server.Namespaces() {
 		if _, err := api.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{}); err != nil {
 			return err
 		}
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(creators)
-	for _, svc := range contestant.Services() {
+	for _, svc := range server.Services() {
 		group.Go(func() error {
 			_, err := api.CoreV1().Services(svc.Namespace).Create(ctx, svc, metav1.CreateOptions{})
 			return err

@@ -8,8 +8,8 @@ import (
 
 	"kubernaut.io/dynamic-toolset/bench/internal/client"
 	"kubernaut.io/dynamic-toolset/bench/internal/comparison"
-	"kubernaut.io/dynamic-toolset/bench/internal/contestant"
-	"kubernaut.io/dynamic-toolset/bench/internal/machine"
+	"kubernaut.io/dynamic-toolset/bench/internal/host"
+	"kubernaut.io/dynamic-toolset/bench/internal/server"
 )
 
 const (
@@ -39,18 +39,18 @@ func (m *session) idles(ctx context.Context) error {
 		}
 	}
 	for _, name := range m.names {
-		m.result.Idle = append(m.result.Idle, comparison.Idle{Contestant: name, Connections: m.idle, Rounds: rounds[name]})
+		m.result.Idle = append(m.result.Idle, comparison.Idle{Server: name, Connections: m.idle, Rounds: rounds[name]})
 	}
 	return nil
 }
 
-// hold is one measurement of one contestant.
+// hold is one measurement of one server.
 func (m *session) hold(ctx context.Context, name string) (r comparison.IdleRound, err error) {
 	like := m.ours
-	if name == contestant.Ours {
+	if name == server.Ours {
 		like = nil // its answers have the time at which it found the toolsets
 	}
-	e, err := m.enter(ctx, name, contestant.Options{Answers: m.ours}, like)
+	e, err := m.enter(ctx, name, server.Options{Answers: m.ours}, like)
 	if err != nil {
 		return r, err
 	}
@@ -83,7 +83,7 @@ func (e *entrant) resident(ctx context.Context) (int64, error) {
 	}
 	var sum int64
 	for _, pid := range e.server.PIDs() {
-		u, err := machine.Of(pid)
+		u, err := host.Of(pid)
 		if err != nil {
 			return 0, err
 		}

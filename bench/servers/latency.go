@@ -33,7 +33,7 @@ func (m *session) latencies(ctx context.Context) error {
 	for round := range m.rounds {
 		for i, share := range shares {
 			say("round %d of %d: latency at %.0f requests a second", round+1, m.rounds, share*saturation)
-			// The same for all contestants.
+			// The same for all servers.
 			s := client.Schedule{Rate: share * saturation, Seed: m.seed + uint64(round*len(shares)+i), Grace: min(grace, m.window)} // #nosec G115 -- positive
 			for _, name := range turns(m.names, round) {
 				r, err := m.open(ctx, m.entries[name], w, s)
@@ -47,7 +47,7 @@ func (m *session) latencies(ctx context.Context) error {
 	for _, share := range shares {
 		for _, name := range m.names {
 			m.result.Latency = append(m.result.Latency, comparison.Latency{
-				Contestant: name, Workload: w.name, Rate: share * saturation, Share: share, Rounds: found[key(name, share)],
+				Server: name, Workload: w.name, Rate: share * saturation, Share: share, Rounds: found[key(name, share)],
 			})
 		}
 	}

@@ -15,8 +15,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"kubernaut.io/dynamic-toolset/bench/internal/comparison"
-	"kubernaut.io/dynamic-toolset/bench/internal/contestant"
 	"kubernaut.io/dynamic-toolset/bench/internal/report"
+	"kubernaut.io/dynamic-toolset/bench/internal/server"
 )
 
 const usage = `Usage: servers [flags]
@@ -63,7 +63,7 @@ type settings struct {
 	latency     bool
 	auth        bool
 	quick       bool
-	contestants []string
+	servers     []string
 	serverCPU   int
 	clientCPU   int
 	priority    bool
@@ -80,7 +80,7 @@ const (
 
 func parse(args []string) (*settings, error) {
 	s := &settings{command: strings.TrimSpace("go run ./bench/servers " + strings.Join(args, " "))}
-	others := slices.DeleteFunc(contestant.Names(), always)
+	others := slices.DeleteFunc(server.Names(), always)
 	f := pflag.NewFlagSet("servers", pflag.ContinueOnError)
 	s.AddFlags(f, "a target is missed")
 	f.StringVar(&s.html, "html", "", "`FILE` to write the results to, as a page with charts")
@@ -91,7 +91,7 @@ func parse(args []string) (*settings, error) {
 	f.IntVar(&s.idle, "idle-connections", 10_000, "`NUMBER` of idle connections whose memory is measured; 0 leaves it out")
 	f.BoolVar(&s.latency, "latency", true, "measure latency at fixed rates")
 	f.BoolVar(&s.auth, "auth", true, "measure authentication, for which etcd and a Kubernetes API server are started")
-	f.StringArrayVar(&s.contestants, "contestant", others, "`NAME` of a server to measure besides ours and bare fasthttp; may be given several times")
+	f.StringArrayVar(&s.servers, "contestant", others, "`NAME` of a server to measure besides ours and bare fasthttp; may be given several times")
 	f.BoolVar(&s.quick, "quick", false, "see within a minute that it works: one round of 100 ms, and 500 idle connections, unless flags say otherwise; the figures mean nothing, and missed targets don't count")
 	f.IntVar(&s.serverCPU, "server-cpu", -1, "`CPU` for the servers; by default the last one that this program may use")
 	f.IntVar(&s.clientCPU, "client-cpu", -1, "`CPU` for the client; by default one of another core, if there is any")
@@ -112,7 +112,7 @@ func parse(args []string) (*settings, error) {
 		}
 		s.NoTargets = true // such windows decide nothing
 	}
-	for _, name := range s.contestants {
+	for _, name := range s.servers {
 		if !slices.Contains(others, name) && !always(name) {
 			return nil, fmt.Errorf("--contestant=%s: there is no such server, but %s", name, strings.Join(others, ", "))
 		}
@@ -132,16 +132,16 @@ func parse(args []string) (*settings, error) {
 	return s, nil
 }
 
-// always reports whether a contestant is measured in any case: the one that all
+// always reports whether a server is measured in any case: the one that all
 // answers are of, and the one that all is compared with.
-func always(name string) bool { return name == contestant.Ours || name == comparison.Reference }
+func always(name string) bool { return name == server.Ours || name == comparison.Reference }
 
 func main() { os.Exit(run(os.Args[1:])) }
 
 // run returns the exit code.
 func run(args []string) int {
-	if len(args) > 0 && args[0] == contestant.Command {
-		if err := contestant.Main(args[1:]); err != nil {
+	if len(args) > 0 && args[0] == server.Command {
+		if err := server.Main(args[1:]); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 2
 		}

@@ -11,13 +11,13 @@ import (
 	"testing"
 
 	"kubernaut.io/dynamic-toolset/bench/internal/comparison"
-	"kubernaut.io/dynamic-toolset/bench/internal/contestant"
+	"kubernaut.io/dynamic-toolset/bench/internal/server"
 	"kubernaut.io/dynamic-toolset/harness/sim"
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == contestant.Command {
+	if len(os.Args) > 1 && os.Args[1] == server.Command {
 		os.Exit(run(os.Args[1:]))
 	}
 	os.Exit(m.Run())
@@ -55,7 +55,7 @@ func TestAQuickRunMeasuresEverything(t *testing.T) {
 	for _, m := range r.Missing {
 		testenv.Missing(t, "what could not be measured: "+m, "")
 	}
-	if len(r.Contestants) != 7 || len(r.Workloads) != 8 || len(r.Throughput) != 7*6+3 || len(r.Latency) != 7*6 || len(r.Idle) != 6 || len(r.Targets) != 6 {
+	if len(r.Servers) != 7 || len(r.Workloads) != 8 || len(r.Throughput) != 7*6+3 || len(r.Latency) != 7*6 || len(r.Idle) != 6 || len(r.Targets) != 6 {
 		t.Fatalf("%+v", r)
 	}
 	if left, err := cpus(); err != nil || !slices.Equal(left, []int{r.ClientCPU}) {
@@ -64,28 +64,28 @@ func TestAQuickRunMeasuresEverything(t *testing.T) {
 	answered := map[string]int{}
 	for _, w := range r.Throughput {
 		for _, round := range w.Rounds {
-			answered[w.Contestant] += round.Requests
+			answered[w.Server] += round.Requests
 			if round.Failed != 0 || round.CPU <= 0 || round.CPU > 2*round.Seconds || round.Seconds < r.Window {
-				t.Errorf("%s, %s: %+v", w.Contestant, w.Workload, round)
+				t.Errorf("%s, %s: %+v", w.Server, w.Workload, round)
 			}
 		}
 	}
 	for _, l := range r.Latency {
 		for _, round := range l.Rounds {
 			if round.Failed != 0 || round.Due == 0 || round.Answered > round.Due || round.P50 <= 0 || round.P50 > round.P99 || round.P99 > round.P999 || round.P999 > round.Max {
-				t.Errorf("%s at %v: %+v", l.Contestant, l.Rate, round)
+				t.Errorf("%s at %v: %+v", l.Server, l.Rate, round)
 			}
 		}
 	}
-	for _, c := range r.Contestants {
+	for _, c := range r.Servers {
 		if answered[c.Name] == 0 || c.Title == "" || c.Version == "" || c.Note == "" {
 			t.Errorf("%+v: %d answers", c, answered[c.Name])
 		}
 	}
 	for _, i := range r.Idle {
 		// What nginx needs for so few it has from its start.
-		if round := i.Rounds[0]; round.Before < 1<<20 || round.After <= round.Before && i.Contestant != contestant.Nginx {
-			t.Errorf("%s: %+v", i.Contestant, round)
+		if round := i.Rounds[0]; round.Before < 1<<20 || round.After <= round.Before && i.Server != server.Nginx {
+			t.Errorf("%s: %+v", i.Server, round)
 		}
 	}
 	for _, target := range r.Targets {
@@ -110,7 +110,7 @@ func TestAQuickRunMeasuresEverything(t *testing.T) {
 	}
 }
 
-// starved reports whether some contestant has not answered once in some window, of
+// starved reports whether some server has not answered once in some window, of
 // which there is nothing to tell.
 func starved(r *comparison.Result) bool {
 	for _, w := range r.Throughput {
@@ -143,7 +143,7 @@ func readResult(t *testing.T, name string) *comparison.Result {
 // Ours and the reference follow one another in every round, and nobody always has
 // the same place.
 func TestTurnsArePairedAndRotate(t *testing.T) {
-	names := contestant.Names()
+	names := server.Names()
 	first, order := map[string]bool{}, map[bool]int{}
 	for round := range 2 * len(names) {
 		got := turns(names, round)
@@ -175,7 +175,7 @@ func TestTargetsAreRatiosOfRounds(t *testing.T) {
 	}
 	r := &comparison.Result{}
 	add := func(name, workload string, perCPU ...float64) {
-		w := comparison.Throughput{Contestant: name, Workload: workload}
+		w := comparison.Throughput{Server: name, Workload: workload}
 		for _, p := range perCPU {
 			w.Rounds = append(w.Rounds, round(p))
 		}
@@ -193,12 +193,12 @@ func TestTargetsAreRatiosOfRounds(t *testing.T) {
 	add(comparison.OursAuthenticated, comparison.ByNameAuthenticated, 899)
 	for name, p99 := range map[string]float64{comparison.Reference: 100, comparison.Ours: 111} {
 		r.Latency = append(r.Latency,
-			comparison.Latency{Contestant: name, Share: 0.25, Rounds: []comparison.LatencyRound{{P99: 1}}},
-			comparison.Latency{Contestant: name, Share: 0.5, Rounds: []comparison.LatencyRound{{P99: p99}}})
+			comparison.Latency{Server: name, Share: 0.25, Rounds: []comparison.LatencyRound{{P99: 1}}},
+			comparison.Latency{Server: name, Share: 0.5, Rounds: []comparison.LatencyRound{{P99: p99}}})
 	}
 	r.Idle = []comparison.Idle{
-		{Contestant: comparison.Reference, Rounds: []comparison.IdleRound{{Before: 30, After: 130}}},
-		{Contestant: comparison.Ours, Rounds: []comparison.IdleRound{{Before: 300, After: 420}}},
+		{Server: comparison.Reference, Rounds: []comparison.IdleRound{{Before: 30, After: 130}}},
+		{Server: comparison.Ours, Rounds: []comparison.IdleRound{{Before: 300, After: 420}}},
 	}
 	(&settings{auth: true, latency: true, idle: 1}).setTargets(r)
 	var got []float64
@@ -230,7 +230,7 @@ func TestOtherProgramsAreNoticed(t *testing.T) {
 	}{{0.98, 0.8, true, false}, {0.5, 0.4, true, true}, {0.5, 0.99, true, false}, {0.5, 0, false, false}} {
 		round := comparison.Round{Requests: 1000, Seconds: 1, CPU: tc.cpu, ClientBusy: tc.busy}
 		m := &session{spin: tc.spin, result: &comparison.Result{Throughput: []comparison.Throughput{
-			{Contestant: comparison.Reference, Workload: comparison.ByName, Rounds: []comparison.Round{round}}}}}
+			{Server: comparison.Reference, Workload: comparison.ByName, Rounds: []comparison.Round{round}}}}}
 		if got := m.disturbed(); (got != "") != tc.say || tc.say && !strings.Contains(got, "50 %") {
 			t.Errorf("%+v: %q", tc, got)
 		}
@@ -291,7 +291,7 @@ func TestFlagsThatMakeNoSense(t *testing.T) {
 		t.Errorf("exit code %d", code)
 	}
 	s, err := parse([]string{"--quick", "--rounds=3"})
-	if err != nil || s.rounds != 3 || s.idle != 500 || len(s.contestants) != 4 {
+	if err != nil || s.rounds != 3 || s.idle != 500 || len(s.servers) != 4 {
 		t.Errorf("%+v, %v", s, err)
 	}
 }

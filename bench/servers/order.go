@@ -2,7 +2,7 @@ package main
 
 import "kubernaut.io/dynamic-toolset/bench/internal/comparison"
 
-// turns returns in which order the contestants are measured in a round. Ours and the
+// turns returns in which order the servers are measured in a round. Ours and the
 // reference follow one another, as their ratio is what counts: who of them is first
 // changes from round to round, as does where they stand among the others, and who of
 // the others is first.

@@ -11,9 +11,9 @@ import (
 
 	"kubernaut.io/dynamic-toolset/bench/internal/client"
 	"kubernaut.io/dynamic-toolset/bench/internal/comparison"
-	"kubernaut.io/dynamic-toolset/bench/internal/contestant"
-	"kubernaut.io/dynamic-toolset/bench/internal/machine"
-	"kubernaut.io/dynamic-toolset/bench/internal/subject"
+	"kubernaut.io/dynamic-toolset/bench/internal/host"
+	"kubernaut.io/dynamic-toolset/bench/internal/server"
+	"kubernaut.io/dynamic-toolset/bench/internal/sut"
 )
 
 // A session is one measurement under way.
@@ -21,22 +21,22 @@ type session struct {
 	*settings
 	dir     string
 	spin    bool // the client has a CPU to itself
-	ours    contestant.Set
+	ours    server.Set
 	entries map[string]*entrant
-	names   []string // of those that take part, in the order of contestant.Names
+	names   []string // of those that take part, in the order of server.Names
 	result  *comparison.Result
-	started map[string]bool // warm: contestant and workload that have had a window
+	started map[string]bool // warm: server and workload that have had a window
 }
 
-// An entrant is a contestant that runs, and what it is asked.
+// An entrant is a server that runs, and what it is asked.
 type entrant struct {
 	name    string
-	server  *contestant.Server
-	answers contestant.Set
+	server  *server.Server
+	answers server.Set
 }
 
 // cpuTime is what the entrant has used.
-func (e *entrant) cpuTime() (time.Duration, error) { return machine.CPUTime(e.server.PIDs()...) }
+func (e *entrant) cpuTime() (time.Duration, error) { return host.CPUTime(e.server.PIDs()...) }
 
 // measure does all of it.
 func (s *settings) measure(ctx context.Context) (r *comparison.Result, err error) {
@@ -48,7 +48,7 @@ func (s *settings) measure(ctx context.Context) (r *comparison.Result, err error
 	defer os.RemoveAll(dir) //nolint:errcheck // temporary
 	m := &session{settings: s, dir: dir, entries: map[string]*entrant{}, started: map[string]bool{}}
 	m.result = &comparison.Result{
-		Command: s.command, Version: version(ctx), Machine: machine.Describe(), At: began.UTC().Truncate(time.Second), Load: machine.Load(),
+		Command: s.command, Version: version(ctx), Host: host.Describe(), At: began.UTC().Truncate(time.Second), Load: host.Load(),
 		Window: s.window.Seconds(), Connections: s.connections,
 	}
 	if err := client.AllowFiles(max(s.idle, s.connections)); err != nil {
@@ -56,7 +56,7 @@ func (s *settings) measure(ctx context.Context) (r *comparison.Result, err error
 	}
 	if s.binary == "" {
 		say("building the service")
-		if s.binary, err = subject.Build(ctx, dir); err != nil {
+		if s.binary, err = sut.Build(ctx, dir); err != nil {
 			return nil, err
 		}
 	}
@@ -105,24 +105,24 @@ func (m *session) place() error {
 		say("servers on CPU %d, client on CPU %d", r.ServerCPU, r.ClientCPU)
 		if contains(siblings(r.ServerCPU), r.ClientCPU) {
 			say("these are two threads of one core: each slows the other down")
-			r.Machine += " (server and client on two threads of one core)"
+			r.Host += " (server and client on two threads of one core)"
 		}
 	}
 	return pin(r.ClientCPU)
 }
 
-// start starts the contestants and makes sure that their answers are the same.
+// start starts the servers and makes sure that their answers are the same.
 func (m *session) start(ctx context.Context) error {
 	wanted := map[string]bool{}
-	for _, name := range m.contestants {
+	for _, name := range m.servers {
 		wanted[name] = true
 	}
-	for _, name := range contestant.Names() {
+	for _, name := range server.Names() {
 		if !always(name) && !wanted[name] {
 			continue
 		}
-		e, err := m.enter(ctx, name, contestant.Options{Answers: m.ours}, m.ours)
-		if errors.Is(err, contestant.ErrMissing) {
+		e, err := m.enter(ctx, name, server.Options{Answers: m.ours}, m.ours)
+		if errors.Is(err, server.ErrMissing) {
 			say("%v", err)
 			m.result.Missing = append(m.result.Missing, err.Error())
 			continue
@@ -133,24 +133,24 @@ func (m *session) start(ctx context.Context) error {
 		m.entries[name] = e
 		m.names = append(m.names, name)
 		m.describe(e)
-		if name == contestant.Ours {
+		if name == server.Ours {
 			m.ours = e.answers
 		}
 	}
 	return nil
 }
 
-// enter starts one contestant; ours is what it must answer, nil for ours itself.
-func (m *session) enter(ctx context.Context, name string, o contestant.Options, ours contestant.Set) (e *entrant, err error) {
+// enter starts one server; ours is what it must answer, nil for ours itself.
+func (m *session) enter(ctx context.Context, name string, o server.Options, ours server.Set) (e *entrant, err error) {
 	o.Dir, o.CPU, o.Binary = m.dir, m.result.ServerCPU, m.binary
 	e = &entrant{name: name}
-	if e.server, err = contestant.Start(ctx, name, o); err != nil {
+	if e.server, err = server.Start(ctx, name, o); err != nil {
 		return nil, err
 	}
 	if ours == nil {
-		e.answers, err = contestant.Fetch(ctx, e.server.Addr(), o.Fields...)
+		e.answers, err = server.Fetch(ctx, e.server.Addr(), o.Fields...)
 	} else {
-		e.answers, err = contestant.Verify(ctx, name, e.server.Addr(), ours, o.Fields...)
+		e.answers, err = server.Verify(ctx, name, e.server.Addr(), ours, o.Fields...)
 	}
 	if err != nil {
 		return nil, errors.Join(err, e.server.Stop())
@@ -158,7 +158,7 @@ func (m *session) enter(ctx context.Context, name string, o contestant.Options, 
 	return e, nil
 }
 
-// stop stops all contestants.
+// stop stops all servers.
 func (m *session) stop() error {
 	var all []error
 	for _, name := range m.names {
@@ -169,23 +169,23 @@ func (m *session) stop() error {
 	return errors.Join(all...)
 }
 
-// about is what the contestants are called, and are.
+// about is what the servers are called, and are.
 var about = map[string][2]string{
-	contestant.Ours:              {"this service", "as it is shipped: request ids, metrics, limits, X-Served-By; health checks are off, so that answers don't change"},
+	server.Ours:                  {"this service", "as it is shipped: request ids, metrics, limits, X-Served-By; health checks are off, so that answers don't change"},
 	comparison.OursAuthenticated: {"this service, --auth=token", "asks the API server who calls and what they may; decisions are remembered"},
-	contestant.FastHTTP:          {"bare fasthttp", "a fasthttp.Server with its defaults whose handler sets the fields and a ready body"},
-	contestant.NetHTTP:           {"net/http", "http.Server and ServeMux with ready bodies"},
-	contestant.Chi:               {"net/http + chi", "http.Server and the chi router with ready bodies"},
-	contestant.Nginx:             {"nginx, static files", "one worker, no log, open files kept"},
-	contestant.Naive:             {"the obvious approach", "net/http; JSON is made for each request, under a mutex"},
+	server.FastHTTP:              {"bare fasthttp", "a fasthttp.Server with its defaults whose handler sets the fields and a ready body"},
+	server.NetHTTP:               {"net/http", "http.Server and ServeMux with ready bodies"},
+	server.Chi:                   {"net/http + chi", "http.Server and the chi router with ready bodies"},
+	server.Nginx:                 {"nginx, static files", "one worker, no log, open files kept"},
+	server.Naive:                 {"the obvious approach", "net/http; JSON is made for each request, under a mutex"},
 }
 
 func (m *session) describe(e *entrant) {
 	v := e.server.Version()
-	if e.name == contestant.Ours || e.name == comparison.OursAuthenticated {
+	if e.name == server.Ours || e.name == comparison.OursAuthenticated {
 		v = m.result.Version + ", " + v
 	}
-	m.result.Contestants = append(m.result.Contestants, comparison.Contestant{Name: e.name, Title: about[e.name][0], Version: v, Note: about[e.name][1]})
+	m.result.Servers = append(m.result.Servers, comparison.Server{Name: e.name, Title: about[e.name][0], Version: v, Note: about[e.name][1]})
 }
 
 // estimate is how long the windows take, and what is between them.

@@ -74,7 +74,7 @@ func median(values []float64) float64 {
 
 func rounds(r *comparison.Result, name, workload string) []comparison.Round {
 	for _, t := range r.Throughput {
-		if t.Contestant == name && t.Workload == workload {
+		if t.Server == name && t.Workload == workload {
 			return t.Rounds
 		}
 	}
@@ -83,7 +83,7 @@ func rounds(r *comparison.Result, name, workload string) []comparison.Round {
 
 func latencyRounds(r *comparison.Result, name string) []comparison.LatencyRound {
 	for _, l := range r.Latency {
-		if l.Contestant == name && l.Share == halfOfSaturation {
+		if l.Server == name && l.Share == halfOfSaturation {
 			return l.Rounds
 		}
 	}
@@ -92,7 +92,7 @@ func latencyRounds(r *comparison.Result, name string) []comparison.LatencyRound 
 
 func idleRounds(r *comparison.Result, name string) []comparison.IdleRound {
 	for _, i := range r.Idle {
-		if i.Contestant == name {
+		if i.Server == name {
 			return i.Rounds
 		}
 	}

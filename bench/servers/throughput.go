@@ -7,12 +7,12 @@ import (
 
 	"kubernaut.io/dynamic-toolset/bench/internal/client"
 	"kubernaut.io/dynamic-toolset/bench/internal/comparison"
-	"kubernaut.io/dynamic-toolset/bench/internal/contestant"
+	"kubernaut.io/dynamic-toolset/bench/internal/server"
 )
 
 const (
 	// leadPart of a window is sent before each; half of one before the first of a
-	// contestant and a workload, in which the server has its memory to grow.
+	// server and a workload, in which the server has its memory to grow.
 	leadPart, firstLeadPart = 20, 2
 	pipelined               = 16
 	// patience is how long answers may take before that is a failure: long enough
@@ -20,27 +20,27 @@ const (
 	patience = time.Minute
 )
 
-// A workload is one of the contestants' workloads, in a way of asking.
+// A workload is one of the servers' workloads, in a way of asking.
 type workload struct {
 	name      string
-	answer    string // of contestant's
+	answer    string // one of package server's
 	title     string // with the size of the body
 	pipelined int
 	close     bool
 }
 
 var workloads = []workload{
-	{name: comparison.ByName, answer: contestant.ByName, title: "GET by name, %s"},
-	{name: comparison.NotModified, answer: contestant.NotModified, title: "GET by name, unchanged (304)"},
-	{name: "list-4k", answer: contestant.List4K, title: "list of a namespace, %s"},
-	{name: "list-400k", answer: contestant.List400K, title: "list of all, %s"},
-	{name: comparison.ByNamePipelined, answer: contestant.ByName, title: "GET by name, %s, 16 at once", pipelined: pipelined},
-	{name: "by-name-new", answer: contestant.ByName, title: "GET by name, %s, new connections", close: true},
-	{name: "list-4k-new", answer: contestant.List4K, title: "list of a namespace, %s, new connections", close: true},
+	{name: comparison.ByName, answer: server.ByName, title: "GET by name, %s"},
+	{name: comparison.NotModified, answer: server.NotModified, title: "GET by name, unchanged (304)"},
+	{name: "list-4k", answer: server.List4K, title: "list of a namespace, %s"},
+	{name: "list-400k", answer: server.List400K, title: "list of all, %s"},
+	{name: comparison.ByNamePipelined, answer: server.ByName, title: "GET by name, %s, 16 at once", pipelined: pipelined},
+	{name: "by-name-new", answer: server.ByName, title: "GET by name, %s, new connections", close: true},
+	{name: "list-4k-new", answer: server.List4K, title: "list of a namespace, %s, new connections", close: true},
 }
 
 // describe returns the workload as the result has it.
-func (w *workload) describe(a contestant.Answer) comparison.Workload {
+func (w *workload) describe(a server.Answer) comparison.Workload {
 	title := w.title
 	if len(a.Body) > 0 {
 		title = fmt.Sprintf(w.title, size(len(a.Body)))
@@ -89,7 +89,7 @@ func (m *session) throughput(ctx context.Context) error {
 	m.result.Throughput = append(m.result.Throughput, all...)
 	if doubt := m.disturbed(); doubt != "" {
 		say("%s", doubt)
-		m.result.Machine += " (" + doubt + ")"
+		m.result.Host += " (" + doubt + ")"
 	}
 	return nil
 }
@@ -129,7 +129,7 @@ func (m *session) closed(ctx context.Context, list []workload, names []string, e
 	var all []comparison.Throughput
 	for i := range list {
 		for _, name := range names {
-			all = append(all, comparison.Throughput{Contestant: name, Workload: list[i].name, Rounds: rounds[[2]string{name, list[i].name}]})
+			all = append(all, comparison.Throughput{Server: name, Workload: list[i].name, Rounds: rounds[[2]string{name, list[i].name}]})
 		}
 	}
 	return all, nil

@@ -94,7 +94,7 @@ func TestThePageShowsTheData(t *testing.T) {
 	}
 
 	titles := map[string]string{}
-	for _, c := range r.Contestants {
+	for _, c := range r.Servers {
 		titles[c.Name] = c.Title
 	}
 	tables := chromium.Evaluate[[]string](t, b, `[...document.querySelectorAll("#throughput h3")].map(h => h.firstChild.textContent.trim())`)
@@ -108,8 +108,8 @@ func TestThePageShowsTheData(t *testing.T) {
 			t.Errorf("table %d is of %q, want %q", i, tables[i], w.Title)
 		}
 		reference := measured(t, r, w.Name, Reference)
-		for _, c := range r.Contestants {
-			if !slices.ContainsFunc(r.Throughput, func(one Throughput) bool { return one.Workload == w.Name && one.Contestant == c.Name }) {
+		for _, c := range r.Servers {
+			if !slices.ContainsFunc(r.Throughput, func(one Throughput) bool { return one.Workload == w.Name && one.Server == c.Name }) {
 				continue
 			}
 			row := all[at]
@@ -154,8 +154,8 @@ func TestThePageShowsTheData(t *testing.T) {
 		}
 		row := rows[at]
 		at++
-		if row[0] != titles[l.Contestant] {
-			t.Fatalf("the row of %q is that of %q", l.Contestant, row[0])
+		if row[0] != titles[l.Server] {
+			t.Fatalf("the row of %q is that of %q", l.Server, row[0])
 		}
 		var good []LatencyRound
 		for _, round := range l.Rounds {
@@ -182,7 +182,7 @@ func TestThePageShowsTheData(t *testing.T) {
 			times[0], times[1], times[2] = append(times[0], round.P50), append(times[1], round.P99), append(times[2], round.P999)
 		}
 		for q := range times {
-			same(t, fmt.Sprint(l.Contestant, " at ", l.Rate), row[2+2*q], middle(times[q]...))
+			same(t, fmt.Sprint(l.Server, " at ", l.Rate), row[2+2*q], middle(times[q]...))
 		}
 	}
 	if overloads < 5 || without == 0 || at != len(rows) {
@@ -195,17 +195,17 @@ func TestThePageShowsTheData(t *testing.T) {
 		for _, round := range idle.Rounds {
 			grown = append(grown, float64(round.After-round.Before)/1e6)
 		}
-		same(t, "memory of "+idle.Contestant, rows[i][4], middle(grown...))
+		same(t, "memory of "+idle.Server, rows[i][4], middle(grown...))
 	}
 	b.Quiet(t, url)
 }
 
-// measured gives the rounds of a contestant.
-func measured(t *testing.T, r *Result, workload, contestant string) []Round {
+// measured gives the rounds of a server.
+func measured(t *testing.T, r *Result, workload, server string) []Round {
 	t.Helper()
-	i := slices.IndexFunc(r.Throughput, func(one Throughput) bool { return one.Workload == workload && one.Contestant == contestant })
+	i := slices.IndexFunc(r.Throughput, func(one Throughput) bool { return one.Workload == workload && one.Server == server })
 	if i < 0 {
-		t.Fatalf("%s was not measured with %s", contestant, workload)
+		t.Fatalf("%s was not measured with %s", server, workload)
 	}
 	return r.Throughput[i].Rounds
 }

@@ -7,12 +7,12 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/format"
 )
 
-// A bar is one contestant's figure.
+// A bar is one server's figure.
 type bar struct {
-	contestant Contestant
-	figure     spread
-	value      string // as it is written beside it
-	tip        string
+	server Server
+	figure spread
+	value  string // as it is written beside it
+	tip    string
 }
 
 const (
@@ -40,9 +40,9 @@ func (p *picture) bars(x, y, width, names, values float64, title string, all []b
 	top := y
 	for _, b := range all {
 		middle := y + barPitch/2
-		p.Text(left-8, middle+4, nameClass(b.contestant.Name)+" end", format.Cut(b.contestant.called(), int(names/7)+1))
+		p.Text(left-8, middle+4, nameClass(b.server.Name)+" end", format.Cut(b.server.called(), int(names/7)+1))
 		end := at(b.figure.median)
-		p.Titled("rect", b.tip, "class", "bar "+colour(b.contestant.Name), "x", left, "y", middle-barThick/2, "width", max(end-left, 0.5), "height", barThick)
+		p.Titled("rect", b.tip, "class", "bar "+colour(b.server.Name), "x", left, "y", middle-barThick/2, "width", max(end-left, 0.5), "height", barThick)
 		switch {
 		case broken && b.figure.median > most:
 			p.Leaf("path", "class", "break", "d", "M"+chart.Coordinate(end-26)+" "+chart.Coordinate(middle+barThick/2+3)+"l8-20m4 0l-8 20")
@@ -54,7 +54,7 @@ func (p *picture) bars(x, y, width, names, values float64, title string, all []b
 		y += barPitch
 	}
 	for _, b := range all {
-		if b.contestant.Name == Reference && b.figure.rounds > 0 {
+		if b.server.Name == Reference && b.figure.rounds > 0 {
 			p.line("reference", at(b.figure.median), top-1, at(b.figure.median), y+1)
 		}
 	}
@@ -80,7 +80,7 @@ func scaleOf(all []bar) (most float64, broken bool) {
 	}
 }
 
-// cpuPicture shows what each contestant needs for a million answers.
+// cpuPicture shows what each server needs for a million answers.
 func (r *Result) cpuPicture() *picture {
 	workloads := r.workloads()
 	if len(workloads) == 0 {
@@ -99,18 +99,18 @@ func (r *Result) cpuPicture() *picture {
 			text := format.Cut(w.workload.called(), 60) + ":"
 			for k, t := range w.rows {
 				value, between := t.cpu.text(three)
-				tip := t.contestant.called() + ": " + value + " CPU seconds for a million answers (" + between + ")"
+				tip := t.server.called() + ": " + value + " CPU seconds for a million answers (" + between + ")"
 				if t.failed {
 					value += " (failed)"
 				}
 				if t.note != "" {
 					tip += "; " + t.note
 				}
-				all = append(all, bar{t.contestant, t.cpu, value, tip})
+				all = append(all, bar{t.server, t.cpu, value, tip})
 				if k > 0 {
 					text += ","
 				}
-				text += " " + format.Cut(t.contestant.called(), nameWidth) + " " + value
+				text += " " + format.Cut(t.server.called(), nameWidth) + " " + value
 			}
 			about = append(about, text)
 			end = max(end, p.bars(14+float64(n-i)*(width+gap), y, width, 198, 86, format.Cut(w.workload.called(), 56), all))
@@ -135,11 +135,11 @@ func (r *Result) memoryPicture() *picture {
 	for _, i := range idles {
 		value, between := i.per.text(three)
 		label := value + " MB"
-		if i.ratio.rounds > 0 && i.contestant.Name != Reference {
+		if i.ratio.rounds > 0 && i.server.Name != Reference {
 			label += ", " + three(i.ratio.median) + " x"
 		}
-		all = append(all, bar{i.contestant, i.per, label, i.contestant.called() + ": " + value + " MB per 10,000 idle connections (" + between + ")"})
-		about = append(about, format.Cut(i.contestant.called(), nameWidth)+" "+value+" MB")
+		all = append(all, bar{i.server, i.per, label, i.server.called() + ": " + value + " MB per 10,000 idle connections (" + between + ")"})
+		about = append(about, format.Cut(i.server.called(), nameWidth)+" "+value+" MB")
 	}
 	end := p.bars(14, 0, pictureWidth-28, 190, 130, "", all)
 	p.note(end+20, "Bars: median of the rounds. Lines at their ends: lowest and highest. x: times what "+r.reference()+" takes (dashed).")

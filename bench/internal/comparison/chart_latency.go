@@ -26,8 +26,8 @@ func (r *Result) latencyPicture(l *latencySummary) *picture {
 	for _, rate := range l.rates {
 		d.most = max(d.most, rate.rate)
 		for _, row := range rate.rows {
-			if !slices.Contains(d.contestants, row.contestant) {
-				d.contestants = append(d.contestants, row.contestant)
+			if !slices.Contains(d.servers, row.server) {
+				d.servers = append(d.servers, row.server)
 			}
 		}
 	}
@@ -53,9 +53,9 @@ func (r *Result) latencyPicture(l *latencySummary) *picture {
 
 type latencyDrawing struct {
 	*picture
-	l           *latencySummary
-	contestants []Contestant
-	most        float64 // rate
+	l       *latencySummary
+	servers []Server
+	most    float64 // rate
 }
 
 func (d *latencyDrawing) x(rate float64) float64 {
@@ -65,12 +65,12 @@ func (d *latencyDrawing) x(rate float64) float64 {
 	return latencyLeft + (latencyRight-latencyLeft-14)*(max(rate, 0)/d.most)
 }
 
-// beside is how far a contestant's marks are beside the rate, so that equal ones
+// beside is how far a server's marks are beside the rate, so that equal ones
 // don't cover each other.
 func (d *latencyDrawing) beside(name string) float64 {
-	for i, c := range d.contestants {
+	for i, c := range d.servers {
 		if c.Name == name {
-			return 3.2 * (float64(i) - float64(len(d.contestants)-1)/2)
+			return 3.2 * (float64(i) - float64(len(d.servers)-1)/2)
 		}
 	}
 	return 0
@@ -78,7 +78,7 @@ func (d *latencyDrawing) beside(name string) float64 {
 
 func (d *latencyDrawing) legend() {
 	x, y := float64(latencyLeft), 8.0
-	for _, c := range d.contestants {
+	for _, c := range d.servers {
 		text := format.Cut(c.called(), nameWidth)
 		long := 6.3*float64(len(text)) + 42
 		if x+long > latencyRight && x > latencyLeft {
@@ -92,15 +92,15 @@ func (d *latencyDrawing) legend() {
 	d.height = y + 24
 }
 
-// overloads shows for each contestant at which rates it did not keep up.
+// overloads shows for each server at which rates it did not keep up.
 func (d *latencyDrawing) overloads() {
 	first := true
-	for _, c := range d.contestants {
+	for _, c := range d.servers {
 		last := math.NaN()
 		for _, rate := range d.l.rates {
 			for i := range rate.rows {
 				row := &rate.rows[i]
-				if row.contestant.Name != c.Name || row.overload == "" {
+				if row.server.Name != c.Name || row.overload == "" {
 					continue
 				}
 				if first {
@@ -151,13 +151,13 @@ func (d *latencyDrawing) panel(title string, of func(*latencyRow) spread) {
 	for _, rate := range d.l.rates {
 		d.line("grid", d.x(rate.rate), top, d.x(rate.rate), top+latencyHeight)
 	}
-	for _, c := range d.contestants {
+	for _, c := range d.servers {
 		d.series(c, scale, top, of)
 	}
 }
 
-// series draws a contestant's line, broken where there are no figures, and its marks.
-func (d *latencyDrawing) series(c Contestant, scale chart.LogScale, top float64, of func(*latencyRow) spread) {
+// series draws a server's line, broken where there are no figures, and its marks.
+func (d *latencyDrawing) series(c Server, scale chart.LogScale, top float64, of func(*latencyRow) spread) {
 	path, drawing := "", false
 	var lastX, lastY float64
 	type point struct {
@@ -168,7 +168,7 @@ func (d *latencyDrawing) series(c Contestant, scale chart.LogScale, top float64,
 	for _, rate := range d.l.rates {
 		for i := range rate.rows {
 			row := &rate.rows[i]
-			if row.contestant.Name != c.Name {
+			if row.server.Name != c.Name {
 				continue
 			}
 			s := of(row)
@@ -243,7 +243,7 @@ func (d *latencyDrawing) spoken() string {
 			if i > 0 {
 				text += ","
 			}
-			text += " " + format.Cut(row.contestant.called(), nameWidth) + " " + value
+			text += " " + format.Cut(row.server.called(), nameWidth) + " " + value
 		}
 		all = append(all, text)
 	}

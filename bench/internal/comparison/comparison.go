@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// A Result is what one run found. All contestants were measured in it, in turn,
+// A Result is what one run found. All servers were measured in it, in turn,
 // on the same machine and with the same requests and answers.
 type Result struct {
 	Command   string    `json:"command"` // that makes a result like this one
 	Version   string    `json:"version"` // of this project
-	Machine   string    `json:"machine"` // see package machine
+	Host      string    `json:"machine"` // see package host
 	At        time.Time `json:"at"`
 	Load      float64   `json:"load"` // average of the minute before the run
 	ServerCPU int       `json:"server_cpu"`
@@ -21,7 +21,7 @@ type Result struct {
 	// Window is how long each round of each measurement took, in seconds.
 	Window      float64      `json:"window_seconds"`
 	Connections int          `json:"connections"` // that the client keeps, but for idle ones
-	Contestants []Contestant `json:"contestants"`
+	Servers     []Server     `json:"contestants"`
 	Workloads   []Workload   `json:"workloads"`
 	Throughput  []Throughput `json:"throughput"`
 	Latency     []Latency    `json:"latency"`
@@ -31,22 +31,22 @@ type Result struct {
 	Missing []string `json:"missing,omitempty"`
 }
 
-// A Contestant is a server that was measured.
-type Contestant struct {
+// A Server is one that was measured.
+type Server struct {
 	Name    string `json:"name"`    // "ours", "fasthttp"
 	Title   string `json:"title"`   // "this service", "bare fasthttp"
 	Version string `json:"version"` // "v1.78.0", "nginx/1.22.1"
 	Note    string `json:"note"`    // what it does, in a sentence
 }
 
-// The contestants. Reference is what the targets compare with.
+// The servers. Reference is what the targets compare with.
 const (
 	Ours              = "ours"
 	OursAuthenticated = "ours-auth"
 	Reference         = "fasthttp"
 )
 
-// A Workload is a kind of request that every contestant answers with the same body
+// A Workload is a kind of request that every server answers with the same body
 // and the same header fields.
 type Workload struct {
 	Name           string `json:"name"`  // "by-name"
@@ -64,17 +64,17 @@ const (
 	NotModified     = "not-modified"
 	ByNamePipelined = "by-name-pipelined"
 	// ByNameAuthenticated is ByName next to an API server, which OursAuthenticated
-	// lets review its callers; the other contestants know nothing of it, but have what
+	// lets review its callers; the other servers know nothing of it, but have what
 	// it does in the background beside them, too.
 	ByNameAuthenticated = "by-name-authenticated"
 )
 
-// A Throughput is how much of a workload a contestant answers to clients that ask
+// A Throughput is how much of a workload a server answers to clients that ask
 // as fast as they are answered (a closed loop).
 type Throughput struct {
-	Contestant string  `json:"contestant"`
-	Workload   string  `json:"workload"`
-	Rounds     []Round `json:"rounds"`
+	Server   string  `json:"contestant"`
+	Workload string  `json:"workload"`
+	Rounds   []Round `json:"rounds"`
 }
 
 // A Round is one window of a closed loop.
@@ -101,8 +101,8 @@ func (r Round) PerCPUSecond() float64 { return float64(r.Requests-r.Failed) / r.
 // counted from when each was due, so that a server that stalls pays for all
 // requests that it kept waiting.
 type Latency struct {
-	Contestant string `json:"contestant"`
-	Workload   string `json:"workload"`
+	Server   string `json:"contestant"`
+	Workload string `json:"workload"`
 	// Rate is requests per second, Share what that is of the reference's
 	// saturation (0 to 1 and a little more).
 	Rate   float64        `json:"rate"`
@@ -128,7 +128,7 @@ type LatencyRound struct {
 // An Idle is what connections cost on which nothing happens: each has been used
 // for one request before.
 type Idle struct {
-	Contestant  string      `json:"contestant"`
+	Server      string      `json:"contestant"`
 	Connections int         `json:"connections"`
 	Rounds      []IdleRound `json:"rounds"`
 }

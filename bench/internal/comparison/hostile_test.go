@@ -23,19 +23,19 @@ const hostile = `</script></style></title></svg><script>window.pwned=1</script><
 func called(name string) *Result {
 	rounds := []Round{{Requests: 10, Failed: 1, Seconds: 1, CPU: 1, ClientBusy: 1}, {}}
 	return &Result{
-		Command: name, Version: name, Machine: name, At: time.Unix(0, 0), Window: 1,
-		Contestants: []Contestant{{Name: name, Title: name, Version: name, Note: name}},
-		Workloads:   []Workload{{Name: name, Title: name, Status: 200}},
+		Command: name, Version: name, Host: name, At: time.Unix(0, 0), Window: 1,
+		Servers:   []Server{{Name: name, Title: name, Version: name, Note: name}},
+		Workloads: []Workload{{Name: name, Title: name, Status: 200}},
 		Throughput: []Throughput{
-			{Contestant: name, Workload: name, Rounds: rounds}, {Contestant: Reference, Workload: name, Rounds: rounds},
-			{Contestant: name + "?", Workload: name + "?"},
+			{Server: name, Workload: name, Rounds: rounds}, {Server: Reference, Workload: name, Rounds: rounds},
+			{Server: name + "?", Workload: name + "?"},
 		},
 		Latency: []Latency{
-			{Contestant: name, Workload: name, Rate: 10, Share: 0.1, Rounds: []LatencyRound{{Due: 10, Answered: 10, P50: 1, P99: 2, P999: 3}}},
-			{Contestant: name, Workload: name, Rate: 20, Share: 0.2, Rounds: []LatencyRound{{Due: 10, Answered: 1, Failed: 3}}},
-			{Contestant: name + "?", Workload: name + "?", Rate: 10},
+			{Server: name, Workload: name, Rate: 10, Share: 0.1, Rounds: []LatencyRound{{Due: 10, Answered: 10, P50: 1, P99: 2, P999: 3}}},
+			{Server: name, Workload: name, Rate: 20, Share: 0.2, Rounds: []LatencyRound{{Due: 10, Answered: 1, Failed: 3}}},
+			{Server: name + "?", Workload: name + "?", Rate: 10},
 		},
-		Idle:    []Idle{{Contestant: name, Connections: 1, Rounds: []IdleRound{{1, 2}}}, {Contestant: name + "?"}},
+		Idle:    []Idle{{Server: name, Connections: 1, Rounds: []IdleRound{{1, 2}}}, {Server: name + "?"}},
 		Targets: []Target{{Title: name, Want: 1, Got: 2, Ratios: []float64{2}}, {Title: name + ": " + name}},
 		Missing: []string{name},
 	}
@@ -159,13 +159,13 @@ func TestPartsOfAResult(t *testing.T) {
 		"no targets":    func(r *Result) { r.Targets = nil },
 		"no reference": func(r *Result) {
 			for i := range r.Throughput {
-				r.Throughput[i].Contestant = strings.ReplaceAll(r.Throughput[i].Contestant, Reference, "other")
+				r.Throughput[i].Server = strings.ReplaceAll(r.Throughput[i].Server, Reference, "other")
 			}
 			for i := range r.Idle {
-				r.Idle[i].Contestant = strings.ReplaceAll(r.Idle[i].Contestant, Reference, "other")
+				r.Idle[i].Server = strings.ReplaceAll(r.Idle[i].Server, Reference, "other")
 			}
 		},
-		"no descriptions": func(r *Result) { r.Contestants, r.Workloads = nil, nil },
+		"no descriptions": func(r *Result) { r.Servers, r.Workloads = nil, nil },
 		"no rounds": func(r *Result) {
 			for i := range r.Throughput {
 				r.Throughput[i].Rounds = nil

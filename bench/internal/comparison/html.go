@@ -34,12 +34,12 @@ type pageView struct {
 
 	Ratios, CPU, Memory template.HTML
 
-	Targets     []targetView
-	Workloads   []workloadView
-	Latencies   []latencyView
-	Idles       []rowView
-	Contestants []Contestant
-	Missing     []string
+	Targets   []targetView
+	Workloads []workloadView
+	Latencies []latencyView
+	Idles     []rowView
+	Servers   []Server
+	Missing   []string
 }
 
 type targetView struct {
@@ -58,7 +58,7 @@ type latencyView struct {
 	Rates []workloadView
 }
 
-// A rowView is a contestant's line in one of the tables.
+// A rowView is a server's line in one of the tables.
 type rowView struct {
 	Name     string
 	Ours     bool
@@ -89,12 +89,12 @@ func (r *Result) HTML(w io.Writer) error {
 	}
 	for _, i := range r.idles() {
 		view.Idles = append(view.Idles, rowView{
-			Name: format.Cut(i.contestant.called(), maxText), Ours: i.contestant.isOurs(), CPU: format.Grouped(i.connections),
+			Name: format.Cut(i.server.called(), maxText), Ours: i.server.isOurs(), CPU: format.Grouped(i.connections),
 			Spreads: []spreadView{i.before.view(three), i.per.view(three), i.ratio.view(ratio)},
 		})
 	}
-	for _, c := range r.Contestants {
-		view.Contestants = append(view.Contestants, Contestant{Title: format.Cut(c.called(), maxText), Version: format.Cut(c.Version, maxText), Note: format.Cut(c.Note, maxText)})
+	for _, c := range r.Servers {
+		view.Servers = append(view.Servers, Server{Title: format.Cut(c.called(), maxText), Version: format.Cut(c.Version, maxText), Note: format.Cut(c.Note, maxText)})
 	}
 	for _, m := range r.Missing {
 		view.Missing = append(view.Missing, format.Cut(m, maxText))
@@ -102,7 +102,7 @@ func (r *Result) HTML(w io.Writer) error {
 	return htmlreport.Write(w, pageTemplate, view)
 }
 
-func (c Contestant) isOurs() bool { return c.Name == Ours || c.Name == OursAuthenticated }
+func (c Server) isOurs() bool { return c.Name == Ours || c.Name == OursAuthenticated }
 
 func (s spread) view(number func(float64) string) spreadView {
 	median, between := s.text(number)
@@ -131,7 +131,7 @@ func (r *Result) workloadViews() []workloadView {
 		v := workloadView{Title: format.Cut(w.workload.called(), maxText), Details: w.workload.details()}
 		for _, t := range w.rows {
 			v.Rows = append(v.Rows, rowView{
-				Name: format.Cut(t.contestant.called(), maxText), Ours: t.contestant.isOurs(), Note: t.note,
+				Name: format.Cut(t.server.called(), maxText), Ours: t.server.isOurs(), Note: t.note,
 				Spreads: []spreadView{t.perSecond.view(count), t.cpu.view(three), t.ratio.view(ratio)},
 			})
 		}
@@ -150,7 +150,7 @@ func (r *Result) latencyViews() []latencyView {
 				busy, _ := t.busy.text(percent)
 				most, _ := spread{t.max.high, t.max.high, t.max.high, min(t.max.rounds, 1)}.text(micros)
 				one.Rows = append(one.Rows, rowView{
-					Name: format.Cut(t.contestant.called(), maxText), Ours: t.contestant.isOurs(), CPU: busy, Max: most,
+					Name: format.Cut(t.server.called(), maxText), Ours: t.server.isOurs(), CPU: busy, Max: most,
 					Overload: t.overload, Note: t.note, Spreads: []spreadView{t.p50.view(micros), t.p99.view(micros), t.p999.view(micros)},
 				})
 			}

@@ -63,7 +63,7 @@ func (r *Result) SVG(name string) ([]byte, error) {
 	d.Open("g", "transform", "translate(0 "+chart.Coordinate(head)+")")
 	d.Write(p.Bytes())
 	d.Close("g")
-	d.Text(14, head+p.height+16, "tick", format.Cut(fmt.Sprintf("version %s, %s; %s", r.Version, r.At.UTC().Format("2006-01-02"), r.Machine), 140))
+	d.Text(14, head+p.height+16, "tick", format.Cut(fmt.Sprintf("version %s, %s; %s", r.Version, r.At.UTC().Format("2006-01-02"), r.Host), 140))
 	return chart.Standalone(pictureWidth, head+p.height+foot, chartStyle, p.title+". "+p.about, d.Bytes()), nil
 }
 
@@ -107,7 +107,7 @@ func (p *picture) inPage() template.HTML {
 	return template.HTML(d.String()) // #nosec G203 -- see above
 }
 
-// known are the contestants that have a colour and a mark of their own. The colours
+// known are the servers that have a colour and a mark of their own. The colours
 // are told apart with any kind of colour vision (after Okabe and Ito, Color Universal
 // Design), the marks without colour.
 var known = []string{Ours, OursAuthenticated, Reference, "net/http", "chi", "nginx", "naive"}
@@ -124,7 +124,7 @@ var marks = []string{
 	"M0-5.5L1.6-1.7L5.5-1.7L2.4 .9L3.5 5L0 2.6L-3.5 5L-2.4 .9L-5.5-1.7L-1.6-1.7z", // star
 }
 
-// look gives a contestant's place in the colours and marks; all that are not known
+// look gives a server's place in the colours and marks; all that are not known
 // share the last.
 func look(name string) int {
 	if i := slices.Index(known, name); i >= 0 {
@@ -135,7 +135,7 @@ func look(name string) int {
 
 func colour(name string) string { return "k" + string(rune('0'+look(name))) }
 
-// mark draws a contestant's.
+// mark draws a server's.
 func (p *picture) mark(x, y float64, name, tip string) {
 	class := "mark " + colour(name)
 	if look(name) == 1 {

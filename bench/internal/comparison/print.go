@@ -10,7 +10,7 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/format"
 )
 
-// nameWidth bounds the names of the contestants, so that lines have 120 columns.
+// nameWidth bounds the names of the servers, so that lines have 120 columns.
 const nameWidth = 30
 
 // Print writes the result for people, as tables of at most 120 columns in ASCII.
@@ -41,7 +41,7 @@ func (r *Result) conditions() []string {
 	}
 	lines := []string{
 		fmt.Sprintf("version %s, %s, load average before: %.1f", r.Version, r.At.UTC().Format("2006-01-02 15:04 UTC"), r.Load),
-		r.Machine,
+		r.Host,
 		fmt.Sprintf("%s; windows of %s s, %s connections", where, format.Digits(max(r.Window, 0)), format.Grouped(r.Connections)),
 	}
 	if r.Command != "" {
@@ -92,7 +92,7 @@ func (p *printer) throughput(r *Result) {
 	for _, w := range workloads {
 		rows = append(rows, row{}, row{note: w.workload.heading()})
 		for _, t := range w.rows {
-			rows = append(rows, row{cells: append(append(append(name(t.contestant), cells(t.perSecond, count)...), cells(t.cpu, three)...), cells(t.ratio, ratio)...), note: t.note})
+			rows = append(rows, row{cells: append(append(append(name(t.server), cells(t.perSecond, count)...), cells(t.cpu, three)...), cells(t.ratio, ratio)...), note: t.note})
 		}
 	}
 	p.table(rows)
@@ -107,7 +107,7 @@ func (p *printer) latency(r *Result) {
 			rows = append(rows, row{}, row{note: rate.title()})
 			for _, t := range rate.rows {
 				busy, _ := t.busy.text(percent)
-				one := row{cells: append(name(t.contestant), busy), tail: t.overload, note: t.note}
+				one := row{cells: append(name(t.server), busy), tail: t.overload, note: t.note}
 				if t.overload == "" {
 					one.cells = append(append(append(one.cells, cells(t.p50, micros)...), cells(t.p99, micros)...), cells(t.p999, micros)...)
 				}
@@ -127,12 +127,12 @@ func (p *printer) idle(r *Result) {
 	rows := []row{{cells: []string{"", "opened", "MB before", "MB per 10,000", "low - high", "ratio", "low - high"}}}
 	for _, i := range idles {
 		before, _ := i.before.text(three)
-		rows = append(rows, row{cells: append(append(append(name(i.contestant), format.Grouped(i.connections), before), cells(i.per, three)...), cells(i.ratio, ratio)...)})
+		rows = append(rows, row{cells: append(append(append(name(i.server), format.Grouped(i.connections), before), cells(i.per, three)...), cells(i.ratio, ratio)...)})
 	}
 	p.table(rows)
 }
 
-func name(c Contestant) []string { return []string{"  " + format.Cut(c.called(), nameWidth)} }
+func name(c Server) []string { return []string{"  " + format.Cut(c.called(), nameWidth)} }
 
 func cells(s spread, number func(float64) string) []string {
 	median, between := s.text(number)

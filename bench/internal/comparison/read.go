@@ -10,7 +10,7 @@ import (
 // The most that Read takes, far above what a run has.
 const (
 	maxFile   = 16 << 20 // bytes
-	maxKinds  = 64       // contestants, workloads, targets
+	maxKinds  = 64       // servers, workloads, targets
 	maxRounds = 1000     // of one measurement
 	maxSeries = maxKinds * maxKinds
 )
@@ -51,7 +51,7 @@ func (r *Result) check() error {
 		name      string
 		has, most int
 	}{
-		{"contestants", len(r.Contestants), maxKinds}, {"workloads", len(r.Workloads), maxKinds}, {"targets", len(r.Targets), maxKinds},
+		{"contestants", len(r.Servers), maxKinds}, {"workloads", len(r.Workloads), maxKinds}, {"targets", len(r.Targets), maxKinds},
 		{"missing", len(r.Missing), maxKinds},
 		{"throughput", len(r.Throughput), maxSeries}, {"latency", len(r.Latency), maxSeries}, {"idle", len(r.Idle), maxKinds},
 	} {

@@ -39,8 +39,8 @@ func TestTable(t *testing.T) {
 // Lines are of ASCII that a terminal shows and doesn't obey, and fit in 120 columns.
 func TestTableFits(t *testing.T) {
 	long := read(t)
-	for i := range long.Contestants {
-		long.Contestants[i].Title = strings.Repeat("a server of a long name ", 4)
+	for i := range long.Servers {
+		long.Servers[i].Title = strings.Repeat("a server of a long name ", 4)
 	}
 	for i := range long.Workloads {
 		long.Workloads[i].Title = strings.Repeat("a workload of a long name ", 4)

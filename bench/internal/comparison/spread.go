@@ -48,7 +48,7 @@ func (s spread) text(number func(float64) string) (median, between string) {
 	return number(s.median), low + " - " + high
 }
 
-// ratios divides what two contestants had in the same rounds, the windows of which
+// ratios divides what two servers had in the same rounds, the windows of which
 // followed one another, so that what else the machine did met both alike.
 func ratios(of, to []float64) []float64 {
 	all := make([]float64, 0, len(of))

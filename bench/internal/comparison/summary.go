@@ -12,19 +12,19 @@ import (
 // What follows is the result as it is shown, the same in the table, on the page and
 // in the charts: medians over the rounds, with the lowest and the highest.
 
-// A workloadSummary is what all contestants did with one workload.
+// A workloadSummary is what all servers did with one workload.
 type workloadSummary struct {
 	workload Workload
 	rows     []throughputSummary
 }
 
 type throughputSummary struct {
-	contestant Contestant
-	perSecond  spread // answers
-	cpu        spread // seconds for a million answers
-	ratio      spread // of answers per CPU second to those of the reference
-	failed     bool   // in any round
-	note       string // why the figures may be worth less than others
+	server    Server
+	perSecond spread // answers
+	cpu       spread // seconds for a million answers
+	ratio     spread // of answers per CPU second to those of the reference
+	failed    bool   // in any round
+	note      string // why the figures may be worth less than others
 }
 
 // workloads are in the order of the result's.
@@ -38,7 +38,7 @@ func (r *Result) workloads() []workloadSummary {
 		s := workloadSummary{workload: w}
 		var reference []float64
 		for _, t := range r.Throughput {
-			if t.Workload == w.Name && t.Contestant == Reference {
+			if t.Workload == w.Name && t.Server == Reference {
 				reference = perCPUSecond(t.Rounds)
 			}
 		}
@@ -48,7 +48,7 @@ func (r *Result) workloads() []workloadSummary {
 			}
 			perCPU := perCPUSecond(t.Rounds)
 			row := throughputSummary{
-				contestant: r.contestant(t.Contestant), ratio: spreadOf(ratios(perCPU, reference)),
+				server: r.server(t.Server), ratio: spreadOf(ratios(perCPU, reference)),
 				failed: slices.ContainsFunc(t.Rounds, func(r Round) bool { return r.Failed > 0 }), note: doubts(t.Rounds),
 			}
 			perSecond, cpu := make([]float64, len(t.Rounds)), make([]float64, len(t.Rounds))
@@ -58,7 +58,7 @@ func (r *Result) workloads() []workloadSummary {
 			row.perSecond, row.cpu = spreadOf(perSecond), spreadOf(cpu)
 			s.rows = append(s.rows, row)
 		}
-		slices.SortStableFunc(s.rows, func(a, b throughputSummary) int { return r.order(a.contestant.Name, b.contestant.Name) })
+		slices.SortStableFunc(s.rows, func(a, b throughputSummary) int { return r.order(a.server.Name, b.server.Name) })
 		all = append(all, s)
 	}
 	return all
@@ -98,7 +98,7 @@ func doubts(rounds []Round) string {
 // may be what limits the answers per second.
 const clientLimit = 0.9
 
-// A latencySummary is how long the contestants took for one workload.
+// A latencySummary is how long the servers took for one workload.
 type latencySummary struct {
 	workload Workload
 	rates    []rateSummary
@@ -121,7 +121,7 @@ func (s *rateSummary) title() string {
 
 // A latencyRow has times in microseconds.
 type latencyRow struct {
-	contestant          Contestant
+	server              Server
 	p50, p99, p999, max spread // of the rounds that are no overload
 	busy                spread // share of a CPU's time
 	answered            spread // share of the due
@@ -161,7 +161,7 @@ func (r *Result) latencies() []latencySummary {
 		}
 		slices.SortStableFunc(s.rates, func(a, b rateSummary) int { return cmp.Compare(a.rate, b.rate) })
 		for i := range s.rates {
-			slices.SortStableFunc(s.rates[i].rows, func(a, b latencyRow) int { return r.order(a.contestant.Name, b.contestant.Name) })
+			slices.SortStableFunc(s.rates[i].rows, func(a, b latencyRow) int { return r.order(a.server.Name, b.server.Name) })
 		}
 		all = append(all, s)
 	}
@@ -169,7 +169,7 @@ func (r *Result) latencies() []latencySummary {
 }
 
 func (r *Result) latencyRow(l *Latency) latencyRow {
-	row := latencyRow{contestant: r.contestant(l.Contestant)}
+	row := latencyRow{server: r.server(l.Server)}
 	var p50, p99, p999, most, busy, answered []float64
 	failed, due, overloaded := 0, 0, 0
 	for _, one := range l.Rounds {
@@ -211,7 +211,7 @@ func share(v float64) string {
 
 // An idleSummary is what idle connections cost, in megabytes (10^6 bytes).
 type idleSummary struct {
-	contestant  Contestant
+	server      Server
 	connections int
 	before      spread // MB without them
 	per         spread // MB per 10,000
@@ -221,7 +221,7 @@ type idleSummary struct {
 func (r *Result) idles() []idleSummary {
 	var reference []float64
 	for _, i := range r.Idle {
-		if i.Contestant == Reference {
+		if i.Server == Reference {
 			reference = i.perTenThousand()
 		}
 	}
@@ -232,9 +232,9 @@ func (r *Result) idles() []idleSummary {
 		for n, one := range i.Rounds {
 			before[n] = float64(one.Before) / 1e6
 		}
-		all = append(all, idleSummary{r.contestant(i.Contestant), i.Connections, spreadOf(before), spreadOf(per), spreadOf(ratios(per, reference))})
+		all = append(all, idleSummary{r.server(i.Server), i.Connections, spreadOf(before), spreadOf(per), spreadOf(ratios(per, reference))})
 	}
-	slices.SortStableFunc(all, func(a, b idleSummary) int { return r.order(a.contestant.Name, b.contestant.Name) })
+	slices.SortStableFunc(all, func(a, b idleSummary) int { return r.order(a.server.Name, b.server.Name) })
 	return all
 }
 
@@ -246,29 +246,29 @@ func (i *Idle) perTenThousand() []float64 {
 	return all
 }
 
-// contestant gives what is known of one; its name, if nothing is.
-func (r *Result) contestant(name string) Contestant {
-	for _, c := range r.Contestants {
+// server gives what is known of one; its name, if nothing is.
+func (r *Result) server(name string) Server {
+	for _, c := range r.Servers {
 		if c.Name == name {
 			return c
 		}
 	}
-	return Contestant{Name: name}
+	return Server{Name: name}
 }
 
-// called is a contestant's title, or its name where it has none.
-func (c Contestant) called() string { return cmp.Or(c.Title, c.Name, "?") }
+// called is a server's title, or its name where it has none.
+func (c Server) called() string { return cmp.Or(c.Title, c.Name, "?") }
 
 // reference is what the targets compare with, by its title.
-func (r *Result) reference() string { return format.Cut(r.contestant(Reference).called(), nameWidth) }
+func (r *Result) reference() string { return format.Cut(r.server(Reference).called(), nameWidth) }
 
-// order compares two contestants by their places in the result; unknown ones come last.
+// order compares two servers by their places in the result; unknown ones come last.
 func (r *Result) order(a, b string) int {
 	place := func(name string) int {
-		if i := slices.IndexFunc(r.Contestants, func(c Contestant) bool { return c.Name == name }); i >= 0 {
+		if i := slices.IndexFunc(r.Servers, func(c Server) bool { return c.Name == name }); i >= 0 {
 			return i
 		}
-		return len(r.Contestants)
+		return len(r.Servers)
 	}
 	return cmp.Compare(place(a), place(b))
 }

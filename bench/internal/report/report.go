@@ -14,7 +14,7 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"kubernaut.io/dynamic-toolset/bench/internal/farm"
+	"kubernaut.io/dynamic-toolset/bench/internal/backends"
 )
 
 // Exit codes.
@@ -55,8 +55,8 @@ type Result interface {
 // returns the measurement. The servers that a measurement starts in a process of their
 // own are this command, too.
 func Main(name string, args []string, parse func(args []string) (*Options, func(context.Context) (Result, error), error)) int {
-	if len(args) > 0 && args[0] == farm.Command {
-		if err := farm.Main(args[1:]); err != nil {
+	if len(args) > 0 && args[0] == backends.Command {
+		if err := backends.Main(args[1:]); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return failed
 		}

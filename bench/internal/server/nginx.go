@@ -1,4 +1,4 @@
-package contestant
+package server
 
 import (
 	"bytes"
@@ -17,7 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"kubernaut.io/dynamic-toolset/bench/internal/subject"
+	"kubernaut.io/dynamic-toolset/bench/internal/sut"
 )
 
 // nginx serves the answers as files.
@@ -96,7 +96,7 @@ func runNginx(ctx context.Context, program, dir string, cpu int) (*nginx, error)
 	// Its master ends its worker on this signal.
 	n.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	n.cmd.Stderr = n.log
-	if err := subject.OnCPU(cpu, n.cmd.Start); err != nil {
+	if err := sut.OnCPU(cpu, n.cmd.Start); err != nil {
 		return nil, err
 	}
 	go func() {

@@ -1,4 +1,4 @@
-package contestant
+package server
 
 import (
 	"crypto/sha256"
@@ -11,7 +11,7 @@ import (
 	"sync"
 )
 
-// A toolset as the naive contestant keeps it, and renders it for each request.
+// A toolset as the naive server keeps it, and renders it for each request.
 type toolset struct {
 	Name            string            `json:"name"`
 	Namespace       string            `json:"namespace"`

@@ -1,7 +1,7 @@
-// Package farm is ten thousand back ends to check the health of: real HTTP
+// Package backends is ten thousand back ends to check the health of: real HTTP
 // servers on many loopback addresses, in a process of their own, that record
 // when they are asked.
-package farm
+package backends
 
 import (
 	"bufio"
@@ -22,7 +22,7 @@ import (
 )
 
 // Command is the first argument by which a program that uses this package is
-// told to be the farm: its main calls Serve then.
+// told to be the back ends: its main calls Serve then.
 const Command = "serve-endpoints"
 
 const (
@@ -35,10 +35,10 @@ const (
 	portTries = 10
 )
 
-// CIDR holds all the farm's addresses.
+// CIDR holds all addresses of the back ends.
 const CIDR = "127.77.0.0/24"
 
-// Serve is the farm's process: it listens on the port, 0 for any, writes the
+// Serve is the process of the back ends: it listens on the port, 0 for any, writes the
 // port and the address at which it tells its statistics to out, and serves
 // until in ends. Slow endpoints answer after delay.
 func Serve(in io.Reader, out io.Writer, delay time.Duration, port int) error {
@@ -138,8 +138,8 @@ func (r *recorder) control() http.Handler {
 	return mux
 }
 
-// A Farm is the process, seen from outside. End it with Close.
-type Farm struct {
+// A Process is the process of the back ends, seen from outside. End it with Close.
+type Process struct {
 	cmd     *exec.Cmd
 	in      io.Closer
 	port    string
@@ -148,13 +148,13 @@ type Farm struct {
 }
 
 // URL returns the address of endpoint n of a class.
-func (f *Farm) URL(c Class, n int) string {
-	return fmt.Sprintf("http://127.77.0.%d:%s/%s/%d", 1+n%addresses, f.port, c, n)
+func (p *Process) URL(c Class, n int) string {
+	return fmt.Sprintf("http://127.77.0.%d:%s/%s/%d", 1+n%addresses, p.port, c, n)
 }
 
-// Start runs this program once more, as the farm, with its endpoints on a port,
+// Start runs this program once more, as the back ends, with its endpoints on a port,
 // 0 for any that is free.
-func Start(delay time.Duration, port int) (*Farm, error) {
+func Start(delay time.Duration, port int) (*Process, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -179,7 +179,7 @@ func Start(delay time.Duration, port int) (*Farm, error) {
 		return nil, fmt.Errorf("the endpoints to check did not start: %w: %s", errors.Join(err, cmd.Wait()), stderr.String())
 	}
 	taken, control, _ := strings.Cut(strings.TrimSpace(line), " ")
-	return &Farm{
+	return &Process{
 		cmd: cmd, in: in, port: taken, control: "http://" + control,
 		client: &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{}},
 	}, nil
@@ -202,8 +202,8 @@ func Main(args []string) error {
 }
 
 // Reset forgets what was recorded.
-func (f *Farm) Reset() error {
-	res, err := f.client.Post(f.control+"/reset", "", nil)
+func (p *Process) Reset() error {
+	res, err := p.client.Post(p.control+"/reset", "", nil)
 	if err != nil {
 		return err
 	}
@@ -211,9 +211,9 @@ func (f *Farm) Reset() error {
 }
 
 // Stats returns what was recorded since the last Reset.
-func (f *Farm) Stats() (Stats, error) {
+func (p *Process) Stats() (Stats, error) {
 	var s Stats
-	res, err := f.client.Get(f.control + "/stats")
+	res, err := p.client.Get(p.control + "/stats")
 	if err != nil {
 		return s, err
 	}
@@ -223,7 +223,7 @@ func (f *Farm) Stats() (Stats, error) {
 }
 
 // Close ends the process.
-func (f *Farm) Close() error {
-	f.client.CloseIdleConnections()
-	return errors.Join(f.in.Close(), f.cmd.Wait())
+func (p *Process) Close() error {
+	p.client.CloseIdleConnections()
+	return errors.Join(p.in.Close(), p.cmd.Wait())
 }

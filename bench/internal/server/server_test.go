@@ -1,4 +1,4 @@
-package contestant
+package server
 
 import (
 	"errors"
@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func TestEachContestantAnswersAsOurs(t *testing.T) {
+func TestEachServerAnswersAsOurs(t *testing.T) {
 	want := fetchOurs(t)
 	sizes := map[string]int{ByName: 400, NotModified: 0, List4K: 4000, List400K: 400_000}
 	for _, w := range Workloads() {
@@ -89,7 +89,7 @@ func TestStopTellsOfAnEarlierEnd(t *testing.T) {
 	}
 }
 
-func TestEachContestantRunsOnItsCPU(t *testing.T) {
+func TestEachServerRunsOnItsCPU(t *testing.T) {
 	want := fetchOurs(t)
 	var mine unix.CPUSet
 	if err := unix.SchedGetaffinity(0, &mine); err != nil {
@@ -153,9 +153,9 @@ func TestStartSaysWhatIsWrong(t *testing.T) {
 	nginxPrograms = []string{"no-such-nginx"}
 	full := Set{ByName: {}, NotModified: {}, List4K: {}, List400K: {}}
 	for _, c := range []struct {
-		name, contestant string
-		o                Options
-		want             string
+		name, server string
+		o            Options
+		want         string
 	}{
 		{"unknown", "apache", Options{CPU: AnyCPU}, "no such contestant, but ours, fasthttp"},
 		{"without answers", FastHTTP, Options{CPU: AnyCPU}, "no answer for the workload by-name"},
@@ -167,15 +167,15 @@ func TestStartSaysWhatIsWrong(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.o.Dir = t.TempDir()
-			s, err := Start(t.Context(), c.contestant, c.o)
+			s, err := Start(t.Context(), c.server, c.o)
 			if err == nil {
 				_ = s.Stop()
 				t.Fatal("it started")
 			}
-			if !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), c.contestant) {
+			if !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), c.server) {
 				t.Errorf("%v, wanted %q", err, c.want)
 			}
-			if errors.Is(err, ErrMissing) != (c.contestant == Nginx) {
+			if errors.Is(err, ErrMissing) != (c.server == Nginx) {
 				t.Errorf("%v: missing is %v", err, errors.Is(err, ErrMissing))
 			}
 		})

@@ -1,4 +1,4 @@
-package contestant
+package server
 
 import (
 	"bufio"
@@ -80,7 +80,7 @@ func TestCompareFindsEachDifference(t *testing.T) {
 }
 
 // Verify on a real server that answers one workload otherwise.
-func TestVerifyNamesContestantAndWorkload(t *testing.T) {
+func TestVerifyNamesServerAndWorkload(t *testing.T) {
 	want := fetchOurs(t)
 	other := Set{}
 	for w, a := range want {
@@ -214,7 +214,7 @@ func FuzzReadAnswer(f *testing.F) {
 		}
 		body, err := io.ReadAll(res.Body)
 		if err == nil && res.StatusCode == a.Status && (a.Status < 200 || a.Status == 204) {
-			return // they have no body, whatever they say; none of the contestants answers so
+			return // they have no body, whatever they say; none of the servers answers so
 		}
 		if err != nil || res.StatusCode != a.Status || !bytes.Equal(body, a.Body) {
 			t.Fatalf("%q is %d %q to the standard library (%v), not %d %q", b, res.StatusCode, body, err, a.Status, a.Body)

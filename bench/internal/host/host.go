@@ -1,6 +1,6 @@
-// Package machine describes what a measurement was made on, as far as it
+// Package host describes what a measurement was made on, as far as it
 // matters to times, and what a process uses of it.
-package machine
+package host
 
 import (
 	"fmt"

@@ -1,4 +1,4 @@
-package contestant
+package server
 
 import (
 	"fmt"
@@ -6,7 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"kubernaut.io/dynamic-toolset/bench/internal/population"
+	"kubernaut.io/dynamic-toolset/bench/internal/fixtures"
 )
 
 // What there is to be looked up: as many toolsets as make lists of the sizes that
@@ -40,7 +40,7 @@ func Services() []*corev1.Service {
 	var all []*corev1.Service
 	for n := range namespaces {
 		for i := range perNamespace {
-			svc := population.BackEnd(namespace(n), i)
+			svc := fixtures.BackEnd(namespace(n), i)
 			svc.Name = fmt.Sprintf("%s-%03d-%d", svc.Labels["app.kubernetes.io/name"], n, i)
 			svc.Annotations["kubernaut.io/toolset-description"] = description(svc)
 			all = append(all, svc)

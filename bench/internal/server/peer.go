@@ -1,4 +1,4 @@
-package contestant
+package server
 
 import (
 	"bufio"
@@ -15,7 +15,7 @@ import (
 	"syscall"
 	"time"
 
-	"kubernaut.io/dynamic-toolset/bench/internal/subject"
+	"kubernaut.io/dynamic-toolset/bench/internal/sut"
 )
 
 const (
@@ -26,7 +26,7 @@ const (
 // A server serves on the listener until that is closed.
 type server func(l net.Listener) error
 
-// peers are the contestants in Go. Each is made with the answers it has to give.
+// peers are the servers in Go. Each is made with the answers it has to give.
 var peers = map[string]func(Set) (server, error){
 	FastHTTP: fastHTTP,
 	NetHTTP:  netHTTP,
@@ -74,7 +74,7 @@ func Main(args []string) error {
 	}
 }
 
-// A peer is a contestant in Go: this program once more.
+// A peer is a server in Go: this program once more.
 type peer struct {
 	name   string
 	cmd    *exec.Cmd
@@ -106,7 +106,7 @@ func startPeer(ctx context.Context, name, dir string, o Options) (started, error
 	if err != nil {
 		return nil, err
 	}
-	if err := subject.OnCPU(o.CPU, p.cmd.Start); err != nil {
+	if err := sut.OnCPU(o.CPU, p.cmd.Start); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, fmt.Errorf("it did not listen within %v", startTimeout))

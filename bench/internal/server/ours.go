@@ -1,4 +1,4 @@
-package contestant
+package server
 
 import (
 	"context"
@@ -14,7 +14,7 @@ import (
 
 	"sigs.k8s.io/yaml"
 
-	"kubernaut.io/dynamic-toolset/bench/internal/subject"
+	"kubernaut.io/dynamic-toolset/bench/internal/sut"
 )
 
 const (
@@ -30,7 +30,7 @@ const (
 // ours is this service as it is shipped, but that its health checks are off and that
 // it lets in more connections.
 type ours struct {
-	process *subject.Process
+	process *sut.Process
 	release string
 }
 
@@ -48,7 +48,7 @@ func startOurs(ctx context.Context, dir string, o Options) (started, error) {
 		}
 		args = append(args, "--manifests="+dir)
 	}
-	p, err := subject.StartOn(ctx, o.CPU, o.Binary, append(args, o.Args...)...)
+	p, err := sut.StartOn(ctx, o.CPU, o.Binary, append(args, o.Args...)...)
 	if err != nil {
 		return nil, err
 	}

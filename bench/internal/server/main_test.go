@@ -1,4 +1,4 @@
-package contestant
+package server
 
 import (
 	"bufio"
@@ -13,14 +13,14 @@ import (
 	"testing"
 	"time"
 
-	"kubernaut.io/dynamic-toolset/bench/internal/subject"
+	"kubernaut.io/dynamic-toolset/bench/internal/sut"
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
 var (
 	dir string // of the test's program
 	// build compiles the service for the first test that needs it.
-	build = sync.OnceValues(func() (string, error) { return subject.Build(context.Background(), dir) })
+	build = sync.OnceValues(func() (string, error) { return sut.Build(context.Background(), dir) })
 )
 
 // service returns the service's binary.
@@ -34,8 +34,8 @@ func service(t *testing.T) string {
 }
 
 // hold is the first argument by which the test's program is told to start all
-// contestants, say their processes and do nothing.
-const hold = "hold-contestants"
+// servers, say their processes and do nothing.
+const hold = "hold-servers"
 
 func TestMain(m *testing.M) {
 	var err error
@@ -55,7 +55,7 @@ func TestMain(m *testing.M) {
 
 func run(m *testing.M) int {
 	var err error
-	if dir, err = os.MkdirTemp("", "contestant-"); err != nil {
+	if dir, err = os.MkdirTemp("", "server-"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
@@ -63,7 +63,7 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-// installed returns the contestants that this machine has.
+// installed returns the servers that this machine has.
 func installed() []string {
 	var names []string
 	for _, name := range Names() {
@@ -74,7 +74,7 @@ func installed() []string {
 	return names
 }
 
-// start starts a contestant, which the test's end stops.
+// start starts a server, which the test's end stops.
 func start(t *testing.T, name string, o Options) *Server {
 	t.Helper()
 	o.Dir, o.Binary = t.TempDir(), service(t)
@@ -151,7 +151,7 @@ func holdAll(binary, dir string) error {
 	select {} // until it is killed
 }
 
-func TestContestantsEndWithWhoStartedThem(t *testing.T) {
+func TestServersEndWithWhoStartedThem(t *testing.T) {
 	cmd := exec.Command(os.Args[0], hold, service(t), t.TempDir()) // #nosec G204 -- this test
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
@@ -180,7 +180,7 @@ func TestContestantsEndWithWhoStartedThem(t *testing.T) {
 	}
 	_ = cmd.Wait() // it was killed
 	if len(pids) < len(installed()) {
-		t.Fatalf("processes %v of the contestants %v", pids, installed())
+		t.Fatalf("processes %v of the servers %v", pids, installed())
 	}
 	waitGone(t, pids)
 }

@@ -1,4 +1,4 @@
-package subject
+package sut
 
 import (
 	"fmt"

@@ -1,11 +1,11 @@
-// Package contestant runs the servers of a comparison, each as a process of its
+// Package server runs the servers of a comparison, each as a process of its
 // own on a CPU of its own: this service, and others that answer the same requests
 // with the same bytes.
 //
 // What the answers are is learnt from this service ([Fetch]), given to the others
 // ([Options].Answers), and held against what each of them answers ([Verify]), so
-// that no contestant is measured that does less than the others.
-package contestant
+// that no server is measured that does less than the others.
+package server
 
 import (
 	"context"
@@ -16,7 +16,7 @@ import (
 	"sync"
 )
 
-// The names of the contestants.
+// The names of the servers.
 const (
 	Ours     = "ours"
 	FastHTTP = "fasthttp"
@@ -30,22 +30,22 @@ const (
 // answers from.
 func Names() []string { return []string{Ours, FastHTTP, NetHTTP, Chi, Nginx, Naive} }
 
-// ErrMissing is that a contestant isn't installed on this machine. What Start
+// ErrMissing is that a server isn't installed on this machine. What Start
 // returns then says how to get it.
 var ErrMissing = errors.New("not installed")
 
 // AnyCPU, as Options.CPU, pins a server to no CPU.
 const AnyCPU = -1
 
-// Options are how a contestant is run.
+// Options are how a server is run.
 type Options struct {
-	// Dir is a folder that the contestant may write in; each gets one of its own
+	// Dir is a folder that the server may write in; each gets one of its own
 	// there. Whoever made it removes it.
 	Dir string
 	// CPU is the number of the one CPU that the server may use, from its first
 	// instruction on; AnyCPU for all.
 	CPU int
-	// Binary is the service's, of subject.Build, for Ours.
+	// Binary is the service's, of sut.Build, for Ours.
 	Binary string
 	// Args are more arguments for Ours. With --kubeconfig among them it gets no
 	// manifests.
@@ -56,7 +56,7 @@ type Options struct {
 	Answers Set
 }
 
-// A Server is a contestant that runs. End it with Stop, and keep it until then: a
+// A Server is one that runs. End it with Stop, and keep it until then: a
 // server may end when nothing refers to its Server any more.
 type Server struct {
 	s     started
@@ -64,7 +64,7 @@ type Server struct {
 	ended error // of Stop
 }
 
-// started is what each kind of contestant has behind it.
+// started is what each kind of server has behind it.
 type started interface {
 	addr() string
 	pids() []int
@@ -72,7 +72,7 @@ type started interface {
 	stop() error
 }
 
-// Start runs the contestant of this name and returns when it answers.
+// Start runs the server of this name and returns when it answers.
 func Start(ctx context.Context, name string, o Options) (*Server, error) {
 	dir, err := os.MkdirTemp(o.Dir, strings.ReplaceAll(name, "/", "-")+"-")
 	if err != nil {

@@ -1,4 +1,4 @@
-package farm
+package backends
 
 import (
 	"net"
@@ -20,7 +20,7 @@ type Class string
 // The classes of endpoints.
 const (
 	OK   Class = "ok"   // answers at once
-	Slow Class = "slow" // answers after the farm's delay
+	Slow Class = "slow" // answers after the delay
 	Hang Class = "hang" // takes the request and never answers
 )
 
@@ -33,7 +33,7 @@ type ClassStats struct {
 	Gaps []time.Duration `json:"gaps"`
 }
 
-// Stats are what the farm saw since the last reset.
+// Stats are what the back ends saw since the last reset.
 type Stats struct {
 	Classes map[Class]ClassStats `json:"classes"`
 	Opened  int                  `json:"opened"` // connections since the reset

@@ -1,6 +1,6 @@
-// Package subject runs the service under measurement: the real binary, as a
+// Package sut runs the service under measurement: the real binary, as a
 // process of its own.
-package subject
+package sut
 
 import (
 	"bufio"
@@ -19,7 +19,7 @@ import (
 	"syscall"
 	"time"
 
-	"kubernaut.io/dynamic-toolset/bench/internal/machine"
+	"kubernaut.io/dynamic-toolset/bench/internal/host"
 )
 
 // buildTimeout bounds the compile, which takes a minute or two with a cold
@@ -182,7 +182,7 @@ func (p *Process) WaitReady(ctx context.Context) (time.Duration, error) {
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
 // Usage returns what the process has used.
-func (p *Process) Usage() (machine.Usage, error) { return machine.Of(p.cmd.Process.Pid) }
+func (p *Process) Usage() (host.Usage, error) { return host.Of(p.cmd.Process.Pid) }
 
 // Stop tells the service to stop and waits for its end.
 func (p *Process) Stop() error {

@@ -1,4 +1,4 @@
-package contestant
+package server
 
 import (
 	"bytes"
@@ -15,7 +15,7 @@ import (
 // many bytes.
 const tolerance = 20
 
-// Verify asks a contestant for each workload, as Fetch does, and returns what it
+// Verify asks a server for each workload, as Fetch does, and returns what it
 // answers, which is what it is measured with. It fails if that is not to a client what
 // ours answers, and says in what.
 //
@@ -23,9 +23,9 @@ const tolerance = 20
 // fields but for these: Date, as it is another time; Server; X-Request-Id, which ours
 // makes anew for each request while the others send one of the same length again and
 // again; and the ETag of nginx, which makes its own of a file's time and length, and of
-// the naive contestant, which makes it of the body. nginx also sends "Connection:
+// the naive server, which makes it of the body. nginx also sends "Connection:
 // keep-alive", which can't be switched off. The whole response may be smaller or larger
-// by a twentieth. Bodies of the naive contestant may have their members in another
+// by a twentieth. Bodies of the naive server may have their members in another
 // order.
 func Verify(ctx context.Context, name, addr string, ours Set, fields ...[2]string) (Set, error) {
 	if err := ours.complete(); err != nil {
@@ -45,7 +45,7 @@ func Verify(ctx context.Context, name, addr string, ours Set, fields ...[2]strin
 	return set, errors.Join(all...)
 }
 
-// compare returns all in which an answer of the contestant differs from ours.
+// compare returns all in which an answer of the server differs from ours.
 func compare(name string, want, got *Answer) (all []error) {
 	differs := func(format string, args ...any) { all = append(all, fmt.Errorf(format, args...)) }
 	if got.Status != want.Status {
@@ -87,14 +87,14 @@ func equalBodies(name string, want, got []byte) bool {
 }
 
 // equalValues compares the values of a field whose name is in lower case.
-func equalValues(contestant, field, want, got string) bool {
+func equalValues(server, field, want, got string) bool {
 	switch field {
 	case "server":
 		return got != ""
 	case "date", "x-request-id":
 		return len(got) == len(want)
 	case "etag":
-		if contestant == Nginx || contestant == Naive {
+		if server == Nginx || server == Naive {
 			return got != ""
 		}
 	}
