@@ -36,7 +36,7 @@ func couldBeSeen(c net.Conn) (could bool) {
 // Before, they were closed in the same 40 ms, and over TLS, where a close takes
 // longer, some requests in ten thousand met it.
 func TestTrapSilentConnectionsAroundTheClose(t *testing.T) {
-	const clients, grace = 200, 2200 * time.Millisecond // beyond parkAfter
+	const clients, grace = 200, 2200 * time.Millisecond // beyond idleAfter
 	f := start(t, func(o *options) {
 		o.IdleGrace, o.DrainTimeout, o.Limits.ReadTimeout = grace, time.Minute, time.Minute
 	})

@@ -30,13 +30,13 @@ const (
 
 // A conn is one client connection with the bookkeeping of the drain. fasthttp
 // closes an idle connection without looking whether a request has just
-// arrived; a conn looks, because its own goroutine takes the decision:
+// arrived; a conn checks, because its own goroutine takes the decision:
 // whoever wants it closed only wakes its read.
 //
 // It keeps the times that a client has, instead of fasthttp, which would set
 // three deadlines for each request: see deadline.go. It leaves fasthttp while
-// nothing happens on it, so that an idle connection has no buffers: see park.go.
-// And it sends the responses to pipelined requests together: see cork.go.
+// nothing happens on it, so that an idle connection has no buffers: see idle_set.go.
+// And it sends the responses to pipelined requests together: see write_batch.go.
 //
 // On a port that speaks TLS there is a layer between it and its socket.
 type conn struct {
@@ -52,7 +52,7 @@ type conn struct {
 	// at most when it did; 0 otherwise.
 	woken  atomic.Int64
 	closed atomic.Bool
-	// outside is set while the connection is parked.
+	// outside is set while the connection is in the idle set.
 	outside atomic.Bool
 
 	writeLimit atomic.Int64 // set by SetWriteDeadline, an instant; 0: the WriteTimeout counts
@@ -60,13 +60,13 @@ type conn struct {
 
 	// What follows belongs to the goroutine that serves the connection.
 
-	readArmed instant // the socket's read deadline is not later than it; 0: none
-	parkable  bool
-	layer     *tlsLayer // nil: the bytes of the socket are the client's
-	plainHTTP bool      // the client does not speak TLS as it should
-	hello     bool      // the client speaks TLS as it should not
-	greeted   bool      // the client has sent something
-	parking   bool      // the end of fasthttp's work is not that of the connection
+	readArmed   instant // the socket's read deadline is not later than it; 0: none
+	canIdle     bool
+	layer       *tlsLayer // nil: the bytes of the socket are the client's
+	plainHTTP   bool      // the client does not speak TLS as it should
+	hello       bool      // the client speaks TLS as it should not
+	greeted     bool      // the client has sent something
+	intoIdleSet bool      // the end of fasthttp's work is not that of the connection
 
 	began     instant     // when the first byte of the request arrived
 	moved     instant     // when something was read last, or a response made
@@ -76,7 +76,7 @@ type conn struct {
 	streaming bool        // what is written is to be sent at once
 	lasting   bool        // the body of the response need not be copied; see body.go
 	broken    bool        // part of a response could not be sent
-	cork      *cork       // what was written and not sent yet; nil if nothing
+	batch     *writeBatch // what was written and not sent yet; nil if nothing
 	body      *[]byte     // of the response, to be used again; see body.go
 	made      int         // its capacity
 	phase     int8        // of a request with a body; see requestbody.go
@@ -90,20 +90,20 @@ type conn struct {
 }
 
 // Read reads like net.Conn. When a deadline passes while no request has begun,
-// it looks once more for a request that is there already and serves it, and
+// it checks once more for a request that is there already and serves it, and
 // otherwise ends the connection without a word: an unasked-for error response
 // would be taken for the answer to a request that is on its way.
 //
 // On a port that speaks TLS the first read does the handshake, so that a slow
 // one keeps nobody else waiting.
 func (c *conn) Read(p []byte) (int, error) {
-	if c.uncork(); c.broken { //nolint:errcheck // broken says so, too
+	if c.flush(); c.broken { //nolint:errcheck // broken says so, too
 		return 0, io.EOF
 	}
 	if c.layer == nil || c.layer.session != nil {
-		return c.readOrLook(p)
+		return c.readOrCheck(p)
 	}
-	if n, err := c.readOrLook(p[:1]); n == 0 {
+	if n, err := c.readOrCheck(p[:1]); n == 0 {
 		return 0, err
 	}
 	c.ahead = ahead{between: true}
@@ -122,15 +122,15 @@ func (c *conn) Read(p []byte) (int, error) {
 	c.greeted = false
 	c.end()
 	c.since.Store(int64(now()))
-	return c.readOrLook(p)
+	return c.readOrCheck(p)
 }
 
-func (c *conn) readOrLook(p []byte) (int, error) {
+func (c *conn) readOrCheck(p []byte) (int, error) {
 	for {
-		c.armRead(c.nextLook())
+		c.armRead(c.nextCheck())
 		if c.owner.crowded.Load() && c.nothingHere() {
 			c.since.CompareAndSwap(0, int64(now()))
-			c.parking = true
+			c.intoIdleSet = true
 			return 0, io.EOF
 		}
 		var n int
@@ -166,9 +166,9 @@ func (c *conn) readOrLook(p []byte) (int, error) {
 		case !idle && expired:
 			c.late = true
 			return n, err
-		case idle && now() >= c.parkTime():
+		case idle && now() >= c.idleTime():
 			if !c.withinRecord() {
-				c.parking = true
+				c.intoIdleSet = true
 				return 0, io.EOF
 			}
 			c.began = now()
@@ -187,13 +187,13 @@ func (c *conn) idleAsWoken() bool {
 	return woken != 0 && c.since.Load() <= woken
 }
 
-// nextLook returns when to look at the time again if nothing has been read by
+// nextCheck returns when to look at the time again if nothing has been read by
 // then: not later than any of the times that matter.
-func (c *conn) nextLook() instant {
+func (c *conn) nextCheck() instant {
 	if c.state.Load() == waiting && c.since.Load() == 0 {
-		return c.moved.add(min(parkAfter, c.owner.limits.IdleTimeout))
+		return c.moved.add(min(idleAfter, c.owner.limits.IdleTimeout))
 	}
-	return min(c.readLimit(), c.parkTime())
+	return min(c.readLimit(), c.idleTime())
 }
 
 // readLimit returns when what is read now must have arrived: the rest of a
@@ -260,7 +260,7 @@ func (c *conn) begin() {
 
 func (c *conn) end() {
 	if c.body != nil || !c.ahead.more {
-		c.uncork() //nolint:errcheck // the next read tells
+		c.flush() //nolint:errcheck // the next read tells
 	}
 	c.ahead.between = true
 	c.returnBody()
@@ -288,11 +288,11 @@ func (c *conn) wakeIfIdle(t instant) {
 var past = time.Unix(1, 0)
 
 // Close closes the connection so that the client gets what was written to it,
-// unless it is only to be parked.
+// unless it only goes into the idle set.
 func (c *conn) Close() error {
-	if c.parking {
-		c.parking = false
-		c.park()
+	if c.intoIdleSet {
+		c.intoIdleSet = false
+		c.enterIdleSet()
 		return nil
 	}
 	if !c.closed.CompareAndSwap(false, true) {
@@ -301,7 +301,7 @@ func (c *conn) Close() error {
 	defer c.owner.forget(c)
 	defer c.returnBody()
 	defer c.token.Forget()
-	if c.uncork() == nil {
+	if c.flush() == nil {
 		c.closeSession()
 	}
 	if c.linger || unread(c.Conn) > 0 {
@@ -318,7 +318,7 @@ func (c *conn) closeSession() {
 }
 
 // sayEnd tells the client of an idle connection that it ends. It comes right after
-// the look that found nothing: a request that arrives between the two is lost, and
+// the check that found nothing: a request that arrives between the two is lost, and
 // fasthttp takes its time, on a busy machine milliseconds, until it calls Close.
 func (c *conn) sayEnd() {
 	c.closeSession()

@@ -55,7 +55,7 @@ func TestWokenWhileARequestBegins(t *testing.T) {
 
 // A request that has arrived when an idle connection is about to be closed is
 // read, although the deadline has passed; without one the end is silent.
-func TestLastLook(t *testing.T) {
+func TestReadableCheck(t *testing.T) {
 	c, client := pair(t)
 	if _, err := client.Write([]byte("GET")); err != nil {
 		t.Fatal(err)

@@ -46,7 +46,7 @@ type listener struct {
 	log    *zap.Logger
 	limits Limits
 	reject func(net.Conn) // tells a connection over the limit; closes it
-	// serve serves a connection that was parked; nil: none is.
+	// serve serves a connection that was in the idle set; nil: none is.
 	serve func(net.Conn)
 	tls   *serverTLS // nil: plain HTTP
 
@@ -58,7 +58,7 @@ type listener struct {
 	freed     chan struct{} // has something when a connection has ended
 
 	// How many connections fasthttp has, and whether these are so many that those
-	// that wait for a request are parked at once; see park.go.
+	// that wait for a request go into the idle set at once; see idle_set.go.
 	inside  atomic.Int64
 	crowded atomic.Bool
 	made    atomic.Int64 // bytes of bodies made for single requests; see body.go
@@ -137,8 +137,8 @@ func (l *listener) admit(nc net.Conn) (*conn, bool) {
 	if l.tls != nil {
 		c.layer = &tlsLayer{settings: l.tls}
 	}
-	_, c.parkable = nc.(syscall.Conn)
-	c.parkable = c.parkable && canWait && l.serve != nil
+	_, c.canIdle = nc.(syscall.Conn)
+	c.canIdle = c.canIdle && canWait && l.serve != nil
 	accepted := now()
 	c.since.Store(int64(accepted))
 	if age := l.limits.MaxConnectionAge; age > 0 {

@@ -40,7 +40,7 @@ func TestServesAnyListener(t *testing.T) {
 	}
 }
 
-// A connection that is no socket outlives the looks at its idle time, though the error
+// A connection that is no socket outlives the checks of its idle time, though the error
 // of its deadline is not that of the package os.
 func TestAnyConnectionMayBeSilent(t *testing.T) {
 	memory := fasthttputil.NewInmemoryListener()
@@ -56,7 +56,7 @@ func TestAnyConnectionMayBeSilent(t *testing.T) {
 	from := bufio.NewReader(nc)
 	for i := range 2 {
 		if i > 0 {
-			time.Sleep(parkAfter + parkAfter/4) // the first look is over
+			time.Sleep(idleAfter + idleAfter/4) // the first check is over
 		}
 		if _, err := io.WriteString(nc, "GET /health HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
 			t.Fatal(err)

@@ -45,7 +45,7 @@ func (c *conn) writeMuted(p []byte) (int, error) {
 	if len(cut) > 0 { // it was not: a response happened to end like that
 		rest = append(bytes.Clone(cut), rest...)
 	}
-	if err := c.uncork(); err != nil {
+	if err := c.flush(); err != nil {
 		return 0, err
 	}
 	if len(rest) > 0 {

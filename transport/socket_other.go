@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Elsewhere than on Linux a connection is closed without the last look, and
+// Elsewhere than on Linux a connection is closed without the last readable check, and
 // the listener without the filter: good enough to develop on.
 
 func readNow(c net.Conn, p []byte) (int, error) {
@@ -19,7 +19,7 @@ func readNow(c net.Conn, p []byte) (int, error) {
 	return n, nil
 }
 
-// Nor is it parked.
+// Nor does it go into the idle set.
 const canWait = false
 
 func waitReadable(net.Conn) error { return errors.ErrUnsupported }

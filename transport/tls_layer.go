@@ -16,12 +16,12 @@ import (
 // The drain looks at what has arrived before it ends a connection. Behind TLS
 // that is more than what the socket holds: the TLS layer reads ahead, and keeps
 // what it has not decrypted yet, or has decrypted and not delivered. So the
-// look is a read through the layer that does not wait.
+// The readable check is a read through the layer that does not wait.
 type tlsLayer struct {
 	settings *serverTLS
 	session  *tls.Conn // nil before the client's first byte
 	wire     wire
-	// A byte that a look found; the next read begins with it.
+	// A byte that a readable check found; the next read begins with it.
 	found    [1]byte
 	hasFound bool
 	// broken is set when a write has failed, perhaps in the middle of a record:
@@ -68,19 +68,19 @@ func (l *tlsLayer) read(p []byte, wait bool) (n int, err error) {
 // more reports whether the client has sent more than was read, if only a part
 // of a record. What is no data, such as the alert that ends a session, is none.
 func (l *tlsLayer) more() bool {
-	err := l.look()
+	err := l.checkReadable()
 	return err == nil || errors.Is(err, os.ErrDeadlineExceeded) && l.wire.records.within()
 }
 
 // silent reports whether the client has sent nothing more, and has not ended the
 // session either.
 func (l *tlsLayer) silent() bool {
-	return errors.Is(l.look(), os.ErrDeadlineExceeded) && !l.wire.records.within()
+	return errors.Is(l.checkReadable(), os.ErrDeadlineExceeded) && !l.wire.records.within()
 }
 
-// look reads a byte, if there is one, for the next read. It returns
+// checkReadable reads a byte, if there is one, for the next read. It returns
 // os.ErrDeadlineExceeded if there is none yet.
-func (l *tlsLayer) look() error {
+func (l *tlsLayer) checkReadable() error {
 	if l.hasFound {
 		return nil
 	}

@@ -17,16 +17,16 @@ import (
 	"kubernaut.io/dynamic-toolset/transport/certificate/certtest"
 )
 
-// A corked connection holds back what is written to it, so that a test decides
+// A holdingConn holds back what is written to it, so that a test decides
 // which bytes of which records arrive together.
-type corked struct {
+type holdingConn struct {
 	net.Conn
-	corked bool
-	held   []byte
-	split  func() // called once, between the first bytes and those that follow
+	holding bool
+	held    []byte
+	split   func() // called once, between the first bytes and those that follow
 }
 
-func (c *corked) Write(p []byte) (int, error) {
+func (c *holdingConn) Write(p []byte) (int, error) {
 	if split := c.split; split != nil {
 		c.split = nil
 		if n, err := c.Conn.Write(p[:10]); err != nil {
@@ -36,7 +36,7 @@ func (c *corked) Write(p []byte) (int, error) {
 		n, err := c.Conn.Write(p[10:])
 		return 10 + n, err
 	}
-	if !c.corked {
+	if !c.holding {
 		return c.Conn.Write(p)
 	}
 	c.held = append(c.held, p...)
@@ -44,7 +44,7 @@ func (c *corked) Write(p []byte) (int, error) {
 }
 
 // send sends the first n bytes of what is held; all if n is negative.
-func (c *corked) send(t *testing.T, n int) {
+func (c *holdingConn) send(t *testing.T, n int) {
 	t.Helper()
 	if n < 0 {
 		n = len(c.held)
@@ -61,7 +61,7 @@ func (c *corked) send(t *testing.T, n int) {
 
 // tlsPair returns a tracked connection on a port that speaks TLS, its client
 // and the socket of that. There was no handshake yet.
-func tlsPair(t *testing.T, version uint16) (*conn, *tls.Conn, *corked) {
+func tlsPair(t *testing.T, version uint16) (*conn, *tls.Conn, *holdingConn) {
 	t.Helper()
 	authority, err := certtest.NewAuthority()
 	if err != nil {
@@ -77,16 +77,16 @@ func tlsPair(t *testing.T, version uint16) (*conn, *tls.Conn, *corked) {
 	if err := c.SetReadDeadline(time.Now().Add(testenv.Patience)); err != nil {
 		t.Fatal(err)
 	}
-	cork := &corked{Conn: socket}
-	client := tls.Client(cork, &tls.Config{RootCAs: authority.Pool, ServerName: "localhost", MaxVersion: version})
-	return c, client, cork
+	holder := &holdingConn{Conn: socket}
+	client := tls.Client(holder, &tls.Config{RootCAs: authority.Pool, ServerName: "localhost", MaxVersion: version})
+	return c, client, holder
 }
 
 // established is tlsPair after the handshake and an exchange in each direction,
 // so that nothing of the handshake, such as a session ticket, is on its way.
-func established(t *testing.T, version uint16) (*conn, *tls.Conn, *corked) {
+func established(t *testing.T, version uint16) (*conn, *tls.Conn, *holdingConn) {
 	t.Helper()
-	c, client, cork := tlsPair(t, version)
+	c, client, holder := tlsPair(t, version)
 	go client.Write([]byte("first")) //nolint:errcheck // the read tells
 	wantRead(t, c, make([]byte, 100), "first")
 	if _, err := c.Write([]byte("answer")); err != nil {
@@ -97,7 +97,7 @@ func established(t *testing.T, version uint16) (*conn, *tls.Conn, *corked) {
 		t.Fatalf("the client read %q, %v", buf[:n], err)
 	}
 	c.ahead = ahead{between: true}
-	return c, client, cork
+	return c, client, holder
 }
 
 func wantRead(t *testing.T, c *conn, buf []byte, want string) {
@@ -124,9 +124,9 @@ func eachVersion(t *testing.T, test func(*testing.T, uint16)) {
 
 // A request that has arrived when an idle connection is about to be closed is
 // read, wherever it waits; without one the end is silent.
-func TestTLSLastLook(t *testing.T) {
+func TestTLSReadableCheck(t *testing.T) {
 	eachVersion(t, func(t *testing.T, version uint16) {
-		c, client, cork := established(t, version)
+		c, client, holder := established(t, version)
 		if _, err := client.Write([]byte("in the socket")); err != nil {
 			t.Fatal(err)
 		}
@@ -134,13 +134,13 @@ func TestTLSLastLook(t *testing.T) {
 		c.wakeIfIdle(now())
 		wantRead(t, c, make([]byte, 100), "in the socket")
 
-		cork.corked = true
+		holder.holding = true
 		for _, s := range []string{"one", "two"} {
 			if _, err := client.Write([]byte(s)); err != nil {
 				t.Fatal(err)
 			}
 		}
-		arrivesTogether(t, c, cork)
+		arrivesTogether(t, c, holder)
 		wantRead(t, c, make([]byte, 100), "one")
 		c.wakeIfIdle(now())
 		wantRead(t, c, make([]byte, 1), "t") // read ahead, not decrypted yet
@@ -155,30 +155,30 @@ func TestTLSLastLook(t *testing.T) {
 	})
 }
 
-func arrivesTogether(t *testing.T, c *conn, cork *corked) {
+func arrivesTogether(t *testing.T, c *conn, holder *holdingConn) {
 	t.Helper()
-	n := len(cork.held)
-	cork.send(t, -1)
+	n := len(holder.held)
+	holder.send(t, -1)
 	arrived(t, c, n)
 }
 
 // Part of a record is a request that has begun: it is waited for.
-func TestTLSLastLookMeetsHalfARecord(t *testing.T) {
+func TestTLSReadableCheckMeetsHalfARecord(t *testing.T) {
 	eachVersion(t, func(t *testing.T, version uint16) {
 		for _, part := range []int{1, 4, 5, 6, 20} {
-			c, client, cork := established(t, version)
-			cork.corked = true
+			c, client, holder := established(t, version)
+			holder.holding = true
 			if _, err := client.Write([]byte("the request")); err != nil {
 				t.Fatal(err)
 			}
-			cork.send(t, part)
+			holder.send(t, part)
 			arrived(t, c, part)
 			c.wakeIfIdle(now())
 			go func() {
 				for c.state.Load() != active {
 					time.Sleep(time.Millisecond)
 				}
-				cork.send(t, -1)
+				holder.send(t, -1)
 			}()
 			wantRead(t, c, make([]byte, 100), "the request")
 		}
@@ -188,13 +188,13 @@ func TestTLSLastLookMeetsHalfARecord(t *testing.T) {
 // A client that has sent part of a record, and then no more, is not waited for
 // longer than a request may take.
 func TestTLSHalfARecordAndNoMore(t *testing.T) {
-	c, client, cork := established(t, tls.VersionTLS13)
+	c, client, holder := established(t, tls.VersionTLS13)
 	c.owner.limits.ReadTimeout = 100 * time.Millisecond
-	cork.corked = true
+	holder.holding = true
 	if _, err := client.Write([]byte("the request")); err != nil {
 		t.Fatal(err)
 	}
-	cork.send(t, 10)
+	holder.send(t, 10)
 	arrived(t, c, 10)
 	c.wakeIfIdle(now())
 	if n, err := c.Read(make([]byte, 100)); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -224,8 +224,8 @@ func TestTLSPipelined(t *testing.T) {
 			{"a request and the end", "|" + request + "|close", 0, 4096, true},
 		} {
 			t.Run(strings.ReplaceAll(c.name, " ", "_"), func(t *testing.T) {
-				server, client, cork := established(t, version)
-				cork.corked = true
+				server, client, holder := established(t, version)
+				holder.holding = true
 				for _, record := range strings.Split(request+c.then, "|") {
 					var err error
 					if record == "close" {
@@ -237,8 +237,8 @@ func TestTLSPipelined(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				cork.held = cork.held[:len(cork.held)-c.cut]
-				arrivesTogether(t, server, cork)
+				holder.held = holder.held[:len(holder.held)-c.cut]
+				arrivesTogether(t, server, holder)
 				buf := make([]byte, c.buf)
 				n, err := server.Read(buf)
 				if err != nil && !errors.Is(err, io.EOF) || !strings.HasPrefix(string(buf[:n]), request) {
@@ -251,7 +251,7 @@ func TestTLSPipelined(t *testing.T) {
 				if got := server.pipelined(); got != c.want {
 					t.Errorf("pipelined, asked again: %v", got)
 				}
-				// The look has taken nothing away.
+				// The check has taken nothing away.
 				rest := strings.NewReplacer("|close", "", "|", "").Replace(request + c.then)[n:]
 				if c.cut > 0 {
 					rest = ""
@@ -288,8 +288,8 @@ func TestTLSPipelinedBehindASlowHandler(t *testing.T) {
 // The drain takes the connection for idle just as its handshake begins: the
 // rest of the handshake is still read.
 func TestTLSWokenDuringTheHandshake(t *testing.T) {
-	c, client, cork := tlsPair(t, tls.VersionTLS13)
-	cork.split = func() {
+	c, client, holder := tlsPair(t, tls.VersionTLS13)
+	holder.split = func() {
 		for c.state.Load() != shaking {
 			time.Sleep(time.Millisecond)
 		}
@@ -321,16 +321,16 @@ func TestWokenForAnEarlierSilence(t *testing.T) {
 // not look, but what arrives is to be seen; in TLS 1.2 the type of a record is.)
 func TestTLSCloseSaysSo(t *testing.T) {
 	for _, linger := range []bool{false, true} {
-		c, client, cork := established(t, tls.VersionTLS12)
+		c, client, holder := established(t, tls.VersionTLS12)
 		c.linger = linger
 		closed := make(chan error, 1)
 		go func() { closed <- c.Close() }()
 		b := make([]byte, 100)
-		n, err := cork.Read(b)
+		n, err := holder.Read(b)
 		if err != nil || b[0] != 0x15 {
 			t.Errorf("linger %v: %x, %v; want an alert", linger, b[:n], err)
 		}
-		if n, err := cork.Read(b); n != 0 || !errors.Is(err, io.EOF) {
+		if n, err := holder.Read(b); n != 0 || !errors.Is(err, io.EOF) {
 			t.Errorf("linger %v: and then %x, %v", linger, b[:n], err)
 		}
 		client.Close() //nolint:errcheck // it has ended
@@ -343,7 +343,7 @@ func TestTLSCloseSaysSo(t *testing.T) {
 // After a write that failed, of which the client may have half a record, there
 // is no alert: it would be taken for a forgery.
 func TestTLSCloseAfterABrokenWrite(t *testing.T) {
-	c, client, cork := established(t, tls.VersionTLS12)
+	c, client, holder := established(t, tls.VersionTLS12)
 	if err := c.SetWriteDeadline(past); err != nil {
 		t.Fatal(err)
 	}
@@ -354,7 +354,7 @@ func TestTLSCloseAfterABrokenWrite(t *testing.T) {
 		t.Error(err)
 	}
 	b := make([]byte, 100)
-	if n, err := cork.Read(b); n != 0 || !errors.Is(err, io.EOF) {
+	if n, err := holder.Read(b); n != 0 || !errors.Is(err, io.EOF) {
 		t.Errorf("%x, %v", b[:n], err)
 	}
 	client.Close() //nolint:errcheck // it has ended

@@ -104,7 +104,7 @@ func (c *conn) in(p phase) bool {
 }
 
 // Read reads for the connection's buffer. When the wait for a request is ended
-// by its deadline, it looks once more for a request that is there already, and
+// by its deadline, it checks once more for a request that is there already, and
 // otherwise ends the connection without a word: an unasked-for response would be
 // taken for the answer to a request that is on its way.
 func (c *conn) Read(p []byte) (int, error) {
@@ -116,7 +116,7 @@ func (c *conn) Read(p []byte) (int, error) {
 	}
 	n, err := c.tcp.Read(p)
 	if errors.Is(err, os.ErrDeadlineExceeded) && c.phase == waiting {
-		n, err = c.lastLook(p), nil
+		n, err = c.readableCheck(p), nil
 		if n == 0 {
 			err = io.EOF
 		}
@@ -127,9 +127,9 @@ func (c *conn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// lastLook reads what has arrived by now, and decides by it whether the
+// readableCheck reads what has arrived by now, and decides by it whether the
 // connection goes on.
-func (c *conn) lastLook(p []byte) int {
+func (c *conn) readableCheck(p []byte) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n := readNow(c.tcp, p)

@@ -18,7 +18,7 @@
 //   - then event streams say goodbye, the listener is closed without resetting
 //     anyone (listener.go), requests in flight end, and a connection that was
 //     never told to close is closed only when it has been silent for long and a
-//     last look finds nothing on it (conn.go);
+//     last readable check finds nothing on it (conn.go);
 //   - the process exits with 0.
 //
 // Package net/http can't do this: its Shutdown closes idle connections at once,

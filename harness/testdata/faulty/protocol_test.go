@@ -155,8 +155,8 @@ func pair(t *testing.T, s *server) (*conn, net.Conn) {
 }
 
 // A connection is taken for idle just as a request arrives: the request is found
-// by the last look and answered.
-func TestLastLook(t *testing.T) {
+// by the last readable check and answered.
+func TestReadableCheck(t *testing.T) {
 	s := newServer(options{podName: "pod-1"}, slog.New(slog.DiscardHandler))
 	s.parting.Store(true)
 	for _, arrives := range []bool{true, false} {

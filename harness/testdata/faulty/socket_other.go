@@ -9,7 +9,7 @@ import (
 )
 
 // Pods run on Linux. Elsewhere this server is good enough to be looked at: the
-// last look may wait a moment, and the listener has no filter.
+// last readable check may wait a moment, and the listener has no filter.
 
 func readNow(c net.Conn, p []byte) int {
 	if c.SetReadDeadline(time.Now().Add(time.Millisecond)) != nil {

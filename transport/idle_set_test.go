@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// A connection that has been silent for a while is parked, and served again when
+// A connection that has been silent for a while is in the idle set, and served again when
 // the client asks: fasthttp has no part of it meanwhile.
-func TestParked(t *testing.T) {
+func TestIdleSet(t *testing.T) {
 	s := lookupServer(t, func(o *Options) { o.Listen, o.MetricsListen = "127.0.0.1:0", "127.0.0.1:0" })
 	if err := s.Start(t.Context()); err != nil {
 		t.Fatal(err)
@@ -34,24 +34,24 @@ func TestParked(t *testing.T) {
 			t.Fatalf("%s, %q, %v", res.Status, body, err)
 		}
 	}
-	parked := func() bool {
+	inIdleSet := func() bool {
 		open, _ := s.api.listener.count()
 		return open == 1 && s.api.server.GetOpenConnectionsCount() == 0
 	}
 	for range 2 {
 		ask()
 		ask()
-		if parked() {
-			t.Fatal("parked at once")
+		if inIdleSet() {
+			t.Fatal("in the idle set at once")
 		}
-		for end := time.Now().Add(time.Minute); !parked(); time.Sleep(10 * time.Millisecond) {
+		for end := time.Now().Add(time.Minute); !inIdleSet(); time.Sleep(10 * time.Millisecond) {
 			if time.Now().After(end) {
-				t.Fatal("not parked")
+				t.Fatal("not in the idle set")
 			}
 		}
 	}
 	ask()
-	for !parked() {
+	for !inIdleSet() {
 		time.Sleep(10 * time.Millisecond)
 	}
 	// The drain ends it, and without a word.
@@ -63,8 +63,8 @@ func TestParked(t *testing.T) {
 	}
 }
 
-// What arrives just as the drain wakes a parked connection is answered.
-func TestParkedAndWokenByBoth(t *testing.T) {
+// What arrives just as the drain wakes a connection in the idle set is answered.
+func TestIdleSetAndWokenByBoth(t *testing.T) {
 	c, client := pair(t)
 	c.greeted = true
 	c.wakeIfIdle(now())
@@ -91,8 +91,8 @@ func TestParkedAndWokenByBoth(t *testing.T) {
 	wantEnd(t, client)
 }
 
-// A parked connection ends when the client has been silent for too long, or goes.
-func TestParkedForTooLong(t *testing.T) {
+// A connection in the idle set ends when the client has been silent for too long, or goes.
+func TestTooLongInTheIdleSet(t *testing.T) {
 	c, client := pair(t)
 	c.greeted = true
 	c.owner.limits.IdleTimeout = 50 * time.Millisecond

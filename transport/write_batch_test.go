@@ -60,7 +60,7 @@ func TestResponsesInTheirOrder(t *testing.T) {
 	}
 	for _, order := range [][]string{
 		{askOne, askOne}, {askAll, askOne, askAll, askSome}, {askSome, askAll, askSome, askOne, askOne},
-		{askSome, askRest, askSome, askRest}, slices.Repeat([]string{askOne}, 100), {askAll, askAll, askAll, askAll, askAll, askAll, askAll, askAll}, // more than a cork holds
+		{askSome, askRest, askSome, askRest}, slices.Repeat([]string{askOne}, 100), {askAll, askAll, askAll, askAll, askAll, askAll, askAll, askAll}, // more than a batch holds
 	} {
 		for _, whole := range []bool{true, false} {
 			text := strings.Join(order, "")

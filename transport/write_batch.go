@@ -15,71 +15,71 @@ const (
 	// end of a response, or of what is to be seen at once; one that is longer is not
 	// of that buffer.
 	writeBufferSize = 2 << 10
-	corkSize        = 32 << 10
-	corkPieces      = 64
-	// smallCork holds what comes before a large body. A client that does not read
-	// keeps its cork for as long as a response may take.
-	smallCork = 3 << 10
+	batchSize       = 32 << 10
+	batchPieces     = 64
+	// smallBatch holds what comes before a large body. A client that does not read
+	// keeps its batch for as long as a response may take.
+	smallBatch = 3 << 10
 )
 
-// A cork is what is held of a connection's responses.
-type cork struct {
+// A writeBatch is what is held of a connection's responses.
+type writeBatch struct {
 	used   int
-	small  [smallCork]byte
-	large  *[corkSize]byte // nil until small is full
-	copied bool            // the last piece is a copy, behind which there is room
+	small  [smallBatch]byte
+	large  *[batchSize]byte // nil until small is full
+	copied bool             // the last piece is a copy, behind which there is room
 	held   net.Buffers
-	pieces [corkPieces][]byte
+	pieces [batchPieces][]byte
 }
 
 var (
-	corks  = sync.Pool{New: func() any { return new(cork) }}
-	larges = sync.Pool{New: func() any { return new([corkSize]byte) }}
+	batches = sync.Pool{New: func() any { return new(writeBatch) }}
+	larges  = sync.Pool{New: func() any { return new([batchSize]byte) }}
 )
 
 // room returns where n more bytes can be copied to, behind the last copy if it can
 // be; nil if nowhere.
-func (k *cork) room(n int) []byte {
-	if k.large == nil {
-		if n <= smallCork-k.used {
-			return k.small[:]
+func (b *writeBatch) room(n int) []byte {
+	if b.large == nil {
+		if n <= smallBatch-b.used {
+			return b.small[:]
 		}
-		if n > corkSize {
+		if n > batchSize {
 			return nil
 		}
 		// What is in the small one stays there.
-		k.large, k.used, k.copied = larges.Get().(*[corkSize]byte), 0, false
+		b.large, b.used, b.copied = larges.Get().(*[batchSize]byte), 0, false
 	}
-	if n > corkSize-k.used {
+	if n > batchSize-b.used {
 		return nil
 	}
-	return k.large[:]
+	return b.large[:]
 }
 
 // hold adds p; false if there is no room for it.
-func (k *cork) hold(p []byte, lasting bool) bool {
-	n := len(k.held)
+func (b *writeBatch) hold(p []byte, lasting bool) bool {
+	n := len(b.held)
 	if lasting {
-		if n == corkPieces {
+		if n == batchPieces {
 			return false
 		}
-		k.held = append(k.held, p)
-		k.copied = false
+		b.held = append(b.held, p)
+		b.copied = false
 		return true
 	}
-	buf := k.room(len(p))
-	if buf == nil || n == corkPieces && !k.copied {
+	buf := b.room(len(p))
+	if buf == nil || n == batchPieces && !b.copied {
 		return false
 	}
-	from := k.used
-	k.used += copy(buf[from:], p)
-	if k.copied {
-		last := &k.held[n-1]
-		*last = buf[from-len(*last) : k.used]
+	from := b.used
+	b.used += copy(buf[from:], p)
+	if b.copied {
+		last := &b.held[n-1]
+		*last = buf[from-len(*last) : b.used]
 	} else {
-		k.held = append(k.held, buf[from:k.used])
+		b.held = append(b.held, buf[from:b.used])
 	}
-	k.copied = true
+	b.copied = true
 	return true
 }
 
@@ -90,52 +90,52 @@ func (c *conn) Write(p []byte) (int, error) {
 		return c.writeMuted(p)
 	}
 	more := !c.streaming && (c.ahead.more || len(p) >= writeBufferSize)
-	if c.cork == nil && !more {
+	if c.batch == nil && !more {
 		return c.write(p)
 	}
-	if c.cork == nil {
-		c.cork = corks.Get().(*cork)
-		c.cork.held = c.cork.pieces[:0]
+	if c.batch == nil {
+		c.batch = batches.Get().(*writeBatch)
+		c.batch.held = c.batch.pieces[:0]
 	}
 	lasting := c.lasting && c.layer == nil && len(p) > writeBufferSize
-	if !c.cork.hold(p, lasting) {
-		if err := c.uncork(); err != nil {
+	if !c.batch.hold(p, lasting) {
+		if err := c.flush(); err != nil {
 			return 0, err
 		}
 		return c.write(p)
 	}
 	if !more {
-		if err := c.uncork(); err != nil {
+		if err := c.flush(); err != nil {
 			return 0, err
 		}
 	}
 	return len(p), nil
 }
 
-// uncork sends what is held.
-func (c *conn) uncork() (err error) {
-	k := c.cork
-	if k == nil {
+// flush sends what is held.
+func (c *conn) flush() (err error) {
+	b := c.batch
+	if b == nil {
 		return nil
 	}
-	c.cork = nil
-	n := len(k.held)
+	c.batch = nil
+	n := len(b.held)
 	if n == 1 || c.layer != nil {
-		for _, p := range k.held {
+		for _, p := range b.held {
 			if _, err = c.write(p); err != nil {
 				break
 			}
 		}
 	} else {
-		err = c.sendAll(&k.held)
+		err = c.sendAll(&b.held)
 	}
 	c.broken = c.broken || err != nil
-	clear(k.pieces[:n])
-	if k.large != nil {
-		larges.Put(k.large)
+	clear(b.pieces[:n])
+	if b.large != nil {
+		larges.Put(b.large)
 	}
-	k.held, k.used, k.copied, k.large = nil, 0, false, nil
-	corks.Put(k)
+	b.held, b.used, b.copied, b.large = nil, 0, false, nil
+	batches.Put(b)
 	return err
 }
 

@@ -13,14 +13,14 @@ import (
 // nothing. Ten thousand connections have 306 MB of heap and stack in use when they
 // have just been used, and 38 MB half a minute later.
 
-// parkAfter is how long a connection must have been silent to be parked. Serving
+// idleAfter is how long a connection must have been silent to go into the idle set. Serving
 // it again costs some microseconds.
-const parkAfter = 2 * time.Second
+const idleAfter = 2 * time.Second
 
 // manyInside is how many connections fasthttp may have before those that wait for a
-// request are parked at once, whenever they have begun to wait. It bounds what
+// request go into the idle set at once, whenever they have begun to wait. It bounds what
 // connections cost that are silent, or have just been used, all together; with fewer,
-// nothing is parked that is used all the time.
+// nothing goes there that is used all the time.
 const manyInside = 2000
 
 func (l *listener) enters() {
@@ -36,9 +36,9 @@ func (l *listener) leaves() {
 }
 
 // nothingHere reports whether the connection waits for a request of which nothing has
-// arrived, and can be parked.
+// arrived, and can go into the idle set.
 func (c *conn) nothingHere() bool {
-	if !c.parkable || c.state.Load() != waiting || c.woken.Load() != 0 {
+	if !c.canIdle || c.state.Load() != waiting || c.woken.Load() != 0 {
 		return false
 	}
 	if c.layer != nil && c.layer.session != nil {
@@ -47,17 +47,17 @@ func (c *conn) nothingHere() bool {
 	return !readable(c.Conn)
 }
 
-// parkTime returns when the connection shall be parked if it is still silent.
-func (c *conn) parkTime() instant {
-	if !c.parkable || c.state.Load() != waiting || !c.greeted {
+// idleTime returns when the connection shall go into the idle set if it is still silent.
+func (c *conn) idleTime() instant {
+	if !c.canIdle || c.state.Load() != waiting || !c.greeted {
 		return math.MaxInt64
 	}
-	return instant(c.since.Load()).add(parkAfter)
+	return instant(c.since.Load()).add(idleAfter)
 }
 
-// park waits for the client in a goroutine of its own, which ends with the
-// connection or when it is parked anew.
-func (c *conn) park() {
+// enterIdleSet waits for the client in a goroutine of its own, which ends with the
+// connection or when it enters the idle set anew.
+func (c *conn) enterIdleSet() {
 	c.ahead.forget() // another connection has fasthttp's buffer now
 	c.token.Forget()
 	c.outside.Store(true)
