@@ -11,7 +11,7 @@ import (
 )
 
 // problem makes the response a problem document.
-func (f *portServer) problem(ctx *fasthttp.RequestCtx, t *problem.Type, detail string, errs ...problem.FieldError) {
+func (p *portServer) problem(ctx *fasthttp.RequestCtx, t *problem.Type, detail string, errs ...problem.FieldError) {
 	h := &ctx.Response.Header
 	id := string(h.PeekBytes(headerRequestID))
 	allow, retry := string(h.Peek(fasthttp.HeaderAllow)), string(h.PeekBytes(headerRetryAfter))
@@ -36,9 +36,9 @@ func (f *portServer) problem(ctx *fasthttp.RequestCtx, t *problem.Type, detail s
 		h.SetStatusMessage([]byte(t.Title))
 	}
 	ctx.SetContentType(problem.ContentType)
-	p := problem.Problem{Type: t, Detail: detail, Instance: requestPath(ctx), RequestID: id, Errors: errs}
-	ctx.SetBody(p.JSON())
-	f.metrics.errorResponse(t)
+	doc := problem.Problem{Type: t, Detail: detail, Instance: requestPath(ctx), RequestID: id, Errors: errs}
+	ctx.SetBody(doc.JSON())
+	p.metrics.errorResponse(t)
 }
 
 // requestPath returns the path of the request as it was sent, without query and

@@ -260,15 +260,15 @@ func (p *portServer) wrapRoute(r *routeMetrics, pass authorizeFunc, h fasthttp.R
 }
 
 // finish ends every request, panicked or not.
-func (f *portServer) finish(ctx *fasthttp.RequestCtx, r *routeMetrics) {
-	if p := recover(); p != nil {
-		f.metrics.panics.Inc()
-		f.log.Error("A handler panicked; answered 500", zap.Any("panic", p), zap.ByteString("stack", debug.Stack()),
+func (p *portServer) finish(ctx *fasthttp.RequestCtx, r *routeMetrics) {
+	if v := recover(); v != nil {
+		p.metrics.panics.Inc()
+		p.log.Error("A handler panicked; answered 500", zap.Any("panic", v), zap.ByteString("stack", debug.Stack()),
 			zap.String("path", loggedPath(ctx)), zap.String("request_id", string(ctx.Response.Header.PeekBytes(headerRequestID))))
-		f.problem(ctx, problem.Internal, "The service failed on this request. The cause is in its log under this request_id.")
+		p.problem(ctx, problem.Internal, "The service failed on this request. The cause is in its log under this request_id.")
 	}
-	if len(f.servedBy) > 0 {
-		ctx.Response.Header.SetCanonical(headerServedBy, f.servedBy)
+	if len(p.servedBy) > 0 {
+		ctx.Response.Header.SetCanonical(headerServedBy, p.servedBy)
 	}
 	c, _ := ctx.Conn().(*conn)
 	var took time.Duration
@@ -277,14 +277,14 @@ func (f *portServer) finish(ctx *fasthttp.RequestCtx, r *routeMetrics) {
 		took, c.moved = t.sub(c.moved), t
 		c.ahead.answered(&ctx.Request.Header)
 		c.streaming = ctx.Response.IsBodyStream() && !c.lasting
-		if f.draining.Load() || c.expires != 0 && t > c.expires {
-			f.lastResponse(ctx, c)
+		if p.draining.Load() || c.expires != 0 && t > c.expires {
+			p.lastResponse(ctx, c)
 		}
 	} else {
 		took = time.Since(ctx.Time())
 	}
 	r.observe(ctx.Method(), ctx.Response.StatusCode(), took)
-	if ce := f.log.Check(zap.DebugLevel, "Request"); ce != nil {
+	if ce := p.log.Check(zap.DebugLevel, "Request"); ce != nil {
 		ce.Write(zap.String("method", loggedMethod(ctx)), zap.String("path", loggedPath(ctx)),
 			zap.Int("status", ctx.Response.StatusCode()), zap.Duration("duration", took),
 			zap.String("request_id", string(ctx.Response.Header.PeekBytes(headerRequestID))), zap.Stringer("client", ctx.RemoteAddr()))

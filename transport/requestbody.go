@@ -213,13 +213,13 @@ func (p *portServer) wrapBody(r *routeMetrics, pass authorizeFunc, wants func(*f
 }
 
 // admit is wrap for the part of a handler that only answers if it refuses.
-func (f *portServer) admit(ctx *fasthttp.RequestCtx, r *routeMetrics, admits func(*fasthttp.RequestCtx) bool) (ok bool) {
+func (p *portServer) admit(ctx *fasthttp.RequestCtx, r *routeMetrics, admits func(*fasthttp.RequestCtx) bool) (ok bool) {
 	setRequestID(ctx)
 	defer func() {
-		if p := recover(); p != nil || !ok {
-			defer f.finish(ctx, r)
-			if p != nil {
-				panic(p)
+		if v := recover(); v != nil || !ok {
+			defer p.finish(ctx, r)
+			if v != nil {
+				panic(v)
 			}
 		}
 	}()
