@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"time"
 
-	"kubernaut.io/dynamic-toolset/internal/near"
+	"kubernaut.io/dynamic-toolset/internal/suggest"
 )
 
 // A Snapshot is the state of the catalogue at one moment, rendered. It never
@@ -142,7 +142,7 @@ func (s *Snapshot) TypeLike(name string) string {
 		}
 	}
 	slices.Sort(types)
-	return near.Of(name, types)
+	return suggest.Of(name, types)
 }
 
 // match is the outcome of a lookup that found r, nil for several.
