@@ -136,6 +136,18 @@ func TestManifestsRefusedFile(t *testing.T) {
 	}
 }
 
+// Charts lie beside what was rendered from them.
+func TestManifestsTemplateIsTold(t *testing.T) {
+	dir := t.TempDir()
+	put(t, dir+"/a.yaml", yamlService("a"))
+	put(t, dir+"/chart.yaml", "{{- if .Values.service }}\nkind: Service\n{{- end }}\n")
+	m, sink := follow(t, dir, ManifestsOptions{})
+	sink.wantNames(t, soon, "default/a")
+	if p := m.Problems(); len(p) != 1 || !strings.Contains(p[0].String(), "chart.yaml: seems to be a template of Helm; render it first") {
+		t.Errorf("%v", p)
+	}
+}
+
 // Over a limit of the folder, readiness and log do not go to and fro with each file that
 // changes.
 func TestManifestsOverTheLimitIsOneState(t *testing.T) {

@@ -158,13 +158,28 @@ func (m *Manifests) readFile(root *os.Root, path string, info os.FileInfo) {
 		return
 	}
 	if err != nil {
-		f.refuse(clean(path), "is not well-formed", ": "+err.Error())
+		what := "is not well-formed"
+		if isTemplate(data) {
+			what = "seems to be a template of Helm; render it first (helm template), or keep it in another folder"
+		}
+		f.refuse(clean(path), what, ": "+err.Error())
 		return
 	}
 	if isCompanion(path) {
 		found = slices.DeleteFunc(found, func(d finding) bool { return d.foreign })
 	}
 	f.take(clean(path), found)
+}
+
+// isTemplate reports whether a line of what is no YAML begins like an action of Go's
+// templates, of which Helm's charts are made.
+func isTemplate(data []byte) bool {
+	for line := range bytes.Lines(data) {
+		if bytes.HasPrefix(bytes.TrimLeft(line, " \t"), []byte("{{")) {
+			return true
+		}
+	}
+	return false
 }
 
 // refuse notes that the file can't be used as a whole; what it had is kept.
