@@ -150,7 +150,7 @@ func (a *app) followSnapshots(ctx context.Context) error {
 	}
 	a.discovery.Update(time.Since(begin).Seconds())
 	if a.catalogue.Snapshot().Toolsets().Len() == 0 {
-		a.log.Warn("No back end was found: is that the right folder, cluster or namespace, and may its Services be read? At the level debug the log says of each Service why it is none")
+		a.log.Warn("No back end was found", zap.String("hint", "is that the right folder, cluster or namespace? At the level debug the log says of each Service why it is none"))
 	}
 	a.log.Info("The cluster has been read", zap.Int("toolsets", a.catalogue.Snapshot().Toolsets().Len()), zap.Duration("duration", time.Since(begin)))
 	a.tellUnmatched()

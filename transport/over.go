@@ -28,6 +28,9 @@ const (
 	// when many handshakes keep the processors busy.
 	rejectTime    = time.Second
 	rejectTimeTLS = 5 * time.Second
+	// rejectWrite bounds the sending of the answer, which fits into any socket's buffer: on a
+	// busy machine this goroutine may wait for long until it is its turn.
+	rejectWrite = 5 * time.Second
 	// rejectRead is how much of its request is read.
 	rejectRead = 4096
 )
@@ -64,9 +67,6 @@ func (p *portServer) rejectConnection(nc net.Conn) {
 		buf := rejectBuffers.Get().(*[rejectRead]byte)
 		isHead = readRejected(nc, buf[:], &request)
 		rejectBuffers.Put(buf)
-		if nc.SetDeadline(time.Now().Add(limit)) != nil { // that of the read may have passed
-			return
-		}
 	}
 	var ctx fasthttp.RequestCtx
 	ctx.Init(&request, nc.RemoteAddr(), quietLogger{p.log})
@@ -77,6 +77,9 @@ func (p *portServer) rejectConnection(nc net.Conn) {
 	ctx.Response.SetConnectionClose()
 	ctx.Response.SkipBody = isHead || ctx.IsHead()
 	w := bufio.NewWriter(nc)
+	if nc.SetDeadline(time.Now().Add(rejectWrite)) != nil { // that of the read may have passed
+		return
+	}
 	if ctx.Response.Write(w) == nil && w.Flush() == nil {
 		lingeringClose(nc)
 	}
