@@ -240,6 +240,10 @@ func (l listWatch) ListWithContext(ctx context.Context, o metav1.ListOptions) (r
 		l.mu.Lock()
 		l.active = append(l.active, l.pending...)
 		l.pending, l.again = nil, false
+		select { // this is the list that a poke was for; left, it would have one more made
+		case <-l.wake:
+		default:
+		}
 		l.mu.Unlock()
 	}
 	// Always the latest state. The Reflector would be content with any that is

@@ -61,6 +61,7 @@ func TestKubernetesWatchForbidden(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	begin := time.Now()
 	background(t, k.Run)
 	waitSync(t, k)
 	eventually(t, soon, "the refusal", func() bool { return strings.Contains(k.Status().LastError, "may not watch services") })
@@ -72,7 +73,6 @@ func TestKubernetesWatchForbidden(t *testing.T) {
 		t.Errorf("Relist, for which the right is enough: %v", err)
 	}
 	sink.wantNames(t, soon, a.want("first", "second"))
-	begin := time.Now()
 	time.Sleep(5 * time.Second)
 	// The first try, one more when the server is found reachable, the Relist; the
 	// next is due 10 s after the last.
