@@ -14,7 +14,7 @@ import (
 // service; docs/operations.md, "Size", has the figures.
 const (
 	withoutClients = 64 << 20
-	perConnection  = 32 << 10
+	perConnection  = 48 << 10
 	withTLS        = 64 << 10 // instead, where connections are encrypted
 )
 
