@@ -139,7 +139,7 @@ func TestMemoryUnderHostileConnectionsWithTLS(t *testing.T) {
 }
 
 // statesWithTLS are those in which a connection costs most besides its session.
-var statesWithTLS = []string{"idle after a request", "bodies for a known path", "half heads"}
+var statesWithTLS = []string{"idle after a request", "bodies for a known path", "half heads", "slow readers of the list"}
 
 func (m *measured) meetAll(t *testing.T, crowds []crowd) {
 	t.Helper()
