@@ -164,9 +164,9 @@ func (e *rankingEdit) apply(all []*rendered) []*rendered {
 	return all
 }
 
-// rank applies edits to the rankings and returns the answers by type that follow, of
-// which some depend on the names that there are now, and what is first of its type in all namespaces now, by type; nil if there is none
-// any longer.
+// rank applies edits to the rankings. It returns the answers by type that follow, some of
+// which depend on the names that there are now, and what is first of its type in all
+// namespaces now, by type; nil if there is none any longer.
 func (a *assembly) rank(old *table[*typed], edits rankingEdits, names *table[named]) (now *table[*typed], first map[string]*rendered) {
 	type change struct {
 		key  Key
