@@ -81,7 +81,7 @@ func TestConnectToRealServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer k.dialer.CloseAll()
+	defer k.conns.CloseAll()
 	if err := k.Check(t.Context()); err != nil {
 		t.Error(err)
 	}

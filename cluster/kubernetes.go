@@ -17,7 +17,6 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/util/connrotation"
 )
 
 // KubernetesOptions tune a Kubernetes source. Only Sink is required.
@@ -96,7 +95,7 @@ type Kubernetes struct {
 	host    string
 	client  kubernetes.Interface
 	http    *http.Client
-	dialer  *connrotation.Dialer
+	conns   *ownConnections
 	checker *checker
 	fan     *fanIn
 	scopes  []*scope
@@ -110,22 +109,22 @@ func NewKubernetes(cfg *rest.Config, opts KubernetesOptions) (*Kubernetes, error
 		return nil, err
 	}
 	k := &Kubernetes{opts: opts, log: opts.Logger, host: cfg.Host}
-	cfg, k.dialer = ownConnections(cfg)
+	var err error
+	if k.checker, err = newChecker(cfg, opts); err != nil {
+		return nil, err
+	}
+	cfg, k.conns = withOwnConnections(cfg)
 	cfg.Timeout = 0 // would end every watch; each call has its own deadline
 	// Services as protobuf take a third of the bytes and of the time.
 	cfg.ContentType = "application/vnd.kubernetes.protobuf"
 	cfg.AcceptContentTypes = "application/vnd.kubernetes.protobuf,application/json"
-	var err error
 	if k.http, err = rest.HTTPClientFor(cfg); err != nil {
 		return nil, fmt.Errorf("the configuration for the API server at %s cannot be used: %w", cfg.Host, err)
 	}
 	if k.client, err = kubernetes.NewForConfigAndClient(cfg, k.http); err != nil {
 		return nil, fmt.Errorf("the configuration for the API server at %s cannot be used: %w", cfg.Host, err)
 	}
-	if k.checker, err = newChecker(cfg, opts); err != nil {
-		return nil, err
-	}
-	k.checker.lost, k.checker.back = k.lost, k.back
+	k.checker.heardSince, k.checker.back = k.conns.heardSince, k.back
 	k.fan = newFanIn(opts.Sink, len(opts.Namespaces))
 	for i, ns := range opts.Namespaces {
 		k.scopes = append(k.scopes, newScope(k, i, ns))
@@ -133,23 +132,9 @@ func NewKubernetes(cfg *rest.Config, opts KubernetesOptions) (*Kubernetes, error
 	return k, nil
 }
 
-// ownConnections returns a copy of cfg whose connections are shared with nobody
-// and can be closed through the dialer. After an outage, connections may look
-// alive for minutes although their packets go nowhere.
-func ownConnections(cfg *rest.Config) (*rest.Config, *connrotation.Dialer) {
-	cfg = rest.CopyConfig(cfg)
-	dial := cfg.Dial
-	if dial == nil {
-		dial = dialer
-	}
-	d := connrotation.NewDialer(connrotation.DialFunc(dial))
-	cfg.Dial = d.DialContext
-	return cfg, d
-}
-
 // Client returns a client of the same cluster for other uses, such as a
-// ConfigMapWriter. Its connections are cut and made anew when the API server is
-// found to be unreachable, so that nobody waits on dead ones.
+// ConfigMapWriter. Its connections are cut and made anew after an outage in which they
+// were silent, so that nobody waits on dead ones.
 func (k *Kubernetes) Client() kubernetes.Interface { return k.client }
 
 // Check tries whether Services can be listed, and explains why if not: wrong
@@ -180,7 +165,7 @@ func (k *Kubernetes) Run(ctx context.Context) error {
 	wg.Go(func() { k.resync(ctx) })
 	wg.Wait()
 	k.http.CloseIdleConnections()
-	k.dialer.CloseAll()
+	k.conns.CloseAll()
 	return nil
 }
 
@@ -196,21 +181,30 @@ func (k *Kubernetes) resync(ctx context.Context) {
 	}
 }
 
-// lost and back are called when the checker finds the API server gone and
-// answering again.
-func (k *Kubernetes) lost(noAnswer bool) {
-	if noAnswer {
-		k.dialer.CloseAll() // dead connections would only be noticed much later
-	}
-}
-
-func (k *Kubernetes) back(wasReachable bool) {
-	for _, s := range k.scopes {
-		if wasReachable {
-			s.restart(nil)
-		} else {
+// back is called when the checker finds the API server answering, for the first time or
+// again.
+//
+// After an outage the state is listed anew, by new connections if nothing has come in on
+// those that there are: then the watch may be dead without an error. Where something has
+// come in, it was a server that took its time, and every list would take more of it: the
+// watch goes on. For the same reason a list that is waiting for its answer is left to wait
+// for a while.
+func (k *Kubernetes) back(after outage) {
+	if after.first {
+		for _, s := range k.scopes {
 			s.poke()
 		}
+		return
+	}
+	if k.conns.heardSince(after.began) {
+		return
+	}
+	if time.Since(after.began) < k.opts.ListTimeout/3 && slices.ContainsFunc(k.scopes, (*scope).lists) {
+		return
+	}
+	k.conns.CloseAll()
+	for _, s := range k.scopes {
+		s.restart(nil)
 	}
 }
 

@@ -11,7 +11,6 @@ import (
 
 	"go.uber.org/zap"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/util/connrotation"
 )
 
 // A checker finds out in the background whether the API server can be reached:
@@ -22,19 +21,25 @@ type checker struct {
 	url               string
 	host              string
 	client            *http.Client
-	dialer            *connrotation.Dialer
+	conns             *ownConnections
 	interval, timeout time.Duration
 	log               *zap.Logger
 	doubts            chan struct{}
 
-	lost func(noAnswer bool)     // the server is gone; noAnswer: not even an error came
-	back func(wasReachable bool) // it answers; wasReachable: it had before it was lost
+	heardSince func(time.Time) bool // reports whether the server has sent something to somebody else
+	back       func(outage)         // it answers, for the first time or again
 
 	mu        sync.Mutex
 	reachable bool
 	ever      bool
 	since     time.Time
 	problem   string
+}
+
+// An outage is a time without an answer that is over.
+type outage struct {
+	began time.Time
+	first bool // there had been no answer before
 }
 
 // minGap is the least time between two checks that doubts caused.
@@ -45,7 +50,7 @@ func newChecker(cfg *rest.Config, opts KubernetesOptions) (*checker, error) {
 		host: cfg.Host, interval: opts.CheckInterval, timeout: opts.CheckTimeout, log: opts.Logger,
 		doubts: make(chan struct{}, 1), since: time.Now(),
 	}
-	cfg, c.dialer = ownConnections(cfg)
+	cfg, c.conns = withOwnConnections(cfg)
 	base, _, err := rest.DefaultServerUrlFor(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("the address of the API server, %q, cannot be used: %w", clean(cfg.Host), err)
@@ -66,7 +71,7 @@ func (c *checker) doubt() {
 }
 
 func (c *checker) run(ctx context.Context) {
-	defer c.dialer.CloseAll()
+	defer c.conns.CloseAll()
 	defer c.client.CloseIdleConnections()
 	for {
 		start := time.Now()
@@ -94,18 +99,25 @@ func (c *checker) run(ctx context.Context) {
 }
 
 // check asks twice, the second time by a fresh connection: one that was lost on
-// the way, or one server of several that is being restarted, is no outage.
+// the way, or one server of several that is being restarted, is no outage. Nor is a server
+// that is too busy to answer in time, but sends what somebody else has asked for.
 func (c *checker) check(ctx context.Context) error {
 	err := c.ask(ctx)
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
 	c.client.CloseIdleConnections()
-	c.dialer.CloseAll()
+	c.conns.CloseAll()
 	if !sleep(ctx, min(100*time.Millisecond, c.timeout/10)) {
 		return err
 	}
-	return c.ask(ctx)
+	again := time.Now()
+	err = c.ask(ctx)
+	if err != nil && !errors.Is(err, errAnswered) && c.heardSince(again) {
+		c.log.Debug("The Kubernetes API is slow: it sends Services, but does not say in time that it is ready", zap.Error(err))
+		return nil
+	}
+	return err
 }
 
 // errAnswered means that the API server answered, but that it is not ready.
@@ -152,10 +164,9 @@ func (c *checker) record(err error) bool {
 		if known != "" {
 			c.log.Info("The Kubernetes API is reachable", zap.Duration("after", time.Since(since)))
 		}
-		c.back(ever)
+		c.back(outage{began: since, first: !ever})
 	case err != nil && was:
 		c.log.Error("The Kubernetes API is unreachable; lookups go on from the last known state", zap.Error(err))
-		c.lost(!errors.Is(err, errAnswered))
 	case err != nil && known == "":
 		c.log.Error("The Kubernetes API is unreachable; waiting for it", zap.Error(err))
 	}

@@ -162,6 +162,13 @@ func (s *scope) restart(done chan<- error) {
 	s.poke()
 }
 
+// lists reports whether a list is under way.
+func (s *scope) lists() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.listing
+}
+
 // poke ends a pause between two tries.
 func (s *scope) poke() {
 	select {

@@ -229,7 +229,7 @@ func TestKubernetesRelist(t *testing.T) {
 
 	// The end of an outage makes for a list at once.
 	lists := sink.lists()
-	k.back(true)
+	k.back(outage{began: time.Now()})
 	eventually(t, soon, "a list", func() bool { return sink.lists() > lists })
 
 	ctx, cancel := context.WithCancel(t.Context())
