@@ -63,22 +63,19 @@ func TestRightServerPassesTenRuns(t *testing.T) {
 // for that: it is done again, twice at most.
 func wantRight(t *testing.T, verify func(try int) *record.Run) *record.Run {
 	t.Helper()
-	right := defects.Right()
-	for try := 1; ; try++ {
-		watch := testenv.Start()
-		run := verify(try)
+	right, try := defects.Right(), 0
+	var run *record.Run
+	err := testenv.Measure(t, "whether a right server passes", func() (bool, error) {
+		try++
+		run = verify(try)
 		err := right.Judge(run)
-		if err == nil {
-			return run
+		if err != nil {
+			tell(t, run)
 		}
-		tell(t, run)
-		if !watch.Busy() || !slices.Contains(defects.Failed(run), verdict.LoadID) {
-			t.Error(err)
-			return run
-		}
-		testenv.TooBusy(t, err.Error())
-		if try == 3 {
-			testenv.GiveUp(t, "whether a right server passes, in three runs")
-		}
+		return slices.Contains(defects.Failed(run), verdict.LoadID), err
+	})
+	if err != nil {
+		t.Error(err)
 	}
+	return run
 }

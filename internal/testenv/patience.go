@@ -92,6 +92,24 @@ func GiveUp(t testing.TB, what string) {
 	t.Skipf("TOO BUSY TO TELL: this machine had other work, so that this could not be told: %s", what)
 }
 
+// Measure calls measure and returns its error, for a test to judge. Where measure says that a
+// busy machine excuses the error, and the machine was busy, it is called once more; after three
+// times that is the outcome (see GiveUp): what could not be told.
+func Measure(t testing.TB, what string, measure func() (excused bool, err error)) error {
+	t.Helper()
+	for try := 1; ; try++ {
+		watch := Start()
+		excused, err := measure()
+		if err == nil || !excused || !watch.Busy() {
+			return err
+		}
+		TooBusy(t, err.Error())
+		if try == 3 {
+			GiveUp(t, what+", in three runs")
+		}
+	}
+}
+
 // stalled is how long, since the system was started, there was a task that waited:
 // for a CPU, for memory or for a disk (https://docs.kernel.org/accounting/psi.html),
 // or for the machine that this one is simulated on (steal, see proc_stat(5)).

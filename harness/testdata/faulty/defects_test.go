@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -44,23 +45,18 @@ func TestDefects(t *testing.T) {
 			t.Parallel()
 			// What is under way at SIGTERM takes two seconds. On a busy machine it may be
 			// over by the time that the server does wrong.
-			for try := 1; ; try++ {
-				watch := testenv.Start()
-				wrong := differences(observe(t, test.flag), test.must, test.may)
-				if wrong == "" {
-					return
-				}
-				if try == 3 || !watch.Busy() {
-					t.Fatal(wrong)
-				}
-				t.Logf("once more, as this machine had other work: %s", wrong)
+			err := testenv.Measure(t, "what "+test.flag+" does", func() (bool, error) {
+				return true, differences(observe(t, test.flag), test.must, test.may)
+			})
+			if err != nil {
+				t.Error(err)
 			}
 		})
 	}
 }
 
 // differences tells what was not seen that must be, and what was that may not.
-func differences(seen map[string]string, must, may []string) string {
+func differences(seen map[string]string, must, may []string) error {
 	var wrong []string
 	for _, what := range must {
 		if _, ok := seen[what]; !ok {
@@ -72,5 +68,8 @@ func differences(seen map[string]string, must, may []string) string {
 			wrong = append(wrong, fmt.Sprintf("seen: %s (%s)", what, seen[what]))
 		}
 	}
-	return strings.Join(wrong, "; ")
+	if len(wrong) == 0 {
+		return nil
+	}
+	return errors.New(strings.Join(wrong, "; "))
 }
