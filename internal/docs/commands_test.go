@@ -158,7 +158,7 @@ func (r *reader) shell(command string) string {
 	ctx, cancel := context.WithTimeout(r.Context(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "bash", "-c", "set -o pipefail\ngrep() { command grep \"$@\" || [ $? = 1 ]; }\n"+command)
-	cmd.Dir = filepath.Join(root, r.dir)
+	cmd.Dir, cmd.Env = filepath.Join(root, r.dir), environment()
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	out, err := cmd.CombinedOutput()
 	if err != nil {
@@ -248,6 +248,12 @@ func (r *reader) ask(command string) {
 	r.shell("cd '" + r.tmp + "'\n" + command)
 }
 
+// environment is that of a reader, without what is meant for tests: the service refuses
+// variables that look like settings and are none.
+func environment() []string {
+	return slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "TOOLSET_") })
+}
+
 // A service is the service under test.
 type service struct {
 	cmd          *exec.Cmd
@@ -260,7 +266,7 @@ func start(t *testing.T, binary string, args ...string) *service {
 	t.Helper()
 	cmd := exec.Command(binary, append(args, "--listen=localhost:0", "--metrics-listen=localhost:0", "--log-format=json", "--log-level=info",
 		"--shutdown-propagation-delay=0s")...)
-	cmd.Dir = root
+	cmd.Dir, cmd.Env = root, environment()
 	log, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
