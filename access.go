@@ -3,7 +3,7 @@ package main
 import (
 	"k8s.io/client-go/rest"
 
-	"kubernaut.io/dynamic-toolset/cluster"
+	"kubernaut.io/dynamic-toolset/cluster/tokenreview"
 	"kubernaut.io/dynamic-toolset/transport"
 )
 
@@ -14,7 +14,7 @@ func (a *app) askWhoCalls(cfg *rest.Config) error {
 	if !s.Tokens {
 		return nil
 	}
-	reviewer, err := cluster.NewReviewer(cfg, cluster.ReviewerOptions{Audiences: s.Audiences, OnForbidden: a.countForbidden})
+	reviewer, err := tokenreview.New(cfg, tokenreview.Options{Audiences: s.Audiences, OnForbidden: a.countForbidden})
 	if err != nil {
 		return err
 	}

@@ -8,20 +8,22 @@ import (
 	"time"
 
 	"go.uber.org/zap"
-	"k8s.io/client-go/kubernetes"
+	clientgo "k8s.io/client-go/kubernetes"
 
 	"kubernaut.io/dynamic-toolset/cluster"
+	"kubernaut.io/dynamic-toolset/cluster/configmap"
+	"kubernaut.io/dynamic-toolset/cluster/kubernetes"
 	"kubernaut.io/dynamic-toolset/service"
 )
 
-// connect makes the source and the writer for a real cluster.
+// connect makes the sources and the writer for a real cluster.
 func (a *app) connect() error {
 	s := a.settings
 	cfg, err := cluster.Connect(s.Cluster.Kubeconfig, s.Cluster.Context, versionText())
 	if err != nil {
 		return err
 	}
-	a.source, err = cluster.NewKubernetes(cfg, cluster.KubernetesOptions{
+	a.source, err = kubernetes.New(cfg, kubernetes.Options{
 		Sink: a.catalogue, Logger: a.log, Namespaces: s.Cluster.Namespaces, Resync: s.Cluster.Resync,
 		OnForbidden: a.countForbidden,
 	})
@@ -31,19 +33,26 @@ func (a *app) connect() error {
 	if err != nil || !s.ConfigMap.Enabled {
 		return err
 	}
-	client, err := kubernetes.NewForConfig(cfg)
+	client, err := clientgo.NewForConfig(cfg)
 	if err != nil {
 		return err
 	}
-	opts := a.writerOptions()
-	var writer *cluster.ConfigMapWriter
+	a.view = configmap.NewView(client, s.ConfigMap.Namespace, s.ConfigMap.Name, configmap.ViewOptions{
+		Logger: a.log, OnVersion: a.catalogue.SetConfigMapVersion, OnForbidden: a.countForbidden,
+	})
+	a.overrides = configmap.NewOverrides(a.view, configmap.OverridesOptions{Logger: a.log, OnChange: a.override()})
+	opts := configmap.Options{
+		Logger: a.log, Overrides: a.overrides, OnWrite: a.countWrite, OnForbidden: a.countForbidden,
+		OnDrift: a.set.NewCounter("toolset_configmap_drift_total").Inc,
+	}
+	var writer *configmap.Writer
 	if s.ConfigMap.LeaderElection {
 		if err := a.elect(cfg, func(leading bool) { writer.SetActive(leading) }); err != nil {
 			return err
 		}
 		opts.Standby, opts.Fence = true, a.leader.Fence
 	}
-	writer = cluster.NewConfigMapWriter(client, s.ConfigMap.Namespace, s.ConfigMap.Name, a.documents, opts)
+	writer = configmap.NewWriter(a.view, a.documents, opts)
 	a.writer = writer
 	return nil
 }
@@ -51,20 +60,15 @@ func (a *app) connect() error {
 // buildFileWriter makes the writer of --write-configmap.
 func (a *app) buildFileWriter() {
 	c := a.settings.ConfigMap
-	a.writer = cluster.NewFileWriter(c.Write, os.Stdout, c.Namespace, c.Name, a.documents, a.writerOptions())
+	a.set.NewCounter("toolset_configmap_drift_total") // nobody looks for changes of a file by others
+	a.writer = configmap.NewFileWriter(c.Write, os.Stdout, c.Namespace, c.Name, a.documents, configmap.FileOptions{
+		Logger: a.log, OnWrite: a.countWrite, OnVersion: a.catalogue.SetConfigMapVersion,
+	})
 }
 
-func (a *app) writerOptions() cluster.WriterOptions {
-	return cluster.WriterOptions{
-		Logger: a.log,
-		OnWrite: func(outcome string) {
-			a.set.GetOrCreateCounter(fmt.Sprintf("toolset_configmap_writes_total{result=%q}", outcome)).Inc()
-		},
-		OnDrift:     a.set.NewCounter("toolset_configmap_drift_total").Inc,
-		OnVersion:   a.catalogue.SetConfigMapVersion,
-		OnForbidden: a.countForbidden,
-		OnOverrides: a.override(),
-	}
+// countWrite counts an attempt to write the documents.
+func (a *app) countWrite(outcome string) {
+	a.set.GetOrCreateCounter(fmt.Sprintf("toolset_configmap_writes_total{result=%q}", outcome)).Inc()
 }
 
 // override returns what puts overrides in force. The snapshot that shows them is
@@ -107,11 +111,11 @@ const overridesPatience = 3 * time.Second
 // readCluster runs the source, from when the overrides are known: no lookup shows
 // for a moment what an administrator has switched off.
 func (a *app) readCluster(ctx context.Context) error {
-	if w, ok := a.writer.(*cluster.ConfigMapWriter); ok {
+	if a.overrides != nil {
 		patience := time.NewTimer(overridesPatience)
 		defer patience.Stop()
 		select {
-		case <-w.Looked():
+		case <-a.overrides.Known():
 		case <-patience.C:
 		case <-ctx.Done():
 			return nil

@@ -16,6 +16,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"kubernaut.io/dynamic-toolset/cluster"
+	"kubernaut.io/dynamic-toolset/cluster/configmap"
+	"kubernaut.io/dynamic-toolset/cluster/kubernetes"
+	"kubernaut.io/dynamic-toolset/cluster/manifests"
 	"kubernaut.io/dynamic-toolset/config"
 	"kubernaut.io/dynamic-toolset/service"
 	"kubernaut.io/dynamic-toolset/service/detect"
@@ -82,7 +85,7 @@ func generate(s *config.Generate) (output []byte, warnings []string, err error) 
 
 func format(s *config.Generate, docs []service.GeneratedDocument) ([]byte, error) {
 	if s.Format == config.FormatConfigMap {
-		return cluster.Manifest(s.Namespace, s.Name, docs)
+		return configmap.Manifest(s.Namespace, s.Name, docs)
 	}
 	key := map[string]string{config.FormatKubernaut: service.KubernautKey, config.FormatHolmesGPT: service.HolmesGPTKey}[s.Format]
 	i := slices.IndexFunc(docs, func(d service.GeneratedDocument) bool { return d.Key == key })
@@ -185,7 +188,7 @@ func unread(a cluster.Availability, patience time.Duration) error {
 func newSource(s *config.Generate, sink cluster.Sink) (source cluster.Source, problems func() error, err error) {
 	cluster.RedirectClientLogs(zap.NewNop())
 	if s.Cluster.Manifests != "" {
-		m, err := cluster.NewManifests(s.Cluster.Manifests, cluster.ManifestsOptions{Sink: sink})
+		m, err := manifests.New(s.Cluster.Manifests, manifests.Options{Sink: sink})
 		if err != nil {
 			return nil, nil, err
 		}
@@ -205,7 +208,7 @@ func newSource(s *config.Generate, sink cluster.Sink) (source cluster.Source, pr
 	if err != nil {
 		return nil, nil, err
 	}
-	k, err := cluster.NewKubernetes(cfg, cluster.KubernetesOptions{Sink: sink, Namespaces: s.Cluster.Namespaces})
+	k, err := kubernetes.New(cfg, kubernetes.Options{Sink: sink, Namespaces: s.Cluster.Namespaces})
 	return k, func() error { return nil }, err
 }
 

@@ -9,6 +9,8 @@ import (
 	"k8s.io/client-go/rest"
 
 	"kubernaut.io/dynamic-toolset/cluster"
+	"kubernaut.io/dynamic-toolset/cluster/configmap"
+	"kubernaut.io/dynamic-toolset/cluster/leader"
 )
 
 // elect makes the candidate for the lease that says which replica writes. activate
@@ -21,7 +23,7 @@ func (a *app) elect(cfg *rest.Config, activate func(bool)) error {
 		return err
 	}
 	terms := a.set.NewCounter("toolset_leader_transitions_total")
-	a.leader = cluster.NewLeader(client, a.settings.ConfigMap.Namespace, a.settings.ConfigMap.Lease, cluster.Identity(), cluster.LeaderOptions{
+	a.leader = leader.New(client, a.settings.ConfigMap.Namespace, a.settings.ConfigMap.Lease, leader.Identity(), leader.Options{
 		Logger: a.log,
 		OnLead: func(leading bool) {
 			if leading {
@@ -75,7 +77,7 @@ func (a *app) generate(ctx context.Context) (version string, err error) {
 		}
 		return version, nil
 	}
-	if !errors.Is(err, cluster.ErrStandby) {
+	if !errors.Is(err, configmap.ErrStandby) {
 		return "", err
 	}
 	if why := a.leader.Vacant(); why != nil {

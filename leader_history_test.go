@@ -21,6 +21,7 @@ import (
 	watchtools "k8s.io/client-go/tools/watch"
 
 	"kubernaut.io/dynamic-toolset/cluster"
+	"kubernaut.io/dynamic-toolset/cluster/configmap"
 	"kubernaut.io/dynamic-toolset/service"
 )
 
@@ -129,7 +130,7 @@ func (h *history) takeLease(event watch.Event) {
 
 func (h *history) takeMap(event watch.Event) {
 	cm := event.Object.(*corev1.ConfigMap)
-	v := mapVersion{version: number(h.t, cm.ResourceVersion), token: cm.Annotations[cluster.WriterAnnotation], seen: time.Now()}
+	v := mapVersion{version: number(h.t, cm.ResourceVersion), token: cm.Annotations[configmap.WriterAnnotation], seen: time.Now()}
 	for _, m := range cm.ManagedFields {
 		if m.FieldsV1 != nil && strings.Contains(m.FieldsV1.GetRawString(), fmt.Sprintf("%q", "f:"+service.KubernautKey)) {
 			v.manager += m.Manager

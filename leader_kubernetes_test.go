@@ -20,7 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/client-go/kubernetes"
 
-	"kubernaut.io/dynamic-toolset/cluster"
+	"kubernaut.io/dynamic-toolset/cluster/leader"
 	"kubernaut.io/dynamic-toolset/harness/sim/simtest"
 	"kubernaut.io/dynamic-toolset/internal/patient"
 	"kubernaut.io/dynamic-toolset/internal/testenv"
@@ -250,7 +250,7 @@ func (f *fleet) outage(stop, start func() error) {
 	if err := stop(); err != nil {
 		f.t.Fatal(err)
 	}
-	now.within(cluster.RenewDeadline+2*time.Second, "nobody leads", func() bool {
+	now.within(leader.RenewDeadline+2*time.Second, "nobody leads", func() bool {
 		for _, i := range f.running {
 			if i.metric("toolset_leader") != 0 {
 				return false
@@ -258,7 +258,7 @@ func (f *fleet) outage(stop, start func() error) {
 		}
 		return true
 	})
-	time.Sleep(cluster.LeaseDuration)
+	time.Sleep(leader.LeaseDuration)
 	since := time.Now()
 	if err := start(); err != nil {
 		f.t.Fatal(err)

@@ -13,7 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"kubernaut.io/dynamic-toolset/cluster"
+	"kubernaut.io/dynamic-toolset/cluster/configmap"
 	"kubernaut.io/dynamic-toolset/harness/sim/simtest"
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 	"kubernaut.io/dynamic-toolset/service"
@@ -149,7 +149,7 @@ func keepsParts(ctx context.Context, in *installation) {
 		}
 	}
 	in.manyBackends(ctx, 300)
-	in.within(30*time.Second, "the documents are in parts", keys(cluster.IndexKey))
+	in.within(30*time.Second, "the documents are in parts", keys(configmap.IndexKey))
 	in.backend(ctx, "one-more", 3000)
 	in.within(30*time.Second, "an old part is deleted", func() bool {
 		return slices.ContainsFunc(in.events(), func(e event) bool { return e.Verb == "delete" && e.Status.Code == http.StatusOK })

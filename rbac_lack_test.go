@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"kubernaut.io/dynamic-toolset/cluster"
+	"kubernaut.io/dynamic-toolset/cluster/leader"
 )
 
 // sentence is how a missing right is named, wherever it is.
@@ -174,7 +174,7 @@ func isRevoked(ctx context.Context, in *installation) {
 	}
 	// It may have lost the lease by now, or not yet.
 	patch := lack{in, configMapRight("patch", in.ns)}
-	in.within(cluster.LeaseDuration+soonGranted, "generate names the right, that on the ConfigMap or on the lease", func() bool {
+	in.within(leader.LeaseDuration+soonGranted, "generate names the right, that on the ConfigMap or on the lease", func() bool {
 		status, body := in.ask(http.MethodPost, "/api/v1/toolsets/generate")
 		named := strings.ReplaceAll(body, `\"`, `"`)
 		return status == http.StatusServiceUnavailable && (strings.Contains(named, patch.sentence()) || strings.Contains(named, `on the resource "leases"`))

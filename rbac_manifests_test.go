@@ -23,7 +23,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/scheme"
 
-	"kubernaut.io/dynamic-toolset/cluster"
+	"kubernaut.io/dynamic-toolset/cluster/configmap"
 )
 
 // installNamespace is where the manifests of deploy/ install.
@@ -114,8 +114,8 @@ func (r *rights) take(file string, obj runtime.Object) {
 func (r *rights) takeParts(file string, rule *rbacv1.PolicyRule) {
 	r.t.Helper()
 	var all []string
-	for n := 1; n <= cluster.PartNames; n++ {
-		all = append(all, cluster.PartName(configMapName, n))
+	for n := 1; n <= configmap.PartNames; n++ {
+		all = append(all, configmap.PartName(configMapName, n))
 	}
 	if !slices.Equal(rule.ResourceNames, all) {
 		r.t.Fatalf("%s: the rule is about %v, not about the names of parts: %v", file, rule.ResourceNames, all)

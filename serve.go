@@ -16,6 +16,9 @@ import (
 	"golang.org/x/term"
 
 	"kubernaut.io/dynamic-toolset/cluster"
+	"kubernaut.io/dynamic-toolset/cluster/configmap"
+	"kubernaut.io/dynamic-toolset/cluster/leader"
+	"kubernaut.io/dynamic-toolset/cluster/manifests"
 	"kubernaut.io/dynamic-toolset/config"
 	"kubernaut.io/dynamic-toolset/service"
 	"kubernaut.io/dynamic-toolset/service/detect"
@@ -55,6 +58,13 @@ func serve(s *config.Settings, signals *shutdown.Signals) (int, error) {
 	return a.run(signals)
 }
 
+// A writer keeps a copy of the generated documents up to date: in the ConfigMap, or in a file.
+type writer interface {
+	Run(ctx context.Context) error
+	Notify()
+	WriteNow(ctx context.Context) (version string, err error)
+}
+
 // app is the running service.
 type app struct {
 	settings  *config.Settings
@@ -63,9 +73,11 @@ type app struct {
 	catalogue *service.Catalogue
 	checker   *health.Checker // nil without health checks
 	source    cluster.Source
-	writer    cluster.Writer  // nil when no ConfigMap is written
-	leader    *cluster.Leader // nil without leader election
-	auth      *transport.Auth // nil: everybody may call
+	writer    writer               // nil when no ConfigMap is written
+	view      *configmap.View      // of the ConfigMap; nil without a cluster, or if it is left alone
+	overrides *configmap.Overrides // in the ConfigMap; nil if view is
+	leader    *leader.Candidate    // nil without leader election
+	auth      *transport.Auth      // nil: everybody may call
 	discovery *metrics.PrometheusHistogram
 }
 
@@ -85,7 +97,7 @@ func (a *app) build() error {
 	}
 	a.catalogue = service.NewCatalogue(identify, prober)
 	if s.Cluster.Manifests != "" {
-		a.source, err = cluster.NewManifests(s.Cluster.Manifests, cluster.ManifestsOptions{Sink: a.catalogue, Logger: a.log})
+		a.source, err = manifests.New(s.Cluster.Manifests, manifests.Options{Sink: a.catalogue, Logger: a.log})
 		if s.ConfigMap.Write != "" {
 			a.buildFileWriter()
 		}
@@ -182,6 +194,10 @@ func (a *app) run(signals *shutdown.Signals) (int, error) {
 		start(func(ctx context.Context) error { a.checker.Run(ctx); return nil })
 	}
 	start(a.readCluster)
+	if a.view != nil {
+		start(a.view.Run)
+		start(a.overrides.Run)
+	}
 	if a.writer != nil {
 		start(a.writer.Run)
 	}

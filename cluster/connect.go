@@ -63,12 +63,13 @@ func Connect(kubeconfig, contextName, version string) (*rest.Config, error) {
 	cfg.QPS, cfg.Burst = clientQPS, clientBurst
 	cfg.UserAgent = "dynamic-toolset/" + version
 	if cfg.Dial == nil {
-		cfg.Dial = dialer
+		cfg.Dial = Dial
 	}
 	return cfg, nil
 }
 
-func dialer(ctx context.Context, network, address string) (net.Conn, error) {
+// Dial connects to an API server, as the configurations of Connect do.
+func Dial(ctx context.Context, network, address string) (net.Conn, error) {
 	d := net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
 	return d.DialContext(ctx, network, address)
 }
@@ -86,7 +87,7 @@ func fromKubeconfig(path, contextName string) (*rest.Config, error) {
 		&clientcmd.ConfigOverrides{CurrentContext: contextName})
 	raw, err := loader.RawConfig()
 	if err != nil {
-		return nil, fmt.Errorf("kubeconfig %s is not readable as one: %s", path, clean(err.Error()))
+		return nil, fmt.Errorf("kubeconfig %s is not readable as one: %s", path, Clean(err.Error()))
 	}
 	if contextName == "" {
 		contextName = raw.CurrentContext
@@ -99,7 +100,7 @@ func fromKubeconfig(path, contextName string) (*rest.Config, error) {
 	}
 	cfg, err := loader.ClientConfig()
 	if err != nil {
-		return nil, fmt.Errorf("kubeconfig %s, context %q: %s", path, contextName, clean(err.Error()))
+		return nil, fmt.Errorf("kubeconfig %s, context %q: %s", path, contextName, Clean(err.Error()))
 	}
 	return cfg, nil
 }

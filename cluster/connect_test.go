@@ -16,7 +16,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/kubernetes"
 	"k8s.io/klog/v2"
 )
 
@@ -71,29 +70,10 @@ func TestConnect(t *testing.T) {
 	}
 }
 
-func TestConnectToRealServer(t *testing.T) {
-	a := newAPI(t)
-	cfg, err := Connect(a.cp.Kubeconfig(), "", "1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	k, err := NewKubernetes(cfg, KubernetesOptions{Sink: newRecorder()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer k.conns.CloseAll()
-	if err := k.Check(t.Context()); err != nil {
-		t.Error(err)
-	}
-	if _, ok := k.Client().(*kubernetes.Clientset); !ok {
-		t.Errorf("%T", k.Client())
-	}
-}
-
 func TestExplain(t *testing.T) {
 	services := schema.GroupResource{Resource: "services"}
-	all, one := call{"list", "services", "", "", "https://h:1"}, call{"list", "services", "", "n", "https://h:1"}
-	configMap := call{"create or patch", "configmaps", "cm", "n", "https://h:1"}
+	all, one := Call{Verbs: "list", Resource: "services", Host: "https://h:1"}, Call{Verbs: "list", Resource: "services", Namespace: "n", Host: "https://h:1"}
+	configMap := Call{Verbs: "create or patch", Resource: "configmaps", Name: "cm", Namespace: "n", Host: "https://h:1"}
 	const account, person = "system:serviceaccount:n:toolset", "jane@example.org"
 	denied := func(user, verb, resource, where string) error {
 		return apierrors.NewForbidden(services, "", fmt.Errorf("User %q cannot %s resource %q in API group \"\" %s: RBAC: why\n\x1b[1m", user, verb, resource, where))
@@ -101,7 +81,7 @@ func TestExplain(t *testing.T) {
 	terminating := apierrors.NewForbidden(services, "", errors.New("it is being terminated"))
 	terminating.ErrStatus.Details.Causes = []metav1.StatusCause{{Type: corev1.NamespaceTerminatingCause}}
 	for _, c := range []struct {
-		call call
+		call Call
 		err  error
 		kind error
 		want []string
@@ -116,7 +96,7 @@ func TestExplain(t *testing.T) {
 			"deploy/components/configmap-writer/rbac.yaml", "--configmap-enabled=false"}},
 		{one, denied("system:anonymous", "list", "services", `in the namespace "n"`), ErrUnauthorized, []string{"h:1", "no credentials", "token"}},
 		{configMap, apierrors.NewForbidden(services, "", errors.New("exceeded quota: q")), ErrForbidden, []string{"refuses to create or patch configmaps", "policy", "exceeded quota: q"}},
-		{configMap, terminating, errNoNamespace, []string{`namespace "n" is being deleted`}},
+		{configMap, terminating, ErrNoNamespace, []string{`namespace "n" is being deleted`}},
 		{one, apierrors.NewUnauthorized("no"), ErrUnauthorized, []string{"h:1", "401"}},
 		{one, fmt.Errorf("dial: %w", syscall.ECONNREFUSED), ErrUnreachable, []string{"nothing listens at https://h:1"}},
 		{one, &net.DNSError{Err: "no such host", Name: "h"}, ErrUnreachable, []string{"cannot be resolved"}},
@@ -127,7 +107,7 @@ func TestExplain(t *testing.T) {
 		{one, errors.New("x509: unknown authority"), ErrUnreachable, []string{"x509"}},
 		{one, apierrors.NewBadRequest("x"), nil, []string{"to list services failed"}},
 	} {
-		got := c.call.explain(c.err)
+		got := c.call.Explain(c.err)
 		if c.kind != nil && !errors.Is(got, c.kind) || !errors.Is(got, c.err) {
 			t.Errorf("%v: kind of %v", c.err, got)
 		}
@@ -153,7 +133,7 @@ func TestClean(t *testing.T) {
 		"grün":                     "grün",
 		strings.Repeat("ü", 10000): strings.Repeat("ü", 250) + "...",
 	} {
-		if got := clean(in); got != want {
+		if got := Clean(in); got != want {
 			t.Errorf("%q: %q", in[:min(len(in), 20)], got[:min(len(got), 40)])
 		}
 	}
@@ -177,5 +157,12 @@ func TestClientLogs(t *testing.T) {
 	}
 	if e := all[1]; e.Level != zap.ErrorLevel || e.ContextMap()["error"] != "bad thing" {
 		t.Errorf("%+v", e)
+	}
+}
+
+func put(t *testing.T, path, content string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/client-go/rest"
 )
 
 // Kinds of failure of a call to an API server, for errors.Is.
@@ -25,52 +26,71 @@ var (
 	ErrUnauthorized = errors.New("unauthorized")
 	// ErrUnreachable: no answer, or one that only a failing server gives.
 	ErrUnreachable = errors.New("unreachable")
+	// ErrNoNamespace: the namespace does not exist, or is being deleted.
+	ErrNoNamespace = errors.New("namespace missing")
 )
 
-// A call names what was asked of the API server, in RBAC's words.
-type call struct {
-	verbs     string // "list", or "list and watch" where it may be either
-	resource  string // "services"
-	name      string // "" is all of them
-	namespace string // "" is all
-	host      string // the API server's URL
+// A Call names what was asked of the API server, in RBAC's words.
+type Call struct {
+	Verbs     string // "list", or "list and watch" where it may be either
+	Resource  string // "services"
+	Name      string // "" is all of them
+	Namespace string // "" is all
+	Host      string // the API server's URL
 }
 
-// explained is an error in words for an operator; kind is what errors.Is sees.
-type explained struct {
-	text  string
-	kind  error
-	cause error
+// NoNamespace returns the *Error of a call that failed, by cause, as the namespace that it names
+// does not exist.
+func NoNamespace(namespace string, cause error) error {
+	return &Error{fmt.Sprintf("the namespace %q does not exist; create it, or name another one (%s)", namespace, Clean(cause.Error())), ErrNoNamespace, cause}
 }
 
-func (e *explained) Error() string   { return e.text }
-func (e *explained) Unwrap() []error { return []error{e.kind, e.cause} }
+// Host returns the URL of the API server that client talks to, for Call.
+func Host(client rest.Interface) string {
+	if c, ok := client.(*rest.RESTClient); ok && c != nil {
+		return strings.TrimSuffix(c.Get().URL().String(), "/")
+	}
+	return "its address"
+}
 
-// explain puts err, the outcome of c, into a sentence that says what to do.
-func (c call) explain(err error) error {
+// An Error is the failure of a call in words for an operator.
+type Error struct {
+	Text  string
+	Kind  error // what it is, for errors.Is: ErrForbidden, a *MissingRight and so on
+	Cause error
+}
+
+// Error implements error.
+func (e *Error) Error() string { return e.Text }
+
+// Unwrap returns the kind and the cause.
+func (e *Error) Unwrap() []error { return []error{e.Kind, e.Cause} }
+
+// Explain puts err, the outcome of c, into a sentence that says what to do: an *Error.
+func (c Call) Explain(err error) error {
 	var dns *net.DNSError
 	var cert *tls.CertificateVerificationError
-	cause := clean(err.Error())
+	cause := Clean(err.Error())
 	wrap := func(kind error, format string, args ...any) error {
-		return &explained{fmt.Sprintf(format, args...), kind, err}
+		return &Error{fmt.Sprintf(format, args...), kind, err}
 	}
 	switch {
 	case apierrors.IsForbidden(err):
 		return c.explainForbidden(err, cause)
 	case apierrors.IsUnauthorized(err):
-		return wrap(ErrUnauthorized, "the API server at %s does not accept our credentials (401): the token or client certificate has expired or belongs to another cluster (%s)", c.host, cause)
+		return wrap(ErrUnauthorized, "the API server at %s does not accept our credentials (401): the token or client certificate has expired or belongs to another cluster (%s)", c.Host, cause)
 	case errors.As(err, &dns):
-		return wrap(ErrUnreachable, "the API server's name cannot be resolved (%s): check the address and DNS (%s)", c.host, cause)
+		return wrap(ErrUnreachable, "the API server's name cannot be resolved (%s): check the address and DNS (%s)", c.Host, cause)
 	case errors.As(err, &cert):
-		return wrap(ErrUnreachable, "the certificate of the API server at %s is not trusted: check certificate-authority in the kubeconfig, and whether this is the server that is meant (%s)", c.host, cause)
+		return wrap(ErrUnreachable, "the certificate of the API server at %s is not trusted: check certificate-authority in the kubeconfig, and whether this is the server that is meant (%s)", c.Host, cause)
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return wrap(ErrUnreachable, "nothing listens at %s: the API server is down, or the address is wrong (%s)", c.host, cause)
+		return wrap(ErrUnreachable, "nothing listens at %s: the API server is down, or the address is wrong (%s)", c.Host, cause)
 	case errors.Is(err, context.DeadlineExceeded) || isTimeout(err):
-		return wrap(ErrUnreachable, "the API server at %s did not answer in time: it is overloaded, or a firewall drops the packets (%s)", c.host, cause)
+		return wrap(ErrUnreachable, "the API server at %s did not answer in time: it is overloaded, or a firewall drops the packets (%s)", c.Host, cause)
 	case isTransport(err) || apierrors.IsServiceUnavailable(err) || apierrors.IsInternalError(err) || apierrors.IsTooManyRequests(err):
-		return wrap(ErrUnreachable, "the API server at %s cannot be used now: %s", c.host, cause)
+		return wrap(ErrUnreachable, "the API server at %s cannot be used now: %s", c.Host, cause)
 	}
-	return wrap(err, "to %s %s failed: %s", c.verbs, c.resource, cause)
+	return wrap(err, "to %s %s failed: %s", c.Verbs, c.Resource, cause)
 }
 
 func isTimeout(err error) bool {
@@ -84,20 +104,20 @@ func isTransport(err error) bool {
 	return err != nil && !errors.As(err, &status)
 }
 
-// maxText bounds foreign text in logs and messages, bytes.
-const maxText = 500
+// MaxText bounds foreign text in logs and messages, bytes.
+const MaxText = 500
 
-// clean makes foreign text fit for a log line: one line, printable, bounded.
-func clean(s string) string {
+// Clean makes foreign text fit for a log line: one line, printable, bounded.
+func Clean(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if r == utf8.RuneError || !unicode.IsPrint(r) {
 			return ' '
 		}
 		return r
-	}, s[:min(len(s), 4*maxText)])
+	}, s[:min(len(s), 4*MaxText)])
 	s = strings.Join(strings.Fields(s), " ")
-	if len(s) > maxText {
-		end := maxText
+	if len(s) > MaxText {
+		end := MaxText
 		for !utf8.RuneStart(s[end]) {
 			end--
 		}
@@ -117,7 +137,7 @@ func names[V any](m map[string]V) string {
 		keys, more = keys[:10], ", ..."
 	}
 	for i, k := range keys {
-		keys[i] = fmt.Sprintf("%q", clean(k))
+		keys[i] = fmt.Sprintf("%q", Clean(k))
 	}
 	return strings.Join(keys, ", ") + more
 }

@@ -12,11 +12,11 @@ import (
 // RedirectClientLogs sends what client-go logs by itself, which would go to
 // standard error in a format of its own, to log. It is for main, and is called
 // once, before anything of client-go runs: klog has one logger per process.
-func RedirectClientLogs(log *zap.Logger) { klog.SetLogger(newLogr(log)) }
+func RedirectClientLogs(log *zap.Logger) { klog.SetLogger(Logr(log)) }
 
-// newLogr lets client-go log to log. Its level 0 is our info, 1 and 2 our debug;
+// Logr returns a logger by which client-go logs to log. Its level 0 is our info, 1 and 2 our debug;
 // what is above nobody has asked for.
-func newLogr(log *zap.Logger) logr.Logger {
+func Logr(log *zap.Logger) logr.Logger {
 	return logr.New(zapSink{log.WithOptions(zap.WithCaller(false)).Named("client-go")})
 }
 
@@ -33,15 +33,15 @@ func (s zapSink) Info(level int, msg string, kv ...any) {
 	if level > 0 {
 		at = zapcore.DebugLevel
 	}
-	s.log.Log(at, clean(msg), zapFields(kv)...)
+	s.log.Log(at, Clean(msg), zapFields(kv)...)
 }
 
 func (s zapSink) Error(err error, msg string, kv ...any) {
 	out := zapFields(kv)
 	if err != nil {
-		out = append(out, zap.String("error", clean(err.Error())))
+		out = append(out, zap.String("error", Clean(err.Error())))
 	}
-	s.log.Error(clean(msg), out...)
+	s.log.Error(Clean(msg), out...)
 }
 
 func (s zapSink) WithValues(kv ...any) logr.LogSink { return zapSink{s.log.With(zapFields(kv)...)} }
@@ -51,7 +51,7 @@ func zapFields(kv []any) []zap.Field {
 	out := make([]zap.Field, 0, len(kv)/2+1)
 	for i := 0; i+1 < len(kv); i += 2 {
 		key, _ := kv[i].(string)
-		out = append(out, zap.String(key, clean(fmt.Sprint(kv[i+1]))))
+		out = append(out, zap.String(key, Clean(fmt.Sprint(kv[i+1]))))
 	}
 	return out
 }

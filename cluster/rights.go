@@ -80,7 +80,7 @@ var denial = regexp.MustCompile(`User ("(?:[^"\\]|\\.)*") cannot ([a-z]+) resour
 
 // missingRight returns the right whose lack err, a 403, is about; nil if it is
 // about something else. Admission answers 403 too: a policy, a webhook, a quota.
-func (c call) missingRight(err error) *MissingRight {
+func (c Call) missingRight(err error) *MissingRight {
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) {
 		return nil
@@ -93,25 +93,25 @@ func (c call) missingRight(err error) *MissingRight {
 	if uerr != nil {
 		return nil
 	}
-	return &MissingRight{Account: clean(account), Verb: m[2], Resource: m[3], Group: m[4], Name: c.name, Namespace: m[5]}
+	return &MissingRight{Account: Clean(account), Verb: m[2], Resource: m[3], Group: m[4], Name: c.Name, Namespace: m[5]}
 }
 
 // anonymous is whom the API server takes us for if we show no credentials.
 const anonymous = "system:anonymous"
 
 // explainForbidden is explain for a 403.
-func (c call) explainForbidden(err error, cause string) error {
+func (c Call) explainForbidden(err error, cause string) error {
 	right := c.missingRight(err)
 	switch {
 	case right != nil && right.Account == anonymous:
-		return &explained{fmt.Sprintf("the API server at %s sees no credentials (it takes us for %s): "+
-			"give the kubeconfig's user a token or a client certificate (%s)", c.host, anonymous, cause), ErrUnauthorized, err}
+		return &Error{fmt.Sprintf("the API server at %s sees no credentials (it takes us for %s): "+
+			"give the kubeconfig's user a token or a client certificate (%s)", c.Host, anonymous, cause), ErrUnauthorized, err}
 	case right != nil:
-		return &explained{fmt.Sprintf("%s (%s)", right.Error(), cause), right, err}
+		return &Error{fmt.Sprintf("%s (%s)", right.Error(), cause), right, err}
 	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
-		return &explained{fmt.Sprintf("the namespace %q is being deleted: create it anew once it is gone, or name another one (%s)",
-			c.namespace, cause), errNoNamespace, err}
+		return &Error{fmt.Sprintf("the namespace %q is being deleted: create it anew once it is gone, or name another one (%s)",
+			c.Namespace, cause), ErrNoNamespace, err}
 	}
-	return &explained{fmt.Sprintf("the API server refuses to %s %s, and not for want of a right as far as it says: "+
-		"see whether a policy, a quota or an admission webhook stands against it (%s)", c.verbs, c.resource, cause), ErrForbidden, err}
+	return &Error{fmt.Sprintf("the API server refuses to %s %s, and not for want of a right as far as it says: "+
+		"see whether a policy, a quota or an admission webhook stands against it (%s)", c.Verbs, c.Resource, cause), ErrForbidden, err}
 }

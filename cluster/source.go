@@ -1,14 +1,20 @@
-// Package cluster adapts the service to a cluster: Services come in, the
-// generated document goes out as a ConfigMap.
+// Package cluster adapts the service to a cluster. It has what its sub-packages share: how
+// to reach an API server, what to say when a call fails, and what a source of Services is.
 //
-// There are two clusters behind one interface. Kubernetes watches the API
-// server of a real one. Manifests reads the same objects from a folder of
-// Kubernetes YAML: the embedded cluster, for laptops, tests and edge boxes that
-// have no API server. Both hand what they find to a Sink, and both say by
-// Status whether what was handed over is still current.
+// Services come in from one of two places. Package kubernetes watches the API server of a
+// real cluster; package manifests reads the same objects from a folder of Kubernetes YAML,
+// for laptops, tests and edge boxes that have no API server. Both are a [Source]: they hand
+// what they find to a [Sink], and say by [Availability] whether that is still current. What a
+// Service means is none of their business: they move objects, keep them small, and are right
+// about deletions.
 //
-// What a Service means is none of this package's business: it moves objects,
-// keeps them small, and is right about deletions.
+// The generated documents go out by package configmap, which also reads the administrator's
+// overrides. Of several replicas one writes: the one that holds the Lease, see package
+// leader. Package events sends Events about it. Package tokenreview asks the API server who
+// the callers of this service are.
+//
+// Whatever is asked of an API server is a [Call], and its failure an [Error]: a sentence that
+// says what to do. Where a right is missing, a [*MissingRight] is among its causes.
 package cluster
 
 import (
@@ -23,7 +29,7 @@ import (
 
 // A Sink receives the state of the cluster. Calls come one at a time, are
 // cheap, and never block. The Services are stripped to what is of use (see
-// strip) and may be kept, but not changed.
+// Strip) and may be kept, but not changed.
 type Sink interface {
 	// Replace makes services the whole state; whatever is not among them is gone.
 	Replace(services []*corev1.Service)
@@ -43,9 +49,7 @@ type Source interface {
 	// Run works until ctx ends, and returns when everything it started has
 	// ended. It is called once. An error means that it could never begin.
 	Run(ctx context.Context) error
-	// Synced says whether the Sink has had the whole state at least once.
-	Synced() bool
-	// FirstSync is closed when Synced becomes true.
+	// FirstSync returns a channel that is closed once the Sink has had the whole state.
 	FirstSync() <-chan struct{}
 	// Status says whether the source can be reached. It is a look at a cached
 	// value, fit for a readiness probe.
@@ -56,14 +60,9 @@ type Source interface {
 	Relist(ctx context.Context) error
 }
 
-var (
-	_ Source = (*Kubernetes)(nil)
-	_ Source = (*Manifests)(nil)
-)
-
 // Availability is whether a source can be reached, as last found out.
 type Availability struct {
-	// Synced is true once the Sink has had the whole state; it stays true.
+	// Synced is true once the Sink has had the whole state; it stays so.
 	Synced bool
 	// Reachable is what the last check found; false before the first.
 	Reachable bool

@@ -7,22 +7,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// AnnotationPrefix is that of the only annotations that are kept. Others may
-// carry secrets, or a whole second copy of the object (kubectl's
-// last-applied-configuration).
-const AnnotationPrefix = "kubernaut.io/"
-
-// strip returns a new Service with what the rest of the program can use: a
+// Strip returns a Service with what the rest of the program can use: a
 // Service as an API server sends it takes several kilobytes, most of them
 // managedFields. Maps and slices are shared with svc; the rest of svc becomes
-// garbage.
-func strip(svc *corev1.Service) *corev1.Service {
-	s := stripped(svc)
-	return &s
-}
-
-// stripped does the same without an allocation.
-func stripped(svc *corev1.Service) corev1.Service {
+// garbage. Of the annotations, those with AnnotationPrefix are kept: others may carry
+// secrets, or a whole second copy of the object (kubectl's last-applied-configuration).
+func Strip(svc *corev1.Service) corev1.Service {
 	return corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{
 			Name:              svc.Name,

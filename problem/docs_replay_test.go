@@ -21,7 +21,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"kubernaut.io/dynamic-toolset/auth"
-	"kubernaut.io/dynamic-toolset/cluster"
+	"kubernaut.io/dynamic-toolset/cluster/manifests"
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 	"kubernaut.io/dynamic-toolset/problem"
 	"kubernaut.io/dynamic-toolset/service"
@@ -282,7 +282,7 @@ func exampleCluster(t *testing.T) *service.Catalogue {
 	t.Helper()
 	rules := detect.Default()
 	c := service.NewCatalogue(func(svc *corev1.Service) *service.Backend { return rules.Identify(svc, detect.Options{}).Backend }, nil)
-	source, err := cluster.NewManifests("../examples/cluster", cluster.ManifestsOptions{Sink: c})
+	source, err := manifests.New("../examples/cluster", manifests.Options{Sink: c})
 	if err != nil {
 		t.Fatal(err)
 	}

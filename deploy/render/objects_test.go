@@ -21,7 +21,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
-	"kubernaut.io/dynamic-toolset/cluster"
+	"kubernaut.io/dynamic-toolset/cluster/configmap"
 	"kubernaut.io/dynamic-toolset/config"
 	"kubernaut.io/dynamic-toolset/harness/manifest"
 	"kubernaut.io/dynamic-toolset/transport/certificate/certtest"
@@ -252,7 +252,7 @@ func needs(s *config.Settings) []grant {
 	add("", "services", "", "list", "watch")
 	if c := s.ConfigMap; c.Enabled {
 		add("", "configmaps", c.Name, "list", "watch", "create", "patch")
-		for n := 1; n <= cluster.PartNames; n++ {
+		for n := 1; n <= configmap.PartNames; n++ {
 			add("", "configmaps", fmt.Sprintf("%s-%d", c.Name, n), "list", "watch", "create", "patch", "delete")
 		}
 		add("coordination.k8s.io", "leases", c.Lease, "list", "watch", "create", "update")

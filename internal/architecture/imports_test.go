@@ -50,7 +50,18 @@ var rules = []rule{
 	{of: "auth/...", may: leaves, never: all(httpServers, kubernetes, logging)},
 	{of: "config/...", may: append(leaves, "transport/certificate"), never: all(httpServers, kubernetes, logging)},
 	{of: "transport/...", may: append(leaves, "auth", "problem", "service/...", "transport/..."), never: all(kubernetes)},
-	{of: "cluster/...", may: append(leaves, "auth", "service/...", "cluster/..."), never: all(httpServers, clusters)},
+	// What the packages below share, and then those, which don't know one another; but the
+	// writer of the ConfigMap sends Events.
+	{of: "cluster", may: []string{"service", "cluster/internal/retry"}, never: all(httpServers, clusters)},
+	{of: "cluster/kubernetes", may: []string{"service", "cluster", "cluster/internal/retry"}, never: all(httpServers, clusters)},
+	{of: "cluster/manifests", may: []string{"cluster"}, never: all(httpServers, kubernetes)},
+	{of: "cluster/configmap", may: []string{"service", "cluster", "cluster/events", "cluster/internal/follow", "cluster/internal/retry"}, never: all(httpServers, clusters)},
+	{of: "cluster/events", may: []string{"cluster", "cluster/internal/retry"}, never: all(httpServers, clusters)},
+	{of: "cluster/leader", may: []string{"cluster", "cluster/internal/follow", "cluster/internal/retry"}, never: all(httpServers, clusters)},
+	{of: "cluster/tokenreview", may: []string{"auth", "cluster"}, never: all(httpServers, clusters)},
+	{of: "cluster/internal/retry", never: all(httpServers, kubernetes)},
+	{of: "cluster/internal/follow", may: []string{"cluster", "cluster/internal/retry"}, never: all(httpServers, clusters)},
+	{of: "cluster/internal/clustertest", may: []string{"cluster", "service", "internal/testenv"}},
 
 	// The harness knows the service by its binary and its HTTP API only.
 	{of: "harness/...", may: append(leaves, "harness/...", "internal/chart", "internal/htmlreport", "internal/patient", "internal/testenv/..."),
@@ -58,6 +69,7 @@ var rules = []rule{
 	{of: "bench/...", may: append(leaves, "bench/...", "harness/sim/...", "service/...", "internal/chart", "internal/htmlreport", "internal/patient")},
 	{of: "deploy/..."},
 
+	{of: "internal/testenv/apiserver", may: []string{"harness/sim", "internal/patient", "internal/testenv"}},
 	{of: "internal/testenv/...", may: []string{"internal/testenv/..."}},
 	{of: "internal/...", may: leaves},
 }

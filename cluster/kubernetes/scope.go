@@ -1,0 +1,313 @@
+package kubernetes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/klog/v2"
+
+	"kubernaut.io/dynamic-toolset/cluster"
+	"kubernaut.io/dynamic-toolset/cluster/internal/retry"
+	"kubernaut.io/dynamic-toolset/service"
+)
+
+// A scope lists and watches the Services of one namespace, or of all. The
+// protocol (bookmarks, expired versions, lists after a gap) is client-go's
+// Reflector's; the scope decides when it starts over.
+type scope struct {
+	k         *Source
+	index     int
+	namespace string
+	reflector *cache.Reflector
+	wake      chan struct{}       // ends a pause between two runs
+	read      service.Replacement // what the list under way has found; the Reflector's goroutine's
+
+	mu       sync.Mutex
+	stop     context.CancelFunc // ends the watch under way; nil if there is none
+	listing  bool               // no watch yet: stop would orphan the list
+	again    bool               // start over after this list
+	pending  []chan<- error     // who waits for a list that has not begun
+	active   []chan<- error     // who waits for the list under way
+	ended    bool
+	failures cluster.FailureLog
+
+	// inCall is held during a list. The Reflector leaves a list alone when its
+	// context ends; by this lock nothing outlives run.
+	inCall sync.Mutex
+}
+
+func newScope(k *Source, index int, namespace string) *scope {
+	s := &scope{k: k, index: index, namespace: namespace, wake: make(chan struct{}, 1)}
+	backoff := retry.Backoff()
+	logger := cluster.Logr(k.log)
+	s.reflector = cache.NewReflectorWithOptions(listWatch{s}, &corev1.Service{}, store{s},
+		cache.ReflectorOptions{Name: "services", Logger: &logger, Backoff: &backoff})
+	s.reflector.WatchListPageSize = k.opts.PageSize
+	return s
+}
+
+func (s *scope) call(verb string) cluster.Call {
+	return cluster.Call{Verbs: verb, Resource: "services", Namespace: s.namespace, Host: s.k.host}
+}
+
+// run lists and watches until ctx ends.
+func (s *scope) run(ctx context.Context) {
+	logged := klog.NewContext(ctx, cluster.Logr(s.k.log))
+	backoff := retry.Backoff()
+	for ctx.Err() == nil {
+		runCtx, cancel := context.WithCancel(logged)
+		s.begin(cancel)
+		start := time.Now()
+		err := s.reflector.ListAndWatchWithContext(runCtx)
+		if runCtx.Err() != nil {
+			err = nil // we ended it, perhaps while the watch began
+		}
+		cancel()
+		if s.finish(err) {
+			continue
+		}
+		if err == nil && time.Since(start) > 10*time.Second {
+			backoff = retry.Backoff() // it was a watch that worked
+		}
+		pause, p := backoff.Step(), s.problem()
+		if p.Denied(cluster.VerbWatch) != nil {
+			pause = retry.Jitter(retry.Denied, 0.1) // each try costs a whole list
+		}
+		t := time.NewTimer(pause)
+		select {
+		case <-t.C:
+		case <-s.wake:
+		case <-ctx.Done():
+		}
+		t.Stop()
+	}
+	s.inCall.Lock() // a list that was left alone has ended
+	s.mu.Lock()
+	s.ended = true
+	s.release(&s.active, cluster.ErrNotRunning)
+	s.release(&s.pending, cluster.ErrNotRunning)
+	s.mu.Unlock()
+	s.inCall.Unlock()
+}
+
+func (s *scope) begin(cancel context.CancelFunc) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stop, s.listing = cancel, true
+}
+
+// finish notes the end of a list and watch; true if the next shall begin now.
+func (s *scope) finish(err error) bool {
+	if _, told := errors.AsType[*cluster.Error](err); err != nil && !told {
+		s.mu.Lock()
+		verb := cluster.VerbWatch
+		if s.listing {
+			verb = cluster.VerbList
+		}
+		s.mu.Unlock()
+		err = s.failed(verb, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stop, s.listing = nil, false
+	if err != nil {
+		s.release(&s.active, err)
+	} else {
+		s.release(&s.active, cluster.ErrNotRunning)
+	}
+	return s.wanted()
+}
+
+// release answers those who wait. s.mu is held; the channels have room.
+func (s *scope) release(waiting *[]chan<- error, err error) {
+	for _, w := range *waiting {
+		w <- err
+	}
+	*waiting = nil
+}
+
+func (s *scope) wanted() bool { return s.again || len(s.pending) > 0 }
+
+// restart makes a fresh list begin now, or when the one under way is done. Its
+// outcome goes to done, if not nil, which must have room.
+func (s *scope) restart(done chan<- error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.ended || !s.k.running.Load():
+		if done != nil {
+			done <- cluster.ErrNotRunning
+		}
+		return
+	case done != nil:
+		s.pending = append(s.pending, done)
+	default:
+		s.again = true
+	}
+	if s.stop != nil && !s.listing {
+		s.stop()
+	}
+	s.poke()
+}
+
+// lists reports whether a list is under way.
+func (s *scope) lists() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.listing
+}
+
+// poke ends a pause between two tries.
+func (s *scope) poke() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// failed records a failed call, and logs it now and then.
+func (s *scope) failed(verb string, err error) error {
+	err = s.call(verb).Explain(err)
+	s.mu.Lock()
+	tell, right := s.failures.Note(verb, err), s.failures.Right
+	s.mu.Unlock()
+	if right != nil {
+		s.k.opts.OnForbidden(right)
+	}
+	if tell {
+		s.tell(verb, right, err)
+	}
+	s.k.checker.doubt()
+	return err
+}
+
+func (s *scope) tell(verb string, right *cluster.MissingRight, err error) {
+	level, text := zap.WarnLevel, "Watching Services failed; the last known state is kept, and it is tried again"
+	if right != nil {
+		level = zap.ErrorLevel // it does not pass by itself
+		if verb == cluster.VerbWatch {
+			text = fmt.Sprintf("Services cannot be watched; until they can, they are listed every %s", retry.Denied)
+		}
+	}
+	s.k.log.Log(level, text, zap.Error(err))
+}
+
+func (s *scope) worked(verb string) {
+	s.mu.Lock()
+	over := s.failures.Works(verb)
+	s.mu.Unlock()
+	if over {
+		s.k.log.Info("Watching Services works again", zap.String("namespace", s.namespace))
+	}
+}
+
+// problem returns a copy of what is wrong.
+func (s *scope) problem() cluster.FailureLog {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.failures
+}
+
+// listWatch makes the calls of a scope for the Reflector.
+type listWatch struct{ *scope }
+
+// IsWatchListSemanticsUnSupported makes the Reflector list before it watches,
+// instead of getting the list through the watch: Relist must know when its list
+// began, and the watch's retries would not end with the context.
+func (l listWatch) IsWatchListSemanticsUnSupported() bool { return true }
+
+func (l listWatch) List(o metav1.ListOptions) (runtime.Object, error) {
+	return l.ListWithContext(context.Background(), o)
+}
+
+func (l listWatch) Watch(o metav1.ListOptions) (watch.Interface, error) {
+	return l.WatchWithContext(context.Background(), o)
+}
+
+// ListWithContext reads one page.
+func (l listWatch) ListWithContext(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+	l.inCall.Lock()
+	defer l.inCall.Unlock()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if o.Continue == "" {
+		l.mu.Lock()
+		l.active = append(l.active, l.pending...)
+		l.pending, l.again = nil, false
+		select { // this is the list that a poke was for; left, it would have one more made
+		case <-l.wake:
+		default:
+		}
+		l.mu.Unlock()
+	}
+	// Always the latest state. The Reflector would be content with any that is
+	// not older than the last it saw, and thus never follow a cluster that was
+	// restored from a backup.
+	o.ResourceVersion, o.ResourceVersionMatch = "", ""
+	ctx, cancel := context.WithTimeout(ctx, l.k.opts.ListTimeout)
+	defer cancel()
+	page, err := l.k.client.CoreV1().Services(l.namespace).List(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	if o.Continue == "" {
+		l.read = l.k.opts.Sink.Begin(l.namespace)
+	}
+	services := make([]*corev1.Service, len(page.Items))
+	for i := range page.Items {
+		page.Items[i] = cluster.Strip(&page.Items[i])
+		services[i] = &page.Items[i]
+	}
+	l.read.Add(services)
+	// The Reflector would collect the Services of all pages. It needs none.
+	page.Items = nil
+	return page, nil
+}
+
+func (l listWatch) WatchWithContext(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+	w, err := l.k.client.CoreV1().Services(l.namespace).Watch(ctx, o)
+	switch {
+	case err == nil:
+		l.worked(cluster.VerbWatch)
+	case ctx.Err() == nil:
+		err = l.failed(cluster.VerbWatch, err)
+	}
+	return w, err
+}
+
+// store takes what the Reflector finds. Its methods are called one at a time.
+type store struct{ *scope }
+
+func (s store) Add(obj any) error { return s.Update(obj) }
+func (s store) Resync() error     { return nil }
+func (s store) Update(obj any) error {
+	svc := cluster.Strip(obj.(*corev1.Service))
+	s.k.fan.upsert(s.index, &svc)
+	return nil
+}
+func (s store) Delete(obj any) error { s.k.fan.delete(s.index, obj.(*corev1.Service)); return nil }
+
+// Replace is called at the end of a list, without what was listed.
+func (s store) Replace([]any, string) error {
+	s.worked(cluster.VerbList)
+	s.k.fan.replace(s.index, s.read)
+	s.read = nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.listing = false
+	s.release(&s.active, nil)
+	if s.wanted() {
+		s.stop()
+	}
+	return nil
+}

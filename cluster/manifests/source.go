@@ -1,0 +1,196 @@
+// Package manifests reads Services from a folder of Kubernetes YAML or JSON and follows
+// changes to it: a cluster for laptops, tests and edge boxes that have no API server.
+//
+// A [Source] does what an API server to which the folder is applied again and again would
+// do. It looks the folder through (walk.go), within bounds (bounds.go), reads the files that
+// are other than before (read.go), takes the Services out of them (parse.go, kind.go) and
+// refuses those that an API server would (refusal.go). It looks again when the system tells
+// of a change, and from time to time in any case (follow.go). What can't be used is a
+// [Problem], logged once (report.go).
+//
+// A Service that is refused stays as it was when it was fine, and a file that is not
+// well-formed keeps the Services it had: half a file must not delete anything.
+package manifests
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"kubernaut.io/dynamic-toolset/cluster"
+)
+
+// Options tune a Source. Only Sink is required.
+type Options struct {
+	Sink   cluster.Sink
+	Logger *zap.Logger // default: none
+	// MaxFiles, MaxTotalSize (bytes of all of them) and MaxDepth (of folders) keep a
+	// mistaken folder, such as /, from being read. Default 10,000 files of 256 MiB
+	// together, in as many folders, 16 deep.
+	MaxFiles     int
+	MaxTotalSize int64
+	MaxDepth     int
+	// MaxFileSize (bytes) and MaxObjects (documents, and objects in Lists) keep a
+	// single file from holding up the others. One that is larger is refused and keeps
+	// what it had. Default 10 MiB, 10,000 objects. See also bounds.go.
+	MaxFileSize int64
+	MaxObjects  int
+	// Debounce is how long a file must be left alone before it is read; default
+	// 20 ms. Someone may be writing it.
+	Debounce time.Duration
+	// Poll is how often the folder is looked through although nothing announced
+	// a change, as on network file systems; default 10 s. Without any change
+	// notification it is 1 s at most.
+	Poll time.Duration
+}
+
+// A Problem is something in the folder that could not be used.
+type Problem struct {
+	File    string `json:"file"`             // relative to the folder, with slashes
+	Object  string `json:"object,omitempty"` // namespace/name or place in the file, if known
+	Message string `json:"message"`
+}
+
+func (p Problem) String() string {
+	if p.Object == "" {
+		return p.File + ": " + p.Message
+	}
+	return p.File + ": " + p.Object + ": " + p.Message
+}
+
+// maxProblems bounds what Problems returns.
+const maxProblems = 1000
+
+// A Source reads the Services of a folder and its subfolders. It is a cluster.Source.
+//
+// Files named *.yaml, *.yml and *.json count; hidden ones (".") do not. Of the
+// objects in them, v1 Services count, also inside a List. Symbolic links are followed inside
+// the folder only; a mounted ConfigMap, whose files are links that are switched all at once,
+// works.
+type Source struct {
+	opts     Options
+	log      *zap.Logger
+	dir      string // absolute
+	running  atomic.Bool
+	ended    chan struct{}
+	relists  chan chan error
+	first    chan struct{} // closed, once, when the Sink has had the whole state
+	synced   sync.Once
+	follower *follower
+
+	// Owned by the goroutine of Run.
+	stopping   func() bool
+	files      map[string]*file // by relative path
+	state      map[types.NamespacedName]*corev1.Service
+	said       map[string]*saidOf // by file; what was logged
+	saidFolder saidOf
+
+	mu       sync.Mutex
+	status   cluster.Availability
+	problems []Problem
+}
+
+// New returns a source for the folder dir, which must exist.
+func New(dir string, opts Options) (*Source, error) {
+	if opts.Sink == nil {
+		return nil, errors.New("manifests: Options.Sink is required")
+	}
+	if opts.Logger == nil {
+		opts.Logger = zap.NewNop()
+	}
+	opts.MaxFiles = cmp.Or(opts.MaxFiles, 10_000)
+	opts.MaxTotalSize = cmp.Or(opts.MaxTotalSize, 256<<20)
+	opts.MaxFileSize = cmp.Or(opts.MaxFileSize, 10<<20)
+	opts.MaxObjects = cmp.Or(opts.MaxObjects, 10_000)
+	opts.MaxDepth = cmp.Or(opts.MaxDepth, 16)
+	opts.Debounce = cmp.Or(opts.Debounce, 20*time.Millisecond)
+	opts.Poll = cmp.Or(opts.Poll, 10*time.Second)
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("--manifests %s: %w", dir, err)
+	}
+	info, err := os.Stat(abs)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("--manifests: the folder cannot be read: %w", err)
+	case !info.IsDir():
+		return nil, fmt.Errorf("--manifests: %s is not a folder; give the folder that holds the manifests", dir)
+	}
+	return &Source{
+		opts: opts, log: opts.Logger, dir: abs,
+		ended: make(chan struct{}), relists: make(chan chan error), first: make(chan struct{}),
+		files: map[string]*file{}, said: map[string]*saidOf{},
+		status: cluster.Availability{UnreachableSince: time.Now()},
+	}, nil
+}
+
+// Run implements cluster.Source. The error says that the folder is too large to be
+// meant, or cannot be read, when it begins; later that is only reported.
+func (m *Source) Run(ctx context.Context) error {
+	if !m.running.CompareAndSwap(false, true) {
+		return errors.New("manifests: Source.Run was called twice")
+	}
+	defer close(m.ended)
+	m.follower = newFollower(m)
+	defer m.follower.close()
+	m.stopping = func() bool { return ctx.Err() != nil }
+	if err := m.look(lookAll); err != nil && !m.stopping() {
+		return err
+	}
+	m.follower.run(ctx)
+	return nil
+}
+
+// Relist implements cluster.Source: it reads every file again.
+func (m *Source) Relist(ctx context.Context) error {
+	if !m.running.Load() {
+		return cluster.ErrNotRunning
+	}
+	done := make(chan error, 1)
+	select {
+	case m.relists <- done:
+	case <-m.ended:
+		return cluster.ErrNotRunning
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("the folder was not read in time: %w", context.Cause(ctx))
+	}
+}
+
+// FirstSync implements cluster.Source.
+func (m *Source) FirstSync() <-chan struct{} { return m.first }
+
+// Status implements cluster.Source. Reachable is whether the folder can be read.
+func (m *Source) Status() cluster.Availability {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	a := m.status
+	select {
+	case <-m.first:
+		a.Synced = true
+	default:
+	}
+	return a
+}
+
+// Problems returns what is wrong in the folder now, by file; at most 1000.
+func (m *Source) Problems() []Problem {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return append([]Problem(nil), m.problems...)
+}
