@@ -229,13 +229,8 @@ func (a *assembly) assemble(s, old *Snapshot, changed []*member, now []*rendered
 	fresh = append(fresh, more...)
 	each(len(fresh), func(i int) { fresh[i].finish() })
 
-	tail := marshal(struct {
-		LastDiscovery    string `json:"lastDiscovery"`
-		ConfigMapVersion string `json:"configMapVersion"`
-	}{FormatTime(discovery), s.ConfigMapVersion})
-	tail[0] = ',' // in place of the brace
-	s.toolsets = newCollection("toolsets", toolsetList, tail)
-	s.services = newCollection("services", serviceList, tail)
+	s.discovery = discovery
+	s.collect(toolsetList, serviceList)
 	s.document = newDocument(entryList)
 	if old != emptySnapshot {
 		s.tell(old, changes, toolsets.before)

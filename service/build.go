@@ -54,13 +54,13 @@ func (c *Catalogue) build() {
 	} else {
 		clear(c.dirty)
 	}
-	discovery, version := c.discovery, c.version
+	discovery := c.discovery
 	c.mu.Unlock()
 
 	// The order decides who is first among those that are new: see namer.
 	slices.SortFunc(updates, func(a, b update) int { return compareKeys(a.key, b.key) })
 	old := c.current.Load()
-	s := &Snapshot{ConfigMapVersion: version, instance: c.instance, superseded: make(chan struct{})}
+	s := &Snapshot{ConfigMapVersion: c.version, instance: c.instance, superseded: make(chan struct{})}
 	c.assembly.next(s, old, updates, discovery)
 	s.BuiltAt = time.Now()
 	c.current.Store(s)

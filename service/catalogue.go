@@ -61,11 +61,11 @@ type Catalogue struct {
 	overrides *Overrides
 	synced    bool
 	discovery time.Time
-	version   string // of the ConfigMap
 
 	building sync.Mutex // one snapshot is built at a time; guards what follows
 	assembly *assembly
-	swept    Key // the last toolset that sweep has dealt with
+	version  string // of the ConfigMap
+	swept    Key    // the last toolset that sweep has dealt with
 }
 
 // A record is what the catalogue knows of one backend.
@@ -280,14 +280,15 @@ func (c *Catalogue) SetHealth(key Key, h Health) {
 	}
 }
 
-// SetConfigMapVersion records the resourceVersion of the written ConfigMap.
+// SetConfigMapVersion shows the resourceVersion of the written ConfigMap: the lists end with
+// it when it returns. That is no change of the catalogue, and nobody is told of a newer
+// snapshot: the ConfigMap's writer would be, and every watcher, of nothing that is theirs.
 func (c *Catalogue) SetConfigMapVersion(v string) {
-	c.mu.Lock()
-	changed := c.version != v
+	c.building.Lock()
+	defer c.building.Unlock()
 	c.version = v
-	c.mu.Unlock()
-	if changed {
-		c.touch()
+	if s := c.current.Load(); s != nil && s.ConfigMapVersion != v {
+		c.current.Store(s.withVersion(v))
 	}
 }
 

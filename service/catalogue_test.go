@@ -393,3 +393,45 @@ func TestDocument(t *testing.T) {
 		t.Error("a health check changed the document: every agent would reload")
 	}
 }
+
+// A written ConfigMap has another version, which the lists show at once and under another tag.
+// That makes no snapshot, and nobody is told of one.
+func TestConfigMapVersionIsNoNewSnapshot(t *testing.T) {
+	c := NewCatalogue(testIdentify, nil)
+	c.SetConfigMapVersion("1")
+	c.Replace(clusterOf(300))
+	c.Build()
+	<-c.wake // what was to be built, has been
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { c.Run(ctx) })
+	before := c.Snapshot()
+	c.SetConfigMapVersion("2")
+	after := c.Snapshot()
+	for what, lists := range map[string][2]*Collection{"toolsets": {before.Toolsets(), after.Toolsets()}, "services": {before.Services(), after.Services()}} {
+		was, is := string(lists[0].JSON()), string(lists[1].JSON())
+		if want := strings.Replace(was, `"configMapVersion":"1"}`, `"configMapVersion":"2"}`, 1); was == want || is != want {
+			t.Errorf("the %s end with %s", what, is[len(is)-50:])
+		}
+		if string(lists[0].ETag()) == string(lists[1].ETag()) {
+			t.Errorf("the %s have the same tag", what)
+		}
+	}
+	time.Sleep(4 * maxDelay) // the time to build one
+	select {
+	case <-before.Superseded():
+		t.Error("who waits for a newer snapshot was told of one")
+	default:
+	}
+	if !after.BuiltAt.Equal(before.BuiltAt) || after.Document() != before.Document() || after.Sequence() != before.Sequence() {
+		t.Error("another snapshot was built")
+	}
+	cancel()
+	running.Wait()
+	c.Upsert(testService("ns", "new", "grafana"))
+	c.Build()
+	<-before.Superseded()
+	if list := c.Snapshot().Toolsets().JSON(); !strings.Contains(string(list), `"configMapVersion":"2"`) {
+		t.Error("the next snapshot has lost the version")
+	}
+}

@@ -18,12 +18,13 @@ type Snapshot struct {
 	// written; empty if there is none.
 	ConfigMapVersion string
 
-	toolsets *Collection
-	services *Collection
-	document *Answer
-	names    *table[named]
-	types    *table[*typed]
-	counts   map[string]int // type -> number of backends
+	toolsets  *Collection
+	services  *Collection
+	document  *Answer
+	discovery time.Time
+	names     *table[named]
+	types     *table[*typed]
+	counts    map[string]int // type -> number of backends
 
 	instance   string
 	changes    []Change // the last few, oldest first
@@ -45,6 +46,26 @@ func (s *Snapshot) Services() *Collection { return s.services }
 
 // Document returns the generated document, what the ConfigMap holds.
 func (s *Snapshot) Document() *Answer { return s.document }
+
+// collect makes the collections of these lists, with what follows the members.
+func (s *Snapshot) collect(toolsets, services *list) {
+	tail := marshal(struct {
+		LastDiscovery    string `json:"lastDiscovery"`
+		ConfigMapVersion string `json:"configMapVersion"`
+	}{FormatTime(s.discovery), s.ConfigMapVersion})
+	tail[0] = ',' // in place of the brace
+	s.toolsets = newCollection("toolsets", toolsets, tail)
+	s.services = newCollection("services", services, tail)
+}
+
+// withVersion returns a copy of s that shows another version of the ConfigMap, in the same
+// place in the sequence of snapshots. It shares all but the ends of the lists.
+func (s *Snapshot) withVersion(v string) *Snapshot {
+	same := *s
+	same.ConfigMapVersion = v
+	same.collect(s.toolsets.list, s.services.list)
+	return &same
+}
 
 // all calls yield for every toolset, in the order of namespace and name, until
 // it returns false.

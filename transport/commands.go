@@ -214,8 +214,7 @@ func (s *Server) generate(ctx *fasthttp.RequestCtx) {
 			s.api.problem(ctx, problem.Unavailable, "The ConfigMap is not up to date; it is tried again in the background. "+publicCause(err))
 			return
 		}
-		s.opts.Catalogue.SetConfigMapVersion(version)
-		s.opts.Catalogue.Build() // so that the answer shows the version
+		s.opts.Catalogue.SetConfigMapVersion(version) // so that the answer shows it
 		snap = s.opts.Catalogue.Snapshot()
 	}
 	ctx.Response.Header.SetContentTypeBytes(contentJSON)
