@@ -244,12 +244,12 @@ func (w *Writer) start(ctx context.Context) (requests []request, ok bool) {
 // may make it happen sooner, but not all the time, unless it is what is waited for
 // (eager).
 func (w *Writer) wait(ctx context.Context, pause time.Duration, eager bool) ([]request, bool) {
-	var retry, calm, alarm <-chan time.Time
+	var due, calm, alarm <-chan time.Time
 	notify, seen, news := w.notify, w.seen, w.news
 	if pause > 0 {
 		r := time.NewTimer(pause)
 		defer r.Stop()
-		retry = r.C
+		due = r.C
 		if !eager {
 			c := time.NewTimer(min(pause, time.Second))
 			defer c.Stop()
@@ -265,7 +265,7 @@ func (w *Writer) wait(ctx context.Context, pause time.Duration, eager bool) ([]r
 		case <-calm:
 			notify, seen, news = w.notify, w.seen, w.news
 			continue
-		case <-retry:
+		case <-due:
 		case <-alarm:
 		case <-notify:
 		case <-seen:
