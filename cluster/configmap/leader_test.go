@@ -117,6 +117,7 @@ func TestFenceOfAStoppedLeader(t *testing.T) {
 		{"after a deletion", true, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			a := newAPI(t)
 			history := a.recordConfigMap(t)
 			network, open := clustertest.NewNetwork(t), clustertest.NewNetwork(t)

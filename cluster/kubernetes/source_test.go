@@ -92,10 +92,12 @@ func TestKubernetesFollowsServices(t *testing.T) {
 
 func TestKubernetesAllNamespaces(t *testing.T) {
 	t.Parallel()
-	a := newAPI(t)
+	a, b := newAPI(t), newAPI(t)
+	a.Create("there")
+	b.Create("there")
 	k, sink := watchCluster(t, a.CP.RESTConfig(), Options{})
 	waitSync(t, k)
-	if sink.Get("default", "kubernetes") == nil {
+	if sink.Get(a.NS, "there") == nil || sink.Get(b.NS, "there") == nil {
 		t.Errorf("state %s", sink.Names())
 	}
 	a.Create("x")
