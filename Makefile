@@ -50,7 +50,7 @@ requirements: ## install or build what the tests need
 	scripts/requirements
 
 unit: ## run the fast tests only (no API server, no Prometheus, no browser)
-	$(GO) test -race -short ./problem ./service/... ./transport ./config ./harness/verdict ./harness/observe ./harness/manifest ./harness/scenario
+	$(GO) test -race -short ./problem ./service/... ./transport/... ./config ./harness/verdict ./harness/observe ./harness/manifest ./harness/scenario
 
 test-integration-toolset: ## run the specification's 6 + 8 tests alone: error responses, graceful shutdown
 	scripts/test-integration-toolset

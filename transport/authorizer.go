@@ -115,8 +115,8 @@ func (a *authorizer) pass(f *portServer, ctx *fasthttp.RequestCtx, action int, l
 	if a.callers != nil {
 		var token []byte
 		if token, sent = bearer(&ctx.Request.Header); sent == bearerToken {
-			if c, _ := ctx.Conn().(*conn); c != nil {
-				caller = a.callers.Again(token, &c.token, c.moved.time())
+			if c := connOf(ctx); c != nil {
+				caller = a.callers.Again(token, &keptWith(c).token, c.Arrived())
 			} else {
 				caller = a.callers.Caller(token)
 			}

@@ -15,8 +15,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 	"kubernaut.io/dynamic-toolset/transport/certificate/certtest"
 )
@@ -82,54 +80,6 @@ func TestWatcherThatLeavesFreesItsPlace(t *testing.T) {
 				return watching(t, c) == http.StatusOK
 			})
 		})
-	}
-}
-
-// The kernel takes little of a response that nobody reads.
-func TestUnreadResponsesAreNotHeldByTheKernel(t *testing.T) {
-	s := lookupServer(t, func(o *Options) { o.Listen, o.MetricsListen = "127.0.0.1:0", "127.0.0.1:0" })
-	if err := s.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	defer s.Shutdown(context.Background()) //nolint:errcheck // nothing is looked at any more
-	c, err := net.Dial("tcp", s.api.listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close() //nolint:errcheck // the end of the test
-	var accepted *conn
-	testenv.Eventually(t, testenv.Patience, "it is accepted", func() bool {
-		s.api.listener.each(func(c *conn) { accepted = c })
-		return accepted != nil
-	})
-	raw, ok := rawConn(accepted.Conn)
-	if !ok {
-		t.Fatal("no socket")
-	}
-	var limit int
-	if err := raw.Control(func(fd uintptr) { limit, err = unix.GetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT) }); err != nil { // #nosec G115 -- a file descriptor
-		t.Fatal(err)
-	}
-	if limit != unsentLimit {
-		t.Errorf("the limit of an accepted connection is %d bytes, want %d", limit, unsentLimit)
-	}
-	for range 1000 { // 100 toolsets each, 30 MB together
-		if _, err := io.WriteString(c, "GET /api/v1/toolsets HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
-			break // it waits for us to read
-		}
-	}
-	unsent := func() (n int) {
-		raw.Control(func(fd uintptr) { n, _ = unix.IoctlGetInt(int(fd), unix.SIOCOUTQNSD) }) //nolint:errcheck,gosec // 0 shows
-		return n
-	}
-	testenv.Eventually(t, testenv.Patience, "the client's window is full", func() bool { return unsent() > 0 })
-	most := 0
-	for range 100 {
-		most = max(most, unsent())
-		time.Sleep(2 * time.Millisecond)
-	}
-	if most > 4*unsentLimit { // a write that has begun is taken up to a segment more
-		t.Errorf("the kernel holds %d bytes that the client has no room for", most)
 	}
 }
 

@@ -35,7 +35,7 @@ func TestIdleSet(t *testing.T) {
 		}
 	}
 	inIdleSet := func() bool {
-		open, _ := s.api.listener.count()
+		open, _ := s.api.listener.Count()
 		return open == 1 && s.api.server.GetOpenConnectionsCount() == 0
 	}
 	for range 2 {
@@ -60,49 +60,5 @@ func TestIdleSet(t *testing.T) {
 	}
 	if b, err := io.ReadAll(r); err != nil || len(b) > 0 {
 		t.Errorf("%q, %v", b, err)
-	}
-}
-
-// What arrives just as the drain wakes a connection in the idle set is answered.
-func TestIdleSetAndWokenByBoth(t *testing.T) {
-	c, client := pair(t)
-	c.greeted = true
-	c.wakeIfIdle(now())
-	if _, err := client.Write([]byte("GET")); err != nil {
-		t.Fatal(err)
-	}
-	for unread(c.Conn) < 3 {
-		time.Sleep(time.Millisecond)
-	}
-	if !c.wake() {
-		t.Error("a request was overlooked")
-	}
-	c.wakeIfIdle(now())
-	var b [3]byte
-	if _, err := io.ReadFull(c.Conn, b[:]); err == nil {
-		t.Error("the deadline of the wake is gone")
-	}
-	if n, err := readNow(c.Conn, b[:]); n != 3 || err != nil {
-		t.Fatal(n, err)
-	}
-	if c.wake() {
-		t.Error("there was nothing to wake up for")
-	}
-	wantEnd(t, client)
-}
-
-// A connection in the idle set ends when the client has been silent for too long, or goes.
-func TestTooLongInTheIdleSet(t *testing.T) {
-	c, client := pair(t)
-	c.greeted = true
-	c.owner.limits.IdleTimeout = 50 * time.Millisecond
-	c.since.Store(int64(now()))
-	if c.wake() {
-		t.Error("woken by nothing")
-	}
-	c.owner.limits.IdleTimeout = time.Hour
-	client.Close() //nolint:errcheck // the read tells
-	if !c.wake() {
-		t.Error("the end of the stream is something to read")
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/valyala/fasthttp/fasthttputil"
+
+	"kubernaut.io/dynamic-toolset/transport/internal/conn"
 )
 
 // A listener that is no TCP socket is served and stopped like one.
@@ -56,7 +58,7 @@ func TestAnyConnectionMayBeSilent(t *testing.T) {
 	from := bufio.NewReader(nc)
 	for i := range 2 {
 		if i > 0 {
-			time.Sleep(idleAfter + idleAfter/4) // the first check is over
+			time.Sleep(conn.IdleAfter + conn.IdleAfter/4) // the first check is over
 		}
 		if _, err := io.WriteString(nc, "GET /health HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
 			t.Fatal(err)

@@ -11,6 +11,8 @@ import (
 
 	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
+
+	"kubernaut.io/dynamic-toolset/transport/internal/conn"
 )
 
 // What clients send ends up in the log as little as possible: the method, the path
@@ -44,7 +46,7 @@ func (l quietLogger) Printf(_ string, args ...any) {
 var errorsByName = []error{
 	fasthttp.ErrBodyTooLarge, fasthttp.ErrSmallReadBuffer, fasthttp.ErrBadTrailer, fasthttp.ErrMissingRequestMethod, fasthttp.ErrUnsupportedRequestMethod,
 	fasthttp.ErrEmptyRequestURI, fasthttp.ErrDuplicateContentLength, fasthttp.ErrUnsupportedTransferEncoding,
-	fasthttp.ErrConcurrencyLimit, io.ErrUnexpectedEOF, io.EOF, os.ErrDeadlineExceeded, net.ErrClosed, errTLSHello,
+	fasthttp.ErrConcurrencyLimit, io.ErrUnexpectedEOF, io.EOF, os.ErrDeadlineExceeded, net.ErrClosed, conn.ErrTLSHello,
 }
 
 // errorClass says what kind of error came of what a client sent, in words that are

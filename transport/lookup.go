@@ -95,7 +95,9 @@ func (s *Server) sendList(ctx *fasthttp.RequestCtx, c *service.Collection, f *se
 	if s.fresh(ctx, c.AppendETag(buf[:0], f)) {
 		return
 	}
-	if s.api.tooManyMade(ctx) {
+	if c := connOf(ctx); c != nil && c.TooManyBodies() {
+		ctx.Response.Header.SetBytesK(headerRetryAfter, "1")
+		s.api.problem(ctx, problem.Unavailable, "Too many clients are slow to read the filtered lists that they asked for; try again, or ask for the whole list.")
 		return
 	}
 	body := bodyBuffer(ctx)

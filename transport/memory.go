@@ -31,7 +31,7 @@ func (s *Server) giveMemoryBack() {
 			return
 		case <-t.C:
 		}
-		open := s.api.listener.opened() + s.metricsPort.listener.opened()
+		open := s.api.listener.Open() + s.metricsPort.listener.Open()
 		if most = max(most, open); most < crowdLeft || open > most/2 {
 			continue
 		}
@@ -39,11 +39,4 @@ func (s *Server) giveMemoryBack() {
 		runtime.GC()
 		debug.FreeOSMemory()
 	}
-}
-
-// opened returns how many connections are open.
-func (l *listener) opened() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.open
 }

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"kubernaut.io/dynamic-toolset/problem"
+	"kubernaut.io/dynamic-toolset/transport/internal/conn"
 )
 
 // A portServer is one listening port: the fasthttp server with its routes, its
@@ -25,7 +26,7 @@ type portServer struct {
 	log       *zap.Logger
 	metrics   *httpMetrics
 	limits    Limits
-	listener  *listener
+	listener  *conn.Listener
 	server    *fasthttp.Server
 	routes    *router.Router
 	servedBy  []byte                  // of X-Served-By; empty for none
@@ -39,10 +40,7 @@ type portServer struct {
 	bodies      *bodyBudget
 	tls         *serverTLS // nil: plain HTTP
 	draining    atomic.Bool
-	// hurry is set when the drain is about to give up: from then on pipelined
-	// requests don't keep a connection open.
-	hurry  atomic.Bool
-	served chan error // the result of Serve
+	served      chan error // the result of Serve
 }
 
 // Limits bound what clients can take of a portServer. Each must be positive
@@ -79,8 +77,8 @@ func newPortServer(name string, log *zap.Logger, m *httpMetrics, limits Limits) 
 		StreamRequestBody:             true,
 		Name:                          "dynamic-toolset",
 		ReadBufferSize:                limits.MaxHeaderBytes,
-		MaxRequestBodySize:            1,                                      // of what is read before the handler runs; see requestbody.go
-		Concurrency:                   2*limits.MaxConnections + maxRejecting, // the listener's own limit comes first, and counts those that end no more
+		MaxRequestBodySize:            1,                                           // of what is read before the handler runs; see requestbody.go
+		Concurrency:                   2*limits.MaxConnections + conn.MaxRejecting, // the listener's own limit comes first, and counts those that end no more
 		ConnState:                     connState,
 		NoDefaultServerHeader:         true,
 		SecureErrorLogMessage:         true,
@@ -88,7 +86,7 @@ func newPortServer(name string, log *zap.Logger, m *httpMetrics, limits Limits) 
 		Logger:                        quietLogger{log},
 		TCPKeepalive:                  true,
 		LazyRequestTime:               true,
-		WriteBufferSize:               writeBufferSize,
+		WriteBufferSize:               conn.WriteBufferSize,
 		DisableHeaderNamesNormalizing: false,
 	}
 	return f
@@ -96,22 +94,22 @@ func newPortServer(name string, log *zap.Logger, m *httpMetrics, limits Limits) 
 
 // connState follows each connection's requests for the drain.
 func connState(nc net.Conn, s fasthttp.ConnState) {
-	c, ok := nc.(*conn)
+	c, ok := nc.(*conn.Conn)
 	if !ok {
 		return
 	}
 	switch s {
 	case fasthttp.StateActive:
-		c.begin()
+		c.Begin()
 	case fasthttp.StateIdle:
-		c.end()
+		c.End()
 	default: // new, hijacked, closed: nothing to follow
 	}
 }
 
 // open begins to listen; serve begins to serve what is accepted.
 func (p *portServer) open(ctx context.Context, addr string) error {
-	tcp, err := listen(ctx, addr)
+	tcp, err := conn.Listen(ctx, addr)
 	if err != nil {
 		return err
 	}
@@ -121,15 +119,24 @@ func (p *portServer) open(ctx context.Context, addr string) error {
 
 // accept makes p serve what a socket accepts.
 func (p *portServer) accept(socket net.Listener) {
-	p.listener = newListener(socket, p.log, p.limits, p.rejectConnection)
-	if p.listener.tls = p.tls; p.tls != nil {
-		p.listener.rejecting = make(chan struct{}, maxRejectingTLS)
+	l := p.limits
+	o := conn.Options{
+		Limits: conn.Limits{
+			ReadTimeout: l.ReadTimeout, WriteTimeout: l.WriteTimeout, IdleTimeout: l.IdleTimeout,
+			MaxConnections: l.MaxConnections, MaxAge: l.MaxConnectionAge,
+		},
+		Serve: func(c net.Conn) {
+			if err := p.server.ServeConn(c); err != nil {
+				quietLogger{p.log}.Printf("%v of %v", err, c.RemoteAddr())
+			}
+		},
+		Reject: p.reject,
+		Log:    p.log,
 	}
-	p.listener.serve = func(c net.Conn) {
-		if err := p.server.ServeConn(c); err != nil {
-			quietLogger{p.log}.Printf("%v of %v", err, c.RemoteAddr())
-		}
+	if p.tls != nil {
+		o.TLS = &conn.TLS{Config: p.tls.config.Load, Failed: p.tls.failed}
 	}
+	p.listener = conn.New(socket, o)
 }
 
 func (p *portServer) serve() {
@@ -172,7 +179,7 @@ func (p *portServer) register(method, path string, h fasthttp.RequestHandler) {
 // handle answers a request: one that could be read in two ways is refused
 // (strict.go), and one with a body has been looked at before (requestbody.go).
 func (p *portServer) handle(ctx *fasthttp.RequestCtx) {
-	if c, _ := ctx.Conn().(*conn); c != nil && c.phase != noBody {
+	if c := connOf(ctx); c != nil && phaseOf(c) != noBody {
 		p.handleJudged(ctx, c)
 		return
 	}
@@ -270,15 +277,11 @@ func (p *portServer) finish(ctx *fasthttp.RequestCtx, r *routeMetrics) {
 	if len(p.servedBy) > 0 {
 		ctx.Response.Header.SetCanonical(headerServedBy, p.servedBy)
 	}
-	c, _ := ctx.Conn().(*conn)
 	var took time.Duration
-	if c != nil {
-		t := now()
-		took, c.moved = t.sub(c.moved), t
-		c.ahead.answered(&ctx.Request.Header)
-		c.streaming = ctx.Response.IsBodyStream() && !c.lasting
-		if p.draining.Load() || c.expires != 0 && t > c.expires {
-			p.lastResponse(ctx, c)
+	if c := connOf(ctx); c != nil {
+		var last bool
+		if took, last = c.Answered(&ctx.Request.Header, ctx.Response.IsBodyStream(), p.draining.Load()); last {
+			ctx.Response.SetConnectionClose()
 		}
 	} else {
 		took = time.Since(ctx.Time())
@@ -291,16 +294,6 @@ func (p *portServer) finish(ctx *fasthttp.RequestCtx, r *routeMetrics) {
 	}
 }
 
-// lastResponse announces the end of the connection, unless the client has
-// already sent more on it: then that is answered first.
-func (p *portServer) lastResponse(ctx *fasthttp.RequestCtx, c *conn) {
-	if !p.hurry.Load() && c.pipelined() {
-		return
-	}
-	ctx.Response.SetConnectionClose()
-	c.linger = true
-}
-
 // bodyTooLarge is the key under which judge tells the handlers that the request's
 // body is over the limit and has not been read.
 type bodyTooLarge struct{}
@@ -308,29 +301,27 @@ type bodyTooLarge struct{}
 // protocolError answers the errors that fasthttp meets before any handler
 // runs.
 func (p *portServer) protocolError(ctx *fasthttp.RequestCtx, err error) {
-	c, _ := ctx.Conn().(*conn)
-	if c != nil {
-		// fasthttp has given its read buffer to another connection by now.
-		c.ahead.forget()
-		c.linger = true
+	var fault conn.Fault
+	if c := connOf(ctx); c != nil {
+		fault = c.Refused()
 	}
 	defer func() {
 		// A response to HEAD has no body (RFC 9110, section 9.3.2). fasthttp forgets
 		// the method of what it refuses.
-		ctx.Response.SkipBody = ctx.IsHead() || c != nil && c.ahead.line.isHead
+		ctx.Response.SkipBody = ctx.IsHead() || fault.MethodHead
 	}()
 	p.wrap(p.metrics.route("unmatched"), func(ctx *fasthttp.RequestCtx) {
 		var small *fasthttp.ErrSmallBuffer
 		switch {
-		case c != nil && c.plainHTTP:
+		case fault.PlainHTTP:
 			p.problem(ctx, problem.Validation, speaksTLS)
-		case c != nil && c.late: // of which fasthttp does not always tell
+		case fault.Late: // of which fasthttp does not always tell
 			p.notInTime(ctx)
-		case c != nil && c.ahead.line.version:
+		case fault.Version:
 			p.versionNotSupported(ctx)
-		case c != nil && c.hello:
+		case fault.TLSHello:
 			p.problem(ctx, problem.Validation, "This port speaks plain HTTP, not TLS: ask with http:// instead of https://.")
-		case errors.As(err, &small) && c != nil && !c.ahead.line.complete:
+		case errors.As(err, &small) && fault.NoLine:
 			p.problem(ctx, problem.URITooLong, fmt.Sprintf("The request line is longer than %d bytes.", p.limits.MaxHeaderBytes))
 		case errors.As(err, &small):
 			p.problem(ctx, problem.HeadersTooLarge, fmt.Sprintf("The request line and header fields are longer than %d bytes together.", p.limits.MaxHeaderBytes))

@@ -11,6 +11,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"kubernaut.io/dynamic-toolset/problem"
+	"kubernaut.io/dynamic-toolset/transport/internal/conn"
 )
 
 // fasthttp reads the body of a request before any handler sees the request, into a
@@ -28,12 +29,14 @@ import (
 // look like one that expects it, and the line "100 Continue" is kept from clients
 // that have not asked for it.
 
-// The phases of a request with a body, as its connection knows them.
+// A phase is how far a request with a body has come.
+type phase int8
+
 const (
-	noBody   = iota // none is to be read, or it has been
-	judging         // the head is looked at
-	admitted        // the body is to be read for the handler
-	answered        // the response is there; what has arrived of the body is to be skipped
+	noBody   phase = iota // none is to be read, or it has been
+	judging               // the head is looked at
+	admitted              // the body is to be read for the handler
+	answered              // the response is there; what has arrived of the body is to be skipped
 )
 
 const (
@@ -91,59 +94,51 @@ func expects(h *fasthttp.RequestHeader) bool {
 func (p *portServer) judge(ctx *fasthttp.RequestCtx) int {
 	h := &ctx.Request.Header
 	asked := expects(h)
-	c, _ := ctx.Conn().(*conn)
+	c := connOf(ctx)
 	if c == nil { // never: all connections are of our listener
 		return fasthttp.StatusContinue
 	}
-	if c.plainHTTP {
+	if c.PlainHTTP() {
 		p.protocolError(ctx, errPlainHTTP)
 		return ctx.Response.StatusCode()
 	}
 	length := h.ContentLength() // -1: chunked
 	if length == 0 || length == -2 {
-		c.muted = continueLine // there is nothing to go on with
+		c.MuteContinue() // there is nothing to go on with
 		return fasthttp.StatusContinue
 	}
-	c.sizes = nil
-	arrived := c.ahead.behindHead(h)
-	c.ahead.body(length)
+	arrived := c.ExpectBody(h, length)
 	if _, ok := p.wellFormed(ctx); !ok {
 		return ctx.Response.StatusCode()
 	}
-	skippable := false
-	if length >= 0 {
-		skippable = len(arrived) >= length || c.layer == nil && len(arrived)+unread(c.Conn) >= length
-	} else {
-		c.sizes = &chunkSizes{}
-		c.sizes.follow(arrived)
-	}
-	tooLarge := length > p.limits.MaxRequestBody || length < 0 && c.sizes.total > p.limits.MaxRequestBody
+	tooLarge := max(length, c.Chunks().Total()) > p.limits.MaxRequestBody
 	if tooLarge {
 		ctx.SetUserValue(bodyTooLarge{}, true)
 	}
-	c.phase = judging
-	if length < 0 && c.sizes.trailers {
-		c.phase = noBody
+	k := keptWith(c)
+	k.phase = judging
+	if c.Chunks().Trailers() {
+		k.phase = noBody
 		p.refuseMalformed(ctx, trailersRefused)
 		return ctx.Response.StatusCode()
 	}
 	p.route(ctx)
 	switch {
-	case c.phase == admitted:
+	case k.phase == admitted:
 		if asked {
 			// fasthttp sets no time for the line to be written; that of the response
 			// before may have passed, and the connection would end without a word.
 			c.SetWriteDeadline(time.Now().Add(p.limits.WriteTimeout)) //nolint:errcheck // the write tells
 		} else {
-			c.muted = continueLine
+			c.MuteContinue()
 		}
 		return fasthttp.StatusContinue
-	case skippable && length <= maxSkipped && !tooLarge:
-		c.phase = answered
-		c.muted = continueLine
+	case arrived && length <= maxSkipped && !tooLarge:
+		k.phase = answered
+		c.MuteContinue()
 		return fasthttp.StatusContinue
 	}
-	c.phase = noBody
+	k.phase = noBody
 	p.endConnection(ctx)
 	return ctx.Response.StatusCode()
 }
@@ -151,13 +146,13 @@ func (p *portServer) judge(ctx *fasthttp.RequestCtx) int {
 // handleJudged answers a request with a body of which judge has not been the end.
 // Chunks end the connection, since fasthttp forgives in their framing what is not
 // seen here.
-func (p *portServer) handleJudged(ctx *fasthttp.RequestCtx, c *conn) {
-	if c.phase == answered {
-		c.phase = noBody
+func (p *portServer) handleJudged(ctx *fasthttp.RequestCtx, c *conn.Conn) {
+	if k := keptWith(c); k.phase == answered {
+		k.phase = noBody
 	} else {
 		p.route(ctx)
 	}
-	if c.ahead.chunked {
+	if c.Chunks() != nil {
 		p.endConnection(ctx)
 	}
 }
@@ -197,18 +192,20 @@ func (p *portServer) wrapBody(r *routeMetrics, pass authorizeFunc, wants func(*f
 		}
 	})
 	return func(ctx *fasthttp.RequestCtx) {
-		c, _ := ctx.Conn().(*conn)
-		switch {
-		case c == nil || c.phase == noBody:
+		c := connOf(ctx)
+		if c == nil || phaseOf(c) == noBody {
 			whole(ctx)
-		case c.phase == judging:
-			if p.admit(ctx, r, admits) {
-				c.phase = admitted
-			}
-		default:
-			c.phase = noBody
-			rest(ctx)
+			return
 		}
+		k := keptWith(c)
+		if k.phase == judging {
+			if p.admit(ctx, r, admits) {
+				k.phase = admitted
+			}
+			return
+		}
+		k.phase = noBody
+		rest(ctx)
 	}
 }
 
@@ -229,7 +226,7 @@ func (p *portServer) admit(ctx *fasthttp.RequestCtx, r *routeMetrics, admits fun
 // readBody reads the body, or answers that it can't be had. The body is in the
 // request until release is called.
 func (p *portServer) readBody(ctx *fasthttp.RequestCtx) (release func(), ok bool) {
-	c, stream, length := ctx.Conn().(*conn), ctx.RequestBodyStream(), ctx.Request.Header.ContentLength()
+	c, stream, length := connOf(ctx), ctx.RequestBodyStream(), ctx.Request.Header.ContentLength()
 	limit := p.limits.MaxRequestBody + 1 // one more shows that there is too much
 	if length >= 0 {
 		limit = length
@@ -260,7 +257,7 @@ func (p *portServer) readBody(ctx *fasthttp.RequestCtx) (release func(), ok bool
 			err = io.ErrUnexpectedEOF
 		}
 		switch {
-		case len(body) > p.limits.MaxRequestBody || c.sizes != nil && c.sizes.total > p.limits.MaxRequestBody:
+		case len(body) > p.limits.MaxRequestBody || c.Chunks().Total() > p.limits.MaxRequestBody:
 			p.payloadTooLarge(ctx)
 		case errors.Is(err, io.EOF):
 			ctx.Request.SetBodyRaw(body)
@@ -276,16 +273,16 @@ func (p *portServer) readBody(ctx *fasthttp.RequestCtx) (release func(), ok bool
 }
 
 // bodyBroken answers a request whose body does not come as it should.
-func (p *portServer) bodyBroken(ctx *fasthttp.RequestCtx, c *conn, err error) {
+func (p *portServer) bodyBroken(ctx *fasthttp.RequestCtx, c *conn.Conn, err error) {
 	var small *fasthttp.ErrSmallBuffer
 	switch {
-	case c.late:
+	case c.Late():
 		p.notInTime(ctx)
 	case errors.As(err, &small):
 		p.problem(ctx, problem.HeadersTooLarge, fmt.Sprintf("The trailer fields are longer than %d bytes.", p.limits.MaxHeaderBytes))
 	default:
-		if errors.Is(err, io.ErrUnexpectedEOF) && c.sizes != nil && c.sizes.between() {
-			c.muted = everything // the client has gone away between two chunks
+		if errors.Is(err, io.ErrUnexpectedEOF) && c.Chunks().Between() {
+			c.MuteEverything() // the client has gone away between two chunks
 		}
 		p.notWellFormed(ctx)
 	}

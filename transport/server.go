@@ -8,7 +8,7 @@
 // take no lock and allocate nothing.
 //
 // What it does when the process stops is in drain.go, in the order of package shutdown;
-// what makes that lossless is in conn.go and listener.go.
+// what makes that lossless is in package conn.
 package transport
 
 import (
@@ -148,7 +148,7 @@ type Server struct {
 	background sync.WaitGroup
 	discovery  atomic.Pointer[discovery]
 
-	flagged instant // when the stop began
+	flagged time.Time // when the stop began
 }
 
 // currentStatus is a Status with what is sent because of it.

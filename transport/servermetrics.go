@@ -21,7 +21,7 @@ func (s *Server) serverMetrics() {
 	s.set.NewGauge("toolset_watchers", func() float64 { return float64(s.watchers.Load()) })
 	s.set.NewGauge("toolset_rejected_connections_total", func() float64 {
 		if l := s.api.listener; l != nil {
-			return float64(l.rejected.Load())
+			return float64(l.Rejected())
 		}
 		return 0
 	})
@@ -70,5 +70,5 @@ func (s *Server) count() (open, inFlight int) {
 	if s.api.listener == nil {
 		return 0, 0
 	}
-	return s.api.listener.count()
+	return s.api.listener.Count()
 }

@@ -203,7 +203,7 @@ func (p *portServer) versionNotSupported(ctx *fasthttp.RequestCtx) {
 // client has sent behind the request.
 func (p *portServer) endConnection(ctx *fasthttp.RequestCtx) {
 	ctx.Response.SetConnectionClose()
-	if c, _ := ctx.Conn().(*conn); c != nil {
-		c.linger = true
+	if c := connOf(ctx); c != nil {
+		c.Linger()
 	}
 }

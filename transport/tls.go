@@ -3,7 +3,7 @@ package transport
 import (
 	"crypto/tls"
 	"errors"
-	"fmt"
+	"net"
 	"sync/atomic"
 	"time"
 
@@ -113,7 +113,7 @@ func (p *portServer) useTLS(t *serverTLS) {
 	p.tls = t
 	refuse := p.wrap(p.metrics.route("unmatched"), p.refusePlainHTTP)
 	p.server.Handler = func(ctx *fasthttp.RequestCtx) {
-		if c, ok := ctx.Conn().(*conn); ok && c.plainHTTP {
+		if c := connOf(ctx); c != nil && c.PlainHTTP() {
 			refuse(ctx)
 			return
 		}
@@ -127,38 +127,14 @@ const speaksTLS = "This port speaks TLS only: ask with https:// instead of http:
 // TLS. It looks at nothing but what every problem document tells.
 func (p *portServer) refusePlainHTTP(ctx *fasthttp.RequestCtx) {
 	p.problem(ctx, problem.Validation, speaksTLS)
-	ctx.Response.SetConnectionClose()
-	if c, ok := ctx.Conn().(*conn); ok {
-		c.linger = true
-	}
+	p.endConnection(ctx)
 }
 
 // failed notes a handshake that came to nothing. Any client can bring that
 // about: debug.
-func (t *serverTLS) failed(c *conn, err error) {
+func (t *serverTLS) failed(client net.Addr, err error) {
 	t.failedHandshakes.Inc()
 	if ce := t.log.Check(zap.DebugLevel, "TLS handshake failed"); ce != nil {
-		ce.Write(zap.String("error", handshakeClass(err)), zap.Stringer("client", c.RemoteAddr()))
+		ce.Write(zap.String("error", handshakeClass(err)), zap.Stringer("client", client))
 	}
-}
-
-// errTLSHello is a read's error when a client begins to speak TLS to a port
-// that does not.
-var errTLSHello = errors.New("a TLS handshake on a port that speaks plain HTTP")
-
-// recordHandshake is the first byte of every TLS connection: the type of a
-// record (RFC 8446, section 5.1). No request begins with it.
-const recordHandshake = 0x16
-
-// startsRequest reports whether a client that should begin a handshake, but
-// sends b, speaks HTTP: methods begin with letters (RFC 9110, section 9.1).
-func startsRequest(b byte) bool { return b|0x20 >= 'a' && b|0x20 <= 'z' }
-
-// handshakeError tells a slow handshake from others.
-func handshakeError(err error, timeout time.Duration) error {
-	var slow interface{ Timeout() bool }
-	if errors.As(err, &slow) && slow.Timeout() {
-		return fmt.Errorf("it was not complete %s after its first byte: %w", timeout, err)
-	}
-	return err
 }

@@ -11,6 +11,7 @@ import (
 
 	"kubernaut.io/dynamic-toolset/problem"
 	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/transport/internal/conn"
 )
 
 // presenceInterval is how often it is looked whether the client of a quiet stream is
@@ -117,7 +118,7 @@ func (st *stream) run(w *bufio.Writer) {
 				st.whole(w)
 			}
 		case <-presence.C:
-			if hungUp(st.conn) {
+			if conn.HungUp(st.conn) {
 				return
 			}
 		case <-heartbeat.C:

@@ -49,6 +49,9 @@ var rules = []rule{
 	{of: "service/...", may: append(leaves, "problem", "service/..."), never: all(httpServers, kubernetes, logging, []string{"net/http"})},
 	{of: "auth/...", may: leaves, never: all(httpServers, kubernetes, logging)},
 	{of: "config/...", may: append(leaves, "transport/certificate"), never: all(httpServers, kubernetes, logging)},
+	// Sockets: no handler, no problem, no HTTP library.
+	{of: "transport/internal/conn", never: all(httpServers, kubernetes, []string{"net/http", "github.com/VictoriaMetrics/..."})},
+	{of: "transport/certificate/...", never: all(httpServers, kubernetes, logging, []string{"net/http"})},
 	{of: "transport/...", may: append(leaves, "auth", "problem", "service/...", "transport/..."), never: all(kubernetes)},
 	// What the packages below share, and then those, which don't know one another; but the
 	// writer of the ConfigMap sends Events.

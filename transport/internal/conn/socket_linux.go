@@ -1,4 +1,4 @@
-package transport
+package conn
 
 import (
 	"errors"
@@ -68,10 +68,10 @@ func ignoreAgain(err error) error {
 	return err
 }
 
-// hungUp reports whether the client has ended its side of a connection, whatever it
+// HungUp reports whether the client has ended its side of a connection, whatever it
 // sent before that.
-func hungUp(c net.Conn) (is bool) {
-	if own, ok := c.(*conn); ok {
+func HungUp(c net.Conn) (is bool) {
+	if own, ok := c.(*Conn); ok {
 		c = own.Conn
 	}
 	raw, ok := rawConn(c)

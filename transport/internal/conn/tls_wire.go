@@ -1,7 +1,6 @@
-package transport
+package conn
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -9,94 +8,12 @@ import (
 	"time"
 )
 
-// A tlsLayer is what lies between a conn and its socket where the port speaks
-// TLS. It belongs to the goroutine that serves the connection, except settings,
-// which all connections share.
-//
-// The drain looks at what has arrived before it ends a connection. Behind TLS
-// that is more than what the socket holds: the TLS layer reads ahead, and keeps
-// what it has not decrypted yet, or has decrypted and not delivered. So the
-// The readable check is a read through the layer that does not wait.
-type tlsLayer struct {
-	settings *serverTLS
-	session  *tls.Conn // nil before the client's first byte
-	wire     wire
-	// A byte that a readable check found; the next read begins with it.
-	found    [1]byte
-	hasFound bool
-	// broken is set when a write has failed, perhaps in the middle of a record:
-	// the client could not make anything of one that follows.
-	broken bool
-}
-
-// handshake establishes the session of c, whose first byte has arrived. It has
-// as long as a request may take. Its error is not for the client, who has had
-// an alert if one helps.
-func (l *tlsLayer) handshake(c *conn, first byte) error {
-	until := time.Now().Add(c.owner.limits.ReadTimeout)
-	if err := c.Conn.SetDeadline(until); err != nil {
-		return err
-	}
-	l.wire = wire{Conn: c.Conn, owner: c, first: first, hasFirst: true, until: until}
-	l.session = tls.Server(&l.wire, l.settings.config.Load())
-	if err := l.session.Handshake(); err != nil {
-		return handshakeError(err, c.owner.limits.ReadTimeout)
-	}
-	c.readArmed = 0
-	return c.SetWriteDeadline(noDeadline)
-}
-
-// read reads decrypted bytes. Without wait it returns os.ErrDeadlineExceeded
-// when there are none yet.
-func (l *tlsLayer) read(p []byte, wait bool) (n int, err error) {
-	if l.hasFound && len(p) > 0 {
-		p[0], l.hasFound = l.found[0], false
-		n, p, wait = 1, p[1:], false
-		if len(p) == 0 {
-			return n, nil
-		}
-	}
-	l.wire.reading, l.wire.nowait = true, !wait
-	m, err := l.session.Read(p)
-	l.wire.reading, l.wire.nowait = false, false
-	if n += m; n > 0 && errors.Is(err, os.ErrDeadlineExceeded) {
-		err = nil
-	}
-	return n, err
-}
-
-// more reports whether the client has sent more than was read, if only a part
-// of a record. What is no data, such as the alert that ends a session, is none.
-func (l *tlsLayer) more() bool {
-	err := l.checkReadable()
-	return err == nil || errors.Is(err, os.ErrDeadlineExceeded) && l.wire.records.within()
-}
-
-// silent reports whether the client has sent nothing more, and has not ended the
-// session either.
-func (l *tlsLayer) silent() bool {
-	return errors.Is(l.checkReadable(), os.ErrDeadlineExceeded) && !l.wire.records.within()
-}
-
-// checkReadable reads a byte, if there is one, for the next read. It returns
-// os.ErrDeadlineExceeded if there is none yet.
-func (l *tlsLayer) checkReadable() error {
-	if l.hasFound {
-		return nil
-	}
-	n, err := l.read(l.found[:], false)
-	if l.hasFound = n > 0; l.hasFound {
-		return nil
-	}
-	return err
-}
-
 // A wire is the socket as the TLS layer sees it. The errors of its reads are
 // kept by tls.Conn, except those that pass: os.ErrDeadlineExceeded is one (it
 // is a net.Error that is temporary), but during a handshake that is kept too.
 type wire struct {
 	net.Conn
-	owner *conn
+	owner *Conn
 
 	first    byte // was read before the handshake began
 	hasFirst bool
@@ -110,7 +27,7 @@ type wire struct {
 func (w *wire) Read(p []byte) (int, error) {
 	n, err := w.receive(p)
 	w.records.follow(p[:n])
-	if w.owner.state.Load() == shaking {
+	if w.owner.idle.state.Load() == shaking {
 		// What is announced counts, as the layer makes room for a whole record.
 		if w.shaken += n; w.shaken+w.records.missing() > maxHandshake {
 			return n, errLongHandshake
@@ -140,7 +57,7 @@ func (w *wire) receive(p []byte) (int, error) {
 	}
 	for {
 		n, err := w.Conn.Read(p)
-		if n > 0 || w.owner.state.Load() != shaking || !errors.Is(err, os.ErrDeadlineExceeded) || w.owner.woken.Swap(0) == 0 {
+		if n > 0 || w.owner.idle.state.Load() != shaking || !errors.Is(err, os.ErrDeadlineExceeded) || w.owner.idle.woken.Swap(0) == 0 {
 			return n, err
 		}
 		// The drain took the connection for idle just as the handshake began.
@@ -155,7 +72,7 @@ func (w *wire) receive(p []byte) (int, error) {
 // set is that of the response before, and may have passed.
 func (w *wire) Write(p []byte) (int, error) {
 	switch {
-	case w.owner.state.Load() == shaking:
+	case w.owner.idle.state.Load() == shaking:
 		return w.Conn.Write(p) // its time is that of the handshake
 	case w.reading:
 		if err := w.owner.SetWriteDeadline(time.Now().Add(w.owner.owner.limits.ReadTimeout)); err != nil {

@@ -1,4 +1,4 @@
-package transport
+package conn
 
 import (
 	"errors"
@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// The times that a client has are kept here, and not by fasthttp, which sets the
-// deadlines of the socket three times for each request. A deadline of the socket
+// The times that a client has are kept here, and not by the HTTP server: fasthttp would
+// set the deadlines of the socket three times for each request. A deadline of the socket
 // may be earlier than what it stands for: when it passes, that is looked at, and
 // the deadline is set again if there is time left. So it is set once in a while,
 // and not for each request.
@@ -26,32 +26,32 @@ func timedOut(err error) bool {
 }
 
 // armRead sees to it that a read ends by limit.
-func (c *conn) armRead(limit instant) {
-	if c.readArmed == 0 || c.readArmed > limit {
-		c.readArmed = limit
+func (c *Conn) armRead(limit instant) {
+	if c.in.armed == 0 || c.in.armed > limit {
+		c.in.armed = limit
 		c.SetReadDeadline(limit.time()) //nolint:errcheck // the read tells
 	}
 }
 
 // SetWriteDeadline gives the client until t to take what is written from now on,
 // also by a write under way. Without it, a response has the WriteTimeout.
-func (c *conn) SetWriteDeadline(t time.Time) error {
+func (c *Conn) SetWriteDeadline(t time.Time) error {
 	limit := int64(instantOf(t))
-	c.writeLimit.Store(limit)
-	c.writeArmed.Store(limit)
+	c.out.limit.Store(limit)
+	c.out.armed.Store(limit)
 	return c.Conn.SetWriteDeadline(t)
 }
 
 // writeBy returns when what is being written must have been taken by the client.
-func (c *conn) writeBy() instant {
-	if set := c.writeLimit.Load(); set != 0 {
+func (c *Conn) writeBy() instant {
+	if set := c.out.limit.Load(); set != 0 {
 		return instant(set)
 	}
-	return c.moved.add(c.owner.limits.WriteTimeout)
+	return c.in.moved.add(c.owner.limits.WriteTimeout)
 }
 
 // send writes to the socket.
-func (c *conn) send(p []byte) (written int, err error) {
+func (c *Conn) send(p []byte) (written int, err error) {
 	c.armWrite()
 	for {
 		n, err := c.Conn.Write(p[written:])
@@ -63,15 +63,15 @@ func (c *conn) send(p []byte) (written int, err error) {
 }
 
 // armWrite sees to it that a write ends in time.
-func (c *conn) armWrite() {
-	armed, limit := c.writeArmed.Load(), c.writeBy()
+func (c *Conn) armWrite() {
+	armed, limit := c.out.armed.Load(), c.writeBy()
 	if armed == 0 || instant(armed) > limit {
 		c.setWriteDeadline(limit)
 	}
 }
 
 // rearmWrite sets a deadline that has passed again; false if there is no time left.
-func (c *conn) rearmWrite() bool {
+func (c *Conn) rearmWrite() bool {
 	limit := c.writeBy()
 	if now() >= limit {
 		return false
@@ -80,7 +80,7 @@ func (c *conn) rearmWrite() bool {
 	return true
 }
 
-func (c *conn) setWriteDeadline(limit instant) {
-	c.writeArmed.Store(int64(limit))
+func (c *Conn) setWriteDeadline(limit instant) {
+	c.out.armed.Store(int64(limit))
 	c.Conn.SetWriteDeadline(limit.time()) //nolint:errcheck // the write tells
 }

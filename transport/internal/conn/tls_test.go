@@ -1,6 +1,7 @@
-package transport
+package conn
 
 import (
+	"bufio"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -10,8 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/VictoriaMetrics/metrics"
-	"go.uber.org/zap"
+	"github.com/valyala/fasthttp"
 
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 	"kubernaut.io/dynamic-toolset/transport/certificate/certtest"
@@ -59,21 +59,39 @@ func (c *holdingConn) send(t *testing.T, n int) {
 	c.held = c.held[n:]
 }
 
+// serverTLS is what a server shows and takes.
+func serverTLS(tb testing.TB, authority *certtest.Authority) *TLS {
+	tb.Helper()
+	issued := authority.Issue(tb, nil)
+	certificate, err := tls.X509KeyPair(issued.Cert, issued.Key)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	config := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1", "http/1.0"}, Certificates: []tls.Certificate{certificate}}
+	return &TLS{Config: func() *tls.Config { return config }, Failed: func(net.Addr, error) {}}
+}
+
+// parsed returns the head of a request as fasthttp reads it.
+func parsed(t *testing.T, head string) Head {
+	t.Helper()
+	h := &fasthttp.RequestHeader{}
+	if err := h.Read(bufio.NewReader(strings.NewReader(head))); err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
 // tlsPair returns a tracked connection on a port that speaks TLS, its client
 // and the socket of that. There was no handshake yet.
-func tlsPair(t *testing.T, version uint16) (*conn, *tls.Conn, *holdingConn) {
+func tlsPair(t *testing.T, version uint16) (*Conn, *tls.Conn, *holdingConn) {
 	t.Helper()
 	authority, err := certtest.NewAuthority()
 	if err != nil {
 		t.Fatal(err)
 	}
-	certFile, keyFile := authority.Issue(t, nil).Write(t, t.TempDir())
-	settings, err := newServerTLS(certFile, keyFile, zap.NewNop(), metrics.NewSet())
-	if err != nil {
-		t.Fatal(err)
-	}
+	settings := serverTLS(t, authority)
 	c, socket := pair(t)
-	c.layer = &tlsLayer{settings: settings}
+	c.tls.layer = &tlsLayer{settings: settings}
 	if err := c.SetReadDeadline(time.Now().Add(testenv.Patience)); err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +102,7 @@ func tlsPair(t *testing.T, version uint16) (*conn, *tls.Conn, *holdingConn) {
 
 // established is tlsPair after the handshake and an exchange in each direction,
 // so that nothing of the handshake, such as a session ticket, is on its way.
-func established(t *testing.T, version uint16) (*conn, *tls.Conn, *holdingConn) {
+func established(t *testing.T, version uint16) (*Conn, *tls.Conn, *holdingConn) {
 	t.Helper()
 	c, client, holder := tlsPair(t, version)
 	go client.Write([]byte("first")) //nolint:errcheck // the read tells
@@ -96,11 +114,11 @@ func established(t *testing.T, version uint16) (*conn, *tls.Conn, *holdingConn) 
 	if n, err := client.Read(buf[:]); err != nil || string(buf[:n]) != "answer" {
 		t.Fatalf("the client read %q, %v", buf[:n], err)
 	}
-	c.ahead = ahead{between: true}
+	c.in.ahead = ahead{between: true}
 	return c, client, holder
 }
 
-func wantRead(t *testing.T, c *conn, buf []byte, want string) {
+func wantRead(t *testing.T, c *Conn, buf []byte, want string) {
 	t.Helper()
 	if n, err := c.Read(buf); err != nil || string(buf[:n]) != want {
 		t.Fatalf("read %q, %v; want %q", buf[:n], err, want)
@@ -108,7 +126,7 @@ func wantRead(t *testing.T, c *conn, buf []byte, want string) {
 }
 
 // arrived waits until n bytes are in the server's socket.
-func arrived(t *testing.T, c *conn, n int) {
+func arrived(t *testing.T, c *Conn, n int) {
 	t.Helper()
 	for end := time.Now().Add(testenv.Patience); unread(c.Conn) < n; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
@@ -155,7 +173,7 @@ func TestTLSReadableCheck(t *testing.T) {
 	})
 }
 
-func arrivesTogether(t *testing.T, c *conn, holder *holdingConn) {
+func arrivesTogether(t *testing.T, c *Conn, holder *holdingConn) {
 	t.Helper()
 	n := len(holder.held)
 	holder.send(t, -1)
@@ -175,7 +193,7 @@ func TestTLSReadableCheckMeetsHalfARecord(t *testing.T) {
 			arrived(t, c, part)
 			c.wakeIfIdle(now())
 			go func() {
-				for c.state.Load() != active {
+				for c.idle.state.Load() != active {
 					time.Sleep(time.Millisecond)
 				}
 				holder.send(t, -1)
@@ -244,7 +262,7 @@ func TestTLSPipelined(t *testing.T) {
 				if err != nil && !errors.Is(err, io.EOF) || !strings.HasPrefix(string(buf[:n]), request) {
 					t.Fatalf("read %q, %v", buf[:n], err)
 				}
-				server.ahead.answered(readHead(t, request))
+				server.in.ahead.answered(parsed(t, request))
 				if got := server.pipelined(); got != c.want {
 					t.Errorf("pipelined: %v", got)
 				}
@@ -290,10 +308,10 @@ func TestTLSPipelinedBehindASlowHandler(t *testing.T) {
 func TestTLSWokenDuringTheHandshake(t *testing.T) {
 	c, client, holder := tlsPair(t, tls.VersionTLS13)
 	holder.split = func() {
-		for c.state.Load() != shaking {
+		for c.idle.state.Load() != shaking {
 			time.Sleep(time.Millisecond)
 		}
-		c.woken.Store(int64(now()))
+		c.idle.woken.Store(int64(now()))
 		c.SetReadDeadline(past) //nolint:errcheck // the read tells
 		time.Sleep(50 * time.Millisecond)
 	}
@@ -304,11 +322,11 @@ func TestTLSWokenDuringTheHandshake(t *testing.T) {
 // A wake that was meant for the silence before does not end what came after.
 func TestWokenForAnEarlierSilence(t *testing.T) {
 	c, client := pair(t)
-	c.woken.Store(c.since.Load())
+	c.idle.woken.Store(c.idle.since.Load())
 	if err := c.SetReadDeadline(past); err != nil {
 		t.Fatal(err)
 	}
-	c.since.Add(1)
+	c.idle.since.Add(1)
 	go func() {
 		time.Sleep(50 * time.Millisecond)
 		client.Write([]byte("request")) //nolint:errcheck // the read tells
@@ -322,7 +340,7 @@ func TestWokenForAnEarlierSilence(t *testing.T) {
 func TestTLSCloseSaysSo(t *testing.T) {
 	for _, linger := range []bool{false, true} {
 		c, client, holder := established(t, tls.VersionTLS12)
-		c.linger = linger
+		c.ending.linger = linger
 		closed := make(chan error, 1)
 		go func() { closed <- c.Close() }()
 		b := make([]byte, 100)
@@ -381,7 +399,7 @@ func TestLookupsDoNotAllocateOverTLS(t *testing.T) {
 				}
 			}
 		}
-		bare, ours := testing.AllocsPerRun(500, exchange(c.layer.session)), testing.AllocsPerRun(500, exchange(c))
+		bare, ours := testing.AllocsPerRun(500, exchange(c.tls.layer.session)), testing.AllocsPerRun(500, exchange(c))
 		if ours > bare {
 			t.Errorf("%v allocations for each exchange, %v with the bare session", ours, bare)
 		}

@@ -1,4 +1,4 @@
-package transport
+package conn
 
 import (
 	"context"
@@ -12,9 +12,9 @@ import (
 )
 
 // pair returns a tracked connection and its client.
-func pair(t *testing.T) (*conn, net.Conn) {
+func pair(t *testing.T) (*Conn, net.Conn) {
 	t.Helper()
-	tcp, err := listen(context.Background(), "127.0.0.1:0")
+	tcp, err := Listen(context.Background(), "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -23,23 +23,23 @@ func pair(t *testing.T) (*conn, net.Conn) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { client.Close() })                                                                                                                                                   //nolint:errcheck // the end of a test
-	l := newListener(tcp, zap.NewNop(), Limits{MaxConnections: 10, ReadTimeout: 5 * time.Second, WriteTimeout: 5 * time.Second, IdleTimeout: time.Minute}, func(c net.Conn) { c.Close() }) //nolint:errcheck // not used
+	t.Cleanup(func() { client.Close() }) //nolint:errcheck // the end of a test
+	l := New(tcp, Options{Log: zap.NewNop(), Limits: Limits{MaxConnections: 10, ReadTimeout: 5 * time.Second, WriteTimeout: 5 * time.Second, IdleTimeout: time.Minute}})
 	c, err := l.Accept()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() }) //nolint:errcheck // the end of a test
-	return c.(*conn), client
+	return c.(*Conn), client
 }
 
 // The drain takes a connection for idle and ends its deadline just as a
 // request begins: the rest of the request must still be read.
 func TestWokenWhileARequestBegins(t *testing.T) {
 	c, client := pair(t)
-	c.began, c.ahead.between = now(), false
-	c.begin()
-	c.woken.Store(int64(now()))
+	c.in.began, c.in.ahead.between = now(), false
+	c.Begin()
+	c.idle.woken.Store(int64(now()))
 	if err := c.SetReadDeadline(past); err != nil {
 		t.Fatal(err)
 	}
@@ -87,11 +87,11 @@ func wantEnd(t *testing.T, client net.Conn) {
 // Where no socket filter keeps the queue from growing, the connections in it
 // are accepted before the listener is closed.
 func TestQueueIsEmptiedBeforeTheClose(t *testing.T) {
-	tcp, err := listen(context.Background(), "127.0.0.1:0")
+	tcp, err := Listen(context.Background(), "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := newListener(tcp, zap.NewNop(), Limits{MaxConnections: 100, ReadTimeout: time.Second, WriteTimeout: time.Second, IdleTimeout: time.Minute}, func(c net.Conn) { c.Close() }) //nolint:errcheck // not used
+	l := New(tcp, Options{Log: zap.NewNop(), Limits: Limits{MaxConnections: 100, ReadTimeout: time.Second, WriteTimeout: time.Second, IdleTimeout: time.Minute}})
 	const queued = 50
 	for range queued {
 		c, err := net.Dial("tcp", tcp.Addr().String())
@@ -128,12 +128,12 @@ func TestQueueIsEmptiedBeforeTheClose(t *testing.T) {
 
 // Connections over the age limit by jitter: between 90 % and 110 %.
 func TestConnectionAgeIsJittered(t *testing.T) {
-	tcp, err := listen(context.Background(), "127.0.0.1:0")
+	tcp, err := Listen(context.Background(), "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer tcp.Close() //nolint:errcheck // the end of the test
-	l := newListener(tcp, zap.NewNop(), Limits{MaxConnections: 1000, ReadTimeout: time.Second, WriteTimeout: time.Second, IdleTimeout: time.Minute, MaxConnectionAge: time.Hour}, nil)
+	l := New(tcp, Options{Log: zap.NewNop(), Limits: Limits{MaxConnections: 1000, ReadTimeout: time.Second, WriteTimeout: time.Second, IdleTimeout: time.Minute, MaxAge: time.Hour}})
 	ages := map[time.Duration]bool{}
 	for range 50 {
 		a, b := net.Pipe()
@@ -143,7 +143,7 @@ func TestConnectionAgeIsJittered(t *testing.T) {
 		if !ok {
 			t.Fatal("refused")
 		}
-		age := c.expires.sub(now())
+		age := c.ending.expires.sub(now())
 		if age < 53*time.Minute || age > 67*time.Minute {
 			t.Errorf("age %s", age)
 		}

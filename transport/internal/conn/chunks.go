@@ -1,16 +1,14 @@
-package transport
+package conn
 
 import (
 	"bytes"
 	"math"
 )
 
-var endOfHead = []byte("\r\n\r\n")
-
-// chunkSizes adds up the sizes of the chunks of a body (RFC 9112, section 7.1) as they
+// Chunks adds up the sizes of the chunks of a body (RFC 9112, section 7.1) as they
 // are announced, to know early that it is too large. It forgives whatever else is
-// wrong: fasthttp, which reads the body, does not.
-type chunkSizes struct {
+// wrong: who reads the body does not. A nil *Chunks is a body of none.
+type Chunks struct {
 	total    int // of the chunks announced
 	left     int // of the chunk's data and the line end behind it
 	size     int // of the chunk whose line is being read
@@ -22,7 +20,7 @@ type chunkSizes struct {
 }
 
 // follow looks at the next bytes.
-func (s *chunkSizes) follow(b []byte) {
+func (s *Chunks) follow(b []byte) {
 	for len(b) > 0 && !s.lost {
 		switch {
 		case s.last:
@@ -58,9 +56,20 @@ func (s *chunkSizes) follow(b []byte) {
 	}
 }
 
-// between reports whether the last byte was the last of a chunk.
-func (s *chunkSizes) between() bool {
-	return !s.lost && !s.last && s.left == 0 && s.digits == 0 && !s.line
+// Total returns how many bytes the chunks have that were announced so far.
+func (s *Chunks) Total() int {
+	if s == nil {
+		return 0
+	}
+	return s.total
+}
+
+// Trailers reports whether trailer fields follow the last chunk, and all of them are there.
+func (s *Chunks) Trailers() bool { return s != nil && s.trailers }
+
+// Between reports whether the last byte was the last of a chunk.
+func (s *Chunks) Between() bool {
+	return s != nil && !s.lost && !s.last && s.left == 0 && s.digits == 0 && !s.line
 }
 
 func hexDigit(b byte) int {

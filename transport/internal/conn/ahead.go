@@ -1,16 +1,14 @@
-package transport
+package conn
 
 import (
 	"bytes"
-
-	"github.com/valyala/fasthttp"
 )
 
-// What fasthttp has read and not used yet decides whether a response may be the
+// What the server has read and not used yet decides whether a response may be the
 // last of its connection, and fasthttp does not tell. So the bytes are counted:
 // those that Read has delivered, and where among them each request begins and ends.
 //
-// fasthttp reads by a bufio.Reader. That hands its own buffer to Read, behind what
+// The server reads by a bufio.Reader. That hands its own buffer to Read, behind what
 // it still holds, which then is at the buffer's front; or, when it holds nothing,
 // the place where a body is wanted.
 
@@ -18,7 +16,7 @@ import (
 type ahead struct {
 	delivered int64  // bytes that reads have returned
 	next      int64  // of them are before the request that is being read, or answered
-	buffer    []byte // fasthttp's, from its start; nil: nothing was read into it
+	buffer    []byte // the server's, from its start; nil: nothing was read into it
 	held      int    // bytes that are in it since the last read
 	// between: nothing is known yet of the request that comes next.
 	between  bool
@@ -27,16 +25,6 @@ type ahead struct {
 	// more: something follows the request that was answered last.
 	more bool
 	line requestLine
-}
-
-// A requestLine is what is known of the first line of a request, also if fasthttp
-// refuses it and so forgets it.
-type requestLine struct {
-	complete bool
-	end      int // the length of the end of the line: 2 for CR LF
-	isHead   bool
-	// version: it names a version of HTTP that this server does not speak.
-	version bool
 }
 
 // read counts n bytes that were read into p.
@@ -83,7 +71,7 @@ func (a *ahead) beginUnread() {
 }
 
 // endHead moves next behind the head of the request.
-func (a *ahead) endHead(h *fasthttp.RequestHeader) {
+func (a *ahead) endHead(h Head) {
 	if a.headRead {
 		return
 	}
@@ -100,9 +88,9 @@ func (a *ahead) endHead(h *fasthttp.RequestHeader) {
 	}
 }
 
-// behindHead returns what was read behind the head of the request. It is in fasthttp's
-// buffer.
-func (a *ahead) behindHead(h *fasthttp.RequestHeader) []byte {
+// behindHead returns what was read behind the head of the request. It is in the
+// server's buffer.
+func (a *ahead) behindHead(h Head) []byte {
 	a.endHead(h)
 	left := min(a.delivered-a.next, int64(a.held))
 	return a.buffer[a.held-int(max(left, 0)) : a.held]
@@ -115,12 +103,12 @@ func (a *ahead) body(n int) {
 }
 
 // answered says that the request is handled.
-func (a *ahead) answered(h *fasthttp.RequestHeader) {
+func (a *ahead) answered(h Head) {
 	a.endHead(h)
 	a.more = !a.chunked && a.delivered > a.next
 }
 
-// forget says that fasthttp's buffer is not that of the connection any more.
+// forget says that the server's buffer is not that of the connection any more.
 func (a *ahead) forget() { a.buffer, a.held, a.more = nil, 0, false }
 
 // left returns how much was delivered beyond the request that was answered last:
@@ -136,66 +124,3 @@ func (a *ahead) left() int64 {
 	}
 	return left
 }
-
-// pipelined reports whether the client has sent more after the request that is
-// being answered. Such a response must not announce that the connection
-// closes: the requests behind it would be lost.
-func (c *conn) pipelined() bool {
-	left := c.ahead.left()
-	switch {
-	case left > 0:
-		return true
-	case c.layer == nil:
-		return int64(unread(c.Conn)) > -left
-	case left < 0: // what is behind the rest of the body can't be told from it
-		return true
-	}
-	return c.layer.more()
-}
-
-var methodHead = []byte("HEAD")
-
-const version11 = " HTTP/1.1\r"
-
-// read learns what it can from the beginning of a request. It is looked at for
-// each, so it must cost next to nothing for a usual one.
-func (l *requestLine) read(b []byte) {
-	i := bytes.IndexByte(b, '\n')
-	l.complete, l.version = i >= 0, false
-	l.isHead = len(b) > 0 && b[0] == 'H' && saysHead(b)
-	if l.end = 2; i < 0 {
-		return
-	}
-	if i >= len(version11) && string(b[i-len(version11):i]) == version11 {
-		return
-	}
-	line := bytes.TrimSuffix(b[:i], []byte{'\r'})
-	l.end = 1 + i - len(line)
-	l.version = unspokenVersion(line[bytes.LastIndexByte(line, ' ')+1:])
-}
-
-// saysHead reports whether a request is a HEAD, however malformed the rest is.
-func saysHead(b []byte) bool {
-	if !bytes.HasPrefix(b, methodHead) {
-		return false
-	}
-	return len(b) == len(methodHead) || !inToken[b[len(methodHead)]]
-}
-
-// unspokenVersion reports whether b names a version of HTTP (RFC 9112, section 2.3:
-// two digits, and HTTP in capitals) that is not 1.1 or 1.0. What is no version at
-// all makes a request malformed, and is none.
-func unspokenVersion(b []byte) bool {
-	return len(b) == len("HTTP/1.1") && string(b[:5]) == "HTTP/" && isDigit(b[5]) && b[6] == '.' && isDigit(b[7]) &&
-		!(b[5] == '1' && (b[7] == '0' || b[7] == '1'))
-}
-
-func isDigit(c byte) bool { return c >= '0' && c <= '9' }
-
-// inToken has the characters of a token (RFC 9110, section 5.6.2).
-var inToken = func() (t [256]bool) {
-	for _, c := range []byte("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-.^_`|~") {
-		t[c] = true
-	}
-	return t
-}()

@@ -1,4 +1,4 @@
-package transport
+package conn
 
 import (
 	"errors"
@@ -7,29 +7,29 @@ import (
 	"time"
 )
 
-// A connection on which nothing happens for a while is taken out of fasthttp's
-// hands: for fasthttp it ends, and the buffers and the stack that it had for it are
+// A connection on which nothing happens for a while is taken out of the server's
+// hands: for the server it ends, and the buffers and the stack that it had for it are
 // free. When something arrives, it is served as if it were new. The client notices
 // nothing. Ten thousand connections have 306 MB of heap and stack in use when they
 // have just been used, and 38 MB half a minute later.
 
-// idleAfter is how long a connection must have been silent to go into the idle set. Serving
+// IdleAfter is how long a connection must have been silent to go into the idle set. Serving
 // it again costs some microseconds.
-const idleAfter = 2 * time.Second
+const IdleAfter = 2 * time.Second
 
-// manyInside is how many connections fasthttp may have before those that wait for a
+// manyInside is how many connections the server may have before those that wait for a
 // request go into the idle set at once, whenever they have begun to wait. It bounds what
 // connections cost that are silent, or have just been used, all together; with fewer,
 // nothing goes there that is used all the time.
 const manyInside = 2000
 
-func (l *listener) enters() {
+func (l *Listener) enters() {
 	if l.inside.Add(1) > manyInside && l.serve != nil && canWait {
 		l.crowded.Store(true)
 	}
 }
 
-func (l *listener) leaves() {
+func (l *Listener) leaves() {
 	if l.inside.Add(-1) < manyInside*9/10 && l.crowded.Load() {
 		l.crowded.Store(false)
 	}
@@ -37,36 +37,36 @@ func (l *listener) leaves() {
 
 // nothingHere reports whether the connection waits for a request of which nothing has
 // arrived, and can go into the idle set.
-func (c *conn) nothingHere() bool {
-	if !c.canIdle || c.state.Load() != waiting || c.woken.Load() != 0 {
+func (c *Conn) nothingHere() bool {
+	if !c.idle.canEnter || c.idle.state.Load() != waiting || c.idle.woken.Load() != 0 {
 		return false
 	}
-	if c.layer != nil && c.layer.session != nil {
-		return c.layer.silent()
+	if c.established() {
+		return c.tls.layer.silent()
 	}
 	return !readable(c.Conn)
 }
 
 // idleTime returns when the connection shall go into the idle set if it is still silent.
-func (c *conn) idleTime() instant {
-	if !c.canIdle || c.state.Load() != waiting || !c.greeted {
+func (c *Conn) idleTime() instant {
+	if !c.idle.canEnter || c.idle.state.Load() != waiting || !c.in.greeted {
 		return math.MaxInt64
 	}
-	return instant(c.since.Load()).add(idleAfter)
+	return instant(c.idle.since.Load()).add(IdleAfter)
 }
 
 // enterIdleSet waits for the client in a goroutine of its own, which ends with the
 // connection or when it enters the idle set anew.
-func (c *conn) enterIdleSet() {
-	c.ahead.forget() // another connection has fasthttp's buffer now
-	c.token.Forget()
-	c.outside.Store(true)
+func (c *Conn) enterIdleSet() {
+	c.in.ahead.forget() // another connection has the server's buffer now
+	c.forgetAttachment()
+	c.idle.inSet.Store(true)
 	c.owner.leaves()
 	go func() {
 		if c.wake() {
-			c.outside.Store(false)
+			c.idle.inSet.Store(false)
 			c.owner.enters()
-			c.since.Store(int64(now())) // its silence is over
+			c.idle.since.Store(int64(now())) // its silence is over
 			c.owner.serve(c)
 			return
 		}
@@ -76,10 +76,10 @@ func (c *conn) enterIdleSet() {
 
 // wake waits until the client has sent something; false if it has been silent for
 // too long, or the drain ends the wait.
-func (c *conn) wake() bool {
+func (c *Conn) wake() bool {
 	for {
 		c.armRead(c.readLimit())
-		if c.woken.Load() == 0 {
+		if c.idle.woken.Load() == 0 {
 			err := waitReadable(c.Conn)
 			if err == nil {
 				return true
@@ -88,7 +88,7 @@ func (c *conn) wake() bool {
 				return false
 			}
 		}
-		c.readArmed = 0
+		c.in.armed = 0
 		if c.idleAsWoken() || now() >= c.readLimit() {
 			if readable(c.Conn) {
 				return true

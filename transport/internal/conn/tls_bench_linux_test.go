@@ -1,14 +1,14 @@
-package transport
+package conn
 
 import (
 	"context"
 	"crypto/tls"
 	"io"
 	"net"
+	"syscall"
 	"testing"
 	"time"
 
-	"github.com/VictoriaMetrics/metrics"
 	"go.uber.org/zap"
 
 	"kubernaut.io/dynamic-toolset/transport/certificate/certtest"
@@ -22,26 +22,23 @@ func BenchmarkExchange(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	certFile, keyFile := authority.Issue(b, nil).Write(b, b.TempDir())
-	settings, err := newServerTLS(certFile, keyFile, zap.NewNop(), metrics.NewSet())
-	if err != nil {
-		b.Fatal(err)
-	}
+	settings := serverTLS(b, authority)
 	for _, c := range []struct {
 		name      string
 		tls, kept bool
 	}{{"kept/plain", false, true}, {"kept/TLS", true, true}, {"new/plain", false, false}, {"new/TLS", true, false}} {
 		b.Run(c.name, func(b *testing.B) {
-			tcp, err := listen(context.Background(), "127.0.0.1:0")
+			tcp, err := Listen(context.Background(), "127.0.0.1:0")
 			if err != nil {
 				b.Fatal(err)
 			}
 			defer tcp.Close() //nolint:errcheck // the end of the benchmark
-			l := newListener(tcp, zap.NewNop(), Limits{MaxConnections: 10, ReadTimeout: 5 * time.Second, WriteTimeout: 5 * time.Second, IdleTimeout: time.Minute}, nil)
-			var client, server net.Conn
+			o := Options{Log: zap.NewNop(), Limits: Limits{MaxConnections: 10, ReadTimeout: 5 * time.Second, WriteTimeout: 5 * time.Second, IdleTimeout: time.Minute}}
 			if c.tls {
-				l.tls = settings
+				o.TLS = settings
 			}
+			l := New(tcp, o)
+			var client, server net.Conn
 			open := func() {
 				if client, err = net.Dial("tcp", tcp.Addr().String()); err != nil {
 					b.Fatal(err)
@@ -93,4 +90,14 @@ func BenchmarkExchange(b *testing.B) {
 			closeBoth()
 		})
 	}
+}
+
+// cpuTime is what this process has used of the processors, client and server: a
+// busy machine falsifies it less than the time that passes.
+func cpuTime(tb testing.TB) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		tb.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

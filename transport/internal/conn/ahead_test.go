@@ -1,4 +1,4 @@
-package transport
+package conn
 
 import (
 	"bufio"
@@ -11,7 +11,7 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// A counted reader delivers text in pieces and counts them, as a conn does.
+// A counted reader delivers text in pieces and counts them, as a Conn does.
 type counted struct {
 	ahead
 	text  string
@@ -135,7 +135,8 @@ func TestRequestLineOfWhatIsRefused(t *testing.T) {
 
 func BenchmarkRequestLine(b *testing.B) {
 	var l requestLine
-	head := []byte(usualHead)
+	head := []byte("GET /api/v1/toolsets/prometheus HTTP/1.1\r\nHost: dynamic-toolset.kubernaut-system:8080\r\nUser-Agent: python-requests/2.32.3\r\nAccept-Encoding: gzip, deflate\r\n" +
+		"Accept: */*\r\nConnection: keep-alive\r\nX-Request-ID: 6f2c7a1e-0b7d-4f3e-9a43-0d1f3a5c7e9b\r\n\r\n")
 	for b.Loop() {
 		l.read(head)
 	}

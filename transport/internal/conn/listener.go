@@ -1,7 +1,8 @@
-package transport
+package conn
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -30,25 +31,50 @@ const (
 	handshakeTime = 200 * time.Millisecond
 	// emptyWait without a connection means that the accept queue is empty.
 	emptyWait = 20 * time.Millisecond
-	// maxRejecting is how many connections over the limit are told so at once, and
-	// maxRejectingTLS how many where that takes a handshake. Those beyond wait to be
-	// accepted.
-	maxRejecting    = 256
-	maxRejectingTLS = 64
 	// toldEveryPause is how often the log says that no connection can be accepted.
 	toldEveryPause = time.Minute
 )
 
-// A listener accepts connections up to a limit and keeps the list of those
+// Limits bound what clients can take.
+type Limits struct {
+	ReadTimeout    time.Duration // for a whole request, from its first byte
+	WriteTimeout   time.Duration // for a response
+	IdleTimeout    time.Duration // between requests of a connection
+	MaxConnections int
+	// MaxAge is about how old a connection gets, give or take a tenth: its next response
+	// is the last. 0: as old as it likes.
+	MaxAge time.Duration
+}
+
+// TLS is how a port speaks it.
+type TLS struct {
+	// Config returns what the next handshake offers.
+	Config func() *tls.Config
+	// Failed is told of each handshake that came to nothing. Any client can bring that
+	// about.
+	Failed func(client net.Addr, err error)
+}
+
+// Options say how a Listener treats its connections.
+type Options struct {
+	Limits Limits
+	TLS    *TLS // nil: plain HTTP
+	// Serve serves a connection that was in the idle set. nil: none goes there.
+	Serve func(net.Conn)
+	// Reject writes the response for a connection over the limit.
+	Reject func(w io.Writer, r Rejection) error
+	Log    *zap.Logger
+}
+
+// A Listener accepts connections up to a limit and keeps the list of those
 // that are open, for the drain.
-type listener struct {
-	socket net.Listener // a *net.TCPListener, or what Options.Listener is
+type Listener struct {
+	socket net.Listener
 	log    *zap.Logger
 	limits Limits
-	reject func(net.Conn) // tells a connection over the limit; closes it
-	// serve serves a connection that was in the idle set; nil: none is.
-	serve func(net.Conn)
-	tls   *serverTLS // nil: plain HTTP
+	answer func(io.Writer, Rejection) error
+	serve  func(net.Conn)
+	tls    *TLS
 
 	phase     atomic.Int32
 	emptied   chan struct{} // closed when the accept queue was found empty
@@ -57,20 +83,24 @@ type listener struct {
 	rejectors sync.WaitGroup
 	freed     chan struct{} // has something when a connection has ended
 
-	// How many connections fasthttp has, and whether these are so many that those
+	// hurry is set when the drain is about to give up: from then on pipelined
+	// requests don't keep a connection open.
+	hurry atomic.Bool
+
+	// How many connections the server has, and whether these are so many that those
 	// that wait for a request go into the idle set at once; see idle_set.go.
 	inside  atomic.Int64
 	crowded atomic.Bool
 	made    atomic.Int64 // bytes of bodies made for single requests; see body.go
 
 	mu   sync.Mutex
-	list conn // sentinel of the ring of open connections
+	list Conn // sentinel of the ring of open connections
 	open int
 }
 
-// listen opens a listener on addr. Multipath TCP is off: it refuses the socket
+// Listen opens a socket for New on addr. Multipath TCP is off: it refuses the socket
 // filter that the drain attaches (EOPNOTSUPP).
-func listen(ctx context.Context, addr string) (*net.TCPListener, error) {
+func Listen(ctx context.Context, addr string) (*net.TCPListener, error) {
 	var lc net.ListenConfig
 	lc.SetMultipathTCP(false)
 	l, err := lc.Listen(ctx, "tcp", addr)
@@ -85,16 +115,22 @@ func listen(ctx context.Context, addr string) (*net.TCPListener, error) {
 	return tcp, nil
 }
 
-func newListener(socket net.Listener, log *zap.Logger, limits Limits, reject func(net.Conn)) *listener {
-	l := &listener{socket: socket, log: log, limits: limits, reject: reject,
-		emptied: make(chan struct{}), rejecting: make(chan struct{}, maxRejecting), freed: make(chan struct{}, 1)}
+// New returns a Listener that accepts from a socket: one of Listen, or any other. One that is
+// no *net.TCPListener is closed at once by the drain: what queue it has is its own to lose.
+func New(socket net.Listener, o Options) *Listener {
+	rejecting := MaxRejecting
+	if o.TLS != nil {
+		rejecting = maxRejectingTLS
+	}
+	l := &Listener{socket: socket, log: o.Log, limits: o.Limits, answer: o.Reject, serve: o.Serve, tls: o.TLS,
+		emptied: make(chan struct{}), rejecting: make(chan struct{}, rejecting), freed: make(chan struct{}, 1)}
 	l.list.prev, l.list.next = &l.list, &l.list
 	return l
 }
 
 // Accept returns the next connection below the limit; io.EOF when the listener
 // is being closed and its queue is empty.
-func (l *listener) Accept() (net.Conn, error) {
+func (l *Listener) Accept() (net.Conn, error) {
 	pause := 5 * time.Millisecond
 	var told time.Time
 	for {
@@ -132,19 +168,19 @@ func (l *listener) Accept() (net.Conn, error) {
 	}
 }
 
-func (l *listener) admit(nc net.Conn) (*conn, bool) {
-	c := &conn{Conn: nc, owner: l, ahead: ahead{between: true}}
+func (l *Listener) admit(nc net.Conn) (*Conn, bool) {
+	c := &Conn{Conn: nc, owner: l, in: reading{ahead: ahead{between: true}}}
 	if l.tls != nil {
-		c.layer = &tlsLayer{settings: l.tls}
+		c.tls.layer = &tlsLayer{settings: l.tls}
 	}
-	_, c.canIdle = nc.(syscall.Conn)
-	c.canIdle = c.canIdle && canWait && l.serve != nil
+	_, c.idle.canEnter = nc.(syscall.Conn)
+	c.idle.canEnter = c.idle.canEnter && canWait && l.serve != nil
 	accepted := now()
-	c.since.Store(int64(accepted))
-	if age := l.limits.MaxConnectionAge; age > 0 {
+	c.idle.since.Store(int64(accepted))
+	if age := l.limits.MaxAge; age > 0 {
 		// 10 % of jitter either way, so that connections opened together, as
 		// after a restart, are not closed together.
-		c.expires = accepted.add(time.Duration(float64(age) * (0.9 + 0.2*rand.Float64()))) // #nosec G404 -- jitter
+		c.ending.expires = accepted.add(time.Duration(float64(age) * (0.9 + 0.2*rand.Float64()))) // #nosec G404 -- jitter
 	}
 	for !l.place(c) {
 		select {
@@ -163,7 +199,7 @@ func (l *listener) admit(nc net.Conn) (*conn, bool) {
 }
 
 // place enters c into the list if there is a place below the limit.
-func (l *listener) place(c *conn) bool {
+func (l *Listener) place(c *Conn) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.open >= l.limits.MaxConnections {
@@ -175,8 +211,8 @@ func (l *listener) place(c *conn) bool {
 	return true
 }
 
-func (l *listener) forget(c *conn) {
-	if !c.outside.Load() {
+func (l *Listener) forget(c *Conn) {
+	if !c.idle.inSet.Load() {
 		l.leaves()
 	}
 	l.mu.Lock()
@@ -191,7 +227,7 @@ func (l *listener) forget(c *conn) {
 }
 
 // each calls f for every open connection. f must not block.
-func (l *listener) each(f func(*conn)) {
+func (l *Listener) each(f func(*Conn)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for c := l.list.next; c != &l.list; c = c.next {
@@ -199,21 +235,31 @@ func (l *listener) each(f func(*conn)) {
 	}
 }
 
-// count returns how many connections are open and on how many of them a
+// Count returns how many connections are open and on how many of them a
 // request is in flight.
-func (l *listener) count() (open, inFlight int) {
-	l.each(func(c *conn) {
+func (l *Listener) Count() (open, inFlight int) {
+	l.each(func(c *Conn) {
 		open++
-		if c.state.Load() == active {
+		if c.idle.state.Load() == active {
 			inFlight++
 		}
 	})
 	return open, inFlight
 }
 
+// Open returns how many connections are open.
+func (l *Listener) Open() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.open
+}
+
+// Rejected returns how many connections were over the limit so far.
+func (l *Listener) Rejected() uint64 { return l.rejected.Load() }
+
 // shut closes the listener after its accept queue is empty, so that no client
 // is reset that the kernel has already accepted.
-func (l *listener) shut() {
+func (l *Listener) shut() {
 	if !l.isTCP() {
 		// What queue there may be is not ours to empty.
 		l.phase.Store(emptying)
@@ -233,18 +279,18 @@ func (l *listener) shut() {
 	l.rejectors.Wait()
 }
 
-func (l *listener) isTCP() bool {
+func (l *Listener) isTCP() bool {
 	_, ok := l.socket.(*net.TCPListener)
 	return ok
 }
 
 // setDeadline sets that of Accept. A closed listener needs none.
-func (l *listener) setDeadline(t time.Time) {
+func (l *Listener) setDeadline(t time.Time) {
 	l.socket.(*net.TCPListener).SetDeadline(t) //nolint:errcheck // as above
 }
 
 // Close closes the socket at once.
-func (l *listener) Close() error { return l.socket.Close() }
+func (l *Listener) Close() error { return l.socket.Close() }
 
 // Addr returns the address that clients connect to.
-func (l *listener) Addr() net.Addr { return l.socket.Addr() }
+func (l *Listener) Addr() net.Addr { return l.socket.Addr() }

@@ -1,4 +1,4 @@
-package transport
+package conn
 
 import (
 	"net"
@@ -7,14 +7,14 @@ import (
 
 // Each write to a socket costs as much as all else that is done for a lookup. So
 // what belongs together leaves in one: the parts of a response that is larger than
-// fasthttp's buffer, and the responses to requests that came together. Meanwhile
+// the server's buffer, and the responses to requests that came together. Meanwhile
 // they are held here, large bodies where they are and all else as a copy.
 
 const (
-	// writeBufferSize is that of fasthttp's buffer. A write that is shorter is the
+	// WriteBufferSize is that of the server's buffer. A write that is shorter is the
 	// end of a response, or of what is to be seen at once; one that is longer is not
 	// of that buffer.
-	writeBufferSize = 2 << 10
+	WriteBufferSize = 2 << 10
 	batchSize       = 32 << 10
 	batchPieces     = 64
 	// smallBatch holds what comes before a large body. A client that does not read
@@ -85,20 +85,20 @@ func (b *writeBatch) hold(p []byte, lasting bool) bool {
 
 // Write writes like net.Conn, later if more follows. An error of what is written
 // later ends the connection at the next read.
-func (c *conn) Write(p []byte) (int, error) {
-	if c.muted != nothingMuted {
+func (c *Conn) Write(p []byte) (int, error) {
+	if c.out.muted != nothingMuted {
 		return c.writeMuted(p)
 	}
-	more := !c.streaming && (c.ahead.more || len(p) >= writeBufferSize)
-	if c.batch == nil && !more {
+	more := !c.out.streaming && (c.in.ahead.more || len(p) >= WriteBufferSize)
+	if c.out.batch == nil && !more {
 		return c.write(p)
 	}
-	if c.batch == nil {
-		c.batch = batches.Get().(*writeBatch)
-		c.batch.held = c.batch.pieces[:0]
+	if c.out.batch == nil {
+		c.out.batch = batches.Get().(*writeBatch)
+		c.out.batch.held = c.out.batch.pieces[:0]
 	}
-	lasting := c.lasting && c.layer == nil && len(p) > writeBufferSize
-	if !c.batch.hold(p, lasting) {
+	lasting := c.body.lasting && c.tls.layer == nil && len(p) > WriteBufferSize
+	if !c.out.batch.hold(p, lasting) {
 		if err := c.flush(); err != nil {
 			return 0, err
 		}
@@ -113,14 +113,14 @@ func (c *conn) Write(p []byte) (int, error) {
 }
 
 // flush sends what is held.
-func (c *conn) flush() (err error) {
-	b := c.batch
+func (c *Conn) flush() (err error) {
+	b := c.out.batch
 	if b == nil {
 		return nil
 	}
-	c.batch = nil
+	c.out.batch = nil
 	n := len(b.held)
-	if n == 1 || c.layer != nil {
+	if n == 1 || c.tls.layer != nil {
 		for _, p := range b.held {
 			if _, err = c.write(p); err != nil {
 				break
@@ -129,7 +129,7 @@ func (c *conn) flush() (err error) {
 	} else {
 		err = c.sendAll(&b.held)
 	}
-	c.broken = c.broken || err != nil
+	c.out.broken = c.out.broken || err != nil
 	clear(b.pieces[:n])
 	if b.large != nil {
 		larges.Put(b.large)
@@ -140,22 +140,22 @@ func (c *conn) flush() (err error) {
 }
 
 // write sends p through the layer, if there is one.
-func (c *conn) write(p []byte) (int, error) {
-	if c.layer == nil {
+func (c *Conn) write(p []byte) (int, error) {
+	if c.tls.layer == nil {
 		return c.send(p)
 	}
-	if c.layer.session == nil {
+	if !c.established() {
 		return 0, net.ErrClosed // no client is there to read it
 	}
-	n, err := c.layer.session.Write(p)
+	n, err := c.tls.layer.session.Write(p)
 	if err != nil {
-		c.layer.broken = true
+		c.tls.layer.broken = true
 	}
 	return n, err
 }
 
 // sendAll is send for several pieces (writev(2)).
-func (c *conn) sendAll(pieces *net.Buffers) error {
+func (c *Conn) sendAll(pieces *net.Buffers) error {
 	c.armWrite()
 	for {
 		_, err := pieces.WriteTo(c.Conn) // which removes what was written

@@ -1,8 +1,8 @@
-package transport
+package conn
 
 import "bytes"
 
-// What fasthttp writes and the client shall not see is left out here.
+// What the HTTP server writes and the client shall not see is left out here.
 
 // A mute is what is not sent.
 type mute uint8
@@ -15,28 +15,34 @@ const (
 
 var responseContinue = []byte("HTTP/1.1 100 Continue\r\n\r\n")
 
+// MuteContinue keeps the next "100 Continue" from the client.
+func (c *Conn) MuteContinue() { c.out.muted = continueLine }
+
+// MuteEverything keeps all that is written from now on from the client.
+func (c *Conn) MuteEverything() { c.out.muted = everything }
+
 // writeMuted writes p without what is muted. "100 Continue" is the end of what
-// fasthttp writes at a time, behind responses that it has not sent yet; only where
+// the server writes at a time, behind responses that it has not sent yet; only where
 // these fill its buffer does it come in two pieces.
-func (c *conn) writeMuted(p []byte) (int, error) {
-	if c.muted == everything {
+func (c *Conn) writeMuted(p []byte) (int, error) {
+	if c.out.muted == everything {
 		return len(p), nil
 	}
 	// The beginning of it that the last write may have ended with.
-	cut := responseContinue[:c.mutedCut]
-	c.mutedCut = 0
+	cut := responseContinue[:c.out.mutedCut]
+	c.out.mutedCut = 0
 	rest := p
 	switch {
 	case len(cut) > 0 && bytes.Equal(p, responseContinue[len(cut):]):
-		c.muted = nothingMuted
+		c.out.muted = nothingMuted
 		return len(p), nil
 	case bytes.HasSuffix(p, responseContinue):
-		c.muted = nothingMuted
+		c.out.muted = nothingMuted
 		rest = p[:len(p)-len(responseContinue)]
 	default:
 		for n := len(responseContinue) - 1; n > 0; n-- {
 			if bytes.HasSuffix(p, responseContinue[:n]) {
-				c.mutedCut = int8(n) // #nosec G115 -- the line is short
+				c.out.mutedCut = int8(n) // #nosec G115 -- the line is short
 				rest = p[:len(p)-n]
 				break
 			}

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package transport
+package conn
 
 import (
 	"errors"
@@ -28,7 +28,7 @@ func readable(net.Conn) bool { return false }
 
 func unread(net.Conn) int { return 0 }
 
-func hungUp(net.Conn) bool { return false }
+func HungUp(net.Conn) bool { return false }
 
 func boundUnsent(*net.TCPListener) error { return nil }
 

@@ -1,0 +1,90 @@
+package conn
+
+import (
+	"fmt"
+	"time"
+)
+
+const (
+	// drainTick is how often the drain looks at the connections.
+	drainTick = 20 * time.Millisecond
+	// hurryTime before its end the drain no longer waits for pipelined
+	// requests.
+	hurryTime = 2 * time.Second
+)
+
+// Drain closes the listener when its queue is empty and waits until every
+// connection has ended: those with a request by the response to it, those that
+// wait for one once they have been silent for idleGrace. What is left after
+// timeout is cut; the error says how much.
+//
+// The silence counts from announced on, when the stop began and responses began to
+// announce the end, however long a connection had been silent before: who keeps
+// connections for later sends on one without looking, and what is sent as the
+// connection is being closed is lost. Idle connections have at most half of the
+// timeout, so that they alone don't make the drain fail.
+func (l *Listener) Drain(timeout, idleGrace time.Duration, announced time.Time) error {
+	start := time.Now()
+	idleGrace = min(idleGrace, timeout/2)
+	shut := make(chan struct{})
+	go func() {
+		defer close(shut)
+		l.shut()
+	}()
+	defer func() { <-shut }()
+	tick := time.NewTicker(drainTick)
+	defer tick.Stop()
+	for {
+		silentSince := now().add(-idleGrace)
+		if silentSince < instantOf(announced) {
+			silentSince = 0 // only notes who is idle
+		}
+		open := 0
+		l.each(func(c *Conn) {
+			open++
+			c.wakeIfIdle(silentSince)
+		})
+		select {
+		case <-shut:
+			if open == 0 {
+				return nil
+			}
+		default:
+		}
+		spent := time.Since(start)
+		if spent >= timeout {
+			return l.cut()
+		}
+		l.hurry.Store(timeout-spent <= hurryTime)
+		<-tick.C
+	}
+}
+
+// past is a deadline that has passed.
+var past = time.Unix(1, 0)
+
+// wakeIfIdle ends the wait of a connection that has been idle since before t; with
+// 0 it only notes that it is idle.
+func (c *Conn) wakeIfIdle(t instant) {
+	if c.idle.state.Load() != waiting || c.idle.since.CompareAndSwap(0, int64(now())) {
+		return
+	}
+	if c.idle.since.Load() <= int64(t) {
+		c.idle.woken.Store(int64(t))
+		c.SetReadDeadline(past) //nolint:errcheck // a closed connection needs no waking
+	}
+}
+
+// cut closes what is still open.
+func (l *Listener) cut() error {
+	open, inFlight := l.Count()
+	if open == 0 {
+		return nil
+	}
+	var left []*Conn
+	l.each(func(c *Conn) { left = append(left, c) })
+	for _, c := range left {
+		c.abort()
+	}
+	return fmt.Errorf("cut %d connections with %d requests in flight", open, inFlight)
+}
