@@ -5,10 +5,11 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
+	"github.com/VictoriaMetrics/metrics"
 	"github.com/valyala/fasthttp"
+	"go.uber.org/zap"
 
 	"kubernaut.io/dynamic-toolset/auth"
 	"kubernaut.io/dynamic-toolset/problem"
@@ -33,71 +34,44 @@ type authorizer struct {
 	callers *auth.Authorizer // nil without authentication
 	limiter *limiter         // nil without a rate limit
 	metrics *authorizerMetrics
-	actions []auth.Action
+	actions []auth.Action // that callers are asked about, each once
+	// operators says that the routes for operators are protected as well.
+	operators bool
 }
 
 // An authorizeFunc lets a request pass, or answers it and returns false.
 type authorizeFunc func(*fasthttp.RequestCtx) bool
 
-// newAuthorizeFunc returns the authorizeFunc of a route.
-func (a *authorizer) newAuthorizeFunc(f *portServer, method, pattern string, limited bool) authorizeFunc {
-	index := a.action(method, pattern)
-	return func(ctx *fasthttp.RequestCtx) bool { return a.pass(f, ctx, index, limited) }
-}
-
-// actionRoot precedes the paths of the API in actions. Without it they would begin
-// with /api/, and Kubernetes lets every authenticated user get what does: its
-// default ClusterRole system:discovery has the nonResourceURL "/api/*", which is
-// meant for the API server's own paths.
-const actionRoot = "/dynamic-toolset"
-
-// action returns the index of what a caller must be allowed for a route: the
-// method on the path below actionRoot, or on /metrics, as everybody has it.
-//
-// A HEAD is a GET of which less is seen, and needs no right of its own. The
-// action of a path with a name in it ends with "*" in the name's place, whatever
-// the name: so one decision serves for all names, and nobody can make up paths
-// that must be decided about. That is what a rule of RBAC for all names looks
-// like; a rule for a single name never matches it.
-func (a *authorizer) action(method, pattern string) int {
-	if method == fasthttp.MethodHead {
-		method = fasthttp.MethodGet
-	}
-	if i := strings.IndexByte(pattern, '{'); i >= 0 {
-		pattern = pattern[:i] + "*"
-	}
-	if pattern != metricsPattern {
-		pattern = actionRoot + pattern
-	}
-	what := auth.Action{Verb: strings.ToLower(method), Path: pattern}
-	if i := slices.Index(a.actions, what); i >= 0 {
-		return i
-	}
-	a.actions = append(a.actions, what)
-	return len(a.actions) - 1
-}
-
-// authorizeRoutes puts the authorizer in front of the routes that are added from now on.
-func (s *Server) authorizeRoutes() {
-	s.authorizer = &authorizer{}
-	s.api.authorizing = func(method, pattern string) authorizeFunc {
-		return s.authorizer.newAuthorizeFunc(s.api, method, pattern, true)
-	}
-	if s.opts.Auth != nil && s.opts.Auth.Metrics {
-		s.metricsPort.authorizing = func(method, pattern string) authorizeFunc {
-			return s.authorizer.newAuthorizeFunc(s.metricsPort, method, pattern, false)
+// newAuthorizer returns that of a server with these routes.
+func newAuthorizer(o Options, log *zap.Logger, set *metrics.Set, routes []route) (*authorizer, error) {
+	a := &authorizer{limiter: newLimiter(o.RateLimit), operators: o.Auth != nil && o.Auth.Metrics}
+	if o.Auth != nil {
+		for _, r := range routes {
+			if what := r.action(); a.protects(&r) && !slices.Contains(a.actions, what) {
+				a.actions = append(a.actions, what)
+			}
+		}
+		var err error
+		if a.callers, err = auth.New(auth.Options{Reviewer: o.Auth.Reviewer, TTL: o.Auth.TTL, Actions: a.actions, OnReview: newReviewLog(log, set).note}); err != nil {
+			return nil, err
 		}
 	}
+	a.metrics = newAuthorizerMetrics(set, a)
+	return a, nil
 }
 
-// open makes the authorizer that the authorizeFuncs are of; it comes after the last of them.
-func (a *authorizer) open(s *Server) (err error) {
-	a.limiter = newLimiter(s.opts.RateLimit)
-	if o := s.opts.Auth; o != nil {
-		a.callers, err = auth.New(auth.Options{Reviewer: o.Reviewer, TTL: o.TTL, Actions: a.actions, OnReview: newReviewLog(s.log, s.set).note})
+// protects reports whether not everybody may have a route, as often as they like.
+func (a *authorizer) protects(r *route) bool {
+	return a != nil && (r.who == callers || r.who == operators && a.operators)
+}
+
+// of returns the authorizeFunc of a route on a port; nil if it needs none.
+func (a *authorizer) of(p *portServer, r *route) authorizeFunc {
+	if !a.protects(r) {
+		return nil
 	}
-	a.metrics = newAuthorizerMetrics(s.set, a)
-	return err
+	action, limited := slices.Index(a.actions, r.action()), r.who == callers
+	return func(ctx *fasthttp.RequestCtx) bool { return a.pass(p, ctx, action, limited) }
 }
 
 // close ends what the authorizer does in the background.

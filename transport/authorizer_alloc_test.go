@@ -15,19 +15,19 @@ import (
 	"kubernaut.io/dynamic-toolset/auth"
 )
 
-// everybody is a Reviewer that accepts all tokens and allows everything.
-type everybody struct{}
+// anyone is a Reviewer that accepts all tokens and allows everything.
+type anyone struct{}
 
-func (everybody) Authenticate(context.Context, string) (*auth.Identity, error) {
+func (anyone) Authenticate(context.Context, string) (*auth.Identity, error) {
 	return &auth.Identity{Name: "system:serviceaccount:agents:holmesgpt"}, nil
 }
-func (everybody) Authorize(context.Context, *auth.Identity, auth.Action) (bool, error) {
+func (anyone) Authorize(context.Context, *auth.Identity, auth.Action) (bool, error) {
 	return true, nil
 }
 
 // authorizeEverything switches on what there is.
 func authorizeEverything(o *Options) {
-	o.Auth = &Auth{Reviewer: everybody{}, Metrics: true}
+	o.Auth = &Auth{Reviewer: anyone{}, Metrics: true}
 	o.RateLimit = RateLimit{PerSecond: 1_000_000, Burst: 1_000_000}
 }
 

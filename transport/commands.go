@@ -27,30 +27,6 @@ const (
 	maxValidations = 2
 )
 
-// wantsJSON checks the media type and the size of the body, in this order, and
-// answers if one is not acceptable. It is asked before the body is read.
-func (s *Server) wantsJSON(ctx *fasthttp.RequestCtx) bool {
-	contentType := ctx.Request.Header.ContentType()
-	media, _, _ := bytes.Cut(contentType, []byte{';'})
-	if !bytes.EqualFold(bytes.TrimSpace(media), contentJSON) {
-		sent := "nothing was sent"
-		if len(contentType) > 0 {
-			sent = quoted(contentType) + " was sent"
-		}
-		s.api.problem(ctx, problem.UnsupportedMediaType, "The Content-Type must be application/json; "+sent+".")
-		return false
-	}
-	if tooLarge, _ := ctx.UserValue(bodyTooLarge{}).(bool); tooLarge {
-		s.api.payloadTooLarge(ctx)
-		return false
-	}
-	if len(ctx.Request.Header.ContentEncoding()) > 0 {
-		s.api.problem(ctx, problem.UnsupportedMediaType, "The Content-Encoding must be absent; "+quoted(ctx.Request.Header.ContentEncoding())+" was sent.")
-		return false
-	}
-	return true
-}
-
 // noBody checks the body of a command that takes no arguments in it: it may be
 // empty or any JSON.
 func (s *Server) noBody(ctx *fasthttp.RequestCtx) bool {

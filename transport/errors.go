@@ -61,13 +61,21 @@ func (p *portServer) notFound(ctx *fasthttp.RequestCtx) {
 	p.problem(ctx, problem.NotFound, "There is nothing at this path. GET /openapi.json on the API port lists what there is.")
 }
 
-// allow corrects the Allow field that the router has set.
+// onlyCommand reports whether a name is that of a command, beside which GET has a route for
+// all names.
+func (p *portServer) onlyCommand(name []byte) bool {
+	return p.named != nil && p.named.commands[string(name)] != ""
+}
+
+// allow corrects the Allow field that the router has set: while nothing has the name of a
+// command, there is nothing to get at its path.
 func (p *portServer) allow(ctx *fasthttp.RequestCtx) {
-	if p.methods == nil {
+	if p.named == nil {
 		return
 	}
-	if methods := p.methods(ctx); methods != "" {
-		ctx.Response.Header.Set(fasthttp.HeaderAllow, methods)
+	name, ok := p.named.name(ctx.URI().PathOriginal())
+	if ok && p.onlyCommand(name) && !p.named.exists(name) {
+		ctx.Response.Header.Set(fasthttp.HeaderAllow, p.named.commands[string(name)])
 	}
 }
 

@@ -271,23 +271,14 @@ func (s *Server) getToolset(ctx *fasthttp.RequestCtx) {
 // lastSegment returns what follows the last slash.
 func lastSegment(path []byte) []byte { return path[bytes.LastIndexByte(path, '/')+1:] }
 
-// isCommand reports whether a name is that of a command below
-// /api/v1/toolsets/. A toolset may have it as well.
-func isCommand(name []byte) bool { return string(name) == "generate" || string(name) == "validate" }
-
-// methods corrects the methods of a command's path: while no toolset has the
-// name there is nothing to get.
-func (s *Server) methods(ctx *fasthttp.RequestCtx) string {
-	name, below := bytes.CutPrefix(ctx.URI().PathOriginal(), toolsetPath)
-	if !below || !isCommand(name) {
-		return ""
+// exists reports whether a toolset has this name, or this type.
+func (s *Server) exists(name []byte) bool {
+	snap := s.opts.Catalogue.Snapshot()
+	if snap == nil {
+		return false
 	}
-	if snap := s.opts.Catalogue.Snapshot(); snap != nil {
-		if _, match := snap.Lookup(name, nil); match != service.Unknown {
-			return ""
-		}
-	}
-	return "OPTIONS, POST"
+	_, match := snap.Lookup(name, nil)
+	return match != service.Unknown
 }
 
 // candidatesTold is how many toolsets are named in the answer to a lookup that may
@@ -330,7 +321,7 @@ func (s *Server) noSingleToolset(ctx *fasthttp.RequestCtx, snap *service.Snapsho
 			advice = "ask for one by its name"
 		}
 		s.api.problem(ctx, problem.Conflict, fmt.Sprintf("%s stands for several toolsets; %s: %s", quoted(name), advice, strings.Join(list, ", ")+primaryOf(snap, name, namespace)))
-	case isCommand(name):
+	case s.api.onlyCommand(name):
 		s.api.methodNotAllowed(ctx)
 	case len(namespace) > 0:
 		s.api.problem(ctx, problem.NotFound, fmt.Sprintf("No toolset in the namespace %s has the name or type %s. GET /api/v1/toolsets lists all.", quoted(namespace), quoted(name)))

@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -29,18 +28,13 @@ type portServer struct {
 	listener  *conn.Listener
 	server    *fasthttp.Server
 	routes    *router.Router
+	named     *nameRoute              // nil if no route has a name in it
 	servedBy  []byte                  // of X-Served-By; empty for none
-	byName    fasthttp.RequestHandler // for lookups by name; nil on the metrics port
 	unmatched fasthttp.RequestHandler // answers that there is nothing
-	// methods returns what Allow lists for a path if it is not just what the
-	// routes have, else ""; nil on the metrics port.
-	methods func(*fasthttp.RequestCtx) string
-	// authorizing returns the authorizeFunc of a route; nil if none has one.
-	authorizing func(method, pattern string) authorizeFunc
-	bodies      *bodyBudget
-	tls         *serverTLS // nil: plain HTTP
-	draining    atomic.Bool
-	served      chan error // the result of Serve
+	bodies    *bodyBudget
+	tls       *serverTLS // nil: plain HTTP
+	draining  atomic.Bool
+	served    chan error // the result of Serve
 }
 
 // Limits bound what clients can take of a portServer. Each must be positive
@@ -143,36 +137,25 @@ func (p *portServer) serve() {
 	go func() { p.served <- p.server.Serve(p.listener) }()
 }
 
-// add registers h for a method on a path, behind the authorizer. GET implies HEAD.
-func (p *portServer) add(method, path string, h fasthttp.RequestHandler) {
-	p.register(method, path, p.wrapRoute(p.metrics.route(path), p.authorizeFunc(method, path), h))
-}
-
-// addOpen is add for what everybody may have, as often as they like.
-func (p *portServer) addOpen(method, path string, h fasthttp.RequestHandler) {
-	p.alias(path, method, path, h)
-}
-
-// alias is addOpen for another path that is counted as the route of: who counts
-// probes, or leaves them out, need not know by which name they come.
-func (p *portServer) alias(of, method, path string, h fasthttp.RequestHandler) {
-	p.register(method, path, p.wrapRoute(p.metrics.route(of), nil, h))
-}
-
-func (p *portServer) authorizeFunc(method, path string) authorizeFunc {
-	if p.authorizing == nil {
-		return nil
-	}
-	return p.authorizing(method, path)
-}
-
-func (p *portServer) register(method, path string, h fasthttp.RequestHandler) {
-	methods := []string{method}
-	if method == fasthttp.MethodGet {
-		methods = append(methods, fasthttp.MethodHead)
-	}
-	for _, m := range methods {
-		p.routes.Handle(m, path, h)
+// use makes p serve routes, those that need it behind the authorizer, which may be nil.
+func (p *portServer) use(routes []route, a *authorizer) {
+	p.named = byName(routes)
+	for _, r := range routes {
+		var wants func(*fasthttp.RequestCtx) bool
+		if r.body == jsonBody {
+			wants = p.wantsJSON
+		}
+		counted, pass := p.metrics.route(r.pattern()), a.of(p, &r)
+		h := p.wrapRoute(counted, pass, r.handler)
+		if r.body != bodyless {
+			h = p.wrapBody(counted, pass, wants, r.handler)
+		}
+		for _, method := range r.methods() {
+			p.routes.Handle(method, r.path, h)
+		}
+		if p.named != nil && r.path == p.named.prefix+"{name}" {
+			p.named.handler = h
+		}
 	}
 }
 
@@ -221,25 +204,11 @@ func (p *portServer) route(ctx *fasthttp.RequestCtx) {
 	if path := ctx.URI().PathOriginal(); len(path) > 1 && path[len(path)-1] == '/' {
 		ctx.URI().SetPathBytes(path[:len(path)-1])
 	}
-	if p.byName != nil && p.isLookupByName(ctx) {
-		p.byName(ctx)
+	if p.named != nil && p.named.matches(ctx) {
+		p.named.handler(ctx)
 		return
 	}
 	p.routes.Handler(ctx)
-}
-
-// toolsetPattern is the route of a lookup by name.
-const toolsetPattern = "/api/v1/toolsets/{name}"
-
-// toolsetPath precedes the name in a lookup by name.
-var toolsetPath = []byte("/api/v1/toolsets/")
-
-// isLookupByName recognises GET /api/v1/toolsets/{name}. The router would as
-// well, but hands the name over in a way that allocates.
-func (p *portServer) isLookupByName(ctx *fasthttp.RequestCtx) bool {
-	name, ok := bytes.CutPrefix(ctx.URI().PathOriginal(), toolsetPath)
-	return ok && len(name) > 0 && bytes.IndexByte(name, '/') < 0 && string(name) != "watch" &&
-		(ctx.Request.Header.IsGet() || ctx.Request.Header.IsHead())
 }
 
 // wrap makes a handler into one that keeps what every response promises.

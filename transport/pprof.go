@@ -30,8 +30,6 @@ import (
 const (
 	// pprofPath is the index of the profiles.
 	pprofPath = "/debug/pprof"
-	// pprofPattern is the route of a profile; also the right to any of them.
-	pprofPattern = pprofPath + "/{profile}"
 	// maxProfileSeconds bounds a profile that takes time.
 	maxProfileSeconds = 300
 	// maxProfiles is how many profiles are taken at a time: each holds the stacks
@@ -56,19 +54,8 @@ type profiler struct {
 	until atomic.Int64
 }
 
-func (s *Server) pprofRoutes() {
-	p := &profiler{server: s, slots: make(chan struct{}, maxProfiles)}
-	f, get := s.metricsPort, fasthttp.MethodGet
-	metrics := f.metrics.route(pprofPattern)
-	add := func(method, path string, h fasthttp.RequestHandler) {
-		// One right for all of them, also to POST symbol, which only reads.
-		f.register(method, path, f.wrapRoute(metrics, f.authorizeFunc(get, pprofPattern), h))
-	}
-	add(get, pprofPath, p.index)
-	add(get, pprofPattern, p.profile)
-	add(get, pprofPath+"/symbol", p.symbol)
-	post, symbol := fasthttp.MethodPost, pprofPath+"/symbol"
-	f.register(post, symbol, f.wrapBody(metrics, f.authorizeFunc(get, pprofPattern), nil, p.symbol))
+func newProfiler(s *Server) *profiler {
+	return &profiler{server: s, slots: make(chan struct{}, maxProfiles)}
 }
 
 // sampleContention notes where goroutines wait, from now to the end of the server.

@@ -157,13 +157,8 @@ func (p *portServer) handleJudged(ctx *fasthttp.RequestCtx, c *conn.Conn) {
 	}
 }
 
-// addBody registers h for a method whose body is wanted. Those that pass, the authorizeFunc
-// and then wants, have their body read; wants answers a request that it refuses. Both
-// may be nil.
-func (p *portServer) addBody(method, path string, wants func(*fasthttp.RequestCtx) bool, h fasthttp.RequestHandler) {
-	p.register(method, path, p.wrapBody(p.metrics.route(path), p.authorizeFunc(method, path), wants, h))
-}
-
+// wrapBody is wrapRoute for a route whose body is wanted. Of requests that pass, and that
+// wants accepts, the body is read; wants answers those that it refuses. Both may be nil.
 func (p *portServer) wrapBody(r *routeMetrics, pass authorizeFunc, wants func(*fasthttp.RequestCtx) bool, h fasthttp.RequestHandler) fasthttp.RequestHandler {
 	admits := func(ctx *fasthttp.RequestCtx) bool {
 		if pass != nil && !pass(ctx) || wants != nil && !wants(ctx) {
@@ -207,6 +202,30 @@ func (p *portServer) wrapBody(r *routeMetrics, pass authorizeFunc, wants func(*f
 		k.phase = noBody
 		rest(ctx)
 	}
+}
+
+// wantsJSON checks the media type and the size of the body, in this order, and
+// answers if one is not acceptable. It is asked before the body is read.
+func (p *portServer) wantsJSON(ctx *fasthttp.RequestCtx) bool {
+	contentType := ctx.Request.Header.ContentType()
+	media, _, _ := bytes.Cut(contentType, []byte{';'})
+	if !bytes.EqualFold(bytes.TrimSpace(media), contentJSON) {
+		sent := "nothing was sent"
+		if len(contentType) > 0 {
+			sent = quoted(contentType) + " was sent"
+		}
+		p.problem(ctx, problem.UnsupportedMediaType, "The Content-Type must be application/json; "+sent+".")
+		return false
+	}
+	if tooLarge, _ := ctx.UserValue(bodyTooLarge{}).(bool); tooLarge {
+		p.payloadTooLarge(ctx)
+		return false
+	}
+	if len(ctx.Request.Header.ContentEncoding()) > 0 {
+		p.problem(ctx, problem.UnsupportedMediaType, "The Content-Encoding must be absent; "+quoted(ctx.Request.Header.ContentEncoding())+" was sent.")
+		return false
+	}
+	return true
 }
 
 // admit is wrap for the part of a handler that only answers if it refuses.

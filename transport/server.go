@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -201,17 +202,17 @@ func New(o Options) (*Server, error) {
 	}
 	s.api.servedBy, s.metricsPort.servedBy = []byte(o.ServedBy), []byte(o.ServedBy)
 	s.refreshStatus()
-	if o.Auth != nil || o.RateLimit.PerSecond > 0 {
-		s.authorizeRoutes()
-	}
-	s.apiRoutes()
-	s.metricsRoutes()
 	s.serverMetrics()
-	if s.authorizer != nil {
-		if err := s.authorizer.open(s); err != nil {
+	apiRoutes, metricsRoutes := s.apiRoutes(), s.metricsRoutes()
+	if o.Auth != nil || o.RateLimit.PerSecond > 0 {
+		var err error
+		if s.authorizer, err = newAuthorizer(o, s.log, s.set, slices.Concat(apiRoutes, metricsRoutes)); err != nil {
 			return nil, err
 		}
 	}
+	s.api.use(apiRoutes, s.authorizer)
+	s.api.named.exists = s.exists
+	s.metricsPort.use(metricsRoutes, s.authorizer)
 	return s, nil
 }
 
@@ -279,44 +280,12 @@ func (s *Server) refreshStatus() {
 	s.status.Store(c)
 }
 
-func (s *Server) apiRoutes() {
-	get, post := fasthttp.MethodGet, fasthttp.MethodPost
-	a := s.api
-	a.addOpen(get, "/health", s.live)
-	a.addOpen(get, "/health/live", s.live)
-	a.addOpen(get, "/health/ready", s.ready)
-	a.addOpen(get, "/ready", s.ready)
-	// Kubernaut's API specification has the probes by these names.
-	a.alias("/health", get, "/healthz", s.live)
-	a.alias("/ready", get, "/readyz", s.ready)
-	a.addOpen(get, "/version", s.version())
-	a.addOpen(get, "/openapi.json", s.openAPI())
-	a.add(get, "/api/v1/toolsets", s.listToolsets)
-	a.add(get, watchPattern, s.watch)
-	a.methods = s.methods
-	a.add(get, toolsetPattern, s.getToolset) // for the router's 404 and 405
-	a.byName = a.wrapRoute(a.metrics.route(toolsetPattern), a.authorizeFunc(get, toolsetPattern), s.getToolset)
-	a.add(get, "/api/v1/services", s.listServices)
-	a.add(get, "/api/v1/toolset", s.getDocument)
-	a.addBody(post, "/api/v1/discover", s.wantsJSON, s.discover)
-	a.addBody(post, "/api/v1/toolsets/generate", s.wantsJSON, s.generate)
-	a.addBody(post, "/api/v1/toolsets/validate", s.wantsJSON, s.validate)
-}
-
-// metricsPattern is the route of the metrics.
-const metricsPattern = "/metrics"
-
-func (s *Server) metricsRoutes() {
-	s.metricsPort.add(fasthttp.MethodGet, metricsPattern, func(ctx *fasthttp.RequestCtx) {
-		ctx.SetContentType("text/plain; version=0.0.4; charset=utf-8")
-		w := ctx.Response.BodyWriter()
-		s.set.WritePrometheus(w)
-		if s.opts.Metrics != nil {
-			s.opts.Metrics.WritePrometheus(w)
-		}
-		metrics.WriteProcessMetrics(w)
-	})
-	if s.opts.Pprof {
-		s.pprofRoutes()
+func (s *Server) writeMetrics(ctx *fasthttp.RequestCtx) {
+	ctx.SetContentType("text/plain; version=0.0.4; charset=utf-8")
+	w := ctx.Response.BodyWriter()
+	s.set.WritePrometheus(w)
+	if s.opts.Metrics != nil {
+		s.opts.Metrics.WritePrometheus(w)
 	}
+	metrics.WriteProcessMetrics(w)
 }

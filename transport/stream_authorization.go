@@ -2,6 +2,7 @@ package transport
 
 import (
 	"bytes"
+	"slices"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -24,12 +25,12 @@ type streamAuthorization struct {
 
 // streamAuthorization returns that of a request that was let pass; nil without
 // authentication.
-func (s *Server) streamAuthorization(ctx *fasthttp.RequestCtx, method, pattern string) *streamAuthorization {
+func (s *Server) streamAuthorization(ctx *fasthttp.RequestCtx, r *route) *streamAuthorization {
 	if s.authorizer == nil || s.authorizer.callers == nil {
 		return nil
 	}
 	token, _ := bearer(&ctx.Request.Header)
-	return &streamAuthorization{authorizer: s.authorizer.callers, token: bytes.Clone(token), action: s.authorizer.action(method, pattern)}
+	return &streamAuthorization{authorizer: s.authorizer.callers, token: bytes.Clone(token), action: slices.Index(s.authorizer.actions, r.action())}
 }
 
 // askAgain is the least time between two looks at a streamAuthorization.

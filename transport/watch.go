@@ -22,9 +22,6 @@ const presenceInterval = time.Second
 // proxies keep it open and a client that has gone is noticed.
 const heartbeatInterval = 15 * time.Second
 
-// watchPattern is the route of the event streams.
-const watchPattern = "/api/v1/toolsets/watch"
-
 // watch streams the changes of the toolsets as server-sent events (WHATWG
 // HTML, section 9.2): one "snapshot" event with the list, then a "change"
 // event for each change. A client that reconnects with Last-Event-ID gets the
@@ -60,7 +57,7 @@ func (s *Server) watch(ctx *fasthttp.RequestCtx) {
 	if ctx.IsHead() {
 		return
 	}
-	st := &stream{server: s, conn: ctx.Conn(), snap: snap, authorization: s.streamAuthorization(ctx, fasthttp.MethodGet, watchPattern)}
+	st := &stream{server: s, conn: ctx.Conn(), snap: snap, authorization: s.streamAuthorization(ctx, &route{method: get, path: watchPath})}
 	if id := ctx.Request.Header.Peek("Last-Event-ID"); len(id) > 0 && len(id) <= maxRequestID {
 		st.sequence, st.resumed = snap.ParseEventID(string(id))
 	}
