@@ -49,7 +49,7 @@ func TestServeProfiles(t *testing.T) {
 				}
 				answer <- r
 			}()
-			eventually(t, profiles+"goroutine?debug=2", func(_ int, body string) bool { return strings.Contains(body, "transport.(*profiler).wait(") })
+			eventually(t, profiles+"goroutine?debug=2", func(_ int, body string) bool { return strings.Contains(body, "profiles.(*Profiler).wait(") })
 			defer func() {
 				if r := <-answer; r != nil {
 					defer r.Body.Close() //nolint:errcheck // it was only read

@@ -62,7 +62,7 @@ func TestLookupsInLargeClustersDoNotAllocate(t *testing.T) {
 		ctx := request(l.path, l.header, l.value)
 		n := testing.AllocsPerRun(50, func() {
 			ctx.Response.Reset()
-			s.api.handle(ctx)
+			s.apiPort.chain.Handle(ctx)
 			if err := ctx.Response.Write(w); err != nil {
 				t.Fatal(err)
 			}
@@ -85,7 +85,7 @@ func BenchmarkLookupInALargeCluster(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				ctx.Response.Reset()
-				s.api.handle(ctx)
+				s.apiPort.chain.Handle(ctx)
 				if err := ctx.Response.Write(w); err != nil {
 					b.Fatal(err)
 				}

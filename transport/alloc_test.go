@@ -92,7 +92,7 @@ func TestLookupsDoNotAllocate(t *testing.T) {
 		ctx := request(l.path, l.header, l.value)
 		n := testing.AllocsPerRun(1000, func() {
 			ctx.Response.Reset()
-			s.api.handle(ctx)
+			s.apiPort.chain.Handle(ctx)
 		})
 		if n != 0 {
 			t.Errorf("%s: %v allocations for each lookup", l.name, n)
@@ -111,7 +111,7 @@ func BenchmarkLookup(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				ctx.Response.Reset()
-				s.api.handle(ctx)
+				s.apiPort.chain.Handle(ctx)
 			}
 		})
 	}

@@ -50,7 +50,7 @@ func TestLookupsDoNotAllocateBehindTheAuthorizer(t *testing.T) {
 			ctx.SetRemoteAddr(&net.TCPAddr{IP: net.ParseIP("2001:db8::1"), Port: 1})
 			n := testing.AllocsPerRun(1000, func() {
 				ctx.Response.Reset()
-				s.api.handle(ctx)
+				s.apiPort.chain.Handle(ctx)
 			})
 			if n != 0 {
 				t.Errorf("%s: %s: %v allocations for each lookup", name, l.name, n)
@@ -163,7 +163,7 @@ func BenchmarkAuthorizeFunc(b *testing.B) {
 			defer func() { b.ReportMetric(float64(cpuTime(b)-begin)/float64(b.N), "cpu-ns/op") }()
 			for b.Loop() {
 				ctx.Response.Reset()
-				s.api.handle(ctx)
+				s.apiPort.chain.Handle(ctx)
 			}
 		})
 	}

@@ -12,21 +12,21 @@ const metricsDrain = 2 * time.Second
 // Flag has readiness answer 503 from now on, and every response announce the end of its
 // connection. The server goes on as ever.
 func (s *Server) Flag() {
-	s.stopping.Store(true)
-	s.api.draining.Store(true)
+	s.api.Stop()
+	s.apiPort.chain.Drain()
 	s.flagged = time.Now()
 }
 
 // Open returns how many connections the API port has open, and how many requests are in
 // flight on it.
-func (s *Server) Open() (connections, inFlight int) { return s.api.listener.Count() }
+func (s *Server) Open() (connections, inFlight int) { return s.apiPort.listener.Count() }
 
 // Drain ends the service of the API without losing a request: event streams say goodbye,
 // the listener is closed once its queue is empty, requests end, and idle connections are
 // closed. What is left after timeout is cut; the error says how much. Flag comes first.
 func (s *Server) Drain(timeout time.Duration) error {
-	close(s.goodbye)
-	return s.api.drain(timeout, s.opts.IdleGrace, s.flagged)
+	s.api.EndStreams()
+	return s.apiPort.drain(timeout, s.opts.IdleGrace, s.flagged)
 }
 
 // CloseBackground ends what the server does besides requests.
@@ -48,15 +48,8 @@ func (s *Server) CloseBackground(ctx context.Context) error {
 // CloseMetrics ends the metrics port, which is last, so that a scrape finds how long the
 // stop took.
 func (s *Server) CloseMetrics(context.Context) error {
-	s.shutdownH.observe(time.Since(s.flagged))
-	s.metricsPort.draining.Store(true)
+	s.shutdownH.Observe(time.Since(s.flagged))
+	s.metricsPort.chain.Drain()
 	s.metricsPort.drain(metricsDrain, 0, time.Now()) //nolint:errcheck // a scrape that is cut loses nothing
 	return nil
-}
-
-// drain ends the connections of a port; see conn.Listener.Drain. Responses have announced
-// the end since announced.
-func (p *portServer) drain(timeout, idleGrace time.Duration, announced time.Time) error {
-	defer func() { <-p.served }()
-	return p.listener.Drain(timeout, idleGrace, announced)
 }

@@ -26,7 +26,7 @@ func FuzzQuery(f *testing.F) {
 			req.Header.Set("If-None-Match", match)
 			ctx := &fasthttp.RequestCtx{}
 			ctx.Init(&req, nil, nil)
-			s.api.handle(ctx)
+			s.apiPort.chain.Handle(ctx)
 			body := ctx.Response.Body()
 			if string(ctx.Response.Header.Peek("Content-Encoding")) == "gzip" {
 				plain, err := ctx.Response.BodyGunzip()

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"kubernaut.io/dynamic-toolset/internal/testenv"
+	"kubernaut.io/dynamic-toolset/transport/api"
 	"kubernaut.io/dynamic-toolset/transport/certificate/certtest"
 )
 
@@ -59,7 +60,7 @@ func TestWatcherThatLeavesFreesItsPlace(t *testing.T) {
 				t.Fatal(err)
 			}
 			dial := func() net.Conn {
-				c, err := net.Dial("tcp", s.api.listener.Addr().String())
+				c, err := net.Dial("tcp", s.apiPort.listener.Addr().String())
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -74,7 +75,7 @@ func TestWatcherThatLeavesFreesItsPlace(t *testing.T) {
 				t.Fatalf("the first: %d", status)
 			}
 			first.Close() //nolint:errcheck // it leaves
-			testenv.Eventually(t, heartbeatInterval*2/3, "the place is free", func() bool {
+			testenv.Eventually(t, api.HeartbeatInterval*2/3, "the place is free", func() bool {
 				c := dial()
 				defer c.Close() //nolint:errcheck // it only asks
 				return watching(t, c) == http.StatusOK
@@ -112,7 +113,7 @@ func TestLongHandshakesEnd(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c, err := net.Dial("tcp", s.api.listener.Addr().String())
+			c, err := net.Dial("tcp", s.apiPort.listener.Addr().String())
 			if err != nil {
 				t.Fatal(err)
 			}

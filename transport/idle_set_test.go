@@ -35,8 +35,8 @@ func TestIdleSet(t *testing.T) {
 		}
 	}
 	inIdleSet := func() bool {
-		open, _ := s.api.listener.Count()
-		return open == 1 && s.api.server.GetOpenConnectionsCount() == 0
+		open, _ := s.apiPort.listener.Count()
+		return open == 1 && s.apiPort.server.GetOpenConnectionsCount() == 0
 	}
 	for range 2 {
 		ask()

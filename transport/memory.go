@@ -31,7 +31,7 @@ func (s *Server) giveMemoryBack() {
 			return
 		case <-t.C:
 		}
-		open := s.api.listener.Open() + s.metricsPort.listener.Open()
+		open := s.apiPort.listener.Open() + s.metricsPort.listener.Open()
 		if most = max(most, open); most < crowdLeft || open > most/2 {
 			continue
 		}

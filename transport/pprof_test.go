@@ -241,7 +241,7 @@ func (f *fixture) within(function string) {
 
 // taking is where a CPU profile or trace is while it is taken, and comparing
 // where a difference of two profiles is.
-const taking, comparing = "transport.(*profiler).wait", "pprof.handler.serveDeltaProfile"
+const taking, comparing = "profiles.(*Profiler).wait", "pprof.handler.serveDeltaProfile"
 
 // Profiles last longer than a response may take; there is one at a time.
 func TestLongProfiles(t *testing.T) {

@@ -1,13 +1,13 @@
 package transport
 
 import (
-	"bytes"
-	"slices"
 	"strings"
 
 	"github.com/valyala/fasthttp"
 
 	"kubernaut.io/dynamic-toolset/auth"
+	"kubernaut.io/dynamic-toolset/transport/internal/profiles"
+	"kubernaut.io/dynamic-toolset/transport/middleware"
 )
 
 // A route is what one method of a path does, and all that is to be known about it: the
@@ -18,7 +18,7 @@ type route struct {
 	path    string // {name} stands for one segment
 	handler fasthttp.RequestHandler
 	who     who
-	body    body
+	body    middleware.Body
 
 	// as is the path that it is counted and allowed as, if not its own: who counts probes,
 	// or leaves them out, need not know by which name they come.
@@ -36,44 +36,35 @@ const (
 	operators            // with Auth.Metrics, those who have the right
 )
 
-// A body says what body a route takes.
-type body int8
-
-const (
-	bodyless body = iota // none: what is sent is not read
-	jsonBody             // one of the type application/json, or an empty one of that type
-	anyBody
-)
-
 const (
 	get  = fasthttp.MethodGet
 	post = fasthttp.MethodPost
 )
 
-// watchPath is also that by which an event stream asks for its right again.
-const watchPath = "/api/v1/toolsets/watch"
+// watch is what an event stream needs, and asks for again while it lasts.
+var watch = route{method: get, path: "/api/v1/toolsets/watch", who: callers}
 
 // apiRoutes are those of the API port. Kubernaut's API specification calls the probes
 // /healthz and /readyz.
 func (s *Server) apiRoutes() []route {
 	return []route{
-		{method: get, path: "/health", handler: s.live},
-		{method: get, path: "/health/live", handler: s.live},
-		{method: get, path: "/healthz", handler: s.live, as: "/health"},
-		{method: get, path: "/health/ready", handler: s.ready},
-		{method: get, path: "/ready", handler: s.ready},
-		{method: get, path: "/readyz", handler: s.ready, as: "/ready"},
-		{method: get, path: "/version", handler: s.version()},
-		{method: get, path: "/openapi.json", handler: s.openAPI()},
+		{method: get, path: "/health", handler: s.api.Live},
+		{method: get, path: "/health/live", handler: s.api.Live},
+		{method: get, path: "/healthz", handler: s.api.Live, as: "/health"},
+		{method: get, path: "/health/ready", handler: s.api.Ready},
+		{method: get, path: "/ready", handler: s.api.Ready},
+		{method: get, path: "/readyz", handler: s.api.Ready, as: "/ready"},
+		{method: get, path: "/version", handler: s.api.Version},
+		{method: get, path: "/openapi.json", handler: s.api.OpenAPI},
 
-		{method: get, path: "/api/v1/toolsets", handler: s.listToolsets, who: callers},
-		{method: get, path: "/api/v1/toolsets/{name}", handler: s.getToolset, who: callers},
-		{method: get, path: watchPath, handler: s.watch, who: callers},
-		{method: get, path: "/api/v1/services", handler: s.listServices, who: callers},
-		{method: get, path: "/api/v1/toolset", handler: s.getDocument, who: callers},
-		{method: post, path: "/api/v1/discover", handler: s.discover, who: callers, body: jsonBody},
-		{method: post, path: "/api/v1/toolsets/generate", handler: s.generate, who: callers, body: jsonBody},
-		{method: post, path: "/api/v1/toolsets/validate", handler: s.validate, who: callers, body: jsonBody},
+		{method: get, path: "/api/v1/toolsets", handler: s.api.ListToolsets, who: callers},
+		{method: get, path: "/api/v1/toolsets/{name}", handler: s.api.GetToolset, who: callers},
+		{method: watch.method, path: watch.path, handler: s.api.Watch, who: watch.who},
+		{method: get, path: "/api/v1/services", handler: s.api.ListServices, who: callers},
+		{method: get, path: "/api/v1/toolset", handler: s.api.GetDocument, who: callers},
+		{method: post, path: "/api/v1/discover", handler: s.api.Discover, who: callers, body: middleware.JSONBody},
+		{method: post, path: "/api/v1/toolsets/generate", handler: s.api.Generate, who: callers, body: middleware.JSONBody},
+		{method: post, path: "/api/v1/toolsets/validate", handler: s.api.Validate, who: callers, body: middleware.JSONBody},
 	}
 }
 
@@ -84,13 +75,13 @@ func (s *Server) metricsRoutes() []route {
 	if !s.opts.Pprof {
 		return routes
 	}
-	const profile = pprofPath + "/{profile}"
-	p := newProfiler(s)
+	const profile = profiles.Path + "/{profile}"
+	p := profiles.New(s.life, s.problem, s.opts.Limits.WriteTimeout, s.log)
 	return append(routes,
-		route{method: get, path: pprofPath, handler: p.index, who: operators, as: profile},
-		route{method: get, path: profile, handler: p.profile, who: operators},
-		route{method: get, path: pprofPath + "/symbol", handler: p.symbol, who: operators, as: profile},
-		route{method: post, path: pprofPath + "/symbol", handler: p.symbol, who: operators, as: profile, right: get, body: anyBody},
+		route{method: get, path: profiles.Path, handler: p.Index, who: operators, as: profile},
+		route{method: get, path: profile, handler: p.Profile, who: operators},
+		route{method: get, path: profiles.Path + "/symbol", handler: p.Symbol, who: operators, as: profile},
+		route{method: post, path: profiles.Path + "/symbol", handler: p.Symbol, who: operators, as: profile, right: get, body: middleware.AnyBody},
 	)
 }
 
@@ -139,67 +130,4 @@ func (r *route) methods() []string {
 		return []string{get, fasthttp.MethodHead}
 	}
 	return []string{r.method}
-}
-
-// A nameRoute is a route with a name at the end of its path, GET /api/v1/toolsets/{name},
-// beside others that have a fixed word there.
-type nameRoute struct {
-	prefix  string // of the path, up to the name
-	handler fasthttp.RequestHandler
-	// words are those that GET has another route for.
-	words []string
-	// commands are those that only other methods have a route for, with what Allow lists for
-	// them while nothing has such a name.
-	commands map[string]string
-	// exists reports whether something has a name.
-	exists func(name []byte) bool
-}
-
-// byName returns the nameRoute of a table, nil if there is none.
-func byName(routes []route) *nameRoute {
-	i := slices.IndexFunc(routes, func(r route) bool { return strings.HasSuffix(r.path, "/{name}") })
-	if i < 0 {
-		return nil
-	}
-	n := &nameRoute{prefix: strings.TrimSuffix(routes[i].path, "{name}"), commands: map[string]string{}}
-	allowed := map[string][]string{}
-	for _, r := range routes {
-		if word, below := strings.CutPrefix(r.path, n.prefix); below && word != "{name}" {
-			allowed[word] = append(allowed[word], r.methods()...)
-		}
-	}
-	for word, methods := range allowed {
-		if slices.Contains(methods, get) {
-			n.words = append(n.words, word)
-			continue
-		}
-		methods = append(methods, fasthttp.MethodOptions)
-		slices.Sort(methods)
-		n.commands[word] = strings.Join(methods, ", ")
-	}
-	return n
-}
-
-// name returns the name in a path; false if there is none.
-func (n *nameRoute) name(path []byte) ([]byte, bool) {
-	if len(path) <= len(n.prefix) || string(path[:len(n.prefix)]) != n.prefix {
-		return nil, false
-	}
-	name := path[len(n.prefix):]
-	return name, bytes.IndexByte(name, '/') < 0
-}
-
-// matches reports whether a request is for the route. The router would know as well, but
-// hands the name over in a way that allocates.
-func (n *nameRoute) matches(ctx *fasthttp.RequestCtx) bool {
-	name, ok := n.name(ctx.URI().PathOriginal())
-	if !ok || !ctx.Request.Header.IsGet() && !ctx.Request.Header.IsHead() {
-		return false
-	}
-	for _, word := range n.words {
-		if string(name) == word {
-			return false
-		}
-	}
-	return true
 }

@@ -9,12 +9,15 @@ import (
 
 	"github.com/VictoriaMetrics/metrics"
 	"github.com/getkin/kin-openapi/openapi3"
+
+	"kubernaut.io/dynamic-toolset/transport/api"
+	"kubernaut.io/dynamic-toolset/transport/middleware"
 )
 
 // What the table has of the API port is what the description has, the other way round as
 // well, and both say the same about who may call and about bodies.
 func TestRoutesAreThoseOfOpenAPI(t *testing.T) {
-	doc, err := openapi3.NewLoader().LoadFromData(openAPISource)
+	doc, err := openapi3.NewLoader().LoadFromData(api.Description)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,12 +41,12 @@ func TestRoutesAreThoseOfOpenAPI(t *testing.T) {
 			t.Errorf("%s is described as open to everybody: %v", name, open)
 		}
 		if operation.RequestBody == nil {
-			if r.body != bodyless {
+			if r.body != middleware.NoBody {
 				t.Errorf("%s is described without its body", name)
 			}
 			continue
 		}
-		if types := slices.Collect(maps.Keys(operation.RequestBody.Value.Content)); r.body != jsonBody || !slices.Equal(types, []string{"application/json"}) {
+		if types := slices.Collect(maps.Keys(operation.RequestBody.Value.Content)); r.body != middleware.JSONBody || !slices.Equal(types, []string{"application/json"}) {
 			t.Errorf("%s is described with a body of %q", name, types)
 		}
 	}
@@ -80,21 +83,22 @@ func TestRoutesInAnyOrder(t *testing.T) {
 	s := lookupServer(t)
 	table := s.apiRoutes()
 	slices.Reverse(table)
-	reversed := newPortServer("api", s.log, newHTTPMetrics(metrics.NewSet()), s.opts.Limits)
-	reversed.use(table, nil)
-	reversed.named.exists = s.exists
+	reversed := newPort(middleware.Options{
+		Problem: s.problem, Metrics: middleware.NewMetrics(metrics.NewSet()), Bodies: middleware.NewBodies(1 << 20), ServedBy: s.opts.ServedBy, Log: s.log,
+	}, s.opts.Limits, nil)
+	reversed.use(table, s.pass)
+	reversed.named.exists = s.api.Exists
 	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "OPTIONS"} {
 		for _, r := range table {
-			if r.path == watchPath && method == "GET" || r.method == post && method == "POST" {
+			if r.path == watch.path && method == "GET" || r.method == post && method == "POST" {
 				continue // a stream, and what has effects
 			}
 			path := strings.Replace(r.path, "{name}", "p7", 1)
 			var answers []string
-			for _, p := range []*portServer{s.api, reversed} {
+			for _, p := range []*port{s.apiPort, reversed} {
 				ctx := request(path, "X-Request-ID", "same")
 				ctx.Request.Header.SetMethod(method)
-				p.servedBy = nil
-				p.handle(ctx)
+				p.chain.Handle(ctx)
 				answers = append(answers, fmt.Sprint(ctx.Response.StatusCode(), " ", string(ctx.Response.Header.Peek("Allow")), " ", string(ctx.Response.Body())))
 			}
 			if answers[0] != answers[1] {

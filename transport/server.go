@@ -1,31 +1,36 @@
 // Package transport serves the toolset API over HTTP on fasthttp, and stops
 // without losing a request.
 //
-// A Server has two ports: the API with its probes, and the metrics. Every
-// response of either carries a request identifier, and every error is a
-// problem document, also those that arise before a handler runs. Lookups are
-// answered from the current snapshot of the catalogue: they render nothing,
-// take no lock and allocate nothing.
+// A Server has two ports: the API with its probes, and the metrics. A request comes in
+// through
 //
-// What it does when the process stops is in drain.go, in the order of package shutdown;
-// what makes that lossless is in package conn.
+//	internal/conn   its connection, of which the end is the difficult part
+//	middleware      what every request passes, and what every response carries
+//	routes.go       the table of what there is; router.go finds the row
+//	api             the handlers, a file for each endpoint
+//
+// The routes of the metrics port have their handlers here and in internal/profiles. What a
+// Server does when the process stops is in drain.go, in the order of package shutdown.
 package transport
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/VictoriaMetrics/metrics"
 	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
 
+	"kubernaut.io/dynamic-toolset/auth"
 	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/transport/api"
+	"kubernaut.io/dynamic-toolset/transport/internal/profiles"
+	"kubernaut.io/dynamic-toolset/transport/internal/reply"
+	"kubernaut.io/dynamic-toolset/transport/middleware"
 )
 
 // Options configure a Server. Catalogue and Status are required; the zero
@@ -85,13 +90,13 @@ type Options struct {
 }
 
 // Status is the state of the connection to the cluster.
-type Status struct {
-	// NotReady says why the service should get no traffic; empty when ready.
-	NotReady string
-	// StaleSince is when the cluster could last be read, if it can't be now:
-	// answers say that they may be out of date.
-	StaleSince time.Time
-}
+type Status = api.Status
+
+// Auth makes a server ask who its callers are and whether they may.
+type Auth = middleware.Auth
+
+// A RateLimit bounds how often a single client may ask.
+type RateLimit = middleware.RateLimit
 
 // DefaultLimits are the limits that a zero field stands for.
 var DefaultLimits = Limits{
@@ -130,32 +135,20 @@ func (l *Limits) fill() {
 type Server struct {
 	opts        Options
 	log         *zap.Logger
-	api         *portServer
-	metricsPort *portServer
+	problem     reply.Problem
+	api         *api.API
+	apiPort     *port
+	metricsPort *port
 	tls         *serverTLS // nil: plain HTTP
 	set         *metrics.Set
-	shutdownH   *histogram
-	authorizer  *authorizer // nil if everybody may do everything as often as they like
-
-	status   atomic.Pointer[currentStatus]
-	stopping atomic.Bool
-	goodbye  chan struct{} // closed when event streams must end
-	watchers atomic.Int64
-	// validations has a place for each document that is being validated.
-	validations chan struct{}
+	shutdownH   *middleware.Histogram
+	authorizer  *middleware.Authorizer // nil if everybody may do everything as often as they like
 
 	life       context.Context // of background work started by requests
 	endLife    context.CancelFunc
 	background sync.WaitGroup
-	discovery  atomic.Pointer[discovery]
 
 	flagged time.Time // when the stop began
-}
-
-// currentStatus is a Status with what is sent because of it.
-type currentStatus struct {
-	Status
-	warning []byte // nil when the data is fresh
 }
 
 // New returns a server that does not listen yet.
@@ -182,73 +175,122 @@ func New(o Options) (*Server, error) {
 		o.Log = zap.NewNop()
 	}
 	o.Limits.fill()
-	s := &Server{opts: o, log: o.Log, set: metrics.NewSet(), goodbye: make(chan struct{}), validations: make(chan struct{}, maxValidations)}
+	s := &Server{opts: o, log: o.Log, set: metrics.NewSet()}
 	s.life, s.endLife = context.WithCancel(context.Background())
-	s.shutdownH = newHistogram("toolset_shutdown_duration_seconds", "", shutdownBounds)
-	m := newHTTPMetrics(s.set)
-	s.api = newPortServer("api", s.log, m, o.Limits)
-	scraped := o.Limits
-	scraped.MaxConnections = min(scraped.MaxConnections, maxMetricsConnections)
-	s.metricsPort = newPortServer("metrics", s.log, m, scraped)
-	s.api.bodies = &bodyBudget{limit: int64(o.Limits.MaxBodyMemory)}
-	s.metricsPort.bodies = s.api.bodies
+	s.shutdownH = middleware.NewHistogram("toolset_shutdown_duration_seconds", "", shutdownBounds)
+	s.problem = reply.NewProblem(s.set)
 	if o.TLSCertFile != "" || o.TLSKeyFile != "" {
 		var err error
 		if s.tls, err = newServerTLS(o.TLSCertFile, o.TLSKeyFile, s.log, s.set); err != nil {
 			return nil, err
 		}
-		s.api.useTLS(s.tls)
-		s.metricsPort.useTLS(s.tls)
 	}
-	s.api.servedBy, s.metricsPort.servedBy = []byte(o.ServedBy), []byte(o.ServedBy)
-	s.refreshStatus()
+	passed := middleware.Options{
+		Problem: s.problem, Metrics: middleware.NewMetrics(s.set), Bodies: middleware.NewBodies(o.Limits.MaxBodyMemory),
+		ServedBy: o.ServedBy, Log: s.log,
+	}
+	scraped := o.Limits
+	scraped.MaxConnections = min(scraped.MaxConnections, maxMetricsConnections)
+	s.apiPort, s.metricsPort = newPort(passed, o.Limits, s.tls), newPort(passed, scraped, s.tls)
+	s.api = api.New(api.Options{
+		Catalogue: o.Catalogue, Discover: o.Discover, Generate: o.Generate, Version: o.Version,
+		MaxWatchers: o.MaxWatchers, WriteTimeout: o.Limits.WriteTimeout,
+		Problem: s.problem, StreamRight: s.streamRight, RefuseCommand: s.apiPort.refuseCommand,
+		Life: s.life, Background: &s.background, Log: s.log,
+	})
+	s.api.SetStatus(o.Status())
 	s.serverMetrics()
+	if err := s.serveRoutes(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// serveRoutes makes the ports serve the routes, behind the authorizer if there is one.
+func (s *Server) serveRoutes() error {
 	apiRoutes, metricsRoutes := s.apiRoutes(), s.metricsRoutes()
-	if o.Auth != nil || o.RateLimit.PerSecond > 0 {
+	if s.opts.Auth != nil || s.opts.RateLimit.PerSecond > 0 {
+		var actions []auth.Action
+		for _, r := range slices.Concat(apiRoutes, metricsRoutes) {
+			if s.protects(&r) {
+				actions = append(actions, r.action())
+			}
+		}
 		var err error
-		if s.authorizer, err = newAuthorizer(o, s.log, s.set, slices.Concat(apiRoutes, metricsRoutes)); err != nil {
-			return nil, err
+		if s.authorizer, err = middleware.NewAuthorizer(middleware.AuthorizerOptions{
+			Auth: s.opts.Auth, RateLimit: s.opts.RateLimit, Actions: actions, Problem: s.problem, Metrics: s.set, Log: s.log,
+		}); err != nil {
+			return err
 		}
 	}
-	s.api.use(apiRoutes, s.authorizer)
-	s.api.named.exists = s.exists
-	s.metricsPort.use(metricsRoutes, s.authorizer)
-	return s, nil
+	s.apiPort.use(apiRoutes, s.pass)
+	s.apiPort.named.exists = s.api.Exists
+	s.metricsPort.use(metricsRoutes, s.pass)
+	return nil
+}
+
+// protects reports whether not everybody may have a route, as often as they like.
+func (s *Server) protects(r *route) bool {
+	return r.who == callers || r.who == operators && s.opts.Auth != nil && s.opts.Auth.Metrics
+}
+
+// pass returns what lets the callers of a route pass; nil if it lets everybody.
+func (s *Server) pass(r *route) middleware.Pass {
+	if s.authorizer == nil || !s.protects(r) {
+		return nil
+	}
+	return s.authorizer.Require(r.action(), r.who == callers)
+}
+
+// streamRight returns the right of an event stream to go on.
+func (s *Server) streamRight(ctx *fasthttp.RequestCtx) api.Right {
+	if right := s.authorizer.Stream(ctx, watch.action()); right != nil {
+		return right
+	}
+	return nil
+}
+
+var shutdownBounds = []time.Duration{
+	time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second, 15 * time.Second, 20 * time.Second, 30 * time.Second,
 }
 
 // Start listens on both ports and serves until Drain and CloseMetrics. The error says which
 // address can't be used.
 func (s *Server) Start(ctx context.Context) error {
 	if s.opts.Listener != nil {
-		s.api.accept(s.opts.Listener)
-	} else if err := s.api.open(ctx, s.opts.Listen); err != nil {
+		s.apiPort.accept(s.opts.Listener)
+	} else if err := s.apiPort.open(ctx, s.opts.Listen); err != nil {
 		return err
 	}
 	if err := s.metricsPort.open(ctx, s.opts.MetricsListen); err != nil {
-		return errors.Join(err, s.api.listener.Close())
+		return errors.Join(err, s.apiPort.listener.Close())
 	}
-	s.api.serve()
+	s.apiPort.serve()
 	s.metricsPort.serve()
 	s.background.Go(s.watchStatus)
 	s.background.Go(s.giveMemoryBack)
 	if s.authorizer != nil {
 		s.background.Go(func() {
 			<-s.life.Done()
-			s.authorizer.close()
+			s.authorizer.Close()
 		})
 	}
 	if s.tls != nil {
 		s.background.Go(s.watchCertificate)
 	}
 	if s.opts.Pprof {
-		s.sampleContention()
+		stop := profiles.SampleContention()
+		s.background.Go(func() {
+			<-s.life.Done()
+			stop()
+		})
 	}
 	return nil
 }
 
 // Addr returns the address of the API port, MetricsAddr that of the metrics
 // port; both only after Start.
-func (s *Server) Addr() string        { return s.api.listener.Addr().String() }
+func (s *Server) Addr() string        { return s.apiPort.listener.Addr().String() }
 func (s *Server) MetricsAddr() string { return s.metricsPort.listener.Addr().String() }
 
 // statusInterval is how often the state of the cluster is looked at.
@@ -262,22 +304,9 @@ func (s *Server) watchStatus() {
 		case <-s.life.Done():
 			return
 		case <-t.C:
-			s.refreshStatus()
+			s.api.SetStatus(s.opts.Status())
 		}
 	}
-}
-
-func (s *Server) refreshStatus() {
-	now := s.opts.Status()
-	if old := s.status.Load(); old != nil && old.Status == now {
-		return
-	}
-	c := &currentStatus{Status: now}
-	if !now.StaleSince.IsZero() {
-		// Warning 110 is "Response is Stale" (RFC 7234, section 5.5.1).
-		c.warning = fmt.Appendf(nil, `110 dynamic-toolset "Response is Stale: the cluster could not be read since %s"`, service.FormatTime(now.StaleSince))
-	}
-	s.status.Store(c)
 }
 
 func (s *Server) writeMetrics(ctx *fasthttp.RequestCtx) {

@@ -18,21 +18,21 @@ func (s *Server) serverMetrics() {
 		open, _ := s.count()
 		return float64(open)
 	})
-	s.set.NewGauge("toolset_watchers", func() float64 { return float64(s.watchers.Load()) })
+	s.set.NewGauge("toolset_watchers", func() float64 { return float64(s.api.Watchers()) })
 	s.set.NewGauge("toolset_rejected_connections_total", func() float64 {
-		if l := s.api.listener; l != nil {
+		if l := s.apiPort.listener; l != nil {
 			return float64(l.Rejected())
 		}
 		return 0
 	})
 	s.set.NewGauge("toolset_ready", func() float64 {
-		if s.stopping.Load() || s.opts.Catalogue.Snapshot() == nil || s.status.Load().NotReady != "" {
-			return 0
+		if s.api.IsReady() {
+			return 1
 		}
-		return 1
+		return 0
 	})
 	s.set.NewGauge("toolset_kubernetes_unreachable_seconds", func() float64 {
-		since := s.status.Load().StaleSince
+		since := s.api.StaleSince()
 		if since.IsZero() {
 			return 0
 		}
@@ -45,7 +45,7 @@ func (s *Server) serverMetrics() {
 		return 0
 	})
 	s.set.RegisterMetricsWriter(func(w io.Writer) {
-		s.shutdownH.write(w)
+		s.shutdownH.Write(w)
 		snap := s.opts.Catalogue.Snapshot()
 		if snap == nil {
 			return
@@ -67,8 +67,8 @@ func (s *Server) serverMetrics() {
 
 // count counts the API port's connections and requests in flight.
 func (s *Server) count() (open, inFlight int) {
-	if s.api.listener == nil {
+	if s.apiPort.listener == nil {
 		return 0, 0
 	}
-	return s.api.listener.Count()
+	return s.apiPort.listener.Count()
 }

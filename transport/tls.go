@@ -8,11 +8,10 @@ import (
 	"time"
 
 	"github.com/VictoriaMetrics/metrics"
-	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
 
-	"kubernaut.io/dynamic-toolset/problem"
 	"kubernaut.io/dynamic-toolset/transport/certificate"
+	"kubernaut.io/dynamic-toolset/transport/middleware"
 )
 
 // protocols are what ALPN may agree on (RFC 7301; the names are registered with
@@ -108,33 +107,11 @@ func (s *Server) watchCertificate() {
 	}
 }
 
-// useTLS makes a portServer speak TLS.
-func (p *portServer) useTLS(t *serverTLS) {
-	p.tls = t
-	refuse := p.wrap(p.metrics.route("unmatched"), p.refusePlainHTTP)
-	p.server.Handler = func(ctx *fasthttp.RequestCtx) {
-		if c := connOf(ctx); c != nil && c.PlainHTTP() {
-			refuse(ctx)
-			return
-		}
-		p.handle(ctx)
-	}
-}
-
-const speaksTLS = "This port speaks TLS only: ask with https:// instead of http://."
-
-// refusePlainHTTP answers a request that came without TLS to a port that speaks
-// TLS. It looks at nothing but what every problem document tells.
-func (p *portServer) refusePlainHTTP(ctx *fasthttp.RequestCtx) {
-	p.problem(ctx, problem.Validation, speaksTLS)
-	p.endConnection(ctx)
-}
-
 // failed notes a handshake that came to nothing. Any client can bring that
 // about: debug.
 func (t *serverTLS) failed(client net.Addr, err error) {
 	t.failedHandshakes.Inc()
 	if ce := t.log.Check(zap.DebugLevel, "TLS handshake failed"); ce != nil {
-		ce.Write(zap.String("error", handshakeClass(err)), zap.Stringer("client", client))
+		ce.Write(zap.String("error", middleware.HandshakeClass(err)), zap.Stringer("client", client))
 	}
 }

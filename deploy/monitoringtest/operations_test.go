@@ -146,7 +146,7 @@ func anchor(heading string) string {
 func sources(t *testing.T) string {
 	t.Helper()
 	var source strings.Builder
-	for _, pattern := range []string{"../../*.go", "../../cluster/*.go", "../../transport/*.go", "../../transport/internal/conn/*.go", "../../shutdown/*.go", "../../auth/*.go"} {
+	for _, pattern := range []string{"../../*.go", "../../cluster/*.go", "../../transport/*.go", "../../transport/*/*.go", "../../transport/internal/*/*.go", "../../shutdown/*.go", "../../auth/*.go"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil || len(files) == 0 {
 			t.Fatal(pattern, err)

@@ -29,6 +29,7 @@ var (
 	// a part of it.
 	httpServers = []string{"github.com/valyala/fasthttp/...", "github.com/fasthttp/router"}
 	kubernetes  = []string{"k8s.io/client-go/...", "k8s.io/kubernetes/..."}
+	routers     = []string{"github.com/fasthttp/router"}
 	logging     = []string{"go.uber.org/zap/...", "log", "log/slog", "k8s.io/klog/v2"}
 	clusters    = []string{"sigs.k8s.io/kind/...", "k8s.io/kubernetes/..."}
 )
@@ -52,7 +53,12 @@ var rules = []rule{
 	// Sockets: no handler, no problem, no HTTP library.
 	{of: "transport/internal/conn", never: all(httpServers, kubernetes, []string{"net/http", "github.com/VictoriaMetrics/..."})},
 	{of: "transport/certificate/...", never: all(httpServers, kubernetes, logging, []string{"net/http"})},
-	{of: "transport/...", may: append(leaves, "auth", "problem", "service/...", "transport/..."), never: all(kubernetes)},
+	// The endpoints and what is before them don't know each other, nor the routes.
+	{of: "transport/internal/reply", may: []string{"problem"}, never: all(kubernetes, logging, routers, []string{"net/http"})},
+	{of: "transport/internal/profiles", may: []string{"problem", "transport/internal/reply"}, never: all(kubernetes, routers)},
+	{of: "transport/api", may: []string{"problem", "service", "transport/internal/conn", "transport/internal/reply"}, never: all(kubernetes, routers, []string{"net/http"})},
+	{of: "transport/middleware", may: []string{"internal/boundedcache", "auth", "problem", "transport/internal/conn", "transport/internal/reply"}, never: all(kubernetes, routers, []string{"net/http"})},
+	{of: "transport", may: []string{"auth", "service", "problem", "transport/..."}, never: all(kubernetes)},
 	// What the packages below share, and then those, which don't know one another; but the
 	// writer of the ConfigMap sends Events.
 	{of: "cluster", may: []string{"service", "cluster/internal/retry"}, never: all(httpServers, clusters)},

@@ -29,6 +29,12 @@ type Conn struct {
 	prev, next *Conn // the listener's list
 }
 
+// Of returns a connection as what it is; nil if it is none of a Listener's.
+func Of(nc net.Conn) *Conn {
+	c, _ := nc.(*Conn)
+	return c
+}
+
 // An Attachment is what a server keeps with a connection from one request to the next.
 type Attachment interface {
 	// Forget is called when the connection goes into the idle set, and when it is closed.

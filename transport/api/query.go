@@ -1,0 +1,148 @@
+package api
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/valyala/fasthttp"
+
+	"kubernaut.io/dynamic-toolset/problem"
+	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/transport/internal/reply"
+)
+
+// filter reads the query of a list. states says whether enabled and healthy
+// may be asked for. When the query is wrong it answers so, naming everything
+// that is wrong, and returns false.
+//
+// A parameter that is unknown or given twice is refused: ignoring it would
+// answer another question than the one asked.
+func (a *API) filter(ctx *fasthttp.RequestCtx, f *service.Filter, states bool) bool {
+	args := ctx.QueryArgs()
+	if args.Len() == 0 {
+		return true
+	}
+	var wrong []problem.FieldError
+	var seen [6]bool
+	for key, value := range args.All() {
+		param := -1
+		switch string(key) {
+		case "type":
+			param, f.Type = 0, value
+		case "namespace":
+			param, f.Namespace = 1, value
+		case "enabled":
+			if states {
+				param = 2
+				wrong = parseTri(&f.Enabled, "enabled", value, wrong)
+			}
+		case "healthy":
+			if states {
+				param = 3
+				wrong = parseTri(&f.Healthy, "healthy", value, wrong)
+			}
+		case "limit":
+			param = 4
+			wrong = parseLimit(&f.Limit, value, wrong)
+		case "continue":
+			param = 5
+			if len(value) > 0 && !f.After.Parse(value) {
+				wrong = append(wrong, problem.InQuery("continue", "must be what an earlier answer has as continue; leave it out to begin at the beginning"))
+			}
+		}
+		switch {
+		case param < 0:
+			known := "type, namespace, limit, continue"
+			if states {
+				known += ", enabled, healthy"
+			}
+			wrong = append(wrong, problem.InQuery(reply.Clipped(key), "is not a parameter of this list; it has: "+known))
+		case seen[param]:
+			wrong = append(wrong, problem.InQuery(string(key), "is given more than once"))
+		case param < 2 && len(value) == 0:
+			wrong = append(wrong, problem.InQuery(string(key), "must not be empty; leave it out for any"))
+		default:
+			seen[param] = true
+		}
+		if len(wrong) >= 20 {
+			break
+		}
+	}
+	return a.rightQuery(ctx, wrong)
+}
+
+// chosenNamespace reads the query of a lookup; an empty namespace counts as not given. When
+// the query is wrong it answers so and returns false.
+func (a *API) chosenNamespace(ctx *fasthttp.RequestCtx) (namespace []byte, ok bool) {
+	args := ctx.QueryArgs()
+	if args.Len() == 0 {
+		return nil, true
+	}
+	var wrong []problem.FieldError
+	given := false
+	for key, value := range args.All() {
+		switch {
+		case string(key) != "namespace":
+			wrong = append(wrong, problem.InQuery(reply.Clipped(key), "is not a parameter of this lookup; it has: namespace"))
+		case given:
+			wrong = append(wrong, problem.InQuery("namespace", "is given more than once"))
+		default:
+			given, namespace = true, value
+		}
+		if len(wrong) >= 20 {
+			break
+		}
+	}
+	return namespace, a.rightQuery(ctx, wrong)
+}
+
+// rightQuery answers a query with mistakes and returns false; without any, true.
+func (a *API) rightQuery(ctx *fasthttp.RequestCtx, wrong []problem.FieldError) bool {
+	switch len(wrong) {
+	case 0:
+		return true
+	case 1:
+		a.problem(ctx, problem.Validation, "The query has a mistake; see errors.", wrong...)
+	default:
+		a.problem(ctx, problem.Validation, fmt.Sprintf("The query has %d mistakes; see errors.", len(wrong)), wrong...)
+	}
+	return false
+}
+
+// parseTri reads true or false, and nothing else; empty counts as not given,
+// as in Kubernaut's service.
+func parseTri(t *service.Tri, field string, value []byte, wrong []problem.FieldError) []problem.FieldError {
+	switch string(value) {
+	case "true":
+		*t = service.Yes
+	case "false":
+		*t = service.No
+	case "":
+	default:
+		return append(wrong, problem.InQuery(field, "must be true or false, not "+reply.Quoted(value)))
+	}
+	return wrong
+}
+
+// maxLimit is the most members that a page may be asked to have: who wants more
+// leaves limit out.
+const maxLimit = 10_000
+
+// parseLimit reads a number of members; empty counts as not given.
+func parseLimit(limit *int, value []byte, wrong []problem.FieldError) []problem.FieldError {
+	if len(value) == 0 {
+		return wrong
+	}
+	n := 0
+	for _, c := range value {
+		if n = n*10 + int(c-'0'); c < '0' || c > '9' || n > maxLimit {
+			n = 0
+			break
+		}
+	}
+	if n == 0 {
+		return append(wrong, problem.InQuery("limit", "must be a number from 1 to "+strconv.Itoa(maxLimit)+", not "+reply.Quoted(value)))
+	}
+	*limit = n
+	return wrong
+}

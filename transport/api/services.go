@@ -1,0 +1,19 @@
+package api
+
+import (
+	"github.com/valyala/fasthttp"
+
+	"kubernaut.io/dynamic-toolset/service"
+)
+
+// ListServices answers with the discovered Services that the query chooses.
+func (a *API) ListServices(ctx *fasthttp.RequestCtx) {
+	snap := a.snapshot(ctx)
+	if snap == nil {
+		return
+	}
+	var f service.Filter
+	if a.filter(ctx, &f, false) {
+		a.sendList(ctx, snap.Services(), &f)
+	}
+}

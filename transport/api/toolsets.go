@@ -1,0 +1,19 @@
+package api
+
+import (
+	"github.com/valyala/fasthttp"
+
+	"kubernaut.io/dynamic-toolset/service"
+)
+
+// ListToolsets answers with the toolsets that the query chooses.
+func (a *API) ListToolsets(ctx *fasthttp.RequestCtx) {
+	snap := a.snapshot(ctx)
+	if snap == nil {
+		return
+	}
+	var f service.Filter
+	if a.filter(ctx, &f, true) {
+		a.sendList(ctx, snap.Toolsets(), &f)
+	}
+}

@@ -1,0 +1,38 @@
+package api
+
+import (
+	"github.com/valyala/fasthttp"
+
+	"kubernaut.io/dynamic-toolset/problem"
+	"kubernaut.io/dynamic-toolset/service"
+)
+
+// maxValidations is how many documents are looked at at the same time. Those that
+// wait are within the bound of all bodies.
+const maxValidations = 2
+
+// findings validates a document when its turn has come: one of many small values takes
+// many times its size while it is looked at.
+func (a *API) findings(doc []byte) ([]service.Invalid, error) {
+	a.validations <- struct{}{}
+	defer func() { <-a.validations }()
+	return service.Validate(doc)
+}
+
+// Validate answers with what is wrong with the document in the body.
+func (a *API) Validate(ctx *fasthttp.RequestCtx) {
+	findings, err := a.findings(ctx.Request.Body())
+	if err != nil {
+		a.problem(ctx, problem.Validation, "The document can't be checked: "+err.Error()+".",
+			problem.InBody(problem.Body, "", err.Error()))
+		return
+	}
+	wrong := make([]problem.FieldError, len(findings)) // an empty array, not null
+	for i, f := range findings {
+		wrong[i] = problem.InBody(f.Pointer, f.Field, f.Message)
+	}
+	writeJSON(ctx, fasthttp.StatusOK, struct {
+		Valid  bool                 `json:"valid"`
+		Errors []problem.FieldError `json:"errors"`
+	}{len(wrong) == 0, wrong})
+}
