@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"kubernaut.io/dynamic-toolset/config"
+	"kubernaut.io/dynamic-toolset/internal/app"
 	"kubernaut.io/dynamic-toolset/shutdown"
 )
 
@@ -40,12 +41,16 @@ func run(args []string) int {
 		config.Usage(os.Stdout)
 		return exitOK
 	case "generate":
-		return runGenerate(args)
+		return generate(args)
 	case "serve":
+		return serve(args, signals)
 	default:
 		fmt.Fprintf(os.Stderr, "dynamic-toolset: there is no command %q; the commands are serve (the default), generate, version and help\n", command)
 		return exitUsage
 	}
+}
+
+func serve(args []string, signals *shutdown.Signals) int {
 	settings, err := config.Load(args, os.Environ(), os.Stdout)
 	switch {
 	case errors.Is(err, config.ErrHelp):
@@ -54,12 +59,38 @@ func run(args []string) int {
 		fmt.Fprintf(os.Stderr, "dynamic-toolset: these settings can't work; --help explains each:\n%s\n", indent(err.Error()))
 		return exitUsage
 	}
-	code, err := serve(settings, signals)
+	code, err := app.Serve(settings, versionText(), signals)
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "dynamic-toolset: %v\n", err)
 		return exitFailed
 	}
 	return code
+}
+
+// generate prints what the service would write.
+func generate(args []string) int {
+	settings, err := config.LoadGenerate(args, os.Environ(), os.Stdout)
+	switch {
+	case errors.Is(err, config.ErrHelp):
+		return exitOK
+	case err != nil:
+		fmt.Fprintf(os.Stderr, "dynamic-toolset generate: these settings can't work; --help explains each:\n%s\n", indent(err.Error()))
+		return exitUsage
+	}
+	// Nothing is printed until everything is known to be right: whoever pipes the
+	// output on must not get half of it.
+	output, warnings, err := app.Generate(settings, versionText())
+	for _, w := range warnings {
+		fmt.Fprintf(os.Stderr, "dynamic-toolset generate: warning: %s\n", w)
+	}
+	if err == nil {
+		_, err = os.Stdout.Write(output)
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "dynamic-toolset generate: %v\n", err)
+		return exitFailed
+	}
+	return exitOK
 }
 
 // catchSignals begins to look at signals. Before it serves anything, the service that is

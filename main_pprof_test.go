@@ -35,7 +35,7 @@ func TestServeProfiles(t *testing.T) {
 				return status == 404 && strings.Contains(body, "/errors/not-found")
 			})
 		} else {
-			for path, want := range map[string]string{"profile?seconds=1": "Duration: 1", "allocs": "runtime.main", "heap": "inuse_space", "goroutine": "(*app).run"} {
+			for path, want := range map[string]string{"profile?seconds=1": "Duration: 1", "allocs": "runtime.main", "heap": "inuse_space", "goroutine": "(*App).Run"} {
 				out, err := exec.Command("go", "tool", "pprof", "-top", "-cum", "-nodecount=0", profiles+path).CombinedOutput() // #nosec G204 -- the test's own server
 				if err != nil || !strings.Contains(string(out), want) {
 					t.Errorf("%s: %v\n%s", path, err, out)

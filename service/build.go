@@ -64,7 +64,9 @@ func (c *Catalogue) build() {
 	c.assembly.next(s, old, updates, discovery)
 	s.BuiltAt = time.Now()
 	c.current.Store(s)
-	if old != nil {
+	if old == nil {
+		close(c.first)
+	} else {
 		close(old.superseded)
 	}
 }

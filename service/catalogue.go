@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"iter"
 	"maps"
 	"sync"
 	"sync/atomic"
@@ -51,6 +52,7 @@ type Catalogue struct {
 	identify Identify
 	prober   Prober
 	current  atomic.Pointer[Snapshot]
+	first    chan struct{} // closed when there is a snapshot
 	wake     chan struct{} // holds a token when there is an urgent change
 	instance string
 
@@ -82,6 +84,7 @@ func NewCatalogue(identify Identify, prober Prober) *Catalogue {
 	return &Catalogue{
 		identify: identify,
 		prober:   prober,
+		first:    make(chan struct{}),
 		wake:     make(chan struct{}, 1),
 		instance: hex.EncodeToString(id),
 		records:  map[Key]*record{},
@@ -93,6 +96,34 @@ func NewCatalogue(identify Identify, prober Prober) *Catalogue {
 
 // Snapshot returns the current snapshot, nil before the first.
 func (c *Catalogue) Snapshot() *Snapshot { return c.current.Load() }
+
+// Snapshots yields the current snapshot, as soon as there is one, and then each newer one,
+// until ctx ends. Of those that come while the body of the loop is at work, it yields the
+// last.
+func (c *Catalogue) Snapshots(ctx context.Context) iter.Seq[*Snapshot] {
+	return func(yield func(*Snapshot) bool) {
+		for next := (<-chan struct{})(c.first); ; {
+			select {
+			case <-next:
+			case <-ctx.Done():
+				return
+			}
+			snap := c.Snapshot()
+			if !yield(snap) {
+				return
+			}
+			next = snap.Superseded()
+		}
+	}
+}
+
+// Documents returns the documents of the current snapshot, nil before the first.
+func (c *Catalogue) Documents() []GeneratedDocument {
+	if snap := c.Snapshot(); snap != nil {
+		return snap.Documents()
+	}
+	return nil
+}
 
 func keyOf(svc *corev1.Service) Key {
 	ns := svc.Namespace

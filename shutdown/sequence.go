@@ -53,7 +53,8 @@ type Server interface {
 
 // A Component is a part of the process that ends after the drain.
 type Component struct {
-	Name  string // for the log
+	Name string // for the log
+	// Close ends it. One that takes longer than 10 s, when its context ends, is left behind.
 	Close func(context.Context) error
 }
 
@@ -132,12 +133,24 @@ func (s *Sequence) run() error {
 
 	s.Log.Info("Closing external resources (Kubernetes client)")
 	for _, c := range s.Components {
-		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
-		if err := c.Close(ctx); err != nil {
+		if err := c.close(); err != nil {
 			s.Log.Error("An external resource did not close", zap.String("resource", c.Name), zap.Error(err))
 		}
-		cancel()
 	}
 	s.Log.Info("DD-007 Kubernetes-aware graceful shutdown complete", zap.Duration("duration", time.Since(start)))
 	return err
+}
+
+// close closes the component, and gives up after closeTimeout.
+func (c Component) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- c.Close(ctx) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+		return errors.New("background work did not end in time")
+	}
 }

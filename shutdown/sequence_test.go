@@ -10,6 +10,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -221,4 +222,25 @@ func TestFurtherSignals(t *testing.T) {
 			}
 		}
 	}
+}
+
+// What does not end is left behind, and keeps nothing else from its end.
+func TestComponentThatDoesNotEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &stage{}
+		stuck := make(chan struct{})
+		seq, logs := sequence(s, func(o *shutdown.Options) {
+			o.Components = []shutdown.Component{
+				{Name: "one", Close: func(context.Context) error { <-stuck; return nil }}, s.component("two", nil),
+			}
+		})
+		if err := seq.Run(context.Background()); err != nil {
+			t.Error(err)
+		}
+		wantEqual(t, s.all(), []string{"flag", "drain within 30s", "close two"})
+		if failed := logs.FilterMessage("An external resource did not close").All(); len(failed) != 1 || failed[0].ContextMap()["resource"] != "one" {
+			t.Errorf("logged: %v", failed)
+		}
+		close(stuck)
+	})
 }

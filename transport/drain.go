@@ -2,7 +2,6 @@ package transport
 
 import (
 	"context"
-	"errors"
 	"time"
 )
 
@@ -30,19 +29,10 @@ func (s *Server) Drain(timeout time.Duration) error {
 }
 
 // CloseBackground ends what the server does besides requests.
-func (s *Server) CloseBackground(ctx context.Context) error {
+func (s *Server) CloseBackground(context.Context) error {
 	s.endLife()
-	ended := make(chan struct{})
-	go func() {
-		s.background.Wait()
-		close(ended)
-	}()
-	select {
-	case <-ended:
-		return nil
-	case <-ctx.Done():
-		return errors.New("background work did not end in time")
-	}
+	s.background.Wait()
+	return nil
 }
 
 // CloseMetrics ends the metrics port, which is last, so that a scrape finds how long the

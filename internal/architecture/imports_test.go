@@ -8,7 +8,6 @@ import (
 	"io"
 	"maps"
 	"os/exec"
-	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -42,7 +41,8 @@ var leaves = []string{"internal/boundedcache", "internal/suggest", "internal/for
 // rules are the architecture: who may know whom. Where there is no rule, a package is new
 // and needs one.
 var rules = []rule{
-	{of: ".", may: []string{"config", "auth", "service/...", "transport/...", "cluster/...", "shutdown"}, never: clusters},
+	{of: ".", may: []string{"config", "internal/app", "shutdown"}, never: all(httpServers, kubernetes, logging)},
+	{of: "internal/app", may: []string{"config", "internal/logging", "service/...", "transport/...", "cluster/...", "shutdown"}, never: all(httpServers, clusters)},
 	{of: "shutdown", may: []string{"internal/signals"}, never: all(httpServers, kubernetes, []string{"net/http"})},
 	{of: "problem/...", never: all(httpServers, kubernetes, logging, []string{"net/http"})},
 	// The probes are a client of the back ends.
@@ -87,15 +87,14 @@ var rules = []rule{
 var exceptions = map[string]string{}
 
 type pkg struct {
-	ImportPath string
-	Standard   bool
-	Imports    []string
-	GoFiles    []string
+	ImportPath                         string
+	GoFiles                            []string
+	Imports, TestImports, XTestImports []string
 }
 
 func list(t *testing.T, args ...string) []pkg {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "go", append([]string{"list", "-json=ImportPath,Standard,Imports,GoFiles"}, args...)...)
+	cmd := exec.CommandContext(t.Context(), "go", append([]string{"list", "-json=ImportPath,GoFiles,Imports,TestImports,XTestImports"}, args...)...)
 	cmd.Dir = "../.."
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
@@ -175,15 +174,17 @@ func TestServiceLinksNoHarness(t *testing.T) {
 	}
 }
 
-// inRoot are files of the root package that are to move to internal/app.
-var inRoot = []string{"access.go", "checklag.go", "connect.go", "generate.go", "leader.go", "logascii.go", "recognition.go", "serve.go"}
-
+// The root holds main.go alone, and nobody but main knows how the service is put together;
+// tests of other packages neither.
 func TestTheRootIsTheCommandLine(t *testing.T) {
-	for _, p := range list(t, ".") {
-		for _, file := range p.GoFiles {
-			if file != "main.go" && !slices.Contains(inRoot, path.Base(file)) {
-				t.Errorf("%s is in the root, which holds main.go alone", file)
+	for _, p := range list(t, "./...") {
+		if p.ImportPath == module {
+			if files := p.GoFiles; !slices.Equal(files, []string{"main.go"}) {
+				t.Errorf("the root holds %v, not main.go alone", files)
 			}
+		}
+		if slices.Contains(slices.Concat(p.TestImports, p.XTestImports), module+"/internal/app") && p.ImportPath != module+"/internal/app" {
+			t.Errorf("tests of %s import internal/app", p.ImportPath)
 		}
 	}
 }

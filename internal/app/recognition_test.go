@@ -1,4 +1,4 @@
-package main
+package app
 
 import (
 	"fmt"
@@ -26,7 +26,10 @@ func aService(name string, port int32, annotations map[string]string) *corev1.Se
 func TestLogSaysWhyAServiceIsListedOrNot(t *testing.T) {
 	for _, level := range []zapcore.Level{zapcore.DebugLevel, zapcore.InfoLevel} {
 		core, logs := observer.New(level)
-		r := newRecognition(detect.Default(), detect.Options{}, zap.New(core))
+		identify, err := recognise("", "", newDiscoveryLog(zap.New(core)).see)
+		if err != nil {
+			t.Fatal(err)
+		}
 		lines := func() string {
 			var all []string
 			for _, e := range logs.TakeAll() {
@@ -53,40 +56,40 @@ func TestLogSaysWhyAServiceIsListedOrNot(t *testing.T) {
 		}
 		prometheus := aService("prometheus", 9090, nil)
 		for range 3 { // all are identified anew every few minutes
-			r.identify(prometheus)
-			r.identify(aService("prometheus-operator", 8443, nil))
-			r.identify(aService("shop", 80, nil))
+			identify(prometheus)
+			identify(aService("prometheus-operator", 8443, nil))
+			identify(aService("shop", 80, nil))
 		}
 		want("at first", "debug: A Service is listed monitoring/prometheus prometheus\n"+
 			"debug: A Service is not listed monitoring/prometheus-operator looks like prometheus, but \"operator\" in its selector says that it is something else\n"+
 			"debug: A Service is not listed monitoring/shop nothing about it looks like a back end that a rule knows", "")
 		off := aService("prometheus", 9090, map[string]string{detect.AnnotationToolset: "disabled"})
-		r.identify(off)
-		r.identify(off)
+		identify(off)
+		identify(off)
 		want("switched off", "debug: A Service is not listed monitoring/prometheus switched off by the annotation kubernaut.io/toolset", "")
 		wrong := aService("prometheus", 9090, map[string]string{detect.AnnotationPrimary: "yes"})
 		for range 2 {
-			r.identify(wrong)
-			r.identify(wrong)
+			identify(wrong)
+			identify(wrong)
 			want("a wrong annotation", "warn: An annotation is not usable monitoring/prometheus "+detect.AnnotationPrimary+
 				"\ndebug: A Service is listed monitoring/prometheus prometheus", "warn: An annotation is not usable monitoring/prometheus "+detect.AnnotationPrimary)
-			r.identify(prometheus)
+			identify(prometheus)
 			want("put right", "debug: A Service is listed monitoring/prometheus prometheus", "")
 		}
 		again := prometheus.DeepCopy()
 		again.UID = "another"
-		r.identify(again)
+		identify(again)
 		want("created anew", "debug: A Service is listed monitoring/prometheus prometheus", "")
 	}
 }
 
 func TestRecognitionForgetsRatherThanGrows(t *testing.T) {
 	core, _ := observer.New(zapcore.DebugLevel)
-	r := newRecognition(detect.Default(), detect.Options{}, zap.New(core))
+	d := newDiscoveryLog(zap.New(core))
 	for i := range maxTold + 10 {
-		r.isNew(&corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprint("s", i)}}, &detect.Result{})
+		d.isNew(&corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprint("s", i)}}, &detect.Result{})
 	}
-	if len(r.told) > maxTold || len(r.told) == 0 {
-		t.Errorf("remembers %d Services; the bound is %d", len(r.told), maxTold)
+	if len(d.told) > maxTold || len(d.told) == 0 {
+		t.Errorf("remembers %d Services; the bound is %d", len(d.told), maxTold)
 	}
 }

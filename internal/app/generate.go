@@ -1,8 +1,7 @@
-package main
+package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -25,34 +24,12 @@ import (
 	"kubernaut.io/dynamic-toolset/service/holmesgpt"
 )
 
-// runGenerate is the command generate: it prints what the service would write.
-func runGenerate(args []string) int {
-	settings, err := config.LoadGenerate(args, os.Environ(), os.Stdout)
-	switch {
-	case errors.Is(err, config.ErrHelp):
-		return exitOK
-	case err != nil:
-		fmt.Fprintf(os.Stderr, "dynamic-toolset generate: these settings can't work; --help explains each:\n%s\n", indent(err.Error()))
-		return exitUsage
-	}
-	// Nothing is printed until everything is known to be right: whoever pipes the
-	// output on must not get half of it.
-	output, warnings, err := generate(settings)
-	for _, w := range warnings {
-		fmt.Fprintf(os.Stderr, "dynamic-toolset generate: warning: %s\n", w)
-	}
-	if err == nil {
-		_, err = os.Stdout.Write(output)
-	}
-	if err != nil {
-		fmt.Fprintf(os.Stderr, "dynamic-toolset generate: %v\n", err)
-		return exitFailed
-	}
-	return exitOK
-}
-
-func generate(s *config.Generate) (output []byte, warnings []string, err error) {
-	rules, err := loadRules(s.Discovery.Rules)
+// Generate reads the cluster once and returns what the service would write, in the format
+// that is asked for. The warnings name what somebody should put right; they are there with
+// an error, too.
+func Generate(s *config.Generate, version string) (output []byte, warnings []string, err error) {
+	seen := &findings{found: map[service.Key]*detect.Result{}}
+	identify, err := recognise(s.Discovery.Rules, s.Cluster.Domain, seen.see)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -60,10 +37,9 @@ func generate(s *config.Generate) (output []byte, warnings []string, err error) 
 	if err != nil {
 		return nil, nil, err
 	}
-	seen := &sightings{rules: rules, options: detect.Options{ClusterDomain: s.Cluster.Domain}, found: map[service.Key]*detect.Result{}}
-	catalogue := service.NewCatalogue(seen.identify, nil)
+	catalogue := service.NewCatalogue(identify, nil)
 	catalogue.SetOverrides(overrides)
-	if err := readOnce(s, catalogue); err != nil {
+	if err := readOnce(s, version, catalogue); err != nil {
 		return nil, seen.warnings(overrides), err
 	}
 	catalogue.Build()
@@ -90,21 +66,6 @@ func format(s *config.Generate, docs []service.GeneratedDocument) ([]byte, error
 	key := map[string]string{config.FormatKubernaut: service.KubernautKey, config.FormatHolmesGPT: service.HolmesGPTKey}[s.Format]
 	i := slices.IndexFunc(docs, func(d service.GeneratedDocument) bool { return d.Key == key })
 	return docs[i].Bytes(), nil
-}
-
-func loadRules(file string) (*detect.Rules, error) {
-	if file == "" {
-		return detect.Default(), nil
-	}
-	b, err := os.ReadFile(file) // #nosec G304 -- the caller names it
-	if err != nil {
-		return nil, fmt.Errorf("--rules: %w", err)
-	}
-	rules, err := detect.Load(b, file)
-	if err != nil {
-		return nil, fmt.Errorf("--rules: %w", err)
-	}
-	return rules, nil
 }
 
 // maxOverridesFile keeps a mistaken file from being read whole: far more than
@@ -142,8 +103,8 @@ func loadOverrides(file string) (*service.Overrides, error) {
 }
 
 // readOnce hands the whole state of the cluster to the sink.
-func readOnce(s *config.Generate, sink cluster.Sink) error {
-	source, problems, err := newSource(s, sink)
+func readOnce(s *config.Generate, version string, sink cluster.Sink) error {
+	source, problems, err := newSource(s, version, sink)
 	if err != nil {
 		return err
 	}
@@ -185,7 +146,7 @@ func unread(a cluster.Availability, patience time.Duration) error {
 
 // newSource returns where Services come from, and what tells of those that could
 // not be taken once it has been read.
-func newSource(s *config.Generate, sink cluster.Sink) (source cluster.Source, problems func() error, err error) {
+func newSource(s *config.Generate, version string, sink cluster.Sink) (source cluster.Source, problems func() error, err error) {
 	cluster.RedirectClientLogs(zap.NewNop())
 	if s.Cluster.Manifests != "" {
 		m, err := manifests.New(s.Cluster.Manifests, manifests.Options{Sink: sink})
@@ -204,7 +165,7 @@ func newSource(s *config.Generate, sink cluster.Sink) (source cluster.Source, pr
 			return fmt.Errorf("%s holds what can't be used; put it right, or move it elsewhere:\n%s", s.Cluster.Manifests, strings.Join(lines, "\n"))
 		}, nil
 	}
-	cfg, err := cluster.Connect(s.Cluster.Kubeconfig, s.Cluster.Context, versionText())
+	cfg, err := cluster.Connect(s.Cluster.Kubeconfig, s.Cluster.Context, version)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -212,40 +173,34 @@ func newSource(s *config.Generate, sink cluster.Sink) (source cluster.Source, pr
 	return k, func() error { return nil }, err
 }
 
-// sightings are what was found out about Services, for warnings.
-type sightings struct {
-	rules   *detect.Rules
-	options detect.Options
-
+// Findings are what was found out about Services, for warnings.
+type findings struct {
 	mu    sync.Mutex // a cluster's namespaces are read at once
 	found map[service.Key]*detect.Result
-	seen  bool // any Service
+	some  bool // there was a Service
 }
 
-// identify is a service.Identify.
-func (s *sightings) identify(svc *corev1.Service) *service.Backend {
-	res := s.rules.Identify(svc, s.options)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.seen = true
+func (f *findings) see(svc *corev1.Service, res detect.Result) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.some = true
 	if res.Backend != nil || len(res.Problems) > 0 {
-		s.found[service.Key{Namespace: svc.Namespace, Name: svc.Name}] = &res
+		f.found[service.Key{Namespace: svc.Namespace, Name: svc.Name}] = &res
 	}
-	return res.Backend
 }
 
 // warnings lists what somebody should put right, in a lasting order.
-func (s *sightings) warnings(o *service.Overrides) []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+func (f *findings) warnings(o *service.Overrides) []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	var out []string
-	if !s.seen {
+	if !f.some {
 		out = append(out, "there is no Service at all: is that the right folder, cluster or namespace?")
 	}
 	var discovered []*service.Backend
-	keys := slices.SortedFunc(maps.Keys(s.found), func(a, b service.Key) int { return strings.Compare(a.String(), b.String()) })
+	keys := slices.SortedFunc(maps.Keys(f.found), func(a, b service.Key) int { return strings.Compare(a.String(), b.String()) })
 	for _, key := range keys {
-		res := s.found[key]
+		res := f.found[key]
 		for _, p := range res.Problems {
 			out = append(out, fmt.Sprintf("Service %s: annotation %s %s", key, p.Field, p.Message))
 		}

@@ -1,4 +1,4 @@
-package main
+package app
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 
 // elect makes the candidate for the lease that says which replica writes. activate
 // is told whether this one does.
-func (a *app) elect(cfg *rest.Config, activate func(bool)) error {
+func (a *App) elect(cfg *rest.Config, activate func(bool)) error {
 	// A client of its own, with a connection and a limit on calls of its own: a
 	// renewal waits for nothing else.
 	client, err := kubernetes.NewForConfig(cfg)
@@ -44,7 +44,7 @@ func (a *app) elect(cfg *rest.Config, activate func(bool)) error {
 
 // campaign runs the election, from when there is something to write: a replica that
 // can't read the cluster must not keep others from it.
-func (a *app) campaign(ctx context.Context) error {
+func (a *App) campaign(ctx context.Context) error {
 	select {
 	case <-a.source.FirstSync():
 		return a.leader.Run(ctx)
@@ -56,7 +56,7 @@ func (a *app) campaign(ctx context.Context) error {
 // releaseLease gives the lease away as soon as this replica is told to end, not when
 // resources are closed at last: another one has taken over long before that, also
 // if this one is killed meanwhile.
-func (a *app) releaseLease() {
+func (a *App) releaseLease() {
 	if a.leader != nil {
 		a.leader.Release()
 	}
@@ -66,7 +66,7 @@ func (a *app) releaseLease() {
 // with what the leader has written; that there is none for a moment, as when one
 // hands over to another, makes no difference. But where a right is missing, what was
 // written last is not followed by anything newer.
-func (a *app) generate(ctx context.Context) (version string, err error) {
+func (a *App) generate(ctx context.Context) (version string, err error) {
 	version, err = a.writer.WriteNow(ctx)
 	if a.leader == nil || a.leader.Leads() {
 		return version, err

@@ -1,4 +1,4 @@
-package main
+package app
 
 import (
 	"k8s.io/client-go/rest"
@@ -9,7 +9,7 @@ import (
 
 // askWhoCalls makes the cluster's API server decide about callers, where the
 // settings ask for it.
-func (a *app) askWhoCalls(cfg *rest.Config) error {
+func (a *App) askWhoCalls(cfg *rest.Config) error {
 	s := a.settings.Access
 	if !s.Tokens {
 		return nil

@@ -1,4 +1,4 @@
-package main
+package app
 
 import (
 	"context"
@@ -17,9 +17,9 @@ import (
 )
 
 // connect makes the sources and the writer for a real cluster.
-func (a *app) connect() error {
+func (a *App) connect() error {
 	s := a.settings
-	cfg, err := cluster.Connect(s.Cluster.Kubeconfig, s.Cluster.Context, versionText())
+	cfg, err := cluster.Connect(s.Cluster.Kubeconfig, s.Cluster.Context, a.version)
 	if err != nil {
 		return err
 	}
@@ -52,28 +52,28 @@ func (a *app) connect() error {
 		}
 		opts.Standby, opts.Fence = true, a.leader.Fence
 	}
-	writer = configmap.NewWriter(a.view, a.documents, opts)
+	writer = configmap.NewWriter(a.view, a.catalogue.Documents, opts)
 	a.writer = writer
 	return nil
 }
 
 // buildFileWriter makes the writer of --write-configmap.
-func (a *app) buildFileWriter() {
+func (a *App) buildFileWriter() {
 	c := a.settings.ConfigMap
 	a.set.NewCounter("toolset_configmap_drift_total") // nobody looks for changes of a file by others
-	a.writer = configmap.NewFileWriter(c.Write, os.Stdout, c.Namespace, c.Name, a.documents, configmap.FileOptions{
+	a.writer = configmap.NewFileWriter(c.Write, os.Stdout, c.Namespace, c.Name, a.catalogue.Documents, configmap.FileOptions{
 		Logger: a.log, OnWrite: a.countWrite, OnVersion: a.catalogue.SetConfigMapVersion,
 	})
 }
 
 // countWrite counts an attempt to write the documents.
-func (a *app) countWrite(outcome string) {
+func (a *App) countWrite(outcome string) {
 	a.set.GetOrCreateCounter(fmt.Sprintf("toolset_configmap_writes_total{result=%q}", outcome)).Inc()
 }
 
 // override returns what puts overrides in force. The snapshot that shows them is
 // there when it returns: nothing is written of what they change.
-func (a *app) override() func(*service.Overrides, []service.Invalid) {
+func (a *App) override() func(*service.Overrides, []service.Invalid) {
 	var refused atomic.Bool
 	a.set.NewGauge("toolset_overrides_valid", func() float64 {
 		if refused.Load() {
@@ -96,7 +96,7 @@ func (a *app) override() func(*service.Overrides, []service.Invalid) {
 
 // tellUnmatched logs overrides that change nothing. They are no mistake: what they are
 // about may be gone for a while.
-func (a *app) tellUnmatched() {
+func (a *App) tellUnmatched() {
 	if rest := a.catalogue.UnmatchedOverrides(); len(rest) > 0 {
 		a.log.Warn("Some overrides are about no toolset that is known", zap.Strings("overrides", rest))
 	}
@@ -110,7 +110,7 @@ const overridesPatience = 3 * time.Second
 
 // readCluster runs the source, from when the overrides are known: no lookup shows
 // for a moment what an administrator has switched off.
-func (a *app) readCluster(ctx context.Context) error {
+func (a *App) readCluster(ctx context.Context) error {
 	if a.overrides != nil {
 		patience := time.NewTimer(overridesPatience)
 		defer patience.Stop()
@@ -126,56 +126,32 @@ func (a *app) readCluster(ctx context.Context) error {
 
 // countForbidden counts the calls that were refused for want of a right. It
 // grows for as long as the right is missing.
-func (a *app) countForbidden(r *cluster.MissingRight) {
+func (a *App) countForbidden(r *cluster.MissingRight) {
 	a.set.GetOrCreateCounter(fmt.Sprintf("toolset_kubernetes_forbidden_total{verb=%q,resource=%q}", r.Verb, r.Resource)).Inc()
 }
 
-// documents is what the writer writes; nil until the cluster has been read.
-func (a *app) documents() []service.GeneratedDocument {
-	if snap := a.catalogue.Snapshot(); snap != nil {
-		return snap.Documents()
+// follow tells the log of the first snapshot, and the writer of each. The writer itself
+// sees whether its documents are others.
+func (a *App) follow(ctx context.Context) error {
+	begin, first := time.Now(), true
+	for snap := range a.catalogue.Snapshots(ctx) {
+		if first {
+			a.tellFirst(snap, time.Since(begin))
+			first = false
+		}
+		if a.writer != nil {
+			a.writer.Notify()
+		}
 	}
 	return nil
 }
 
-// followSnapshots tells the writer of every new snapshot. The writer itself
-// sees whether the document is another one.
-func (a *app) followSnapshots(ctx context.Context) error {
-	begin := time.Now()
-	select {
-	case <-a.source.FirstSync():
-	case <-ctx.Done():
-		return nil
-	}
-	for a.catalogue.Snapshot() == nil {
-		if !pause(ctx, time.Millisecond) {
-			return nil
-		}
-	}
-	a.discovery.Update(time.Since(begin).Seconds())
-	if a.catalogue.Snapshot().Toolsets().Len() == 0 {
+// tellFirst logs what was found when the cluster was read for the first time.
+func (a *App) tellFirst(snap *service.Snapshot, took time.Duration) {
+	a.discovery.Update(took.Seconds())
+	if snap.Toolsets().Len() == 0 {
 		a.log.Warn("No back end was found", zap.String("hint", "is that the right folder, cluster or namespace? At the level debug the log says of each Service why it is none"))
 	}
-	a.log.Info("The cluster has been read", zap.Int("toolsets", a.catalogue.Snapshot().Toolsets().Len()), zap.Duration("duration", time.Since(begin)))
+	a.log.Info("The cluster has been read", zap.Int("toolsets", snap.Toolsets().Len()), zap.Duration("duration", took))
 	a.tellUnmatched()
-	for {
-		snap := a.catalogue.Snapshot()
-		if a.writer != nil {
-			a.writer.Notify()
-		}
-		select {
-		case <-snap.Superseded():
-		case <-ctx.Done():
-			return nil
-		}
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-time.After(d):
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -1,18 +1,21 @@
-package main
+package logging
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
 // Whatever is logged, a line is printable ASCII and means what it did.
 func TestLogIsPrintableASCII(t *testing.T) {
 	enc := asciiEncoder{zapcore.NewJSONEncoder(zapcore.EncoderConfig{MessageKey: "msg"})}
-	for _, s := range append(hostileValues, "a\u202eb", "\u2066\u2028\u0085\x7f\x1b", "\U0001f600", "µs") {
+	for _, s := range append(slices.Clone(testenv.HostileTexts), "a\u202eb", "\u2066\u2028\u0085\x7f\x1b", "\U0001f600", "µs") {
 		for _, with := range []bool{false, true} {
 			var e zapcore.Encoder = enc
 			fields := []zapcore.Field{zap.String("value", s)}

@@ -1,0 +1,133 @@
+package app
+
+import (
+	"fmt"
+	"hash/maphash"
+	"os"
+	"sync"
+
+	"go.uber.org/zap"
+	corev1 "k8s.io/api/core/v1"
+
+	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/detect"
+)
+
+// recognise returns what finds out what Services are, by the rules in a file, or those that
+// are built in if its name is empty. see is told all that was found out about a Service; it
+// may be called by several goroutines at a time.
+func recognise(rulesFile, clusterDomain string, see func(*corev1.Service, detect.Result)) (service.Identify, error) {
+	rules, err := loadRules(rulesFile)
+	if err != nil {
+		return nil, err
+	}
+	return func(svc *corev1.Service) *service.Backend {
+		result := rules.Identify(svc, detect.Options{ClusterDomain: clusterDomain})
+		see(svc, result)
+		return result.Backend
+	}, nil
+}
+
+func loadRules(file string) (*detect.Rules, error) {
+	if file == "" {
+		return detect.Default(), nil
+	}
+	b, err := os.ReadFile(file) // #nosec G304 -- the caller names it
+	if err != nil {
+		return nil, fmt.Errorf("--rules: %w", err)
+	}
+	rules, err := detect.Load(b, file)
+	if err != nil {
+		return nil, fmt.Errorf("--rules: %w", err)
+	}
+	return rules, nil
+}
+
+// maxTold bounds what a discoveryLog remembers: some megabytes. Of a cluster with more
+// Services than this it says the same again from time to time.
+const maxTold = 50_000
+
+// A discoveryLog logs annotations that are wrong, at warn level, and why each Service is
+// listed or not, at debug level. It does so once for each change: all Services are
+// identified anew every few minutes, and a line that comes back all the time is read by
+// nobody.
+type discoveryLog struct {
+	log  *zap.Logger
+	seed maphash.Seed
+
+	mu   sync.Mutex
+	told map[service.Key]uint64 // a hash of what was last said of a Service
+}
+
+func newDiscoveryLog(log *zap.Logger) *discoveryLog {
+	return &discoveryLog{log: log, seed: maphash.MakeSeed(), told: map[service.Key]uint64{}}
+}
+
+func (d *discoveryLog) see(svc *corev1.Service, res detect.Result) {
+	if d.isNew(svc, &res) {
+		d.tell(svc, &res)
+	}
+}
+
+// isNew reports whether there is something to say of a Service that was not the
+// last thing said of it.
+func (d *discoveryLog) isNew(svc *corev1.Service, res *detect.Result) bool {
+	key := service.Key{Namespace: svc.Namespace, Name: svc.Name}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(res.Problems) == 0 && !d.log.Core().Enabled(zap.DebugLevel) {
+		delete(d.told, key) // the same problem another time is news again
+		return false
+	}
+	latest := d.hash(svc, res)
+	last, known := d.told[key]
+	if known && last == latest {
+		return false
+	}
+	if !known && len(d.told) >= maxTold {
+		clear(d.told)
+	}
+	d.told[key] = latest
+	return true
+}
+
+// hash sums up what would be said of a Service; the UID tells it from an earlier
+// one of its name.
+func (d *discoveryLog) hash(svc *corev1.Service, res *detect.Result) uint64 {
+	var h maphash.Hash
+	h.SetSeed(d.seed)
+	say := func(s string) {
+		h.WriteString(s) //nolint:errcheck // never fails
+		h.WriteByte(0)   //nolint:errcheck
+	}
+	say(string(svc.UID))
+	say(res.Rejected)
+	for _, p := range res.Problems {
+		say(p.Field)
+		say(p.Message)
+	}
+	if b := res.Backend; b != nil {
+		say(b.Type)
+		say(b.Endpoint)
+		for _, e := range b.Evidence {
+			say(e)
+		}
+	}
+	return h.Sum64()
+}
+
+func (d *discoveryLog) tell(svc *corev1.Service, res *detect.Result) {
+	name := zap.String("service", svc.Namespace+"/"+svc.Name)
+	for _, p := range res.Problems {
+		d.log.Warn("An annotation is not usable", name, zap.String("annotation", p.Field), zap.String("problem", p.Message))
+	}
+	if b := res.Backend; b != nil {
+		d.log.Debug("A Service is listed", name, zap.String("type", b.Type), zap.String("endpoint", b.Endpoint), zap.Strings("evidence", b.Evidence))
+		return
+	}
+	reason := res.Rejected
+	if reason == "" {
+		reason = "nothing about it looks like a back end that a rule knows"
+	}
+	d.log.Debug("A Service is not listed", name, zap.String("reason", reason))
+}

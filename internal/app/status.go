@@ -1,0 +1,59 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"kubernaut.io/dynamic-toolset/transport"
+)
+
+// status is asked by the server a few times a second.
+func (a *App) status() transport.Status {
+	v := a.source.Status()
+	if !v.Synced {
+		reason := "The cluster has not been read yet."
+		switch {
+		case v.Denied != nil:
+			reason = "The cluster can't be read: " + v.Denied.Public() + "."
+		case v.LastError != "":
+			reason = "The cluster can't be read yet; the cause is in the service's log."
+		}
+		return transport.Status{NotReady: reason}
+	}
+	grace := a.settings.Cluster.UnavailableGrace
+	st, reason := transport.Status{}, ""
+	switch {
+	case !v.Reachable && a.settings.Cluster.Manifests != "":
+		st.StaleSince = v.UnreachableSince
+		reason = fmt.Sprintf("The folder of --manifests has been missing or unreadable for longer than %s; the service's log says why.", grace)
+	case !v.Reachable:
+		st.StaleSince = v.UnreachableSince
+		reason = fmt.Sprintf("Kubernetes has been unreachable for longer than %s.", grace)
+	case v.Denied != nil:
+		st.StaleSince = v.DeniedSince
+		reason = fmt.Sprintf("Kubernetes could not be read for longer than %s: %s.", grace, v.Denied.Public())
+	default:
+		return st
+	}
+	if time.Since(st.StaleSince) >= grace {
+		st.NotReady = reason + " Lookups are answered from the last state."
+	}
+	return st
+}
+
+// discover lists the cluster anew and checks all health.
+func (a *App) discover(ctx context.Context) error {
+	begin := time.Now()
+	if err := a.source.Relist(ctx); err != nil {
+		return err
+	}
+	if a.checker != nil {
+		if err := a.checker.CheckAllNow(ctx); err != nil {
+			return err
+		}
+	}
+	a.catalogue.Build()
+	a.discovery.Update(time.Since(begin).Seconds())
+	return nil
+}
