@@ -77,6 +77,12 @@ var rules = []rule{
 		never: all(httpServers, logging[:3])},
 	{of: "bench/...", may: append(leaves, "bench/...", "harness/sim/...", "service/...", "internal/chart", "internal/htmlreport", "internal/patient")},
 	{of: "deploy/..."},
+	{of: "docs"},
+
+	// These know the service by its binary. What they take from it are names, of keys and
+	// annotations, and what reads its documents.
+	{of: "test/e2e", may: []string{"cluster/...", "service/...", "transport/certificate/certtest", "harness/problemdoc", "harness/sim/...", "internal/patient", "internal/testenv/..."},
+		never: all(httpServers, logging[:3])},
 
 	{of: "internal/testenv/apiserver", may: []string{"harness/sim", "internal/patient", "internal/testenv"}},
 	{of: "internal/testenv/...", may: []string{"internal/testenv/..."}},
@@ -146,7 +152,11 @@ func TestImports(t *testing.T) {
 			continue
 		}
 		r := rules[at]
-		for _, imported := range p.Imports {
+		imports := p.Imports
+		if matches("test/...", name) { // there is nothing else in it
+			imports = slices.Concat(p.TestImports, p.XTestImports)
+		}
+		for _, imported := range imports {
 			whom, own := ours(imported)
 			if own && (matchesAny(r.may, whom) || whom != name && matches(name+"/...", whom)) || !own && !matchesAny(r.never, imported) {
 				continue
@@ -179,8 +189,8 @@ func TestServiceLinksNoHarness(t *testing.T) {
 func TestTheRootIsTheCommandLine(t *testing.T) {
 	for _, p := range list(t, "./...") {
 		if p.ImportPath == module {
-			if files := p.GoFiles; !slices.Equal(files, []string{"main.go"}) {
-				t.Errorf("the root holds %v, not main.go alone", files)
+			if !slices.Equal(p.GoFiles, []string{"main.go"}) || len(p.TestImports)+len(p.XTestImports) > 0 {
+				t.Errorf("the root holds %v and tests, not main.go alone", p.GoFiles)
 			}
 		}
 		if slices.Contains(slices.Concat(p.TestImports, p.XTestImports), module+"/internal/app") && p.ImportPath != module+"/internal/app" {

@@ -1,7 +1,6 @@
-package main
+package e2e
 
 import (
-	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,21 +12,12 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 )
 
-// runCommand runs the service's binary to its end.
-func runCommand(t *testing.T, args ...string) (code int, stdout, stderr string) {
-	t.Helper()
-	cmd := command(t, args...)
-	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
-		t.Fatal(err)
-	}
-	return cmd.ProcessState.ExitCode(), out.String(), errs.String()
-}
+// example is the folder of the example cluster, which golden has the documents of.
+const example = repository + "/examples/cluster"
 
 func golden(t *testing.T, key string) string {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join("service", "testdata", "example."+key))
+	b, err := os.ReadFile(filepath.Join(repository, "service", "testdata", "example."+key))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,13 +26,14 @@ func golden(t *testing.T, key string) string {
 
 // Each format of the example cluster, which is the same each time.
 func TestGenerateFromManifests(t *testing.T) {
+	t.Parallel()
 	for format, want := range map[string]string{"kubernaut": golden(t, service.KubernautKey), "holmesgpt": golden(t, service.HolmesGPTKey)} {
-		code, stdout, stderr := runCommand(t, "generate", "--manifests", "examples/cluster", "--format", format)
+		code, stdout, stderr := runCommand(t, "generate", "--manifests", example, "--format", format)
 		if code != 0 || stdout != want || stderr != "" {
 			t.Errorf("%s: exit code %d, %s\n%s", format, code, stderr, stdout)
 		}
 	}
-	args := []string{"generate", "--manifests", "examples/cluster", "--configmap-name", "mine", "--configmap-namespace", "ours"}
+	args := []string{"generate", "--manifests", example, "--configmap-name", "mine", "--configmap-namespace", "ours"}
 	code, first, stderr := runCommand(t, args...)
 	if code != 0 || stderr != "" {
 		t.Fatalf("exit code %d, %s", code, stderr)
@@ -60,23 +51,15 @@ func TestGenerateFromManifests(t *testing.T) {
 	}
 }
 
-func writeFile(t *testing.T, name, text string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), name)
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
 func TestGenerateWithOverrides(t *testing.T) {
+	t.Parallel()
 	overrides := writeFile(t, "overrides.yaml", `
 toolsets:
 - {name: kps-grafana, disable: true}
 - {name: nobody, namespace: nowhere, disable: true}
 - {name: metrics, namespace: cloud, add: true, type: prometheus, url: "https://metrics.example.com", primary: true}
 `)
-	code, stdout, stderr := runCommand(t, "generate", "--manifests", "examples/cluster", "--format=holmesgpt", "--overrides", overrides)
+	code, stdout, stderr := runCommand(t, "generate", "--manifests", example, "--format=holmesgpt", "--overrides", overrides)
 	if code != 0 || !strings.Contains(stderr, "toolsets[1] (nowhere/nobody) is about nothing") || strings.Count(stderr, "\n") != 1 {
 		t.Errorf("exit code %d, %s", code, stderr)
 	}
@@ -92,8 +75,9 @@ toolsets:
 
 // An override that switches off another Service of a toolset is told what it does not do.
 func TestGenerateWarnsOfOverriddenAliases(t *testing.T) {
+	t.Parallel()
 	overrides := writeFile(t, "overrides.yaml", "toolsets: [{name: prometheus-operated, disable: true}]\n")
-	code, stdout, stderr := runCommand(t, "generate", "--manifests", "service/testdata/which", "--format=kubernaut", "--overrides", overrides)
+	code, stdout, stderr := runCommand(t, "generate", "--manifests", filepath.Join(repository, "service/testdata/which"), "--format=kubernaut", "--overrides", overrides)
 	if code != 0 || !strings.Contains(stderr, "warning: the overrides' toolsets[0] (monitoring/prometheus-operated) switches off an alias of monitoring/kps-kube-prometheus-stack-prometheus, which stays") {
 		t.Errorf("exit code %d, %s", code, stderr)
 	}
@@ -104,6 +88,7 @@ func TestGenerateWarnsOfOverriddenAliases(t *testing.T) {
 
 // An annotation that can't be used is a warning: the document is right without it.
 func TestGenerateWarnsOfAnnotations(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	manifest := "apiVersion: v1\nkind: Service\nmetadata:\n  name: jaeger\n  namespace: obs\n  annotations: {kubernaut.io/toolset-endpoint: \"http://h/$(id)\"}\nspec: {selector: {app: jaeger}, ports: [{port: 16686}]}\n"
 	if err := os.WriteFile(filepath.Join(dir, "a.yaml"), []byte(manifest), 0o600); err != nil {
@@ -118,6 +103,7 @@ func TestGenerateWarnsOfAnnotations(t *testing.T) {
 
 // A folder without any Service is most likely the wrong one.
 func TestGenerateWarnsOfNothing(t *testing.T) {
+	t.Parallel()
 	code, stdout, stderr := runCommand(t, "generate", "--manifests", t.TempDir(), "--format=kubernaut")
 	if code != 0 || !strings.Contains(stderr, "warning: there is no Service at all") || stdout != "{\"tools\":[\n]}\n" && stdout != "{\"tools\":[]}\n" {
 		t.Errorf("exit code %d, %s\n%q", code, stderr, stdout)
@@ -126,7 +112,8 @@ func TestGenerateWarnsOfNothing(t *testing.T) {
 
 // Overrides may come from another program.
 func TestGenerateReadsOverridesFromStandardInput(t *testing.T) {
-	cmd := command(t, "generate", "--manifests", "examples/cluster", "--format=kubernaut", "--overrides=-")
+	t.Parallel()
+	cmd := commandOf(t, released, "generate", "--manifests", example, "--format=kubernaut", "--overrides=-")
 	cmd.Stdin = strings.NewReader("toolsets: [{name: added, namespace: external, add: true, type: tempo, url: http://tempo.example}]\n")
 	out, err := cmd.Output()
 	if err != nil || !strings.Contains(string(out), `"http://tempo.example"`) {
@@ -137,6 +124,7 @@ func TestGenerateReadsOverridesFromStandardInput(t *testing.T) {
 // What is wrong is said, with another exit code than 0 and nothing on standard
 // output.
 func TestGenerateRefuses(t *testing.T) {
+	t.Parallel()
 	broken := t.TempDir()
 	if err := os.WriteFile(filepath.Join(broken, "a.yaml"), []byte("kind: Service\napiVersion: v1\nmetadata: {name: Not_A_Name}\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -144,7 +132,6 @@ func TestGenerateRefuses(t *testing.T) {
 	overrides := writeFile(t, "o.yaml", "toolsets:\n- {nmae: x}\n")
 	rules := writeFile(t, "r.yaml", "kinds: [{type: X}]")
 	kubeconfig := writeFile(t, "k.yaml", "apiVersion: v1\nkind: Config\nclusters: [{name: c, cluster: {server: \"http://127.0.0.1:1\"}}]\ncontexts: [{name: x, context: {cluster: c}}]\ncurrent-context: x\n")
-	const example = "examples/cluster"
 	for _, c := range []struct {
 		code int
 		want []string
@@ -174,6 +161,7 @@ func TestGenerateRefuses(t *testing.T) {
 }
 
 func TestGenerateHelp(t *testing.T) {
+	t.Parallel()
 	code, stdout, stderr := runCommand(t, "generate", "--help")
 	if code != 0 || stderr != "" {
 		t.Errorf("exit code %d, %s", code, stderr)

@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"context"
@@ -24,9 +24,6 @@ import (
 	"kubernaut.io/dynamic-toolset/cluster/configmap"
 	"kubernaut.io/dynamic-toolset/service"
 )
-
-// leaseName is the default of --leader-election-lease.
-const leaseName = "dynamic-toolset"
 
 // A history is every version there ever was of the Lease and of the ConfigMap. The
 // API server numbers all writes, of whatever object, in one order: so it is known
@@ -57,9 +54,9 @@ type mapVersion struct {
 
 // record follows both until stop or the end of the test. It misses nothing, but for
 // when the API server is started anew, which forgets what was before.
-func record(ctx context.Context, t *testing.T, admin kubernetes.Interface, namespace string) *history {
+func record(t *testing.T, admin kubernetes.Interface, namespace string) *history {
 	t.Helper()
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancel(t.Context())
 	h := &history{t: t, stop: cancel}
 	t.Cleanup(cancel)
 	follow := func(name string, lw *cache.ListWatch, take func(watch.Event)) {

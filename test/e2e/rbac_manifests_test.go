@@ -1,8 +1,7 @@
-package main
+package e2e
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -20,7 +19,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
-	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/scheme"
 
 	"kubernaut.io/dynamic-toolset/cluster/configmap"
@@ -42,8 +40,7 @@ func (r right) String() string {
 // rights are the ServiceAccounts and RBAC objects of an installation, with the
 // names of the manifests or, so that several fit into one cluster, with others.
 type rights struct {
-	t       *testing.T
-	admin   kubernetes.Interface
+	cp      *plane
 	ns      string
 	account string // the ServiceAccount that the service under test runs as
 
@@ -55,11 +52,11 @@ type rights struct {
 }
 
 // readRights reads them from files of deploy/, for the namespace ns.
-func readRights(t *testing.T, admin kubernetes.Interface, ns, account string, files ...string) *rights {
+func readRights(t *testing.T, cp *plane, ns, account string, files ...string) *rights {
 	t.Helper()
-	r := &rights{t: t, admin: admin, ns: ns, account: account}
+	r := &rights{cp: cp, ns: ns, account: account}
 	for _, file := range files {
-		b, err := os.ReadFile(filepath.Join("deploy", filepath.FromSlash(file)))
+		b, err := os.ReadFile(filepath.Join(repository, "deploy", filepath.FromSlash(file)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -77,7 +74,7 @@ func readRights(t *testing.T, admin kubernetes.Interface, ns, account string, fi
 			if err != nil {
 				t.Fatalf("%s: %v", file, err)
 			}
-			r.take(file, obj)
+			r.take(t, file, obj)
 		}
 	}
 	if ns != installNamespace {
@@ -86,7 +83,7 @@ func readRights(t *testing.T, admin kubernetes.Interface, ns, account string, fi
 	return r
 }
 
-func (r *rights) take(file string, obj runtime.Object) {
+func (r *rights) take(t *testing.T, file string, obj runtime.Object) {
 	switch o := obj.(type) {
 	case *corev1.ServiceAccount:
 		r.accounts = append(r.accounts, o)
@@ -94,7 +91,7 @@ func (r *rights) take(file string, obj runtime.Object) {
 		for i := range o.Rules {
 			// One name stands for all of a kind: that of a part of the documents.
 			if rule := &o.Rules[i]; len(rule.ResourceNames) > 1 {
-				r.takeParts(file, rule)
+				takeParts(t, file, rule)
 			}
 		}
 		r.roles = append(r.roles, o)
@@ -105,20 +102,20 @@ func (r *rights) take(file string, obj runtime.Object) {
 	case *rbacv1.ClusterRoleBinding:
 		r.clusterBindings = append(r.clusterBindings, o)
 	default:
-		r.t.Fatalf("%s holds a %T, which is no matter of rights", file, o)
+		t.Fatalf("%s holds a %T, which is no matter of rights", file, o)
 	}
 }
 
 // takeParts checks that a rule is about all names that a part of the documents can
 // have, and leaves the first few, which are all that the tests come to use.
-func (r *rights) takeParts(file string, rule *rbacv1.PolicyRule) {
-	r.t.Helper()
+func takeParts(t *testing.T, file string, rule *rbacv1.PolicyRule) {
+	t.Helper()
 	var all []string
 	for n := 1; n <= configmap.PartNames; n++ {
 		all = append(all, configmap.PartName(configMapName, n))
 	}
 	if !slices.Equal(rule.ResourceNames, all) {
-		r.t.Fatalf("%s: the rule is about %v, not about the names of parts: %v", file, rule.ResourceNames, all)
+		t.Fatalf("%s: the rule is about %v, not about the names of parts: %v", file, rule.ResourceNames, all)
 	}
 	rule.ResourceNames = all[:20]
 }
@@ -213,51 +210,51 @@ func split(rules []rbacv1.PolicyRule, namespace string) (all []right) {
 
 // apply creates the namespace and everything in it, or brings the roles of an
 // earlier apply up to date.
-func (r *rights) apply(ctx context.Context) {
-	r.t.Helper()
+func (r *rights) apply(t *testing.T) {
+	t.Helper()
 	exists := func(err error) error {
 		if apierrors.IsAlreadyExists(err) {
 			return nil
 		}
 		return err
 	}
-	create := metav1.CreateOptions{}
-	_, err := r.admin.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: r.ns}}, create)
+	admin, create := r.cp.admin, metav1.CreateOptions{}
+	_, err := admin.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: r.ns}}, create)
 	errs := []error{exists(err)}
 	for _, o := range r.accounts {
-		_, err := r.admin.CoreV1().ServiceAccounts(r.ns).Create(ctx, o, create)
+		_, err := admin.CoreV1().ServiceAccounts(r.ns).Create(t.Context(), o, create)
 		errs = append(errs, exists(err))
 	}
 	for _, o := range r.roles {
-		_, err := r.admin.RbacV1().Roles(r.ns).Create(ctx, o, create)
+		_, err := admin.RbacV1().Roles(r.ns).Create(t.Context(), o, create)
 		if apierrors.IsAlreadyExists(err) {
-			_, err = r.admin.RbacV1().Roles(r.ns).Update(ctx, o, metav1.UpdateOptions{})
+			_, err = admin.RbacV1().Roles(r.ns).Update(t.Context(), o, metav1.UpdateOptions{})
 		}
 		errs = append(errs, err)
 	}
 	for _, o := range r.clusterRoles {
-		_, err := r.admin.RbacV1().ClusterRoles().Create(ctx, o, create)
+		_, err := admin.RbacV1().ClusterRoles().Create(t.Context(), o, create)
 		if apierrors.IsAlreadyExists(err) {
-			_, err = r.admin.RbacV1().ClusterRoles().Update(ctx, o, metav1.UpdateOptions{})
+			_, err = admin.RbacV1().ClusterRoles().Update(t.Context(), o, metav1.UpdateOptions{})
 		}
 		errs = append(errs, err)
 	}
 	for _, o := range r.bindings {
-		_, err := r.admin.RbacV1().RoleBindings(r.ns).Create(ctx, o, create)
+		_, err := admin.RbacV1().RoleBindings(r.ns).Create(t.Context(), o, create)
 		errs = append(errs, exists(err))
 	}
 	for _, o := range r.clusterBindings {
-		_, err := r.admin.RbacV1().ClusterRoleBindings().Create(ctx, o, create)
+		_, err := admin.RbacV1().ClusterRoleBindings().Create(t.Context(), o, create)
 		errs = append(errs, exists(err))
 	}
 	if err := errors.Join(errs...); err != nil {
-		r.t.Fatal(err)
+		t.Fatal(err)
 	}
 }
 
 // without runs apply with the roles lacking one right, and gives it back.
-func (r *rights) without(ctx context.Context, missing ...right) {
-	r.t.Helper()
+func (r *rights) without(t *testing.T, missing ...right) {
+	t.Helper()
 	whole := func(rules []rbacv1.PolicyRule, ns string) []rbacv1.PolicyRule {
 		var left []rbacv1.PolicyRule
 		for _, rule := range rules {
@@ -289,13 +286,13 @@ func (r *rights) without(ctx context.Context, missing ...right) {
 		c.Rules = whole(role.Rules, "")
 		less.clusterRoles = append(less.clusterRoles, c)
 	}
-	less.apply(ctx)
+	less.apply(t)
 }
 
 // settle waits until the authorizer knows of the account's rights, as it follows
 // roles and bindings through watches of its own.
-func (r *rights) settle(ctx context.Context, missing []right) {
-	r.t.Helper()
+func (r *rights) settle(t *testing.T, missing []right) {
+	t.Helper()
 	for _, one := range r.granted() {
 		review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
 			User: "system:serviceaccount:" + r.ns + ":" + r.account,
@@ -303,9 +300,9 @@ func (r *rights) settle(ctx context.Context, missing []right) {
 				Verb: one.verb, Group: one.group, Resource: one.resource, Name: one.name, Namespace: one.namespace},
 		}}
 		for wanted := !slices.Contains(missing, one); ; time.Sleep(10 * time.Millisecond) {
-			answer, err := r.admin.AuthorizationV1().SubjectAccessReviews().Create(ctx, review, metav1.CreateOptions{})
+			answer, err := r.cp.admin.AuthorizationV1().SubjectAccessReviews().Create(t.Context(), review, metav1.CreateOptions{})
 			if err != nil {
-				r.t.Fatalf("%s: %v", one, err)
+				t.Fatalf("%s: %v", one, err)
 			}
 			if answer.Status.Allowed == wanted {
 				break

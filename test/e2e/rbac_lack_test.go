@@ -1,7 +1,6 @@
-package main
+package e2e
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -40,7 +39,7 @@ func (l lack) is(verb, resource string) bool {
 }
 
 // isLogged checks that the service says in its log what it lacks.
-func (l lack) isLogged(ctx context.Context) {
+func (l lack) isLogged() {
 	in := l.in
 	in.t.Helper()
 	level := "error "
@@ -52,12 +51,12 @@ func (l lack) isLogged(ctx context.Context) {
 	// More than once: it must not be told as often.
 	in.within(soonGranted, "the API server's refusals in the audit log", func() bool { return in.forbidden(l.missing) > 1 })
 	if l.is("watch", "services") {
-		l.in.backend(ctx, "listed", 3000)
+		l.in.backend("listed", 3000)
 	}
 }
 
 // isTold checks what else the service says and does while the right is missing.
-func (l lack) isTold(ctx context.Context) {
+func (l lack) isTold() {
 	in := l.in
 	in.t.Helper()
 	series := fmt.Sprintf("toolset_kubernetes_forbidden_total{verb=%q,resource=%q}", l.missing.verb, l.missing.resource)
@@ -96,7 +95,7 @@ func (l lack) isTold(ctx context.Context) {
 		}
 	case l.missing.resource != "services":
 		// It writes what it can't follow, or can't tell of.
-		in.within(soonGranted, "the ConfigMap", func() bool { return strings.Contains(in.document(ctx), `"grafana"`) })
+		in.within(soonGranted, "the ConfigMap", func() bool { return strings.Contains(in.document(), `"grafana"`) })
 		if status, body := in.ask(http.MethodPost, "/api/v1/toolsets/generate"); status != http.StatusOK {
 			in.t.Errorf("generate answers %d %s", status, body)
 		}
@@ -123,14 +122,14 @@ func (l lack) isOver() {
 
 // isWhole checks that the service does everything again, and that all the while it
 // has not filled the log.
-func (l lack) isWhole(ctx context.Context) {
+func (l lack) isWhole() {
 	in := l.in
 	in.t.Helper()
 	in.within(soonGranted, "readiness", in.ready)
-	in.backend(ctx, "late", 3000)
+	in.backend("late", 3000)
 	in.within(soonGranted, "a Service that was made after the right was granted", func() bool { return in.shows("late") })
 	if l.missing.resource != "services" {
-		in.within(soonGranted, "the ConfigMap is up to date", func() bool { return strings.Contains(in.document(ctx), `"late"`) })
+		in.within(soonGranted, "the ConfigMap is up to date", func() bool { return strings.Contains(in.document(), `"late"`) })
 	}
 	// However often it was refused, it is told once, or once a minute.
 	refused := in.forbidden(l.missing)
@@ -155,7 +154,7 @@ func byCreating(missing, r right) bool {
 
 // isRevoked checks what a service says and does that had all rights, and has none
 // any more: it is as with an outage of the API, but that the cause is named.
-func isRevoked(ctx context.Context, in *installation) {
+func isRevoked(in *installation) {
 	in.t.Helper()
 	lists := lack{in, right{"list", "", "services", "", ""}}
 	// The watch that is open is good to its end, here by the resync.
@@ -179,18 +178,18 @@ func isRevoked(ctx context.Context, in *installation) {
 		named := strings.ReplaceAll(body, `\"`, `"`)
 		return status == http.StatusServiceUnavailable && (strings.Contains(named, patch.sentence()) || strings.Contains(named, `on the resource "leases"`))
 	})
-	in.backend(ctx, "late", 3000)
+	in.backend("late", 3000)
 }
 
 // isGrantedAnew checks that it recovers from that.
-func isGrantedAnew(ctx context.Context, in *installation) {
+func isGrantedAnew(in *installation) {
 	in.t.Helper()
 	in.within(soonGranted, "readiness", in.ready)
 	in.within(soonGranted, "what it missed", func() bool { return in.shows("late") })
 	if warning := in.warning(); warning != "" {
 		in.t.Errorf("a lookup has the warning %q", warning)
 	}
-	in.within(soonGranted, "the ConfigMap", func() bool { return strings.Contains(in.document(ctx), `"late"`) })
+	in.within(soonGranted, "the ConfigMap", func() bool { return strings.Contains(in.document(), `"late"`) })
 	if status, body := in.ask(http.MethodPost, "/api/v1/toolsets/generate"); status != http.StatusOK {
 		in.t.Errorf("generate answers %d %s", status, body)
 	}

@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"bufio"
@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 	"unicode"
@@ -71,20 +70,11 @@ func TestHostileAnnotations(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	p := startProcess(t, dir, out)
+	p := serve(t, "serve", "--manifests", dir, "--write-configmap", out, "--log-level", "debug")
 	// All are Prometheus by their labels, and none is switched off.
 	want := len(sent)
-	for end := time.Now().Add(testenv.Patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
-		if resp, err := http.Get("http://" + p.api + "/ready"); err == nil {
-			resp.Body.Close() //nolint:errcheck // its status is what counts
-			if resp.StatusCode == 200 {
-				break
-			}
-		}
-	}
-	body := eventually(t, "http://"+p.api+"/api/v1/toolsets", func(status int, body string) bool {
-		return status == 200 && strings.Contains(body, fmt.Sprintf(`"total":%d`, want))
-	})
+	p.answers("/ready", 200)
+	body := p.answers("/api/v1/toolsets", 200, fmt.Sprintf(`"total":%d`, want))
 	var toolsets struct {
 		Toolsets []struct{ Name, Namespace, Type, Description, ServiceEndpoint string }
 	}
@@ -108,7 +98,8 @@ func TestHostileAnnotations(t *testing.T) {
 	p.checkServices(t, sent)
 	p.checkDocuments(t, out, want)
 	p.checkRequests(t)
-	p.end(t)
+	p.stop() // it has not crashed
+	p.checkLog(t)
 }
 
 var safeName = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$`)
@@ -138,50 +129,6 @@ func decode(t *testing.T, body string, v any) {
 	}
 }
 
-// A process is the service, running.
-type process struct {
-	api   string
-	log   []string // once ended is closed
-	ended chan struct{}
-	stop  func() error
-}
-
-func startProcess(t *testing.T, dir, out string) *process {
-	t.Helper()
-	p := &process{api: testenv.FreeAddress(t), ended: make(chan struct{})}
-	cmd := command(t, "serve", "--manifests", dir, "--write-configmap", out, "--listen", p.api, "--metrics-listen", testenv.FreeAddress(t),
-		"--shutdown-propagation-delay", "0s", "--log-format", "json", "--log-level", "debug")
-	stderr, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cmd.Process.Kill() //nolint:errcheck // it has ended if the test passed
-		if <-p.ended; t.Failed() {
-			t.Logf("the end of its log: %.3000s", strings.Join(p.log[max(0, len(p.log)-5):], "\n"))
-		}
-	})
-	go func() {
-		defer close(p.ended)
-		s := bufio.NewScanner(stderr)
-		s.Buffer(nil, 4<<20)
-		for s.Scan() {
-			p.log = append(p.log, s.Text())
-		}
-	}()
-	p.stop = func() error {
-		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
-			return err
-		}
-		<-p.ended
-		return cmd.Wait()
-	}
-	return p
-}
-
 // checkServices: annotations and labels are listed as they are, none for two.
 func (p *process) checkServices(t *testing.T, sent map[string]corev1.Service) {
 	t.Helper()
@@ -191,7 +138,7 @@ func (p *process) checkServices(t *testing.T, sent map[string]corev1.Service) {
 			Labels, Annotations map[string]string
 		}
 	}
-	decode(t, eventually(t, "http://"+p.api+"/api/v1/services", func(status int, _ string) bool { return status == 200 }), &got)
+	decode(t, p.answers("/api/v1/services", 200), &got)
 	for _, s := range got.Services {
 		for key, value := range s.Annotations {
 			if want := sent[s.Name].Annotations[key]; value != want {
@@ -208,7 +155,7 @@ func (p *process) checkDocuments(t *testing.T, out string, want int) {
 	var served string
 	var data map[string]string
 	for end := time.Now().Add(testenv.Patience); ; time.Sleep(50 * time.Millisecond) {
-		served = eventually(t, "http://"+p.api+"/api/v1/toolset", func(status int, _ string) bool { return status == 200 })
+		served = p.answers("/api/v1/toolset", 200)
 		file, err := os.ReadFile(out)
 		if err == nil {
 			var cm corev1.ConfigMap
@@ -271,7 +218,7 @@ func (p *process) checkRequests(t *testing.T) {
 		"POST /api/v1/toolsets/validate HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n":          415,
 		"POST /api/v1/discover HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 0\r\n\r\n": 415,
 	} {
-		c, err := net.Dial("tcp", p.api)
+		c, err := net.Dial("tcp", strings.TrimPrefix(p.api, "http://"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -293,14 +240,10 @@ func (p *process) checkRequests(t *testing.T) {
 	}
 }
 
-// end stops the process, which must not have crashed, and checks that each line
-// of its log is one: a value with a line feed could make two of one.
-func (p *process) end(t *testing.T) {
+// checkLog: each line is one; a value with a line feed could make two of one.
+func (p *process) checkLog(t *testing.T) {
 	t.Helper()
-	if err := p.stop(); err != nil {
-		t.Errorf("the service ended with %v", err)
-	}
-	for _, line := range p.log {
+	for _, line := range p.log.all() {
 		var entry struct{ Level, Msg string }
 		if err := json.Unmarshal([]byte(line), &entry); err != nil {
 			t.Errorf("a line of the log is not JSON: %.300q", line)

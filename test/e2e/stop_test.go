@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"bufio"
@@ -9,11 +9,9 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -23,140 +21,23 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
-// stuck is how long a test waits for what takes milliseconds on an idle machine. It
-// decides nothing but when to give up.
-const stuck = time.Minute
-
-// A told is a process whose log is read and which is sent signals.
-type told struct {
-	t     *testing.T
-	cmd   *exec.Cmd
-	lines chan string
-	done  chan struct{} // closed when it has ended
-
-	mu  sync.Mutex
-	log []string
-}
-
-// tell starts cmd; its standard error is read line by line.
-func tell(t *testing.T, cmd *exec.Cmd) *told {
+// ofManifests is the service with a folder of manifests, and further args.
+func ofManifests(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
-	// A child inherits what is ignored, as it is below nohup; what is caught is
-	// reset.
-	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP)
-	defer signal.Stop(hup)
-	stderr, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
+	names := make([]string, 40)
+	for i := range names {
+		names[i] = fmt.Sprint("prometheus-", i)
 	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	p := &told{t: t, cmd: cmd, lines: make(chan string, 10_000), done: make(chan struct{})}
-	go func() {
-		defer close(p.done)
-		defer close(p.lines)
-		for s := bufio.NewScanner(stderr); s.Scan(); {
-			p.mu.Lock()
-			p.log = append(p.log, s.Text())
-			p.mu.Unlock()
-			p.lines <- s.Text()
-		}
-		_ = cmd.Wait() // its state says how it ended
-	}()
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill() // it has ended if the test passed
-		<-p.done
-	})
-	return p
-}
-
-// until waits for a line of the log that has text.
-func (p *told) until(text string) string {
-	p.t.Helper()
-	timeout := time.After(stuck)
-	for {
-		select {
-		case line, more := <-p.lines:
-			if !more {
-				<-p.done
-				p.t.Fatalf("it ended (%v) and never said %q:\n%s", p.cmd.ProcessState, text, p.all())
-			}
-			if strings.Contains(line, text) {
-				return line
-			}
-		case <-timeout:
-			p.t.Fatalf("it never said %q:\n%s", text, p.all())
-		}
-	}
-}
-
-func (p *told) send(signals ...syscall.Signal) {
-	p.t.Helper()
-	for _, sig := range signals {
-		if err := p.cmd.Process.Signal(sig); err != nil {
-			p.t.Fatalf("%v: %v\n%s", sig, err, p.all())
-		}
-	}
-}
-
-// ends waits for the end, which must be by an exit with code.
-func (p *told) ends(code int) {
-	p.t.Helper()
-	select {
-	case <-p.done:
-	case <-time.After(stuck):
-		p.t.Fatalf("it does not end:\n%s", p.all())
-	}
-	if state := p.cmd.ProcessState; state.ExitCode() != code { // -1 if by a signal
-		p.t.Errorf("it ended with %v, want exit code %d:\n%s", state, code, p.all())
-	}
-}
-
-func (p *told) ended() bool {
-	select {
-	case <-p.done:
-		return true
-	default:
-		return false
-	}
-}
-
-func (p *told) says(text string) {
-	p.t.Helper()
-	if !strings.Contains(p.all(), text) {
-		p.t.Errorf("it never said %q:\n%s", text, p.all())
-	}
-}
-
-func (p *told) all() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return strings.Join(p.log, "\n")
-}
-
-// serving is the service with a folder of manifests, and further args.
-func serving(t *testing.T, args ...string) *exec.Cmd {
-	t.Helper()
-	dir := t.TempDir()
-	for i := range 40 {
-		name := fmt.Sprint("prometheus-", i)
-		if err := os.WriteFile(filepath.Join(dir, name+".yaml"), []byte(fmt.Sprintf(prometheusManifest, name)), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return command(t, slices.Concat([]string{"serve", "--manifests", dir, "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0",
-		"--health-interval", "1h", "--shutdown-propagation-delay", "50ms", "--log-format", "json"}, args)...)
+	return serviceCommand(t, slices.Concat([]string{"serve", "--manifests", manifests(t, names...), "--health-interval", "1h"}, args)...)
 }
 
 var stopSignals = []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP}
 
 // waitForReader returns once somebody waits for the pipe at path to be written.
-func (p *told) waitForReader(path string) {
+func (p *process) waitForReader(path string) {
 	t := p.t
 	t.Helper()
-	for end := time.Now().Add(stuck); time.Now().Before(end) && !p.ended(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(testenv.Patience); time.Now().Before(end) && !p.ended(); time.Sleep(time.Millisecond) {
 		f, err := os.OpenFile(path, os.O_WRONLY|syscall.O_NONBLOCK, 0)
 		if err == nil {
 			t.Cleanup(func() { _ = f.Close() }) // the reader waits for more
@@ -166,13 +47,14 @@ func (p *told) waitForReader(path string) {
 			t.Fatal(err)
 		}
 	}
-	t.Fatalf("nobody reads the file:\n%s", p.all())
+	t.Fatal("nobody reads the file")
 }
 
 // A service that is told to stop while it starts ends with 0: what it waits for at
 // that moment is a file that never ends. Another command has failed then, and says
 // so as a shell expects it.
 func TestSignalsWhileItStarts(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		moment string
 		args   []string // before the name of the file
@@ -192,7 +74,7 @@ func TestSignalsWhileItStarts(t *testing.T) {
 				if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 					t.Fatal(err)
 				}
-				p := tell(t, command(t, append(slices.Clone(c.args), pipe)...))
+				p := start(t, commandOf(t, released, append(slices.Clone(c.args), pipe)...))
 				p.waitForReader(pipe)
 				p.send(sig)
 				if c.args[0] == "generate" {
@@ -201,7 +83,7 @@ func TestSignalsWhileItStarts(t *testing.T) {
 					return
 				}
 				p.ends(0)
-				if !strings.Contains(p.all(), "told to stop before it has served anything") {
+				if !strings.Contains(p.log.text(), "told to stop before it has served anything") {
 					p.says("Received shutdown signal")
 					p.says("Nothing has been served yet")
 				}
@@ -213,14 +95,15 @@ func TestSignalsWhileItStarts(t *testing.T) {
 // The signals are caught before the packages of Kubernetes are initialised, which
 // takes longer than all else before main.
 func TestSignalsBeforeMain(t *testing.T) {
+	t.Parallel()
 	for _, sig := range stopSignals {
-		cmd := serving(t)
+		cmd := ofManifests(t)
 		cmd.Env = append(cmd.Env, "GODEBUG=inittrace=1") // a line for each package
-		p := tell(t, cmd)
+		p := start(t, cmd)
 		p.until("init kubernaut.io/dynamic-toolset/internal/signals ")
 		p.send(sig)
 		p.ends(0)
-		for _, line := range strings.Split(p.all(), "\n") {
+		for _, line := range strings.Split(p.log.text(), "\n") {
 			if strings.HasPrefix(line, "init k8s.io/") {
 				t.Errorf("initialised before the signals are caught: %s", line)
 			}
@@ -263,20 +146,18 @@ clusters: [{name: a, cluster: {server: "http://%s"}}], users: [{name: a, user: {
 // Before the first sync there is a listener already, so that the whole sequence runs;
 // an API server that never answers does not hold it up.
 func TestSignalsBeforeTheFirstSync(t *testing.T) {
+	t.Parallel()
 	for _, sig := range stopSignals {
 		t.Run(sig.String(), func(t *testing.T) {
 			t.Parallel() // it mostly waits
 			kubeconfig, connected := abyss(t)
-			p := tell(t, command(t, "serve", "--kubeconfig", kubeconfig, "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0",
-				"--leader-election", "--configmap-namespace", "default",
-				"--shutdown-propagation-delay", "50ms", "--log-format", "json"))
-			p.until(`"msg":"Serving"`)
+			p := serve(t, "serve", "--kubeconfig", kubeconfig, "--leader-election", "--configmap-namespace", "default")
 			<-connected
 			p.send(sig)
 			p.ends(0)
 			p.says("DD-007 Kubernetes-aware graceful shutdown complete")
-			if strings.Contains(p.all(), "did not close") {
-				t.Errorf("the API server holds the shutdown up:\n%s", p.all())
+			if strings.Contains(p.log.text(), "did not close") {
+				t.Error("the API server holds the shutdown up")
 			}
 		})
 	}
@@ -287,7 +168,7 @@ func TestSignalsBeforeTheFirstSync(t *testing.T) {
 			cmd := command(t, "generate", "--kubeconfig", kubeconfig)
 			var out strings.Builder
 			cmd.Stdout = &out
-			p := tell(t, cmd)
+			p := start(t, cmd)
 			<-connected
 			p.send(sig)
 			p.ends(128 + int(sig))
@@ -300,8 +181,9 @@ func TestSignalsBeforeTheFirstSync(t *testing.T) {
 
 // Every signal that stops the service has it drain; a terminal that is closed, too.
 func TestSignalsWhileItServes(t *testing.T) {
+	t.Parallel()
 	for _, sig := range stopSignals {
-		p := tell(t, serving(t))
+		p := start(t, ofManifests(t))
 		p.until("The cluster has been read")
 		p.send(sig)
 		p.ends(0)
@@ -312,22 +194,23 @@ func TestSignalsWhileItServes(t *testing.T) {
 
 // Below nohup it goes on when the terminal is closed.
 func TestNohup(t *testing.T) {
-	cmd := serving(t)
+	t.Parallel()
+	cmd := ofManifests(t)
 	cmd.Args = append([]string{"sh", "-c", `trap "" HUP; exec "$@"`, "sh", cmd.Path}, cmd.Args[1:]...)
 	cmd.Path, cmd.Err = "/bin/sh", nil
-	p := tell(t, cmd)
+	p := start(t, cmd)
 	p.until("The cluster has been read")
 	p.send(syscall.SIGHUP, syscall.SIGTERM)
 	p.until(`"signal":"terminated"`)
 	p.ends(0)
-	if strings.Contains(p.all(), "hangup") {
-		t.Errorf("SIGHUP was not ignored:\n%s", p.all())
+	if strings.Contains(p.log.text(), "hangup") {
+		t.Error("SIGHUP was not ignored")
 	}
 }
 
 // holdUp starts a service that can't end its writer: what it writes is a pipe that
 // nobody reads. So the moment when resources are closed lasts until release.
-func holdUp(t *testing.T) (p *told, release func()) {
+func holdUp(t *testing.T) (p *process, release func()) {
 	t.Helper()
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -335,9 +218,9 @@ func holdUp(t *testing.T) (p *told, release func()) {
 	}
 	t.Cleanup(func() { _ = r.Close() })
 	shorten(t, w)
-	cmd := serving(t, "--write-configmap", "-")
+	cmd := ofManifests(t, "--write-configmap", "-")
 	cmd.Stdout = w
-	p = tell(t, cmd)
+	p = start(t, cmd)
 	_ = w.Close() // the child has its own
 	p.until("The cluster has been read")
 	if _, err := io.ReadFull(r, make([]byte, 1)); err != nil { // it has begun to write
@@ -357,6 +240,7 @@ func shorten(t *testing.T, pipe *os.File) {
 // A second SIGINT ends the process while it closes its resources, as at every other
 // moment.
 func TestSecondInterruptAtTheEnd(t *testing.T) {
+	t.Parallel()
 	for _, first := range [][]syscall.Signal{{syscall.SIGINT}, {syscall.SIGTERM, syscall.SIGINT}} {
 		p, _ := holdUp(t)
 		for i, sig := range first {
@@ -371,7 +255,8 @@ func TestSecondInterruptAtTheEnd(t *testing.T) {
 }
 
 func TestSecondInterruptWhileItWaits(t *testing.T) {
-	p := tell(t, serving(t, "--shutdown-propagation-delay", "25s"))
+	t.Parallel()
+	p := start(t, ofManifests(t, "--shutdown-propagation-delay", "25s"))
 	p.until("The cluster has been read")
 	p.send(syscall.SIGINT)
 	p.until("Waiting for Kubernetes endpoint removal propagation")
@@ -381,6 +266,7 @@ func TestSecondInterruptWhileItWaits(t *testing.T) {
 
 // Other signals never shorten the shutdown, its end neither.
 func TestFurtherSignalsShortenNothing(t *testing.T) {
+	t.Parallel()
 	p, release := holdUp(t)
 	p.send(syscall.SIGTERM)
 	p.until("Received shutdown signal")
@@ -399,32 +285,28 @@ func TestFurtherSignalsShortenNothing(t *testing.T) {
 // Ctrl-C also ends the program that the log is piped to. What can't be logged then
 // ends nothing: the service drains.
 func TestSignalsWithoutALog(t *testing.T) {
+	t.Parallel()
 	api := testenv.FreeAddress(t)
-	cmd := serving(t, "--listen", api)
+	cmd := ofManifests(t, "--listen", api)
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
 	cmd.Stderr = w
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer cmd.Process.Kill() //nolint:errcheck // it has ended if the test passed
-	_ = w.Close()
-	eventually(t, "http://"+api+"/ready", func(status int, _ string) bool { return status == http.StatusOK })
+	p := start(t, cmd)
+	p.api = "http://" + api
+	_ = w.Close() // the child has its own
+	p.answers("/ready", http.StatusOK)
 	_ = r.Close()
-	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Wait(); err != nil {
-		t.Errorf("it ended with %v", err)
-	}
+	p.send(syscall.SIGINT)
+	p.ends(0)
 }
 
 // A second SIGINT ends the process even if the log is a pipe that nobody reads, and
 // the shutdown waits for it.
 func TestSecondInterruptWithABlockedLog(t *testing.T) {
-	cmd := serving(t, "--log-level", "debug") // several lines for each Service
+	t.Parallel()
+	cmd := ofManifests(t, "--log-level", "debug") // several lines for each Service
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -432,29 +314,20 @@ func TestSecondInterruptWithABlockedLog(t *testing.T) {
 	defer r.Close() //nolint:errcheck // only its beginning was read
 	shorten(t, w)
 	cmd.Stderr = w
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer cmd.Process.Kill() //nolint:errcheck // it has ended if the test passed
+	p := start(t, cmd)
 	_ = w.Close()
 	for s := bufio.NewScanner(r); s.Scan() && !strings.Contains(s.Text(), `"msg":"Serving"`); {
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	timeout := time.After(stuck)
+	timeout := time.After(testenv.Patience)
 	// Sent again and again: of two that come at once the system keeps one.
-	for again := time.NewTicker(50 * time.Millisecond); ; {
+	for again := time.NewTicker(50 * time.Millisecond); !p.ended(); {
 		select {
 		case <-again.C:
 			_ = cmd.Process.Signal(syscall.SIGINT)
-			continue
 		case <-timeout:
 			t.Fatal("it does not end")
-		case <-ended:
+		case <-p.log.done:
 		}
-		break
 	}
-	if code := cmd.ProcessState.ExitCode(); code != 130 {
-		t.Errorf("it ended with %v, want exit code 130", cmd.ProcessState)
-	}
+	p.ends(130)
 }

@@ -1,7 +1,6 @@
-package main
+package e2e
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"net/http"
@@ -14,8 +13,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"kubernaut.io/dynamic-toolset/cluster/configmap"
-	"kubernaut.io/dynamic-toolset/harness/sim/simtest"
-	"kubernaut.io/dynamic-toolset/internal/testenv"
 	"kubernaut.io/dynamic-toolset/service"
 )
 
@@ -37,17 +34,10 @@ const soonGranted = 15 * time.Second
 // everything it is for and is refused nothing, and there is none that it does
 // without.
 func TestRightsAreEnoughAndNeeded(t *testing.T) {
-	if testing.Short() {
-		t.Skip("starts a control plane")
-	}
-	t.Parallel() // it mostly waits
-	audit, flags := newAudit(t)
-	cp := simtest.Start(t, flags)
-	admin := adminOf(t, cp)
-	ctx, cancel := context.WithTimeout(t.Context(), 5*testenv.Patience)
-	defer cancel()
+	t.Parallel()      // it mostly waits
+	cp := ownPlane(t) // it is filled
 	start := func(ns, account string, files []string, args ...string) *installation {
-		return install(ctx, t, cp, audit, readRights(t, admin, ns, account, files...), nil, append(args, "--resync", "10s")...)
+		return install(t, binary, readRights(t, cp, ns, account, files...), nil, append(args, "--resync", "10s")...)
 	}
 	const oneNamespace = "a-team"
 	cases := []struct {
@@ -67,12 +57,12 @@ func TestRightsAreEnoughAndNeeded(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			in := c.in.with(t)
 			if in.ns == "access" {
-				in.actAs(ctx, "caller", "dynamic-toolset-operator", "dynamic-toolset")
+				in.actAs("caller", "dynamic-toolset-operator", "dynamic-toolset")
 			}
-			readsTheCluster(ctx, in)
+			readsTheCluster(in)
 			if slices.Contains(in.granted(), configMapRight("patch", in.ns)) {
-				keepsTheConfigMap(ctx, in)
-				keepsParts(ctx, in)
+				keepsTheConfigMap(in)
+				keepsParts(in)
 			}
 			lists[c.name] = in.lists()
 		})
@@ -82,7 +72,6 @@ func TestRightsAreEnoughAndNeeded(t *testing.T) {
 			in := c.in.with(t)
 			in.within(soonGranted, "the resync, a list that nobody asked for", func() bool { return in.lists() > lists[c.name] })
 			in.stop()
-			in.ended()
 			usedExactly(in)
 		})
 	}
@@ -93,18 +82,18 @@ func configMapRight(verb, ns string) right {
 }
 
 // readsTheCluster takes the service through all that it reads.
-func readsTheCluster(ctx context.Context, in *installation) {
+func readsTheCluster(in *installation) {
 	in.t.Helper()
 	in.within(20*time.Second, "readiness, for which the cluster must be read", in.ready)
-	in.backend(ctx, "grafana", 3000)
+	in.backend("grafana", 3000)
 	in.within(soonGranted, "a new Service is listed", func() bool { return in.shows("grafana") })
-	in.backend(ctx, "grafana", 80)
+	in.backend("grafana", 80)
 	in.within(soonGranted, "a change is seen", func() bool {
 		_, body := in.ask(http.MethodGet, "/api/v1/toolsets/grafana?namespace="+in.ns)
 		return strings.Contains(body, fmt.Sprintf("http://grafana.%s.svc.cluster.local:80\"", in.ns))
 	})
-	in.backend(ctx, "loki", 3100)
-	if err := in.admin.CoreV1().Services(in.ns).Delete(ctx, "loki", metav1.DeleteOptions{}); err != nil {
+	in.backend("loki", 3100)
+	if err := in.cp.admin.CoreV1().Services(in.ns).Delete(in.t.Context(), "loki", metav1.DeleteOptions{}); err != nil {
 		in.t.Fatal(err)
 	}
 	in.within(soonGranted, "a deletion is seen", func() bool { return in.shows("grafana") && !in.shows("loki") })
@@ -116,21 +105,21 @@ func readsTheCluster(ctx context.Context, in *installation) {
 }
 
 // keepsTheConfigMap takes the service through all that it writes.
-func keepsTheConfigMap(ctx context.Context, in *installation) {
+func keepsTheConfigMap(in *installation) {
 	in.t.Helper()
-	maps := in.admin.CoreV1().ConfigMaps(in.ns)
+	maps := in.cp.admin.CoreV1().ConfigMaps(in.ns)
 	holds := func(what string) {
 		in.t.Helper()
-		in.within(soonGranted, what, func() bool { return strings.Contains(in.document(ctx), `"grafana"`) })
+		in.within(soonGranted, what, func() bool { return strings.Contains(in.document(), `"grafana"`) })
 	}
 	holds("the ConfigMap is created")
-	in.backend(ctx, "grafana-two", 3000)
-	in.within(soonGranted, "the ConfigMap is updated", func() bool { return strings.Contains(in.document(ctx), `"grafana-two"`) })
-	if _, err := maps.Patch(ctx, configMapName, types.MergePatchType, []byte(`{"data":{"toolset.json":"mine"}}`), metav1.PatchOptions{}); err != nil {
+	in.backend("grafana-two", 3000)
+	in.within(soonGranted, "the ConfigMap is updated", func() bool { return strings.Contains(in.document(), `"grafana-two"`) })
+	if _, err := maps.Patch(in.t.Context(), configMapName, types.MergePatchType, []byte(`{"data":{"toolset.json":"mine"}}`), metav1.PatchOptions{}); err != nil {
 		in.t.Fatal(err)
 	}
 	holds("what somebody else changed is repaired")
-	if err := maps.Delete(ctx, configMapName, metav1.DeleteOptions{}); err != nil {
+	if err := maps.Delete(in.t.Context(), configMapName, metav1.DeleteOptions{}); err != nil {
 		in.t.Fatal(err)
 	}
 	holds("the ConfigMap is made anew")
@@ -140,21 +129,21 @@ func keepsTheConfigMap(ctx context.Context, in *installation) {
 }
 
 // keepsParts has it split the documents, and put them together again.
-func keepsParts(ctx context.Context, in *installation) {
+func keepsParts(in *installation) {
 	in.t.Helper()
 	keys := func(want ...string) func() bool {
 		return func() bool {
-			cm, err := in.admin.CoreV1().ConfigMaps(in.ns).Get(ctx, configMapName, metav1.GetOptions{})
+			cm, err := in.cp.admin.CoreV1().ConfigMaps(in.ns).Get(in.t.Context(), configMapName, metav1.GetOptions{})
 			return err == nil && slices.Equal(slices.Sorted(maps.Keys(cm.Data)), want)
 		}
 	}
-	in.manyBackends(ctx, 300)
+	in.manyBackends(300)
 	in.within(30*time.Second, "the documents are in parts", keys(configmap.IndexKey))
-	in.backend(ctx, "one-more", 3000)
+	in.backend("one-more", 3000)
 	in.within(30*time.Second, "an old part is deleted", func() bool {
 		return slices.ContainsFunc(in.events(), func(e event) bool { return e.Verb == "delete" && e.Status.Code == http.StatusOK })
 	})
-	in.noMoreBackends(ctx, 300)
+	in.noMoreBackends(300)
 	in.within(30*time.Second, "the documents are whole again", keys(service.HolmesGPTKey, service.KubernautKey))
 }
 
@@ -224,26 +213,19 @@ func (l lack) name() string {
 // matters in its answers; it says so once, goes on as far as it can, and is whole
 // again, without a restart, once the right is granted.
 func TestEachMissingRightIsNamed(t *testing.T) {
-	if testing.Short() {
-		t.Skip("starts a control plane")
-	}
 	t.Parallel() // it mostly waits
-	audit, flags := newAudit(t)
-	cp := simtest.Start(t, flags)
-	admin := adminOf(t, cp)
-	ctx, cancel := context.WithTimeout(t.Context(), 5*testenv.Patience)
-	defer cancel()
+	cp := sharedPlane.get(t)
 	var lacks []lack
 	// All at once: each will wait for 10 s.
 	begin := func(prefix string, files []string, args func(ns string) []string) {
-		for n, one := range readRights(t, admin, installNamespace, lookupAccount, files...).granted() {
+		for n, one := range readRights(t, cp, installNamespace, lookupAccount, files...).granted() {
 			if _, ofPart := one.ofPart(); ofPart {
 				continue // needed by large clusters only; they are explained by the same code
 			}
 			ns := fmt.Sprintf("%s-%d", prefix, n)
-			r := readRights(t, admin, ns, lookupAccount, files...)
+			r := readRights(t, cp, ns, lookupAccount, files...)
 			missing := r.granted()[n]
-			lacks = append(lacks, lack{install(ctx, t, cp, audit, r, []right{missing}, args(ns)...), missing})
+			lacks = append(lacks, lack{install(t, released, r, []right{missing}, args(ns)...), missing})
 		}
 	}
 	begin("cluster", writerFiles, func(string) []string { return nil })
@@ -251,42 +233,39 @@ func TestEachMissingRightIsNamed(t *testing.T) {
 	if len(lacks) != 13 {
 		t.Fatalf("%d rights are granted; this test knows what to expect of 13", len(lacks))
 	}
-	revoked := install(ctx, t, cp, audit, readRights(t, admin, "revoked", lookupAccount, writerFiles...), nil, "--resync", "10s")
+	revoked := install(t, released, readRights(t, cp, "revoked", lookupAccount, writerFiles...), nil, "--resync", "10s")
 	for _, l := range lacks {
 		l.in.serving()
-		l.in.backend(ctx, "grafana", 3000)
+		l.in.backend("grafana", 3000)
 	}
 	revoked.serving()
 	revoked.within(soonGranted, "readiness", revoked.ready)
-	revoked.backend(ctx, "grafana", 3000)
-	revoked.within(soonGranted, "the ConfigMap", func() bool { return strings.Contains(revoked.document(ctx), `"grafana"`) })
-	revoked.without(ctx, revoked.granted()...)
+	revoked.backend("grafana", 3000)
+	revoked.within(soonGranted, "the ConfigMap", func() bool { return strings.Contains(revoked.document(), `"grafana"`) })
+	revoked.without(t, revoked.granted()...)
 	for _, l := range lacks {
-		t.Run("in the log without "+l.name(), func(t *testing.T) { lack{l.in.with(t), l.missing}.isLogged(ctx) })
+		t.Run("in the log without "+l.name(), func(t *testing.T) { lack{l.in.with(t), l.missing}.isLogged() })
 	}
 	for _, l := range lacks {
-		t.Run("without "+l.name(), func(t *testing.T) { lack{l.in.with(t), l.missing}.isTold(ctx) })
+		t.Run("without "+l.name(), func(t *testing.T) { lack{l.in.with(t), l.missing}.isTold() })
 	}
-	t.Run("revoked while it runs", func(t *testing.T) { isRevoked(ctx, revoked.with(t)) })
+	t.Run("revoked while it runs", func(t *testing.T) { isRevoked(revoked.with(t)) })
 	for _, l := range lacks {
-		l.in.apply(ctx)
+		l.in.apply(t)
 	}
-	revoked.apply(ctx)
+	revoked.apply(t)
 	for _, l := range lacks {
 		t.Run("granted "+l.name(), func(t *testing.T) { lack{l.in.with(t), l.missing}.isOver() })
 	}
 	for _, l := range lacks {
-		t.Run("whole with "+l.name(), func(t *testing.T) { lack{l.in.with(t), l.missing}.isWhole(ctx) })
+		t.Run("whole with "+l.name(), func(t *testing.T) { lack{l.in.with(t), l.missing}.isWhole() })
 	}
-	t.Run("granted anew", func(t *testing.T) { isGrantedAnew(ctx, revoked.with(t)) })
+	t.Run("granted anew", func(t *testing.T) { isGrantedAnew(revoked.with(t)) })
 	all := []*installation{revoked}
 	for _, l := range lacks {
 		all = append(all, l.in)
 	}
 	for _, in := range all {
 		in.stop()
-	}
-	for _, in := range all {
-		in.ended()
 	}
 }

@@ -1,12 +1,11 @@
-package main
+package e2e
 
 import (
 	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"os"
-	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -15,14 +14,10 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
-	"k8s.io/client-go/kubernetes"
 
 	"kubernaut.io/dynamic-toolset/cluster/leader"
-	"kubernaut.io/dynamic-toolset/harness/sim/simtest"
-	"kubernaut.io/dynamic-toolset/internal/patient"
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 	"kubernaut.io/dynamic-toolset/service"
 )
@@ -36,42 +31,29 @@ const (
 // A fleet is several replicas of one installation.
 type fleet struct {
 	t          *testing.T
-	ctx        context.Context
-	admin      kubernetes.Interface
+	cp         *plane
+	ns         string // of the ConfigMap and the Lease, and of a Service
+	user       string
 	kubeconfig string
 	running    []*installation
-	started    int
 	history    *history
+}
+
+// newFleet is one of no replica yet, whose user has all rights but those on the Lease.
+func newFleet(t *testing.T, cp *plane, ns string) *fleet {
+	t.Helper()
+	f := &fleet{t: t, cp: cp, ns: ns, user: ns + "-service"}
+	cp.namespace(t, ns)
+	cp.grantConfigMap(t, f.user, ns)
+	f.kubeconfig = cp.kubeconfig(t, f.user)
+	return f
 }
 
 // join starts another replica, and waits until it serves.
 func (f *fleet) join() *installation {
 	f.t.Helper()
-	f.started++
-	dir := f.t.TempDir()
-	i := &installation{rights: &rights{t: f.t, admin: f.admin, ns: installNamespace}, log: filepath.Join(dir, "log"), since: time.Now()}
-	i.cmd = command(f.t, "--kubeconfig", f.kubeconfig, "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0", "--log-format", "json",
-		"--shutdown-propagation-delay", "3s", "--health-checks=false")
-	out, err := os.Create(i.log)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	defer out.Close() //nolint:errcheck // the process has a copy
-	i.cmd.Stderr = out
-	if err := i.cmd.Start(); err != nil {
-		f.t.Fatal(err)
-	}
-	number := f.started
-	f.t.Cleanup(func() {
-		if i.cmd.ProcessState == nil {
-			i.cmd.Process.Kill() //nolint:errcheck // an earlier failure, which is told
-			i.cmd.Wait()         //nolint:errcheck // as above
-		}
-		if f.t.Failed() {
-			f.t.Logf("the log of replica %d:\n%s", number, i.text())
-		}
-	})
-	i.serving()
+	i := &installation{rights: &rights{cp: f.cp, ns: f.ns}, since: time.Now()}
+	i.process = serve(f.t, "--kubeconfig", f.kubeconfig, "--configmap-namespace", f.ns, "--shutdown-propagation-delay", "3s", "--health-checks=false")
 	i.within(20*time.Second, "readiness", i.ready)
 	f.running = append(f.running, i)
 	return i
@@ -79,11 +61,7 @@ func (f *fleet) join() *installation {
 
 // leaves takes note that one has ended.
 func (f *fleet) leaves(gone *installation) {
-	for n, i := range f.running {
-		if i == gone {
-			f.running = append(f.running[:n:n], f.running[n+1:]...)
-		}
-	}
+	f.running = slices.DeleteFunc(f.running, func(i *installation) bool { return i == gone })
 }
 
 // leader is the one replica whose metric says that it leads, and that holds the
@@ -110,7 +88,7 @@ func (f *fleet) leader() *installation {
 // leads reports whether the last of its terms, by its log, was by this name.
 func (i *installation) leads(identity string) bool {
 	last := ""
-	for line := range strings.Lines(i.text()) {
+	for _, line := range i.log.all() {
 		var l struct{ Msg, Reign string }
 		if json.Unmarshal([]byte(line), &l) == nil && strings.HasPrefix(l.Msg, "This replica leads: ") {
 			last, _, _ = strings.Cut(l.Reign, "/")
@@ -122,9 +100,7 @@ func (i *installation) leads(identity string) bool {
 func (f *fleet) signal(i *installation, sig syscall.Signal) testenv.Stopwatch {
 	f.t.Helper()
 	at := testenv.Start()
-	if err := i.cmd.Process.Signal(sig); err != nil {
-		f.t.Fatal(err)
-	}
+	i.send(sig)
 	return at
 }
 
@@ -139,28 +115,14 @@ func (f *fleet) replaced(holder, how string, since testenv.Stopwatch, within tim
 
 // churn changes a Service all the time, until ctx ends; that may fail while away.
 func (f *fleet) churn(ctx context.Context, away *atomic.Bool) {
-	services := f.admin.CoreV1().Services(installNamespace)
 	for port := int32(1000); ; port++ {
-		svc := &corev1.Service{
-			ObjectMeta: metav1.ObjectMeta{Name: "grafana", Labels: map[string]string{"app.kubernetes.io/name": "grafana"}},
-			Spec: corev1.ServiceSpec{
-				Selector: map[string]string{"app.kubernetes.io/name": "grafana"},
-				Ports:    []corev1.ServicePort{{Name: "http", Port: port, TargetPort: intstr.FromInt32(3000)}},
-			},
-		}
-		old, err := services.Get(ctx, svc.Name, metav1.GetOptions{})
-		if err == nil {
-			old.Spec.Ports = svc.Spec.Ports
-			_, err = services.Update(ctx, old, metav1.UpdateOptions{})
-		} else {
-			_, err = services.Create(ctx, svc, metav1.CreateOptions{})
-		}
+		err := f.cp.setService(ctx, f.ns, "grafana", corev1.ServicePort{Name: "http", Port: port, TargetPort: intstr.FromInt32(3000)})
 		if err != nil && ctx.Err() == nil && !away.Load() {
 			f.t.Errorf("changing the Service: %v", err)
 			return
 		}
 		select {
-		case <-time.After(100 * time.Millisecond):
+		case <-time.After(200 * time.Millisecond): // as often as the writer writes
 		case <-ctx.Done():
 			return
 		}
@@ -172,32 +134,14 @@ func (f *fleet) churn(ctx context.Context, away *atomic.Bool) {
 // others. All the while the documents change, and the ConfigMap's whole history is
 // recorded.
 func TestOneWriter(t *testing.T) {
-	if testing.Short() {
-		t.Skip("starts a control plane, and waits for leases to end")
-	}
 	t.Parallel() // it mostly waits
-	cp := simtest.Start(t)
-	ctx, cancel := context.WithTimeout(context.Background(), 10*testenv.Patience)
-	defer cancel()
-	cfg := cp.RESTConfig()
-	cfg.QPS, cfg.Burst = 100, 100 // or this client would limit the changes
-	admin, err := kubernetes.NewForConfig(patient.Wrap(cfg))
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := &fleet{t: t, ctx: ctx, admin: admin, kubeconfig: filepath.Join(t.TempDir(), "kubeconfig")}
-	const user = "toolset-service"
-	if _, err := f.admin.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: installNamespace}}, metav1.CreateOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	grant(ctx, t, f.admin, user, installNamespace)
-	if err := cp.WriteKubeconfigAs(f.kubeconfig, user); err != nil {
-		t.Fatal(err)
-	}
-	f.history = record(ctx, t, f.admin, installNamespace)
+	cp := ownPlane(t)
+	f := newFleet(t, cp, installNamespace)
+	cp.grantLease(t, f.user, f.ns)
+	f.history = record(t, cp.admin, f.ns)
 	check := sync.OnceFunc(f.history.check)
 	defer check() // also when something else has failed
-	churning, calm := context.WithCancel(ctx)
+	churning, calm := context.WithCancel(t.Context())
 	churned := make(chan struct{})
 	var away atomic.Bool
 	go func() { defer close(churned); f.churn(churning, &away) }()
@@ -209,7 +153,7 @@ func TestOneWriter(t *testing.T) {
 	for round := range 2 {
 		now, holder := f.leader(), f.history.holder()
 		since := f.signal(now, syscall.SIGKILL)
-		now.cmd.Wait() //nolint:errcheck // it was killed
+		now.ends(-1)
 		f.leaves(now)
 		f.replaced(holder, fmt.Sprintf("kill -9, round %d", round+1), since, afterKill)
 		f.join()
@@ -226,16 +170,15 @@ func TestOneWriter(t *testing.T) {
 	}
 	for round := range 2 {
 		now, holder := f.leader(), f.history.holder()
-		bounded.CloseIdleConnections() // for which it would wait
 		since := f.signal(now, syscall.SIGTERM)
 		f.replaced(holder, fmt.Sprintf("SIGTERM, round %d", round+1), since, afterRelease)
-		now.ended()
+		now.ends(0)
 		f.leaves(now)
 		f.join()
 	}
 	check()
 	away.Store(true)
-	f.outage(cp.StopAPIServer, func() error { return cp.StartAPIServer(ctx) })
+	f.outage(cp.StopAPIServer, func() error { return cp.StartAPIServer(t.Context()) })
 	f.join()
 	calm()
 	<-churned
@@ -272,7 +215,7 @@ func (f *fleet) outage(stop, start func() error) {
 		return false
 	})
 	took := time.Since(since)
-	f.history = record(f.ctx, f.t, f.admin, installNamespace)
+	f.history = record(f.t, f.cp.admin, f.ns)
 	f.t.Logf("an outage: %v after the API server was started somebody leads; before it was %s, now %s", took, before, f.history.holder())
 }
 
@@ -288,10 +231,7 @@ func (f *fleet) converge() {
 		}
 		var version string
 		i.within(soonGranted+10*time.Second, role+" lists what the ConfigMap holds, and its version", func() bool {
-			cm, err := f.admin.CoreV1().ConfigMaps(installNamespace).Get(f.ctx, configMapName, metav1.GetOptions{})
-			if err != nil {
-				f.t.Fatal(err)
-			}
+			cm := f.cp.configMap(f.t, f.ns)
 			version = cm.ResourceVersion
 			_, body := i.ask(http.MethodGet, "/api/v1/toolsets")
 			var list struct {
@@ -315,24 +255,11 @@ func (f *fleet) converge() {
 // A replica that does not lead says why it has nothing to show, as long as nobody
 // has written.
 func TestGenerateWithoutALeader(t *testing.T) {
-	if testing.Short() {
-		t.Skip("starts a control plane")
-	}
 	t.Parallel() // it mostly waits
-	cp := simtest.Start(t)
-	ctx, cancel := context.WithTimeout(context.Background(), 5*testenv.Patience)
-	defer cancel()
-	f := &fleet{t: t, ctx: ctx, admin: adminOf(t, cp), kubeconfig: filepath.Join(t.TempDir(), "kubeconfig")}
-	if _, err := f.admin.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: installNamespace}}, metav1.CreateOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	grantConfigMap(ctx, t, f.admin, "toolset-service", installNamespace)
-	if err := cp.WriteKubeconfigAs(f.kubeconfig, "toolset-service"); err != nil {
-		t.Fatal(err)
-	}
-	f.history = record(ctx, t, f.admin, installNamespace)
+	cp := sharedPlane.get(t)
+	f := newFleet(t, cp, "no-leader")
 	i := f.join()
-	const sentence = `may not list leases "dynamic-toolset" in namespace kubernaut-system: grant it the verb "list" on the resource "leases"`
+	const sentence = `may not list leases "dynamic-toolset" in namespace no-leader: grant it the verb "list" on the resource "leases"`
 	i.within(10*time.Second, "the missing right in the log", func() bool { return len(i.logged("error ", sentence)) > 0 })
 	if detail := i.problem(http.MethodPost, "/api/v1/toolsets/generate", http.StatusServiceUnavailable); !strings.Contains(detail, sentence) {
 		t.Errorf("generate says %q", detail)
@@ -342,14 +269,14 @@ func TestGenerateWithoutALeader(t *testing.T) {
 	}
 
 	// Somebody else holds the lease, and does not write.
-	grantLease(ctx, t, f.admin, "toolset-service", installNamespace)
+	cp.grantLease(t, f.user, f.ns)
 	other := "somebody-else"
 	i.within(soonGranted, "it leads", func() bool { return i.metric("toolset_leader") == 1 })
-	i.within(10*time.Second, "it writes", func() bool { return i.document(ctx) != "" })
-	lease, err := f.admin.CoordinationV1().Leases(installNamespace).Get(ctx, leaseName, metav1.GetOptions{})
+	i.within(10*time.Second, "it writes", func() bool { return i.document() != "" })
+	lease, err := cp.admin.CoordinationV1().Leases(f.ns).Get(t.Context(), leaseName, metav1.GetOptions{})
 	if err == nil {
 		lease.Spec.HolderIdentity = &other
-		_, err = f.admin.CoordinationV1().Leases(installNamespace).Update(ctx, lease, metav1.UpdateOptions{})
+		_, err = cp.admin.CoordinationV1().Leases(f.ns).Update(t.Context(), lease, metav1.UpdateOptions{})
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -358,33 +285,15 @@ func TestGenerateWithoutALeader(t *testing.T) {
 	if status, body := i.ask(http.MethodPost, "/api/v1/toolsets/generate"); status != http.StatusOK {
 		t.Errorf("generate, of what a leader wrote before: %d %s", status, body)
 	}
-	if err := f.admin.CoreV1().ConfigMaps(installNamespace).Delete(ctx, configMapName, metav1.DeleteOptions{}); err != nil {
+	if err := cp.admin.CoreV1().ConfigMaps(f.ns).Delete(t.Context(), configMapName, metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	i.within(10*time.Second, "generate says that the leader has written nothing, and who it is", func() bool {
 		status, body := i.ask(http.MethodPost, "/api/v1/toolsets/generate")
 		return status == http.StatusServiceUnavailable && strings.Contains(body, "has not been written yet") && strings.Contains(body, other)
 	})
-	i.within(30*time.Second, "the lease ends, and this replica leads and writes", func() bool { return i.document(ctx) != "" && i.metric("toolset_leader") == 1 })
+	i.within(30*time.Second, "the lease ends, and this replica leads and writes", func() bool { return i.document() != "" && i.metric("toolset_leader") == 1 })
 	if n := i.metric("toolset_leader_transitions_total"); n != 2 {
 		t.Errorf("%d terms counted", n)
-	}
-}
-
-// grantLease gives user the rights on the lease that the service needs, and no more.
-func grantLease(ctx context.Context, t *testing.T, admin kubernetes.Interface, user, namespace string) {
-	t.Helper()
-	meta := metav1.ObjectMeta{Name: "dynamic-toolset-lease"}
-	_, err := admin.RbacV1().Roles(namespace).Create(ctx, &rbacv1.Role{ObjectMeta: meta, Rules: []rbacv1.PolicyRule{{
-		APIGroups: []string{"coordination.k8s.io"}, Resources: []string{"leases"}, ResourceNames: []string{leaseName},
-		Verbs: []string{"list", "watch", "create", "update"},
-	}}}, metav1.CreateOptions{})
-	if err == nil {
-		_, err = admin.RbacV1().RoleBindings(namespace).Create(ctx, &rbacv1.RoleBinding{ObjectMeta: meta,
-			Subjects: []rbacv1.Subject{{Kind: rbacv1.UserKind, APIGroup: rbacv1.GroupName, Name: user}},
-			RoleRef:  rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: meta.Name}}, metav1.CreateOptions{})
-	}
-	if err != nil {
-		t.Fatal(err)
 	}
 }

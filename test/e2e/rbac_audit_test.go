@@ -1,14 +1,16 @@
-package main
+package e2e
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"kubernaut.io/dynamic-toolset/harness/sim"
@@ -27,19 +29,21 @@ rules:
 // An audit reads the API server's audit log. An event is written as its request
 // ends, perhaps an instant after the answer: wait for what must be there.
 type audit struct {
-	t    *testing.T
 	path string
+
+	mu     sync.Mutex
+	offset int64              // up to which it has been read
+	byUser map[string][]event // so far
 }
 
-func newAudit(t *testing.T) (*audit, sim.Option) {
-	t.Helper()
-	dir := t.TempDir()
+// newAudit has an API server write its audit log into dir.
+func newAudit(dir string) (*audit, sim.Option, error) {
 	policy := filepath.Join(dir, "policy.yaml")
 	if err := os.WriteFile(policy, []byte(auditPolicy), 0o600); err != nil {
-		t.Fatal(err)
+		return nil, nil, err
 	}
-	a := &audit{t, filepath.Join(dir, "audit.log")}
-	return a, sim.WithAPIServerFlags("--audit-policy-file="+policy, "--audit-log-path="+a.path, "--audit-log-mode=blocking")
+	a := &audit{path: filepath.Join(dir, "audit.log"), byUser: map[string][]event{}}
+	return a, sim.WithAPIServerFlags("--audit-policy-file="+policy, "--audit-log-path="+a.path, "--audit-log-mode=blocking"), nil
 }
 
 // An event is one request in the audit log (audit.k8s.io/v1).
@@ -81,28 +85,37 @@ func (e event) used() []right {
 }
 
 // of returns the requests of one ServiceAccount so far.
-func (a *audit) of(namespace, account string) (all []event) {
-	a.t.Helper()
-	b, err := os.ReadFile(a.path)
+func (a *audit) of(t *testing.T, namespace, account string) []event {
+	t.Helper()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := a.readOn(); err != nil {
+		t.Fatalf("the audit log: %v", err)
+	}
+	return slices.Clip(a.byUser["system:serviceaccount:"+namespace+":"+account])
+}
+
+// readOn reads what has been written since the last time. a.mu is held.
+func (a *audit) readOn() error {
+	f, err := os.Open(a.path)
 	if err != nil {
-		a.t.Fatal(err)
+		return err
+	}
+	defer f.Close() //nolint:errcheck // it was only read
+	b, err := io.ReadAll(io.NewSectionReader(f, a.offset, 1<<40))
+	if err != nil {
+		return err
 	}
 	b = b[:bytes.LastIndexByte(b, '\n')+1] // the last one may be being written
-	lines := bufio.NewScanner(bytes.NewReader(b))
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
+	for line := range bytes.Lines(b) {
 		var e event
-		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
-			a.t.Fatalf("the audit log: %v in %s", err, lines.Text())
+		if err := json.Unmarshal(line, &e); err != nil {
+			return fmt.Errorf("%w in %s", err, line)
 		}
-		if e.User.Username == "system:serviceaccount:"+namespace+":"+account {
-			all = append(all, e)
-		}
+		a.byUser[e.User.Username] = append(a.byUser[e.User.Username], e)
 	}
-	if err := lines.Err(); err != nil {
-		a.t.Fatal(err)
-	}
-	return all
+	a.offset += int64(len(b))
+	return nil
 }
 
 // count returns how many requests needed r and were answered with this code. Of
