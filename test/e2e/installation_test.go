@@ -164,6 +164,11 @@ func (i *installation) each(n int, do func(name string) error) {
 	}
 }
 
+// wrote reports whether the ConfigMap names this toolset of the installation's namespace.
+func (i *installation) wrote(name string) bool {
+	return strings.Contains(i.document(), fmt.Sprintf("http://%s.%s.svc.", name, i.ns))
+}
+
 // document returns what the ConfigMap holds; "" if there is none.
 func (i *installation) document() string {
 	return i.cp.configMap(i.t, i.ns).Data[service.KubernautKey]

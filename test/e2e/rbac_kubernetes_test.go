@@ -110,11 +110,11 @@ func keepsTheConfigMap(in *installation) {
 	maps := in.cp.admin.CoreV1().ConfigMaps(in.ns)
 	holds := func(what string) {
 		in.t.Helper()
-		in.within(soonGranted, what, func() bool { return strings.Contains(in.document(), `"grafana"`) })
+		in.within(soonGranted, what, func() bool { return in.wrote("grafana") })
 	}
 	holds("the ConfigMap is created")
 	in.backend("grafana-two", 3000)
-	in.within(soonGranted, "the ConfigMap is updated", func() bool { return strings.Contains(in.document(), `"grafana-two"`) })
+	in.within(soonGranted, "the ConfigMap is updated", func() bool { return in.wrote("grafana-two") })
 	if _, err := maps.Patch(in.t.Context(), configMapName, types.MergePatchType, []byte(`{"data":{"toolset.json":"mine"}}`), metav1.PatchOptions{}); err != nil {
 		in.t.Fatal(err)
 	}
@@ -241,7 +241,7 @@ func TestEachMissingRightIsNamed(t *testing.T) {
 	revoked.serving()
 	revoked.within(soonGranted, "readiness", revoked.ready)
 	revoked.backend("grafana", 3000)
-	revoked.within(soonGranted, "the ConfigMap", func() bool { return strings.Contains(revoked.document(), `"grafana"`) })
+	revoked.within(soonGranted, "the ConfigMap", func() bool { return revoked.wrote("grafana") })
 	revoked.without(t, revoked.granted()...)
 	for _, l := range lacks {
 		t.Run("in the log without "+l.name(), func(t *testing.T) { lack{l.in.with(t), l.missing}.isLogged() })

@@ -95,7 +95,7 @@ func (l lack) isTold() {
 		}
 	case l.missing.resource != "services":
 		// It writes what it can't follow, or can't tell of.
-		in.within(soonGranted, "the ConfigMap", func() bool { return strings.Contains(in.document(), `"grafana"`) })
+		in.within(soonGranted, "the ConfigMap", func() bool { return in.wrote("grafana") })
 		if status, body := in.ask(http.MethodPost, "/api/v1/toolsets/generate"); status != http.StatusOK {
 			in.t.Errorf("generate answers %d %s", status, body)
 		}
@@ -129,7 +129,7 @@ func (l lack) isWhole() {
 	in.backend("late", 3000)
 	in.within(soonGranted, "a Service that was made after the right was granted", func() bool { return in.shows("late") })
 	if l.missing.resource != "services" {
-		in.within(soonGranted, "the ConfigMap is up to date", func() bool { return strings.Contains(in.document(), `"late"`) })
+		in.within(soonGranted, "the ConfigMap is up to date", func() bool { return in.wrote("late") })
 	}
 	// However often it was refused, it is told once, or once a minute.
 	refused := in.forbidden(l.missing)
@@ -189,7 +189,7 @@ func isGrantedAnew(in *installation) {
 	if warning := in.warning(); warning != "" {
 		in.t.Errorf("a lookup has the warning %q", warning)
 	}
-	in.within(soonGranted, "the ConfigMap", func() bool { return strings.Contains(in.document(), `"late"`) })
+	in.within(soonGranted, "the ConfigMap", func() bool { return in.wrote("late") })
 	if status, body := in.ask(http.MethodPost, "/api/v1/toolsets/generate"); status != http.StatusOK {
 		in.t.Errorf("generate answers %d %s", status, body)
 	}
