@@ -122,7 +122,7 @@ func (f *fleet) churn(ctx context.Context, away *atomic.Bool) {
 			return
 		}
 		select {
-		case <-time.After(200 * time.Millisecond): // as often as the writer writes
+		case <-time.After(100 * time.Millisecond):
 		case <-ctx.Done():
 			return
 		}
