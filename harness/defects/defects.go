@@ -1,5 +1,5 @@
 // Package defects is what the verifier of rolling updates is proved on: one
-// server, right or with one planted defect (harness/testdata/faulty), and what a
+// server, right or with one planted defect (harness/defects/faulty), and what a
 // verification must say of each.
 //
 // A verifier that lets a defect pass is worth nothing, and neither is one that

@@ -2,6 +2,7 @@ package defects
 
 import (
 	"context"
+	_ "embed" // for the manifest
 	"encoding/json"
 	"fmt"
 	"os"
@@ -20,51 +21,38 @@ import (
 
 // The packages of the programs.
 const (
-	serverPackage = "kubernaut.io/dynamic-toolset/harness/testdata/faulty"
+	serverPackage = "kubernaut.io/dynamic-toolset/harness/defects/faulty"
 	agentPackage  = "kubernaut.io/dynamic-toolset/harness/cmd/loadagent"
 )
 
-// service is the name of the Service in the server's manifest.
+// template is the server's manifest, with what [Deployment] fills in.
+//
+//go:embed faulty/deploy.yaml
+var template string
+
+// service is the name of the Service in it.
 const service = "subject"
 
 // A Subject is the server, built, with the load generator for it.
 type Subject struct {
 	Server, Agent string // the programs, static
 
-	dir      string // for the manifests
-	template string // of the manifest
+	dir string // for the manifests
 }
 
 // Build builds the server and the load generator into a folder. It runs the go
 // command, and so must run somewhere in a checkout of this module.
 func Build(ctx context.Context, dir string) (*Subject, error) {
 	s := &Subject{Server: filepath.Join(dir, filepath.Base(serverPackage)), Agent: filepath.Join(dir, filepath.Base(agentPackage)), dir: dir}
-	folder, err := run(exec.CommandContext(ctx, "go", "list", "-f", "{{.Dir}}", serverPackage))
-	if err != nil {
-		return nil, fmt.Errorf("%w; run this in a checkout, with Go in PATH", err)
-	}
-	text, err := os.ReadFile(filepath.Join(strings.TrimSpace(folder), "deploy.yaml"))
-	if err != nil {
-		return nil, fmt.Errorf("the server's manifest: %w", err)
-	}
-	s.template = string(text)
 	// The images have no libraries.
 	build := exec.CommandContext(ctx, "go", "build", "-o", dir+string(filepath.Separator), serverPackage, agentPackage)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if _, err := run(build); err != nil {
-		return nil, err
+	var said strings.Builder
+	build.Stderr = &said
+	if err := build.Run(); err != nil {
+		return nil, fmt.Errorf("%s: %w; run this in a checkout, with Go in PATH\n%s", strings.Join(build.Args, " "), err, said.String())
 	}
 	return s, nil
-}
-
-// run runs a command and returns its output; an error has what it said.
-func run(cmd *exec.Cmd) (string, error) {
-	var stdout, stderr strings.Builder
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := cmd.Run(); err != nil {
-		return "", fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args, " "), err, stderr.String())
-	}
-	return stdout.String(), nil
 }
 
 // Image is the one that the manifest names. It must be in the cluster before the
@@ -104,7 +92,7 @@ func (s *Subject) Manifest(d Deployment) (string, error) {
 	}
 	text := strings.NewReplacer(
 		"%NAMESPACE%", d.Namespace, "%REPLICAS%", strconv.Itoa(d.Replicas), "%GRACE%", strconv.Itoa(d.Grace), "%ARGS%", string(args),
-	).Replace(s.template)
+	).Replace(template)
 	file := filepath.Join(s.dir, d.Namespace+".yaml")
 	return file, os.WriteFile(file, []byte(text), 0o600)
 }

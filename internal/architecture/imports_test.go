@@ -72,7 +72,9 @@ var rules = []rule{
 	{of: "cluster/internal/follow", may: []string{"cluster", "cluster/internal/retry"}, never: all(httpServers, clusters)},
 	{of: "cluster/internal/clustertest", may: []string{"cluster", "service", "internal/testenv"}},
 
-	// The harness knows the service by its binary and its HTTP API only.
+	// The harness knows the service by its binary and its HTTP API only. The server with
+	// planted defects knows nobody: the verifier meets it as it would a stranger's.
+	{of: "harness/defects/faulty", never: all(httpServers, kubernetes, clusters)},
 	{of: "harness/...", may: append(leaves, "harness/...", "internal/chart", "internal/htmlreport", "internal/patient", "internal/testenv/..."),
 		never: all(httpServers, logging[:3])},
 	{of: "bench/...", may: append(leaves, "bench/...", "harness/sim/...", "service/...", "internal/chart", "internal/htmlreport", "internal/patient")},

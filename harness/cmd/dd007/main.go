@@ -31,7 +31,7 @@ Measures three ways to stop a server during rolling restarts:
   readiness-only  on SIGTERM readiness turns 503, and 5 s later it exits
   full            DD-007: readiness 503, 5 s, then the drain
 
-The server is harness/testdata/faulty, the cluster a simulated one. Run it in a
+The server is harness/defects/faulty, the cluster a simulated one. Run it in a
 checkout, with Go in PATH. It writes dd-007.md and dd-007.svg.
 
 Flags:

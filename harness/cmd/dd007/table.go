@@ -20,7 +20,7 @@ func (s *settings) write(runs []*record.Run) error {
 
 <!-- Written by the command below; don't edit. -->
 
-One server (harness/testdata/faulty) with three ways to stop, each under the same load in the same simulated
+One server (harness/defects/faulty) with three ways to stop, each under the same load in the same simulated
 cluster (Kubernetes %s, %d nodes): %d replicas, %d rolling restarts, %g requests/s of four client classes. No request
 is tried again. Measured %s by
 
