@@ -14,7 +14,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/validation"
 
-	"kubernaut.io/dynamic-toolset/harness/driver"
+	"kubernaut.io/dynamic-toolset/harness/cluster"
 	"kubernaut.io/dynamic-toolset/harness/scenario"
 	"kubernaut.io/dynamic-toolset/harness/verify"
 )
@@ -57,8 +57,8 @@ func Build(ctx context.Context, dir string) (*Subject, error) {
 
 // Image is the one that the manifest names. It must be in the cluster before the
 // server is run.
-func (s *Subject) Image() driver.Image {
-	return driver.Image{Name: "subject:devel", Files: map[string]string{"/subject": s.Server}, Entrypoint: []string{"/subject"}}
+func (s *Subject) Image() cluster.Image {
+	return cluster.Image{Name: "subject:devel", Files: map[string]string{"/subject": s.Server}, Entrypoint: []string{"/subject"}}
 }
 
 // A Deployment of the server is what can be filled in into its manifest.

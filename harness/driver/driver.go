@@ -1,70 +1,96 @@
-// Package driver is what a verification needs of a cluster, whichever it is.
-// Each kind of cluster has a folder of its own beside this file.
+// Package driver brings up the cluster in which a verification takes place: a
+// simulated one, one of kind, or a namespace of one that exists. [Open] is the only
+// way in; what is behind it, one package for each kind of cluster, is internal.
+//
+// What a cluster can do is said by package cluster, apart from this one: who is
+// given a cluster and uses it then links neither kind nor what else it takes to
+// bring one up.
 package driver
 
 import (
 	"context"
 	"errors"
-	"net"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
 
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/client-go/rest"
+	"github.com/spf13/pflag"
+
+	"kubernaut.io/dynamic-toolset/harness/cluster"
+	"kubernaut.io/dynamic-toolset/harness/driver/internal/kind"
+	"kubernaut.io/dynamic-toolset/harness/driver/internal/kubeconfig"
+	"kubernaut.io/dynamic-toolset/harness/driver/internal/sim"
 )
 
-// ErrUnsupported is the cause of the error of a driver that can't do this on
-// this machine, or in this kind of cluster. The error's text says what is
-// missing and how to get it.
-var ErrUnsupported = errors.New("not supported here")
+// The kinds of clusters.
+const (
+	Sim        = sim.Name
+	Kind       = kind.Name
+	Kubeconfig = kubeconfig.Name
+)
 
-// Namespace is that of the harness' own pods in clusters of its own.
-const Namespace = "toolset-verification"
+// Options say which cluster, and how it should be. What a kind of cluster has no
+// use for it ignores.
+type Options struct {
+	Name string // Sim, Kind or Kubeconfig
 
-// Image is a container image made of a program and files of this machine, or one
-// that is in this machine's container engine already.
-type Image struct {
-	Name       string            // as manifests name it, such as dynamic-toolset:devel
-	Files      map[string]string // path in the container -> file or folder here; empty: the engine has the image
-	Entrypoint []string
-	User       int64 // the image's USER; 0 is root
+	Nodes      int       // that run pods; 0: 2 (Sim, Kind)
+	NodeImage  string    // of the nodes; empty: kind's own, which it pulls (Kind)
+	KindConfig string    // file with a kind configuration; empty: none (Kind)
+	Existing   *Existing // the cluster that was chosen (Kubeconfig)
+
+	// Image must be in the container engine, to be loaded later: that it is missing is
+	// said before a cluster is made; empty: none (Kind).
+	Image string
+	// AgentBinary is the load generator's program, static (Kind).
+	AgentBinary string
+
+	Progress io.Writer // gets a line for each step; nil: nobody
+	LogDir   string    // keeps the logs of the cluster's own processes; empty: they are not kept
 }
 
-// Cluster is a cluster that is up. Close ends it.
-type Cluster interface {
-	// Name is the driver's, such as "sim".
-	Name() string
-	// RESTConfig is that of an administrator, or of whoever the user is.
-	RESTConfig() *rest.Config
-	// DialContext connects as a client inside the cluster does, to a pod's or a
-	// Service's address. Its errors are those of a connection made there:
-	// errors.Is(err, syscall.ECONNREFUSED) where nobody listens.
-	DialContext(ctx context.Context, network, address string) (net.Conn, error)
-	// LoadImage puts an image where every node finds it.
-	LoadImage(ctx context.Context, image Image) error
-	// Namespace is where the harness may have pods of its own.
-	Namespace() string
-	// Shared says that others use the cluster too: nothing but the objects of the
-	// target may be touched, no node.
-	Shared() bool
-	// Fit returns the objects as they are to be applied here, some changed or left
-	// out where this cluster can't take them as they are. What was changed, and what
-	// the cluster takes but does not honour, it says in sentences for the report.
-	Fit(objects []*unstructured.Unstructured) (fitted []*unstructured.Unstructured, notes []string, err error)
-	// Logs are the last lines of the cluster's own processes, for a failure that
-	// can't be explained otherwise; empty where there are none.
-	Logs() string
-	// Close ends the cluster, or gives it back, with nothing of ours left behind.
-	Close() error
+// AddKindFlags adds the flags for a cluster of kind, --node-image and --kind-config.
+// Their defaults are what the environment of this machine says.
+func (o *Options) AddKindFlags(s *pflag.FlagSet) {
+	here := kind.FromEnvironment()
+	s.StringVar(&o.NodeImage, "node-image", here.NodeImage, "`IMAGE` of the nodes (kind), also by $"+kind.NodeImageVariable+"; empty: kind's own, which it pulls")
+	s.StringVar(&o.KindConfig, "kind-config", here.Config, "`FILE` with a kind configuration (kind), also by $"+kind.ConfigVariable+"; where it names nodes, --nodes has no effect")
 }
 
-// Faults can be made in clusters of one's own. A Cluster that can't make them
-// doesn't implement it.
-type Faults interface {
-	// StopAPIServer ends the API server as a crash would; StartAPIServer starts
-	// it again and returns when it is ready.
-	StopAPIServer() error
-	StartAPIServer(ctx context.Context) error
-	// KillKubelet ends the kubelet of a node as a crash would, its pods go on;
-	// StartKubelet starts it again.
-	KillKubelet(node string) error
-	StartKubelet(node string) error
+// Existing is a cluster that exists, chosen and not yet touched.
+type Existing = kubeconfig.Target
+
+// Choice says which existing cluster is meant, and what may be made in it.
+type Choice = kubeconfig.Options
+
+// Choose finds the existing cluster that is meant, and sends it nothing: its user can
+// still be asked.
+func Choose(c Choice) (*Existing, error) { return kubeconfig.Choose(c) }
+
+// Check says what is wrong with the name of a kind of cluster.
+func Check(name string) error {
+	if names := []string{Sim, Kind, Kubeconfig}; !slices.Contains(names, name) {
+		return fmt.Errorf("there is no kind of cluster %q; there are: %s", name, strings.Join(names, ", "))
+	}
+	return nil
+}
+
+// Open brings a cluster up. Its Close takes it down. An error wraps
+// [cluster.ErrUnsupported] where this machine can't.
+func Open(ctx context.Context, o Options) (cluster.Cluster, error) {
+	switch o.Name {
+	case Sim:
+		return sim.Start(ctx, sim.Options{Nodes: o.Nodes, Progress: o.Progress, LogDir: o.LogDir})
+	case Kind:
+		return kind.Start(ctx, kind.Options{
+			Workers: o.Nodes, NodeImage: o.NodeImage, Config: o.KindConfig, Image: o.Image, Agent: o.AgentBinary, Progress: o.Progress, LogDir: o.LogDir,
+		})
+	case Kubeconfig:
+		if o.Existing == nil {
+			return nil, errors.New("no existing cluster was chosen")
+		}
+		return kubeconfig.Start(ctx, o.Existing)
+	}
+	return nil, Check(o.Name)
 }

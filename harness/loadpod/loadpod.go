@@ -20,7 +20,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
-	"kubernaut.io/dynamic-toolset/harness/driver"
+	"kubernaut.io/dynamic-toolset/harness/cluster"
 )
 
 // Image is the name of the image where the harness makes it itself.
@@ -38,8 +38,8 @@ const (
 )
 
 // ImageOf is the image of a program, for drivers that make it.
-func ImageOf(program string) driver.Image {
-	return driver.Image{Name: Image, Files: map[string]string{"/loadagent": program}, Entrypoint: []string{"/loadagent"}, User: user}
+func ImageOf(program string) cluster.Image {
+	return cluster.Image{Name: Image, Files: map[string]string{"/loadagent": program}, Entrypoint: []string{"/loadagent"}, User: user}
 }
 
 // Options say how the pod should be.

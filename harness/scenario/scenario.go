@@ -10,14 +10,14 @@ import (
 
 	"k8s.io/client-go/kubernetes"
 
-	"kubernaut.io/dynamic-toolset/harness/driver"
+	"kubernaut.io/dynamic-toolset/harness/cluster"
 	"kubernaut.io/dynamic-toolset/harness/rollout"
 )
 
 // Env is what the steps work on.
 type Env struct {
 	Client kubernetes.Interface
-	Faults driver.Faults // nil where the cluster can't make any
+	Faults cluster.Faults // nil where the cluster can't make any
 	Target rollout.Deployment
 	// ReadyTimeout bounds each wait for the Deployment.
 	ReadyTimeout time.Duration

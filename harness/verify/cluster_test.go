@@ -10,9 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"kubernaut.io/dynamic-toolset/harness/cluster"
 	"kubernaut.io/dynamic-toolset/harness/defects"
 	"kubernaut.io/dynamic-toolset/harness/driver"
-	"kubernaut.io/dynamic-toolset/harness/driver/simulated"
 	"kubernaut.io/dynamic-toolset/harness/record"
 	"kubernaut.io/dynamic-toolset/harness/verify"
 	"kubernaut.io/dynamic-toolset/internal/testenv"
@@ -21,7 +21,7 @@ import (
 // shared is the cluster of all tests of the package, and the programs in it.
 var shared struct {
 	once    sync.Once
-	cluster driver.Cluster
+	cluster cluster.Cluster
 	dir     string
 	subject *defects.Subject
 	err     error
@@ -39,11 +39,11 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// cluster returns the shared cluster, with the subject's image loaded.
-func cluster(t *testing.T) driver.Cluster {
+// aCluster returns the shared cluster, with the subject's image loaded.
+func aCluster(t *testing.T) cluster.Cluster {
 	t.Helper()
 	shared.once.Do(func() { shared.err = startShared() })
-	if errors.Is(shared.err, driver.ErrUnsupported) {
+	if errors.Is(shared.err, cluster.ErrUnsupported) {
 		testenv.Missing(t, "a simulated cluster ("+shared.err.Error()+")", "The sentence says how to get what is missing.")
 	}
 	if shared.err != nil {
@@ -62,7 +62,7 @@ func startShared() error {
 	if shared.subject, err = defects.Build(ctx, shared.dir); err != nil {
 		return err
 	}
-	if shared.cluster, err = simulated.Start(ctx, simulated.Options{Progress: os.Stderr}); err != nil {
+	if shared.cluster, err = driver.Open(ctx, driver.Options{Name: driver.Sim, Progress: os.Stderr}); err != nil {
 		return err
 	}
 	return shared.cluster.LoadImage(ctx, shared.subject.Image())

@@ -16,7 +16,7 @@ import (
 // and in the way named there. A verifier that lets one pass is broken.
 func TestPlantedDefectsAreCaught(t *testing.T) {
 	t.Parallel()
-	c := cluster(t)
+	c := aCluster(t)
 	for _, d := range defects.Planted() {
 		t.Run(d.Name, func(t *testing.T) {
 			t.Parallel()
@@ -35,7 +35,7 @@ func TestPlantedDefectsAreCaught(t *testing.T) {
 // A verifier that fails everything would catch every defect, too. Ten runs, in two rows.
 func TestRightServerPassesTenRuns(t *testing.T) {
 	t.Parallel()
-	c := cluster(t)
+	c := aCluster(t)
 	right := defects.Right()
 	for row := range 2 {
 		t.Run(fmt.Sprint(row+1), func(t *testing.T) {

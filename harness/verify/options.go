@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"kubernaut.io/dynamic-toolset/harness/driver"
+	"kubernaut.io/dynamic-toolset/harness/cluster"
 	"kubernaut.io/dynamic-toolset/harness/record"
 	"kubernaut.io/dynamic-toolset/harness/scenario"
 )
@@ -26,7 +26,7 @@ type Options struct {
 	// Manifests are the files and folders of the target, Around those of what
 	// should be in the cluster besides; an object of both is the target's.
 	Manifests, Around []string
-	Images            []driver.Image // to load before
+	Images            []cluster.Image // to load before
 	// Image is set as that of the target's container; empty: as the manifests say.
 	Image       string
 	AgentBinary string // the load generator's program, static

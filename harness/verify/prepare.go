@@ -18,7 +18,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
-	"kubernaut.io/dynamic-toolset/harness/driver"
+	"kubernaut.io/dynamic-toolset/harness/cluster"
 	"kubernaut.io/dynamic-toolset/harness/loadpod"
 	"kubernaut.io/dynamic-toolset/harness/manifest"
 	"kubernaut.io/dynamic-toolset/harness/record"
@@ -30,11 +30,11 @@ func (v *verification) prepare(ctx context.Context) error {
 		return errors.New("no cluster")
 	}
 	for _, s := range v.Steps {
-		if _, ok := v.cluster.(driver.Faults); s.Faults && !ok {
-			return fmt.Errorf("%w: the scenario %q needs a simulated cluster (--cluster sim)", driver.ErrUnsupported, s.Name)
+		if _, ok := v.cluster.(cluster.Faults); s.Faults && !ok {
+			return fmt.Errorf("%w: the scenario %q needs a simulated cluster (--cluster sim)", cluster.ErrUnsupported, s.Name)
 		}
 		if s.Nodes && v.cluster.Shared() {
-			return fmt.Errorf("%w: the scenario %q touches a node, which others use too: it needs a cluster of its own (--cluster sim or kind)", driver.ErrUnsupported, s.Name)
+			return fmt.Errorf("%w: the scenario %q touches a node, which others use too: it needs a cluster of its own (--cluster sim or kind)", cluster.ErrUnsupported, s.Name)
 		}
 	}
 	objects, err := manifest.Read(v.Manifests...)
@@ -204,7 +204,7 @@ func (v *verification) digest(ctx context.Context) (string, error) {
 
 // digestOf names the program of an image by its SHA-256, so that a report says
 // what was verified.
-func digestOf(image driver.Image) (string, error) {
+func digestOf(image cluster.Image) (string, error) {
 	program := ""
 	if len(image.Entrypoint) > 0 {
 		program = image.Files[image.Entrypoint[0]]

@@ -8,9 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"kubernaut.io/dynamic-toolset/harness/cluster"
 	"kubernaut.io/dynamic-toolset/harness/defects"
 	"kubernaut.io/dynamic-toolset/harness/driver"
-	"kubernaut.io/dynamic-toolset/harness/driver/simulated"
 	"kubernaut.io/dynamic-toolset/harness/record"
 	"kubernaut.io/dynamic-toolset/harness/rollout"
 	"kubernaut.io/dynamic-toolset/harness/scenario"
@@ -18,7 +18,7 @@ import (
 )
 
 // scenarioRun verifies the subject in another scenario.
-func scenarioRun(t *testing.T, c driver.Cluster, name, namespace string, outage time.Duration, args ...string) *record.Run {
+func scenarioRun(t *testing.T, c cluster.Cluster, name, namespace string, outage time.Duration, args ...string) *record.Run {
 	t.Helper()
 	o := subject(t, defects.Deployment{Namespace: namespace, Args: args})
 	var err error
@@ -37,7 +37,7 @@ func scenarioRun(t *testing.T, c driver.Cluster, name, namespace string, outage 
 // server passes, and one that exits at once does not.
 func TestScenariosThatStopPods(t *testing.T) {
 	t.Parallel()
-	c := cluster(t)
+	c := aCluster(t)
 	for name, stopped := range map[string]int{"node-drain": 1, "pod-deletion": 2, "scale": 1} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -57,8 +57,8 @@ func TestScenariosThatStopPods(t *testing.T) {
 // has a cluster of its own.
 func TestAPIServerOutage(t *testing.T) {
 	t.Parallel()
-	cluster(t) // builds the programs
-	own, err := simulated.Start(t.Context(), simulated.Options{Progress: os.Stderr})
+	aCluster(t) // builds the programs
+	own, err := driver.Open(t.Context(), driver.Options{Name: driver.Sim, Progress: os.Stderr})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func TestAPIServerOutage(t *testing.T) {
 // parallel to others.
 func TestKubeletOutage(t *testing.T) {
 	wantRight(t, func(try int) *record.Run {
-		return scenarioRun(t, cluster(t), "kubelet-kill", fmt.Sprintf("kubelet-kill-%d", try), 10*time.Second)
+		return scenarioRun(t, aCluster(t), "kubelet-kill", fmt.Sprintf("kubelet-kill-%d", try), 10*time.Second)
 	})
 }
 
@@ -99,7 +99,7 @@ func terminated(run *record.Run) int {
 // A target that can't be judged is told from one that fails, and why.
 func TestNoVerdict(t *testing.T) {
 	t.Parallel()
-	c := cluster(t)
+	c := aCluster(t)
 	for _, x := range []struct {
 		name  string
 		image string
@@ -141,7 +141,7 @@ func TestNoVerdict(t *testing.T) {
 // A Service that leads nowhere is no lost request either.
 func TestServiceThatLeadsNowhere(t *testing.T) {
 	t.Parallel()
-	c := cluster(t)
+	c := aCluster(t)
 	o := subject(t, defects.Deployment{Namespace: "nowhere", Grace: 1})
 	replaceInFile(t, o.Manifests[0], "targetPort: http", "targetPort: 8099")
 	_, err := verify.Run(t.Context(), c, o)
@@ -154,7 +154,7 @@ func TestServiceThatLeadsNowhere(t *testing.T) {
 // found before the run, and no lost request.
 func TestMistakenPaths(t *testing.T) {
 	t.Parallel()
-	c := cluster(t)
+	c := aCluster(t)
 	for name, x := range map[string]struct {
 		mistake func(*verify.Traffic)
 		want    string

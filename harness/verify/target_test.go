@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"kubernaut.io/dynamic-toolset/harness/driver"
+	"kubernaut.io/dynamic-toolset/harness/cluster"
 	"kubernaut.io/dynamic-toolset/harness/manifest"
 	"kubernaut.io/dynamic-toolset/harness/record"
 	"kubernaut.io/dynamic-toolset/harness/scenario"
@@ -110,7 +110,7 @@ func TestFindTargetRefuses(t *testing.T) {
 
 // All that is wrong is said at once, before anything is started.
 func TestValidate(t *testing.T) {
-	o := Options{AgentBinary: "/none/agent", Images: []driver.Image{{Name: "web:1", Files: map[string]string{"/web": "/none/web"}}}, Baseline: time.Hour * 2, Traffic: Traffic{
+	o := Options{AgentBinary: "/none/agent", Images: []cluster.Image{{Name: "web:1", Files: map[string]string{"/web": "/none/web"}}}, Baseline: time.Hour * 2, Traffic: Traffic{
 		Rate: 1, SlowPath: "/slow", SlowUpload: "/upload", StreamPath: "events",
 	}}
 	err := o.Validate()

@@ -10,7 +10,7 @@ import (
 
 	"k8s.io/client-go/kubernetes"
 
-	"kubernaut.io/dynamic-toolset/harness/driver"
+	"kubernaut.io/dynamic-toolset/harness/cluster"
 	"kubernaut.io/dynamic-toolset/harness/load"
 	"kubernaut.io/dynamic-toolset/harness/load/agent"
 	"kubernaut.io/dynamic-toolset/harness/loadpod"
@@ -35,7 +35,7 @@ const stopTimeout = time.Minute
 // Run verifies one target in a cluster that is up. The result has its checks; an
 // error means that there is no verdict: the target or the cluster could not be
 // brought to where it can be judged.
-func Run(ctx context.Context, c driver.Cluster, o Options) (*record.Run, error) {
+func Run(ctx context.Context, c cluster.Cluster, o Options) (*record.Run, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
@@ -61,7 +61,7 @@ func Run(ctx context.Context, c driver.Cluster, o Options) (*record.Run, error) 
 // verification is one run under way.
 type verification struct {
 	Options
-	cluster driver.Cluster
+	cluster cluster.Cluster
 	client  kubernetes.Interface
 	target  *target
 	applier *manifest.Applier
@@ -168,7 +168,7 @@ func (v *verification) underLoad(ctx context.Context, session *agent.Session, ob
 // told to stop has gone.
 func (v *verification) phases(ctx context.Context) error {
 	env := &scenario.Env{Client: v.client, Target: v.target.rollout(v.client), ReadyTimeout: v.ReadyTimeout, Outage: v.Outage, Say: v.Say}
-	env.Faults, _ = v.cluster.(driver.Faults)
+	env.Faults, _ = v.cluster.(cluster.Faults)
 	v.Say("baseline: %s of traffic, %g requests/s", v.Baseline, v.Traffic.Rate)
 	if err := v.phase("baseline", record.Baseline, func() error { return scenario.Pause(ctx, v.Baseline) }); err != nil {
 		return err

@@ -6,15 +6,13 @@ import (
 	"slices"
 	"strings"
 
+	"kubernaut.io/dynamic-toolset/harness/cluster"
 	"kubernaut.io/dynamic-toolset/harness/driver"
-	"kubernaut.io/dynamic-toolset/harness/driver/kind"
-	"kubernaut.io/dynamic-toolset/harness/driver/open"
-	"kubernaut.io/dynamic-toolset/harness/driver/simulated"
 )
 
 // ours are the clusters that this command can use: those that it brings up and
 // takes down itself.
-var ours = []string{simulated.Name, kind.Name}
+var ours = []string{driver.Sim, driver.Kind}
 
 // checkClusters says what can't be compared.
 func checkClusters(names []string) error {
@@ -33,8 +31,8 @@ func checkClusters(names []string) error {
 }
 
 // openCluster brings a cluster up.
-func (s *comparison) openCluster(ctx context.Context, name, agent string) (driver.Cluster, error) {
-	return open.Cluster(ctx, open.Options{
-		Name: name, Nodes: s.nodes, NodeImage: s.nodeImage, KindConfig: s.kindConfig, AgentBinary: agent, Progress: s.progress,
-	})
+func (s *comparison) openCluster(ctx context.Context, name, agent string) (cluster.Cluster, error) {
+	o := s.cluster
+	o.Name, o.AgentBinary, o.Progress = name, agent, s.progress
+	return driver.Open(ctx, o)
 }

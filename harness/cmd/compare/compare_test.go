@@ -14,6 +14,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"kubernaut.io/dynamic-toolset/harness/cluster"
 	"kubernaut.io/dynamic-toolset/harness/defects"
 	"kubernaut.io/dynamic-toolset/harness/driver"
 	"kubernaut.io/dynamic-toolset/harness/record"
@@ -47,13 +48,13 @@ func build(ctx context.Context, _ string) (*defects.Subject, error) {
 
 // fakeCluster is one on which nothing runs.
 type fakeCluster struct {
-	driver.Cluster
+	cluster.Cluster
 	name           string
 	loaded, closed bool
 	closeErr       error
 }
 
-func (c *fakeCluster) LoadImage(_ context.Context, i driver.Image) error {
+func (c *fakeCluster) LoadImage(_ context.Context, i cluster.Image) error {
 	c.loaded = i.Name != ""
 	return nil
 }
@@ -87,17 +88,17 @@ type comparing struct {
 func compareFakes(change func(cluster, name string, run *record.Run) error) *comparing {
 	f := &comparing{fakes: map[string]*fakeCluster{"a": {name: "a"}, "b": {name: "b"}}, change: change}
 	f.comparison = comparison{
-		clusters: []string{"a", "b"}, nodes: 2, parallel: 3, nodeImage: "/home/me/image", progress: io.Discard, build: build,
-		open: func(_ context.Context, name, agent string) (driver.Cluster, error) {
+		clusters: []string{"a", "b"}, cluster: driver.Options{Nodes: 2, NodeImage: "/home/me/image"}, parallel: 3, progress: io.Discard, build: build,
+		open: func(_ context.Context, name, agent string) (cluster.Cluster, error) {
 			if _, err := os.Stat(agent); err != nil {
 				return nil, err
 			}
 			if c := f.fakes[name]; c != nil {
 				return c, nil
 			}
-			return nil, driver.ErrUnsupported
+			return nil, cluster.ErrUnsupported
 		},
-		verify: func(_ context.Context, c driver.Cluster, o verify.Options) (*record.Run, error) {
+		verify: func(_ context.Context, c cluster.Cluster, o verify.Options) (*record.Run, error) {
 			now := f.running.Add(1)
 			defer f.running.Add(-1)
 			for most := f.most.Load(); now > most && !f.most.CompareAndSwap(most, now); most = f.most.Load() {
@@ -244,7 +245,7 @@ func TestClusterTrouble(t *testing.T) {
 	f := compareFakes(nil)
 	f.clusters = []string{"a", "nowhere"}
 	columns, err := f.run(t.Context())
-	if !errors.Is(err, driver.ErrUnsupported) || !strings.Contains(err.Error(), "the cluster nowhere") || len(columns) != 1 {
+	if !errors.Is(err, cluster.ErrUnsupported) || !strings.Contains(err.Error(), "the cluster nowhere") || len(columns) != 1 {
 		t.Errorf("%v, %d columns", err, len(columns))
 	}
 	f = compareFakes(nil)
@@ -260,7 +261,7 @@ func TestInterruption(t *testing.T) {
 	f := compareFakes(nil)
 	runs := 0
 	f.parallel = 1
-	f.verify = func(ctx context.Context, _ driver.Cluster, _ verify.Options) (*record.Run, error) {
+	f.verify = func(ctx context.Context, _ cluster.Cluster, _ verify.Options) (*record.Run, error) {
 		runs++
 		cancel()
 		<-ctx.Done()

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"kubernaut.io/dynamic-toolset/harness/cluster"
 	"kubernaut.io/dynamic-toolset/harness/defects"
 	"kubernaut.io/dynamic-toolset/harness/driver"
 	"kubernaut.io/dynamic-toolset/harness/record"
@@ -22,14 +23,14 @@ const runTimeout = 10 * time.Minute
 
 // A comparison is what is to be done, and with what.
 type comparison struct {
-	clusters              []string
-	nodes, parallel       int
-	nodeImage, kindConfig string // of kind
+	clusters []string
+	cluster  driver.Options // of each, but for its name
+	parallel int
 
 	build func(ctx context.Context, dir string) (*defects.Subject, error)
 	// open brings a cluster up; agent is the load generator's program.
-	open     func(ctx context.Context, name, agent string) (driver.Cluster, error)
-	verify   func(context.Context, driver.Cluster, verify.Options) (*record.Run, error)
+	open     func(ctx context.Context, name, agent string) (cluster.Cluster, error)
+	verify   func(context.Context, cluster.Cluster, verify.Options) (*record.Run, error)
 	progress io.Writer
 
 	mu sync.Mutex // over progress, while runs go on
@@ -48,8 +49,8 @@ func (s *comparison) command() []string {
 	for _, c := range s.clusters {
 		command = append(command, "--cluster", c)
 	}
-	if s.nodes != defaultNodes {
-		command = append(command, "--nodes", strconv.Itoa(s.nodes))
+	if s.cluster.Nodes != defaultNodes {
+		command = append(command, "--nodes", strconv.Itoa(s.cluster.Nodes))
 	}
 	if s.parallel != defaultParallel {
 		command = append(command, "--parallel", strconv.Itoa(s.parallel))
@@ -166,7 +167,7 @@ func (s *comparison) on(ctx context.Context, clusterName string, subject *defect
 }
 
 // one verifies one case.
-func (s *comparison) one(ctx context.Context, c driver.Cluster, subject *defects.Subject, d *defects.Case) (result, *record.Run) {
+func (s *comparison) one(ctx context.Context, c cluster.Cluster, subject *defects.Subject, d *defects.Case) (result, *record.Run) {
 	ctx, cancel := context.WithTimeout(ctx, runTimeout)
 	defer cancel()
 	o, err := subject.Options(d.Deployment("compare-" + name(d)))

@@ -15,7 +15,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"kubernaut.io/dynamic-toolset/harness/defects"
-	"kubernaut.io/dynamic-toolset/harness/driver/kind"
 	"kubernaut.io/dynamic-toolset/harness/verify"
 )
 
@@ -103,10 +102,8 @@ func (s *comparison) parse(args []string, stdout io.Writer) (out string, err err
 	f.SetOutput(io.Discard)
 	f.SortFlags = false
 	f.StringArrayVar(&s.clusters, "cluster", []string{"sim"}, "`KIND` of cluster: sim or kind; repeated for several")
-	f.IntVar(&s.nodes, "nodes", defaultNodes, "`NUMBER` of nodes of each cluster that run pods")
-	here := kind.FromEnvironment()
-	f.StringVar(&s.nodeImage, "node-image", here.NodeImage, "`IMAGE` of the nodes (kind), also by $"+kind.NodeImageVariable+"; empty: kind's own, which it pulls")
-	f.StringVar(&s.kindConfig, "kind-config", here.Config, "`FILE` with a kind configuration (kind), also by $"+kind.ConfigVariable+"; where it names nodes, --nodes has no effect")
+	f.IntVar(&s.cluster.Nodes, "nodes", defaultNodes, "`NUMBER` of nodes of each cluster that run pods")
+	s.cluster.AddKindFlags(f)
 	f.IntVar(&s.parallel, "parallel", defaultParallel, "`NUMBER` of runs at a time on one cluster")
 	f.StringVar(&out, "out", "docs/verification/clusters.md", "`FILE` to write the table into")
 	f.Usage = func() { fmt.Fprint(stdout, usage+f.FlagUsagesWrapped(90)) }
@@ -119,8 +116,8 @@ func (s *comparison) parse(args []string, stdout io.Writer) (out string, err err
 	if s.parallel < 1 || s.parallel > 13 {
 		return "", fmt.Errorf("--parallel is %d; it must be between 1 and 13, which are all the runs", s.parallel)
 	}
-	if s.nodes < 1 || s.nodes > 10 {
-		return "", fmt.Errorf("--nodes is %d; it must be between 1 and 10", s.nodes)
+	if s.cluster.Nodes < 1 || s.cluster.Nodes > 10 {
+		return "", fmt.Errorf("--nodes is %d; it must be between 1 and 10", s.cluster.Nodes)
 	}
 	return out, checkClusters(s.clusters)
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"kubernaut.io/dynamic-toolset/harness/defects"
-	"kubernaut.io/dynamic-toolset/harness/driver/simulated"
+	"kubernaut.io/dynamic-toolset/harness/driver"
 	"kubernaut.io/dynamic-toolset/harness/record"
 	"kubernaut.io/dynamic-toolset/harness/scenario"
 	"kubernaut.io/dynamic-toolset/harness/verify"
@@ -86,7 +86,7 @@ func (s *settings) measure(ctx context.Context, progress io.Writer) (err error) 
 	if err != nil {
 		return err
 	}
-	c, err := simulated.Start(ctx, simulated.Options{Progress: progress})
+	c, err := driver.Open(ctx, driver.Options{Name: driver.Sim, Progress: progress})
 	if err != nil {
 		return err
 	}

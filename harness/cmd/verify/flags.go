@@ -12,10 +12,8 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"kubernaut.io/dynamic-toolset/harness/cluster"
 	"kubernaut.io/dynamic-toolset/harness/driver"
-	"kubernaut.io/dynamic-toolset/harness/driver/kind"
-	"kubernaut.io/dynamic-toolset/harness/driver/kubeconfig"
-	"kubernaut.io/dynamic-toolset/harness/driver/simulated"
 	"kubernaut.io/dynamic-toolset/harness/manifest"
 	"kubernaut.io/dynamic-toolset/harness/scenario"
 	"kubernaut.io/dynamic-toolset/harness/verify"
@@ -86,10 +84,9 @@ type flags struct {
 	set *pflag.FlagSet
 
 	clusterFlags
-	reports     string
-	clusterLogs string
-	verbose     bool
-	version     bool
+	reports string
+	verbose bool
+	version bool
 
 	manifests, around, files []string
 	binary, agent            string
@@ -141,7 +138,7 @@ func newFlags() *flags {
 	s.BoolVar(&f.version, "version", false, "print the version and exit")
 	s.StringVar(&f.reports, "reports", "reports", "`FOLDER` for the reports")
 	s.StringVar(&f.agent, "agent-binary", "", "the load generator's `PROGRAM` (default loadagent beside this program)")
-	s.StringVar(&f.clusterLogs, "cluster-logs", "", "existing `FOLDER` in which to keep the logs of the cluster's processes")
+	s.StringVar(&f.cluster.LogDir, "cluster-logs", "", "existing `FOLDER` in which to keep the logs of the cluster's processes")
 	s.BoolVarP(&f.verbose, "verbose", "v", false, "show what the Kubernetes client logs, and, without a verdict, the last log lines of the cluster's processes")
 	return f
 }
@@ -182,7 +179,7 @@ func (f *flags) options() (*verify.Options, error) {
 	if f.agent == "" {
 		f.agent = besideUs("loadagent")
 	}
-	o.Manifests, o.Around, o.AgentBinary, o.AgentImage = f.manifests, f.around, f.agent, f.agentImage
+	o.Manifests, o.Around, o.AgentBinary, o.AgentImage = f.manifests, f.around, f.agent, f.choice.AgentImage
 	if name, port, ok := strings.Cut(o.Service, ":"); ok {
 		o.Service, o.Port = name, port
 	}
@@ -225,7 +222,7 @@ var slowBody = `{"tools":[` + strings.Repeat(`{"name":"prometheus","type":"prome
 func (f *flags) verifyOurselves() {
 	o, t := &f.o, &f.o.Traffic
 	f.manifests = []string{"deploy/base"}
-	if f.cluster == kubeconfig.Name {
+	if f.cluster.Name == driver.Kubeconfig {
 		f.manifests = []string{"deploy/overlays/namespaced"}
 	}
 	unless := func(flag string, set func()) {
@@ -234,7 +231,7 @@ func (f *flags) verifyOurselves() {
 		}
 	}
 	unless("around", func() { f.around = []string{"examples/cluster"} })
-	if f.cluster != kubeconfig.Name && o.Image == "" {
+	if f.cluster.Name != driver.Kubeconfig && o.Image == "" {
 		unless("image-binary", func() { f.binary = "bin/dynamic-toolset" })
 	}
 	unless("target", func() { o.Service = "dynamic-toolset:8080" })
@@ -255,7 +252,7 @@ func (f *flags) verifyOurselves() {
 // makeImages makes the image of the target's container, under the name that the
 // manifest has for it.
 func (f *flags) makeImages() error {
-	if f.o.Image != "" || f.cluster == kubeconfig.Name {
+	if f.o.Image != "" || f.cluster.Name == driver.Kubeconfig {
 		return f.takeImage()
 	}
 	if f.binary == "" {
@@ -273,7 +270,7 @@ func (f *flags) makeImages() error {
 		return err
 	}
 	program := "/" + filepath.Base(f.binary)
-	image := driver.Image{Name: name, Files: map[string]string{program: f.binary}, Entrypoint: []string{program}, User: 65532}
+	image := cluster.Image{Name: name, Files: map[string]string{program: f.binary}, Entrypoint: []string{program}, User: 65532}
 	for _, file := range f.files {
 		path, from, ok := strings.Cut(file, "=")
 		if !ok || !strings.HasPrefix(path, "/") {
@@ -281,7 +278,7 @@ func (f *flags) makeImages() error {
 		}
 		image.Files[path] = from
 	}
-	f.o.Images = []driver.Image{image}
+	f.o.Images = []cluster.Image{image}
 	return nil
 }
 
@@ -289,16 +286,16 @@ func (f *flags) makeImages() error {
 func (f *flags) takeImage() error {
 	switch {
 	case f.binary != "" || len(f.files) > 0:
-		if f.cluster == kubeconfig.Name {
+		if f.cluster.Name == driver.Kubeconfig {
 			return errors.New("an existing cluster pulls its images: push one to a registry of yours, and give --image instead of --image-binary and --image-file")
 		}
 		return errors.New("give either --image or --image-binary (with --image-file), not both")
-	case f.cluster == simulated.Name:
+	case f.cluster.Name == driver.Sim:
 		return errors.New("the simulated cluster can't take an image; give the program with --image-binary")
-	case f.cluster == kind.Name && isLatest(f.o.Image):
+	case f.cluster.Name == driver.Kind && isLatest(f.o.Image):
 		return fmt.Errorf("the nodes would pull %s, as its tag is latest; give it another: docker tag %s NAME:devel", f.o.Image, f.o.Image)
-	case f.cluster == kind.Name:
-		f.o.Images = []driver.Image{{Name: f.o.Image}}
+	case f.cluster.Name == driver.Kind:
+		f.o.Images = []cluster.Image{{Name: f.o.Image}}
 	case f.o.Image == "" && slices.Contains(f.manifests, "deploy/overlays/namespaced"):
 		return errors.New("name the service's image, pushed to a registry of yours, with --image (make image makes it)")
 	}

@@ -15,7 +15,7 @@ import (
 	"golang.org/x/term"
 	"k8s.io/klog/v2"
 
-	"kubernaut.io/dynamic-toolset/harness/driver/kubeconfig"
+	"kubernaut.io/dynamic-toolset/harness/driver"
 	"kubernaut.io/dynamic-toolset/harness/record"
 	"kubernaut.io/dynamic-toolset/harness/report"
 	"kubernaut.io/dynamic-toolset/harness/verify"
@@ -98,7 +98,7 @@ func quiet(verbose bool, stderr io.Writer) {
 
 // verifyIn brings the cluster up, verifies, and takes the cluster down whatever
 // happens.
-func verifyIn(ctx context.Context, f *flags, o *verify.Options, existing *kubeconfig.Target, p *progress) (result *record.Run, err error) {
+func verifyIn(ctx context.Context, f *flags, o *verify.Options, existing *driver.Existing, p *progress) (result *record.Run, err error) {
 	c, err := f.open(ctx, existing, p)
 	if err != nil {
 		return nil, err

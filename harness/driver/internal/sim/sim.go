@@ -1,6 +1,6 @@
-// Package simulated drives the simulated cluster: a real Kubernetes as plain
-// processes, without Docker, root, images or a network (see package sim).
-package simulated
+// Package sim drives the simulated cluster: a real Kubernetes as plain
+// processes, without Docker, root, images or a network (see package harness/sim).
+package sim
 
 import (
 	"context"
@@ -12,11 +12,11 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/rest"
 
-	"kubernaut.io/dynamic-toolset/harness/driver"
+	"kubernaut.io/dynamic-toolset/harness/cluster"
 	"kubernaut.io/dynamic-toolset/harness/sim"
 )
 
-// Name is that of the driver.
+// Name is that of this kind of cluster.
 const Name = "sim"
 
 // Options say how the cluster should be.
@@ -28,11 +28,11 @@ type Options struct {
 
 type simulated struct{ *sim.Cluster }
 
-var _ driver.Faults = simulated{}
+var _ cluster.Faults = simulated{}
 
-// Start brings a cluster up. An error wraps driver.ErrUnsupported where this
+// Start brings a cluster up. An error wraps cluster.ErrUnsupported where this
 // machine can't.
-func Start(ctx context.Context, o Options) (driver.Cluster, error) {
+func Start(ctx context.Context, o Options) (cluster.Cluster, error) {
 	if o.Nodes == 0 {
 		o.Nodes = 2
 	}
@@ -43,7 +43,7 @@ func Start(ctx context.Context, o Options) (driver.Cluster, error) {
 	c, err := sim.StartCluster(ctx, options...)
 	if err != nil {
 		if errors.Is(err, sim.ErrUnsupported) || errors.Is(err, sim.ErrUnavailable) {
-			err = fmt.Errorf("%w: %w", driver.ErrUnsupported, err)
+			err = fmt.Errorf("%w: %w", cluster.ErrUnsupported, err)
 		}
 		return nil, err
 	}
@@ -51,7 +51,7 @@ func Start(ctx context.Context, o Options) (driver.Cluster, error) {
 }
 
 func (simulated) Name() string      { return Name }
-func (simulated) Namespace() string { return driver.Namespace }
+func (simulated) Namespace() string { return cluster.Namespace }
 func (simulated) Shared() bool      { return false }
 func (s simulated) Logs() string    { return s.LogTail() }
 func (s simulated) Close() error    { return s.Stop() }
@@ -62,9 +62,9 @@ func (s simulated) DialContext(ctx context.Context, network, address string) (ne
 	return s.Cluster.DialContext(ctx, network, address)
 }
 
-func (s simulated) LoadImage(ctx context.Context, i driver.Image) error {
+func (s simulated) LoadImage(ctx context.Context, i cluster.Image) error {
 	if len(i.Files) == 0 {
-		return fmt.Errorf("%w: the simulated cluster has no container engine to take the image %s from; give the program with --image-binary", driver.ErrUnsupported, i.Name)
+		return fmt.Errorf("%w: the simulated cluster has no container engine to take the image %s from; give the program with --image-binary", cluster.ErrUnsupported, i.Name)
 	}
 	return s.Cluster.LoadImage(ctx, sim.Image{Name: i.Name, Files: i.Files, Entrypoint: i.Entrypoint, User: i.User})
 }

@@ -27,12 +27,12 @@ import (
 	"golang.org/x/sync/errgroup"
 	"sigs.k8s.io/kind/pkg/cluster/nodeutils"
 
-	"kubernaut.io/dynamic-toolset/harness/driver"
+	"kubernaut.io/dynamic-toolset/harness/cluster"
 )
 
 // LoadImage puts an image on every node; where the nodes have the same already,
 // it does nothing.
-func (c *kindCluster) LoadImage(ctx context.Context, image driver.Image) error {
+func (c *kindCluster) LoadImage(ctx context.Context, image cluster.Image) error {
 	c.loading.Lock() // one image at a time
 	defer c.loading.Unlock()
 	file, err := os.CreateTemp("", "dynamic-toolset-image-*.tar")
@@ -99,7 +99,7 @@ func saveImage(ctx context.Context, name string, to io.Writer) error {
 }
 
 // writeImage writes an image of one layer that has nothing but its files.
-func writeImage(image driver.Image, to io.Writer) error {
+func writeImage(image cluster.Image, to io.Writer) error {
 	tag, err := name.NewTag(image.Name)
 	if err != nil {
 		return fmt.Errorf("the image's name: %w", err)

@@ -25,11 +25,11 @@ import (
 	"k8s.io/client-go/restmapper"
 	"k8s.io/client-go/tools/clientcmd"
 
-	"kubernaut.io/dynamic-toolset/harness/driver"
-	"kubernaut.io/dynamic-toolset/harness/driver/gateway"
+	"kubernaut.io/dynamic-toolset/harness/cluster"
+	"kubernaut.io/dynamic-toolset/harness/driver/internal/gateway"
 )
 
-// Name is that of the driver.
+// Name is that of this kind of cluster.
 const Name = "kubeconfig"
 
 const (
@@ -106,7 +106,7 @@ type existing struct {
 }
 
 // Start makes the namespace, and in it the way into the cluster's network.
-func (t *Target) Start(ctx context.Context) (driver.Cluster, error) {
+func Start(ctx context.Context, t *Target) (cluster.Cluster, error) {
 	e := &existing{target: t}
 	var err error
 	if e.client, err = kubernetes.NewForConfig(t.config); err != nil {
@@ -160,8 +160,8 @@ func (e *existing) DialContext(ctx context.Context, network, address string) (ne
 	return e.gateway.DialContext(ctx, network, address)
 }
 
-func (*existing) LoadImage(_ context.Context, image driver.Image) error {
-	return fmt.Errorf("%w: an existing cluster pulls its images: push %s to a registry of yours, and name it with --image", driver.ErrUnsupported, image.Name)
+func (*existing) LoadImage(_ context.Context, image cluster.Image) error {
+	return fmt.Errorf("%w: an existing cluster pulls its images: push %s to a registry of yours, and name it with --image", cluster.ErrUnsupported, image.Name)
 }
 
 // Close deletes the namespace and waits until it is gone.

@@ -23,15 +23,15 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/kind/pkg/apis/config/defaults"
-	"sigs.k8s.io/kind/pkg/cluster"
+	kindcluster "sigs.k8s.io/kind/pkg/cluster"
 	"sigs.k8s.io/kind/pkg/cluster/nodes"
 
-	"kubernaut.io/dynamic-toolset/harness/driver"
-	"kubernaut.io/dynamic-toolset/harness/driver/gateway"
+	"kubernaut.io/dynamic-toolset/harness/cluster"
+	"kubernaut.io/dynamic-toolset/harness/driver/internal/gateway"
 	"kubernaut.io/dynamic-toolset/harness/loadpod"
 )
 
-// Name is that of the driver.
+// Name is that of this kind of cluster.
 const Name = "kind"
 
 // DefaultNodeImage is the image of the nodes where Options names none.
@@ -47,6 +47,8 @@ type Options struct {
 	// Config is a file with a kind configuration
 	// (https://kind.sigs.k8s.io/docs/user/configuration/); empty: none.
 	Config string
+	// Image must be in the Docker engine, to be loaded later; empty: none.
+	Image string
 	// Agent is the load generator's program, static; the way into the cluster's
 	// network is made of it.
 	Agent    string
@@ -78,7 +80,7 @@ const (
 
 type kindCluster struct {
 	name     string
-	provider *cluster.Provider
+	provider *kindcluster.Provider
 	config   *rest.Config
 	client   kubernetes.Interface
 	gateway  *gateway.Gateway
@@ -93,9 +95,9 @@ type kindCluster struct {
 	loaded  map[string]string // images by name, with the digest of what was loaded last
 }
 
-// Start brings a cluster up. An error wraps driver.ErrUnsupported where this
+// Start brings a cluster up. An error wraps cluster.ErrUnsupported where this
 // machine can't.
-func Start(ctx context.Context, o Options) (driver.Cluster, error) {
+func Start(ctx context.Context, o Options) (cluster.Cluster, error) {
 	if o.Workers == 0 {
 		o.Workers = 2
 	}
@@ -104,6 +106,11 @@ func Start(ctx context.Context, o Options) (driver.Cluster, error) {
 	}
 	if err := checkEngine(ctx); err != nil {
 		return nil, err
+	}
+	if o.Image != "" {
+		if err := checkImage(ctx, o.Image); err != nil {
+			return nil, err
+		}
 	}
 	port, err := freePort()
 	if err != nil {
@@ -115,7 +122,7 @@ func Start(ctx context.Context, o Options) (driver.Cluster, error) {
 	}
 	c := &kindCluster{
 		name: "verification-" + strings.ToLower(rand.Text()[:6]), port: port, logDir: o.LogDir,
-		provider: cluster.NewProvider(cluster.ProviderWithDocker(), cluster.ProviderWithLogger(logger{o.Progress})),
+		provider: kindcluster.NewProvider(kindcluster.ProviderWithDocker(), kindcluster.ProviderWithLogger(logger{o.Progress})),
 	}
 	c.close = sync.OnceValue(c.remove)
 	if c.dir, err = os.MkdirTemp("", "dynamic-toolset-kind-"); err != nil {
@@ -157,7 +164,7 @@ func (c *kindCluster) start(ctx context.Context, o *Options, config *config) err
 		return err
 	}
 	c.gateway, err = gateway.Start(ctx, gateway.Options{
-		Client: c.client, Namespace: driver.Namespace, Image: loadpod.Image, Port: gatewayPort,
+		Client: c.client, Namespace: cluster.Namespace, Image: loadpod.Image, Port: gatewayPort,
 		// In the network of the node whose port this machine has: no proxy or network
 		// plugin is on the way.
 		Edit: func(p *corev1.Pod) {
@@ -175,12 +182,12 @@ func (c *kindCluster) start(ctx context.Context, o *Options, config *config) err
 func (c *kindCluster) create(ctx context.Context, o *Options, config *config) error {
 	ctx, cancel := context.WithTimeout(ctx, createTimeout)
 	defer cancel()
-	options := []cluster.CreateOption{
-		cluster.CreateWithV1Alpha4Config(config), cluster.CreateWithKubeconfigPath(c.kubeconfig()),
-		cluster.CreateWithDisplayUsage(false), cluster.CreateWithDisplaySalutation(false),
+	options := []kindcluster.CreateOption{
+		kindcluster.CreateWithV1Alpha4Config(config), kindcluster.CreateWithKubeconfigPath(c.kubeconfig()),
+		kindcluster.CreateWithDisplayUsage(false), kindcluster.CreateWithDisplaySalutation(false),
 	}
 	if o.NodeImage != "" {
-		options = append(options, cluster.CreateWithNodeImage(o.NodeImage))
+		options = append(options, kindcluster.CreateWithNodeImage(o.NodeImage))
 	}
 	created := make(chan error, 1)
 	go func() { created <- c.provider.Create(c.name, options...) }()
@@ -196,7 +203,7 @@ func (c *kindCluster) create(ctx context.Context, o *Options, config *config) er
 }
 
 func (*kindCluster) Name() string      { return Name }
-func (*kindCluster) Namespace() string { return driver.Namespace }
+func (*kindCluster) Namespace() string { return cluster.Namespace }
 func (*kindCluster) Shared() bool      { return false }
 
 func (c *kindCluster) RESTConfig() *rest.Config { return rest.CopyConfig(c.config) }

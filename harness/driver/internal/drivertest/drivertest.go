@@ -13,13 +13,13 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
-	"kubernaut.io/dynamic-toolset/harness/driver"
+	"kubernaut.io/dynamic-toolset/harness/cluster"
 )
 
 // Network holds a cluster's DialContext against what a client inside would find:
 // the API server, by the address that only the cluster knows, and a refusal where
 // nobody listens.
-func Network(t *testing.T, c driver.Cluster) {
+func Network(t *testing.T, c cluster.Cluster) {
 	t.Helper()
 	client, err := kubernetes.NewForConfig(c.RESTConfig())
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 
 	kindexec "sigs.k8s.io/kind/pkg/exec"
 
-	"kubernaut.io/dynamic-toolset/harness/driver"
+	"kubernaut.io/dynamic-toolset/harness/cluster"
 )
 
 // engineTimeout bounds a question to the Docker engine.
@@ -22,24 +22,21 @@ const nodesOf = "io.x-k8s.kind.cluster="
 // checkEngine says what is missing before kind fails on it.
 func checkEngine(ctx context.Context) error {
 	if _, err := exec.LookPath("docker"); err != nil {
-		return fmt.Errorf("%w: a kind cluster needs Docker, and there is no docker command: install it (https://docs.docker.com/engine/install/; on Debian the package docker.io)", driver.ErrUnsupported)
+		return fmt.Errorf("%w: a kind cluster needs Docker, and there is no docker command: install it (https://docs.docker.com/engine/install/; on Debian the package docker.io)", cluster.ErrUnsupported)
 	}
 	ctx, cancel := context.WithTimeout(ctx, engineTimeout)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, "docker", "info", "--format", "{{.ServerVersion}}").CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("%w: a kind cluster needs a Docker engine, and none answers (docker info: %s): start it, and see that you may use it (https://docs.docker.com/engine/install/linux-postinstall/)",
-			driver.ErrUnsupported, lastLine(out, err))
+			cluster.ErrUnsupported, lastLine(out, err))
 	}
 	return nil
 }
 
-// CheckImage says whether the Docker engine has an image, before a cluster is made
+// checkImage says whether the Docker engine has an image, before a cluster is made
 // to load it into.
-func CheckImage(ctx context.Context, name string) error {
-	if err := checkEngine(ctx); err != nil {
-		return err
-	}
+func checkImage(ctx context.Context, name string) error {
 	ctx, cancel := context.WithTimeout(ctx, engineTimeout)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, "docker", "image", "inspect", "--format", "{{.Id}}", name).CombinedOutput() // #nosec G204 -- the user names it
@@ -62,7 +59,7 @@ func explain(err error, nodeImage string) error {
 		if image == "" {
 			image = DefaultNodeImage
 		}
-		return fmt.Errorf("%w: the node image %s could not be had; where no registry can be reached, name one that the Docker engine has, with --node-image: %s", driver.ErrUnsupported, image, text)
+		return fmt.Errorf("%w: the node image %s could not be had; where no registry can be reached, name one that the Docker engine has, with --node-image: %s", cluster.ErrUnsupported, image, text)
 	case strings.Contains(text, "port is already allocated"):
 		return fmt.Errorf("creating the kind cluster: another program took its port meanwhile; try again: %s", text)
 	}

@@ -12,9 +12,9 @@ import (
 	"testing"
 
 	"kubernaut.io/dynamic-toolset/harness/defects"
-	"kubernaut.io/dynamic-toolset/harness/driver/drivertest"
-	"kubernaut.io/dynamic-toolset/harness/driver/kind"
-	"kubernaut.io/dynamic-toolset/harness/driver/kind/kindtest"
+	"kubernaut.io/dynamic-toolset/harness/driver/internal/drivertest"
+	"kubernaut.io/dynamic-toolset/harness/driver/internal/kind"
+	"kubernaut.io/dynamic-toolset/harness/driver/internal/kind/kindtest"
 	"kubernaut.io/dynamic-toolset/harness/record"
 	"kubernaut.io/dynamic-toolset/harness/verdict"
 	"kubernaut.io/dynamic-toolset/harness/verify"

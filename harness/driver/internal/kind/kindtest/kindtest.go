@@ -5,7 +5,7 @@ import (
 	"os/exec"
 	"testing"
 
-	"kubernaut.io/dynamic-toolset/harness/driver/kind"
+	"kubernaut.io/dynamic-toolset/harness/driver/internal/kind"
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 

@@ -17,11 +17,11 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/tools/clientcmd/api"
 
+	"kubernaut.io/dynamic-toolset/harness/cluster"
 	"kubernaut.io/dynamic-toolset/harness/defects"
-	"kubernaut.io/dynamic-toolset/harness/driver"
-	"kubernaut.io/dynamic-toolset/harness/driver/drivertest"
-	"kubernaut.io/dynamic-toolset/harness/driver/kubeconfig"
-	"kubernaut.io/dynamic-toolset/harness/driver/simulated"
+	"kubernaut.io/dynamic-toolset/harness/driver/internal/drivertest"
+	"kubernaut.io/dynamic-toolset/harness/driver/internal/kubeconfig"
+	"kubernaut.io/dynamic-toolset/harness/driver/internal/sim"
 	"kubernaut.io/dynamic-toolset/harness/loadpod"
 	"kubernaut.io/dynamic-toolset/harness/scenario"
 	"kubernaut.io/dynamic-toolset/harness/sim/simtest"
@@ -40,7 +40,7 @@ type world struct {
 func newWorld(t *testing.T) world {
 	t.Helper()
 	simtest.Binary(t)
-	c, err := simulated.Start(t.Context(), simulated.Options{Nodes: 2, Progress: t.Output()})
+	c, err := sim.Start(t.Context(), sim.Options{Nodes: 2, Progress: t.Output()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +56,7 @@ func newWorld(t *testing.T) world {
 	if w.subject, err = defects.Build(t.Context(), t.TempDir()); err != nil {
 		t.Fatal(err)
 	}
-	for _, image := range []driver.Image{w.subject.Image(), loadpod.ImageOf(w.subject.Agent)} {
+	for _, image := range []cluster.Image{w.subject.Image(), loadpod.ImageOf(w.subject.Agent)} {
 		if err := c.LoadImage(t.Context(), image); err != nil {
 			t.Fatal(err)
 		}
@@ -82,7 +82,7 @@ func writeKubeconfig(t *testing.T, file string, c *rest.Config) {
 }
 
 // start uses the cluster as the user of a kubeconfig file.
-func (w *world) start(t *testing.T, o kubeconfig.Options) (driver.Cluster, error) {
+func (w *world) start(t *testing.T, o kubeconfig.Options) (cluster.Cluster, error) {
 	t.Helper()
 	if o.Kubeconfig == "" {
 		o.Kubeconfig = w.file
@@ -95,7 +95,7 @@ func (w *world) start(t *testing.T, o kubeconfig.Options) (driver.Cluster, error
 	if target.Context != "shared" || target.Server == "" {
 		t.Errorf("%+v", target)
 	}
-	return target.Start(t.Context())
+	return kubeconfig.Start(t.Context(), target)
 }
 
 // state is everything in the cluster that a verification could spoil, outside of
@@ -193,10 +193,10 @@ func verifies(t *testing.T, w *world) {
 	if o.Steps, err = scenario.Parse("node-drain", 1); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := verify.Run(t.Context(), c, o); !errors.Is(err, driver.ErrUnsupported) || !strings.Contains(err.Error(), "others use too") {
+	if _, err := verify.Run(t.Context(), c, o); !errors.Is(err, cluster.ErrUnsupported) || !strings.Contains(err.Error(), "others use too") {
 		t.Errorf("node drain: %v", err)
 	}
-	if err := c.LoadImage(t.Context(), w.subject.Image()); !errors.Is(err, driver.ErrUnsupported) || !strings.Contains(err.Error(), "--image") {
+	if err := c.LoadImage(t.Context(), w.subject.Image()); !errors.Is(err, cluster.ErrUnsupported) || !strings.Contains(err.Error(), "--image") {
 		t.Errorf("an image of this machine: %v", err)
 	}
 
@@ -244,7 +244,7 @@ func refuses(t *testing.T, w *world) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := target.Start(t.Context()); err == nil || !strings.Contains(err.Error(), "registry.example/none:1") || !strings.Contains(err.Error(), "Image") {
+	if _, err := kubeconfig.Start(t.Context(), target); err == nil || !strings.Contains(err.Error(), "registry.example/none:1") || !strings.Contains(err.Error(), "Image") {
 		t.Errorf("no image: %v", err)
 	}
 	if after := w.state(t); after != before {

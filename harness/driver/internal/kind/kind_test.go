@@ -18,7 +18,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	kindexec "sigs.k8s.io/kind/pkg/exec"
 
-	"kubernaut.io/dynamic-toolset/harness/driver"
+	"kubernaut.io/dynamic-toolset/harness/cluster"
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
@@ -99,7 +99,7 @@ func TestWriteImage(t *testing.T) {
 	if err := os.Symlink("b.txt", dir+"/data/a/link"); err != nil {
 		t.Fatal(err)
 	}
-	image := driver.Image{Name: "example/app:v1", Files: map[string]string{"/program": program, "/srv/data": dir + "/data"}, Entrypoint: []string{"/program", "-x"}, User: 65532}
+	image := cluster.Image{Name: "example/app:v1", Files: map[string]string{"/program": program, "/srv/data": dir + "/data"}, Entrypoint: []string{"/program", "-x"}, User: 65532}
 	var first, second bytes.Buffer
 	for _, to := range []*bytes.Buffer{&first, &second} {
 		if err := writeImage(image, to); err != nil {
@@ -174,7 +174,7 @@ func TestExplain(t *testing.T) {
 		t.Error(err)
 	}
 	err = explain(errors.New(`failed to pull image "x": exit status 1`), "node:1")
-	if !errors.Is(err, driver.ErrUnsupported) || !strings.Contains(err.Error(), "node:1") || !strings.Contains(err.Error(), "--node-image") {
+	if !errors.Is(err, cluster.ErrUnsupported) || !strings.Contains(err.Error(), "node:1") || !strings.Contains(err.Error(), "--node-image") {
 		t.Error(err)
 	}
 	if explain(nil, "") != nil {
@@ -186,12 +186,12 @@ func TestExplain(t *testing.T) {
 func TestNoEngine(t *testing.T) {
 	t.Setenv("DOCKER_HOST", "unix://"+t.TempDir()+"/none.sock")
 	if _, err := exec.LookPath("docker"); err == nil {
-		if _, err := Start(t.Context(), Options{}); !errors.Is(err, driver.ErrUnsupported) || !strings.Contains(err.Error(), "none answers") {
+		if _, err := Start(t.Context(), Options{}); !errors.Is(err, cluster.ErrUnsupported) || !strings.Contains(err.Error(), "none answers") {
 			t.Error(err)
 		}
 	}
 	t.Setenv("PATH", t.TempDir())
-	if _, err := Start(t.Context(), Options{}); !errors.Is(err, driver.ErrUnsupported) || !strings.Contains(err.Error(), "no docker command") {
+	if _, err := Start(t.Context(), Options{}); !errors.Is(err, cluster.ErrUnsupported) || !strings.Contains(err.Error(), "no docker command") {
 		t.Error(err)
 	}
 }
@@ -240,7 +240,7 @@ func TestGuard(t *testing.T) {
 	image := name + ":1"
 	var archive bytes.Buffer
 	program := writeFile(t, t.TempDir()+"/program", "#!", 0o700)
-	if err := writeImage(driver.Image{Name: image, Files: map[string]string{"/program": program}, Entrypoint: []string{"/program"}}, &archive); err != nil {
+	if err := writeImage(cluster.Image{Name: image, Files: map[string]string{"/program": program}, Entrypoint: []string{"/program"}}, &archive); err != nil {
 		t.Fatal(err)
 	}
 	load := exec.CommandContext(ctx, "docker", "load")
