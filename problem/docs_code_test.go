@@ -131,8 +131,8 @@ func causes(p page) (all []string) {
 // table has no other.
 func TestErrorPagesListEveryCause(t *testing.T) {
 	sent := details(t)
-	var command []string // the reasons for not being ready are the command's
-	for _, tree := range parse(t, "../*.go") {
+	var command []string // the reasons for not being ready are the app's
+	for _, tree := range parse(t, "../internal/app/*.go") {
 		command = append(command, literals(tree)...)
 	}
 	for _, p := range pages(t) {

@@ -145,7 +145,7 @@ func TestErrorPagesNameWhatExists(t *testing.T) {
 		t.Fatal(err)
 	}
 	var code []string
-	for _, pattern := range append([]string{"../*.go"}, serverCode...) {
+	for _, pattern := range append([]string{"../internal/app/*.go"}, serverCode...) {
 		for _, tree := range parse(t, pattern) {
 			code = append(code, literals(tree)...)
 		}

@@ -1,6 +1,7 @@
 package monitoringtest
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -146,20 +147,17 @@ func anchor(heading string) string {
 func sources(t *testing.T) string {
 	t.Helper()
 	var source strings.Builder
-	for _, pattern := range []string{"../../*.go", "../../cluster/*.go", "../../transport/*.go", "../../transport/*/*.go", "../../transport/internal/*/*.go", "../../shutdown/*.go", "../../auth/*.go"} {
-		files, err := filepath.Glob(pattern)
-		if err != nil || len(files) == 0 {
-			t.Fatal(pattern, err)
-		}
-		for _, file := range files {
-			if strings.HasSuffix(file, "_test.go") {
-				continue
+	for _, folder := range []string{"internal/app", "cluster", "transport", "shutdown", "auth"} {
+		err := filepath.WalkDir("../../"+folder, func(file string, _ fs.DirEntry, err error) error {
+			if err != nil || !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") {
+				return err
 			}
 			b, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
 			source.Write(b)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
 	}
 	return source.String()
