@@ -114,7 +114,7 @@ func (s *Subject) Options(d Deployment) (verify.Options, error) {
 	}
 	return verify.Options{
 		Manifests: []string{file}, Service: service, AgentBinary: s.Agent, Steps: steps, Scenario: rolling,
-		Baseline: 2 * time.Second, ReadyTimeout: time.Minute, Cleanup: true,
+		Baseline: 2 * time.Second, ReadyTimeout: 3 * time.Minute, Cleanup: true,
 		Traffic: verify.Traffic{
 			Rate: 250, Paths: []string{"/", "/api/v1/toolsets"}, ErrorPaths: []string{"/no-such-path"}, ExpectJSON: true,
 			SlowPath: "/slow?for={duration}", SlowFor: 8 * time.Second, StreamPath: "/events", Streams: streams, PodHeader: "X-Served-By",

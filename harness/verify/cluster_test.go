@@ -13,7 +13,6 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/cluster"
 	"kubernaut.io/dynamic-toolset/harness/defects"
 	"kubernaut.io/dynamic-toolset/harness/driver"
-	"kubernaut.io/dynamic-toolset/harness/record"
 	"kubernaut.io/dynamic-toolset/harness/verify"
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
@@ -78,23 +77,6 @@ func subject(t *testing.T, d defects.Deployment) verify.Options {
 	}
 	o.Say = t.Logf
 	return o
-}
-
-// tell logs a run for whoever reads the test's output.
-func tell(t *testing.T, run *record.Run) {
-	t.Helper()
-	failed := 0
-	for i := range run.Requests {
-		if run.Requests[i].Failed() {
-			failed++
-		}
-	}
-	t.Logf("%d requests, %d lost, %d pods, %.1f s", len(run.Requests), failed, len(run.Pods), run.Ended.Sub(run.Began).Seconds())
-	for _, c := range run.Checks {
-		if c.Result == record.Fail {
-			t.Logf("FAIL %s: %s; %s", c.ID, c.Measured, strings.Join(c.Evidence, "\n        "))
-		}
-	}
 }
 
 func replaceInFile(t *testing.T, file, old, replacement string) {

@@ -10,6 +10,7 @@ import (
 
 	"kubernaut.io/dynamic-toolset/harness/cluster"
 	"kubernaut.io/dynamic-toolset/harness/defects"
+	"kubernaut.io/dynamic-toolset/harness/defects/defectstest"
 	"kubernaut.io/dynamic-toolset/harness/driver"
 	"kubernaut.io/dynamic-toolset/harness/record"
 	"kubernaut.io/dynamic-toolset/harness/rollout"
@@ -18,7 +19,7 @@ import (
 )
 
 // scenarioRun verifies the subject in another scenario.
-func scenarioRun(t *testing.T, c cluster.Cluster, name, namespace string, outage time.Duration, args ...string) *record.Run {
+func scenarioRun(t *testing.T, c cluster.Cluster, name, namespace string, outage time.Duration, args ...string) (*record.Run, error) {
 	t.Helper()
 	o := subject(t, defects.Deployment{Namespace: namespace, Args: args})
 	var err error
@@ -26,11 +27,7 @@ func scenarioRun(t *testing.T, c cluster.Cluster, name, namespace string, outage
 		t.Fatal(err)
 	}
 	o.Scenario, o.Outage = name, outage
-	run, err := verify.Run(t.Context(), c, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return run
+	return verify.Run(t.Context(), c, o)
 }
 
 // Where pods are told to stop in other ways than by a rolling restart, a right
@@ -41,11 +38,17 @@ func TestScenariosThatStopPods(t *testing.T) {
 	for name, stopped := range map[string]int{"node-drain": 1, "pod-deletion": 2, "scale": 1} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			run := wantRight(t, func(try int) *record.Run { return scenarioRun(t, c, name, fmt.Sprintf("right-%s-%d", name, try), 0) })
+			run := defectstest.Verify(t, defects.Right(), func(try int) (*record.Run, error) {
+				return scenarioRun(t, c, name, fmt.Sprintf("right-%s-%d", name, try), 0)
+			})
 			if n := terminated(run); n < stopped {
 				t.Errorf("%d pods were told to stop, not %d", n, stopped)
 			}
-			if run := scenarioRun(t, c, name, "wrong-"+name, 0, "--defect=exits-at-once"); run.Passed() {
+			run, err := scenarioRun(t, c, name, "wrong-"+name, 0, "--defect=exits-at-once")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if run.Passed() {
 				t.Error("a server that exits at once passed")
 			}
 		})
@@ -70,7 +73,7 @@ func TestAPIServerOutage(t *testing.T) {
 	if err := own.LoadImage(t.Context(), shared.subject.Image()); err != nil {
 		t.Fatal(err)
 	}
-	run := wantRight(t, func(try int) *record.Run {
+	run := defectstest.Verify(t, defects.Right(), func(try int) (*record.Run, error) {
 		return scenarioRun(t, own, "api-outage", fmt.Sprintf("api-outage-%d", try), time.Minute)
 	})
 	if d := run.Phases[1].Ended.Sub(run.Phases[1].Began); d < time.Minute || len(run.Notes) == 0 {
@@ -81,7 +84,7 @@ func TestAPIServerOutage(t *testing.T) {
 // A node whose kubelet is dead tells nothing of its pods: this test is not
 // parallel to others.
 func TestKubeletOutage(t *testing.T) {
-	wantRight(t, func(try int) *record.Run {
+	defectstest.Verify(t, defects.Right(), func(try int) (*record.Run, error) {
 		return scenarioRun(t, aCluster(t), "kubelet-kill", fmt.Sprintf("kubelet-kill-%d", try), 10*time.Second)
 	})
 }

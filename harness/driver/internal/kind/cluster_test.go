@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"kubernaut.io/dynamic-toolset/harness/defects"
+	"kubernaut.io/dynamic-toolset/harness/defects/defectstest"
 	"kubernaut.io/dynamic-toolset/harness/driver/internal/drivertest"
 	"kubernaut.io/dynamic-toolset/harness/driver/internal/kind"
 	"kubernaut.io/dynamic-toolset/harness/driver/internal/kind/kindtest"
@@ -141,21 +142,14 @@ func TestDefects(t *testing.T) {
 			title := cmp.Or(name, "right")
 			t.Run(title, func(t *testing.T) {
 				t.Parallel()
-				o, err := subject.Options(planted.Deployment("case-" + title))
-				if err != nil {
-					t.Fatal(err)
-				}
-				o.Say = t.Logf
-				run, err := verify.Run(t.Context(), c, o)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if err := planted.Judge(run); err != nil {
-					t.Error(err)
-				}
-				for _, check := range run.Checks {
-					t.Logf("%s: %s, %s %q", check.ID, check.Result, check.Measured, check.Evidence)
-				}
+				defectstest.Verify(t, planted, func(try int) (*record.Run, error) {
+					o, err := subject.Options(planted.Deployment(fmt.Sprintf("case-%s-%d", title, try)))
+					if err != nil {
+						return nil, err
+					}
+					o.Say = t.Logf
+					return verify.Run(t.Context(), c, o)
+				})
 			})
 		}
 	})
