@@ -21,7 +21,7 @@ func TestServeProfiles(t *testing.T) {
 		p.answers("/ready", 200)
 		const profiles = "/debug/pprof/"
 		if on {
-			for path, want := range map[string]string{"profile?seconds=1": "Duration: 1", "allocs": "runtime.main", "heap": "inuse_space", "goroutine": "(*App).Run"} {
+			for path, want := range map[string]string{"profile?seconds=1": "Type: cpu", "allocs": "runtime.main", "heap": "inuse_space", "goroutine": "(*App).Run"} {
 				out, err := exec.Command("go", "tool", "pprof", "-top", "-cum", "-nodecount=0", p.metrics+profiles+path).CombinedOutput() // #nosec G204 -- the test's own server
 				if err != nil || !strings.Contains(string(out), want) {
 					t.Errorf("%s: %v\n%s", path, err, out)
