@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"kubernaut.io/dynamic-toolset/internal/testenv"
 	"kubernaut.io/dynamic-toolset/service"
 )
 
@@ -53,7 +54,7 @@ var largeLookups = []struct{ name, path, header, value string }{
 
 // Nor does a lookup allocate where there is much to look up, sending included.
 func TestLookupsInLargeClustersDoNotAllocate(t *testing.T) {
-	if raceEnabled {
+	if testenv.Race {
 		t.Skip("the race detector allocates; make test runs this test once more without it")
 	}
 	s := largeServer(t)

@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"kubernaut.io/dynamic-toolset/internal/testenv"
 	"kubernaut.io/dynamic-toolset/service"
 )
 
@@ -84,7 +85,7 @@ func request(path, header, value string) *fasthttp.RequestCtx {
 
 // A lookup allocates nothing: with request identifiers, metrics and all.
 func TestLookupsDoNotAllocate(t *testing.T) {
-	if raceEnabled {
+	if testenv.Race {
 		t.Skip("the race detector allocates; make test runs this test once more without it")
 	}
 	s := lookupServer(t)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"kubernaut.io/dynamic-toolset/auth"
+	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
 // anyone is a Reviewer that accepts all tokens and allows everything.
@@ -37,7 +38,7 @@ var authorization1K = "Bearer e30." + strings.Repeat("x", 1000) + ".c2ln"
 // A lookup of a caller whose right is remembered allocates nothing either, nor
 // does one that is held to a rate by its address.
 func TestLookupsDoNotAllocateBehindTheAuthorizer(t *testing.T) {
-	if raceEnabled {
+	if testenv.Race {
 		t.Skip("the race detector allocates; make test runs this test once more without it")
 	}
 	for name, s := range map[string]*Server{

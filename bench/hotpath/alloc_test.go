@@ -4,6 +4,8 @@ import (
 	"runtime"
 	"runtime/debug"
 	"testing"
+
+	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
 const (
@@ -25,7 +27,7 @@ const (
 // several rounds one must have none at all. What a lookup allocates is in every
 // round, and be it one in 2,500 that allocates.
 func TestLookupsDoNotAllocate(t *testing.T) {
-	if raceEnabled {
+	if testenv.Race {
 		t.Skip("the race detector allocates; make test runs this test once more without it")
 	}
 	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // a collection empties the pools

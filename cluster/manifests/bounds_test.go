@@ -54,6 +54,9 @@ func greedy() map[string]string {
 
 // Every file is read with bounded memory, or refused, before it has taken much.
 func TestManifestsWorkIsBounded(t *testing.T) {
+	if testenv.Race {
+		t.Skip("one goroutine that computes; make test runs this test without the race detector")
+	}
 	for name, in := range greedy() {
 		data := []byte(in)
 		var before, after runtime.MemStats
@@ -77,6 +80,9 @@ func TestManifestsWorkIsBounded(t *testing.T) {
 // What people have is not refused: large lists, text full of what looks like values,
 // aliases as they are used.
 func TestManifestsBoundsAreFarAway(t *testing.T) {
+	if testenv.Race {
+		t.Skip("one goroutine that computes; make test runs this test without the race detector")
+	}
 	var list strings.Builder
 	list.WriteString("apiVersion: v1\nkind: List\nitems:\n")
 	for i := range 9_000 {

@@ -19,6 +19,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
 // repository is the root of the module.
@@ -44,12 +46,12 @@ func TestMain(m *testing.M) {
 var builtIn string // the folder of the binaries; empty if none was built
 
 // binary is the service, built once: with the race detector where the tests have it.
-var binary = sync.OnceValues(func() (string, error) { return build("dynamic-toolset", raceEnabled) })
+var binary = sync.OnceValues(func() (string, error) { return build("dynamic-toolset", testenv.Race) })
 
 // released is the service as it is released. It is for tests of which the race detector
 // learns nothing: with it a process takes half a second longer to start.
 var released = sync.OnceValues(func() (string, error) {
-	if !raceEnabled {
+	if !testenv.Race {
 		return binary()
 	}
 	return build("dynamic-toolset-released", false)

@@ -93,7 +93,7 @@ var crowding sync.Mutex
 
 // oneCrowdAtATime lets a test run beside those that mostly wait.
 func oneCrowdAtATime(t *testing.T) {
-	if raceEnabled {
+	if testenv.Race {
 		// The service is a process without it in any case.
 		t.Skip("the race detector makes 10,000 clients slow; make test runs this test without it")
 	}

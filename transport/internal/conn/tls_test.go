@@ -381,7 +381,7 @@ func TestTLSCloseAfterABrokenWrite(t *testing.T) {
 // Between the bytes of the client and those of the handlers our code allocates
 // nothing: an exchange has no more allocations than with the bare tls.Conn.
 func TestLookupsDoNotAllocateOverTLS(t *testing.T) {
-	if raceEnabled {
+	if testenv.Race {
 		t.Skip("the race detector allocates; make test runs this test once more without it")
 	}
 	eachVersion(t, func(t *testing.T, version uint16) {
