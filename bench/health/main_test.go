@@ -3,12 +3,14 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"kubernaut.io/dynamic-toolset/bench/internal/backends"
+	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
 func TestMain(m *testing.M) {
@@ -19,31 +21,44 @@ func TestMain(m *testing.M) {
 }
 
 // The command measures and reports; what it measures is not for a test, whose
-// machine does other things.
+// machine does other things. But that each end that is well is checked in time, on a
+// machine that has time.
 func TestASmallRunReports(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "result.json")
-	if code := run([]string{
-		"--endpoints=200", "--interval=1s", "--timeout=300ms", "--slow-after=100ms", "--warm-up=2s", "--duration=2s",
-		"--slow=5", "--hang=10", "--no-targets", "--json=" + file,
-	}); code != 0 {
-		t.Fatalf("exit code %d", code)
-	}
-	b, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var r result
-	if err := json.Unmarshal(b, &r); err != nil {
+	err := testenv.Measure(t, "whether the ends that are well are checked in time", func() (bool, error) {
+		file := filepath.Join(t.TempDir(), "result.json")
+		if code := run([]string{
+			"--endpoints=200", "--interval=1s", "--timeout=300ms", "--slow-after=100ms", "--warm-up=2s", "--duration=2s",
+			"--slow=5", "--hang=10", "--no-targets", "--json=" + file,
+		}); code != 0 {
+			return false, fmt.Errorf("exit code %d", code)
+		}
+		b, err := os.ReadFile(file)
+		if err != nil {
+			return false, err
+		}
+		r = result{}
+		if err := json.Unmarshal(b, &r); err != nil {
+			return false, err
+		}
+		for _, m := range r.Measurements {
+			if m.Checked != m.Well {
+				return true, fmt.Errorf("%d of %d were checked: %+v", m.Checked, m.Well, m)
+			}
+		}
+		return false, nil
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
 	if len(r.Measurements) != 2 {
 		t.Fatalf("%d measurements", len(r.Measurements))
 	}
 	good, bad := r.Measurements[0], r.Measurements[1]
-	if good.Well != 200 || good.Checked != 200 || bad.Hang < 15 || bad.Hang > 25 || bad.Slow < 5 || bad.Slow > 15 || bad.Well+bad.Hang+bad.Slow != 200 {
+	if good.Well != 200 || bad.Hang < 15 || bad.Hang > 25 || bad.Slow < 5 || bad.Slow > 15 || bad.Well+bad.Hang+bad.Slow != 200 {
 		t.Errorf("%+v\n%+v", good, bad)
 	}
-	if bad.Checked != bad.Well || bad.UnderWay == 0 || bad.Files == 0 || len(bad.Steady) == 0 || bad.CPU == 0 {
+	if bad.UnderWay == 0 || bad.Files == 0 || len(bad.Steady) == 0 || bad.CPU == 0 {
 		t.Errorf("%+v", bad)
 	}
 	var table bytes.Buffer
