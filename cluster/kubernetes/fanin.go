@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
 
 	"kubernaut.io/dynamic-toolset/cluster"
 	"kubernaut.io/dynamic-toolset/service"
@@ -19,10 +20,34 @@ type fanIn struct {
 	mu      sync.Mutex
 	sink    cluster.Sink
 	waiting []service.Replacement // the first states, each nil until listed; nil once the Sink has them
+	records []events              // of each namespace: what comes in while a list is made ahead; nil if none is
+}
+
+// events are the last of each Service.
+type events map[service.Key]event
+
+type event struct {
+	service *corev1.Service
+	deleted bool
+}
+
+// addTo adds to a state what came after its version. The watch that follows tells it all
+// once more; but until then what was visible would be gone.
+func (e events) addTo(state service.Replacement, version string) {
+	for key, last := range e {
+		if order, err := resourceversion.CompareResourceVersion(last.service.ResourceVersion, version); err != nil || order <= 0 {
+			continue
+		}
+		if last.deleted {
+			state.Remove(key.Namespace, key.Name)
+		} else {
+			state.Add([]*corev1.Service{last.service})
+		}
+	}
 }
 
 func newFanIn(sink cluster.Sink, parts int) *fanIn {
-	return &fanIn{first: make(chan struct{}), sink: sink, waiting: make([]service.Replacement, parts)}
+	return &fanIn{first: make(chan struct{}), sink: sink, waiting: make([]service.Replacement, parts), records: make([]events, parts)}
 }
 
 func (f *fanIn) replace(part int, state service.Replacement) {
@@ -48,6 +73,7 @@ func (f *fanIn) replace(part int, state service.Replacement) {
 func (f *fanIn) upsert(part int, svc *corev1.Service) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.note(part, event{svc, false})
 	if f.waiting == nil {
 		f.sink.Upsert(svc)
 	} else {
@@ -58,9 +84,31 @@ func (f *fanIn) upsert(part int, svc *corev1.Service) {
 func (f *fanIn) delete(part int, svc *corev1.Service) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.note(part, event{svc, true})
 	if f.waiting == nil {
 		f.sink.Delete(svc.Namespace, svc.Name)
 	} else {
 		f.waiting[part].Remove(svc.Namespace, svc.Name)
+	}
+}
+
+// record begins to keep what comes in of a namespace, until recorded is called.
+func (f *fanIn) record(part int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.records[part] = events{}
+}
+
+func (f *fanIn) recorded(part int) events {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	e := f.records[part]
+	f.records[part] = nil
+	return e
+}
+
+func (f *fanIn) note(part int, e event) {
+	if r := f.records[part]; r != nil {
+		r[service.Key{Namespace: e.service.Namespace, Name: e.service.Name}] = e
 	}
 }

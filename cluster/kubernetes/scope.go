@@ -22,7 +22,8 @@ import (
 
 // A scope lists and watches the Services of one namespace, or of all. The
 // protocol (bookmarks, expired versions, lists after a gap) is client-go's
-// Reflector's; the scope decides when it starts over.
+// Reflector's; the scope decides when it starts over, and makes the list for that while
+// the watch goes on (see ahead).
 type scope struct {
 	k         *Source
 	index     int
@@ -37,8 +38,12 @@ type scope struct {
 	again    bool               // start over after this list
 	pending  []chan<- error     // who waits for a list that has not begun
 	active   []chan<- error     // who waits for the list under way
+	ahead    *ahead             // a list beside the watch, or one that is done and not yet taken; nil if none
 	ended    bool
 	failures cluster.FailureLog
+
+	ctx    context.Context // run's
+	aheads sync.WaitGroup
 
 	// inCall is held during a list. The Reflector leaves a list alone when its
 	// context ends; by this lock nothing outlives run.
@@ -62,6 +67,7 @@ func (s *scope) call(verb string) cluster.Call {
 // run lists and watches until ctx ends.
 func (s *scope) run(ctx context.Context) {
 	logged := klog.NewContext(ctx, cluster.Logr(s.k.log))
+	s.ctx = logged
 	backoff := retry.Backoff()
 	for ctx.Err() == nil {
 		runCtx, cancel := context.WithCancel(logged)
@@ -90,11 +96,15 @@ func (s *scope) run(ctx context.Context) {
 		}
 		t.Stop()
 	}
+	s.aheads.Wait()
 	s.inCall.Lock() // a list that was left alone has ended
 	s.mu.Lock()
 	s.ended = true
 	s.release(&s.active, cluster.ErrNotRunning)
 	s.release(&s.pending, cluster.ErrNotRunning)
+	if s.ahead != nil {
+		s.release(&s.ahead.waiting, cluster.ErrNotRunning)
+	}
 	s.mu.Unlock()
 	s.inCall.Unlock()
 }
@@ -124,7 +134,7 @@ func (s *scope) finish(err error) bool {
 	} else {
 		s.release(&s.active, cluster.ErrNotRunning)
 	}
-	return s.wanted()
+	return s.wanted() || s.ahead != nil && s.ahead.read != nil
 }
 
 // release answers those who wait. s.mu is held; the channels have room.
@@ -137,9 +147,9 @@ func (s *scope) release(waiting *[]chan<- error, err error) {
 
 func (s *scope) wanted() bool { return s.again || len(s.pending) > 0 }
 
-// restart makes a fresh list begin now, or when the one under way is done. Its
-// outcome goes to done, if not nil, which must have room.
-func (s *scope) restart(done chan<- error) {
+// relist makes a fresh list begin now, or when the one under way is done. Its outcome goes
+// to done, if not nil, which must have room.
+func (s *scope) relist(done chan<- error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -153,6 +163,15 @@ func (s *scope) restart(done chan<- error) {
 	default:
 		s.again = true
 	}
+	s.startOver()
+	s.poke()
+}
+
+// restart ends a watch that may be dead, and lists.
+func (s *scope) restart() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.again = true
 	if s.stop != nil && !s.listing {
 		s.stop()
 	}
@@ -163,7 +182,7 @@ func (s *scope) restart(done chan<- error) {
 func (s *scope) lists() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.listing
+	return s.listing || s.ahead != nil
 }
 
 // poke ends a pause between two tries.
@@ -241,6 +260,10 @@ func (l listWatch) ListWithContext(ctx context.Context, o metav1.ListOptions) (r
 		return nil, err
 	}
 	if o.Continue == "" {
+		if list, read := l.take(); list != nil {
+			l.read = read
+			return list, nil
+		}
 		l.mu.Lock()
 		l.active = append(l.active, l.pending...)
 		l.pending, l.again = nil, false
@@ -250,26 +273,31 @@ func (l listWatch) ListWithContext(ctx context.Context, o metav1.ListOptions) (r
 		}
 		l.mu.Unlock()
 	}
+	return l.page(ctx, o, &l.read)
+}
+
+// page reads one page of a list into read, which the first of them sets.
+func (s *scope) page(ctx context.Context, o metav1.ListOptions, read *service.Replacement) (*corev1.ServiceList, error) {
 	// Always the latest state. The Reflector would be content with any that is
 	// not older than the last it saw, and thus never follow a cluster that was
 	// restored from a backup.
 	o.ResourceVersion, o.ResourceVersionMatch = "", ""
-	ctx, cancel := context.WithTimeout(ctx, l.k.opts.ListTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.k.opts.ListTimeout)
 	defer cancel()
-	page, err := l.k.client.CoreV1().Services(l.namespace).List(ctx, o)
+	page, err := s.k.client.CoreV1().Services(s.namespace).List(ctx, o)
 	if err != nil {
 		return nil, err
 	}
 	if o.Continue == "" {
-		l.read = l.k.opts.Sink.Begin(l.namespace)
+		*read = s.k.opts.Sink.Begin(s.namespace)
 	}
 	services := make([]*corev1.Service, len(page.Items))
 	for i := range page.Items {
 		page.Items[i] = cluster.Strip(&page.Items[i])
 		services[i] = &page.Items[i]
 	}
-	l.read.Add(services)
-	// The Reflector would collect the Services of all pages. It needs none.
+	(*read).Add(services)
+	// Who lists would collect the Services of all pages. It needs none.
 	page.Items = nil
 	return page, nil
 }
@@ -306,8 +334,6 @@ func (s store) Replace([]any, string) error {
 	defer s.mu.Unlock()
 	s.listing = false
 	s.release(&s.active, nil)
-	if s.wanted() {
-		s.stop()
-	}
+	s.startOver()
 	return nil
 }

@@ -183,7 +183,7 @@ func (k *Source) resync(ctx context.Context) {
 			return
 		}
 		for _, s := range k.scopes {
-			s.restart(nil)
+			s.relist(nil)
 		}
 	}
 }
@@ -211,7 +211,7 @@ func (k *Source) back(after outage) {
 	}
 	k.conns.CloseAll()
 	for _, s := range k.scopes {
-		s.restart(nil)
+		s.restart()
 	}
 }
 
@@ -219,7 +219,7 @@ func (k *Source) back(after outage) {
 func (k *Source) Relist(ctx context.Context) error {
 	done := make(chan error, len(k.scopes))
 	for _, s := range k.scopes {
-		s.restart(done)
+		s.relist(done)
 	}
 	var errs []error
 	for range k.scopes {
