@@ -63,7 +63,7 @@ func newFlags(s *Settings) *flagSet {
 	f.StringSliceVar(&f.namespaces, "namespaces", nil, "`NAMESPACES` to watch, separated by commas; empty for all. Set it where the service account may not list Services in the whole cluster.")
 	f.StringVar(&s.Cluster.Domain, "cluster-domain", "cluster.local", "DNS `DOMAIN` of the cluster, the end of the endpoints' names. Change it where the cluster was set up with another one (kubelet's clusterDomain).")
 	f.DurationVar(&s.Cluster.UnavailableGrace, "kubernetes-unavailable-grace", 0, "`DURATION` for which the Kubernetes API may be unreachable before readiness fails; lookups go on from the last known state anyway. Raise it so that an outage of the API does not take all replicas out of service at once.")
-	f.DurationVar(&s.Cluster.Resync, "resync", minutes(5), "`DURATION` between two full comparisons with the cluster. Changes arrive at once without it; it is a safety net. Raise it in clusters with very many Services.")
+	f.DurationVar(&s.Cluster.Resync, "resync", minutes(5), "`DURATION` between two full comparisons with the cluster. Changes arrive at once without it, and while it is made; it is a safety net. Raise it in clusters with very many Services.")
 	f.end()
 
 	f.begin("HTTP", "Where the service listens, and how long it waits for clients.")
