@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"kubernaut.io/dynamic-toolset/harness/load/internal/schedule"
 	"kubernaut.io/dynamic-toolset/harness/record"
 )
 
@@ -19,7 +20,7 @@ func (r *run) reused(ctx context.Context, client Client, ch *choice, t *tally) {
 	for range client.Connections {
 		workers.Go(func() { r.keepBusy(ctx, line, ch, t) })
 	}
-	r.failed(schedule(ctx, r.begin, client.Rate, func(_ int, due time.Time) {
+	r.failed(schedule.Run(ctx, r.begin, client.Rate, func(_ int, due time.Time) {
 		select {
 		case line <- due:
 		default:
@@ -46,7 +47,7 @@ func (r *run) keepBusy(ctx context.Context, line <-chan time.Time, ch *choice, t
 		if free.After(due) {
 			due = free
 		}
-		t.late.add(req.Sent.Sub(due))
+		t.late.Add(req.Sent.Sub(due))
 		free = req.End
 	}
 	if c != nil {
@@ -59,7 +60,7 @@ func (r *run) fresh(ctx context.Context, client Client, ch *choice, t *tally) {
 	r.each(ctx, client, t, func(i int, due time.Time) {
 		// One half asks for the close, the other half hangs up.
 		c, req := r.serve(ctx, record.New, nil, &job{message: ch.next(), due: due, hangUp: i%2 == 0}, t)
-		t.late.add(req.Sent.Sub(due))
+		t.late.Add(req.Sent.Sub(due))
 		if c != nil {
 			hangUp(c)
 		}
@@ -77,7 +78,7 @@ func (r *run) slow(ctx context.Context, client Client, ch *choice, t *tally) {
 			c = kept.take()
 		}
 		c, req := r.serve(ctx, record.Slow, c, j, t)
-		t.late.add(req.Sent.Sub(due))
+		t.late.Add(req.Sent.Sub(due))
 		if !req.Failed() && req.End.Sub(req.Sent) < j.duration {
 			t.early.Add(1)
 		}
@@ -107,7 +108,7 @@ func durationOf(i int, longest time.Duration) time.Duration {
 func (r *run) each(ctx context.Context, client Client, t *tally, one func(i int, due time.Time)) {
 	var flying atomic.Int64
 	var all sync.WaitGroup
-	r.failed(schedule(ctx, r.begin, client.Rate, func(i int, due time.Time) {
+	r.failed(schedule.Run(ctx, r.begin, client.Rate, func(i int, due time.Time) {
 		if flying.Load() >= int64(client.MaxInFlight) {
 			t.skipped.Add(1)
 			return

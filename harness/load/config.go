@@ -10,13 +10,13 @@ import (
 
 // Defaults of what a Config leaves out.
 const (
-	DefaultDialTimeout       = 2 * time.Second
-	DefaultResponseTimeout   = 5 * time.Second
-	DefaultStreamIdleTimeout = 45 * time.Second
-	DefaultSlowDuration      = 8 * time.Second
-	DefaultMaxInFlight       = 2000
-	DefaultStreams           = 8
-	DefaultGoodbye           = "goodbye"
+	defaultDialTimeout       = 2 * time.Second
+	defaultResponseTimeout   = 5 * time.Second
+	defaultStreamIdleTimeout = 45 * time.Second
+	defaultSlowDuration      = 8 * time.Second
+	defaultMaxInFlight       = 2000
+	defaultStreams           = 8
+	defaultGoodbye           = "goodbye"
 )
 
 // shortest is how long the quickest of the slow requests takes.
@@ -107,10 +107,10 @@ func (c *Config) withDefaults() Config {
 	if out.Host == "" {
 		out.Host = out.Address
 	}
-	fill(&out.DialTimeout, DefaultDialTimeout)
-	fill(&out.ResponseTimeout, DefaultResponseTimeout)
-	fill(&out.StreamIdleTimeout, DefaultStreamIdleTimeout)
-	fill(&out.Goodbye, DefaultGoodbye)
+	fill(&out.DialTimeout, defaultDialTimeout)
+	fill(&out.ResponseTimeout, defaultResponseTimeout)
+	fill(&out.StreamIdleTimeout, defaultStreamIdleTimeout)
+	fill(&out.Goodbye, defaultGoodbye)
 	if out.Dial == nil {
 		out.Dial = new(net.Dialer).DialContext
 	}
@@ -120,12 +120,12 @@ func (c *Config) withDefaults() Config {
 		case record.Reused:
 			fill(&client.Connections, max(1, int(client.Rate/usesPerSecond)))
 		case record.Slow:
-			fill(&client.Duration, DefaultSlowDuration)
+			fill(&client.Duration, defaultSlowDuration)
 		case record.Stream:
-			fill(&client.Connections, DefaultStreams)
+			fill(&client.Connections, defaultStreams)
 		}
 		if client.Class != record.Stream {
-			fill(&client.MaxInFlight, DefaultMaxInFlight)
+			fill(&client.MaxInFlight, defaultMaxInFlight)
 		}
 		out.Clients[i] = client
 	}

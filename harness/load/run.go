@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"kubernaut.io/dynamic-toolset/harness/load/internal/schedule"
 	"kubernaut.io/dynamic-toolset/harness/record"
 )
 
@@ -75,13 +76,13 @@ type run struct {
 // tally counts what a client class did.
 type tally struct {
 	sent, skipped, opened, early atomic.Int64
-	late                         lateness
+	late                         schedule.Lateness
 }
 
 func (t *tally) summary(c Client) record.Client {
 	return record.Client{
 		Class: c.Class, Rate: c.Rate, Connections: c.Connections, Duration: c.Duration,
-		Late: t.late.percentile(99), Skipped: int(t.skipped.Load()), Sent: int(t.sent.Load()),
+		Late: t.late.Percentile(99), Skipped: int(t.skipped.Load()), Sent: int(t.sent.Load()),
 		Opened: int(t.opened.Load()), Early: int(t.early.Load()),
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"kubernaut.io/dynamic-toolset/harness/load/internal/sse"
 	"kubernaut.io/dynamic-toolset/harness/record"
 )
 
@@ -79,11 +80,11 @@ func (r *run) follow(ctx context.Context, c *connection, body io.Reader, req *re
 	defer context.AfterFunc(ctx, func() { hangUp(c) })()
 	c.wire.idle = max(0, r.StreamIdleTimeout)
 	err := c.SetDeadline(time.Time{})
-	source, goodbye := newEvents(body), false
+	source, goodbye := sse.NewReader(body), false
 	for err == nil {
 		c.wire.left = maxEvent
 		var name string
-		if name, err = source.next(); err != nil {
+		if name, err = source.Next(); err != nil {
 			break
 		}
 		req.Events++

@@ -19,7 +19,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"kubernaut.io/dynamic-toolset/harness/cluster"
-	"kubernaut.io/dynamic-toolset/harness/loadpod"
+	"kubernaut.io/dynamic-toolset/harness/load/agentpod"
 	"kubernaut.io/dynamic-toolset/harness/manifest"
 	"kubernaut.io/dynamic-toolset/harness/record"
 )
@@ -112,18 +112,18 @@ func (v *verification) fit(objects []manifest.Object) ([]manifest.Object, error)
 }
 
 // startAgent brings the load generator's pod up and returns when it answers.
-func (v *verification) startAgent(ctx context.Context) (*loadpod.Pod, error) {
+func (v *verification) startAgent(ctx context.Context) (*agentpod.Pod, error) {
 	image := v.AgentImage
 	if image == "" {
-		image = loadpod.Image
-		if err := v.cluster.LoadImage(ctx, loadpod.ImageOf(v.AgentBinary)); err != nil {
+		image = agentpod.Image
+		if err := v.cluster.LoadImage(ctx, agentpod.ImageOf(v.AgentBinary)); err != nil {
 			return nil, fmt.Errorf("load the image of the load generator: %w", err)
 		}
 	}
-	return loadpod.Start(ctx, loadpod.Options{
+	return agentpod.Start(ctx, agentpod.Options{
 		Client: v.client, Namespace: v.cluster.Namespace(), Name: "load", Image: image,
 		Dial: func(ctx context.Context, pod *corev1.Pod) (net.Conn, error) {
-			return v.cluster.DialContext(ctx, "tcp", net.JoinHostPort(pod.Status.PodIP, strconv.Itoa(loadpod.Port)))
+			return v.cluster.DialContext(ctx, "tcp", net.JoinHostPort(pod.Status.PodIP, strconv.Itoa(agentpod.Port)))
 		},
 	})
 }

@@ -13,7 +13,7 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/cluster"
 	"kubernaut.io/dynamic-toolset/harness/load"
 	"kubernaut.io/dynamic-toolset/harness/load/agent"
-	"kubernaut.io/dynamic-toolset/harness/loadpod"
+	"kubernaut.io/dynamic-toolset/harness/load/agentpod"
 	"kubernaut.io/dynamic-toolset/harness/manifest"
 	"kubernaut.io/dynamic-toolset/harness/observe"
 	"kubernaut.io/dynamic-toolset/harness/record"
@@ -66,7 +66,7 @@ type verification struct {
 	target  *target
 	applier *manifest.Applier
 	applied []manifest.Object
-	agent   *loadpod.Pod
+	agent   *agentpod.Pod
 	rules   verdict.Rules
 
 	mu         sync.Mutex // over run.Requests, run.Phases and the counts

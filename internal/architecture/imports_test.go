@@ -75,8 +75,36 @@ var rules = []rule{
 	// The harness knows the service by its binary and its HTTP API only. The server with
 	// planted defects knows nobody: the verifier meets it as it would a stranger's.
 	{of: "harness/defects/faulty", never: all(httpServers, kubernetes, clusters)},
-	{of: "harness/...", may: append(leaves, "harness/...", "internal/chart", "internal/htmlreport", "internal/patient", "internal/testenv/..."),
-		never: all(httpServers, logging[:3])},
+	// What a run is, and what is made of it: data, and pure functions.
+	{of: "harness/record", never: all(httpServers, kubernetes, logging, []string{"net/http", "os"})},
+	{of: "harness/verdict", may: []string{"harness/record"}, never: all(httpServers, kubernetes, logging, []string{"os"})},
+	{of: "harness/report", may: []string{"harness/record", "internal/chart", "internal/format", "internal/htmlreport"}, never: all(httpServers, kubernetes, logging)},
+	{of: "harness/problemdoc", never: all(httpServers, kubernetes, logging)},
+	// The load generator runs in a pod as a small program, which speaks HTTP and knows no
+	// Kubernetes; the pod is made from outside.
+	{of: "harness/load/agentpod", may: []string{"harness/cluster"}, never: all(httpServers, clusters, logging)},
+	{of: "harness/load/agent", may: []string{"harness/load", "harness/record"}, never: all(httpServers, kubernetes, logging)},
+	{of: "harness/load", may: []string{"harness/record", "harness/problemdoc"}, never: all(httpServers, kubernetes, logging)},
+	{of: "harness/load/...", never: all(httpServers, kubernetes, logging)},
+	// What is in the cluster, seen and changed through its API alone.
+	{of: "harness/cluster", never: all(httpServers, clusters, logging)},
+	{of: "harness/manifest", never: all(httpServers, clusters, logging)},
+	{of: "harness/rollout", never: all(httpServers, clusters, logging)},
+	{of: "harness/observe", may: []string{"harness/problemdoc", "harness/record", "harness/rollout"}, never: all(httpServers, clusters, logging)},
+	{of: "harness/scenario", may: []string{"harness/cluster", "harness/rollout"}, never: all(httpServers, clusters, logging)},
+	// A verification is given a cluster, and makes no reports.
+	{of: "harness/verify", may: []string{"harness/cluster", "harness/load", "harness/load/agent", "harness/load/agentpod", "harness/manifest", "harness/observe",
+		"harness/record", "harness/rollout", "harness/scenario", "harness/verdict"}, never: all(httpServers, clusters, logging[:3])},
+	{of: "harness/defects/...", may: []string{"harness/cluster", "harness/defects", "harness/record", "harness/scenario", "harness/verdict", "harness/verify", "internal/testenv"},
+		never: all(httpServers, clusters, logging[:3])},
+	// Who brings clusters up, each in a package that the others don't know.
+	{of: "harness/driver", may: []string{"harness/cluster"}, never: all(httpServers, clusters, logging[:3])},
+	{of: "harness/driver/internal/sim", may: []string{"harness/cluster", "harness/sim"}, never: all(httpServers, clusters, logging[:3])},
+	{of: "harness/driver/internal/gateway", may: []string{"harness/load/agentpod", "harness/load/relay"}, never: all(httpServers, clusters, logging[:3])},
+	{of: "harness/driver/internal/...", may: []string{"harness/cluster", "harness/driver/internal/gateway", "harness/driver/internal/kind", "harness/load/agentpod", "internal/testenv"},
+		never: all(httpServers, kubernetes[1:], logging[:3])},
+	{of: "harness/sim/...", may: []string{"harness/sim", "internal/testenv"}, never: all(httpServers, clusters, logging[:3])},
+	{of: "harness/cmd/...", may: append(leaves, "harness/..."), never: all(httpServers, kubernetes, clusters, logging[:3])},
 	{of: "bench/...", may: append(leaves, "bench/...", "harness/sim/...", "service/...", "internal/chart", "internal/htmlreport", "internal/patient")},
 	{of: "deploy/..."},
 	{of: "docs"},

@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"kubernaut.io/dynamic-toolset/harness/load/agent"
-	"kubernaut.io/dynamic-toolset/harness/relay"
+	"kubernaut.io/dynamic-toolset/harness/load/relay"
 )
 
 const usage = `Usage: loadagent [--listen ADDRESS]

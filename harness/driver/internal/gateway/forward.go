@@ -19,7 +19,7 @@ import (
 	"k8s.io/client-go/transport/spdy"
 	"k8s.io/streaming/pkg/httpstream"
 
-	"kubernaut.io/dynamic-toolset/harness/loadpod"
+	"kubernaut.io/dynamic-toolset/harness/load/agentpod"
 )
 
 const (
@@ -133,7 +133,7 @@ func (f *Forwarder) endOldest() {
 func (f *Forwarder) run(pod *corev1.Pod, fw *forward, stopped <-chan struct{}) {
 	ready, ended := make(chan struct{}), make(chan error, 1)
 	said := new(bytes.Buffer) // of this forward only, read after its end
-	port := loadpod.Port
+	port := agentpod.Port
 	forwarder, err := f.forwarder(pod, port, stopped, ready, said)
 	if err != nil {
 		fw.err = err

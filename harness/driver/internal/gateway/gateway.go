@@ -10,8 +10,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/kubernetes"
 
-	"kubernaut.io/dynamic-toolset/harness/loadpod"
-	"kubernaut.io/dynamic-toolset/harness/relay"
+	"kubernaut.io/dynamic-toolset/harness/load/agentpod"
+	"kubernaut.io/dynamic-toolset/harness/load/relay"
 )
 
 // Reach connects to the gateway's own port. What comes after it, the address,
@@ -23,21 +23,21 @@ type Options struct {
 	Client    kubernetes.Interface
 	Namespace string
 	Image     string
-	Port      int               // 0: loadpod.Port
+	Port      int               // 0: agentpod.Port
 	Edit      func(*corev1.Pod) // changes the pod before it is made; nil: nothing
 	Reach     Reach
 }
 
 // Gateway is a pod that relays.
 type Gateway struct {
-	pod   *loadpod.Pod
+	pod   *agentpod.Pod
 	reach Reach
 }
 
 // Start makes the pod and returns when it answers. The pod goes with its cluster,
 // or its namespace.
 func Start(ctx context.Context, o Options) (*Gateway, error) {
-	pod, err := loadpod.Start(ctx, loadpod.Options{
+	pod, err := agentpod.Start(ctx, agentpod.Options{
 		Client: o.Client, Namespace: o.Namespace, Name: "gateway", Image: o.Image, Port: o.Port, Edit: o.Edit,
 		Dial: func(ctx context.Context, pod *corev1.Pod) (net.Conn, error) { return o.Reach(ctx, pod, "") },
 	})

@@ -28,7 +28,7 @@ import (
 
 	"kubernaut.io/dynamic-toolset/harness/cluster"
 	"kubernaut.io/dynamic-toolset/harness/driver/internal/gateway"
-	"kubernaut.io/dynamic-toolset/harness/loadpod"
+	"kubernaut.io/dynamic-toolset/harness/load/agentpod"
 )
 
 // Name is that of this kind of cluster.
@@ -160,11 +160,11 @@ func (c *kindCluster) start(ctx context.Context, o *Options, config *config) err
 	if err := awaitReady(ready, c.client); err != nil {
 		return err
 	}
-	if err := c.LoadImage(ctx, loadpod.ImageOf(o.Agent)); err != nil {
+	if err := c.LoadImage(ctx, agentpod.ImageOf(o.Agent)); err != nil {
 		return err
 	}
 	c.gateway, err = gateway.Start(ctx, gateway.Options{
-		Client: c.client, Namespace: cluster.Namespace, Image: loadpod.Image, Port: gatewayPort,
+		Client: c.client, Namespace: cluster.Namespace, Image: agentpod.Image, Port: gatewayPort,
 		// In the network of the node whose port this machine has: no proxy or network
 		// plugin is on the way.
 		Edit: func(p *corev1.Pod) {

@@ -22,7 +22,7 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/driver/internal/drivertest"
 	"kubernaut.io/dynamic-toolset/harness/driver/internal/kubeconfig"
 	"kubernaut.io/dynamic-toolset/harness/driver/internal/sim"
-	"kubernaut.io/dynamic-toolset/harness/loadpod"
+	"kubernaut.io/dynamic-toolset/harness/load/agentpod"
 	"kubernaut.io/dynamic-toolset/harness/scenario"
 	"kubernaut.io/dynamic-toolset/harness/sim/simtest"
 	"kubernaut.io/dynamic-toolset/harness/verify"
@@ -56,7 +56,7 @@ func newWorld(t *testing.T) world {
 	if w.subject, err = defects.Build(t.Context(), t.TempDir()); err != nil {
 		t.Fatal(err)
 	}
-	for _, image := range []cluster.Image{w.subject.Image(), loadpod.ImageOf(w.subject.Agent)} {
+	for _, image := range []cluster.Image{w.subject.Image(), agentpod.ImageOf(w.subject.Agent)} {
 		if err := c.LoadImage(t.Context(), image); err != nil {
 			t.Fatal(err)
 		}
@@ -87,7 +87,7 @@ func (w *world) start(t *testing.T, o kubeconfig.Options) (cluster.Cluster, erro
 	if o.Kubeconfig == "" {
 		o.Kubeconfig = w.file
 	}
-	o.AgentImage = loadpod.Image
+	o.AgentImage = agentpod.Image
 	target, err := kubeconfig.Choose(o)
 	if err != nil {
 		t.Fatal(err)
@@ -168,7 +168,7 @@ func verifies(t *testing.T, w *world) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		o.Say, o.AgentImage, o.Image = t.Logf, loadpod.Image, w.subject.Image().Name
+		o.Say, o.AgentImage, o.Image = t.Logf, agentpod.Image, w.subject.Image().Name
 		run, err := verify.Run(t.Context(), c, o)
 		if err != nil {
 			t.Fatal(err)
@@ -189,7 +189,7 @@ func verifies(t *testing.T, w *world) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.AgentImage = loadpod.Image
+	o.AgentImage = agentpod.Image
 	if o.Steps, err = scenario.Parse("node-drain", 1); err != nil {
 		t.Fatal(err)
 	}

@@ -1,8 +1,11 @@
-package load
+// Package sse reads server-sent events (WHATWG HTML, section 9.2.6) for their names, in little
+// memory however long their data is.
+package sse
 
 import (
 	"bufio"
 	"io"
+	"strings"
 )
 
 // keptOfLine is how much of a line is kept: the names of fields and events are
@@ -11,18 +14,21 @@ const keptOfLine = 256
 
 const byteOrderMark = "\xef\xbb\xbf"
 
-// events reads server-sent events (WHATWG HTML, section 9.2.6) for their names.
-type events struct {
+// A Reader reads one stream.
+type Reader struct {
 	r     *bufio.Reader
 	begun bool // past the first byte, before which a byte order mark may be
 	cr    bool // the last line ended in CR: an LF may follow, which belongs to it
 	line  []byte
 }
 
-// next returns the name of the next event: "message" where it says none. As the
+// NewReader reads the stream that is the body of a response.
+func NewReader(r io.Reader) *Reader { return &Reader{r: bufio.NewReader(r)} }
+
+// Next returns the name of the next event: "message" where it says none. As the
 // standard has it, what carries no data is no event, and one that is cut off by
 // the stream's end is none.
-func (e *events) next() (string, error) {
+func (e *Reader) Next() (string, error) {
 	name, data := "", false
 	for {
 		line, err := e.readLine()
@@ -39,32 +45,17 @@ func (e *events) next() (string, error) {
 			name = ""
 			continue
 		}
-		field, value := splitField(line)
-		switch field {
+		switch field, value, _ := strings.Cut(string(line), ":"); field {
 		case "event":
-			name = value
+			name = strings.TrimPrefix(value, " ")
 		case "data":
 			data = true
 		}
 	}
 }
 
-// splitField returns a line's field and value; of a comment, no field.
-func splitField(line []byte) (field, value string) {
-	for i, b := range line {
-		if b == ':' {
-			rest := line[i+1:]
-			if len(rest) > 0 && rest[0] == ' ' {
-				rest = rest[1:]
-			}
-			return string(line[:i]), string(rest)
-		}
-	}
-	return string(line), ""
-}
-
 // readLine returns the beginning of the next line, which CR, LF or both end.
-func (e *events) readLine() ([]byte, error) {
+func (e *Reader) readLine() ([]byte, error) {
 	if !e.begun {
 		e.begun = true
 		if first, err := e.r.Peek(1); err == nil && first[0] == byteOrderMark[0] {
@@ -93,5 +84,3 @@ func (e *events) readLine() ([]byte, error) {
 		}
 	}
 }
-
-func newEvents(r io.Reader) *events { return &events{r: bufio.NewReader(r)} }

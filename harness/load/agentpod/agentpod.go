@@ -1,8 +1,8 @@
-// Package loadpod is the pod in which the load generator's program runs, inside
+// Package agentpod is the pod in which the load generator's program runs, inside
 // the cluster: as the load generator of a run, or as the relay by which a driver
 // reaches the cluster's network. It is a bare pod: nothing may replace or move it
 // during a run.
-package loadpod
+package agentpod
 
 import (
 	"context"

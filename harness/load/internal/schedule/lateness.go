@@ -1,4 +1,4 @@
-package load
+package schedule
 
 import (
 	"math/bits"
@@ -6,19 +6,20 @@ import (
 	"time"
 )
 
-// lateness counts delays in buckets whose width is a sixteenth of their value or
+// Lateness counts delays in buckets whose width is a sixteenth of their value or
 // less, so that it needs no more memory for a longer run.
-type lateness struct {
+type Lateness struct {
 	counts [64 * 16]atomic.Int64
 }
 
-func (l *lateness) add(d time.Duration) {
+// Add counts a delay; one below 0 as 0. It may be called from several goroutines.
+func (l *Lateness) Add(d time.Duration) {
 	l.counts[bucketOf(uint64(max(0, d)))].Add(1)
 }
 
-// percentile returns the value that p percent of the delays do not exceed, to
+// Percentile returns the value that p percent of the delays do not exceed, to
 // the next bucket's bound; 0 if there are none.
-func (l *lateness) percentile(p float64) time.Duration {
+func (l *Lateness) Percentile(p float64) time.Duration {
 	var total int64
 	for i := range l.counts {
 		total += l.counts[i].Load()

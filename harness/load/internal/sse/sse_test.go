@@ -1,4 +1,4 @@
-package load
+package sse
 
 import (
 	"errors"
@@ -10,9 +10,9 @@ import (
 )
 
 func namesOf(r io.Reader) (names []string, err error) {
-	e := newEvents(r)
+	e := NewReader(r)
 	for {
-		name, err := e.next()
+		name, err := e.Next()
 		if err != nil {
 			return names, err
 		}

@@ -1,4 +1,4 @@
-package load
+package schedule
 
 import (
 	"context"
@@ -6,7 +6,13 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"go.uber.org/goleak"
+
+	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // Neither its own delays nor those of release move the moments that follow, and
 // none comes too early.
@@ -15,7 +21,7 @@ func TestScheduleDoesNotDrift(t *testing.T) {
 	defer cancel()
 	begin := time.Now()
 	n := 0
-	err := schedule(ctx, begin, 1000, func(i int, due time.Time) {
+	err := Run(ctx, begin, 1000, func(i int, due time.Time) {
 		if want := begin.Add(time.Duration(i) * time.Millisecond); i != n || !due.Equal(want) {
 			t.Errorf("request %d, due %v; want %d, %v", i, due, n, want)
 		}
@@ -43,7 +49,7 @@ func TestScheduleEndsAtOnce(t *testing.T) {
 	ended := make(chan error, 1)
 	n := 0
 	go func() {
-		ended <- schedule(ctx, time.Now(), 1.0/3600, func(int, time.Time) {
+		ended <- Run(ctx, time.Now(), 1.0/3600, func(int, time.Time) {
 			n++
 			time.AfterFunc(20*time.Millisecond, cancel) // most likely while it waits
 		})
@@ -53,7 +59,7 @@ func TestScheduleEndsAtOnce(t *testing.T) {
 		if err != nil || n != 1 {
 			t.Error(n, err)
 		}
-	case <-time.After(patience):
+	case <-time.After(testenv.Patience):
 		t.Fatal("it waits on")
 	}
 }
@@ -64,31 +70,31 @@ func TestScheduleCatchesUpAtTheEnd(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	n := 0
-	if err := schedule(ctx, time.Now().Add(-time.Second), 100, func(int, time.Time) { n++ }); err != nil || n < 101 {
+	if err := Run(ctx, time.Now().Add(-time.Second), 100, func(int, time.Time) { n++ }); err != nil || n < 101 {
 		t.Error(n, err)
 	}
 }
 
 func TestLateness(t *testing.T) {
-	var l lateness
-	if l.percentile(99) != 0 {
-		t.Error("of nothing:", l.percentile(99))
+	var l Lateness
+	if l.Percentile(99) != 0 {
+		t.Error("of nothing:", l.Percentile(99))
 	}
 	var all []time.Duration
 	for range 10_000 {
 		d := time.Duration(rand.ExpFloat64() * 1e6)
 		all = append(all, d)
-		l.add(d)
+		l.Add(d)
 	}
 	slices.Sort(all)
 	for _, p := range []float64{0, 50, 99, 100} {
 		exact := all[min(len(all)-1, int(p/100*float64(len(all))))]
-		if got := l.percentile(p); got < exact || got > exact+exact/15+1 {
+		if got := l.Percentile(p); got < exact || got > exact+exact/15+1 {
 			t.Errorf("percentile %v: %v; exactly %v", p, got, exact)
 		}
 	}
-	l.add(-time.Second) // due in the future: not late
-	if got := l.percentile(0); got > all[0]+all[0]/15+1 {
+	l.Add(-time.Second) // due in the future: not late
+	if got := l.Percentile(0); got > all[0]+all[0]/15+1 {
 		t.Error(got)
 	}
 }
