@@ -88,12 +88,15 @@ type comparing struct {
 func compareFakes(change func(cluster, name string, run *record.Run) error) *comparing {
 	f := &comparing{fakes: map[string]*fakeCluster{"a": {name: "a"}, "b": {name: "b"}}, change: change}
 	f.comparison = comparison{
-		clusters: []string{"a", "b"}, cluster: driver.Options{Nodes: 2, NodeImage: "/home/me/image"}, parallel: 3, progress: io.Discard, build: build,
-		open: func(_ context.Context, name, agent string) (cluster.Cluster, error) {
-			if _, err := os.Stat(agent); err != nil {
+		clusters: []string{"a", "b"}, cluster: driver.Options{Nodes: 2, NodeImage: "/home/me/image"}, parallel: 3,
+	}
+	f.runner = &runner{
+		progress: io.Discard, build: build,
+		open: func(_ context.Context, o driver.Options) (cluster.Cluster, error) {
+			if _, err := os.Stat(o.AgentBinary); err != nil {
 				return nil, err
 			}
-			if c := f.fakes[name]; c != nil {
+			if c := f.fakes[o.Name]; c != nil {
 				return c, nil
 			}
 			return nil, cluster.ErrUnsupported
@@ -292,6 +295,8 @@ func TestMistakes(t *testing.T) {
 		{[]string{"--cluster=kubeconfig"}, `can bring up: sim, kind`},
 		{[]string{"--cluster=sim", "--cluster=sim"}, "--cluster sim is given twice"},
 		{[]string{"--out=" + marked}, "must have each of these lines once"},
+		{[]string{"shutdowns", "--nope"}, "unknown flag"},
+		{[]string{"shutdowns", "sim"}, `"sim" is no flag`},
 	} {
 		var out, errs bytes.Buffer
 		if code := run(c.args, &out, &errs); code != exitUnable || !strings.Contains(errs.String(), c.want) || out.Len() > 0 {
@@ -301,5 +306,54 @@ func TestMistakes(t *testing.T) {
 	var out, errs bytes.Buffer
 	if code := run([]string{"--help"}, &out, &errs); code != exitSame || !strings.Contains(out.String(), "--cluster KIND") || errs.Len() > 0 {
 		t.Errorf("code %d, %s %s", code, &out, &errs)
+	}
+	out.Reset()
+	if code := run([]string{"shutdowns", "--help"}, &out, &errs); code != exitSame || !strings.Contains(out.String(), "--restarts NUMBER") || errs.Len() > 0 {
+		t.Errorf("code %d, %s %s", code, &out, &errs)
+	}
+}
+
+// The ways to stop differ in nothing but the server's flag, and what each has lost is told.
+func TestShutdowns(t *testing.T) {
+	f := compareFakes(nil)
+	s := &shutdowns{runner: f.runner}
+	if err := s.parse([]string{"--out=" + t.TempDir(), "--rate=300", "--restarts=2"}, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	f.fakes[driver.Sim] = &fakeCluster{name: driver.Sim}
+	s.verify = func(_ context.Context, _ cluster.Cluster, o verify.Options) (*record.Run, error) {
+		run := &record.Run{Cluster: record.Cluster{Kubernetes: "v1.99.0"}, Requests: []record.Request{{Class: record.New, Outcome: record.OK}}}
+		manifest, err := os.ReadFile(o.Manifests[0])
+		if strings.Contains(string(manifest), "--shutdown=naive") {
+			run.Requests = append(run.Requests, record.Request{Class: record.Slow, Outcome: record.EOFMid}, record.Request{Class: record.New, Outcome: record.Refused})
+		}
+		if len(o.Steps) != 2 || o.Traffic.Rate != 300 || o.Milestones != nil {
+			t.Errorf("%+v", o)
+		}
+		return run, err
+	}
+	if err := s.do(t.Context(), io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(s.out, "dd-007.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for of, want := range map[string]string{
+		"naive": "| naive | SIGTERM: close the listener and exit | 3 | 2 | 0 | 1 | 1 | 0 | 1 connection refused, 1 EOF mid-response |",
+		"full":  "| full | DD-007: readiness 503, 5 s, drain, exit | 1 | 0 | 0 | 0 | 0 | 0 | - |",
+	} {
+		if got := row(t, string(text), of); got != want {
+			t.Errorf("%s\nnot\n%s", got, want)
+		}
+	}
+	if !strings.Contains(string(text), "\ngo run ./harness/cmd/compare shutdowns --out=") {
+		t.Errorf("no command in\n%s", text)
+	}
+	if picture, err := os.ReadFile(filepath.Join(s.out, "dd-007.svg")); err != nil || !bytes.Contains(picture, []byte("readiness-only")) {
+		t.Errorf("%v: %s", err, picture)
+	}
+	if c := f.fakes[driver.Sim]; !c.loaded || !c.closed {
+		t.Errorf("%+v", c)
 	}
 }

@@ -5,35 +5,29 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"kubernaut.io/dynamic-toolset/harness/cluster"
 	"kubernaut.io/dynamic-toolset/harness/defects"
 	"kubernaut.io/dynamic-toolset/harness/driver"
 	"kubernaut.io/dynamic-toolset/harness/record"
-	"kubernaut.io/dynamic-toolset/harness/verify"
 )
 
 // runTimeout bounds one run; they take about half a minute.
 const runTimeout = 10 * time.Minute
 
-// A comparison is what is to be done, and with what.
+// A comparison holds clusters against each other.
 type comparison struct {
+	*runner
 	clusters []string
 	cluster  driver.Options // of each, but for its name
 	parallel int
-
-	build func(ctx context.Context, dir string) (*defects.Subject, error)
-	// open brings a cluster up; agent is the load generator's program.
-	open     func(ctx context.Context, name, agent string) (cluster.Cluster, error)
-	verify   func(context.Context, cluster.Cluster, verify.Options) (*record.Run, error)
-	progress io.Writer
-
-	mu sync.Mutex // over progress, while runs go on
+	out      string // the document
 }
 
 // The defaults of flags.
@@ -84,28 +78,45 @@ type result struct {
 	sent, lost int
 }
 
+// do compares, prints the table and writes the document.
+func (s *comparison) do(ctx context.Context, stdout io.Writer) error {
+	// A document that can't be written to is better known before the runs.
+	document, err := readDocument(s.out)
+	if err != nil {
+		return err
+	}
+	columns, err := s.run(ctx)
+	if len(columns) > 0 && ctx.Err() == nil {
+		_, _ = io.WriteString(stdout, s.table(columns)) // the document has it, too
+	}
+	if err != nil {
+		return err
+	}
+	if err := document.write(s.section(columns)); err != nil {
+		return err
+	}
+	s.say("compare: %s is written", s.out)
+	return judge(columns)
+}
+
 // run verifies every case on every cluster. The columns are those of the clusters
 // that came up, even where there is an error: that a run came to no verdict, for
 // one.
 func (s *comparison) run(ctx context.Context) (columns []column, err error) {
-	dir, err := os.MkdirTemp("", "compare-")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir) //nolint:errcheck // temporary
-	s.say("building the server with planted defects")
-	subject, err := s.build(ctx, dir)
-	if err != nil {
-		return nil, err
-	}
-	for _, cluster := range s.clusters {
-		c, err := s.on(ctx, cluster, subject)
-		if c != nil {
-			columns = append(columns, *c)
+	err = s.withSubject(ctx, func(subject *defects.Subject) error {
+		for _, cluster := range s.clusters {
+			c, err := s.on(ctx, cluster, subject)
+			if c != nil {
+				columns = append(columns, *c)
+			}
+			if err != nil {
+				return fmt.Errorf("the cluster %s: %w", cluster, err)
+			}
 		}
-		if err != nil {
-			return columns, fmt.Errorf("the cluster %s: %w", cluster, err)
-		}
+		return nil
+	})
+	if err != nil {
+		return columns, err
 	}
 	var missing []error
 	for _, c := range columns {
@@ -120,50 +131,42 @@ func (s *comparison) run(ctx context.Context) (columns []column, err error) {
 
 // on verifies every case on one cluster, which it brings up and takes down. There
 // is a column once the cluster was up, even where it could not be taken down.
-func (s *comparison) on(ctx context.Context, clusterName string, subject *defects.Subject) (col *column, err error) {
-	s.say("%s: starting the cluster", clusterName)
-	c, err := s.open(ctx, clusterName, subject.Agent)
-	if err != nil {
-		return nil, err
-	}
-	defer func() {
-		s.say("%s: taking the cluster down", clusterName)
-		err = errors.Join(err, c.Close())
-	}()
-	if err := c.LoadImage(ctx, subject.Image()); err != nil {
-		return nil, fmt.Errorf("load the server's image: %w", err)
-	}
+func (s *comparison) on(ctx context.Context, name string, subject *defects.Subject) (col *column, err error) {
+	o := s.cluster
+	o.Name = name
+	err = s.withCluster(ctx, o, subject, func(c cluster.Cluster) error {
+		col = s.all(ctx, c, name, subject)
+		return ctx.Err()
+	})
+	return col, err
+}
+
+// all verifies every case on a cluster, some at a time, until ctx ends.
+func (s *comparison) all(ctx context.Context, c cluster.Cluster, clusterName string, subject *defects.Subject) *column {
 	all := cases()
-	col = &column{name: clusterName, results: make([]result, len(all))}
-	next := make(chan int)
-	var workers sync.WaitGroup
+	col := &column{name: clusterName, results: make([]result, len(all))}
 	var mu sync.Mutex // over col.cluster
-	for range min(s.parallel, len(all)) {
-		workers.Go(func() {
-			for i := range next {
-				began := time.Now()
-				r, run := s.one(ctx, c, subject, &all[i])
-				col.results[i] = r
-				if run != nil {
-					mu.Lock()
-					col.cluster = run.Cluster
-					mu.Unlock()
-				}
-				s.say("%s: %s: %s (%.0f s)", clusterName, name(&all[i]), r.String(&all[i]), time.Since(began).Seconds())
+	var runs errgroup.Group
+	runs.SetLimit(s.parallel)
+	for i := range all {
+		runs.Go(func() error {
+			if ctx.Err() != nil {
+				return nil
 			}
+			began := time.Now()
+			r, run := s.one(ctx, c, subject, &all[i])
+			col.results[i] = r
+			if run != nil {
+				mu.Lock()
+				col.cluster = run.Cluster
+				mu.Unlock()
+			}
+			s.say("%s: %s: %s (%.0f s)", clusterName, name(&all[i]), r.String(&all[i]), time.Since(began).Seconds())
+			return nil
 		})
 	}
-	for i := range all {
-		select {
-		case next <- i:
-			continue
-		case <-ctx.Done():
-		}
-		break
-	}
-	close(next)
-	workers.Wait()
-	return col, ctx.Err()
+	_ = runs.Wait() // each has its own result
+	return col
 }
 
 // one verifies one case.
@@ -228,11 +231,4 @@ func (r *result) String(d *defects.Case) string {
 		text += ", which is wrong: " + r.wrong.Error()
 	}
 	return fmt.Sprintf("%s; %d of %d requests lost", text, r.lost, r.sent)
-}
-
-// say tells of a step.
-func (s *comparison) say(format string, args ...any) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	_, _ = fmt.Fprintf(s.progress, format+"\n", args...)
 }

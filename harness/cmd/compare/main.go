@@ -1,6 +1,6 @@
-// Command compare holds clusters against each other: the server with planted
-// defects, and the same server without one, is verified on each, and the verdicts
-// must be the same. See --help.
+// Command compare verifies servers side by side: the server with planted defects on
+// several clusters, where the verdicts must be the same, or a server with several
+// ways to stop, to see what each is worth. See --help.
 package main
 
 import (
@@ -10,15 +10,19 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/pflag"
 
 	"kubernaut.io/dynamic-toolset/harness/defects"
+	"kubernaut.io/dynamic-toolset/harness/driver"
 	"kubernaut.io/dynamic-toolset/harness/verify"
 )
 
 const usage = `Usage: compare [flags]
+       compare shutdowns [flags]     (compare shutdowns --help)
 
 Verifies a right server and the same server with each of twelve planted defects
 (harness/defects/faulty) on several clusters, one cluster after the other. The
@@ -52,10 +56,20 @@ var errDiffers = errors.New("not every verdict is as it must be; see the table")
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
+// A command is one of the two comparisons.
+type command interface {
+	parse(args []string, stdout io.Writer) error
+	// do says what came of it on stdout and in files, how it goes in its progress.
+	do(ctx context.Context, stdout io.Writer) error
+}
+
 func run(args []string, stdout, stderr io.Writer) int {
-	s := comparison{build: defects.Build, verify: verify.Run, progress: stderr}
-	s.open = s.openCluster
-	out, err := s.parse(args, stdout)
+	r := &runner{build: defects.Build, open: driver.Open, verify: verify.Run, progress: stderr}
+	var c command = &comparison{runner: r}
+	if len(args) > 0 && args[0] == "shutdowns" {
+		c, args = &shutdowns{runner: r}, args[1:]
+	}
+	err := c.parse(args, stdout)
 	switch {
 	case errors.Is(err, pflag.ErrHelp):
 		return exitSame
@@ -63,29 +77,13 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "compare: %v\ncompare: --help explains every flag\n", err)
 		return exitUnable
 	}
-	// A document that can't be written to is better known before the runs.
-	document, err := readDocument(out)
-	if err != nil {
-		fmt.Fprintf(stderr, "compare: %v\n", err)
-		return exitUnable
-	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	columns, err := s.run(ctx)
-	if ctx.Err() != nil {
+	err = c.do(ctx, stdout)
+	switch {
+	case ctx.Err() != nil:
 		fmt.Fprintln(stderr, "compare: interrupted; everything that was started has been ended")
 		return exitInterrupted
-	}
-	if len(columns) > 0 {
-		fmt.Fprint(stdout, s.table(columns))
-	}
-	if err == nil {
-		if err = document.write(s.section(columns)); err == nil {
-			fmt.Fprintf(stderr, "compare: %s is written\n", out)
-			err = judge(columns)
-		}
-	}
-	switch {
 	case errors.Is(err, errDiffers):
 		fmt.Fprintf(stderr, "compare: %v\n", err)
 		return exitDiffers
@@ -96,28 +94,55 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return exitSame
 }
 
-// parse reads the flags and returns the document's path.
-func (s *comparison) parse(args []string, stdout io.Writer) (out string, err error) {
-	f := pflag.NewFlagSet("compare", pflag.ContinueOnError)
+// parse parses flags, of which --help prints the usage on stdout.
+func parse(f *pflag.FlagSet, args []string, usage string, stdout io.Writer) error {
 	f.SetOutput(io.Discard)
 	f.SortFlags = false
+	f.Usage = func() { fmt.Fprint(stdout, usage+f.FlagUsagesWrapped(90)) }
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	if f.NArg() > 0 {
+		return fmt.Errorf("%q is no flag; this command takes flags only", f.Arg(0))
+	}
+	return nil
+}
+
+func (s *comparison) parse(args []string, stdout io.Writer) error {
+	f := pflag.NewFlagSet("compare", pflag.ContinueOnError)
 	f.StringArrayVar(&s.clusters, "cluster", []string{"sim"}, "`KIND` of cluster: sim or kind; repeated for several")
 	f.IntVar(&s.cluster.Nodes, "nodes", defaultNodes, "`NUMBER` of nodes of each cluster that run pods")
 	s.cluster.AddKindFlags(f)
 	f.IntVar(&s.parallel, "parallel", defaultParallel, "`NUMBER` of runs at a time on one cluster")
-	f.StringVar(&out, "out", "docs/verification/clusters.md", "`FILE` to write the table into")
-	f.Usage = func() { fmt.Fprint(stdout, usage+f.FlagUsagesWrapped(90)) }
-	if err := f.Parse(args); err != nil {
-		return "", err
-	}
-	if f.NArg() > 0 {
-		return "", fmt.Errorf("%q is no flag; this command takes flags only", f.Arg(0))
+	f.StringVar(&s.out, "out", "docs/verification/clusters.md", "`FILE` to write the table into")
+	if err := parse(f, args, usage, stdout); err != nil {
+		return err
 	}
 	if s.parallel < 1 || s.parallel > 13 {
-		return "", fmt.Errorf("--parallel is %d; it must be between 1 and 13, which are all the runs", s.parallel)
+		return fmt.Errorf("--parallel is %d; it must be between 1 and 13, which are all the runs", s.parallel)
 	}
 	if s.cluster.Nodes < 1 || s.cluster.Nodes > 10 {
-		return "", fmt.Errorf("--nodes is %d; it must be between 1 and 10", s.cluster.Nodes)
+		return fmt.Errorf("--nodes is %d; it must be between 1 and 10", s.cluster.Nodes)
 	}
-	return out, checkClusters(s.clusters)
+	return checkClusters(s.clusters)
+}
+
+// ours are the clusters that this command can use: those that it brings up and
+// takes down itself.
+var ours = []string{driver.Sim, driver.Kind}
+
+// checkClusters says what can't be compared.
+func checkClusters(names []string) error {
+	if len(names) == 0 {
+		return fmt.Errorf("name at least one cluster with --cluster: %s", strings.Join(ours, ", "))
+	}
+	for i, name := range names {
+		if !slices.Contains(ours, name) {
+			return fmt.Errorf("--cluster is %q; this command can bring up: %s", name, strings.Join(ours, ", "))
+		}
+		if slices.Contains(names[:i], name) {
+			return fmt.Errorf("--cluster %s is given twice; a cluster is not compared with itself", name)
+		}
+	}
+	return nil
 }
