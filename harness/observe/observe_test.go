@@ -2,6 +2,7 @@ package observe
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -171,9 +172,13 @@ func TestPodLostDuringAnOutage(t *testing.T) {
 }
 
 func TestReadLog(t *testing.T) {
-	o := &Observer{opts: Options{LogTail: 3, Milestones: []string{"one", "two"}, Signal: "one"}}
+	o := &Observer{opts: Options{Milestones: []string{"one", "two"}, Signal: "one"}}
 	p := &pod{}
-	text := `2026-01-02T03:04:05.000000001Z {"msg":"start"}
+	early := ""
+	for i := range logTail - 2 {
+		early += fmt.Sprintf("2026-01-02T03:04:04.%09dZ early\n", i+1)
+	}
+	text := early + `2026-01-02T03:04:05.000000001Z {"msg":"start"}
 2026-01-02T03:04:05.000000002Z {"msg":"one"}
 no time: not the kubelet's
 2026-01-02T03:04:05.000000002Z {"msg":"one"}
@@ -183,7 +188,7 @@ no time: not the kubelet's
 	if err := o.readLog(p, readCloser{strings.NewReader(text)}); err != nil {
 		t.Fatal(err)
 	}
-	if len(p.Log) != 3 || !strings.Contains(p.Log[0].Text, "one") || len(p.Log[2].Text) != maxLine {
+	if n := logTail; len(p.Log) != n || p.Log[0].At.Nanosecond() != 3 || !strings.Contains(p.Log[n-3].Text, "one") || len(p.Log[n-1].Text) != maxLine {
 		t.Errorf("%d lines: %.60v", len(p.Log), p.Log)
 	}
 	if len(p.Milestones) != 2 || !p.Signalled.Equal(time.Date(2026, 1, 2, 3, 4, 5, 2, time.UTC)) {

@@ -44,16 +44,13 @@ type Options struct {
 	// says that it received SIGTERM, empty if it has none.
 	Milestones []string
 	Signal     string
-	// LogTail is how many of a pod's last lines are kept. Zero: 60.
-	LogTail int
-	// OnChange is called, if not nil, after a pod changed. It must not block.
-	OnChange func()
 }
 
-// maxEvents and maxPods bound what one run keeps.
+// These bound what one run keeps.
 const (
 	maxEvents = 2000
 	maxPods   = 2000
+	logTail   = 60 // last lines of a pod
 )
 
 // Observer observes one target. Make one with Start, end it with Stop.
@@ -61,53 +58,48 @@ type Observer struct {
 	opts   Options
 	cancel context.CancelFunc
 	work   sync.WaitGroup
-	synced chan struct{} // closed when pods and slices have been listed once
+	// Closed when each has been listed once.
+	podsListed, slicesListed chan struct{}
 
-	mu       sync.Mutex
-	pods     map[string]*pod // by UID
-	order    []string        // UIDs in the order in which they were first seen
-	ready    map[string]bool // addresses that any slice lists as ready
-	slices   map[string][]string
-	events   []record.EventLine
-	seen     map[string]int32 // events by UID, with their count
-	life     context.Context
-	began    time.Time
-	notes    []string
-	syncOnce [2]sync.Once
-	unsynced int
+	mu     sync.Mutex
+	pods   map[string]*pod // by UID
+	order  []string        // UIDs in the order in which they were first seen
+	ready  map[string]bool // addresses that any slice lists as ready
+	slices map[string][]string
+	events []record.EventLine
+	seen   map[string]int32 // events by UID, with their count
+	life   context.Context
+	began  time.Time
+	notes  []string
 }
 
 // A pod is a record and the goroutines that write it.
 type pod struct {
 	record.Pod
 	uid     string
-	logging bool
+	logging context.CancelFunc // ends what follows its log; nil before it began
 	probing context.CancelFunc // ends the probes; nil before they began
 }
 
 // Start begins to observe and returns when the first lists are in, or ctx ends.
 func Start(ctx context.Context, o Options) (*Observer, error) {
-	if o.LogTail == 0 {
-		o.LogTail = 60
-	}
-	if o.OnChange == nil {
-		o.OnChange = func() {}
-	}
 	life, cancel := context.WithCancel(context.Background())
 	ob := &Observer{
-		opts: o, life: life, cancel: cancel, synced: make(chan struct{}), unsynced: 2, began: time.Now(),
+		opts: o, life: life, cancel: cancel, podsListed: make(chan struct{}), slicesListed: make(chan struct{}), began: time.Now(),
 		pods: map[string]*pod{}, ready: map[string]bool{}, slices: map[string][]string{}, seen: map[string]int32{},
 	}
 	for _, r := range []*resource{ob.followPods(), ob.followSlices(), ob.followEvents()} {
 		ob.work.Go(func() { r.follow(life) })
 	}
-	select {
-	case <-ob.synced:
-		return ob, nil
-	case <-ctx.Done():
-		ob.Stop()
-		return nil, fmt.Errorf("the target's pods could not be listed: %w", ctx.Err())
+	for _, listed := range []<-chan struct{}{ob.podsListed, ob.slicesListed} {
+		select {
+		case <-listed:
+		case <-ctx.Done():
+			ob.Stop()
+			return nil, fmt.Errorf("the target's pods could not be listed: %w", ctx.Err())
+		}
 	}
+	return ob, nil
 }
 
 // Stop ends the observation; Pods, Events and Notes then no longer change.
@@ -143,17 +135,6 @@ func (o *Observer) Notes() []string {
 	return slices.Clone(o.notes)
 }
 
-// firstList counts the lists that Start waits for.
-func (o *Observer) firstList(which int) {
-	o.syncOnce[which].Do(func() {
-		o.mu.Lock()
-		defer o.mu.Unlock()
-		if o.unsynced--; o.unsynced == 0 {
-			close(o.synced)
-		}
-	})
-}
-
 func (o *Observer) outage(what string) func(error) {
 	return func(err error) {
 		o.mu.Lock()
@@ -166,6 +147,7 @@ func (o *Observer) outage(what string) func(error) {
 
 func (o *Observer) followPods() *resource {
 	api := o.opts.Client.CoreV1().Pods(o.opts.Namespace)
+	listed := sync.OnceFunc(func() { close(o.podsListed) })
 	return &resource{
 		selector: o.opts.Selector.String(),
 		list:     func(ctx context.Context, lo metav1.ListOptions) (runtime.Object, error) { return api.List(ctx, lo) },
@@ -184,8 +166,7 @@ func (o *Observer) followPods() *resource {
 				}
 			}
 			o.mu.Unlock()
-			o.firstList(0)
-			o.opts.OnChange()
+			listed()
 		},
 		change: func(t watch.EventType, item runtime.Object) {
 			p, ok := item.(*corev1.Pod)
@@ -201,7 +182,6 @@ func (o *Observer) followPods() *resource {
 				}
 				o.mu.Unlock()
 			}
-			o.opts.OnChange()
 		},
 		failed: o.outage("the pods"),
 	}
@@ -209,6 +189,7 @@ func (o *Observer) followPods() *resource {
 
 func (o *Observer) followSlices() *resource {
 	api := o.opts.Client.DiscoveryV1().EndpointSlices(o.opts.Namespace)
+	listed := sync.OnceFunc(func() { close(o.slicesListed) })
 	return &resource{
 		selector: discoveryv1.LabelServiceName + "=" + o.opts.Service,
 		list:     func(ctx context.Context, lo metav1.ListOptions) (runtime.Object, error) { return api.List(ctx, lo) },
@@ -222,7 +203,7 @@ func (o *Observer) followSlices() *resource {
 			}
 			o.endpointsChanged(time.Now())
 			o.mu.Unlock()
-			o.firstList(1)
+			listed()
 		},
 		change: func(t watch.EventType, item runtime.Object) {
 			s, ok := item.(*discoveryv1.EndpointSlice)

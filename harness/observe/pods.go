@@ -56,9 +56,13 @@ func (o *Observer) containerChanged(known *pod, p *corev1.Pod, now time.Time) {
 			continue
 		}
 		known.Restarts = max(known.Restarts, int(c.RestartCount))
-		if (c.State.Running != nil || c.State.Terminated != nil) && !known.logging {
-			known.logging = true
-			o.work.Go(func() { o.followLog(known, c.Name) })
+		if (c.State.Running != nil || c.State.Terminated != nil) && known.logging == nil {
+			ctx, cancel := context.WithCancel(o.life)
+			known.logging = cancel
+			o.work.Go(func() {
+				defer cancel()
+				o.followLog(ctx, known, c.Name)
+			})
 		}
 		if t := c.State.Terminated; t != nil && p.DeletionTimestamp != nil && known.Exited.IsZero() {
 			code := int(t.ExitCode)
@@ -87,16 +91,20 @@ func (o *Observer) podGone(p *pod, now time.Time, watched bool) {
 		p.EndpointGone = now
 	}
 	o.stopProbes(p)
+	if p.logging != nil {
+		time.AfterFunc(logPatience, p.logging)
+	}
 }
+
+// logPatience is for how long the last lines of a pod that has gone may still come.
+const logPatience = 2 * time.Second
 
 // maxLine bounds a log line that is kept, in bytes.
 const maxLine = 4096
 
 // followLog reads the container's log to its end. The kubelet serves it until
 // the container is removed, so the last lines of a pod that ends come as well.
-func (o *Observer) followLog(p *pod, container string) {
-	ctx, cancel := o.logContext(p)
-	defer cancel()
+func (o *Observer) followLog(ctx context.Context, p *pod, container string) {
 	problem := ""
 	var since *int64
 	for attempt := 0; ; attempt++ {
@@ -129,31 +137,6 @@ func (o *Observer) followLog(p *pod, container string) {
 	o.mu.Unlock()
 }
 
-// logContext ends some time after the pod has gone, or with the observation.
-func (o *Observer) logContext(p *pod) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(context.Background())
-	stop := make(chan struct{})
-	o.work.Go(func() {
-		tick := time.NewTicker(retryPause)
-		defer tick.Stop()
-		for {
-			select {
-			case <-stop:
-				return
-			case <-tick.C:
-			}
-			o.mu.Lock()
-			gone := p.Gone
-			o.mu.Unlock()
-			if !gone.IsZero() && time.Since(gone) > 2*time.Second || o.life.Err() != nil {
-				cancel()
-				return
-			}
-		}
-	})
-	return ctx, func() { close(stop); cancel() }
-}
-
 // readLog takes in lines until the stream ends.
 func (o *Observer) readLog(p *pod, stream io.ReadCloser) error {
 	defer stream.Close() //nolint:errcheck // read only
@@ -180,7 +163,7 @@ func (o *Observer) logged(p *pod, line record.LogLine) {
 	if n := len(p.Log); n > 0 && !line.At.After(p.Log[n-1].At) {
 		return
 	}
-	if p.Log = append(p.Log, line); len(p.Log) > o.opts.LogTail {
+	if p.Log = append(p.Log, line); len(p.Log) > logTail {
 		p.Log = p.Log[1:]
 	}
 	if o.opts.Signal != "" && p.Signalled.IsZero() && strings.Contains(line.Text, o.opts.Signal) {
