@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -18,11 +19,7 @@ const (
 // logs are the last lines of the pods that are not ready, with what Kubernetes
 // says of them.
 func (d *Deployment) logs(ctx context.Context) string {
-	dep, err := d.Get(ctx)
-	if err != nil {
-		return ""
-	}
-	pods, err := d.Pods(ctx, dep)
+	_, pods, err := d.State(ctx)
 	if err != nil {
 		return ""
 	}
@@ -34,7 +31,7 @@ func (d *Deployment) logs(ctx context.Context) string {
 			continue
 		}
 		shown++
-		fmt.Fprintf(&text, "--- pod %s on %s, %s\n", p.Name, orUnknown(p.Spec.NodeName, "no node yet"), p.Status.Phase)
+		fmt.Fprintf(&text, "--- pod %s on %s, %s\n", p.Name, cmp.Or(p.Spec.NodeName, "no node yet"), p.Status.Phase)
 		d.events(ctx, &text, p)
 		for _, c := range p.Status.ContainerStatuses {
 			// After a crash the interesting lines are those of the container before. Which
@@ -50,13 +47,6 @@ func (d *Deployment) logs(ctx context.Context) string {
 	return strings.TrimSuffix(text.String(), "\n")
 }
 
-func orUnknown(s, unknown string) string {
-	if s == "" {
-		return unknown
-	}
-	return s
-}
-
 // events are the warnings about a pod, the newest few.
 func (d *Deployment) events(ctx context.Context, text *strings.Builder, p *corev1.Pod) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
@@ -65,11 +55,7 @@ func (d *Deployment) events(ctx context.Context, text *strings.Builder, p *corev
 	if err != nil {
 		return
 	}
-	items := list.Items
-	if len(items) > 3 {
-		items = items[len(items)-3:]
-	}
-	for _, e := range items {
+	for _, e := range list.Items[max(0, len(list.Items)-3):] {
 		fmt.Fprintf(text, "%s: %s\n", e.Reason, strings.TrimSpace(e.Message))
 	}
 }

@@ -54,21 +54,41 @@ func (e *NotReadyError) Error() string {
 	return text
 }
 
+// State reads it, and all pods that its selector finds, terminating ones too.
+func (d *Deployment) State(ctx context.Context) (*appsv1.Deployment, []corev1.Pod, error) {
+	dep, err := d.Get(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	selector, err := metav1.LabelSelectorAsSelector(dep.Spec.Selector)
+	if err != nil {
+		return nil, nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	list, err := d.Client.CoreV1().Pods(d.Namespace).List(ctx, metav1.ListOptions{LabelSelector: selector.String()})
+	if err != nil {
+		return nil, nil, err
+	}
+	return dep, list.Items, nil
+}
+
 // Wait returns when all replicas are of the current template and available, or
 // with a NotReadyError after timeout, or at once where it is hopeless. settled
 // waits further until no pod of the past is left, not even a terminating one.
 func (d *Deployment) Wait(ctx context.Context, timeout time.Duration, settled bool) error {
 	deadline := time.Now().Add(timeout)
-	hopeless := map[string]time.Time{} // since when, by pod and state
+	since := map[string]time.Time{} // when a hopeless state began, by pod and container
 	last := "the API server was not reached"
 	for {
-		done, progress, err := d.look(ctx, settled)
+		dep, pods, err := d.State(ctx)
 		switch {
-		case err == nil && done:
-			return nil
 		case err == nil:
-			last = progress
-			if why := d.hopeless(ctx, hopeless); why != "" {
+			var done bool
+			if done, last = progress(dep, pods, settled); done {
+				return nil
+			}
+			if why := hopeless(dep, pods, since); why != "" {
 				return d.notReady(ctx, why)
 			}
 		case ctx.Err() == nil:
@@ -85,44 +105,21 @@ func (d *Deployment) Wait(ctx context.Context, timeout time.Duration, settled bo
 	}
 }
 
-// look says whether the rollout is over, as kubectl rollout status does.
-func (d *Deployment) look(ctx context.Context, settled bool) (done bool, progress string, err error) {
-	dep, err := d.Get(ctx)
-	if err != nil {
-		return false, "", err
-	}
+// progress says whether the rollout is over, as kubectl rollout status does.
+func progress(dep *appsv1.Deployment, pods []corev1.Pod, settled bool) (done bool, text string) {
 	want := int32(1)
 	if dep.Spec.Replicas != nil {
 		want = *dep.Spec.Replicas
 	}
 	s := dep.Status
-	progress = fmt.Sprintf("%d of %d replicas are new, %d available", s.UpdatedReplicas, want, s.AvailableReplicas)
+	text = fmt.Sprintf("%d of %d replicas are new, %d available", s.UpdatedReplicas, want, s.AvailableReplicas)
 	if s.ObservedGeneration < dep.Generation || s.UpdatedReplicas < want || s.Replicas > s.UpdatedReplicas || s.AvailableReplicas < want {
-		return false, progress, nil
+		return false, text
 	}
 	if !settled {
-		return true, progress, nil
+		return true, text
 	}
-	pods, err := d.Pods(ctx, dep)
-	if err != nil {
-		return false, progress, err
-	}
-	return len(pods) == int(want), fmt.Sprintf("%s, %d pods in all", progress, len(pods)), nil
-}
-
-// Pods are all pods that the Deployment's selector finds, terminating ones too.
-func (d *Deployment) Pods(ctx context.Context, dep *appsv1.Deployment) ([]corev1.Pod, error) {
-	selector, err := metav1.LabelSelectorAsSelector(dep.Spec.Selector)
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	list, err := d.Client.CoreV1().Pods(d.Namespace).List(ctx, metav1.ListOptions{LabelSelector: selector.String()})
-	if err != nil {
-		return nil, err
-	}
-	return list.Items, nil
+	return len(pods) == int(want), fmt.Sprintf("%s, %d pods in all", text, len(pods))
 }
 
 // PodReady says whether a pod's condition Ready is true.
@@ -136,15 +133,7 @@ func PodReady(p *corev1.Pod) bool {
 }
 
 // hopeless returns why no pod will become ready any more, or "".
-func (d *Deployment) hopeless(ctx context.Context, since map[string]time.Time) string {
-	dep, err := d.Get(ctx)
-	if err != nil {
-		return ""
-	}
-	pods, err := d.Pods(ctx, dep)
-	if err != nil {
-		return ""
-	}
+func hopeless(dep *appsv1.Deployment, pods []corev1.Pod, since map[string]time.Time) string {
 	for i := range pods {
 		for _, c := range pods[i].Status.ContainerStatuses {
 			if c.RestartCount >= maxCrashes && c.LastTerminationState.Terminated != nil && pods[i].DeletionTimestamp == nil {
@@ -165,10 +154,7 @@ func (d *Deployment) hopeless(ctx context.Context, since map[string]time.Time) s
 			}
 		}
 	}
-	if why := failed(dep); why != "" {
-		return why
-	}
-	return ""
+	return failed(dep)
 }
 
 func hopelessReason(reason string) bool {

@@ -17,24 +17,12 @@ func apiOutage(ctx context.Context, e *Env) error {
 		return noFaults("the API server can't be stopped")
 	}
 	e.Say("stopping the API server for %s", e.Outage)
-	if err := e.Faults.StopAPIServer(); err != nil {
-		return err
-	}
-	err := Pause(ctx, e.Outage)
-	// Also after an interruption: the cluster must be able to end.
-	startCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 90*time.Second)
-	defer cancel()
-	if startErr := e.Faults.StartAPIServer(startCtx); startErr != nil {
-		return errors.Join(err, startErr)
-	}
-	if err != nil {
-		return err
-	}
-	e.Say("the API server is back")
-	if err := Pause(ctx, afterwards); err != nil {
-		return err
-	}
-	return e.Target.Wait(ctx, e.ReadyTimeout, true)
+	return e.outage(ctx, "the API server", e.Faults.StopAPIServer, func() error {
+		// Also after an interruption: the cluster must be able to end.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 90*time.Second)
+		defer cancel()
+		return e.Faults.StartAPIServer(ctx)
+	})
 }
 
 // kubeletKill kills the kubelet of the node with most of the pods.
@@ -47,17 +35,19 @@ func kubeletKill(ctx context.Context, e *Env) error {
 		return err
 	}
 	e.Say("killing the kubelet of %s for %s", node, e.Outage)
-	if err := e.Faults.KillKubelet(node); err != nil {
+	return e.outage(ctx, "the kubelet", func() error { return e.Faults.KillKubelet(node) }, func() error { return e.Faults.StartKubelet(node) })
+}
+
+// outage stops something and starts it again, whatever happens meanwhile, and waits
+// until all is well.
+func (e *Env) outage(ctx context.Context, what string, stop, start func() error) error {
+	if err := stop(); err != nil {
 		return err
 	}
-	err = Pause(ctx, e.Outage)
-	if startErr := e.Faults.StartKubelet(node); startErr != nil {
-		return errors.Join(err, startErr)
-	}
-	if err != nil {
+	if err := errors.Join(Pause(ctx, e.Outage), start()); err != nil {
 		return err
 	}
-	e.Say("the kubelet is back")
+	e.Say("%s is back", what)
 	if err := Pause(ctx, afterwards); err != nil {
 		return err
 	}

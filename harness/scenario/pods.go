@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -209,19 +210,6 @@ func (e *Env) evictFrom(ctx context.Context, node string, pods []corev1.Pod) err
 
 // pods are those of the target that are not being deleted.
 func (e *Env) pods(ctx context.Context) ([]corev1.Pod, *appsv1.Deployment, error) {
-	dep, err := e.Target.Get(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	all, err := e.Target.Pods(ctx, dep)
-	if err != nil {
-		return nil, nil, err
-	}
-	var live []corev1.Pod
-	for i := range all {
-		if all[i].DeletionTimestamp == nil {
-			live = append(live, all[i])
-		}
-	}
-	return live, dep, nil
+	dep, all, err := e.Target.State(ctx)
+	return slices.DeleteFunc(all, func(p corev1.Pod) bool { return p.DeletionTimestamp != nil }), dep, err
 }

@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/client-go/kubernetes"
 
+	"kubernaut.io/dynamic-toolset/harness/rollout"
 	"kubernaut.io/dynamic-toolset/harness/sim"
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
@@ -132,17 +133,10 @@ func (p *place) expose(name string, labels map[string]string) string {
 // ready.
 func (p *place) waitRollout(name string) {
 	p.t.Helper()
-	eventually(p.t, func(ctx context.Context) string {
-		d, err := p.client.AppsV1().Deployments(p.ns).Get(ctx, name, metav1.GetOptions{})
-		if err != nil {
-			return err.Error()
-		}
-		s := d.Status
-		if s.ObservedGeneration < d.Generation || s.UpdatedReplicas != *d.Spec.Replicas || s.Replicas != *d.Spec.Replicas || s.AvailableReplicas != *d.Spec.Replicas {
-			return fmt.Sprintf("Deployment %s: %+v", name, s)
-		}
-		return ""
-	})
+	d := rollout.Deployment{Client: p.client, Namespace: p.ns, Name: name}
+	if err := d.Wait(context.Background(), soon, false); err != nil {
+		p.t.Fatal(err)
+	}
 }
 
 // pods returns the pods with the label app.
@@ -169,21 +163,12 @@ func (p *place) run(name string, spec corev1.PodSpec) *corev1.Pod {
 		if pod, err = p.client.CoreV1().Pods(p.ns).Get(ctx, name, metav1.GetOptions{}); err != nil {
 			return err.Error()
 		}
-		if !podReady(pod) {
+		if !rollout.PodReady(pod) {
 			return fmt.Sprintf("pod %s is not ready: %+v", name, pod.Status)
 		}
 		return ""
 	})
 	return pod
-}
-
-func podReady(pod *corev1.Pod) bool {
-	for _, c := range pod.Status.Conditions {
-		if c.Type == corev1.PodReady {
-			return c.Status == corev1.ConditionTrue
-		}
-	}
-	return false
 }
 
 // get returns what http://address/path answers.
