@@ -9,6 +9,8 @@ import (
 	"net/http/httptest"
 	"testing"
 	"time"
+
+	"kubernaut.io/dynamic-toolset/harness/problemdoc"
 )
 
 // A client is one connection. It never tries again and never looks whether the
@@ -92,5 +94,5 @@ func (c *client) mustGet(t *testing.T, path string, status int) *response {
 
 // isProblem reports whether a response is a problem document of its status.
 func isProblem(r *response) error {
-	return checkProblem(r.StatusCode, r.Header.Get("Content-Type"), []byte(r.body))
+	return problemdoc.Check(r.Header.Get("Content-Type"), []byte(r.body), r.StatusCode)
 }

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"testing"
 	"time"
+
+	"kubernaut.io/dynamic-toolset/harness/problemdoc"
 )
 
 // A script is a client that sends some bytes and then ends its side.
@@ -66,7 +68,7 @@ func FuzzConn(f *testing.F) {
 			}
 			last = resp.Close
 			if resp.StatusCode >= 400 {
-				if err := checkProblem(resp.StatusCode, resp.Header.Get("Content-Type"), body); err != nil {
+				if err := problemdoc.Check(resp.Header.Get("Content-Type"), body, resp.StatusCode); err != nil {
 					t.Errorf("%v: %s", err, body)
 				}
 			}

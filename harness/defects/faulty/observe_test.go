@@ -1,8 +1,6 @@
 package main
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -355,24 +353,4 @@ func (o *observation) probes() {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-}
-
-// checkProblem says in what a response is not a problem document.
-func checkProblem(status int, contentType string, body []byte) error {
-	if contentType != "application/problem+json" {
-		return fmt.Errorf("the media type is %q", contentType)
-	}
-	var p map[string]any
-	if err := json.Unmarshal(body, &p); err != nil {
-		return err
-	}
-	for _, member := range []string{"type", "title", "detail", "instance"} {
-		if s, ok := p[member].(string); !ok || s == "" {
-			return errors.New("there is no " + member)
-		}
-	}
-	if p["status"] != float64(status) {
-		return fmt.Errorf("the member status is %v, that of the response %d", p["status"], status)
-	}
-	return nil
 }
