@@ -218,58 +218,6 @@ func TestNoRetry(t *testing.T) {
 	}
 }
 
-// What exceeds the bound is skipped and counted; the rest is sent.
-func TestSkipped(t *testing.T) {
-	for class, want := range map[record.Class]int{record.Reused: 7, record.New: 5, record.Slow: 5} {
-		t.Run(string(class), func(t *testing.T) {
-			t.Parallel()
-			ctx, cancel := context.WithCancel(context.Background())
-			defer cancel()
-			release := make(chan struct{})
-			s := startServer(t, func(c *serverConn) {
-				for {
-					if _, _, ok := c.request(); !ok {
-						return
-					}
-					<-release
-					c.say(good)
-				}
-			})
-			c := config(s.address, class, 1000)
-			c.Clients[0].MaxInFlight = 5
-			if class == record.Reused {
-				c.Clients[0].Connections = 2
-			}
-			n := 0
-			var end time.Time
-			time.AfterFunc(300*time.Millisecond, func() {
-				end = time.Now()
-				cancel()
-				// Nobody is answered before the schedule has ended, also where it is
-				// late: an answer makes room for one more request.
-				time.Sleep(500 * time.Millisecond)
-				close(release)
-			})
-			summary, err := Run(ctx, c, func(r record.Request) {
-				if r.Due.Before(end) {
-					n++
-				}
-				if r.Failed() {
-					t.Errorf("%+v", r)
-				}
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := summary.Clients[0]
-			due := int(end.Sub(summary.Began).Seconds() * 1000)
-			if n != want || got.Sent+got.Skipped < due {
-				t.Errorf("of about %d due before the end, %d were sent; want %d; %d skipped", due, n, want, got.Skipped)
-			}
-		})
-	}
-}
-
 // What waits for a connection for too long after the end is given up, so that a
 // run ends even when the server has stopped answering, and is counted.
 func TestWaitingIsGivenUpAfterTheEnd(t *testing.T) {
@@ -365,77 +313,7 @@ func TestDialUnderWayAtTheEnd(t *testing.T) {
 	}
 }
 
-// The kept connections take turns, and one that announced its end is left alone.
-func TestReusedConnectionsTakeTurns(t *testing.T) {
-	s := startServer(t, func(c *serverConn) {
-		for i := 0; i < 10; i++ {
-			if _, _, ok := c.request(); !ok {
-				return
-			}
-			if i == 9 {
-				c.say("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
-				c.hold() // a client that sends another one gets no answer
-				return
-			}
-			c.say(good)
-		}
-	})
-	c := config(s.address, record.Reused, 400)
-	c.Clients[0].Connections = 5
-	all, summary := runUntil(t, c, func(_ *record.Request, n int) bool { return n == 200 })
-	uses := map[int]int{}
-	for _, r := range all {
-		if r.Failed() || r.CloseAnnounced != (r.ConnectionUse == 9) || (r.ConnectionUse > 0) != (r.ConnectionAge > 0) {
-			t.Errorf("%+v", r)
-		}
-		uses[r.ConnectionUse]++
-	}
-	if opened := summary.Clients[0].Opened; uses[0] != opened || uses[9] < opened-5 || opened < len(all)/10 {
-		t.Errorf("%d connections, requests by use: %v", opened, uses)
-	}
-}
-
-// Half of the new connections ask for their end, the other half hang up.
-func TestNewConnectionsEndBothWays(t *testing.T) {
-	var asked, hung atomic.Int64
-	s := startServer(t, func(c *serverConn) {
-		req, _, ok := c.request()
-		if !ok {
-			return
-		}
-		if req.Close { // counted first: the run may end with the answer
-			asked.Add(1)
-		} else {
-			hung.Add(1)
-		}
-		c.say(good)
-		c.hold()
-	})
-	all, _ := runUntil(t, config(s.address, record.New, 200), func(_ *record.Request, n int) bool { return n == 40 })
-	if a, h := int(asked.Load()), int(hung.Load()); a+h != len(all) || a-h < 0 || a-h > 1 {
-		t.Errorf("%d asked for the close, %d hung up, of %d", a, h, len(all))
-	}
-}
-
 // A server that ends its streams with a goodbye is asked for new ones at once,
-// but one that does nothing else is no reason for a busy loop.
-func TestStreamsAreOpenedAgain(t *testing.T) {
-	s := startServer(t, func(c *serverConn) {
-		if _, _, ok := c.request(); ok {
-			c.say("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\nevent: goodbye\ndata: 1\n\n")
-		}
-	})
-	all, _ := runUntil(t, config(s.address, record.Stream, 0), func(_ *record.Request, n int) bool { return n == 4 })
-	for i, r := range all {
-		if r.Failed() || r.Events != 1 {
-			t.Errorf("%+v", r)
-		}
-		if i > 0 && r.Sent.Sub(all[i-1].End) < breath {
-			t.Errorf("opened again after %v", r.Sent.Sub(all[i-1].End))
-		}
-	}
-}
-
 func TestRunRefusesABadConfiguration(t *testing.T) {
 	_, err := Run(context.Background(), Config{}, nil)
 	if err == nil || !strings.Contains(err.Error(), "clients is empty") {

@@ -296,25 +296,6 @@ func TestAbortIsToldAtOnce(t *testing.T) {
 }
 
 // A harness that takes nothing does not hold the load up; when the buffer is
-// full, the run has failed.
-func TestOverflow(t *testing.T) {
-	var overflows int
-	b := &buffer{limit: 3, overflow: func() { overflows++ }}
-	for range 10 {
-		b.add(record.Request{})
-	}
-	if n := len(b.take(nil)); n != 3 || overflows != 1 {
-		t.Errorf("%d kept, %d overflows", n, overflows)
-	}
-	address, _ := target(t)
-	a := New()
-	a.limit = 1
-	session := begin(t, startAgent(t, a), config(address), func(record.Request) {})
-	if err := waitDone(t, session); err == nil || !strings.Contains(err.Error(), "buffer is full") {
-		t.Error(err)
-	}
-}
-
 // The load's own failure is the session's.
 func TestLoadFailed(t *testing.T) {
 	session := begin(t, startAgent(t, scripted(`{"error":"too many open files"}`)), config("127.0.0.1:1"), func(record.Request) {})
@@ -398,79 +379,3 @@ func TestStopInTime(t *testing.T) {
 		t.Error(err)
 	}
 }
-
-// An agent that is silent is gone; one that has nothing to say sends heartbeats.
-func TestSilence(t *testing.T) {
-	client, server := net.Pipe()
-	defer client.Close()
-	defer server.Close()
-	_, err := impatient{client, 20 * time.Millisecond}.Read(make([]byte, 1))
-	if e, is := err.(net.Error); !is || !e.Timeout() {
-		t.Error(err)
-	}
-
-	s := newSender(httptest.NewRecorder())
-	if s.err == nil { // a recorder takes no deadline
-		t.Error("what could not be sent was taken for sent")
-	}
-	var out strings.Builder
-	s = newSender(discardDeadline{httptest.NewRecorder(), &out})
-	s.requests(nil)
-	if out.Len() != 0 {
-		t.Errorf("%q at once", out.String())
-	}
-	s.spoke = s.spoke.Add(-heartbeat)
-	s.requests(nil)
-	if out.String() != "\n" || s.err != nil {
-		t.Errorf("%q, %v", out.String(), s.err)
-	}
-}
-
-// When the harness cannot be written to any more, the load ends.
-func TestSenderEndsTheLoad(t *testing.T) {
-	ctx, end := context.WithCancelCause(context.Background())
-	defer end(nil)
-	result := make(chan error, 1)
-	context.AfterFunc(ctx, func() { result <- nil })
-	ended := make(chan bool)
-	go func() {
-		newSender(httptest.NewRecorder()).forward(ctx, &buffer{limit: 1}, result, end) // a recorder takes no deadline
-		close(ended)
-	}()
-	select {
-	case <-ended:
-	case <-time.After(patience):
-		t.Fatal("the load goes on for nobody")
-	}
-}
-
-// After the reason why a run is spoilt nothing more is said.
-func TestSenderSaysTheReasonLast(t *testing.T) {
-	ctx, end := context.WithCancelCause(context.Background())
-	end(errors.New("the node is drained"))
-	var out strings.Builder
-	s := newSender(discardDeadline{httptest.NewRecorder(), &out})
-	b := &buffer{limit: 1}
-	result := make(chan error)
-	go func() {
-		time.Sleep(2 * flushEvery) // the load ends later
-		b.add(record.Request{})
-		result <- nil
-	}()
-	if err := s.forward(ctx, b, result, end); err != nil {
-		t.Error(err)
-	}
-	s.last(line{Error: "more"})
-	if want := `{"error":"the load was stopped before its end: the node is drained"}` + "\n"; out.String() != want {
-		t.Errorf("%q; want %q", out.String(), want)
-	}
-}
-
-type discardDeadline struct {
-	*httptest.ResponseRecorder
-	out io.Writer
-}
-
-func (d discardDeadline) SetWriteDeadline(time.Time) error  { return nil }
-func (d discardDeadline) Write(p []byte) (int, error)       { return d.out.Write(p) }
-func (d discardDeadline) WriteString(s string) (int, error) { return io.WriteString(d.out, s) }
