@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -73,7 +74,7 @@ func firstFailures(s *Summary) []failureView {
 		q := &s.Failures[i]
 		v := failureView{
 			At: offset(s.From, lostAt(q)), Sent: offset(s.From, sentAt(q)), Class: string(q.Class), Outcome: string(q.Outcome),
-			Request: format.Cut(q.Method+" "+q.Path, 200), Pod: format.Cut(orDash(q.Pod), 253), Connection: connection(q), Detail: format.Cut(q.Detail, 300),
+			Request: format.Cut(q.Method+" "+q.Path, 200), Pod: format.Cut(cmp.Or(q.Pod, "-"), 253), Connection: connection(q), Detail: format.Cut(q.Detail, 300),
 		}
 		if q.Status != 0 {
 			v.Outcome += " (" + strconv.Itoa(q.Status) + ")"

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -136,7 +137,7 @@ func podViews(run *record.Run, s *Summary) []podView {
 			p, n := &run.Pods[i], &s.Pods[i]
 			term := p.TermBegan()
 			v := podView{
-				Name: format.Cut(p.Name, 253), Node: format.Cut(orDash(p.Node), 253), Revision: format.Cut(orDash(p.Revision), 100),
+				Name: format.Cut(p.Name, 253), Node: format.Cut(cmp.Or(p.Node, "-"), 253), Revision: format.Cut(cmp.Or(p.Revision, "-"), 100),
 				Ready: offset(s.From, p.Ready), Deleted: offset(s.From, p.Deleted),
 				Stop: after(p.Deleted, term), Endpoint: after(first(p.Deleted, term), p.EndpointGone), Exited: after(term, p.Exited),
 				Grace: format.Duration(p.Grace), Exit: exit(p), Served: format.Grouped(n.Served), Lost: format.Grouped(n.Failed), Restarts: strconv.Itoa(p.Restarts),

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -46,7 +47,7 @@ func (t *timeline) pods() {
 	}
 	for _, g := range groups {
 		t.Text(plotLeft-8, t.y+12, "group end", "revision")
-		t.Text(plotLeft, t.y+12, "group", format.Cut(orDash(g.revision), 40))
+		t.Text(plotLeft, t.y+12, "group", format.Cut(cmp.Or(g.revision, "-"), 40))
 		t.y += groupHeight
 		for _, i := range g.pods {
 			p := &t.run.Pods[i]
@@ -163,7 +164,7 @@ func (t *timeline) bar(class, name string, from, to time.Time, middle, height fl
 // podTip is what the name of a pod tells when it is pointed at.
 func (t *timeline) podTip(p *record.Pod, s *PodSummary) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\nnode %s, %s\n%s served, %s lost", format.Cut(p.Name, 253), format.Cut(orDash(p.Node), 100), format.Cut(orDash(p.IP), 64), format.Grouped(s.Served), format.Grouped(s.Failed))
+	fmt.Fprintf(&b, "%s\nnode %s, %s\n%s served, %s lost", format.Cut(p.Name, 253), format.Cut(cmp.Or(p.Node, "-"), 100), format.Cut(cmp.Or(p.IP, "-"), 64), format.Grouped(s.Served), format.Grouped(s.Failed))
 	if p.Restarts > 0 {
 		fmt.Fprintf(&b, "\nits container was restarted %d times", p.Restarts)
 	}
@@ -199,11 +200,4 @@ func first(times ...time.Time) time.Time {
 		}
 	}
 	return time.Time{}
-}
-
-func orDash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
 }

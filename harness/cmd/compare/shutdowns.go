@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -143,7 +144,7 @@ is tried again. Measured %s by
 				how = append(how, fmt.Sprintf("%d %s", n, o))
 			}
 		}
-		fmt.Fprintf(&text, " %s |\n", orDash(strings.Join(how, ", ")))
+		fmt.Fprintf(&text, " %s |\n", cmp.Or(strings.Join(how, ", "), "-"))
 	}
 	text.WriteString(`
 The columns from "reused" on are the lost requests of each client class. How a request is lost: a connection is

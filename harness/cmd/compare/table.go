@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -34,7 +35,7 @@ func (s *comparison) table(columns []column) string {
 	}
 	b.WriteString(" agree |\n|---|---|---|" + strings.Repeat("---|--:|", len(columns)) + "---|\n")
 	for i, d := range cases() {
-		fmt.Fprintf(&b, "| %s | %s | %s |", name(&d), d.About, orDash(code(d.Checks)))
+		fmt.Fprintf(&b, "| %s | %s | %s |", name(&d), d.About, cmp.Or(code(d.Checks), "-"))
 		for _, c := range columns {
 			fmt.Fprintf(&b, " %s | %s |", cell(&d, &c.results[i]), losses(&c.results[i]))
 		}
@@ -50,7 +51,7 @@ func cell(d *defects.Case, r *result) string {
 	case r.noVerdict != nil:
 		return "**" + verdict + "**: " + inRow(r.noVerdict.Error())
 	case r.wrong != nil:
-		return fmt.Sprintf("**%s**: %s (failed: %s)", verdict, inRow(r.wrong.Error()), orDash(code(r.failed)))
+		return fmt.Sprintf("**%s**: %s (failed: %s)", verdict, inRow(r.wrong.Error()), cmp.Or(code(r.failed), "-"))
 	default:
 		if also := others(d, r); len(also) > 0 {
 			verdict += "; also " + code(also)
@@ -133,11 +134,4 @@ func code(ids []string) string {
 		return ""
 	}
 	return "`" + strings.Join(ids, "`, `") + "`"
-}
-
-func orDash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
 }
