@@ -21,7 +21,7 @@ func TestJSONHasTheRunAndItsNumbers(t *testing.T) {
 	run := naiveRun()
 	s := Aggregate(run)
 	var out bytes.Buffer
-	if err := JSON(&out, run, s); err != nil {
+	if err := writeDocument(&out, run, s); err != nil {
 		t.Fatal(err)
 	}
 	var back struct {
@@ -45,7 +45,7 @@ func TestJSONHasTheRunAndItsNumbers(t *testing.T) {
 func TestRequestsAreAllThere(t *testing.T) {
 	run := naiveRun()
 	var out bytes.Buffer
-	if err := Requests(&out, run); err != nil {
+	if err := writeRequests(&out, run); err != nil {
 		t.Fatal(err)
 	}
 	plain, err := gzip.NewReader(&out)
@@ -70,7 +70,7 @@ func TestRequestsAreAllThere(t *testing.T) {
 func junit(t *testing.T, run *record.Run) junitSuites {
 	t.Helper()
 	var out bytes.Buffer
-	if err := JUnit(&out, run, Aggregate(run)); err != nil {
+	if err := writeJUnit(&out, run, Aggregate(run)); err != nil {
 		t.Fatal(err)
 	}
 	var back junitSuites

@@ -57,10 +57,10 @@ func harmless(t *testing.T, run *record.Run) {
 	s := Aggregate(run)
 	var page, picture, comparison, junit, terminal bytes.Buffer
 	for name, err := range map[string]error{
-		"page": HTML(&page, run, s), "picture": Picture(&picture, run, s), "junit": JUnit(&junit, run, s),
+		"page": writePage(&page, run, s), "picture": writePicture(&picture, run, s), "junit": writeJUnit(&junit, run, s),
 		"comparison": Compare(&comparison, []ComparisonRow{CompareRun(run.Target.Name, s), {Name: "none", Requests: 7}}),
 		"terminal":   Terminal(&terminal, run, s, 80, false, run.Target.Name),
-		"json":       JSON(io.Discard, run, s), "requests": Requests(io.Discard, run),
+		"json":       writeDocument(io.Discard, run, s), "requests": writeRequests(io.Discard, run),
 	} {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
@@ -140,7 +140,7 @@ func TestHostileTextStaysText(t *testing.T) {
 	harmless(t, hostileRun())
 	run := hostileRun()
 	var page bytes.Buffer
-	if err := HTML(&page, run, Aggregate(run)); err != nil {
+	if err := writePage(&page, run, Aggregate(run)); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(page.String(), "&lt;script&gt;window.pwned=1&lt;/script&gt;") {
@@ -209,7 +209,7 @@ func TestThePageStaysSmall(t *testing.T) {
 		}
 		s := Aggregate(run)
 		var page bytes.Buffer
-		if err := HTML(&page, run, s); err != nil {
+		if err := writePage(&page, run, s); err != nil {
 			t.Fatal(err)
 		}
 		t.Logf("%d lost of 200,000: %d bytes", failures, page.Len())

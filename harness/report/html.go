@@ -28,11 +28,11 @@ var (
 	pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{"grouped": format.Grouped}).Parse(pageText))
 )
 
-// HTML writes report.html: one page that needs no network and no script. Its
+// writePage writes report.html: one page that needs no network and no script. Its
 // content security policy allows the style and the script that it was written
 // with, by their hashes, and nothing else: were markup from a cluster to get
 // in, it could load and run nothing.
-func HTML(w io.Writer, run *record.Run, s *Summary) error {
+func writePage(w io.Writer, run *record.Run, s *Summary) error {
 	t := newTimeline(run, s)
 	style := htmlreport.Style + pageStyle + chart.Style + chartStyle
 	view := pageView{

@@ -190,7 +190,7 @@ func TestPicturesInABrowser(t *testing.T) {
 	readiness := CompareRun("readiness only", Aggregate(clean))
 	readiness.Lost = map[record.Outcome]int{record.EOFBefore: 31, record.Refused: 4, record.ResetMid: 7, record.StreamBroken: 2}
 	for name, write := range map[string]func(*os.File) error{
-		"timeline": func(f *os.File) error { return Picture(f, naive, Aggregate(naive)) },
+		"timeline": func(f *os.File) error { return writePicture(f, naive, Aggregate(naive)) },
 		"compare": func(f *os.File) error {
 			return Compare(f, []ComparisonRow{CompareRun("naive", Aggregate(naive)), readiness, CompareRun("full", Aggregate(clean))})
 		},

@@ -14,9 +14,9 @@ import (
 // the requests that were sent in them, and rates were those over the whole run.
 const jsonFormat = "rolling-update-verification/2"
 
-// JSON writes report.json: the run as it was seen and the numbers made of it.
+// writeDocument writes report.json: the run as it was seen and the numbers made of it.
 // Of the requests it has the counts per second, and the lost ones in full.
-func JSON(w io.Writer, run *record.Run, s *Summary) error {
+func writeDocument(w io.Writer, run *record.Run, s *Summary) error {
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", " ")
 	encoder.SetEscapeHTML(false)
@@ -27,9 +27,9 @@ func JSON(w io.Writer, run *record.Run, s *Summary) error {
 	}{jsonFormat, run, s})
 }
 
-// Requests writes requests.ndjson.gz: each request on a line of its own, as
+// writeRequests writes requests.ndjson.gz: each request on a line of its own, as
 // [record.Request] has it, compressed with gzip.
-func Requests(w io.Writer, run *record.Run) error {
+func writeRequests(w io.Writer, run *record.Run) error {
 	compressed, err := gzip.NewWriterLevel(w, gzip.BestSpeed)
 	if err != nil {
 		return err

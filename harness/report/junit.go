@@ -56,10 +56,10 @@ type (
 	}
 )
 
-// JUnit writes junit.xml: one suite, one test case per check, in it the
+// writeJUnit writes junit.xml: one suite, one test case per check, in it the
 // evidence of a failure. A run in which no check was made has a failed case
 // that says so, since many CI systems take an empty suite for a passed one.
-func JUnit(w io.Writer, run *record.Run, s *Summary) error {
+func writeJUnit(w io.Writer, run *record.Run, s *Summary) error {
 	suite := junitSuite{
 		Name: "rolling update of " + run.Target.Name,
 		// The schema has no room for a time zone; UTC is what readers assume.

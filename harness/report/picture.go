@@ -8,8 +8,8 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/format"
 )
 
-// Picture writes the timeline alone as an SVG file, for documentation.
-func Picture(w io.Writer, run *record.Run, s *Summary) error {
+// writePicture writes the timeline alone as an SVG file, for documentation.
+func writePicture(w io.Writer, run *record.Run, s *Summary) error {
 	t := newTimeline(run, s)
 	var d chart.SVG
 	const head = 44

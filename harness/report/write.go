@@ -45,11 +45,11 @@ func WriteAll(dir string, run *record.Run) (files []string, err error) {
 		name  string
 		write func(io.Writer) error
 	}{
-		{pageFile, func(w io.Writer) error { return HTML(w, run, s) }},
-		{documentFile, func(w io.Writer) error { return JSON(w, run, s) }},
-		{junitFile, func(w io.Writer) error { return JUnit(w, run, s) }},
-		{requestsFile, func(w io.Writer) error { return Requests(w, run) }},
-		{pictureFile, func(w io.Writer) error { return Picture(w, run, s) }},
+		{pageFile, func(w io.Writer) error { return writePage(w, run, s) }},
+		{documentFile, func(w io.Writer) error { return writeDocument(w, run, s) }},
+		{junitFile, func(w io.Writer) error { return writeJUnit(w, run, s) }},
+		{requestsFile, func(w io.Writer) error { return writeRequests(w, run) }},
+		{pictureFile, func(w io.Writer) error { return writePicture(w, run, s) }},
 	}
 	var problems []error
 	for _, one := range all {
