@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"kubernaut.io/dynamic-toolset/bench/internal/backends"
-	"kubernaut.io/dynamic-toolset/bench/internal/host"
 	"kubernaut.io/dynamic-toolset/bench/internal/stats"
+	"kubernaut.io/dynamic-toolset/internal/host"
 	"kubernaut.io/dynamic-toolset/service"
 	"kubernaut.io/dynamic-toolset/service/health"
 )

@@ -10,8 +10,8 @@ import (
 
 	"kubernaut.io/dynamic-toolset/bench/internal/backends"
 	"kubernaut.io/dynamic-toolset/bench/internal/fixtures"
-	"kubernaut.io/dynamic-toolset/bench/internal/host"
 	"kubernaut.io/dynamic-toolset/bench/internal/sut"
+	"kubernaut.io/dynamic-toolset/internal/host"
 )
 
 // keptPort is where the toolsets' health is checked in a cluster that is kept

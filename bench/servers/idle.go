@@ -8,8 +8,8 @@ import (
 
 	"kubernaut.io/dynamic-toolset/bench/internal/client"
 	"kubernaut.io/dynamic-toolset/bench/internal/comparison"
-	"kubernaut.io/dynamic-toolset/bench/internal/host"
 	"kubernaut.io/dynamic-toolset/bench/internal/server"
+	"kubernaut.io/dynamic-toolset/internal/host"
 )
 
 const (

@@ -11,9 +11,9 @@ import (
 
 	"kubernaut.io/dynamic-toolset/bench/internal/client"
 	"kubernaut.io/dynamic-toolset/bench/internal/comparison"
-	"kubernaut.io/dynamic-toolset/bench/internal/host"
 	"kubernaut.io/dynamic-toolset/bench/internal/server"
 	"kubernaut.io/dynamic-toolset/bench/internal/sut"
+	"kubernaut.io/dynamic-toolset/internal/host"
 )
 
 // A session is one measurement under way.

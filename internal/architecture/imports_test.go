@@ -104,8 +104,8 @@ var rules = []rule{
 	{of: "harness/driver/internal/...", may: []string{"harness/cluster", "harness/driver/internal/gateway", "harness/driver/internal/kind", "harness/load/agentpod", "internal/testenv"},
 		never: all(httpServers, kubernetes[1:], logging[:3])},
 	{of: "harness/sim/...", may: []string{"harness/sim", "internal/testenv"}, never: all(httpServers, clusters, logging[:3])},
-	{of: "harness/cmd/...", may: append(leaves, "harness/..."), never: all(httpServers, kubernetes, clusters, logging[:3])},
-	{of: "bench/...", may: append(leaves, "bench/...", "harness/sim/...", "service/...", "internal/chart", "internal/htmlreport", "internal/patient")},
+	{of: "harness/cmd/...", may: append(leaves, "harness/...", "internal/host"), never: all(httpServers, kubernetes, clusters, logging[:3])},
+	{of: "bench/...", may: append(leaves, "bench/...", "harness/sim/...", "service/...", "internal/chart", "internal/host", "internal/htmlreport", "internal/patient")},
 	{of: "deploy/..."},
 	{of: "docs"},
 

@@ -19,7 +19,7 @@ import (
 	"syscall"
 	"time"
 
-	"kubernaut.io/dynamic-toolset/bench/internal/host"
+	"kubernaut.io/dynamic-toolset/internal/host"
 )
 
 // buildTimeout bounds the compile, which takes a minute or two with a cold

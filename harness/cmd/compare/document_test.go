@@ -64,13 +64,3 @@ func TestDocumentWithoutMarks(t *testing.T) {
 		}
 	}
 }
-
-func TestMemory(t *testing.T) {
-	for text, want := range map[string]int{
-		"MemTotal:       24684084 kB\nMemFree: 1 kB\n": 24, "MemFree: 1 kB\nMemTotal: 16000000 kB": 15, "MemTotal: x kB\n": 0, "": 0,
-	} {
-		if got := memory(text); got != want {
-			t.Errorf("%q: %d, not %d", text, got, want)
-		}
-	}
-}

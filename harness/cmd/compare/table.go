@@ -8,13 +8,14 @@ import (
 	"time"
 
 	"kubernaut.io/dynamic-toolset/harness/defects"
+	"kubernaut.io/dynamic-toolset/internal/host"
 )
 
 // section is the part of the document that this command writes.
 func (s *comparison) section(columns []column) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "\nMeasured %s on one machine (%s), the clusters one after the other, by\n\n```sh\n%s\n```\n\n",
-		time.Now().UTC().Format("2006-01-02"), machine(), strings.Join(s.command(), " "))
+		time.Now().UTC().Format("2006-01-02"), host.Describe(), strings.Join(s.command(), " "))
 	b.WriteString("| cluster | Kubernetes | nodes |\n|---|---|--:|\n")
 	for _, c := range columns {
 		fmt.Fprintf(&b, "| %s | %s | %d |\n", c.name, c.cluster.Kubernetes, len(c.cluster.Nodes))
