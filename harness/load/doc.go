@@ -43,6 +43,14 @@
 // the event "goodbye" ended well and is opened again at once; any other end is a
 // broken stream.
 //
+// # Where it runs
+//
+// In a pod of the cluster, whose packets take the way of the cluster's own. Package
+// agentpod makes that pod; package agent is the program in it, which takes its orders
+// from outside, and the other end of this conversation; package relay makes
+// connections in the pod for whoever is outside. harness/cmd/loadagent is the
+// program, and sends a load by hand, too.
+//
 // # What it cannot see
 //
 // A response with neither Content-Length nor chunks ends when the connection
