@@ -104,8 +104,8 @@ func Named(name string) (Case, error) {
 	return Case{}, fmt.Errorf("there is no planted defect %q", name)
 }
 
-// Args are those of the server's program.
-func (c *Case) Args() []string {
+// args are those of the server's program.
+func (c *Case) args() []string {
 	if c.Name == "" {
 		return []string{}
 	}

@@ -71,7 +71,7 @@ type Deployment struct {
 
 // Deployment is that of a case, in a namespace.
 func (c *Case) Deployment(namespace string) Deployment {
-	return Deployment{Namespace: namespace, Grace: c.Grace, Args: c.Args()}
+	return Deployment{Namespace: namespace, Grace: c.Grace, Args: c.args()}
 }
 
 // Manifest writes the manifest of a deployment, and returns its path. Each

@@ -17,8 +17,8 @@ import (
 	"k8s.io/client-go/restmapper"
 )
 
-// FieldManager owns what is applied.
-const FieldManager = "toolset-verification"
+// fieldManager owns what is applied.
+const fieldManager = "toolset-verification"
 
 // callTimeout bounds one call to the API server.
 const callTimeout = 15 * time.Second
@@ -51,7 +51,7 @@ func (a *Applier) Apply(ctx context.Context, objects []Object) error {
 			return err
 		}
 		callCtx, cancel := context.WithTimeout(ctx, callTimeout)
-		_, err = r.Apply(callCtx, o.GetName(), o.Unstructured, metav1.ApplyOptions{FieldManager: FieldManager, Force: true})
+		_, err = r.Apply(callCtx, o.GetName(), o.Unstructured, metav1.ApplyOptions{FieldManager: fieldManager, Force: true})
 		cancel()
 		if err != nil {
 			return fmt.Errorf("apply %s of %s: %w", o, o.File, err)

@@ -7,10 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/client-go/rest"
 
 	"kubernaut.io/dynamic-toolset/harness/cluster"
 	"kubernaut.io/dynamic-toolset/harness/sim"
@@ -26,6 +24,7 @@ type Options struct {
 	LogDir   string    // keeps the logs of the cluster's processes; empty: not kept
 }
 
+// simulated is a cluster.Cluster, most of which the simulated cluster is by itself.
 type simulated struct{ *sim.Cluster }
 
 var _ cluster.Faults = simulated{}
@@ -55,12 +54,6 @@ func (simulated) Namespace() string { return cluster.Namespace }
 func (simulated) Shared() bool      { return false }
 func (s simulated) Logs() string    { return s.LogTail() }
 func (s simulated) Close() error    { return s.Stop() }
-
-func (s simulated) RESTConfig() *rest.Config { return s.Cluster.RESTConfig() }
-
-func (s simulated) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	return s.Cluster.DialContext(ctx, network, address)
-}
 
 func (s simulated) LoadImage(ctx context.Context, i cluster.Image) error {
 	if len(i.Files) == 0 {
