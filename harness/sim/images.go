@@ -55,9 +55,14 @@ func (c *Cluster) LoadImage(ctx context.Context, img Image) error {
 type imageStore struct {
 	dir string
 
-	mu      sync.Mutex                   // one image at a time
-	folders map[string][]string          // by image, oldest first
-	digests map[string][sha256.Size]byte // by image, of what was loaded last
+	mu     sync.Mutex // one image at a time
+	loaded map[string]loadedImage
+}
+
+// loadedImage is what is known of an image that was loaded.
+type loadedImage struct {
+	digest  string   // of the last
+	folders []string // of its files, oldest first
 }
 
 // imageFile is the content of image.json.
@@ -76,16 +81,6 @@ func (s *imageStore) load(ctx context.Context, img Image) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	name := withTag(img.Name)
-	// Runs that go on side by side each load the load generator's image. If each
-	// replaced it, the third would take away the files that the first one's pod is
-	// about to start from.
-	digest, err := img.digest(ctx)
-	if err != nil {
-		return err
-	}
-	if old, ok := s.digests[name]; ok && old == digest {
-		return nil
-	}
 	hash := sha256.Sum256([]byte(name))
 	dir := filepath.Join(s.dir, hex.EncodeToString(hash[:]))
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -95,13 +90,13 @@ func (s *imageStore) load(ctx context.Context, img Image) error {
 	if err != nil {
 		return err
 	}
-	written := imageFile{Name: name, Files: map[string]string{}, Entrypoint: img.Entrypoint, Env: img.Env, User: img.User}
-	for i, inside := range slices.Sorted(maps.Keys(img.Files)) {
-		to := filepath.Join(folder, strconv.Itoa(i))
-		if err := copyTree(ctx, to, img.Files[inside]); err != nil {
-			return errors.Join(err, os.RemoveAll(folder))
-		}
-		written.Files[path.Clean(inside)] = filepath.Base(folder) + "/" + strconv.Itoa(i)
+	written, digest, err := img.copyTo(ctx, folder)
+	// Runs that go on side by side each load the load generator's image. If each
+	// replaced it, the third would take away the files that the first one's pod is
+	// about to start from.
+	last := s.loaded[name]
+	if err != nil || digest == last.digest {
+		return errors.Join(err, os.RemoveAll(folder))
 	}
 	data, err := json.Marshal(written)
 	if err != nil {
@@ -114,28 +109,36 @@ func (s *imageStore) load(ctx context.Context, img Image) error {
 	if err := os.Rename(unfinished, filepath.Join(dir, "image.json")); err != nil {
 		return err
 	}
-	if s.digests == nil {
-		s.digests = map[string][sha256.Size]byte{}
-	}
-	s.digests[name] = digest
-	return s.forgetOld(name, folder)
-}
-
-// forgetOld removes the files of an image that has been replaced twice: those
-// replaced just now a container may still be about to use.
-func (s *imageStore) forgetOld(name, folder string) error {
-	if s.folders == nil {
-		s.folders = map[string][]string{}
-	}
-	all := append(s.folders[name], folder)
-	for len(all) > 2 {
-		if err := os.RemoveAll(all[0]); err != nil {
+	// The files of an image that has been replaced twice go: those replaced just now
+	// a container may still be about to use.
+	folders := append(last.folders, folder)
+	for ; len(folders) > 2; folders = folders[1:] {
+		if err := os.RemoveAll(folders[0]); err != nil {
 			return err
 		}
-		all = all[1:]
 	}
-	s.folders[name] = all
+	if s.loaded == nil {
+		s.loaded = map[string]loadedImage{}
+	}
+	s.loaded[name] = loadedImage{digest, folders}
 	return nil
+}
+
+// copyTo copies the files into a folder. The digest is another for another image:
+// other files, another entrypoint.
+func (img Image) copyTo(ctx context.Context, folder string) (written imageFile, digest string, err error) {
+	h := sha256.New()
+	fmt.Fprintf(h, "%q %q %d\n", img.Entrypoint, img.Env, img.User)
+	written = imageFile{Name: withTag(img.Name), Files: map[string]string{}, Entrypoint: img.Entrypoint, Env: img.Env, User: img.User}
+	for i, inside := range slices.Sorted(maps.Keys(img.Files)) {
+		number := strconv.Itoa(i)
+		fmt.Fprintf(h, "%q\n", path.Clean(inside))
+		if err := copyTree(ctx, filepath.Join(folder, number), img.Files[inside], h); err != nil {
+			return written, "", err
+		}
+		written.Files[path.Clean(inside)] = filepath.Base(folder) + "/" + number
+	}
+	return written, string(h.Sum(nil)), nil
 }
 
 func (img Image) check() error {
@@ -168,8 +171,9 @@ func withTag(name string) string {
 	return name + ":latest"
 }
 
-// copyTree copies a file or a folder. Links in a folder stay links.
-func copyTree(ctx context.Context, to, from string) error {
+// copyTree copies a file or a folder, and writes to h what it copies. Links in a
+// folder stay links.
+func copyTree(ctx context.Context, to, from string, h io.Writer) error {
 	from, err := filepath.EvalSymlinks(from)
 	if err != nil {
 		return err
@@ -181,14 +185,8 @@ func copyTree(ctx context.Context, to, from string) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		target := to
-		if name != from {
-			below, err := filepath.Rel(from, name)
-			if err != nil {
-				return err
-			}
-			target = filepath.Join(to, below)
-		}
+		below, target := strings.TrimPrefix(name, from), to+strings.TrimPrefix(name, from)
+		fmt.Fprintf(h, "%q %v\n", below, d.Type())
 		switch {
 		case d.IsDir():
 			return makeDir(target)
@@ -197,9 +195,10 @@ func copyTree(ctx context.Context, to, from string) error {
 			if err != nil {
 				return err
 			}
+			fmt.Fprintf(h, "%q\n", link)
 			return os.Symlink(link, target)
 		case d.Type().IsRegular():
-			return copyFile(target, name)
+			return copyFile(target, name, h)
 		}
 		return fmt.Errorf("%s is neither a file nor a folder", name)
 	})
@@ -213,7 +212,7 @@ func makeDir(name string) error {
 	return os.Chmod(name, 0o755)
 }
 
-func copyFile(to, from string) error {
+func copyFile(to, from string, h io.Writer) error {
 	in, err := os.Open(from)
 	if err != nil {
 		return err
@@ -227,11 +226,12 @@ func copyFile(to, from string) error {
 	if info.Mode()&0o100 != 0 {
 		mode = 0o755
 	}
+	fmt.Fprintf(h, "%v %d\n", mode, info.Size())
 	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, mode)
 	if err != nil {
 		return err
 	}
-	if _, err := io.Copy(out, in); err != nil {
+	if _, err := io.Copy(io.MultiWriter(out, h), in); err != nil {
 		return errors.Join(err, out.Close())
 	}
 	return errors.Join(out.Chmod(mode), out.Close()) // whatever the umask
