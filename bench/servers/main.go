@@ -20,7 +20,7 @@ import (
 )
 
 const usage = `Usage: servers [flags]
-       servers render FILE.json [--html FILE] [--charts DIR]
+       servers render FILE.json [--charts DIR]
 
 Starts this service and other servers, each on the same CPU, with the same
 answers, and measures one after the other, in rounds, from a client on another
@@ -34,17 +34,18 @@ CPU, while those that have no turn are idle:
   - memory of 10,000 idle connections
   - the cost of authentication: with a real API server, a token and RBAC
 
-It prints a table, writes it as JSON with --json and as a page with charts with
---html, and exits with 1 if a target is missed, with 2 if there is no result: one
-failed request is enough for that; with 3 if other programs kept the CPUs. What decides are ratios of windows that
-followed one another, and their median, so that other work on the machine
-matters little; still, a quiet machine gives better figures, and the windows of
---quick are too short for any. "render" draws what an earlier run has found.
+It prints a table, writes it as JSON with --json and draws charts with --charts,
+and exits with 1 if a target is missed, with 2 if there is no result: one failed
+request is enough for that; with 3 if other programs kept the CPUs. What decides
+are ratios of windows that followed one another, and their median, so that other
+work on the machine matters little; still, a quiet machine gives better figures,
+and the windows of --quick are too short for any. "render" prints and draws what
+an earlier run has found.
 
 Run it inside of the repository, with Go in PATH. It takes up to ten minutes.
 
   make bench
-  make bench BENCH='--html bench.html --json bench.json'
+  make bench BENCH='--json bench.json --charts charts'
   make bench BENCH='--quick'
   make bench BENCH='--contestant nginx --auth=false'
 
@@ -54,7 +55,6 @@ Flags:
 // A settings is what is measured, and how.
 type settings struct {
 	report.Options
-	html        string
 	charts      string
 	rounds      int
 	window      time.Duration
@@ -83,7 +83,6 @@ func parse(args []string) (*settings, error) {
 	others := slices.DeleteFunc(server.Names(), always)
 	f := pflag.NewFlagSet("servers", pflag.ContinueOnError)
 	s.AddFlags(f, "a target is missed")
-	f.StringVar(&s.html, "html", "", "`FILE` to write the results to, as a page with charts")
 	f.StringVar(&s.charts, "charts", "", "`DIR` to write the charts to, as SVG files")
 	f.IntVar(&s.rounds, "rounds", 5, "`NUMBER` of rounds, in each of which every contestant has a window for everything")
 	f.DurationVar(&s.window, "window", time.Second, "`DURATION` of each window")
@@ -157,26 +156,26 @@ func run(args []string) int {
 		}
 		return &s.Options, func(ctx context.Context) (report.Result, error) {
 			// Ten minutes later would be late to learn of it.
-			if err := errors.Join(writable("--json", s.JSON), writable("--html", s.html), makeDir(s.charts)); err != nil {
+			if err := errors.Join(writable(s.JSON), makeDir(s.charts)); err != nil {
 				return nil, err
 			}
 			r, err := s.measure(ctx)
 			if err != nil {
 				return nil, err
 			}
-			return r, errors.Join(writePage(s.html, r), writeCharts(s.charts, r))
+			return r, writeCharts(s.charts, r)
 		}, nil
 	})
 }
 
-// writable makes sure that there can be a file of this name, which a flag has given.
-func writable(flag, name string) error {
+// writable makes sure that there can be a file of this name, which --json has given.
+func writable(name string) error {
 	if name == "" {
 		return nil
 	}
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o644) // #nosec G302 G304 -- results are for everyone, where the user wants them
 	if err != nil {
-		return fmt.Errorf("%s: %w", flag, err)
+		return fmt.Errorf("--json: %w", err)
 	}
 	return f.Close()
 }
@@ -193,9 +192,8 @@ func makeDir(name string) error {
 
 // parseRender reads the arguments of the command that draws what an earlier run has found.
 func parseRender(args []string) (*report.Options, func(context.Context) (report.Result, error), error) {
-	o, html, charts := &report.Options{}, "", ""
+	o, charts := &report.Options{}, ""
 	f := pflag.NewFlagSet("servers render", pflag.ContinueOnError)
-	f.StringVar(&html, "html", "", "`FILE` to write the results to, as a page with charts")
 	f.StringVar(&charts, "charts", "", "`DIR` to write the charts to, as SVG files")
 	f.Usage = func() { fmt.Print(usage) }
 	if err := f.Parse(args); err != nil {
@@ -216,7 +214,7 @@ func parseRender(args []string) (*report.Options, func(context.Context) (report.
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", f.Arg(0), err)
 		}
-		return r, errors.Join(writePage(html, r), writeCharts(charts, r))
+		return r, writeCharts(charts, r)
 	}, nil
 }
 
@@ -225,21 +223,6 @@ func writeCharts(dir string, r *comparison.Result) error {
 		return nil
 	}
 	return r.WriteCharts(dir)
-}
-
-func writePage(name string, r *comparison.Result) error {
-	if name == "" {
-		return nil
-	}
-	file, err := os.Create(name) // #nosec G304 -- named by whoever runs this
-	if err != nil {
-		return err
-	}
-	if err := r.HTML(file); err != nil {
-		_ = file.Close() // the other error tells more
-		return err
-	}
-	return file.Close()
 }
 
 func say(format string, args ...any) { fmt.Fprintf(os.Stderr, "servers: "+format+"\n", args...) }

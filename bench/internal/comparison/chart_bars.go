@@ -86,7 +86,7 @@ func (r *Result) cpuPicture() *picture {
 	if len(workloads) == 0 {
 		return nil
 	}
-	p := &picture{name: "cpu", title: "CPU seconds for a million answers (less is better)"}
+	p := &picture{title: "CPU seconds for a million answers (less is better)"}
 	const columns, gap = 2, 28
 	const width = (pictureWidth - 28 - gap) / columns
 	var about []string
@@ -119,31 +119,6 @@ func (r *Result) cpuPicture() *picture {
 	}
 	p.note(y-6, "Bars: median of the rounds; lines at their ends: lowest and highest. Each panel has its own scale; a broken bar is longer than it. Dashed: "+r.reference()+".")
 	p.height = y + 8
-	p.about = spoken(about)
-	return p
-}
-
-// memoryPicture shows what idle connections cost.
-func (r *Result) memoryPicture() *picture {
-	idles := r.idles()
-	if len(idles) == 0 {
-		return nil
-	}
-	p := &picture{name: "memory", title: "Memory of idle connections: MB per 10,000 (less is better)"}
-	var all []bar
-	var about []string
-	for _, i := range idles {
-		value, between := i.per.text(three)
-		label := value + " MB"
-		if i.ratio.rounds > 0 && i.server.Name != Reference {
-			label += ", " + three(i.ratio.median) + " x"
-		}
-		all = append(all, bar{i.server, i.per, label, i.server.called() + ": " + value + " MB per 10,000 idle connections (" + between + ")"})
-		about = append(about, format.Cut(i.server.called(), nameWidth)+" "+value+" MB")
-	}
-	end := p.bars(14, 0, pictureWidth-28, 190, 130, "", all)
-	p.note(end+20, "Bars: median of the rounds. Lines at their ends: lowest and highest. x: times what "+r.reference()+" takes (dashed).")
-	p.height = end + 32
 	p.about = spoken(about)
 	return p
 }

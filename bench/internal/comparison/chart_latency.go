@@ -22,7 +22,7 @@ const (
 // latencyPicture shows how long answers take at each rate: three panels, for three
 // quantiles, above which is who did not keep up from where on.
 func (r *Result) latencyPicture(l *latencySummary) *picture {
-	d := &latencyDrawing{picture: &picture{name: "latency", title: "Latency against rate: " + format.Cut(l.workload.called(), 60)}, l: l}
+	d := &latencyDrawing{picture: &picture{title: "Latency against rate: " + format.Cut(l.workload.called(), 60)}, l: l}
 	for _, rate := range l.rates {
 		d.most = max(d.most, rate.rate)
 		for _, row := range rate.rows {
@@ -56,6 +56,8 @@ type latencyDrawing struct {
 	l       *latencySummary
 	servers []Server
 	most    float64 // rate
+	// beyond counts the figures at the upper edge of a panel, by rate: each is written below the last.
+	beyond map[float64]int
 }
 
 func (d *latencyDrawing) x(rate float64) float64 {
@@ -151,6 +153,7 @@ func (d *latencyDrawing) panel(title string, of func(*latencyRow) spread) {
 	for _, rate := range d.l.rates {
 		d.line("grid", d.x(rate.rate), top, d.x(rate.rate), top+latencyHeight)
 	}
+	d.beyond = map[float64]int{}
 	for _, c := range d.servers {
 		d.series(c, scale, top, of)
 	}
@@ -190,7 +193,8 @@ func (d *latencyDrawing) series(c Server, scale chart.LogScale, top float64, of 
 			}
 			points = append(points, point{x, y, tip})
 			if s.median > scale.Top()*1.001 {
-				d.Text(x-9, y+4, "tick end", median)
+				d.Text(x-9, y+4+13*float64(d.beyond[rate.rate]), "tick end", median)
+				d.beyond[rate.rate]++
 			}
 			if s.rounds > 1 {
 				d.line("whisker "+colour(c.Name), x, scale.Y(s.low), x, scale.Y(s.high))

@@ -19,7 +19,7 @@ func (r *Result) ratioPicture() *picture {
 		pitch       = 42
 		least, most = 0.0, 3.0 // what is beyond is drawn at the edge
 	)
-	p := &picture{name: "ratios", title: "This service against " + r.reference() + ", round by round"}
+	p := &picture{title: "This service against " + r.reference() + ", round by round"}
 	low, high := 0.95, 1.05
 	for _, t := range r.Targets {
 		for _, v := range append([]float64{t.Want}, t.Ratios...) {

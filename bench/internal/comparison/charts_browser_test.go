@@ -13,7 +13,7 @@ import (
 func TestTheChartsShowTheData(t *testing.T) {
 	b := chromium.Open(t)
 	r := read(t)
-	show(t, b, r)
+	show(t, b, r, "cpu")
 	// Bars are as long as the figures beside them, but for the broken ones.
 	type panelSeen struct {
 		Widths []float64
@@ -22,9 +22,10 @@ func TestTheChartsShowTheData(t *testing.T) {
 	panels := chromium.Evaluate[[]panelSeen](t, b, `[...document.querySelectorAll("g.bars")].map(g => ({
 		Widths: [...g.querySelectorAll("rect.bar")].map(r => Number(r.getAttribute("width"))),
 		Values: [...g.querySelectorAll(".value")].map(v => v.textContent.split(/,? /)[0]) }))`)
-	if len(panels) != len(r.Workloads)+1 {
-		t.Fatalf("%d panels of bars, want %d", len(panels), len(r.Workloads)+1)
+	if len(panels) != len(r.Workloads) {
+		t.Fatalf("%d panels of bars, want %d", len(panels), len(r.Workloads))
 	}
+	cut := 0
 	for _, panel := range panels {
 		values := make([]float64, len(panel.Values))
 		for i, v := range panel.Values {
@@ -33,20 +34,25 @@ func TestTheChartsShowTheData(t *testing.T) {
 		sorted := slices.Sorted(slices.Values(values))
 		for i, v := range values {
 			got, want := panel.Widths[i]/panel.Widths[0], v/values[0]
-			if broken := v > 3*sorted[len(sorted)-2]; broken != (got < want*0.8) || !broken && math.Abs(got/want-1) > 0.03 {
+			broken := v > 3*sorted[len(sorted)-2]
+			if broken {
+				cut++
+			}
+			if broken != (got < want*0.8) || !broken && math.Abs(got/want-1) > 0.03 {
 				t.Errorf("the bar of %v is %.2f times as long as that of %v, want %.2f", v, got, values[0], want)
 			}
 		}
 	}
-	if got := chromium.Evaluate[int](t, b, `document.querySelectorAll("#cpu-chart .break").length`); got != 2 {
-		t.Errorf("%d bars are broken, want those of the two lists that one server makes anew", got)
+	if got := chromium.Evaluate[int](t, b, `document.querySelectorAll(".break").length`); got != cut || cut == 0 {
+		t.Errorf("%d bars are broken, want %d", got, cut)
 	}
 
+	show(t, b, r, "ratios")
 	dots := 0
 	for _, target := range r.Targets {
 		dots += len(target.Ratios)
 	}
-	xs := chromium.Evaluate[[]float64](t, b, `[...document.querySelectorAll("#ratios-chart circle.dot")].map(c => Number(c.getAttribute("cx")))`)
+	xs := chromium.Evaluate[[]float64](t, b, `[...document.querySelectorAll("circle.dot")].map(c => Number(c.getAttribute("cx")))`)
 	if len(xs) != dots {
 		t.Fatalf("%d dots, want %d", len(xs), dots)
 	}
@@ -65,11 +71,12 @@ func TestTheChartsShowTheData(t *testing.T) {
 	}
 
 	// A higher mark is a longer time, within each panel.
+	show(t, b, r, "latency")
 	type markSeen struct {
 		Y   float64
 		Tip string
 	}
-	marks := chromium.Evaluate[[]markSeen](t, b, `[...document.querySelectorAll("#latency-chart path.mark")].filter(m => m.querySelector("title")).map(m => ({Y: m.getCTM().f / m.getCTM().a, Tip: m.textContent}))`)
+	marks := chromium.Evaluate[[]markSeen](t, b, `[...document.querySelectorAll("path.mark")].filter(m => m.querySelector("title")).map(m => ({Y: m.getCTM().f / m.getCTM().a, Tip: m.textContent}))`)
 	drawn, over, panel := 0, 0, [][]markSeen{{}}
 	for _, m := range marks {
 		if strings.Contains(m.Tip, "overload") {
@@ -89,7 +96,8 @@ func TestTheChartsShowTheData(t *testing.T) {
 	for _, marks := range panel {
 		slices.SortFunc(marks, func(a, b markSeen) int { return int(1e3 * (a.Y - b.Y)) })
 		for i := 1; i < len(marks); i++ {
-			if tipTime(t, marks[i].Tip) > tipTime(t, marks[i-1].Tip)*1.02 {
+			// What is beyond the scale is at its edge, at one height.
+			if marks[i].Y-marks[i-1].Y > 0.2 && tipTime(t, marks[i].Tip) > tipTime(t, marks[i-1].Tip)*1.02 {
 				t.Errorf("%q is drawn below %q", marks[i].Tip, marks[i-1].Tip)
 			}
 		}

@@ -1,6 +1,6 @@
 // Package comparison holds what a comparison of servers found: every figure of
 // every round, and what is said about them. It is written as JSON, as a table for
-// a terminal, and as a page with charts.
+// a terminal, and as charts: all three are in docs/benchmarks.md.
 package comparison
 
 import (

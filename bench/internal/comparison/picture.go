@@ -4,7 +4,6 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
-	"html/template"
 	"os"
 	"path/filepath"
 	"slices"
@@ -26,12 +25,12 @@ const pictureWidth = 920
 // its figures are also in a table.
 type picture struct {
 	chart.SVG
-	name, title, about string
-	height             float64
+	title, about string
+	height       float64
 }
 
 // Charts are what SVG can draw.
-var Charts = []string{"ratios", "cpu", "latency", "memory"}
+var Charts = []string{"ratios", "cpu", "latency"}
 
 // ErrNothing is that nothing was measured that a chart would show.
 var ErrNothing = errors.New("nothing was measured that the chart shows")
@@ -49,8 +48,6 @@ func (r *Result) SVG(name string) ([]byte, error) {
 		if all := r.latencies(); len(all) > 0 {
 			p = r.latencyPicture(&all[0])
 		}
-	case "memory":
-		p = r.memoryPicture()
 	default:
 		return nil, fmt.Errorf("there is no chart %q: the charts are %s", name, strings.Join(Charts, ", "))
 	}
@@ -86,25 +83,6 @@ func (r *Result) WriteCharts(dir string) error {
 		}
 	}
 	return nil
-}
-
-// inPage wraps a picture for the page. Every text in it went through chart.SVG.
-func (p *picture) inPage() template.HTML {
-	if p == nil {
-		return ""
-	}
-	var d chart.SVG
-	title, about := p.name+"-title", p.name+"-about"
-	d.Open("svg", "class", "chart", "id", p.name+"-chart", "viewBox", "0 0 "+chart.Coordinate(pictureWidth)+" "+chart.Coordinate(p.height),
-		"role", "img", "aria-labelledby", title, "aria-describedby", about)
-	for _, one := range []struct{ tag, id, text string }{{"title", title, p.title}, {"desc", about, p.about}} {
-		d.Open(one.tag, "id", one.id)
-		d.Escape(one.text)
-		d.Close(one.tag)
-	}
-	d.Write(p.Bytes())
-	d.Close("svg")
-	return template.HTML(d.String()) // #nosec G203 -- see above
 }
 
 // known are the servers that have a colour and a mark of their own. The colours

@@ -15,7 +15,7 @@ const (
 	maxSeries = maxKinds * maxKinds
 )
 
-// Read reads what a run wrote as JSON, for instance to draw its page again.
+// Read reads what a run wrote as JSON, for instance to draw its charts again.
 func Read(from io.Reader) (*Result, error) {
 	limited := &io.LimitedReader{R: from, N: maxFile + 1}
 	decoder := json.NewDecoder(limited)

@@ -6,12 +6,13 @@ import (
 	"flag"
 	"math"
 	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write the expected table anew; then look at the difference")
+var update = flag.Bool("update", false, "write the documented table and charts anew; then look at the difference")
 
 func table(r *Result) string {
 	var out bytes.Buffer
@@ -19,20 +20,75 @@ func table(r *Result) string {
 	return out.String()
 }
 
+// The document shows the table of the run that it links to.
 func TestTable(t *testing.T) {
-	const path = "testdata/table.txt"
-	got := table(read(t))
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
+	const path, begin, end = "../../../docs/benchmarks.md", "\n\n```\n", "```\n"
+	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got != string(want) {
-		t.Errorf("the table differs from %s (run with -update to accept):\n%s", path, got)
+	before, rest, _ := strings.Cut(string(text), begin)
+	want, after, ok := strings.Cut(rest, end)
+	if !ok {
+		t.Fatalf("%s has no table", path)
+	}
+	got := table(read(t))
+	if *update {
+		if err := os.WriteFile(path, []byte(before+begin+got+end+after), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	} else if got != want {
+		t.Errorf("%s has another table than its figures (run with -update to accept):\n%s", path, got)
+	}
+}
+
+// What the table says of windows that anybody can count.
+func TestTableShowsTheData(t *testing.T) {
+	round := func(requests int, cpu float64) Round { return Round{Requests: requests, Seconds: 2, CPU: cpu} }
+	at := func(p50 float64) LatencyRound {
+		return LatencyRound{Due: 10, Answered: 10, P50: p50, P99: 2 * p50, P999: 3 * p50, CPU: 0.5}
+	}
+	got := table(&Result{
+		Window: 2,
+		Throughput: []Throughput{
+			{Server: Ours, Workload: ByName, Rounds: []Round{round(2000, 0.01), round(4000, 0.02), round(6000, 0.06)}},
+			{Server: Reference, Workload: ByName, Rounds: []Round{round(2000, 0.01), round(4000, 0.01), round(6000, 0.03)}},
+		},
+		Latency: []Latency{{Server: Ours, Workload: ByName, Rate: 500, Share: 0.25, Rounds: []LatencyRound{at(30), at(10), at(20)}}},
+		Idle: []Idle{
+			{Server: Ours, Connections: 5000, Rounds: []IdleRound{{10e6, 16e6}}}, {Server: Reference, Connections: 5000, Rounds: []IdleRound{{10e6, 14e6}}},
+		},
+	})
+	for _, want := range []string{
+		"ours 2,000 1,000 - 3,000 5.00 5.00 - 10.0 0.500 0.500 - 1.000",
+		"fasthttp 2,000 1,000 - 3,000 5.00 2.50 - 5.00 1.000 1.000 - 1.000",
+		"25 % of saturation, 500/s",
+		"ours 25 % 20 us 10 - 30 us 40 us 20 - 60 us 60 us 30 - 90 us",
+		"ours 5,000 10.0 12.0 1.500",
+	} {
+		if !strings.Contains(strings.Join(strings.Fields(got), " "), want) {
+			t.Errorf("no %q in\n%s", want, got)
+		}
+	}
+}
+
+// The document shows the charts of that run, too.
+func TestDocumentedCharts(t *testing.T) {
+	r, dir := read(t), filepath.Dir(documented)
+	if *update {
+		if err := r.WriteCharts(dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range Charts {
+		want, err := r.SVG(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(filepath.Join(dir, name+".svg"))
+		if err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s.svg in %s is not what is drawn of its figures (run with -update to accept): %v", name, dir, err)
+		}
 	}
 }
 
@@ -45,7 +101,7 @@ func TestTableFits(t *testing.T) {
 	for i := range long.Workloads {
 		long.Workloads[i].Title = strings.Repeat("a workload of a long name ", 4)
 	}
-	for name, text := range map[string]string{"fixture": table(read(t)), "long": table(long)} {
+	for name, text := range map[string]string{"documented": table(read(t)), "long": table(long)} {
 		for line := range strings.Lines(text) {
 			line = strings.TrimSuffix(line, "\n")
 			if len(line) > 120 && !strings.Contains(line, "status ") { // the details of a long title
@@ -99,6 +155,26 @@ func TestSpread(t *testing.T) {
 	}
 }
 
+// Figures that may be worth less than others come with the reason.
+func TestDoubts(t *testing.T) {
+	good := Round{Requests: 1000, Seconds: 1, CPU: 1, ClientBusy: 0.5}
+	failed := Round{Requests: 1000, Failed: 3, Seconds: 1, CPU: 1, ClientBusy: 0.5}
+	busy := Round{Requests: 1000, Seconds: 1, CPU: 1, ClientBusy: 0.98}
+	for _, c := range []struct {
+		rounds []Round
+		want   string
+	}{
+		{[]Round{good, good}, ""},
+		{[]Round{good, failed}, "FAILED: 3 of 2,000, in 1 of 2 rounds"},
+		{[]Round{busy, busy, good}, "the client had work 98 % of the time: more answers per second than it can take were possible"},
+		{nil, ""},
+	} {
+		if got := doubts(c.rounds); got != c.want {
+			t.Errorf("%v: %q, want %q", c.rounds, got, c.want)
+		}
+	}
+}
+
 // An overload has no latency: what was answered says how long the window was.
 func TestOverload(t *testing.T) {
 	good := LatencyRound{Due: 1000, Answered: 1000, P50: 50, P99: 100, P999: 200, Max: 300}
@@ -127,6 +203,7 @@ func TestOverload(t *testing.T) {
 
 func TestReadWhatWasWritten(t *testing.T) {
 	r := read(t)
+	r.Missing = []string{"what could not be measured"}
 	text, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		t.Fatal(err)
@@ -138,10 +215,10 @@ func TestReadWhatWasWritten(t *testing.T) {
 	if !reflect.DeepEqual(r, again) {
 		t.Error("what was read differs from what was written")
 	}
-	// Nothing of a result is lost: each field of the fixture has something in it.
+	// Nothing of a result is lost: each field has something in it.
 	for _, key := range []string{"client_busy", "client_late_p99_us", "failed", "missing", "ratios", "before_bytes", "new_connections", "p999_us"} {
 		if !strings.Contains(string(text), `"`+key+`"`) {
-			t.Errorf("the fixture has no %s", key)
+			t.Errorf("it has no %s", key)
 		}
 	}
 }

@@ -58,7 +58,7 @@ func ratios(of, to []float64) []float64 {
 	return all
 }
 
-// The ways to write figures. All are ASCII, and the same in the table and on the page.
+// The ways to write figures. All are ASCII, and the same in the table and in the charts.
 
 func count(v float64) string {
 	if math.Abs(v) >= 1e15 { // more than a float64 or a column can tell

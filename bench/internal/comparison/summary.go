@@ -9,8 +9,8 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/format"
 )
 
-// What follows is the result as it is shown, the same in the table, on the page and
-// in the charts: medians over the rounds, with the lowest and the highest.
+// What follows is the result as it is shown, the same in the table and in the charts:
+// medians over the rounds, with the lowest and the highest.
 
 // A workloadSummary is what all servers did with one workload.
 type workloadSummary struct {
@@ -121,10 +121,10 @@ func (s *rateSummary) title() string {
 
 // A latencyRow has times in microseconds.
 type latencyRow struct {
-	server              Server
-	p50, p99, p999, max spread // of the rounds that are no overload
-	busy                spread // share of a CPU's time
-	answered            spread // share of the due
+	server         Server
+	p50, p99, p999 spread // of the rounds that are no overload
+	busy           spread // share of a CPU's time
+	answered       spread // share of the due
 	// overload says that the server did not keep up, in at least half of the rounds:
 	// there are no times then, as they would only say how long the window was.
 	overload string
@@ -170,7 +170,7 @@ func (r *Result) latencies() []latencySummary {
 
 func (r *Result) latencyRow(l *Latency) latencyRow {
 	row := latencyRow{server: r.server(l.Server)}
-	var p50, p99, p999, most, busy, answered []float64
+	var p50, p99, p999, busy, answered []float64
 	failed, due, overloaded := 0, 0, 0
 	for _, one := range l.Rounds {
 		failed, due = failed+one.Failed, due+one.Due
@@ -180,14 +180,14 @@ func (r *Result) latencyRow(l *Latency) latencyRow {
 			overloaded++
 			continue
 		}
-		p50, p99, p999, most = append(p50, one.P50), append(p99, one.P99), append(p999, one.P999), append(most, one.Max)
+		p50, p99, p999 = append(p50, one.P50), append(p99, one.P99), append(p999, one.P999)
 	}
 	row.busy, row.answered = spreadOf(busy), spreadOf(answered)
 	switch {
 	case overloaded > 0 && 2*overloaded >= len(l.Rounds):
 		row.overload = "overload: " + share(row.answered.median) + " of the requests answered"
 	default:
-		row.p50, row.p99, row.p999, row.max = spreadOf(p50), spreadOf(p99), spreadOf(p999), spreadOf(most)
+		row.p50, row.p99, row.p999 = spreadOf(p50), spreadOf(p99), spreadOf(p999)
 		if overloaded > 0 {
 			row.note = fmt.Sprintf("without %d of %d rounds, which were an overload", overloaded, len(l.Rounds))
 		}
