@@ -193,9 +193,8 @@ func (r *term) certain(deadline time.Duration) bool {
 
 // Holder is who holds the Lease, as last seen; empty if nobody does.
 func (c *Candidate) Holder() string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.seen.holder()
+	seen := c.lastSeen()
+	return seen.holder()
 }
 
 // A noLeader says why nobody leads. It is fit for clients.

@@ -117,7 +117,7 @@ func (c *Candidate) follower() *follow.Follower[*coordinationv1.Lease, *coordina
 			}
 			c.observe(lease, version, count)
 		},
-		Failed: c.noteWatch, Explain: c.explain, OnForbidden: c.opts.OnForbidden,
+		Failed: func(err error) { c.note(&c.watchErr, err) }, Explain: c.explain, OnForbidden: c.opts.OnForbidden,
 		Hopeless:     func(f *cluster.FailureLog) bool { return f.Right != nil && f.Lasts() },
 		Log:          c.log,
 		CannotFollow: "The lease cannot be followed; this replica does not learn who leads until it can",

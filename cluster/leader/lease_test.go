@@ -129,7 +129,7 @@ func TestVacant(t *testing.T) {
 	want("has not been read")
 	l.observe(nil, "1", -1)
 	want("one takes it in a moment")
-	l.noteWatch(fmt.Errorf("something with an address"))
+	l.note(&l.watchErr, fmt.Errorf("something with an address"))
 	want("the Kubernetes API can't be used")
 	l.observe(leaseOf("other", 15), "2", -1)
 	want("")

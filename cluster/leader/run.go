@@ -135,7 +135,7 @@ func (c *Candidate) keep(ctx context.Context) (why string) {
 // failed takes note of the outcome of a call, and reports whether it is a failure.
 func (c *Candidate) failed(ctx context.Context, verb string, err error) bool {
 	if err == nil {
-		c.noteCall(nil)
+		c.note(&c.callErr, nil)
 		if c.failures.Works(verb) {
 			c.log.Info("The lease can be used again")
 		}
@@ -145,7 +145,7 @@ func (c *Candidate) failed(ctx context.Context, verb string, err error) bool {
 		return true // we did not wait for it
 	}
 	err = c.explain(verb, err)
-	c.noteCall(err)
+	c.note(&c.callErr, err)
 	tell, right := c.failures.Note(verb, err), c.failures.Right
 	if right != nil {
 		c.opts.OnForbidden(right)
@@ -160,16 +160,11 @@ func (c *Candidate) failed(ctx context.Context, verb string, err error) bool {
 	return true
 }
 
-func (c *Candidate) noteCall(err error) {
+// note keeps why something can't be done now, nil if it can, in callErr or watchErr.
+func (c *Candidate) note(kept *error, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.callErr = err
-}
-
-func (c *Candidate) noteWatch(err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.watchErr = err
+	*kept = err
 }
 
 // explain puts the failure of a call into a sentence that says what to do.
