@@ -75,7 +75,6 @@ var rules = []rule{
 	// The harness knows the service by its binary and its HTTP API only. The server with
 	// planted defects knows nobody: the verifier meets it as it would a stranger's.
 	{of: "harness/defects/faulty", never: all(httpServers, kubernetes, clusters)},
-<<<<<<< ours
 	// What a run is, and what is made of it: data, and pure functions.
 	{of: "harness/record", never: all(httpServers, kubernetes, logging, []string{"net/http", "os"})},
 	{of: "harness/verdict", may: []string{"harness/record"}, never: all(httpServers, kubernetes, logging, []string{"os"})},
@@ -106,16 +105,7 @@ var rules = []rule{
 		never: all(httpServers, kubernetes[1:], logging[:3])},
 	{of: "harness/sim/...", may: []string{"harness/sim", "internal/testenv"}, never: all(httpServers, clusters, logging[:3])},
 	{of: "harness/cmd/...", may: append(leaves, "harness/...", "internal/host"), never: all(httpServers, kubernetes, clusters, logging[:3])},
-	{of: "bench/...", may: append(leaves, "bench/...", "harness/sim/...", "service/...", "internal/chart", "internal/host", "internal/htmlreport", "internal/patient")},
-||||||| base
-	{of: "harness/...", may: append(leaves, "harness/...", "internal/chart", "internal/htmlreport", "internal/patient", "internal/testenv/..."),
-		never: all(httpServers, logging[:3])},
-	{of: "bench/...", may: append(leaves, "bench/...", "harness/sim/...", "service/...", "internal/chart", "internal/htmlreport", "internal/patient")},
-=======
-	{of: "harness/...", may: append(leaves, "harness/...", "internal/chart", "internal/htmlreport", "internal/patient", "internal/testenv/..."),
-		never: all(httpServers, logging[:3])},
-	{of: "bench/...", may: append(leaves, "bench/...", "harness/sim/...", "service/...", "internal/chart", "internal/patient")},
->>>>>>> theirs
+	{of: "bench/...", may: append(leaves, "bench/...", "harness/sim/...", "service/...", "internal/chart", "internal/host", "internal/patient")},
 	{of: "deploy/..."},
 	{of: "docs"},
 
