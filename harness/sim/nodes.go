@@ -2,7 +2,6 @@ package sim
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -124,17 +123,17 @@ func (c *Cluster) StartKubelet(node string) error {
 // waitNodes returns when pods can run: every node is Ready and the ServiceAccount
 // exists that they get.
 func (c *Cluster) waitNodes(ctx context.Context) error {
-	client, err := c.probeClient()
+	get, done, err := c.getter()
 	if err != nil {
 		return err
 	}
-	defer client.CloseIdleConnections()
+	defer done()
 	for {
-		_, last := c.get(ctx, client, "/api/v1/namespaces/default/serviceaccounts/default")
+		last := get(ctx, "/api/v1/namespaces/default/serviceaccounts/default").Error()
 		if last == nil {
-			var body []byte
-			if body, last = c.get(ctx, client, "/api/v1/nodes"); last == nil {
-				if last = allReady(body, len(c.nodes)); last == nil {
+			var nodes corev1.NodeList
+			if last = get(ctx, "/api/v1/nodes").Into(&nodes); last == nil {
+				if last = allReady(&nodes, len(c.nodes)); last == nil {
 					return nil
 				}
 			}
@@ -163,11 +162,7 @@ func (c *Cluster) firstEnded() *process {
 }
 
 // allReady wants as many Ready nodes in a list of nodes.
-func allReady(list []byte, want int) error {
-	var nodes corev1.NodeList
-	if err := json.Unmarshal(list, &nodes); err != nil {
-		return fmt.Errorf("the list of nodes: %w", err)
-	}
+func allReady(nodes *corev1.NodeList, want int) error {
 	ready := 0
 	why := ""
 	for _, n := range nodes.Items {

@@ -2,13 +2,12 @@ package sim
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"time"
+
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 )
 
 const (
@@ -19,14 +18,14 @@ const (
 // waitReady returns when the API server says it is ready and the namespace that
 // tests take for granted exists, or when the process has ended, or ctx has.
 func (p *plane) waitReady(ctx context.Context, server *process) error {
-	client, err := p.probeClient()
+	get, done, err := p.getter()
 	if err != nil {
 		return err
 	}
-	defer client.CloseIdleConnections()
+	defer done()
 	for _, path := range []string{"/readyz", "/api/v1/namespaces/default"} {
 		for {
-			_, last := p.get(ctx, client, path)
+			last := get(ctx, path).Error()
 			if last == nil {
 				break
 			}
@@ -42,44 +41,23 @@ func (p *plane) waitReady(ctx context.Context, server *process) error {
 	return nil
 }
 
-// maxAnswer bounds an answer: a list of nodes takes a few kilobytes for each.
-const maxAnswer = 4 << 20
-
-// get asks for a path as the administrator and wants 200.
-func (p *plane) get(ctx context.Context, client *http.Client, path string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, pollTimeout)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url()+path, nil)
-	if err != nil {
-		return nil, err
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	if err != nil {
-		return nil, err
-	}
-	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("GET %s: %s: %s", path, resp.Status, body)
-	}
-	return body, nil
-}
-
-func (p *plane) probeClient() (*http.Client, error) {
-	cert, err := tls.X509KeyPair(p.admin.cert, p.admin.key)
-	if err != nil {
-		return nil, err
-	}
-	roots := x509.NewCertPool()
-	roots.AddCert(p.authority.cert)
-	transport := &http.Transport{TLSClientConfig: &tls.Config{
-		Certificates: []tls.Certificate{cert}, RootCAs: roots, MinVersion: tls.VersionTLS12,
-	}}
+// getter gives a function that asks for a path once, as the administrator, and one
+// that ends its connections.
+func (p *plane) getter() (get func(ctx context.Context, path string) rest.Result, done func(), err error) {
+	config := p.RESTConfig()
+	config.Timeout = pollTimeout
 	if p.dialAPI != nil {
-		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) { return p.dialAPI(ctx) }
+		config.Dial = func(ctx context.Context, _, _ string) (net.Conn, error) { return p.dialAPI(ctx) }
 	}
-	return &http.Client{Transport: transport, Timeout: pollTimeout}, nil
+	httpClient, err := rest.HTTPClientFor(config)
+	if err != nil {
+		return nil, nil, err
+	}
+	client, err := kubernetes.NewForConfigAndClient(config, httpClient)
+	if err != nil {
+		return nil, nil, err
+	}
+	return func(ctx context.Context, path string) rest.Result {
+		return client.RESTClient().Get().AbsPath(path).MaxRetries(0).Do(ctx)
+	}, httpClient.CloseIdleConnections, nil
 }
