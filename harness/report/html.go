@@ -10,7 +10,6 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/record"
 	"kubernaut.io/dynamic-toolset/internal/chart"
 	"kubernaut.io/dynamic-toolset/internal/format"
-	"kubernaut.io/dynamic-toolset/internal/htmlreport"
 )
 
 var (
@@ -34,9 +33,9 @@ var (
 // in, it could load and run nothing.
 func writePage(w io.Writer, run *record.Run, s *Summary) error {
 	t := newTimeline(run, s)
-	style := htmlreport.Style + pageStyle + chart.Style + chartStyle
+	style := pageStyle + chart.Style + chartStyle
 	view := pageView{
-		Policy: htmlreport.Policy(style, pageScript),
+		Policy: policy(style, pageScript),
 		Style:  template.CSS(style),     // ours, from the files embedded above
 		Script: template.JS(pageScript), // so is this
 		Run:    run, S: s,
@@ -59,7 +58,7 @@ func writePage(w io.Writer, run *record.Run, s *Summary) error {
 	view.Logs, view.LogsBeyond = logViews(run, s)
 	view.EventsBeyond = len(run.Events) - len(view.Events)
 	view.FailuresBeyond = s.Failed - len(view.First)
-	return htmlreport.Write(w, pageTemplate, view)
+	return writeTemplate(w, pageTemplate, view)
 }
 
 // pageView is what the template shows. Its strings are escaped by the template;

@@ -78,7 +78,7 @@ var rules = []rule{
 	// What a run is, and what is made of it: data, and pure functions.
 	{of: "harness/record", never: all(httpServers, kubernetes, logging, []string{"net/http", "os"})},
 	{of: "harness/verdict", may: []string{"harness/record"}, never: all(httpServers, kubernetes, logging, []string{"os"})},
-	{of: "harness/report", may: []string{"harness/record", "internal/chart", "internal/format", "internal/htmlreport"}, never: all(httpServers, kubernetes, logging)},
+	{of: "harness/report", may: []string{"harness/record", "internal/chart", "internal/format"}, never: all(httpServers, kubernetes, logging)},
 	{of: "harness/problemdoc", never: all(httpServers, kubernetes, logging)},
 	// The load generator runs in a pod as a small program, which speaks HTTP and knows no
 	// Kubernetes; the pod is made from outside.

@@ -1,4 +1,4 @@
-package htmlreport
+package report
 
 import (
 	"bytes"
@@ -10,12 +10,12 @@ import (
 func TestWrite(t *testing.T) {
 	var out bytes.Buffer
 	whole := template.Must(template.New("").Parse("<p>{{.}}"))
-	if err := Write(&out, whole, "<script>\x1b\u202e"); err != nil || out.String() != "<p>&lt;script&gt;\ufffd\ufffd" {
+	if err := writeTemplate(&out, whole, "<script>\x1b\u202e"); err != nil || out.String() != "<p>&lt;script&gt;\ufffd\ufffd" {
 		t.Errorf("%q, %v", out.String(), err)
 	}
 	out.Reset()
 	half := template.Must(template.New("").Parse("<p>{{.Missing}}"))
-	if err := Write(&out, half, struct{}{}); err == nil || out.Len() > 0 {
+	if err := writeTemplate(&out, half, struct{}{}); err == nil || out.Len() > 0 {
 		t.Errorf("half a page was written: %q, %v", out.String(), err)
 	}
 }
@@ -23,10 +23,10 @@ func TestWrite(t *testing.T) {
 // The hash of an empty text, as every browser knows it.
 func TestPolicy(t *testing.T) {
 	const empty = "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"
-	if got := Policy("", ""); !strings.Contains(got, "style-src "+empty+";") || strings.Contains(got, "script-src") || !strings.HasPrefix(got, "default-src 'none';") {
+	if got := policy("", ""); !strings.Contains(got, "style-src "+empty+";") || strings.Contains(got, "script-src") || !strings.HasPrefix(got, "default-src 'none';") {
 		t.Error(got)
 	}
-	if got := Policy("", "1"); !strings.Contains(got, "script-src 'sha256-a4ayc/80/OGda4BO/1o/V0etpOqiLx1JwB5S3beHW0s='") {
+	if got := policy("", "1"); !strings.Contains(got, "script-src 'sha256-a4ayc/80/OGda4BO/1o/V0etpOqiLx1JwB5S3beHW0s='") {
 		t.Error(got)
 	}
 }

@@ -1,0 +1,40 @@
+package report
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"html/template"
+	"io"
+	"strings"
+
+	"kubernaut.io/dynamic-toolset/internal/format"
+)
+
+// policy is the content security policy of a page with this style element, and this
+// script element if it has one: the one and the other are allowed by their hashes,
+// nothing else is. Were markup from outside to get in, it could load and run nothing.
+func policy(style, script string) string {
+	text := "default-src 'none'; style-src '" + hash(style) + "'; "
+	if script != "" {
+		text += "script-src '" + hash(script) + "'; "
+	}
+	return text + "base-uri 'none'; form-action 'none'"
+}
+
+func hash(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// writeTemplate fills a template in and writes the page, or nothing of it if the template
+// fails. Characters that change how those around them are seen are replaced: the
+// template, the style and the script must have none.
+func writeTemplate(w io.Writer, t *template.Template, view any) error {
+	var out strings.Builder
+	if err := t.Execute(&out, view); err != nil {
+		return fmt.Errorf("the page's template: %w", err)
+	}
+	_, err := io.WriteString(w, format.Visible(out.String()))
+	return err
+}
