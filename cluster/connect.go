@@ -13,8 +13,8 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// ErrNoCluster means that nothing says which cluster to talk to.
-var ErrNoCluster = errors.New("no cluster to talk to: use --manifests DIR for a folder of Kubernetes YAML, " +
+// errNoCluster means that nothing says which cluster to talk to.
+var errNoCluster = errors.New("no cluster to talk to: use --manifests DIR for a folder of Kubernetes YAML, " +
 	"or --kubeconfig FILE [--context NAME] for a cluster's API server, or run in a pod of the cluster, " +
 	"whose service account is then used")
 
@@ -34,8 +34,8 @@ const dialTimeout = 5 * time.Second
 // empty), or, without a kubeconfig, by the service account of the pod that this
 // program runs in. It does not connect yet.
 //
-// version is the program's own, for the User-Agent. The error says what to do;
-// it wraps ErrNoCluster if there is neither kubeconfig nor pod.
+// version is the program's own, for the User-Agent. The error says what to do, also
+// if there is neither kubeconfig nor pod.
 //
 // The config has no overall timeout, which would end every watch: whoever makes
 // a call gives it a context with a deadline.
@@ -50,7 +50,7 @@ func Connect(kubeconfig, contextName, version string) (*rest.Config, error) {
 	default:
 		cfg, err = rest.InClusterConfig()
 		if errors.Is(err, rest.ErrNotInCluster) {
-			return nil, ErrNoCluster
+			return nil, errNoCluster
 		}
 		if err != nil {
 			err = fmt.Errorf("this pod's service account cannot be used: %w; "+

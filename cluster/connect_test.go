@@ -46,7 +46,7 @@ func TestConnect(t *testing.T) {
 			t.Errorf("%q %q: %v, want %q", c.file, c.context, err, c.want)
 		}
 	}
-	if _, err := Connect("", "", "1"); !errors.Is(err, ErrNoCluster) {
+	if _, err := Connect("", "", "1"); !errors.Is(err, errNoCluster) {
 		t.Errorf("%v", err)
 	}
 	for _, c := range []string{"", "one"} {

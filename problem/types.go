@@ -12,8 +12,8 @@ import "slices"
 // ContentType is the media type of every error response (RFC 9457, section 3).
 const ContentType = "application/problem+json"
 
-// BaseURI precedes the name of a type in the member "type".
-const BaseURI = "https://kubernaut.io/errors/"
+// baseURI precedes the name of a type in the member "type".
+const baseURI = "https://kubernaut.io/errors/"
 
 // A Type is one kind of problem. Title and Status never vary between
 // occurrences (RFC 9457, section 3.1.3); what happened in particular goes into
@@ -28,7 +28,7 @@ type Type struct {
 }
 
 // URI returns the type's URI, the member "type" of the document.
-func (t *Type) URI() string { return BaseURI + t.Name }
+func (t *Type) URI() string { return baseURI + t.Name }
 
 // The types, in the order of their status codes.
 var (

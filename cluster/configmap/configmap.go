@@ -70,10 +70,10 @@ const (
 
 // Errors of WriteNow, besides those of the API server.
 var (
-	// ErrNoDocument: nothing has been generated yet.
-	ErrNoDocument = errors.New("there is no document yet: the cluster has not been read")
+	// errNoDocument: nothing has been generated yet.
+	errNoDocument = errors.New("there is no document yet: the cluster has not been read")
 	// ErrStandby: this replica does not write; the leader does.
 	ErrStandby = errors.New("this replica does not write the ConfigMap; the leader does")
-	// ErrTooLarge: the documents are too large even for MaxParts ConfigMaps.
-	ErrTooLarge = errors.New("too large")
+	// errTooLarge: the documents are too large even for MaxParts ConfigMaps.
+	errTooLarge = errors.New("too large")
 )

@@ -48,7 +48,7 @@ func (w *Writer) tellOverrides() {
 func (r *round) recordEvents(docs []service.GeneratedDocument, err error) {
 	d := &r.diff
 	switch {
-	case errors.Is(err, ErrTooLarge):
+	case errors.Is(err, errTooLarge):
 		if !d.large {
 			d.large = true
 			r.recorder.Post(documentsLarge, "what was written before stays: "+err.Error())

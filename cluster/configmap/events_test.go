@@ -85,7 +85,7 @@ func TestEventsSayWhatChanged(t *testing.T) {
 	testenv.Eventually(t, soon, "it is said that they are whole again", func() bool { return len(a.notes(documentsJoined)) == 1 })
 	for range 3 {
 		d.setDocs(many(1, func(int) int { return 5000 }))
-		if _, err := w.WriteNow(t.Context()); !errors.Is(err, ErrTooLarge) {
+		if _, err := w.WriteNow(t.Context()); !errors.Is(err, errTooLarge) {
 			t.Fatal(err)
 		}
 	}

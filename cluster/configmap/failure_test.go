@@ -93,11 +93,11 @@ func TestConfigMapTooLarge(t *testing.T) {
 		t.Error("it was written")
 	}
 	d.setDocs([]service.GeneratedDocument{{Key: service.KubernautKey, Entries: [][]byte{bytes.Repeat([]byte("x"), 768<<10+1)}}})
-	if _, err := w.WriteNow(t.Context()); !errors.Is(err, ErrTooLarge) || !strings.Contains(err.Error(), "has 786433 bytes") {
+	if _, err := w.WriteNow(t.Context()); !errors.Is(err, errTooLarge) || !strings.Contains(err.Error(), "has 786433 bytes") {
 		t.Errorf("WriteNow: %v", err)
 	}
 	d.setDocs(many(33, func(int) int { return 768 << 10 }))
-	if _, err := w.WriteNow(t.Context()); !errors.Is(err, ErrTooLarge) || !strings.Contains(err.Error(), "there may be 32") {
+	if _, err := w.WriteNow(t.Context()); !errors.Is(err, errTooLarge) || !strings.Contains(err.Error(), "there may be 32") {
 		t.Errorf("WriteNow: %v", err)
 	}
 	if a.configMap(a.NS) != nil {

@@ -100,7 +100,7 @@ func (w *FileWriter) Run(ctx context.Context) error {
 		}
 		requests = nil
 		var again <-chan time.Time
-		if err != nil && !errors.Is(err, ErrNoDocument) {
+		if err != nil && !errors.Is(err, errNoDocument) {
 			w.log.Error("The ConfigMap could not be written to the file; it is tried again", zap.Error(err))
 			again = time.After(retry.Jitter(backoff, 0.2))
 			backoff = min(2*backoff, hopelessRetry)
@@ -125,7 +125,7 @@ func (w *FileWriter) Run(ctx context.Context) error {
 func (w *FileWriter) write() (wrote bool, err error) {
 	docs := w.documents()
 	if docs == nil {
-		return false, ErrNoDocument
+		return false, errNoDocument
 	}
 	content, err := Manifest(w.ns, w.name, docs)
 	if err != nil {
@@ -161,7 +161,7 @@ func (w *FileWriter) put(content []byte) error {
 
 // Manifest is the ConfigMap that Writer would keep, as YAML; or, where the
 // documents are too large for one, its parts and then the ConfigMap with the index,
-// as several YAML documents. The error is ErrTooLarge.
+// as several YAML documents. The error is errTooLarge.
 func Manifest(namespace, name string, docs []service.GeneratedDocument) ([]byte, error) {
 	data := map[string]string{}
 	if sizeOf(docs) <= defaultLimits.whole {

@@ -34,7 +34,7 @@ func writeFile(t *testing.T, path, doc string) (*FileWriter, *draft) {
 func TestFileWriter(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "cm.yaml")
 	w, d := writeFile(t, path, "")
-	if _, err := w.WriteNow(t.Context()); !errors.Is(err, ErrNoDocument) {
+	if _, err := w.WriteNow(t.Context()); !errors.Is(err, errNoDocument) {
 		t.Errorf("WriteNow without a document: %v", err)
 	}
 	d.set("{\"tools\":[\n]}\n")
@@ -121,7 +121,7 @@ func TestFileWriterRefusals(t *testing.T) {
 	}
 	testenv.Eventually(t, soon, "a later try", func() bool { return d.count(WriteSuccess) == 1 })
 	d.set(strings.Repeat("x", 1<<20+1))
-	if _, err := w.WriteNow(t.Context()); !errors.Is(err, ErrTooLarge) {
+	if _, err := w.WriteNow(t.Context()); !errors.Is(err, errTooLarge) {
 		t.Errorf("too large: %v", err)
 	}
 }
@@ -188,7 +188,7 @@ func TestManifestSplits(t *testing.T) {
 	if len(names) != 2000 {
 		t.Errorf("%d toolsets", len(names))
 	}
-	if _, err := Manifest("n", "toolset", many(1, func(int) int { return 800 << 10 })); !errors.Is(err, ErrTooLarge) {
+	if _, err := Manifest("n", "toolset", many(1, func(int) int { return 800 << 10 })); !errors.Is(err, errTooLarge) {
 		t.Errorf("too large: %v", err)
 	}
 }

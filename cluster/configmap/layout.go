@@ -147,6 +147,6 @@ func splitAll(docs []service.GeneratedDocument, l limits) (all []part, err error
 }
 
 func tooLarge(format string, args ...any) error {
-	return &cluster.Error{Kind: ErrTooLarge, Cause: ErrTooLarge, Text: fmt.Sprintf(format, args...) +
+	return &cluster.Error{Kind: errTooLarge, Cause: errTooLarge, Text: fmt.Sprintf(format, args...) +
 		fmt.Sprintf(": watch fewer namespaces, or switch off toolsets with the annotation %stoolset: \"false\"", cluster.AnnotationPrefix)}
 }

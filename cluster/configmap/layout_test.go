@@ -109,7 +109,7 @@ func TestSplitRefuses(t *testing.T) {
 		"a frame":  {{Key: service.KubernautKey, Head: make([]byte, 4001)}},
 		"too many": many(100, func(int) int { return 3000 }),
 	} {
-		if _, err := splitAll(docs, smallLimits); !errors.Is(err, ErrTooLarge) {
+		if _, err := splitAll(docs, smallLimits); !errors.Is(err, errTooLarge) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
@@ -172,7 +172,7 @@ func FuzzSplit(f *testing.F) {
 		}
 		parts, err := split(d, l)
 		if err != nil {
-			if !errors.Is(err, ErrTooLarge) {
+			if !errors.Is(err, errTooLarge) {
 				t.Error(err)
 			}
 			return

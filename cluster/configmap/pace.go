@@ -103,7 +103,7 @@ func outcome(err error) string {
 		return WriteForbidden
 	case errors.Is(err, cluster.ErrNoNamespace):
 		return WriteMissing
-	case errors.Is(err, errInvalid), errors.Is(err, ErrTooLarge):
+	case errors.Is(err, errInvalid), errors.Is(err, errTooLarge):
 		return WriteInvalid
 	case errors.Is(err, errConflict):
 		return WriteConflict

@@ -39,7 +39,7 @@ func (w *Writer) write(ctx context.Context, asked bool) (version string, wrote b
 	switch {
 	case errors.Is(err, errPending) || ctx.Err() != nil:
 	case err != nil:
-		if r.calls > 0 || errors.Is(err, ErrTooLarge) {
+		if r.calls > 0 || errors.Is(err, errTooLarge) {
 			w.opts.OnWrite(outcome(err))
 		}
 	case r.changes > 0:
@@ -59,7 +59,7 @@ func (r *round) run(ctx context.Context) (version string, err error) {
 	r.tellOverrides()
 	docs := r.documents()
 	if docs == nil {
-		return "", ErrNoDocument
+		return "", errNoDocument
 	}
 	if err := r.look(ctx); err != nil {
 		return "", err

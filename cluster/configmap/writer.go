@@ -201,7 +201,7 @@ func (w *Writer) loop(ctx context.Context) {
 			again, pause = true, retry.Jitter(firstRetry, 0.2)
 		case errors.Is(err, ErrStandby):
 			told = writeErrorLog{}
-		case !errors.Is(err, ErrNoDocument):
+		case !errors.Is(err, errNoDocument):
 			told.tell(w.log, err)
 			pause = retry.Jitter(pauseAfter(err, backoff), 0.2)
 			backoff = min(2*backoff, maxRetry)

@@ -150,7 +150,7 @@ func TestConfigMapLife(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t)
 	w, d := a.write(t, "", nil)
-	if _, err := w.WriteNow(t.Context()); !errors.Is(err, ErrNoDocument) {
+	if _, err := w.WriteNow(t.Context()); !errors.Is(err, errNoDocument) {
 		t.Errorf("WriteNow without a document: %v", err)
 	}
 	if v := w.view.Version(); v != "" {

@@ -30,7 +30,3 @@ func init() {
 // unless the process was started with it ignored, SIGHUP. All of them since the
 // process began are there.
 func Caught() <-chan os.Signal { return caught }
-
-// Release gives the signals their default effect back, as in a test binary, which
-// Ctrl-C must end.
-func Release() { signal.Stop(caught) }

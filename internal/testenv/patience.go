@@ -67,7 +67,7 @@ func (w Stopwatch) Judge(t testing.TB, took, bound time.Duration, what string) t
 		t.Errorf("it took %v, more than %v, and the machine was not busy: %s", took, bound, what)
 		return took
 	}
-	TooBusy(t, fmt.Sprintf("it took %v instead of %v: %s", took.Round(time.Millisecond), bound, what))
+	tooBusy(t, fmt.Sprintf("it took %v instead of %v: %s", took.Round(time.Millisecond), bound, what))
 	return took
 }
 
@@ -79,8 +79,8 @@ func (w Stopwatch) Waited() time.Duration { return stalled() - w.stall }
 // for tests that see by themselves that they could not measure, and ask for the reason.
 func (w Stopwatch) Busy() bool { return w.Waited() >= w.Elapsed()/2 }
 
-// TooBusy says that the machine had too much else to do for what only time can tell.
-func TooBusy(t testing.TB, what string) {
+// tooBusy says that the machine had too much else to do for what only time can tell.
+func tooBusy(t testing.TB, what string) {
 	t.Helper()
 	t.Logf("TOO BUSY: this machine had other work, so that this could not be told: %s", what)
 }
@@ -103,7 +103,7 @@ func Measure(t testing.TB, what string, measure func() (excused bool, err error)
 		if err == nil || !excused || !watch.Busy() {
 			return err
 		}
-		TooBusy(t, err.Error())
+		tooBusy(t, err.Error())
 		if try == 3 {
 			GiveUp(t, what+", in three runs")
 		}

@@ -84,7 +84,7 @@ func TestPicturesInABrowser(t *testing.T) {
 	if _, err := missed.SVG("nothing"); err == nil || !strings.Contains(err.Error(), "ratios, cpu, latency") {
 		t.Errorf("an unknown chart: %v", err)
 	}
-	if _, err := (&Result{}).SVG("latency"); !errors.Is(err, ErrNothing) {
+	if _, err := (&Result{}).SVG("latency"); !errors.Is(err, errNothing) {
 		t.Errorf("an empty chart: %v", err)
 	}
 	if err := (&Result{}).WriteCharts(t.TempDir()); err != nil {

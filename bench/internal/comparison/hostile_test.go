@@ -49,7 +49,7 @@ func harmless(t *testing.T, r *Result) {
 		picture, err := r.SVG(name)
 		if err == nil {
 			wellFormed(t, name, picture)
-		} else if !errors.Is(err, ErrNothing) {
+		} else if !errors.Is(err, errNothing) {
 			t.Error(err)
 		}
 	}

@@ -32,10 +32,10 @@ type picture struct {
 // Charts are what SVG can draw.
 var Charts = []string{"ratios", "cpu", "latency"}
 
-// ErrNothing is that nothing was measured that a chart would show.
-var ErrNothing = errors.New("nothing was measured that the chart shows")
+// errNothing is that nothing was measured that a chart would show.
+var errNothing = errors.New("nothing was measured that the chart shows")
 
-// SVG draws one of the Charts as a file of its own. The error is ErrNothing if there
+// SVG draws one of the Charts as a file of its own. The error is errNothing if there
 // is nothing to draw in it.
 func (r *Result) SVG(name string) ([]byte, error) {
 	var p *picture
@@ -52,7 +52,7 @@ func (r *Result) SVG(name string) ([]byte, error) {
 		return nil, fmt.Errorf("there is no chart %q: the charts are %s", name, strings.Join(Charts, ", "))
 	}
 	if p == nil {
-		return nil, fmt.Errorf("%s: %w", name, ErrNothing)
+		return nil, fmt.Errorf("%s: %w", name, errNothing)
 	}
 	const head, foot = 44, 30
 	var d chart.SVG
@@ -72,7 +72,7 @@ func (r *Result) WriteCharts(dir string) error {
 	}
 	for _, name := range Charts {
 		picture, err := r.SVG(name)
-		if errors.Is(err, ErrNothing) {
+		if errors.Is(err, errNothing) {
 			continue
 		}
 		if err != nil {

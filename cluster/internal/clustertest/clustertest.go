@@ -16,9 +16,6 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
-// Soon is within when a test expects what must come; see testenv.Patience.
-const Soon = testenv.Patience
-
 // Logger logs to t with go test -v, and nowhere without.
 func Logger(t *testing.T) *zap.Logger {
 	if testing.Verbose() {
