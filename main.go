@@ -18,7 +18,7 @@ import (
 // version is set when a release is built: -ldflags "-X main.version=v1.2.3".
 var version = ""
 
-// Exit codes besides those of package shutdown.
+// Exit codes of the commands, besides those of package shutdown.
 const (
 	exitOK     = 0
 	exitFailed = 1
@@ -67,7 +67,7 @@ func serve(args []string, signals *shutdown.Signals) int {
 	return code
 }
 
-// generate prints what the service would write.
+// generate runs the command generate: it prints what the service would write.
 func generate(args []string) int {
 	settings, err := config.LoadGenerate(args, os.Environ(), os.Stdout)
 	switch {
@@ -77,8 +77,8 @@ func generate(args []string) int {
 		fmt.Fprintf(os.Stderr, "dynamic-toolset generate: these settings can't work; --help explains each:\n%s\n", indent(err.Error()))
 		return exitUsage
 	}
-	// Nothing is printed until everything is known to be right: whoever pipes the
-	// output on must not get half of it.
+	// Nothing is printed until all of it is known to be right, so that a program that
+	// reads the output never gets half of it.
 	output, warnings, err := app.Generate(settings, versionText())
 	for _, w := range warnings {
 		fmt.Fprintf(os.Stderr, "dynamic-toolset generate: warning: %s\n", w)
@@ -93,8 +93,9 @@ func generate(args []string) int {
 	return exitOK
 }
 
-// catchSignals begins to look at signals. Before it serves anything, the service that is
-// told to stop has not failed. Another command has not done what it was asked for.
+// catchSignals starts to catch signals, for the command that is about to run. A service
+// that is told to stop before it has served anything exits with 0. Any other command that
+// is stopped has not done its work, and exits with 128 plus the signal's number.
 func catchSignals(command string) *shutdown.Signals {
 	if command != "serve" {
 		return shutdown.Catch(shutdown.ExitCode, func(sig os.Signal) {
@@ -109,7 +110,7 @@ func catchSignals(command string) *shutdown.Signals {
 
 func indent(text string) string { return "  " + strings.ReplaceAll(text, "\n", "\n  ") }
 
-// versionText is the release's version, or that of the module.
+// versionText returns the version of the release, or else that of the module.
 func versionText() string {
 	if version != "" {
 		return version

@@ -1,18 +1,21 @@
-// Package auth decides which callers may do what, by asking an authority and
-// remembering its answers.
+// Package auth decides which callers may do what, by asking an authority and remembering
+// its answers. It knows no HTTP.
 //
-// The authority is a Reviewer; package cluster has the one that asks the
-// Kubernetes API server. The Authorizer remembers: whom a token stands for, and what
-// they may do, both for the same bounded time, refusals for a shorter one. What
-// it remembers is looked up without locks or allocations, since that happens
-// for every request. It never remembers the tokens themselves; a Recent does, for
-// the connection that it belongs to.
+// The authority is a [Reviewer]; package cluster/tokenreview has the one that asks the
+// Kubernetes API server. An [Authorizer] remembers for a bounded time which caller a
+// token stands for and what that caller may do, and refusals for a shorter time. Looking
+// up what it remembers takes no lock and allocates nothing, since that happens for every
+// request. It never stores a token, only a hash of it; a [Recent] stores the last token
+// of one connection.
 //
-// Three rules hold whatever happens. A caller is let through only by a decision
-// of the authority that is not older than the TTL. When the authority can't be
-// asked, decisions serve until their TTL and then nobody is let through. And no
-// number of callers, tokens or paths makes the memory or the questions under
-// way grow without bound.
+// A request is decided in two steps: [Authorizer.Caller], or [Authorizer.Again] for a
+// connection with a Recent, looks up the token; [Authorizer.Decide] returns a [Decision]
+// about an action.
+//
+// Three rules always hold. A caller passes only by a decision of the authority that is
+// not older than the TTL. When the authority can't be asked, a decision holds until its
+// TTL, and then nobody passes. And no number of callers, tokens or paths makes the
+// memory, or the number of questions under way, grow without bound.
 package auth
 
 import (
@@ -21,39 +24,39 @@ import (
 	"time"
 )
 
-// An Identity is whom a token stands for, as the authority knows them. It is
-// handed back to the authority as it is. It must not be changed.
+// An Identity is the caller that a token stands for, as the authority names it. It is
+// handed back to the authority unchanged, and must not be modified.
 type Identity struct {
 	// Name is unique, such as "system:serviceaccount:monitoring:agent".
 	Name   string
 	UID    string
 	Groups []string
-	// Extra is what else the authority wants to be told about the caller.
+	// Extra has further attributes that the authority wants back with a question.
 	Extra map[string][]string
 }
 
-// An Action is what a caller may be allowed to do: a verb, which is an HTTP
-// method in lower case, on a path.
+// An Action is something a caller may be allowed to do: a verb, which is an HTTP method
+// in lower case, and a path.
 type Action struct {
 	Verb, Path string
 }
 
-// String returns the action as in "get /api/v1/toolsets".
+// String returns the action in the form "get /api/v1/toolsets".
 func (a Action) String() string { return a.Verb + " " + a.Path }
 
-// A Reviewer is the authority. Its methods are called from several goroutines
-// and must return soon after their context has ended.
+// A Reviewer is the authority. Its methods may be called concurrently, and must return
+// soon after their context has ended.
 type Reviewer interface {
-	// Authenticate returns whom the token stands for. The error wraps
-	// ErrInvalidToken if the authority does not accept the token; any other
-	// means that there is no answer.
+	// Authenticate returns the caller that the token stands for. The error wraps
+	// ErrInvalidToken if the authority does not accept the token; any other error means
+	// that there is no answer.
 	Authenticate(ctx context.Context, token string) (*Identity, error)
-	// Authorize says whether the caller may do this. An error means that there
-	// is no answer.
+	// Authorize reports whether the caller may do this. An error means that there is no
+	// answer.
 	Authorize(ctx context.Context, who *Identity, what Action) (allowed bool, err error)
 }
 
-// Causes of a Decision, for errors.Is.
+// Errors of a Decision, for errors.Is.
 var (
 	// ErrInvalidToken: the authority does not accept the token.
 	ErrInvalidToken = errors.New("the token is not valid")
@@ -65,7 +68,7 @@ var (
 type Result int
 
 const (
-	// Unavailable: there is no decision, and so the caller must not pass.
+	// Unavailable: there is no decision, so the caller must not pass.
 	Unavailable Result = iota
 	// Unauthenticated: the token is not valid.
 	Unauthenticated
@@ -75,7 +78,7 @@ const (
 	Allowed
 )
 
-// String returns the result as metrics name it.
+// String returns the result in the form that metrics use.
 func (r Result) String() string {
 	switch r {
 	case Allowed:
@@ -88,16 +91,16 @@ func (r Result) String() string {
 	return "unavailable"
 }
 
-// A Decision says whether a caller may do something. The zero Decision does not
-// let anybody pass.
+// A Decision says whether a caller may do something. The zero Decision lets nobody pass.
 type Decision struct {
 	Result Result
-	// Who is the caller; nil if the result is Unauthenticated, or if it is
-	// Unavailable and the caller could not be identified.
+	// Who is the caller; nil if the result is Unauthenticated, or if it is Unavailable
+	// and the caller could not be identified.
 	Who *Identity
-	// Err is why there is no decision; nil if there is one.
+	// Err says why there is no decision; nil if there is one.
 	Err error
-	// Ask is how long from now it takes until it is worth asking again, and
-	// Valid until when the decision holds; for those who let a caller stay.
+	// Ask is the time from now after which it is worth asking again, and Valid the time
+	// for which the decision holds. They are for callers that stay, such as event
+	// streams.
 	Ask, Valid time.Duration
 }

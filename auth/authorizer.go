@@ -10,20 +10,20 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/boundedcache"
 )
 
-// The defaults of Options, and what is not worth an option.
+// Defaults of Options, and bounds that are not options.
 const (
-	defaultTTL = 2 * time.Minute // as kube-apiserver's own for the tokens of webhooks
-	// refusalTTL is short: somebody has just been granted a right, and waits.
+	defaultTTL = 2 * time.Minute // as kube-apiserver's for tokens checked by a webhook
+	// refusalTTL is short: somebody who has just been granted a right is waiting.
 	refusalTTL = 10 * time.Second
 	// reviewTimeout bounds one question to the authority.
 	reviewTimeout = 5 * time.Second
-	// renewAgain is how long after a failure to renew a decision it is tried
-	// again, while the decision still holds.
+	// renewAgain is the pause after an attempt to renew a decision has failed, while the
+	// decision still holds.
 	renewAgain = 5 * time.Second
 
-	// callers and strangers bound the tokens that are remembered: those that
-	// are valid, and those that are not, apart, so that nobody can displace
-	// the former by sending the latter.
+	// callers and strangers bound the numbers of valid and of invalid tokens that are
+	// remembered. They are kept apart, so that nobody can displace valid tokens by
+	// sending invalid ones.
 	callers   = 16384
 	strangers = 4096
 )
@@ -31,15 +31,15 @@ const (
 // Options configure an Authorizer.
 type Options struct {
 	Reviewer Reviewer
-	// Actions are all that Decide is asked about, by their index.
+	// Actions lists all actions that Decide can be asked about; their indexes name them.
 	Actions []Action
-	// TTL is how long a decision is remembered; 0 for 2 minutes.
+	// TTL is how long a decision is remembered. Zero means 2 minutes.
 	TTL time.Duration
-	// MaxReviews is how many questions may be under way at a time; 0 for 32.
-	// Others wait a little; see ErrBusy.
+	// MaxReviews bounds the number of questions under way. Zero means 32. Further
+	// questions wait for a short time; see ErrBusy.
 	MaxReviews int
-	// OnReview is told of each question: whether it was about a token or an
-	// action, how long it took, and its outcome. It may be nil.
+	// OnReview is called after each question, with its kind, how long it took, and its
+	// outcome. It may be nil.
 	OnReview func(what Review, took time.Duration, outcome Result, err error)
 }
 
@@ -47,7 +47,7 @@ type Options struct {
 type Review int
 
 const (
-	ReviewToken  Review = iota // whom a token stands for
+	ReviewToken  Review = iota // which caller a token stands for
 	ReviewAction               // what a caller may do
 )
 
@@ -62,9 +62,9 @@ type Authorizer struct {
 
 	life       context.Context
 	endLife    context.CancelFunc
-	renewals   chan struct{} // bounds what goes on in the background
+	renewals   chan struct{} // bounds the renewals in the background
 	background sync.WaitGroup
-	mu         sync.Mutex // of closed: once it is set, nothing more begins in the background
+	mu         sync.Mutex // guards closed; once that is set, no further renewal starts
 	closed     bool
 }
 
@@ -76,24 +76,24 @@ type caller struct {
 	grants  []atomic.Pointer[grant] // by the index of the action
 }
 
-// grant is what is remembered of a caller and an action.
+// caller is what is remembered about a valid token. Times count from Authorizer.start.
 type grant struct {
 	allowed bool
 	expires time.Duration
 	renew   atomic.Int64
 }
 
-// refusal is what is remembered of a token that is not valid.
+// refusal is what is remembered about a token that is not valid.
 type refusal struct {
 	expires time.Duration
 	err     error
 }
 
-// The worth of an entry, where one must go: the time that it has left.
+// When a set of a table is full, the entry with the least time left is dropped.
 func callerWorth(c *caller) int64   { return int64(c.expires) }
 func refusalWorth(r *refusal) int64 { return int64(r.expires) }
 
-// New returns an Authorizer; Close ends it.
+// New returns an Authorizer. Close stops it.
 func New(o Options) (*Authorizer, error) {
 	if o.Reviewer == nil || len(o.Actions) == 0 {
 		return nil, errors.New("auth: Options.Reviewer and Options.Actions are required")
@@ -116,8 +116,8 @@ func New(o Options) (*Authorizer, error) {
 	return g, nil
 }
 
-// Close ends the reviews under way and waits for those in the background. From
-// then on what is not remembered is Unavailable.
+// Close cancels the reviews under way and waits for those in the background. From then
+// on, whatever is not remembered is Unavailable.
 func (a *Authorizer) Close() {
 	a.mu.Lock()
 	a.closed = true
@@ -130,15 +130,16 @@ func (a *Authorizer) now() time.Duration { return a.at(time.Now()) }
 
 func (a *Authorizer) at(t time.Time) time.Duration { return t.Sub(a.start) }
 
-// A Caller is who has sent a token, for the time of a request.
+// A Caller is the sender of one request, as known from its token.
 type Caller struct {
 	token []byte
 	key   key
 	at    time.Duration // when it was looked up
-	known *caller       // nil if nothing valid is remembered
+	known *caller       // nil if no valid token is remembered
 }
 
-// Caller looks up a token. The result holds on to it.
+// Caller looks up a token. The result refers to token, which must not change while the
+// result is in use.
 func (a *Authorizer) Caller(token []byte) Caller {
 	return a.caller(token, a.secret.key(token), a.now())
 }
@@ -151,7 +152,7 @@ func (a *Authorizer) caller(token []byte, k key, at time.Duration) Caller {
 	return c
 }
 
-// Known returns whom the token stands for, if that is remembered, else nil.
+// Known returns the identity that the token stands for; nil if none is remembered.
 func (c *Caller) Known() *Identity {
 	if c.known == nil {
 		return nil
@@ -159,13 +160,13 @@ func (c *Caller) Known() *Identity {
 	return c.known.who
 }
 
-// Decide says whether the caller may do the action of this index, as of when the
-// caller was looked up: it is for the request at hand. It answers from memory or
-// asks the authority; of those who ask the same at once, one asks for all.
+// Decide decides whether the caller may do the action with this index, as of the time
+// when the caller was looked up. It answers from memory or asks the authority. Of several
+// callers that need the same answer at once, one asks for all.
 //
-// A decision that has lived for three quarters of its time is asked for anew in
-// the background. So a token in use is never kept waiting, and an outage of the
-// authority that is shorter than the last quarter is not noticed at all.
+// After three quarters of its time a decision is renewed in the background. So a token in
+// use never waits, and an outage of the authority that is shorter than the last quarter
+// goes unnoticed.
 func (a *Authorizer) Decide(c *Caller, action int) Decision {
 	if c.known != nil {
 		if gr := c.known.grants[action].Load(); gr != nil && c.at < gr.expires {
@@ -187,7 +188,7 @@ func (k *caller) decision(gr *grant, now time.Duration) Decision {
 	return d
 }
 
-// Remembered counts the valid tokens that are remembered, and the others.
+// Remembered returns the numbers of valid and of invalid tokens that are remembered.
 func (a *Authorizer) Remembered() (valid, invalid int) {
 	now := a.now()
 	for k := range a.known.All() {

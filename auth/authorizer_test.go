@@ -12,13 +12,13 @@ import (
 	"time"
 )
 
-// authority is a Reviewer whose answers a test sets. It knows tokens of the form
-// "name" or "name.payload.signature".
+// authority is a Reviewer whose answers a test sets. Its tokens have the form "name" or
+// "name.payload.signature".
 type authority struct {
 	mu      sync.Mutex
 	invalid map[string]bool   // tokens
 	denied  map[string]bool   // "name verb path"
-	groups  map[string]string // of a name
+	groups  map[string]string // by name
 	down    error
 	asked   []string
 	delay   time.Duration // of each answer
@@ -139,20 +139,21 @@ func TestDecisionsAreRemembered(t *testing.T) {
 		wantAsked(t, a, "who is jane", "may jane get /list")
 		want(t, authz.decide("jane", read), Allowed)
 		wantAsked(t, a)
-		// Another action of the same caller is one question more.
+		// Another action of the same caller takes one more question.
 		want(t, authz.decide("jane", write), Forbidden)
 		want(t, authz.decide("jane", write), Forbidden)
 		wantAsked(t, a, "may jane post /write")
 		if c := authz.Caller([]byte("jane")); c.Known() == nil || c.Known().Name != "jane" {
 			t.Errorf("%+v", c)
 		}
-		// And another token is another caller.
+		// Another token is another caller.
 		want(t, authz.decide("john", read), Allowed)
 		wantAsked(t, a, "who is john", "may john get /list")
 	})
 }
 
-// Who has just been granted a right, or has mended a token, waits 10 s at most.
+// A caller who has just been granted a right, or whose token has just become valid, waits
+// 10 s at most.
 func TestRefusalsAreShort(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAuthority()
@@ -178,8 +179,8 @@ func TestRefusalsAreShort(t *testing.T) {
 	})
 }
 
-// Decisions serve until their TTL while the authority can't be asked, and not a
-// moment longer.
+// While the authority can't be asked, decisions hold until their TTL, and not a moment
+// longer.
 func TestAuthorityDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAuthority()
@@ -206,15 +207,15 @@ func TestAuthorityDown(t *testing.T) {
 		synctest.Wait()
 		time.Sleep(time.Nanosecond)
 		want(t, authz.decide("jane", read), Unavailable)
-		// Nothing of it is remembered.
+		// The failure is not remembered.
 		a.set(func() { a.down = nil })
 		want(t, authz.decide("jane", read), Allowed)
 		want(t, authz.decide("john", read), Allowed)
 	})
 }
 
-// A decision in use is asked for anew before it ends, without anyone waiting; so
-// what has changed shows early.
+// A decision in use is renewed before it ends, without making anyone wait; so changes
+// show early.
 func TestRenewal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAuthority()
@@ -229,7 +230,7 @@ func TestRenewal(t *testing.T) {
 		time.Sleep(time.Nanosecond)
 		a.set(func() { a.delay = time.Second })
 		before := time.Now()
-		for range 3 { // who the token stands for, by the first; what they may do, by the second
+		for range 3 { // the first call renews the identity, the second one the right
 			want(t, authz.decide("jane", read), Allowed)
 		}
 		if time.Since(before) > 0 {
@@ -256,7 +257,7 @@ func TestRenewal(t *testing.T) {
 	})
 }
 
-// When a renewal fails it is tried again, not too often, and the decision holds.
+// A renewal that fails is tried again, not too often, while the decision holds.
 func TestRenewalIsTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAuthority()
@@ -285,8 +286,8 @@ func TestRenewalIsTriedAgain(t *testing.T) {
 	})
 }
 
-// What was decided about somebody is not kept for somebody else, even if the
-// authority changes its mind about whom a token stands for.
+// A decision about one identity is never used for another, even if the authority changes
+// its mind about which of them a token stands for.
 func TestGrantsBelongToTheIdentity(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAuthority()
@@ -300,7 +301,7 @@ func TestGrantsBelongToTheIdentity(t *testing.T) {
 	})
 }
 
-// Of those who ask the same at once, one asks the authority.
+// Of several callers with the same question, one asks the authority.
 func TestOneAsksForAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAuthority()
@@ -315,15 +316,15 @@ func TestOneAsksForAll(t *testing.T) {
 	})
 }
 
-// Many different callers at once wait their turn, and only beyond a bound are
-// they turned away.
+// Many different callers at once wait for their turn; only those beyond a bound are
+// turned away.
 func TestReviewsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAuthority()
 		a.delay = 10 * time.Millisecond
 		authz := newAuthorizer(t, a, func(o *Options) { o.MaxReviews = 4 })
 		var wg sync.WaitGroup
-		for i := range 200 { // 400 questions of 10 ms by four at a time: a second
+		for i := range 200 { // 400 questions of 10 ms, four at a time: a second
 			wg.Go(func() { want(t, authz.decide(fmt.Sprint("user", i), read), Allowed) })
 		}
 		wg.Wait()
@@ -362,8 +363,8 @@ func TestReviewsAreBounded(t *testing.T) {
 	})
 }
 
-// However many tokens come, and whatever they are, memory is bounded, and those
-// who are known are not forgotten for those who aren't.
+// Memory is bounded however many tokens come, and unknown tokens never displace known
+// ones.
 func TestStrangersDisplaceNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAuthority()
@@ -381,7 +382,7 @@ func TestStrangersDisplaceNobody(t *testing.T) {
 	})
 }
 
-// anybody accepts no stranger.
+// anybody is an authority that takes tokens beginning with "stranger" for invalid.
 type anybody struct{ *authority }
 
 func (a *anybody) Authenticate(ctx context.Context, token string) (*Identity, error) {
@@ -391,7 +392,7 @@ func (a *anybody) Authenticate(ctx context.Context, token string) (*Identity, er
 	return a.authority.Authenticate(ctx, token)
 }
 
-// A token's own end is the end of what is remembered of it.
+// Nothing is remembered about a token beyond the token's own end.
 func TestTokenEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAuthority()
@@ -408,7 +409,8 @@ func TestTokenEnds(t *testing.T) {
 		time.Sleep(time.Nanosecond)
 		want(t, authz.decide(token, read), Unauthenticated)
 
-		// By this machine's clock a token is over; the authority accepts it.
+		// By the clock of this machine the token has expired, but the authority accepts
+		// it.
 		late := jwt(fmt.Sprintf(`{"exp":%d}`, time.Now().Add(-time.Minute).Unix()))
 		d = authz.decide(late, read)
 		want(t, d, Allowed)
@@ -425,7 +427,7 @@ func TestCloseEndsReviews(t *testing.T) {
 		want(t, authz.decide("jane", read), Allowed)
 		time.Sleep(defaultTTL / 4 * 3)
 		a.set(func() { a.delay = time.Minute })
-		want(t, authz.decide("jane", read), Allowed) // begins a renewal
+		want(t, authz.decide("jane", read), Allowed) // starts a renewal
 		begin := time.Now()
 		done := make(chan Decision)
 		go func() { done <- authz.decide("john", read) }()
@@ -435,11 +437,11 @@ func TestCloseEndsReviews(t *testing.T) {
 		if time.Since(begin) > 0 {
 			t.Errorf("it took %s", time.Since(begin))
 		}
-		want(t, authz.decide("jane", read), Allowed) // remembered; begins nothing
+		want(t, authz.decide("jane", read), Allowed) // remembered; starts nothing
 	})
 }
 
-// An authority that panics does so for one; the others get an error.
+// If the authority panics, one caller panics and those that wait for it get an error.
 func TestPanicLeavesNobodyWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		authz := newAuthorizer(t, panics{}, func(o *Options) { o.MaxReviews = 1 })

@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// expiry returns when a token ends by its own account, the claim "exp" of a JSON
-// Web Token (RFC 7519, section 4.1.4); false if it has none or is of another
-// kind.
+// expiry returns when a token says that it ends: the claim "exp" of a JSON Web Token (RFC
+// 7519, section 4.1.4). It returns false if there is no such claim, or the token is not a
+// JSON Web Token.
 //
-// The signature is not checked: this only ever shortens how long a decision of
-// the authority, which has checked it, is remembered.
+// The signature is not checked. The authority has checked it, and the result can only
+// shorten how long the authority's decision is remembered.
 func expiry(token string) (time.Time, bool) {
 	_, rest, ok := strings.Cut(token, ".")
 	if !ok {
@@ -33,7 +33,7 @@ func expiry(token string) (time.Time, bool) {
 	if json.Unmarshal(text, &claims) != nil || claims.Expires == nil {
 		return time.Time{}, false
 	}
-	// Beyond the year 9999 it is no date, and the conversion may overflow.
+	// A time beyond the year 9999 is not a date, and the conversion may overflow.
 	const latest = 253402300799
 	if s := *claims.Expires; s >= 0 && s <= latest {
 		whole, part := math.Modf(s)

@@ -7,16 +7,14 @@ import (
 
 // A key stands for a token in the memory of an Authorizer.
 //
-// It is SHA-256 over a secret of this process and the SHA-256 of the token.
-// That two tokens have the same key, whoever makes them up, would need a
-// collision of SHA-256: that is why a key that matches is as good as a token
-// that matches. The secret makes keys worthless outside of the process, and
-// keeps outsiders from telling which tokens share a place in a table.
+// It is the SHA-256 of a secret of this process and the SHA-256 of the token. Two tokens
+// with the same key would be a collision of SHA-256, so a key that matches is as good as
+// a token that matches. The secret makes keys worthless outside this process, and keeps
+// outsiders from finding out which tokens share a set in the table.
 //
-// A keyed universal hash (GHASH, Poly1305) would be three times faster, and as
-// safe as long as its secret is. SHA-256 leaves nothing to depend on that, and
-// costs about 1 microsecond for a token of 1 KB: once for each connection, see
-// Recent.
+// A keyed universal hash (GHASH, Poly1305) would be three times as fast, and safe as long
+// as its secret is. SHA-256 does not depend on that, and takes about 1 µs for a token of
+// 1 KB, once per connection; see Recent.
 type key [sha256.Size]byte
 
 type secret [16]byte

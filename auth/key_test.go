@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// A key depends on each bit of the token, and on the process.
+// A key depends on every bit of the token, and on the process.
 func TestKey(t *testing.T) {
 	one, other := newSecret(), newSecret()
 	token := bytes.Repeat([]byte("x"), 1000)
@@ -59,7 +59,7 @@ func BenchmarkDecide(b *testing.B) {
 	}
 }
 
-// jwt returns a token of the form of a JSON Web Token with these claims.
+// jwt returns a token in the form of a JSON Web Token with these claims.
 func jwt(claims string) string {
 	return "e30." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".c2ln"
 }
@@ -88,7 +88,7 @@ func TestExpiry(t *testing.T) {
 	}
 }
 
-// FuzzExpiry looks for tokens that are read as ending at a time that is none.
+// FuzzExpiry looks for tokens whose end is read as a time that is not a date.
 func FuzzExpiry(f *testing.F) {
 	f.Add(`{"exp":1800000000}`, "")
 	f.Add(`{"exp":1e18}`, "x.y.z")

@@ -6,20 +6,20 @@ import (
 	"time"
 )
 
-// A Recent is the token that a connection has sent last, with its key: clients
-// send the same one with each request, and to compare 1 KB takes a tenth of the
-// time that it takes to hash it. It is to live no longer than the connection, and
-// to Forget when that is silent. The zero value remembers nothing.
+// A Recent stores the last token of a connection, with its key. Clients send the same
+// token with each request, and comparing 1 KB takes a tenth of the time of hashing it. A
+// Recent must not outlive its connection, and Forget must be called when the connection
+// is idle. The zero Recent stores nothing.
 type Recent struct {
 	token []byte
 	key   key
 }
 
-// recentMax is how long a token may be to be remembered, in bytes.
+// recentMax is the length of the longest token that a Recent stores, in bytes.
 const recentMax = 4 << 10
 
-// Again looks up a token like Caller. Of one that is that of r it spares the hash.
-// The time is that of the request, which the server knows already.
+// Again looks up a token as Caller does, but does not hash it if it is the one that r
+// stores. now is the time of the request, which the server knows already.
 func (a *Authorizer) Again(token []byte, r *Recent, now time.Time) Caller {
 	if len(r.token) == 0 || !equal(r.token, token) {
 		k := a.secret.key(token)
@@ -38,11 +38,11 @@ func (r *Recent) Forget() {
 	r.token, r.key = r.token[:0], key{}
 }
 
-// equal reports whether a and b are the same, in a time that depends on their
-// lengths only: behind a proxy a connection may be that of several clients, of
-// which none shall learn anything of another's token. subtle.ConstantTimeCompare
-// compares single bytes and takes about as long as the hash that is to be spared
-// (BenchmarkEqual), so that it only does what is left.
+// equal reports whether a and b are the same, in a time that depends only on their
+// lengths. Behind a proxy, a connection may carry requests of several clients, and none
+// of them must learn anything about another's token. subtle.ConstantTimeCompare, which
+// compares single bytes, takes about as long as the hash that is to be saved
+// (BenchmarkEqual). So equal compares words, and leaves it only the rest.
 func equal(a, b []byte) bool {
 	if len(a) != len(b) {
 		return false

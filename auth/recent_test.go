@@ -30,7 +30,7 @@ type nobody struct{}
 func (nobody) Authenticate(context.Context, string) (*Identity, error)    { return nil, nil }
 func (nobody) Authorize(context.Context, *Identity, Action) (bool, error) { return false, nil }
 
-// What a connection has sent before never stands for what it sends now.
+// A token that a connection has sent before is never taken for the one it sends now.
 func TestRecent(t *testing.T) {
 	authz, err := New(Options{Reviewer: nobody{}, Actions: []Action{{Verb: "get", Path: "/"}}})
 	if err != nil {

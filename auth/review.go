@@ -8,10 +8,11 @@ import (
 	"time"
 )
 
-// wholeCaller is the action of a question about whom a token stands for.
+// wholeCaller stands in for the index of an action in a question about which caller a
+// token stands for.
 const wholeCaller = -1
 
-// review asks the authority about what is not remembered.
+// review asks the authority for whatever is not remembered.
 func (a *Authorizer) review(c *Caller, action int) Decision {
 	now := a.now()
 	known := a.known.Get(c.key)
@@ -38,8 +39,8 @@ func (a *Authorizer) review(c *Caller, action int) Decision {
 	return known.decision(gr, a.now())
 }
 
-// authenticate asks whom the token stands for and remembers the answer. Unless
-// it is to renew an answer, one that still holds is good enough.
+// authenticate asks which caller the token stands for, and remembers the answer. Unless
+// renew is set, it returns an answer that is remembered and still holds.
 func (a *Authorizer) authenticate(k key, token string, renew bool) (*caller, error) {
 	release, err := a.reviews.begin(a.life)
 	if err != nil {
@@ -48,7 +49,7 @@ func (a *Authorizer) authenticate(k key, token string, renew bool) (*caller, err
 	defer release()
 	old := a.known.Get(k)
 	if old != nil && !renew && a.now() < old.expires {
-		return old, nil // another one has asked while this one waited
+		return old, nil // another caller asked while this one waited
 	}
 	ctx, cancel := context.WithTimeout(a.life, reviewTimeout)
 	defer cancel()
@@ -73,7 +74,7 @@ func (a *Authorizer) authenticate(k key, token string, renew bool) (*caller, err
 	fresh := &caller{who: who, expires: asked + a.lifetime(token)}
 	fresh.renew.Store(int64(renewAt(asked, fresh.expires)))
 	if old != nil && reflect.DeepEqual(old.who, who) {
-		// Shared, not copied: a grant that is being renewed must not get lost.
+		// Shared, not copied: a grant that is being renewed must not be lost.
 		fresh.who, fresh.grants = old.who, old.grants
 	} else {
 		fresh.grants = make([]atomic.Pointer[grant], len(a.opts.Actions))
@@ -82,9 +83,9 @@ func (a *Authorizer) authenticate(k key, token string, renew bool) (*caller, err
 	return fresh, nil
 }
 
-// lifetime is how long the decision about a valid token is remembered: never
-// beyond the token's own end. Where that has passed by this machine's clock,
-// the authority's, which is right, goes after it.
+// lifetime returns how long the decision about a valid token is remembered: never beyond
+// the token's own end. If that end has passed by the clock of this machine, the
+// authority's clock, which accepted the token, counts.
 func (a *Authorizer) lifetime(token string) time.Duration {
 	ttl := a.opts.TTL
 	if end, ok := expiry(token); ok {
@@ -93,7 +94,7 @@ func (a *Authorizer) lifetime(token string) time.Duration {
 	return ttl
 }
 
-// renewAt is three quarters of the way from asked to expires.
+// renewAt returns the time three quarters of the way from asked to expires.
 func renewAt(asked, expires time.Duration) time.Duration {
 	return asked + (expires-asked)/4*3
 }
@@ -129,7 +130,7 @@ func (a *Authorizer) authorize(k *caller, action int) (*grant, error) {
 	return gr, nil
 }
 
-// renewInTime asks anew in the background once a decision is old enough.
+// renewInTime renews a decision in the background once it is old enough.
 func (a *Authorizer) renewInTime(c *Caller, action int, gr *grant, now time.Duration) {
 	k := c.known
 	switch {
@@ -144,14 +145,15 @@ func (a *Authorizer) renewInTime(c *Caller, action int, gr *grant, now time.Dura
 	}
 }
 
-// due reports whether the time has come, to one of those who ask.
+// due reports whether the time at has come. Of several goroutines that ask, one gets
+// true.
 func due(at *atomic.Int64, now time.Duration) bool {
 	t := at.Load()
 	return int64(now) >= t && at.CompareAndSwap(t, int64(now+renewAgain))
 }
 
-// inBackground runs f, unless the Authorizer is closed or as much goes on in the
-// background as may.
+// inBackground runs f in the background, unless the Authorizer is closed or enough is
+// running there already.
 func (a *Authorizer) inBackground(f func()) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -164,6 +166,6 @@ func (a *Authorizer) inBackground(f func()) {
 			defer func() { <-a.renewals }()
 			f()
 		})
-	default: // it is tried again, since the decision still holds
+	default: // tried again later; the decision still holds
 	}
 }

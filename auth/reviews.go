@@ -9,15 +9,14 @@ import (
 )
 
 const (
-	// maxWaiting questions wait for others to end, each for at most maxWait.
-	// After a restart nothing is remembered and every caller comes at once:
-	// they are to wait a moment, not to be turned away.
+	// maxWaiting is how many questions may wait for their turn, each for at most maxWait.
+	// After a restart nothing is remembered and all callers come at once: they should
+	// wait for a moment and not be turned away.
 	maxWaiting = 1024
 	maxWait    = 2 * time.Second
 )
 
-// reviews bounds the questions under way and makes one of those that are the
-// same.
+// reviews bounds the questions under way, and asks equal ones only once.
 type reviews struct {
 	slots   chan struct{}
 	waiting atomic.Int32
@@ -27,7 +26,7 @@ type reviews struct {
 	grants  map[question]*answer[*grant]
 }
 
-// A question is about an action of who has a token, or about them.
+// A question is about a token's caller, or about what that caller may do.
 type question struct {
 	key    key
 	action int
@@ -55,9 +54,9 @@ func (r *reviews) grant(k key, action int, ask func() (*grant, error)) (*grant, 
 	return once(r, r.grants, question{k, action}, ask)
 }
 
-// once calls ask, or waits for the one that is asking the same and shares its
-// answer. Those who wait are bounded by the connections of the server, and by
-// the time that a question may take.
+// once calls ask, or waits for a call under way for the same question and shares its
+// answer. The number of those that wait is bounded by the connections of the server, and
+// the time by that of one question.
 func once[T any](r *reviews, under map[question]*answer[T], q question, ask func() (T, error)) (T, error) {
 	r.mu.Lock()
 	if a := under[q]; a != nil {
@@ -68,7 +67,7 @@ func once[T any](r *reviews, under map[question]*answer[T], q question, ask func
 	a := &answer[T]{done: make(chan struct{}), err: errPanicked}
 	under[q] = a
 	r.mu.Unlock()
-	defer func() { // also if ask panics: the others must not wait for ever
+	defer func() { // also if ask panics: the others must not wait forever
 		r.mu.Lock()
 		delete(under, q)
 		r.mu.Unlock()
@@ -80,7 +79,7 @@ func once[T any](r *reviews, under map[question]*answer[T], q question, ask func
 
 var errPanicked = errors.New("the review failed")
 
-// begin waits for its turn. Whoever got it must call release.
+// begin waits for a turn. If there is no error, the caller must call release.
 func (r *reviews) begin(ctx context.Context) (release func(), err error) {
 	release = func() { <-r.slots }
 	select {

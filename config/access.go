@@ -8,18 +8,18 @@ import (
 
 // Access says who may call, and how often.
 type Access struct {
-	// Tokens means that callers must have a bearer token that the cluster
-	// accepts, and the right to what they ask for.
+	// Tokens means that callers must send a bearer token that the cluster accepts, and
+	// have the right to what they request.
 	Tokens    bool
-	Audiences []string      // of which a token must have one; empty for those of the API server
-	CacheTTL  time.Duration // for which a decision is remembered
+	Audiences []string      // a token must have one of them; empty: those of the API server
+	CacheTTL  time.Duration // how long a decision is remembered
 	Metrics   bool          // /metrics needs a token as well
 
-	RateLimit int // requests per second of one client; 0 for any number
-	RateBurst int // of these, how many may come at once
+	RateLimit int // requests per second of one client; 0: no limit
+	RateBurst int // how many requests may come at once
 }
 
-// The values of --auth.
+// Values of --auth.
 const (
 	authNone  = "none"
 	authToken = "token"
@@ -65,7 +65,7 @@ func (l *loader) validateAccess() {
 	}
 }
 
-// warnAccess notes what works and may be a mistake.
+// warnAccess warns about settings of Access that work but may be a mistake.
 func (l *loader) warnAccess(warn func(format string, args ...any)) {
 	if l.settings.HTTP.Pprof && !l.settings.Access.Metrics {
 		warn("%s is on, and there is no auth-metrics: whoever reaches %s can slow this process down, and see its command line and what it is doing; switch it off when you have your profile, or set auth-metrics",

@@ -85,8 +85,8 @@ func TestTheDocumentedFileWorks(t *testing.T) {
 	}
 }
 
-// Every flag has a group, a help text that says more than its name, a variable
-// and a key, and is documented.
+// Every flag has a group, a help text that says more than its name, a variable, a key,
+// and an entry in the documentation.
 func TestEveryFlagIsComplete(t *testing.T) {
 	var usage bytes.Buffer
 	Usage(&usage)
@@ -131,7 +131,7 @@ func TestEveryFlagIsComplete(t *testing.T) {
 			t.Errorf("%s looks like a variable of Kubernetes", envName(flag.Name))
 		}
 
-		// Its default is accepted from each source, and has an effect there.
+		// Each source accepts the flag's default, and sets it.
 		value := flag.Value.String()
 		if flag.Value.Type() == "stringSlice" {
 			value = "kube-system"
@@ -156,8 +156,8 @@ func TestEveryFlagIsComplete(t *testing.T) {
 	})
 }
 
-// FuzzFile looks for settings files that make Load panic, or that it accepts
-// with settings that it would not accept otherwise.
+// FuzzFile looks for settings files that make Load panic, or that it accepts although
+// their values are invalid.
 func FuzzFile(f *testing.F) {
 	f.Add(exampleFile)
 	f.Add("listen: [a]\n")

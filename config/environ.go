@@ -10,8 +10,8 @@ import (
 // "toolset-api" has ones that start with our prefix.
 var serviceLink = regexp.MustCompile(`_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$`)
 
-// foreign says whether a variable with our prefix isn't meant as a setting.
+// foreign reports whether a variable with our prefix is not meant as a setting.
 func foreign(name string) bool {
-	return strings.HasPrefix(name, envPrefix+"TEST_") || // of the tests of this project
+	return strings.HasPrefix(name, envPrefix+"TEST_") || // used by the tests of this project
 		serviceLink.MatchString(name)
 }

@@ -16,11 +16,10 @@ import (
 
 const (
 	maxFile = 1 << 20 // bytes of the settings file
-	maxKeys = 200     // in it, known or not
+	maxKeys = 200     // in the file, known or not
 )
 
-// fromFile takes the settings of the --config file for those flags that have no
-// value yet.
+// fromFile reads the --config file, and sets those flags that have no value yet.
 func (l *loader) fromFile() {
 	path := l.settings.File
 	if path == "" {
@@ -51,7 +50,7 @@ func readFile(path string) ([]byte, error) {
 	return text, nil
 }
 
-// explain says in a sentence why a file can't be used.
+// explain returns an error that says in a sentence why a file can't be used.
 func explain(path string, err error) error {
 	switch {
 	case errors.Is(err, os.ErrNotExist):
@@ -66,7 +65,7 @@ func explain(path string, err error) error {
 	return fmt.Errorf("%s can't be read: %w", path, err)
 }
 
-// fromYAML takes the settings of a YAML document that came from path.
+// fromYAML sets flags from a YAML document that was read from path.
 func (l *loader) fromYAML(text []byte, path string) {
 	doc, err := yaml.YAMLToJSONStrict(text)
 	if err != nil {
@@ -101,7 +100,8 @@ func (l *loader) fromYAML(text []byte, path string) {
 	}
 }
 
-// scalar turns the value of a key into what one would write behind the flag.
+// scalar returns the value of a key in the form in which one would write it behind the
+// flag.
 func scalar(flag *pflag.Flag, raw json.RawMessage) (string, error) {
 	kind := flag.Value.Type()
 	switch raw[0] {

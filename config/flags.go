@@ -9,18 +9,18 @@ import (
 // envPrefix starts the name of every environment variable.
 const envPrefix = "TOOLSET_"
 
-// A group is a chapter of the help.
+// A group is a section of the help.
 type group struct {
 	name  string
 	intro string
 	flags []*pflag.Flag
 }
 
-// A flagSet is the settings as pflag.Flags, in the order of the help.
+// A flagSet holds the settings as flags, in the order of the help.
 type flagSet struct {
 	*pflag.FlagSet
 	groups []*group
-	// Lists of which validation makes other types.
+	// Raw values that validation converts to other types.
 	namespaces, cidrs []string
 	auth              string
 }
@@ -35,22 +35,22 @@ func (f *flagSet) begin(name, intro string) {
 	f.groups = append(f.groups, &group{name: name, intro: intro})
 }
 
-// end completes the group that was begun last with the flags added since.
+// end adds the flags that were defined since the last begin to its group.
 func (f *flagSet) end() {
 	known := 0
 	for _, g := range f.groups {
 		known += len(g.flags)
 	}
 	g, i := f.groups[len(f.groups)-1], 0
-	f.VisitAll(func(flag *pflag.Flag) { // in the order in which they were added
+	f.VisitAll(func(flag *pflag.Flag) { // in the order in which they were defined
 		if i++; i > known {
 			g.flags = append(g.flags, flag)
 		}
 	})
 }
 
-// newFlags returns the flags, bound to s, which gets the defaults. The help
-// texts are also the text of docs/configuration.md.
+// newFlags returns the flags, bound to s, and sets s to the defaults.
+// docs/configuration.md has the same help texts.
 func newFlags(s *Settings) *flagSet {
 	f := &flagSet{FlagSet: pflag.NewFlagSet("serve", pflag.ContinueOnError)}
 	f.SortFlags = false

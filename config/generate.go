@@ -10,37 +10,37 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
-// Generate says what the command generate prints, valid if it comes from
+// Generate has the settings of the command generate. They are valid if they come from
 // LoadGenerate.
 type Generate struct {
 	Cluster   Cluster
 	Discovery Discovery
-	// Namespace and Name are those of the printed ConfigMap.
+	// Namespace and Name are those of the ConfigMap that is printed.
 	Namespace, Name string
-	// Overrides is a file with what the ConfigMap's key overrides.yaml would hold;
-	// empty if there are none.
+	// Overrides is a file with the content of the ConfigMap's key overrides.yaml; empty
+	// for none.
 	Overrides string
 	// Format is one of the Format constants.
 	Format string
-	// Timeout is how long the cluster may take to be read.
+	// Timeout bounds the time for reading the cluster.
 	Timeout time.Duration
 }
 
-// Formats of Generate.
+// Values of Generate.Format.
 const (
 	FormatConfigMap = "configmap" // the manifest, for kubectl apply
 	FormatKubernaut = "kubernaut" // toolset.json
 	FormatHolmesGPT = "holmesgpt" // holmesgpt-toolsets.yaml
 )
 
-// generateShared are the settings of the service that generate has as well. A
-// settings file and the environment may hold all the others, too, so that those of
-// a deployment can be given as they are.
+// generateShared lists the settings of the service that generate has too. A settings file
+// and the environment may hold the others as well, so that those of a deployment can be
+// used unchanged.
 var generateShared = []string{"config", "manifests", "kubeconfig", "context", "namespaces", "cluster-domain", "rules", "configmap-namespace", "configmap-name"}
 
 const generateGroup = "Generate"
 
-// LoadGenerate is Load for the command generate.
+// LoadGenerate does for the command generate what Load does for the service.
 func LoadGenerate(args []string, environ []string, usage io.Writer) (*Generate, error) {
 	s, g := &Settings{}, &Generate{}
 	l := newLoader(s, environ)
@@ -127,10 +127,10 @@ func generateUsage(w io.Writer) {
 			writeGroup(&b, g.name, "", flags)
 		}
 	}
-	_, _ = io.WriteString(w, b.String()) // a closed standard output is no news
+	_, _ = io.WriteString(w, b.String()) // nothing to do about a closed standard output
 }
 
-// ofGroup reports whether a flag belongs to a group.
+// ofGroup reports whether flag belongs to the group with this name.
 func ofGroup(f *flagSet, name, flag string) bool {
 	i := slices.IndexFunc(f.groups, func(g *group) bool { return g.name == name })
 	return i >= 0 && slices.ContainsFunc(f.groups[i].flags, func(p *pflag.Flag) bool { return p.Name == flag })

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// A deployment's environment and settings file can be given as they are.
+// generate accepts the environment and the settings file of a deployment unchanged.
 func TestLoadGenerate(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "settings.yaml")
@@ -47,7 +47,7 @@ func TestLoadGenerateRefuses(t *testing.T) {
 	if t.Failed() {
 		t.Log(err)
 	}
-	// What is only generate's is none of the service's.
+	// The service does not accept the flags that only generate has.
 	if _, err := Load([]string{"--manifests", dir, "--format=kubernaut"}, nil, io.Discard); err == nil || !strings.Contains(err.Error(), "--format is not a setting") {
 		t.Errorf("serve: %v", err)
 	}

@@ -10,14 +10,14 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// ErrHelp means that --help was among the arguments and the usage was written.
+// ErrHelp means that the arguments contained --help, and that the usage was written.
 var ErrHelp = errors.New("help was asked for")
 
-// Problems are all the things that are wrong with the settings, each a sentence
-// that says what to change. Load's error is one of these.
+// Problems lists everything that is wrong with the settings. Each element is a sentence
+// that says what to change. Load returns its errors as Problems.
 type Problems []string
 
-// Error lists the problems, one per line.
+// Error returns the problems, one per line.
 func (p Problems) Error() string {
 	if len(p) == 1 {
 		return "a setting is wrong: " + p[0]
@@ -25,10 +25,10 @@ func (p Problems) Error() string {
 	return fmt.Sprintf("%d settings are wrong:\n- %s", len(p), strings.Join(p, "\n- "))
 }
 
-// Load returns the settings from args (flags, without the name of the program
-// and without a command), environ (as os.Environ returns it) and the YAML file
-// that --config names. With --help among args it writes the usage and returns
-// ErrHelp; all other errors are Problems.
+// Load returns the settings from args (flags, without the names of the program and the
+// command), from environ (in the form of os.Environ) and from the YAML file that --config
+// names. If args has --help it writes the usage and returns ErrHelp; every other error is
+// of type Problems.
 func Load(args []string, environ []string, usage io.Writer) (*Settings, error) {
 	s := &Settings{}
 	l := newLoader(s, environ)
@@ -45,12 +45,12 @@ func Load(args []string, environ []string, usage io.Writer) (*Settings, error) {
 	return s, nil
 }
 
-// A loader gathers settings and what is wrong with them.
+// A loader collects settings and their problems.
 type loader struct {
 	settings *Settings
 	flags    *flagSet
 	env      map[string]string
-	// origin says, for each flag that got a value, what to call it in
+	// origin tells, for each flag that has a value, where it comes from, in the words of
 	// messages: "--listen", "TOOLSET_LISTEN" or "listen in settings.yaml".
 	origin   map[string]string
 	problems Problems
@@ -69,7 +69,7 @@ func (l *loader) problem(format string, args ...any) {
 	l.problems = append(l.problems, fmt.Sprintf(format, args...))
 }
 
-// where is what to call a setting in messages.
+// where returns the name of a setting for messages, such as "TOOLSET_LISTEN".
 func (l *loader) where(flag string) string {
 	if o, ok := l.origin[flag]; ok {
 		return o
@@ -77,8 +77,8 @@ func (l *loader) where(flag string) string {
 	return "--" + flag
 }
 
-// set gives a flag a value that comes from origin. One that can't be parsed is
-// noted and leaves the flag as it was.
+// set gives a flag a value that comes from origin. If the value can't be parsed, it adds
+// a problem and leaves the flag unchanged.
 func (l *loader) set(flag *pflag.Flag, value, origin string) {
 	l.origin[flag.Name] = origin
 	if err := flag.Value.Set(value); err == nil {
@@ -100,9 +100,8 @@ func (l *loader) set(flag *pflag.Flag, value, origin string) {
 	l.problem("%s is %s; %s", origin, quote(value), hint)
 }
 
-// fromArgs takes the flags of a command line, and says whether it asks for
-// help. It goes through all of them whatever is wrong, which pflag's own
-// parsing does not.
+// fromArgs sets flags from the command line, and reports whether it asks for help. Unlike
+// pflag's parser it goes on after an error, so that all problems are found at once.
 func (l *loader) fromArgs(args []string) (help bool) {
 	for i := 0; i < len(args); i++ {
 		arg := args[i]
@@ -112,7 +111,8 @@ func (l *loader) fromArgs(args []string) (help bool) {
 		name, isFlag := strings.CutPrefix(arg, "--")
 		name, value, hasValue := strings.Cut(name, "=")
 		flag := l.flags.Lookup(name)
-		// A value of its own; "-" is one, standard output.
+		// The next argument is the value unless it is a flag; "-" is a value, standard
+		// output.
 		next := i+1 < len(args) && (args[i+1] == "-" || !strings.HasPrefix(args[i+1], "-"))
 		switch {
 		case !isFlag && strings.HasPrefix(arg, "-") && l.flags.Lookup(strings.TrimLeft(name, "-")) != nil:
@@ -125,7 +125,7 @@ func (l *loader) fromArgs(args []string) (help bool) {
 		case flag == nil:
 			l.problem("--%s is not a setting%s", cutLong(name), l.didYouMean("--", name))
 			if !hasValue && next {
-				i++ // most likely its value
+				i++ // the next argument is most likely its value
 			}
 		case hasValue:
 			l.set(flag, value, "--"+name)
@@ -145,8 +145,8 @@ func (l *loader) fromArgs(args []string) (help bool) {
 	return false
 }
 
-// fromEnvironment takes the variables for those flags that have no value yet.
-// An empty variable counts as not set: manifests can't always leave one out.
+// fromEnvironment sets those flags that have no value yet from the environment. An empty
+// variable counts as not set, since manifests can't always leave one out.
 func (l *loader) fromEnvironment() {
 	known := map[string]bool{}
 	l.flags.VisitAll(func(flag *pflag.Flag) {
@@ -169,7 +169,7 @@ func (l *loader) fromEnvironment() {
 	}
 }
 
-// placeholder is what a flag's value is called in the help.
+// placeholder returns what the help calls the value of a flag, such as DURATION.
 func placeholder(flag *pflag.Flag) string {
 	name, _ := pflag.UnquoteUsage(flag)
 	return name

@@ -139,14 +139,14 @@ func TestHelp(t *testing.T) {
 	}
 }
 
-// Each bad input is answered with one problem that says what to change.
+// Each wrong input is reported as one problem that says what to change.
 func TestProblems(t *testing.T) {
 	file := func(text string) []string { return []string{"--config=" + write(t, "settings.yaml", text)} }
 	for _, tt := range []struct {
 		args, env []string
 		want      string
 	}{
-		// names
+		// Names.
 		{[]string{"--lisen=:1"}, nil, "--lisen is not a setting; did you mean --listen?"},
 		{[]string{"--health-intreval", "5s"}, nil, "did you mean --health-interval?"},
 		{[]string{"--xyzzy"}, nil, "--xyzzy is not a setting; see --help"},
@@ -163,7 +163,7 @@ func TestProblems(t *testing.T) {
 		{file("lisen: ':1'"), nil, "settings.yaml is not a setting; did you mean listen?"},
 		{file("healthInterval: 5s"), nil, "did you mean health-interval?"},
 		{file("config: other.yaml"), nil, "can't name another one"},
-		// values
+		// Values.
 		{[]string{"--health-interval=30"}, nil, `--health-interval is "30"; it must be a duration with its unit`},
 		{nil, []string{"TOOLSET_HEALTH_ATTEMPTS=three"}, `TOOLSET_HEALTH_ATTEMPTS is "three"; it must be a whole number`},
 		{[]string{"--health-checks=maybe"}, nil, "must be true or false"},
@@ -185,7 +185,7 @@ func TestProblems(t *testing.T) {
 		{file(strings.Repeat("#", maxFile+1)), nil, "larger than the 1024 KiB"},
 		{[]string{"--config=/does/not/exist"}, nil, "--config: /does/not/exist does not exist"},
 		{[]string{"--config=/"}, nil, "can't be read: is a directory"},
-		// what makes no sense
+		// Values that make no sense, alone or together.
 		{[]string{"--listen=8080"}, nil, `--listen is "8080"; it must have the form host:port or :port`},
 		{[]string{"--listen=:http"}, nil, "the port must be a number"},
 		{[]string{"--listen=:70000"}, nil, "the port must be a number"},
@@ -313,7 +313,7 @@ func TestValidValues(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	mustLoad(t, []string{"--listen=127.0.0.1:80", "--metrics-listen=127.0.0.2:80"})
-	if s := mustLoad(t, []string{"--max-watchers=0"}); s.Limits.MaxWatchers != 0 { // none, not the default
+	if s := mustLoad(t, []string{"--max-watchers=0"}); s.Limits.MaxWatchers != 0 { // 0 means none, not the default
 		t.Errorf("%+v", s.Limits)
 	}
 }

@@ -1,14 +1,14 @@
-// Package config holds all settings of the service: where they come from, what
-// they mean, and which values make sense.
+// Package config holds all settings of the service: where they come from, what they mean,
+// and which values are valid.
 //
-// Each setting has one name. It is a flag (--health-interval), an environment
-// variable (TOOLSET_HEALTH_INTERVAL) and a key of the YAML file that --config
-// names (health-interval); of several values a flag beats the environment,
-// which beats the file, which beats the default. A name that does not exist is
-// an error wherever it stands: a setting that is silently ignored is found
-// during an outage.
+// Each setting has one name, such as health-interval. It is a flag (--health-interval),
+// an environment variable (TOOLSET_HEALTH_INTERVAL) and a key of the YAML file that
+// --config names (health-interval). A flag takes precedence over the environment, the
+// environment over the file, and the file over the default. A name that does not exist is
+// an error in each of them: a setting that is silently ignored is found during an outage.
 //
-// Load reports everything that is wrong in one go.
+// [Load] returns the [Settings] of the service, [LoadGenerate] those of the command
+// generate. Both report everything that is wrong at once, as [Problems].
 package config
 
 import (
@@ -19,9 +19,9 @@ import (
 	"time"
 )
 
-// Settings are all settings of the service, valid if they come from Load.
+// Settings has all settings of the service. They are valid if they come from Load.
 type Settings struct {
-	// File is the YAML file that settings were read from; empty if none.
+	// File is the YAML file that was read; empty if there was none.
 	File string
 
 	Cluster   Cluster
@@ -34,31 +34,31 @@ type Settings struct {
 	Limits    Limits
 	Logs      Logs
 
-	// Warnings are sentences about settings that work, but probably not as
-	// somebody wants. They are for the log, at warn level.
+	// Warnings are sentences about settings that work but are probably not what somebody
+	// wants. They are logged at warn level.
 	Warnings []string
 }
 
-// Cluster says which cluster to watch. Exactly one of Manifests, Kubeconfig and
-// InCluster is set.
+// Cluster says which cluster to watch. Exactly one of Manifests, Kubeconfig and InCluster
+// is set.
 type Cluster struct {
 	// Manifests is a folder of manifests that is watched instead of a cluster.
 	Manifests string
-	// Kubeconfig is the kubeconfig file that names the cluster, and Context
-	// the context in it; empty for its current context.
+	// Kubeconfig is the kubeconfig file of the cluster, and Context the context to use in
+	// it; empty for the current context.
 	Kubeconfig string
 	Context    string
-	// InCluster means: the cluster in which this process runs, with the
-	// service account of its pod.
+	// InCluster means the cluster in which this process runs, by the service account of
+	// its pod.
 	InCluster bool
-	// Namespaces are those to watch, without duplicates; empty for all.
+	// Namespaces lists the namespaces to watch, without duplicates; empty for all.
 	Namespaces []string
 	// Domain is the cluster's DNS domain, such as cluster.local.
 	Domain string
-	// UnavailableGrace is how long the Kubernetes API may be unreachable
-	// before readiness fails.
+	// UnavailableGrace is how long the Kubernetes API may be unreachable before readiness
+	// fails.
 	UnavailableGrace time.Duration
-	// Resync is the time between two full comparisons with the cluster.
+	// Resync is the time between two full lists of the cluster.
 	Resync time.Duration
 }
 
@@ -66,48 +66,48 @@ type Cluster struct {
 type HTTP struct {
 	Listen        string // host:port of the API and the probes
 	MetricsListen string // host:port of /metrics
-	Pprof         bool   // profiles below /debug/pprof/ there
-	TLSCertFile   string // PEM; with TLSKeyFile: both ports speak TLS
+	Pprof         bool   // serve profiles on MetricsListen, below /debug/pprof/
+	TLSCertFile   string // PEM; with TLSKeyFile, both ports use TLS
 	TLSKeyFile    string // PEM
-	ServedBy      string // the X-Served-By header of every response; empty for none
+	ServedBy      string // value of the header X-Served-By; empty for no such header
 	ReadTimeout   time.Duration
 	WriteTimeout  time.Duration
-	IdleTimeout   time.Duration // of a kept-alive connection between requests
-	// MaxConnectionAge is the age at which a kept-alive connection is closed
-	// after a response; 0 for never. The server varies it by 10 %.
+	IdleTimeout   time.Duration // of a connection between two requests
+	// MaxConnectionAge is the age after which a connection is closed behind its next
+	// response; 0 for never. The server varies it by up to 10 %.
 	MaxConnectionAge time.Duration
 }
 
-// Limits bound what clients can make the server use.
+// Limits bounds what clients can use of the server.
 type Limits struct {
 	MaxConnections int // open connections of all clients
 	MaxRequestBody int // bytes
 	MaxHeaderBytes int // bytes of request line and headers
-	MaxWatchers    int // event streams open at once; 0 for none
+	MaxWatchers    int // event streams open at once; 0: none are allowed
 }
 
 // Discovery says how back ends are recognised.
 type Discovery struct {
-	// Rules is a file of further recognition rules; empty for the built-in
-	// ones alone.
+	// Rules is a file with additional recognition rules; empty for the built-in ones
+	// only.
 	Rules string
 }
 
-// Health says how health checks are made. See package service/health.
+// Health says how health checks work. See package service/health.
 type Health struct {
 	Enabled               bool
 	Interval              time.Duration
 	Timeout               time.Duration // of one attempt
 	Attempts              int
 	Concurrency           int
-	CAFile                string // PEM; empty for the system's CAs alone
+	CAFile                string // PEM, in addition to the CAs of the system; empty for these only
 	InsecureSkipTLSVerify bool
 	AllowEndpointCIDRs    []netip.Prefix
 }
 
-// RootCAs returns the CAs of the system and of CAFile, or nil, which means
-// those of the system, if there is no CAFile. Load has called it once, so that
-// it fails only if the file has changed since.
+// RootCAs returns the CAs of the system and those in CAFile. Without a CAFile it returns
+// nil, which means the CAs of the system. Load has called it once, so it fails only if
+// the file has changed since.
 func (h Health) RootCAs() (*x509.CertPool, error) {
 	if h.CAFile == "" {
 		return nil, nil
@@ -118,7 +118,7 @@ func (h Health) RootCAs() (*x509.CertPool, error) {
 	}
 	pool, err := x509.SystemCertPool()
 	if err != nil {
-		pool = x509.NewCertPool() // images from scratch have none
+		pool = x509.NewCertPool() // images from scratch have no CAs
 	}
 	if !pool.AppendCertsFromPEM(pem) {
 		return nil, fmt.Errorf("%s holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)", h.CAFile)
@@ -126,25 +126,25 @@ func (h Health) RootCAs() (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// Defaults that belong together: whoever changes the one must change the other.
+// These defaults belong together: whoever changes one must change the other.
 const (
 	DefaultConfigMap = "kubernaut-toolset-config"
 	DefaultLease     = "dynamic-toolset"
 )
 
-// ConfigMap says where the generated document is written.
+// ConfigMap says where the generated documents are written.
 type ConfigMap struct {
-	// Enabled means that it is written to the cluster; never with
+	// Enabled means that they are written to the cluster. It is never set together with
 	// Cluster.Manifests.
 	Enabled   bool
 	Namespace string
 	Name      string
-	// LeaderElection means that, of several replicas, the one that holds the
-	// Lease writes; only where Enabled.
+	// LeaderElection means that, of several replicas, only the one that holds the Lease
+	// writes. It is set only if Enabled is.
 	LeaderElection bool
 	Lease          string
-	// Write is, with Cluster.Manifests, the file to write the ConfigMap to,
-	// "-" for standard output; empty for nowhere.
+	// Write is the file to write the ConfigMap to, with Cluster.Manifests only; "-" for
+	// standard output, empty for none.
 	Write string
 }
 
@@ -154,7 +154,7 @@ type Shutdown struct {
 	DrainTimeout     time.Duration
 }
 
-// Logs says what is logged and how.
+// Logs says what is logged, and in which format.
 type Logs struct {
 	Level  string // debug, info, warn or error
 	Format string // auto, json or console

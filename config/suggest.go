@@ -9,9 +9,9 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/suggest"
 )
 
-// didYouMean proposes the settings that look most like name; empty if none
-// does. With prefix "--" they are written as flags, with "" as environment
-// variables, and with any other as the keys of a file.
+// didYouMean suggests the settings with the names most like name, or returns "". prefix
+// says how to write them: "--" as flags, "" as environment variables, anything else as
+// keys of a file.
 func (l *loader) didYouMean(prefix, name string) string {
 	var names []string
 	l.flags.VisitAll(func(flag *pflag.Flag) { names = append(names, flag.Name) })
@@ -27,7 +27,7 @@ func (l *loader) didYouMean(prefix, name string) string {
 	return "; did you mean " + strings.TrimSpace(prefix) + nearest + "?"
 }
 
-// quote shows a value in a message: escaped, and not longer than a line.
+// quote returns a value for a message: escaped, and cut to the length of a line.
 func quote(value string) string {
 	const most = 80
 	if len(value) > most {
@@ -36,7 +36,7 @@ func quote(value string) string {
 	return strconv.Quote(value)
 }
 
-// cutLong shows a name in a message, which is a name only if it is short.
+// cutLong cuts a name for a message.
 func cutLong(name string) string {
 	q := quote(name)
 	if q == `"`+name+`"` {

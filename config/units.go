@@ -11,8 +11,7 @@ import (
 func seconds(n int) time.Duration { return time.Duration(n) * time.Second }
 func minutes(n int) time.Duration { return time.Duration(n) * time.Minute }
 
-// A byteSize is a number of bytes that people write as "1MiB". It implements
-// pflag.Value.
+// A byteSize is a number of bytes, written like "1MiB". It implements pflag.Value.
 type byteSize int
 
 var sizeUnits = []struct {
@@ -21,7 +20,7 @@ var sizeUnits = []struct {
 }{
 	{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30},
 	{"kB", 1e3}, {"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9},
-	// As Kubernetes writes quantities.
+	// The suffixes of Kubernetes quantities.
 	{"Ki", 1 << 10}, {"Mi", 1 << 20}, {"Gi", 1 << 30},
 	{"k", 1e3}, {"K", 1 << 10}, {"M", 1e6}, {"G", 1e9}, {"B", 1},
 }
@@ -45,7 +44,7 @@ func (b *byteSize) Set(text string) error {
 	return nil
 }
 
-// String renders the size in the largest unit that divides it.
+// String returns the size in the largest unit that divides it.
 func (b *byteSize) String() string {
 	n := int64(*b)
 	for _, u := range sizeUnits[:3] {

@@ -12,8 +12,8 @@ import (
 // usageWidth is the width of the help, in columns.
 const usageWidth = 80
 
-// Usage writes what --help shows: what each setting is for, when to change it,
-// its default and its environment variable.
+// Usage writes the text of --help: what each setting is for, when to change it, its
+// default and its environment variable.
 func Usage(w io.Writer) {
 	var b strings.Builder
 	wrap(&b, "", "Commands: serve, the default, whose settings these are; generate, which prints what the service would write (generate --help); version; help.")
@@ -22,10 +22,10 @@ func Usage(w io.Writer) {
 	for _, g := range newFlags(&Settings{}).groups {
 		writeGroup(&b, g.name, g.intro, g.flags)
 	}
-	_, _ = io.WriteString(w, b.String()) // a closed standard output is no news
+	_, _ = io.WriteString(w, b.String()) // nothing to do about a closed standard output
 }
 
-// writeGroup writes a chapter; intro may be empty.
+// writeGroup writes a section; intro may be empty.
 func writeGroup(b *strings.Builder, name, intro string, flags []*pflag.Flag) {
 	b.WriteString("\n" + name + "\n")
 	if intro != "" {
@@ -42,20 +42,20 @@ func writeGroup(b *strings.Builder, name, intro string, flags []*pflag.Flag) {
 	}
 }
 
-// shownDefault is a flag's default as one would write it.
+// shownDefault returns the default of a flag as one would write it.
 func shownDefault(flag *pflag.Flag) string {
 	switch def := flag.DefValue; {
 	case def == "" || def == "[]":
 		return "none"
 	case flag.Value.Type() == "duration":
-		d, _ := time.ParseDuration(def) // pflag has rendered one
+		d, _ := time.ParseDuration(def) // pflag has rendered this duration
 		return short(d)
 	default:
 		return def
 	}
 }
 
-// wrap writes text in lines of usageWidth that start with indent.
+// wrap writes text in lines of at most usageWidth columns that start with indent.
 func wrap(b *strings.Builder, indent, text string) {
 	width := 0
 	for _, word := range strings.Fields(text) {

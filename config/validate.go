@@ -17,9 +17,9 @@ import (
 	"kubernaut.io/dynamic-toolset/transport/certificate"
 )
 
-// validate notes what is wrong with the settings, each on its own and together,
-// and what is questionable. Settings that could not even be parsed have been
-// noted before, and have a value here that is fine: their default.
+// validate adds problems and warnings about the settings, each alone and in combination.
+// A setting whose value could not be parsed has its problem already, and holds its valid
+// default here.
 func (l *loader) validate() {
 	l.validateCluster()
 	l.validateHTTP()
@@ -30,7 +30,7 @@ func (l *loader) validate() {
 	l.warn()
 }
 
-// fail notes a problem with one setting.
+// fail adds a problem with one setting.
 func (l *loader) fail(flag, format string, args ...any) {
 	l.problem("%s %s", l.where(flag), fmt.Sprintf(format, args...))
 }
@@ -53,7 +53,7 @@ func (l *loader) size(flag string, n, least, most int) {
 	}
 }
 
-// file notes if a file can't be read.
+// file reports whether a file can be read, and adds a problem if not.
 func (l *loader) file(flag, path string) bool {
 	f, err := os.Open(path)
 	if err != nil {
@@ -133,8 +133,8 @@ func (l *loader) validateHTTP() {
 	l.size("max-header-bytes", limits.MaxHeaderBytes, 1<<10, 1<<20)
 }
 
-// validateTLS notes if the certificate can't be used, so that it is known before
-// the service starts, together with all else that is wrong.
+// validateTLS loads the certificate, so that a bad one is reported before the service
+// starts, together with all other problems.
 func (l *loader) validateTLS() {
 	h := &l.settings.HTTP
 	switch {
@@ -150,7 +150,7 @@ func (l *loader) validateTLS() {
 	}
 }
 
-// address splits host:port, and notes if it can't be listened on.
+// address splits host:port, and adds a problem if it is no address to listen on.
 func (l *loader) address(flag, address string) (host string, port int, ok bool) {
 	const form = "it must have the form host:port or :port, such as :8080 or 127.0.0.1:8080"
 	if address == "" {
@@ -174,7 +174,7 @@ func (l *loader) address(flag, address string) (host string, port int, ok bool) 
 	return host, int(n), true
 }
 
-// anyHost says whether a host means all addresses of the machine.
+// anyHost reports whether a host stands for all addresses of the machine.
 func anyHost(host string) bool {
 	addr, err := netip.ParseAddr(host)
 	return host == "" || err == nil && addr.IsUnspecified()
@@ -201,7 +201,7 @@ func (l *loader) validateHealth() {
 	}
 }
 
-// parsePrefix parses a network, or a single address, which is one of itself.
+// parsePrefix parses a network, or a single address as a network of one.
 func parsePrefix(text string) (netip.Prefix, error) {
 	if addr, err := netip.ParseAddr(text); err == nil && addr.Zone() == "" {
 		return netip.PrefixFrom(addr, addr.BitLen()), nil

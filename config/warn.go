@@ -10,7 +10,7 @@ import (
 // gracePeriod is terminationGracePeriodSeconds in the manifests of deploy/.
 const gracePeriod = 45 * time.Second
 
-// warn notes settings that work, but probably not as somebody wants.
+// warn adds warnings about settings that work but are probably not what somebody wants.
 func (l *loader) warn() {
 	s := l.settings
 	warn := func(format string, args ...any) { s.Warnings = append(s.Warnings, fmt.Sprintf(format, args...)) }
@@ -48,7 +48,7 @@ func (l *loader) warn() {
 
 	h := &s.Health
 	if !h.Enabled {
-		return // the others have no effect
+		return // the other settings have no effect
 	}
 	if h.InsecureSkipTLSVerify {
 		text := "%s accepts any certificate: anyone can answer health checks in a back end's place; prefer --health-ca-file"
@@ -71,7 +71,7 @@ func (l *loader) warn() {
 	}
 }
 
-// short renders a duration without its zero parts: 5m, not 5m0s.
+// short formats a duration without its zero parts: 5m instead of 5m0s.
 func short(d time.Duration) string {
 	text := d.String()
 	if strings.HasSuffix(text, "m0s") {

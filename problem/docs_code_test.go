@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// serverCode is where the code is that answers requests.
+// serverCode matches the Go files of the code that answers requests.
 var serverCode = []string{"../transport/*.go", "../transport/api/*.go", "../transport/middleware/*.go", "../transport/internal/*/*.go"}
 
 // parse returns the syntax trees of the Go files that match patterns, without
@@ -75,8 +75,8 @@ func typeNames(t *testing.T) map[string]string {
 	return names
 }
 
-// details reads from the code which types the server sends, by their names,
-// and the texts of which it makes their details.
+// details reads the code and returns, for the name of each type that the server sends,
+// the texts that its details are made of.
 func details(t *testing.T) map[string][]string {
 	t.Helper()
 	names, sent := typeNames(t), map[string][]string{}
@@ -131,7 +131,7 @@ func causes(p page) (all []string) {
 // table has no other.
 func TestErrorPagesListEveryCause(t *testing.T) {
 	sent := details(t)
-	var command []string // the reasons for not being ready are the app's
+	var command []string // the app gives the reasons for not being ready
 	for _, tree := range parse(t, "../internal/app/*.go") {
 		command = append(command, literals(tree)...)
 	}

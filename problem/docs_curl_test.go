@@ -9,13 +9,13 @@ import (
 	"testing"
 )
 
-// curlRequest returns the bytes that a curl command of the pages sends, and the
-// port it sends them to. It knows what the pages use of curl and the shell:
+// curlRequest returns the bytes that a curl command of the pages sends, and the port it
+// sends them to. It knows as much of curl and the shell as the pages use:
 //
 //	[printf %0Nd 0 |] curl [-i] [-X METHOD] [-H FIELD]... [-d DATA|-d @-] URL
 //
-// with single and double quotes, and $(printf %0Nd 0) for N zeros; and for what curl
-// can't send
+// with single and double quotes, and $(printf %0Nd 0) for N zeros. For requests that curl
+// can't send it knows
 //
 //	printf 'REQUEST' | nc HOST PORT
 func curlRequest(t *testing.T, command string) (port, request string) {
@@ -74,7 +74,7 @@ func curlRequest(t *testing.T, command string) (port, request string) {
 	for _, f := range fields {
 		b.WriteString(f + "\r\n")
 	}
-	if data != "" { // what curl adds by itself
+	if data != "" { // curl adds these by itself
 		if !hasField(fields, "Content-Length") {
 			fmt.Fprintf(&b, "Content-Length: %d\r\n", len(data))
 		}

@@ -151,8 +151,8 @@ func (s *shown) checkDocument(t *testing.T, ty *problem.Type) {
 // one; the page shows it with the default, for which no test should wait.
 const shortRead = time.Second
 
-// states are what the server is made for an example: its options, and what is
-// done before the request.
+// states maps each state that an example may name to a function that sets the options of
+// its server, and returns what to do before the request (nil: nothing).
 var states = map[string]func(t *testing.T, o *transport.Options) (before func(*transport.Server)){
 	"": func(*testing.T, *transport.Options) func(*transport.Server) { return nil },
 	"waits for the request": func(_ *testing.T, o *transport.Options) func(*transport.Server) {
@@ -187,7 +187,7 @@ var states = map[string]func(t *testing.T, o *transport.Options) (before func(*t
 	},
 	"allows one connection": func(t *testing.T, o *transport.Options) func(*transport.Server) {
 		o.Limits.MaxConnections = 1
-		return func(s *transport.Server) { dial(t, s.Addr()) } // accepted before any later one
+		return func(s *transport.Server) { dial(t, s.Addr()) } // accepted before the example's connection
 	},
 	"allows one event stream": func(t *testing.T, o *transport.Options) func(*transport.Server) {
 		o.MaxWatchers = 1
@@ -200,15 +200,15 @@ var states = map[string]func(t *testing.T, o *transport.Options) (before func(*t
 		}
 	},
 	"is shutting down": func(*testing.T, *transport.Options) func(*transport.Server) {
-		return func(s *transport.Server) { s.Flag() } // it answers as ever: the contract
+		return func(s *transport.Server) { s.Flag() } // a server that is stopping still answers
 	},
 }
 
-// limitsRate is the state in which it takes a second request to get the example's
-// response; on a busy machine, more.
+// limitsRate is the state in which the second request of a client gets the example's
+// response; on a busy machine it may take more.
 const limitsRate = "limits the rate"
 
-// nobodyMay knows all tokens but one, and allows nothing.
+// nobodyMay is a Reviewer that accepts all tokens but one, and allows nothing.
 type nobodyMay struct{}
 
 func (nobodyMay) Authenticate(_ context.Context, token string) (*auth.Identity, error) {
@@ -316,8 +316,8 @@ func dial(t *testing.T, addr string) net.Conn {
 	return c
 }
 
-// ask sends request as it is and returns the response to it with its interim
-// ones, byte by byte.
+// ask sends request unchanged and returns the response to it, and the interim ones
+// before, byte by byte.
 func ask(t *testing.T, addr, request string) string {
 	t.Helper()
 	c := dial(t, addr)

@@ -13,11 +13,10 @@ import (
 	"kubernaut.io/dynamic-toolset/problem"
 )
 
-// The pages behind the type URIs, one for each type. These tests keep them
-// complete and true: no type without a page and no page without a type, every
-// cause that the code has is on the page, no cause that it has not (in
-// docs_code_test.go), and every example is what the server really answers (in
-// docs_replay_test.go).
+// Each type URI leads to a page. These tests keep the pages complete and true: every type
+// has a page and every page a type; a page lists each cause that the code has, and no
+// other (docs_code_test.go); and each example is what the server really answers
+// (docs_replay_test.go).
 
 const pagesDir = "../docs/errors"
 
@@ -30,7 +29,7 @@ type page struct {
 	text string
 }
 
-// pages reads the page of each type; missing ones are reported.
+// pages reads the page of each type, and fails the test where one is missing.
 func pages(t *testing.T) []page {
 	t.Helper()
 	var all []page
@@ -138,7 +137,7 @@ func TestErrorPageLinks(t *testing.T) {
 	}
 }
 
-// What the pages tell people to set or to look at exists.
+// The settings, metrics and log lines that the pages name exist.
 func TestErrorPagesNameWhatExists(t *testing.T) {
 	settings, err := os.ReadFile("../docs/configuration.md") // generated from the flags
 	if err != nil {
@@ -164,8 +163,8 @@ func TestErrorPagesNameWhatExists(t *testing.T) {
 			continue
 		}
 		for line := range strings.Lines(string(b)) {
-			// The last column is this service's; in the first ones of
-			// migration.md are names that it does not have.
+			// Only the last column of the table in migration.md is about this service.
+			// The columns before it have names that this service does not have.
 			ours := line
 			if cells := strings.Split(strings.Trim(strings.TrimSpace(strings.ReplaceAll(line, `\|`, "")), "|"), " | "); strings.HasPrefix(line, "|") {
 				ours = cells[len(cells)-1]

@@ -19,7 +19,7 @@ type Problem struct {
 	Errors []FieldError
 }
 
-// document is the wire form; its order is the order of the members.
+// document is the JSON form of a Problem. Its members are written in this order.
 type document struct {
 	Type      string       `json:"type"`
 	Title     string       `json:"title"`
@@ -33,9 +33,9 @@ type document struct {
 // maxText bounds what a client's input can add to a document, in bytes.
 const maxText = 1024
 
-// JSON returns the document. Text is cut at a length of 1,024 bytes a member,
-// and bytes that are not UTF-8 become U+FFFD, so that what a client sent can
-// neither break nor swell the document.
+// JSON returns the document. Each text is cut after 1,024 bytes, and bytes that are not
+// UTF-8 become U+FFFD, so that a client's input can neither break the document nor swell
+// it.
 func (p *Problem) JSON() []byte {
 	d := document{
 		Type:      p.Type.URI(),
@@ -68,9 +68,8 @@ func clip(s string) string {
 	return strings.ToValidUTF8(s, "\uFFFD")
 }
 
-// instance makes a request path, which is untrusted bytes, into a URI
-// reference (RFC 9457, section 3.1.5): whatever RFC 3986 does not allow in a
-// path is percent-encoded.
+// instance turns a request path, which is untrusted bytes, into a URI reference (RFC
+// 9457, section 3.1.5). It percent-encodes whatever RFC 3986 does not allow in a path.
 func instance(path string) string {
 	if len(path) > maxText {
 		path = path[:maxText]
@@ -97,10 +96,10 @@ func instance(path string) string {
 	return string(b)
 }
 
-// allowedInPath reports whether byte i of path may stand as it is: a pchar or
-// a slash (RFC 3986, section 3.3), a percent sign only before two hex digits, a
-// colon not in the first segment of a path without a slash before it, where it
-// would end a scheme (section 4.2).
+// allowedInPath reports whether byte i of path may stay as it is. That is a pchar or a
+// slash (RFC 3986, section 3.3); a percent sign only before two hexadecimal digits; and a
+// colon only behind a slash, since in the first segment it would end a scheme (section
+// 4.2).
 func allowedInPath(path string, i int) bool {
 	c := path[i]
 	switch {

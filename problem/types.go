@@ -1,10 +1,13 @@
-// Package problem writes errors as problem details documents
-// (application/problem+json, RFC 9457, which replaces RFC 7807) and holds the
-// registry of the error types that this service can answer with.
+// Package problem writes errors as problem details documents (application/problem+json,
+// RFC 9457, which replaces RFC 7807), and has the registry of the types of errors that
+// this service answers with.
 //
-// Every 4xx and 5xx of the service is one of these documents, from whichever
-// layer it comes. The registry is closed: a type that is not listed here can't
-// be sent, so that the documentation of the types can be complete.
+// A [Problem] is one error: it has a [Type], such as NotFound, a detail for a person, and
+// a [FieldError] for each part of the request that is wrong. [Problem.JSON] renders it.
+//
+// Every response of the service with a 4xx or 5xx status has such a document, whichever
+// layer it comes from. The registry is closed: a type that is not in it can't be sent, so
+// the pages in docs/errors can be complete.
 package problem
 
 import "slices"
@@ -15,15 +18,14 @@ const ContentType = "application/problem+json"
 // baseURI precedes the name of a type in the member "type".
 const baseURI = "https://kubernaut.io/errors/"
 
-// A Type is one kind of problem. Title and Status never vary between
-// occurrences (RFC 9457, section 3.1.3); what happened in particular goes into
-// the detail of a Problem.
+// A Type is one kind of problem. Its Title and Status are the same for every occurrence
+// (RFC 9457, section 3.1.3); what happened this time is in Problem.Detail.
 type Type struct {
 	// Name is the last segment of the type URI, such as "not-found".
 	Name string
-	// Title is the short summary for people.
+	// Title is a short summary for people.
 	Title string
-	// Status is the HTTP status code that the type is sent with.
+	// Status is the HTTP status code of every response with this type.
 	Status int
 }
 

@@ -1,17 +1,18 @@
-// Package shutdown ends the process without losing a request: DD-007. It knows what it
-// ends by name only, neither HTTP nor Kubernetes.
+// Package shutdown stops the process without losing a request: DD-007. It knows neither
+// HTTP nor Kubernetes. What it stops is a [Server], and a list of [Component] values with
+// names.
 //
-// [Catch] takes the signals, from the first moment of the process to its last. A
-// [Sequence] is what they set off:
+// [Catch] catches the signals, from the first moment of the process to its last. A signal
+// starts a [Sequence]:
 //
-//  1. Readiness fails, and every response announces the end of its connection.
-//  2. For the propagation delay the server goes on as ever, since nodes and proxies still
-//     send it requests until they have learned that its endpoint is gone.
-//  3. The drain: what is in flight ends; nothing new is taken.
+//  1. Readiness fails, and every response announces that its connection will be closed.
+//  2. The server goes on for the propagation delay, since nodes and proxies still send it
+//     requests until they have learned that its endpoint is gone.
+//  3. The drain: requests in flight are answered, and no new ones are accepted.
 //  4. The components are closed, one after the other.
 //
-// The exit code says how it went. Each step has its log line; the contract of the words is
-// in docs/operations.md.
+// The exit code tells how that went. Each step writes a log line; the texts are a
+// contract, see docs/operations.md.
 package shutdown
 
 import (
@@ -24,7 +25,7 @@ import (
 	"go.uber.org/zap"
 )
 
-// Exit codes of a process that was told to stop.
+// Exit codes of a process that was stopped by a signal.
 const (
 	ExitOK          = 0
 	ExitDrainFailed = 1
@@ -32,36 +33,37 @@ const (
 )
 
 // ErrDrainTimeout means that requests were still in flight, or connections open, when the
-// time for the drain was over; they were cut.
+// time for the drain was over. They were cut off.
 var ErrDrainTimeout = errors.New("the drain timed out")
 
-// closeTimeout bounds the end of each component.
+// closeTimeout bounds the closing of each component.
 const closeTimeout = 10 * time.Second
 
-// A Server takes requests and can stop without losing one. Its methods are called once,
+// A Server answers requests and can stop without losing one. Its methods are called once,
 // in this order.
 type Server interface {
-	// Flag has readiness fail from the next request on, and every response announce the
-	// end of its connection. It goes on to serve.
+	// Flag makes readiness fail from the next request on, and every response announce
+	// that its connection will be closed. The server goes on serving.
 	Flag()
-	// Open returns how many connections are open, and how many requests in flight.
+	// Open returns the number of open connections, and of requests in flight.
 	Open() (connections, inFlight int)
-	// Drain ends what is in flight and takes nothing new. What is left after timeout is
-	// cut, and the error says what that was.
+	// Drain waits until all requests are answered and accepts no new ones. It cuts off
+	// what is left after timeout; the error says what that was.
 	Drain(timeout time.Duration) error
 }
 
-// A Component is a part of the process that ends after the drain.
+// A Component is a part of the process that is closed after the drain.
 type Component struct {
 	Name string // for the log
-	// Close ends it. One that takes longer than 10 s, when its context ends, is left behind.
+	// Close closes the component. Its context ends after 10 s; a Close that has not
+	// returned by then is no longer waited for.
 	Close func(context.Context) error
 }
 
 // Options of a Sequence. Server is required.
 type Options struct {
 	Server Server
-	// PropagationDelay is how long the server goes on as ever after it was told to stop,
+	// PropagationDelay is how long the server goes on serving after it was told to stop,
 	// while Kubernetes removes its endpoint everywhere. Zero means no wait.
 	PropagationDelay time.Duration
 	// DrainTimeout bounds the drain that follows. Zero means 30 s.
@@ -79,7 +81,7 @@ type Sequence struct {
 	err  error
 }
 
-// New returns a sequence that has not begun.
+// New returns a sequence that has not started.
 func New(o Options) *Sequence {
 	if o.DrainTimeout == 0 {
 		o.DrainTimeout = 30 * time.Second
@@ -92,8 +94,8 @@ func New(o Options) *Sequence {
 
 // Run runs the sequence. It returns nil, or an error that wraps ErrDrainTimeout.
 //
-// Calls after the first wait for the same sequence and return its result; the end of ctx
-// ends their wait, not the sequence.
+// The sequence runs once: later calls wait for it and return its result. If ctx ends, Run
+// returns ctx.Err, but the sequence goes on.
 func (s *Sequence) Run(ctx context.Context) error {
 	s.once.Do(func() {
 		go func() {
@@ -141,7 +143,7 @@ func (s *Sequence) run() error {
 	return err
 }
 
-// close closes the component, and gives up after closeTimeout.
+// close closes the component, or gives up after closeTimeout.
 func (c Component) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()

@@ -26,12 +26,12 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("os/signal.loop"))
 }
 
-// A stage records what is called, in which order. It is a server as well.
+// A stage is a Server, and makes components, that record in which order they are called.
 type stage struct {
 	mu      sync.Mutex
 	called  []string
 	drained error
-	hold    chan struct{} // the drain waits for it; nil: not
+	hold    chan struct{} // Drain waits until it is closed; nil: no wait
 }
 
 func (s *stage) call(what string) {
@@ -66,7 +66,7 @@ func (s *stage) component(name string, err error) shutdown.Component {
 	}}
 }
 
-// sequence is one of a stage, with what it logs.
+// sequence returns a sequence for the server and components of s, and its log.
 func sequence(s *stage, change func(*shutdown.Options)) (*shutdown.Sequence, *observer.ObservedLogs) {
 	core, logs := observer.New(zapcore.DebugLevel)
 	o := shutdown.Options{Server: s, Log: zap.New(core), Components: []shutdown.Component{s.component("one", nil), s.component("two", nil)}}
@@ -90,7 +90,7 @@ func wantEqual(t *testing.T, got, want []string) {
 	}
 }
 
-// The words and their order are a contract: operators look for them.
+// The texts and their order are a contract: operators search for them.
 var lines = []string{
 	"Received shutdown signal",
 	"Initiating DD-007 Kubernetes-aware graceful shutdown",
@@ -117,7 +117,7 @@ func TestSequence(t *testing.T) {
 	}
 }
 
-// During the delay nothing but the flag has been done.
+// During the delay, Flag is all that was called.
 func TestPropagationDelay(t *testing.T) {
 	s := &stage{}
 	const delay = 300 * time.Millisecond
@@ -137,8 +137,8 @@ func TestPropagationDelay(t *testing.T) {
 	wantEqual(t, s.all(), []string{"flag", "drain within 7s", "close one", "close two"})
 }
 
-// What the drain had to cut, or a component that does not close, keeps nothing else from
-// its end. Only the first is told by the exit code.
+// The sequence goes on after a drain that failed, and after a component that did not
+// close. Only the drain changes the exit code.
 func TestTrouble(t *testing.T) {
 	s := &stage{drained: errors.New("cut 2 connections")}
 	seq, logs := sequence(s, func(o *shutdown.Options) {
@@ -162,7 +162,8 @@ func TestTrouble(t *testing.T) {
 	}
 }
 
-// It runs once, whoever asks for it; the end of a context ends a wait only.
+// The sequence runs once, however often Run is called. The end of a context ends only the
+// wait.
 func TestRunsOnce(t *testing.T) {
 	s := &stage{hold: make(chan struct{})}
 	seq, _ := sequence(s, nil)
@@ -184,7 +185,7 @@ func TestRunsOnce(t *testing.T) {
 	wantEqual(t, s.all(), []string{"flag", "drain within 30s", "close one", "close two"})
 }
 
-// Further signals change nothing, but for a second SIGINT, at whatever step.
+// Further signals change nothing, except a second SIGINT, at whatever step it comes.
 func TestFurtherSignals(t *testing.T) {
 	for _, x := range []struct {
 		signals []os.Signal
@@ -217,14 +218,14 @@ func TestFurtherSignals(t *testing.T) {
 				t.Errorf("%v: the sequence went on: %q", x.signals, got)
 			}
 			close(s.hold)
-			if err := seq.Run(context.Background()); err != nil { // or it would still run after the test
+			if err := seq.Run(context.Background()); err != nil { // else it would still run after the test
 				t.Error(err)
 			}
 		}
 	}
 }
 
-// What does not end is left behind, and keeps nothing else from its end.
+// A component that never closes is left behind; those after it are closed.
 func TestComponentThatDoesNotEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &stage{}

@@ -12,40 +12,40 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/signals"
 )
 
-// exitPatience is how long a process that is to exit at once may take to say so:
-// its log may be a pipe that nobody reads.
+// exitPatience is how long a process that is about to exit at once may take to say so.
+// Its log may be a pipe that nobody reads.
 const exitPatience = 250 * time.Millisecond
 
-// Signals decide what a signal does, from the first moment of the process to its last.
-// Before anything is served there is nothing to drain, and the process ends at once.
-// From HandOver on a Sequence decides. A second SIGINT ends the process at any moment.
+// Signals decides what a signal does, from the first moment of the process to its last.
+// Before anything is served there is nothing to drain, and a signal ends the process at
+// once. After HandOver a Sequence decides. A second SIGINT ends the process at any time.
 type Signals struct {
 	mu sync.Mutex
-	// say and code are what is said, and the exit code, of a process that has nothing to
-	// drain.
+	// say and code give the message and the exit code of a process that a signal ends at
+	// once.
 	say  func(os.Signal)
 	code func(os.Signal) int
-	// relay is where signals go from HandOver on; nil before.
+	// relay receives the signals after HandOver; nil before.
 	relay chan os.Signal
-	// told is called for each of these signals.
+	// told is called for each signal that goes to relay.
 	told func()
 }
 
-// Catch begins to look at signals, until the process ends. A process that is told to stop
-// before HandOver says so with say and exits with code; see [ExitCode].
+// Catch starts to catch signals, until the process ends. When a signal comes before
+// HandOver, the process calls say and exits with code; see [ExitCode].
 func Catch(code func(os.Signal) int, say func(os.Signal)) *Signals {
 	s := &Signals{code: code, say: say}
 	go s.run(signals.Caught())
 	return s
 }
 
-// IgnorePipes has writes to a closed standard error fail, rather than end the process: it
-// may be a pipe to a program that the same Ctrl-C has ended, and a log line that nobody
-// gets must not end this one before it has drained.
+// IgnorePipes makes writes to a closed standard error fail instead of ending the process.
+// It may be a pipe to a program that the same Ctrl-C has ended: a log line that nobody
+// reads must not end this process before it has drained.
 func IgnorePipes() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) }
 
-// ExitCode is 128 and the signal's number, by which shells know a command that was ended by
-// a signal before it had done what it was asked for.
+// ExitCode returns 128 plus the signal's number: the exit code by which shells know that
+// a signal ended a command before it had done its work.
 func ExitCode(sig os.Signal) int {
 	if n, ok := sig.(syscall.Signal); ok {
 		return 128 + int(n)
@@ -60,8 +60,8 @@ func (s *Signals) run(caught <-chan os.Signal) {
 			interrupts++
 		}
 		if interrupts == 2 {
-			// The sequence says so and returns. But whatever it, the log, or what comes
-			// after it waits for: the process ends.
+			// The sequence says so and returns. This timer ends the process even if the
+			// sequence, the log or something after it hangs.
 			time.AfterFunc(exitPatience, func() { os.Exit(ExitInterrupted) })
 		}
 		s.handle(sig)
@@ -80,11 +80,11 @@ func (s *Signals) handle(sig os.Signal) {
 	s.told()
 	select {
 	case s.relay <- sig:
-	default: // as many are waiting as the sequence can have use for
+	default: // the sequence has more signals waiting than it can need
 	}
 }
 
-// LogTo makes log say what happens from now on.
+// LogTo sends the messages about signals to log from now on.
 func (s *Signals) LogTo(log *zap.Logger) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -94,8 +94,8 @@ func (s *Signals) LogTo(log *zap.Logger) {
 	}
 }
 
-// HandOver returns the signals from now on, for [Sequence.Wait]. told is called first for
-// each; it must not block.
+// HandOver returns a channel that receives the signals from now on, for [Sequence.Wait].
+// Before that, told is called for each; it must not block.
 func (s *Signals) HandOver(told func()) <-chan os.Signal {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -103,5 +103,5 @@ func (s *Signals) HandOver(told func()) <-chan os.Signal {
 	return s.relay
 }
 
-// Stop does what a SIGTERM does, after HandOver.
+// Stop does the same as a SIGTERM. It must be called after HandOver.
 func (s *Signals) Stop() { s.handle(syscall.SIGTERM) }

@@ -9,10 +9,10 @@ import (
 )
 
 // Wait waits for the first of signals, runs the sequence and returns the exit code of the
-// process. Whichever it is, SIGTERM, SIGINT or SIGHUP, the sequence is the same. Further
-// ones change nothing: Kubernetes and its tools may send several SIGTERMs, a terminal that
-// is closed sends SIGHUP. Only a second SIGINT, which is a person at a terminal, gives up
-// at once.
+// process. SIGTERM, SIGINT and SIGHUP all start the same sequence. Further signals change
+// nothing, since Kubernetes and its tools may send several SIGTERMs, and a terminal that
+// is closed sends SIGHUP. Only a second SIGINT, which comes from a person at a terminal,
+// makes Wait return at once.
 func (s *Sequence) Wait(signals <-chan os.Signal) int {
 	sig := <-signals
 	s.Log.Info("Received shutdown signal", zap.Stringer("signal", sig))
