@@ -13,7 +13,7 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 )
 
-// largeServer has 10,000 toolsets in 200 namespaces.
+// largeServer returns a server with 10,000 toolsets in 200 namespaces.
 func largeServer(tb testing.TB) *Server {
 	return lookupServer(tb, func(o *Options) {
 		o.Catalogue = service.NewCatalogue(func(s *corev1.Service) *service.Backend {
@@ -52,7 +52,7 @@ var largeLookups = []struct{ name, path, header, value string }{
 	{"document", "/api/v1/toolset", "", ""},
 }
 
-// Nor does a lookup allocate where there is much to look up, sending included.
+// A lookup allocates nothing in a large cluster either, not even to send the answer.
 func TestLookupsInLargeClustersDoNotAllocate(t *testing.T) {
 	if testenv.Race {
 		t.Skip("the race detector allocates; make test runs this test once more without it")

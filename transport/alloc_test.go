@@ -14,7 +14,7 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 )
 
-// lookups are the requests of the lookup path, with their headers.
+// lookups are requests that take the lookup path, with a header field.
 var lookups = []struct{ name, path, header, value string }{
 	{"list", "/api/v1/toolsets", "", ""},
 	{"list gzip", "/api/v1/toolsets", "Accept-Encoding", "gzip"},
@@ -57,7 +57,7 @@ func lookupServer(tb testing.TB, change ...func(*Options)) *Server {
 	return s
 }
 
-// podsFor says that a Service sends to pods of its name, or its twin's.
+// podsFor returns the pods of a Service: those with its name, or the name of its twin.
 func podsFor(s *corev1.Service) *service.Pods {
 	name, headless := strings.CutSuffix(s.Name, "-headless")
 	return &service.Pods{Selector: map[string]string{"app": name}, Port: 80, ServicePort: 80, Headless: headless}
@@ -70,7 +70,7 @@ func twin(s *corev1.Service) *corev1.Service {
 	return s
 }
 
-// request prepares a context that can be served again and again.
+// request returns a context that can be served again and again.
 func request(path, header, value string) *fasthttp.RequestCtx {
 	var req fasthttp.Request
 	req.SetRequestURI(path)
@@ -83,7 +83,7 @@ func request(path, header, value string) *fasthttp.RequestCtx {
 	return ctx
 }
 
-// A lookup allocates nothing: with request identifiers, metrics and all.
+// A lookup allocates nothing, request identifier and metrics included.
 func TestLookupsDoNotAllocate(t *testing.T) {
 	if testenv.Race {
 		t.Skip("the race detector allocates; make test runs this test once more without it")

@@ -26,17 +26,17 @@ func (anyone) Authorize(context.Context, *auth.Identity, auth.Action) (bool, err
 	return true, nil
 }
 
-// authorizeEverything switches on what there is.
+// authorizeEverything switches on authentication and the rate limit, on both ports.
 func authorizeEverything(o *Options) {
 	o.Auth = &Auth{Reviewer: anyone{}, Metrics: true}
 	o.RateLimit = RateLimit{PerSecond: 1_000_000, Burst: 1_000_000}
 }
 
-// authorization1K has a token that has the size of a service account's token.
+// authorization1K has a token of the size of a service account's.
 var authorization1K = "Bearer e30." + strings.Repeat("x", 1000) + ".c2ln"
 
-// A lookup of a caller whose right is remembered allocates nothing either, nor
-// does one that is held to a rate by its address.
+// A lookup by a caller whose right is remembered allocates nothing either, nor does one
+// by a client whose rate is limited by its address.
 func TestLookupsDoNotAllocateBehindTheAuthorizer(t *testing.T) {
 	if testenv.Race {
 		t.Skip("the race detector allocates; make test runs this test once more without it")
@@ -63,8 +63,8 @@ func TestLookupsDoNotAllocateBehindTheAuthorizer(t *testing.T) {
 	}
 }
 
-// BenchmarkAuthorizer compares lookups over real connections: without the authorizer, with a
-// token that nobody looks at, and behind the authorizer.
+// BenchmarkAuthorizer compares lookups over real connections: without the authorizer,
+// without it but with a token that is ignored, and behind it.
 func BenchmarkAuthorizer(b *testing.B) {
 	local := func(o *Options) { o.Listen, o.MetricsListen = "127.0.0.1:0", "127.0.0.1:0" }
 	for _, c := range []struct {
@@ -110,8 +110,8 @@ func BenchmarkAuthorizer(b *testing.B) {
 
 var contentLength = []byte("Content-Length: ")
 
-// cpuTime is what this process has used of the processors, client and server: a
-// busy machine falsifies it less than the time that passes.
+// cpuTime returns the CPU time of this process, which is client and server. A busy
+// machine distorts it less than elapsed time.
 func cpuTime(tb testing.TB) time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
@@ -145,7 +145,7 @@ func exchange(conn io.Writer, r *bufio.Reader, request []byte) error {
 	}
 }
 
-// BenchmarkAuthorizeFunc is what the authorizer costs within the server.
+// BenchmarkAuthorizeFunc measures the authorizer inside the server, without connections.
 func BenchmarkAuthorizeFunc(b *testing.B) {
 	for _, c := range []struct {
 		name   string

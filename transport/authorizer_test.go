@@ -17,12 +17,12 @@ import (
 	"kubernaut.io/dynamic-toolset/transport"
 )
 
-// A registry is a Reviewer that knows the tokens it was given: "jane.anything"
-// is one of jane's.
+// A registry is a Reviewer that knows the users it was given. "jane.anything" is a token
+// of jane.
 type registry struct {
 	mu      sync.Mutex
 	may     map[string][]string // actions of a user
-	revoked string              // a user whose tokens are not valid any more
+	revoked string              // a user whose tokens are no longer valid
 	down    error
 	tokens  int // questions about tokens
 	actions []string
@@ -61,7 +61,7 @@ func newRegistry() *registry {
 	}}
 }
 
-// authorizing starts a server that asks r.
+// authorizing starts a server whose Reviewer is r.
 func authorizing(t *testing.T, r *registry, change func(*options)) *fixture {
 	return start(t, func(o *options) {
 		o.Auth = &transport.Auth{Reviewer: r}
@@ -74,7 +74,7 @@ func authorizing(t *testing.T, r *registry, change func(*options)) *fixture {
 
 const anyToken = `Bearer realm="dynamic-toolset"`
 
-// No route is open by accident: a new one is authorized, or listed here.
+// No route is open by mistake: a new one needs a right, or is listed here.
 func TestEveryRouteIsAuthorized(t *testing.T) {
 	f := authorizing(t, newRegistry(), nil)
 	open := []string{"/health", "/health/live", "/healthz", "/health/ready", "/ready", "/readyz", "/version", "/openapi.json"}
@@ -103,7 +103,7 @@ func TestEveryRouteIsAuthorized(t *testing.T) {
 	}
 }
 
-// Each form of credentials, and what a client is told.
+// Each form of credentials, and the answer to it.
 func TestCredentials(t *testing.T) {
 	r := newRegistry()
 	f := authorizing(t, r, nil)
@@ -162,7 +162,7 @@ func TestCredentials(t *testing.T) {
 	}
 }
 
-// A trailer is not where credentials are (RFC 9110, section 6.5.1).
+// Credentials in a trailer are not accepted (RFC 9110, section 6.5.1).
 func TestCredentialsInTrailers(t *testing.T) {
 	f := authorizing(t, newRegistry(), nil)
 	c := f.dial()
@@ -173,8 +173,8 @@ func TestCredentialsInTrailers(t *testing.T) {
 	}
 }
 
-// Path, method, credentials, media type, size, body: what is wrong first in this
-// order is what a client is told.
+// A request with several mistakes is answered for the first of them in this order: path,
+// method, credentials, media type, size, body.
 func TestOrderOfChecks(t *testing.T) {
 	f := authorizing(t, newRegistry(), func(o *options) { o.Limits.MaxRequestBody = 100 })
 	large := strings.Repeat("x", 200)
@@ -208,8 +208,8 @@ func TestOrderOfChecks(t *testing.T) {
 	}
 }
 
-// One right, and one decision, serves for lookups by any name; and it serves for
-// nothing else, whatever is made of the path.
+// One right and one decision cover lookups by any name, and nothing else, however the
+// path is spelled.
 func TestRightOfLookups(t *testing.T) {
 	reg := newRegistry()
 	f := authorizing(t, reg, nil)
@@ -250,13 +250,13 @@ func TestRightOfLookups(t *testing.T) {
 	}
 }
 
-// public is an error that clients may be told of.
+// public is an error whose text may be shown to clients.
 type public struct{ error }
 
 func (p public) Public() string { return p.Error() }
 
-// Without an answer of the authority nobody gets in whose decision is not
-// remembered; the log says so once, and when it is over.
+// While the authority gives no answer, only callers with a remembered decision pass. The
+// log says so once, and when it is over.
 func TestAuthorityUnavailable(t *testing.T) {
 	reg := newRegistry()
 	f := authorizing(t, reg, nil)
@@ -317,7 +317,7 @@ func (f *fixture) wantMetrics(series ...string) {
 	}
 }
 
-// The metrics are open, unless they are to be protected as well.
+// The metrics are open unless they are protected as well.
 func TestMetricsPort(t *testing.T) {
 	for _, protect := range []bool{false, true} {
 		reg := newRegistry()
@@ -351,7 +351,7 @@ func TestMetricsPort(t *testing.T) {
 	}
 }
 
-// A stream ends when the right to it does, and not before.
+// A stream ends when the right to it ends, and not before.
 func TestStreamEndsWithTheRight(t *testing.T) {
 	const ttl = 2 * time.Second
 	reg := newRegistry()
@@ -391,14 +391,14 @@ func TestStreamEndsWithTheRight(t *testing.T) {
 			t.Errorf("%s: the stream goes on", c.user)
 		}
 	}
-	if _, status := f.watch("nobody"); status != 503 { // the last case left no answer
+	if _, status := f.watch("nobody"); status != 503 { // after the last case there is no answer
 		t.Errorf("status %d", status)
 	}
 }
 
 type streamed struct{ name, data string }
 
-// watch opens an event stream with a token; its events end with it.
+// watch opens an event stream with a token. The channel is closed when the stream ends.
 func (f *fixture) watch(token string) (<-chan streamed, int) {
 	f.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())

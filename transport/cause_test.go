@@ -8,13 +8,13 @@ import (
 	"testing"
 )
 
-// missing is an error that says what clients may be told of it.
+// missing is an error with a text for clients.
 type missing struct{}
 
 func (missing) Error() string  { return "at 192.0.2.1: secret" }
 func (missing) Public() string { return "it may not list services" }
 
-// A client is told the cause of a failed command if the cause allows it, and
+// A client learns the cause of a failed command if the error has a text for clients, and
 // never the text of any other error.
 func TestProblemCauseOfFailedCommands(t *testing.T) {
 	for _, c := range []struct {

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// couldBeSeen reports whether a client could have known that its connection ends:
-// something is there to be read, or its end.
+// couldBeSeen reports whether a client could have known that its connection was ending:
+// there is something to read, or the end of the stream.
 func couldBeSeen(c net.Conn) (could bool) {
 	raw, err := c.(*net.TCPConn).SyscallConn()
 	if err != nil {
@@ -28,13 +28,13 @@ func couldBeSeen(c net.Conn) (could bool) {
 	return could || err != nil
 }
 
-// Connections that have been silent for longer than the grace when the stop begins
-// are sent on within 40 ms of it, over each stage of their life: every request is
-// answered, since the grace counts from the stop. Nobody who sends on a connection
-// the end of which could not be seen yet gets nothing.
+// Clients whose connections have been silent for longer than the grace when the stop
+// begins send a request within 40 ms of it, at each stage of a connection. Every request
+// must be answered, since the grace counts from the stop. No request may go unanswered
+// unless its client could have seen the end of the connection before.
 //
-// Before, they were closed in the same 40 ms, and over TLS, where a close takes
-// longer, some requests in ten thousand met it.
+// Before the grace counted from the stop, the connections were closed within the same 40
+// ms. Over TLS, where closing takes longer, some requests in ten thousand were lost.
 func TestTrapSilentConnectionsAroundTheClose(t *testing.T) {
 	const clients, grace = 200, 2200 * time.Millisecond // beyond idleAfter
 	f := start(t, func(o *options) {
@@ -63,7 +63,7 @@ func TestTrapSilentConnectionsAroundTheClose(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-		default: // only connected: the request brings the handshake
+		default: // only connected: the request comes with the handshake
 		}
 	}
 	time.Sleep(grace + 300*time.Millisecond)
@@ -98,7 +98,7 @@ func TestTrapSilentConnectionsAroundTheClose(t *testing.T) {
 	t.Logf("%d answered, %d lost", answered.Load(), lost.Load())
 }
 
-// Idle connections alone don't make the drain fail, however short its time is.
+// Idle connections alone don't make the drain fail, however short its timeout.
 func TestIdleConnectionsDoNotTimeTheDrainOut(t *testing.T) {
 	f := start(t, func(o *options) { o.IdleGrace, o.DrainTimeout = time.Minute, 2*time.Second })
 	c := f.dial()

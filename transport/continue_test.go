@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// A client that asks before it sends a body is told to go on, also on a
-// connection that has been silent for longer than a response may take.
+// A client that asks before it sends a body is told to continue, even on a connection
+// that has been silent for longer than a response may take.
 func TestContinueOnAKeptConnection(t *testing.T) {
 	f := start(t, func(o *options) { o.Limits.WriteTimeout = time.Second })
 	c := f.dial()

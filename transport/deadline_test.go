@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// A deadline of the socket that passes while there is time left is set again: the
-// connection lives on for much longer than a request may take.
+// A deadline of the socket that passes too early is set again: the connection lives for
+// much longer than a request may take.
 func TestDeadlinesThatPassEarly(t *testing.T) {
 	client, r := served(t, func(o *Options) {
 		o.Limits = Limits{ReadTimeout: 2 * time.Second, WriteTimeout: 2 * time.Second}

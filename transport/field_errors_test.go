@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// Every mistake in a request is told in the form of RFC 9457's example, members in this
-// order, with field and message beside them for one release.
+// Every mistake in a request is reported in the form of the example in RFC 9457, with
+// members in this order, and with field and message for one more release.
 func TestFieldErrors(t *testing.T) {
 	f := start(t, nil)
 	for _, c := range []struct {

@@ -10,7 +10,7 @@ import (
 	"kubernaut.io/dynamic-toolset/problem"
 )
 
-// Whatever is asked, the answer is a document: the list, or a problem.
+// The answer to any query is a document: the list, or a problem.
 func FuzzQuery(f *testing.F) {
 	for _, q := range []string{"", "type=prometheus", "healthy=true&enabled=false", "healthy=TRUE", "type=&type=x", "namespace=%00%ff", "a=b&&&=;", "type=%zz", "wait=5s"} {
 		f.Add(q, "gzip;q=0, *", `W/"x", *`)

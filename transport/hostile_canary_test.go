@@ -20,10 +20,10 @@ func isReset(err error) bool {
 	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
-// What one client sends reaches no other: each of many clients marks all that
-// it sends and looks for foreign marks in all that it gets, while others send
-// malformed requests and leave in the middle of answers. Buffers are used again
-// below, so this is where a mistake in their handling would show.
+// Nothing that one client sends reaches another. Each of many clients marks everything
+// that it sends, and looks for the marks of others in everything that it receives, while
+// others send malformed requests and leave in the middle of answers. Buffers are used
+// again, so a mistake in their handling would show here.
 func TestNothingOfOtherClients(t *testing.T) {
 	f := start(t, func(o *options) { o.Limits.MaxHeaderBytes, o.Limits.MaxRequestBody = 4096, 4096 })
 	var many []*corev1.Service
@@ -51,7 +51,7 @@ func TestNothingOfOtherClients(t *testing.T) {
 					return
 				}
 				if n%3 == 0 { // leaves while a large answer is written
-					io.WriteString(c, strings.Repeat(getList, 10)) //nolint:errcheck // whatever comes of it
+					io.WriteString(c, strings.Repeat(getList, 10)) //nolint:errcheck // the answer does not matter
 					io.CopyN(io.Discard, c, 10000)                 //nolint:errcheck
 				} else {
 					io.WriteString(c, strings.ReplaceAll(cases[n%len(cases)].send, "canary-", "foreign-")) //nolint:errcheck

@@ -2,7 +2,8 @@ package transport_test
 
 import "strings"
 
-// fieldLines are header fields that no grammar allows, or too many of them.
+// fieldLines are requests with header fields that no grammar allows, or with too many of
+// them.
 func fieldLines() []hostile {
 	var cases []hostile
 	for _, line := range []string{
@@ -34,8 +35,8 @@ func fieldLines() []hostile {
 	return append(cases, hosts()...)
 }
 
-// hosts: a request has one Host field, with a host in it or nothing (RFC 9112,
-// section 3.2).
+// hosts are requests with wrong Host fields. There must be one, with a host or empty (RFC
+// 9112, section 3.2).
 func hosts() []hostile {
 	cases := []hostile{
 		{name: "no host", send: "GET /health HTTP/1.1\r\n\r\n", want: "400 closed"},
@@ -50,7 +51,7 @@ func hosts() []hostile {
 		want := "400 closed"
 		switch host {
 		case "x,y":
-			want = "200 open" // a comma may stand in a registered name (RFC 3986, section 3.2.2)
+			want = "200 open" // a registered name may contain a comma (RFC 3986, section 3.2.2)
 		case ":":
 			want = "200 open" // no host and no port
 		}
@@ -62,8 +63,8 @@ func hosts() []hostile {
 	return cases
 }
 
-// identifiers: what a client sends as X-Request-ID is in each response's head
-// and in each problem document. Nothing but a well-formed one gets there.
+// identifiers are values of X-Request-ID. A well-formed one is in the head of the
+// response and in its problem document; no other gets there.
 func identifiers() []hostile {
 	var cases []hostile
 	for _, id := range []string{
@@ -83,7 +84,7 @@ func identifiers() []hostile {
 	)
 }
 
-// contents are fields and bodies whose meaning is wrong, not their framing.
+// contents are requests with well-formed fields and bodies that make no sense.
 func contents() []hostile {
 	var cases []hostile
 	for _, tags := range []string{"", "*", "*, *", `"`, `""`, `"x`, `x"`, `W/`, `W/"x"`, `w/"x"`, `"x",`, `,`, strings.Repeat(",", 3000), strings.Repeat(`"x", `, 500), strings.Repeat(`"`, 3001), `"\xff\xfe"`, "\xff", `"a""b"`, `*x`, `"x" "y"`} {
@@ -123,7 +124,7 @@ func contents() []hostile {
 	)
 }
 
-// bodies are wrong bodies with a right length.
+// bodies are invalid bodies of the right length.
 func bodies() []hostile {
 	var cases []hostile
 	for _, body := range []string{
@@ -151,8 +152,8 @@ func bodies() []hostile {
 	return cases
 }
 
-// pipelines are several requests at once, a bad one among them: the good ones
-// before it are answered, nothing after it.
+// pipelines are several requests at once, one of them bad. The good ones before it are
+// answered, those after it are not.
 func pipelines() []hostile {
 	ok, bad := get("/health", ""), "nonsense\r\n\r\n"
 	length, body := sized("{}")

@@ -5,12 +5,12 @@ import (
 	"strings"
 )
 
-// Two parsers that see different ends of one request see different requests
-// after it: request smuggling (RFC 9112, section 11.2). Whatever can be read in
-// two ways is refused, and nothing that follows on the connection is served.
+// If two parsers find different ends of a request, they see different requests behind it:
+// request smuggling (RFC 9112, section 11.2). So whatever can be read in two ways is
+// refused, and nothing behind it on the connection is served.
 
-// smugglings are the forms with both a length and a transfer coding, or a
-// transfer coding that some take for chunked and some don't.
+// smugglings are requests with both a length and a transfer coding, or with a transfer
+// coding that only some parsers take for chunked.
 func smugglings() []hostile {
 	const end = "0\r\n\r\n"
 	clte := func(coding string) string { return post("Content-Length: 6\r\n"+coding, end+smuggled) }
@@ -50,12 +50,12 @@ func smugglings() []hostile {
 	} {
 		cases = append(cases, hostile{name: "coding " + short(coding), send: clte(coding + "\r\n"), want: "400 closed"})
 	}
-	// These are no transfer coding by any reading: the length holds.
+	// No parser takes these for a transfer coding, so the length applies.
 	for _, field := range []string{"Transfer_Encoding: chunked", "X-Transfer-Encoding: chunked", "TE: chunked", "TE: trailers, chunked", "Content-Transfer-Encoding: chunked", "Transfer-Encodin: chunked"} {
 		length, body := sized(`{"tools":[]}`)
 		cases = append(cases, hostile{name: "no coding " + field, send: post(length+field+"\r\n", body), want: "200 open"})
 	}
-	// Nothing but the coding, written in any case, is chunked.
+	// Only the coding "chunked", in any case, is chunked.
 	for _, coding := range []string{"Transfer-Encoding: chunked", "transfer-encoding: Chunked", "TRANSFER-ENCODING:CHUNKED", "Transfer-Encoding: \t chunked \t"} {
 		// A chunked body ends its connection: see chunkings.
 		cases = append(cases, hostile{name: "alone " + short(coding), send: post(coding+"\r\n", "2\r\n{}\r\n"+end), want: "200 closed"})
@@ -63,10 +63,10 @@ func smugglings() []hostile {
 	return cases
 }
 
-// chunkings are bodies whose chunks are wrong. fasthttp forgives some: a line
-// feed alone that ends the trailer section, blanks behind a chunk size. Another
-// parser on the way may not, so the response to any chunked request ends the
-// connection and nothing behind it can be taken for a request.
+// chunkings are bodies with wrong chunks. fasthttp accepts some, such as a trailer
+// section that ends in a line feed alone, or blanks behind a chunk size. Another parser
+// on the way may not. So the response to any chunked request ends the connection, and
+// nothing behind it can be taken for a request.
 func chunkings() []hostile {
 	cases := []hostile{
 		{name: "chunked and followed", send: post("Transfer-Encoding: chunked\r\n", "2\r\n{}\r\n0\r\n\r\n"+smuggled), want: "200 closed"},
@@ -112,7 +112,7 @@ func chunkings() []hostile {
 	return cases
 }
 
-// lengths are values of Content-Length, and bodies that don't keep to theirs.
+// lengths are values of Content-Length, and bodies of another length than theirs.
 func lengths() []hostile {
 	var cases []hostile
 	for _, value := range []string{
@@ -128,7 +128,7 @@ func lengths() []hostile {
 	return append(cases,
 		hostile{name: "leading zeros of a length", send: post("Content-Length: 0002\r\n", "{}"), want: "200 open"},
 		hostile{name: "blanks around a length", send: post("Content-Length: \t 2 \t\r\n", "{}"), want: "200 open"},
-		hostile{name: "a POST without a length", send: post("", ""), want: "400 open"}, // an empty body is no JSON
+		hostile{name: "a POST without a length", send: post("", ""), want: "400 open"}, // an empty body is not JSON
 		hostile{name: "a POST without a length, and a body", send: post("", "{}\r\n\r\n"), want: "400 400 closed"},
 		hostile{name: "a GET with a body", send: get("/health", "Content-Length: 6\r\n") + "0\r\n\r\nX", want: "200 open"},
 		hostile{name: "a GET whose body is a request", send: get("/health", fmt.Sprintf("Content-Length: %d\r\n", len(smuggled))) + smuggled, want: "200 open"},

@@ -24,11 +24,10 @@ type asked struct {
 	head bool
 }
 
-// parseStrictly reads the requests of a connection as RFC 9112 has them, without
-// any leniency but that of a line feed alone behind an empty line or a request
-// line, which no parser takes for anything else. It ends before the first byte
-// that is not of a well-formed request, and after a request that ends its
-// connection.
+// parseStrictly parses the requests on a connection by RFC 9112, without leniency except
+// for a line feed alone behind an empty line or a request line, which no parser takes for
+// anything else. It ends before the first byte that does not belong to a well-formed
+// request, and behind a request that ends its connection.
 func parseStrictly(b []byte) (all []asked) {
 	for {
 		for len(b) > 0 && (b[0] == '\n' || bytes.HasPrefix(b, []byte("\r\n"))) {
@@ -54,7 +53,7 @@ func parseStrictly(b []byte) (all []asked) {
 			r.id = ids[0]
 		}
 		all = append(all, r)
-		last := old || len(codings) == 1 // any HTTP/1.0 may end it; a chunked one does
+		last := old || len(codings) == 1 // a request of HTTP/1.0 may end it, and a chunked one does
 		for _, options := range fields["connection"] {
 			for option := range strings.SplitSeq(options, ",") {
 				last = last && !strings.EqualFold(strings.TrimSpace(option), "keep-alive") || strings.EqualFold(strings.TrimSpace(option), "close")
@@ -97,7 +96,7 @@ func parseFields(b []byte) (fields map[string][]string, rest []byte, ok bool) {
 	}
 }
 
-// fuzzedServer is one that answers at once, whatever is asked.
+// fuzzedServer starts a server that answers every request at once.
 func fuzzedServer(tb testing.TB) *transport.Server {
 	tb.Helper()
 	c := service.NewCatalogue(identify, nil)
@@ -119,10 +118,9 @@ func fuzzedServer(tb testing.TB) *transport.Server {
 	return s
 }
 
-// Whatever bytes a connection brings: the server sees no other requests in them
-// than a strict parser does. Each response is well-formed and is that to the
-// request in its place, by its identifier; one more may say what is wrong with
-// the rest and that the connection ends.
+// In any sequence of bytes the server sees the same requests as a strict parser. Each
+// response is well-formed and belongs to the request in its place, by its identifier. One
+// further response may say what is wrong with the rest, and then ends the connection.
 func FuzzRequests(f *testing.F) {
 	for _, h := range hostiles() {
 		if len(h.send) < 6000 {
@@ -181,7 +179,7 @@ func FuzzRequests(f *testing.F) {
 	})
 }
 
-// plausible reports whether an identifier is one that is sent back.
+// plausible reports whether an identifier would be sent back.
 func plausible(id string) bool {
 	return id != "" && len(id) <= 128 && strings.IndexFunc(id, func(r rune) bool { return r <= ' ' || r > '~' }) < 0
 }

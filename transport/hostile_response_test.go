@@ -31,10 +31,10 @@ func (a *answer) String() string { return fmt.Sprintf("%d %v %.300q", a.status, 
 // errPartial means that the bytes end within a response.
 var errPartial = errors.New("the response is not complete")
 
-// cutAnswer takes the first response from b and returns what follows it. head
-// says that the request was a HEAD, whose response has no body. It knows the
-// grammar of RFC 9112 and none of the leniency that its section 2.2 allows
-// recipients: what a lenient client forgives may split a stream in another one.
+// cutAnswer parses the first response in b and returns it with the bytes behind it. head
+// says that the request was a HEAD, whose response has no body. It follows the grammar of
+// RFC 9112 without the leniency that section 2.2 allows: what one client accepts may
+// split the stream for another.
 func cutAnswer(b []byte, head bool) (*answer, []byte, error) {
 	block, rest, ok := bytes.Cut(b, []byte("\r\n\r\n"))
 	if !ok {
@@ -100,8 +100,8 @@ func cutChunks(b []byte) (body, rest []byte, err error) {
 	}
 }
 
-// visible reports whether s may stand in a status or field line: no control
-// characters, and none outside of ASCII, which this server never sends.
+// visible reports whether s may be in a status line or field line: it has no control
+// characters, and nothing outside ASCII, which this server never sends.
 func visible(s string) bool {
 	return strings.IndexFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) < 0
 }
@@ -112,8 +112,8 @@ func isToken(s string) bool {
 	}) < 0
 }
 
-// check says what a response lacks of what every response of the service
-// promises, whatever was asked.
+// check returns an error if a response lacks what every response of the service has,
+// whatever the request.
 func (a *answer) check() error {
 	if a.status < 200 {
 		return nil

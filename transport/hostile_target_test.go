@@ -2,8 +2,8 @@ package transport_test
 
 import "strings"
 
-// requestLines are first lines that no grammar allows, and versions that this
-// server does not speak.
+// requestLines are first lines that no grammar allows, and versions that this server does
+// not speak.
 func requestLines() []hostile {
 	var cases []hostile
 	for _, line := range []string{
@@ -45,8 +45,8 @@ func requestLines() []hostile {
 	)
 }
 
-// versions are requests of other versions of HTTP, which are told so first of all,
-// and what is no version.
+// versions are requests of other versions of HTTP, which are answered with that before
+// anything else is checked, and what is not a version.
 func versions() []hostile {
 	var cases []hostile
 	for _, version := range []string{"0.9", "1.2", "1.9", "2.0", "3.0", "9.9", "0.0"} {
@@ -62,8 +62,8 @@ func versions() []hostile {
 	return cases
 }
 
-// headsRefused are HEAD requests that are refused wherever requests are: the
-// responses have no body.
+// headsRefused are HEAD requests that are refused at different places; the responses have
+// no body.
 func headsRefused() []hostile {
 	var cases []hostile
 	for name, send := range map[string]string{
@@ -90,11 +90,12 @@ func headsRefused() []hostile {
 	)
 }
 
-// targets are request targets meant to reach what another spelling would not.
+// targets are request targets that are meant to reach what their usual spelling would
+// not.
 func targets() []hostile {
 	var cases []hostile
-	// No other spelling of a path is that path: neither dots nor escapes are
-	// resolved, so that what a proxy before us has judged is what we answer.
+	// No other spelling of a path is the same path: neither dots nor escapes are
+	// resolved, so that we answer what a proxy before us has checked.
 	for _, path := range []string{
 		"//health", "/./health", "/health/.", "/x/../health", "/health/../health", "/../health", "/..", "/.", "/...", "/%2e%2e/health", "/%2e/health", "/%2fhealth", "/health%2f", "/health%00", "/health%0a", "/health%20",
 		"/%68ealth", "/HEALTH", "/Health", "/health;a=b", "/;/health", "/health/;", "/health\\", "\\health", "/\\health", "/..\\health", "/health%5c", "/health%", "/health%zz", "/health%2", "/%c0%af", "/%c0%ae%c0%ae/health",
@@ -107,7 +108,7 @@ func targets() []hostile {
 	} {
 		want := "404 open"
 		if strings.Contains(path, " ") || path == "\\health" {
-			want = "400 closed" // a blank ends the target; no target begins so
+			want = "400 closed" // a blank ends the target, and no target begins like this
 		}
 		if strings.Contains(path, "#") {
 			want = "400 closed" // a target has no fragment
@@ -120,7 +121,7 @@ func targets() []hostile {
 	// Forms of the target (RFC 9112, section 3.2).
 	for target, want := range map[string]string{
 		"http://x/health": "200 open", "HTTP://x/health": "200 open", "https://x/health": "200 open", "http://other:99/health": "200 open", "http://user:pass@x/health": "400 closed", "http://user@x/health": "400 closed", "http://x@/health": "400 closed", "http://x/health#y": "400 closed", "http://x#/health": "400 closed", "http://x?/health": "404 open", "http://x\\y/health": "400 closed", "http://\xff/health": "400 closed", "http://:80/health": "400 closed", "http:/health": "400 closed", "http:health": "400 closed", "http://x//health": "404 open", "http://x/./health": "404 open",
-		// What follows two slashes is a path, and no host, whatever comes behind.
+		// What follows two slashes is a path and not a host, whatever comes behind it.
 		"//x/health?://": "400 closed", "//x/health?u=http://y/": "400 closed", "//x://y/health": "400 closed", "//://health": "400 closed", "/x//y://z/health": "404 open", "/health?u=http://y/": "200 open",
 		"http://x": "404 open", "http://x/": "404 open", "http:///health": "400 closed", "http://": "400 closed", "://x/health": "400 closed", "1http://x/health": "400 closed", "ht tp://x/health": "400 closed",
 		"javascript:alert(1)": "400 closed", "file:///etc/passwd": "400 closed", "x": "400 closed", "health": "400 closed", "x:80": "400 closed", "*": "400 closed", "?": "400 closed", "?type=x": "400 closed", "#": "400 closed",
@@ -145,7 +146,8 @@ func targets() []hostile {
 	return append(cases, queries()...)
 }
 
-// queries are query strings: a list takes what it knows, once, and nothing else.
+// queries are query strings. A list accepts each parameter that it knows once, and
+// nothing else.
 func queries() []hostile {
 	var cases []hostile
 	for _, query := range []string{

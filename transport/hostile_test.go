@@ -10,32 +10,31 @@ import (
 	"time"
 )
 
-// The hostile suite: what no honest client sends, over raw sockets, to the real
-// server. Whatever comes, each response is well-formed by a strict parser and
-// carries a request identifier, each error is a problem document, none is a 5xx,
-// nothing of another connection shows up, and the server goes on.
+// The hostile suite sends what no honest client sends, over raw sockets, to the real
+// server. Whatever comes, each response is well-formed for a strict parser and has a
+// request identifier, each error is a problem document, none is a 5xx, nothing of another
+// connection shows up, and the server goes on.
 
-// patience is how long a client waits for a server that says nothing; reaching it
+// patience is how long a client waits for a server that sends nothing. To wait that long
 // is a failure.
 const patience = 15 * time.Second
 
-// A hostile is what a client sends on a connection of its own, and what must
-// come of it.
+// A hostile is what a client sends on a connection of its own, and the expected result.
 type hostile struct {
 	name string
 	send string
-	// want lists the statuses of the responses in order, alternatives with a
-	// bar, and how the connection is afterwards: open, closed, or half when the
-	// server waits for more, so that the client ends it. "400 closed".
+	// want lists the statuses of the responses in order, with alternatives separated by a
+	// bar, and the state of the connection afterwards: open, closed, or half if the
+	// server waits for more, so that the client must end it. Example: "400 closed".
 	want string
 	// head: the responses have no body.
 	head bool
-	// api: the case is about a path of the API port, not about HTTP.
+	// api: the case is about a path of the API port and not about HTTP.
 	api bool
 }
 
-// marked is a request identifier that names a case: what is found on one
-// connection must be of it alone.
+// marked returns a request identifier with the name of a case. Everything on a connection
+// must belong to its own case.
 func marked(name string) string {
 	clean := []byte(name)
 	for i, c := range clean {
@@ -52,14 +51,14 @@ func (h *hostile) wanted() (statuses []string, end string) {
 	return all[:len(all)-1], all[len(all)-1]
 }
 
-// sentinel is a well-formed request that asks for what no case asks for.
+// sentinel is a well-formed request for something that no case asks for.
 func sentinel(id string) string {
 	return "GET /sentinel HTTP/1.1\r\nHost: x\r\nX-Request-ID: " + id + "\r\n\r\n"
 }
 
-// run sends the case, alone or with a regular request right behind it, and
-// checks what comes. strict says that the statuses must be those of the case;
-// else only their number, as on the metrics port, where other paths exist.
+// run sends the case, alone or with a regular request right behind it, and checks the
+// responses. strict says that the statuses must be those of the case. Otherwise only
+// their number must be right, as on the metrics port, which has other paths.
 func (h *hostile) run(t *testing.T, addr string, followed, strict bool) {
 	t.Helper()
 	conn, err := net.Dial("tcp", addr)
@@ -133,7 +132,8 @@ func (h *hostile) judge(t *testing.T, got []*answer, statuses []string, end stri
 		if closes := end != "open" && i == len(got)-1; end != "half" && a.closes() != closes {
 			t.Errorf("response %d says close=%v, want %v: %s", i+1, a.closes(), closes, a)
 		}
-		// Its own identifier, or a new one; never what it hoped to smuggle in.
+		// The client's own identifier, or a new one; never one that it has tried to
+		// smuggle in.
 		if id := a.id(); strings.HasPrefix(id, "canary-") && !strings.HasPrefix(id, marked(h.name)) {
 			t.Errorf("response %d has the identifier of another connection: %s", i+1, a)
 		}
@@ -148,7 +148,7 @@ func (h *hostile) judge(t *testing.T, got []*answer, statuses []string, end stri
 	}
 }
 
-// hostiles are all cases that need no clock.
+// hostiles returns all cases that need no clock.
 func hostiles() []hostile {
 	return slices.Concat(smugglings(), chunkings(), lengths(), requestLines(), versions(), headsRefused(), targets(), fieldLines(), identifiers(), contents(), pipelines())
 }
@@ -189,26 +189,26 @@ func TestHostileRequests(t *testing.T) {
 	})
 }
 
-// get is a GET of path with more field lines, each ended by CRLF.
+// get returns a GET of path with more field lines, each ended by CRLF.
 func get(path, fields string) string {
 	return "GET " + path + " HTTP/1.1\r\nHost: x\r\n" + fields + "\r\n"
 }
 
-// post is a POST of JSON with the framing given in fields.
+// post returns a POST of JSON whose framing is given in fields.
 func post(fields, body string) string {
 	return "POST /api/v1/toolsets/validate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n" + fields + "\r\n" + body
 }
 
-// smuggled is a complete request that must never be answered: it is hidden
-// where one parser sees a body and another does not.
+// smuggled is a complete request that must never be answered. It is hidden where one
+// parser sees a body and another does not.
 const smuggled = "GET /api/v1/toolsets/smuggled HTTP/1.1\r\nHost: x\r\nX-Request-ID: smuggled\r\n\r\n"
 
-// sized is a body with the Content-Length field of its own.
+// sized returns a body with its Content-Length field.
 func sized(body string) (field, same string) {
 	return fmt.Sprintf("Content-Length: %d\r\n", len(body)), body
 }
 
-// short quotes s for a name, the middle of a long one left out.
+// short quotes s for a name, without the middle if it is long.
 func short(s string) string {
 	if len(s) <= 60 {
 		return strconv.Quote(s)

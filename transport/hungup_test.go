@@ -20,8 +20,8 @@ import (
 	"kubernaut.io/dynamic-toolset/transport/certificate/certtest"
 )
 
-// certificateFiles returns the files of a certificate for localhost, and of its key,
-// for servers whose clients look at neither.
+// certificateFiles returns the files of a certificate for localhost and of its key, for
+// clients that verify neither.
 func certificateFiles(t *testing.T) (cert, key string) {
 	t.Helper()
 	authority, err := certtest.NewAuthority()
@@ -44,7 +44,7 @@ func watching(t *testing.T, c net.Conn) int {
 	return res.StatusCode
 }
 
-// A watcher that has left frees its place long before a heartbeat would find out.
+// A watcher that has left gives up its place long before a heartbeat would notice.
 func TestWatcherThatLeavesFreesItsPlace(t *testing.T) {
 	cert, key := certificateFiles(t)
 	for _, secure := range []bool{false, true} {
@@ -84,13 +84,13 @@ func TestWatcherThatLeavesFreesItsPlace(t *testing.T) {
 	}
 }
 
-// A client can't have the TLS layer keep more of a handshake than one needs, be it
-// that it arrives or is announced only.
+// A client can't make the TLS layer store more of a handshake than a handshake needs,
+// whether the bytes arrive or are only announced.
 func TestLongHandshakesEnd(t *testing.T) {
 	cert, key := certificateFiles(t)
 	s := lookupServer(t, func(o *Options) {
 		o.Listen, o.MetricsListen, o.TLSCertFile, o.TLSKeyFile = "127.0.0.1:0", "127.0.0.1:0", cert, key
-		o.Limits.ReadTimeout = time.Hour // so that nothing else ends them
+		o.Limits.ReadTimeout = time.Hour // so that nothing else ends the handshake
 	})
 	if err := s.Start(t.Context()); err != nil {
 		t.Fatal(err)
@@ -99,7 +99,7 @@ func TestLongHandshakesEnd(t *testing.T) {
 	record := func(announced, sent int) []byte {
 		return append([]byte{22, 3, 1, byte(announced >> 8), byte(announced)}, make([]byte, sent)...)
 	}
-	hello := []byte{1, 0, 0xfd, 0xe8} // that announces 65,000 bytes
+	hello := []byte{1, 0, 0xfd, 0xe8} // a ClientHello that announces 65,000 bytes
 	for name, sent := range map[string][]byte{
 		"a record that is announced only": record(16384, 10),
 		"a message in many records": func() (all []byte) {

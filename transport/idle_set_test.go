@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// A connection that has been silent for a while is in the idle set, and served again when
-// the client asks: fasthttp has no part of it meanwhile.
+// A connection that has been silent for a while is in the idle set, where fasthttp has no
+// part of it, and is served again when the client sends a request.
 func TestIdleSet(t *testing.T) {
 	s := lookupServer(t, func(o *Options) { o.Listen, o.MetricsListen = "127.0.0.1:0", "127.0.0.1:0" })
 	if err := s.Start(t.Context()); err != nil {
@@ -54,7 +54,7 @@ func TestIdleSet(t *testing.T) {
 	for !inIdleSet() {
 		time.Sleep(10 * time.Millisecond)
 	}
-	// The drain ends it, and without a word.
+	// The drain ends it silently.
 	if err := s.Shutdown(t.Context()); err != nil {
 		t.Error(err)
 	}

@@ -14,7 +14,7 @@ import (
 	"kubernaut.io/dynamic-toolset/transport/internal/conn"
 )
 
-// A listener that is no TCP socket is served and stopped like one.
+// A listener that is not a TCP socket is served and stopped like one.
 func TestServesAnyListener(t *testing.T) {
 	memory := fasthttputil.NewInmemoryListener()
 	s := lookupServer(t, func(o *Options) { o.Listener, o.MetricsListen = memory, "127.0.0.1:0" })
@@ -42,8 +42,8 @@ func TestServesAnyListener(t *testing.T) {
 	}
 }
 
-// A connection that is no socket outlives the checks of its idle time, though the error
-// of its deadline is not that of the package os.
+// A connection that is not a socket survives the checks of its idle time, although its
+// deadline error is not the one of package os.
 func TestAnyConnectionMayBeSilent(t *testing.T) {
 	memory := fasthttputil.NewInmemoryListener()
 	s := lookupServer(t, func(o *Options) { o.Listener, o.MetricsListen = memory, "127.0.0.1:0" })
@@ -58,7 +58,7 @@ func TestAnyConnectionMayBeSilent(t *testing.T) {
 	from := bufio.NewReader(nc)
 	for i := range 2 {
 		if i > 0 {
-			time.Sleep(conn.IdleAfter + conn.IdleAfter/4) // the first check is over
+			time.Sleep(conn.IdleAfter + conn.IdleAfter/4) // so that one check has been made
 		}
 		if _, err := io.WriteString(nc, "GET /health HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
 			t.Fatal(err)

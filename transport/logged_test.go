@@ -11,12 +11,12 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// secret stands for what must not be logged.
+// secret stands for anything that must not be logged.
 const secret = "SECRET.canary-0123456789"
 
-// secretly are requests with the secret wherever a client may have one: in values of
-// header fields, well-formed and not, in the query, the body, the fragment, user
-// information, trailers, and where a parser stumbles over it.
+// secretly returns requests with the secret wherever a client may put one: in values of
+// header fields, well-formed or not, in the query, the body, the fragment, user
+// information, trailers, and where a parser fails on it.
 func secretly() []string {
 	var all []string
 	for _, h := range hostiles() {
@@ -39,15 +39,15 @@ func secretly() []string {
 	)
 }
 
-// Nothing that may be a secret is logged, at any level, whatever becomes of the
-// request; and what is logged of clients is printable ASCII.
+// Nothing that may be a secret is logged, at any level, whatever happens to the request;
+// and what is logged about clients is printable ASCII.
 func TestNothingSecretIsLogged(t *testing.T) {
 	for _, port := range []string{"plain", "over the limit", "TLS"} {
 		t.Run(port, func(t *testing.T) {
 			limits := func(o *options) { o.Limits.MaxHeaderBytes, o.Limits.MaxRequestBody = 4096, 4096 }
 			var f *fixture
 			switch port {
-			case "TLS": // which gets no TLS
+			case "TLS": // the client sends no TLS
 				f, _ = startTLS(t, limits)
 			case "plain":
 				f = start(t, limits)

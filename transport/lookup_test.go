@@ -8,8 +8,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// Who asks for prometheus may mean whatever Prometheus there is. A toolset that is called so
-// comes first, and its answer says which others there are, and which is the primary.
+// A lookup of "prometheus" may mean any Prometheus there is. A toolset with that name
+// comes first, and its answer says which others there are and which is the primary.
 func TestLookupOfANameThatIsAType(t *testing.T) {
 	f := start(t, nil)
 	other := svc("observability", "kps", "prometheus")
@@ -30,7 +30,7 @@ func TestLookupOfANameThatIsAType(t *testing.T) {
 		t.Errorf("an answer by name: %+v", got)
 	}
 
-	// Another toolset of the name makes it ambiguous; when that goes, all is as before.
+	// Another toolset with the name makes it ambiguous, until it is gone.
 	before := f.do("GET", "/api/v1/toolsets/prometheus", "").body
 	f.catalogue.Upsert(svc("team", "prometheus", "custom"))
 	f.catalogue.Build()
@@ -44,7 +44,8 @@ func TestLookupOfANameThatIsAType(t *testing.T) {
 	}
 }
 
-// A parameter that is ignored would answer another question than the one asked.
+// An unknown parameter is refused: ignoring it would answer a question that was not
+// asked.
 func TestMistakenLookups(t *testing.T) {
 	f := start(t, nil)
 	for path, want := range map[string]string{

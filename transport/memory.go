@@ -6,21 +6,21 @@ import (
 	"time"
 )
 
-// maxMetricsConnections bounds the connections of the metrics port, which a few
-// scrapers use. They are besides those of the API port.
+// maxMetricsConnections bounds the connections of the metrics port, which a few scrapers
+// use. They do not count for the limit of the API port.
 const maxMetricsConnections = 500
 
 const (
-	// crowdLeft is how many connections must have been open for their end to be
-	// worth a garbage collection.
+	// crowdLeft is how many connections must have been open for it to be worth a garbage
+	// collection when they are gone.
 	crowdLeft = 1000
-	// crowdInterval is how often they are counted.
+	// crowdInterval is how often the connections are counted.
 	crowdInterval = time.Second
 )
 
-// giveMemoryBack gives the memory of many connections back to the system once half of
-// them are gone. The Go runtime would wait for the next garbage collection, which may
-// be two minutes away, and for two of them what is in pools.
+// giveMemoryBack returns the memory of many connections to the system once half of them
+// are gone. Otherwise it would stay until the next garbage collection of the Go runtime,
+// which may be two minutes away, and what is in pools until the one after that.
 func (s *Server) giveMemoryBack() {
 	t := time.NewTicker(crowdInterval)
 	defer t.Stop()

@@ -14,7 +14,7 @@ var paths = []string{
 	"/api/v1/discover", "/api/v1/toolsets/generate", "/api/v1/toolsets/validate",
 }
 
-// allowed returns what Allow lists, from an OPTIONS request.
+// allowed returns the Allow field of an OPTIONS request.
 func (f *fixture) allowed(path string) []string {
 	f.t.Helper()
 	r := f.do("OPTIONS", path, "")
@@ -25,15 +25,15 @@ func (f *fixture) allowed(path string) []string {
 	return strings.Split(r.Header.Get("Allow"), ", ")
 }
 
-// Allow is true: the methods that it lists, and no other, are not answered 405,
-// and it is the same with 405.
+// Allow is right: the methods in it are not answered 405, all others are, and a 405 has
+// the same field.
 func TestAllowListsWhatIsAllowed(t *testing.T) {
 	f := start(t, nil)
 	for _, path := range paths {
 		allow := f.allowed(path)
 		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"} {
 			if method == "GET" && path == "/api/v1/toolsets/watch" {
-				continue // it would go on; TestTrapWatcher has it
+				continue // a stream does not end; TestTrapWatcher tests it
 			}
 			r := f.do(method, path, "")
 			if allowed := r.StatusCode != 405; allowed != slices.Contains(allow, method) {
@@ -50,7 +50,7 @@ func TestAllowListsWhatIsAllowed(t *testing.T) {
 		t.Errorf("a trailing slash: %q", got)
 	}
 
-	// The name of a command may be a toolset's as well.
+	// A toolset may have the name of a command.
 	f.catalogue.Upsert(svc("monitoring", "validate", "custom"))
 	f.catalogue.Build()
 	if got := strings.Join(f.allowed("/api/v1/toolsets/validate"), " "); got != "GET HEAD OPTIONS POST" {
@@ -71,8 +71,8 @@ func TestOptionsOfTheServer(t *testing.T) {
 	}
 }
 
-// The names that Kubernaut's specification has for the probes, counted as the
-// same routes, so that alerts which leave probes out need not know them.
+// The names of the probes in Kubernaut's specification count as the same routes, so that
+// alerts which leave probes out need not know them.
 func TestProbesByOtherNames(t *testing.T) {
 	f := start(t, nil)
 	for alias, of := range map[string]string{"/healthz": "/health", "/readyz": "/ready"} {
@@ -128,8 +128,8 @@ func TestStreamsSwitchedOff(t *testing.T) {
 	}
 }
 
-// A parameter of a list that is there without a value counts as not given, as
-// clients of Kubernaut's service send it.
+// A parameter of a list with an empty value counts as not given, since clients of
+// Kubernaut's service send that.
 func TestEmptyStatesAreNotGiven(t *testing.T) {
 	f := start(t, nil)
 	whole := f.do("GET", "/api/v1/toolsets", "")

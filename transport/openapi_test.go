@@ -19,7 +19,7 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 )
 
-// Real responses, successes and errors, hold against the served description.
+// Real responses, successful and not, match the served description.
 func TestResponsesMatchOpenAPI(t *testing.T) {
 	f := start(t, func(o *options) {
 		o.Generate = func(context.Context) (string, error) { return "42", nil }

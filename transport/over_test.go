@@ -11,9 +11,8 @@ import (
 	"time"
 )
 
-// Every connection over the limit gets its 503, however many come at once; nobody is
-// reset. Those that send nothing are told so as well, and one that stays until a
-// place is free is served.
+// Every connection over the limit gets its 503, however many come at once; none is reset.
+// That includes clients that send nothing. One that waits until there is room is served.
 func TestEachOverTheConnectionLimitIsTold(t *testing.T) {
 	for _, n := range []int{150, 2000} {
 		if overTLS(t) && n > 150 {
@@ -57,7 +56,8 @@ func testOverTheLimit(t *testing.T, n int) {
 					return
 				}
 			}
-			// Who took longer than the server waits may have been taken for silent.
+			// A client that took longer than the server waits may have been treated as
+			// one that sends nothing.
 			late := time.Since(dialled) > time.Second
 			got, _, err := c.readAnswers(nil, -1, method == "HEAD" && !silent)
 			if late && len(got) > 0 && got[0].status == 503 {

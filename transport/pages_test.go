@@ -14,7 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// several returns n Services, so that their list is kept in pieces.
+// several returns n Services, enough for their list to be kept in pieces.
 func several(n int) (all []*corev1.Service) {
 	for i := range n {
 		all = append(all, svc(fmt.Sprintf("team-%d", i%7), fmt.Sprintf("prometheus-%d", i), "prometheus"))
@@ -83,7 +83,7 @@ func TestWrongPages(t *testing.T) {
 			}
 		}
 	}
-	// A place is one, whether or not something is there.
+	// A place in the list is valid whether or not something is there.
 	for _, query := range []string{"limit=10000", "limit=007", "limit=", "continue=YWEvYg"} {
 		if r := f.do("GET", "/api/v1/toolsets?"+query, ""); r.StatusCode != 200 {
 			t.Errorf("%s: %s", query, r)
@@ -91,8 +91,8 @@ func TestWrongPages(t *testing.T) {
 	}
 }
 
-// A list that is kept in pieces is answered as any other, and its connection
-// goes on.
+// A list that is kept in pieces is answered like any other, and the connection stays
+// open.
 func TestLargeLists(t *testing.T) {
 	f := start(t, nil)
 	f.catalogue.Replace(several(3000))

@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// What may stand behind a request with a body in the same segment, and what must
-// come of it while the server stops: the statuses, the last of which announces the
-// end. Requests behind chunks are not answered, and the response before them says
-// so (RFC 9112, section 9.6): see docs/security.md.
+// behindBodies are what may follow a request with a body in the same segment, and the
+// expected statuses while the server stops; the last response announces the end. Requests
+// behind a chunked body are not answered, and the response before them says so (RFC 9112,
+// section 9.6): see docs/security.md.
 var behindBodies = []struct {
 	name, send string
 	want       []int
@@ -29,7 +29,7 @@ var behindBodies = []struct {
 	{"chunks", post("Transfer-Encoding: chunked\r\n", "2\r\n{}\r\n0\r\n\r\n") + getList, []int{200}},
 }
 
-// answersBehind sends what there is behind bodies on connections of its own.
+// answersBehind sends each of behindBodies on a connection of its own.
 func (f *fixture) answersBehind(when string, dial func() *rawClient) {
 	f.t.Helper()
 	for _, b := range behindBodies {
@@ -57,8 +57,8 @@ func (f *fixture) answersBehind(when string, dial func() *rawClient) {
 	}
 }
 
-// A request behind one with a body is answered while the server stops, wherever the
-// bytes of the two are held.
+// A request behind one with a body is answered while the server stops, wherever the bytes
+// of both are.
 func TestTrapPipelinedBehindABody(t *testing.T) {
 	var entered chan struct{}
 	var release func()
@@ -91,7 +91,7 @@ func TestTrapPipelinedBehindABody(t *testing.T) {
 	}
 }
 
-// And at the age at which a connection ends.
+// The same when a connection reaches its maximum age.
 func TestMaxConnectionAgeBehindABody(t *testing.T) {
 	f := start(t, func(o *options) { o.Limits.MaxConnectionAge = time.Millisecond })
 	f.answersBehind("at the age", func() *rawClient {

@@ -15,7 +15,7 @@ import (
 )
 
 // A port is one listening port: its connections, the fasthttp server that reads requests
-// from them, what all of these pass, and the routes.
+// from them, the middleware, and the routes.
 type port struct {
 	problem  reply.Problem
 	log      *zap.Logger
@@ -27,24 +27,24 @@ type port struct {
 	routes   *router.Router
 	named    *nameRoute // nil if no route has a name in it
 	notFound func(*fasthttp.RequestCtx)
-	served   chan error // the result of Serve
+	served   chan error // receives the result of Serve
 }
 
-// Limits bound what clients can take of a port. Each must be positive
-// except MaxConnectionAge.
+// Limits bounds what clients can use of a port. Each must be positive except
+// MaxConnectionAge, where 0 means no limit.
 type Limits struct {
 	ReadTimeout      time.Duration // for a whole request, from its first byte
-	WriteTimeout     time.Duration // for a response, or one event of a stream
-	IdleTimeout      time.Duration // between requests of a connection
+	WriteTimeout     time.Duration // for a response, or for one event of a stream
+	IdleTimeout      time.Duration // of a connection between two requests
 	MaxConnections   int
 	MaxRequestBody   int // bytes
-	MaxBodyMemory    int // bytes of all bodies being received or handled; at least one of MaxRequestBody fits
+	MaxBodyMemory    int // bytes of all bodies being received or handled, and at least MaxRequestBody
 	MaxHeaderBytes   int // request line and header fields together
 	MaxConnectionAge time.Duration
 }
 
-// newPort returns a port without routes, which does not listen yet. Of the middleware's options
-// it sets what is its own.
+// newPort returns a port without routes that does not listen yet. It sets those
+// middleware options that differ between ports.
 func newPort(o middleware.Options, limits Limits, tls *serverTLS) *port {
 	p := &port{problem: o.Problem, log: o.Log, limits: limits, tls: tls, served: make(chan error, 1)}
 	o.Route = p.route
@@ -62,7 +62,7 @@ func newPort(o middleware.Options, limits Limits, tls *serverTLS) *port {
 	p.routes.NotFound = p.notFound
 	p.routes.MethodNotAllowed = p.chain.Wrap(middleware.Unmatched, p.methodNotAllowed)
 	p.routes.GlobalOPTIONS = p.chain.Wrap(middleware.Unmatched, p.options)
-	// The times that clients have are kept by the connections.
+	// fasthttp has no timeouts here: package conn keeps them.
 	p.server = &fasthttp.Server{
 		Handler:                       p.chain.Handle,
 		ErrorHandler:                  p.chain.ProtocolError,
@@ -72,7 +72,7 @@ func newPort(o middleware.Options, limits Limits, tls *serverTLS) *port {
 		Name:                          "dynamic-toolset",
 		ReadBufferSize:                limits.MaxHeaderBytes,
 		MaxRequestBodySize:            1,                                           // of what is read before the handler runs; see middleware/body.go
-		Concurrency:                   2*limits.MaxConnections + conn.MaxRejecting, // the listener's own limit comes first, and counts those that end no more
+		Concurrency:                   2*limits.MaxConnections + conn.MaxRejecting, // the listener's own limit comes first; this counts connections that are about to end, too
 		ConnState:                     connState,
 		NoDefaultServerHeader:         true,
 		SecureErrorLogMessage:         true,
@@ -86,7 +86,7 @@ func newPort(o middleware.Options, limits Limits, tls *serverTLS) *port {
 	return p
 }
 
-// connState follows each connection's requests for the drain.
+// connState tells a connection where its requests begin and end, for the drain.
 func connState(nc net.Conn, s fasthttp.ConnState) {
 	c := conn.Of(nc)
 	if c == nil {
@@ -97,11 +97,11 @@ func connState(nc net.Conn, s fasthttp.ConnState) {
 		c.Begin()
 	case fasthttp.StateIdle:
 		c.End()
-	default: // new, hijacked, closed: nothing to follow
+	default: // new, hijacked, closed: nothing to do
 	}
 }
 
-// open begins to listen; serve begins to serve what is accepted.
+// open starts to listen on addr.
 func (p *port) open(ctx context.Context, addr string) error {
 	tcp, err := conn.Listen(ctx, addr)
 	if err != nil {
@@ -111,7 +111,7 @@ func (p *port) open(ctx context.Context, addr string) error {
 	return nil
 }
 
-// accept makes p serve what a socket accepts.
+// accept makes p serve the connections that socket accepts.
 func (p *port) accept(socket net.Listener) {
 	l := p.limits
 	o := conn.Options{
@@ -137,8 +137,8 @@ func (p *port) serve() {
 	go func() { p.served <- p.server.Serve(p.listener) }()
 }
 
-// drain ends the connections of a port; see conn.Listener.Drain. Responses have announced
-// the end since announced.
+// drain ends the connections of a port; see conn.Listener.Drain. announced is when
+// responses began to announce the end of their connections.
 func (p *port) drain(timeout, idleGrace time.Duration, announced time.Time) error {
 	defer func() { <-p.served }()
 	return p.listener.Drain(timeout, idleGrace, announced)

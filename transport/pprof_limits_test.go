@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// A client that goes away, or reads no more, does not keep others from tracing.
+// A client that goes away, or stops reading, does not keep others from tracing.
 func TestTraceOfClientThatIsGone(t *testing.T) {
 	f := profiled(t, func(o *options) { o.Limits.WriteTimeout = time.Second })
 	for _, gone := range []bool{true, false} {
@@ -53,7 +53,7 @@ func TestTraceOfClientThatIsGone(t *testing.T) {
 	}
 }
 
-// Profiles that wait are bounded in number.
+// The number of profiles that wait is bounded.
 func TestProfilesAtATime(t *testing.T) {
 	f := profiled(t, nil)
 	var answers []<-chan *response
@@ -80,7 +80,7 @@ func TestProfilesAtATime(t *testing.T) {
 	}
 }
 
-// With --auth-metrics profiles need a right of their own: not that to the metrics.
+// With --auth-metrics, profiles need another right than the metrics.
 func TestProfilesAreAuthorized(t *testing.T) {
 	r := newRegistry()
 	r.may["prometheus"] = []string{"get /metrics"}

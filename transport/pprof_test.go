@@ -51,7 +51,7 @@ func goTool(t *testing.T, args ...string) string {
 	return string(out)
 }
 
-// The real tools take what the service sends.
+// The real tools accept what the service sends.
 func TestProfilesForGoTool(t *testing.T) {
 	f := profiled(t, nil)
 	end := make(chan struct{})
@@ -121,7 +121,7 @@ func TestProfilesAreThoseOfNetHTTP(t *testing.T) {
 			t.Error(r)
 		}
 	}
-	// Nothing is taken for a HEAD, which would take a minute.
+	// A HEAD takes no profile, which would last a minute.
 	begin := testenv.Start()
 	for _, path := range []string{"profile?seconds=60", "trace?seconds=60", "heap?seconds=60", "heap", "cmdline", ""} {
 		r, err := send(f.metricsURL, "HEAD", "/debug/pprof/"+path, "")
@@ -181,7 +181,7 @@ func TestProfilesAreOffByDefault(t *testing.T) {
 	}
 }
 
-// What net/http/pprof would answer in plain text, or guess.
+// Mistakes that net/http/pprof would answer in plain text, or replace by a default.
 func TestProfileProblems(t *testing.T) {
 	f := profiled(t, nil)
 	for path, field := range map[string]string{
@@ -198,7 +198,7 @@ func TestProfileProblems(t *testing.T) {
 	if d := wantProblem(t, f.get("/debug/pprof/heap?seconds=301&debug=9"), 400, "validation-error"); len(d.Errors) != 2 || !strings.Contains(d.Errors[0].Message, "from 1 to 300") {
 		t.Errorf("%+v", d)
 	}
-	// The words of net/http/pprof, in a document.
+	// The text of net/http/pprof, in a problem document.
 	if d := wantProblem(t, f.get("/debug/pprof/heap?seconds=1&debug=1"), 400, "validation-error"); !strings.Contains(d.Detail, "incompatible") {
 		t.Errorf("%+v", d)
 	}
@@ -212,7 +212,7 @@ func TestProfileProblems(t *testing.T) {
 	wantProblem(t, f.post("/debug/pprof/symbol", strings.Repeat("x", 2<<20)), 413, "payload-too-large")
 }
 
-// asking begins a request and returns its answer to come.
+// asking sends a request and returns a channel that receives the answer.
 func (f *fixture) asking(path string) <-chan *response {
 	answer := make(chan *response, 1)
 	go func() {
@@ -225,8 +225,8 @@ func (f *fixture) asking(path string) <-chan *response {
 	return answer
 }
 
-// within waits until a goroutine of the process, which is also the server's, is in
-// a function.
+// within waits until a goroutine of the process, which is client and server, is in this
+// function.
 func (f *fixture) within(function string) {
 	f.t.Helper()
 	for end := time.Now().Add(testenv.Patience); ; {
@@ -239,11 +239,11 @@ func (f *fixture) within(function string) {
 	}
 }
 
-// taking is where a CPU profile or trace is while it is taken, and comparing
-// where a difference of two profiles is.
+// taking is the function that runs while a CPU profile or trace is taken, and comparing
+// the one that runs while a difference of two profiles is.
 const taking, comparing = "profiles.(*Profiler).wait", "pprof.handler.serveDeltaProfile"
 
-// Profiles last longer than a response may take; there is one at a time.
+// A profile may take longer than a response, and only one is taken at a time.
 func TestLongProfiles(t *testing.T) {
 	f := profiled(t, func(o *options) { o.Limits.WriteTimeout = 2 * time.Second })
 	for _, path := range []string{"/debug/pprof/profile?seconds=6", "/debug/pprof/trace?seconds=6"} {
@@ -267,8 +267,8 @@ func TestLongProfiles(t *testing.T) {
 	}
 }
 
-// A shutdown ends what is being taken, which then is complete; what can't be is
-// answered so.
+// A shutdown ends a profile or trace early, and it is complete. A kind that can't end
+// early is answered with an error.
 func TestShutdownEndsProfiles(t *testing.T) {
 	for _, path := range []string{"profile", "trace", "heap"} {
 		f := profiled(t, nil)

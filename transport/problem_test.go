@@ -102,7 +102,7 @@ func TestProblemTypeURI(t *testing.T) {
 	if !strings.Contains(d.Detail, "team-a/shared, team-b/shared") {
 		t.Errorf("the conflict does not list its toolsets: %s", d.Detail)
 	}
-	// The metrics port answers alike.
+	// The metrics port answers in the same way.
 	r, err := send(f.metricsURL, "GET", "/nothing", "")
 	if err != nil {
 		t.Fatal(err)
@@ -144,7 +144,7 @@ func TestProblemOrderOfChecks(t *testing.T) {
 	wantProblem(t, f.do("POST", "/api/v1/discover", "{", js...), 400, "validation-error")
 }
 
-// What fasthttp itself would answer as plain text.
+// Errors that fasthttp itself would answer in plain text.
 func TestProblemFromBelowTheHandlers(t *testing.T) {
 	f := start(t, func(o *options) { o.Limits.ReadTimeout = 300 * time.Millisecond })
 	for name, request := range map[string]string{
@@ -167,8 +167,8 @@ func TestProblemFromBelowTheHandlers(t *testing.T) {
 	wantProblem(t, c.read(), 408, "request-timeout")
 }
 
-// Also on a connection that has been silent for longer than a response may
-// take: the time for the response before has passed then.
+// The same on a connection that has been silent for longer than a response may take, so
+// that the deadline of the last response has passed.
 func TestProblemFromBelowOnAKeptConnection(t *testing.T) {
 	f := start(t, func(o *options) { o.Limits.WriteTimeout = time.Second })
 	c := f.dial()

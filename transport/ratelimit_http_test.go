@@ -8,11 +8,11 @@ import (
 	"kubernaut.io/dynamic-toolset/transport"
 )
 
-// slowly is a limit under which nothing comes back within a test.
+// slowly is a limit under which no request becomes possible again during a test.
 var slowly = transport.RateLimit{PerSecond: 1, Burst: 5}
 
-// Over its rate a client gets 429 with the time to wait; the probes and what
-// describes the service are not counted.
+// A client over its rate gets a 429 with the time to wait. The probes and the
+// descriptions of the service are not counted.
 func TestRateLimit(t *testing.T) {
 	f := start(t, func(o *options) { o.RateLimit = transport.RateLimit{PerSecond: 1, Burst: 3} })
 	begin, passed := time.Now(), 0
@@ -40,7 +40,7 @@ func TestRateLimit(t *testing.T) {
 	if r := f.do("GET", "/nothing", ""); r.StatusCode != 404 {
 		t.Errorf("%s", r)
 	}
-	// Whoever waits as long as they are told to, gets an answer.
+	// A client that waits as long as it was told to gets an answer.
 	time.Sleep(time.Duration(wait) * time.Second)
 	if r := f.do("GET", "/api/v1/toolsets", ""); r.StatusCode != 200 {
 		t.Errorf("after Retry-After: %s", r)
@@ -56,7 +56,7 @@ func TestRateLimitOfUsers(t *testing.T) {
 	list := func(token string) int {
 		return f.do("GET", "/api/v1/toolsets", "", "Authorization", "Bearer "+token).StatusCode
 	}
-	for _, token := range []string{"jane.1", "jane.2", "john"} { // each counts once for the address, while it is not known
+	for _, token := range []string{"jane.1", "jane.2", "john"} { // each token counts once for the address, until its user is known
 		if status := list(token); status != 200 {
 			t.Fatalf("%s: %d", token, status)
 		}
@@ -80,7 +80,7 @@ func TestRateLimitOfUsers(t *testing.T) {
 	f.wantMetrics("toolset_rate_limited_total 1")
 }
 
-// Whoever tries tokens is limited by their address before the authority is asked.
+// A client that tries tokens is limited by its address before the authority is asked.
 func TestRateLimitOfStrangers(t *testing.T) {
 	reg := newRegistry()
 	f := authorizing(t, reg, func(o *options) { o.RateLimit = slowly })

@@ -122,7 +122,7 @@ func TestGenerateShowsTheVersion(t *testing.T) {
 	}
 }
 
-// Whichever layer answers, the response says which instance it was.
+// Every response names the instance, whichever layer answers.
 func TestServedBy(t *testing.T) {
 	f := start(t, func(o *options) {
 		o.ServedBy, o.Generate, o.Limits.MaxConnections = "pod-1", panicking, 2

@@ -18,7 +18,7 @@ import (
 func (p *port) reject(to io.Writer, r conn.Rejection) error {
 	var request fasthttp.Request
 	request.Header.DisableSpecialHeader()
-	var parsed fasthttp.Request // what is malformed leaves nothing in request
+	var parsed fasthttp.Request // of a malformed head, nothing gets into request
 	if parsed.Header.Read(bufio.NewReader(bytes.NewReader(r.Head))) == nil {
 		parsed.CopyTo(&request)
 	}

@@ -10,8 +10,9 @@ import (
 	"time"
 )
 
-// Who announces a body and sends none of it is answered if the body is not wanted, in
-// the order of the checks, and the connection ends: what comes later is no request.
+// A client that announces a body and sends none of it is answered if the body is not
+// wanted, in the order of the checks, and the connection ends. What comes later is not
+// taken for a request.
 func TestUnwantedBodiesAreNotWaitedFor(t *testing.T) {
 	f := start(t, func(o *options) { o.Limits.MaxRequestBody = 1000 })
 	for _, framing := range []string{"Content-Length: 900\r\n", "Transfer-Encoding: chunked\r\n", "Expect: 100-continue\r\nContent-Length: 900\r\n", "Expect: 100-continue\r\nTransfer-Encoding: chunked\r\n"} {
@@ -47,8 +48,8 @@ func TestUnwantedBodiesAreNotWaitedFor(t *testing.T) {
 	}
 }
 
-// A length over the limit is answered before any of it was sent, behind all that is
-// checked before.
+// A length over the limit is answered before any of the body was sent, after everything
+// that is checked earlier.
 func TestTooLargeIsNotWaitedFor(t *testing.T) {
 	f := start(t, func(o *options) { o.Limits.MaxRequestBody = 1000 })
 	for framing, begun := range map[string]string{"Content-Length: 1001\r\n": "", "Transfer-Encoding: chunked\r\n": "3e9\r\n"} {
@@ -58,7 +59,7 @@ func TestTooLargeIsNotWaitedFor(t *testing.T) {
 	}
 }
 
-// The bodies of all requests have one bound, and what arrives counts, not what is
+// The bodies of all requests share one bound. What has arrived counts, not what is
 // announced.
 func TestBodiesShareABound(t *testing.T) {
 	f := start(t, func(o *options) { o.Limits.MaxRequestBody, o.Limits.MaxBodyMemory = 1<<20, 2<<20 })
@@ -102,8 +103,8 @@ func TestBodiesShareABound(t *testing.T) {
 	}
 }
 
-// Requests behind a body are answered while the server stops, and the response behind
-// which none is says that it is the last, wherever the segments end.
+// Requests behind a body are answered while the server stops, and the last response says
+// that it is the last, wherever the segments end.
 func TestBehindABodyWhileStopping(t *testing.T) {
 	length, body := sized(`{"tools":[]}` + strings.Repeat("\r\n\r\n", 3))
 	first := post(length, body)
@@ -131,7 +132,7 @@ func TestBehindABodyWhileStopping(t *testing.T) {
 	}
 }
 
-// A request is the same request however its bytes come, body and all.
+// A request is the same, body included, in whatever pieces its bytes arrive.
 func TestBodiesInPieces(t *testing.T) {
 	f := start(t, nil)
 	length, body := sized(`{"tools":[]}`)

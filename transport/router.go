@@ -13,7 +13,8 @@ import (
 	"kubernaut.io/dynamic-toolset/transport/middleware"
 )
 
-// use makes p serve routes, those that need it behind what pass returns for them.
+// use makes p serve routes. pass returns the check that a route's requests must pass, or
+// nil.
 func (p *port) use(routes []route, pass func(*route) middleware.Pass) {
 	p.named = byName(routes)
 	for _, r := range routes {
@@ -31,7 +32,7 @@ func (p *port) use(routes []route, pass func(*route) middleware.Pass) {
 // the router could only redirect, which would turn a POST into a GET.
 func (p *port) route(ctx *fasthttp.RequestCtx) {
 	if ctx.Request.Header.IsConnect() && ctx.Request.Header.RequestURI()[0] != '/' {
-		p.notFound(ctx) // there is no path in it, and this is no proxy
+		p.notFound(ctx) // the target is not a path, and this is no proxy
 		return
 	}
 	if path := ctx.URI().PathOriginal(); len(path) > 1 && path[len(path)-1] == '/' {
@@ -48,14 +49,14 @@ func (p *port) answerNotFound(ctx *fasthttp.RequestCtx) {
 	p.problem(ctx, problem.NotFound, "There is nothing at this path. GET /openapi.json on the API port lists what there is.")
 }
 
-// onlyCommand reports whether a name is that of a command, beside which GET has a route for
-// all names.
+// onlyCommand reports whether name is the name of a command, at whose path GET finds only
+// toolsets of that name.
 func (p *port) onlyCommand(name []byte) bool {
 	return p.named != nil && p.named.commands[string(name)] != ""
 }
 
-// allow corrects the Allow field that the router has set: while nothing has the name of a
-// command, there is nothing to get at its path.
+// allow corrects the Allow field that the router has set: GET is not allowed at the path
+// of a command unless a toolset has the same name.
 func (p *port) allow(ctx *fasthttp.RequestCtx) {
 	if p.named == nil {
 		return
@@ -66,8 +67,8 @@ func (p *port) allow(ctx *fasthttp.RequestCtx) {
 	}
 }
 
-// options says which methods a path has (RFC 9110, section 9.3.7). It grants
-// nothing to pages of other origins: a browser's preflight fails.
+// options answers which methods a path has (RFC 9110, section 9.3.7). It grants nothing
+// to pages of other origins: a browser's preflight request fails.
 func (p *port) options(ctx *fasthttp.RequestCtx) {
 	p.allow(ctx)
 	ctx.SetStatusCode(fasthttp.StatusNoContent)
@@ -79,7 +80,8 @@ func (p *port) methodNotAllowed(ctx *fasthttp.RequestCtx) {
 		reply.Quoted(ctx.Method()), ctx.Response.Header.Peek(fasthttp.HeaderAllow)))
 }
 
-// refuseCommand answers a GET of a name that is that of a command, and of nothing else.
+// refuseCommand answers a GET at the path of a command if no toolset has its name, and
+// reports whether it did.
 func (p *port) refuseCommand(ctx *fasthttp.RequestCtx, name []byte) bool {
 	if !p.onlyCommand(name) {
 		return false
@@ -88,21 +90,21 @@ func (p *port) refuseCommand(ctx *fasthttp.RequestCtx, name []byte) bool {
 	return true
 }
 
-// A nameRoute is a route with a name at the end of its path, GET /api/v1/toolsets/{name},
-// beside others that have a fixed word there.
+// A nameRoute is a route whose path ends with a name, GET /api/v1/toolsets/{name}. Other
+// routes have a fixed word in the place of the name.
 type nameRoute struct {
-	prefix  []byte // of the path, up to the name
+	prefix  []byte // the path up to the name
 	handler fasthttp.RequestHandler
-	// words are those that GET has another route for.
+	// words are the fixed words for which GET has another route.
 	words []string
-	// commands are those that only other methods have a route for, with what Allow lists for
-	// them while nothing has such a name.
+	// commands are the fixed words that have routes for other methods only. The value is
+	// the Allow field to send while nothing has such a name.
 	commands map[string]string
-	// exists reports whether something has a name.
+	// exists reports whether there is a toolset of this name, or of this type.
 	exists func(name []byte) bool
 }
 
-// byName returns the nameRoute of a table, nil if there is none.
+// byName returns the nameRoute of a table; nil if there is none.
 func byName(routes []route) *nameRoute {
 	i := slices.IndexFunc(routes, func(r route) bool { return strings.HasSuffix(r.path, "/{name}") })
 	if i < 0 {
@@ -128,7 +130,7 @@ func byName(routes []route) *nameRoute {
 	return n
 }
 
-// name returns the name in a path; nothing if there is none.
+// name returns the name in a path; empty if there is none.
 func (n *nameRoute) name(path []byte) []byte {
 	if !bytes.HasPrefix(path, n.prefix) {
 		return nil
@@ -140,8 +142,8 @@ func (n *nameRoute) name(path []byte) []byte {
 	return name
 }
 
-// matches reports whether a request is for the route. The router would know as well, but
-// hands the name over in a way that allocates.
+// matches reports whether a request is for this route. It spares the router, which would
+// allocate to hand over the name.
 func (n *nameRoute) matches(ctx *fasthttp.RequestCtx) bool {
 	name := n.name(ctx.URI().PathOriginal())
 	if len(name) == 0 || !ctx.Request.Header.IsGet() && !ctx.Request.Header.IsHead() {

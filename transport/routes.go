@@ -10,30 +10,30 @@ import (
 	"kubernaut.io/dynamic-toolset/transport/middleware"
 )
 
-// A route is what one method of a path does, and all that is to be known about it: the
-// router, the authorizers, Allow, the metrics and the test against the OpenAPI description
-// are made of these.
+// A route is one method of a path, with everything that is to be known about it. The
+// router, the authorizers, the Allow field, the metrics and the test against the OpenAPI
+// description all use these.
 type route struct {
-	method  string // GET is for HEAD as well
+	method  string // GET includes HEAD
 	path    string // {name} stands for one segment
 	handler fasthttp.RequestHandler
 	who     who
 	body    middleware.Body
 
-	// as is the path that it is counted and allowed as, if not its own: who counts probes,
-	// or leaves them out, need not know by which name they come.
+	// as is the path under which metrics and rights know the route, if not its own. So
+	// whoever counts probes, or leaves them out, need not know all their names.
 	as string
-	// right is the method that must be allowed, if not its own.
+	// right is the method that callers must be allowed, if not the route's own.
 	right string
 }
 
-// A who says who may ask for a route.
+// A who says who may call a route.
 type who int8
 
 const (
-	everybody who = iota // without a token, as often as they like
-	callers              // with Options.Auth, those who have the right; within Options.RateLimit
-	operators            // with Auth.Metrics, those who have the right
+	everybody who = iota // no token is needed, and no rate limit applies
+	callers              // with Options.Auth, callers with the right to it; within Options.RateLimit
+	operators            // with Auth.Metrics, callers with the right to it
 )
 
 const (
@@ -41,11 +41,12 @@ const (
 	post = fasthttp.MethodPost
 )
 
-// watch is what an event stream needs, and asks for again while it lasts.
+// watch is the route of event streams. A stream needs the right to it, and is checked
+// again while it lasts.
 var watch = route{method: get, path: "/api/v1/toolsets/watch", who: callers}
 
-// apiRoutes are those of the API port. Kubernaut's API specification calls the probes
-// /healthz and /readyz.
+// apiRoutes returns the routes of the API port. /healthz and /readyz are the names of the
+// probes in Kubernaut's API specification.
 func (s *Server) apiRoutes() []route {
 	return []route{
 		{method: get, path: "/health", handler: s.api.Live},
@@ -68,8 +69,8 @@ func (s *Server) apiRoutes() []route {
 	}
 }
 
-// metricsRoutes are those of the metrics port. All profiles are one right, also to POST
-// symbol, which only reads.
+// metricsRoutes returns the routes of the metrics port. One right covers all profiles,
+// including POST to symbol, which only reads.
 func (s *Server) metricsRoutes() []route {
 	routes := []route{{method: get, path: metricsPath, handler: s.writeMetrics, who: operators}}
 	if !s.opts.Pprof {
@@ -85,7 +86,7 @@ func (s *Server) metricsRoutes() []route {
 	)
 }
 
-// pattern returns the path by which the metrics and the rights know a route.
+// pattern returns the path under which metrics and rights know the route.
 func (r *route) pattern() string {
 	if r.as != "" {
 		return r.as
@@ -93,23 +94,23 @@ func (r *route) pattern() string {
 	return r.path
 }
 
-// metricsPath is the only right that has the path it has everywhere.
+// metricsPath is the only path that has no actionRoot in actions: it is the same for
+// every service.
 const metricsPath = "/metrics"
 
-// actionRoot precedes the paths of the API in actions. Without it they would begin
-// with /api/, and Kubernetes lets every authenticated user get what does: its
-// default ClusterRole system:discovery has the nonResourceURL "/api/*", which is
-// meant for the API server's own paths.
+// actionRoot precedes the paths of the API in actions. Without it they would begin with
+// /api/, and Kubernetes lets every authenticated user get such paths: its default
+// ClusterRole system:discovery has the nonResourceURL "/api/*", for the paths of the API
+// server itself.
 const actionRoot = "/dynamic-toolset"
 
-// action returns what a caller must be allowed for a route: the method on the path below
-// actionRoot, or on /metrics, as everybody has it.
+// action returns what a caller must be allowed in order to use the route: the method, on
+// the path below actionRoot, or on /metrics, which has the same path everywhere.
 //
-// A HEAD is a GET of which less is seen, and needs no right of its own. The
-// action of a path with a name in it ends with "*" in the name's place, whatever
-// the name: so one decision serves for all names, and nobody can make up paths
-// that must be decided about. That is what a rule of RBAC for all names looks
-// like; a rule for a single name never matches it.
+// HEAD shows less than GET and needs no right of its own. Where a path ends with a name,
+// the action's path ends with "*" instead. So one decision serves for all names, and
+// nobody can make up paths that each need a decision. In RBAC that is a rule for all
+// names; a rule for a single name never matches.
 func (r *route) action() auth.Action {
 	method, path := r.method, r.pattern()
 	if r.right != "" {
@@ -124,7 +125,7 @@ func (r *route) action() auth.Action {
 	return auth.Action{Verb: strings.ToLower(method), Path: path}
 }
 
-// methods returns the methods of a route, as they are sent.
+// methods returns the methods of a route in the form in which they are sent.
 func (r *route) methods() []string {
 	if r.method == get {
 		return []string{get, fasthttp.MethodHead}

@@ -14,8 +14,8 @@ import (
 	"kubernaut.io/dynamic-toolset/transport/middleware"
 )
 
-// What the table has of the API port is what the description has, the other way round as
-// well, and both say the same about who may call and about bodies.
+// The table and the OpenAPI description have the same routes on the API port, and agree
+// about callers and bodies.
 func TestRoutesAreThoseOfOpenAPI(t *testing.T) {
 	doc, err := openapi3.NewLoader().LoadFromData(api.Description)
 	if err != nil {
@@ -36,7 +36,8 @@ func TestRoutesAreThoseOfOpenAPI(t *testing.T) {
 			continue
 		}
 		delete(described, name)
-		// Without a security of its own, that of the document counts, which asks for a token.
+		// Without a security of its own, an operation has that of the document, which
+		// requires a token.
 		if open := operation.Security != nil && len(*operation.Security) == 0; open != (r.who == everybody) {
 			t.Errorf("%s is described as open to everybody: %v", name, open)
 		}
@@ -55,8 +56,8 @@ func TestRoutesAreThoseOfOpenAPI(t *testing.T) {
 	}
 }
 
-// A route is no surprise: its path is there once for each method, what it counts as is a
-// route, and nobody has a right by two ways.
+// The table is consistent: each path is there once per method, and a route counts only as
+// one that exists and has the same callers and the same right.
 func TestRouteTable(t *testing.T) {
 	s := lookupServer(t, func(o *Options) { o.Pprof = true })
 	for port, routes := range map[string][]route{"API": s.apiRoutes(), "metrics": s.metricsRoutes()} {

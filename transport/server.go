@@ -1,16 +1,16 @@
-// Package transport serves the toolset API over HTTP on fasthttp, and stops
-// without losing a request.
+// Package transport serves the toolset API over HTTP with fasthttp, and stops without
+// losing a request.
 //
-// A Server has two ports: the API with its probes, and the metrics. A request comes in
-// through
+// A [Server] has two ports: one for the API and its probes, one for the metrics. A
+// request passes
 //
-//	internal/conn   its connection, of which the end is the difficult part
-//	middleware      what every request passes, and what every response carries
-//	routes.go       the table of what there is; router.go finds the row
+//	internal/conn   its connection; the difficult part is to close one
+//	middleware      what all requests have in common, and all responses
+//	routes.go       the table of routes; router.go finds the route of a request
 //	api             the handlers, a file for each endpoint
 //
-// The routes of the metrics port have their handlers here and in internal/profiles. What a
-// Server does when the process stops is in drain.go, in the order of package shutdown.
+// The handlers of the metrics port are here and in internal/profiles. What a Server does
+// when the process stops is in drain.go, in the order in which package shutdown calls it.
 package transport
 
 import (
@@ -33,58 +33,57 @@ import (
 	"kubernaut.io/dynamic-toolset/transport/middleware"
 )
 
-// Options configure a Server. Catalogue and Status are required; the zero
-// value of every other field means its default.
+// Options configure a Server. Catalogue and Status are required; zero fields have the
+// defaults that are given here.
 type Options struct {
-	Listen        string // API address, default ":8080"
+	Listen        string // address of the API, default ":8080"
 	MetricsListen string // default ":9090"
-	// Listener serves the API instead of a port at Listen, as one in memory does for
-	// benchmarks. When it is not a *net.TCPListener, the stop closes it at once: a
-	// connection that it has queued is the listener's own to lose.
+	// Listener, if not nil, accepts the API's connections in place of a socket at Listen;
+	// benchmarks use one in memory. Unless it is a *net.TCPListener, the drain closes it
+	// at once, and connections in its queue may be lost.
 	Listener    net.Listener
 	Limits      Limits // zero fields are replaced by DefaultLimits
-	MaxWatchers int    // event streams at a time, default 1000; none if negative
+	MaxWatchers int    // number of event streams, default 1000; none if negative
 
-	// TLSCertFile and TLSKeyFile are PEM files of a certificate, its chain
-	// behind it, and its key. With them both ports speak TLS, and a change of
-	// the files takes effect for new connections within seconds. Empty for
-	// plain HTTP.
+	// TLSCertFile and TLSKeyFile are PEM files with a certificate, followed by its chain,
+	// and with its key. If they are set both ports use TLS, and new connections use a
+	// changed certificate within seconds. Empty for plain HTTP.
 	TLSCertFile, TLSKeyFile string
-	// TLSRefresh is how often the files are looked at. Zero means 5 s: a
-	// kubelet takes a minute to bring a changed Secret to its pods.
+	// TLSRefresh is how often these files are read. Zero means 5 s: a kubelet takes up to
+	// a minute to bring a changed Secret to its pods.
 	TLSRefresh time.Duration
 
-	// ServedBy names this instance in the X-Served-By header of every response;
-	// empty for no such header. A load balancer hides which replica answered,
-	// and whoever looks for the cause of a failure needs to know.
+	// ServedBy names this instance in the header X-Served-By of every response; empty for
+	// no such header. Behind a load balancer, it tells which replica has answered.
 	ServedBy string
 
-	// IdleGrace is how long a kept connection must have been silent before
-	// the drain closes it. Zero means 5 s.
+	// IdleGrace is how long an idle connection must have been silent before the drain
+	// closes it. Zero means 5 s.
 	IdleGrace time.Duration
 
-	// Auth makes the routes ask who calls and whether they may; the probes,
-	// /version and /openapi.json stay open. nil: everybody may do everything.
+	// Auth makes the server check who calls and what they may do. Everybody may call the
+	// probes, /version and /openapi.json. nil: everybody may call everything.
 	Auth *Auth
-	// RateLimit bounds the requests of a single client. The probes, /version,
-	// /openapi.json and the metrics port are not limited.
+	// RateLimit bounds the requests of a single client. It does not apply to the probes,
+	// /version, /openapi.json and the metrics port.
 	RateLimit RateLimit
 
 	Catalogue *service.Catalogue
-	// Status tells the state of the cluster connection; it is asked a few
+	// Status returns the state of the connection to the cluster. It is called several
 	// times a second and must not block.
 	Status func() Status
-	// Discover lists the cluster anew and checks all health now. nil: 503.
+	// Discover lists the cluster again and makes all health checks now. nil: requests for
+	// it are answered with 503.
 	Discover func(context.Context) error
-	// Generate writes the ConfigMap and returns its resourceVersion. nil means
-	// that nothing is written (manifests).
+	// Generate writes the ConfigMap and returns its resourceVersion. nil if nothing is
+	// written, as with manifests.
 	Generate func(context.Context) (version string, err error)
 
-	// Pprof serves the profiles of the process on the metrics port, below
-	// /debug/pprof/, to those who may; see Auth.Metrics.
+	// Pprof serves the profiles of the process on the metrics port, below /debug/pprof/.
+	// With Auth.Metrics, callers need a right for them.
 	Pprof bool
 
-	Metrics *metrics.Set // more series to expose, may be nil
+	Metrics *metrics.Set // further series to expose; may be nil
 	Log     *zap.Logger  // default: none
 	Version string
 }
@@ -92,13 +91,13 @@ type Options struct {
 // Status is the state of the connection to the cluster.
 type Status = api.Status
 
-// Auth makes a server ask who its callers are and whether they may.
+// Auth makes a server check who calls and what they may do.
 type Auth = middleware.Auth
 
-// A RateLimit bounds how often a single client may ask.
+// A RateLimit bounds the requests of a single client.
 type RateLimit = middleware.RateLimit
 
-// DefaultLimits are the limits that a zero field stands for.
+// DefaultLimits has the defaults of Limits.
 var DefaultLimits = Limits{
 	ReadTimeout:    10 * time.Second,
 	WriteTimeout:   10 * time.Second,
@@ -131,7 +130,7 @@ func (l *Limits) fill() {
 	orInt(&l.MaxHeaderBytes, d.MaxHeaderBytes)
 }
 
-// A Server is the HTTP side of the service.
+// A Server serves the API and the metrics over HTTP.
 type Server struct {
 	opts        Options
 	log         *zap.Logger
@@ -142,16 +141,16 @@ type Server struct {
 	tls         *serverTLS // nil: plain HTTP
 	set         *metrics.Set
 	shutdownH   *middleware.Histogram
-	authorizer  *middleware.Authorizer // nil if everybody may do everything as often as they like
+	authorizer  *middleware.Authorizer // nil without authentication and rate limit
 
-	life       context.Context // of background work started by requests
+	life       context.Context // ends with the server; for background work that requests start
 	endLife    context.CancelFunc
 	background sync.WaitGroup
 
-	flagged time.Time // when the stop began
+	flagged time.Time // when Flag was called
 }
 
-// New returns a server that does not listen yet.
+// New returns a Server that does not listen yet.
 func New(o Options) (*Server, error) {
 	if o.Catalogue == nil || o.Status == nil {
 		return nil, errors.New("transport: Options.Catalogue and Options.Status are required")
@@ -206,7 +205,7 @@ func New(o Options) (*Server, error) {
 	return s, nil
 }
 
-// serveRoutes makes the ports serve the routes, behind the authorizer if there is one.
+// serveRoutes gives the ports their routes, behind the authorizer if there is one.
 func (s *Server) serveRoutes() error {
 	apiRoutes, metricsRoutes := s.apiRoutes(), s.metricsRoutes()
 	if s.opts.Auth != nil || s.opts.RateLimit.PerSecond > 0 {
@@ -229,12 +228,12 @@ func (s *Server) serveRoutes() error {
 	return nil
 }
 
-// protects reports whether not everybody may have a route, as often as they like.
+// protects reports whether a route needs a right or has a rate limit.
 func (s *Server) protects(r *route) bool {
 	return r.who == callers || r.who == operators && s.opts.Auth != nil && s.opts.Auth.Metrics
 }
 
-// pass returns what lets the callers of a route pass; nil if it lets everybody.
+// pass returns the check that callers of a route must pass; nil if there is none.
 func (s *Server) pass(r *route) middleware.Pass {
 	if s.authorizer == nil || !s.protects(r) {
 		return nil
@@ -242,7 +241,7 @@ func (s *Server) pass(r *route) middleware.Pass {
 	return s.authorizer.Require(r.action(), r.who == callers)
 }
 
-// streamRight returns the right of an event stream to go on.
+// streamRight returns the right of an event stream to continue.
 func (s *Server) streamRight(ctx *fasthttp.RequestCtx) api.Right {
 	if right := s.authorizer.Stream(ctx, watch.action()); right != nil {
 		return right
@@ -254,8 +253,8 @@ var shutdownBounds = []time.Duration{
 	time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second, 15 * time.Second, 20 * time.Second, 30 * time.Second,
 }
 
-// Start listens on both ports and serves until Drain and CloseMetrics. The error says which
-// address can't be used.
+// Start listens on both ports, and serves until Drain and CloseMetrics. The error says
+// which address can't be used.
 func (s *Server) Start(ctx context.Context) error {
 	if s.opts.Listener != nil {
 		s.apiPort.accept(s.opts.Listener)
@@ -288,12 +287,12 @@ func (s *Server) Start(ctx context.Context) error {
 	return nil
 }
 
-// Addr returns the address of the API port, MetricsAddr that of the metrics
-// port; both only after Start.
+// Addr returns the address of the API port, and MetricsAddr that of the metrics port.
+// Both must be called after Start.
 func (s *Server) Addr() string        { return s.apiPort.listener.Addr().String() }
 func (s *Server) MetricsAddr() string { return s.metricsPort.listener.Addr().String() }
 
-// statusInterval is how often the state of the cluster is looked at.
+// statusInterval is how often Options.Status is called.
 const statusInterval = 100 * time.Millisecond
 
 func (s *Server) watchStatus() {

@@ -29,27 +29,27 @@ import (
 	"kubernaut.io/dynamic-toolset/transport"
 )
 
-// fasthttp's worker pool sleeps once more, at most 10 s, before it notices that
-// it was stopped, and its clock never stops; nothing of ours may be left.
+// fasthttp's worker pool sleeps once more, for at most 10 s, before it notices that it
+// was stopped, and its clock never stops. No goroutine of ours may be left.
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m,
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"))
 }
 
-// A fixture is the real server on real sockets, with a catalogue whose
-// Services are recognised by their label "kind".
+// A fixture is the real server on real sockets, with a catalogue that recognises Services
+// by their label "kind".
 type fixture struct {
 	t         *testing.T
 	server    *stoppable
 	catalogue *service.Catalogue
 	logs      *observer.ObservedLogs
-	// The ports' addresses, as URLs: https where the server speaks TLS.
+	// URLs of the ports; https if the server uses TLS.
 	url, metricsURL string
 	tls             *tls.Config // of clients; nil: plain HTTP
 }
 
-// options are those of the server and of its stop.
+// options are those of the server and of its shutdown.
 type options struct {
 	transport.Options
 	PropagationDelay, DrainTimeout time.Duration
@@ -144,7 +144,7 @@ func start(t *testing.T, change func(*options)) *fixture {
 	return f
 }
 
-// response is an answer, read completely.
+// response is a response that was read completely.
 type response struct {
 	*http.Response
 	body []byte
@@ -183,7 +183,7 @@ func send(url, method, path, body string, header ...string) (*response, error) {
 	return &response{resp, b}, err
 }
 
-// document is a problem document with everything that one may have.
+// document is a problem document with all members that one may have.
 type document struct {
 	Type      string
 	Title     string

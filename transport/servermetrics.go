@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// serverMetrics registers the series that are read when they are scraped.
+// serverMetrics registers the series whose values are read at each scrape.
 func (s *Server) serverMetrics() {
 	s.set.NewGauge("toolset_in_flight_requests", func() float64 {
 		_, inFlight := s.count()
@@ -65,7 +65,8 @@ func (s *Server) serverMetrics() {
 	})
 }
 
-// count counts the API port's connections and requests in flight.
+// count returns the numbers of open connections and of requests in flight on the API
+// port.
 func (s *Server) count() (open, inFlight int) {
 	if s.apiPort.listener == nil {
 		return 0, 0

@@ -17,7 +17,7 @@ import (
 
 func panicking(context.Context) (string, error) { panic("a secret cause") }
 
-// stop begins the shutdown and returns its result to come.
+// stop starts the shutdown and returns a channel that receives its result.
 func (f *fixture) stop() <-chan error {
 	done := make(chan error, 1)
 	go func() { done <- f.server.Shutdown(context.Background()) }()
@@ -27,7 +27,7 @@ func (f *fixture) stop() <-chan error {
 	return done
 }
 
-// eventually asks until the answer has a status.
+// eventually repeats a request until the answer has this status.
 func (f *fixture) eventually(method, path string, status int) *response {
 	f.t.Helper()
 	for end := time.Now().Add(testenv.Patience); ; {
@@ -88,9 +88,9 @@ func TestShutdownLivenessDuringShutdown(t *testing.T) {
 	f := start(t, func(o *options) {
 		entered, release = held(o)
 		o.PropagationDelay = 300 * time.Millisecond
-		o.IdleGrace = 5 * time.Second // the probe's connection is still young
+		o.IdleGrace = 5 * time.Second // the probe's connection has not been silent for as long
 	})
-	probe := f.dial() // opened in time, as a kubelet's would be
+	probe := f.dial() // opened before the stop, like a kubelet's
 	slow := f.dial()
 	slow.write(postWait)
 	<-entered
@@ -192,7 +192,7 @@ func TestShutdownResourceCleanup(t *testing.T) {
 	if err := <-done; err != nil || !closed.Load() {
 		t.Errorf("err %v, resources closed: %v", err, closed.Load())
 	}
-	// The metrics port is closed as well; goleak sees to the goroutines.
+	// The metrics port is closed as well; goleak finds goroutines that are left.
 	if _, err := send(f.metricsURL, "GET", "/metrics", ""); err == nil {
 		t.Error("the metrics port still answers")
 	}
@@ -216,7 +216,8 @@ func TestShutdownFiveSecondWait(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	// Whoever asks all the time sees it to the end, but where the machine does not let it.
+	// A client that asks all the time is answered to the end of the wait, unless the
+	// machine is busy.
 	watch.Judge(t, 5*time.Second-last.Sub(begin), 50*time.Millisecond, "the time before the end of the wait in which no new connection was served")
 	if total := time.Since(begin); total < 5*time.Second {
 		t.Errorf("the shutdown took %s", total)

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-var stopped sync.Map // the servers that Shutdown has stopped, with the error of each
+var stopped sync.Map // servers that Shutdown has stopped, with their errors
 
-// Shutdown stops a server for tests that look at something else, without a wait.
+// Shutdown stops a server without any wait, for tests of something else.
 func (s *Server) Shutdown(context.Context) error {
 	once, _ := stopped.LoadOrStore(s, sync.OnceValue(func() error {
 		s.Flag()

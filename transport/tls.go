@@ -14,12 +14,12 @@ import (
 	"kubernaut.io/dynamic-toolset/transport/middleware"
 )
 
-// protocols are what ALPN may agree on (RFC 7301; the names are registered with
-// IANA). A client that offers others only, such as h2, is refused with the
-// alert no_application_protocol; one that offers none is taken for HTTP/1.1.
+// protocols are what ALPN may agree on (RFC 7301; the names are registered with IANA). A
+// client that offers only others, such as h2, is refused with the alert
+// no_application_protocol. One that offers none is assumed to speak HTTP/1.1.
 var protocols = []string{"http/1.1", "http/1.0"}
 
-// serverTLS is what both ports show and count where they speak TLS.
+// serverTLS has the certificate and the metrics that both ports share.
 type serverTLS struct {
 	log    *zap.Logger
 	files  *certificate.Files
@@ -28,12 +28,12 @@ type serverTLS struct {
 	failedHandshakes       *metrics.Counter
 	reloads, failedReloads *metrics.Counter
 
-	lastFailure string // of a reload, as logged
-	expiryTold  bool   // of the current certificate
+	lastFailure string // of a reload, as last logged
+	expiryTold  bool   // the expiry of the current certificate has been logged
 }
 
-// newServerTLS loads the certificate and registers the metrics. Without TLS
-// there are no such metrics: an expiry of 0 would call somebody at night.
+// newServerTLS loads the certificate and registers the metrics. Without TLS there are no
+// such metrics: an expiry of 0 would raise an alert.
 func newServerTLS(certFile, keyFile string, log *zap.Logger, set *metrics.Set) (*serverTLS, error) {
 	if certFile == "" || keyFile == "" {
 		return nil, errors.New("transport: TLS needs both, the file of the certificate and that of its key")
@@ -55,10 +55,9 @@ func newServerTLS(certFile, keyFile string, log *zap.Logger, set *metrics.Set) (
 	return t, nil
 }
 
-// use makes the current certificate that of the handshakes to come. Each
-// certificate has a configuration of its own, and with it session tickets of
-// its own: nobody resumes a session of a certificate that was replaced, perhaps
-// because its key was stolen.
+// use makes new connections use the current certificate. Each certificate has a
+// tls.Config of its own, and so its own session tickets: nobody can resume a session of a
+// certificate that was replaced, perhaps because its key was stolen.
 func (t *serverTLS) use() {
 	t.config.Store(&tls.Config{
 		MinVersion:   tls.VersionTLS12,
@@ -68,9 +67,8 @@ func (t *serverTLS) use() {
 	t.expiryTold = false
 }
 
-// refresh takes a new certificate if there is one. It logs what is wrong with
-// one once, and counts it at every look, so that an alert lasts as long as its
-// cause.
+// refresh loads the certificate if its files have changed. A failure is logged once, and
+// counted each time, so that an alert lasts as long as its cause.
 func (t *serverTLS) refresh() {
 	changed, err := t.files.Refresh()
 	leaf := t.files.Current().Leaf
@@ -93,7 +91,7 @@ func (t *serverTLS) refresh() {
 	}
 }
 
-// watchCertificate refreshes until the server ends.
+// watchCertificate calls refresh until the server ends.
 func (s *Server) watchCertificate() {
 	t := time.NewTicker(s.opts.TLSRefresh)
 	defer t.Stop()
@@ -107,8 +105,7 @@ func (s *Server) watchCertificate() {
 	}
 }
 
-// failed notes a handshake that came to nothing. Any client can bring that
-// about: debug.
+// failed logs a handshake that failed, at debug level, since any client can cause that.
 func (t *serverTLS) failed(client net.Addr, err error) {
 	t.failedHandshakes.Inc()
 	if ce := t.log.Check(zap.DebugLevel, "TLS handshake failed"); ce != nil {

@@ -17,8 +17,8 @@ var authority = sync.OnceValue(func() *certtest.Authority {
 	return a
 })
 
-// overTLS reports whether a test runs within TestOverTLS, where each server
-// speaks TLS unless the test says otherwise.
+// overTLS reports whether a test runs within TestOverTLS, where each server uses TLS
+// unless the test says otherwise.
 func overTLS(t *testing.T) bool { return strings.HasPrefix(t.Name(), "TestOverTLS/") }
 
 // What holds for plain HTTP holds over TLS: above all, that no request is lost.

@@ -21,7 +21,7 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
-// A crowd is many clients at once, of which none tries anything again.
+// A crowd is many clients at once that never try a request again.
 type crowd struct {
 	f        *fixture
 	halt     chan struct{}
@@ -29,9 +29,9 @@ type crowd struct {
 	answered atomic.Int64
 	lost     atomic.Int64
 	first    atomic.Pointer[error]
-	// ended counts connections that ended other than by an announcement.
+	// ended counts connections that ended without an announcement.
 	ended atomic.Int64
-	// shown are the serial numbers of the certificates that clients saw.
+	// shown has the serial numbers of the certificates that clients have seen.
 	shown sync.Map
 }
 
@@ -50,8 +50,8 @@ func (c *crowd) lose(kind string, err error) {
 	c.first.CompareAndSwap(nil, &err)
 }
 
-// connect opens a connection, which does not count as lost when the kernel
-// ignores or refuses it: a client is routed elsewhere then.
+// connect opens a connection. If the kernel ignores or refuses it, it does not count as
+// lost, since the client would be routed elsewhere.
 func (c *crowd) connect() net.Conn {
 	tcp, err := net.DialTimeout("tcp", c.f.server.Addr(), 300*time.Millisecond)
 	if err != nil {
@@ -92,8 +92,8 @@ func (c *crowd) new() {
 	}
 }
 
-// batches sends n requests at once on a kept connection, again and again, and
-// opens another when an answer has announced the end of this one.
+// batches sends n requests at once on a kept connection, again and again, and opens
+// another connection when a response has announced the end of this one.
 func (c *crowd) batches(kind string, n int, pause time.Duration) {
 	for !c.halted() {
 		tcp := c.connect()
@@ -107,7 +107,7 @@ func (c *crowd) batches(kind string, n int, pause time.Duration) {
 		r := bufio.NewReader(s)
 		for last := false; !last; {
 			if c.halted() {
-				s.Close() //nolint:errcheck // this client has had enough
+				s.Close() //nolint:errcheck // this client is done
 				return
 			}
 			s.SetDeadline(time.Now().Add(time.Minute)) //nolint:errcheck // the write tells
@@ -141,7 +141,7 @@ func (c *crowd) batches(kind string, n int, pause time.Duration) {
 	}
 }
 
-// slow takes its time with each handshake.
+// slow makes slow handshakes.
 func (c *crowd) slow() {
 	for !c.halted() {
 		tcp := c.connect()
@@ -160,7 +160,7 @@ func (c *crowd) slow() {
 	}
 }
 
-// A dawdler sends what it writes in two halves, with a pause between.
+// A dawdler sends each write in two halves, with a pause in between.
 type dawdler struct{ net.Conn }
 
 func (d *dawdler) Write(p []byte) (int, error) {
@@ -185,7 +185,7 @@ func (f *fixture) come() *crowd {
 	return c
 }
 
-// leave ends the clients and reports what was lost.
+// leave stops the clients and reports what was lost.
 func (c *crowd) leave(t *testing.T) {
 	t.Helper()
 	close(c.halt)
@@ -200,8 +200,8 @@ func patient(o *options) {
 	o.IdleGrace, o.DrainTimeout, o.Limits.ReadTimeout = 20*time.Second, time.Minute, 20*time.Second
 }
 
-// The stop loses nothing over TLS: of clients that open new connections up to
-// the end, keep theirs, pipeline, or are in the middle of a slow handshake.
+// The stop loses no request over TLS: of clients that open new connections to the end,
+// keep theirs, send several requests at once, or are in the middle of a slow handshake.
 func TestTLSStopLosesNothing(t *testing.T) {
 	for range 2 {
 		f, _ := startTLS(t, func(o *options) {
@@ -228,7 +228,7 @@ func TestTLSRotationLosesNothing(t *testing.T) {
 		pair := authority().Issue(t, func(template *x509.Certificate) { last = template.SerialNumber.String() })
 		pair.Mount(t, dir)
 		until(t, "the new certificate is shown", func() bool { _, ok := c.shown.Load(last); return ok })
-		if i%3 == 0 { // and now and then a bad one
+		if i%3 == 0 { // sometimes a bad one
 			bad := authority().Issue(t, nil)
 			bad.Key = pair.Key
 			bad.Mount(t, dir)
@@ -247,9 +247,8 @@ func TestTLSRotationLosesNothing(t *testing.T) {
 	}
 }
 
-// A handshake that has begun when the drain looks for idle connections is
-// waited for, and so is the request after it; a connection on which none has
-// begun is idle.
+// A handshake that has begun when the drain looks for idle connections is completed, and
+// the request after it is answered. A connection whose handshake has not begun is idle.
 func TestTLSHandshakeUnderWayAsTheDrainBegins(t *testing.T) {
 	f, _ := startTLS(t, func(o *options) { o.IdleGrace, o.Limits.ReadTimeout = 3*time.Second, 20*time.Second })
 	const n = 20
@@ -257,7 +256,7 @@ func TestTLSHandshakeUnderWayAsTheDrainBegins(t *testing.T) {
 	proceed := make(chan struct{})
 	var clients sync.WaitGroup
 	for i := range n {
-		// From the first byte to all but the last of the hello.
+		// From the first byte to all but the last one of the ClientHello.
 		raw := &stalled{Conn: f.dialTCP().Conn, after: 1 + i*80, began: make(chan struct{}), proceed: proceed}
 		c := tls.Client(raw, f.tls)
 		clients.Go(func() {
@@ -280,8 +279,8 @@ func TestTLSHandshakeUnderWayAsTheDrainBegins(t *testing.T) {
 	}
 }
 
-// A stalled connection sends some bytes of what is written first, and the rest
-// when told to.
+// A stalled connection sends some bytes of what is written at first, and the rest when
+// told to.
 type stalled struct {
 	net.Conn
 	after          int
@@ -304,9 +303,9 @@ func (s *stalled) Write(p []byte) (n int, err error) {
 	return n + m, err
 }
 
-// A key update that a client asks for on a connection that has been silent for
-// longer than a response may take is answered, and the connection goes on. The
-// TLS of Go can't ask for one; OpenSSL can.
+// A key update that a client requests on a connection that has been silent for longer
+// than a response may take is answered, and the connection goes on. Go's TLS client can't
+// request one; OpenSSL's can.
 func TestTLSKeyUpdateOnASilentConnection(t *testing.T) {
 	openssl, err := exec.LookPath("openssl")
 	if err != nil {
@@ -329,7 +328,7 @@ func TestTLSKeyUpdateOnASilentConnection(t *testing.T) {
 	}
 	defer cmd.Wait()         //nolint:errcheck // it is killed
 	defer cmd.Process.Kill() //nolint:errcheck
-	// Lines that begin with K are commands: update the keys, the server's too.
+	// Lines that begin with K are commands: update the keys, including the server's.
 	lines := bufio.NewReader(out)
 	ask := func(command string) {
 		t.Helper()
@@ -352,7 +351,7 @@ func TestTLSKeyUpdateOnASilentConnection(t *testing.T) {
 		if _, err := io.WriteString(in, "K\n"); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(200 * time.Millisecond) // a command stands alone in what s_client reads
+		time.Sleep(200 * time.Millisecond) // a command must be alone in what s_client reads
 		ask("")
 	}
 }

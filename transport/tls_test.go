@@ -20,8 +20,8 @@ import (
 	"kubernaut.io/dynamic-toolset/transport/certificate/certtest"
 )
 
-// startTLS is start with a certificate, and returns the folder that it is
-// mounted in.
+// startTLS is start with a certificate. It also returns the folder in which the
+// certificate is mounted.
 func startTLS(t *testing.T, change func(*options)) (f *fixture, dir string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -63,7 +63,7 @@ func (f *fixture) dialTCP() *rawClient {
 	return &rawClient{f.t, c, bufio.NewReader(c)}
 }
 
-// metric returns the value of a series as it is written, "" if there is none.
+// metric returns the value of a series as text; empty if there is none.
 func (f *fixture) metric(series string) string {
 	f.t.Helper()
 	r, err := send(f.metricsURL, "GET", "/metrics", "")
@@ -88,7 +88,8 @@ func until(t *testing.T, what string, holds func() bool) {
 	}
 }
 
-// What cannot serve is refused at the start, with a sentence that says why.
+// A certificate that can't be used is refused at the start, with a sentence that says
+// why.
 func TestTLSRefusedAtStart(t *testing.T) {
 	good, other := authority().Issue(t, nil), authority().Issue(t, nil)
 	certFile, keyFile := good.Write(t, t.TempDir())
@@ -157,8 +158,8 @@ func TestTLSMetrics(t *testing.T) {
 	}
 }
 
-// A pair that can't be used leaves the old one in use, is logged once and
-// counted for as long as it is there.
+// If a new pair can't be used, the old one stays in use. That is logged once, and counted
+// as long as it lasts.
 func TestTLSBadPairKeepsTheOld(t *testing.T) {
 	f, dir := startTLS(t, nil)
 	before, err := f.handshake(nil)
@@ -191,8 +192,8 @@ func TestTLSBadPairKeepsTheOld(t *testing.T) {
 	}
 }
 
-// A certificate that expires in use is shown on, for want of another, and the
-// log says so.
+// A certificate that expires in use stays in use for want of another, and the log says
+// so.
 func TestTLSExpiresInUse(t *testing.T) {
 	soon := time.Now().Add(2 * time.Second)
 	f, _ := startTLS(t, func(o *options) {
@@ -253,7 +254,7 @@ func hello(t *testing.T) string {
 	return string(buf[:n])
 }
 
-// Handshakes that don't come to their end keep nobody waiting, and are ended.
+// Handshakes that are not completed keep nobody waiting, and end.
 func TestTLSSlowHandshakes(t *testing.T) {
 	f, _ := startTLS(t, func(o *options) { o.Limits.ReadTimeout = 3 * time.Second })
 	begin := time.Now()
@@ -285,12 +286,12 @@ func TestTLSSlowHandshakes(t *testing.T) {
 	if d := time.Since(begin); d < 3*time.Second {
 		t.Errorf("they were ended after %s", d)
 	}
-	// One that never began is no failure: load balancers look that way.
+	// A handshake that never began is no failure: load balancers check ports in that way.
 	want := fmt.Sprint(2 * n / 3)
 	until(t, "failures counted", func() bool { return f.metric("toolset_tls_handshake_failures_total") == want })
 }
 
-// Who speaks plain HTTP to a port that speaks TLS is told so, in plain HTTP.
+// A client that sends plain HTTP to a port with TLS is told so in plain HTTP.
 func TestPlainHTTPToATLSPort(t *testing.T) {
 	f, _ := startTLS(t, func(o *options) { o.Limits.MaxRequestBody = 1000; o.Limits.ReadTimeout = 2 * time.Second })
 	for name, request := range map[string]string{
@@ -325,7 +326,7 @@ func TestPlainHTTPToATLSPort(t *testing.T) {
 	if rest, err := io.ReadAll(c.r); err != nil || len(rest) > 0 {
 		t.Errorf("pipelined: and then %q, %v", rest, err)
 	}
-	// And on the metrics port.
+	// The same on the metrics port.
 	r, err := send("http://"+f.server.MetricsAddr(), "GET", "/metrics", "")
 	if err != nil {
 		t.Fatal(err)
@@ -333,11 +334,11 @@ func TestPlainHTTPToATLSPort(t *testing.T) {
 	wantProblem(t, r, 400, "validation-error")
 }
 
-// A client that goes on to send while it is refused still reads the alert.
+// A client that goes on sending while it is refused still receives the alert.
 func TestTLSAlertArrives(t *testing.T) {
 	f, _ := startTLS(t, nil)
 	c := f.dialTCP()
-	c.write("\x16\x03\x01\x00\x05\x02\x00\x00\x01\x00") // a server's hello
+	c.write("\x16\x03\x01\x00\x05\x02\x00\x00\x01\x00") // a ServerHello
 	f.logged("TLS handshake failed")
 	time.Sleep(50 * time.Millisecond)
 	for range 3 {
@@ -349,7 +350,7 @@ func TestTLSAlertArrives(t *testing.T) {
 	}
 }
 
-// What is neither TLS nor HTTP is refused with an alert, or closed.
+// What is neither TLS nor HTTP is refused with an alert, or the connection is closed.
 func TestNeitherTLSNorHTTP(t *testing.T) {
 	f, _ := startTLS(t, nil)
 	for _, sent := range []string{"\x00\x00\x00\x00\x00\x00", "\x80\x2e\x01\x00\x02\x00\x15\x00\x00\x00\x10", "\x05\x01\x00\x00\x00", "\x16\x03\x01\xff\xff", "\x15\x03\x01\x00\x02\x02\x28", "\x16GET / HTTP/1.1\r\n\r\n"} {
@@ -362,8 +363,8 @@ func TestNeitherTLSNorHTTP(t *testing.T) {
 	}
 }
 
-// Who speaks TLS to a port that speaks plain HTTP is told so at once, in plain
-// HTTP, which clients recognise.
+// A client that sends TLS to a port with plain HTTP is told so at once in plain HTTP,
+// which clients recognise.
 func TestTLSToAPlainPort(t *testing.T) {
 	f := start(t, func(o *options) { o.Limits.ReadTimeout = 20 * time.Second })
 	_, err := send("https://"+f.server.Addr(), "GET", "/api/v1/toolsets", "")
@@ -376,7 +377,7 @@ func TestTLSToAPlainPort(t *testing.T) {
 	if d := wantProblem(t, r, 400, "validation-error"); !strings.Contains(d.Detail, "http://") || !r.Close {
 		t.Errorf("%s", r)
 	}
-	// On a kept connection it is malformed HTTP like any other.
+	// On a kept connection it is like any other malformed HTTP.
 	k := f.dialTCP()
 	k.write(getReady)
 	k.read()
@@ -384,8 +385,7 @@ func TestTLSToAPlainPort(t *testing.T) {
 	wantProblem(t, k.read(), 400, "validation-error")
 }
 
-// The certificate and the key of a client's session are of no use to others:
-// a client that trusts another authority does not speak to us.
+// A client that trusts another authority does not accept our certificate.
 func TestTLSIsVerifiedByClients(t *testing.T) {
 	f, _ := startTLS(t, nil)
 	other, err := certtest.NewAuthority()

@@ -20,11 +20,11 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
-// The tests here rebuild what loses requests in other servers. Each fails when
-// the trap is rebuilt in ours.
+// These tests rebuild what loses requests in other servers. Each fails if this server has
+// the same weakness.
 
-// A request that arrives on a kept connection during the propagation delay is
-// answered, and the answer ends the connection.
+// A request that arrives on a kept connection during the propagation delay is answered,
+// and its response ends the connection.
 func TestTrapKeptConnectionDuringDelay(t *testing.T) {
 	f := start(t, func(o *options) { o.PropagationDelay = 600 * time.Millisecond })
 	c := f.dial()
@@ -45,15 +45,15 @@ func TestTrapKeptConnectionDuringDelay(t *testing.T) {
 	}
 }
 
-// Requests sent at the very moment at which idle connections are closed: each
-// client sends as soon as the drain is logged, and keeps its connection silent
-// before. A request that was written before the server's close was sent must be
-// answered; the client that had seen the close already would not have sent.
+// Requests arrive just when idle connections are closed: each client keeps its connection
+// silent, and sends as soon as the drain is logged. A request that was written before the
+// server's end of the connection was sent must be answered. A client that has seen the
+// end would not have sent.
 func TestTrapIdleConnectionsAtTheWorstMoment(t *testing.T) {
 	const clients = 60
 	f := start(t, func(o *options) {
 		o.PropagationDelay = 200 * time.Millisecond
-		o.IdleGrace = 30 * time.Second // a busy machine takes its time to open them
+		o.IdleGrace = 30 * time.Second // opening all of them takes time on a busy machine
 		o.DrainTimeout = time.Minute
 	})
 	var conns []*rawClient
@@ -65,7 +65,7 @@ func TestTrapIdleConnectionsAtTheWorstMoment(t *testing.T) {
 	}
 	done := f.stop()
 	f.logged("Draining in-flight HTTP connections")
-	// Idle since before the signal: the drain must not close them yet.
+	// They are idle since before the signal, but the drain must not close them yet.
 	var wg sync.WaitGroup
 	var lost atomic.Int32
 	for i, c := range conns {
@@ -89,13 +89,13 @@ func TestTrapIdleConnectionsAtTheWorstMoment(t *testing.T) {
 	}
 }
 
-// Clients connect without pause until they are refused: none that the kernel
+// Clients connect without pause until they are refused. No connection that the kernel has
 // accepted may be reset or dropped.
 func TestTrapAcceptQueue(t *testing.T) {
 	for round := range 3 {
 		f := start(t, func(o *options) {
 			o.PropagationDelay = 50 * time.Millisecond
-			// A busy machine keeps clients waiting between connect and request.
+			// On a busy machine, time passes between a client's connect and its request.
 			o.IdleGrace, o.DrainTimeout, o.Limits.ReadTimeout = 20*time.Second, time.Minute, 20*time.Second
 		})
 		addr := f.server.Addr()
@@ -115,7 +115,7 @@ func TestTrapAcceptQueue(t *testing.T) {
 						return
 					default:
 					}
-					// A SYN that the filter drops is repeated after a second;
+					// A client repeats a SYN that the filter has dropped after a second;
 					// by then the test is over.
 					c, err := net.DialTimeout("tcp", addr, 300*time.Millisecond)
 					if err != nil {
@@ -170,8 +170,8 @@ func oneRequest(c net.Conn) error {
 	return nil
 }
 
-// Every pipelined request is answered; only the last answer ends the
-// connection, since a client may not expect more after that.
+// Every pipelined request is answered. Only the last response ends the connection, since
+// a client does not expect more after that.
 func TestTrapPipelined(t *testing.T) {
 	f := start(t, func(o *options) { o.PropagationDelay = 500 * time.Millisecond })
 	early := f.dial()
@@ -196,7 +196,7 @@ func TestTrapPipelined(t *testing.T) {
 	}
 }
 
-// A request of which half was sent before the drain is waited for.
+// A request that was half sent before the drain is waited for.
 func TestTrapHalfSent(t *testing.T) {
 	f := start(t, func(o *options) { o.IdleGrace = 50 * time.Millisecond })
 	fresh, kept := f.dial(), f.dial()
@@ -329,8 +329,8 @@ func TestWatchResumes(t *testing.T) {
 	}
 }
 
-// A connection that never sends anything is closed without a word: an
-// unasked-for 408 would be taken for the answer to a request on its way.
+// A connection that never sends anything is closed silently: a 408 would be taken for the
+// answer to a request that is on its way.
 func TestIdleConnectionEndsSilently(t *testing.T) {
 	f := start(t, func(o *options) {
 		o.Limits.ReadTimeout = 200 * time.Millisecond
@@ -346,8 +346,7 @@ func TestIdleConnectionEndsSilently(t *testing.T) {
 	}
 }
 
-// Old connections end by a regular response, so that clients spread over new
-// replicas.
+// Old connections end with a regular response, so that clients spread over new replicas.
 func TestMaxConnectionAge(t *testing.T) {
 	f := start(t, func(o *options) { o.Limits.MaxConnectionAge = 200 * time.Millisecond })
 	begin := time.Now()

@@ -16,7 +16,7 @@ import (
 	"kubernaut.io/dynamic-toolset/service/detect"
 )
 
-// whichServices reads Services of service/testdata/which.
+// whichServices reads Services from service/testdata/which.
 func whichServices(t *testing.T, files ...string) (all []*corev1.Service) {
 	t.Helper()
 	for _, file := range files {
@@ -60,7 +60,7 @@ func getToolset(t *testing.T, f *fixture, path string) *whichToolset {
 	return v
 }
 
-// startWith runs a server whose catalogue has services, recognised by the rules.
+// startWith runs a server whose catalogue has these Services, recognised by the rules.
 func startWith(t *testing.T, services []*corev1.Service) *fixture {
 	t.Helper()
 	rules := detect.Default()
@@ -75,7 +75,7 @@ func startWith(t *testing.T, services []*corev1.Service) *fixture {
 	return f
 }
 
-// What well-known installations make of "which of several", through the API: by
+// Which of several toolsets is used in well-known installations, through the API: by
 // type, by name, by alias, in the lists and in both documents.
 func TestWhichOfSeveral(t *testing.T) {
 	for _, c := range []struct {
@@ -199,8 +199,8 @@ func listedToolsets(t *testing.T, f *fixture) []whichToolset {
 	return list.Toolsets
 }
 
-// checkServicesList checks that every Service is one of a toolset, or an alias of one
-// that names it.
+// checkServicesList checks that every Service belongs to a toolset, or is an alias that
+// names one.
 func checkServicesList(t *testing.T, f *fixture, toolsets []whichToolset) {
 	t.Helper()
 	var list struct {
@@ -225,7 +225,7 @@ func checkServicesList(t *testing.T, f *fixture, toolsets []whichToolset) {
 	}
 }
 
-// checkWhichDocuments checks that both documents prefer the same as lookups.
+// checkWhichDocuments checks that both documents prefer the same toolsets as lookups.
 func checkWhichDocuments(t *testing.T, f *fixture, primaries map[string]string) {
 	t.Helper()
 	var doc struct{ Tools []service.Tool }
@@ -262,8 +262,8 @@ func checkWhichDocuments(t *testing.T, f *fixture, primaries map[string]string) 
 	}
 }
 
-// When the Service of a toolset goes, its alias takes its place, and watchers are told
-// so; when it comes back, likewise.
+// When the Service of a toolset is deleted its alias takes over, and watchers are told;
+// the same in reverse when it comes back.
 func TestAnAliasTakesOver(t *testing.T) {
 	all := whichServices(t, "kube-prometheus-stack")
 	f := startWith(t, all)
@@ -307,7 +307,8 @@ func TestAnAliasTakesOver(t *testing.T) {
 	}
 }
 
-// Names stay ambiguous: of toolsets, and of aliases in several namespaces; a type never is.
+// A name of several toolsets, or of aliases in several namespaces, is ambiguous; a type
+// never is.
 func TestNamesStayAmbiguous(t *testing.T) {
 	var all []*corev1.Service
 	for _, namespace := range []string{"monitoring", "team-a"} {

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// served starts a server and returns a connection to it, and a reader on that.
+// served starts a server and returns a connection to it with a reader.
 func served(t *testing.T, change ...func(*Options)) (net.Conn, *bufio.Reader) {
 	t.Helper()
 	s := lookupServer(t, append(change, func(o *Options) { o.Listen, o.MetricsListen = "127.0.0.1:0", "127.0.0.1:0" })...)
@@ -34,7 +34,7 @@ const (
 	askOne  = "GET /api/v1/toolsets/p7 HTTP/1.1\r\nHost: x\r\n\r\n"
 	askAll  = "GET /api/v1/toolsets HTTP/1.1\r\nHost: x\r\n\r\n"
 	askSome = "GET /api/v1/toolsets?limit=30 HTTP/1.1\r\nHost: x\r\n\r\n"
-	askRest = "GET /api/v1/toolsets?limit=31 HTTP/1.1\r\nHost: x\r\n\r\n" // longer, and begins the same
+	askRest = "GET /api/v1/toolsets?limit=31 HTTP/1.1\r\nHost: x\r\n\r\n" // longer than the others, with the same beginning
 )
 
 func wantBody(t *testing.T, r *bufio.Reader, want []byte) []byte {
@@ -50,7 +50,7 @@ func wantBody(t *testing.T, r *bufio.Reader, want []byte) []byte {
 	return body
 }
 
-// Whatever is held, and how: responses come whole and in their order.
+// However responses are held back, they come complete and in order.
 func TestResponsesInTheirOrder(t *testing.T) {
 	client, r := served(t)
 	answers := map[string][]byte{}
@@ -79,8 +79,8 @@ func TestResponsesInTheirOrder(t *testing.T) {
 	}
 }
 
-// An event stream behind other requests begins when those have been answered, and
-// is not held.
+// An event stream behind other requests begins when those have been answered, and its
+// events are not held back.
 func TestStreamBehindOthers(t *testing.T) {
 	client, r := served(t)
 	io.WriteString(client, askOne+askAll+"GET /api/v1/toolsets/watch HTTP/1.1\r\nHost: x\r\n\r\n"+askOne) //nolint:errcheck // the read tells

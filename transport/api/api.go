@@ -1,9 +1,11 @@
-// Package api answers the requests of the API port, a file for each endpoint. Lookups are
-// answered from the current snapshot of the catalogue: they render nothing, take no lock and
-// allocate nothing; send.go has what they have in common.
+// Package api has the handlers of the API port, a file for each endpoint. The methods of
+// an [API] are fasthttp handlers.
 //
-// It knows neither paths nor ports: which request is for which handler, and who may call, is
-// decided before.
+// Lookups are answered from the current snapshot of the catalogue. They render nothing,
+// take no lock and allocate nothing; send.go has what they share.
+//
+// The package knows no paths and no ports. The router decides which request is for which
+// handler, and the middleware who may call it.
 package api
 
 import (
@@ -21,48 +23,51 @@ import (
 	"kubernaut.io/dynamic-toolset/transport/internal/reply"
 )
 
-// Options configure an API. Discover, Generate and StreamRight may be nil.
+// Options configure an API. Discover, Generate, StreamRight and RefuseCommand may be nil.
 type Options struct {
 	Catalogue *service.Catalogue
-	// Discover lists the cluster anew and checks all health now. nil: 503.
+	// Discover lists the cluster again and makes all health checks now. nil: requests for
+	// it are answered with 503.
 	Discover func(context.Context) error
-	// Generate writes the ConfigMap and returns its resourceVersion. nil means
-	// that nothing is written (manifests).
+	// Generate writes the ConfigMap and returns its resourceVersion. nil if nothing is
+	// written, as with manifests.
 	Generate     func(context.Context) (version string, err error)
-	MaxWatchers  int           // event streams at a time; none if negative
+	MaxWatchers  int           // number of event streams; none if negative
 	WriteTimeout time.Duration // for one event of a stream
 	Version      string
 
 	Problem reply.Problem
-	// StreamRight returns the right of an event stream to go on; nil if nobody is asked.
+	// StreamRight returns the right of an event stream to continue; nil if streams need
+	// no right.
 	StreamRight func(*fasthttp.RequestCtx) Right
-	// RefuseCommand answers a GET of a path that is a command's alone, if name is that of a
-	// command.
+	// RefuseCommand answers a GET at the path of a command if no toolset has its name,
+	// and reports whether it did.
 	RefuseCommand func(ctx *fasthttp.RequestCtx, name []byte) bool
 
-	// Life is that of background work, which Background waits for.
+	// Life is the context of background work; its end ends that work. Background waits
+	// for the work.
 	Life       context.Context
 	Background *sync.WaitGroup
 	Log        *zap.Logger
 }
 
-// A Right is one that grows old.
+// A Right is a right that must be checked again from time to time.
 type Right interface {
-	// Extend asks for it again, and returns after what time to do so once more; or why it
-	// is gone.
+	// Extend checks the right again. It returns the time until the next check, or the
+	// reason why the right has ended.
 	Extend() (again time.Duration, end string)
 }
 
 // Status is the state of the connection to the cluster.
 type Status struct {
-	// NotReady says why the service should get no traffic; empty when ready.
+	// NotReady says why the service should get no traffic; empty if it is ready.
 	NotReady string
-	// StaleSince is when the cluster could last be read, if it can't be now:
-	// answers say that they may be out of date.
+	// StaleSince is when the cluster could last be read; zero if it can be read now.
+	// While it is set, answers say that they may be out of date.
 	StaleSince time.Time
 }
 
-// An API has the handlers of the API port as its methods.
+// An API has the handlers of the API port as methods.
 type API struct {
 	problem       reply.Problem
 	catalogue     *service.Catalogue
@@ -82,7 +87,7 @@ type API struct {
 	watchers     atomic.Int64
 	goodbye      chan struct{} // closed when event streams must end
 
-	// validations has a place for each document that is being validated.
+	// validations holds a token for each document that is being validated.
 	validations chan struct{}
 
 	life       context.Context
@@ -90,7 +95,7 @@ type API struct {
 	discovery  atomic.Pointer[discovery]
 }
 
-// New returns an API. SetStatus comes before the first request.
+// New returns an API. SetStatus must be called before the first request.
 func New(o Options) *API {
 	a := &API{
 		problem: o.Problem, catalogue: o.Catalogue, discover: o.Discover, generate: o.Generate,
@@ -106,13 +111,13 @@ func New(o Options) *API {
 	return a
 }
 
-// currentStatus is a Status with what is sent because of it.
+// currentStatus is a Status with the header that follows from it.
 type currentStatus struct {
 	Status
-	warning []byte // nil when the data is fresh
+	warning []byte // nil while the data is current
 }
 
-// SetStatus says how the connection to the cluster is from now on.
+// SetStatus sets the state of the connection to the cluster.
 func (a *API) SetStatus(now Status) {
 	if old := a.status.Load(); old != nil && old.Status == now {
 		return
@@ -125,24 +130,25 @@ func (a *API) SetStatus(now Status) {
 	a.status.Store(c)
 }
 
-// StaleSince is that of the last SetStatus.
+// StaleSince returns the StaleSince of the current Status.
 func (a *API) StaleSince() time.Time { return a.status.Load().StaleSince }
 
-// Stop has readiness answer 503 from now on.
+// Stop makes readiness answer 503 from now on.
 func (a *API) Stop() { a.stopping.Store(true) }
 
-// EndStreams ends the event streams with a goodbye.
+// EndStreams ends all event streams, with a goodbye event.
 func (a *API) EndStreams() { close(a.goodbye) }
 
-// Watchers returns how many event streams there are.
+// Watchers returns the number of open event streams.
 func (a *API) Watchers() int64 { return a.watchers.Load() }
 
-// IsReady reports what readiness answers.
+// IsReady reports whether readiness answers 200.
 func (a *API) IsReady() bool {
 	return !a.stopping.Load() && a.catalogue.Snapshot() != nil && a.status.Load().NotReady == ""
 }
 
-// snapshot returns the current snapshot, or answers that there is none yet.
+// snapshot returns the current snapshot. If there is none yet it answers so and returns
+// nil.
 func (a *API) snapshot(ctx *fasthttp.RequestCtx) *service.Snapshot {
 	snap := a.catalogue.Snapshot()
 	if snap == nil {

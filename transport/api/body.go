@@ -6,8 +6,8 @@ import (
 	"kubernaut.io/dynamic-toolset/transport/internal/conn"
 )
 
-// bodyBuffer returns an empty slice to append a response's body to. It belongs to
-// the request until the response has been sent.
+// bodyBuffer returns an empty slice to append the body of a response to. The slice may be
+// used until the response has been sent.
 func bodyBuffer(ctx *fasthttp.RequestCtx) []byte {
 	if c := conn.Of(ctx.Conn()); c != nil {
 		return c.BodyBuffer()
@@ -15,7 +15,8 @@ func bodyBuffer(ctx *fasthttp.RequestCtx) []byte {
 	return ctx.Response.SwapBody(nil)[:0]
 }
 
-// setBody makes what bodyBuffer has become the body.
+// setBody makes body, a slice from bodyBuffer that was appended to, the body of the
+// response.
 func setBody(ctx *fasthttp.RequestCtx, body []byte) {
 	c := conn.Of(ctx.Conn())
 	if c == nil {
@@ -26,8 +27,8 @@ func setBody(ctx *fasthttp.RequestCtx, body []byte) {
 	ctx.Response.SetBodyRaw(body)
 }
 
-// lasting says that the body of the response is not fasthttp's own, and stays as it
-// is until the response has been sent.
+// lasting declares that the body of the response stays unchanged until the response has
+// been sent, so that it need not be copied.
 func lasting(ctx *fasthttp.RequestCtx) {
 	if c := conn.Of(ctx.Conn()); c != nil {
 		c.BodyLasts()

@@ -9,10 +9,10 @@ import (
 	"kubernaut.io/dynamic-toolset/problem"
 )
 
-// What the commands have in common: discover, generate, validate.
+// The commands are discover, generate and validate.
 
-// noBody checks the body of a command that takes no arguments in it: it may be
-// empty or any JSON.
+// noBody checks the body of a command that takes no arguments there: it may be empty or
+// any JSON. It answers if the body is anything else.
 func (a *API) noBody(ctx *fasthttp.RequestCtx) bool {
 	body := ctx.Request.Body()
 	if len(bytes.TrimSpace(body)) > 0 && !json.Valid(body) {
@@ -25,7 +25,7 @@ func (a *API) noBody(ctx *fasthttp.RequestCtx) bool {
 
 func writeJSON(ctx *fasthttp.RequestCtx, status int, v any) {
 	body, err := json.Marshal(v)
-	if err != nil { // the types given always marshal
+	if err != nil { // these types always marshal
 		panic(err)
 	}
 	ctx.SetStatusCode(status)

@@ -13,20 +13,20 @@ import (
 )
 
 const (
-	// maxWait bounds ?wait= so that a waiting request ends within the drain.
+	// maxWait bounds ?wait=, so that a request that waits ends within the drain.
 	maxWait = 25 * time.Second
-	// discoveryTimeout bounds a discovery that nobody waits for.
+	// discoveryTimeout bounds a discovery, which goes on when no request waits for it any
+	// more.
 	discoveryTimeout = 2 * time.Minute
 )
 
-// A discovery is one run of Options.Discover; requests that come while it
-// runs share it.
+// A discovery is one call of Options.Discover. Requests that come while it runs share it.
 type discovery struct {
 	done chan struct{}
 	err  error
 }
 
-// startDiscovery joins the discovery under way or begins one.
+// startDiscovery returns the discovery that is running, or starts one.
 func (a *API) startDiscovery() *discovery {
 	for {
 		d := a.discovery.Load()
@@ -51,8 +51,8 @@ func (a *API) startDiscovery() *discovery {
 	}
 }
 
-// Discover lists the cluster anew and checks all health, and answers when it is done, or as
-// the query says.
+// Discover lists the cluster again and makes all health checks. It answers at once, or
+// waits for the end as long as the query says.
 func (a *API) Discover(ctx *fasthttp.RequestCtx) {
 	if !a.noBody(ctx) {
 		return
@@ -94,7 +94,8 @@ func (a *API) Discover(ctx *fasthttp.RequestCtx) {
 	writeJSON(ctx, status, answer)
 }
 
-// waitParameter reads ?wait=DURATION; 0 when it is not given.
+// waitParameter parses ?wait=DURATION; 0 if it is not given. If it is wrong it answers so
+// and returns false.
 func (a *API) waitParameter(ctx *fasthttp.RequestCtx) (time.Duration, bool) {
 	if !ctx.QueryArgs().Has("wait") {
 		return 0, true

@@ -11,7 +11,7 @@ import (
 	"kubernaut.io/dynamic-toolset/transport/internal/reply"
 )
 
-// generateTimeout bounds the writing of the ConfigMap for a request.
+// generateTimeout bounds the time in which a request writes the ConfigMap.
 const generateTimeout = 10 * time.Second
 
 // Generate writes the ConfigMap, and answers with the list of toolsets.
@@ -32,7 +32,7 @@ func (a *API) Generate(ctx *fasthttp.RequestCtx) {
 			a.problem(ctx, problem.Unavailable, "The ConfigMap is not up to date; it is tried again in the background. "+reply.PublicCause(err))
 			return
 		}
-		a.catalogue.SetConfigMapVersion(version) // so that the answer shows it
+		a.catalogue.SetConfigMapVersion(version) // the list in the answer shows it
 		snap = a.catalogue.Snapshot()
 	}
 	ctx.Response.Header.SetContentTypeBytes(contentJSON)

@@ -11,8 +11,8 @@ import (
 	"kubernaut.io/dynamic-toolset/transport/internal/reply"
 )
 
-// GetToolset answers with the toolset that the path names: by its name, or the primary of a
-// type.
+// GetToolset answers with the toolset that the path names, by its name, or by a type,
+// whose primary toolset it then is.
 func (a *API) GetToolset(ctx *fasthttp.RequestCtx) {
 	snap := a.snapshot(ctx)
 	if snap == nil {
@@ -31,7 +31,7 @@ func (a *API) GetToolset(ctx *fasthttp.RequestCtx) {
 	a.noSingleToolset(ctx, snap, name, namespace, match)
 }
 
-// Exists reports whether a toolset has this name, or this type.
+// Exists reports whether there is a toolset of this name, or of this type.
 func (a *API) Exists(name []byte) bool {
 	snap := a.catalogue.Snapshot()
 	if snap == nil {
@@ -41,12 +41,11 @@ func (a *API) Exists(name []byte) bool {
 	return match != service.Unknown
 }
 
-// candidatesTold is how many toolsets are named in the answer to a lookup that may
-// mean more.
+// candidatesTold bounds how many toolsets the answer to an ambiguous lookup lists.
 const candidatesTold = 20
 
-// primaryOf says which toolset is the primary of a type, for those who ask for several
-// by a name that is a type, too; empty if it is none.
+// primaryOf returns a remark on the primary toolset of a type, for a name that several
+// toolsets have and that is a type as well; empty if there is no such type.
 func primaryOf(snap *service.Snapshot, typ, namespace []byte) string {
 	primary, ok := snap.Primary(typ, namespace)
 	if !ok {
@@ -55,8 +54,8 @@ func primaryOf(snap *service.Snapshot, typ, namespace []byte) string {
 	return " (" + primary.String() + " is the primary of this type)"
 }
 
-// meant ends a sentence with the type that the client may have meant by name, if one is like
-// it.
+// meant returns the end of a sentence, with the type that the client probably meant;
+// empty if no type is similar.
 func meant(snap *service.Snapshot, name []byte) string {
 	if near := snap.TypeLike(string(name)); near != "" {
 		return fmt.Sprintf("; did you mean %s?", near)
@@ -64,7 +63,7 @@ func meant(snap *service.Snapshot, name []byte) string {
 	return "."
 }
 
-// noSingleToolset answers a lookup by name that did not find exactly one.
+// noSingleToolset answers a lookup that did not find exactly one toolset.
 func (a *API) noSingleToolset(ctx *fasthttp.RequestCtx, snap *service.Snapshot, name, namespace []byte, match service.Match) {
 	switch {
 	case match == service.Ambiguous:

@@ -7,8 +7,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// Description is the OpenAPI 3.1 description of the API port, written by
-// hand; tests hold real responses and the routes against it.
+// Description is the OpenAPI 3.1 description of the API port, written by hand. Tests
+// compare it with real responses and with the routes.
 //
 //go:embed openapi.yaml
 var Description []byte
@@ -21,7 +21,7 @@ func (a *API) OpenAPI(ctx *fasthttp.RequestCtx) {
 
 func renderDescription() []byte {
 	body, err := yaml.YAMLToJSON(Description)
-	if err != nil { // it is embedded, and a test loads it
+	if err != nil { // it is embedded, and a test parses it
 		panic(err)
 	}
 	return body

@@ -11,12 +11,12 @@ import (
 	"kubernaut.io/dynamic-toolset/transport/internal/reply"
 )
 
-// filter reads the query of a list. states says whether enabled and healthy
-// may be asked for. When the query is wrong it answers so, naming everything
-// that is wrong, and returns false.
+// filter sets f from the query of a list. states says whether the parameters enabled and
+// healthy are allowed. If the query is wrong it answers with all mistakes and returns
+// false.
 //
-// A parameter that is unknown or given twice is refused: ignoring it would
-// answer another question than the one asked.
+// A parameter that is unknown or given twice is a mistake: ignoring it would answer a
+// question that was not asked.
 func (a *API) filter(ctx *fasthttp.RequestCtx, f *service.Filter, states bool) bool {
 	args := ctx.QueryArgs()
 	if args.Len() == 0 {
@@ -71,8 +71,8 @@ func (a *API) filter(ctx *fasthttp.RequestCtx, f *service.Filter, states bool) b
 	return a.rightQuery(ctx, wrong)
 }
 
-// chosenNamespace reads the query of a lookup; an empty namespace counts as not given. When
-// the query is wrong it answers so and returns false.
+// chosenNamespace returns the namespace in the query of a lookup; an empty one counts as
+// not given. If the query is wrong it answers so and returns false.
 func (a *API) chosenNamespace(ctx *fasthttp.RequestCtx) (namespace []byte, ok bool) {
 	args := ctx.QueryArgs()
 	if args.Len() == 0 {
@@ -96,7 +96,7 @@ func (a *API) chosenNamespace(ctx *fasthttp.RequestCtx) (namespace []byte, ok bo
 	return namespace, a.rightQuery(ctx, wrong)
 }
 
-// rightQuery answers a query with mistakes and returns false; without any, true.
+// rightQuery answers a query that has mistakes, and reports whether it has none.
 func (a *API) rightQuery(ctx *fasthttp.RequestCtx, wrong []problem.FieldError) bool {
 	switch len(wrong) {
 	case 0:
@@ -109,8 +109,8 @@ func (a *API) rightQuery(ctx *fasthttp.RequestCtx, wrong []problem.FieldError) b
 	return false
 }
 
-// parseTri reads true or false, and nothing else; empty counts as not given,
-// as in Kubernaut's service.
+// parseTri parses true or false; an empty value counts as not given, as in Kubernaut's
+// service. It appends a mistake to wrong.
 func parseTri(t *service.Tri, field string, value []byte, wrong []problem.FieldError) []problem.FieldError {
 	switch string(value) {
 	case "true":
@@ -124,11 +124,11 @@ func parseTri(t *service.Tri, field string, value []byte, wrong []problem.FieldE
 	return wrong
 }
 
-// maxLimit is the most members that a page may be asked to have: who wants more
+// maxLimit is the largest page that a client may ask for. To get everything, a client
 // leaves limit out.
 const maxLimit = 10_000
 
-// parseLimit reads a number of members; empty counts as not given.
+// parseLimit parses the number of members of a page; an empty value counts as not given.
 func parseLimit(limit *int, value []byte, wrong []problem.FieldError) []problem.FieldError {
 	if len(value) == 0 {
 		return wrong

@@ -12,15 +12,15 @@ import (
 	"kubernaut.io/dynamic-toolset/transport/internal/reply"
 )
 
-// The lookup path: nothing in this file renders, locks or allocates on the way
-// to a successful answer.
+// This file is the lookup path: up to a successful answer, nothing in it renders, locks
+// or allocates.
 
-// Names of fields are in their canonical form, which fasthttp would otherwise
-// bring them into again for each request.
+// Names of fields are in canonical form. fasthttp would otherwise convert them for each
+// request.
 var (
 	contentJSON    = []byte("application/json")
 	valueGzip      = []byte("gzip")
-	valueNoCache   = []byte("no-cache") // may be stored, must be revalidated by its entity tag
+	valueNoCache   = []byte("no-cache") // caches must revalidate it, by its entity tag
 	valueVary      = []byte("Accept-Encoding")
 	headerETag     = []byte("Etag")
 	headerWarning  = []byte("Warning")
@@ -31,7 +31,7 @@ var (
 	headerIfNoneMatch = []byte("If-None-Match")
 )
 
-// readHeaders sets what every read carries.
+// readHeaders sets the headers of every read.
 func (a *API) readHeaders(ctx *fasthttp.RequestCtx) {
 	h := &ctx.Response.Header
 	h.SetCanonical(headerCache, valueNoCache)
@@ -41,8 +41,8 @@ func (a *API) readHeaders(ctx *fasthttp.RequestCtx) {
 	}
 }
 
-// fresh sets the headers of a document with this entity tag, and reports whether
-// the client has it already: then that is the answer.
+// fresh sets the headers of a document with this entity tag. If the client has that
+// document already, fresh answers 304 and returns true.
 func (a *API) fresh(ctx *fasthttp.RequestCtx, tag []byte) bool {
 	a.readHeaders(ctx)
 	ctx.Response.Header.SetCanonical(headerETag, tag)
@@ -55,7 +55,8 @@ func (a *API) fresh(ctx *fasthttp.RequestCtx, tag []byte) bool {
 	return false
 }
 
-// wantsGzip reports whether the answer shall be compressed, and says so in it.
+// wantsGzip reports whether the client accepts gzip, and sets the headers of a compressed
+// answer if so.
 func (a *API) wantsGzip(ctx *fasthttp.RequestCtx) bool {
 	if !acceptsGzip(ctx.Request.Header.PeekCanonical(valueVary)) {
 		return false
@@ -64,7 +65,7 @@ func (a *API) wantsGzip(ctx *fasthttp.RequestCtx) bool {
 	return true
 }
 
-// send answers with a rendered body, as the client wants it.
+// send answers with a rendered body, compressed if the client accepts that.
 func (a *API) send(ctx *fasthttp.RequestCtx, b *service.Body) {
 	lasting(ctx)
 	switch {
@@ -76,7 +77,7 @@ func (a *API) send(ctx *fasthttp.RequestCtx, b *service.Body) {
 	}
 }
 
-// sendList answers with the members of a list that f chooses.
+// sendList answers with those members of a list that f selects.
 func (a *API) sendList(ctx *fasthttp.RequestCtx, c *service.Collection, f *service.Filter) {
 	if f.All() {
 		a.sendAnswer(ctx, c.Answer)
@@ -115,24 +116,24 @@ func (a *API) sendAnswer(ctx *fasthttp.RequestCtx, whole *service.Answer) {
 	ctx.Response.SetBodyStream(stream, size)
 }
 
-// An answerStream sends a large document from where it is: a copy for each
-// connection would be as large as all that the service knows.
+// An answerStream sends a large document from the memory of the snapshot. A copy for each
+// connection would be as large as everything the service knows.
 type answerStream struct{ service.Stream }
 
 var streams = sync.Pool{New: func() any { return new(answerStream) }}
 
-// SupportsBodyWriteTo lets fasthttp use WriteTo.
+// SupportsBodyWriteTo makes fasthttp use WriteTo.
 func (s *answerStream) SupportsBodyWriteTo() bool { return true }
 
-// Close is called when the response was sent, or will not be.
+// Close is called when the response has been sent, or will not be.
 func (s *answerStream) Close() error {
-	s.Reset(nil, false) // keeps no snapshot
+	s.Reset(nil, false) // so that it keeps no snapshot
 	streams.Put(s)
 	return nil
 }
 
-// matches reports whether an If-None-Match field names tag (RFC 9110, section
-// 13.1.2: a list, or "*"; compared weakly).
+// matches reports whether an If-None-Match field has tag (RFC 9110, section 13.1.2: a
+// list, or "*"; the comparison is weak).
 func matches(field, tag []byte) bool {
 	if len(field) == 0 {
 		return false
@@ -157,8 +158,8 @@ func matches(field, tag []byte) bool {
 	return false
 }
 
-// acceptsGzip reports whether an Accept-Encoding field admits gzip (RFC 9110,
-// section 12.5.3): it names gzip, x-gzip or * and not with q=0.
+// acceptsGzip reports whether an Accept-Encoding field admits gzip (RFC 9110, section
+// 12.5.3): it has gzip, x-gzip or *, and not with q=0.
 func acceptsGzip(field []byte) bool {
 	any, gzip := false, -1
 	for len(field) > 0 {
@@ -184,7 +185,8 @@ func acceptsGzip(field []byte) bool {
 	return gzip == 1 || gzip < 0 && any
 }
 
-// zeroWeight reports whether parameters say q=0, q=0.0, ...
+// zeroWeight reports whether the parameters of a coding have a weight of 0: q=0, q=0.0,
+// and so on.
 func zeroWeight(params []byte) bool {
 	for len(params) > 0 {
 		p := params

@@ -6,7 +6,7 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 )
 
-// ListServices answers with the discovered Services that the query chooses.
+// ListServices answers with those discovered Services that the query selects.
 func (a *API) ListServices(ctx *fasthttp.RequestCtx) {
 	snap := a.snapshot(ctx)
 	if snap == nil {

@@ -6,7 +6,7 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 )
 
-// ListToolsets answers with the toolsets that the query chooses.
+// ListToolsets answers with those toolsets that the query selects.
 func (a *API) ListToolsets(ctx *fasthttp.RequestCtx) {
 	snap := a.snapshot(ctx)
 	if snap == nil {

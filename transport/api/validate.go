@@ -7,12 +7,12 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 )
 
-// maxValidations is how many documents are looked at at the same time. Those that
-// wait are within the bound of all bodies.
+// maxValidations bounds how many documents are validated at the same time. Others wait;
+// the bound on all bodies includes theirs.
 const maxValidations = 2
 
-// findings validates a document when its turn has come: one of many small values takes
-// many times its size while it is looked at.
+// findings waits for its turn and validates a document. A document of many small values
+// takes many times its size during validation.
 func (a *API) findings(doc []byte) ([]service.Invalid, error) {
 	a.validations <- struct{}{}
 	defer func() { <-a.validations }()

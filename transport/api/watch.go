@@ -15,19 +15,19 @@ import (
 	"kubernaut.io/dynamic-toolset/transport/internal/reply"
 )
 
-// presenceInterval is how often it is looked whether the client of a quiet stream is
-// still there: one that is not would keep its place until a heartbeat finds out.
+// presenceInterval is how often a quiet stream checks that its client is still there.
+// Otherwise a client that has gone would keep its place until the next heartbeat.
 const presenceInterval = time.Second
 
-// HeartbeatInterval is how often a quiet stream carries a comment, so that
-// proxies keep it open and a client that has gone is noticed.
+// HeartbeatInterval is how often a quiet stream sends a comment, so that proxies keep it
+// open and a client that has gone is noticed.
 const HeartbeatInterval = 15 * time.Second
 
-// Watch streams the changes of the toolsets as server-sent events (WHATWG
-// HTML, section 9.2): one "snapshot" event with the list, then a "change"
-// event for each change. A client that reconnects with Last-Event-ID gets the
-// changes that it missed instead of the snapshot, if this process still has
-// them. When the server drains, the stream ends with a "goodbye" event.
+// Watch streams the changes of the toolsets as server-sent events (WHATWG HTML, section
+// 9.2): one "snapshot" event with the list, then a "change" event for each change. A
+// client that reconnects with Last-Event-ID gets the changes that it missed instead of
+// the snapshot, if this process still has them. When the server drains, the stream ends
+// with a "goodbye" event.
 func (a *API) Watch(ctx *fasthttp.RequestCtx) {
 	snap := a.snapshot(ctx)
 	if snap == nil {
@@ -35,7 +35,7 @@ func (a *API) Watch(ctx *fasthttp.RequestCtx) {
 	}
 	h := &ctx.Response.Header
 	if a.maxWatchers < 0 {
-		reply.RetryAfter(ctx, "3600") // not before somebody changes a setting
+		reply.RetryAfter(ctx, "3600") // trying again helps only after a change of the settings
 		a.problem(ctx, problem.Unavailable, "Event streams are switched off here (--max-watchers=0); poll /api/v1/toolsets with If-None-Match.")
 		return
 	}
@@ -49,11 +49,11 @@ func (a *API) Watch(ctx *fasthttp.RequestCtx) {
 	}
 	h.SetContentType("text/event-stream")
 	h.SetBytesK(headerCache, "no-store")
-	h.Set("X-Accel-Buffering", "no") // nginx would hold events back
+	h.Set("X-Accel-Buffering", "no") // else nginx would hold events back
 	if w := a.status.Load().warning; w != nil {
 		h.SetCanonical(headerWarning, w)
 	}
-	// A stream is the last response of its connection.
+	// A stream is the last response on its connection.
 	ctx.SetConnectionClose()
 	if ctx.IsHead() {
 		return
@@ -62,8 +62,8 @@ func (a *API) Watch(ctx *fasthttp.RequestCtx) {
 	if id := ctx.Request.Header.Peek("Last-Event-ID"); len(id) > 0 && len(id) <= reply.MaxRequestID {
 		st.sequence, st.resumed = snap.ParseEventID(string(id))
 	}
-	// The server would set one deadline for the whole stream; each event gets
-	// its own instead.
+	// The server would set one deadline for the whole stream. Each event gets its own
+	// instead.
 	if err := ctx.SetWriteDeadline(time.Now().Add(a.writeTimeout)); err != nil {
 		a.watchers.Add(-1)
 		return
@@ -74,14 +74,14 @@ func (a *API) Watch(ctx *fasthttp.RequestCtx) {
 	})
 }
 
-// A stream is one watcher.
+// A stream is the event stream of one client.
 type stream struct {
 	api      *API
 	conn     net.Conn
 	snap     *service.Snapshot
 	sequence uint64 // of the last change sent
-	resumed  bool   // sequence came from the client
-	right    Right  // to go on; nil: nobody is asked
+	resumed  bool   // sequence is from the client's Last-Event-ID
+	right    Right  // to continue; nil if streams need no right
 }
 
 func (st *stream) run(w *bufio.Writer) {
@@ -95,8 +95,8 @@ func (st *stream) run(w *bufio.Writer) {
 	defer heartbeat.Stop()
 	presence := time.NewTicker(presenceInterval)
 	defer presence.Stop()
-	var old *time.Timer        // when the right must be asked for again
-	var isOld <-chan time.Time // never without one
+	var old *time.Timer        // fires when the right must be checked again
+	var isOld <-chan time.Time // nil, which never fires, if there is no right to check
 	if st.right != nil {
 		old = time.NewTimer(0)
 		defer old.Stop()
@@ -109,7 +109,7 @@ func (st *stream) run(w *bufio.Writer) {
 		select {
 		case <-st.snap.Superseded():
 			st.snap = st.api.catalogue.Snapshot()
-			if !st.extend() { // more may be written than the buffer holds
+			if !st.extend() { // more may be written than fits into the buffer
 				return
 			}
 			if !st.missed(w) {
@@ -120,7 +120,7 @@ func (st *stream) run(w *bufio.Writer) {
 				return
 			}
 		case <-heartbeat.C:
-			w.WriteString(": still here\n\n") //nolint:errcheck // flush tells
+			w.WriteString(": still here\n\n") //nolint:errcheck // flush reports the error
 		case <-isOld:
 			again, reason := st.right.Extend()
 			if reason != "" {
@@ -135,13 +135,14 @@ func (st *stream) run(w *bufio.Writer) {
 	}
 }
 
-// goodbye ends the stream. The reason is text that needs no escape in JSON.
+// goodbye ends the stream. reason must be text that needs no escaping in JSON.
 func (st *stream) goodbye(w *bufio.Writer, reason string) {
 	writeEvent(w, "goodbye", st.snap.ChangeID(st.sequence), []byte(`{"reason":"`+reason+`"}`))
 	st.flush(w)
 }
 
-// missed writes the changes after the last one sent; false if some are gone.
+// missed writes the changes after the last one that was sent. It returns false if some of
+// them are gone.
 func (st *stream) missed(w *bufio.Writer) bool {
 	changes, first, ok := st.snap.ChangesSince(st.sequence)
 	if !ok {
@@ -155,7 +156,7 @@ func (st *stream) missed(w *bufio.Writer) bool {
 }
 
 func (st *stream) whole(w *bufio.Writer) {
-	// It may be large: it is written from where it is, and it is one line.
+	// The list may be large. It is on one line, and is written from where it is.
 	fmt.Fprintf(w, "event: snapshot\nid: %s\ndata: ", st.snap.EventID()) //nolint:errcheck // flush tells
 	var list service.Stream
 	list.Reset(st.snap.Toolsets().Answer, false)
@@ -164,16 +165,16 @@ func (st *stream) whole(w *bufio.Writer) {
 	st.sequence = st.snap.Sequence()
 }
 
-// flush sends what was written, within the time that one event may take.
+// flush sends what was written, within the time for one event.
 func (st *stream) flush(w *bufio.Writer) bool { return st.extend() && w.Flush() == nil }
 
-// extend gives what is written next that time.
+// extend gives whatever is written next the time for one event.
 func (st *stream) extend() bool {
 	return st.conn.SetWriteDeadline(time.Now().Add(st.api.writeTimeout)) == nil
 }
 
-// writeEvent writes one event. Data is JSON on one line; were there more
-// lines, each would need its own "data:".
+// writeEvent writes one event. data is JSON on one line; each further line would need its
+// own "data:".
 func writeEvent(w *bufio.Writer, event, id string, data []byte) {
 	fmt.Fprintf(w, "event: %s\nid: %s\n", event, id) //nolint:errcheck // flush tells
 	for line := range bytes.Lines(data) {

@@ -1,10 +1,10 @@
-// Package certificate holds the certificate that a server shows to its clients,
-// and takes a new one when its files change.
+// Package certificate loads the certificate of a server, and loads it again when its
+// files change. [Load] does the former once, a [Files] both.
 //
-// The content of the files is compared, not their time or their i-node: what
-// counts is the same for a file that is rewritten, one that is renamed over the
-// old one, and the symbolic link "..data" that a kubelet swaps when a mounted
-// Secret changes. A pair that can't be used never replaces one that can.
+// It compares the content of the files and not their times or i-nodes. So it makes no
+// difference whether a file is rewritten, whether another one is renamed over it, or
+// whether a kubelet switches the symbolic link "..data" because a mounted Secret has
+// changed. A pair of files that can't be used never replaces one that can.
 package certificate
 
 import (
@@ -20,31 +20,30 @@ import (
 	"time"
 )
 
-// maxFile bounds what is read of a file, in bytes; a long chain has 20,000.
+// maxFile bounds how much of a file is read, in bytes. A long chain has 20,000.
 const maxFile = 1 << 20
 
-// Files are a certificate and its key in two PEM files. Refresh may be called
-// by one goroutine at a time, Current by any.
+// Files is a certificate and its key in two PEM files. Current may be called
+// concurrently, Refresh by one goroutine at a time.
 type Files struct {
 	certFile, keyFile string
 	current           atomic.Pointer[tls.Certificate]
 	used              digest // of the content of current
-	bad               string // what was wrong at the last look
+	bad               string // what was wrong at the last Refresh
 }
 
-// A digest tells whether the content of both files is what it was.
+// A digest identifies the content of both files.
 type digest [2][sha256.Size]byte
 
-// Load returns the certificate of two files: the chain, that of the server
-// first, and its private key. The error says which file is wrong and why: it
-// can't be read, holds something else, does not fit the other one, or is not
-// valid now.
+// Load returns the certificate in two files: a chain that begins with the server's own
+// certificate, and its private key. The error says which file is wrong and why: it can't
+// be read, has other content, does not match the other file, or is not valid now.
 func Load(certFile, keyFile string) (*tls.Certificate, error) {
 	cert, _, err := load(certFile, keyFile)
 	return cert, err
 }
 
-// Open loads the certificate of two files, which Refresh then follows.
+// Open loads the certificate in two files. Refresh loads it again.
 func Open(certFile, keyFile string) (*Files, error) {
 	cert, sum, err := load(certFile, keyFile)
 	if err != nil {
@@ -55,13 +54,13 @@ func Open(certFile, keyFile string) (*Files, error) {
 	return f, nil
 }
 
-// Current returns the certificate to show.
+// Current returns the certificate to use.
 func (f *Files) Current() *tls.Certificate { return f.current.Load() }
 
-// Refresh looks whether the files have changed, and reports whether there is a
-// new certificate. A pair that can't be used leaves the old one; the error says
-// what is wrong with it, at every look. The first look at it is silent: the
-// files may be in the middle of being replaced.
+// Refresh reads the files, and reports whether they have a new certificate. If they can't
+// be used, the old certificate stays in use and the error says what is wrong. The first
+// Refresh that finds a bad pair returns no error, since the files may be in the middle of
+// being replaced; each further one does.
 func (f *Files) Refresh() (changed bool, err error) {
 	cert, sum, err := load(f.certFile, f.keyFile)
 	if err != nil && sum != f.used {
@@ -109,9 +108,9 @@ func load(certFile, keyFile string) (*tls.Certificate, digest, error) {
 	return &cert, sum, nil
 }
 
-// read reads a file that is expected to be small. Its errors name the file.
+// read reads a file that should be small. Its errors name the file.
 func read(path string) ([]byte, error) {
-	// A pipe would block, and be empty at the second look.
+	// Reading a pipe would block, and the second read would find nothing.
 	if info, err := os.Stat(path); err != nil {
 		return nil, explain(path, err)
 	} else if !info.Mode().IsRegular() {
@@ -142,8 +141,8 @@ func explain(path string, err error) error {
 	return err
 }
 
-// encrypted reports whether a key in PEM form asks for a password (RFC 5958,
-// section 3, or the older RFC 1421, section 4.6.1.3).
+// encrypted reports whether a key in PEM form needs a password (RFC 5958, section 3, or
+// the older RFC 1421, section 4.6.1.3).
 func encrypted(keyPEM []byte) bool {
 	for {
 		var block *pem.Block

@@ -70,7 +70,7 @@ func wantError(t *testing.T, name, certFile, keyFile string, want ...string) {
 	}
 }
 
-// A followed shows what certificate is in use.
+// A followed is a Files with the certificate that a test expects.
 type followed struct {
 	*certificate.Files
 	t *testing.T
@@ -78,7 +78,7 @@ type followed struct {
 
 func (f followed) serial() string { return f.Current().Leaf.SerialNumber.String() }
 
-// want refreshes and checks the outcome.
+// want calls Refresh and checks the outcome.
 func (f followed) want(when string, changed bool, problem string) {
 	f.t.Helper()
 	got, err := f.Refresh()
@@ -99,7 +99,7 @@ func open(t *testing.T, certFile, keyFile string) followed {
 	return followed{f, t}
 }
 
-// However the files change, the new pair is taken at the next look, and once.
+// However the files change, the next Refresh finds the new pair, and only that one.
 func TestRefreshTakesANewPair(t *testing.T) {
 	a := authority(t)
 	for name, replace := range map[string]func(certtest.Pair, string){
@@ -138,8 +138,8 @@ func TestRefreshTakesANewPair(t *testing.T) {
 	}
 }
 
-// A bad pair is reported from its second look on, for as long as it is there,
-// and leaves the old one in use; a good one ends that.
+// A bad pair is reported from the second Refresh on, as long as it is there, and leaves
+// the old one in use. A good pair ends that.
 func TestRefreshKeepsTheOldPair(t *testing.T) {
 	a := authority(t)
 	dir := t.TempDir()
@@ -176,8 +176,8 @@ func TestRefreshKeepsTheOldPair(t *testing.T) {
 	f.want("a new pair", true, "")
 }
 
-// A pair that is replaced file by file, which a look may meet half done, is not
-// reported.
+// A pair that is replaced file by file is not reported if a Refresh finds half of it
+// replaced.
 func TestRefreshMeetsHalfOfAPair(t *testing.T) {
 	a := authority(t)
 	dir := t.TempDir()
@@ -191,9 +191,9 @@ func TestRefreshMeetsHalfOfAPair(t *testing.T) {
 
 func first(a, _ string) string { return a }
 
-// A certificate that expires while it is in use is no new one that is bad.
+// A certificate that expires while it is in use is not reported as a bad new one.
 func TestRefreshWhenTheOldPairExpires(t *testing.T) {
-	soon := time.Now().Add(2 * time.Second) // of which certificates keep the whole seconds
+	soon := time.Now().Add(2 * time.Second) // certificates have whole seconds
 	certFile, keyFile := authority(t).Issue(t, func(c *x509.Certificate) { c.NotAfter = soon }).Write(t, t.TempDir())
 	f := open(t, certFile, keyFile)
 	time.Sleep(time.Until(soon))

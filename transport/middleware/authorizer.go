@@ -17,43 +17,42 @@ import (
 	"kubernaut.io/dynamic-toolset/transport/internal/reply"
 )
 
-// Auth makes a server ask who its callers are and whether they may.
+// Auth makes a server check who calls and what they may do.
 type Auth struct {
-	// Reviewer is who knows; required.
+	// Reviewer answers both questions. It is required.
 	Reviewer auth.Reviewer
-	// TTL is how long a decision is remembered; 0 for that of auth.Options.
+	// TTL is how long a decision is remembered. Zero means the default of auth.Options.
 	TTL time.Duration
 	// Metrics protects the metrics port as well.
 	Metrics bool
 }
 
-// AuthorizerOptions configure an Authorizer. Auth is nil where nobody is asked who they are.
+// AuthorizerOptions configure an Authorizer. Auth is nil if callers need no token.
 type AuthorizerOptions struct {
 	Auth      *Auth
 	RateLimit RateLimit
-	Actions   []auth.Action // that Require is asked for; each may be there more than once
+	Actions   []auth.Action // actions that Require may be called with, in any order; duplicates are allowed
 	Problem   reply.Problem
-	Metrics   *metrics.Set // gets the series of what is switched on
+	Metrics   *metrics.Set // receives the series of what is switched on
 	Log       *zap.Logger
 }
 
-// An Authorizer stands before the routes that are not open to everybody. It holds
-// clients to their rate, and lets those pass that may.
+// An Authorizer checks the requests for routes that are not open to everybody: whether
+// the client is within its rate limit, who it is, and whether it may call the route.
 //
-// It is bound to routes, not to paths: what the router makes of a path can't
-// get around it.
+// It belongs to routes and not to paths, so no spelling of a path gets around it.
 type Authorizer struct {
 	problem reply.Problem
 	callers *auth.Authorizer // nil without authentication
 	limiter *limiter         // nil without a rate limit
 	metrics *authorizerMetrics
-	actions []auth.Action // that callers are asked about, each once
+	actions []auth.Action // without duplicates; the index is that of auth.Authorizer
 }
 
-// A Pass lets a request pass, or answers it and returns false.
+// A Pass lets a request pass and returns true, or answers it and returns false.
 type Pass func(*fasthttp.RequestCtx) bool
 
-// NewAuthorizer returns an Authorizer, which is to be closed.
+// NewAuthorizer returns an Authorizer. Close must be called when it is no longer used.
 func NewAuthorizer(o AuthorizerOptions) (*Authorizer, error) {
 	a := &Authorizer{problem: o.Problem, limiter: newLimiter(o.RateLimit)}
 	if o.Auth != nil {
@@ -71,21 +70,22 @@ func NewAuthorizer(o AuthorizerOptions) (*Authorizer, error) {
 	return a, nil
 }
 
-// Require returns a Pass for those who may do what; limited: as often as the rate limit says.
+// Require returns a Pass for callers that may do what. If limited is set, the rate limit
+// applies.
 func (a *Authorizer) Require(what auth.Action, limited bool) Pass {
 	action := slices.Index(a.actions, what)
 	return func(ctx *fasthttp.RequestCtx) bool { return a.pass(ctx, action, limited) }
 }
 
-// Close ends what the Authorizer does in the background.
+// Close ends the background work of the Authorizer.
 func (a *Authorizer) Close() {
 	if a.callers != nil {
 		a.callers.Close()
 	}
 }
 
-// pass is what a Pass does. For a caller whose right is remembered it takes no
-// lock and allocates nothing.
+// pass decides about one request. For a caller whose right is remembered it takes no lock
+// and allocates nothing.
 func (a *Authorizer) pass(ctx *fasthttp.RequestCtx, action int, limited bool) bool {
 	var caller auth.Caller
 	var sent credentials
@@ -97,8 +97,8 @@ func (a *Authorizer) pass(ctx *fasthttp.RequestCtx, action int, limited bool) bo
 			} else {
 				caller = a.callers.Caller(token)
 			}
-			// One that is known has the form of a token: looking at that each
-			// time would cost half as much as all the rest.
+			// A token that is known has a valid form. Checking it each time would cost
+			// half as much as everything else here.
 			if caller.Known() == nil && !isToken(token) {
 				sent = malformedToken
 			}
@@ -127,16 +127,16 @@ func (a *Authorizer) pass(ctx *fasthttp.RequestCtx, action int, limited bool) bo
 	return false
 }
 
-// limit answers a client that is over its rate.
+// limit answers a client that has exceeded its rate.
 func (a *Authorizer) limit(ctx *fasthttp.RequestCtx, wait time.Duration) {
 	a.metrics.limited.Inc()
-	// A whole second at least: the field has no parts of one.
+	// Rounded up, since the field has whole seconds.
 	seconds := strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10)
 	reply.RetryAfter(ctx, seconds)
 	a.problem(ctx, problem.TooManyRequests, "This client sends more requests than it may; wait as long as Retry-After says. To follow changes, use GET /api/v1/toolsets/watch.")
 }
 
-// The challenges of a 401 or 403 (RFC 6750, section 3).
+// Values of WWW-Authenticate with a 401 or 403 (RFC 6750, section 3).
 const (
 	challenge         = `Bearer realm="dynamic-toolset"`
 	challengeInvalid  = challenge + `, error="invalid_token", error_description="The token is malformed, expired, revoked or not for this service"`
@@ -146,7 +146,7 @@ const (
 	fieldWithoutToken = "Authorization"
 )
 
-// wantToken answers a request without credentials that could be looked at.
+// wantToken answers a request without a usable token.
 func (a *Authorizer) wantToken(ctx *fasthttp.RequestCtx, sent credentials) {
 	h := &ctx.Response.Header
 	switch sent {

@@ -14,7 +14,7 @@ import (
 	"kubernaut.io/dynamic-toolset/auth"
 )
 
-// authorizerMetrics counts what the authorizer does with requests.
+// authorizerMetrics counts the decisions of an Authorizer.
 type authorizerMetrics struct {
 	decisions [auth.Allowed + 1]*metrics.Counter // by result
 	limited   *metrics.Counter
@@ -40,28 +40,27 @@ func newAuthorizerMetrics(set *metrics.Set, a *Authorizer) *authorizerMetrics {
 	return m
 }
 
-// reviewBounds are the buckets of the questions to the authority.
+// reviewBounds are the histogram buckets for the duration of a review.
 var reviewBounds = []time.Duration{
 	time.Millisecond, 2500 * time.Microsecond, 5 * time.Millisecond, 10 * time.Millisecond, 25 * time.Millisecond,
 	100 * time.Millisecond, 500 * time.Millisecond, time.Second, 5 * time.Second,
 }
 
-// reviewNames are the kinds of questions as metrics and the log have them.
+// reviewNames are the names of the kinds of reviews in metrics and the log.
 var reviewNames = [...]string{auth.ReviewToken: "token", auth.ReviewAction: "action"}
 
-// toldEvery is how often a failure that lasts is logged.
+// toldEvery is the time between two log lines about a failure that lasts.
 const toldEvery = time.Minute
 
-// A reviewLog counts the questions to the authority, and tells the operator when
-// they get no answer: once as it begins, now and then while it lasts, and as it
-// ends.
+// A reviewLog counts the reviews, and logs when the authority gives no answer: once when
+// that begins, now and then while it lasts, and once when it ends.
 type reviewLog struct {
 	log      *zap.Logger
 	total    [len(reviewNames)][auth.Allowed + 1]*metrics.Counter
 	duration [len(reviewNames)]*Histogram
 
 	mu    sync.Mutex
-	since [len(reviewNames)]time.Time // when a kind began to fail; zero while it works
+	since [len(reviewNames)]time.Time // when reviews of a kind began to fail; zero while they work
 	told  [len(reviewNames)]time.Time
 }
 
@@ -81,7 +80,7 @@ func newReviewLog(log *zap.Logger, set *metrics.Set) *reviewLog {
 	return l
 }
 
-// note is auth.Options.OnReview.
+// note implements auth.Options.OnReview.
 func (l *reviewLog) note(what auth.Review, took time.Duration, outcome auth.Result, err error) {
 	l.total[what][outcome].Inc()
 	l.duration[what].Observe(took)
@@ -99,7 +98,7 @@ func (l *reviewLog) note(what auth.Review, took time.Duration, outcome auth.Resu
 	}
 }
 
-// fails notes a failure and reports whether to tell of it.
+// fails notes a failure, and reports whether to log it.
 func (l *reviewLog) fails(what auth.Review) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -114,8 +113,8 @@ func (l *reviewLog) fails(what auth.Review) bool {
 	return true
 }
 
-// worksAgain notes a success and returns since when there was none, if that was
-// told.
+// worksAgain notes a success. It returns when the failures before it began; zero if there
+// were none, or none was logged.
 func (l *reviewLog) worksAgain(what auth.Review) (since time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

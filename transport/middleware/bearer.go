@@ -6,23 +6,23 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// What a request has for credentials.
+// credentials says what a request has in its Authorization field.
 type credentials int
 
 const (
-	noCredentials     credentials = iota // none, or of a scheme that is not taken here
-	bearerToken                          // a bearer token, of whatever form
-	malformedToken                       // the same, and what follows the scheme can't be a token
+	noCredentials     credentials = iota // none, or of a scheme that is not accepted
+	bearerToken                          // a bearer token, of any form
+	malformedToken                       // the scheme of a bearer token, and something that can't be a token
 	severalAuthFields                    // more than one Authorization field
 )
 
 var schemeBearer = []byte("bearer")
 
-// bearer returns the token of a request (RFC 6750, section 2.1; the other ways
-// of that RFC, in the body or the query, are not taken: they end up in logs).
+// bearer returns the token of a request (RFC 6750, section 2.1). The other ways of that
+// RFC, in the body or in the query, are not accepted, since such tokens end up in logs.
 //
-// Several Authorization fields are no credentials at all: a proxy in front might
-// have looked at another one than we do.
+// Several Authorization fields count as no credentials: a proxy in front may have checked
+// another one of them.
 func bearer(h *fasthttp.RequestHeader) ([]byte, credentials) {
 	fields := h.PeekAll(fasthttp.HeaderAuthorization)
 	switch len(fields) {
@@ -39,8 +39,8 @@ func bearer(h *fasthttp.RequestHeader) ([]byte, credentials) {
 	return bytes.Trim(token, " "), bearerToken
 }
 
-// isToken reports whether b has the form of a token, b64token (RFC 6750, section
-// 2.1). What has not is not worth a question to the API server.
+// isToken reports whether b has the form of a token, b64token (RFC 6750, section 2.1).
+// Anything else is not worth asking the API server about.
 func isToken(b []byte) bool {
 	text := bytes.TrimRight(b, "=")
 	if len(text) == 0 {

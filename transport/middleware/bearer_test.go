@@ -6,8 +6,8 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// FuzzBearer looks for Authorization fields of which something is taken for a
-// token that can't be one.
+// FuzzBearer looks for Authorization fields from which bearer returns something that
+// can't be a token.
 func FuzzBearer(f *testing.F) {
 	for _, s := range []string{"Bearer abc", "bearer  a.b-c~d+e/f==", "Bearer ", "Basic x", "Bearer a=b", "Bearer a\tb", "Bearer a, Bearer b"} {
 		f.Add(s, "")

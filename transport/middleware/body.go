@@ -15,49 +15,48 @@ import (
 	"kubernaut.io/dynamic-toolset/transport/internal/reply"
 )
 
-// fasthttp reads the body of a request before any handler sees the request, into a
-// buffer of the length that the client has announced. So a line with a large number
-// in it would cost as much as the body, also of a request that nobody wants.
+// fasthttp reads the body of a request before any handler sees the request, into a buffer
+// of the length that the client has announced. So a line with a large number would take
+// as much memory as a large body, even in a request that will be refused.
 //
-// Here a request with a body is judged by its head first: its path, its method, who
-// sends it, its media type and its length. If it is refused, or takes no body, it is
-// answered at once, and its connection ends, unless its body has arrived already.
-// Only then is the body read, as it arrives, into a buffer that grows with it; those
-// of all requests together have a bound.
+// Here a request with a body is first judged by its head: its path, its method, its
+// sender, its media type and its length. If it is refused, or its route takes no body, it
+// is answered at once, and its connection ends unless the body has arrived already.
+// Otherwise the body is read as it arrives, into a buffer that grows with it. All bodies
+// together have a bound.
 //
-// fasthttp has one place between the head and the body: the handler of "Expect:
-// 100-continue" (RFC 9110, section 10.1.1). So every request with a body is made to
-// look like one that expects it, and the line "100 Continue" is kept from clients
-// that have not asked for it.
+// Between head and body, fasthttp calls one handler: that of "Expect: 100-continue" (RFC
+// 9110, section 10.1.1). So every request with a body is made to look as if it had that
+// field, and the line "100 Continue" is left out for clients that have not sent it.
 
-// A Body says what body a route takes.
+// A Body says which kind of body a route takes.
 type Body int8
 
 const (
-	NoBody   Body = iota // none: what is sent is not read
-	JSONBody             // one of the type application/json, or an empty one of that type
+	NoBody   Body = iota // none; a body that is sent is not read
+	JSONBody             // one with the media type application/json; it may be empty
 	AnyBody
 )
 
-// A phase is how far a request with a body has come.
+// A phase is a step in the handling of a request with a body.
 type phase int8
 
 const (
-	noneLeft phase = iota // none is to be read, or it has been
-	judging               // the head is looked at
-	admitted              // the body is to be read for the handler
-	answered              // the response is there; what has arrived of the body is to be skipped
+	noneLeft phase = iota // nothing is left to be read
+	judging               // the head is being judged
+	admitted              // the body is to be read, for the handler
+	answered              // the response is made; what has arrived of the body is to be skipped
 )
 
 const (
-	// maxSkipped is how much of a body that nobody wants fasthttp skips.
+	// maxSkipped is how much of an unwanted body fasthttp skips, in bytes.
 	maxSkipped = 256 << 10
-	// firstBodyBuffer is what a body is read into at first.
+	// firstBodyBuffer is the initial size of a body's buffer.
 	firstBodyBuffer = 512
 )
 
-// fieldAnnounced marks the requests that only look as if they expected "100
-// Continue". No field of a client can have this name; its value is the protocol.
+// fieldAnnounced marks requests that only look as if they had sent "Expect:
+// 100-continue". A client can't send a field with this name. Its value is the protocol.
 const fieldAnnounced = "\x00announced"
 
 var (
@@ -67,24 +66,24 @@ var (
 	protocolHTTP11 = []byte("HTTP/1.1")
 )
 
-// HeaderReceived is called by fasthttp with each head. It makes requests with a body go to
-// Judge.
+// HeaderReceived is called by fasthttp with the head of each request. It makes fasthttp
+// call Judge for requests with a body.
 func HeaderReceived(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
 	if n := h.ContentLength(); n == 0 || n == -2 {
 		return fasthttp.RequestConfig{}
 	}
 	if h.IsHTTP11() && bytes.EqualFold(h.Peek(fasthttp.HeaderExpect), expect100) {
-		return fasthttp.RequestConfig{} // it really does
+		return fasthttp.RequestConfig{} // the client itself has sent the field
 	}
 	h.SetBytesV(fieldAnnounced, h.Protocol())
 	h.SetBytesV(fasthttp.HeaderExpect, expect100)
-	if !h.IsHTTP11() { // fasthttp ignores what HTTP/1.0 expects, as it must
+	if !h.IsHTTP11() { // fasthttp ignores the field in HTTP/1.0, as it must
 		h.SetProtocolBytes(protocolHTTP11)
 	}
 	return fasthttp.RequestConfig{}
 }
 
-// expects undoes what HeaderReceived has done, and reports whether it is the client that
+// expects undoes the change of HeaderReceived, and reports whether the client itself
 // waits for "100 Continue".
 func expects(h *fasthttp.RequestHeader) bool {
 	protocol := h.Peek(fieldAnnounced)
@@ -99,14 +98,14 @@ func expects(h *fasthttp.RequestHeader) bool {
 	return false
 }
 
-// Judge is called for each request with a body, before any of it is read. It returns
-// fasthttp.StatusContinue if fasthttp shall go on with the request, and otherwise the
-// status of the response, which is there and the last one of its connection.
+// Judge is called by fasthttp for each request with a body, before any of it is read. It
+// returns fasthttp.StatusContinue if fasthttp should go on with the request. Otherwise it
+// has made the response, which is the last on its connection, and returns its status.
 func (c *Chain) Judge(ctx *fasthttp.RequestCtx) int {
 	h := &ctx.Request.Header
 	asked := expects(h)
 	nc := conn.Of(ctx.Conn())
-	if nc == nil { // never: all connections are of our listener
+	if nc == nil { // does not happen: all connections come from our listener
 		return fasthttp.StatusContinue
 	}
 	if nc.PlainHTTP() {
@@ -115,7 +114,7 @@ func (c *Chain) Judge(ctx *fasthttp.RequestCtx) int {
 	}
 	length := h.ContentLength() // -1: chunked
 	if length == 0 || length == -2 {
-		nc.MuteContinue() // there is nothing to go on with
+		nc.MuteContinue() // there is no body to wait for
 		return fasthttp.StatusContinue
 	}
 	arrived := nc.ExpectBody(h, length)
@@ -137,8 +136,8 @@ func (c *Chain) Judge(ctx *fasthttp.RequestCtx) int {
 	switch {
 	case k.phase == admitted:
 		if asked {
-			// fasthttp sets no time for the line to be written; that of the response
-			// before may have passed, and the connection would end without a word.
+			// fasthttp sets no deadline for writing the line. That of the last response
+			// may have passed, and the connection would end without a word.
 			nc.SetWriteDeadline(time.Now().Add(c.limits.WriteTimeout)) //nolint:errcheck // the write tells
 		} else {
 			nc.MuteContinue()
@@ -154,13 +153,12 @@ func (c *Chain) Judge(ctx *fasthttp.RequestCtx) int {
 	return ctx.Response.StatusCode()
 }
 
-// bodyTooLarge is the key under which Judge tells the handlers that the request's
-// body is over the limit and has not been read.
+// bodyTooLarge is the key of a user value by which Judge tells handlers that the body is
+// over the limit and has not been read.
 type bodyTooLarge struct{}
 
-// handleJudged answers a request with a body of which Judge has not been the end.
-// Chunks end the connection, since fasthttp forgives in their framing what is not
-// seen here.
+// handleJudged answers a request with a body that Judge has let pass. A chunked body ends
+// the connection, since fasthttp accepts framing that is not checked here.
 func (c *Chain) handleJudged(ctx *fasthttp.RequestCtx, nc *conn.Conn) {
 	if k := keptWith(nc); k.phase == answered {
 		k.phase = noneLeft
@@ -172,8 +170,9 @@ func (c *Chain) handleJudged(ctx *fasthttp.RequestCtx, nc *conn.Conn) {
 	}
 }
 
-// wrapBody is wrapRoute for a route whose body is wanted. Of requests that pass, and that
-// wants accepts, the body is read; wants answers those that it refuses. Both may be nil.
+// wrapBody is wrapRoute for a route that takes a body. The body is read if pass lets the
+// request pass and wants accepts it; wants answers a request that it refuses. Both may be
+// nil.
 func (c *Chain) wrapBody(r *routeMetrics, pass Pass, wants func(*fasthttp.RequestCtx) bool, h fasthttp.RequestHandler) fasthttp.RequestHandler {
 	admits := func(ctx *fasthttp.RequestCtx) bool {
 		if pass != nil && !pass(ctx) || wants != nil && !wants(ctx) {
@@ -189,7 +188,7 @@ func (c *Chain) wrapBody(r *routeMetrics, pass Pass, wants func(*fasthttp.Reques
 		if !admits(ctx) {
 			return
 		}
-		if ctx.Request.IsBodyStream() { // of a Content-Length of 0
+		if ctx.Request.IsBodyStream() { // the Content-Length is 0
 			ctx.Request.SetBodyRaw(nil)
 		}
 		h(ctx)
@@ -219,8 +218,8 @@ func (c *Chain) wrapBody(r *routeMetrics, pass Pass, wants func(*fasthttp.Reques
 	}
 }
 
-// wantsJSON checks the media type and the size of the body, in this order, and
-// answers if one is not acceptable. It is asked before the body is read.
+// wantsJSON checks the media type and then the length of the body, before it is read. It
+// answers and returns false if one of them is not acceptable.
 func (c *Chain) wantsJSON(ctx *fasthttp.RequestCtx) bool {
 	contentType := ctx.Request.Header.ContentType()
 	media, _, _ := bytes.Cut(contentType, []byte{';'})
@@ -243,7 +242,7 @@ func (c *Chain) wantsJSON(ctx *fasthttp.RequestCtx) bool {
 	return true
 }
 
-// admit is wrap for the part of a handler that only answers if it refuses.
+// admit does what wrap does, for a check that answers only if it refuses.
 func (c *Chain) admit(ctx *fasthttp.RequestCtx, r *routeMetrics, admits func(*fasthttp.RequestCtx) bool) (ok bool) {
 	reply.SetRequestID(ctx)
 	defer func() {
@@ -257,11 +256,11 @@ func (c *Chain) admit(ctx *fasthttp.RequestCtx, r *routeMetrics, admits func(*fa
 	return admits(ctx)
 }
 
-// readBody reads the body, or answers that it can't be had. The body is in the
-// request until release is called.
+// readBody reads the body into the request, where it is until release is called. If it
+// can't, it answers so and returns false.
 func (c *Chain) readBody(ctx *fasthttp.RequestCtx) (release func(), ok bool) {
 	nc, stream, length := conn.Of(ctx.Conn()), ctx.RequestBodyStream(), ctx.Request.Header.ContentLength()
-	limit := c.limits.MaxRequestBody + 1 // one more shows that there is too much
+	limit := c.limits.MaxRequestBody + 1 // one byte more shows that the body is too large
 	if length >= 0 {
 		limit = length
 	}
@@ -271,7 +270,7 @@ func (c *Chain) readBody(ctx *fasthttp.RequestCtx) (release func(), ok bool) {
 	for {
 		if len(body) == cap(body) {
 			size := min(max(2*cap(body), firstBodyBuffer), max(limit, 1))
-			if size == cap(body) { // all has arrived; what is left is the end
+			if size == cap(body) { // the whole body has arrived; only its end is left to be read
 				size++
 			}
 			if !c.bodies.take(size - held) {
@@ -306,7 +305,7 @@ func (c *Chain) readBody(ctx *fasthttp.RequestCtx) (release func(), ok bool) {
 	}
 }
 
-// bodyBroken answers a request whose body does not come as it should.
+// bodyBroken answers a request whose body can't be read.
 func (c *Chain) bodyBroken(ctx *fasthttp.RequestCtx, nc *conn.Conn, err error) {
 	var small *fasthttp.ErrSmallBuffer
 	switch {
@@ -322,17 +321,16 @@ func (c *Chain) bodyBroken(ctx *fasthttp.RequestCtx, nc *conn.Conn, err error) {
 	}
 }
 
-// Bodies bound what the bodies of all requests hold together while they are
-// received and handled.
+// Bodies bounds the memory of all request bodies that are being received or handled.
 type Bodies struct {
 	limit int64
 	held  atomic.Int64
 }
 
-// NewBodies returns Bodies of limit bytes.
+// NewBodies returns a Bodies with a limit in bytes.
 func NewBodies(limit int) *Bodies { return &Bodies{limit: int64(limit)} }
 
-// take takes n bytes; false if there are not as many left.
+// take takes n bytes of the limit. It returns false if fewer are left.
 func (b *Bodies) take(n int) bool {
 	if b.held.Add(int64(n)) > b.limit {
 		b.held.Add(int64(-n))

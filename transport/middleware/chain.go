@@ -1,17 +1,17 @@
-// Package middleware is what every request passes, whatever it asks for: it has an
-// identifier and is counted; it can be read in one way only; its caller is known, may call,
-// and has a request left; its body is taken as far as it is wanted; and whatever goes wrong,
-// the response is a problem document.
+// Package middleware handles what all requests have in common. Each gets an identifier
+// and is counted; it must be readable in only one way; its caller must be known, allowed
+// and within the rate limit; its body is read only as far as it is wanted; and if
+// anything fails, the response is a problem document.
 //
-// A [Chain] holds that for the requests of one port. The order of what it checks is:
+// A [Chain] does this for the requests of one port. It checks in this order:
 //
-//	strict.go       is it well-formed? (400, 505)
-//	                the router of the port: path (404) and method (405)
-//	authorizer.go   has the caller a request left (429), who is it (401), may it (403)
-//	body.go         is the body JSON (415), and no larger than bodies may be (413)
+//	strict.go       is the request well-formed? (400, 505)
+//	                the router of the port: is there such a path (404) and method (405)?
+//	authorizer.go   is the caller within the rate limit (429), known (401), allowed (403)?
+//	body.go         is the body JSON (415), and not too large (413)?
 //	                the handler of the route
 //
-// What never becomes a request, such as a line that no parser takes, is answered by
+// What never becomes a request, such as a line that can't be parsed, is answered by
 // refuse.go.
 package middleware
 
@@ -28,28 +28,28 @@ import (
 	"kubernaut.io/dynamic-toolset/transport/internal/reply"
 )
 
-// Options configure a Chain. All are required but ServedBy.
+// Options configure a Chain. All fields but ServedBy are required.
 type Options struct {
 	Problem  reply.Problem
 	Metrics  *Metrics
 	Limits   Limits
 	Bodies   *Bodies
-	ServedBy string // names this instance in the X-Served-By header of every response
-	// Route calls the handler of a request, which is one that Handler or Wrap returned.
+	ServedBy string // value of X-Served-By in every response; empty for no such field
+	// Route calls the handler of a request. The handlers must come from Handler or Wrap.
 	Route fasthttp.RequestHandler
 	Log   *zap.Logger
 }
 
-// Limits bound what a request may take.
+// Limits bounds what a request may take.
 type Limits struct {
-	ReadTimeout    time.Duration // for the whole of it, from its first byte; connections keep it
+	ReadTimeout    time.Duration // for the whole request, from its first byte; the connections enforce it
 	WriteTimeout   time.Duration // for a response
 	MaxRequestBody int           // bytes
 	MaxHeaderBytes int           // request line and header fields together
 }
 
-// A Chain is what the requests of a port pass before and behind their handlers. Handle,
-// Judge, ProtocolError and HeaderReceived are the handlers of a fasthttp.Server.
+// A Chain does what the requests of a port need before and after their handlers. Handle,
+// Judge, ProtocolError and HeaderReceived are the handlers for a fasthttp.Server.
 type Chain struct {
 	problem  reply.Problem
 	metrics  *Metrics
@@ -59,7 +59,7 @@ type Chain struct {
 	route    fasthttp.RequestHandler
 	log      *zap.Logger
 
-	plainHTTP fasthttp.RequestHandler // answers who speaks no TLS where it is spoken
+	plainHTTP fasthttp.RequestHandler // answers plain HTTP on a port with TLS
 	draining  atomic.Bool
 }
 
@@ -70,16 +70,16 @@ func New(o Options) *Chain {
 	return c
 }
 
-// Drain has every response announce the end of its connection from now on.
+// Drain makes every response announce that its connection will be closed, from now on.
 func (c *Chain) Drain() { c.draining.Store(true) }
 
-// Unmatched is how requests are counted that are for no route.
+// Unmatched is the route in metrics of requests that match no route.
 const Unmatched = "unmatched"
 
 var headerServedBy = []byte("X-Served-By")
 
-// Handle answers a request: one that could be read in two ways is refused
-// (strict.go), and one with a body has been looked at before (body.go).
+// Handle answers a request. One that could be read in two ways is refused (strict.go);
+// one with a body has been judged already (body.go).
 func (c *Chain) Handle(ctx *fasthttp.RequestCtx) {
 	if nc := conn.Of(ctx.Conn()); nc != nil {
 		if nc.PlainHTTP() {
@@ -96,13 +96,13 @@ func (c *Chain) Handle(ctx *fasthttp.RequestCtx) {
 		return
 	}
 	c.route(ctx)
-	if how == byChunks { // of which none was there
+	if how == byChunks { // no chunk has arrived
 		c.endConnection(ctx)
 	}
 }
 
-// wellFormed reports whether a request can be read in one way only, and how the end
-// of its body is known. If not, it is answered.
+// wellFormed reports whether a request can be read in only one way, and how the end of
+// its body is known. If it can't, wellFormed has answered it.
 func (c *Chain) wellFormed(ctx *fasthttp.RequestCtx) (how framing, ok bool) {
 	h := &ctx.Request.Header
 	if !spoken(h) {
@@ -119,8 +119,8 @@ func (c *Chain) wellFormed(ctx *fasthttp.RequestCtx) (how framing, ok bool) {
 	return how, wrong == ""
 }
 
-// Wrap makes a handler into one that keeps what every response promises, and is counted as
-// a route.
+// Wrap returns h with everything that each response needs. Requests are counted as the
+// route counted.
 func (c *Chain) Wrap(counted string, h fasthttp.RequestHandler) fasthttp.RequestHandler {
 	return c.wrap(c.metrics.route(counted), h)
 }
@@ -133,15 +133,15 @@ func (c *Chain) wrap(r *routeMetrics, h fasthttp.RequestHandler) fasthttp.Reques
 	}
 }
 
-// An Endpoint is a route as a Chain knows it.
+// An Endpoint describes a route for a Chain.
 type Endpoint struct {
-	Counted string // how its requests are counted
-	Pass    Pass   // lets its callers pass; nil: everybody
-	Body    Body   // what it takes
+	Counted string // the name of the route in metrics
+	Pass    Pass   // lets callers pass; nil: everybody
+	Body    Body   // the kind of body it takes
 	Handler fasthttp.RequestHandler
 }
 
-// Handler returns the handler of an Endpoint with all that its requests pass.
+// Handler returns the handler of an Endpoint with all checks in front of it.
 func (c *Chain) Handler(e Endpoint) fasthttp.RequestHandler {
 	r := c.metrics.route(e.Counted)
 	if e.Body == NoBody {
@@ -154,8 +154,8 @@ func (c *Chain) Handler(e Endpoint) fasthttp.RequestHandler {
 	return c.wrapBody(r, e.Pass, wants, e.Handler)
 }
 
-// wrapRoute is wrap for the handler of a route, which only sees what the Pass lets pass, if
-// there is one.
+// wrapRoute is wrap for the handler of a route. If pass is not nil, the handler sees only
+// requests that pass it.
 func (c *Chain) wrapRoute(r *routeMetrics, pass Pass, h fasthttp.RequestHandler) fasthttp.RequestHandler {
 	return c.wrap(r, func(ctx *fasthttp.RequestCtx) {
 		if pass != nil && !pass(ctx) {
@@ -169,7 +169,7 @@ func (c *Chain) wrapRoute(r *routeMetrics, pass Pass, h fasthttp.RequestHandler)
 	})
 }
 
-// finish ends every request, panicked or not.
+// finish does what is left after each request, even after a panic.
 func (c *Chain) finish(ctx *fasthttp.RequestCtx, r *routeMetrics) {
 	if v := recover(); v != nil {
 		c.metrics.panics.Inc()

@@ -8,18 +8,18 @@ import (
 	"time"
 )
 
-// A Histogram counts durations in cumulative buckets, in the form that
-// Prometheus queries ("le"). The library's own takes a lock on every update,
-// which the lookup path must not do; this one costs two atomic additions.
+// A Histogram counts durations in cumulative buckets, in the form of Prometheus ("le").
+// The library's histogram takes a lock for every update, which the lookup path must not
+// do. This one takes two atomic additions.
 type Histogram struct {
-	name, labels string // labels without braces, may be empty
+	name, labels string // without braces; labels may be empty
 	bounds       []time.Duration
 	buckets      []atomic.Uint64 // one more than bounds: the last is +Inf
 	sum          atomic.Int64    // nanoseconds
 }
 
-// NewHistogram returns a histogram with these upper bounds of its buckets. Labels are as they
-// are within braces, and may be empty.
+// NewHistogram returns a histogram whose buckets have these upper bounds, in ascending
+// order. labels are in the form they have within braces, and may be empty.
 func NewHistogram(name, labels string, bounds []time.Duration) *Histogram {
 	return &Histogram{name: name, labels: labels, bounds: bounds, buckets: make([]atomic.Uint64, len(bounds)+1)}
 }
@@ -34,8 +34,8 @@ func (h *Histogram) Observe(d time.Duration) {
 	h.sum.Add(int64(d))
 }
 
-// Write prints the histogram in the Prometheus text format. Buckets and sum
-// are read one after the other, as in any lock-free histogram.
+// Write writes the histogram in the Prometheus text format. It reads buckets and sum one
+// after the other, so they may differ by observations in between.
 func (h *Histogram) Write(w io.Writer) {
 	sep := ""
 	if h.labels != "" {

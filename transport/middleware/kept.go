@@ -5,13 +5,13 @@ import (
 	"kubernaut.io/dynamic-toolset/transport/internal/conn"
 )
 
-// kept is what the server keeps with a connection.
+// kept is what the middleware keeps with a connection.
 type kept struct {
 	token auth.Recent
-	phase phase // of a request with a body
+	phase phase // of the current request with a body
 }
 
-// Forget is called when the connection is silent, or ends.
+// Forget is called when the connection is idle, or ends.
 func (k *kept) Forget() { k.token.Forget() }
 
 func keptWith(c *conn.Conn) *kept {

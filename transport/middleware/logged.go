@@ -16,17 +16,17 @@ import (
 	"kubernaut.io/dynamic-toolset/transport/internal/reply"
 )
 
-// What clients send ends up in the log as little as possible: the method, the path
-// without query and fragment, the identifier of a request, the client's address.
-// Values of header fields, queries and bodies never do, for they hold tokens; and so
-// neither do texts of errors that were made of what came.
+// The log must contain as little as possible of what clients send: the method, the path
+// without query and fragment, the identifier of the request and the client's address.
+// Values of header fields, queries and bodies are never logged, since they may be tokens,
+// and neither are error texts that quote them.
 
-// QuietLogger receives what fasthttp logs of single connections, which is
-// what any client can provoke: debug. It logs nothing of fasthttp's texts, which
-// quote what came.
+// QuietLogger is the logger of a fasthttp.Server. It logs at debug level, since any
+// client can cause these lines, and drops fasthttp's texts, which quote what the client
+// has sent.
 type QuietLogger struct{ Log *zap.Logger }
 
-// Printf logs the kind of an error, and the client.
+// Printf logs the class of an error and the address of the client.
 func (l QuietLogger) Printf(_ string, args ...any) {
 	ce := l.Log.Check(zap.DebugLevel, "HTTP connection")
 	if ce == nil {
@@ -37,22 +37,22 @@ func (l QuietLogger) Printf(_ string, args ...any) {
 		switch a := a.(type) {
 		case error:
 			fields[0] = zap.String("error", errorClass(a))
-		case net.Addr: // the last one is the client's
+		case net.Addr: // the last address is the client's
 			fields = append(fields[:1], zap.Stringer("client", a))
 		}
 	}
 	ce.Write(fields...)
 }
 
-// errorsByName are errors the texts of which are always the same.
+// errorsByName are errors with a constant text.
 var errorsByName = []error{
 	fasthttp.ErrBodyTooLarge, fasthttp.ErrSmallReadBuffer, fasthttp.ErrBadTrailer, fasthttp.ErrMissingRequestMethod, fasthttp.ErrUnsupportedRequestMethod,
 	fasthttp.ErrEmptyRequestURI, fasthttp.ErrDuplicateContentLength, fasthttp.ErrUnsupportedTransferEncoding,
 	fasthttp.ErrConcurrencyLimit, io.ErrUnexpectedEOF, io.EOF, os.ErrDeadlineExceeded, net.ErrClosed, conn.ErrTLSHello,
 }
 
-// errorClass says what kind of error came of what a client sent, in words that are
-// the same whatever it sent.
+// errorClass describes an error that a client has caused, in words that don't depend on
+// what it sent.
 func errorClass(err error) string {
 	for _, known := range errorsByName {
 		if errors.Is(err, known) {
@@ -76,7 +76,7 @@ func errorClass(err error) string {
 	return "the request is malformed"
 }
 
-// HandshakeClass is errorClass for TLS handshakes. Texts of crypto/tls are of
+// HandshakeClass is errorClass for TLS handshakes. The texts of crypto/tls contain only
 // numbers, except those that quote what the client offers.
 func HandshakeClass(err error) string {
 	if text := err.Error(); !strings.Contains(text, "application protocol") {
@@ -85,11 +85,11 @@ func HandshakeClass(err error) string {
 	return "no application protocol in common"
 }
 
-// maxLogged bounds what the log has of a path, in bytes before escaping.
+// maxLogged bounds the logged part of a path, in bytes before escaping.
 const maxLogged = 1024
 
-// printable makes text of a client's bytes that does no harm in a log or terminal:
-// all but printable ASCII is percent-encoded, and what is longer than most is cut.
+// printable makes a client's bytes safe for a log or a terminal: everything but printable
+// ASCII is percent-encoded, and the text is cut after most bytes.
 func printable(b []byte, most int) string {
 	cut := len(b) > most
 	if cut {
@@ -110,7 +110,7 @@ func printable(b []byte, most int) string {
 	return s.String()
 }
 
-// loggedMethod and loggedPath return those of a request for the log.
+// loggedMethod and loggedPath return the method and path of a request for the log.
 func loggedMethod(ctx *fasthttp.RequestCtx) string { return printable(ctx.Method(), 64) }
 
 func loggedPath(ctx *fasthttp.RequestCtx) string {

@@ -11,24 +11,24 @@ import (
 	"github.com/VictoriaMetrics/metrics"
 )
 
-// requestBounds are the buckets of request durations: from what a lookup
-// takes to what a waiting discovery may take.
+// requestBounds are the histogram buckets of request durations, from a lookup to a
+// discovery that is waited for.
 var requestBounds = []time.Duration{
 	10 * time.Microsecond, 25 * time.Microsecond, 50 * time.Microsecond, 100 * time.Microsecond, 250 * time.Microsecond,
 	500 * time.Microsecond, time.Millisecond, 5 * time.Millisecond, 25 * time.Millisecond, 100 * time.Millisecond,
 	500 * time.Millisecond, time.Second, 5 * time.Second, 30 * time.Second,
 }
 
-// Metrics count the requests of all ports. Every series has a name that is
-// known when the service starts: nothing that a client sends becomes a label.
+// Metrics counts the requests of all ports. All series are known when the service starts:
+// nothing that a client sends becomes a label.
 type Metrics struct {
 	panics *metrics.Counter
 
-	mu     sync.Mutex // for the registration of routes and for scrapes
+	mu     sync.Mutex // guards the list of routes
 	routes map[string]*routeMetrics
 }
 
-// NewMetrics returns Metrics that are written with a set.
+// NewMetrics returns Metrics that are written together with set.
 func NewMetrics(set *metrics.Set) *Metrics {
 	m := &Metrics{
 		panics: set.NewCounter("toolset_handler_panics_total"),
@@ -38,7 +38,7 @@ func NewMetrics(set *metrics.Set) *Metrics {
 	return m
 }
 
-// route returns the metrics of a route, named by its pattern.
+// route returns the metrics of the route with this pattern.
 func (m *Metrics) route(pattern string) *routeMetrics {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -69,8 +69,8 @@ func (m *Metrics) write(w io.Writer) {
 	}
 }
 
-// The methods and status codes that are told apart. A method that is not
-// listed counts as "other", so that clients can't make up series.
+// Methods and status codes with series of their own. Any other method counts as "other",
+// so that clients can't create series.
 var (
 	methods = [...]string{"GET", "HEAD", "POST", "other"}
 	codes   = [...]int{200, 202, 204, 304, 400, 401, 403, 404, 405, 408, 409, 413, 414, 415, 429, 431, 500, 503, 505, 0}

@@ -10,24 +10,23 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/boundedcache"
 )
 
-// A RateLimit bounds how often a single client may ask.
+// A RateLimit bounds the requests of a single client.
 type RateLimit struct {
-	PerSecond int // requests; 0 for no limit
-	Burst     int // requests that may come at once, after a pause; default PerSecond
+	PerSecond int // requests per second; 0 for no limit
+	Burst     int // requests that may come at once, after a pause; default: PerSecond
 }
 
-// limitedClients bounds the clients that are told apart at a time. Beyond it,
-// those that have been quiet for longest are forgotten, and may have their burst
-// anew.
+// limitedClients bounds the number of clients that are remembered. Beyond it, those that
+// have been quiet for longest are forgotten, and get a new burst.
 const limitedClients = 16384
 
-// A limiter holds clients to a rate by the generic cell rate algorithm (ITU-T
-// I.371, the token bucket by another account): what is kept of a client is one
-// number, the time at which it will have used up nothing of its burst.
+// A limiter limits the rate of clients by the generic cell rate algorithm (ITU-T I.371),
+// which is equivalent to a token bucket. It stores one number per client: the time at
+// which the client will have its whole burst again.
 type limiter struct {
 	start    time.Time
-	interval int64 // nanoseconds that one request takes of the rate
-	depth    int64 // and a whole burst
+	interval int64 // nanoseconds between two requests at the allowed rate
+	depth    int64 // nanoseconds that a whole burst takes at that rate
 	clients  *boundedcache.Table[client, atomic.Int64]
 }
 
@@ -45,7 +44,8 @@ func newLimiter(r RateLimit) *limiter {
 	}
 }
 
-// take counts a request of c, or returns after what time it may be sent again.
+// take counts a request of c and returns 0, or returns the time after which it may be
+// sent again.
 func (l *limiter) take(c client) (wait time.Duration) {
 	full := l.clients.Get(c)
 	if full == nil {
@@ -64,7 +64,7 @@ func (l *limiter) take(c client) (wait time.Duration) {
 	}
 }
 
-// active counts the clients that have not yet got their whole burst back.
+// active returns how many clients have not got their whole burst back.
 func (l *limiter) active() (n int) {
 	now := int64(time.Since(l.start))
 	for full := range l.clients.All() {
@@ -75,14 +75,15 @@ func (l *limiter) active() (n int) {
 	return n
 }
 
-// A client is whom a limit is for: a user, or an address where none is known.
+// A client is a user, or an address if the user is not known.
 type client struct {
 	user string
 	addr [16]byte
 }
 
-// clientOf returns whom a request counts for. Of an IPv6 address the first 64
-// bits are the client: whoever has one, has them all (RFC 6177).
+// clientOf returns the client that a request counts for. The first 64 bits of an IPv6
+// address identify a client, since whoever has one such address has all of them (RFC
+// 6177).
 func clientOf(who *auth.Identity, remote net.Addr) (c client) {
 	if who != nil {
 		return client{user: who.Name}

@@ -10,7 +10,7 @@ import (
 	"kubernaut.io/dynamic-toolset/auth"
 )
 
-// After a pause a burst may come at once, and then as many as the rate says.
+// After a pause a burst may come at once; then the rate applies.
 func TestLimiterKeepsTheRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLimiter(RateLimit{PerSecond: 100, Burst: 150})
@@ -55,7 +55,7 @@ func TestLimiterKeepsTheRate(t *testing.T) {
 	})
 }
 
-// However many ask at once, no more pass than may.
+// However many clients ask at once, no more pass than are allowed.
 func TestLimiterIsExactUnderConcurrency(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLimiter(RateLimit{PerSecond: 10, Burst: 1000})
@@ -92,8 +92,8 @@ func TestLimiterDefaults(t *testing.T) {
 	}
 }
 
-// The memory for clients is bounded, and those over their limit are not the ones
-// that are forgotten.
+// The number of remembered clients is bounded, and those over their limit are not
+// forgotten first.
 func TestLimiterForgetsTheQuiet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLimiter(RateLimit{PerSecond: 1, Burst: 10})

@@ -10,18 +10,17 @@ import (
 	"kubernaut.io/dynamic-toolset/transport/internal/conn"
 )
 
-// The answers to what is no request, or none that can be taken.
+// Answers to what is not a request, or can't be accepted as one.
 
-// ProtocolError answers the errors that fasthttp meets before any handler
-// runs.
+// ProtocolError answers the errors that fasthttp finds before any handler is called.
 func (c *Chain) ProtocolError(ctx *fasthttp.RequestCtx, err error) {
 	var fault conn.Fault
 	if nc := conn.Of(ctx.Conn()); nc != nil {
 		fault = nc.Refused()
 	}
 	defer func() {
-		// A response to HEAD has no body (RFC 9110, section 9.3.2). fasthttp forgets
-		// the method of what it refuses.
+		// A response to HEAD has no body (RFC 9110, section 9.3.2). fasthttp drops the
+		// method of a request that it refuses.
 		ctx.Response.SkipBody = ctx.IsHead() || fault.MethodHead
 	}()
 	c.Wrap(Unmatched, func(ctx *fasthttp.RequestCtx) {
@@ -29,7 +28,7 @@ func (c *Chain) ProtocolError(ctx *fasthttp.RequestCtx, err error) {
 		switch {
 		case fault.PlainHTTP:
 			c.problem(ctx, problem.Validation, speaksTLS)
-		case fault.Late: // of which fasthttp does not always tell
+		case fault.Late: // fasthttp does not always return an error for it
 			c.notInTime(ctx)
 		case fault.Version:
 			c.versionNotSupported(ctx)
@@ -47,15 +46,15 @@ func (c *Chain) ProtocolError(ctx *fasthttp.RequestCtx, err error) {
 
 const speaksTLS = "This port speaks TLS only: ask with https:// instead of http://."
 
-// refusePlainHTTP answers a request that came without TLS to a port that speaks
-// TLS. It looks at nothing but what every problem document tells.
+// refusePlainHTTP answers a plain HTTP request on a port with TLS. It looks only at what
+// every problem document contains.
 func (c *Chain) refusePlainHTTP(ctx *fasthttp.RequestCtx) {
 	c.problem(ctx, problem.Validation, speaksTLS)
 	c.endConnection(ctx)
 }
 
-// refuseRequest answers a request by h, and ends the connection: nothing that follows
-// on it can be trusted to be a request.
+// refuseRequest answers a request by h and ends the connection, since nothing behind the
+// request can be trusted to be another one.
 func (c *Chain) refuseRequest(ctx *fasthttp.RequestCtx, h fasthttp.RequestHandler) {
 	c.Wrap(Unmatched, h)(ctx)
 	c.endConnection(ctx)
@@ -72,8 +71,8 @@ func (c *Chain) versionNotSupported(ctx *fasthttp.RequestCtx) {
 	c.problem(ctx, problem.VersionNotSupported, "This service speaks HTTP/1.1 and HTTP/1.0. The connection ends here.")
 }
 
-// endConnection makes the response the last of its connection, whatever the
-// client has sent behind the request.
+// endConnection makes the response the last on its connection, even if the client has
+// sent more behind the request.
 func (c *Chain) endConnection(ctx *fasthttp.RequestCtx) {
 	ctx.Response.SetConnectionClose()
 	if nc := conn.Of(ctx.Conn()); nc != nil {

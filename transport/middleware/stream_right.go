@@ -10,19 +10,20 @@ import (
 	"kubernaut.io/dynamic-toolset/auth"
 )
 
-// A StreamRight is the right of an event stream to go on. A stream outlives the
-// decision that let it in, and must not outlive the right: it asks again as that
-// decision grows old, and ends when the answer is no, or when there is none by
-// the end of the last one.
+// A StreamRight is the right of an event stream to continue. A stream may last longer
+// than the decision that let it begin, but must not last longer than the right. So the
+// right is checked again before the decision expires; the stream ends when the answer is
+// no, or when there is no answer by then.
 //
-// It keeps the token, which nothing else does: there is no asking without it.
+// It stores the token, which nothing else does for so long, since it can't be checked
+// otherwise.
 type StreamRight struct {
 	callers *auth.Authorizer
 	token   []byte
 	action  int
 }
 
-// Stream returns the StreamRight of a request that was let pass to do what; nil without
+// Stream returns the StreamRight of a request that may do what; nil without
 // authentication.
 func (a *Authorizer) Stream(ctx *fasthttp.RequestCtx, what auth.Action) *StreamRight {
 	if a == nil || a.callers == nil {
@@ -32,11 +33,11 @@ func (a *Authorizer) Stream(ctx *fasthttp.RequestCtx, what auth.Action) *StreamR
 	return &StreamRight{callers: a.callers, token: bytes.Clone(token), action: slices.Index(a.actions, what)}
 }
 
-// askAgain is the least time between two looks at a StreamRight.
+// askAgain is the least time between two checks of a StreamRight.
 const askAgain = time.Second
 
-// Extend asks whether the stream may go on, and returns after what time to ask again. If it
-// may not, it returns why, for the client.
+// Extend checks the right again. It returns the time until the next check, or the reason
+// why the right has ended, for the client.
 func (r *StreamRight) Extend() (ask time.Duration, end string) {
 	caller := r.callers.Caller(r.token)
 	d := r.callers.Decide(&caller, r.action)

@@ -6,10 +6,9 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// fasthttp forgives what RFC 9112 lets a recipient forgive, and a little more.
-// Where another parser stands before us, as a proxy does, what one of them
-// forgives and the other does not is a request that the two see differently:
-// request smuggling (RFC 9112, section 11.2). So this server forgives nothing
+// fasthttp accepts what RFC 9112 allows a recipient to accept, and a little more. If a
+// parser in front, such as a proxy's, does not accept the same, the two see different
+// requests: request smuggling (RFC 9112, section 11.2). So this server refuses everything
 // that could be read in two ways.
 
 var (
@@ -21,12 +20,11 @@ var (
 	schemeHTTPS           = []byte("https")
 )
 
-// malformed says what is wrong with the header fields of a request that fasthttp has
-// accepted, "" if nothing is, and how the end of its body is known. It allocates
-// nothing.
+// malformed returns what is wrong with the header fields of a request that fasthttp has
+// accepted, or "", and how the end of its body is known. It allocates nothing.
 func malformed(h *fasthttp.RequestHeader) (wrong string, how framing) {
 	block := h.RawHeaders()
-	if len(block) == 0 { // HTTP/1.0 without a field, and requests that tests make
+	if len(block) == 0 { // HTTP/1.0 without fields, and requests made by tests
 		return "", unframed
 	}
 	return malformedFields(h, block)
@@ -46,7 +44,7 @@ const (
 	ambiguous         = byLength | byChunks
 )
 
-// malformedFields looks at the lines of a block, which end with an empty one.
+// malformedFields checks the lines of a block, which ends with an empty line.
 func malformedFields(h *fasthttp.RequestHeader, block []byte) (wrong string, how framing) {
 	for len(block) > 2 {
 		end := bytes.IndexByte(block, '\n')
@@ -64,7 +62,7 @@ func malformedFields(h *fasthttp.RequestHeader, block []byte) (wrong string, how
 				return "A header field's name must not contain blanks.", how // section 5.1
 			}
 		}
-		if name == len(line) { // never, in a block that was accepted
+		if name == len(line) { // does not happen in a block that fasthttp has accepted
 			return "A header field has no colon.", how
 		}
 		value := line[name+1:]
@@ -72,7 +70,7 @@ func malformedFields(h *fasthttp.RequestHeader, block []byte) (wrong string, how
 		case len(fieldTransferEncoding):
 			if bytes.EqualFold(line[:name], fieldTransferEncoding) {
 				how |= byChunks
-				// identity is one that fasthttp takes, and that is none any more.
+				// fasthttp accepts "identity", which is no longer a transfer coding.
 				if !bytes.EqualFold(bytes.Trim(value, " \t"), codingChunked) {
 					return "The Transfer-Encoding must be chunked.", how // section 6.1
 				}
@@ -93,27 +91,28 @@ func malformedFields(h *fasthttp.RequestHeader, block []byte) (wrong string, how
 	case how == ambiguous:
 		return "The body must have a Content-Length or a Transfer-Encoding, not both.", how // section 6.3
 	case how == byChunks && len(h.PeekTrailerKeys()) > 0:
-		// fasthttp would take them for fields of the head (RFC 9110, section 6.5.1).
+		// fasthttp would treat them as fields of the head (RFC 9110, section 6.5.1).
 		return trailersRefused, how
 	}
 	return "", how
 }
 
-// spoken reports whether the request has a version of HTTP that this server speaks.
+// spoken reports whether this server speaks the request's version of HTTP.
 func spoken(h *fasthttp.RequestHeader) bool {
 	return h.IsHTTP11() || string(h.Protocol()) == "HTTP/1.0"
 }
 
-// malformedTarget says what is wrong with the target of a request (RFC 9112, section
-// 3.2), of which fasthttp has made u. What is routed on must be the path as it was
-// sent: fasthttp cuts off a fragment, which a target can't have, and takes what
-// follows two slashes for a host where it finds "://" behind, or has no Host.
+// malformedTarget returns what is wrong with the target of a request (RFC 9112, section
+// 3.2), which fasthttp has parsed into u. The path that is routed must be the path that
+// was sent. But fasthttp cuts off a fragment, which a target can't have, and takes what
+// follows two slashes for a host if "://" is found behind it, or if there is no Host.
 func malformedTarget(h *fasthttp.RequestHeader, u *fasthttp.URI) string {
 	target := h.RequestURI()
 	if target[0] != '/' {
 		return malformedOtherTarget(h, target)
 	}
-	// u's path is the beginning of the target or else shorter, so that lengths tell.
+	// u's path is the beginning of the target, or shorter, so comparing lengths is
+	// enough.
 	path, query := len(u.PathOriginal()), len(u.QueryString())
 	if rest := len(target) - path; rest == 0 || rest == 1+query && target[path] == '?' {
 		return ""
@@ -126,8 +125,8 @@ func malformedTarget(h *fasthttp.RequestHeader, u *fasthttp.URI) string {
 
 const fragment = "The request target must not have a fragment."
 
-// malformedOtherTarget judges a target that is no path: it must name a host over
-// HTTP, or be that of CONNECT or "OPTIONS *".
+// malformedOtherTarget checks a target that is not a path: it must name a host over HTTP,
+// or be that of CONNECT or "OPTIONS *".
 func malformedOtherTarget(h *fasthttp.RequestHeader, target []byte) string {
 	switch {
 	case h.IsConnect():
@@ -161,8 +160,8 @@ func malformedOtherTarget(h *fasthttp.RequestHeader, target []byte) string {
 	return ""
 }
 
-// validHost reports whether a Host field holds what an authority may be made of
-// (RFC 3986, section 3.2.2); fasthttp has looked at its port and its brackets.
+// validHost reports whether a Host field has only characters of an authority (RFC 3986,
+// section 3.2.2). fasthttp has checked its port and its brackets.
 func validHost(host []byte) bool {
 	for _, c := range host {
 		if !inHost[c] {

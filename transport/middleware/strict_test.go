@@ -20,7 +20,7 @@ func readHead(tb testing.TB, head string) *fasthttp.RequestHeader {
 	return h
 }
 
-// Every request is looked at, so it must cost nothing that counts.
+// This check is made for every request, so it must not allocate.
 func TestStrictnessAllocatesNothing(t *testing.T) {
 	h := readHead(t, usualHead)
 	if n := testing.AllocsPerRun(100, func() {

@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// An Authority issues certificates that those who have its Pool trust.
+// An Authority issues certificates. Clients that trust its Pool accept them.
 type Authority struct {
 	Pool *x509.CertPool
 
@@ -27,7 +27,7 @@ type Authority struct {
 // A Pair is a certificate and its key in PEM form.
 type Pair struct{ Cert, Key []byte }
 
-// NewAuthority returns an authority of its own.
+// NewAuthority returns a new Authority.
 func NewAuthority() (*Authority, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -50,8 +50,8 @@ func NewAuthority() (*Authority, error) {
 	return a, nil
 }
 
-// Issue returns a certificate for localhost and 127.0.0.1 that is valid for an
-// hour, or as change wants it.
+// Issue returns a certificate for localhost and 127.0.0.1 that is valid for an hour.
+// change, if not nil, may change that before it is signed.
 func (a *Authority) Issue(t testing.TB, change func(*x509.Certificate)) Pair {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -101,9 +101,9 @@ func (p Pair) Write(t testing.TB, dir string) (certFile, keyFile string) {
 	return certFile, keyFile
 }
 
-// Mount gives dir the pair as a kubelet mounts a Secret: the files are symbolic
-// links into ..data, itself a link that is swapped when the Secret changes
-// (k8s.io/kubernetes/pkg/volume/util.AtomicWriter).
+// Mount writes the pair to dir in the way in which a kubelet mounts a Secret: the files
+// are symbolic links into ..data, which is itself a link that is switched when the Secret
+// changes (k8s.io/kubernetes/pkg/volume/util.AtomicWriter). It returns their paths.
 func (p Pair) Mount(t testing.TB, dir string) (certFile, keyFile string) {
 	t.Helper()
 	version, err := os.MkdirTemp(dir, "..version")

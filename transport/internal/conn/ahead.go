@@ -4,25 +4,25 @@ import (
 	"bytes"
 )
 
-// What the server has read and not used yet decides whether a response may be the
-// last of its connection, and fasthttp does not tell. So the bytes are counted:
-// those that Read has delivered, and where among them each request begins and ends.
+// Whether a response may be the last of its connection depends on how much the server has
+// read and not used yet, which fasthttp does not tell. So the bytes are counted: those
+// that Read has returned, and where among them each request begins and ends.
 //
-// The server reads by a bufio.Reader. That hands its own buffer to Read, behind what
-// it still holds, which then is at the buffer's front; or, when it holds nothing,
-// the place where a body is wanted.
+// The server reads through a bufio.Reader. That passes one of two slices to Read: the
+// free part of its own buffer, behind the bytes that it still holds, which it has moved
+// to the front; or, when it holds nothing, the slice in which its caller wants a body.
 
-// An ahead is the count of one connection's bytes.
+// An ahead counts the bytes of one connection.
 type ahead struct {
 	delivered int64  // bytes that reads have returned
-	next      int64  // of them are before the request that is being read, or answered
-	buffer    []byte // the server's, from its start; nil: nothing was read into it
-	held      int    // bytes that are in it since the last read
-	// between: nothing is known yet of the request that comes next.
+	next      int64  // how many of them are before the request that is being read or answered
+	buffer    []byte // the server's buffer, from its start; nil if nothing was read into it
+	held      int    // bytes that were in it after the last read
+	// between: nothing is known yet about the next request.
 	between  bool
-	headRead bool // next is behind the head of the request already
-	chunked  bool // where its body ends is not known, and it is the last one
-	// more: something follows the request that was answered last.
+	headRead bool // next is already behind the head of the request
+	chunked  bool // the end of its body is not known, so it is the last request
+	// more: bytes follow the request that was answered last.
 	more bool
 	line requestLine
 }
@@ -39,7 +39,7 @@ func (a *ahead) read(p []byte, n int) {
 	a.more = false
 	held := len(a.buffer) - len(p)
 	if held < 0 || &p[len(p)-1] != &a.buffer[len(a.buffer)-1] {
-		a.held = 0 // it is where a body is wanted
+		a.held = 0 // p is where a body is wanted
 		return
 	}
 	a.held = held + n
@@ -48,8 +48,8 @@ func (a *ahead) read(p []byte, n int) {
 	}
 }
 
-// begin says that a request begins where this many bytes of those delivered are
-// left.
+// begin is called at the start of a request, when left of the bytes that were read are
+// not used yet.
 func (a *ahead) begin(left int) {
 	a.between = false
 	b := a.buffer[a.held-left : a.held]
@@ -62,7 +62,7 @@ func (a *ahead) begin(left int) {
 	a.line.read(b)
 }
 
-// beginUnread is begin for a request for which nothing had to be read.
+// beginUnread is begin for a request that is in the server's buffer already.
 func (a *ahead) beginUnread() {
 	a.between = false
 	if left := a.delivered - a.next; 0 < left && left <= int64(a.held) {
@@ -70,7 +70,7 @@ func (a *ahead) beginUnread() {
 	}
 }
 
-// endHead moves next behind the head of the request.
+// endHead moves next to the end of the request's head.
 func (a *ahead) endHead(h Head) {
 	if a.headRead {
 		return
@@ -81,39 +81,40 @@ func (a *ahead) endHead(h Head) {
 		a.next += int64(n)
 		return
 	}
-	// There is no field: the block is an empty line, of which RawHeaders does not tell.
+	// Without any field, the head ends with an empty line that RawHeaders does not
+	// return.
 	a.next++
 	if i := int64(a.held) - (a.delivered - a.next); 0 < i && i < int64(a.held) && a.buffer[i-1] == '\r' {
 		a.next++
 	}
 }
 
-// behindHead returns what was read behind the head of the request. It is in the
-// server's buffer.
+// behindHead returns the bytes that were read behind the head of the request. They are in
+// the server's buffer.
 func (a *ahead) behindHead(h Head) []byte {
 	a.endHead(h)
 	left := min(a.delivered-a.next, int64(a.held))
 	return a.buffer[a.held-int(max(left, 0)) : a.held]
 }
 
-// body says that the request has a body of n bytes, -1 for a chunked one.
+// body is called for a request with a body of n bytes; -1 means chunked.
 func (a *ahead) body(n int) {
 	a.next += int64(max(n, 0))
 	a.chunked = n == -1
 }
 
-// answered says that the request is handled.
+// answered is called when the response to the request is made.
 func (a *ahead) answered(h Head) {
 	a.endHead(h)
 	a.more = !a.chunked && a.delivered > a.next
 }
 
-// forget says that the server's buffer is not that of the connection any more.
+// forget is called when the server has given its buffer to another connection.
 func (a *ahead) forget() { a.buffer, a.held, a.more = nil, 0, false }
 
-// left returns how much was delivered beyond the request that was answered last:
-// less than nothing if part of its body is still to be read. Empty lines, which some
-// clients send behind a body, are nothing.
+// left returns the number of bytes that were read beyond the request that was answered
+// last. It is negative if part of that request's body is still to be read. Empty lines,
+// which some clients send behind a body, do not count.
 func (a *ahead) left() int64 {
 	left := a.delivered - a.next
 	if a.chunked {

@@ -11,7 +11,7 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// A counted reader delivers text in pieces and counts them, as a Conn does.
+// A counted is a reader that returns text in pieces and counts them as a Conn does.
 type counted struct {
 	ahead
 	text  string
@@ -31,8 +31,8 @@ func (c *counted) Read(p []byte) (int, error) {
 // readBufferSize is small, so that heads fill the buffer and bodies exceed it.
 const readBufferSize = 256
 
-// follow reads the requests of a text as fasthttp does, and checks after each that
-// the count is what its reader holds.
+// follow reads the requests in a text as fasthttp does. After each it compares the count
+// with what the server's reader holds.
 func follow(t *testing.T, text string, piece func() int) (requests int, line requestLine) {
 	t.Helper()
 	c := &counted{ahead: ahead{between: true}, text: text, piece: piece}
@@ -57,7 +57,7 @@ func follow(t *testing.T, text string, piece func() int) (requests int, line req
 			t.Fatalf("behind the head of request %d: %q, the reader holds %q", requests+1, got, rest)
 		}
 		c.body(length)
-		if req.ContinueReadBody(br, 1<<20) != nil || chunked { // which ends its connection
+		if req.ContinueReadBody(br, 1<<20) != nil || chunked { // either ends the connection
 			return requests, c.line
 		}
 		c.answered(&req.Header)
@@ -95,7 +95,7 @@ func TestAheadIsWhatIsHeld(t *testing.T) {
 	}
 }
 
-// Whatever comes, the count holds, as far as there are requests.
+// The count is right for whatever input, as far as it consists of requests.
 func FuzzAhead(f *testing.F) {
 	f.Add("GET / HTTP/1.1\r\nHost: x\r\n\r\nPOST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabcHEAD / HTTP/1.2\r\n\r\n", uint8(7))
 	f.Fuzz(func(t *testing.T, text string, piece uint8) {
@@ -103,7 +103,8 @@ func FuzzAhead(f *testing.F) {
 	})
 }
 
-// What fasthttp refuses is known to be a HEAD, or to be of another version.
+// Of a request that fasthttp refuses, it is still known whether it is a HEAD or has
+// another version.
 func TestRequestLineOfWhatIsRefused(t *testing.T) {
 	for text, want := range map[string]requestLine{
 		"HEAD * HTTP/1.1\r\n\r\n":             {complete: true, end: 2, isHead: true},

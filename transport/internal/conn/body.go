@@ -2,31 +2,29 @@ package conn
 
 import "sync"
 
-// Bodies that are put together for a request, as filtered lists are, are made in
-// buffers that go from one request to the next. An HTTP server's own pool may drop those
-// that are much larger than most, as that of fasthttp does, so that each such list would
-// be allocated anew.
+// Bodies that are made for one request, such as filtered lists, are made in buffers that
+// are used again. fasthttp has a pool of buffers too, but drops those that are much
+// larger than most, so that each such list would be allocated again.
 var bodies = sync.Pool{New: func() any { return new([]byte) }}
 
-// maxMade is how many bytes of such bodies there may be on their way to clients. All
-// other bodies are shared: only these cost more the more clients there are that don't
-// read them.
+// maxMade bounds the bytes of such bodies that are on their way to clients. All other
+// bodies are shared. Only these take more memory when more clients are slow to read them.
 const maxMade = 64 << 20
 
-// A responseBody is that of the response being made. It belongs to the goroutine that
-// serves the connection.
+// A responseBody describes the body of the current response. It belongs to the goroutine
+// that serves the connection.
 type responseBody struct {
-	made    *[]byte // made for this request, to be used again; nil: none
+	made    *[]byte // a buffer to be used again; nil if there is none
 	size    int     // its capacity, once it is the body
-	lasting bool    // it need not be copied
+	lasting bool    // it stays unchanged, so it need not be copied
 }
 
-// TooManyBodies reports whether there should be no further body by BodyBuffer, since so
-// many wait for clients that are slow to read.
+// TooManyBodies reports whether BodyBuffer should not be called, since too many such
+// bodies wait for slow clients.
 func (c *Conn) TooManyBodies() bool { return c.owner.made.Load() >= maxMade }
 
-// BodyBuffer returns an empty slice to append the response's body to. It belongs to
-// the request until the response has been sent.
+// BodyBuffer returns an empty slice to append the body of a response to. The slice may be
+// used until the response has been sent.
 func (c *Conn) BodyBuffer() []byte {
 	if c.body.made == nil {
 		c.body.made = bodies.Get().(*[]byte)
@@ -34,7 +32,8 @@ func (c *Conn) BodyBuffer() []byte {
 	return (*c.body.made)[:0]
 }
 
-// SetBody says that what BodyBuffer has become is the body of the response.
+// SetBody declares that body, a slice from BodyBuffer that was appended to, is the body
+// of the response.
 func (c *Conn) SetBody(body []byte) {
 	*c.body.made = body
 	c.body.size = cap(body)
@@ -42,8 +41,8 @@ func (c *Conn) SetBody(body []byte) {
 	c.body.lasting = true
 }
 
-// BodyLasts says that the body of the response stays as it is until the response has been
-// sent, so that it need not be copied.
+// BodyLasts declares that the body of the response stays unchanged until the response has
+// been sent, so that it need not be copied.
 func (c *Conn) BodyLasts() { c.body.lasting = true }
 
 func (c *Conn) returnBody() {

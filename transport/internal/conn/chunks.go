@@ -5,21 +5,21 @@ import (
 	"math"
 )
 
-// Chunks adds up the sizes of the chunks of a body (RFC 9112, section 7.1) as they
-// are announced, to know early that it is too large. It forgives whatever else is
-// wrong: who reads the body does not. A nil *Chunks is a body of none.
+// Chunks adds up the announced sizes of the chunks of a body (RFC 9112, section 7.1), to
+// know early that it is too large. It ignores everything else that may be wrong, since
+// the reader of the body does not. A nil *Chunks stands for a body that is not chunked.
 type Chunks struct {
-	total    int // of the chunks announced
-	left     int // of the chunk's data and the line end behind it
+	total    int // of the chunks announced so far
+	left     int // bytes left of the chunk's data and the line end behind it
 	size     int // of the chunk whose line is being read
-	digits   int // of it that were seen
+	digits   int // digits of it that were read
 	line     bool
-	last     bool // the chunk of size 0 was seen
-	trailers bool // trailer fields follow it, all of them
-	lost     bool // this is no chunked body
+	last     bool // the chunk of size 0 was read
+	trailers bool // trailer fields follow it, and all of them were read
+	lost     bool // this is not a chunked body
 }
 
-// follow looks at the next bytes.
+// follow reads the next bytes.
 func (s *Chunks) follow(b []byte) {
 	for len(b) > 0 && !s.lost {
 		switch {
@@ -56,7 +56,7 @@ func (s *Chunks) follow(b []byte) {
 	}
 }
 
-// Total returns how many bytes the chunks have that were announced so far.
+// Total returns the sum of the sizes of all chunks announced so far, in bytes.
 func (s *Chunks) Total() int {
 	if s == nil {
 		return 0
@@ -64,10 +64,11 @@ func (s *Chunks) Total() int {
 	return s.total
 }
 
-// Trailers reports whether trailer fields follow the last chunk, and all of them are there.
+// Trailers reports whether there are trailer fields behind the last chunk, and all of
+// them have been read.
 func (s *Chunks) Trailers() bool { return s != nil && s.trailers }
 
-// Between reports whether the last byte was the last of a chunk.
+// Between reports whether the last byte that was read ends a chunk.
 func (s *Chunks) Between() bool {
 	return s != nil && !s.lost && !s.last && s.left == 0 && s.digits == 0 && !s.line
 }

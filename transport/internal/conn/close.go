@@ -5,16 +5,17 @@ import (
 	"time"
 )
 
-// How a connection is closed when the client may still be sending: the
-// response would be lost if the kernel answered those bytes with a reset
-// (RFC 9112, section 9.6).
+// Bounds on closing a connection whose client may still be sending. If the kernel
+// answered those bytes with a reset, the client would lose the response (RFC 9112,
+// section 9.6).
 const (
 	lingerTime  = time.Second
 	lingerBytes = 4 << 20
 )
 
-// Close closes the connection so that the client gets what was written to it,
-// unless it only goes into the idle set.
+// Close closes the connection in such a way that the client receives everything that was
+// written to it. When the connection is on its way into the idle set, Close leaves it
+// open.
 func (c *Conn) Close() error {
 	if c.idle.entering {
 		c.idle.entering = false
@@ -42,16 +43,18 @@ func (c *Conn) forgetAttachment() {
 	}
 }
 
-// closeSession says that nothing is missing (RFC 8446, section 6.1).
+// closeSession sends the alert that ends a TLS session (RFC 8446, section 6.1), which
+// tells the client that nothing was cut off.
 func (c *Conn) closeSession() {
 	if c.established() && !c.tls.layer.broken {
-		c.tls.layer.session.CloseWrite() //nolint:errcheck // a client that has gone needs not know
+		c.tls.layer.session.CloseWrite() //nolint:errcheck // the client may be gone
 	}
 }
 
-// sayEnd tells the client of an idle connection that it ends. It comes right after
-// the check that found nothing: a request that arrives between the two is lost, and
-// the server takes its time, on a busy machine milliseconds, until it calls Close.
+// sayEnd tells the client of an idle connection that it is being closed. It must come
+// right after the check that found no request: a request that arrives between the two is
+// lost, and the server takes some time, on a busy machine milliseconds, until it calls
+// Close.
 func (c *Conn) sayEnd() {
 	c.closeSession()
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
@@ -59,7 +62,7 @@ func (c *Conn) sayEnd() {
 	}
 }
 
-// abort closes the connection at once, whatever is going on on it.
+// abort closes the connection at once, whatever it is doing.
 func (c *Conn) abort() {
 	if c.ending.closed.CompareAndSwap(false, true) {
 		c.Conn.Close() //nolint:errcheck // nothing is left to be done about it
@@ -67,7 +70,7 @@ func (c *Conn) abort() {
 	}
 }
 
-// lingeringClose tells the client that nothing more comes and reads what it
+// lingeringClose tells the client that nothing more will come, and reads what the client
 // still sends, within bounds.
 func lingeringClose(c net.Conn) {
 	half, ok := c.(interface{ CloseWrite() error })

@@ -6,17 +6,18 @@ import (
 	"time"
 )
 
-// A Conn is one client connection with the bookkeeping of the drain. An HTTP server closes
-// an idle connection without looking whether a request has just arrived; a Conn checks,
-// because its own goroutine takes the decision: whoever wants it closed only wakes its read.
+// A Conn is a connection to a client, with what the drain needs to know about it. An HTTP
+// server closes an idle connection without checking whether a request has just arrived. A
+// Conn checks: whoever wants it closed only wakes up its Read, and the goroutine in Read
+// decides.
 //
-// Its methods are for the goroutine that serves it, except those that belong to net.Conn
-// and may be called by any.
+// Its methods are for the goroutine that serves the connection, except those of net.Conn
+// that may be called concurrently.
 type Conn struct {
 	net.Conn // the socket
 	owner    *Listener
 
-	// Attachment is the server's own; nil at first.
+	// Attachment is for the server; nil at first.
 	Attachment Attachment
 
 	idle   idleness
@@ -26,116 +27,116 @@ type Conn struct {
 	tls    security
 	ending ending
 
-	prev, next *Conn // the listener's list
+	prev, next *Conn // in the list of the listener
 }
 
-// Of returns a connection as what it is; nil if it is none of a Listener's.
+// Of returns nc as a *Conn; nil if it does not come from a Listener.
 func Of(nc net.Conn) *Conn {
 	c, _ := nc.(*Conn)
 	return c
 }
 
-// An Attachment is what a server keeps with a connection from one request to the next.
+// An Attachment is what a server keeps with a connection between requests.
 type Attachment interface {
-	// Forget is called when the connection goes into the idle set, and when it is closed.
+	// Forget is called when the connection enters the idle set, and when it is closed.
 	Forget()
 }
 
 // The states of a connection.
 const (
-	// waiting: no byte of the next request has arrived; idle.
+	// waiting: the connection is idle; no byte of the next request has arrived.
 	waiting int32 = iota
-	// active: a request has begun and its response is not yet written.
+	// active: a request has begun, and its response has not been written yet.
 	active
-	// shaking: a TLS handshake has begun and is not complete.
+	// shaking: a TLS handshake has begun and is not complete yet.
 	shaking
 )
 
-// idleness says whether anything happens on a connection. The drain looks at it.
+// idleness is the state of a connection as the drain needs it.
 type idleness struct {
 	state atomic.Int32
-	// since is the instant at which the connection began to wait, or the first one
-	// at which somebody looked and it did: 0 if nobody has yet.
+	// since is the instant at which the connection became idle, or at which the drain
+	// first found it idle; 0 if neither is known.
 	since atomic.Int64
-	// woken is set when the drain has ended the read deadline, to what since was
-	// at most when it did; 0 otherwise.
+	// woken is set when the drain ends the read deadline, to the value that since must
+	// not exceed for the drain to mean this connection; 0 otherwise.
 	woken atomic.Int64
 	// inSet is set while the connection is in the idle set.
 	inSet atomic.Bool
 
-	// What follows belongs to the goroutine that serves the connection.
+	// The rest belongs to the goroutine that serves the connection.
 
 	canEnter bool // it may go into the idle set
-	entering bool // the end of the server's work is not that of the connection
+	entering bool // it is on its way there: the next Close must leave it open
 }
 
-// reading is what comes from the client. It belongs to the goroutine that serves the
-// connection.
+// reading is the state of what the client sends. It belongs to the goroutine that serves
+// the connection.
 type reading struct {
-	armed   instant // the socket's read deadline is not later than it; 0: none
+	armed   instant // the socket's read deadline is at this instant or before; 0: none
 	began   instant // when the first byte of the request arrived
-	moved   instant // when something was read last, or a response made
+	moved   instant // when the last read returned, or the last response was made
 	greeted bool    // the client has sent something
 	late    bool    // the rest of the request has not arrived in time
-	ahead   ahead   // what was read
-	chunks  *Chunks // of the body being received; nil if it is not chunked
+	ahead   ahead   // what was read and not used yet
+	chunks  *Chunks // of the body that is being read; nil if it is not chunked
 }
 
-// writing is what goes to the client. Except for the deadlines it belongs to the goroutine
-// that serves the connection.
+// writing is the state of what is sent to the client. It belongs to the goroutine that
+// serves the connection, except for the deadlines.
 type writing struct {
-	limit atomic.Int64 // set by SetWriteDeadline, an instant; 0: the WriteTimeout counts
-	armed atomic.Int64 // the socket's write deadline is not later than it; 0: none
+	limit atomic.Int64 // an instant, from SetWriteDeadline; 0: the WriteTimeout applies
+	armed atomic.Int64 // the socket's write deadline is at this instant or before; 0: none
 
-	streaming bool        // what is written is to be sent at once
+	streaming bool        // each write is sent at once
 	broken    bool        // part of a response could not be sent
-	batch     *writeBatch // what was written and not sent yet; nil if nothing
-	muted     mute        // what of the next writes is not sent
-	mutedCut  int8        // how much of it was cut off the last write
+	batch     *writeBatch // what was written and has not been sent yet; nil if nothing
+	muted     mute        // what to leave out of the next writes
+	mutedCut  int8        // how many bytes of it the last write ended with
 }
 
-// security is what TLS there is between a connection and its socket. It belongs to the
-// goroutine that serves the connection.
+// security is the state of TLS on a connection. It belongs to the goroutine that serves
+// the connection.
 type security struct {
-	layer     *tlsLayer // nil: the bytes of the socket are the client's
-	plainHTTP bool      // the client does not speak TLS as it should
-	hello     bool      // the client speaks TLS as it should not
+	layer     *tlsLayer // nil without TLS
+	plainHTTP bool      // the client speaks plain HTTP on a port with TLS
+	hello     bool      // the client speaks TLS on a port without
 }
 
-// ending is how a connection ends.
+// ending is how a connection will end.
 type ending struct {
-	expires instant // when its next response should be its last; 0: never
+	expires instant // after this instant the next response should be the last; 0: never
 	linger  bool    // the client may still be sending when the connection is closed
 	closed  atomic.Bool
 }
 
-// A Head is the head of a request as it was read, of which the lengths matter.
-// *fasthttp.RequestHeader is one.
+// A Head is the head of a request as it was read; only the lengths matter.
+// *fasthttp.RequestHeader implements it.
 type Head interface {
 	Method() []byte
 	RequestURI() []byte
 	Protocol() []byte
-	// RawHeaders returns the lines of the header fields with the empty one behind them;
-	// nothing if there is no field.
+	// RawHeaders returns the lines of the header fields and the empty line behind them,
+	// or nothing if there are no fields.
 	RawHeaders() []byte
 }
 
-// Begin says that the first byte of a request has been read.
+// Begin must be called when the first byte of a request has been read.
 func (c *Conn) Begin() {
-	if c.in.ahead.between { // it came together with one that has been answered
+	if c.in.ahead.between { // the request came together with one that has been answered
 		c.in.began = c.in.moved
 		c.in.ahead.beginUnread()
 	}
 	c.idle.state.Store(active)
 }
 
-// Answered says that the response to the request with the head h is made, and whether it
-// is a stream, of which each write is sent at once. It returns how long that took since the
-// request arrived.
+// Answered must be called when the response to the request with the head h is made,
+// before it is written. stream says that each write of it is to be sent at once, end that
+// the caller wants the connection to end. took is the time since the request arrived.
 //
-// If the connection shall end, be it that the caller wants it or that it is too old, last
-// says whether this response is to announce it. It is not if the client has sent more: that
-// is answered first, unless the drain has to hurry.
+// If the connection is to end, because the caller wants that or because it is too old,
+// last reports whether this response must announce it. It must not if the client has sent
+// more requests, which are answered first, unless the drain has to hurry.
 func (c *Conn) Answered(h Head, stream, end bool) (took time.Duration, last bool) {
 	t := now()
 	took, c.in.moved = t.sub(c.in.moved), t
@@ -148,10 +149,10 @@ func (c *Conn) Answered(h Head, stream, end bool) (took time.Duration, last bool
 	return took, last
 }
 
-// End says that the response has been written.
+// End must be called when the response has been written.
 func (c *Conn) End() {
 	if c.body.made != nil || !c.in.ahead.more {
-		c.flush() //nolint:errcheck // the next read tells
+		c.flush() //nolint:errcheck // the next read reports the error
 	}
 	c.in.ahead.between = true
 	c.returnBody()
@@ -163,17 +164,17 @@ func (c *Conn) End() {
 	c.idle.state.Store(waiting)
 }
 
-// Arrived returns when the request that is being answered arrived, or when the response
-// before it was made if the two requests came together.
+// Arrived returns when the request that is being answered arrived. If it arrived together
+// with the request before, that is the time at which the response before was made.
 func (c *Conn) Arrived() time.Time { return c.in.moved.time() }
 
-// Linger says that the client may still be sending when the connection is closed: then
-// what it sends is read for a while, and its response arrives.
+// Linger declares that the client may still be sending when the connection is closed.
+// What it sends is then read for a while, so that the response reaches it.
 func (c *Conn) Linger() { c.ending.linger = true }
 
-// pipelined reports whether the client has sent more after the request that is
-// being answered. Such a response must not announce that the connection
-// closes: the requests behind it would be lost.
+// pipelined reports whether the client has sent more behind the request that is being
+// answered. The response then must not announce the end of the connection, or the further
+// requests would be lost.
 func (c *Conn) pipelined() bool {
 	left := c.in.ahead.left()
 	switch {
@@ -181,27 +182,27 @@ func (c *Conn) pipelined() bool {
 		return true
 	case c.tls.layer == nil:
 		return int64(unread(c.Conn)) > -left
-	case left < 0: // what is behind the rest of the body can't be told from it
+	case left < 0: // part of the body is still to be read, so that what follows it is not known
 		return true
 	}
 	return c.tls.layer.more()
 }
 
-// A Fault is what is known of a request that could not be read, also if its reader has
-// forgotten it.
+// A Fault is what is known about a request that could not be read, even if the server has
+// dropped it.
 type Fault struct {
-	PlainHTTP  bool // the port speaks TLS, and the client does not
-	TLSHello   bool // the other way round
-	Late       bool // the rest of it has not arrived in time
-	Version    bool // it names a version of HTTP other than 1.1 and 1.0
-	NoLine     bool // its first line has no end
-	MethodHead bool // it is a HEAD: the response has no body
+	PlainHTTP  bool // the client speaks plain HTTP on a port with TLS
+	TLSHello   bool // the client speaks TLS on a port without
+	Late       bool // the rest of the request has not arrived in time
+	Version    bool // the request has a version of HTTP other than 1.1 and 1.0
+	NoLine     bool // the first line has no end
+	MethodHead bool // it is a HEAD request: the response must not have a body
 }
 
-// Refused says that what was read is no request, and that a response to it ends the
-// connection.
+// Refused must be called when what was read is no valid request. The response to it ends
+// the connection.
 func (c *Conn) Refused() Fault {
-	// The server has given its read buffer to another connection by now.
+	// By now the server has given its read buffer to another connection.
 	c.in.ahead.forget()
 	c.Linger()
 	line := c.in.ahead.line
@@ -211,14 +212,15 @@ func (c *Conn) Refused() Fault {
 	}
 }
 
-// PlainHTTP reports whether the client speaks HTTP without TLS on a port that speaks TLS.
+// PlainHTTP reports whether the client speaks plain HTTP on a port with TLS.
 func (c *Conn) PlainHTTP() bool { return c.tls.plainHTTP }
 
 // Late reports whether the rest of the request has not arrived in time.
 func (c *Conn) Late() bool { return c.in.late }
 
-// ExpectBody says that the request with the head h has a body of n bytes, -1 for a chunked
-// one. It reports whether all of it is there already; of a chunked one that is not known.
+// ExpectBody must be called when the request with the head h has a body of n bytes; -1
+// means chunked. It reports whether the whole body has arrived already; for a chunked
+// body, which can't be known, it returns false.
 func (c *Conn) ExpectBody(h Head, n int) (arrived bool) {
 	behind := c.in.ahead.behindHead(h)
 	c.in.ahead.body(n)
@@ -231,6 +233,6 @@ func (c *Conn) ExpectBody(h Head, n int) (arrived bool) {
 	return len(behind) >= n || c.tls.layer == nil && len(behind)+unread(c.Conn) >= n
 }
 
-// Chunks returns what is known of the body that ExpectBody announced; nil if it is not
+// Chunks returns the chunks of the body that ExpectBody announced; nil if it is not
 // chunked.
 func (c *Conn) Chunks() *Chunks { return c.in.chunks }

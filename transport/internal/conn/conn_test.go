@@ -11,7 +11,7 @@ import (
 	"go.uber.org/zap"
 )
 
-// pair returns a tracked connection and its client.
+// pair returns a Conn and its client.
 func pair(t *testing.T) (*Conn, net.Conn) {
 	t.Helper()
 	tcp, err := Listen(context.Background(), "127.0.0.1:0")
@@ -33,8 +33,8 @@ func pair(t *testing.T) (*Conn, net.Conn) {
 	return c.(*Conn), client
 }
 
-// The drain takes a connection for idle and ends its deadline just as a
-// request begins: the rest of the request must still be read.
+// The drain finds a connection idle and ends its deadline just as a request begins. The
+// rest of the request must still be read.
 func TestWokenWhileARequestBegins(t *testing.T) {
 	c, client := pair(t)
 	c.in.began, c.in.ahead.between = now(), false
@@ -45,7 +45,7 @@ func TestWokenWhileARequestBegins(t *testing.T) {
 	}
 	go func() {
 		time.Sleep(50 * time.Millisecond)
-		client.Write([]byte("rest")) //nolint:errcheck // the read tells
+		client.Write([]byte("rest")) //nolint:errcheck // the read reports the error
 	}()
 	var buf [16]byte
 	if n, err := c.Read(buf[:]); err != nil || string(buf[:n]) != "rest" {
@@ -53,8 +53,8 @@ func TestWokenWhileARequestBegins(t *testing.T) {
 	}
 }
 
-// A request that has arrived when an idle connection is about to be closed is
-// read, although the deadline has passed; without one the end is silent.
+// A request that has arrived when an idle connection is about to be closed is read,
+// although the deadline has passed. Without a request the connection ends silently.
 func TestReadableCheck(t *testing.T) {
 	c, client := pair(t)
 	if _, err := client.Write([]byte("GET")); err != nil {
@@ -72,10 +72,10 @@ func TestReadableCheck(t *testing.T) {
 	if n, err := c.Read(buf[:]); n != 0 || !errors.Is(err, io.EOF) {
 		t.Errorf("an idle connection: %d, %v", n, err)
 	}
-	wantEnd(t, client) // at once, and not when fasthttp comes to calling Close
+	wantEnd(t, client) // at once, and not only when fasthttp calls Close
 }
 
-// wantEnd fails unless the client of a connection is told that it ends.
+// wantEnd fails the test unless the client learns that its connection has ended.
 func wantEnd(t *testing.T, client net.Conn) {
 	t.Helper()
 	client.SetReadDeadline(time.Now().Add(10 * time.Second)) //nolint:errcheck // the read tells
@@ -84,8 +84,8 @@ func wantEnd(t *testing.T, client net.Conn) {
 	}
 }
 
-// Where no socket filter keeps the queue from growing, the connections in it
-// are accepted before the listener is closed.
+// Where no socket filter keeps the queue from growing, the connections in it are accepted
+// before the listener is closed.
 func TestQueueIsEmptiedBeforeTheClose(t *testing.T) {
 	tcp, err := Listen(context.Background(), "127.0.0.1:0")
 	if err != nil {
@@ -126,7 +126,7 @@ func TestQueueIsEmptiedBeforeTheClose(t *testing.T) {
 	}
 }
 
-// Connections over the age limit by jitter: between 90 % and 110 %.
+// The age limit of a connection varies between 90 % and 110 %.
 func TestConnectionAgeIsJittered(t *testing.T) {
 	tcp, err := Listen(context.Background(), "127.0.0.1:0")
 	if err != nil {

@@ -7,15 +7,14 @@ import (
 	"time"
 )
 
-// The times that a client has are kept here, and not by the HTTP server: fasthttp would
-// set the deadlines of the socket three times for each request. A deadline of the socket
-// may be earlier than what it stands for: when it passes, that is looked at, and
-// the deadline is set again if there is time left. So it is set once in a while,
-// and not for each request.
+// The timeouts of a client are kept here and not by fasthttp, which would set the
+// deadlines of the socket three times per request. The deadline of the socket may be
+// earlier than the time that the client has: when it passes too early, it is set again.
+// So it is set once in a while and not for each request.
 
-// timedOut reports whether a deadline has passed. Connections that are no sockets have
-// an error of their own for that, if not always a net.Error. That of a system call is another
-// matter: with ETIMEDOUT the connection is dead.
+// timedOut reports whether err means that a deadline has passed. Connections that are not
+// sockets have their own error for that, which need not be a net.Error. ETIMEDOUT from a
+// system call is something else: the connection is dead.
 func timedOut(err error) bool {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return true
@@ -25,7 +24,7 @@ func timedOut(err error) bool {
 	return errors.As(err, &timeout) && timeout.Timeout() && !errors.As(err, &errno)
 }
 
-// armRead sees to it that a read ends by limit.
+// armRead makes sure that a read ends at limit or before.
 func (c *Conn) armRead(limit instant) {
 	if c.in.armed == 0 || c.in.armed > limit {
 		c.in.armed = limit
@@ -33,8 +32,8 @@ func (c *Conn) armRead(limit instant) {
 	}
 }
 
-// SetWriteDeadline gives the client until t to take what is written from now on,
-// also by a write under way. Without it, a response has the WriteTimeout.
+// SetWriteDeadline sets the time by which the client must have taken what is written from
+// now on, and by a write under way. Otherwise the WriteTimeout applies to each response.
 func (c *Conn) SetWriteDeadline(t time.Time) error {
 	limit := int64(instantOf(t))
 	c.out.limit.Store(limit)
@@ -42,7 +41,7 @@ func (c *Conn) SetWriteDeadline(t time.Time) error {
 	return c.Conn.SetWriteDeadline(t)
 }
 
-// writeBy returns when what is being written must have been taken by the client.
+// writeBy returns the instant by which the client must have taken the current write.
 func (c *Conn) writeBy() instant {
 	if set := c.out.limit.Load(); set != 0 {
 		return instant(set)
@@ -62,7 +61,7 @@ func (c *Conn) send(p []byte) (written int, err error) {
 	}
 }
 
-// armWrite sees to it that a write ends in time.
+// armWrite makes sure that a write ends in time.
 func (c *Conn) armWrite() {
 	armed, limit := c.out.armed.Load(), c.writeBy()
 	if armed == 0 || instant(armed) > limit {
@@ -70,7 +69,8 @@ func (c *Conn) armWrite() {
 	}
 }
 
-// rearmWrite sets a deadline that has passed again; false if there is no time left.
+// rearmWrite sets a deadline that has passed too early again. It returns false if the
+// client's time is over.
 func (c *Conn) rearmWrite() bool {
 	limit := c.writeBy()
 	if now() >= limit {
@@ -82,5 +82,5 @@ func (c *Conn) rearmWrite() bool {
 
 func (c *Conn) setWriteDeadline(limit instant) {
 	c.out.armed.Store(int64(limit))
-	c.Conn.SetWriteDeadline(limit.time()) //nolint:errcheck // the write tells
+	c.Conn.SetWriteDeadline(limit.time()) //nolint:errcheck // the write reports the error
 }

@@ -8,21 +8,21 @@ import (
 const (
 	// drainTick is how often the drain looks at the connections.
 	drainTick = 20 * time.Millisecond
-	// hurryTime before its end the drain no longer waits for pipelined
-	// requests.
+	// hurryTime is the time before its timeout from which on the drain does not wait for
+	// pipelined requests.
 	hurryTime = 2 * time.Second
 )
 
-// Drain closes the listener when its queue is empty and waits until every
-// connection has ended: those with a request by the response to it, those that
-// wait for one once they have been silent for idleGrace. What is left after
-// timeout is cut; the error says how much.
+// Drain closes the listener once its queue is empty, and waits until all connections have
+// ended: those with a request when its response is written, idle ones once they have been
+// silent for idleGrace. What is left after timeout is cut off; the error says how much
+// that was.
 //
-// The silence counts from announced on, when the stop began and responses began to
-// announce the end, however long a connection had been silent before: who keeps
-// connections for later sends on one without looking, and what is sent as the
-// connection is being closed is lost. Idle connections have at most half of the
-// timeout, so that they alone don't make the drain fail.
+// The silence of a connection counts from announced, when responses began to announce
+// their end, even if it was silent before: a client that keeps connections may send a
+// request on one without checking it first, and a request that is sent while the
+// connection is being closed is lost. Idle connections get at most half of timeout, so
+// that they alone don't make the drain fail.
 func (l *Listener) Drain(timeout, idleGrace time.Duration, announced time.Time) error {
 	start := time.Now()
 	idleGrace = min(idleGrace, timeout/2)
@@ -37,7 +37,7 @@ func (l *Listener) Drain(timeout, idleGrace time.Duration, announced time.Time) 
 	for {
 		silentSince := now().add(-idleGrace)
 		if silentSince < instantOf(announced) {
-			silentSince = 0 // only notes who is idle
+			silentSince = 0 // wakeIfIdle then wakes nothing, and only notes who is idle
 		}
 		open := 0
 		l.each(func(c *Conn) {
@@ -63,8 +63,8 @@ func (l *Listener) Drain(timeout, idleGrace time.Duration, announced time.Time) 
 // past is a deadline that has passed.
 var past = time.Unix(1, 0)
 
-// wakeIfIdle ends the wait of a connection that has been idle since before t; with
-// 0 it only notes that it is idle.
+// wakeIfIdle ends the wait of a connection that has been idle since t or longer. With 0
+// it only notes that the connection is idle.
 func (c *Conn) wakeIfIdle(t instant) {
 	if c.idle.state.Load() != waiting || c.idle.since.CompareAndSwap(0, int64(now())) {
 		return
@@ -75,7 +75,7 @@ func (c *Conn) wakeIfIdle(t instant) {
 	}
 }
 
-// cut closes what is still open.
+// cut closes the connections that are still open, and returns an error with their number.
 func (l *Listener) cut() error {
 	open, inFlight := l.Count()
 	if open == 0 {

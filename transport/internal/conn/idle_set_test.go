@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// What arrives just as the drain wakes a connection in the idle set is answered.
+// A request that arrives just as the drain wakes a connection in the idle set is
+// answered.
 func TestIdleSetAndWokenByBoth(t *testing.T) {
 	c, client := pair(t)
 	c.in.greeted = true
@@ -34,7 +35,8 @@ func TestIdleSetAndWokenByBoth(t *testing.T) {
 	wantEnd(t, client)
 }
 
-// A connection in the idle set ends when the client has been silent for too long, or goes.
+// A connection in the idle set ends when the client has been silent for too long, or
+// closes it.
 func TestTooLongInTheIdleSet(t *testing.T) {
 	c, client := pair(t)
 	c.in.greeted = true
@@ -44,7 +46,7 @@ func TestTooLongInTheIdleSet(t *testing.T) {
 		t.Error("woken by nothing")
 	}
 	c.owner.limits.IdleTimeout = time.Hour
-	client.Close() //nolint:errcheck // the read tells
+	client.Close() //nolint:errcheck // the read reports the error
 	if !c.wake() {
 		t.Error("the end of the stream is something to read")
 	}

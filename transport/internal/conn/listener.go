@@ -22,52 +22,54 @@ var noDeadline time.Time
 // The phases of a listener.
 const (
 	accepting int32 = iota
-	emptying        // accepts what is queued, then ends
+	emptying        // accepts the connections in the queue, then ends
 )
 
 const (
-	// handshakeTime is given to handshakes under way when new ones are
-	// already ignored.
+	// handshakeTime is the time for TCP handshakes under way to be completed, when new
+	// ones are ignored already.
 	handshakeTime = 200 * time.Millisecond
-	// emptyWait without a connection means that the accept queue is empty.
+	// emptyWait is how long no connection must come for the accept queue to count as
+	// empty.
 	emptyWait = 20 * time.Millisecond
-	// toldEveryPause is how often the log says that no connection can be accepted.
+	// toldEveryPause is the least time between two log lines that no connection can be
+	// accepted.
 	toldEveryPause = time.Minute
 )
 
-// Limits bound what clients can take.
+// Limits bounds what clients can use of a Listener.
 type Limits struct {
 	ReadTimeout    time.Duration // for a whole request, from its first byte
 	WriteTimeout   time.Duration // for a response
-	IdleTimeout    time.Duration // between requests of a connection
+	IdleTimeout    time.Duration // of a connection between two requests
 	MaxConnections int
-	// MaxAge is about how old a connection gets, give or take a tenth: its next response
-	// is the last. 0: as old as it likes.
+	// MaxAge is the age, give or take a tenth, after which the next response of a
+	// connection is its last. Zero means no limit.
 	MaxAge time.Duration
 }
 
-// TLS is how a port speaks it.
+// TLS configures TLS on a port.
 type TLS struct {
-	// Config returns what the next handshake offers.
+	// Config returns the configuration of the next handshake.
 	Config func() *tls.Config
-	// Failed is told of each handshake that came to nothing. Any client can bring that
-	// about.
+	// Failed is called for each handshake that fails. Any client can cause that.
 	Failed func(client net.Addr, err error)
 }
 
-// Options say how a Listener treats its connections.
+// Options configure a Listener.
 type Options struct {
 	Limits Limits
 	TLS    *TLS // nil: plain HTTP
-	// Serve serves a connection that was in the idle set. nil: none goes there.
+	// Serve serves a connection that comes out of the idle set. nil: there is no idle
+	// set.
 	Serve func(net.Conn)
 	// Reject writes the response for a connection over the limit.
 	Reject func(w io.Writer, r Rejection) error
 	Log    *zap.Logger
 }
 
-// A Listener accepts connections up to a limit and keeps the list of those
-// that are open, for the drain.
+// A Listener accepts connections up to a limit, and keeps a list of the open ones for the
+// drain.
 type Listener struct {
 	socket net.Listener
 	log    *zap.Logger
@@ -78,28 +80,28 @@ type Listener struct {
 
 	phase     atomic.Int32
 	emptied   chan struct{} // closed when the accept queue was found empty
-	rejecting chan struct{} // one slot for each rejection under way
+	rejecting chan struct{} // one token for each rejection under way
 	rejected  atomic.Uint64
 	rejectors sync.WaitGroup
-	freed     chan struct{} // has something when a connection has ended
+	freed     chan struct{} // has a token when a connection has ended
 
-	// hurry is set when the drain is about to give up: from then on pipelined
+	// hurry is set when the time for the drain is almost over. From then on pipelined
 	// requests don't keep a connection open.
 	hurry atomic.Bool
 
-	// How many connections the server has, and whether these are so many that those
-	// that wait for a request go into the idle set at once; see idle_set.go.
+	// inside is how many connections the server has outside the idle set; crowded is set
+	// while that is more than manyInside, see idle_set.go.
 	inside  atomic.Int64
 	crowded atomic.Bool
-	made    atomic.Int64 // bytes of bodies made for single requests; see body.go
+	made    atomic.Int64 // bytes of bodies that were made for one request; see body.go
 
 	mu   sync.Mutex
-	list Conn // sentinel of the ring of open connections
+	list Conn // head of the ring of open connections
 	open int
 }
 
-// Listen opens a socket for New on addr. Multipath TCP is off: it refuses the socket
-// filter that the drain attaches (EOPNOTSUPP).
+// Listen opens a socket on addr, for New. It switches Multipath TCP off, which does not
+// allow the socket filter that the drain attaches (EOPNOTSUPP).
 func Listen(ctx context.Context, addr string) (*net.TCPListener, error) {
 	var lc net.ListenConfig
 	lc.SetMultipathTCP(false)
@@ -109,14 +111,15 @@ func Listen(ctx context.Context, addr string) (*net.TCPListener, error) {
 	}
 	tcp := l.(*net.TCPListener)
 	if err := boundUnsent(tcp); err != nil {
-		tcp.Close() //nolint:errcheck // nobody has connected to it
+		tcp.Close() //nolint:errcheck // no client has connected yet
 		return nil, fmt.Errorf("can't bound what the kernel keeps for connections of %s: %w", addr, err)
 	}
 	return tcp, nil
 }
 
-// New returns a Listener that accepts from a socket: one of Listen, or any other. One that is
-// no *net.TCPListener is closed at once by the drain: what queue it has is its own to lose.
+// New returns a Listener that accepts connections from socket, which comes from Listen or
+// elsewhere. If it is not a *net.TCPListener, the drain closes it at once, and
+// connections in its queue may be lost.
 func New(socket net.Listener, o Options) *Listener {
 	rejecting := MaxRejecting
 	if o.TLS != nil {
@@ -128,15 +131,15 @@ func New(socket net.Listener, o Options) *Listener {
 	return l
 }
 
-// Accept returns the next connection below the limit; io.EOF when the listener
-// is being closed and its queue is empty.
+// Accept returns the next connection below the limit. When the listener is being closed
+// and its queue is empty, it returns io.EOF.
 func (l *Listener) Accept() (net.Conn, error) {
 	pause := 5 * time.Millisecond
 	var told time.Time
 	for {
 		last := l.phase.Load() == emptying
 		if last && l.isTCP() {
-			// Set just before the accept, so that it tries at least once.
+			// Set just before the accept, so that the queue is looked at least once.
 			l.setDeadline(time.Now().Add(emptyWait))
 		}
 		nc, err := l.socket.Accept()
@@ -157,7 +160,8 @@ func (l *Listener) Accept() (net.Conn, error) {
 			}
 			return nil, io.EOF
 		default:
-			// Such as too many open files. It passes; giving up would not.
+			// This may be for want of file descriptors, for example. It passes, so it
+			// must not end the listener.
 			if time.Since(told) >= toldEveryPause {
 				told = time.Now()
 				l.log.Warn("Can't accept a connection; trying again", zap.Error(err))
@@ -178,8 +182,8 @@ func (l *Listener) admit(nc net.Conn) (*Conn, bool) {
 	accepted := now()
 	c.idle.since.Store(int64(accepted))
 	if age := l.limits.MaxAge; age > 0 {
-		// 10 % of jitter either way, so that connections opened together, as
-		// after a restart, are not closed together.
+		// The age varies by 10 % either way, so that connections that were opened
+		// together, as after a restart, are not closed together.
 		c.ending.expires = accepted.add(time.Duration(float64(age) * (0.9 + 0.2*rand.Float64()))) // #nosec G404 -- jitter
 	}
 	for !l.place(c) {
@@ -191,14 +195,14 @@ func (l *Listener) admit(nc net.Conn) (*Conn, bool) {
 				l.reject(nc)
 			})
 			return nil, false
-		case <-l.freed: // perhaps there is a place by now
+		case <-l.freed: // there may be room now
 		}
 	}
 	l.enters()
 	return c, true
 }
 
-// place enters c into the list if there is a place below the limit.
+// place adds c to the list, and reports whether there was room below the limit.
 func (l *Listener) place(c *Conn) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -222,11 +226,11 @@ func (l *Listener) forget(c *Conn) {
 	l.mu.Unlock()
 	select {
 	case l.freed <- struct{}{}:
-	default: // there is one already
+	default: // there is a token already
 	}
 }
 
-// each calls f for every open connection. f must not block.
+// each calls f for each open connection. f must not block.
 func (l *Listener) each(f func(*Conn)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -235,8 +239,7 @@ func (l *Listener) each(f func(*Conn)) {
 	}
 }
 
-// Count returns how many connections are open and on how many of them a
-// request is in flight.
+// Count returns the number of open connections, and of those with a request in flight.
 func (l *Listener) Count() (open, inFlight int) {
 	l.each(func(c *Conn) {
 		open++
@@ -247,23 +250,23 @@ func (l *Listener) Count() (open, inFlight int) {
 	return open, inFlight
 }
 
-// Open returns how many connections are open.
+// Open returns the number of open connections.
 func (l *Listener) Open() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.open
 }
 
-// Rejected returns how many connections were over the limit so far.
+// Rejected returns how many connections have been over the limit so far.
 func (l *Listener) Rejected() uint64 { return l.rejected.Load() }
 
-// shut closes the listener after its accept queue is empty, so that no client
-// is reset that the kernel has already accepted.
+// shut closes the listener once its accept queue is empty, so that no client gets a reset
+// whose connection the kernel has accepted already.
 func (l *Listener) shut() {
 	if !l.isTCP() {
-		// What queue there may be is not ours to empty.
+		// Not a TCP listener: it has no queue that could be emptied here.
 		l.phase.Store(emptying)
-		l.Close() //nolint:errcheck // wakes Accept
+		l.Close() //nolint:errcheck // makes Accept return
 		<-l.emptied
 		return
 	}
@@ -273,7 +276,7 @@ func (l *Listener) shut() {
 		time.Sleep(handshakeTime)
 	}
 	l.phase.Store(emptying)
-	l.setDeadline(past) // wakes Accept
+	l.setDeadline(past) // makes Accept return
 	<-l.emptied
 	l.Close() //nolint:errcheck // closing twice is harmless
 	l.rejectors.Wait()
@@ -284,7 +287,7 @@ func (l *Listener) isTCP() bool {
 	return ok
 }
 
-// setDeadline sets that of Accept. A closed listener needs none.
+// setDeadline sets the deadline of Accept, unless the listener is closed.
 func (l *Listener) setDeadline(t time.Time) {
 	l.socket.(*net.TCPListener).SetDeadline(t) //nolint:errcheck // as above
 }

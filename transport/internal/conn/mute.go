@@ -2,33 +2,34 @@ package conn
 
 import "bytes"
 
-// What the HTTP server writes and the client shall not see is left out here.
+// A client must not see everything that the HTTP server writes. This file leaves out the
+// rest.
 
-// A mute is what is not sent.
+// A mute says what is not sent.
 type mute uint8
 
 const (
 	nothingMuted mute = iota
-	continueLine      // "100 Continue", once
+	continueLine      // the line "100 Continue", once
 	everything
 )
 
 var responseContinue = []byte("HTTP/1.1 100 Continue\r\n\r\n")
 
-// MuteContinue keeps the next "100 Continue" from the client.
+// MuteContinue leaves the next "100 Continue" out.
 func (c *Conn) MuteContinue() { c.out.muted = continueLine }
 
-// MuteEverything keeps all that is written from now on from the client.
+// MuteEverything leaves everything out that is written from now on.
 func (c *Conn) MuteEverything() { c.out.muted = everything }
 
-// writeMuted writes p without what is muted. "100 Continue" is the end of what
-// the server writes at a time, behind responses that it has not sent yet; only where
-// these fill its buffer does it come in two pieces.
+// writeMuted writes p without what is muted. "100 Continue" is at the end of a write,
+// behind responses that the server has not sent yet. It comes in two pieces only if these
+// responses fill the server's buffer.
 func (c *Conn) writeMuted(p []byte) (int, error) {
 	if c.out.muted == everything {
 		return len(p), nil
 	}
-	// The beginning of it that the last write may have ended with.
+	// The last write may have ended with the beginning of the line.
 	cut := responseContinue[:c.out.mutedCut]
 	c.out.mutedCut = 0
 	rest := p
@@ -48,7 +49,7 @@ func (c *Conn) writeMuted(p []byte) (int, error) {
 			}
 		}
 	}
-	if len(cut) > 0 { // it was not: a response happened to end like that
+	if len(cut) > 0 { // a response happened to end like the beginning of the line
 		rest = append(bytes.Clone(cut), rest...)
 	}
 	if err := c.flush(); err != nil {

@@ -5,15 +5,15 @@ import (
 	"os"
 )
 
-// Read reads like net.Conn. When a deadline passes while no request has begun,
-// it checks once more for a request that is there already and serves it, and
-// otherwise ends the connection without a word: an unasked-for error response
-// would be taken for the answer to a request that is on its way.
+// Read reads like a net.Conn. When the deadline passes before a request has begun, it
+// checks once more whether a request has arrived and serves it. Otherwise it ends the
+// connection without an error response, which the client would take for the answer to a
+// request that is on its way.
 //
-// On a port that speaks TLS the first read does the handshake, so that a slow
-// one keeps nobody else waiting.
+// On a port with TLS the first Read does the handshake, so that a slow handshake keeps
+// nobody else waiting.
 func (c *Conn) Read(p []byte) (int, error) {
-	if c.flush(); c.out.broken { //nolint:errcheck // broken says so, too
+	if c.flush(); c.out.broken { //nolint:errcheck // broken tells the same
 		return 0, io.EOF
 	}
 	if c.tls.layer == nil || c.established() {
@@ -51,7 +51,8 @@ func (c *Conn) readOrCheck(p []byte) (int, error) {
 		}
 		var n int
 		err := os.ErrDeadlineExceeded
-		// Looked at behind arming: a wake that comes later ends the deadline anew.
+		// Checked after armRead: a wake that comes later ends the deadline that armRead
+		// has set.
 		if c.idle.woken.Load() == 0 {
 			n, err = c.receive(p, true)
 		}
@@ -61,7 +62,7 @@ func (c *Conn) readOrCheck(p []byte) (int, error) {
 		idle := c.idle.state.Load() == waiting
 		if !timedOut(err) {
 			if idle {
-				err = io.EOF // nobody has asked for an error response
+				err = io.EOF // no error response; see Read
 			}
 			return n, err
 		}
@@ -91,21 +92,21 @@ func (c *Conn) readOrCheck(p []byte) (int, error) {
 				return 0, io.EOF
 			}
 		default:
-			// The drain took the connection for idle just as a request began, or what
-			// has passed was the deadline of an earlier read.
+			// The drain found the connection idle just as a request began, or the
+			// deadline of an earlier read has passed.
 		}
 	}
 }
 
-// idleAsWoken reports whether the drain has woken the connection, and it has been
-// silent since before the time that was meant. It forgets the wake.
+// idleAsWoken reports whether the drain has woken the connection and the connection has
+// still been idle for as long as the drain meant. It resets the wake.
 func (c *Conn) idleAsWoken() bool {
 	woken := c.idle.woken.Swap(0)
 	return woken != 0 && c.idle.since.Load() <= woken
 }
 
-// nextCheck returns when to look at the time again if nothing has been read by
-// then: not later than any of the times that matter.
+// nextCheck returns when to look at the clock again if nothing has been read by then.
+// That is not later than any time at which something must happen.
 func (c *Conn) nextCheck() instant {
 	if c.idle.state.Load() == waiting && c.idle.since.Load() == 0 {
 		return c.in.moved.add(min(IdleAfter, c.owner.limits.IdleTimeout))
@@ -113,8 +114,8 @@ func (c *Conn) nextCheck() instant {
 	return min(c.readLimit(), c.idleTime())
 }
 
-// readLimit returns when what is read now must have arrived: the rest of a
-// request, or the first byte of the first one, or of the next one.
+// readLimit returns when what is being read must have arrived: the rest of a request, or
+// the first byte of the first request or of the next one.
 func (c *Conn) readLimit() instant {
 	switch {
 	case c.idle.state.Load() != waiting:
@@ -126,8 +127,8 @@ func (c *Conn) readLimit() instant {
 	}
 }
 
-// receive reads from the socket or the layer on it. Without wait it returns 0
-// when nothing is there.
+// receive reads from the socket, or from the TLS layer. Without wait it returns 0 when
+// nothing has arrived.
 func (c *Conn) receive(p []byte, wait bool) (n int, err error) {
 	switch {
 	case c.established():
@@ -140,7 +141,7 @@ func (c *Conn) receive(p []byte, wait bool) (n int, err error) {
 	return n, err
 }
 
-// received notes what a read returned, and returns it.
+// received notes the result of a read, and returns it.
 func (c *Conn) received(p []byte, n int, err error) (int, error) {
 	c.in.moved = now()
 	if c.idle.state.Load() == waiting {

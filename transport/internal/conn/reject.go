@@ -11,28 +11,28 @@ import (
 	"time"
 )
 
-// Connections over the limit are told so, each of them, by goroutines of a bounded
-// number. While all of these are at work, further connections wait in the kernel's
-// queue, which is better than to be reset. So each takes a short time only.
+// Every connection over the limit gets a response that says so. A bounded number of
+// goroutines do that. While all of them are busy, further connections wait in the
+// kernel's queue, which is better than a reset. So each rejection may take a short time
+// only.
 
 const (
-	// MaxRejecting is how many connections over the limit are told so at once, and
-	// maxRejectingTLS how many where that takes a handshake. Those beyond wait to be
-	// accepted.
+	// MaxRejecting bounds the rejections under way, and maxRejectingTLS those on a port
+	// with TLS, which take a handshake. Further connections wait to be accepted.
 	MaxRejecting    = 256
 	maxRejectingTLS = 64
 
-	// rejectWait is how long a connection over the limit has for the first byte of
-	// its request, which costs a goroutine and no buffer.
+	// rejectWait is the time for the first byte of the request. While it lasts, a
+	// rejection takes a goroutine and no buffer.
 	rejectWait = time.Second
-	// rejectTime is how long it has then, until it has got its answer; more with TLS,
-	// when many handshakes keep the processors busy.
+	// rejectTime is the time for the rest of the rejection. It is longer with TLS, since
+	// many handshakes keep the CPUs busy.
 	rejectTime    = time.Second
 	rejectTimeTLS = 5 * time.Second
-	// rejectWrite bounds the sending of the answer, which fits into any socket's buffer: on a
-	// busy machine this goroutine may wait for long until it is its turn.
+	// rejectWrite bounds the sending of the response. That fits into the buffer of any
+	// socket, but on a busy machine this goroutine may wait for a CPU.
 	rejectWrite = 5 * time.Second
-	// rejectRead is how much of its request is read.
+	// rejectRead is how many bytes of the request are read.
 	rejectRead = 4096
 )
 
@@ -41,21 +41,21 @@ var (
 	rejectBuffers = sync.Pool{New: func() any { return new([rejectRead]byte) }}
 )
 
-// A Rejection is a connection over the limit, which is to be told so.
+// A Rejection is a connection over the limit, for the function that writes its response.
 type Rejection struct {
 	Client net.Addr
-	// Head is the head of its request as far as it came, and belongs to the connection;
-	// empty if none came.
+	// Head is the head of the request as far as it has arrived; it may be empty. It is
+	// valid until the function returns.
 	Head []byte
-	// MethodHead says that the request is a HEAD, however malformed the rest is.
+	// MethodHead reports whether the request is a HEAD, even if the rest is malformed.
 	MethodHead bool
 }
 
-// reject tells a connection over the limit so and closes it.
+// reject answers a connection over the limit and closes it.
 func (l *Listener) reject(nc net.Conn) {
 	defer nc.Close() //nolint:errcheck // nothing is left to be done about it
-	// The request is waited for, since its answer has its identifier and path, and
-	// no body if it is a HEAD. Who sends none is told all the same.
+	// It waits for the request, since the response has the request's identifier and path,
+	// and no body for a HEAD. A client that sends nothing gets a response all the same.
 	if nc.SetReadDeadline(time.Now().Add(rejectWait)) != nil {
 		return
 	}
@@ -81,7 +81,7 @@ func (l *Listener) reject(nc net.Conn) {
 		r.Head = readHead(nc, buf[:])
 		r.MethodHead = saysHead(bytes.TrimLeft(r.Head, "\r\n"))
 	}
-	if nc.SetDeadline(time.Now().Add(rejectWrite)) != nil { // that of the read may have passed
+	if nc.SetDeadline(time.Now().Add(rejectWrite)) != nil { // the deadline of the read may have passed
 		return
 	}
 	if l.answer(nc, r) == nil {
@@ -89,7 +89,7 @@ func (l *Listener) reject(nc net.Conn) {
 	}
 }
 
-// readHead reads the head of a request as far as it comes and fits into buf.
+// readHead reads the head of a request, as far as it arrives and fits into buf.
 func readHead(r io.Reader, buf []byte) []byte {
 	n := 0
 	for n < len(buf) && !bytes.Contains(buf[:n], endOfHead) {

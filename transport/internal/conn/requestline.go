@@ -2,13 +2,13 @@ package conn
 
 import "bytes"
 
-// A requestLine is what is known of the first line of a request, also if the
-// server refuses it and so forgets it.
+// A requestLine is what is known about the first line of a request, even if the server
+// refuses the request and so drops it.
 type requestLine struct {
 	complete bool
 	end      int // the length of the end of the line: 2 for CR LF
 	isHead   bool
-	// version: it names a version of HTTP that this server does not speak.
+	// version: the line has a version of HTTP that this server does not speak.
 	version bool
 }
 
@@ -16,8 +16,8 @@ var methodHead = []byte("HEAD")
 
 const version11 = " HTTP/1.1\r"
 
-// read learns what it can from the beginning of a request. It is looked at for
-// each, so it must cost next to nothing for a usual one.
+// read parses the beginning of a request as far as possible. It is called for each
+// request, so it must be very cheap for a usual one.
 func (l *requestLine) read(b []byte) {
 	i := bytes.IndexByte(b, '\n')
 	l.complete, l.version = i >= 0, false
@@ -33,7 +33,7 @@ func (l *requestLine) read(b []byte) {
 	l.version = unspokenVersion(line[bytes.LastIndexByte(line, ' ')+1:])
 }
 
-// saysHead reports whether a request is a HEAD, however malformed the rest is.
+// saysHead reports whether a request is a HEAD, even if the rest is malformed.
 func saysHead(b []byte) bool {
 	if !bytes.HasPrefix(b, methodHead) {
 		return false
@@ -41,9 +41,9 @@ func saysHead(b []byte) bool {
 	return len(b) == len(methodHead) || !inToken[b[len(methodHead)]]
 }
 
-// unspokenVersion reports whether b names a version of HTTP (RFC 9112, section 2.3:
-// two digits, and HTTP in capitals) that is not 1.1 or 1.0. What is no version at
-// all makes a request malformed, and is none.
+// unspokenVersion reports whether b is a version of HTTP (RFC 9112, section 2.3: two
+// digits, and HTTP in capitals) other than 1.1 and 1.0. For anything that is not a
+// version it returns false: such a request is malformed.
 func unspokenVersion(b []byte) bool {
 	return len(b) == len("HTTP/1.1") && string(b[:5]) == "HTTP/" && isDigit(b[5]) && b[6] == '.' && isDigit(b[7]) &&
 		!(b[5] == '1' && (b[7] == '0' || b[7] == '1'))
@@ -51,7 +51,7 @@ func unspokenVersion(b []byte) bool {
 
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 
-// inToken has the characters of a token (RFC 9110, section 5.6.2).
+// inToken tells which bytes may be in a token (RFC 9110, section 5.6.2).
 var inToken = func() (t [256]bool) {
 	for _, c := range []byte("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-.^_`|~") {
 		t[c] = true

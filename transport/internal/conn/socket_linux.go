@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// readNow reads what is in the receive buffer without waiting, also on a
-// connection whose read deadline has passed.
+// readNow reads what is in the receive buffer, without waiting. It works even if the read
+// deadline has passed.
 func readNow(c net.Conn, p []byte) (n int, err error) {
 	raw, ok := rawConn(c)
 	if !ok {
@@ -29,11 +29,11 @@ func readSocket(fd uintptr, p []byte) (int, error) {
 	}
 }
 
-// canWait says that waitReadable works here.
+// canWait reports whether waitReadable works on this system.
 const canWait = true
 
-// waitReadable waits until there is something to read, or the read deadline
-// passes, without a buffer to read it into.
+// waitReadable waits until there is something to read, or the read deadline passes. It
+// needs no buffer.
 func waitReadable(c net.Conn) error {
 	raw, ok := rawConn(c)
 	if !ok {
@@ -42,15 +42,15 @@ func waitReadable(c net.Conn) error {
 	return raw.Read(isReadable)
 }
 
-// readable reports whether there is something to read, also on a connection whose
-// read deadline has passed.
+// readable reports whether there is something to read. It works even if the read deadline
+// has passed.
 func readable(c net.Conn) (is bool) {
 	raw, ok := rawConn(c)
 	return ok && raw.Control(func(fd uintptr) { is = isReadable(fd) }) == nil && is
 }
 
-// isReadable reports whether a read would not wait: the end of the stream and
-// errors count.
+// isReadable reports whether a read would return at once. The end of the stream and
+// errors count as something to read.
 func isReadable(fd uintptr) bool {
 	var b [1]byte
 	for {
@@ -68,8 +68,8 @@ func ignoreAgain(err error) error {
 	return err
 }
 
-// HungUp reports whether the client has ended its side of a connection, whatever it
-// sent before that.
+// HungUp reports whether the client has closed its side of a connection, even if there is
+// something left to read.
 func HungUp(c net.Conn) (is bool) {
 	if own, ok := c.(*Conn); ok {
 		c = own.Conn
@@ -86,13 +86,12 @@ func HungUp(c net.Conn) (is bool) {
 	return is || err != nil
 }
 
-// unsentLimit is how many bytes of responses the kernel takes for a connection beyond
-// what the client's window has room for. Without it the kernel takes megabytes for each
-// client that reads slowly (tcp_wmem), which count as the memory of the pod (cgroup v2)
-// and of the whole host.
+// unsentLimit is how many bytes of responses the kernel accepts for a connection beyond
+// the client's receive window. By default it accepts megabytes for each slow client
+// (tcp_wmem), which count as memory of the pod (cgroup v2) and of the whole host.
 const unsentLimit = 32 << 10
 
-// boundUnsent sets that limit for all connections that l accepts, which inherit it
+// boundUnsent sets unsentLimit for all connections that l accepts, which inherit it
 // (TCP_NOTSENT_LOWAT, tcp(7)).
 func boundUnsent(l *net.TCPListener) error {
 	raw, err := l.SyscallConn()
@@ -126,8 +125,8 @@ func rawConn(c net.Conn) (syscall.RawConn, bool) {
 	return raw, err == nil
 }
 
-// dropNewConnections is a socket filter that drops segments with SYN and
-// without ACK, byte 13 of the TCP header being the flags, and keeps all others.
+// dropNewConnections is a socket filter that drops segments with SYN and without ACK, and
+// keeps all others. The flags are byte 13 of the TCP header.
 var dropNewConnections = []bpf.Instruction{
 	bpf.LoadAbsolute{Off: 13, Size: 1},
 	bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: 0x12}, // SYN, ACK
@@ -136,10 +135,10 @@ var dropNewConnections = []bpf.Instruction{
 	bpf.RetConstant{Val: 0x40000},
 }
 
-// refuseNewConnections makes the kernel ignore new connection attempts on l,
-// while handshakes under way are completed (SO_ATTACH_FILTER, socket(7)). A
-// client whose SYN is ignored repeats it and is routed elsewhere by then;
-// after a plain close it would be reset although it was accepted.
+// refuseNewConnections makes the kernel ignore new connection attempts on l, while
+// handshakes under way are completed (SO_ATTACH_FILTER, socket(7)). A client whose SYN is
+// ignored sends it again, and by then is routed elsewhere. After a plain close it would
+// get a reset for a connection that was accepted.
 func refuseNewConnections(l *net.TCPListener) error {
 	program, err := bpf.Assemble(dropNewConnections)
 	if err != nil {

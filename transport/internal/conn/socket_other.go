@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Elsewhere than on Linux a connection is closed without the last readable check, and
-// the listener without the filter: good enough to develop on.
+// On systems other than Linux a connection is closed without a last check for a request,
+// and the listener without the socket filter. That is good enough for development.
 
 func readNow(c net.Conn, p []byte) (int, error) {
 	if err := c.SetReadDeadline(time.Now().Add(time.Millisecond)); err != nil {
@@ -19,7 +19,7 @@ func readNow(c net.Conn, p []byte) (int, error) {
 	return n, nil
 }
 
-// Nor does it go into the idle set.
+// There is no idle set either.
 const canWait = false
 
 func waitReadable(net.Conn) error { return errors.ErrUnsupported }

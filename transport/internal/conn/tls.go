@@ -8,46 +8,45 @@ import (
 	"time"
 )
 
-// A tlsLayer is what lies between a Conn and its socket where the port speaks
-// TLS. It belongs to the goroutine that serves the connection, except settings,
-// which all connections share.
+// A tlsLayer is the TLS session between a Conn and its socket. It belongs to the
+// goroutine that serves the connection, except settings, which all connections share.
 //
-// The drain looks at what has arrived before it ends a connection. Behind TLS
-// that is more than what the socket holds: the TLS layer reads ahead, and keeps
-// what it has not decrypted yet, or has decrypted and not delivered. So the
-// readable check is a read through the layer that does not wait.
+// Before the drain ends a connection it checks what has arrived. With TLS that is more
+// than what the socket holds: the TLS layer reads ahead, and keeps bytes that it has not
+// decrypted yet, or has decrypted and not returned. So the check is a read through the
+// layer that does not wait.
 type tlsLayer struct {
 	settings *TLS
 	session  *tls.Conn // nil before the client's first byte
 	wire     wire
-	// A byte that a readable check found; the next read begins with it.
+	// A byte that checkReadable has read; the next read begins with it.
 	found    [1]byte
 	hasFound bool
-	// broken is set when a write has failed, perhaps in the middle of a record:
-	// the client could not make anything of one that follows.
+	// broken is set when a write has failed, perhaps in the middle of a record. The
+	// client could not decrypt a further record.
 	broken bool
 }
 
 // established reports whether there is a TLS session.
 func (c *Conn) established() bool { return c.tls.layer != nil && c.tls.layer.session != nil }
 
-// withinRecord reports whether part of a TLS record has arrived, which then is
-// the beginning of a request.
+// withinRecord reports whether part of a TLS record has arrived. It is then taken for the
+// beginning of a request.
 func (c *Conn) withinRecord() bool { return c.established() && c.tls.layer.wire.records.within() }
 
-// ErrTLSHello is a read's error when a client begins to speak TLS to a port
-// that does not.
+// ErrTLSHello is the error of a read when a client speaks TLS on a port without.
 var ErrTLSHello = errors.New("a TLS handshake on a port that speaks plain HTTP")
 
-// recordHandshake is the first byte of every TLS connection: the type of a
-// record (RFC 8446, section 5.1). No request begins with it.
+// recordHandshake is the first byte of every TLS connection: the type of its first record
+// (RFC 8446, section 5.1). No HTTP request begins with it.
 const recordHandshake = 0x16
 
-// startsRequest reports whether a client that should begin a handshake, but
-// sends b, speaks HTTP: methods begin with letters (RFC 9110, section 9.1).
+// startsRequest reports whether b, the first byte of a client that should begin a
+// handshake, can begin an HTTP request: methods begin with a letter (RFC 9110, section
+// 9.1).
 func startsRequest(b byte) bool { return b|0x20 >= 'a' && b|0x20 <= 'z' }
 
-// handshakeError tells a slow handshake from others.
+// handshakeError returns an error that tells a handshake that took too long from others.
 func handshakeError(err error, timeout time.Duration) error {
 	var slow interface{ Timeout() bool }
 	if errors.As(err, &slow) && slow.Timeout() {
@@ -56,9 +55,9 @@ func handshakeError(err error, timeout time.Duration) error {
 	return err
 }
 
-// handshake establishes the session of c, whose first byte has arrived. It has
-// as long as a request may take. Its error is not for the client, who has had
-// an alert if one helps.
+// handshake establishes the session of c, whose first byte has arrived. It may take as
+// long as a request. The error is not for the client, which has received an alert if that
+// helps.
 func (l *tlsLayer) handshake(c *Conn, first byte) error {
 	until := time.Now().Add(c.owner.limits.ReadTimeout)
 	if err := c.Conn.SetDeadline(until); err != nil {
@@ -73,8 +72,8 @@ func (l *tlsLayer) handshake(c *Conn, first byte) error {
 	return c.SetWriteDeadline(noDeadline)
 }
 
-// read reads decrypted bytes. Without wait it returns os.ErrDeadlineExceeded
-// when there are none yet.
+// read reads decrypted bytes. Without wait it returns os.ErrDeadlineExceeded when there
+// are none yet.
 func (l *tlsLayer) read(p []byte, wait bool) (n int, err error) {
 	if l.hasFound && len(p) > 0 {
 		p[0], l.hasFound = l.found[0], false
@@ -92,21 +91,20 @@ func (l *tlsLayer) read(p []byte, wait bool) (n int, err error) {
 	return n, err
 }
 
-// more reports whether the client has sent more than was read, if only a part
-// of a record. What is no data, such as the alert that ends a session, is none.
+// more reports whether the client has sent more data than was read, even if it is only
+// part of a record. An alert that ends the session, for example, is not data.
 func (l *tlsLayer) more() bool {
 	err := l.checkReadable()
 	return err == nil || errors.Is(err, os.ErrDeadlineExceeded) && l.wire.records.within()
 }
 
-// silent reports whether the client has sent nothing more, and has not ended the
-// session either.
+// silent reports whether the client has neither sent more data nor ended the session.
 func (l *tlsLayer) silent() bool {
 	return errors.Is(l.checkReadable(), os.ErrDeadlineExceeded) && !l.wire.records.within()
 }
 
-// checkReadable reads a byte, if there is one, for the next read. It returns
-// os.ErrDeadlineExceeded if there is none yet.
+// checkReadable reads one byte for the next read. It returns os.ErrDeadlineExceeded if
+// there is none yet.
 func (l *tlsLayer) checkReadable() error {
 	if l.hasFound {
 		return nil

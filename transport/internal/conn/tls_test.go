@@ -17,13 +17,13 @@ import (
 	"kubernaut.io/dynamic-toolset/transport/certificate/certtest"
 )
 
-// A holdingConn holds back what is written to it, so that a test decides
-// which bytes of which records arrive together.
+// A holdingConn holds back what is written to it, so that a test decides which bytes of
+// which records arrive together.
 type holdingConn struct {
 	net.Conn
 	holding bool
 	held    []byte
-	split   func() // called once, between the first bytes and those that follow
+	split   func() // called once, between the first bytes and the rest
 }
 
 func (c *holdingConn) Write(p []byte) (int, error) {
@@ -43,13 +43,13 @@ func (c *holdingConn) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// send sends the first n bytes of what is held; all if n is negative.
+// send sends the first n bytes of what is held back; all of it if n is negative.
 func (c *holdingConn) send(t *testing.T, n int) {
 	t.Helper()
 	if n < 0 {
 		n = len(c.held)
 	}
-	// The end of a session leaves a deadline that has passed.
+	// At the end of a session the deadline has passed already.
 	if err := c.SetWriteDeadline(noDeadline); err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +59,7 @@ func (c *holdingConn) send(t *testing.T, n int) {
 	c.held = c.held[n:]
 }
 
-// serverTLS is what a server shows and takes.
+// serverTLS returns the TLS configuration of a server.
 func serverTLS(tb testing.TB, authority *certtest.Authority) *TLS {
 	tb.Helper()
 	issued := authority.Issue(tb, nil)
@@ -81,8 +81,8 @@ func parsed(t *testing.T, head string) Head {
 	return h
 }
 
-// tlsPair returns a tracked connection on a port that speaks TLS, its client
-// and the socket of that. There was no handshake yet.
+// tlsPair returns a Conn on a port with TLS, its client, and the client's socket. There
+// has been no handshake yet.
 func tlsPair(t *testing.T, version uint16) (*Conn, *tls.Conn, *holdingConn) {
 	t.Helper()
 	authority, err := certtest.NewAuthority()
@@ -100,8 +100,8 @@ func tlsPair(t *testing.T, version uint16) (*Conn, *tls.Conn, *holdingConn) {
 	return c, client, holder
 }
 
-// established is tlsPair after the handshake and an exchange in each direction,
-// so that nothing of the handshake, such as a session ticket, is on its way.
+// established is tlsPair after the handshake and an exchange in each direction, so that
+// nothing of the handshake, such as a session ticket, is still on its way.
 func established(t *testing.T, version uint16) (*Conn, *tls.Conn, *holdingConn) {
 	t.Helper()
 	c, client, holder := tlsPair(t, version)
@@ -140,8 +140,8 @@ func eachVersion(t *testing.T, test func(*testing.T, uint16)) {
 	t.Run("1.3", func(t *testing.T) { test(t, tls.VersionTLS13) })
 }
 
-// A request that has arrived when an idle connection is about to be closed is
-// read, wherever it waits; without one the end is silent.
+// A request that has arrived when an idle connection is about to be closed is read,
+// wherever its bytes are. Without a request the connection ends silently.
 func TestTLSReadableCheck(t *testing.T) {
 	eachVersion(t, func(t *testing.T, version uint16) {
 		c, client, holder := established(t, version)
@@ -161,9 +161,9 @@ func TestTLSReadableCheck(t *testing.T) {
 		arrivesTogether(t, c, holder)
 		wantRead(t, c, make([]byte, 100), "one")
 		c.wakeIfIdle(now())
-		wantRead(t, c, make([]byte, 1), "t") // read ahead, not decrypted yet
+		wantRead(t, c, make([]byte, 1), "t") // read ahead by the TLS layer, not decrypted yet
 		c.wakeIfIdle(now())
-		wantRead(t, c, make([]byte, 100), "wo") // decrypted, not delivered yet
+		wantRead(t, c, make([]byte, 100), "wo") // decrypted, not returned yet
 
 		c.wakeIfIdle(now())
 		if n, err := c.Read(make([]byte, 100)); n != 0 || !errors.Is(err, io.EOF) {
@@ -180,7 +180,7 @@ func arrivesTogether(t *testing.T, c *Conn, holder *holdingConn) {
 	arrived(t, c, n)
 }
 
-// Part of a record is a request that has begun: it is waited for.
+// Part of a record means that a request has begun; the rest is waited for.
 func TestTLSReadableCheckMeetsHalfARecord(t *testing.T) {
 	eachVersion(t, func(t *testing.T, version uint16) {
 		for _, part := range []int{1, 4, 5, 6, 20} {
@@ -203,8 +203,8 @@ func TestTLSReadableCheckMeetsHalfARecord(t *testing.T) {
 	})
 }
 
-// A client that has sent part of a record, and then no more, is not waited for
-// longer than a request may take.
+// A client that has sent part of a record and then nothing is waited for as long as a
+// request may take, and no longer.
 func TestTLSHalfARecordAndNoMore(t *testing.T) {
 	c, client, holder := established(t, tls.VersionTLS13)
 	c.owner.limits.ReadTimeout = 100 * time.Millisecond
@@ -220,16 +220,17 @@ func TestTLSHalfARecordAndNoMore(t *testing.T) {
 	}
 }
 
-// A response announces the end of its connection unless the client has sent
-// more, which may wait in three places; what is no data does not count.
+// A response announces the end of its connection unless the client has sent more data,
+// which may be in three places. What is not data does not count.
 func TestTLSPipelined(t *testing.T) {
 	const request = "GET / HTTP/1.0\r\n\r\n"
 	eachVersion(t, func(t *testing.T, version uint16) {
 		for _, c := range []struct {
 			name string
-			// what the client writes besides a request; where a record ends is |
+			// then is what the client writes behind a request; "|" marks the end of a
+			// record.
 			then string
-			cut  int // the bytes that don't arrive, at the end
+			cut  int // the number of bytes at the end that don't arrive
 			buf  int
 			want bool
 		}{
@@ -269,7 +270,7 @@ func TestTLSPipelined(t *testing.T) {
 				if got := server.pipelined(); got != c.want {
 					t.Errorf("pipelined, asked again: %v", got)
 				}
-				// The check has taken nothing away.
+				// The check has not consumed anything.
 				rest := strings.NewReplacer("|close", "", "|", "").Replace(request + c.then)[n:]
 				if c.cut > 0 {
 					rest = ""
@@ -286,8 +287,8 @@ func TestTLSPipelined(t *testing.T) {
 	})
 }
 
-// In the socket, too, and after the read deadline of the request has passed, as
-// behind a slow handler.
+// The same for bytes in the socket, and after the read deadline of the request has
+// passed, as behind a slow handler.
 func TestTLSPipelinedBehindASlowHandler(t *testing.T) {
 	c, client, _ := established(t, tls.VersionTLS13)
 	if _, err := client.Write([]byte("more")); err != nil {
@@ -303,8 +304,8 @@ func TestTLSPipelinedBehindASlowHandler(t *testing.T) {
 	wantRead(t, c, make([]byte, 100), "more")
 }
 
-// The drain takes the connection for idle just as its handshake begins: the
-// rest of the handshake is still read.
+// The drain finds the connection idle just as its handshake begins. The rest of the
+// handshake must still be read.
 func TestTLSWokenDuringTheHandshake(t *testing.T) {
 	c, client, holder := tlsPair(t, tls.VersionTLS13)
 	holder.split = func() {
@@ -319,7 +320,8 @@ func TestTLSWokenDuringTheHandshake(t *testing.T) {
 	wantRead(t, c, make([]byte, 100), "request")
 }
 
-// A wake that was meant for the silence before does not end what came after.
+// A wake that was meant for an earlier silence does not end the connection after a
+// request in between.
 func TestWokenForAnEarlierSilence(t *testing.T) {
 	c, client := pair(t)
 	c.idle.woken.Store(c.idle.since.Load())
@@ -334,9 +336,9 @@ func TestWokenForAnEarlierSilence(t *testing.T) {
 	wantRead(t, c, make([]byte, 100), "request")
 }
 
-// The session ends with an alert that says so, before the connection does:
-// without it, a client can't tell the end from a truncation. (Go's client does
-// not look, but what arrives is to be seen; in TLS 1.2 the type of a record is.)
+// The session ends with an alert before the connection does. Without it, a client can't
+// tell the end from a truncation. (Go's client does not check that, but the test can look
+// at what arrives; in TLS 1.2 the type of a record is visible.)
 func TestTLSCloseSaysSo(t *testing.T) {
 	for _, linger := range []bool{false, true} {
 		c, client, holder := established(t, tls.VersionTLS12)
@@ -358,8 +360,8 @@ func TestTLSCloseSaysSo(t *testing.T) {
 	}
 }
 
-// After a write that failed, of which the client may have half a record, there
-// is no alert: it would be taken for a forgery.
+// After a write that failed there is no alert. The client may have half a record, and
+// would take the alert for a forgery.
 func TestTLSCloseAfterABrokenWrite(t *testing.T) {
 	c, client, holder := established(t, tls.VersionTLS12)
 	if err := c.SetWriteDeadline(past); err != nil {
@@ -378,8 +380,8 @@ func TestTLSCloseAfterABrokenWrite(t *testing.T) {
 	client.Close() //nolint:errcheck // it has ended
 }
 
-// Between the bytes of the client and those of the handlers our code allocates
-// nothing: an exchange has no more allocations than with the bare tls.Conn.
+// Between the bytes of the client and the handlers our code allocates nothing: an
+// exchange allocates no more than with a bare tls.Conn.
 func TestLookupsDoNotAllocateOverTLS(t *testing.T) {
 	if testenv.Race {
 		t.Skip("the race detector allocates; make test runs this test once more without it")
@@ -407,7 +409,7 @@ func TestLookupsDoNotAllocateOverTLS(t *testing.T) {
 	})
 }
 
-// However a stream is cut, the end of its records is the same.
+// However a stream is cut into pieces, its records end at the same places.
 func FuzzRecords(f *testing.F) {
 	f.Add([]byte{22, 3, 1, 0, 2, 9, 9, 23, 3, 3, 0, 0, 23, 3, 3, 1, 0}, uint8(1))
 	f.Add([]byte{}, uint8(7))
@@ -422,7 +424,7 @@ func FuzzRecords(f *testing.F) {
 		if whole != cut {
 			t.Fatalf("at once %+v, in pieces %+v", whole, cut)
 		}
-		// By the length fields alone.
+		// The same from the length fields alone.
 		rest := stream
 		for len(rest) >= 5 {
 			n := 5 + int(rest[3])<<8 + int(rest[4])

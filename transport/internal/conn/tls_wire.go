@@ -8,18 +8,18 @@ import (
 	"time"
 )
 
-// A wire is the socket as the TLS layer sees it. The errors of its reads are
-// kept by tls.Conn, except those that pass: os.ErrDeadlineExceeded is one (it
-// is a net.Error that is temporary), but during a handshake that is kept too.
+// A wire is the socket as the TLS layer sees it. tls.Conn keeps the errors of reads for
+// good, except temporary ones. os.ErrDeadlineExceeded is temporary (a net.Error), but
+// during a handshake tls.Conn keeps even that.
 type wire struct {
 	net.Conn
 	owner *Conn
 
-	first    byte // was read before the handshake began
+	first    byte // was read before the handshake
 	hasFirst bool
-	until    time.Time // the end of the time for the handshake
-	reading  bool      // the layer is reading
-	nowait   bool      // a read takes what is there
+	until    time.Time // when the handshake must be complete
+	reading  bool      // the layer is reading, and not writing
+	nowait   bool      // reads take what has arrived, and don't wait
 	shaken   int       // bytes of the handshake
 	records  records
 }
@@ -28,7 +28,7 @@ func (w *wire) Read(p []byte) (int, error) {
 	n, err := w.receive(p)
 	w.records.follow(p[:n])
 	if w.owner.idle.state.Load() == shaking {
-		// What is announced counts, as the layer makes room for a whole record.
+		// Announced bytes count, since the layer makes room for a whole record.
 		if w.shaken += n; w.shaken+w.records.missing() > maxHandshake {
 			return n, errLongHandshake
 		}
@@ -36,9 +36,9 @@ func (w *wire) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// maxHandshake is how many bytes a client may send until its session is established:
-// the layer keeps them, up to 64 KiB of a message, from clients that nobody knows yet.
-// A ClientHello has about 2 KB with post-quantum keys.
+// maxHandshake is how many bytes a client may send until its session is established. The
+// layer stores them, up to 64 KiB of a message, for clients that nobody knows yet. A
+// ClientHello with post-quantum keys has about 2 KB.
 const maxHandshake = 8 << 10
 
 var errLongHandshake = fmt.Errorf("the client's part of it is longer than %d bytes", maxHandshake)
@@ -60,20 +60,20 @@ func (w *wire) receive(p []byte) (int, error) {
 		if n > 0 || w.owner.idle.state.Load() != shaking || !errors.Is(err, os.ErrDeadlineExceeded) || w.owner.idle.woken.Swap(0) == 0 {
 			return n, err
 		}
-		// The drain took the connection for idle just as the handshake began.
+		// The drain found the connection idle just as the handshake began.
 		if err := w.SetReadDeadline(w.until); err != nil {
 			return 0, err
 		}
 	}
 }
 
-// Write gives what the layer writes of its own while it reads (the answer to a
-// key update, RFC 8446, section 4.6.3) a deadline of its own: the one that is
-// set is that of the response before, and may have passed.
+// Write sets a new deadline for what the layer itself writes during a read (the answer to
+// a key update, RFC 8446, section 4.6.3). The current deadline is for the last response,
+// and may have passed.
 func (w *wire) Write(p []byte) (int, error) {
 	switch {
 	case w.owner.idle.state.Load() == shaking:
-		return w.Conn.Write(p) // its time is that of the handshake
+		return w.Conn.Write(p) // a handshake has its own deadline
 	case w.reading:
 		if err := w.owner.SetWriteDeadline(time.Now().Add(w.owner.owner.limits.ReadTimeout)); err != nil {
 			return 0, err
@@ -82,16 +82,15 @@ func (w *wire) Write(p []byte) (int, error) {
 	return w.owner.send(p)
 }
 
-// SetWriteDeadline is for the last alert, which the TLS layer gives a time of its
-// own.
+// SetWriteDeadline is called by the TLS layer, which sets a deadline for its last alert.
 func (w *wire) SetWriteDeadline(t time.Time) error { return w.owner.SetWriteDeadline(t) }
 
-// records follows the bytes of TLS records, to know where one ends. A record
-// has a header of five bytes, the last two of which are the length of the rest
-// (RFC 8446, section 5.1; the same in TLS 1.2).
+// records follows the bytes of TLS records, to know where each ends. A record has a
+// header of five bytes; the last two are the length of the rest (RFC 8446, section 5.1;
+// the same in TLS 1.2).
 type records struct {
-	header int // bytes of the header that were seen
-	left   int // bytes that follow it
+	header int // bytes of the header that were read
+	left   int // bytes left behind the header
 }
 
 func (r *records) follow(b []byte) {
@@ -116,7 +115,8 @@ func (r *records) follow(b []byte) {
 	}
 }
 
-// missing returns how many bytes of a record are announced and have not arrived.
+// missing returns how many bytes of the current record have been announced and have not
+// arrived.
 func (r *records) missing() int {
 	if r.header < 5 {
 		return 0
@@ -124,5 +124,5 @@ func (r *records) missing() int {
 	return r.left
 }
 
-// within reports whether the last byte was not the last of its record.
+// within reports whether the last byte was not the end of a record.
 func (r *records) within() bool { return r.header > 0 }

@@ -9,7 +9,7 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
-// The kernel takes little of a response that nobody reads.
+// The kernel accepts only a small part of a response that the client does not read.
 func TestUnreadResponsesAreNotHeldByTheKernel(t *testing.T) {
 	c, _ := pair(t)
 	raw, ok := rawConn(c.Conn)
@@ -40,7 +40,7 @@ func TestUnreadResponsesAreNotHeldByTheKernel(t *testing.T) {
 		most = max(most, unsent())
 		time.Sleep(2 * time.Millisecond)
 	}
-	if most > 4*unsentLimit { // a write that has begun is taken up to a segment more
+	if most > 4*unsentLimit { // a write that has begun may exceed the limit by a segment
 		t.Errorf("the kernel holds %d bytes that the client has no room for", most)
 	}
 	c.abort()

@@ -5,29 +5,29 @@ import (
 	"sync"
 )
 
-// Each write to a socket costs as much as all else that is done for a lookup. So
-// what belongs together leaves in one: the parts of a response that is larger than
-// the server's buffer, and the responses to requests that came together. Meanwhile
-// they are held here, large bodies where they are and all else as a copy.
+// A write to a socket costs as much as everything else in a lookup. So what belongs
+// together is sent in one write: the parts of a response that is larger than the server's
+// buffer, and the responses to requests that came together. Until then they are held
+// here: large bodies by reference, the rest as a copy.
 
 const (
-	// WriteBufferSize is that of the server's buffer. A write that is shorter is the
-	// end of a response, or of what is to be seen at once; one that is longer is not
-	// of that buffer.
+	// WriteBufferSize is the size of the server's write buffer. A shorter write is the
+	// end of a response, or must be sent at once. A longer one does not come from that
+	// buffer.
 	WriteBufferSize = 2 << 10
 	batchSize       = 32 << 10
 	batchPieces     = 64
-	// smallBatch holds what comes before a large body. A client that does not read
-	// keeps its batch for as long as a response may take.
+	// smallBatch is the size of the buffer for what comes before a large body. A client
+	// that does not read keeps it for as long as a response may take.
 	smallBatch = 3 << 10
 )
 
-// A writeBatch is what is held of a connection's responses.
+// A writeBatch holds responses of a connection that have not been sent.
 type writeBatch struct {
 	used   int
 	small  [smallBatch]byte
 	large  *[batchSize]byte // nil until small is full
-	copied bool             // the last piece is a copy, behind which there is room
+	copied bool             // the last piece is a copy, and there may be room behind it
 	held   net.Buffers
 	pieces [batchPieces][]byte
 }
@@ -37,8 +37,8 @@ var (
 	larges  = sync.Pool{New: func() any { return new([batchSize]byte) }}
 )
 
-// room returns where n more bytes can be copied to, behind the last copy if it can
-// be; nil if nowhere.
+// room returns where n more bytes can be copied to, behind the last copy if possible; nil
+// if there is no room.
 func (b *writeBatch) room(n int) []byte {
 	if b.large == nil {
 		if n <= smallBatch-b.used {
@@ -47,7 +47,7 @@ func (b *writeBatch) room(n int) []byte {
 		if n > batchSize {
 			return nil
 		}
-		// What is in the small one stays there.
+		// What is in small stays there.
 		b.large, b.used, b.copied = larges.Get().(*[batchSize]byte), 0, false
 	}
 	if n > batchSize-b.used {
@@ -56,7 +56,7 @@ func (b *writeBatch) room(n int) []byte {
 	return b.large[:]
 }
 
-// hold adds p; false if there is no room for it.
+// hold adds p, and reports whether there was room.
 func (b *writeBatch) hold(p []byte, lasting bool) bool {
 	n := len(b.held)
 	if lasting {
@@ -83,8 +83,8 @@ func (b *writeBatch) hold(p []byte, lasting bool) bool {
 	return true
 }
 
-// Write writes like net.Conn, later if more follows. An error of what is written
-// later ends the connection at the next read.
+// Write writes like a net.Conn, but may hold p back if more follows. If that can't be
+// sent later, the next read fails.
 func (c *Conn) Write(p []byte) (int, error) {
 	if c.out.muted != nothingMuted {
 		return c.writeMuted(p)
@@ -112,7 +112,7 @@ func (c *Conn) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// flush sends what is held.
+// flush sends what is held back.
 func (c *Conn) flush() (err error) {
 	b := c.out.batch
 	if b == nil {
@@ -139,13 +139,13 @@ func (c *Conn) flush() (err error) {
 	return err
 }
 
-// write sends p through the layer, if there is one.
+// write sends p, through the TLS layer if there is one.
 func (c *Conn) write(p []byte) (int, error) {
 	if c.tls.layer == nil {
 		return c.send(p)
 	}
 	if !c.established() {
-		return 0, net.ErrClosed // no client is there to read it
+		return 0, net.ErrClosed // there is no client that could read it
 	}
 	n, err := c.tls.layer.session.Write(p)
 	if err != nil {
@@ -154,11 +154,11 @@ func (c *Conn) write(p []byte) (int, error) {
 	return n, err
 }
 
-// sendAll is send for several pieces (writev(2)).
+// sendAll sends several pieces in one system call (writev(2)).
 func (c *Conn) sendAll(pieces *net.Buffers) error {
 	c.armWrite()
 	for {
-		_, err := pieces.WriteTo(c.Conn) // which removes what was written
+		_, err := pieces.WriteTo(c.Conn) // removes from pieces what was written
 		if err == nil || !timedOut(err) || !c.rearmWrite() {
 			return err
 		}

@@ -1,4 +1,6 @@
-// Package profiles serves the profiles of the process over HTTP.
+// Package profiles serves the profiles of the process over HTTP, in the formats of
+// net/http/pprof, so that go tool pprof can read them. The handlers are methods of a
+// [Profiler].
 package profiles
 
 import (
@@ -23,29 +25,27 @@ import (
 	"kubernaut.io/dynamic-toolset/transport/internal/reply"
 )
 
-// The profiles on the metrics port are those of net/http/pprof, in its formats,
-// so that go tool pprof and the like take them. Its handlers are not used as they
-// are: they answer errors in plain text, take what is no number for 30 s, and
-// keep a server that stops waiting.
+// The profiles come from the handlers of net/http/pprof, which are wrapped for three
+// reasons: they answer errors in plain text, take a duration that is not a number for 30
+// s, and keep a server that is stopping waiting.
 //
-// Importing net/http/pprof also registers it with http.DefaultServeMux. Nothing
-// here serves that.
+// Importing net/http/pprof also registers its handlers with http.DefaultServeMux, which
+// nothing here serves.
 
 const (
-	// Path is that of the index.
+	// Path is the path of the index.
 	Path = "/debug/pprof"
-	// maxProfileSeconds bounds a profile that takes time.
+	// maxProfileSeconds bounds the duration of a CPU profile or a trace.
 	maxProfileSeconds = 300
-	// maxProfiles is how many profiles are taken at a time: each holds the stacks
-	// of the whole process.
+	// maxProfiles bounds how many profiles are taken at the same time. Each holds the
+	// stacks of the whole process.
 	maxProfiles = 4
 )
 
-// What is sampled while profiling is on. The profiles "mutex" and "block" would be
-// empty otherwise.
+// Sampling rates. Without sampling, the profiles "mutex" and "block" would be empty.
 const (
-	mutexFraction = 100              // one in so many contentions
-	blockRate     = time.Millisecond // each wait of at least this; of shorter ones a share
+	mutexFraction = 100              // one contention in so many
+	blockRate     = time.Millisecond // each wait of at least this, and a share of the shorter ones
 )
 
 // A Profiler serves the profiles of the process. Its handlers are Index, Profile and Symbol.
@@ -56,20 +56,20 @@ type Profiler struct {
 	log          *zap.Logger
 
 	slots chan struct{}
-	// until is when the CPU profile or trace under way ends, in Unix nanoseconds;
-	// 0: there is none. They are taken one at a time: the runtime can take one of a
-	// kind, and each would show what the other costs.
+	// until is when the CPU profile or trace under way ends, in Unix nanoseconds; 0 if
+	// there is none. Only one is taken at a time: the runtime can take only one of each
+	// kind, and each would show the cost of the other.
 	until atomic.Int64
 }
 
-// New returns a Profiler. What it is doing when life is done ends then. A client has the
-// writeTimeout to take a piece of a trace.
+// New returns a Profiler. A profile under way ends early when life ends. A client has
+// writeTimeout to read each piece of a trace.
 func New(life context.Context, problem reply.Problem, writeTimeout time.Duration, log *zap.Logger) *Profiler {
 	return &Profiler{life: life, problem: problem, writeTimeout: writeTimeout, log: log, slots: make(chan struct{}, maxProfiles)}
 }
 
-// SampleContention notes where goroutines wait, until stop is called. The rates are those of
-// the process, which has one server.
+// SampleContention starts to sample where goroutines wait, until stop is called. The
+// sampling rates apply to the whole process, so it may be used by one server at a time.
 func SampleContention() (stop func()) {
 	runtime.SetMutexProfileFraction(mutexFraction)
 	runtime.SetBlockProfileRate(int(blockRate))
@@ -79,9 +79,9 @@ func SampleContention() (stop func()) {
 	}
 }
 
-// Index answers with a page of what profiles there are.
+// Index answers with a page that lists the profiles.
 func (p *Profiler) Index(ctx *fasthttp.RequestCtx) {
-	// The links of the page begin where the path ends.
+	// The links of the page are relative, so its path must end with a slash.
 	if path := reply.Path(ctx); path[len(path)-1] != '/' {
 		ctx.SetStatusCode(fasthttp.StatusMovedPermanently)
 		ctx.Response.Header.Set(fasthttp.HeaderLocation, Path+"/")
@@ -120,13 +120,13 @@ func (p *Profiler) Profile(ctx *fasthttp.RequestCtx) {
 	}
 }
 
-// exclusive takes a CPU profile or a trace, unless one is being taken.
+// exclusive takes a CPU profile or a trace, unless another one is under way.
 func (p *Profiler) exclusive(ctx *fasthttp.RequestCtx, name string) {
 	usual := 30 * time.Second // as in net/http/pprof
 	if name == "trace" {
 		usual = time.Second
 	}
-	q, ok := p.query(ctx, "seconds", "debug") // the index has debug in its links, for profiles that have no text
+	q, ok := p.query(ctx, "seconds", "debug") // the index has links with debug, which these kinds of profiles ignore
 	if !ok {
 		return
 	}
@@ -144,9 +144,9 @@ func (p *Profiler) exclusive(ctx *fasthttp.RequestCtx, name string) {
 		return
 	}
 	defer p.until.Store(0)
-	var out bytes.Buffer // the runtime writes it at the end, in one piece
+	var out bytes.Buffer // the runtime writes the profile at its end, in one piece
 	if err := pprof.StartCPUProfile(&out); err != nil {
-		p.busy(ctx) // somebody else in this process takes one
+		p.busy(ctx) // something else in this process takes one
 		return
 	}
 	p.wait(d, nil)
@@ -155,8 +155,8 @@ func (p *Profiler) exclusive(ctx *fasthttp.RequestCtx, name string) {
 	ctx.Response.SetBodyRaw(out.Bytes())
 }
 
-// wait waits for a time, or until the server ends or what is closed: a profile
-// that ends early is a whole one of a shorter time.
+// wait waits for d, or until the server stops or closed is closed. A profile that ends
+// early is complete, of a shorter time.
 func (p *Profiler) wait(d time.Duration, closed <-chan struct{}) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -167,7 +167,7 @@ func (p *Profiler) wait(d time.Duration, closed <-chan struct{}) {
 	}
 }
 
-// busy answers who wants a CPU profile or trace while one is being taken.
+// busy answers a request for a CPU profile or trace while another one is under way.
 func (p *Profiler) busy(ctx *fasthttp.RequestCtx) {
 	left := time.Until(time.Unix(0, p.until.Load()))
 	reply.RetryAfter(ctx, strconv.Itoa(1+max(0, int(left.Seconds()))))
@@ -183,14 +183,14 @@ func profileFields(ctx *fasthttp.RequestCtx, name string) {
 	h.Set(fasthttp.HeaderCacheControl, "no-store")
 }
 
-// profileHead answers a HEAD of what would take time.
+// profileHead answers a HEAD request for a profile that takes time.
 func profileHead(ctx *fasthttp.RequestCtx) {
 	profileFields(ctx, string(reply.LastSegment(ctx.URI().PathOriginal())))
-	ctx.Response.SetBodyStream(bytes.NewReader(nil), -1) // of no known length
+	ctx.Response.SetBodyStream(bytes.NewReader(nil), -1) // of unknown length
 }
 
-// collect answers with what a handler of net/http/pprof does. Of the request it
-// sees the query, the method and the body.
+// collect answers with the response of a handler of net/http/pprof. The handler sees the
+// query, the method and the body of the request.
 func (p *Profiler) collect(ctx *fasthttp.RequestCtx, h http.Handler, query string) {
 	select {
 	case p.slots <- struct{}{}:
@@ -207,7 +207,7 @@ func (p *Profiler) collect(ctx *fasthttp.RequestCtx, h http.Handler, query strin
 	case p.life.Err() != nil:
 		p.problem(ctx, problem.Unavailable, "The service stops, and the profile could not be completed.")
 		return
-	case answer.status == fasthttp.StatusBadRequest: // what this kind of profile does not have
+	case answer.status == fasthttp.StatusBadRequest: // this kind of profile does not support what the query asks for
 		p.problem(ctx, problem.Validation, "The profile can't be taken like that: "+answer.text()+".")
 		return
 	default:
@@ -222,15 +222,15 @@ func (p *Profiler) collect(ctx *fasthttp.RequestCtx, h http.Handler, query strin
 	ctx.Response.SetBodyRaw(answer.Bytes())
 }
 
-// A recorder keeps what a handler answers.
+// A recorder is a http.ResponseWriter that keeps the response.
 type recorder struct {
 	bytes.Buffer
 	header http.Header
-	status int // 0 for 200
+	status int // 0 means 200
 }
 
 func (r *recorder) Header() http.Header    { return r.header }
 func (r *recorder) WriteHeader(status int) { r.status = status }
 
-// text returns the words of an error.
+// text returns the body, which is the text of an error.
 func (r *recorder) text() string { return string(bytes.TrimSpace(r.Bytes())) }

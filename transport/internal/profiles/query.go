@@ -14,15 +14,15 @@ import (
 	"kubernaut.io/dynamic-toolset/transport/internal/reply"
 )
 
-// A profileQuery is what a request for a profile may ask for.
+// A profileQuery is the parsed query of a request for a profile.
 type profileQuery struct {
-	duration time.Duration // 0: not given
-	values   url.Values    // what is handed on to net/http/pprof
+	duration time.Duration // 0 if it is not given
+	values   url.Values    // the query for the handler of net/http/pprof
 }
 
-// query reads the query of a request for a profile. When it is wrong it answers
-// so, naming everything that is wrong, and returns false: net/http/pprof would
-// take what is no number of seconds for 30.
+// query parses the query of a request for a profile. If it is wrong it answers with all
+// mistakes and returns false. net/http/pprof would take a duration that is not a number
+// for 30 s.
 func (p *Profiler) query(ctx *fasthttp.RequestCtx, params ...string) (q profileQuery, ok bool) {
 	var wrong []problem.FieldError
 	fail := func(field, format string, args ...any) {

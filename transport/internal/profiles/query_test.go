@@ -13,9 +13,9 @@ import (
 	"kubernaut.io/dynamic-toolset/transport/internal/reply"
 )
 
-// FuzzProfileQuery looks for queries that are taken for more than a profile may
-// last, that reach net/http/pprof otherwise than they were checked, or whose refusal
-// is no document.
+// FuzzProfileQuery looks for queries that ask for more time than is allowed, that
+// net/http/pprof reads differently from the check, or whose refusal is not a problem
+// document.
 func FuzzProfileQuery(f *testing.F) {
 	for _, query := range []string{"", "seconds=30", "seconds=30&debug=0&gc=1", "seconds=30;debug=1", "seconds=%33%30", "seconds=+1", "seconds=0x10", "a&b&c", "seconds=&seconds=", "%"} {
 		f.Add(query)

@@ -11,13 +11,13 @@ import (
 	"go.uber.org/zap"
 )
 
-// trace sends an execution trace as it arises. It is not kept, as a CPU profile
-// is: a busy process fills megabytes a second. It is the last response of its
-// connection.
+// trace sends an execution trace while it is being taken. Unlike a CPU profile it is not
+// kept in memory, since a busy process writes megabytes per second. It is the last
+// response on its connection.
 func (p *Profiler) trace(ctx *fasthttp.RequestCtx, d time.Duration) {
 	if trace.IsEnabled() {
 		p.until.Store(0)
-		p.busy(ctx) // somebody else in this process traces
+		p.busy(ctx) // something else in this process takes a trace
 		return
 	}
 	profileFields(ctx, "trace")
@@ -28,25 +28,25 @@ func (p *Profiler) trace(ctx *fasthttp.RequestCtx, d time.Duration) {
 		t.w = w
 		if err := trace.Start(t); err != nil {
 			p.log.Error("The execution trace can't be started; its connection is closed", zap.Error(err))
-			t.conn.Close() //nolint:errcheck // the client must not take it for a trace without events
+			t.conn.Close() //nolint:errcheck // else the client would take it for a trace without events
 			return
 		}
 		p.wait(d, t.failed)
-		trace.Stop() // returns when all has been written
+		trace.Stop() // returns when everything has been written
 	})
 }
 
-// A tracer sends what the runtime writes to the client.
+// A tracer is a writer that sends a trace to the client.
 type tracer struct {
 	conn    net.Conn
 	w       *bufio.Writer
 	timeout time.Duration // for each piece
 	broken  bool
-	failed  chan struct{} // closed with broken
+	failed  chan struct{} // closed when broken is set
 }
 
-// Write sends a piece, in a time of its own: the server has set one deadline for the
-// whole response. Once a piece could not be sent, none is.
+// Write sends a piece and gives it a deadline of its own, since the server has set one
+// for the whole response. After a piece could not be sent, Write sends no more.
 func (t *tracer) Write(b []byte) (int, error) {
 	if t.broken {
 		return 0, io.ErrClosedPipe

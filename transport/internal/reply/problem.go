@@ -1,5 +1,5 @@
-// Package reply has what the responses of all handlers are made with: the problem document
-// of every error, and the identifier that every response carries.
+// Package reply has what all handlers use to make responses: the problem document of
+// every error ([Problem]), and the identifier of every response ([SetRequestID]).
 package reply
 
 import (
@@ -14,11 +14,12 @@ import (
 	"kubernaut.io/dynamic-toolset/problem"
 )
 
-// A Problem makes the response to a request a problem document. What Retry-After, Allow and
-// WWW-Authenticate say stays; nothing else of a response that was begun does.
+// A Problem turns the response to a request into a problem document. It keeps the fields
+// Retry-After, Allow and WWW-Authenticate, and drops everything else of a response that
+// was begun.
 type Problem func(ctx *fasthttp.RequestCtx, t *problem.Type, detail string, errs ...problem.FieldError)
 
-// NewProblem returns a Problem that counts what it makes in set.
+// NewProblem returns a Problem that counts the documents in set, by type.
 func NewProblem(set *metrics.Set) Problem {
 	counts := map[*problem.Type]*metrics.Counter{}
 	for _, t := range problem.Types() {
@@ -35,7 +36,7 @@ func makeProblem(ctx *fasthttp.RequestCtx, t *problem.Type, detail string, errs 
 	id := string(h.PeekBytes(headerRequestID))
 	allow, retry := string(h.Peek(fasthttp.HeaderAllow)), string(h.PeekBytes(headerRetryAfter))
 	challenge := string(h.Peek(fasthttp.HeaderWWWAuthenticate))
-	ctx.Response.Reset() // nothing of a response that was begun may remain
+	ctx.Response.Reset() // drops what a handler may have begun
 	h.SetBytesK(headerRequestID, id)
 	if allow != "" {
 		h.Set(fasthttp.HeaderAllow, allow)
@@ -51,7 +52,7 @@ func makeProblem(ctx *fasthttp.RequestCtx, t *problem.Type, detail string, errs 
 	}
 	h.Set(fasthttp.HeaderCacheControl, "no-store")
 	ctx.SetStatusCode(t.Status)
-	if t.Title != fasthttp.StatusMessage(t.Status) { // fasthttp has the words of older RFCs
+	if t.Title != fasthttp.StatusMessage(t.Status) { // fasthttp has the titles of older RFCs
 		h.SetStatusMessage([]byte(t.Title))
 	}
 	ctx.SetContentType(problem.ContentType)
@@ -59,8 +60,8 @@ func makeProblem(ctx *fasthttp.RequestCtx, t *problem.Type, detail string, errs 
 	ctx.SetBody(doc.JSON())
 }
 
-// Path returns the path of the request as it was sent, without query and
-// fragment; "/" of a target that has none or can't be parsed.
+// Path returns the path of the request as it was sent, without query and fragment; "/" if
+// the target has no path or can't be parsed.
 func Path(ctx *fasthttp.RequestCtx) string {
 	target := ctx.Request.Header.RequestURI()
 	if len(target) == 0 || target[0] != '/' { // absolute form (RFC 9112, section 3.2.2)
@@ -75,7 +76,7 @@ func Path(ctx *fasthttp.RequestCtx) string {
 	return string(target)
 }
 
-// Quoted makes a client's input safe and short enough for a detail.
+// Quoted returns a client's input quoted, escaped and cut, for use in a detail.
 func Quoted(b []byte) string {
 	if len(b) > 64 {
 		return strconv.Quote(string(b[:64])) + "..."
@@ -83,7 +84,7 @@ func Quoted(b []byte) string {
 	return strconv.Quote(string(b))
 }
 
-// Clipped returns the name of a parameter, short enough for a field error.
+// Clipped returns the name of a parameter, cut for use in a field error.
 func Clipped(key []byte) string {
 	if len(key) > 64 {
 		key = key[:64]
@@ -91,17 +92,17 @@ func Clipped(key []byte) string {
 	return string(key)
 }
 
-// LastSegment returns what follows the last slash of a path.
+// LastSegment returns the part of a path behind its last slash.
 func LastSegment(path []byte) []byte { return path[bytes.LastIndexByte(path, '/')+1:] }
 
-// RetryAfter says after how many seconds a request may be sent again.
+// RetryAfter sets the field Retry-After, in seconds.
 func RetryAfter(ctx *fasthttp.RequestCtx, seconds string) {
 	ctx.Response.Header.SetBytesK(headerRetryAfter, seconds)
 }
 
-// PublicCause tells a client why something failed: what the error itself says is
-// fit for clients, by a method Public, and else where to look. Other errors may
-// name addresses.
+// PublicCause returns a sentence about err for clients. If err, or an error that it
+// wraps, has a method Public() string, that is the sentence. Other errors may contain
+// addresses, and the sentence says to look into the log.
 func PublicCause(err error) string {
 	var public interface{ Public() string }
 	if errors.As(err, &public) {

@@ -13,11 +13,11 @@ var (
 	headerRetryAfter = []byte("Retry-After")
 )
 
-// MaxRequestID is how long a client's identifier may be.
+// MaxRequestID is the length of the longest identifier that is accepted from a client.
 const MaxRequestID = 128
 
-// SetRequestID gives the response the client's request identifier, if it is 1
-// to 128 visible ASCII characters, else a new one of 128 random bits.
+// SetRequestID gives the response the client's request identifier if that is 1 to 128
+// visible ASCII characters, and otherwise a new one of 128 random bits.
 func SetRequestID(ctx *fasthttp.RequestCtx) {
 	id := ctx.Request.Header.PeekCanonical(headerRequestID)
 	if validRequestID(id) {
@@ -30,12 +30,12 @@ func SetRequestID(ctx *fasthttp.RequestCtx) {
 	ctx.Response.Header.SetCanonical(headerRequestID, text[:])
 }
 
-// RequestID returns the identifier of a request, as its response has it.
+// RequestID returns the identifier of a request, from its response.
 func RequestID(ctx *fasthttp.RequestCtx) string {
 	return string(ctx.Response.Header.PeekBytes(headerRequestID))
 }
 
-// putHex writes n as 16 digits, four times as fast as encoding/hex.
+// putHex writes n as 16 hexadecimal digits. It is four times as fast as encoding/hex.
 func putHex(dst []byte, n uint64) {
 	for i := range 8 {
 		binary.NativeEndian.PutUint16(dst[2*i:], hexPairs[uint8(n)]) // #nosec G115 -- the lowest byte
@@ -43,7 +43,7 @@ func putHex(dst []byte, n uint64) {
 	}
 }
 
-// hexPairs has the digits of each byte, as they are in memory.
+// hexPairs has the two digits of each byte, in memory order.
 var hexPairs = func() (pairs [256]uint16) {
 	for i := range pairs {
 		pairs[i] = binary.NativeEndian.Uint16(hex.AppendEncode(nil, []byte{byte(i)}))
