@@ -13,32 +13,32 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// errNoCluster means that nothing says which cluster to talk to.
+// errNoCluster means that no setting says which cluster to talk to.
 var errNoCluster = errors.New("no cluster to talk to: use --manifests DIR for a folder of Kubernetes YAML, " +
 	"or --kubeconfig FILE [--context NAME] for a cluster's API server, or run in a pod of the cluster, " +
 	"whose service account is then used")
 
-// Limits on what this program asks of an API server, calls per second. A watch
-// is one call. They only matter when something goes round in circles.
+// Limits on the calls of this program to an API server, per second. A watch is one call.
+// They matter only if something goes wrong and repeats itself.
 const (
 	clientQPS   = 20
 	clientBurst = 40
 )
 
-// dialTimeout bounds the TCP handshake with an API server. client-go's own 30 s
-// are longer than an operator looks at a program that does not start.
+// dialTimeout bounds the TCP handshake with an API server. client-go's default of 30 s is
+// longer than an operator looks at a program that does not start.
 const dialTimeout = 5 * time.Second
 
-// Connect returns how to reach the cluster: by the kubeconfig file (or list of
-// files, as in $KUBECONFIG) and its context (the current one if contextName is
-// empty), or, without a kubeconfig, by the service account of the pod that this
+// Connect returns the configuration of a client for the cluster: from the kubeconfig file
+// (or list of files, as in $KUBECONFIG) and its context (the current one if contextName
+// is empty); or, without a kubeconfig, from the service account of the pod that this
 // program runs in. It does not connect yet.
 //
-// version is the program's own, for the User-Agent. The error says what to do, also
-// if there is neither kubeconfig nor pod.
+// version is the version of this program, for the User-Agent. The error says what to do, also
+// if there is neither a kubeconfig nor a pod.
 //
-// The config has no overall timeout, which would end every watch: whoever makes
-// a call gives it a context with a deadline.
+// The configuration has no overall timeout, which would end every watch. Callers must
+// give each call a context with a deadline.
 func Connect(kubeconfig, contextName, version string) (*rest.Config, error) {
 	var cfg *rest.Config
 	var err error
@@ -68,7 +68,7 @@ func Connect(kubeconfig, contextName, version string) (*rest.Config, error) {
 	return cfg, nil
 }
 
-// Dial connects to an API server, as the configurations of Connect do.
+// Dial connects to an API server. The configurations of Connect use it.
 func Dial(ctx context.Context, network, address string) (net.Conn, error) {
 	d := net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
 	return d.DialContext(ctx, network, address)
@@ -77,8 +77,8 @@ func Dial(ctx context.Context, network, address string) (net.Conn, error) {
 func fromKubeconfig(path, contextName string) (*rest.Config, error) {
 	rules := &clientcmd.ClientConfigLoadingRules{Precedence: strings.Split(path, string(os.PathListSeparator))}
 	for _, file := range rules.Precedence {
-		// client-go takes a missing file for an empty one and then talks of a
-		// "default cluster"; the person mistyped a path.
+		// client-go takes a missing file for an empty one, and then complains about a
+		// "default cluster". But somebody has mistyped a path.
 		if _, err := os.Stat(file); err != nil {
 			return nil, fmt.Errorf("kubeconfig: %w", err)
 		}

@@ -139,7 +139,7 @@ func TestClean(t *testing.T) {
 	}
 }
 
-// What client-go logs by itself comes out of our logger.
+// What client-go logs by itself goes to our logger.
 func TestClientLogs(t *testing.T) {
 	core, logs := observer.New(zap.InfoLevel)
 	RedirectClientLogs(zap.New(core))

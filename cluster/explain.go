@@ -19,33 +19,33 @@ import (
 
 // Kinds of failure of a call to an API server, for errors.Is.
 var (
-	// ErrForbidden: the API server knows us and refuses, mostly as a right is
-	// missing; which one, a *MissingRight among the causes says.
+	// ErrForbidden: the API server knows us and refuses the call, mostly because a right
+	// is missing. Then the error also wraps a *MissingRight.
 	ErrForbidden = errors.New("forbidden")
 	// ErrUnauthorized: the API server does not accept our credentials.
 	ErrUnauthorized = errors.New("unauthorized")
-	// ErrUnreachable: no answer, or one that only a failing server gives.
+	// ErrUnreachable: there was no answer, or one that only a failing server gives.
 	ErrUnreachable = errors.New("unreachable")
 	// ErrNoNamespace: the namespace does not exist, or is being deleted.
 	ErrNoNamespace = errors.New("namespace missing")
 )
 
-// A Call names what was asked of the API server, in RBAC's words.
+// A Call describes a call to the API server, in the terms of RBAC.
 type Call struct {
-	Verbs     string // "list", or "list and watch" where it may be either
+	Verbs     string // "list", or "list and watch" if it may be either
 	Resource  string // "services"
-	Name      string // "" is all of them
-	Namespace string // "" is all
-	Host      string // the API server's URL
+	Name      string // "" means all of them
+	Namespace string // "" means all
+	Host      string // URL of the API server
 }
 
-// NoNamespace returns the *Error of a call that failed, by cause, as the namespace that it names
-// does not exist.
+// NoNamespace returns an *Error that says that a call has failed, with cause, because the
+// namespace does not exist.
 func NoNamespace(namespace string, cause error) error {
 	return &Error{fmt.Sprintf("the namespace %q does not exist; create it, or name another one (%s)", namespace, Clean(cause.Error())), ErrNoNamespace, cause}
 }
 
-// Host returns the URL of the API server that client talks to, for Call.
+// Host returns the URL of the API server that client calls, for Call.Host.
 func Host(client rest.Interface) string {
 	if c, ok := client.(*rest.RESTClient); ok && c != nil {
 		return strings.TrimSuffix(c.Get().URL().String(), "/")
@@ -53,10 +53,10 @@ func Host(client rest.Interface) string {
 	return "its address"
 }
 
-// An Error is the failure of a call in words for an operator.
+// An Error is a failed call, described for an operator.
 type Error struct {
 	Text  string
-	Kind  error // what it is, for errors.Is: ErrForbidden, a *MissingRight and so on
+	Kind  error // for errors.Is and errors.As: ErrForbidden, a *MissingRight and so on
 	Cause error
 }
 
@@ -66,7 +66,8 @@ func (e *Error) Error() string { return e.Text }
 // Unwrap returns the kind and the cause.
 func (e *Error) Unwrap() []error { return []error{e.Kind, e.Cause} }
 
-// Explain puts err, the outcome of c, into a sentence that says what to do: an *Error.
+// Explain returns an *Error that says in a sentence why c has failed with err, and what
+// to do.
 func (c Call) Explain(err error) error {
 	var dns *net.DNSError
 	var cert *tls.CertificateVerificationError
@@ -98,16 +99,16 @@ func isTimeout(err error) bool {
 	return errors.As(err, &n) && n.Timeout() || apierrors.IsTimeout(err) || apierrors.IsServerTimeout(err)
 }
 
-// isTransport says whether there was no answer at all, of whatever kind.
+// isTransport reports whether there was no answer at all.
 func isTransport(err error) bool {
 	var status apierrors.APIStatus
 	return err != nil && !errors.As(err, &status)
 }
 
-// MaxText bounds foreign text in logs and messages, bytes.
+// MaxText is the length of the longest text from others in logs and messages, in bytes.
 const MaxText = 500
 
-// Clean makes foreign text fit for a log line: one line, printable, bounded.
+// Clean makes text from others safe for a log: one line, printable, at most MaxText long.
 func Clean(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if r == utf8.RuneError || !unicode.IsPrint(r) {
@@ -126,7 +127,7 @@ func Clean(s string) string {
 	return s
 }
 
-// names lists the keys of m for a person, quoted, at most ten of them.
+// names lists the keys of m, quoted, at most ten of them.
 func names[V any](m map[string]V) string {
 	if len(m) == 0 {
 		return "none"

@@ -7,31 +7,31 @@ import (
 	"kubernaut.io/dynamic-toolset/cluster/internal/retry"
 )
 
-// The two calls by which something is followed, as RBAC calls them.
+// The two calls that follow an object, by their RBAC verbs.
 const (
 	VerbList  = "list"
 	VerbWatch = "watch"
 )
 
-// toldEvery is how often a failure that lasts is logged.
+// toldEvery is the time between two log lines about a failure that lasts.
 const toldEvery = time.Minute
 
-// A FailureLog holds what is wrong with a list and watch. It tells a failure that is
-// new from one more of the same, which would fill the log. The zero FailureLog is one of
-// something that works. It is used by one goroutine at a time.
+// A FailureLog decides when to log that a list and watch fails: when the failure is new,
+// and then once in a while. The zero FailureLog means that all is well. It must be used
+// by one goroutine at a time.
 //
-// Whoever may list but not watch lists successfully before each failure. That
-// is no recovery: only a watch that works is the end of a watch that fails.
+// Without the right to watch, a list succeeds before each failure of the watch. That does
+// not end the failure: only a watch that works does.
 type FailureLog struct {
 	Text  string        // what is wrong; empty while all is well
-	Right *MissingRight // whose lack is the cause; may be nil
-	Since time.Time     // when this call began to fail for this cause
+	Right *MissingRight // the right that is missing; may be nil
+	Since time.Time     // when this call began to fail for this reason
 
 	verb string // of the call that failed last
 	told time.Time
 }
 
-// Note records the failure of verb and reports whether to log it.
+// Note notes that verb has failed, and reports whether to log it.
 func (l *FailureLog) Note(verb string, err error) bool {
 	right, _ := errors.AsType[*MissingRight](err)
 	fresh := verb != l.verb || (right == nil) != (l.Right == nil)
@@ -46,7 +46,7 @@ func (l *FailureLog) Note(verb string, err error) bool {
 	return true
 }
 
-// Works notes that verb works and reports whether that ends a failure.
+// Works notes that verb has succeeded, and reports whether that ends a failure.
 func (l *FailureLog) Works(verb string) bool {
 	if l.verb == "" || l.verb == VerbWatch && verb == VerbList {
 		return false
@@ -55,7 +55,7 @@ func (l *FailureLog) Works(verb string) bool {
 	return true
 }
 
-// Denied returns the right that verb lacks, nil if it lacks none.
+// Denied returns the right that is missing for verb; nil if there is none.
 func (l *FailureLog) Denied(verb string) *MissingRight {
 	if l.verb != verb {
 		return nil
@@ -63,7 +63,6 @@ func (l *FailureLog) Denied(verb string) *MissingRight {
 	return l.Right
 }
 
-// Lasts reports whether the same has been wrong for some time. An API server that
-// has just been started may refuse what it allows a moment later, as soon as it
-// knows of all roles.
+// Lasts reports whether the failure has lasted for some time. An API server that has just
+// started may refuse what it allows a moment later, when it has read all roles.
 func (l *FailureLog) Lasts() bool { return time.Since(l.Since) >= retry.Denied }

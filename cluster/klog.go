@@ -9,13 +9,13 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// RedirectClientLogs sends what client-go logs by itself, which would go to
-// standard error in a format of its own, to log. It is for main, and is called
-// once, before anything of client-go runs: klog has one logger per process.
+// RedirectClientLogs sends what client-go logs by itself to log. By default that goes to
+// standard error, in another format. It must be called once, before anything of client-go
+// runs, since a process has one klog logger.
 func RedirectClientLogs(log *zap.Logger) { klog.SetLogger(Logr(log)) }
 
-// Logr returns a logger by which client-go logs to log. Its level 0 is our info, 1 and 2 our debug;
-// what is above nobody has asked for.
+// Logr returns a logger for client-go that writes to log. Its level 0 becomes info, 1 and
+// 2 become debug, and higher levels are dropped.
 func Logr(log *zap.Logger) logr.Logger {
 	return logr.New(zapSink{log.WithOptions(zap.WithCaller(false)).Named("client-go")})
 }

@@ -1,12 +1,12 @@
 package cluster
 
 const (
-	// FieldManager is who owns what this service writes of an object, for server-side
+	// FieldManager is the field manager of what this service writes, for server-side
 	// apply.
 	FieldManager = "dynamic-toolset"
-	// ManagedByLabel is the label that says the same to people: FieldManager is its value.
+	// ManagedByLabel is the label that tells people the same; its value is FieldManager.
 	ManagedByLabel = "app.kubernetes.io/managed-by"
-	// AnnotationPrefix begins the annotations that are this service's, on Services and on
-	// what it writes.
+	// AnnotationPrefix begins all annotations of this service, on Services and on what it
+	// writes.
 	AnnotationPrefix = "kubernaut.io/"
 )

@@ -11,32 +11,31 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
-// A MissingRight is one right that the API server says we lack. As an error it
-// is a sentence that names it and says how to grant it, or how to do without;
-// it holds nothing that a client of this service must not see.
+// A MissingRight is a right that we lack according to the API server. As an error it
+// names the right and says how to grant it, or how to work without it. It contains
+// nothing that a client of this service must not see.
 //
 // errors.Is(err, ErrForbidden) holds for it.
 type MissingRight struct {
-	// Account is what the API server knows us as, such as
+	// Account is our name at the API server, such as
 	// "system:serviceaccount:kubernaut-system:dynamic-toolset".
 	Account string
-	// Verb, Resource and Group are as in a Role's rule.
+	// Verb, Resource and Group are those of a rule of a Role.
 	Verb, Resource, Group string
-	// Name is the object, if the request was about a single one.
+	// Name is the name of the object, if the request was about a single one.
 	Name string
 	// Namespace is empty for the whole cluster.
 	Namespace string
 }
 
-// serviceAccountPrefix begins the name under which the API server knows a
-// ServiceAccount.
+// serviceAccountPrefix begins the name of a ServiceAccount at the API server.
 const serviceAccountPrefix = "system:serviceaccount:"
 
 // Error implements error.
 func (r *MissingRight) Error() string {
 	who, what, where, role := "this service's user", r.Resource, "in the whole cluster", "a ClusterRole"
 	if strings.HasPrefix(r.Account, serviceAccountPrefix) {
-		// The name of another kind of user may be a person's.
+		// The name of any other user may be that of a person.
 		who = "the service account " + r.Account
 	}
 	if r.Name != "" {
@@ -49,7 +48,7 @@ func (r *MissingRight) Error() string {
 		who, r.Verb, what, where, r.Verb, r.Resource, role, r.hint())
 }
 
-// hint says where the rights are written down, and the way without them.
+// hint says where the rights are listed, and how to work without them.
 func (r *MissingRight) hint() string {
 	switch {
 	case r.Resource == "services" && r.Namespace == "":
@@ -68,18 +67,18 @@ func (r *MissingRight) hint() string {
 	return ""
 }
 
-// Public is what clients of this service may be told of the cause.
+// Public returns the text for clients; see reply.PublicCause.
 func (r *MissingRight) Public() string { return r.Error() }
 
 func (r *MissingRight) Unwrap() error { return ErrForbidden }
 
-// denial is how API servers say which right is missing
+// denial matches the sentence in which an API server says which right is missing
 // (k8s.io/apiserver/pkg/endpoints/handlers/responsewriters, forbiddenMessage).
 var denial = regexp.MustCompile(`User ("(?:[^"\\]|\\.)*") cannot ([a-z]+) resource "([a-z0-9./-]+)" in API group "([a-z0-9.-]*)" ` +
 	`(?:at the cluster scope|in the namespace "([a-z0-9-]+)")`)
 
-// missingRight returns the right whose lack err, a 403, is about; nil if it is
-// about something else. Admission answers 403 too: a policy, a webhook, a quota.
+// missingRight returns the right that is missing according to err, a 403; nil if the
+// cause is something else. Admission answers with 403 too: a policy, a webhook, a quota.
 func (c Call) missingRight(err error) *MissingRight {
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) {
@@ -96,10 +95,10 @@ func (c Call) missingRight(err error) *MissingRight {
 	return &MissingRight{Account: Clean(account), Verb: m[2], Resource: m[3], Group: m[4], Name: c.Name, Namespace: m[5]}
 }
 
-// anonymous is whom the API server takes us for if we show no credentials.
+// anonymous is our name at the API server if we send no credentials.
 const anonymous = "system:anonymous"
 
-// explainForbidden is explain for a 403.
+// explainForbidden is Explain for a 403.
 func (c Call) explainForbidden(err error, cause string) error {
 	right := c.missingRight(err)
 	switch {

@@ -40,8 +40,8 @@ func TestFailureLog(t *testing.T) {
 	}
 }
 
-// Whatever a server says, the sentence for clients is one printable line without
-// anything of the server's but the right.
+// Whatever a server sends, the sentence for clients is one printable line that contains
+// nothing of it but the right.
 func FuzzMissingRight(f *testing.F) {
 	for _, s := range []string{
 		`User "system:serviceaccount:n:toolset" cannot list resource "services" in API group "" at the cluster scope`,

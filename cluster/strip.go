@@ -7,11 +7,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Strip returns a Service with what the rest of the program can use: a
-// Service as an API server sends it takes several kilobytes, most of them
-// managedFields. Maps and slices are shared with svc; the rest of svc becomes
-// garbage. Of the annotations, those with AnnotationPrefix are kept: others may carry
-// secrets, or a whole second copy of the object (kubectl's last-applied-configuration).
+// Strip returns a Service with only those fields that the program uses. From an API
+// server a Service takes several kilobytes, mostly managedFields. The result shares maps
+// and slices with svc. It has only the annotations with AnnotationPrefix: others may
+// contain secrets, or a copy of the whole object (kubectl's last-applied-configuration).
 func Strip(svc *corev1.Service) corev1.Service {
 	return corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{

@@ -13,25 +13,25 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 )
 
-// diffEvery is the least time between two Events that say what has changed. Changes
-// in between come together in one.
+// diffEvery is the least time between two Events that list changes. Changes in between
+// are listed together.
 const diffEvery = 10 * time.Second
 
-// A diffState is what the Events have said of the toolsets. It is of one term: the next
-// one begins with what the ConfigMap says.
+// A diffState is what Events have said about the toolsets in this term. The next term
+// starts from what the ConfigMap holds.
 type diffState struct {
 	begun   bool
-	blind   bool     // what was there before is not known
+	blind   bool     // it is not known what was there before
 	entries entrySet // as of the last Event
 	last    time.Time
 	pending bool // there is more to say
 	split   bool
-	large   bool // that it is too large has been said
+	large   bool // an Event has said that the documents are too large
 }
 
 func (d *diffState) forget() { *d = diffState{last: d.last} }
 
-// begin takes note of what is there before this term writes.
+// begin notes what is there before this term writes.
 func (d *diffState) begin(main *revision) {
 	if d.begun {
 		return
@@ -48,11 +48,12 @@ func (d *diffState) begin(main *revision) {
 	}
 }
 
-// An entrySet has the name of each toolset of a document, by the hash of its entry.
-// To compare two costs no parsing but of what differs.
+// An entrySet maps the hash of each entry of a document to the name of its toolset. To
+// compare two of them, only entries that differ are parsed.
 type entrySet map[uint64]string
 
-// entrySetOf reads a document of service.KubernautKey; before is an older one.
+// entrySetOf returns the entries of a document of service.KubernautKey. before is an
+// older set, whose names it reuses.
 func entrySetOf(d *service.GeneratedDocument, before entrySet) entrySet {
 	r := make(entrySet, len(d.Entries))
 	for _, e := range d.Entries {
@@ -67,7 +68,7 @@ func entrySetOf(d *service.GeneratedDocument, before entrySet) entrySet {
 	return r
 }
 
-// entrySetIn is that of a document as a ConfigMap holds it; nil if it is none.
+// entrySetIn returns the entries of a document in a ConfigMap; nil if it is not one.
 func entrySetIn(text string) entrySet {
 	var d struct {
 		Tools []json.RawMessage `json:"tools"`
@@ -93,7 +94,7 @@ func toolName(entry []byte) string {
 	return cluster.Clean(t.Namespace + "/" + t.Name)
 }
 
-// diff says what has changed since before; "" if nothing has.
+// diff describes the changes since before; empty if there are none.
 func (s entrySet) diff(before entrySet) string {
 	gone := map[string]bool{}
 	for h, name := range before {
@@ -127,7 +128,7 @@ func (s entrySet) diff(before entrySet) string {
 	return strings.Join(parts, "; ")
 }
 
-// some lists names, up to a length that leaves room for others in a note.
+// some lists names, as many as leave room for the rest of a note.
 func some(names []string) string {
 	slices.Sort(names)
 	text := ""

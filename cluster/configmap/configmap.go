@@ -1,26 +1,26 @@
 // Package configmap keeps a ConfigMap equal to the generated documents, and reads the
 // administrator's overrides from it. docs/configmap.md is the contract with readers.
 //
-// A [View] follows the ConfigMap by one watch, in every replica, for the two that read it:
+// A [View] watches the ConfigMap, in every replica. Two types use it:
 //
-//   - [Overrides] hands on what the key overrides.yaml says, and says when that is known. It is
-//     a source, like those of Services.
-//   - A [Writer] writes the documents, in the replica that leads. It owns its keys, label and
-//     annotations by server-side apply and nothing else of the object; it repairs its share when
-//     somebody changes or deletes it, and tells of all that in Events (events.go).
+//   - [Overrides] reads the key overrides.yaml, and says when that has been read. It is a
+//     source, like those of Services.
+//   - A [Writer] writes the documents, in the replica that leads. By server-side apply it
+//     owns its keys, label and annotations, and nothing else of the object. It repairs them
+//     when somebody changes or deletes them, and reports all this in Events (events.go).
 //
-// The Writer works in rounds (round.go), each of which brings the ConfigMaps up to date: it
-// compares what there is, as last seen (revision.go), with what there should be, and makes no
-// call where nothing differs. A round comes after a change of the documents, of the ConfigMaps,
-// or on request (queue.go); how soon after the last one, pace.go says.
+// The Writer works in rounds (round.go). A round compares what there is, as last seen
+// (revision.go), with what there should be, and makes no call if nothing differs. It
+// follows a change of the documents or of the ConfigMaps, or a request (queue.go);
+// pace.go says how soon after the last one.
 //
-// Documents that are too large for one ConfigMap are cut into parts (layout.go), each in a
-// ConfigMap of its own, and the main one holds an index of them (index.go). How that is changed
-// without a moment at which readers find something else than the index says: parts.go.
+// Documents that are too large for one ConfigMap are split into parts (layout.go), each
+// in a ConfigMap of its own. The main ConfigMap then holds an index of them (index.go).
+// parts.go changes them in such an order that readers always find what the index says.
 //
-// Two replicas may both think that they lead. So each write names the resourceVersion that it
-// replaces, and the first one of a term marks the ConfigMap with the term's token: what an
-// earlier leader sends late is refused by the API server.
+// Two replicas may both believe that they lead. So each write names the resourceVersion
+// that it replaces, and the first write of a term marks the ConfigMap with the term's
+// token: the API server refuses what an earlier leader sends late.
 //
 // For clusters without an API server, a [FileWriter] writes the same as YAML.
 package configmap
@@ -32,8 +32,8 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 )
 
-// IndexKey is the ConfigMap's key that stands for the documents where they are
-// too large for one ConfigMap: an Index, which says where their parts are.
+// IndexKey is the key that the ConfigMap has instead of the documents if these are too
+// large for it. Its value is an Index, which says where their parts are.
 const IndexKey = "index.json"
 
 // Annotations of the ConfigMaps that are written.
@@ -41,31 +41,31 @@ const (
 	// WriterAnnotation is the token of the term in which a ConfigMap was last
 	// written; only with leader election.
 	WriterAnnotation = cluster.AnnotationPrefix + "toolset-writer"
-	// PartsAnnotation, on the main ConfigMap, is the highest number of a part that
-	// may exist. It is written before that part is, and withdrawn after the part is
-	// gone, so that a later leader knows what to look after without a right to list
+	// PartsAnnotation, on the main ConfigMap, is the highest number of a part that may
+	// exist. It is raised before that part is written, and lowered after the part is
+	// deleted. So a later leader knows which parts to look for, without the right to list
 	// all ConfigMaps.
 	PartsAnnotation = cluster.AnnotationPrefix + "toolset-parts"
 	// PartOfAnnotation, on a part, is the name of the main ConfigMap.
 	PartOfAnnotation = cluster.AnnotationPrefix + "toolset-part-of"
 )
 
-// ownKeys are the keys that are ours, by contract, in the main ConfigMap and its
-// parts: whoever else sets one is corrected. All others are not.
+// ownKeys are the keys that belong to this service by contract, in the main ConfigMap and
+// its parts. If somebody else sets one, it is corrected. All other keys are left alone.
 var ownKeys = []string{service.KubernautKey, service.HolmesGPTKey, IndexKey}
 
-// ownAnnotations likewise.
+// ownAnnotations are the annotations that belong to this service in the same way.
 var ownAnnotations = []string{WriterAnnotation, PartsAnnotation, PartOfAnnotation}
 
 // Outcomes of a write, for OnWrite and as metric labels.
 const (
-	WriteSuccess   = "success"   // written, and it made a difference
-	WriteUnchanged = "unchanged" // asked for, and there was nothing to change
-	WriteForbidden = "forbidden" // a right is missing, or a policy stands against it
-	WriteInvalid   = "invalid"   // too large, or refused as it is
+	WriteSuccess   = "success"   // written, and something changed
+	WriteUnchanged = "unchanged" // asked for, but there was nothing to change
+	WriteForbidden = "forbidden" // a right is missing, or a policy forbids it
+	WriteInvalid   = "invalid"   // too large, or the API server finds it invalid
 	WriteMissing   = "namespace_missing"
-	WriteConflict  = "conflict" // somebody else wrote at the same time; it is tried again at once
-	WriteError     = "error"    // anything else; likely to pass
+	WriteConflict  = "conflict" // somebody else wrote at the same time; tried again at once
+	WriteError     = "error"    // anything else; likely to be temporary
 )
 
 // Errors of WriteNow, besides those of the API server.

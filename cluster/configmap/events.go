@@ -44,7 +44,7 @@ func (w *Writer) tellOverrides() {
 	}
 }
 
-// recordEvents sends Events about what a round has done, which ended with err.
+// recordEvents sends Events about a round, which has ended with err.
 func (r *round) recordEvents(docs []service.GeneratedDocument, err error) {
 	d := &r.diff
 	switch {

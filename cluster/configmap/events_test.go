@@ -32,7 +32,7 @@ func (a *api) events() []eventsv1.Event {
 	return list.Items
 }
 
-// notes are those of the Events of this reason.
+// notes returns the notes of the Events with this reason.
 func (a *api) notes(about events.About) (all []string) {
 	a.T.Helper()
 	for _, e := range a.events() {
@@ -67,7 +67,7 @@ func TestEventsSayWhatChanged(t *testing.T) {
 	if e.Regarding.Kind != "ConfigMap" || e.Regarding.Name != cmName || e.Regarding.UID != cm.UID || e.ReportingController != events.Controller || e.Type != "Normal" {
 		t.Errorf("%+v", e)
 	}
-	// What comes soon after comes together, and last of all what was last.
+	// Changes that follow soon are reported together, the last state last.
 	d.setDocs(tools("a", "2", "b", "1", "c", "1"))
 	if _, err := w.WriteNow(t.Context()); err != nil {
 		t.Fatal(err)
@@ -92,7 +92,8 @@ func TestEventsSayWhatChanged(t *testing.T) {
 	testenv.Eventually(t, soon, "it is said that they are too large", func() bool { return len(a.notes(documentsLarge)) > 0 })
 	clustertest.Remains(t, 300*time.Millisecond, "said once", func() bool { return len(a.notes(documentsLarge)) == 1 })
 
-	// Another run, that finds what the last one left, says what is new since then.
+	// The next process starts from what the last one has left, and reports what is new
+	// since then.
 	a2 := newAPI(t)
 	a2.NS = a.NS
 	d.setDocs(tools("a", "3"))
@@ -107,7 +108,7 @@ func TestEventsSayWhatChanged(t *testing.T) {
 	})
 }
 
-// Without the right to send Events all else goes on, and the log names the right.
+// Without the right to send Events everything else works, and the log names the right.
 func TestEventsForbidden(t *testing.T) {
 	t.Parallel()
 	const burst, queue = 20, 16 // docs/configmap.md
@@ -132,8 +133,8 @@ func TestEventsForbidden(t *testing.T) {
 		t.Errorf("log: %v", lines)
 	}
 	a.Grant(user, "events", rbacv1.PolicyRule{APIGroups: []string{"events.k8s.io"}, Resources: []string{"events"}, Verbs: []string{"create"}})
-	// Nothing else happens: what was refused is sent, the latest of it, and is not held
-	// up by how often it was refused.
+	// Although nothing else happens, the latest of the refused Events are sent; earlier
+	// attempts don't delay them.
 	testenv.Eventually(t, soon, "the latest are sent", func() bool {
 		notes := a.notes(overridesApplied)
 		return len(notes) == queue && notes[len(notes)-1] == fmt.Sprint("note ", 2*burst-1)
@@ -164,7 +165,7 @@ func TestEntrySet(t *testing.T) {
 	if got := entrySetOf(&service.GeneratedDocument{Entries: [][]byte{[]byte("{}"), []byte("x")}}, nil).diff(nil); !strings.HasPrefix(got, "added ?") {
 		t.Error(got)
 	}
-	// Whatever happens, it fits into a note, and says how much it leaves out.
+	// Any number of changes fits into a note, which says how many it leaves out.
 	before, after := many(3000, func(int) int { return 200 }), many(5000, func(int) int { return 201 })
 	after[0].Entries = after[0].Entries[1000:]
 	got := setWith(after).diff(setWith(before))

@@ -58,14 +58,14 @@ func TestConfigMapForbidden(t *testing.T) {
 			t.Errorf("%q does not say %q", err, want)
 		}
 	}
-	// The write and the watch fail side by side; each is told once.
+	// The write and the watch fail at the same time; each is logged once.
 	told := func(text string) int { return logs.FilterMessageSnippet(text).Len() }
 	testenv.Eventually(t, soon, "both logged", func() bool { return told("could not be written") > 0 && told("cannot be followed") > 0 })
 	if told("could not be written") != 1 || told("cannot be followed") != 1 {
 		t.Errorf("log: %v", logs.All())
 	}
 	begin := time.Now()
-	for i := range 20 { // a busy catalogue does not make us ask again and again
+	for i := range 20 { // frequent changes must not cause frequent calls
 		d.set(fmt.Sprint("doc", i))
 		time.Sleep(100 * time.Millisecond)
 	}
@@ -77,7 +77,7 @@ func TestConfigMapForbidden(t *testing.T) {
 	}
 	named := rule("create", "patch", "list", "watch")
 	named.ResourceNames = []string{cmName}
-	a.Grant(user, "toolset", named) // no more than that is needed
+	a.Grant(user, "toolset", named) // these rights must be enough
 	testenv.Eventually(t, soon, "it writes with the right", func() bool { _, err := w.WriteNow(t.Context()); return err == nil })
 	a.wantDoc(time.Second, "doc19")
 	time.Sleep(2500 * time.Millisecond) // the watch has been granted too
@@ -88,7 +88,7 @@ func TestConfigMapForbidden(t *testing.T) {
 func TestConfigMapTooLarge(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t)
-	w, d := a.write(t, strings.Repeat("x", 1<<20+1), nil) // one piece: there is no place to cut
+	w, d := a.write(t, strings.Repeat("x", 1<<20+1), nil) // one entry, which can't be split
 	if _, err := w.WriteNow(t.Context()); err == nil {
 		t.Error("it was written")
 	}
@@ -103,7 +103,7 @@ func TestConfigMapTooLarge(t *testing.T) {
 	if a.configMap(a.NS) != nil {
 		t.Error("it was written")
 	}
-	d.set(strings.Repeat("x", 768<<10)) // the most there is room for in one piece
+	d.set(strings.Repeat("x", 768<<10)) // the largest entry that has room
 	if _, err := w.WriteNow(t.Context()); err != nil {
 		t.Error(err)
 	}
@@ -157,7 +157,7 @@ func TestConfigMapStandby(t *testing.T) {
 	clustertest.Remains(t, 300*time.Millisecond, "the follower's", func() bool { return a.configMap(a.NS).Data[service.KubernautKey] == "follower's" })
 }
 
-// Two writers that want different things do not burden the API server.
+// Two writers that want different content do not burden the API server.
 func TestConfigMapConflictWithAnotherWriter(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t)
@@ -167,8 +167,8 @@ func TestConfigMapConflictWithAnotherWriter(t *testing.T) {
 	begin := time.Now()
 	writes := func() int { return d.count(WriteSuccess) + d2.count(WriteSuccess) }
 	testenv.Eventually(t, soon, "they do not give up", func() bool { return time.Since(begin) > 6*time.Second && writes() >= 8 })
-	// The first few at once, then one a second of each; a line for the first few of ten
-	// seconds, and one more.
+	// The first few writes are made at once, then one per second by each writer. The log
+	// has a line for each of the first few in ten seconds, and one more.
 	n, windows := writes(), 1+int(time.Since(begin)/conflictWindow)
 	t.Logf("%d writes in %v, %d lines in the log of one", n, time.Since(begin), logs.Len())
 	if n > 40*windows || logs.Len() > 8*windows {
@@ -176,7 +176,8 @@ func TestConfigMapConflictWithAnotherWriter(t *testing.T) {
 	}
 }
 
-// The watch lags behind our own writes: what is older than they are is no news.
+// The watch lags behind our own writes; what it reports of the time before them is
+// ignored.
 func TestConfigMapOldNews(t *testing.T) {
 	var versions []string
 	v := NewView(nil, "n", cmName, ViewOptions{OnVersion: func(v string) { versions = append(versions, v) }})

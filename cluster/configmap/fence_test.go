@@ -20,15 +20,15 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 )
 
-// A checkpoint is a fence that can stop its writer when it is asked for the nth time from
-// now, and then says what was true before: as a process that is stopped between
-// asking and writing.
+// A checkpoint is a fence that stops its writer at the nth call from now, and afterwards
+// returns what was true before: like a process that is stopped between asking and
+// writing.
 type checkpoint struct {
 	token string
 
 	mu      sync.Mutex
 	closed  bool
-	in      int           // stop at the call after so many; negative: never
+	in      int           // the number of calls before the one that stops; negative: never
 	stopped chan struct{} // closed when it stops
 	goOn    chan struct{}
 }
@@ -58,9 +58,9 @@ func (g *checkpoint) fence() (string, bool) {
 
 func (g *checkpoint) stopAfter(n int) { g.mu.Lock(); g.in = n; g.mu.Unlock() }
 
-// Wherever a leader is stopped while it writes parts: what it does when it goes on
-// changes nothing that the next leader has written, nor what readers find, and what
-// it leaves is cleared away.
+// A leader that is stopped at any point of writing parts and goes on later changes
+// nothing that the next leader has written, and nothing that readers find. What it leaves
+// behind is removed.
 func TestPartsFence(t *testing.T) {
 	t.Parallel()
 	docs := func(n, round int) []service.GeneratedDocument {
@@ -91,7 +91,7 @@ func TestPartsFence(t *testing.T) {
 			second, _ := a.writeSmall(t, next, func(w *Writer) { w.opts.Fence, w.grace = two.fence, 300*time.Millisecond })
 			a.wantTools(soon, next)
 			version := second.view.Version()
-			if n%2 == 0 { // it has had the time to tidy up, or not
+			if n%2 == 0 { // with and without the time to remove what is left
 				time.Sleep(time.Second)
 			}
 			one.goOn <- struct{}{}
@@ -116,8 +116,8 @@ func TestPartsFence(t *testing.T) {
 	}
 }
 
-// comesTo waits until a writer is stopped, and reports whether it was; if not, readers
-// have found these documents and nothing has been written for three seconds.
+// comesTo waits until a writer is stopped and returns true. It returns false if readers
+// have found these documents and nothing was written for three seconds.
 func (a *api) comesTo(stopped <-chan struct{}, docs []service.GeneratedDocument) bool {
 	a.T.Helper()
 	want := toolNames(a.T, []string{string(docs[0].Bytes())})
@@ -142,8 +142,8 @@ func (a *api) comesTo(stopped <-chan struct{}, docs []service.GeneratedDocument)
 	return clustertest.IsClosed(stopped)
 }
 
-// Where the watch can't tell of a change in time, a write that was refused for it is
-// tried again on what a look without the watch finds.
+// If the watch does not report a change in time, a write that was refused because of it
+// is tried again after reading the ConfigMap without the watch.
 func TestConfigMapConflict(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t)
@@ -168,8 +168,8 @@ func TestConfigMapConflict(t *testing.T) {
 	}
 }
 
-// With a fence, nothing is written before it is known what is there; also without
-// the right to list it.
+// With a fence, nothing is written before it is known what is there; not even without the
+// right to list it.
 func TestConfigMapUnknown(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t)
@@ -191,8 +191,8 @@ func TestConfigMapUnknown(t *testing.T) {
 	}
 }
 
-// A replica that does not write answers with what the leader has written, or says
-// why it can't.
+// A replica that does not write returns what the leader has written, or says why it
+// can't.
 func TestConfigMapStandbyAnswers(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t)
@@ -201,7 +201,7 @@ func TestConfigMapStandbyAnswers(t *testing.T) {
 	if _, err := w.WriteNow(t.Context()); !errors.Is(err, ErrStandby) || !errors.As(err, &public) {
 		t.Errorf("without a ConfigMap: %v", err)
 	}
-	// One that nobody of us has written is no answer.
+	// A ConfigMap that no replica has written is not an answer.
 	if _, err := a.CoreV1().ConfigMaps(a.NS).Create(t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: cmName},
 		Data: map[string]string{service.OverridesKey: "toolsets: []"}}, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
@@ -218,9 +218,9 @@ func TestConfigMapStandbyAnswers(t *testing.T) {
 	})
 }
 
-// A leader is stopped as it is about to delete a part that its index is not about
-// any more. The next leader has long deleted it and uses its name anew; the
-// deletion, when it comes, takes nothing from that.
+// A leader is stopped when it is about to delete a part that its index no longer refers
+// to. The next leader deletes that part and uses its name again. The late deletion must
+// not remove the new part.
 func TestPartsFenceOfADeletion(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t)

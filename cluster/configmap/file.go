@@ -47,9 +47,9 @@ func (o *FileOptions) defaults() {
 	}
 }
 
-// A FileWriter writes the ConfigMap that Writer would keep in a cluster
-// as YAML into a file, or to standard output: for clusters that are a folder of
-// manifests, and for GitOps.
+// A FileWriter writes the ConfigMap that a Writer would keep in a cluster as YAML to a
+// file or to standard output. It is for a folder of manifests in place of a cluster, and
+// for GitOps.
 type FileWriter struct {
 	requestQueue
 	path      string // "-" is stdout
@@ -63,17 +63,16 @@ type FileWriter struct {
 	last      []byte // written last
 }
 
-// NewFileWriter returns a writer to path, or to stdout if path is "-". A file
-// is replaced at once, by renaming a complete one over it: no reader sees half
-// of it. The folder must exist. The rest is as for NewWriter; a version
-// is a hash of the content.
+// NewFileWriter returns a writer to path, or to stdout if path is "-". A file is replaced
+// at once, by renaming a complete one, so that no reader sees half of it; its folder must
+// exist. documents is as for NewWriter. A version is a hash of the content.
 func NewFileWriter(path string, stdout io.Writer, namespace, name string, documents func() []service.GeneratedDocument, opts FileOptions) *FileWriter {
 	opts.defaults()
 	return &FileWriter{requestQueue: newRequestQueue(), path: path, stdout: stdout, ns: namespace, name: name,
 		documents: documents, opts: opts, log: opts.Logger.With(zap.String("file", path))}
 }
 
-// Version is a hash of the content as last written; empty before.
+// Version returns a hash of the content that was last written; empty before that.
 func (w *FileWriter) Version() string {
 	if v := w.version.Load(); v != nil {
 		return *v
@@ -81,7 +80,7 @@ func (w *FileWriter) Version() string {
 	return ""
 }
 
-// Run writes until ctx ends. It is called once. Failed writes are tried again, not returned.
+// Run writes until ctx ends. It must be called once. A write that fails is tried again.
 func (w *FileWriter) Run(ctx context.Context) error {
 	if !w.running.CompareAndSwap(false, true) {
 		return errors.New("configmap: FileWriter.Run was called twice")
@@ -89,7 +88,7 @@ func (w *FileWriter) Run(ctx context.Context) error {
 	close(w.started)
 	defer close(w.ended)
 	if w.path != "-" {
-		w.last, _ = os.ReadFile(w.path) // nothing to write if it is right already
+		w.last, _ = os.ReadFile(w.path) // so that a file that is right already is not written
 	}
 	var requests []request
 	backoff := firstRetry
@@ -121,7 +120,7 @@ func (w *FileWriter) Run(ctx context.Context) error {
 	}
 }
 
-// write brings the file up to date, and says whether it had to touch it.
+// write brings the file up to date, and reports whether it had to write.
 func (w *FileWriter) write() (wrote bool, err error) {
 	docs := w.documents()
 	if docs == nil {
@@ -159,9 +158,9 @@ func (w *FileWriter) put(content []byte) error {
 	return replaceFile(w.path, content)
 }
 
-// Manifest is the ConfigMap that Writer would keep, as YAML; or, where the
-// documents are too large for one, its parts and then the ConfigMap with the index,
-// as several YAML documents. The error is errTooLarge.
+// Manifest returns the ConfigMap that a Writer would keep, as YAML. If the documents are
+// too large for one, it returns several YAML documents: the parts, and then the ConfigMap
+// with the index. An error wraps errTooLarge.
 func Manifest(namespace, name string, docs []service.GeneratedDocument) ([]byte, error) {
 	data := map[string]string{}
 	if sizeOf(docs) <= defaultLimits.whole {
@@ -202,11 +201,11 @@ func manifest(namespace, name string, annotations, data map[string]string) ([]by
 	return yaml.Marshal(map[string]any{"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data})
 }
 
-// replaceFile makes content that of path, all or nothing, also when the machine
+// replaceFile replaces the content of path completely or not at all, even if the machine
 // loses power.
 func replaceFile(path string, content []byte) (err error) {
-	// Beside it: a rename works only within one file system. Hidden and without
-	// .yaml at the end, so that nobody takes it for a manifest.
+	// In the same folder, since a rename works only within a file system. The name is
+	// hidden and does not end in .yaml, so that nothing takes the file for a manifest.
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
 		return fmt.Errorf("%w; the folder must exist and be writable", err)

@@ -67,7 +67,7 @@ func TestFileWriter(t *testing.T) {
 	if after, _ := os.Stat(path); !os.SameFile(before, after) || d.count(WriteSuccess) != 1 {
 		t.Errorf("written without a change: %v", d.outcomes)
 	}
-	w2, d2 := writeFile(t, path, "{\"tools\":[\n]}\n") // another run
+	w2, d2 := writeFile(t, path, "{\"tools\":[\n]}\n") // another process
 	if v, err := w2.WriteNow(t.Context()); err != nil || v != version || len(d2.outcomes) != 0 {
 		t.Errorf("a second run: %s, %v, %v", v, err, d2.outcomes)
 	}
@@ -153,8 +153,8 @@ type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
-// What is too large for one ConfigMap is written as several, in one file, by the
-// rule for readers; and is refused where it is too large for that.
+// Documents that are too large for one ConfigMap are written as several in one file,
+// which readers can put together; beyond the limit they are refused.
 func TestManifestSplits(t *testing.T) {
 	docs := many(2000, func(int) int { return 1000 })
 	text, err := Manifest("n", "toolset", docs)

@@ -9,10 +9,11 @@ import (
 	"strings"
 )
 
-// An Index says where the parts of documents are that are too large for one
-// ConfigMap. It is the value of IndexKey.
+// An Index says where the parts of documents are that are too large for one ConfigMap. It
+// is the value of IndexKey.
 type Index struct {
-	// Version is that of this form: 1. Whoever reads another one must not go on.
+	// Version is the version of this format: 1. A reader that finds another one must
+	// stop.
 	Version   int             `json:"version"`
 	Documents []IndexDocument `json:"documents"`
 }
@@ -37,7 +38,7 @@ type IndexPart struct {
 // PartName is the name of a part of the ConfigMap name, from 1 to PartNames.
 func PartName(name string, number int) string { return name + "-" + strconv.Itoa(number) }
 
-// placed is a part with the number of the ConfigMap that holds it.
+// placed is a part and the number of the ConfigMap that holds it.
 type placed struct {
 	number int
 	part
@@ -79,7 +80,7 @@ func indexOf(name string, parts []placed) []byte {
 	return b.Bytes()
 }
 
-// held is what a part is to hold, as an index says.
+// held says what a part should hold according to an index.
 type held struct {
 	key string
 	sum sum

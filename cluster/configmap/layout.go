@@ -12,28 +12,28 @@ import (
 )
 
 const (
-	// MaxParts is over how many ConfigMaps the documents are split at most.
+	// MaxParts bounds the number of ConfigMaps that the documents are split into.
 	MaxParts = 32
-	// PartNames is how many names there are for parts: NAME-1 to NAME-64. A part
-	// that changes gets another name, so that its old content stays readable until
-	// the index is about the new one; so there are twice as many as parts.
+	// PartNames is the number of names for parts: NAME-1 to NAME-64. It is twice
+	// MaxParts, since a part that changes gets another name, so that its old content can
+	// be read until the index refers to the new one.
 	PartNames = 2 * MaxParts
 )
 
-// maxData is how much an API server lets a ConfigMap hold, bytes
+// maxData is how much data an API server accepts in a ConfigMap, in bytes
 // (k8s.io/kubernetes/pkg/apis/core, MaxSecretSize).
 const maxData = 1 << 20
 
-// limits are sizes in bytes; tests have smaller ones.
+// limits are sizes in bytes; tests use smaller ones.
 type limits struct {
-	// whole is the most that the documents may have in the one ConfigMap; once they
-	// are split, they must shrink to again before they are whole again. Whoever
-	// grows and shrinks around one limit would be rewritten all the time.
+	// Documents larger than whole are split. Once they are split, they must shrink to
+	// again before they are put into one ConfigMap. With a single limit, documents whose
+	// size varies around it would be rewritten all the time.
 	whole, again int
-	// A part has at most partMax and, but for the last one of a document, at least
-	// partMin.
+	// A part has at most partMax bytes and at least partMin, except for the last part of
+	// a document.
 	partMin, partMax int
-	// spare is left free for others' keys and the API server's count.
+	// spare is left free for the keys of others, and for what the API server adds.
 	spare int
 	// gap is the least time between two writes of parts; see splitGap.
 	gap time.Duration
@@ -46,7 +46,7 @@ type sum [sha256.Size]byte
 
 func (s sum) String() string { return hex.EncodeToString(s[:]) }
 
-// sumOf is the sum of the whole document, without putting it together.
+// sumOf returns the sum of the whole document, without building it.
 func sumOf(d *service.GeneratedDocument) (s sum) {
 	h := sha256.New()
 	h.Write(d.Head)
@@ -68,20 +68,20 @@ func sizeOf(docs []service.GeneratedDocument) (n int) {
 	return n
 }
 
-// A part is a piece of a document that is a document of its own.
+// A part is a piece of a document that is itself a complete document.
 type part struct {
 	doc  service.GeneratedDocument
 	size int
 	sum  sum
 }
 
-// split cuts a document between entries into parts that are complete in
-// themselves. Where it cuts depends on the entries nearby and on nothing else: of
-// the places at which a part may end, the one after the entry of the least hash.
-// So an entry that comes, goes or changes alters the part that it is in and seldom
-// another one, whoever splits, whatever was written before. (Content-defined
-// chunking, as of backups: Muthitacharoen et al., "A Low-bandwidth Network File
-// System", 2001; the local minimum is that of Bjørner et al., 2010.)
+// split cuts a document between entries into parts that are complete documents. Of the
+// places where a part may end, it chooses the one behind the entry with the lowest hash.
+// So the cut depends only on the entries nearby: when an entry is added, removed or
+// changed, its part changes and seldom another one, whichever replica splits and whatever
+// was written before. This is content-defined chunking, as in backup programs
+// (Muthitacharoen et al., "A Low-bandwidth Network File System", 2001; with the local
+// minimum of Bjørner et al., 2010).
 func split(d *service.GeneratedDocument, l limits) ([]part, error) {
 	frame := len(d.Head) + len(d.Tail)
 	var parts []part

@@ -15,7 +15,7 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 )
 
-// many is a document of n entries of these sizes, in the form of toolset.json.
+// many returns a document of n entries of these sizes, in the form of toolset.json.
 func many(n int, size func(i int) int) []service.GeneratedDocument {
 	d := service.GeneratedDocument{Key: service.KubernautKey, Head: []byte(`{"tools":[`), Separator: []byte(","), Tail: []byte("\n]}\n")}
 	for i := range n {
@@ -24,7 +24,7 @@ func many(n int, size func(i int) int) []service.GeneratedDocument {
 	return []service.GeneratedDocument{d}
 }
 
-// entry is the one of the toolset t00i, of about this size.
+// entry returns an entry for the toolset t00i, of about this size.
 func entry(i, size int) []byte {
 	e := fmt.Sprintf("\n"+`{"name":"t%05d","namespace":"n","description":""}`, i)
 	return []byte(strings.Replace(e, `""`, `"`+strings.Repeat("x", max(0, size-len(e)))+`"`, 1))
@@ -57,7 +57,7 @@ func TestSplit(t *testing.T) {
 	}
 }
 
-// A small change alters few parts, wherever it is.
+// A small change changes few parts, wherever it is.
 func TestSplitIsStable(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	d := many(10_000, func(int) int { return 150 + r.IntN(300) })[0]
@@ -143,7 +143,7 @@ func TestIndex(t *testing.T) {
 	}
 }
 
-// Whatever somebody writes into the index, it names parts of ours only.
+// Whatever somebody writes into the index, it can name only our parts.
 func FuzzParseIndex(f *testing.F) {
 	f.Add(`{"version":1,"documents":[{"key":"k","parts":[{"name":"toolset-1","sha256":"` + strings.Repeat("ab", 32) + `"}]}]}`)
 	f.Add(`{"version":1,"documents":[{"parts":[{"name":"toolset-65","sha256":""},{"name":"toolset-01"},{"name":"kube-root-ca.crt"}]}]}`)
@@ -160,7 +160,7 @@ func FuzzParseIndex(f *testing.F) {
 	})
 }
 
-// Whatever the sizes of entries, what is split is whole when put together.
+// Whatever the sizes of the entries, the parts put together are the document.
 func FuzzSplit(f *testing.F) {
 	f.Add([]byte{1, 2, 3}, uint16(200))
 	f.Add(bytes.Repeat([]byte{40, 1, 255}, 300), uint16(4000))

@@ -17,7 +17,7 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/testenv/apiserver"
 )
 
-// A scribe is a candidate with a writer, as a replica has.
+// A scribe is a candidate with its writer, like a replica.
 type scribe struct {
 	*leader.Candidate
 	*draft
@@ -27,13 +27,13 @@ type scribe struct {
 
 func (s *scribe) token() string { token, _ := s.Fence(); return token }
 
-// leads waits until it does.
+// leads waits until this scribe leads.
 func (s *scribe) leads(t *testing.T, within time.Duration) {
 	t.Helper()
 	testenv.Eventually(t, within, s.Identity()+" leads", func() bool { return s.token() != "" && s.writer.active.Load() })
 }
 
-// scribe runs one. network is the one of its candidacy alone.
+// scribe runs a scribe. network, if not nil, carries only the calls of its candidate.
 func (a *api) scribe(t *testing.T, identity, doc string, network *clustertest.Network) *scribe {
 	t.Helper()
 	s := &scribe{}
@@ -57,14 +57,14 @@ func (a *api) scribe(t *testing.T, identity, doc string, network *clustertest.Ne
 	return s
 }
 
-// A gate can hold writes back that have left the writer: as when the process is
-// stopped just then, for however long, and goes on.
+// A gate can hold back a write that has left the writer, as when the process is stopped
+// at that moment and goes on later.
 type gate struct {
 	next    http.RoundTripper
 	mu      sync.Mutex
-	open    chan struct{} // nil while nothing is held back
-	waiting chan struct{} // closed when something is
-	status  int           // of what was held back
+	open    chan struct{} // nil if nothing is held back
+	waiting chan struct{} // closed when a write is held back
+	status  int           // of the write that was held back
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -103,9 +103,9 @@ func (g *gate) letGo() {
 
 func (g *gate) outcome() int { g.mu.Lock(); defer g.mu.Unlock(); return g.status }
 
-// A leader is stopped after it has made sure that it leads and before it writes.
-// When it goes on, another one has written: the late write is refused. So it is when
-// there was no ConfigMap, and when there is none any more.
+// A leader is stopped after it has made sure that it leads and before it writes. When it
+// goes on, another replica has written, and the late write is refused. The same holds if
+// there was no ConfigMap before, or if there is none any more.
 func TestFenceOfAStoppedLeader(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -169,8 +169,8 @@ func TestFenceOfAStoppedLeader(t *testing.T) {
 	}
 }
 
-// A new leader puts its token on the ConfigMap even if the documents are the same:
-// only from then on is a write of the old one refused.
+// A new leader writes its token to the ConfigMap even if the documents are the same: only
+// then are late writes of the old leader refused.
 func TestFenceIsSetAtOnce(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t)
@@ -188,7 +188,7 @@ func TestFenceIsSetAtOnce(t *testing.T) {
 	}
 }
 
-// A record is the history of the ConfigMap: the token of each version.
+// A record is the history of the ConfigMap: the token in each version.
 type record struct {
 	mu  sync.Mutex
 	all []string

@@ -13,50 +13,49 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 )
 
-// OverridesOptions tune Overrides.
+// OverridesOptions configure Overrides.
 type OverridesOptions struct {
 	Logger *zap.Logger // default: none
-	// OnChange is told of the overrides, nil for none, when they have changed; wrong is why
-	// they are refused, all of them, and then they are nil. It is called from the goroutine
-	// of Run.
+	// OnChange is called when the overrides have changed; nil means that there are none.
+	// If they have mistakes, all of them are refused: o is nil and wrong lists the
+	// mistakes. It is called from the goroutine of Run.
 	OnChange func(o *service.Overrides, wrong []service.Invalid)
 }
 
-// Overrides is the source of an administrator's corrections: the key service.OverridesKey of
-// the ConfigMap that a View follows. Each replica has one, whether it writes or not.
+// Overrides reads an administrator's overrides: the key service.OverridesKey of the
+// ConfigMap that a View follows. Each replica has one, whether it writes or not.
 //
-// Overrides with a mistake count as none at all. To go on with the last good ones
-// would be kinder to whoever mistyped, but these are in the memory of the replicas
-// that have seen them, and not in that of one that starts: replicas would answer
-// differently, and a restart would change what agents see. What is in force is what
-// is written in the ConfigMap, and nothing else.
+// Overrides with a mistake count as none. To keep the last good ones would be kinder to
+// somebody who has mistyped. But they are only in the memory of replicas that have seen
+// them: a replica that starts would answer differently, and a restart would change what
+// agents see. So what is in force is what is written in the ConfigMap, and nothing else.
 type Overrides struct {
 	view *View
 	opts OverridesOptions
 	log  *zap.Logger
-	seen chan struct{} // something new about the ConfigMap
+	seen chan struct{} // has a token when the ConfigMap has changed
 
 	known chan struct{}
 
-	// Of the goroutine of Run.
+	// These belong to the goroutine of Run.
 	read    bool // at least once
 	present bool
 	text    string
 	refused bool
 
-	// For the Writer, which tells of them in Events.
+	// These are for the Writer, which sends Events about the overrides.
 	mu     sync.Mutex
 	news   *news
-	untold chan struct{} // has a token when there are news
+	untold chan struct{} // has a token when there is news
 }
 
-// news are what an Event is to say.
+// news is what an Event should say.
 type news struct {
 	about events.About
 	note  string
 }
 
-// NewOverrides returns the overrides in the ConfigMap of view.
+// NewOverrides returns Overrides that read the ConfigMap of view.
 func NewOverrides(view *View, opts OverridesOptions) *Overrides {
 	if opts.Logger == nil {
 		opts.Logger = zap.NewNop()
@@ -70,12 +69,12 @@ func NewOverrides(view *View, opts OverridesOptions) *Overrides {
 	}
 }
 
-// Known returns a channel that is closed once the ConfigMap has been read, and OnChange has
-// been told of the overrides in it; or once it could not be read.
+// Known returns a channel that is closed when the ConfigMap has been read and OnChange
+// has been called, or when the ConfigMap could not be read.
 func (o *Overrides) Known() <-chan struct{} { return o.known }
 
-// Run hands the overrides on, each time that they have changed, until ctx ends. It is called
-// once; the View must run too.
+// Run calls OnChange each time the overrides have changed, until ctx ends. It must be
+// called once, and the View must run too.
 func (o *Overrides) Run(ctx context.Context) error {
 	var known sync.Once
 	for {
@@ -91,7 +90,7 @@ func (o *Overrides) Run(ctx context.Context) error {
 	}
 }
 
-// take hands on the overrides that a revision holds, if they are others than before.
+// take calls OnChange if the overrides in a revision differ from those before.
 func (o *Overrides) take(r *revision) {
 	text, present := r.data[service.OverridesKey]
 	if o.read && present == o.present && text == o.text {
@@ -124,7 +123,7 @@ func (o *Overrides) take(r *revision) {
 		n = news{overridesApplied, service.OverridesKey + " is gone; what was discovered is in force"}
 	}
 	o.opts.OnChange(overrides, wrong)
-	// Overrides that are in force from the start are no news.
+	// Overrides that are in force from the start need no Event.
 	if !first || o.refused {
 		o.mu.Lock()
 		o.news = &n
@@ -133,7 +132,7 @@ func (o *Overrides) take(r *revision) {
 	}
 }
 
-// takeNews returns what is to be told in an Event, once for each content; nil if there is
+// takeNews returns what an Event should say, once for each content; nil if there is
 // nothing.
 func (o *Overrides) takeNews() *news {
 	o.mu.Lock()
@@ -143,7 +142,7 @@ func (o *Overrides) takeNews() *news {
 	return n
 }
 
-// mistakes puts findings into one line of at most about so many bytes.
+// mistakes lists findings in one line of about most bytes.
 func mistakes(all []service.Invalid, most int) string {
 	var b strings.Builder
 	for i, m := range all {

@@ -20,7 +20,7 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 )
 
-// What OnChange was told, in short.
+// An overrideLog records the calls of OnChange.
 type overrideLog struct {
 	mu  sync.Mutex
 	all []string
@@ -45,7 +45,7 @@ func (l *overrideLog) String() string {
 	return strings.Join(l.all, " ")
 }
 
-// replica runs a writer and the overrides of one view, as a replica has them.
+// replica runs the overrides and the writer of one view, as in a replica.
 func (a *api) replica(t *testing.T, client kubernetes.Interface, doc string, note func(*service.Overrides, []service.Invalid), opts Options) (*Writer, *Overrides) {
 	t.Helper()
 	view := NewView(client, a.NS, cmName, ViewOptions{Logger: opts.Logger})
@@ -59,8 +59,8 @@ func (a *api) replica(t *testing.T, client kubernetes.Interface, doc string, not
 	return w, o
 }
 
-// Each replica follows the overrides. One that has mistakes counts as none; the one
-// replica that writes says so in an Event, once for each content.
+// Each replica follows the overrides. Overrides with mistakes count as none; the replica
+// that writes reports them in an Event, once for each content.
 func TestOverrides(t *testing.T) {
 	t.Parallel()
 	const added = `toolsets: [{add: true, name: x, namespace: n, type: custom, url: "http://x:1"}]`
@@ -85,7 +85,7 @@ func TestOverrides(t *testing.T) {
 	set(added)
 	told("1")
 	a.wantNotes(overridesApplied, "overrides.yaml is valid and in force")
-	a.patch(`{"data":{"theirs":"x"}}`) // no other overrides
+	a.patch(`{"data":{"theirs":"x"}}`) // a change that is not about the overrides
 	set("toolsets: [{name: x, disabel: true}]")
 	told("1 refused")
 	testenv.Eventually(t, soon, "an Event", func() bool { return len(a.notes(overridesRefused)) == 1 })
@@ -106,7 +106,7 @@ func TestOverrides(t *testing.T) {
 	}
 	told("1 refused 1 none")
 	a.wantDoc(soon, "doc")
-	// The key is another's: what we write leaves it, and is no drift.
+	// The key is not ours: our writes leave it, and a change of it is no drift.
 	set("toolsets: []")
 	if cm := a.configMap(a.NS); cm.Data[service.OverridesKey] != "toolsets: []" {
 		t.Error("the overrides were lost")
@@ -119,8 +119,8 @@ func TestOverrides(t *testing.T) {
 	testenv.Eventually(t, soon, "the new writer does", func() bool { return len(a.notes(overridesRefused)) == 2 })
 }
 
-// What there is at the start is handed over before Known says so: nothing is shown
-// without it. And Known says so too if nothing can be read.
+// OnChange is called with the overrides of the start before Known is closed, so that
+// nothing is shown without them. If they can't be read, Known is closed all the same.
 func TestOverridesAtTheStart(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t)

@@ -14,14 +14,14 @@ import (
 // Pauses before a failed write is tried again.
 const (
 	firstRetry     = 250 * time.Millisecond
-	maxRetry       = 5 * time.Second  // it doubles up to this
+	maxRetry       = 5 * time.Second  // doubled up to this
 	namespaceRetry = 3 * time.Second  // the namespace does not exist
-	hopelessRetry  = 30 * time.Second // somebody must act first, and a change is seen anyway
+	hopelessRetry  = 30 * time.Second // somebody must act first, and a change is noticed anyway
 )
 
-// A writeConflict is one with another writer of our key, who repairs it as we do: such as
-// a second instance that was given the same name. It must not cost the API
-// server more than a write a second, nor fill the log.
+// A writeConflict is a conflict with another writer of our keys that repairs them as we
+// do, such as a second instance with the same name. It must not cost the API server more
+// than one write per second, or fill the log.
 type writeConflict struct {
 	since, told time.Time
 	drifts      int
@@ -29,10 +29,10 @@ type writeConflict struct {
 
 const (
 	conflictWindow  = 10 * time.Second
-	conflictBackoff = 900 * time.Millisecond // repaired within a second all the same
+	conflictBackoff = 900 * time.Millisecond // still less than a second, within which drift is repaired
 )
 
-// drift notes one, and says whether to log it.
+// drift notes that somebody else has changed our keys, and reports whether to log it.
 func (c *writeConflict) drift(now time.Time) bool {
 	if now.Sub(c.since) > conflictWindow {
 		c.since, c.drifts = now, 0
@@ -74,7 +74,7 @@ func (w *Writer) gap() time.Duration {
 	return gap
 }
 
-// explain puts the failure of an apply into a sentence that says what to do.
+// explain returns an error that says in a sentence why an apply failed and what to do.
 func (w *Writer) explain(number int, err error) error {
 	cause := cluster.Clean(err.Error())
 	switch {
@@ -93,8 +93,8 @@ var (
 	errConflict = errors.New("conflict")
 )
 
-// patientConflicts is after how many conflicts in a row one is told: a few are in
-// the nature of writing what others write too.
+// patientConflicts is the number of conflicts in a row from which on they are logged. A
+// few are normal where several write the same object.
 const patientConflicts = 5
 
 func outcome(err error) string {
@@ -111,7 +111,7 @@ func outcome(err error) string {
 	return WriteError
 }
 
-// A writeErrorLog logs that writes fail when that is new, and then at a limited rate.
+// A writeErrorLog logs failed writes when they are new, and then at a limited rate.
 type writeErrorLog struct {
 	about string
 	at    time.Time

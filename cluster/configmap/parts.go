@@ -17,28 +17,30 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 )
 
-// retireGrace is how long a part that the index is no longer about is kept, for
-// readers who have read the index before.
+// retireGrace is how long a part is kept after the index has ceased to refer to it, for
+// readers that have read the index before.
 const retireGrace = 5 * time.Second
 
-// splitGap is the least time between two writes where the documents are split: a
-// write is then of a whole part, whatever has changed in it. It is less than a
-// second, within which drift is repaired.
+// splitGap is the least time between two writes if the documents are split, since then
+// each change writes a whole part. It is less than a second, within which drift is
+// repaired.
 const splitGap = 700 * time.Millisecond
 
-// errPending: the outcome of calls under way must be known first. It is no failure.
+// errPending means that the outcome of calls under way must be known first. It is not a
+// failure.
 var errPending = errors.New("not all parts are known yet")
 
-// writeSplit has the documents in parts, and the index in the main ConfigMap.
+// writeSplit writes the documents as parts, and an index of them to the main ConfigMap.
 //
-// A part that the index in force is about is never changed, but for repair: what is
-// new goes to ConfigMaps that no reader looks at, then the index is about these,
-// and what it was about before is deleted later. So whoever follows the index finds
-// what it says, at any time, also if this process ends between two writes.
+// A part that the current index refers to is never changed, except to repair it. New
+// parts go to ConfigMaps that no reader looks at; then the index is changed to refer to
+// these; and the parts that it referred to before are deleted later. So a reader that
+// follows the index always finds what it says, even if this process ends between two
+// writes.
 //
-// And a part that the index was not about is always written before it is, even if
-// it happens to hold the right thing: an earlier leader may be about to delete it,
-// which fails once it has another resourceVersion.
+// A part that the index did not refer to is always written before it does, even if it
+// happens to have the right content. An earlier leader may be about to delete it; that
+// fails once the part has another resourceVersion.
 func (r *round) writeSplit(ctx context.Context, docs []service.GeneratedDocument, main *revision) (version string, err error) {
 	parts, err := splitAll(docs, r.limits)
 	if err != nil {
@@ -90,7 +92,7 @@ func (r *round) writeSplit(ctx context.Context, docs []service.GeneratedDocument
 	return after.rv, nil
 }
 
-// known returns nil if it is known what is in the ConfigMap of this number.
+// known returns nil if it is known what the ConfigMap with this number holds.
 func (r *round) known(number int) error {
 	s := r.latest(number)
 	if s.seen != nil {
@@ -102,9 +104,9 @@ func (r *round) known(number int) error {
 	return errPending
 }
 
-// place chooses the ConfigMap for each part: the one that the current index has it
-// in, else a free one, with the lowest number, as long as it is not of those that
-// other readers may still look at. highest is the highest number in use or to be.
+// place chooses a ConfigMap for each part: the one that holds it according to the current
+// index, or else the free one with the lowest number that no reader may still look at.
+// highest is the highest number in use afterwards.
 func (r *round) place(parts []part, current, seen map[int]held) (places []placed, highest int, ok bool) {
 	taken := map[int]bool{}
 	for _, index := range []map[int]held{current, seen, r.attempt} {
@@ -135,7 +137,7 @@ func (r *round) place(parts []part, current, seen map[int]held) (places []placed
 	return places, highest, true
 }
 
-// free returns a number for a part, 0 if there is none.
+// free returns a free number for a part; 0 if there is none.
 func (r *round) free(taken map[int]bool) int {
 	best, least := 0, 0
 	for number := PartNames; number >= 1; number-- {
@@ -143,7 +145,8 @@ func (r *round) free(taken map[int]bool) int {
 		if taken[number] || v != nil && v.exists && !v.partOf(r.name) {
 			continue
 		}
-		// What to avoid, the worst first: what readers may look at; one more watch.
+		// Avoid numbers that readers may look at, and next those that would need one more
+		// watch.
 		cost := 1
 		since, retired := r.retired[number]
 		switch {
@@ -161,8 +164,8 @@ func (r *round) free(taken map[int]bool) int {
 	return best
 }
 
-// raise notes in the main ConfigMap that there may be parts up to this number,
-// before there are. What is in these is then to be known first.
+// raise notes in the main ConfigMap that there may be parts up to this number, before
+// they are written. Then it must be known what is there already.
 func (r *round) raise(ctx context.Context, main *revision, highest int) error {
 	c := r.mainContent(highest)
 	data := map[string]string{}
@@ -190,7 +193,7 @@ func (r *round) partContent(p placed, anyWriter bool) *content {
 	return c
 }
 
-// anyPart reports whether there may be a part left.
+// anyPart reports whether there may still be a part.
 func (r *round) anyPart() bool {
 	for number := 1; number <= r.high; number++ {
 		if v := r.revision(number); v == nil || v.partOf(r.name) {
@@ -200,8 +203,8 @@ func (r *round) anyPart() bool {
 	return false
 }
 
-// collect deletes the parts that the index is not about, some time after it was.
-// A failure is told and tried again; it does no harm to readers.
+// collect deletes the parts that the index has not referred to for some time. A failure
+// is logged and tried again; it does not affect readers.
 func (r *round) collect(ctx context.Context) {
 	if r.high == 0 {
 		return
@@ -232,12 +235,11 @@ func (r *round) collect(ctx context.Context) {
 		}
 	}
 	if r.index == nil && !r.anyPart() {
-		r.Notify() // the main ConfigMap need not say any more that there may be some
+		r.Notify() // the main ConfigMap need no longer say that there may be parts
 	}
 }
 
-// remove deletes a part, or only our share of it if somebody else keeps something
-// in it.
+// remove deletes a part, or only our keys in it if somebody else keeps something there.
 func (r *round) remove(ctx context.Context, number int, v *revision) error {
 	if !r.permitted() {
 		return standby("this replica does not write any more; another one leads")
@@ -256,7 +258,7 @@ func (r *round) remove(ctx context.Context, number int, v *revision) error {
 		Preconditions: &metav1.Preconditions{UID: &uid, ResourceVersion: &v.rv}})
 	switch {
 	case apierrors.IsConflict(err):
-		return nil // somebody has changed it: the watch will tell
+		return nil // somebody has changed it; the watch will report that
 	case err != nil && !apierrors.IsNotFound(err):
 		err = r.view.call("delete", number).Explain(err)
 		if right, ok := errors.AsType[*cluster.MissingRight](err); ok {
@@ -279,7 +281,7 @@ type partFollower struct {
 	ended  chan struct{}
 }
 
-// follow has the parts 1 to n followed, and no other ones.
+// follow starts to follow the parts 1 to n, and stops following others.
 func (w *Writer) follow(ctx context.Context, n int) {
 	for number := 1; number <= n; number++ {
 		if w.followers[number] == nil {

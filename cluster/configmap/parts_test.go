@@ -27,9 +27,9 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 )
 
-// readDocuments reads as docs/configmap.md tells readers to: the documents, or the
-// parts of each by the index. again means that it has to begin anew, as a part is
-// not what the index says.
+// readDocuments reads as docs/configmap.md tells readers to: the documents, or the parts
+// of each by the index. again means that a part is not what the index says, and that the
+// reader must start again.
 func (a *api) readDocuments(ctx context.Context) (docs map[string][]string, again bool, err error) {
 	maps := a.CoreV1().ConfigMaps(a.NS)
 	cm, err := maps.Get(ctx, cmName, metav1.GetOptions{})
@@ -69,7 +69,7 @@ func (a *api) readDocuments(ctx context.Context) (docs map[string][]string, agai
 	return docs, false, nil
 }
 
-// toolNames are the names in the parts of toolset.json, in their order.
+// toolNames returns the names in the parts of toolset.json, in their order.
 func toolNames(t *testing.T, parts []string) (all []string) {
 	t.Helper()
 	all, err := namesIn(parts)
@@ -101,12 +101,12 @@ func (a *api) wantTools(within time.Duration, docs []service.GeneratedDocument) 
 		if err != nil || again {
 			return false
 		}
-		names, err := namesIn(got[service.KubernautKey]) // somebody may have spoilt one for a moment
+		names, err := namesIn(got[service.KubernautKey]) // somebody may have broken one for a moment
 		return err == nil && slices.Equal(names, want)
 	})
 }
 
-// parts are the ConfigMaps besides the main one, by name.
+// parts returns all ConfigMaps except the main one, by name.
 func (a *api) parts() map[string]corev1.ConfigMap {
 	a.T.Helper()
 	list, err := a.CoreV1().ConfigMaps(a.NS).List(a.T.Context(), metav1.ListOptions{})
@@ -122,7 +122,7 @@ func (a *api) parts() map[string]corev1.ConfigMap {
 	return all
 }
 
-// writeSmall runs a writer that splits what is larger than some kilobytes.
+// writeSmall runs a writer that splits documents of more than a few kilobytes.
 func (a *api) writeSmall(t *testing.T, docs []service.GeneratedDocument, change func(*Writer)) (*Writer, *draft) {
 	t.Helper()
 	d := &draft{docs: docs}
@@ -137,8 +137,9 @@ func (a *api) writeSmall(t *testing.T, docs []service.GeneratedDocument, change 
 	}), d
 }
 
-// The real sizes: 3 MB become parts, each of them a document; a small change writes
-// one part and the index; what shrinks is whole again, and no part is left.
+// With the real sizes, 3 MB are split into parts, each a document. A small change writes
+// one part and the index. When the documents shrink they are in one ConfigMap again, and
+// no part is left.
 func TestPartsLife(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t)
@@ -194,8 +195,8 @@ func TestPartsLife(t *testing.T) {
 	}
 }
 
-// Whoever follows the index finds what it says, at any time: while all changes, and
-// while the form does.
+// A reader that follows the index finds what it says at any time, even while everything
+// changes and while documents are split or put together.
 func TestPartsAreNeverTorn(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t)
@@ -307,7 +308,8 @@ func TestPartsAreRepaired(t *testing.T) {
 	remove(cmName)
 	repaired("the main ConfigMap is deleted")
 
-	// Whole again: of the part in which somebody keeps something, ours goes only.
+	// Not split again: of the part in which somebody keeps something, only our keys are
+	// removed.
 	d.setDocs(many(3, func(int) int { return 200 }))
 	testenv.Eventually(t, soon, "the parts are gone", func() bool { return names() == cmName+"-2" })
 	testenv.Eventually(t, soon, "ours is gone", func() bool {
@@ -316,7 +318,7 @@ func TestPartsAreRepaired(t *testing.T) {
 	})
 }
 
-// ConfigMaps of others that are called like parts are left alone.
+// ConfigMaps of others that have the name of a part are left alone.
 func TestPartsLeaveOthersAlone(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t)
@@ -329,14 +331,14 @@ func TestPartsLeaveOthersAlone(t *testing.T) {
 	a.wantTools(soon, docs)
 	d.setDocs(many(3, func(int) int { return 200 }))
 	testenv.Eventually(t, soon, "the parts are gone", func() bool { return len(a.parts()) <= 1 })
-	time.Sleep(500 * time.Millisecond) // the time to delete one more
+	time.Sleep(500 * time.Millisecond) // time to delete one more
 	if now := a.parts()[cmName+"-1"]; now.ResourceVersion != theirs.ResourceVersion {
 		t.Errorf("it was changed: %v", now)
 	}
 }
 
-// A writer ends between any two writes, of the first parts or of later ones; the
-// next one, which needs no parts, leaves nothing of it.
+// A writer ends between any two writes, of the first parts or of later ones. The next
+// writer, which needs no parts, removes all that is left.
 func TestPartsAfterACrash(t *testing.T) {
 	t.Parallel()
 	crash := func(a *api, token string, docs []service.GeneratedDocument, writes int) {
@@ -389,8 +391,8 @@ func TestPartsAfterACrash(t *testing.T) {
 	}
 }
 
-// The rights for the parts are by name; without them, the documents stay as they
-// were, and the log and the error name the right.
+// The rights for the parts are by name. Without them the documents stay as they were, and
+// the log and the error name the right.
 func TestPartsRights(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t)

@@ -15,7 +15,7 @@ type answer struct {
 	err     error
 }
 
-// A requestQueue is where requests are handed in: what both writers share.
+// A requestQueue takes requests, for both writers.
 type requestQueue struct {
 	notify   chan struct{}
 	requests chan request
@@ -27,8 +27,8 @@ func newRequestQueue() requestQueue {
 	return requestQueue{make(chan struct{}, 1), make(chan request), make(chan struct{}), make(chan struct{})}
 }
 
-// Notify says that the documents may have changed. It is cheap, never blocks, and may be
-// called too often: nothing is written without a change.
+// Notify tells the writer that the documents may have changed. It is cheap and never
+// blocks, and may be called without a change: then nothing is written.
 func (q *requestQueue) Notify() { poke(q.notify) }
 
 // poke leaves a token in a channel that has room for one.
@@ -39,9 +39,10 @@ func poke(c chan struct{}) {
 	}
 }
 
-// WriteNow writes the documents, if need be, and returns the version that holds them. A
-// replica that does not write returns that of what the leader has written, or ErrStandby if
-// there is none. It works only while Run does (else cluster.ErrNotRunning).
+// WriteNow writes the documents, if that is necessary, and returns the version that holds
+// them. A replica that does not write returns the version that the leader has written, or
+// an error that wraps ErrStandby if there is none. While Run is not running it returns
+// cluster.ErrNotRunning.
 func (q *requestQueue) WriteNow(ctx context.Context) (version string, err error) {
 	select {
 	case <-q.started:
@@ -66,7 +67,7 @@ func (q *requestQueue) WriteNow(ctx context.Context) (version string, err error)
 	}
 }
 
-// more returns first and all requests that wait besides.
+// more returns first and all other requests that wait.
 func (q *requestQueue) more(first request) []request {
 	all := []request{first}
 	for {

@@ -12,21 +12,21 @@ import (
 	"kubernaut.io/dynamic-toolset/cluster"
 )
 
-// A revision is what matters of a ConfigMap, as it was seen at one of its versions.
+// A revision is what is known about one version of a ConfigMap.
 type revision struct {
-	rv          string // resourceVersion; of the deletion, if it is gone
+	rv          string // resourceVersion; that of the deletion if the ConfigMap is gone
 	uid         string
 	exists      bool
-	labeled     bool              // as ours
-	annotations map[string]string // those of ownAnnotations
-	sums        map[string]sum    // of ownKeys
-	foreign     int               // size of what others keep in it, bytes
-	editor      string            // field manager of the last change that is not ours
-	data        map[string]string // all of it; nil for parts
+	labeled     bool              // it has our label
+	annotations map[string]string // values of ownAnnotations
+	sums        map[string]sum    // sums of ownKeys
+	foreign     int               // size of what others keep in it, in bytes
+	editor      string            // field manager of the last change by somebody else
+	data        map[string]string // all data; nil for parts
 }
 
-// revisionOf returns one of the main ConfigMap or, by forget, of a part, whose data
-// are not kept.
+// revisionOf returns the revision of a ConfigMap. With forget it does not keep the data;
+// that is for parts.
 func revisionOf(cm *corev1.ConfigMap, forget bool) *revision {
 	v := &revision{
 		rv: cm.ResourceVersion, uid: string(cm.UID), exists: true, labeled: cm.Labels[cluster.ManagedByLabel] == cluster.FieldManager,
@@ -59,7 +59,7 @@ func revisionOf(cm *corev1.ConfigMap, forget bool) *revision {
 	return v
 }
 
-// version is the ConfigMap's resourceVersion; empty if there is none.
+// version returns the resourceVersion; empty if there is no ConfigMap.
 func (v *revision) version() string {
 	if v.exists {
 		return v.rv
@@ -67,35 +67,36 @@ func (v *revision) version() string {
 	return ""
 }
 
-// highest is the highest part that may exist, 0 if there is none.
+// highest returns the highest number of a part that may exist; 0 if there is none.
 func (v *revision) highest() int {
 	if v == nil {
 		return 0
 	}
 	n, err := strconv.Atoi(v.annotations[PartsAnnotation])
 	if err != nil || n < 0 {
-		return 0 // somebody else's
+		return 0 // not written by this service
 	}
 	return min(n, PartNames)
 }
 
-// partOf reports whether it is a part of the main ConfigMap name. What is not is
-// somebody else's, whatever it is called.
+// partOf reports whether this is a part of the main ConfigMap name. Otherwise it belongs
+// to somebody else, even if it has the name of a part.
 func (v *revision) partOf(name string) bool {
 	return v != nil && v.exists && v.labeled && v.annotations[PartOfAnnotation] == name
 }
 
-// content is what one of our ConfigMaps is to hold.
+// content is what one of our ConfigMaps should hold.
 type content struct {
 	sums        map[string]sum
 	annotations map[string]string
-	// anyWriter: by whom it was written does not matter.
+	// anyWriter means that the term in which it was written does not matter.
 	anyWriter bool
-	// data puts the values together.
+	// data builds the values.
 	data func() map[string]string
 }
 
-// holds reports whether our share of the ConfigMap is c, and nothing besides.
+// holds reports whether our keys, label and annotations in the ConfigMap are those of c,
+// and no others.
 func (v *revision) holds(c *content) bool {
 	if v == nil || !v.exists || !v.labeled || !maps.Equal(v.sums, c.sums) {
 		return false
@@ -113,8 +114,7 @@ func (v *revision) holds(c *content) bool {
 	return true
 }
 
-// stale returns what the ConfigMap has of ours, by key and by annotation, that c has
-// not.
+// stale returns those of our keys and annotations in the ConfigMap that are not in c.
 func (v *revision) stale(c *content) (keys, annotations []string) {
 	for key := range v.sums {
 		if _, ok := c.sums[key]; !ok {

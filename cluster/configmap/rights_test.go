@@ -17,7 +17,7 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/testenv/apiserver"
 )
 
-// The same for the ConfigMap.
+// A missing right to watch the ConfigMap is reported like one to watch Services.
 func TestConfigMapWatchForbidden(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t)
@@ -49,7 +49,7 @@ func TestConfigMapWatchForbidden(t *testing.T) {
 	}
 }
 
-// A missing patch is told, and then a missing create too.
+// A missing right to patch is logged, and then one to create too.
 func TestWriteErrorLogTellsEachRight(t *testing.T) {
 	core, logs := observer.New(zap.ErrorLevel)
 	var c writeErrorLog

@@ -17,12 +17,12 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 )
 
-// onlyCreate is a resourceVersion that no object has (etcd's first write makes 2):
-// an apply that names it creates the ConfigMap or fails, and never changes one that
-// somebody else has created meanwhile.
+// onlyCreate is a resourceVersion that no object has (etcd's first write makes 2). An
+// apply with it creates the ConfigMap or fails; it never changes one that somebody else
+// has created meanwhile.
 const onlyCreate = "1"
 
-// A round brings the ConfigMaps up to date, once.
+// A round brings the ConfigMaps up to date once.
 type round struct {
 	*Writer
 	asked   bool // make a call even if nothing differs
@@ -30,8 +30,8 @@ type round struct {
 	changes int
 }
 
-// write brings the ConfigMaps up to date. Unless asked, it makes no call when
-// nothing differs; wrote says whether it made one.
+// write brings the ConfigMaps up to date. Unless asked is set, it makes no call if
+// nothing differs. wrote reports whether it made one.
 func (w *Writer) write(ctx context.Context, asked bool) (version string, wrote bool, err error) {
 	r := &round{Writer: w, asked: asked}
 	w.alarm = time.Time{}
@@ -81,8 +81,8 @@ func (r *round) run(ctx context.Context) (version string, err error) {
 	return version, err
 }
 
-// begin forgets what was so in an earlier term of this replica, if this is another
-// one. It reports whether this replica leads.
+// begin resets what belongs to an earlier term, if this replica is in a new one. It
+// reports whether this replica leads.
 func (r *round) begin() bool {
 	term := r.terms.Load()
 	if term == r.term {
@@ -103,7 +103,8 @@ func (r *round) begin() bool {
 	return true
 }
 
-// permitted asks, right before a call that writes, whether this replica may.
+// permitted asks the fence, right before a call that writes, whether this replica may
+// write.
 func (r *round) permitted() bool {
 	if !r.active.Load() || r.term != r.terms.Load() {
 		return false
@@ -113,12 +114,12 @@ func (r *round) permitted() bool {
 	}
 	token, ok := r.opts.Fence()
 	if token != r.token {
-		r.term = -1 // if it leads, then anew
+		r.term = -1 // so that the next round begins a term
 	}
 	return ok && token == r.token
 }
 
-// doubt has it asked again soon whether this replica leads, if it should: the fence
+// doubt makes the loop ask again soon whether this replica leads, if it should: the fence
 // may say no while a renewal is late.
 func (r *round) doubt() {
 	if r.active.Load() {
@@ -126,8 +127,8 @@ func (r *round) doubt() {
 	}
 }
 
-// leaders is the answer of a replica that does not write: what the leader has
-// written.
+// leaders returns the version that the leader has written, in a replica that does not
+// write.
 func (w *Writer) leaders() (version string, err error) {
 	switch v := w.revision(0); {
 	case v == nil:
@@ -139,17 +140,17 @@ func (w *Writer) leaders() (version string, err error) {
 	}
 }
 
-// A standby says why a replica that does not write has no version to show. It is
-// ErrStandby.
+// A standby is an error that says why a replica that does not write has no version to
+// return. errors.Is(err, ErrStandby) holds for it.
 type standby string
 
 func (e standby) Error() string { return string(e) }
 func (e standby) Unwrap() error { return ErrStandby }
 
-// Public is what clients of this service may be told.
+// Public returns the text for clients; see reply.PublicCause.
 func (e standby) Public() string { return string(e) }
 
-// fits reports whether the documents go into the one ConfigMap.
+// fits reports whether the documents fit into the main ConfigMap.
 func (w *Writer) fits(docs []service.GeneratedDocument, main *revision) bool {
 	most, foreign := w.limits.whole, 0
 	if w.index != nil {
@@ -164,7 +165,7 @@ func (w *Writer) fits(docs []service.GeneratedDocument, main *revision) bool {
 	return sizeOf(docs) <= min(most, maxData-w.limits.spare-foreign)
 }
 
-// mainContent is what the main ConfigMap is to hold besides the documents.
+// mainContent returns what the main ConfigMap should hold besides the documents.
 func (r *round) mainContent(highest int) *content {
 	c := &content{sums: map[string]sum{}, annotations: map[string]string{}, anyWriter: r.opts.Fence == nil}
 	if r.opts.Fence != nil {
@@ -176,7 +177,7 @@ func (r *round) mainContent(highest int) *content {
 	return c
 }
 
-// writeWhole has the documents in the one ConfigMap.
+// writeWhole writes the documents to the main ConfigMap.
 func (r *round) writeWhole(ctx context.Context, docs []service.GeneratedDocument) (version string, err error) {
 	highest := 0
 	if r.anyPart() {
@@ -202,8 +203,8 @@ func (r *round) writeWhole(ctx context.Context, docs []service.GeneratedDocument
 	return after.rv, nil
 }
 
-// put applies c to the ConfigMap of this number, if it differs or if forced. It
-// returns the ConfigMap as it then is.
+// put applies c to the ConfigMap with this number if it differs, or if force is set. It
+// returns the ConfigMap as it is afterwards.
 func (r *round) put(ctx context.Context, number int, c *content, force bool) (*revision, error) {
 	now := r.revision(number)
 	if !force && now.holds(c) {
@@ -217,7 +218,7 @@ func (r *round) put(ctx context.Context, number int, c *content, force bool) (*r
 	}
 	if err != nil {
 		if !errors.Is(err, errConflict) {
-			delete(r.written, number) // it may have been written all the same: no drift, then
+			delete(r.written, number) // it may have been written all the same, which would look like drift
 		}
 		return nil, err
 	}
@@ -234,8 +235,9 @@ func (r *round) put(ctx context.Context, number int, c *content, force bool) (*r
 	return after, nil
 }
 
-// clear takes away what is ours by contract and not in c, but stayed, as somebody
-// else owns it too: setting it to something else makes us the only owner.
+// clear removes our keys and annotations that are not in c and have stayed because
+// somebody else owns them too. Setting them to another value first makes us the only
+// owner.
 func (r *round) clear(ctx context.Context, number int, v *revision, c *content, data map[string]string) (*revision, error) {
 	keys, annotations := v.stale(c)
 	if len(keys)+len(annotations) == 0 {
@@ -249,7 +251,7 @@ func (r *round) clear(ctx context.Context, number int, v *revision, c *content, 
 		withAnnotations[k] = value
 	}
 	for _, k := range keys {
-		// Blank, whatever it was: a reader may see it.
+		// An empty value, since a reader may see it.
 		if withData[k] = ""; v.sums[k] == sha256.Sum256(nil) {
 			withData[k] = " "
 		}
@@ -264,7 +266,8 @@ func (r *round) clear(ctx context.Context, number int, v *revision, c *content, 
 	return r.apply(ctx, number, v, c.annotations, data)
 }
 
-// apply makes our share of a ConfigMap, last seen as now, this and nothing else.
+// apply sets our keys, label and annotations of a ConfigMap, whose last known revision is
+// now. Others of ours are removed.
 func (r *round) apply(ctx context.Context, number int, now *revision, annotations, data map[string]string) (*revision, error) {
 	if !r.permitted() {
 		r.doubt()
@@ -287,7 +290,7 @@ func (r *round) apply(ctx context.Context, number int, now *revision, annotation
 	if r.opts.Fence != nil {
 		precondition(cm, now)
 	}
-	// Force: the keys are ours by contract, whoever edited them.
+	// Force: the keys belong to us by contract, whoever has edited them.
 	got, err := r.client.CoreV1().ConfigMaps(r.ns).Apply(ctx, cm, metav1.ApplyOptions{FieldManager: cluster.FieldManager, Force: true})
 	if err != nil {
 		return nil, r.refused(number, err)
@@ -295,9 +298,9 @@ func (r *round) apply(ctx context.Context, number int, now *revision, annotation
 	return revisionOf(got, number > 0), nil
 }
 
-// precondition makes the API server refuse the write if the ConfigMap is not as it
-// was seen: an earlier leader that was stopped after it had asked for its fence, and
-// goes on now, must not undo what a later one has written.
+// precondition makes the API server refuse the write unless the ConfigMap is at the
+// revision now. An earlier leader may have been stopped after it asked its fence; if it
+// goes on now, it must not undo what a later one has written.
 func precondition(cm *applycorev1.ConfigMapApplyConfiguration, now *revision) {
 	if now == nil || !now.exists {
 		cm.WithResourceVersion(onlyCreate)
@@ -306,7 +309,7 @@ func precondition(cm *applycorev1.ConfigMapApplyConfiguration, now *revision) {
 	cm.WithUID(types.UID(now.uid)).WithResourceVersion(now.rv)
 }
 
-// refused explains a failed write, and remembers a conflict.
+// refused explains a failed write, and counts conflicts.
 func (r *round) refused(number int, err error) error {
 	err = r.explain(number, err)
 	if errors.Is(err, errConflict) {
@@ -319,7 +322,7 @@ func (r *round) refused(number int, err error) error {
 	return err
 }
 
-// look makes known what is there, if it is not yet.
+// look finds out what is there, if that is not known yet.
 func (r *round) look(ctx context.Context) error {
 	if r.conflicts >= 2 {
 		return r.read(ctx, r.contested) // the watch lags behind
@@ -334,14 +337,14 @@ func (r *round) look(ctx context.Context) error {
 	}
 	err = r.read(ctx, 0)
 	if _, lacks := errors.AsType[*cluster.MissingRight](err); !lacks && r.opts.Fence == nil {
-		return nil // better one write too many
+		return nil // an unnecessary write is better than none
 	}
 	return err
 }
 
-// read looks at a ConfigMap without the watch, which has not told of it in time or
-// can't be had. There is no right to get it; but an apply of nothing at all that is
-// not carried out (dry run) answers with what is there.
+// read reads a ConfigMap without the watch, which has not reported it in time or does not
+// work. We have no right to get it. But an apply of nothing, as a dry run, returns what
+// is there.
 func (r *round) read(ctx context.Context, number int) error {
 	r.calls++
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
@@ -359,14 +362,14 @@ func (r *round) read(ctx context.Context, number int) error {
 	return nil
 }
 
-// noteDrift tells of what somebody else has changed since it was written.
+// noteDrift reports what somebody else has changed since the last write.
 func (r *round) noteDrift() {
 	for number := range 1 + PartNames {
 		then, now := r.written[number], r.revision(number)
 		if then == nil || now == nil || now.holds(then) {
 			continue
 		}
-		delete(r.written, number) // told once
+		delete(r.written, number) // so that it is reported once
 		r.opts.OnDrift()
 		by := "it was deleted"
 		if now.exists {

@@ -18,19 +18,20 @@ import (
 // callTimeout bounds one call about a ConfigMap.
 const callTimeout = 10 * time.Second
 
-// ViewOptions tune a View. All are optional.
+// ViewOptions configure a View. All are optional.
 type ViewOptions struct {
 	Logger *zap.Logger
-	// OnVersion is told each new version of the ConfigMap, its resourceVersion; empty if
-	// there is none. It is called from several goroutines, one at a time, and must not block.
+	// OnVersion is called with each new resourceVersion of the ConfigMap; empty if there
+	// is none. It is called from several goroutines, one at a time, and must not block.
 	OnVersion func(version string)
-	// OnForbidden is told of each call that the API server refused for want of a right. It
-	// is called from several goroutines.
+	// OnForbidden is called for each call that the API server has refused because a right
+	// is missing. It is called from several goroutines.
 	OnForbidden func(*cluster.MissingRight)
 }
 
-// A View is the main ConfigMap as it was last seen: by a watch of its own, and by the Writer,
-// which sees what it writes. Overrides and Writer are told of what is new.
+// A View has the last known revision of the main ConfigMap, from a watch of its own and
+// from the Writer, which sees what it writes. Overrides and Writer are notified of each
+// new one.
 type View struct {
 	client   kubernetes.Interface
 	ns, name string
@@ -42,7 +43,7 @@ type View struct {
 	listeners []chan struct{}
 }
 
-// A slot is where a ConfigMap of ours may be.
+// A slot is the place of one ConfigMap, which need not exist.
 type slot struct {
 	seen *revision // nil if it is not known what is there
 	err  error     // why it can't be followed
@@ -66,14 +67,15 @@ func NewView(client kubernetes.Interface, namespace, name string, opts ViewOptio
 	return &View{client: client, ns: namespace, name: name, opts: opts, log: opts.Logger.With(zap.String("configmap", namespace+"/"+name))}
 }
 
-// Run follows the ConfigMap until ctx ends. It is called once.
+// Run follows the ConfigMap until ctx ends. It must be called once.
 func (v *View) Run(ctx context.Context) error {
 	follower(v, 0, v.log, v.observe, v.unseen).Run(ctx)
 	return nil
 }
 
-// follower follows the ConfigMap of this number, the main one or a part. Each has a watch of
-// its own, as a watch of several would need the right to read all ConfigMaps of the namespace.
+// follower returns a follower of the ConfigMap with this number, the main one or a part.
+// Each has a watch of its own, since one watch for all would need the right to read all
+// ConfigMaps of the namespace.
 func follower(v *View, number int, log *zap.Logger, observe func(*revision), unseen func(error)) *follow.Follower[*corev1.ConfigMap, *corev1.ConfigMapList] {
 	return &follow.Follower[*corev1.ConfigMap, *corev1.ConfigMapList]{
 		Kind: "configmap", Name: nameOf(v.name, number), Client: v.client.CoreV1().ConfigMaps(v.ns), Timeout: callTimeout,
@@ -99,12 +101,13 @@ func follower(v *View, number int, log *zap.Logger, observe func(*revision), uns
 	}
 }
 
-// call is one that is about the ConfigMap of this number.
+// call returns a cluster.Call for the ConfigMap with this number.
 func (v *View) call(verbs string, number int) cluster.Call {
 	return cluster.Call{Verbs: verbs, Resource: "configmaps", Name: nameOf(v.name, number), Namespace: v.ns, Host: cluster.Host(v.client.CoreV1().RESTClient())}
 }
 
-// Version is the ConfigMap's resourceVersion as last seen; empty if there is none.
+// Version returns the last known resourceVersion of the ConfigMap; empty if there is
+// none.
 func (v *View) Version() string {
 	if r := v.latest().seen; r != nil {
 		return r.version()
@@ -112,14 +115,14 @@ func (v *View) Version() string {
 	return ""
 }
 
-// latest is what is known of the ConfigMap.
+// latest returns what is known about the ConfigMap.
 func (v *View) latest() slot {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.slot
 }
 
-// listen returns a channel that gets a token whenever there is something new.
+// listen returns a channel that gets a token whenever there is a new revision.
 func (v *View) listen() chan struct{} {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -128,15 +131,15 @@ func (v *View) listen() chan struct{} {
 	return c
 }
 
-// tell gives a token to all who listen. v.mu is held.
+// tell gives a token to all listeners. v.mu must be held.
 func (v *View) tell() {
 	for _, c := range v.listeners {
 		poke(c)
 	}
 }
 
-// observe takes note of a revision, unless it is older than what is known: the watch lags
-// behind our own writes.
+// observe stores a revision, unless it is older than the one that is known: the watch
+// lags behind our own writes.
 func (v *View) observe(r *revision) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -150,7 +153,7 @@ func (v *View) observe(r *revision) {
 	v.tell()
 }
 
-// unseen takes note that the ConfigMap can't be followed.
+// unseen notes why the ConfigMap can't be followed.
 func (v *View) unseen(err error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -158,8 +161,8 @@ func (v *View) unseen(err error) {
 	v.tell()
 }
 
-// take takes note of a revision, unless it is older than what is known, and reports whether it
-// did.
+// take stores a revision, unless it is older than the one that is known, and reports
+// whether it did.
 func (s *slot) take(r *revision) bool {
 	if s.seen != nil && follow.OlderOrSame(r.rv, s.seen.rv) {
 		return false
@@ -168,7 +171,7 @@ func (s *slot) take(r *revision) bool {
 	return true
 }
 
-// nameOf is the name of the main ConfigMap, number 0, or of a part.
+// nameOf returns the name of the main ConfigMap, number 0, or of a part.
 func nameOf(name string, number int) string {
 	if number == 0 {
 		return name

@@ -17,30 +17,30 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 )
 
-// Options tune a Writer. All are optional. The functions are called from the
-// goroutine of Run and must not block.
+// Options configure a Writer. All are optional. The functions are called from the
+// goroutine of Run, unless stated otherwise, and must not block.
 type Options struct {
 	Logger *zap.Logger
-	// MinInterval is the least time between two writes; default 200 ms. Changes
-	// in between are written as one.
+	// MinInterval is the least time between two writes; default 200 ms. Changes in
+	// between are written together.
 	MinInterval time.Duration
-	// Standby begins without writing, as a replica does that does not lead; see
-	// Writer.SetActive.
+	// Standby makes the Writer begin without writing, as in a replica that does not lead;
+	// see Writer.SetActive.
 	Standby bool
-	// Fence, if not nil, is asked right before each write whether this replica
-	// may write (holds the lease), and for the token that marks its term, written
-	// with the ConfigMap as an annotation: a write by an earlier leader that
-	// arrives late finds another resourceVersion and fails. See leader.Candidate.
+	// Fence, if not nil, is called right before each write. It returns whether this
+	// replica may write (holds the lease), and the token of its term, which is written to
+	// the ConfigMap as an annotation. A late write by an earlier leader then finds
+	// another resourceVersion and fails. See leader.Candidate.
 	Fence func() (token string, ok bool)
-	// Overrides, if not nil, are those of the same View; the replica that writes tells of
+	// Overrides, if not nil, are those of the same View. The replica that writes reports
 	// them in Events.
 	Overrides *Overrides
-	// OnWrite is told the outcome (WriteSuccess...) of each attempt.
+	// OnWrite is called with the outcome (WriteSuccess and so on) of each attempt.
 	OnWrite func(outcome string)
-	// OnDrift is told that somebody else changed or deleted our copy.
+	// OnDrift is called when somebody else has changed or deleted what we have written.
 	OnDrift func()
-	// OnForbidden is told of each call that the API server refused for want of
-	// a right. Unlike the others, it is called from several goroutines.
+	// OnForbidden is called for each call that the API server has refused because a right
+	// is missing. Unlike the others, it is called from several goroutines.
 	OnForbidden func(*cluster.MissingRight)
 }
 
@@ -63,15 +63,15 @@ func (o *Options) defaults() {
 	}
 }
 
-// firstPatience is how long a writer waits to be told what is there, without which
-// a write might be one too many.
+// firstPatience is how long a writer waits at the start to learn what is there, so that
+// it makes no unnecessary write.
 const firstPatience = 3 * time.Second
 
-// A Writer keeps the ConfigMap of a View equal to the generated documents, one key for
-// each, or, where they are too large for one, several with an index. It writes by
-// server-side apply and owns nothing else of the object: other keys, labels and
-// annotations are for others. It follows what it has written, and repairs its own
-// share when somebody changes or deletes it.
+// A Writer keeps the ConfigMap of a View equal to the generated documents, with a key for
+// each; or several ConfigMaps with an index, if the documents are too large for one. By
+// server-side apply it owns nothing else of the objects: other keys, labels and
+// annotations belong to others. It watches what it has written, and repairs that when
+// somebody changes or deletes it.
 type Writer struct {
 	requestQueue
 	view      *View
@@ -86,41 +86,41 @@ type Writer struct {
 	recorder  *events.Recorder
 
 	active  atomic.Bool
-	terms   atomic.Int64 // how often it was made active
+	terms   atomic.Int64 // how often SetActive has made it active
 	running atomic.Bool
-	seen    chan struct{} // something new about the ConfigMaps
-	news    chan struct{} // something new to tell of the overrides
+	seen    chan struct{} // has a token when a ConfigMap has changed
+	news    chan struct{} // has a token when an Event about the overrides is due
 
 	mu    sync.Mutex
-	parts [1 + PartNames]slot // by number; there is no part 0
+	parts [1 + PartNames]slot // by number; 0 is not used
 
-	// Of the goroutine of loop.
+	// These belong to the goroutine of loop.
 	begun         time.Time
-	term          int64            // the value of terms in this term, -1 before the first
-	token         string           // of this term
-	written       map[int]*content // what was last written, or found so, by number
+	term          int64            // the value of terms in the current term; -1 before the first
+	token         string           // of the current term
+	written       map[int]*content // what was last written, or found to be right, by number
 	high          int              // the highest part that may exist, as far as is known
-	index         map[int]held     // the index in force; nil while the documents are whole
-	attempt       map[int]held     // one that may be in force
+	index         map[int]held     // the current index; nil if the documents are not split
+	attempt       map[int]held     // an index that may have been written
 	retired       map[int]time.Time
 	conflicts     int // in a row
-	contested     int // number of the ConfigMap of the last one
+	contested     int // number of the ConfigMap of the last conflict
 	alarm         time.Time
 	writeConflict writeConflict
 	followers     map[int]*partFollower
 	diff          diffState
 }
 
-// NewWriter returns a writer of the ConfigMap of view, by its client. documents returns the
-// current documents, nil while there are none; their keys are those of package service. It is
-// called from the goroutine of Run.
+// NewWriter returns a writer of the ConfigMap of view, which uses the client of view.
+// documents returns the current documents, or nil if there are none yet; their keys are
+// those of package service. It is called from the goroutine of Run.
 //
-// Besides those of the view, the rights it needs are create and patch on configmaps, and
-// each may be limited to this one by resourceNames. That holds for create too, as
-// server-side apply asks for it with the name in the URL (a POST would not). Only
-// where the documents may be split, it needs the same, list, watch and delete for NAME-1 to
-// NAME-64. Without create on events of events.k8s.io, no events are sent. A replica
-// that does not write needs those of the view only.
+// Besides the rights of the view, the Writer needs create and patch on configmaps. Both
+// may be limited to this ConfigMap by resourceNames, even create: server-side apply has
+// the name in the URL (a POST has not). If the documents may be split it needs the same,
+// and list, watch and delete, for NAME-1 to NAME-64. Without create on events of
+// events.k8s.io it sends no Events. A replica that does not write needs only the rights
+// of the view.
 func NewWriter(view *View, documents func() []service.GeneratedDocument, opts Options) *Writer {
 	opts.defaults()
 	w := &Writer{
@@ -138,9 +138,9 @@ func NewWriter(view *View, documents func() []service.GeneratedDocument, opts Op
 	return w
 }
 
-// SetActive makes the writer write, or only follow the ConfigMap, as a replica
-// does that does not lead. A writer that becomes active writes the ConfigMap even
-// if it is as it should be, where there is a Fence: with its token.
+// SetActive makes the writer write, or only follow the ConfigMap, as in a replica that
+// does not lead. If there is a Fence, a writer that becomes active writes the ConfigMap
+// even if its content is right, to set its token.
 func (w *Writer) SetActive(active bool) {
 	if active && !w.active.Load() {
 		w.terms.Add(1)
@@ -150,8 +150,8 @@ func (w *Writer) SetActive(active bool) {
 	}
 }
 
-// Run writes until ctx ends, and returns when everything it started has ended. It is called
-// once; the View must run too. Failed writes are tried again, not returned.
+// Run writes until ctx ends, and returns when everything it has started has ended. It
+// must be called once, and the View must run too. A write that fails is tried again.
 func (w *Writer) Run(ctx context.Context) error {
 	if !w.running.CompareAndSwap(false, true) {
 		return errors.New("configmap: Writer.Run was called twice")
@@ -166,7 +166,7 @@ func (w *Writer) Run(ctx context.Context) error {
 	return nil
 }
 
-// loop is the only place that writes.
+// loop makes all writes.
 func (w *Writer) loop(ctx context.Context) {
 	w.begun = time.Now()
 	requests, ok := w.start(ctx)
@@ -220,8 +220,8 @@ func (w *Writer) loop(ctx context.Context) {
 	}
 }
 
-// start waits until it is known what is there, for firstPatience at most, or until a request
-// comes, which it returns; false if ctx has ended.
+// start waits until it is known what is there, for at most firstPatience, or until a
+// request comes, which it returns. It returns false if ctx has ended.
 func (w *Writer) start(ctx context.Context) (requests []request, ok bool) {
 	patience := time.NewTimer(firstPatience) // see look
 	defer patience.Stop()
@@ -239,10 +239,9 @@ func (w *Writer) start(ctx context.Context) (requests []request, ok bool) {
 	return nil, true
 }
 
-// wait returns when there is reason to write, with the requests if they are it;
-// false if ctx has ended. After a failure, pause is when to try again; a change
-// may make it happen sooner, but not all the time, unless it is what is waited for
-// (eager).
+// wait returns when there is a reason to write, with the requests if there are any; false
+// if ctx has ended. After a failure, pause is the time until the next attempt. A change
+// ends it early, but not within its first second unless eager is set.
 func (w *Writer) wait(ctx context.Context, pause time.Duration, eager bool) ([]request, bool) {
 	var due, calm, alarm <-chan time.Time
 	notify, seen, news := w.notify, w.seen, w.news
@@ -279,14 +278,14 @@ func (w *Writer) wait(ctx context.Context, pause time.Duration, eager bool) ([]r
 	}
 }
 
-// wake has the loop look again at t, or sooner.
+// wake makes the loop look again at t, or before.
 func (w *Writer) wake(t time.Time) {
 	if w.alarm.IsZero() || t.Before(w.alarm) {
 		w.alarm = t
 	}
 }
 
-// latest is what is known of the ConfigMap of this number.
+// latest returns what is known about the ConfigMap with this number.
 func (w *Writer) latest(number int) slot {
 	if number == 0 {
 		return w.view.latest()
@@ -296,10 +295,11 @@ func (w *Writer) latest(number int) slot {
 	return w.parts[number]
 }
 
-// revision is the latest one of the ConfigMap of this number, nil if it is not known.
+// revision returns the last known revision of the ConfigMap with this number; nil if none
+// is known.
 func (w *Writer) revision(number int) *revision { return w.latest(number).seen }
 
-// observe takes note of a revision of the ConfigMap of this number.
+// observe stores a revision of the ConfigMap with this number.
 func (w *Writer) observe(number int, r *revision) {
 	if number == 0 {
 		w.view.observe(r)
@@ -308,7 +308,7 @@ func (w *Writer) observe(number int, r *revision) {
 	w.note(number, func(s *slot) bool { return s.take(r) })
 }
 
-// note changes what is known of a part, and has the loop look at it if change says so.
+// note changes what is known about a part. If change returns true, the loop looks at it.
 func (w *Writer) note(number int, change func(*slot) bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -27,7 +27,7 @@ import (
 
 const cmName = "toolset"
 
-// A draft is what a writer is to write, with what it reports.
+// A draft has the documents for a writer, and records what the writer reports.
 type draft struct {
 	mu       sync.Mutex
 	docs     []service.GeneratedDocument
@@ -38,7 +38,7 @@ type draft struct {
 
 func (d *draft) get() []service.GeneratedDocument { d.mu.Lock(); defer d.mu.Unlock(); return d.docs }
 
-// whole is a document in one piece; "" is none.
+// whole returns a document that can't be split; none if doc is empty.
 func whole(doc string) []service.GeneratedDocument {
 	if doc == "" {
 		return nil
@@ -180,7 +180,7 @@ func TestConfigMapLife(t *testing.T) {
 		t.Errorf("WriteNow: %s, %v", version, err)
 	}
 
-	// A foreign edit of our key, of our label, and a deletion: repaired.
+	// Our key and our label are changed, and the ConfigMap is deleted: each is repaired.
 	a.patch(`{"data":{"toolset.json":"mine!"}}`)
 	t.Logf("our key is repaired after %v", a.wantDoc(time.Second, "two\n"))
 	a.patch(`{"metadata":{"labels":{"app.kubernetes.io/managed-by":"somebody"}}}`)
@@ -197,7 +197,7 @@ func TestConfigMapLife(t *testing.T) {
 	clustertest.Remains(t, 300*time.Millisecond, "rest", func() bool { return a.configMap(a.NS).ResourceVersion == last })
 }
 
-// What others have put into the ConfigMap is theirs.
+// What others have put into the ConfigMap stays.
 func TestConfigMapKeepsWhatIsOthers(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t)
@@ -224,7 +224,7 @@ func TestConfigMapKeepsWhatIsOthers(t *testing.T) {
 	d.set("two")
 	a.wantDoc(soon, "two")
 	check()
-	// Their later edits do not make us write.
+	// Later edits of theirs cause no write.
 	version := a.configMap(a.NS).ResourceVersion
 	a.patch(`{"data":{"their.key":"theirs2"},"metadata":{"annotations":{"more":"x"}}}`)
 	after := a.configMap(a.NS).ResourceVersion
@@ -235,8 +235,8 @@ func TestConfigMapKeepsWhatIsOthers(t *testing.T) {
 	}
 }
 
-// Another manager has applied our key, by force; and a writer that starts over
-// what the last one has written.
+// Another manager has applied our key with force; and a writer starts on what the last
+// one has written.
 func TestConfigMapOtherManager(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t)

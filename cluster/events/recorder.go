@@ -1,12 +1,12 @@
-// Package events sends Kubernetes Events about one object: what happened to it, for people who
-// look at it with kubectl.
+// Package events sends Kubernetes Events about one object, which tell people who look at
+// it with kubectl what has happened to it.
 //
-// A [Recorder] sends them one after the other and never too many. Whoever has one to send does
-// not wait. An Event that can't be sent is tried again until it can: the others wait behind it,
-// the latest of them, so that what was last is known once the API server takes Events.
+// A [Recorder] sends them one after the other, at a limited rate, and its callers never
+// wait. An Event that can't be sent is tried again. The latest of the others wait behind
+// it, so that the last state is known once the API server accepts Events again.
 //
-// client-go's recorder (tools/events) takes two Events of the same reason for a series and keeps
-// the note of the first one only; here the notes are what matters.
+// client-go's recorder (tools/events) combines Events with the same reason into a series
+// and keeps only the first note. Here the notes are what matters.
 package events
 
 import (
@@ -28,40 +28,40 @@ import (
 	"kubernaut.io/dynamic-toolset/cluster/internal/retry"
 )
 
-// Controller is what Events of ours name as their reportingController.
+// Controller is the reportingController of our Events.
 const Controller = "kubernaut.io/dynamic-toolset"
 
-// An About says what an Event is about: its type (Normal or Warning), its reason, as programs
-// read it, and what was done about it.
+// An About says what an Event is about: its type (Normal or Warning), its reason in the
+// form that programs read, and what was done.
 type About struct{ Type, Reason, Action string }
 
 // Bounds on Events.
 const (
-	// MaxNote is the most that a note may have, bytes; a longer one is cut
+	// MaxNote is the length of the longest note, in bytes; a longer one is cut
 	// (k8s.io/kubernetes/pkg/apis/core/validation, NoteLengthLimit).
 	MaxNote     = 1024
-	maxInstance = 128 // likewise (ReportingInstanceLengthLimit)
+	maxInstance = 128 // in the same way (ReportingInstanceLengthLimit)
 	timeout     = 5 * time.Second
-	// Of all Events: so many at once, and then one each so many seconds.
+	// burst Events may be sent at once, and then one every so many seconds.
 	burst, every = 20, 10
-	// maxQueue is how many wait at most. It is less than burst, so that after a time
-	// without the right there is some left for what happens next.
+	// maxQueue bounds how many Events wait. It is less than burst, so that some of the
+	// burst is left for what happens after a right was missing for a while.
 	maxQueue = 16
-	// again is the pause before an Event that was refused is tried again: it is how soon
-	// after a right is granted Events are sent.
+	// again is the pause before an Event that was refused is sent again. So that long
+	// after a right is granted, Events are sent.
 	again = 5 * time.Second
-	// life is how old an Event may get meanwhile. API servers remove those that are older
-	// (kube-apiserver's --event-ttl).
+	// life is the age after which an Event is dropped. API servers delete Events that are
+	// older (kube-apiserver's --event-ttl).
 	life = time.Hour
 )
 
-// Options tune a Recorder. All are optional.
+// Options configure a Recorder. All are optional.
 type Options struct {
 	Logger *zap.Logger
-	// Retry is the pause before an Event that was refused is tried again; default 5 s.
+	// Retry is the pause before an Event that was refused is sent again; default 5 s.
 	Retry time.Duration
-	// OnForbidden is told of each Event that was refused for want of a right, from the
-	// goroutine of Run.
+	// OnForbidden is called for each Event that was refused because a right is missing,
+	// from the goroutine of Run.
 	OnForbidden func(*cluster.MissingRight)
 }
 
@@ -74,12 +74,12 @@ type Recorder struct {
 	limit     flowcontrol.PassiveRateLimiter
 	queue     chan *eventsv1.Event
 
-	failures cluster.FailureLog // of the goroutine of Run
+	failures cluster.FailureLog // belongs to the goroutine of Run
 }
 
-// NewRecorder returns a recorder of Events about the object that regarding returns, in its
-// namespace. The right it needs is create on events of events.k8s.io there; it can't be
-// limited by resourceNames, as the name of each Event is new.
+// NewRecorder returns a recorder of Events about the object that regarding returns, in
+// its namespace. It needs the right create on events of events.k8s.io there, which can't
+// be limited by resourceNames since each Event has a new name.
 func NewRecorder(client kubernetes.Interface, regarding func() corev1.ObjectReference, opts Options) *Recorder {
 	if opts.Logger == nil {
 		opts.Logger = zap.NewNop()
@@ -100,11 +100,12 @@ func NewRecorder(client kubernetes.Interface, regarding func() corev1.ObjectRefe
 	}
 }
 
-// Post has an Event sent. It never blocks: what is too much is dropped, the oldest first.
+// Post queues an Event. It never blocks: if the queue is full, the oldest Event is
+// dropped.
 func (r *Recorder) Post(about About, note string) {
 	now, on := time.Now(), r.regarding()
 	e := &eventsv1.Event{
-		// As client-go's recorders call them. At most 253 characters.
+		// A name in the form of client-go's recorders. It has at most 253 characters.
 		ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("%.230s.%x", on.Name, now.UnixNano()), Namespace: on.Namespace},
 		EventTime:  metav1.NewMicroTime(now), ReportingController: Controller, ReportingInstance: r.instance,
 		Type: about.Type, Reason: about.Reason, Action: about.Action, Note: Cut(note, MaxNote),
@@ -114,10 +115,10 @@ func (r *Recorder) Post(about About, note string) {
 		select {
 		case r.queue <- e:
 			return
-		default: // the API server is slow or away
+		default: // the queue is full: the API server is slow or away
 		}
 		select {
-		case <-r.queue: // the oldest tells least
+		case <-r.queue: // the oldest is the least useful
 		default:
 		}
 	}
@@ -128,8 +129,8 @@ func (r *Recorder) Run(ctx context.Context) {
 	for {
 		select {
 		case e := <-r.queue:
-			// Asked once for each Event, however often that is tried: those that are
-			// refused must not use up what is allowed after.
+			// The limit counts each Event once, however often it is tried, so that
+			// refused Events don't use up what is allowed later.
 			if r.limit.TryAccept() {
 				r.deliver(ctx, e)
 			}
@@ -139,19 +140,19 @@ func (r *Recorder) Run(ctx context.Context) {
 	}
 }
 
-// deliver sends an Event, and tries again while it is refused; it gives up when the
-// Event is too old or can never be sent, or when ctx ends.
+// deliver sends an Event, again and again while it is refused. It gives up when the Event
+// is too old or can never be sent, or when ctx ends.
 func (r *Recorder) deliver(ctx context.Context, e *eventsv1.Event) {
 	for !r.send(ctx, e) && time.Since(e.EventTime.Time) < life && retry.Sleep(ctx, retry.Jitter(r.opts.Retry, 0.1)) {
 	}
 }
 
-// send tries to send an Event and reports whether it is done with.
+// send tries to send an Event, and reports whether it need not be tried again.
 func (r *Recorder) send(ctx context.Context, e *eventsv1.Event) (done bool) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	_, err := r.client.EventsV1().Events(e.Namespace).Create(ctx, e, metav1.CreateOptions{FieldManager: cluster.FieldManager})
-	// There already: an earlier try got through, but its answer did not.
+	// It exists already if an earlier attempt succeeded and its answer was lost.
 	if err == nil || apierrors.IsAlreadyExists(err) {
 		if r.failures.Works("create") {
 			r.opts.Logger.Info("Events can be sent again")
@@ -171,7 +172,7 @@ func (r *Recorder) send(ctx context.Context, e *eventsv1.Event) (done bool) {
 	return never
 }
 
-// Cut shortens text to at most so many bytes.
+// Cut shortens text to at most most bytes.
 func Cut(text string, most int) string {
 	if len(text) <= most {
 		return text

@@ -6,8 +6,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// However much happens while the API server takes nothing, nobody waits and nothing
-// piles up.
+// However much happens while the API server accepts nothing, nobody waits and the queue
+// does not grow.
 func TestEventsAreBounded(t *testing.T) {
 	r := NewRecorder(nil, func() corev1.ObjectReference { return corev1.ObjectReference{} }, Options{})
 	for range 10_000 {

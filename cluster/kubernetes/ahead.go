@@ -14,18 +14,19 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 )
 
-// An ahead is a list that is made while the watch goes on. When it is done the Reflector
-// starts over, and is given it as its list: so changes are seen while a resync lists, which
-// takes seconds in a large cluster, and a list that fails costs nothing but its repetition.
+// An ahead is a list that is made while the watch goes on. When it is complete, the
+// Reflector starts again and gets it as its list. So changes are seen during a resync,
+// which takes seconds in a large cluster, and a list that fails costs nothing but another
+// attempt.
 type ahead struct {
 	cancel  context.CancelFunc
-	done    chan struct{}       // closed when the list is there, or was given up
-	waiting []chan<- error      // who waits for it; scope.mu
-	read    service.Replacement // what it has found; nil if it was given up
-	version string              // the resource version of that
+	done    chan struct{}       // closed when the list is complete or was given up
+	waiting []chan<- error      // callers that wait for it; guarded by scope.mu
+	read    service.Replacement // what the list has found; nil if it was given up
+	version string              // the resourceVersion of read
 }
 
-// startOver makes a list begin, if one is wanted and a watch is under way. s.mu is held.
+// startOver starts a list if one is wanted and there is a watch. s.mu must be held.
 func (s *scope) startOver() {
 	if !s.wanted() || s.stop == nil || s.listing || s.ahead != nil {
 		return
@@ -41,7 +42,7 @@ func (s *scope) startOver() {
 	})
 }
 
-// listAhead lists until it works, or ctx ends.
+// listAhead lists until that succeeds, or ctx ends.
 func (s *scope) listAhead(ctx context.Context, a *ahead) {
 	backoff := retry.Backoff()
 	for {
@@ -61,7 +62,7 @@ func (s *scope) listAhead(ctx context.Context, a *ahead) {
 			if s.stop != nil && !s.listing {
 				s.stop()
 			}
-			s.poke() // or it ended by itself
+			s.poke() // the watch may have ended by itself
 			s.mu.Unlock()
 			return
 		}
@@ -78,8 +79,8 @@ func (s *scope) listAhead(ctx context.Context, a *ahead) {
 	}
 }
 
-// take ends the list that was made ahead, if there is one, for a list of the Reflector that
-// begins. It returns that if it is done.
+// take is called when the Reflector begins a list. It ends the list that was made ahead,
+// if there is one, and returns it if it is complete.
 func (s *scope) take() (*corev1.ServiceList, service.Replacement) {
 	s.mu.Lock()
 	a := s.ahead

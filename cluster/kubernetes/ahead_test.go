@@ -13,7 +13,7 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 )
 
-// A committed sink keeps what was known as each list came in.
+// A committed sink records what was known when each list came in.
 type committed struct {
 	*clustertest.Sink
 	names atomic.Pointer[string]
@@ -34,7 +34,8 @@ func (c *commit) Commit() {
 	c.sink.names.Store(&names)
 }
 
-// lateAnswers holds the answers to lists, which have the state of when they were asked for.
+// lateAnswers holds back the answers to lists, which have the state of the time of the
+// request.
 type lateAnswers struct {
 	held  atomic.Pointer[chan struct{}]
 	fail  atomic.Bool
@@ -60,8 +61,8 @@ func (l *lateAnswers) wrap(next http.RoundTripper) http.RoundTripper {
 	})
 }
 
-// While a list is made anew, the watch goes on: changes are visible at once, and stay so when
-// the list is there, which is older.
+// While a list is made, the watch goes on: changes are visible at once, and stay visible
+// when the list arrives, which is older.
 func TestKubernetesListsBesideTheWatch(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t)
@@ -107,7 +108,7 @@ func TestKubernetesListsBesideTheWatch(t *testing.T) {
 	a.Delete("y")
 	sink.WantNames(t, soon, a.Names("watched", "z"))
 
-	// One that fails is told, and made again; nothing is lost by it.
+	// A list that fails is reported and made again; nothing is lost.
 	states = sink.Lists()
 	release, done = relist()
 	late.fail.Store(true)
@@ -125,8 +126,8 @@ func TestKubernetesListsBesideTheWatch(t *testing.T) {
 	sink.WantNames(t, soon, a.Names("meanwhile", "watched", "z"))
 }
 
-// A watch that ends while a list is made beside it is begun anew with a list of its own, and
-// who waits is answered.
+// If the watch ends while a list is made, it starts again with a list of its own, and
+// callers that wait get an answer.
 func TestKubernetesWatchEndsBesideAList(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t)

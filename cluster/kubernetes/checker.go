@@ -16,10 +16,10 @@ import (
 	"kubernaut.io/dynamic-toolset/cluster/internal/retry"
 )
 
-// A checker finds out in the background whether the API server can be reached:
-// by GET /readyz, which costs it next to nothing and which every client may ask
-// (the ClusterRole system:public-info-viewer). It is the only one that decides;
-// failed watches merely make it look at once.
+// A checker finds out in the background whether the API server can be reached, by GET
+// /readyz, which is cheap for the server and allowed to every client (by the ClusterRole
+// system:public-info-viewer). Only the checker decides that; a watch that fails makes it
+// check at once.
 type checker struct {
 	url               string
 	host              string
@@ -29,8 +29,8 @@ type checker struct {
 	log               *zap.Logger
 	doubts            chan struct{}
 
-	heardSince func(time.Time) bool // reports whether the server has sent something to somebody else
-	back       func(outage)         // it answers, for the first time or again
+	heardSince func(time.Time) bool // reports whether the server has sent something since, for another call
+	back       func(outage)         // called when it answers for the first time, or again after an outage
 
 	mu        sync.Mutex
 	reachable bool
@@ -39,13 +39,13 @@ type checker struct {
 	problem   string
 }
 
-// An outage is a time without an answer that is over.
+// An outage is a time without an answer that has ended.
 type outage struct {
 	began time.Time
-	first bool // there had been no answer before
+	first bool // there was no answer before it
 }
 
-// minGap is the least time between two checks that doubts caused.
+// minGap is the least time before a check that a doubt has caused.
 const minGap = 300 * time.Millisecond
 
 func newChecker(cfg *rest.Config, opts Options) (*checker, error) {
@@ -65,7 +65,7 @@ func newChecker(cfg *rest.Config, opts Options) (*checker, error) {
 	return c, nil
 }
 
-// doubt makes the next check happen now.
+// doubt makes the next check come now.
 func (c *checker) doubt() {
 	select {
 	case c.doubts <- struct{}{}:
@@ -84,7 +84,7 @@ func (c *checker) run(ctx context.Context) {
 		}
 		pause := retry.Jitter(c.interval, 0.1)
 		if !c.record(err) {
-			pause = min(pause, retry.Jitter(time.Second, 0.2)) // to see the recovery soon
+			pause = min(pause, retry.Jitter(time.Second, 0.2)) // so that the recovery is noticed soon
 		}
 		t := time.NewTimer(pause - time.Since(start))
 		select {
@@ -101,9 +101,9 @@ func (c *checker) run(ctx context.Context) {
 	}
 }
 
-// check asks twice, the second time by a fresh connection: one that was lost on
-// the way, or one server of several that is being restarted, is no outage. Nor is a server
-// that is too busy to answer in time, but sends what somebody else has asked for.
+// check asks twice, the second time on a new connection: it is no outage if a connection
+// was lost, or if one of several servers is restarted. It is no outage either if a server
+// is too busy to answer in time, but sends the answers to other calls.
 func (c *checker) check(ctx context.Context) error {
 	err := c.ask(ctx)
 	if err == nil || ctx.Err() != nil {
@@ -123,7 +123,7 @@ func (c *checker) check(ctx context.Context) error {
 	return err
 }
 
-// errAnswered means that the API server answered, but that it is not ready.
+// errAnswered means that the API server has answered that it is not ready.
 var errAnswered = errors.New("not ready")
 
 func (c *checker) ask(ctx context.Context) error {
@@ -145,10 +145,10 @@ func (c *checker) ask(ctx context.Context) error {
 	case resp.StatusCode >= 500:
 		return fmt.Errorf("%w: /readyz of the API server at %s answers %d", errAnswered, c.host, resp.StatusCode)
 	}
-	return nil // also 403, 404, 429: it is there, and our right to Services is another matter
+	return nil // also for 403, 404 and 429: it can be reached, and our rights are another matter
 }
 
-// record notes the outcome of a check and returns whether it was good.
+// record stores the result of a check, and reports whether it was good.
 func (c *checker) record(err error) bool {
 	c.mu.Lock()
 	was, ever, since, known := c.reachable, c.ever, c.since, c.problem

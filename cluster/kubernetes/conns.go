@@ -12,10 +12,10 @@ import (
 	"kubernaut.io/dynamic-toolset/cluster"
 )
 
-// ownConnections are connections to the API server that are shared with nobody. They can
-// be closed all at once: after an outage, connections may look alive for minutes although
-// their packets go nowhere. And they tell when something last came in on any of them: a
-// server that sends is there, however long it takes to answer something else.
+// ownConnections are connections to the API server that nothing else uses. They can be
+// closed all at once, since after an outage connections may look alive for minutes
+// although their packets are lost. And they know when something was last received on any
+// of them: a server that sends something is alive, however long another answer takes.
 type ownConnections struct {
 	*connrotation.Dialer
 	heard atomic.Int64 // Unix time in nanoseconds; 0: never
@@ -40,7 +40,7 @@ func withOwnConnections(cfg *rest.Config) (*rest.Config, *ownConnections) {
 	return cfg, o
 }
 
-// heardSince reports whether something has come in since t.
+// heardSince reports whether something has been received since t.
 func (o *ownConnections) heardSince(t time.Time) bool { return o.heard.Load() >= t.UnixNano() }
 
 type heardConn struct {

@@ -39,8 +39,8 @@ func TestKubernetesOutage(t *testing.T) {
 		if got := sink.Names(); got != a.Names("goes", "stays") {
 			t.Errorf("the state was not kept: %s", got)
 		}
-		// Something is deleted that we cannot see: as soon as the server is
-		// there, and perhaps before we are.
+		// Something is deleted while we can't see it: as soon as the server is there, and
+		// perhaps before we are connected.
 		if err := a.CP.StartAPIServer(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -55,7 +55,7 @@ func TestKubernetesOutage(t *testing.T) {
 	}
 }
 
-// Packets vanish; no connection breaks. Meanwhile a Service is deleted.
+// Packets are lost, but no connection breaks. Meanwhile a Service is deleted.
 func TestKubernetesSilentOutage(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t)
@@ -156,7 +156,7 @@ func TestKubernetesUnauthorized(t *testing.T) {
 	}
 }
 
-// Neither a server that does not answer nor a Relist under way delays the end.
+// Run ends in time even if the server does not answer or a Relist is under way.
 func TestKubernetesRunEndsInTime(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t)
@@ -171,7 +171,7 @@ func TestKubernetesRunEndsInTime(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- k.Run(ctx) }()
 	waitSync(t, k)
-	network.Freeze(true) // a list that gets no answer is the hardest to leave
+	network.Freeze(true) // a list without an answer is the hardest to end
 	result := make(chan error, 1)
 	go func() { result <- k.Relist(context.Background()) }()
 	time.Sleep(200 * time.Millisecond)

@@ -11,19 +11,19 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 )
 
-// A fanIn hands what several namespaces have to one Sink, one call at a time. It
-// withholds the first states until there is one of each namespace: half a state
-// would look whole. Nothing is remembered after that.
+// A fanIn passes the Services of several namespaces to one Sink, one call at a time. It
+// keeps the first lists until it has one of each namespace, since half of the state would
+// look like all of it. After that it keeps only what comes in while a list is made ahead.
 type fanIn struct {
 	first chan struct{} // closed when the Sink has had the whole state
 
 	mu      sync.Mutex
 	sink    cluster.Sink
 	waiting []service.Replacement // the first states, each nil until listed; nil once the Sink has them
-	records []events              // of each namespace: what comes in while a list is made ahead; nil if none is
+	records []events              // by namespace: what comes in while a list is made ahead; nil if none is made
 }
 
-// events are the last of each Service.
+// events has the last event of each Service.
 type events map[service.Key]event
 
 type event struct {
@@ -31,8 +31,8 @@ type event struct {
 	deleted bool
 }
 
-// addTo adds to a state what came after its version. The watch that follows tells it all
-// once more; but until then what was visible would be gone.
+// addTo adds those events to a state that are later than version. The next watch reports
+// all of them again, but until then what was visible would be missing.
 func (e events) addTo(state service.Replacement, version string) {
 	for key, last := range e {
 		if order, err := resourceversion.CompareResourceVersion(last.service.ResourceVersion, version); err != nil || order <= 0 {
@@ -92,7 +92,7 @@ func (f *fanIn) delete(part int, svc *corev1.Service) {
 	}
 }
 
-// record begins to keep what comes in of a namespace, until recorded is called.
+// record starts to keep what comes in from a namespace, until recorded is called.
 func (f *fanIn) record(part int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -18,8 +18,8 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
-// Who may list but not watch gets the state now and then, not all the time, and
-// is not told of a recovery with each list.
+// Without the right to watch, the state is listed now and then, not all the time, and no
+// list counts as a recovery.
 func TestKubernetesWatchForbidden(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t)
@@ -50,8 +50,8 @@ func TestKubernetesWatchForbidden(t *testing.T) {
 	}
 	sink.WantNames(t, soon, a.Names("first", "second"))
 	time.Sleep(5 * time.Second)
-	// The first try, one more when the server is found reachable, the Relist; the
-	// next is due 10 s after the last.
+	// One at the start, one when the server is found reachable, one by the Relist, and
+	// then one every 10 s.
 	if n, most := refused.Count("watch services"), 3+int(time.Since(begin)/(9*time.Second)); n > most {
 		t.Errorf("%d lists in %v, with a watch refused after each", n, time.Since(begin))
 	}
@@ -72,8 +72,8 @@ func TestKubernetesWatchForbidden(t *testing.T) {
 	}
 }
 
-// A right that is taken away is noticed when the watch ends, and the state is
-// said to be old from then on.
+// The loss of a right is noticed when the watch ends. From then on the state is reported
+// to be stale.
 func TestKubernetesRightRevoked(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t)
@@ -114,7 +114,7 @@ func TestKubernetesRightRevoked(t *testing.T) {
 	testenv.Eventually(t, soon, "no failure", func() bool { s := k.Status(); return s.Denied == nil && s.DeniedSince.IsZero() && s.LastError == "" })
 }
 
-// A round-tripper that holds watches back until their request is given up.
+// slowWatches is a round-tripper that holds a watch back until its request is canceled.
 type slowWatches struct{ http.RoundTripper }
 
 func (s slowWatches) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -125,7 +125,7 @@ func (s slowWatches) RoundTrip(r *http.Request) (*http.Response, error) {
 	return s.RoundTripper.RoundTrip(r)
 }
 
-// A Relist that finds a watch about to begin gives it up. That is no failure.
+// A Relist cancels a watch that is about to begin. That is not a failure.
 func TestRelistWhileTheWatchBegins(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t)

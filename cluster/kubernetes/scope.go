@@ -20,33 +20,33 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 )
 
-// A scope lists and watches the Services of one namespace, or of all. The
-// protocol (bookmarks, expired versions, lists after a gap) is client-go's
-// Reflector's; the scope decides when it starts over, and makes the list for that while
-// the watch goes on (see ahead).
+// A scope lists and watches the Services of one namespace, or of all. client-go's
+// Reflector implements the protocol (bookmarks, expired versions, lists after a gap). The
+// scope decides when it starts again, and makes the list for that while the watch goes on
+// (see ahead).
 type scope struct {
 	k         *Source
 	index     int
 	namespace string
 	reflector *cache.Reflector
 	wake      chan struct{}       // ends a pause between two runs
-	read      service.Replacement // what the list under way has found; the Reflector's goroutine's
+	read      service.Replacement // what the current list has found; used by the Reflector's goroutine
 
 	mu       sync.Mutex
-	stop     context.CancelFunc // ends the watch under way; nil if there is none
-	listing  bool               // no watch yet: stop would orphan the list
-	again    bool               // start over after this list
-	pending  []chan<- error     // who waits for a list that has not begun
-	active   []chan<- error     // who waits for the list under way
-	ahead    *ahead             // a list beside the watch, or one that is done and not yet taken; nil if none
+	stop     context.CancelFunc // ends the current watch; nil if there is none
+	listing  bool               // there is no watch yet: stop would leave the list behind
+	again    bool               // list again after the current list
+	pending  []chan<- error     // callers that wait for a list that has not begun
+	active   []chan<- error     // callers that wait for the current list
+	ahead    *ahead             // a list beside the watch, until its result is used; nil if there is none
 	ended    bool
 	failures cluster.FailureLog
 
-	ctx    context.Context // run's
+	ctx    context.Context // the context of run
 	aheads sync.WaitGroup
 
-	// inCall is held during a list. The Reflector leaves a list alone when its
-	// context ends; by this lock nothing outlives run.
+	// inCall is held during a list. When its context ends, the Reflector returns without
+	// waiting for a list under way. With this lock run does.
 	inCall sync.Mutex
 }
 
@@ -75,18 +75,18 @@ func (s *scope) run(ctx context.Context) {
 		start := time.Now()
 		err := s.reflector.ListAndWatchWithContext(runCtx)
 		if runCtx.Err() != nil {
-			err = nil // we ended it, perhaps while the watch began
+			err = nil // restart has ended it, perhaps while the watch began
 		}
 		cancel()
 		if s.finish(err) {
 			continue
 		}
 		if err == nil && time.Since(start) > 10*time.Second {
-			backoff = retry.Backoff() // it was a watch that worked
+			backoff = retry.Backoff() // the watch has worked before
 		}
 		pause, p := backoff.Step(), s.problem()
 		if p.Denied(cluster.VerbWatch) != nil {
-			pause = retry.Jitter(retry.Denied, 0.1) // each try costs a whole list
+			pause = retry.Jitter(retry.Denied, 0.1) // each attempt costs a whole list
 		}
 		t := time.NewTimer(pause)
 		select {
@@ -97,7 +97,7 @@ func (s *scope) run(ctx context.Context) {
 		t.Stop()
 	}
 	s.aheads.Wait()
-	s.inCall.Lock() // a list that was left alone has ended
+	s.inCall.Lock() // wait for a list that the Reflector has left behind
 	s.mu.Lock()
 	s.ended = true
 	s.release(&s.active, cluster.ErrNotRunning)
@@ -115,7 +115,8 @@ func (s *scope) begin(cancel context.CancelFunc) {
 	s.stop, s.listing = cancel, true
 }
 
-// finish notes the end of a list and watch; true if the next shall begin now.
+// finish notes the end of a list and watch, and reports whether the next one should begin
+// at once.
 func (s *scope) finish(err error) bool {
 	if _, told := errors.AsType[*cluster.Error](err); err != nil && !told {
 		s.mu.Lock()
@@ -137,7 +138,7 @@ func (s *scope) finish(err error) bool {
 	return s.wanted() || s.ahead != nil && s.ahead.read != nil
 }
 
-// release answers those who wait. s.mu is held; the channels have room.
+// release answers the callers in waiting. s.mu must be held; their channels have room.
 func (s *scope) release(waiting *[]chan<- error, err error) {
 	for _, w := range *waiting {
 		w <- err
@@ -147,8 +148,8 @@ func (s *scope) release(waiting *[]chan<- error, err error) {
 
 func (s *scope) wanted() bool { return s.again || len(s.pending) > 0 }
 
-// relist makes a fresh list begin now, or when the one under way is done. Its outcome goes
-// to done, if not nil, which must have room.
+// relist makes a new list begin now, or after the current one. Its result is sent to
+// done, if that is not nil; done must have room.
 func (s *scope) relist(done chan<- error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -167,7 +168,7 @@ func (s *scope) relist(done chan<- error) {
 	s.poke()
 }
 
-// restart ends a watch that may be dead, and lists.
+// restart ends the watch, which may be dead, and lists again.
 func (s *scope) restart() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -185,7 +186,7 @@ func (s *scope) lists() bool {
 	return s.listing || s.ahead != nil
 }
 
-// poke ends a pause between two tries.
+// poke ends the pause between two attempts.
 func (s *scope) poke() {
 	select {
 	case s.wake <- struct{}{}:
@@ -193,7 +194,7 @@ func (s *scope) poke() {
 	}
 }
 
-// failed records a failed call, and logs it now and then.
+// failed notes a failed call, and logs it if it is new or once in a while.
 func (s *scope) failed(verb string, err error) error {
 	err = s.call(verb).Explain(err)
 	s.mu.Lock()
@@ -236,12 +237,12 @@ func (s *scope) problem() cluster.FailureLog {
 	return s.failures
 }
 
-// listWatch makes the calls of a scope for the Reflector.
+// listWatch implements cache.ListerWatcher for the Reflector.
 type listWatch struct{ *scope }
 
-// IsWatchListSemanticsUnSupported makes the Reflector list before it watches,
-// instead of getting the list through the watch: Relist must know when its list
-// began, and the watch's retries would not end with the context.
+// IsWatchListSemanticsUnSupported makes the Reflector list before it watches. Otherwise
+// it would get the list through the watch: Relist could not tell when its list began, and
+// the watch's retries would not end with the context.
 func (l listWatch) IsWatchListSemanticsUnSupported() bool { return true }
 
 func (l listWatch) List(o metav1.ListOptions) (runtime.Object, error) {
@@ -267,7 +268,7 @@ func (l listWatch) ListWithContext(ctx context.Context, o metav1.ListOptions) (r
 		l.mu.Lock()
 		l.active = append(l.active, l.pending...)
 		l.pending, l.again = nil, false
-		select { // this is the list that a poke was for; left, it would have one more made
+		select { // a poke may have been for this list; if it stayed, it would cause one more
 		case <-l.wake:
 		default:
 		}
@@ -278,8 +279,8 @@ func (l listWatch) ListWithContext(ctx context.Context, o metav1.ListOptions) (r
 
 // page reads one page of a list into read, which the first of them sets.
 func (s *scope) page(ctx context.Context, o metav1.ListOptions, read *service.Replacement) (*corev1.ServiceList, error) {
-	// Always the latest state. The Reflector would be content with any that is
-	// not older than the last it saw, and thus never follow a cluster that was
+	// Always ask for the latest state. The Reflector would accept any state that is not
+	// older than the last one it has seen, and so would never follow a cluster that was
 	// restored from a backup.
 	o.ResourceVersion, o.ResourceVersionMatch = "", ""
 	ctx, cancel := context.WithTimeout(ctx, s.k.opts.ListTimeout)
@@ -297,7 +298,7 @@ func (s *scope) page(ctx context.Context, o metav1.ListOptions, read *service.Re
 		services[i] = &page.Items[i]
 	}
 	(*read).Add(services)
-	// Who lists would collect the Services of all pages. It needs none.
+	// Callers collect the Services of all pages, but do not need them.
 	page.Items = nil
 	return page, nil
 }
@@ -313,7 +314,7 @@ func (l listWatch) WatchWithContext(ctx context.Context, o metav1.ListOptions) (
 	return w, err
 }
 
-// store takes what the Reflector finds. Its methods are called one at a time.
+// store receives what the Reflector finds. Its methods are called one at a time.
 type store struct{ *scope }
 
 func (s store) Add(obj any) error { return s.Update(obj) }
@@ -325,7 +326,8 @@ func (s store) Update(obj any) error {
 }
 func (s store) Delete(obj any) error { s.k.fan.delete(s.index, obj.(*corev1.Service)); return nil }
 
-// Replace is called at the end of a list, without what was listed.
+// Replace is called at the end of a list. It ignores its arguments, since the pages have
+// been handled already.
 func (s store) Replace([]any, string) error {
 	s.worked(cluster.VerbList)
 	s.k.fan.replace(s.index, s.read)

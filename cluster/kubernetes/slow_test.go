@@ -12,12 +12,12 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
-// A slowServer stands before an API server that takes its time.
+// A slowServer is a proxy that makes an API server slow.
 type slowServer struct {
-	slow   atomic.Bool // /readyz gets no answer
+	slow   atomic.Bool // /readyz is not answered
 	unsaid atomic.Int64
 	lists  atomic.Int64
-	held   atomic.Pointer[chan struct{}] // lists wait for its end
+	held   atomic.Pointer[chan struct{}] // lists wait until it is closed
 }
 
 func (s *slowServer) wrap(next http.RoundTripper) http.RoundTripper {
@@ -54,15 +54,15 @@ func watchSlowly(t *testing.T, timeout time.Duration) (*api, *slowServer, *Sourc
 	return a, server, k, sink
 }
 
-// An API server with too much to do does not answer in time whether it is ready. It must not
-// be asked for everything anew because of that: this is the load of which it can't recover.
+// An API server that is too busy does not tell in time whether it is ready. Everything
+// must not be listed again because of that, or it could never recover.
 func TestKubernetesSlowServerThatSends(t *testing.T) {
 	t.Parallel()
 	a, server, k, sink := watchSlowly(t, 6*time.Second)
 	lists, states := server.lists.Load(), sink.Lists()
 	server.slow.Store(true)
 	last := ""
-	for i := 0; server.unsaid.Load() < 4; i++ { // two checks of two attempts
+	for i := 0; server.unsaid.Load() < 4; i++ { // two checks with two requests each
 		if last != "" {
 			a.Delete(last)
 		}
@@ -79,8 +79,8 @@ func TestKubernetesSlowServerThatSends(t *testing.T) {
 	}
 }
 
-// If such a server is silent, too, it can't be told from one that is gone. When it answers
-// again, a list that waits for its answer goes on to wait.
+// If such a server sends nothing either, it looks like one that is gone. When it answers
+// again, a list that is waiting for its answer goes on waiting.
 func TestKubernetesSlowServerWithAList(t *testing.T) {
 	t.Parallel()
 	_, server, k, sink := watchSlowly(t, 300*time.Millisecond)
@@ -108,7 +108,7 @@ func TestKubernetesSlowServerWithAList(t *testing.T) {
 	}
 }
 
-// A silent watch may be dead: the state is listed once.
+// A watch without any data may be dead, so the state is listed once.
 func TestKubernetesSlowServerThatIsSilent(t *testing.T) {
 	t.Parallel()
 	a, server, k, sink := watchSlowly(t, 300*time.Millisecond)

@@ -1,15 +1,16 @@
-// Package kubernetes watches the Services of a cluster by its API server.
+// Package kubernetes watches the Services of a cluster through its API server.
 //
-// A [Source] lists the Services of each namespace it is to watch, or of all, and follows
-// them by a watch (scope.go). What several namespaces have goes to one sink, the first time
-// all at once: half a state would look whole (fanin.go). Beside that it asks the API server
-// every few seconds whether it is ready, so that a silent outage is known within seconds
-// (checker.go), and hears whether anything comes in on its connections (conns.go).
+// A [Source] lists the Services of each namespace that it should watch, or of all, and
+// then watches them (scope.go). The Services of several namespaces go to one sink, at
+// first all at once, since half of the state would look like all of it (fanin.go). Every
+// few seconds the Source also asks the API server whether it is ready, so that a silent
+// outage is known within seconds (checker.go), and notes whether anything is received on
+// its connections (conns.go).
 //
-// A Source differs from an informer of client-go in three ways, each for a reason. It keeps
-// no copy of the Services, as its sink has what it wants of them. It can be told to read
-// everything afresh, now, and say when it has (Relist). And it is back within a second or two
-// after an outage, where informers back off up to a minute.
+// A Source differs from client-go's informers in three ways. It keeps no copy of the
+// Services, since the sink keeps what it needs. It can list everything again on request
+// and report when that is done (Relist). And it recovers within a second or two after an
+// outage, where informers wait for up to a minute.
 package kubernetes
 
 import (
@@ -33,27 +34,27 @@ import (
 	"kubernaut.io/dynamic-toolset/cluster/internal/retry"
 )
 
-// Options tune a Source. Only Sink is required.
+// Options configure a Source. Only Sink is required.
 type Options struct {
 	Sink   cluster.Sink
 	Logger *zap.Logger // default: none
-	// Namespaces to watch; empty for all. A list needs only Roles in these
-	// namespaces instead of a ClusterRole.
+	// Namespaces lists the namespaces to watch; empty for all. With a list, Roles in
+	// these namespaces are enough, instead of a ClusterRole.
 	Namespaces []string
-	// Resync is how often everything is listed anew although the watch seems
-	// fine; a safety net. Default 5 min, spread by 10 %.
+	// Resync is how often everything is listed again although the watch works, as a
+	// safety net. Default 5 min, varied by 10 %.
 	Resync time.Duration
-	// CheckInterval is how often the API server is asked whether it is ready,
-	// and CheckTimeout how long both attempts of one check may take. Their sum
-	// bounds how long a silent outage stays unnoticed. Default 2.5 s and 3 s.
+	// CheckInterval is how often the API server is asked whether it is ready, and
+	// CheckTimeout how long the two requests of a check may take together. A silent
+	// outage is noticed within their sum. Defaults 2.5 s and 3 s.
 	CheckInterval, CheckTimeout time.Duration
-	// ListTimeout bounds the reading of one page of Services; default 30 s.
+	// ListTimeout bounds the time for one page of a list; default 30 s.
 	ListTimeout time.Duration
-	// PageSize is how many Services one page of a list holds; default 2,000:
-	// some megabytes. Each page is a call, and calls are limited (see cluster.Connect).
+	// PageSize is the number of Services on one page of a list; default 2,000, which are
+	// a few megabytes. Each page is a call, and calls are limited (see cluster.Connect).
 	PageSize int64
-	// OnForbidden is told of each call that the API server refused for want of
-	// a right. It must not block.
+	// OnForbidden is called for each call that the API server has refused because a right
+	// is missing. It must not block.
 	OnForbidden func(*cluster.MissingRight)
 }
 
@@ -109,8 +110,7 @@ type Source struct {
 	running atomic.Bool
 }
 
-// New returns a source for the cluster that cfg reaches (see cluster.Connect). It makes
-// no call.
+// New returns a source for the cluster of cfg (see cluster.Connect). It makes no call.
 func New(cfg *rest.Config, opts Options) (*Source, error) {
 	if err := opts.defaults(); err != nil {
 		return nil, err
@@ -122,7 +122,7 @@ func New(cfg *rest.Config, opts Options) (*Source, error) {
 	}
 	cfg, k.conns = withOwnConnections(cfg)
 	cfg.Timeout = 0 // would end every watch; each call has its own deadline
-	// Services as protobuf take a third of the bytes and of the time.
+	// As protobuf, Services take a third of the bytes and of the time.
 	cfg.ContentType = "application/vnd.kubernetes.protobuf"
 	cfg.AcceptContentTypes = "application/vnd.kubernetes.protobuf,application/json"
 	if k.http, err = rest.HTTPClientFor(cfg); err != nil {
@@ -139,14 +139,14 @@ func New(cfg *rest.Config, opts Options) (*Source, error) {
 	return k, nil
 }
 
-// Client returns a client of the same cluster for other uses, such as a
-// configmap.Writer. Its connections are cut and made anew after an outage in which they
-// were silent, so that nobody waits on dead ones.
+// Client returns a client of the same cluster for other uses, such as a configmap.View.
+// After an outage without any data, its connections are closed and opened again, so that
+// nobody waits on a dead one.
 func (k *Source) Client() kubernetes.Interface { return k.client }
 
-// Check tries whether Services can be listed, and explains why if not: wrong
-// address, credentials, missing rights. For use before Run by a program that
-// would rather stop than wait; Run itself waits and retries.
+// Check tries to list Services, and returns an error that explains why if it can't: wrong
+// address, wrong credentials, missing rights. It is for use before Run, by a program that
+// would rather stop than wait. Run itself waits and tries again.
 func (k *Source) Check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -158,8 +158,7 @@ func (k *Source) Check(ctx context.Context) error {
 	return nil
 }
 
-// Run implements cluster.Source. It retries forever; what is wrong is logged and in
-// Status.
+// Run implements cluster.Source. It never gives up; Status and the log say what is wrong.
 func (k *Source) Run(ctx context.Context) error {
 	if !k.running.CompareAndSwap(false, true) {
 		return errors.New("kubernetes: Source.Run was called twice")
@@ -178,7 +177,7 @@ func (k *Source) Run(ctx context.Context) error {
 
 func (k *Source) resync(ctx context.Context) {
 	for {
-		// Spread, so that replicas that started together do not list together.
+		// Varied, so that replicas that have started together do not list together.
 		if !retry.Sleep(ctx, retry.Jitter(k.opts.Resync, 0.1)) {
 			return
 		}
@@ -188,14 +187,13 @@ func (k *Source) resync(ctx context.Context) {
 	}
 }
 
-// back is called when the checker finds the API server answering, for the first time or
-// again.
+// back is called when the checker finds that the API server answers, for the first time
+// or again after an outage.
 //
-// After an outage the state is listed anew, by new connections if nothing has come in on
-// those that there are: then the watch may be dead without an error. Where something has
-// come in, it was a server that took its time, and every list would take more of it: the
-// watch goes on. For the same reason a list that is waiting for its answer is left to wait
-// for a while.
+// After an outage in which nothing was received, the watch may be dead without an error,
+// so everything is listed again on new connections. If something was received, the server
+// was only slow, and a list would make it slower: the watch goes on. For the same reason
+// a list that waits for its answer may go on waiting for a while.
 func (k *Source) back(after outage) {
 	if after.first {
 		for _, s := range k.scopes {
@@ -215,7 +213,7 @@ func (k *Source) back(after outage) {
 	}
 }
 
-// Relist implements cluster.Source: one list of all Services of the watched namespaces.
+// Relist implements cluster.Source. It lists all Services of the watched namespaces once.
 func (k *Source) Relist(ctx context.Context) error {
 	done := make(chan error, len(k.scopes))
 	for _, s := range k.scopes {

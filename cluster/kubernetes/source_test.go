@@ -111,8 +111,8 @@ func TestKubernetesAllNamespaces(t *testing.T) {
 	}
 }
 
-// What happens in one namespace while another has not been listed yet is in the
-// first state, which is handed over once, and whole.
+// What happens in one namespace before another one has been listed is part of the first
+// state, which is passed on once and complete.
 func TestFirstStateOfSeveralNamespaces(t *testing.T) {
 	sink := clustertest.NewSink()
 	f := newFanIn(sink, 2)
@@ -169,7 +169,7 @@ func TestKubernetesSeveralNamespaces(t *testing.T) {
 	clustertest.Remains(t, 100*time.Millisecond, "nothing else", has(2))
 }
 
-// Pages, bursts, and a Relist in the middle of them.
+// Several pages, bursts of changes, and a Relist in the middle of them.
 func TestKubernetesBurst(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t)
@@ -181,7 +181,7 @@ func TestKubernetesBurst(t *testing.T) {
 	for w := range 10 {
 		wg.Go(func() {
 			for i := w; i < n; i += 10 {
-				// Headless: addresses would take time.
+				// Headless, since allocating addresses would take time.
 				svc := apiserver.Backend(a.NS, fmt.Sprint("s", i))
 				svc.Spec.ClusterIP = "None"
 				if _, err := a.CoreV1().Services(a.NS).Create(t.Context(), svc, metav1.CreateOptions{}); err != nil {
@@ -211,7 +211,7 @@ func TestKubernetesBurst(t *testing.T) {
 	clustertest.Remains(t, 200*time.Millisecond, "the state", func() bool { return size() == n-n/3 })
 }
 
-// Relist is fresh: what was there before the call is in the Sink after it.
+// A Relist is complete: what existed before the call is in the Sink after it.
 func TestKubernetesRelist(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t)
@@ -238,7 +238,7 @@ func TestKubernetesRelist(t *testing.T) {
 	a.Create("later")
 	t.Logf("seen by the watch after %v", sink.WantNames(t, soon, a.Names("later")))
 
-	// The end of an outage makes for a list at once.
+	// The end of an outage causes a list at once.
 	lists := sink.Lists()
 	k.back(outage{began: time.Now()})
 	testenv.Eventually(t, soon, "a list", func() bool { return sink.Lists() > lists })
@@ -264,7 +264,7 @@ func TestKubernetesRelist(t *testing.T) {
 	}
 }
 
-// A watch that misses events would be put right by the resync.
+// The resync corrects a watch that has missed events.
 func TestKubernetesResync(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t)

@@ -7,22 +7,22 @@ import (
 	yamlv3 "go.yaml.in/yaml/v3"
 )
 
-// Bounds on the work for one file, so that none keeps the others waiting or takes the
-// memory they need. They are counts and not times: a busy machine refuses nothing that
-// an idle one takes.
+// Bounds on the work for one file, so that no file delays the others or takes the memory
+// that they need. They are numbers and not times, so that a busy machine refuses nothing
+// that an idle one accepts.
 const (
 	// maxDocumentParts and maxFileParts bound the values that a parser makes of one
-	// document, and of all documents of a file, each at some 300 bytes and 1 µs while
-	// the document is read. 10,000 Services in one List have 400,000 parts, the largest
-	// CustomResourceDefinitions 50,000.
+	// document, and of all documents of a file. Each value takes some 300 bytes and 1 µs
+	// while its document is read. A List of 10,000 Services has 400,000; the largest
+	// CustomResourceDefinitions have 50,000.
 	maxDocumentParts = 500_000
 	maxFileParts     = 2_000_000
-	// maxExpansion bounds a document in which aliases are replaced by what they stand
-	// for, bytes.
+	// maxExpansion bounds the size of a document whose aliases are replaced by what they
+	// refer to, in bytes.
 	maxExpansion = 10 << 20
 )
 
-// tooMuch says that a file is refused because reading it would take too much.
+// tooMuch is the error for a file that would take too much to read.
 type tooMuch struct{ what string }
 
 func (e tooMuch) Error() string { return e.what }
@@ -31,7 +31,7 @@ func tooManyObjects(limit int) error {
 	return tooMuch{fmt.Sprintf("holds more than %d documents or objects, empty ones included; split it into several files", limit)}
 }
 
-// A budget is what may still be spent on a file.
+// A budget is what may still be used for a file.
 type budget struct {
 	objects, maxObjects int
 	parts               int
@@ -49,7 +49,7 @@ func (b *budget) object() error {
 	return nil
 }
 
-// document counts what is in one document, before a parser sees it.
+// document counts the parts of a document, before it is parsed.
 func (b *budget) document(doc []byte) error {
 	n := parts(doc)
 	if b.parts -= n; n > maxDocumentParts || b.parts < 0 {
@@ -59,7 +59,7 @@ func (b *budget) document(doc []byte) error {
 	return nil
 }
 
-// isPartEnd marks the bytes of which each value in YAML or JSON has one or more.
+// isPartEnd tells the bytes of which each value in YAML or JSON has at least one.
 var isPartEnd = func() (is [256]bool) {
 	for _, c := range []byte(",:[{?\n\r") {
 		is[c] = true
@@ -67,9 +67,9 @@ var isPartEnd = func() (is [256]bool) {
 	return is
 }()
 
-// parts returns an upper bound on half the number of values, keys included, in a
-// document, without parsing it. Text has such bytes, too: it is for bounds far above
-// what there is.
+// parts returns an upper bound of half the number of values in a document, keys included,
+// without parsing it. Such bytes occur in texts as well, so the bounds must be far above
+// what documents have.
 func parts(doc []byte) (n int) {
 	for i, c := range doc {
 		if isPartEnd[c] || c == '-' && i+1 < len(doc) && (doc[i+1] == ' ' || doc[i+1] == '\t') {
@@ -79,8 +79,9 @@ func parts(doc []byte) (n int) {
 	return n
 }
 
-// aliases refuses a document whose aliases stand for too much. The YAML library bounds
-// how many values they are, not how long those are, and only per document.
+// aliases returns an error for a document whose aliases refer to too much. The YAML
+// library bounds the number of values that they expand to, but not their length, and only
+// per document.
 func (b *budget) aliases(doc []byte) error {
 	if !mayHave(doc, '&') || !mayHave(doc, '*') {
 		return nil
@@ -97,7 +98,7 @@ func (b *budget) aliases(doc []byte) error {
 	return nil
 }
 
-// mayHave says whether a document may have an anchor or an alias, which begin with c.
+// mayHave reports whether a document may have an anchor or an alias; these begin with c.
 func mayHave(doc []byte, c byte) bool {
 	for at := 0; ; at++ {
 		i := bytes.IndexByte(doc[at:], c)
@@ -115,7 +116,7 @@ func isWordByte(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
 }
 
-// An extent is how large a part of a document is once aliases are replaced.
+// An extent is the size of a part of a document with its aliases replaced.
 type extent struct{ values, bytes int }
 
 // beyond is more than any bound. Sums of it do not overflow.
@@ -126,9 +127,9 @@ func (e *extent) add(o extent) {
 	e.bytes = min(e.bytes+o.bytes, beyond)
 }
 
-// An expansion works out extents.
+// An expansion computes extents.
 type expansion struct {
-	known map[*yamlv3.Node]extent // of what has an anchor
+	known map[*yamlv3.Node]extent // of nodes with an anchor
 }
 
 func (x expansion) of(n *yamlv3.Node) extent {
@@ -139,7 +140,7 @@ func (x expansion) of(n *yamlv3.Node) extent {
 		if e, ok := x.known[n]; ok {
 			return e
 		}
-		x.known[n] = extent{beyond, beyond} // while it is worked out: for what contains itself
+		x.known[n] = extent{beyond, beyond} // until it is known; so it stays for a node that contains itself
 	}
 	e := extent{values: 1, bytes: len(n.Value) + len(n.Tag)}
 	for _, c := range n.Content {

@@ -16,13 +16,13 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
-// greedy are files below the limit of size that would take seconds and hundreds of
-// megabytes, or all there are.
+// greedy returns files below the size limit that would take seconds and hundreds of
+// megabytes to read, or all the memory there is.
 func greedy() map[string]string {
 	const size = 9 << 20
 	long := strings.Repeat("x", 1<<20)
 	var many strings.Builder
-	for range 9000 { // each document within every bound
+	for range 9000 { // each document is within all bounds
 		many.WriteString("a: &a [" + strings.Repeat("x,", 100) + "x]\nb: [" + strings.Repeat("*a,", 50) + "*a]\n---\n")
 	}
 	return map[string]string{
@@ -52,7 +52,7 @@ func greedy() map[string]string {
 	}
 }
 
-// Every file is read with bounded memory, or refused, before it has taken much.
+// Any file is read with bounded memory, or refused before it has taken much.
 func TestManifestsWorkIsBounded(t *testing.T) {
 	if testenv.Race {
 		t.Skip("one goroutine that computes; make test runs this test without the race detector")
@@ -77,7 +77,7 @@ func TestManifestsWorkIsBounded(t *testing.T) {
 	}
 }
 
-// What people have is not refused: large lists, text full of what looks like values,
+// What people have is not refused: large lists, text full of what looks like values, and
 // aliases as they are used.
 func TestManifestsBoundsAreFarAway(t *testing.T) {
 	if testenv.Race {
@@ -113,8 +113,8 @@ func TestManifestsBoundsAreFarAway(t *testing.T) {
 	}
 }
 
-// A file that is refused keeps what it had, the others are read as ever, and the log is
-// told once.
+// A file that is refused keeps its Services, the others are read as usual, and the log
+// has one line.
 func TestManifestsRefusedFile(t *testing.T) {
 	dir := t.TempDir()
 	put(t, dir+"/a.yaml", yamlService("a"))
@@ -144,7 +144,7 @@ func TestManifestsRefusedFile(t *testing.T) {
 	}
 }
 
-// Charts lie beside what was rendered from them.
+// A chart's templates may be next to what was rendered from them.
 func TestManifestsTemplateIsTold(t *testing.T) {
 	dir := t.TempDir()
 	put(t, dir+"/a.yaml", yamlService("a"))
@@ -156,7 +156,7 @@ func TestManifestsTemplateIsTold(t *testing.T) {
 	}
 }
 
-// Over a limit of the folder, readiness and log do not go to and fro with each file that
+// While the folder is over a limit, readiness and log do not change with each file that
 // changes.
 func TestManifestsOverTheLimitIsOneState(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -196,7 +196,7 @@ func TestManifestsOverTheLimitIsOneState(t *testing.T) {
 			if !strings.Contains(first.LastError, c.want) {
 				t.Errorf("the reason is %q, want %q", first.LastError, c.want)
 			}
-			for i := range 20 { // a file that is known changes
+			for i := range 20 { // a known file changes
 				put(t, dir+"/a.yaml", yamlService("a", fmt.Sprintf("  labels: {i: \"%d\"}\n", i)))
 				for end := time.Now().Add(60 * time.Millisecond); time.Now().Before(end); time.Sleep(time.Millisecond) {
 					if s := m.Status(); s != first {
@@ -229,7 +229,7 @@ func entries(t *testing.T, dir string) (names []string) {
 	return names
 }
 
-// A file that is written without end, now right and now wrong, does not fill the log.
+// A file that is written all the time, right and wrong in turn, does not fill the log.
 func TestManifestsAlternatingFile(t *testing.T) {
 	dir := t.TempDir()
 	put(t, dir+"/a.yaml", yamlService("a"))
@@ -246,8 +246,7 @@ func TestManifestsAlternatingFile(t *testing.T) {
 	}
 }
 
-// A file that grows all the time keeps nobody waiting, and is refused once it is too
-// large.
+// A file that grows all the time delays nothing, and is refused once it is too large.
 func TestManifestsGrowingFile(t *testing.T) {
 	dir := t.TempDir()
 	put(t, dir+"/grows.yaml", yamlService("grows"))
@@ -280,7 +279,7 @@ func TestManifestsGrowingFile(t *testing.T) {
 	sink.WantNames(t, soon, "default/b default/c default/grows")
 }
 
-// What belongs to kustomize and Helm lies beside manifests and is none.
+// Files of kustomize and Helm may be next to manifests without being manifests.
 func TestManifestsCompanions(t *testing.T) {
 	dir := t.TempDir()
 	put(t, dir+"/kustomization.yaml", "resources: [a.yaml]\n")

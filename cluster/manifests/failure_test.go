@@ -88,7 +88,7 @@ func TestManifestsFolderGoesAndComesBack(t *testing.T) {
 	put(t, dir+"/c.yaml", yamlService("c")) // the new folder is followed
 	sink.WantNames(t, soon, "default/b default/c")
 
-	// As git-sync does: the folder is a link that is switched.
+	// In the way of git-sync: the folder is a link that is switched.
 	put(t, filepath.Dir(dir)+"/w1/x.yaml", yamlService("x"))
 	put(t, filepath.Dir(dir)+"/w2/w.yaml", yamlService("w"))
 	link := filepath.Dir(dir) + "/link"

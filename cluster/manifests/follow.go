@@ -11,18 +11,18 @@ import (
 	"go.uber.org/zap"
 )
 
-// Bounds on how long a change waits because others follow it.
+// Bounds on how long a change waits for further ones.
 const (
 	maxFileWait = 2 * time.Second        // of a file that is written all the time
-	maxWalkWait = 250 * time.Millisecond // of a folder where files come and go
+	maxWalkWait = 250 * time.Millisecond // of a folder whose files change all the time
 	blindPoll   = time.Second            // interval of polls without notifications
 )
 
-// A follower learns what changes in the folder, and has it looked at once it is
-// quiet. It belongs to the goroutine of Manifests.Run.
+// A follower is notified of changes in the folder, and has them read once they have
+// stopped. It belongs to the goroutine of Source.Run.
 type follower struct {
 	m       *Source
-	watcher *fsnotify.Watcher      // nil if the system gives none
+	watcher *fsnotify.Watcher      // nil if the system has none
 	folders map[string]os.FileInfo // watched, by relative path
 	blind   bool                   // some folder is not watched
 
@@ -30,7 +30,8 @@ type follower struct {
 	walking lull            // the folder itself has
 }
 
-// A lull is what is waited for after a change.
+// A lull is a time without changes that is waited for: first is the first change, due the
+// end of the wait.
 type lull struct{ first, due time.Time }
 
 func (w lull) extend(now time.Time, quiet, limit time.Duration) lull {
@@ -52,10 +53,10 @@ func newFollower(m *Source) *follower {
 		f.lostSight(err)
 		return f
 	}
-	// The folder may itself be exchanged, as by git-sync; its own watch would
+	// The folder itself may be replaced, as git-sync does. A watch of the folder would
 	// stay with the old one.
 	if parent := filepath.Dir(m.dir); parent != m.dir {
-		_ = f.watcher.Add(parent) // polls see it too, later
+		_ = f.watcher.Add(parent) // if this fails, polls notice it later
 	}
 	return f
 }
@@ -74,9 +75,8 @@ func (f *follower) lostSight(err error) {
 	f.blind = true
 }
 
-// verify ends the watches of folders that are no longer where they were. It
-// comes before those of new ones: a folder that was only renamed has the old
-// one's watch.
+// verify ends the watches of folders that have been moved or replaced. It must come
+// before new watches are added, since a folder that was only renamed still has its watch.
 func (f *follower) verify() {
 	for rel, known := range f.folders {
 		if info, err := os.Stat(filepath.Join(f.m.dir, rel)); err != nil || !os.SameFile(known, info) {
@@ -85,7 +85,7 @@ func (f *follower) verify() {
 	}
 }
 
-// watch has changes in the folder with this relative path announced.
+// watch starts to watch the folder with this relative path.
 func (f *follower) watch(rel string) {
 	if f.watcher == nil || f.folders[rel] != nil {
 		return
@@ -93,7 +93,7 @@ func (f *follower) watch(rel string) {
 	full := filepath.Join(f.m.dir, rel)
 	info, err := os.Stat(full)
 	if err != nil {
-		return // the walk will find out
+		return // the walk will notice
 	}
 	if err := f.watcher.Add(full); err != nil {
 		f.lostSight(err)
@@ -102,7 +102,7 @@ func (f *follower) watch(rel string) {
 	f.folders[rel] = info
 }
 
-// forget ends the watches of folders that are not among current.
+// forget ends the watches of folders that are not in current.
 func (f *follower) forget(current []string) {
 	keep := make(map[string]bool, len(current))
 	for _, rel := range current {
@@ -122,8 +122,8 @@ func (f *follower) gone(rel string) {
 	}
 }
 
-// touched, touchedFor: the file is to be read when nothing has happened to it
-// for a while.
+// touched and touchedFor note that a file has changed. It is read once nothing has
+// happened to it for a while.
 func (f *follower) touched(rel string) {
 	f.busy[rel] = f.busy[rel].extend(time.Now(), f.m.opts.Debounce, maxFileWait)
 }
@@ -138,11 +138,11 @@ func (f *follower) walkSoon() {
 	f.walking = f.walking.extend(time.Now(), f.m.opts.Debounce, maxWalkWait)
 }
 
-// takeDue returns the files that are to be read now, and forgets them.
+// takeDue returns the files that should be read now, and removes them from busy.
 func (f *follower) takeDue() map[string]bool {
 	due := map[string]bool{}
-	// What comes a moment later goes along: files that were switched together
-	// are to appear together.
+	// Files that are due a moment later are taken too: files that were changed together
+	// should appear together.
 	limit := time.Now().Add(f.m.opts.Debounce / 4)
 	for rel, w := range f.busy {
 		if w.due.Before(limit) {
@@ -205,7 +205,7 @@ func (f *follower) pollInterval() time.Duration {
 	return f.m.opts.Poll
 }
 
-// next returns when there is something to do.
+// next returns the time of the next thing to do.
 func (f *follower) next(poll time.Time) time.Time {
 	at := poll
 	if d := f.walking.due; !d.IsZero() && d.Before(at) {
@@ -229,7 +229,7 @@ func (f *follower) event(ev fsnotify.Event) {
 	}
 	rel, inside := strings.CutPrefix(ev.Name, f.m.dir+string(filepath.Separator))
 	if !inside {
-		return // beside the folder
+		return // something next to the folder
 	}
 	rel = filepath.ToSlash(rel)
 	base := filepath.Base(rel)
@@ -252,6 +252,6 @@ func (f *follower) event(ev fsnotify.Event) {
 	}
 }
 
-// dataLink is the name of the link by which kubelet switches all files of a
-// mounted ConfigMap at once (k8s.io/kubernetes/pkg/volume/util/atomic_writer.go).
+// dataLink is the name of the link by which a kubelet switches all files of a mounted
+// ConfigMap at once (k8s.io/kubernetes/pkg/volume/util/atomic_writer.go).
 const dataLink = "..data"

@@ -14,9 +14,9 @@ type objectHead struct {
 	Kind       string `json:"kind"`
 }
 
-// problem says why no API server would know what this is, or would take it for a
-// Service though a Service is meant; empty if all is well. Kinds that are not read
-// here are only checked for being kinds.
+// problem returns why an API server would not know this kind of object, or why it is not
+// a Service although it looks like one is meant; empty if all is well. Of kinds that are
+// not read here, it checks only that they can be kinds.
 func (h objectHead) problem() string {
 	ours := serviceKind(h.Kind)
 	switch {
@@ -36,15 +36,15 @@ func (h objectHead) problem() string {
 		}
 		return ""
 	}
-	// Other groups may have a Service of their own, as serving.knative.dev has. The
-	// groups of Kubernetes itself, which have no dot, have none.
+	// Other groups may have their own Service, such as serving.knative.dev. The groups of
+	// Kubernetes itself, which have no dot, have none.
 	if group, _, _ := strings.Cut(h.APIVersion, "/"); strings.Contains(h.APIVersion, "/") && strings.Contains(group, ".") {
 		return ""
 	}
 	return fmt.Sprintf("has kind %q and apiVersion %q, which no API server knows; write apiVersion: v1", cluster.Clean(h.Kind), cluster.Clean(h.APIVersion))
 }
 
-// serviceKind returns which of the kinds that are read here is meant; empty if none.
+// serviceKind returns which of the kinds that are read here is meant; empty if none is.
 func serviceKind(kind string) string {
 	switch strings.ToLower(strings.TrimSpace(kind)) {
 	case "service", "services", "svc":
@@ -57,9 +57,9 @@ func serviceKind(kind string) string {
 	return ""
 }
 
-// isCompanion says whether a file, by its name, belongs to a tool that makes manifests
-// and lies beside them as a matter of course: what is no Kubernetes object in it is no
-// mistake. kustomization.yaml needs neither apiVersion nor kind.
+// isCompanion reports whether a file has the name of a file of kustomize or Helm that is
+// usually next to manifests. It is no mistake that it has something other than Kubernetes
+// objects. kustomization.yaml needs neither apiVersion nor kind.
 func isCompanion(file string) bool {
 	base := path.Base(file)
 	name, ext, _ := strings.Cut(base, ".")

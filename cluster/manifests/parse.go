@@ -16,25 +16,24 @@ import (
 	"kubernaut.io/dynamic-toolset/cluster"
 )
 
-// A finding is a Service in a manifest, or why something there is none.
+// A finding is a Service in a manifest, or a problem with an object.
 type finding struct {
 	service *corev1.Service // stripped and with defaults; nil if there is a problem
 	key     types.NamespacedName
-	where   string // for people: the object, or its place
+	where   string // the name of the object, or its place in the file, for people
 	problem string
-	foreign bool // it is no Kubernetes object, nor looks like a Service
+	foreign bool // it is neither a Kubernetes object nor looks like a Service
 }
 
-// maxListDepth bounds Lists in Lists.
+// maxListDepth bounds the nesting of Lists.
 const maxListDepth = 4
 
-// parseManifests finds the Services in a YAML file of one or more documents, or
-// a JSON file of one or more values. Objects of other kinds are passed over. An
-// error means that the file as a whole is not well-formed or, if it is a tooMuch, that
-// reading it would take too much: more than maxObjects objects, or one of the bounds
-// in manifests_bounds.go.
+// parseManifests returns the Services in a YAML file of one or more documents, or a JSON
+// file of one or more values. It skips objects of other kinds. The error says that the
+// file as a whole is not well-formed; it is a tooMuch if the file has more than
+// maxObjects objects, or exceeds one of the bounds in bounds.go.
 //
-// stop is asked now and then; if it says true, reading ends with errStopped.
+// stop is called now and then; if it returns true, the error is errStopped.
 func parseManifests(data []byte, maxObjects int, stop func() bool) ([]finding, error) {
 	p := parser{stop: stop, budget: newBudget(maxObjects)}
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
@@ -43,10 +42,11 @@ func parseManifests(data []byte, maxObjects int, stop func() bool) ([]finding, e
 		if _, refused := errors.AsType[tooMuch](err); err == nil || refused || errors.Is(err, errStopped) {
 			return p.found, err
 		}
-		// Flow-style YAML begins with a brace too.
+		// YAML in flow style begins with a brace as well.
 		p = parser{stop: stop, budget: newBudget(maxObjects)}
 	}
-	// Known before the first is parsed: such a file costs next to nothing.
+	// The number is checked before anything is parsed, so that a file with too many
+	// documents costs almost nothing.
 	n := 0
 	for range documents(data) {
 		if n++; n > maxObjects {
@@ -100,8 +100,9 @@ func (p *parser) yamlDocuments(data []byte) error {
 		if err := p.budget.aliases(doc); err != nil {
 			return fmt.Errorf("%s: %w", p.place(), err)
 		}
-		// To JSON without looking at the types wanted, as kubectl does: a label
-		// of value true is a mistake that an API server refuses.
+		// Converted to JSON as kubectl does, without regard to the types that are
+		// expected: a label with the value true is a mistake, which an API server
+		// refuses.
 		raw, err := yaml.YAMLToJSON(doc)
 		if err != nil {
 			return fmt.Errorf("%s: %w", p.place(), err)
@@ -115,8 +116,8 @@ func (p *parser) yamlDocuments(data []byte) error {
 
 func (p *parser) place() string { return fmt.Sprintf("document %d", p.doc) }
 
-// documents yields the documents of a YAML stream. (The reader of apimachinery
-// loses a last line that ends without a newline where its buffer does.)
+// documents returns the documents of a YAML stream. (The reader of apimachinery loses a
+// last line without a newline at the end of its buffer.)
 func documents(data []byte) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
 		start := 0
@@ -143,8 +144,8 @@ func documents(data []byte) iter.Seq[[]byte] {
 	}
 }
 
-// isMarker says whether a line begins or ends a document. What follows a "---"
-// on its line belongs to the document.
+// isMarker reports whether a line begins or ends a document. What follows "---" on its
+// line belongs to the document.
 func isMarker(line []byte, marker string) bool {
 	rest, ok := bytes.CutPrefix(line, []byte(marker))
 	return ok && (len(rest) == 0 || bytes.IndexByte([]byte(" \t\r\n"), rest[0]) >= 0)
@@ -154,7 +155,7 @@ func (p *parser) refuse(where, format string, args ...any) {
 	p.found = append(p.found, finding{where: where, problem: cluster.Clean(fmt.Sprintf(format, args...))})
 }
 
-// object looks at one object as JSON. The error is a tooMuch or errStopped.
+// object reads one object as JSON. The error is a tooMuch or errStopped.
 func (p *parser) object(raw []byte, place string, depth int) error {
 	if err := p.budget.object(); err != nil {
 		return err
@@ -193,7 +194,7 @@ func (p *parser) object(raw []byte, place string, depth int) error {
 				return errStopped
 			}
 			here := fmt.Sprintf("%s, item %d", place, i+1)
-			if head.Kind == "ServiceList" { // its items need not say what they are
+			if head.Kind == "ServiceList" { // its items may lack kind and apiVersion
 				if err := p.budget.object(); err != nil {
 					return err
 				}
@@ -207,7 +208,7 @@ func (p *parser) object(raw []byte, place string, depth int) error {
 }
 
 func (p *parser) service(raw []byte, place string) {
-	// Name and namespace first: they are wanted even if the rest is no good.
+	// Name and namespace come first: they are needed even if the rest is invalid.
 	var head struct {
 		Metadata struct {
 			Name      string `json:"name"`
@@ -239,8 +240,8 @@ func (p *parser) service(raw []byte, place string) {
 	p.found = append(p.found, f)
 }
 
-// setDefaults does to a Service what an API server does before it validates it,
-// as far as it matters here (k8s.io/kubernetes/pkg/apis/core/v1/defaults.go).
+// setDefaults sets the defaults of a Service as an API server does before it validates
+// it, as far as they matter here (k8s.io/kubernetes/pkg/apis/core/v1/defaults.go).
 func setDefaults(svc *corev1.Service) {
 	svc.ResourceVersion = ""
 	if svc.Namespace == "" {

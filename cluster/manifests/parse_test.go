@@ -70,7 +70,7 @@ func TestParseManifests(t *testing.T) {
 		"on the marker line":  {in: "--- {apiVersion: v1, kind: Service, metadata: {name: a}, spec: {ports: [{port: 1}]}}\n---\n", want: "default/a"},
 		"dashes in a value":   {in: "kind: ConfigMap\napiVersion: v1\ndata:\n  x: |\n    ---\n    kind: Service\n---\n" + svc + "# ---x\n", want: "default/a"},
 		"helm template":       {in: "{{- if .Values.x }}\n" + svc + "{{- end }}\n", err: "document 1"},
-		"a duplicate key":     {in: svc + "kind: Pod\n"}, // the last one counts, as for kubectl
+		"a duplicate key":     {in: svc + "kind: Pod\n"}, // the last one counts, as with kubectl
 		"excessive aliasing":  {in: billionLaughs(), err: "aliasing"},
 		"terminal escape":     {in: "apiVersion: v1\nkind: Service\nmetadata: {name: \"\\e[31m\"}\n", want: "default/ [31m: Invalid value"},
 		"generateName":        {in: strings.Replace(svc, "name", "generateName", 1), want: "document 1: generateName is not enough"},
@@ -132,8 +132,8 @@ func billionLaughs() string {
 	return s
 }
 
-// FuzzManifests: whatever is in a file, reading it neither panics nor lets
-// through what an API server would not store.
+// FuzzManifests looks for files whose reading panics, or from which a Service is returned
+// that an API server would not accept.
 func FuzzManifests(f *testing.F) {
 	for _, s := range []string{
 		"", "---", "{", yamlService("a"), yamlService("a") + "---\n" + yamlService("b"), deepList(6), billionLaughs(),
@@ -162,7 +162,7 @@ func FuzzManifests(f *testing.F) {
 	})
 }
 
-// refusals are Services that differ from a good one in one place.
+// refusals are Services that differ from a valid one in one place.
 var refusals = map[string]string{
 	"fine":                    "",
 	"name with a digit":       "metadata: {name: 1a}",
@@ -219,7 +219,7 @@ var refusals = map[string]string{
 	"selector fine":           "spec: {selector: {a: b}, ports: [{port: 1}]}",
 }
 
-// The embedded cluster takes and refuses what a real API server does.
+// The package accepts and refuses the same Services as a real API server.
 func TestRefusalIsTheAPIServers(t *testing.T) {
 	a := newAPI(t)
 	for name, change := range refusals {

@@ -20,29 +20,29 @@ import (
 	"kubernaut.io/dynamic-toolset/cluster"
 )
 
-// A file is what is known of one manifest.
+// A file is what is known about one manifest.
 type file struct {
-	info     os.FileInfo // when it was read; of the target, for a link
+	info     os.FileInfo // when it was read; of the target if it is a link
 	services []*corev1.Service
 	problems []Problem // File is the path
-	emptied  time.Time // when it was first found empty though it had Services
+	emptied  time.Time // when it was first found empty although it had Services
 }
 
-// How much of the folder is looked at.
+// A thoroughness says how much of the folder is read.
 type thoroughness int
 
 const (
-	lookKnown   thoroughness = iota // the files that are announced as changed
-	lookChanged                     // all folders; files that look different
-	lookAll                         // all folders, all files; Replace
+	lookKnown   thoroughness = iota // the files for which there was a notification
+	lookChanged                     // all folders, and files that look different
+	lookAll                         // all folders and all files; then Sink.Replace
 )
 
-// emptyGrace is how long an empty file keeps the Services it had: programs
-// truncate a file before they write it.
+// emptyGrace is how long an empty file keeps its Services: programs truncate a file
+// before they write it.
 const emptyGrace = 500 * time.Millisecond
 
-// look brings state and Sink up to date with the folder. An error means that it
-// could not be read as a whole; then nothing has changed.
+// look brings state and Sink up to date with the folder. An error means that the folder
+// as a whole could not be read, and that nothing has changed.
 func (m *Source) look(how thoroughness) error {
 	root, err := os.OpenRoot(m.dir)
 	if err == nil {
@@ -50,9 +50,9 @@ func (m *Source) look(how thoroughness) error {
 		err = m.read(root, how)
 	}
 	if m.stopping() {
-		return cluster.ErrNotRunning // half of it may be unread
+		return cluster.ErrNotRunning // not everything may have been read
 	}
-	// A look at single files finds out nothing about the folder as a whole.
+	// Reading single files tells nothing about the folder as a whole.
 	if err != nil || how != lookKnown {
 		m.setReachable(err)
 	}
@@ -66,13 +66,13 @@ func (m *Source) look(how thoroughness) error {
 func (m *Source) read(root *os.Root, how thoroughness) error {
 	if how == lookKnown {
 		if s := m.Status(); s.Synced && !s.Reachable {
-			m.follower.takeDue() // the state is kept as it was; the next walk finds them
+			m.follower.takeDue() // the state stays as it was, and the next walk finds these files
 			return nil
 		}
 		for path := range m.follower.takeDue() {
 			info, err := root.Stat(path)
 			if err != nil || !info.Mode().IsRegular() {
-				m.follower.walkSoon() // it is gone, or something else now: look at the folder
+				m.follower.walkSoon() // it is gone, or no longer a file
 				continue
 			}
 			m.readFile(root, path, info)
@@ -93,7 +93,7 @@ func (m *Source) read(root *os.Root, how thoroughness) error {
 		case m.follower.isBusy(path):
 		case f != nil && !changed(f.info, info):
 		case time.Since(info.ModTime()).Abs() < m.opts.Debounce:
-			m.follower.touched(path) // found by looking, and perhaps being written
+			m.follower.touched(path) // found by the walk, and perhaps still being written
 		default:
 			m.readFile(root, path, info)
 		}
@@ -118,7 +118,7 @@ func changed(a, b os.FileInfo) bool {
 	return a == nil || !os.SameFile(a, b) || a.Size() != b.Size() || !a.ModTime().Equal(b.ModTime())
 }
 
-// readFile reads one file. When it can't be used, what it had is kept.
+// readFile reads one file. If it can't be used, it keeps its Services.
 func (m *Source) readFile(root *os.Root, path string, info os.FileInfo) {
 	f := m.files[path]
 	if f == nil {
@@ -131,7 +131,7 @@ func (m *Source) readFile(root *os.Root, path string, info os.FileInfo) {
 	data, err := readBounded(root, path, info, m.opts.MaxFileSize)
 	after, statErr := root.Stat(path)
 	if statErr != nil || changed(info, after) {
-		m.follower.touched(path) // it changes as we read
+		m.follower.touched(path) // it has changed while it was read
 		if f.info != nil || statErr != nil {
 			return
 		}
@@ -173,8 +173,8 @@ func (m *Source) readFile(root *os.Root, path string, info os.FileInfo) {
 	f.take(cluster.Clean(path), found)
 }
 
-// isTemplate reports whether a line of what is no YAML begins like an action of Go's
-// templates, of which Helm's charts are made.
+// isTemplate reports whether a file that is not YAML has a line that begins like an
+// action of a Go template, of which Helm charts consist.
 func isTemplate(data []byte) bool {
 	for line := range bytes.Lines(data) {
 		if bytes.HasPrefix(bytes.TrimLeft(line, " \t"), []byte("{{")) {
@@ -184,7 +184,7 @@ func isTemplate(data []byte) bool {
 	return false
 }
 
-// refuse notes that the file can't be used as a whole; what it had is kept.
+// refuse notes that the file as a whole can't be used; it keeps its Services.
 func (f *file) refuse(path, what, why string) {
 	if len(f.services) > 0 {
 		what += "; the Services it had are kept"
@@ -192,8 +192,7 @@ func (f *file) refuse(path, what, why string) {
 	f.problems = []Problem{{File: path, Message: cluster.Clean(what + why)}}
 }
 
-// take makes found the content of the file; a Service that is refused stays as
-// it was.
+// take makes found the content of the file. A Service that is refused stays as it was.
 func (f *file) take(path string, found []finding) {
 	old := make(map[types.NamespacedName]*corev1.Service, len(f.services))
 	for _, svc := range f.services {
@@ -210,7 +209,7 @@ func (f *file) take(path string, found []finding) {
 				continue
 			}
 		} else if o := old[d.key]; o != nil && equality.Semantic.DeepEqual(o, svc) {
-			svc = o // same pointer: nothing to hand on
+			svc = o // the same pointer, so nothing has changed for the Sink
 		}
 		f.services = append(f.services, svc)
 	}
@@ -225,7 +224,7 @@ func readBounded(root *os.Root, path string, info os.FileInfo, limit int64) ([]b
 	if info.Size() > limit {
 		return nil, tooLarge
 	}
-	// Non-blocking: if it has just become a pipe, nobody may ever write to it.
+	// Non-blocking: if it has just become a pipe, perhaps nobody ever writes to it.
 	f, err := root.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, reason(err)
@@ -241,7 +240,7 @@ func readBounded(root *os.Root, path string, info os.FileInfo, limit int64) ([]b
 	return data, nil
 }
 
-// reason is err without the path, which is said elsewhere.
+// reason returns err without the path, which the message has elsewhere.
 func reason(err error) error {
 	var p *fs.PathError
 	if errors.As(err, &p) {
@@ -250,14 +249,14 @@ func reason(err error) error {
 	return err
 }
 
-// apply hands the differences between files and state to the Sink, or, if whole,
-// the state.
+// apply passes the differences between files and state to the Sink, or the whole state if
+// whole is set.
 func (m *Source) apply(whole bool) {
 	next := make(map[types.NamespacedName]*corev1.Service, len(m.state))
 	from := make(map[types.NamespacedName]string, len(m.state))
 	var problems []Problem
-	// In the order of the paths: the first of several Services of one name is
-	// taken, always the same one.
+	// In the order of the paths, so that of several Services with one name it is always
+	// the same one that counts: the first.
 	for _, path := range slices.Sorted(maps.Keys(m.files)) {
 		f := m.files[path]
 		problems = append(problems, f.problems...)
@@ -279,7 +278,8 @@ func (m *Source) apply(whole bool) {
 		})
 		m.opts.Sink.Replace(services)
 	} else {
-		// New ones first: what was renamed is there all the time.
+		// New ones first, so that a Service that was moved to another file is never
+		// missing.
 		for key, svc := range next {
 			if old[key] != svc {
 				m.opts.Sink.Upsert(svc)

@@ -14,13 +14,13 @@ import (
 	"kubernaut.io/dynamic-toolset/cluster"
 )
 
-// maxRefusals bounds how many faults of one Service are told.
+// maxRefusals bounds how many mistakes of one Service are reported.
 const maxRefusals = 5
 
-// refusal says why an API server would not take a Service; empty if it would.
-// It holds the rules of k8s.io/kubernetes/pkg/apis/core/validation (1.36) for
-// what is used here: names, labels, annotations, type, addresses and ports. The
-// name may begin with a digit, as since 1.36.
+// refusal returns why an API server would not accept a Service; empty if it would. It has
+// the rules of k8s.io/kubernetes/pkg/apis/core/validation (1.36) for the fields that are
+// used here: names, labels, annotations, type, addresses and ports. A name may begin with
+// a digit, as since 1.36.
 func refusal(svc *corev1.Service) string {
 	var errs field.ErrorList
 	meta, spec := field.NewPath("metadata"), field.NewPath("spec")

@@ -8,24 +8,24 @@ import (
 	"kubernaut.io/dynamic-toolset/cluster"
 )
 
-// What is wrong is logged when it begins, when it becomes something else, and when it
-// is over. A program that writes a file again and again, now right and now wrong, can't
-// fill the log: of each file, and of the folder itself, so much is said at once, and the
-// rest when this time is over, if it still holds.
+// A problem is logged when it begins, when it changes, and when it is over. A program
+// that writes a file again and again, right and wrong in turn, must not fill the log: for
+// each file, and for the folder itself, a few lines are logged at once, and then the rest
+// after some time, if it still holds.
 const (
 	maxSaid  = 5
 	saidSpan = time.Minute
 )
 
-// saidOf is what the log was last told of something.
+// saidOf is what was last logged about a file or the folder.
 type saidOf struct {
 	problems map[Problem]bool
-	folder   string // in place of problems: what is wrong with the folder
+	folder   string // what is wrong with the folder, instead of problems
 	began    time.Time
 	times    int
 }
 
-// mayNow says whether something may be said now, and counts it.
+// mayNow reports whether another line may be logged now, and counts it.
 func (s *saidOf) mayNow(now time.Time) bool {
 	if now.Sub(s.began) >= saidSpan {
 		s.began, s.times = now, 0
@@ -34,12 +34,12 @@ func (s *saidOf) mayNow(now time.Time) bool {
 	return s.times <= maxSaid
 }
 
-// forgettable says whether nothing would be lost with s.
+// forgettable reports whether s can be dropped.
 func (s *saidOf) forgettable(now time.Time) bool {
 	return len(s.problems) == 0 && now.Sub(s.began) >= saidSpan
 }
 
-// report makes problems the current ones, and tells the log what has changed.
+// report sets the current problems, and logs what has changed.
 func (m *Source) report(problems []Problem) {
 	problems = problems[:min(len(problems), maxProblems)]
 	byFile := map[string]map[Problem]bool{}

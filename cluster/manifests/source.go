@@ -1,15 +1,16 @@
 // Package manifests reads Services from a folder of Kubernetes YAML or JSON and follows
-// changes to it: a cluster for laptops, tests and edge boxes that have no API server.
+// changes in it. It takes the place of a cluster for laptops, tests and edge boxes
+// without an API server.
 //
-// A [Source] does what an API server to which the folder is applied again and again would
-// do. It looks the folder through (walk.go), within bounds (bounds.go), reads the files that
-// are other than before (read.go), takes the Services out of them (parse.go, kind.go) and
-// refuses those that an API server would (refusal.go). It looks again when the system tells
-// of a change, and from time to time in any case (follow.go). What can't be used is a
-// [Problem], logged once (report.go).
+// A [Source] behaves like an API server to which the folder is applied again and again.
+// It walks the folder (walk.go), within bounds (bounds.go), reads the files that have
+// changed (read.go), finds the Services in them (parse.go, kind.go) and refuses those
+// that an API server would refuse (refusal.go). It does so again when the system notifies
+// it of a change, and from time to time in any case (follow.go). What can't be used is a
+// [Problem], which is logged once (report.go).
 //
-// A Service that is refused stays as it was when it was fine, and a file that is not
-// well-formed keeps the Services it had: half a file must not delete anything.
+// A Service that is refused stays as it was before, and a file that is not well-formed
+// keeps its Services: half a file must not delete anything.
 package manifests
 
 import (
@@ -30,27 +31,27 @@ import (
 	"kubernaut.io/dynamic-toolset/cluster"
 )
 
-// Options tune a Source. Only Sink is required.
+// Options configure a Source. Only Sink is required.
 type Options struct {
 	Sink   cluster.Sink
 	Logger *zap.Logger // default: none
-	// MaxFiles, MaxTotalSize (bytes of all of them) and MaxDepth (of folders) keep a
-	// mistaken folder, such as /, from being read. Default 10,000 files of 256 MiB
-	// together, in as many folders, 16 deep.
+	// MaxFiles, MaxTotalSize (in bytes, of all files together) and MaxDepth (of folders)
+	// protect from a wrong folder, such as /. Defaults: 10,000 files of 256 MiB together,
+	// in as many folders, 16 deep.
 	MaxFiles     int
 	MaxTotalSize int64
 	MaxDepth     int
-	// MaxFileSize (bytes) and MaxObjects (documents, and objects in Lists) keep a
-	// single file from holding up the others. One that is larger is refused and keeps
-	// what it had. Default 10 MiB, 10,000 objects. See also bounds.go.
+	// MaxFileSize (in bytes) and MaxObjects (documents, and objects in Lists) keep a
+	// single file from delaying the others. A file beyond them is refused and keeps its
+	// Services. Defaults: 10 MiB and 10,000 objects. See also bounds.go.
 	MaxFileSize int64
 	MaxObjects  int
-	// Debounce is how long a file must be left alone before it is read; default
-	// 20 ms. Someone may be writing it.
+	// Debounce is how long a file must not have changed before it is read, since somebody
+	// may be writing it; default 20 ms.
 	Debounce time.Duration
-	// Poll is how often the folder is looked through although nothing announced
-	// a change, as on network file systems; default 10 s. Without any change
-	// notification it is 1 s at most.
+	// Poll is how often the folder is walked without a notification of a change, as on
+	// network file systems; default 10 s. If there are no notifications at all it is at
+	// most 1 s.
 	Poll time.Duration
 }
 
@@ -68,15 +69,14 @@ func (p Problem) String() string {
 	return p.File + ": " + p.Object + ": " + p.Message
 }
 
-// maxProblems bounds what Problems returns.
+// maxProblems bounds the number of problems that Problems returns.
 const maxProblems = 1000
 
-// A Source reads the Services of a folder and its subfolders. It is a cluster.Source.
+// A Source reads the Services in a folder and its subfolders. It is a cluster.Source.
 //
-// Files named *.yaml, *.yml and *.json count; hidden ones (".") do not. Of the
-// objects in them, v1 Services count, also inside a List. Symbolic links are followed inside
-// the folder only; a mounted ConfigMap, whose files are links that are switched all at once,
-// works.
+// It reads files named *.yaml, *.yml and *.json, except hidden ones ("."), and in them v1
+// Services, also in a List. It follows symbolic links only within the folder. A mounted
+// ConfigMap works, whose files are links that are switched all at once.
 type Source struct {
 	opts     Options
 	log      *zap.Logger
@@ -88,11 +88,11 @@ type Source struct {
 	synced   sync.Once
 	follower *follower
 
-	// Owned by the goroutine of Run.
+	// These belong to the goroutine of Run.
 	stopping   func() bool
 	files      map[string]*file // by relative path
 	state      map[types.NamespacedName]*corev1.Service
-	said       map[string]*saidOf // by file; what was logged
+	said       map[string]*saidOf // what was logged, by file
 	saidFolder saidOf
 
 	mu       sync.Mutex
@@ -134,8 +134,8 @@ func New(dir string, opts Options) (*Source, error) {
 	}, nil
 }
 
-// Run implements cluster.Source. The error says that the folder is too large to be
-// meant, or cannot be read, when it begins; later that is only reported.
+// Run implements cluster.Source. It returns an error if, at the start, the folder can't
+// be read or is so large that it can't be meant; later that is only reported.
 func (m *Source) Run(ctx context.Context) error {
 	if !m.running.CompareAndSwap(false, true) {
 		return errors.New("manifests: Source.Run was called twice")
@@ -151,7 +151,7 @@ func (m *Source) Run(ctx context.Context) error {
 	return nil
 }
 
-// Relist implements cluster.Source: it reads every file again.
+// Relist implements cluster.Source. It reads every file again.
 func (m *Source) Relist(ctx context.Context) error {
 	if !m.running.Load() {
 		return cluster.ErrNotRunning
@@ -175,7 +175,7 @@ func (m *Source) Relist(ctx context.Context) error {
 // FirstSync implements cluster.Source.
 func (m *Source) FirstSync() <-chan struct{} { return m.first }
 
-// Status implements cluster.Source. Reachable is whether the folder can be read.
+// Status implements cluster.Source. Reachable tells whether the folder can be read.
 func (m *Source) Status() cluster.Availability {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -188,7 +188,7 @@ func (m *Source) Status() cluster.Availability {
 	return a
 }
 
-// Problems returns what is wrong in the folder now, by file; at most 1000.
+// Problems returns what is wrong in the folder now, sorted by file; at most 1,000.
 func (m *Source) Problems() []Problem {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -34,7 +34,7 @@ func put(t *testing.T, path, content string) {
 	}
 }
 
-// follow runs a Manifests source until the test ends.
+// follow runs a Source until the test ends.
 func follow(t *testing.T, dir string, opts Options) (*Source, *clustertest.Sink) {
 	t.Helper()
 	sink := clustertest.NewSink()
@@ -107,8 +107,8 @@ func TestManifestsFollowChanges(t *testing.T) {
 	}
 }
 
-// Editors write a new file and rename it over the old one, or move the old one
-// away first (vim), and leave droppings.
+// Editors write a new file and rename it to the old one, or move the old one away first
+// (vim), and leave other files behind.
 func TestManifestsEditors(t *testing.T) {
 	dir := t.TempDir()
 	put(t, dir+"/a.yaml", yamlService("a"))
@@ -151,7 +151,7 @@ func TestManifestsKeepLastGood(t *testing.T) {
 		}
 	}
 
-	// An invalid Service stays as it was; its neighbours change.
+	// An invalid Service stays as it was; others in the same file change.
 	put(t, dir+"/a.yaml", yamlService("a", "  labels: {x: z}\n")+"---\n"+strings.Replace(yamlService("b"), "9090", "99999", 1)+
 		"---\n"+yamlService("UPPER"))
 	testenv.Eventually(t, soon, "two problems", func() bool { return len(m.Problems()) == 2 })
@@ -184,7 +184,8 @@ func TestManifestsSlowWriter(t *testing.T) {
 	clustertest.Remains(t, 450*time.Millisecond, "an empty file is not believed at once", func() bool { return sink.Names() == "default/a default/b" })
 	for _, piece := range strings.SplitAfter(yamlService("c")+"---\n"+yamlService("a")+"---\n"+yamlService("b"), "\n") {
 		f.WriteString(piece)
-		// As cp -p and tar do; and something makes us look at the folder.
+		// The time of the file is in the past, as after cp -p and tar; and another change
+		// causes a walk.
 		hourAgo := time.Now().Add(-time.Hour)
 		os.Chtimes(dir+"/a.yaml", hourAgo, hourAgo)
 		put(t, dir+"/note.txt", piece)
@@ -196,11 +197,11 @@ func TestManifestsSlowWriter(t *testing.T) {
 	if sink.Deletes() != 0 {
 		t.Errorf("%s: something was deleted on the way", sink.Counts())
 	}
-	put(t, dir+"/a.yaml", "") // and stays empty
+	put(t, dir+"/a.yaml", "") // it stays empty
 	sink.WantNames(t, soon, "")
 }
 
-// A mounted ConfigMap: files are links through ..data, which is exchanged.
+// In a mounted ConfigMap, files are links through ..data, which is replaced.
 func TestManifestsMountedConfigMap(t *testing.T) {
 	dir := t.TempDir()
 	put(t, dir+"/..1/a.yaml", yamlService("a1"))

@@ -40,7 +40,8 @@ func (w *walk) folder(dir string, depth int) error {
 	if depth > w.m.opts.MaxDepth {
 		return fmt.Errorf("folders are nested more than %d deep at %s; give a folder that holds manifests only", w.m.opts.MaxDepth, cluster.Clean(dir))
 	}
-	// Watched first: what appears while we read is then announced.
+	// Watched before it is read: what appears during the reading then causes a
+	// notification.
 	w.m.follower.watch(dir)
 	w.folders = append(w.folders, dir)
 	if len(w.folders) > w.m.opts.MaxFiles {
@@ -51,7 +52,7 @@ func (w *walk) folder(dir string, depth int) error {
 		if dir == "." {
 			return fmt.Errorf("the folder cannot be read: %w", reason(err))
 		}
-		if !errors.Is(err, fs.ErrNotExist) { // else it has just been removed
+		if !errors.Is(err, fs.ErrNotExist) { // otherwise it has just been removed
 			w.problem(dir, "the folder cannot be read; what it had is kept: "+reason(err).Error())
 		}
 		return nil
@@ -79,7 +80,7 @@ func (w *walk) folder(dir string, depth int) error {
 	return nil
 }
 
-// list returns what is in one folder, no more of it than counts.
+// list returns the entries of a folder, but no more than are allowed.
 func (w *walk) list(dir string) ([]fs.DirEntry, error) {
 	f, err := w.root.Open(dir)
 	if err != nil {
@@ -93,7 +94,7 @@ func (w *walk) list(dir string) ([]fs.DirEntry, error) {
 		w.seen += len(some)
 		switch {
 		case errors.Is(err, io.EOF):
-			// In a lasting order, so that what is said of the folder is, too.
+			// Sorted, so that what is reported does not change.
 			slices.SortFunc(all, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
 			return all, nil
 		case err != nil:
@@ -113,7 +114,7 @@ func (w *walk) file(rel string) {
 		}
 	case err != nil:
 		w.problem(rel, "is not read: "+reason(err).Error()+" (links are followed inside the folder only)")
-	case info.IsDir(): // a link to a folder: its files are found where they are
+	case info.IsDir(): // a link to a folder: its files are found at their own path
 	case !info.Mode().IsRegular():
 		w.problem(rel, "is not a regular file")
 	default:
@@ -131,7 +132,7 @@ func (w *walk) problem(rel, text string) {
 	w.problems[rel] = cluster.Clean(text)
 }
 
-// unknown says whether rel, though not found, may be there all the same.
+// unknown reports whether rel may exist although it was not found.
 func (w *walk) unknown(rel string) bool {
 	for p := range w.problems {
 		if rel == p || strings.HasPrefix(rel, p+"/") {

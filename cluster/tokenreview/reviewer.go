@@ -1,5 +1,5 @@
-// Package tokenreview asks the API server of a cluster who the callers of this service are and
-// what they may do, for package auth.
+// Package tokenreview asks the API server of a cluster who the callers of this service
+// are and what they may do. Its [Reviewer] is an auth.Reviewer.
 package tokenreview
 
 import (
@@ -18,12 +18,12 @@ import (
 	"kubernaut.io/dynamic-toolset/cluster"
 )
 
-// A Reviewer asks the API server who the callers of this service are
-// (TokenReview) and what they may do (SubjectAccessReview on a non-resource
-// URL). It needs the rights of the ClusterRole system:auth-delegator.
+// A Reviewer asks the API server who callers are (TokenReview) and what they may do
+// (SubjectAccessReview on a non-resource URL). It needs the rights of the ClusterRole
+// system:auth-delegator.
 //
-// See https://kubernetes.io/docs/reference/access-authn-authz/authentication/
-// and .../authorization/.
+// See https://kubernetes.io/docs/reference/access-authn-authz/authentication/ and
+// .../authorization/.
 type Reviewer struct {
 	client      kubernetes.Interface
 	host        string
@@ -35,17 +35,17 @@ var _ auth.Reviewer = (*Reviewer)(nil)
 
 // Options configure a Reviewer.
 type Options struct {
-	// Audiences are those of which a token must have at least one. With none,
+	// Audiences lists audiences of which a token must have at least one. If it is empty,
 	// tokens for the API server itself are accepted.
 	Audiences []string
-	// OnForbidden is told of each call that was refused for want of a right.
-	// It may be nil.
+	// OnForbidden is called for each call that was refused because a right is missing. It
+	// may be nil.
 	OnForbidden func(*cluster.MissingRight)
 }
 
-// New returns a Reviewer for the API server of cfg. It does not connect
-// yet. Its calls are not throttled with those of others, since a caller waits
-// for them; auth.Authorizer bounds how many are under way.
+// New returns a Reviewer for the API server of cfg. It does not connect yet. Its calls
+// have no rate limit, since callers wait for them; auth.Authorizer bounds how many are
+// under way.
 func New(cfg *rest.Config, o Options) (*Reviewer, error) {
 	cfg = rest.CopyConfig(cfg)
 	cfg.QPS, cfg.Burst = -1, 0
@@ -71,8 +71,8 @@ func (r *Reviewer) Authenticate(ctx context.Context, token string) (*auth.Identi
 	case s.User.Username == "":
 		return nil, errors.New("the API server names no user for a token that it accepts")
 	case !r.audienceFits(s.Audiences):
-		// An API server that does not know of audiences accepts tokens that are
-		// meant for others (TokenReviewStatus.audiences).
+		// An API server that does not support audiences accepts tokens that are meant for
+		// others (TokenReviewStatus.audiences).
 		return nil, fmt.Errorf("%w: it is for the audiences %q, not for any of %q", auth.ErrInvalidToken, s.Audiences, r.audiences)
 	}
 	who := &auth.Identity{Name: s.User.Username, UID: s.User.UID, Groups: s.User.Groups}
@@ -105,11 +105,11 @@ func (r *Reviewer) Authorize(ctx context.Context, who *auth.Identity, what auth.
 	if err != nil {
 		return false, r.failed(err, "subjectaccessreviews")
 	}
-	// A denial outweighs; an authorizer that failed has not allowed.
+	// A denial takes precedence; an authorizer that has failed has allowed nothing.
 	return review.Status.Allowed && !review.Status.Denied, nil
 }
 
-// failed explains why there is no answer.
+// failed returns an error that explains why there is no answer.
 func (r *Reviewer) failed(err error, resource string) error {
 	err = cluster.Call{Verbs: "create", Resource: resource, Host: r.host}.Explain(err)
 	if right, ok := errors.AsType[*cluster.MissingRight](err); ok && r.onForbidden != nil {

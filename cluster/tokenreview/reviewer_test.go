@@ -23,17 +23,17 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
-// audience is that of the service, in these tests.
+// audience is the audience of the service in these tests.
 const audience = "dynamic-toolset"
 
-// The actions that these tests ask about.
+// Actions that these tests ask about.
 var (
 	listToolsets = auth.Action{Verb: "get", Path: "/dynamic-toolset/api/v1/toolsets"}
 	getToolset   = auth.Action{Verb: "get", Path: "/dynamic-toolset/api/v1/toolsets/*"}
 	discover     = auth.Action{Verb: "post", Path: "/dynamic-toolset/api/v1/discover"}
 )
 
-// account makes a ServiceAccount and returns its name as a user.
+// account creates a ServiceAccount, and returns its user name.
 func (a *api) account(name string) string {
 	a.T.Helper()
 	if _, err := a.CoreV1().ServiceAccounts(a.NS).Create(a.T.Context(), &corev1.ServiceAccount{
@@ -43,7 +43,8 @@ func (a *api) account(name string) string {
 	return "system:serviceaccount:" + a.NS + ":" + name
 }
 
-// token returns a token of a ServiceAccount, for the API server if for no other.
+// token returns a token of a ServiceAccount with these audiences; without any, one for
+// the API server.
 func (a *api) token(account string, audiences ...string) string {
 	a.T.Helper()
 	r, err := a.CoreV1().ServiceAccounts(a.NS).CreateToken(a.T.Context(), account, &authenticationv1.TokenRequest{
@@ -54,7 +55,7 @@ func (a *api) token(account string, audiences ...string) string {
 	return r.Status.Token
 }
 
-// bind gives a user a ClusterRole for the time of the test.
+// bind gives a user a ClusterRole until the test ends.
 func (a *api) bind(user, role string) {
 	a.T.Helper()
 	b, err := a.RbacV1().ClusterRoleBindings().Create(a.T.Context(), &rbacv1.ClusterRoleBinding{
@@ -73,7 +74,7 @@ func (a *api) bind(user, role string) {
 	})
 }
 
-// grantURLs gives a user non-resource URLs.
+// grantURLs gives a user the right to non-resource URLs.
 func (a *api) grantURLs(user string, verb string, urls ...string) {
 	a.T.Helper()
 	role, err := a.RbacV1().ClusterRoles().Create(a.T.Context(), &rbacv1.ClusterRole{
@@ -95,7 +96,7 @@ func (a *api) reviewer(audiences ...string) *Reviewer {
 	if err != nil {
 		a.T.Fatal(err)
 	}
-	// The API server's authorizer follows the bindings.
+	// It takes a moment until the API server's authorizer knows a new binding.
 	testenv.Eventually(a.T, soon, "the right to review", func() bool {
 		_, err := r.Authenticate(a.T.Context(), "x")
 		if !errors.Is(err, auth.ErrInvalidToken) {
@@ -107,7 +108,7 @@ func (a *api) reviewer(audiences ...string) *Reviewer {
 	return r
 }
 
-// Whom real tokens stand for, and which are refused.
+// Which identities real tokens have, and which tokens are refused.
 func TestReviewTokens(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t)
@@ -137,7 +138,7 @@ func TestReviewTokens(t *testing.T) {
 		}
 	}
 
-	// Without audiences, tokens for the API server are what is accepted.
+	// Without audiences, tokens for the API server are accepted.
 	open := a.reviewer()
 	if who, err := open.Authenticate(t.Context(), a.token("agent")); err != nil || who.Name != user {
 		t.Errorf("%+v %v", who, err)
@@ -146,7 +147,7 @@ func TestReviewTokens(t *testing.T) {
 		t.Errorf("a token for another audience: %v", err)
 	}
 
-	// A ServiceAccount that is gone has no valid tokens.
+	// The tokens of a ServiceAccount that was deleted are not valid.
 	if err := a.CoreV1().ServiceAccounts(a.NS).Delete(t.Context(), "agent", metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +157,7 @@ func TestReviewTokens(t *testing.T) {
 	})
 }
 
-// What RBAC's rules on non-resource URLs grant.
+// What RBAC rules on non-resource URLs grant.
 func TestReviewActions(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t)
@@ -194,13 +195,14 @@ func TestReviewActions(t *testing.T) {
 		}
 		testenv.Eventually(t, soon, c.account+" may exactly what is granted", func() bool { return slices.Equal(may(), c.may) })
 
-		// Why the paths don't begin with /api/: every account may get those.
+		// This is why our paths don't begin with /api/: every account may get those.
 		if ok, err := r.Authorize(t.Context(), who, auth.Action{Verb: "get", Path: "/api/v1/toolsets"}); err != nil || !ok {
 			t.Errorf("%s may not get /api/*: %v; is the prefix still needed?", c.account, err)
 		}
 	}
 
-	// Groups and extras are passed on: a right of the group is one of its members.
+	// Groups and extra attributes are passed on: a right of a group holds for its
+	// members.
 	members := &auth.Identity{Name: "somebody", Groups: []string{"system:masters"}, Extra: map[string][]string{"k": {"v"}}}
 	if ok, err := r.Authorize(t.Context(), members, discover); err != nil || !ok {
 		t.Errorf("a member of system:masters: %v %v", ok, err)
@@ -233,7 +235,7 @@ func TestReviewForbidden(t *testing.T) {
 	}
 }
 
-// An Authorizer in front of a real API server that stops, and comes back.
+// An Authorizer with a real API server that stops and comes back.
 func TestReviewAPIServerStopped(t *testing.T) {
 	a := newAPI(t)
 	user := a.account("agent")
@@ -279,7 +281,7 @@ func TestReviewAPIServerStopped(t *testing.T) {
 	})
 }
 
-// Answers that a real API server gives only when something is wrong with it.
+// Answers that a real API server gives only if something is wrong with it.
 func TestReviewOddAnswers(t *testing.T) {
 	client := fake.NewClientset()
 	var token authenticationv1.TokenReviewStatus

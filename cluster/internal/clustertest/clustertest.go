@@ -1,5 +1,6 @@
-// Package clustertest has what the tests of package cluster and its sub-packages share: a sink
-// that keeps and counts, a network that can be frozen, and counts of missing rights.
+// Package clustertest has what the tests of package cluster and the packages below share:
+// a [Sink] that keeps and counts Services, a [Network] that can be frozen, and a [Tally]
+// of missing rights.
 package clustertest
 
 import (
@@ -24,7 +25,7 @@ func Logger(t *testing.T) *zap.Logger {
 	return zap.NewNop()
 }
 
-// Background runs f until the test ends, and checks that it leaves nothing.
+// Background runs f until the test ends, and checks that no goroutine is left.
 func Background(t *testing.T, f func(context.Context) error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -45,7 +46,7 @@ func Background(t *testing.T, f func(context.Context) error) {
 	})
 }
 
-// Remains checks that ok stays true for a while.
+// Remains checks that ok stays true for d.
 func Remains(t *testing.T, d time.Duration, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
@@ -65,20 +66,20 @@ func IsClosed(c <-chan struct{}) bool {
 	}
 }
 
-// A Tally counts what OnForbidden is told.
+// A Tally counts missing rights.
 type Tally struct {
 	mu  sync.Mutex
 	all []string
 }
 
-// Note is for OnForbidden.
+// Note is a function for OnForbidden.
 func (c *Tally) Note(r *cluster.MissingRight) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.all = append(c.all, r.Verb+" "+r.Resource)
 }
 
-// Count is how often it was told of a right, such as "create events".
+// Count returns how often Note was called with this right, such as "create events".
 func (c *Tally) Count(what string) (n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -90,15 +91,15 @@ func (c *Tally) Count(what string) (n int) {
 	return n
 }
 
-// A Network can be frozen: then connections stay open, and nothing passes.
+// A Network can be frozen: connections stay open, but no bytes pass.
 type Network struct {
 	mu    sync.Mutex
 	thaw  chan struct{} // nil while not frozen
 	conns []net.Conn
 }
 
-// NewNetwork returns one whose connections are closed at the end of the test: those that were
-// frozen end by nothing else.
+// NewNetwork returns a Network whose connections are closed when the test ends, since
+// nothing else ends a frozen connection.
 func NewNetwork(t *testing.T) *Network {
 	n := &Network{}
 	t.Cleanup(func() {
@@ -111,7 +112,7 @@ func NewNetwork(t *testing.T) *Network {
 	return n
 }
 
-// Freeze freezes it, or thaws it again. A connection that was frozen stays so.
+// Freeze freezes or thaws the network. A connection that was frozen stays frozen.
 func (n *Network) Freeze(frozen bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -132,7 +133,7 @@ func (n *Network) state() chan struct{} {
 	return n.thaw
 }
 
-// Dial is for rest.Config.
+// Dial is a function for rest.Config.
 func (n *Network) Dial(ctx context.Context, network, address string) (net.Conn, error) {
 	if c := n.state(); c != nil {
 		select {
@@ -159,8 +160,8 @@ type conn struct {
 	closed  chan struct{}
 }
 
-// pass waits while frozen; bytes that were on their way are lost for good, as
-// the connection is: it never thaws.
+// pass waits while the connection is frozen, which never ends: bytes on their way are
+// lost.
 func (c *conn) pass() error {
 	if c.network.state() == nil {
 		return nil

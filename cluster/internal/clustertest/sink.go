@@ -16,7 +16,8 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 )
 
-// A Sink is a cluster.Sink that keeps the state, as the catalogue does, and counts.
+// A Sink is a cluster.Sink that keeps the Services, as the catalogue does, and counts
+// calls.
 type Sink struct {
 	mu       sync.Mutex
 	state    map[types.NamespacedName]*corev1.Service
@@ -27,7 +28,7 @@ type Sink struct {
 	overlaps int
 }
 
-// NewSink returns an empty one.
+// NewSink returns an empty Sink.
 func NewSink() *Sink {
 	return &Sink{state: map[types.NamespacedName]*corev1.Service{}}
 }
@@ -102,7 +103,7 @@ func (s *Sink) Delete(namespace, name string) {
 	s.call(func() { s.deletes++; delete(s.state, types.NamespacedName{Namespace: namespace, Name: name}) })
 }
 
-// Names returns what is known, as "ns/name ns/name".
+// Names returns the names of all Services, in the form "ns/name ns/name".
 func (s *Sink) Names() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -114,7 +115,7 @@ func (s *Sink) Names() string {
 	return strings.Join(all, " ")
 }
 
-// Get returns a Service that is known, nil if it is not.
+// Get returns a Service; nil if there is none.
 func (s *Sink) Get(ns, name string) *corev1.Service {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -128,7 +129,7 @@ func (s *Sink) Counts() string {
 	return fmt.Sprintf("%d replaces, %d upserts, %d deletes, %d overlaps", s.replaces, s.upserts, s.deletes, s.overlaps)
 }
 
-// WantNames waits until exactly these are known.
+// WantNames waits until there are exactly these Services.
 func (s *Sink) WantNames(t *testing.T, within time.Duration, want string) time.Duration {
 	t.Helper()
 	defer func() {
@@ -139,8 +140,8 @@ func (s *Sink) WantNames(t *testing.T, within time.Duration, want string) time.D
 	return testenv.Eventually(t, within, "the Services are "+want, func() bool { return s.Names() == want })
 }
 
-// Lists returns how often the whole state was handed over. A watch that begins
-// anew hands it over as well, at any time.
+// Lists returns how often the whole state was replaced. That happens also when a watch
+// begins again, at any time.
 func (s *Sink) Lists() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -154,14 +155,14 @@ func (s *Sink) Deletes() int {
 	return s.deletes
 }
 
-// Len returns how many Services are known.
+// Len returns the number of Services.
 func (s *Sink) Len() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.state)
 }
 
-// Overlaps returns how many calls came while another one was under way.
+// Overlaps returns how many calls came during another call.
 func (s *Sink) Overlaps() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,9 +1,9 @@
-// Package follow keeps up with one object of an API server: a ConfigMap, a Lease.
+// Package follow follows one object of an API server: a ConfigMap or a Lease.
 //
-// It lists and watches with a field selector for the object's name, so that the right to see
-// others of its kind is not needed. The protocol (bookmarks, expired versions, lists after a
-// gap) is client-go's Reflector's; this package says when it starts over, and what is logged
-// when it fails.
+// A [Follower] lists and watches with a field selector for the object's name, so that it
+// needs no right to see others of its kind. client-go's Reflector implements the protocol
+// (bookmarks, expired versions, lists after a gap); this package decides when it starts
+// again, and what is logged when it fails.
 package follow
 
 import (
@@ -24,51 +24,54 @@ import (
 	"kubernaut.io/dynamic-toolset/cluster/internal/retry"
 )
 
-// An Object is a type of objects, such as *corev1.ConfigMap.
+// An Object is a type of Kubernetes objects, such as *corev1.ConfigMap.
 type Object interface {
 	metav1.Object
 	runtime.Object
 }
 
-// A Client lists and watches objects of a namespace, as those of client-go do. L is the type
-// of their lists.
+// A Client lists and watches the objects of a namespace, like the clients of client-go. L
+// is the type of their lists.
 type Client[L runtime.Object] interface {
 	List(context.Context, metav1.ListOptions) (L, error)
 	Watch(context.Context, metav1.ListOptions) (watch.Interface, error)
 }
 
-// A Follower follows one object. T is its type, L that of lists. All fields are required but
-// for Listing.
+// A Follower follows one object. T is the type of the object, and L that of lists of it.
+// All fields are required except Listing.
 type Follower[T Object, L runtime.Object] struct {
-	Kind   string // for client-go's own lines in the log
+	Kind   string // for client-go's log lines
 	Name   string
 	Client Client[L]
 	// Timeout bounds one list.
 	Timeout time.Duration
-	// Listing is called when a list is about to be asked for. It may be nil.
+	// Listing is called before each list. It may be nil.
 	Listing func()
-	// Seen is told the object as it now is, by a list or by the watch; zero if there is
-	// none. version is its resourceVersion, that of its deletion, or of the empty list.
+	// Seen is called with the object after each list and change; with the zero value if
+	// there is none. version is its resourceVersion, or that of its deletion or of the
+	// empty list.
 	Seen func(object T, version string, listed bool)
-	// Failed is told why the object can't be followed; nil once it can be again.
+	// Failed is called with the reason when the object can't be followed, and with nil
+	// when it can be again.
 	Failed func(error)
-	// Explain puts the failure of a call, VerbList or VerbWatch, into words.
+	// Explain returns an error that describes a failed call; verb is VerbList or
+	// VerbWatch.
 	Explain func(verb string, err error) error
-	// Hopeless reports whether to wait for somebody to grant a right.
+	// Hopeless reports whether the next attempt should wait for somebody to grant a
+	// right.
 	Hopeless    func(*cluster.FailureLog) bool
 	OnForbidden func(*cluster.MissingRight)
 	Log         *zap.Logger
-	// The lines in the log: why it matters that the object can't be followed; that a
-	// right to watch is missing, so that it is listed now and then; and that all is well
-	// again.
+	// Log messages: the object can't be followed, and why that matters; the right to
+	// watch is missing, so that it is only listed now and then; all is well again.
 	CannotFollow, CannotWatch, CanFollow string
 
-	// inCall is held during a list. The Reflector leaves a list alone when its context
-	// ends; by this lock nothing outlives Run.
+	// inCall is held during a list. When its context ends, the Reflector returns without
+	// waiting for a list under way. With this lock Run does.
 	inCall sync.Mutex
 
-	// Of the goroutine of Run.
-	listed   bool // in this run of the Reflector
+	// These belong to the goroutine of Run.
+	listed   bool // since the Reflector was started
 	failures cluster.FailureLog
 }
 
@@ -99,7 +102,7 @@ func (f *Follower[T, L]) Run(ctx context.Context) {
 			break
 		}
 	}
-	f.inCall.Lock() // a list that was left alone has ended
+	f.inCall.Lock() // wait for a list that the Reflector has left behind
 	defer f.inCall.Unlock()
 }
 
@@ -118,7 +121,7 @@ func (f *Follower[T, L]) failed(err error) {
 	case !tell:
 	case right == nil:
 		f.Log.Warn(f.CannotFollow, zap.Error(err))
-	case verb == cluster.VerbWatch: // what is missing does not come by itself: an error
+	case verb == cluster.VerbWatch: // a right does not come by itself, so this is an error
 		f.Log.Error(f.CannotWatch, zap.Error(err))
 	default:
 		f.Log.Error(f.CannotFollow, zap.Error(err))
@@ -137,11 +140,11 @@ func (f *Follower[T, L]) only(o metav1.ListOptions) metav1.ListOptions {
 	return o
 }
 
-// calls makes the calls for the Reflector.
+// calls implements cache.ListerWatcher for the Reflector.
 type calls[T Object, L runtime.Object] struct{ *Follower[T, L] }
 
-// IsWatchListSemanticsUnSupported makes the Reflector list before it watches, instead of
-// getting the list through the watch, whose retries would not end with the context.
+// IsWatchListSemanticsUnSupported makes the Reflector list before it watches. Otherwise
+// it would get the list through the watch, whose retries do not end with the context.
 func (c calls[T, L]) IsWatchListSemanticsUnSupported() bool { return true }
 
 // List implements cache.ListerWatcher.
@@ -164,8 +167,9 @@ func (c calls[T, L]) ListWithContext(ctx context.Context, o metav1.ListOptions) 
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
 	o = c.only(o)
-	// Always the latest state. The Reflector would be content with any that is not older
-	// than the last it saw, and thus never follow a cluster that was restored from a backup.
+	// Always ask for the latest state. The Reflector would accept any state that is not
+	// older than the last one it has seen, and so would never follow a cluster that was
+	// restored from a backup.
 	o.ResourceVersion, o.ResourceVersionMatch = "", ""
 	if c.Listing != nil {
 		c.Listing()
@@ -182,7 +186,7 @@ func (c calls[T, L]) WatchWithContext(ctx context.Context, o metav1.ListOptions)
 	return w, err
 }
 
-// store takes what the Reflector finds.
+// store receives what the Reflector finds.
 type store[T Object, L runtime.Object] struct{ *Follower[T, L] }
 
 func (s store[T, L]) Add(object any) error { return s.Update(object) }
@@ -214,8 +218,8 @@ func (s store[T, L]) Replace(list []any, version string) error {
 	return nil
 }
 
-// OlderOrSame reports whether a is not a later resourceVersion than b; false if they can't be
-// compared.
+// OlderOrSame reports whether the resourceVersion a is not later than b; false if they
+// can't be compared.
 func OlderOrSame(a, b string) bool {
 	order, err := resourceversion.CompareResourceVersion(a, b)
 	return err == nil && order <= 0

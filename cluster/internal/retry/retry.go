@@ -1,7 +1,8 @@
-// Package retry says how long to wait before a failed call to an API server is made again.
+// Package retry decides how long to wait before a failed call to an API server is tried
+// again.
 //
-// The pauses are short on purpose. client-go's own back off up to a minute, which is kind to an
-// API server that starts; but one list for each replica is not what keeps it from starting.
+// The pauses are short on purpose. client-go's own grow to a minute, to spare an API
+// server that is starting; but one list for each replica does not keep it from starting.
 package retry
 
 import (
@@ -12,7 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 )
 
-// Denied is the pause where a right is missing: somebody must grant it first, and then looks on.
+// Denied is the pause if a right is missing. Somebody must grant it, and will then watch
+// the log.
 const Denied = 10 * time.Second
 
 // Backoff returns the pauses between the tries of a list or watch: 200 ms, doubled up to 2 s.
@@ -32,7 +34,7 @@ func Sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// Jitter returns d plus or minus up to that fraction of it.
+// Jitter returns d plus or minus a random part of up to fraction of it.
 func Jitter(d time.Duration, fraction float64) time.Duration {
 	return time.Duration(float64(d) * (1 + fraction*(2*rand.Float64()-1))) // #nosec G404 -- no secret
 }
