@@ -7,8 +7,8 @@ import (
 	"kubernaut.io/dynamic-toolset/transport"
 )
 
-// askWhoCalls makes the cluster's API server decide about callers, where the
-// settings ask for it.
+// askWhoCalls makes the cluster's API server decide about callers, if the settings ask
+// for that.
 func (a *App) askWhoCalls(cfg *rest.Config) error {
 	s := a.settings.Access
 	if !s.Tokens {

@@ -1,14 +1,15 @@
-// Package app puts the service together: it builds the parts from the settings, runs them,
-// and stops them in the order of DD-007 (package shutdown).
+// Package app puts the service together: it builds the parts from the settings, runs
+// them, and stops them in the order of DD-007 (package shutdown).
 //
-// The parts do not know one another. What one has to do with the other is said here:
+// The parts do not know one another. How they are connected is decided here:
 //
 //	cluster source -> catalogue -> snapshots -> server, writer of the ConfigMap
 //	health checks  -> catalogue
 //
-// An [App] keeps to itself: a process, as that of a test, may have several. What is the
-// process's own, such as where the log goes, is [Serve]'s. [Generate] is the service for
-// one reading of the cluster: it returns what would be written.
+// An [App] uses nothing of the process but what it is given, so that a test can run
+// several in one process. [Serve] runs one as the service, and sets up what belongs to
+// the process, such as its log. [Generate] reads the cluster once and returns what would
+// be written.
 package app
 
 import (
@@ -31,23 +32,24 @@ import (
 	"kubernaut.io/dynamic-toolset/transport"
 )
 
-// Signals say when an App is to stop. Those of the process are [shutdown.Signals].
+// Signals tell an App when to stop. [shutdown.Signals] has those of the process.
 type Signals interface {
-	// HandOver returns the signals from now on. told is called first for each; it must
-	// not block.
+	// HandOver returns a channel that receives the signals from now on. Before that, told
+	// is called for each; it must not block.
 	HandOver(told func()) <-chan os.Signal
-	// Stop does what a SIGTERM does, after HandOver.
+	// Stop does the same as a SIGTERM. It must be called after HandOver.
 	Stop()
 }
 
-// A writer keeps a copy of the generated documents up to date: in the ConfigMap, or in a file.
+// A writer keeps a copy of the generated documents up to date, in the ConfigMap or in a
+// file.
 type writer interface {
 	Run(ctx context.Context) error
 	Notify()
 	WriteNow(ctx context.Context) (version string, err error)
 }
 
-// An App is the service, built and ready to run once.
+// An App is the service, ready to run once.
 type App struct {
 	settings  *config.Settings
 	version   string
@@ -56,15 +58,16 @@ type App struct {
 	catalogue *service.Catalogue
 	checker   *health.Checker // nil without health checks
 	source    cluster.Source
-	writer    writer               // nil when no ConfigMap is written
-	view      *configmap.View      // of the ConfigMap; nil without a cluster, or if it is left alone
-	overrides *configmap.Overrides // in the ConfigMap; nil if view is
+	writer    writer               // nil if no ConfigMap is written
+	view      *configmap.View      // of the ConfigMap; nil without a cluster, or if the ConfigMap is not used
+	overrides *configmap.Overrides // in the ConfigMap; nil if view is nil
 	leader    *leader.Candidate    // nil without leader election
 	auth      *transport.Auth      // nil: everybody may call
 	discovery *metrics.PrometheusHistogram
 }
 
-// New builds the service, of which nothing runs yet. version is what it says of itself.
+// New builds the service from the settings, without starting anything. version is the
+// version that it reports.
 func New(s *config.Settings, version string, log *zap.Logger) (*App, error) {
 	a := &App{settings: s, version: version, log: log, set: metrics.NewSet()}
 	if err := a.build(); err != nil {
@@ -98,9 +101,9 @@ func (a *App) build() error {
 	return a.connect()
 }
 
-// Run starts everything, in an order in which nothing misses its consumer, waits for a
-// signal, and stops everything in reverse. It returns the exit code of the process; an error
-// means that the service could not begin, or could not go on.
+// Run starts everything in such an order that nothing misses its consumer, waits for a
+// signal, and stops everything in reverse. It returns the exit code of the process. An
+// error means that the service could not start, or could not go on.
 func (a *App) Run(signals Signals) (int, error) {
 	s := a.settings
 	ctx, cancel := context.WithCancel(context.Background())
@@ -118,14 +121,14 @@ func (a *App) Run(signals Signals) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	// From here on somebody may be connected, and whoever is told to stop drains.
+	// From here on clients may be connected, so a signal starts a drain.
 	opening, giveUp := context.WithCancel(ctx)
 	defer giveUp()
 	caught := signals.HandOver(func() {
-		giveUp() // it may be looking up the name of --listen
+		giveUp() // Start may be looking up the host of --listen
 		a.releaseLease()
 	})
-	// The probes answer from the start, "starting" at first.
+	// The probes answer from the start, at first with "starting".
 	if err := server.Start(opening); err != nil {
 		if opening.Err() != nil {
 			a.log.Info("Nothing has been served yet; exiting at once")
@@ -181,7 +184,8 @@ func (a *App) Run(signals Signals) (int, error) {
 	return code, nil
 }
 
-// serverOptions are those of the HTTP server: the settings, and whom it asks.
+// serverOptions returns the options of the HTTP server, from the settings and the other
+// parts.
 func (a *App) serverOptions() transport.Options {
 	s := a.settings
 	o := transport.Options{
@@ -202,8 +206,7 @@ func (a *App) serverOptions() transport.Options {
 	return o
 }
 
-// orNone translates a setting whose 0 means none to an option whose 0 means its
-// default.
+// orNone converts a setting whose 0 means none to an option whose 0 means its default.
 func orNone(n int) int {
 	if n == 0 {
 		return -1

@@ -29,7 +29,7 @@ type runningApp struct {
 func (r *runningApp) HandOver(told func()) <-chan os.Signal { r.told = told; return r.stop }
 func (r *runningApp) Stop()                                 { r.told(); r.stop <- syscall.SIGTERM }
 
-// runApp runs the service with one back end of this name.
+// runApp runs the service with one back end, which has this name.
 func runApp(t *testing.T, name string) *runningApp {
 	t.Helper()
 	dir := t.TempDir()
@@ -63,7 +63,7 @@ func runApp(t *testing.T, name string) *runningApp {
 	return r
 }
 
-// status is what a lookup of this toolset answers.
+// status returns the HTTP status of a lookup of this toolset.
 func (r *runningApp) status(t *testing.T, toolset string) int {
 	t.Helper()
 	resp, err := http.Get("http://" + r.api + "/api/v1/toolsets/" + toolset)
@@ -74,7 +74,7 @@ func (r *runningApp) status(t *testing.T, toolset string) int {
 	return resp.StatusCode
 }
 
-// Two services in one process know nothing of each other, and one ends without the other.
+// Two services in one process are independent: one goes on when the other has ended.
 func TestAppsKeepToThemselves(t *testing.T) {
 	one, two := runApp(t, "first"), runApp(t, "second")
 	for _, c := range []struct {

@@ -16,7 +16,7 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 )
 
-// connect makes the sources and the writer for a real cluster.
+// connect builds the source and the writer for a real cluster.
 func (a *App) connect() error {
 	s := a.settings
 	cfg, err := cluster.Connect(s.Cluster.Kubeconfig, s.Cluster.Context, a.version)
@@ -57,10 +57,10 @@ func (a *App) connect() error {
 	return nil
 }
 
-// buildFileWriter makes the writer of --write-configmap.
+// buildFileWriter builds the writer of --write-configmap.
 func (a *App) buildFileWriter() {
 	c := a.settings.ConfigMap
-	a.set.NewCounter("toolset_configmap_drift_total") // nobody looks for changes of a file by others
+	a.set.NewCounter("toolset_configmap_drift_total") // always 0: nobody checks whether others change a file
 	a.writer = configmap.NewFileWriter(c.Write, os.Stdout, c.Namespace, c.Name, a.catalogue.Documents, configmap.FileOptions{
 		Logger: a.log, OnWrite: a.countWrite, OnVersion: a.catalogue.SetConfigMapVersion,
 	})
@@ -71,8 +71,8 @@ func (a *App) countWrite(outcome string) {
 	a.set.GetOrCreateCounter(fmt.Sprintf("toolset_configmap_writes_total{result=%q}", outcome)).Inc()
 }
 
-// override returns what puts overrides in force. The snapshot that shows them is
-// there when it returns: nothing is written of what they change.
+// override returns a function that puts overrides in force. When that returns, the
+// snapshot shows them, so that nothing older is written.
 func (a *App) override() func(*service.Overrides, []service.Invalid) {
 	var refused atomic.Bool
 	a.set.NewGauge("toolset_overrides_valid", func() float64 {
@@ -88,13 +88,13 @@ func (a *App) override() func(*service.Overrides, []service.Invalid) {
 		}
 		a.catalogue.SetOverrides(o)
 		a.catalogue.Build()
-		if a.catalogue.Snapshot() != nil { // else once the cluster has been read
+		if a.catalogue.Snapshot() != nil { // the first one is built once the cluster has been read
 			a.tellUnmatched()
 		}
 	}
 }
 
-// tellUnmatched logs overrides that change nothing. They are no mistake: what they are
+// tellUnmatched logs overrides that change nothing. They need not be wrong: what they are
 // about may be gone for a while.
 func (a *App) tellUnmatched() {
 	if rest := a.catalogue.UnmatchedOverrides(); len(rest) > 0 {
@@ -105,11 +105,12 @@ func (a *App) tellUnmatched() {
 	}
 }
 
-// overridesPatience is how long the cluster waits for the overrides at the start.
+// overridesPatience is how long, at the start, the source waits for the overrides to be
+// known.
 const overridesPatience = 3 * time.Second
 
-// readCluster runs the source, from when the overrides are known: no lookup shows
-// for a moment what an administrator has switched off.
+// readCluster runs the source once the overrides are known, so that no lookup shows for a
+// moment what an administrator has switched off.
 func (a *App) readCluster(ctx context.Context) error {
 	if a.overrides != nil {
 		patience := time.NewTimer(overridesPatience)
@@ -124,14 +125,14 @@ func (a *App) readCluster(ctx context.Context) error {
 	return a.source.Run(ctx)
 }
 
-// countForbidden counts the calls that were refused for want of a right. It
-// grows for as long as the right is missing.
+// countForbidden counts the calls that were refused because a right is missing. The
+// counter grows for as long as it is missing.
 func (a *App) countForbidden(r *cluster.MissingRight) {
 	a.set.GetOrCreateCounter(fmt.Sprintf("toolset_kubernetes_forbidden_total{verb=%q,resource=%q}", r.Verb, r.Resource)).Inc()
 }
 
-// follow tells the log of the first snapshot, and the writer of each. The writer itself
-// sees whether its documents are others.
+// follow logs the first snapshot, and notifies the writer of each one. The writer finds
+// out whether its documents have changed.
 func (a *App) follow(ctx context.Context) error {
 	begin, first := time.Now(), true
 	for snap := range a.catalogue.Snapshots(ctx) {

@@ -25,8 +25,7 @@ import (
 )
 
 // Generate reads the cluster once and returns what the service would write, in the format
-// that is asked for. The warnings name what somebody should put right; they are there with
-// an error, too.
+// of s. The warnings say what somebody should fix; they are returned with an error, too.
 func Generate(s *config.Generate, version string) (output []byte, warnings []string, err error) {
 	seen := &findings{found: map[service.Key]*detect.Result{}}
 	identify, err := recognise(s.Discovery.Rules, s.Cluster.Domain, seen.see)
@@ -68,12 +67,12 @@ func format(s *config.Generate, docs []service.GeneratedDocument) ([]byte, error
 	return docs[i].Bytes(), nil
 }
 
-// maxOverridesFile keeps a mistaken file from being read whole: far more than
+// maxOverridesFile keeps a wrong file from being read whole. It is far more than
 // ParseOverrides accepts.
 const maxOverridesFile = 1 << 20
 
-// loadOverrides reads a file of overrides, or standard input if it is "-"; nil if
-// there is none.
+// loadOverrides reads overrides from a file, or from standard input if its name is "-".
+// It returns nil if the name is empty.
 func loadOverrides(file string) (*service.Overrides, error) {
 	if file == "" {
 		return nil, nil
@@ -102,7 +101,7 @@ func loadOverrides(file string) (*service.Overrides, error) {
 	return nil, fmt.Errorf("%s has mistakes, so that the service would ignore all of it:\n%s", file, strings.Join(lines, "\n"))
 }
 
-// readOnce hands the whole state of the cluster to the sink.
+// readOnce reads the whole state of the cluster into sink.
 func readOnce(s *config.Generate, version string, sink cluster.Sink) error {
 	source, problems, err := newSource(s, version, sink)
 	if err != nil {
@@ -126,7 +125,7 @@ func readOnce(s *config.Generate, version string, sink cluster.Sink) error {
 			}
 			return unread(source.Status(), s.Timeout)
 		case <-look.C:
-			// A right that is missing does not come by waiting.
+			// Waiting does not help if a right is missing.
 			if denied := source.Status().Denied; denied != nil {
 				stop()
 				return fmt.Errorf("the cluster can't be read: %w", denied)
@@ -135,7 +134,7 @@ func readOnce(s *config.Generate, version string, sink cluster.Sink) error {
 	}
 }
 
-// unread says why the cluster could not be read in time.
+// unread returns an error that says why the cluster could not be read in time.
 func unread(a cluster.Availability, patience time.Duration) error {
 	reason := a.LastError
 	if reason == "" {
@@ -144,8 +143,8 @@ func unread(a cluster.Availability, patience time.Duration) error {
 	return fmt.Errorf("the cluster could not be read within %s: %s", patience, reason)
 }
 
-// newSource returns where Services come from, and what tells of those that could
-// not be taken once it has been read.
+// newSource returns a source of Services, and a function that returns the problems of
+// those that could not be used, to be called after they have been read.
 func newSource(s *config.Generate, version string, sink cluster.Sink) (source cluster.Source, problems func() error, err error) {
 	cluster.RedirectClientLogs(zap.NewNop())
 	if s.Cluster.Manifests != "" {
@@ -173,11 +172,11 @@ func newSource(s *config.Generate, version string, sink cluster.Sink) (source cl
 	return k, func() error { return nil }, err
 }
 
-// Findings are what was found out about Services, for warnings.
+// findings collects what was found out about Services, for warnings.
 type findings struct {
-	mu    sync.Mutex // a cluster's namespaces are read at once
+	mu    sync.Mutex // namespaces of a cluster are read concurrently
 	found map[service.Key]*detect.Result
-	some  bool // there was a Service
+	some  bool // there was at least one Service
 }
 
 func (f *findings) see(svc *corev1.Service, res detect.Result) {
@@ -189,7 +188,7 @@ func (f *findings) see(svc *corev1.Service, res detect.Result) {
 	}
 }
 
-// warnings lists what somebody should put right, in a lasting order.
+// warnings returns what somebody should fix, in a stable order.
 func (f *findings) warnings(o *service.Overrides) []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()

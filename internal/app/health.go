@@ -10,7 +10,7 @@ import (
 	"kubernaut.io/dynamic-toolset/service/health"
 )
 
-// buildChecker makes what checks the health of back ends.
+// buildChecker builds the checker of back ends' health.
 func (a *App) buildChecker() error {
 	s := a.settings
 	roots, err := s.Health.RootCAs()
@@ -35,13 +35,12 @@ func (a *App) countCheck(key service.Key, ok bool, _ time.Duration) {
 	a.set.GetOrCreateCounter(fmt.Sprintf("toolset_health_checks_total{service_type=%q,status=%q}", a.catalogue.TypeOf(key), status)).Inc()
 }
 
-// lagBuckets tell checks on time from those that wait for a worker (up to a
-// tenth of --health-timeout is no harm) and from those of which an interval or
-// more is lost.
+// lagBuckets tell checks on time from those that wait for a worker (up to a tenth of
+// --health-timeout does no harm) and from those that lose an interval or more.
 var lagBuckets = []float64{0.01, 0.1, 0.5, 1, 5, 15, 30, 60, 120, 300}
 
-// observeLag returns what health.Options.OnStart calls: it keeps how late
-// checks start, for each class of back ends, as these don't wait for each other.
+// observeLag returns a function for health.Options.OnStart. It records how late checks
+// start, for each class of back ends, since classes don't wait for each other.
 func (a *App) observeLag() func(health.Class, time.Duration) {
 	lag := map[health.Class]*metrics.PrometheusHistogram{}
 	for _, class := range []health.Class{health.ClassPrompt, health.ClassNew, health.ClassSlow} {

@@ -13,11 +13,11 @@ import (
 	"kubernaut.io/dynamic-toolset/cluster/leader"
 )
 
-// elect makes the candidate for the lease that says which replica writes. activate
-// is told whether this one does.
+// elect builds the candidate for the lease that decides which replica writes. activate is
+// called with whether this one does.
 func (a *App) elect(cfg *rest.Config, activate func(bool)) error {
-	// A client of its own, with a connection and a limit on calls of its own: a
-	// renewal waits for nothing else.
+	// This client has its own connection and its own rate limit, so that renewals wait
+	// for nothing else.
 	client, err := kubernetes.NewForConfig(cfg)
 	if err != nil {
 		return err
@@ -42,8 +42,8 @@ func (a *App) elect(cfg *rest.Config, activate func(bool)) error {
 	return nil
 }
 
-// campaign runs the election, from when there is something to write: a replica that
-// can't read the cluster must not keep others from it.
+// campaign runs the election once there is something to write. A replica that can't read
+// the cluster must not keep others from writing.
 func (a *App) campaign(ctx context.Context) error {
 	select {
 	case <-a.source.FirstSync():
@@ -53,19 +53,19 @@ func (a *App) campaign(ctx context.Context) error {
 	}
 }
 
-// releaseLease gives the lease away as soon as this replica is told to end, not when
-// resources are closed at last: another one has taken over long before that, also
-// if this one is killed meanwhile.
+// releaseLease gives up the lease as soon as this replica is told to stop, and not only
+// when components are closed. So another replica has taken over long before that, even if
+// this one is killed meanwhile.
 func (a *App) releaseLease() {
 	if a.leader != nil {
 		a.leader.Release()
 	}
 }
 
-// generate is POST /api/v1/toolsets/generate. A replica that does not lead answers
-// with what the leader has written; that there is none for a moment, as when one
-// hands over to another, makes no difference. But where a right is missing, what was
-// written last is not followed by anything newer.
+// generate implements POST /api/v1/toolsets/generate. A replica that is not the leader
+// returns the version that the leader has written. During a handover there may be no
+// leader for a moment; that makes no difference. But if a right is missing, nobody will
+// write anything newer, and generate returns an error.
 func (a *App) generate(ctx context.Context) (version string, err error) {
 	version, err = a.writer.WriteNow(ctx)
 	if a.leader == nil || a.leader.Leads() {
@@ -86,10 +86,10 @@ func (a *App) generate(ctx context.Context) (version string, err error) {
 	return "", notWritten{err, fmt.Sprintf("%v; the leader is %s", err, a.leader.Holder())}
 }
 
-// A notWritten says why there is nothing that the leader has written.
+// A notWritten says why the leader has written nothing.
 type notWritten struct {
 	cause error
-	text  string // fit for clients
+	text  string // may be shown to clients
 }
 
 func (e notWritten) Error() string  { return e.text }

@@ -13,9 +13,9 @@ import (
 	"kubernaut.io/dynamic-toolset/service/detect"
 )
 
-// recognise returns what finds out what Services are, by the rules in a file, or those that
-// are built in if its name is empty. see is told all that was found out about a Service; it
-// may be called by several goroutines at a time.
+// recognise returns a function that identifies Services by the rules in a file, or by the
+// built-in rules if its name is empty. see is called with everything that was found out
+// about a Service; it may be called concurrently.
 func recognise(rulesFile, clusterDomain string, see func(*corev1.Service, detect.Result)) (service.Identify, error) {
 	rules, err := loadRules(rulesFile)
 	if err != nil {
@@ -43,20 +43,19 @@ func loadRules(file string) (*detect.Rules, error) {
 	return rules, nil
 }
 
-// maxTold bounds what a discoveryLog remembers: some megabytes. Of a cluster with more
-// Services than this it says the same again from time to time.
+// maxTold bounds what a discoveryLog remembers, to a few megabytes. In a cluster with
+// more Services it repeats itself from time to time.
 const maxTold = 50_000
 
-// A discoveryLog logs annotations that are wrong, at warn level, and why each Service is
-// listed or not, at debug level. It does so once for each change: all Services are
-// identified anew every few minutes, and a line that comes back all the time is read by
-// nobody.
+// A discoveryLog logs wrong annotations, at warn level, and why each Service is listed or
+// not, at debug level. It logs each change once: all Services are identified again every
+// few minutes, and nobody reads a line that is repeated all the time.
 type discoveryLog struct {
 	log  *zap.Logger
 	seed maphash.Seed
 
 	mu   sync.Mutex
-	told map[service.Key]uint64 // a hash of what was last said of a Service
+	told map[service.Key]uint64 // a hash of what was last logged about a Service
 }
 
 func newDiscoveryLog(log *zap.Logger) *discoveryLog {
@@ -69,14 +68,14 @@ func (d *discoveryLog) see(svc *corev1.Service, res detect.Result) {
 	}
 }
 
-// isNew reports whether there is something to say of a Service that was not the
-// last thing said of it.
+// isNew reports whether there is something to log about a Service that differs from what
+// was last logged about it.
 func (d *discoveryLog) isNew(svc *corev1.Service, res *detect.Result) bool {
 	key := service.Key{Namespace: svc.Namespace, Name: svc.Name}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if len(res.Problems) == 0 && !d.log.Core().Enabled(zap.DebugLevel) {
-		delete(d.told, key) // the same problem another time is news again
+		delete(d.told, key) // the same problem is logged again if it comes back
 		return false
 	}
 	latest := d.hash(svc, res)
@@ -91,8 +90,8 @@ func (d *discoveryLog) isNew(svc *corev1.Service, res *detect.Result) bool {
 	return true
 }
 
-// hash sums up what would be said of a Service; the UID tells it from an earlier
-// one of its name.
+// hash returns a hash of what would be logged about a Service. It includes the UID, since
+// an earlier Service may have had the same name.
 func (d *discoveryLog) hash(svc *corev1.Service, res *detect.Result) uint64 {
 	var h maphash.Hash
 	h.SetSeed(d.seed)

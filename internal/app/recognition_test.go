@@ -21,8 +21,8 @@ func aService(name string, port int32, annotations map[string]string) *corev1.Se
 	}
 }
 
-// At debug level the log says of each Service why it is listed or not, once for
-// each change; what is wrong with annotations it says at every level.
+// At debug level the log says for each Service why it is listed or not, once for each
+// change. Wrong annotations are logged at every level.
 func TestLogSaysWhyAServiceIsListedOrNot(t *testing.T) {
 	for _, level := range []zapcore.Level{zapcore.DebugLevel, zapcore.InfoLevel} {
 		core, logs := observer.New(level)
@@ -55,7 +55,7 @@ func TestLogSaysWhyAServiceIsListedOrNot(t *testing.T) {
 			}
 		}
 		prometheus := aService("prometheus", 9090, nil)
-		for range 3 { // all are identified anew every few minutes
+		for range 3 { // all Services are identified again every few minutes
 			identify(prometheus)
 			identify(aService("prometheus-operator", 8443, nil))
 			identify(aService("shop", 80, nil))

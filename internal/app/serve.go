@@ -12,8 +12,8 @@ import (
 	"kubernaut.io/dynamic-toolset/shutdown"
 )
 
-// Serve is the command serve: it makes the process the service, until a signal, and
-// returns its exit code.
+// Serve implements the command serve: it runs the service in this process until a signal,
+// and returns the exit code.
 func Serve(s *config.Settings, version string, signals *shutdown.Signals) (int, error) {
 	log, err := logging.New(s.Logs.Level, s.Logs.Format)
 	if err != nil {
@@ -31,7 +31,7 @@ func Serve(s *config.Settings, version string, signals *shutdown.Signals) (int, 
 	signals.LogTo(log)
 
 	if !s.HTTP.Pprof {
-		runtime.MemProfileRate = 0 // what nobody can ask for costs nothing
+		runtime.MemProfileRate = 0 // nobody can ask for a heap profile, so it should cost nothing
 	}
 	for _, w := range s.Warnings {
 		log.Warn("A setting may not be what is meant", zap.String("warning", w))

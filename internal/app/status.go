@@ -8,7 +8,8 @@ import (
 	"kubernaut.io/dynamic-toolset/transport"
 )
 
-// status is asked by the server a few times a second.
+// status returns the state of the service for the HTTP server, which calls it several
+// times a second.
 func (a *App) status() transport.Status {
 	v := a.source.Status()
 	if !v.Synced {
@@ -42,7 +43,7 @@ func (a *App) status() transport.Status {
 	return st
 }
 
-// discover lists the cluster anew and checks all health.
+// discover lists the cluster again and makes all health checks.
 func (a *App) discover(ctx context.Context) error {
 	begin := time.Now()
 	if err := a.source.Relist(ctx); err != nil {

@@ -1,4 +1,4 @@
-// Package architecture holds the rules of docs/architecture.md that a test can enforce.
+// Package architecture tests those rules of docs/architecture.md that a test can check.
 package architecture
 
 import (
@@ -15,17 +15,18 @@ import (
 
 const module = "kubernaut.io/dynamic-toolset"
 
-// A rule says which of our packages a part of the tree may import, and which packages of
-// others it must not. The first rule whose pattern matches a package is its rule.
+// A rule says which packages of this module a part of the tree may import, and which
+// packages of others it must not. For each package the first rule with a matching pattern
+// applies.
 type rule struct {
-	of    string   // a package, or with /... all packages below as well
-	may   []string // what of ours it may import, in the same form; itself and below always
-	never []string // what of others it must not, in the same form
+	of    string   // a package; with /... all packages below as well
+	may   []string // packages of this module it may import, besides itself and those below, in the same form
+	never []string // packages of others it must not import, in the same form
 }
 
 var (
-	// What serves HTTP, talks to Kubernetes or writes a log is an adapter of the domain, not
-	// a part of it.
+	// What serves HTTP, talks to Kubernetes or writes a log is an adapter, and does not
+	// belong into the domain.
 	httpServers = []string{"github.com/valyala/fasthttp/...", "github.com/fasthttp/router"}
 	kubernetes  = []string{"k8s.io/client-go/...", "k8s.io/kubernetes/..."}
 	routers     = []string{"github.com/fasthttp/router"}
@@ -35,32 +36,32 @@ var (
 
 func all(lists ...[]string) []string { return slices.Concat(lists...) }
 
-// leaves are small packages that know nothing of ours but one another.
+// leaves are small packages that import none of this module but one another.
 var leaves = []string{"internal/boundedcache", "internal/suggest", "internal/format", "internal/signals"}
 
-// rules are the architecture: who may know whom. Where there is no rule, a package is new
-// and needs one.
+// rules are the architecture. A package that no rule matches fails the test: it is new
+// and needs a rule.
 var rules = []rule{
 	{of: ".", may: []string{"config", "internal/app", "shutdown"}, never: all(httpServers, kubernetes, logging)},
 	{of: "internal/app", may: []string{"config", "internal/logging", "service/...", "transport/...", "cluster/...", "shutdown"}, never: all(httpServers, clusters)},
 	{of: "shutdown", may: []string{"internal/signals"}, never: all(httpServers, kubernetes, []string{"net/http"})},
 	{of: "problem/...", never: all(httpServers, kubernetes, logging, []string{"net/http"})},
-	// The probes are a client of the back ends.
+	// Health checks are a client of the back ends.
 	{of: "service/health", may: []string{"service/..."}, never: all(httpServers, kubernetes, logging)},
 	{of: "service/...", may: append(leaves, "problem", "service/..."), never: all(httpServers, kubernetes, logging, []string{"net/http"})},
 	{of: "auth/...", may: leaves, never: all(httpServers, kubernetes, logging)},
 	{of: "config/...", may: append(leaves, "transport/certificate"), never: all(httpServers, kubernetes, logging)},
-	// Sockets: no handler, no problem, no HTTP library.
+	// Sockets know no handlers, no problem documents and no HTTP library.
 	{of: "transport/internal/conn", never: all(httpServers, kubernetes, []string{"net/http", "github.com/VictoriaMetrics/..."})},
 	{of: "transport/certificate/...", never: all(httpServers, kubernetes, logging, []string{"net/http"})},
-	// The endpoints and what is before them don't know each other, nor the routes.
+	// api and middleware know neither each other nor the routes.
 	{of: "transport/internal/reply", may: []string{"problem"}, never: all(kubernetes, logging, routers, []string{"net/http"})},
 	{of: "transport/internal/profiles", may: []string{"problem", "transport/internal/reply"}, never: all(kubernetes, routers)},
 	{of: "transport/api", may: []string{"problem", "service", "transport/internal/conn", "transport/internal/reply"}, never: all(kubernetes, routers, []string{"net/http"})},
 	{of: "transport/middleware", may: []string{"internal/boundedcache", "auth", "problem", "transport/internal/conn", "transport/internal/reply"}, never: all(kubernetes, routers, []string{"net/http"})},
 	{of: "transport", may: []string{"auth", "service", "problem", "transport/..."}, never: all(kubernetes)},
-	// What the packages below share, and then those, which don't know one another; but the
-	// writer of the ConfigMap sends Events.
+	// First what the packages below cluster share, then those packages, which don't know
+	// one another. The exception: the writer of the ConfigMap sends Events.
 	{of: "cluster", may: []string{"service", "cluster/internal/retry"}, never: all(httpServers, clusters)},
 	{of: "cluster/kubernetes", may: []string{"service", "cluster", "cluster/internal/retry"}, never: all(httpServers, clusters)},
 	{of: "cluster/manifests", may: []string{"cluster"}, never: all(httpServers, kubernetes)},
@@ -72,8 +73,9 @@ var rules = []rule{
 	{of: "cluster/internal/follow", may: []string{"cluster", "cluster/internal/retry"}, never: all(httpServers, clusters)},
 	{of: "cluster/internal/clustertest", may: []string{"cluster", "service", "internal/testenv"}},
 
-	// The harness knows the service by its binary and its HTTP API only. The server with
-	// planted defects knows nobody: the verifier meets it as it would a stranger's.
+	// The harness knows only the service's binary and its HTTP API. The server with
+	// planted defects imports nothing of ours: the verifier must treat it like any other
+	// server.
 	{of: "harness/defects/faulty", never: all(httpServers, kubernetes, clusters)},
 	// What a run is, and what is made of it: data, and pure functions.
 	{of: "harness/record", never: all(httpServers, kubernetes, logging, []string{"net/http", "os"})},
@@ -109,8 +111,8 @@ var rules = []rule{
 	{of: "deploy/..."},
 	{of: "docs"},
 
-	// These know the service by its binary. What they take from it are names, of keys and
-	// annotations, and what reads its documents.
+	// These use the service as a binary. What they import from it are names, such as keys
+	// and annotations, and readers of its documents.
 	{of: "test/e2e", may: []string{"cluster/...", "service/...", "transport/certificate/certtest", "harness/problemdoc", "harness/sim/...", "internal/patient", "internal/testenv/..."},
 		never: all(httpServers, logging[:3])},
 
@@ -119,7 +121,8 @@ var rules = []rule{
 	{of: "internal/...", may: leaves},
 }
 
-// exceptions are imports that break a rule, and that somebody is to mend. There is to be none.
+// exceptions are imports that break a rule and that somebody must remove. There should be
+// none.
 var exceptions = map[string]string{}
 
 type pkg struct {
@@ -150,7 +153,7 @@ func list(t *testing.T, args ...string) []pkg {
 	}
 }
 
-// ours is the path of a package in our module; false for others.
+// ours returns the path of a package within this module; false for packages of others.
 func ours(importPath string) (string, bool) {
 	if importPath == module {
 		return ".", true
@@ -183,7 +186,7 @@ func TestImports(t *testing.T) {
 		}
 		r := rules[at]
 		imports := p.Imports
-		if matches("test/...", name) { // there is nothing else in it
+		if matches("test/...", name) { // it has only tests
 			imports = slices.Concat(p.TestImports, p.XTestImports)
 		}
 		for _, imported := range imports {
@@ -203,7 +206,7 @@ func TestImports(t *testing.T) {
 	}
 }
 
-// The service is small and has no test code.
+// The service links neither the harness nor test code.
 func TestServiceLinksNoHarness(t *testing.T) {
 	forbidden := []string{"sigs.k8s.io/kind/...", "sigs.k8s.io/kustomize/...", "helm.sh/...", "github.com/google/go-containerregistry/...", "k8s.io/kubernetes/...",
 		module + "/harness/...", module + "/bench/...", module + "/internal/testenv/...", "testing"}
@@ -214,8 +217,8 @@ func TestServiceLinksNoHarness(t *testing.T) {
 	}
 }
 
-// The root holds main.go alone, and nobody but main knows how the service is put together;
-// tests of other packages neither.
+// The root has only main.go. No package but main may import internal/app, not even in its
+// tests.
 func TestTheRootIsTheCommandLine(t *testing.T) {
 	for _, p := range list(t, "./...") {
 		if p.ImportPath == module {

@@ -1,10 +1,10 @@
 // Package boundedcache has a bounded table that is read without locks.
 //
-// It is organised like a CPU's set-associative cache: a key's hash chooses a set
-// of eight places, and the entry is in one of these or not there. That bounds
-// the memory whatever keys come, without a list of what was used last, which
-// readers would have to update. The hash is seeded anew for each table, so that
-// nobody outside can choose keys that meet in one set.
+// A [Table] is organised like a set-associative CPU cache: the hash of a key selects a
+// set of eight places, and its entry is in one of these or nowhere. That bounds the
+// memory whatever keys come, and needs no list of the entries used last, which readers
+// would have to update. The hash has a random seed for each table, so that nobody outside
+// can choose keys that fall into the same set.
 package boundedcache
 
 import (
@@ -14,13 +14,13 @@ import (
 	"sync/atomic"
 )
 
-// ways is the number of places in a set. With half of the places taken, one set
-// in fifty is over-full; with a quarter, one in four thousand.
+// ways is the number of places in a set. When half of all places are taken, one set in
+// fifty is too small for its keys; when a quarter is taken, one in four thousand.
 const ways = 8
 
-// A Table maps keys to values, at most a fixed number of them. Get takes no
-// lock and allocates nothing; values must not be changed except by atomic
-// operations. All methods may be called concurrently.
+// A Table maps keys to values, and holds at most a fixed number of them. Get takes no
+// lock and allocates nothing. Values must only be changed by atomic operations. All
+// methods may be called concurrently.
 type Table[K comparable, V any] struct {
 	seed maphash.Seed
 	sets [][ways]atomic.Pointer[entry[K, V]]
@@ -46,7 +46,7 @@ func (t *Table[K, V]) set(key K) *[ways]atomic.Pointer[entry[K, V]] {
 	return &t.sets[maphash.Comparable(t.seed, key)&uint64(len(t.sets)-1)]
 }
 
-// Get returns the value of a key, nil if it is not there.
+// Get returns the value of a key; nil if there is none.
 func (t *Table[K, V]) Get(key K) *V {
 	set := t.set(key)
 	for i := range set {
@@ -57,8 +57,8 @@ func (t *Table[K, V]) Get(key K) *V {
 	return nil
 }
 
-// Put sets the value of a key. Where the key's set is full, the entry that is
-// worth least goes.
+// Put sets the value of a key. If the key's set is full, the entry with the lowest worth
+// is dropped.
 func (t *Table[K, V]) Put(key K, value *V, worth func(*V) int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -87,8 +87,8 @@ func (t *Table[K, V]) put(key K, value *V, worth func(*V) int64) {
 	set[place].Store(&entry[K, V]{key, value})
 }
 
-// GetOrPut returns the value of a key, which is a new one if it was not there.
-// Of several that ask at once all get the same.
+// GetOrPut returns the value of a key. If there is none it puts the result of value.
+// Concurrent calls for the same key all return the same value.
 func (t *Table[K, V]) GetOrPut(key K, value func() *V, worth func(*V) int64) *V {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -112,7 +112,8 @@ func (t *Table[K, V]) Delete(key K) {
 	}
 }
 
-// All returns the values. Those that come or go meanwhile may be missed.
+// All returns an iterator over the values. It may miss values that are put or deleted
+// meanwhile.
 func (t *Table[K, V]) All() iter.Seq[*V] {
 	return func(yield func(*V) bool) {
 		for s := range t.sets {

@@ -39,7 +39,7 @@ func TestPutGetDelete(t *testing.T) {
 	}
 }
 
-// However many keys come, a set keeps eight: those that are worth most.
+// However many keys come, a set keeps eight entries: those with the highest worth.
 func TestFullSetDropsTheLeastWorth(t *testing.T) {
 	table := New[key, int](ways) // one set
 	for i := range 100 {
@@ -48,7 +48,7 @@ func TestFullSetDropsTheLeastWorth(t *testing.T) {
 	kept := 0
 	for v := range table.All() {
 		kept++
-		// The last to come always stays, whatever it is worth.
+		// The entry that was put last always stays, whatever its worth.
 		if *v < 100-ways && *v != (99*37)%100 {
 			t.Errorf("%d was kept, of 0 to 99", *v)
 		}
@@ -58,7 +58,7 @@ func TestFullSetDropsTheLeastWorth(t *testing.T) {
 	}
 }
 
-// A key that is put again takes its own place, not another one.
+// A key that is put again takes its own place again and no second one.
 func TestPutAgainTakesNoSecondPlace(t *testing.T) {
 	table := New[key, int](ways)
 	for i := range ways {
@@ -88,7 +88,8 @@ func TestGetOrPutGivesAllTheSame(t *testing.T) {
 	}
 	wg.Wait()
 	for i := range 32 {
-		// With 32 keys for 64 places a set may be over-full; what is there is whole.
+		// 32 keys in 64 places may be too many for one set; but the entries that are
+		// there are right.
 		if v := table.Get(keyOf(i)); v != nil && v.Load() > 16 {
 			t.Errorf("key %d: %d", i, v.Load())
 		}

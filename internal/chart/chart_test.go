@@ -14,7 +14,7 @@ func TestLogScale(t *testing.T) {
 	s := NewLogScale(3, 400, 100, 60) // 1 to 1000
 	for v, want := range map[float64]float64{
 		1: 160, 10: 140, 1000: 100,
-		1e9: 100, 0: 160, -1: 160, math.Inf(1): 100, // what is beyond is drawn at the edge
+		1e9: 100, 0: 160, -1: 160, math.Inf(1): 100, // values beyond the scale are drawn at its edge
 	} {
 		if got := s.Y(v); math.Abs(got-want) > 0.01 {
 			t.Errorf("%v is at %v, want %v", v, got, want)
@@ -33,7 +33,7 @@ func TestLogScale(t *testing.T) {
 	if got := NewFineLogScale(5, 5, 0, 1).Marks(); !slices.Equal(got, []float64{5, 10}) {
 		t.Errorf("around one value: %v", got)
 	}
-	// Whatever is asked for can be drawn.
+	// Any value can be drawn.
 	for _, v := range []float64{0, -1, math.Inf(1), math.Inf(-1), math.NaN(), math.SmallestNonzeroFloat64, math.MaxFloat64} {
 		for _, w := range []float64{0, 1, math.NaN(), math.MaxFloat64} {
 			s := NewLogScale(v, w, 0, 100)
@@ -78,7 +78,7 @@ func TestRoundUp(t *testing.T) {
 	}
 }
 
-// Whatever a text is, it is only that.
+// Text never becomes markup.
 func TestTextsStayTexts(t *testing.T) {
 	const hostile = "</text></svg><script>1</script>\"'&lt;]]>\x00\x1b\u202e"
 	var d SVG

@@ -2,8 +2,8 @@ package chart
 
 import "math"
 
-// RoundUp gives the next round number that is not less, for the top of a scale; at
-// least 1.
+// RoundUp returns the next round number that is not less than v, at least 1. It is for
+// the top of a scale.
 func RoundUp(v float64) float64 {
 	if v <= 1 {
 		return 1
@@ -17,14 +17,14 @@ func RoundUp(v float64) float64 {
 	return 10 * power
 }
 
-// LogScale places values above 0: each power of ten has the same height.
+// A LogScale places values above 0: each power of ten has the same height.
 type LogScale struct {
 	low, high   float64 // powers of ten
 	top, height float64
 }
 
-// NewLogScale makes a scale of whole powers of ten that has room for the least and
-// the most value. Top is where the most is drawn, height what is below it.
+// NewLogScale returns a scale of whole powers of ten with room for the values from least
+// to most. most is drawn at top; the scale extends by height below it.
 func NewLogScale(least, most, top, height float64) LogScale {
 	s := LogScale{low: math.Floor(power(least)), high: math.Ceil(power(most)), top: top, height: height}
 	if s.high <= s.low {
@@ -33,8 +33,8 @@ func NewLogScale(least, most, top, height float64) LogScale {
 	return s
 }
 
-// NewFineLogScale makes one that begins and ends with 1, 2 or 5 times a power of ten,
-// so that less of its height is empty.
+// NewFineLogScale returns a scale that begins and ends with 1, 2 or 5 times a power of
+// ten, so that less of its height is empty.
 func NewFineLogScale(least, most, top, height float64) LogScale {
 	s := NewLogScale(least, most, top, height)
 	marks := s.Marks()
@@ -51,17 +51,17 @@ func NewFineLogScale(least, most, top, height float64) LogScale {
 	return s
 }
 
-// power gives v's power of ten, of a size that can be drawn.
+// power returns the power of ten of v, within bounds that can be drawn.
 func power(v float64) float64 {
 	const most = 300
 	p := math.Log10(v)
-	if !(p >= -most) { // nor a number
+	if !(p >= -most) { // also if p is not a number
 		return -most
 	}
 	return min(p, most)
 }
 
-// Y is where a value is drawn; one outside of the scale is drawn at its edge.
+// Y returns the coordinate of a value. A value beyond the scale is drawn at its edge.
 func (s LogScale) Y(v float64) float64 {
 	share := (math.Log10(v) - s.low) / (s.high - s.low)
 	if math.IsNaN(share) {
@@ -70,13 +70,13 @@ func (s LogScale) Y(v float64) float64 {
 	return s.top + s.height*(1-min(max(share, 0), 1))
 }
 
-// Top is the highest value that has a place on the scale.
+// Top returns the highest value of the scale.
 func (s LogScale) Top() float64 { return math.Pow(10, s.high) }
 
-// Powers are the powers of ten from the bottom of the scale to its top.
+// Powers returns the powers of ten from the bottom of the scale to its top.
 func (s LogScale) Powers() []float64 { return s.marks(1) }
 
-// Marks are these, and 2 and 5 times each.
+// Marks returns the powers of ten, and 2 and 5 times each.
 func (s LogScale) Marks() []float64 { return s.marks(1, 2, 5) }
 
 func (s LogScale) marks(times ...float64) []float64 {
@@ -93,9 +93,9 @@ func (s LogScale) marks(times ...float64) []float64 {
 	return all
 }
 
-// Ticks gives the round numbers (1, 2 or 5 times a power of ten apart) from low to
-// high, at most n apart from the first. None if there is nothing between the two, or
-// they are no numbers.
+// Ticks returns at most n+1 round numbers from low to high, at equal distances of 1, 2 or
+// 5 times a power of ten; none if there is nothing between low and high, or if they are
+// not numbers.
 func Ticks(low, high float64, n int) []float64 {
 	width := high - low
 	if !(width > 0) || math.IsInf(width, 0) || n < 1 {

@@ -1,5 +1,6 @@
-// Package chart draws pictures as SVG: elements whose texts can't become markup,
-// scales with round numbers, and one look, light or dark as the reader has it.
+// Package chart draws pictures as SVG. An [SVG] writes elements in which no text can
+// become markup; [LogScale], [RoundUp] and [Ticks] make scales with round numbers;
+// [Style] gives all pictures one look, light or dark as the reader prefers.
 package chart
 
 import (
@@ -12,22 +13,21 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/format"
 )
 
-// Style is what pictures look alike in: letters, paper, grid. A picture can be shown
-// in a page or stand alone, and in both follows the reader's choice of dark or light.
-// Elements of class chart have it, and those in them.
+// Style is the common style of pictures: letters, background, grid. A picture may be part
+// of a page or stand alone; in both it is dark or light as the reader prefers. It applies
+// to elements of the class chart and what is in them.
 //
 //go:embed chart.css
 var Style string
 
-// SVG builds a picture. Whatever goes into it as text or as an attribute's
-// value is escaped, so nothing that a program was told can become markup. The zero
-// value is an empty picture.
+// An SVG builds a picture. Text and attribute values are escaped, so that no input
+// becomes markup. The zero value is an empty picture.
 type SVG struct {
 	bytes.Buffer
 }
 
-// Open begins an element; attributes are pairs of a name and a value, which is
-// a string, an int or a float64.
+// Open begins an element. attributes are pairs of a name and a value, which is a string,
+// an int or a float64.
 func (d *SVG) Open(tag string, attributes ...any) {
 	d.begin(tag, attributes)
 	d.WriteString(">")
@@ -79,7 +79,8 @@ func (d *SVG) begin(tag string, attributes []any) {
 	}
 }
 
-// Escape writes a text so that it is only that. Writing to a buffer has no errors.
+// Escape writes a text in such a form that it is not markup. Writing to a buffer has no
+// errors.
 func (d *SVG) Escape(s string) { _ = xml.EscapeText(&d.Buffer, []byte(format.Visible(s))) }
 
 // Coordinate writes a number with one decimal, which is finer than a pixel.
@@ -91,8 +92,8 @@ func Coordinate(v float64) string {
 	return strconv.FormatFloat(v, 'f', -1, 64)
 }
 
-// Standalone wraps the inside of a picture as a file of its own. Style is CSS beside
-// that of this package, label what the picture is for those who can't see it.
+// Standalone returns the elements of a picture as a file. style is CSS in addition to
+// Style; label describes the picture to those who can't see it.
 func Standalone(width, height float64, style, label string, inside []byte) []byte {
 	var d SVG
 	d.WriteString(xml.Header)

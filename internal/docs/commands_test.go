@@ -22,13 +22,13 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
-// A block is what a reader is told to type: the commands of one fenced block of shell.
+// A block is one fenced block of shell commands, which readers are told to type.
 type block struct {
 	file     string
 	commands []string
 }
 
-// blocks returns those of a document.
+// blocks returns the blocks of a document.
 func (d *document) blocks() []block {
 	var all []block
 	d.walk(func(n ast.Node) {
@@ -42,7 +42,8 @@ func (d *document) blocks() []block {
 var (
 	comment = regexp.MustCompile(`(^|\s+)#\s.*$`)
 	heredoc = regexp.MustCompile(`<<'(\w+)'`)
-	// What runs beside the rest, or follows what came before, is a command of its own.
+	// A command that runs in the background, or after the one before, counts as a command
+	// of its own.
 	joint = regexp.MustCompile(` && | &$`)
 )
 
@@ -53,7 +54,7 @@ func commands(script string) []string {
 	for i := 0; i < len(lines); i++ {
 		line := strings.TrimSpace(comment.ReplaceAllString(lines[i], ""))
 		if m := heredoc.FindStringSubmatch(line); m != nil {
-			for i++; i < len(lines) && strings.TrimSpace(lines[i]) != m[1]; i++ { // its text is no command
+			for i++; i < len(lines) && strings.TrimSpace(lines[i]) != m[1]; i++ { // the text of a here document has no commands
 			}
 		}
 		for _, c := range joint.Split(line, -1) {
@@ -72,16 +73,17 @@ func TestCommandsAreSplit(t *testing.T) {
 	}
 }
 
-// A way is how a command is tried; nil: not at all.
+// A way is how a command is tried; nil means that it is not.
 type way struct {
 	pattern *regexp.Regexp
 	try     func(*reader, string)
 }
 
-// The first way whose pattern matches counts.
+// The first way whose pattern matches is used.
 var ways = []way{
-	// What needs a cluster, an image registry, a browser, or what somebody has of their own.
-	// Other tests do these things: deploy/render, harness, test of the binary.
+	// Commands that need a cluster, an image registry, a browser, or something of the
+	// reader's own. Other tests do the same: those in deploy/render, harness and
+	// test/e2e.
 	{regexp.MustCompile(`kubectl|^helm |^docker |^go tool (kind|trace) |--kubeconfig|--cluster kubeconfig|/tmp/services|\bown\.yaml|` +
 		`-http=:|\.tsv\b|--manifest app\.yaml|\bFILE\b|cpu\.pb\.gz|overrides\.yaml|^(bin/)?simcluster`), nil},
 	{regexp.MustCompile(`^([A-Z]+=\S+ )*make `), (*reader).make},
@@ -97,15 +99,15 @@ var ways = []way{
 
 // A reader types the commands of one block.
 type reader struct {
-	*testing.T            // of the command
-	block      *testing.T // of all
-	service    *service   // that answers; one of its own if the block starts one
-	dir        string     // where the commands run, from the root
+	*testing.T            // for the current command
+	block      *testing.T // for all commands
+	service    *service   // the service that answers; a new one if the block starts one
+	dir        string     // where the commands run, relative to the root
 	tmp        string
 }
 
-// Every command of the documentation works: those that need no cluster are typed in, as far as
-// they end soon; of the others it is looked up that there is what they name.
+// Every command of the documentation works. Those that need no cluster and end soon are
+// run; for the others the test checks that what they name exists.
 func TestCommands(t *testing.T) {
 	build := t.TempDir()
 	for name, pkg := range map[string]string{"dynamic-toolset": ".", "verify": "./harness/cmd/verify"} {
@@ -151,8 +153,8 @@ func TestCommands(t *testing.T) {
 // patience bounds a command that ends by itself.
 const patience = 2 * testenv.Patience
 
-// shell runs a command as a reader's shell does, but fails also where not the last of a
-// pipeline fails. That grep finds nothing is no failure: there may be nothing to find.
+// shell runs a command in a shell that fails also if another command of a pipeline than
+// the last one fails. It is no failure if grep finds nothing.
 func (r *reader) shell(command string) string {
 	r.Helper()
 	ctx, cancel := context.WithTimeout(r.Context(), patience)
@@ -169,7 +171,7 @@ func (r *reader) shell(command string) string {
 
 func (r *reader) run(command string) { r.Helper(); r.shell(command) }
 
-// make has make say what it would do: there is such a target, and what it runs.
+// make runs make -n: the target exists, and has commands.
 func (r *reader) make(command string) {
 	command = strings.Replace(command, "make ", "make -n ", 1)
 	if out := r.shell(command); strings.Contains(out, "Nothing to be done") {
@@ -189,7 +191,7 @@ func (r *reader) script(command string) {
 
 var testName = regexp.MustCompile(`-(run|bench)[ =]'?\^?(\w+)`)
 
-// sources looks up the packages and tests that a command of go names.
+// sources checks the packages and tests that a go command names.
 func (r *reader) sources(command string) {
 	var packages []string
 	for word := range strings.FieldsSeq(command) {
@@ -217,8 +219,8 @@ func (r *reader) sources(command string) {
 	}
 }
 
-// serve starts the service, for the commands that follow "in another terminal". It ends with
-// the block.
+// serve starts the service for the commands that follow "in another terminal". It ends
+// with the block.
 func (r *reader) serve(command string) {
 	args := strings.Fields(command)
 	r.service = start(r.block, args[0], args[1:]...)
@@ -231,8 +233,8 @@ var (
 	seconds = regexp.MustCompile(`seconds=\d+`)
 )
 
-// ask asks the service, by curl or by a tool that profiles it. What can't be known before is
-// put in: addresses, and the name of a toolset.
+// ask runs a command that sends a request to the service: curl, or a profiling tool. It
+// replaces what a reader has to fill in, which are addresses and the name of a toolset.
 func (r *reader) ask(command string) {
 	command = strings.NewReplacer("localhost:8080", r.service.api, "localhost:9090", r.service.metrics, "my-prometheus", "grafana").Replace(command)
 	command = seconds.ReplaceAllString(command, "seconds=1")
@@ -248,13 +250,13 @@ func (r *reader) ask(command string) {
 	r.shell("cd '" + r.tmp + "'\n" + command)
 }
 
-// environment is that of a reader, without what is meant for tests: the service refuses
-// variables that look like settings and are none.
+// environment returns the environment of a reader, without the variables of tests: the
+// service refuses variables that look like settings.
 func environment() []string {
 	return slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "TOOLSET_") })
 }
 
-// A service is the service under test.
+// A service is a running process of the service.
 type service struct {
 	cmd          *exec.Cmd
 	api, metrics string
@@ -305,7 +307,7 @@ func start(t *testing.T, binary string, args ...string) *service {
 	return s
 }
 
-// address is where a certificate for localhost is good for.
+// address returns an address for which a certificate for localhost is valid.
 func address(listens string) string {
 	return "localhost" + listens[strings.LastIndexByte(listens, ':'):]
 }

@@ -1,5 +1,5 @@
-// Package docs holds tests of what the Markdown files of this repository say to
-// readers: that their links lead somewhere, and that their commands work.
+// Package docs tests the Markdown files of this repository: their links lead somewhere,
+// and their commands work.
 package docs
 
 import (
@@ -23,13 +23,13 @@ const root = "../.."
 
 // A document is a Markdown file.
 type document struct {
-	file    string // from the root
+	file    string // path from the root
 	source  []byte
 	tree    ast.Node
 	anchors map[string]bool
 }
 
-// documents reads the Markdown files under version control, by their names.
+// documents reads all Markdown files under version control, by their paths.
 func documents(t *testing.T) map[string]*document {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "git", "ls-files", "-z", "*.md")
@@ -80,7 +80,7 @@ func (d *document) walk(f func(ast.Node)) {
 	})
 }
 
-// text is what a reader sees of n.
+// text returns the text of n as a reader sees it.
 func (d *document) text(n ast.Node) string {
 	var b strings.Builder
 	for c := n.FirstChild(); c != nil; c = c.NextSibling() {
@@ -93,7 +93,7 @@ func (d *document) text(n ast.Node) string {
 	return b.String()
 }
 
-// anchor is how GitHub names a heading in links.
+// anchor returns the fragment by which links on GitHub refer to a heading.
 func anchor(heading string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
@@ -121,7 +121,7 @@ func TestAnchors(t *testing.T) {
 	}
 }
 
-// destinations are where the links and pictures of d lead.
+// destinations returns the destinations of all links and pictures in d.
 func (d *document) destinations() []string {
 	var to []string
 	d.walk(func(n ast.Node) {
@@ -135,8 +135,8 @@ func (d *document) destinations() []string {
 	return to
 }
 
-// broken says what is wrong with a link of d; nothing if it leads to a file, and to a heading
-// in it. Links to other sites are not followed.
+// broken returns what is wrong with a link of d; empty if it leads to a file, and to a
+// heading in it. Links to other sites are not checked.
 func (d *document) broken(link string, all map[string]*document) string {
 	u, err := url.Parse(link)
 	switch {

@@ -1,4 +1,5 @@
-// Package format writes numbers, durations and texts of others for people to read.
+// Package format formats numbers and durations for people, and makes text from others
+// safe to show.
 package format
 
 import (
@@ -10,7 +11,7 @@ import (
 	"unicode/utf8"
 )
 
-// Grouped writes a number with a comma between thousands.
+// Grouped formats n with commas between thousands.
 func Grouped(n int) string {
 	digits := strconv.Itoa(n)
 	sign := ""
@@ -23,10 +24,10 @@ func Grouped(n int) string {
 	return sign + digits
 }
 
-// Duration writes a duration with three digits that matter, in ASCII.
+// Duration formats d with three significant digits, in ASCII.
 func Duration(d time.Duration) string {
 	if d < 0 {
-		return "-" + Duration(-max(d, -math.MaxInt64)) // the least of all has no opposite
+		return "-" + Duration(-max(d, -math.MaxInt64)) // the least duration has no positive counterpart
 	}
 	switch {
 	case d == 0:
@@ -54,7 +55,7 @@ func twoUnits(large time.Duration, unit string, small time.Duration, smaller str
 	return fmt.Sprintf("%d %s %d %s", large, unit, small, smaller)
 }
 
-// Digits writes a number of at least 1 with three digits that matter.
+// Digits formats a number of at least 1 with three significant digits.
 func Digits(f float64) string {
 	decimals := 2
 	switch {
@@ -70,10 +71,9 @@ func Digits(f float64) string {
 	return s
 }
 
-// Visible replaces the characters that aren't seen themselves but change what is
-// seen around them: control characters, and those that turn the direction of
-// writing. With them a pod's name could make the rest of a line say something
-// else.
+// Visible replaces characters that are invisible but change how the text around them is
+// shown: control characters, and those that change the direction of writing. With them
+// the name of a pod could change the meaning of the rest of a line.
 func Visible(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
@@ -102,8 +102,8 @@ func Cut(s string, n int) string {
 	return s
 }
 
-// Printable replaces what a terminal might obey, and what not every log can show:
-// all of it is one line of ASCII then.
+// Printable replaces characters that a terminal might obey or that not every log can
+// show. The result is one line of ASCII.
 func Printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {

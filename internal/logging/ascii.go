@@ -9,10 +9,10 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// asciiEncoder writes what is not printable ASCII as JSON escapes, whoever it comes
-// from: annotations, error texts of other programs, names. Characters that turn the
-// direction of text or move a cursor can make a line of a log look like another one.
-// A line of JSON means the same afterwards.
+// asciiEncoder escapes whatever is not printable ASCII in the way of JSON, wherever it
+// comes from: annotations, error texts of other programs, names. Characters that change
+// the direction of text or move a cursor can make a line of a log look like another one.
+// The meaning of a JSON line stays the same.
 type asciiEncoder struct{ zapcore.Encoder }
 
 func (e asciiEncoder) Clone() zapcore.Encoder { return asciiEncoder{e.Encoder.Clone()} }
@@ -37,8 +37,8 @@ func isASCII(b []byte) bool {
 	return true
 }
 
-// escapeToASCII escapes what is DEL or not ASCII; zap has escaped the other control
-// characters.
+// escapeToASCII escapes DEL and everything that is not ASCII. zap has escaped the other
+// control characters.
 func escapeToASCII(b []byte) []byte {
 	out := make([]byte, 0, len(b)+len(b)/4)
 	for len(b) > 0 {

@@ -12,7 +12,7 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
-// Whatever is logged, a line is printable ASCII and means what it did.
+// Whatever is logged, the line is printable ASCII and keeps its meaning.
 func TestLogIsPrintableASCII(t *testing.T) {
 	enc := asciiEncoder{zapcore.NewJSONEncoder(zapcore.EncoderConfig{MessageKey: "msg"})}
 	for _, s := range append(slices.Clone(testenv.HostileTexts), "a\u202eb", "\u2066\u2028\u0085\x7f\x1b", "\U0001f600", "µs") {

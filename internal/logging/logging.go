@@ -1,5 +1,5 @@
-// Package logging makes the log of a process: lines of JSON, or text for people on a
-// terminal, and printable ASCII in either, whatever is logged.
+// Package logging makes the log of a process: lines of JSON, or text for people at a
+// terminal. Both are printable ASCII, whatever is logged.
 package logging
 
 import (
@@ -10,8 +10,8 @@ import (
 	"golang.org/x/term"
 )
 
-// New returns a logger to standard error, for lines of this level and above. The format is
-// json, console, or auto: console on a terminal, json elsewhere.
+// New returns a logger that writes lines of this level and above to standard error. The
+// format is json, console, or auto, which means console at a terminal and json elsewhere.
 func New(minimum, format string) (*zap.Logger, error) {
 	level, err := zapcore.ParseLevel(minimum)
 	if err != nil {
@@ -30,7 +30,7 @@ func New(minimum, format string) (*zap.Logger, error) {
 		c.EncoderConfig.TimeKey = "time"
 		c.EncoderConfig.EncodeTime = zapcore.RFC3339NanoTimeEncoder
 		c.EncoderConfig.EncodeDuration = zapcore.StringDurationEncoder
-		c.Sampling = nil // the lines of a shutdown must all be there
+		c.Sampling = nil // none of the lines of a shutdown may be missing
 	}
 	c.Level = zap.NewAtomicLevelAt(level)
 	c.DisableStacktrace = true

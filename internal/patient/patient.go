@@ -1,6 +1,6 @@
-// Package patient is for programs and tests that prepare a cluster: it asks an API
-// server again that had too much to do. The service under test does without, as it
-// must bear that itself.
+// Package patient repeats requests that an overloaded API server has refused. It is for
+// programs and tests that prepare a cluster. The service itself must not use it, since it
+// must cope with such a server by itself.
 package patient
 
 import (
@@ -15,12 +15,12 @@ import (
 
 const (
 	tries    = 8
-	firstGap = 250 * time.Millisecond // doubled after each try: half a minute in all
+	firstGap = 250 * time.Millisecond // doubled after each attempt: half a minute in all
 )
 
-// Wrap has the requests of cfg sent again that an overloaded API server refuses: those
-// answered 429, 500, 503 or 504, or not in time. An object may have been created all
-// the same; the answer to the next try is then 409.
+// Wrap makes a client of cfg repeat requests that an overloaded API server has refused:
+// those answered with 429, 500, 503 or 504, or not in time. The object of such a request
+// may have been created all the same; then the repeated request is answered with 409.
 func Wrap(cfg *rest.Config) *rest.Config {
 	cfg.Wrap(func(next http.RoundTripper) http.RoundTripper { return again{next, firstGap} })
 	return cfg
@@ -39,7 +39,7 @@ func (a again) RoundTrip(r *http.Request) (*http.Response, error) {
 			return resp, err
 		}
 		if resp != nil {
-			_, _ = io.CopyN(io.Discard, resp.Body, 1<<16) // for the connection's sake
+			_, _ = io.CopyN(io.Discard, resp.Body, 1<<16) // so that the connection can be used again
 			_ = resp.Body.Close()
 		}
 		pause := time.NewTimer(gap)
@@ -59,7 +59,7 @@ func (a again) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 }
 
-// WrappedRoundTripper is for client-go, which looks for the transport below.
+// WrappedRoundTripper lets client-go find the transport below.
 func (a again) WrappedRoundTripper() http.RoundTripper { return a.next }
 
 func overloaded(resp *http.Response, err error) bool {

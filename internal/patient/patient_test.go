@@ -12,7 +12,7 @@ import (
 
 func TestOverloadedServersAreAskedAgain(t *testing.T) {
 	for _, tc := range []struct {
-		answers string // statuses, of one request after the other; the last one stays
+		answers string // statuses of successive requests; the last one is repeated
 		want    int
 		asked   int
 	}{

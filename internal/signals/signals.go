@@ -1,11 +1,11 @@
-// Package signals catches the signals that stop the process, from about as early
-// as a Go program can: while the packages of the program are initialised, which on
-// a busy machine takes some tenths of a second with those of Kubernetes, a signal
-// would otherwise still do what it does by default, and end the process with 143.
+// Package signals catches the signals that stop the process from about as early as a Go
+// program can: while its packages are being initialised. With those of Kubernetes that
+// takes some tenths of a second on a busy machine, in which a signal would otherwise end
+// the process with 143.
 //
-// The order of initialisation is by import path, of those packages whose imports
-// are ready ("Package initialization" in the Go specification). So this one imports
-// next to nothing, and must go on doing so.
+// Packages are initialised in the order of their import paths once their imports are
+// ready ("Package initialization" in the Go specification). So this package imports
+// almost nothing, and must not import more.
 package signals
 
 import (
@@ -14,19 +14,19 @@ import (
 	"syscall"
 )
 
-// caught holds what nobody has taken yet. Of a signal that is sent again before it
-// is looked at, one is enough.
+// caught holds signals until somebody receives them. If the same signal comes again
+// before that, one is enough.
 var caught = make(chan os.Signal, 16)
 
 func init() {
 	signal.Notify(caught, syscall.SIGTERM, syscall.SIGINT)
-	// Whoever starts a program with nohup wants it to outlive the terminal.
+	// A program that was started with nohup should outlive its terminal.
 	if !signal.Ignored(syscall.SIGHUP) {
 		signal.Notify(caught, syscall.SIGHUP)
 	}
 }
 
-// Caught returns the signals that tell the process to stop: SIGTERM, SIGINT and,
-// unless the process was started with it ignored, SIGHUP. All of them since the
-// process began are there.
+// Caught returns a channel with the signals that tell the process to stop: SIGTERM,
+// SIGINT and, unless it was ignored when the process was started, SIGHUP. It has all of
+// them since the process began.
 func Caught() <-chan os.Signal { return caught }

@@ -1,13 +1,14 @@
-// Package suggest finds the name that somebody most likely meant.
+// Package suggest finds the name that somebody has most likely meant.
 package suggest
 
 import "strings"
 
-// Most is the longest name that is looked for: no name of ours is as long.
+// Most is the length of the longest name that Of looks for. No name in this program is as
+// long.
 const Most = 64
 
-// Of returns the candidate that looks most like name, the first of several; empty
-// if none looks like it.
+// Of returns the first of the candidates that are most similar to name; empty if none is
+// similar.
 func Of(name string, candidates []string) string {
 	if len(name) > Most {
 		return ""
@@ -22,8 +23,8 @@ func Of(name string, candidates []string) string {
 	return nearest
 }
 
-// distance is the number of letters to insert, remove, replace or swap with
-// their neighbour that turn a into b (optimal string alignment).
+// distance returns how many letters must be inserted, removed, replaced, or swapped with
+// their neighbour to turn a into b (optimal string alignment).
 func distance(a, b string) int {
 	before, last := make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range last {

@@ -5,9 +5,9 @@ import (
 	"testing"
 )
 
-// FreeAddress is an address of this machine on whose port nobody listens, for a
-// program that must be told where to listen before it runs. Another program may
-// take the port meanwhile; where port 0 can be given, give that.
+// FreeAddress returns an address of this machine with a free port, for a program that
+// must be told before it runs where to listen. Another program may take the port
+// meanwhile; use port 0 where that is possible.
 func FreeAddress(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

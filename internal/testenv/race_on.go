@@ -2,6 +2,7 @@
 
 package testenv
 
-// Race reports whether the race detector is on: it allocates, and makes what computes 5 to 20
-// times slower. make test runs once without it what skips for that.
+// Race reports whether the race detector is on. It allocates, and makes computations 5 to
+// 20 times slower; make test runs the tests that skip because of that once more without
+// it.
 const Race = true

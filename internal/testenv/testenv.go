@@ -1,7 +1,8 @@
-// Package testenv decides what a test does when something it needs is not on
-// the machine: on a developer's machine it is skipped with a sentence that says
-// how to get it; where TOOLSET_TEST_REQUIRE=1 is set (as in CI) it fails, so
-// that a skipped check is never taken for a passed one.
+// Package testenv has what tests need from the machine, and tells them what to do without
+// it. If a program is missing, a test is skipped with a sentence that says how to get it;
+// with TOOLSET_TEST_REQUIRE=1 (as in CI) it fails instead, so that a skipped check is
+// never taken for a passed one. [Eventually] waits for events, and a [Stopwatch] makes
+// allowance for a busy machine.
 package testenv
 
 import (
@@ -9,7 +10,8 @@ import (
 	"testing"
 )
 
-// Missing ends the test: what names the missing thing, how says how to get it.
+// Missing ends the test because something is missing: what names it, and how says how to
+// get it.
 func Missing(t testing.TB, what, how string) {
 	t.Helper()
 	if os.Getenv("TOOLSET_TEST_REQUIRE") == "1" {

@@ -1,9 +1,10 @@
-// Package apiserver gives the tests of a package one real API server, which is started when the
-// first of them wants it and stopped after the last: to start one costs more than most tests.
-// Each test has a namespace of its own. TestMain is to be Main.
+// Package apiserver gives the tests of a package one real API server. It is started for
+// the first test that needs it and stopped after the last one, since starting it takes
+// longer than most tests. Each test has its own namespace. The package's TestMain must
+// call [Main].
 //
-// A test that stops the server must not run beside others: tests that may run beside others
-// call t.Parallel, and these begin when all that do not have ended.
+// A test that stops the server must not run in parallel with others. Tests that may do so
+// call t.Parallel; they begin when all others have ended.
 package apiserver
 
 import (
@@ -34,11 +35,11 @@ var shared struct {
 	err  error
 }
 
-// sideBySide is how many tests run beside one another, where go test is not told: they mostly
-// wait, so that there may be more of them than there are cores.
+// sideBySide is how many tests run in parallel, unless go test has a flag for it. They
+// mostly wait, so there may be more of them than CPUs.
 const sideBySide = "8"
 
-// Main runs the tests, stops the server, and looks for goroutines that are left.
+// Main runs the tests, stops the server, and fails if goroutines are left.
 func Main(m *testing.M) {
 	told := false
 	flag.Parse()
@@ -83,7 +84,7 @@ func controlPlane(t *testing.T) *sim.ControlPlane {
 	return shared.cp
 }
 
-// An API is the server with a client of an administrator for arranging things, and a namespace.
+// An API is the server with an administrator's client and a namespace for the test.
 type API struct {
 	T  *testing.T
 	CP *sim.ControlPlane
@@ -91,7 +92,7 @@ type API struct {
 	NS string
 }
 
-// New returns the server, and a new namespace in it.
+// New returns the server with a new namespace.
 func New(t *testing.T) *API {
 	t.Helper()
 	cp := controlPlane(t)
@@ -100,7 +101,7 @@ func New(t *testing.T) *API {
 	return a
 }
 
-// Client returns a client whose connections end with the test.
+// Client returns a client whose connections are closed when the test ends.
 func Client(t *testing.T, cfg *rest.Config) kubernetes.Interface {
 	t.Helper()
 	hc, err := rest.HTTPClientFor(cfg)
@@ -115,7 +116,7 @@ func Client(t *testing.T, cfg *rest.Config) kubernetes.Interface {
 	return c
 }
 
-// Namespace creates a namespace, with a new name if this is empty, and returns its name.
+// Namespace creates a namespace and returns its name. If name is empty it makes one up.
 func (a *API) Namespace(name string) string {
 	a.T.Helper()
 	ns, err := a.CoreV1().Namespaces().Create(a.T.Context(), &corev1.Namespace{
@@ -126,7 +127,7 @@ func (a *API) Namespace(name string) string {
 	return ns.Name
 }
 
-// Backend is a Service with one port, 9090.
+// Backend returns a Service with one port, 9090.
 func Backend(ns, name string) *corev1.Service {
 	return &corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name},
@@ -134,7 +135,7 @@ func Backend(ns, name string) *corev1.Service {
 	}
 }
 
-// Create creates Services of these names.
+// Create creates Services with these names.
 func (a *API) Create(names ...string) {
 	a.T.Helper()
 	for _, name := range names {
@@ -144,7 +145,7 @@ func (a *API) Create(names ...string) {
 	}
 }
 
-// Delete deletes the Services of these names.
+// Delete deletes the Services with these names.
 func (a *API) Delete(names ...string) {
 	a.T.Helper()
 	for _, name := range names {
@@ -154,7 +155,7 @@ func (a *API) Delete(names ...string) {
 	}
 }
 
-// Names are these Services of the namespace, as "ns/name ns/name".
+// Names returns the names of Services in the namespace, in the form "ns/name ns/name".
 func (a *API) Names(names ...string) string {
 	all := make([]string, len(names))
 	for i, n := range names {

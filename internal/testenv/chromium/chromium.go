@@ -1,4 +1,4 @@
-// Package chromium shows tests what a real browser makes of a page.
+// Package chromium opens pages in a real browser, for tests.
 package chromium
 
 import (
@@ -20,19 +20,19 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
-// A Browser is a Chromium of its own for a test, with what it complained of.
+// A Browser is a Chromium for one test. It records the browser's complaints and requests.
 type Browser struct {
 	ctx       context.Context
 	complaint chan string
 	requests  chan string
 }
 
-// screenshots, where set, is a directory that keeps the pictures of the pages,
-// for a person to look at.
+// screenshots is an environment variable with the directory in which pictures of the
+// pages are kept, for a person to look at; empty for none.
 const screenshots = "REPORT_SCREENSHOTS"
 
-// Open starts a Chromium that ends with the test. Where there is none the test is
-// skipped, see package testenv.
+// Open starts a Chromium that ends with the test. If there is none the test is skipped;
+// see package testenv.
 func Open(t *testing.T) *Browser {
 	t.Helper()
 	var path string
@@ -61,7 +61,7 @@ func Open(t *testing.T) *Browser {
 		cancelTimeout()
 	})
 	b := &Browser{ctx: ctx, complaint: make(chan string, 1000), requests: make(chan string, 1000)}
-	// Sees the events before the command that caused them returns.
+	// The listener sees an event before the command that has caused it returns.
 	err := chromedp.Listen(ctx, func(event any) {
 		switch e := event.(type) {
 		case *log.EventEntryAdded:
@@ -86,7 +86,7 @@ func Open(t *testing.T) *Browser {
 	return b
 }
 
-// Do takes steps, each of which must succeed.
+// Do runs steps, each of which must succeed.
 func (b *Browser) Do(t *testing.T, steps ...chromedp.Action[chromedp.Void]) {
 	t.Helper()
 	if err := chromedp.Do(b.ctx, steps...); err != nil {
@@ -94,7 +94,7 @@ func (b *Browser) Do(t *testing.T, steps ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
-// Evaluate gives what a JavaScript expression does.
+// Evaluate returns the value of a JavaScript expression.
 func Evaluate[T any](t *testing.T, b *Browser, expression string) T {
 	t.Helper()
 	out, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](expression))
@@ -115,8 +115,8 @@ func (b *Browser) Scheme(t *testing.T, name string) {
 	}
 }
 
-// Quiet fails the test where the browser had something to complain of, or where
-// the page asked for anything beside itself.
+// Quiet fails the test if the browser had complaints, or if the page requested anything
+// but itself.
 func (b *Browser) Quiet(t *testing.T, page string) {
 	t.Helper()
 	for {
@@ -133,7 +133,7 @@ func (b *Browser) Quiet(t *testing.T, page string) {
 	}
 }
 
-// Shoot keeps a picture of the whole page and says where.
+// Shoot saves a picture of the whole page, and logs where.
 func (b *Browser) Shoot(t *testing.T, name string) {
 	t.Helper()
 	dir := os.Getenv(screenshots)
