@@ -19,7 +19,7 @@ type accounts struct {
 	ns string
 }
 
-// token makes a ServiceAccount, if it is not there, and returns a token of it.
+// token creates a ServiceAccount, if it does not exist, and returns a token of it.
 func (a *accounts) token(account string, audiences ...string) string {
 	a.t.Helper()
 	accounts := a.cp.admin.CoreV1().ServiceAccounts(a.ns)
@@ -52,9 +52,9 @@ func (a *accounts) role(name string, rule rbacv1.PolicyRule) {
 	}
 }
 
-// The whole service with --auth=token, as a process with a service account of its
-// own, against a real API server: what is missing is named, what is granted works,
-// what is revoked ends, and nobody gets in while the API server is down.
+// The whole service with --auth=token, as a process with its own service account, at a
+// real API server. A missing right is named, a granted one works, a revoked one ends, and
+// nobody new gets in while the API server is down.
 func TestServeWithTokens(t *testing.T) {
 	t.Parallel() // it mostly waits
 	cp := sharedPlane.get(t)

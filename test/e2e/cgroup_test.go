@@ -35,7 +35,7 @@ func newCgroup(limit int64) (cgroup, error) {
 			parent = "/sys/fs/cgroup/memory" // a container sees its own as the root
 		}
 	} else {
-		// Controllers of v2 are for the children of groups without processes.
+		// In v2, only groups without processes can have children with controllers.
 		if !exists(parent) {
 			parent = "/sys/fs/cgroup"
 		}
@@ -63,8 +63,8 @@ func exists(path string) bool { _, err := os.Stat(path); return err == nil }
 
 func (g cgroup) procs() string { return filepath.Join(g.dir, "cgroup.procs") }
 
-// usage returns what is charged to the group: the memory of its processes, and what
-// the kernel has for them.
+// usage returns the memory that is charged to the group: that of its processes, and that
+// of the kernel for them.
 func (g cgroup) usage() int64 {
 	if g.v2 {
 		return g.number("memory.current", "")
@@ -72,7 +72,7 @@ func (g cgroup) usage() int64 {
 	return g.number("memory.usage_in_bytes", "")
 }
 
-// oomKills returns how many processes were killed for their memory.
+// oomKills returns how many processes were killed for lack of memory.
 func (g cgroup) oomKills() int64 {
 	if g.v2 {
 		return g.number("memory.events", "oom_kill ")
@@ -87,7 +87,7 @@ func (g cgroup) number(file, name string) (n int64) {
 	return n
 }
 
-// remove removes the group; its processes have been killed.
+// remove removes the group. Its processes must have ended.
 func (g cgroup) remove() {
 	for range 100 {
 		if os.Remove(g.dir) == nil {

@@ -1,14 +1,14 @@
-// Package e2e tests the service as those meet it who run it: the binary, as a process, with
-// its command line, its two ports, its log, its exit code and, where a test is about a
-// cluster, a real Kubernetes API server.
+// Package e2e tests the service in the way in which people run it: the binary as a
+// process, with its command line, its two ports, its log and its exit code, and in tests
+// about a cluster with a real Kubernetes API server.
 //
 //	p := serve(t, "--manifests", dir)   // runs and listens; it ends with the test
 //	p.answers("/api/v1/toolsets", "", 200, `"total":1`)
 //	p.stop()                            // and it must say that all went well
 //
-// [process] is the service, [plane] an API server. Tests share one of these, unless they stop
-// it or fill it, and have a namespace, users and names of their own in it. A test that mostly
-// waits is parallel.
+// A [process] is the service, and a [plane] an API server. Tests share one plane unless
+// they stop it or fill it, and use namespaces, users and names of their own in it. A test
+// that mostly waits runs in parallel with others.
 package e2e
 
 import (
@@ -26,7 +26,7 @@ import (
 // repository is the root of the module.
 const repository = "../.."
 
-// Exit codes of the binary, but for those of signals.
+// Exit codes of the binary, except those of signals.
 const (
 	exitFailed = 1
 	exitUsage  = 2
@@ -43,13 +43,13 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-var builtIn string // the folder of the binaries; empty if none was built
+var builtIn string // the folder of the binaries; empty until one is built
 
-// binary is the service, built once: with the race detector where the tests have it.
+// binary builds the service once, with the race detector if the tests have it.
 var binary = sync.OnceValues(func() (string, error) { return build("dynamic-toolset", testenv.Race) })
 
-// released is the service as it is released. It is for tests of which the race detector
-// learns nothing: with it a process takes half a second longer to start.
+// released builds the service as it is released. It is for tests in which the race
+// detector would find nothing: with it a process takes half a second longer to start.
 var released = sync.OnceValues(func() (string, error) {
 	if !testenv.Race {
 		return binary()
@@ -57,7 +57,7 @@ var released = sync.OnceValues(func() (string, error) {
 	return build("dynamic-toolset-released", false)
 })
 
-var building sync.Mutex // one at a time; guards builtIn
+var building sync.Mutex // so that one is built at a time; guards builtIn
 
 func build(name string, race bool) (path string, err error) {
 	building.Lock()
@@ -76,8 +76,8 @@ func build(name string, race bool) (path string, err error) {
 	return path, nil
 }
 
-// command is the binary with args, not yet started. What the tests' environment has to say
-// of settings or of a cluster is not for it.
+// command returns the binary with args, not yet started. Its environment lacks the
+// variables of the tests that are about settings or a cluster.
 func command(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	return commandOf(t, binary, args...)
@@ -95,7 +95,7 @@ func commandOf(t *testing.T, binary func() (string, error), args ...string) *exe
 			cmd.Env = append(cmd.Env, pair)
 		}
 	}
-	// The race detector would keep each process alive for a second after its end.
+	// The race detector would delay the end of each process by a second.
 	cmd.Env = append(cmd.Env, "GORACE=atexit_sleep_ms=0")
 	return cmd
 }
@@ -112,7 +112,7 @@ func runCommand(t *testing.T, args ...string) (code int, stdout, stderr string) 
 	return cmd.ProcessState.ExitCode(), out.String(), errs.String()
 }
 
-// writeFile writes a file of this name, in a folder of its own, and returns its path.
+// writeFile writes a file with this name in a new folder, and returns its path.
 func writeFile(t *testing.T, name, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
@@ -137,7 +137,7 @@ spec:
 	}
 }
 
-// manifests is a folder of Services of these names, each a Prometheus.
+// manifests returns a folder of Services with these names, each a Prometheus.
 func manifests(t *testing.T, names ...string) (dir string) {
 	t.Helper()
 	dir = t.TempDir()

@@ -16,11 +16,11 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 )
 
-// A real API server with the example cluster in it gives what the manifests give;
-// with the right to list Services and no other.
+// A real API server with the example cluster gives the same result as the manifests. The
+// right to list Services is enough.
 func TestGenerateFromKubernetes(t *testing.T) {
-	// It is not parallel: the shared API server has nothing else in it before tests that
-	// are have begun.
+	// This test is not parallel: the shared API server must contain nothing else, and
+	// parallel tests begin after it.
 	cp := sharedPlane.get(t)
 	applyExample(t, cp)
 	cp.bind(t, "reader", "", "services", rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"services"}, Verbs: []string{"list", "watch"}})
@@ -36,15 +36,15 @@ func TestGenerateFromKubernetes(t *testing.T) {
 		t.Errorf("two namespaces: exit code %d, %s\n%s", code, stderr, stdout)
 	}
 
-	// A right that is missing is said at once, and not after the timeout.
+	// A missing right is reported at once, and not after the timeout.
 	code, stdout, stderr = runCommand(t, "generate", "--kubeconfig", cp.kubeconfig(t, "stranger"), "--timeout", "1h")
 	if code != exitFailed || stdout != "" || !strings.Contains(stderr, "services") || !strings.Contains(stderr, "the cluster can't be read") {
 		t.Errorf("without the right: exit code %d, %q\n%s", code, stdout, stderr)
 	}
 }
 
-// applyExample creates the example cluster's namespaces and Services, and deletes the
-// Services with the test.
+// applyExample creates the namespaces and Services of the example cluster, and deletes
+// the Services when the test ends.
 func applyExample(t *testing.T, cp *plane) {
 	t.Helper()
 	files, err := filepath.Glob(example + "/*.yaml")

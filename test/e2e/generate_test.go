@@ -12,7 +12,7 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 )
 
-// example is the folder of the example cluster, which golden has the documents of.
+// example is the folder of the example cluster; golden returns its documents.
 const example = repository + "/examples/cluster"
 
 func golden(t *testing.T, key string) string {
@@ -24,7 +24,7 @@ func golden(t *testing.T, key string) string {
 	return string(b)
 }
 
-// Each format of the example cluster, which is the same each time.
+// The example cluster in each format gives the same output each time.
 func TestGenerateFromManifests(t *testing.T) {
 	t.Parallel()
 	for format, want := range map[string]string{"kubernaut": golden(t, service.KubernautKey), "holmesgpt": golden(t, service.HolmesGPTKey)} {
@@ -73,7 +73,8 @@ toolsets:
 	}
 }
 
-// An override that switches off another Service of a toolset is told what it does not do.
+// An override that switches off a second Service of a toolset has no effect, and a
+// warning says so.
 func TestGenerateWarnsOfOverriddenAliases(t *testing.T) {
 	t.Parallel()
 	overrides := writeFile(t, "overrides.yaml", "toolsets: [{name: prometheus-operated, disable: true}]\n")
@@ -86,7 +87,7 @@ func TestGenerateWarnsOfOverriddenAliases(t *testing.T) {
 	}
 }
 
-// An annotation that can't be used is a warning: the document is right without it.
+// An annotation that can't be used causes a warning; the document is right without it.
 func TestGenerateWarnsOfAnnotations(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -121,8 +122,7 @@ func TestGenerateReadsOverridesFromStandardInput(t *testing.T) {
 	}
 }
 
-// What is wrong is said, with another exit code than 0 and nothing on standard
-// output.
+// Errors are reported with an exit code other than 0, and nothing on standard output.
 func TestGenerateRefuses(t *testing.T) {
 	t.Parallel()
 	broken := t.TempDir()

@@ -22,17 +22,17 @@ import (
 	"kubernaut.io/dynamic-toolset/transport/certificate/certtest"
 )
 
-// besidesClients is how many connections are left for those that look at the service
-// while all others are taken.
+// besidesClients is how many connections are left for the test itself while clients take
+// all others.
 const besidesClients = 50
 
 // A crowd is what many clients do at the same time.
 type crowd struct {
 	name string
-	send func(i int) string // by the i-th client
+	send func(i int) string // what the i-th client sends
 	port func(m *measured, i int) string
-	read bool // the answer is read, once
-	raw  bool // with TLS, too, what is sent is sent as it is
+	read bool // clients read the answer, once
+	raw  bool // with TLS, too, the bytes go to the socket as they are
 }
 
 func toAPI(m *measured, _ int) string { return m.api }
@@ -45,7 +45,7 @@ func toBoth(m *measured, i int) string {
 	return m.apiAddr
 }
 
-// announcements are bodies that are announced, begun and left.
+// announcements are bodies that are announced and begun, but not finished.
 func announcements(i int) string {
 	const fields = " HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 	forms := []string{
@@ -76,9 +76,9 @@ var crowds = []crowd{
 	{name: "watchers that read nothing", port: toAPI, send: func(int) string { return "GET /api/v1/toolsets/watch HTTP/1.1\r\nHost: x\r\n\r\n" }},
 }
 
-// The service as a process has the memory that the manifests give it, and as many
-// connections as it permits, all of which do what costs most. It lives, answers
-// others, says that it has no room for more connections, and gives the memory back.
+// The service runs as a process with the memory that the manifests give it. As many
+// connections as it allows do whatever costs most. It must survive, answer others, say
+// that it has no room for more connections, and give the memory back.
 func TestMemoryUnderHostileConnections(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a minute")
@@ -87,14 +87,14 @@ func TestMemoryUnderHostileConnections(t *testing.T) {
 	startMeasured(t).meetAll(t, crowds)
 }
 
-// crowding is held by the test that has 10,000 connections open: for two at a time there
-// are too few descriptors on many a machine.
+// crowding is held by the test that has 10,000 connections open: many machines have too
+// few file descriptors for two such tests.
 var crowding sync.Mutex
 
-// oneCrowdAtATime lets a test run beside those that mostly wait.
+// oneCrowdAtATime lets a test run in parallel with tests that mostly wait.
 func oneCrowdAtATime(t *testing.T) {
 	if testenv.Race {
-		// The service is a process without it in any case.
+		// The service is a process without the race detector in any case.
 		t.Skip("the race detector makes 10,000 clients slow; make test runs this test without it")
 	}
 	t.Parallel()
@@ -102,7 +102,7 @@ func oneCrowdAtATime(t *testing.T) {
 	t.Cleanup(crowding.Unlock)
 }
 
-// With TLS each connection has a session as well, and what a record is read into.
+// With TLS each connection also has a session, and a buffer for records.
 func TestMemoryUnderHostileConnectionsWithTLS(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes half a minute")
@@ -127,7 +127,8 @@ func TestMemoryUnderHostileConnectionsWithTLS(t *testing.T) {
 	m.meetAll(t, overTLS)
 }
 
-// statesWithTLS are those in which a connection costs most besides its session.
+// statesWithTLS are those states in which a connection costs most in addition to its
+// session.
 var statesWithTLS = []string{"idle after a request", "bodies for a known path", "half heads", "slow readers of the list"}
 
 func (m *measured) meetAll(t *testing.T, crowds []crowd) {
@@ -140,7 +141,7 @@ func (m *measured) meetAll(t *testing.T, crowds []crowd) {
 	}
 }
 
-// meet lets a crowd come, looks at what becomes of the service, and sees it leave.
+// meet lets a crowd come, checks the service meanwhile, and lets the crowd leave.
 func (m *measured) meet(t *testing.T, c crowd, number int) {
 	n := m.maxConnections - besidesClients
 	stop := make(chan struct{})
@@ -216,7 +217,7 @@ func (m *measured) meet(t *testing.T, c crowd, number int) {
 	}
 }
 
-// settled waits until all connections are gone and memory has come back.
+// settled waits until all connections are gone and the memory has been given back.
 func (m *measured) settled(t *testing.T) (rss int64) {
 	t.Helper()
 	for end := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
@@ -231,8 +232,8 @@ func (m *measured) settled(t *testing.T) (rss int64) {
 	}
 }
 
-// lookups asks for a toolset until stop, on a connection that is kept, and returns
-// how long each answer took.
+// lookups sends lookups on one connection until stop is closed, and returns how long each
+// answer took.
 func (m *measured) lookups(t *testing.T, stop chan struct{}) chan []time.Duration {
 	t.Helper()
 	result := make(chan []time.Duration, 1)

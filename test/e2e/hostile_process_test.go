@@ -30,16 +30,16 @@ import (
 // secret is what must not be logged.
 const secret = "SECRET.canary-0123456789"
 
-// hostileKeys are the other annotations, each with some of the values.
+// hostileKeys are the other annotations; each gets some of the values.
 var hostileKeys = []string{
 	detect.AnnotationToolset, detect.AnnotationType, detect.AnnotationHealthPath, detect.AnnotationHealthEndpoint,
 	detect.AnnotationPrimary, detect.AnnotationType, "kubernaut.io/of-nobody",
 }
 
-// Services whose annotations are meant to break something go through the whole
-// service as a process: from manifests over detection to the lists, the
-// documents for agents, the ConfigMap and the log. Each value ends up intact as a
-// value, or is refused; nothing else changes by it.
+// Services with annotations that are meant to break something go through the whole
+// service as a process: from manifests through detection to the lists, the documents for
+// agents, the ConfigMap and the log. Each value arrives unchanged, or is refused; it
+// changes nothing else.
 func TestHostileAnnotations(t *testing.T) {
 	t.Parallel() // it mostly waits
 	dir, out := t.TempDir(), filepath.Join(t.TempDir(), "configmap.yaml")
@@ -71,7 +71,7 @@ func TestHostileAnnotations(t *testing.T) {
 		}
 	}
 	p := serve(t, "serve", "--manifests", dir, "--write-configmap", out, "--log-level", "debug")
-	// All are Prometheus by their labels, and none is switched off.
+	// All are Prometheus by their labels, and no annotation switches one off.
 	want := len(sent)
 	p.answers("/ready", 200)
 	body := p.answers("/api/v1/toolsets", 200, fmt.Sprintf(`"total":%d`, want))
@@ -104,7 +104,7 @@ func TestHostileAnnotations(t *testing.T) {
 
 var safeName = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$`)
 
-// checkTool checks what agents put into commands and templates.
+// checkTool checks those values that agents put into commands and templates.
 func checkTool(t *testing.T, name, namespace, kind, endpoint, description string) {
 	t.Helper()
 	u, err := url.Parse(endpoint)
@@ -129,7 +129,8 @@ func decode(t *testing.T, body string, v any) {
 	}
 }
 
-// checkServices: annotations and labels are listed as they are, none for two.
+// checkServices checks that annotations and labels are listed unchanged, each of its own
+// Service.
 func (p *process) checkServices(t *testing.T, sent map[string]corev1.Service) {
 	t.Helper()
 	var got struct {
@@ -148,8 +149,8 @@ func (p *process) checkServices(t *testing.T, sent map[string]corev1.Service) {
 	}
 }
 
-// checkDocuments: the ConfigMap is one object with the documents that are served,
-// and these are what agents can load.
+// checkDocuments checks that the ConfigMap is one object with the documents that are
+// served, and that agents can load these.
 func (p *process) checkDocuments(t *testing.T, out string, want int) {
 	t.Helper()
 	var served string
@@ -192,7 +193,8 @@ func (p *process) checkDocuments(t *testing.T, out string, want int) {
 	}
 }
 
-// checkRequests: some of what the suite of package transport has, to the process.
+// checkRequests sends some of the requests of the hostile suite in package transport to
+// the process.
 func (p *process) checkRequests(t *testing.T) {
 	t.Helper()
 	for request, want := range map[string]int{
@@ -240,7 +242,8 @@ func (p *process) checkRequests(t *testing.T) {
 	}
 }
 
-// checkLog: each line is one; a value with a line feed could make two of one.
+// checkLog checks that each line is an entry: a value with a line feed could turn one
+// line into two.
 func (p *process) checkLog(t *testing.T) {
 	t.Helper()
 	for _, line := range p.log.all() {

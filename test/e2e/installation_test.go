@@ -19,16 +19,16 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 )
 
-// An installation is one service, as a process, that has nothing but the token of
-// its ServiceAccount, in a cluster that it shares with others.
+// An installation is one service, as a process that has only the token of its
+// ServiceAccount, in a cluster that it shares with others.
 type installation struct {
 	*rights
 	*process
 	since time.Time
 }
 
-// install applies the rights, but for those that are missing, and starts the service:
-// binary or released.
+// install grants the rights, except the missing ones, and starts the service, which
+// binary or released has built.
 func install(t *testing.T, binary func() (string, error), r *rights, missing []right, args ...string) *installation {
 	t.Helper()
 	r.without(t, missing...)
@@ -52,7 +52,7 @@ func install(t *testing.T, binary func() (string, error), r *rights, missing []r
 	return i
 }
 
-// actAs makes whoever asks from now on a ServiceAccount that is bound to the
+// actAs sends further requests with the token of a ServiceAccount that has the
 // ClusterRole of deploy/ for callers.
 func (i *installation) actAs(account, role, audience string) {
 	i.t.Helper()
@@ -78,7 +78,7 @@ func (i *installation) actAs(account, role, audience string) {
 	i.token = token.Status.Token
 }
 
-// with makes t the test that fails.
+// with returns a copy that reports failures to t.
 func (i *installation) with(t *testing.T) *installation {
 	c := *i
 	c.process = i.process.with(t)
@@ -87,7 +87,7 @@ func (i *installation) with(t *testing.T) *installation {
 
 func (i *installation) events() []event { return i.cp.audit.of(i.t, i.ns, i.account) }
 
-// lists counts the lists of Services that the service has got.
+// lists returns how many lists of Services the service has received.
 func (i *installation) lists() int {
 	all := right{"list", "", "services", "", ""}
 	one := all
@@ -96,9 +96,9 @@ func (i *installation) lists() int {
 	return count(events, all, http.StatusOK) + count(events, one, http.StatusOK)
 }
 
-// forbidden counts the requests that needed r and were refused.
+// forbidden returns how many requests were refused because they needed r.
 func (i *installation) forbidden(r right) int {
-	switch { // by which it is created
+	switch { // r would be needed to create the object
 	case r.verb == "create" && r.resource == "configmaps":
 		r.verb = "patch"
 	case r.verb == "create" && r.resource == "leases":
@@ -107,13 +107,13 @@ func (i *installation) forbidden(r right) int {
 	return count(i.events(), r, http.StatusForbidden)
 }
 
-// shows reports whether the lookups name this toolset.
+// shows reports whether there is a toolset with this name.
 func (i *installation) shows(name string) bool {
 	_, body := i.ask(http.MethodGet, "/api/v1/toolsets?namespace="+i.ns)
 	return strings.Contains(body, fmt.Sprintf("%q", name))
 }
 
-// warning is the header of a lookup that says how old the answer may be.
+// warning returns the header of a lookup that says how old the answer may be.
 func (i *installation) warning() string {
 	i.t.Helper()
 	resp, _, err := i.do(http.MethodGet, "/api/v1/toolsets")
@@ -123,13 +123,13 @@ func (i *installation) warning() string {
 	return resp.Header.Get("Warning")
 }
 
-// backend makes, or changes, a Service that is listed.
+// backend creates or changes a Service that is a back end.
 func (i *installation) backend(name string, port int32) {
 	i.t.Helper()
 	i.cp.service(i.t, i.ns, name, port)
 }
 
-// manyBackends makes so many Services, of about 5 KiB each in the documents.
+// manyBackends creates n back ends, each of about 5 KiB in the documents.
 func (i *installation) manyBackends(n int) {
 	i.t.Helper()
 	i.each(n, func(name string) error {
@@ -164,12 +164,12 @@ func (i *installation) each(n int, do func(name string) error) {
 	}
 }
 
-// wrote reports whether the ConfigMap names this toolset of the installation's namespace.
+// wrote reports whether the ConfigMap has this toolset of the installation's namespace.
 func (i *installation) wrote(name string) bool {
 	return strings.Contains(i.document(), fmt.Sprintf("http://%s.%s.svc.", name, i.ns))
 }
 
-// document returns what the ConfigMap holds; "" if there is none.
+// document returns the content of the ConfigMap; empty if there is none.
 func (i *installation) document() string {
 	return i.cp.configMap(i.t, i.ns).Data[service.KubernautKey]
 }

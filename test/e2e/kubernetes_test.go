@@ -12,9 +12,9 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 )
 
-// The whole service, as a process, against a real API server with no more
-// rights than the README says: Services come and go and are served, the
-// ConfigMap follows and is repaired, an outage of the API leaves the lookups.
+// The whole service as a process, at a real API server, with only those rights that the
+// README lists. Services come and go and are served, the ConfigMap follows and is
+// repaired, and lookups continue during an outage of the API.
 func TestServeKubernetes(t *testing.T) {
 	t.Parallel() // it mostly waits
 	cp := sharedPlane.get(t)
@@ -48,7 +48,7 @@ func TestServeKubernetes(t *testing.T) {
 		})
 		return version
 	}
-	// Other tests change Services, too, and so the version goes on.
+	// Other tests change Services too, so the version may be higher than expected.
 	p.eventually("/api/v1/toolsets", func(_ int, body string) bool {
 		return strings.Contains(body, `"configMapVersion":"`+holds(`"dashboards"`)+`"`)
 	})
@@ -67,7 +67,8 @@ func TestServeKubernetes(t *testing.T) {
 		}
 	}
 
-	// An outage: readiness says so, lookups go on and say that they may be old.
+	// In an outage readiness fails, and lookups go on and say that they may be out of
+	// date.
 	relay.cut()
 	p.answers("/ready", 503, "unreachable")
 	resp, _, err := p.do(http.MethodGet, "/api/v1/toolsets/dashboards")

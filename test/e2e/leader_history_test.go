@@ -25,9 +25,9 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 )
 
-// A history is every version there ever was of the Lease and of the ConfigMap. The
-// API server numbers all writes, of whatever object, in one order: so it is known
-// for each write of the ConfigMap who held the Lease just then.
+// A history has every version that the Lease and the ConfigMap have ever had. The API
+// server numbers all writes, of all objects, in one sequence. So it is known for each
+// write of the ConfigMap who held the Lease at that time.
 type history struct {
 	t    *testing.T
 	stop func() // ends it; harmless if called again
@@ -52,8 +52,8 @@ type mapVersion struct {
 	seen    time.Time
 }
 
-// record follows both until stop or the end of the test. It misses nothing, but for
-// when the API server is started anew, which forgets what was before.
+// record records both until stop, or until the test ends. It misses nothing except when
+// the API server is restarted, which forgets earlier versions.
 func record(t *testing.T, admin kubernetes.Interface, namespace string) *history {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -146,7 +146,7 @@ func number(t *testing.T, version string) uint64 {
 	return n
 }
 
-// holder is who holds the Lease now.
+// holder returns who holds the Lease now.
 func (h *history) holder() string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -156,8 +156,8 @@ func (h *history) holder() string {
 	return h.leases[len(h.leases)-1].holder
 }
 
-// after waits for the first term after that of holder, and for the first write in
-// it, and returns who holds it and when the two were.
+// after waits for the next term after one of holder, and for the first write in it. It
+// returns who holds it, and the times of both.
 func (h *history) after(within time.Duration, holder string) (next string, taken, wrote time.Time) {
 	h.t.Helper()
 	for end := time.Now().Add(within); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
@@ -183,18 +183,17 @@ func (h *history) after(within time.Duration, holder string) (next string, taken
 	return "", time.Time{}, time.Time{}
 }
 
-// check verifies that there was one writer at each time: each version of the
-// ConfigMap has the token of the term in which it was written, and once a term has
-// written, no earlier one has.
+// check verifies that there was only one writer at any time: each version of the
+// ConfigMap has the token of the term in which it was written, and after the first write
+// of a term there is none of an earlier term.
 //
-// Between the end of a term and the first write of the next one, a write of the
-// former that was on its way may arrive: it is the last that was made in the order,
-// undoes nothing, and is counted as late.
+// Between the end of a term and the first write of the next one, a write of the former
+// that was on its way may arrive. It is in order, undoes nothing, and is counted as late.
 func (h *history) check() {
 	h.t.Helper()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	order := map[string]int{"": 0} // the terms, in turn
+	order := map[string]int{"": 0} // the number of each term
 	began := map[string]uint64{}
 	for _, l := range h.leases {
 		if _, known := order[l.term]; !known {
@@ -234,7 +233,7 @@ func (h *history) check() {
 	}
 }
 
-// termAt is the term when this version was written; empty if there was none.
+// termAt returns the term in which this version was written; empty if there was none.
 func (h *history) termAt(version uint64) (term string) {
 	for _, l := range h.leases {
 		if l.version < version {

@@ -22,7 +22,7 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 )
 
-// The contract: how long it may take from the end of a leader to the next one's.
+// The contract: how long it may take from the end of a leader until the next one leads.
 const (
 	afterKill    = 20 * time.Second
 	afterRelease = time.Second
@@ -39,7 +39,8 @@ type fleet struct {
 	history    *history
 }
 
-// newFleet is one of no replica yet, whose user has all rights but those on the Lease.
+// newFleet returns a fleet without replicas. Its user has all rights but those on the
+// Lease.
 func newFleet(t *testing.T, cp *plane, ns string) *fleet {
 	t.Helper()
 	f := &fleet{t: t, cp: cp, ns: ns, user: ns + "-service"}
@@ -59,13 +60,12 @@ func (f *fleet) join() *installation {
 	return i
 }
 
-// leaves takes note that one has ended.
+// leaves notes that a replica has ended.
 func (f *fleet) leaves(gone *installation) {
 	f.running = slices.DeleteFunc(f.running, func(i *installation) bool { return i == gone })
 }
 
-// leader is the one replica whose metric says that it leads, and that holds the
-// Lease.
+// leader returns the one replica that leads by its metric and holds the Lease.
 func (f *fleet) leader() *installation {
 	f.t.Helper()
 	var found *installation
@@ -85,7 +85,7 @@ func (f *fleet) leader() *installation {
 	return found
 }
 
-// leads reports whether the last of its terms, by its log, was by this name.
+// leads reports whether, by its log, the replica's last term was under this identity.
 func (i *installation) leads(identity string) bool {
 	last := ""
 	for _, line := range i.log.all() {
@@ -104,8 +104,8 @@ func (f *fleet) signal(i *installation, sig syscall.Signal) testenv.Stopwatch {
 	return at
 }
 
-// replaced waits until another replica than holder leads and has written, and checks
-// that it took no longer than the contract says since then.
+// replaced waits until a replica other than holder leads and has written, and checks that
+// this took no longer than the contract allows.
 func (f *fleet) replaced(holder, how string, since testenv.Stopwatch, within time.Duration) {
 	f.t.Helper()
 	next, taken, wrote := f.history.after(testenv.Patience, holder)
@@ -113,7 +113,7 @@ func (f *fleet) replaced(holder, how string, since testenv.Stopwatch, within tim
 	since.Judge(f.t, taken.Sub(since.At()), within, how+": another replica takes over")
 }
 
-// churn changes a Service all the time, until ctx ends; that may fail while away.
+// churn changes a Service all the time until ctx ends. While away is set it may fail.
 func (f *fleet) churn(ctx context.Context, away *atomic.Bool) {
 	for port := int32(1000); ; port++ {
 		err := f.cp.setService(ctx, f.ns, "grafana", corev1.ServicePort{Name: "http", Port: port, TargetPort: intstr.FromInt32(3000)})
@@ -129,10 +129,10 @@ func (f *fleet) churn(ctx context.Context, away *atomic.Bool) {
 	}
 }
 
-// Three replicas as processes, and one writer, whatever happens to it: it is killed,
-// stopped for longer than its lease and woken up again, told to end, cut off with all
-// others. All the while the documents change, and the ConfigMap's whole history is
-// recorded.
+// Three replicas as processes have one writer, whatever happens to it: it is killed,
+// stopped for longer than its lease and continued, told to stop, and cut off together
+// with the others. Meanwhile the documents change all the time, and the whole history of
+// the ConfigMap is recorded.
 func TestOneWriter(t *testing.T) {
 	t.Parallel() // it mostly waits
 	cp := ownPlane(t)
@@ -219,8 +219,8 @@ func (f *fleet) outage(stop, start func() error) {
 	f.t.Logf("an outage: %v after the API server was started somebody leads; before it was %s, now %s", took, before, f.history.holder())
 }
 
-// converge checks that, once nothing changes, all replicas and the ConfigMap say the
-// same, and that each replica answers for the ConfigMap.
+// converge checks that, once nothing changes any more, all replicas and the ConfigMap
+// have the same content, and that each replica returns its version.
 func (f *fleet) converge() {
 	f.t.Helper()
 	now := f.leader()
@@ -240,8 +240,8 @@ func (f *fleet) converge() {
 			return strings.Contains(body, fmt.Sprintf(`"configMapVersion":%q`, version)) && json.Unmarshal([]byte(body), &list) == nil &&
 				len(list.Toolsets) == 1 && strings.Contains(cm.Data[service.KubernautKey], list.Toolsets[0].ServiceEndpoint+`"`)
 		})
-		// An API server that has just started refuses everything until it knows the
-		// roles, and who was refused asks again after 10 s.
+		// An API server that has just started refuses everything until it has read the
+		// roles, and a client that was refused asks again after 10 s.
 		i.within(soonGranted, "generate answers with it, on "+role, func() bool {
 			status, body := i.ask(http.MethodPost, "/api/v1/toolsets/generate")
 			return status == http.StatusOK && strings.Contains(body, fmt.Sprintf(`"configMapVersion":%q`, version)) && strings.Contains(body, "grafana")
@@ -252,8 +252,8 @@ func (f *fleet) converge() {
 	}
 }
 
-// A replica that does not lead says why it has nothing to show, as long as nobody
-// has written.
+// As long as nobody has written, a replica that does not lead says why it has no version
+// to return.
 func TestGenerateWithoutALeader(t *testing.T) {
 	t.Parallel() // it mostly waits
 	cp := sharedPlane.get(t)

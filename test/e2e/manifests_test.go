@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// The whole service, as a process, from a folder of manifests to lookups, to
-// the written ConfigMap, to the end by SIGTERM.
+// The whole service as a process, from a folder of manifests to lookups, the written
+// ConfigMap, and the end by SIGTERM.
 func TestServeManifests(t *testing.T) {
 	t.Parallel()
 	dir, out := manifests(t, "prometheus"), filepath.Join(t.TempDir(), "configmap.yaml")
@@ -43,8 +43,8 @@ func TestServeManifests(t *testing.T) {
 	p.says("DD-007 Kubernetes-aware graceful shutdown complete")
 }
 
-// What readiness and the log say when the folder of --manifests goes away; and
-// that a setting of 0 event streams means none.
+// What readiness and the log say when the folder of --manifests goes away; and 0 event
+// streams means none.
 func TestServeWithoutItsFolder(t *testing.T) {
 	t.Parallel()
 	dir := manifests(t, "prometheus")
@@ -83,7 +83,8 @@ func TestBadSettingsAreRefusedAtOnce(t *testing.T) {
 	}
 }
 
-// Who names the wrong folder learns so from the log, not from an empty list only.
+// If the folder is the wrong one, the log says so, so that an empty list is not the only
+// sign.
 func TestServeOfNothingWarns(t *testing.T) {
 	t.Parallel()
 	p := serve(t, "serve", "--manifests", t.TempDir())

@@ -25,7 +25,7 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
-// deployed is what the manifests say about memory.
+// deployed is what the manifests say about memory and connections.
 type deployed struct {
 	limit          int64
 	env            []string
@@ -77,17 +77,17 @@ func (d *deployed) add(t *testing.T, text []byte) {
 	}
 }
 
-// A measured is a process of the service in a memory cgroup.
+// A measured is the service as a process in a memory cgroup.
 type measured struct {
 	deployed
 	*process
 	apiAddr, metricsAddr string
-	start                int64 // RSS before anybody came
+	start                int64 // RSS before any client
 	group                cgroup
 }
 
-// startMeasured starts it, with arguments besides those that it always has; with TLS if
-// there are any.
+// startMeasured starts the service with its usual arguments and args; with TLS if there
+// are any args.
 func startMeasured(t *testing.T, args ...string) *measured {
 	t.Helper()
 	m := &measured{deployed: readDeployed(t, len(args) > 0)}
@@ -115,7 +115,7 @@ func startMeasured(t *testing.T, args ...string) *measured {
 	return m
 }
 
-// openFiles lets this process, and those that it starts, have n open files.
+// openFiles allows this process and those that it starts n open files.
 func openFiles(n uint64) error {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
@@ -157,7 +157,7 @@ func manifestsOfMany(t *testing.T, n int) string {
 	return dir
 }
 
-// dead says how the process has ended; empty if it has not.
+// dead describes how the process has ended; empty if it has not.
 func (m *measured) dead() string {
 	if m.ended() {
 		return m.cmd.ProcessState.String()
@@ -165,7 +165,7 @@ func (m *measured) dead() string {
 	return ""
 }
 
-// memory tells what the process has.
+// memory describes the memory of the process.
 func (m *measured) memory() string {
 	return fmt.Sprintf("%d MiB (RSS %d MiB)", m.group.usage()>>20, m.rss()>>20)
 }
@@ -198,11 +198,12 @@ func (m *measured) gauge(t *testing.T, series string) (value float64) {
 	return 0
 }
 
-// anyServer is how clients with TLS go about certificates here. They ask for the key
-// exchange that costs least with the race detector: there are 40,000 handshakes.
+// anyServer is the TLS configuration of the clients here, which verify nothing. It has
+// the key exchange that costs least with the race detector, since there are 40,000
+// handshakes.
 var anyServer = &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12, CurvePreferences: []tls.CurveID{tls.CurveP256}} // #nosec G402 -- whom they talk to is known
 
-// speak returns what a client speaks through on a connection that has just been opened.
+// speak returns conn for the use of a client, with TLS if the service has it.
 func (m *measured) speak(conn net.Conn) net.Conn {
 	conn.SetDeadline(time.Now().Add(testenv.Patience)) //nolint:errcheck // the read tells
 	if strings.HasPrefix(m.api, "https:") {

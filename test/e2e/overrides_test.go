@@ -12,7 +12,7 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 )
 
-// An administrator's overrides hold in lookups and in the ConfigMap from the first
+// An administrator's overrides apply to lookups and to the ConfigMap from the first
 // answer on, follow each edit, and count as none while they have a mistake.
 func TestOverridesKubernetes(t *testing.T) {
 	t.Parallel() // it mostly waits

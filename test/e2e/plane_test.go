@@ -24,7 +24,7 @@ const (
 	leaseName     = "dynamic-toolset"          // --leader-election-lease
 )
 
-// A plane is a Kubernetes API server whose audit log is read. There are no nodes and no
+// A plane is a Kubernetes API server with an audit log. It has no nodes and no
 // controllers.
 type plane struct {
 	*sim.ControlPlane
@@ -39,7 +39,7 @@ func newPlane(cp *sim.ControlPlane, a *audit) (*plane, error) {
 	return &plane{cp, admin, a}, err
 }
 
-// ownPlane starts one for a test that stops it, or fills it. It ends with the test.
+// ownPlane starts a plane for a test that stops it or fills it. It ends with the test.
 func ownPlane(t *testing.T) *plane {
 	t.Helper()
 	if testing.Short() {
@@ -56,7 +56,8 @@ func ownPlane(t *testing.T) *plane {
 	return p
 }
 
-// sharedPlane is for all other tests. Every service in it sees the Services of all tests.
+// sharedPlane is the plane of all other tests. Every service in it sees the Services of
+// all tests.
 var sharedPlane shared
 
 type shared struct {
@@ -66,7 +67,7 @@ type shared struct {
 	err error
 }
 
-// get returns it; the first test to ask starts it.
+// get returns the plane. The first test to call it starts it.
 func (s *shared) get(t *testing.T) *plane {
 	t.Helper()
 	if testing.Short() {
@@ -109,7 +110,7 @@ func (s *shared) stop() error {
 	return errors.Join(s.Stop(), os.RemoveAll(s.dir))
 }
 
-// kubeconfig returns a file by which one is this user.
+// kubeconfig returns a kubeconfig file for this user.
 func (p *plane) kubeconfig(t *testing.T, user string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "kubeconfig")
@@ -127,7 +128,7 @@ func (p *plane) namespace(t *testing.T, name string) {
 	}
 }
 
-// service makes a Service that is a Grafana, or changes its port.
+// service creates a Service that is a Grafana, or changes its port.
 func (p *plane) service(t *testing.T, ns, name string, port int32) {
 	t.Helper()
 	if err := p.setService(t.Context(), ns, name, corev1.ServicePort{Name: "http", Port: port}); err != nil {
@@ -160,7 +161,8 @@ func (p *plane) deleteService(t *testing.T, ns, name string) {
 	}
 }
 
-// configMap returns what the service has written in a namespace; empty if there is nothing.
+// configMap returns the ConfigMap that the service has written in a namespace; nil if
+// there is none.
 func (p *plane) configMap(t *testing.T, ns string) *corev1.ConfigMap {
 	t.Helper()
 	cm, err := p.admin.CoreV1().ConfigMaps(ns).Get(t.Context(), configMapName, metav1.GetOptions{})
@@ -170,15 +172,15 @@ func (p *plane) configMap(t *testing.T, ns string) *corev1.ConfigMap {
 	return cm
 }
 
-// grant gives a user the rights that the README names, and no more. The ConfigMap and the
-// Lease are in the namespace.
+// grant gives a user those rights that the README lists, and no others. The ConfigMap and
+// the Lease are in namespace ns.
 func (p *plane) grant(t *testing.T, user, ns string) {
 	t.Helper()
 	p.grantConfigMap(t, user, ns)
 	p.grantLease(t, user, ns)
 }
 
-// grantConfigMap gives it those that a single replica needs.
+// grantConfigMap gives a user the rights on the ConfigMap that a single replica needs.
 func (p *plane) grantConfigMap(t *testing.T, user, ns string) {
 	t.Helper()
 	p.bind(t, user, "", "services", rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"services"}, Verbs: []string{"list", "watch"}})
@@ -186,7 +188,7 @@ func (p *plane) grantConfigMap(t *testing.T, user, ns string) {
 		ResourceNames: []string{configMapName}, Verbs: []string{"list", "watch", "create", "patch"}})
 }
 
-// grantLease gives it the rights on the lease.
+// grantLease gives a user the rights on the Lease.
 func (p *plane) grantLease(t *testing.T, user, ns string) {
 	t.Helper()
 	p.bind(t, user, ns, "lease", rbacv1.PolicyRule{APIGroups: []string{"coordination.k8s.io"}, Resources: []string{"leases"},

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// go tool pprof takes profiles of the running service, as docs/operations.md says,
-// and one is taken across its end.
+// go tool pprof can read profiles of the running service, as docs/operations.md says, and
+// a profile ends early when the service stops.
 func TestServeProfiles(t *testing.T) {
 	t.Parallel()
 	for _, on := range []bool{true, false} {

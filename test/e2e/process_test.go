@@ -21,20 +21,21 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
-// A process is the binary, running. A copy is the same process, with another test or token.
+// A process is the running binary. A copy stands for the same process, with another test
+// or token.
 type process struct {
 	t   *testing.T
 	cmd *exec.Cmd
 	log *journal
 
-	// From serving on, the URLs of the two ports.
+	// The URLs of the two ports, known after serving.
 	api, metrics string
 	client       *http.Client
-	token        string // that requests have; none if empty
+	token        string // sent with requests; none if empty
 }
 
-// serve starts the service, and returns once it listens. Further args win over the usual
-// ones.
+// serve starts the service, and returns once it listens. args take precedence over the
+// usual ones.
 func serve(t *testing.T, args ...string) *process {
 	t.Helper()
 	p := start(t, serviceCommand(t, args...))
@@ -42,8 +43,8 @@ func serve(t *testing.T, args ...string) *process {
 	return p
 }
 
-// serviceCommand is the service with its usual settings and args, which may begin with
-// "serve".
+// serviceCommand returns the command of the service with its usual settings and args,
+// which may begin with "serve".
 func serviceCommand(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	return command(t, serviceArgs(args)...)
@@ -59,11 +60,11 @@ func serviceArgs(args []string) []string {
 	return slices.Insert(slices.Clone(args), at, usual...)
 }
 
-// start starts cmd, whose standard error is read unless it goes elsewhere. The process ends
-// with the test, at the latest.
+// start starts cmd and reads its standard error, unless that goes elsewhere. The process
+// ends with the test at the latest.
 func start(t *testing.T, cmd *exec.Cmd) *process {
 	t.Helper()
-	// A child inherits what is ignored, as it is below nohup; what is caught is reset.
+	// A child inherits ignored signals, as below nohup, but not caught ones.
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
@@ -78,11 +79,11 @@ func start(t *testing.T, cmd *exec.Cmd) *process {
 		t.Fatal(err)
 	}
 	p := &process{t: t, cmd: cmd, log: &journal{more: make(chan struct{}), done: make(chan struct{})}}
-	// No connection is kept: the service would wait for those at its end.
+	// No connection is kept, since the service would wait for it when it stops.
 	p.client = &http.Client{Timeout: testenv.Patience, Transport: &http.Transport{DisableKeepAlives: true}}
 	go func() {
 		p.log.follow(stderr)
-		_ = cmd.Wait() // its state says how it ended
+		_ = cmd.Wait() // ProcessState has the result
 		close(p.log.done)
 	}()
 	t.Cleanup(func() {
@@ -96,21 +97,21 @@ func start(t *testing.T, cmd *exec.Cmd) *process {
 	return p
 }
 
-// with is the process for a test in this one: what fails, fails there.
+// with returns a copy that reports failures to t.
 func (p *process) with(t *testing.T) *process {
 	c := *p
 	c.t = t
 	return &c
 }
 
-// as is the process for one who has this token.
+// as returns a copy whose requests have this token.
 func (p *process) as(token string) *process {
 	c := *p
 	c.token = token
 	return &c
 }
 
-// serving waits for the service to say where it listens.
+// serving waits until the service has logged where it listens.
 func (p *process) serving() {
 	p.t.Helper()
 	var line struct {
@@ -127,7 +128,8 @@ func (p *process) serving() {
 	p.api, p.metrics = scheme+line.API, scheme+line.Metrics
 }
 
-// until waits for a line of the log that has text, behind the one that it found last.
+// until waits for a line of the log that contains text, behind the line that it has found
+// last, and returns it.
 func (p *process) until(text string) string {
 	p.t.Helper()
 	timeout := time.After(testenv.Patience)
@@ -149,7 +151,7 @@ func (p *process) until(text string) string {
 	}
 }
 
-// says checks that the log has text by now.
+// says checks that the log contains text.
 func (p *process) says(text string) {
 	p.t.Helper()
 	if !strings.Contains(p.log.text(), text) {
@@ -157,8 +159,8 @@ func (p *process) says(text string) {
 	}
 }
 
-// logged returns the lines of the log, each a JSON object, that hold all words: "LEVEL MSG:
-// ERROR".
+// logged returns those lines of the log, each a JSON object, that contain all words, in
+// the form "LEVEL MSG: ERROR".
 func (p *process) logged(words ...string) (found []string) {
 	p.t.Helper()
 	texts, err := p.log.entries()
@@ -182,7 +184,7 @@ func (p *process) send(signals ...syscall.Signal) {
 	}
 }
 
-// ends waits for the end, which must be by an exit with code.
+// ends waits until the process ends, which must be by an exit with this code.
 func (p *process) ends(code int) {
 	p.t.Helper()
 	select {
@@ -195,7 +197,7 @@ func (p *process) ends(code int) {
 	}
 }
 
-// stop tells the service to stop, which must go well.
+// stop tells the service to stop, and checks that it does so without trouble.
 func (p *process) stop() {
 	p.t.Helper()
 	p.send(syscall.SIGTERM)
@@ -211,8 +213,7 @@ func (p *process) ended() bool {
 	}
 }
 
-// do sends a request, without a body, on a connection of its own. What the metrics port
-// answers is asked there.
+// do sends a request without a body on a new connection, to the port that has the path.
 func (p *process) do(method, path string) (resp *http.Response, body string, err error) {
 	p.t.Helper()
 	url := p.api + path
@@ -237,7 +238,7 @@ func (p *process) do(method, path string) (resp *http.Response, body string, err
 	return resp, string(b), err
 }
 
-// ask returns an answer's status and body; 0 and the error if there is none.
+// ask returns the status and body of an answer; 0 and the error if there is none.
 func (p *process) ask(method, path string) (status int, body string) {
 	p.t.Helper()
 	resp, body, err := p.do(method, path)
@@ -247,7 +248,7 @@ func (p *process) ask(method, path string) (status int, body string) {
 	return resp.StatusCode, body
 }
 
-// eventually asks until good accepts the answer, and returns its body.
+// eventually repeats a request until good accepts the answer, and returns its body.
 func (p *process) eventually(path string, good func(status int, body string) bool) string {
 	p.t.Helper()
 	var status int
@@ -262,7 +263,8 @@ func (p *process) eventually(path string, good func(status int, body string) boo
 	return body
 }
 
-// answers waits until the answer has this status and all texts, and returns its body.
+// answers repeats a request until the answer has this status and all texts, and returns
+// its body.
 func (p *process) answers(path string, status int, texts ...string) string {
 	p.t.Helper()
 	return p.eventually(path, func(got int, body string) bool {
@@ -270,8 +272,8 @@ func (p *process) answers(path string, status int, texts ...string) string {
 	})
 }
 
-// problem asks and returns the detail of the problem document, which must be one
-// of this status.
+// problem sends a request, checks that the answer is a problem document with this status,
+// and returns its detail.
 func (p *process) problem(method, path string, status int) string {
 	p.t.Helper()
 	code, body := p.ask(method, path)
@@ -285,7 +287,7 @@ func (p *process) problem(method, path string, status int) string {
 	return doc.Detail
 }
 
-// within waits until good is true; see testenv.Eventually.
+// within waits until good returns true; see testenv.Eventually.
 func (p *process) within(limit time.Duration, what string, good func() bool) {
 	p.t.Helper()
 	testenv.Eventually(p.t, limit, what, good)
@@ -296,7 +298,7 @@ func (p *process) ready() bool {
 	return status == http.StatusOK
 }
 
-// metric returns a series' value; 0 if it isn't there.
+// metric returns the value of a series; 0 if there is none.
 func (p *process) metric(series string) int {
 	p.t.Helper()
 	_, body := p.ask(http.MethodGet, "/metrics")
@@ -318,7 +320,7 @@ type journal struct {
 	mu    sync.Mutex
 	lines []string
 	texts []string      // of the lines that entries has read
-	read  int           // how many lines next has looked at
+	read  int           // how many lines next has read
 	more  chan struct{} // closed when there is another line
 }
 
@@ -334,7 +336,8 @@ func (j *journal) follow(r io.Reader) {
 	}
 }
 
-// next returns the next line that has text, or what tells that there is another line.
+// next returns the next line that contains text, or a channel that is closed when there
+// is another line.
 func (j *journal) next(text string) (line string, found bool, more <-chan struct{}) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -356,7 +359,7 @@ func (j *journal) all() []string {
 
 func (j *journal) text() string { return strings.Join(j.all(), "\n") }
 
-// entries returns what the lines say, which must be JSON.
+// entries returns all lines as text; each must be JSON.
 func (j *journal) entries() ([]string, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()

@@ -16,8 +16,8 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/sim"
 )
 
-// auditPolicy has the API server write down each request of a ServiceAccount,
-// when it is answered: a watch when it begins.
+// auditPolicy makes the API server record each request of a ServiceAccount when it is
+// answered; a watch when it begins.
 const auditPolicy = `apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived]
@@ -26,8 +26,8 @@ rules:
     userGroups: ["system:serviceaccounts"]
 `
 
-// An audit reads the API server's audit log. An event is written as its request
-// ends, perhaps an instant after the answer: wait for what must be there.
+// An audit reads the API server's audit log. An event is written when its request ends,
+// perhaps a moment after the answer, so tests must wait for it.
 type audit struct {
 	path string
 
@@ -36,7 +36,7 @@ type audit struct {
 	byUser map[string][]event // so far
 }
 
-// newAudit has an API server write its audit log into dir.
+// newAudit returns an option that makes an API server write its audit log to dir.
 func newAudit(dir string) (*audit, sim.Option, error) {
 	policy := filepath.Join(dir, "policy.yaml")
 	if err := os.WriteFile(policy, []byte(auditPolicy), 0o600); err != nil {
@@ -54,20 +54,20 @@ type event struct {
 	User       struct{ Username string }
 	ObjectRef  *struct{ Resource, Namespace, Name, APIGroup string }
 	Status     struct{ Code int } `json:"responseStatus"`
-	// Annotations say what the authorizer decided, and by which binding.
+	// Annotations say what the authorizer has decided, and by which binding.
 	Annotations map[string]string
 }
 
 func (e event) decision() string { return e.Annotations["authorization.k8s.io/decision"] }
 func (e event) reason() string   { return e.Annotations["authorization.k8s.io/reason"] }
 
-// path is the request's, without a query.
+// path returns the path of the request, without its query.
 func (e event) path() string { p, _, _ := strings.Cut(e.RequestURI, "?"); return p }
 
-// used are the rights that the request needed: mostly one. A patch or an update that
-// created its object, answered 201, also needed the right to create it, for which the
-// API server asks while it does so. A create by POST needs a right without a name,
-// whatever name the object has.
+// used returns the rights that the request needed, mostly one. A patch or update that has
+// created its object (201) also needed the right to create it, which the API server
+// checks meanwhile. A create by POST needs a right without a name, whatever name the
+// object has.
 func (e event) used() []right {
 	if e.ObjectRef == nil {
 		return []right{{e.Verb, "", e.path(), "", ""}}
@@ -84,7 +84,7 @@ func (e event) used() []right {
 	return []right{r}
 }
 
-// of returns the requests of one ServiceAccount so far.
+// of returns the requests of a ServiceAccount so far.
 func (a *audit) of(t *testing.T, namespace, account string) []event {
 	t.Helper()
 	a.mu.Lock()
@@ -106,7 +106,7 @@ func (a *audit) readOn() error {
 	if err != nil {
 		return err
 	}
-	b = b[:bytes.LastIndexByte(b, '\n')+1] // the last one may be being written
+	b = b[:bytes.LastIndexByte(b, '\n')+1] // the last line may be incomplete
 	for line := range bytes.Lines(b) {
 		var e event
 		if err := json.Unmarshal(line, &e); err != nil {
@@ -118,8 +118,8 @@ func (a *audit) readOn() error {
 	return nil
 }
 
-// count returns how many requests needed r and were answered with this code. Of
-// a watch that is granted the beginning counts, which is an event of its own.
+// count returns how many requests needed r and were answered with this code. For a watch
+// that is granted, its beginning counts, which has its own event.
 func count(events []event, r right, code int) (n int) {
 	stage := "ResponseComplete"
 	if r.verb == "watch" && code == http.StatusOK {

@@ -16,7 +16,7 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 )
 
-// The files of deploy/ that grant rights, as the overlays put them together.
+// The files of deploy/ that grant rights, combined as in the overlays.
 var (
 	lookupFiles     = []string{"base/serviceaccount.yaml", "base/rbac.yaml"}
 	writerFiles     = append(slices.Clone(lookupFiles), "components/configmap-writer/rbac.yaml")
@@ -26,13 +26,12 @@ var (
 
 const lookupAccount = "dynamic-toolset"
 
-// soonGranted is how long it may take until a right that was granted is used: the
-// service tries again every 10 s, give or take a tenth.
+// soonGranted is how long it may take until a newly granted right is used: the service
+// tries again every 10 s, give or take a tenth.
 const soonGranted = 15 * time.Second
 
-// What the manifests grant is what the service needs: with these rights it does
-// everything it is for and is refused nothing, and there is none that it does
-// without.
+// The manifests grant exactly what the service needs: with these rights it can do
+// everything and is refused nothing, and it uses each of them.
 func TestRightsAreEnoughAndNeeded(t *testing.T) {
 	t.Parallel()      // it mostly waits
 	cp := ownPlane(t) // it is filled
@@ -81,7 +80,7 @@ func configMapRight(verb, ns string) right {
 	return right{verb, "", "configmaps", configMapName, ns}
 }
 
-// readsTheCluster takes the service through all that it reads.
+// readsTheCluster makes the service do everything that reads.
 func readsTheCluster(in *installation) {
 	in.t.Helper()
 	in.within(20*time.Second, "readiness, for which the cluster must be read", in.ready)
@@ -104,7 +103,7 @@ func readsTheCluster(in *installation) {
 	in.within(5*time.Second, "the discovery's list", func() bool { return in.lists() > before })
 }
 
-// keepsTheConfigMap takes the service through all that it writes.
+// keepsTheConfigMap makes the service do everything that writes.
 func keepsTheConfigMap(in *installation) {
 	in.t.Helper()
 	maps := in.cp.admin.CoreV1().ConfigMaps(in.ns)
@@ -128,7 +127,7 @@ func keepsTheConfigMap(in *installation) {
 	}
 }
 
-// keepsParts has it split the documents, and put them together again.
+// keepsParts makes the service split the documents, and put them together again.
 func keepsParts(in *installation) {
 	in.t.Helper()
 	keys := func(want ...string) func() bool {
@@ -147,8 +146,8 @@ func keepsParts(in *installation) {
 	in.within(30*time.Second, "the documents are whole again", keys(service.HolmesGPTKey, service.KubernautKey))
 }
 
-// usedExactly checks in the audit log that the service was refused nothing and
-// used each right that it has. One part of the documents stands for all.
+// usedExactly checks in the audit log that the service was refused nothing and has used
+// each of its rights. One part of the documents stands for all.
 func usedExactly(in *installation) {
 	in.t.Helper()
 	used := map[right]bool{}
@@ -157,7 +156,7 @@ func usedExactly(in *installation) {
 			in.t.Errorf("refused: %s %s: %d %s", e.Verb, e.RequestURI, e.Status.Code, e.reason())
 		}
 		if e.ObjectRef == nil {
-			// Every account has this right, by two roles that Kubernetes brings along.
+			// Every account has this right, by two roles of Kubernetes itself.
 			byKubernetes := strings.Contains(e.reason(), `"system:discovery"`) || strings.Contains(e.reason(), `"system:public-info-viewer"`)
 			if e.Verb != "get" || e.path() != "/readyz" || !byKubernetes {
 				in.t.Errorf("asked for %s %s: %s", e.Verb, e.RequestURI, e.reason())
@@ -194,7 +193,7 @@ func usedExactly(in *installation) {
 	in.t.Logf("%d requests, %d rights: %v", len(in.events()), len(granted), granted)
 }
 
-// A lack is an installation without one right.
+// A lack is an installation without one of its rights.
 type lack struct {
 	in      *installation
 	missing right
@@ -208,15 +207,15 @@ func (l lack) name() string {
 	return fmt.Sprintf("%s %s in %s", l.missing.verb, l.missing.resource, scope)
 }
 
-// Each right that the manifests grant is taken away in turn. The service says
-// which it lacks, and how to grant it, in the log, in a metric, and where it
-// matters in its answers; it says so once, goes on as far as it can, and is whole
-// again, without a restart, once the right is granted.
+// Each right that the manifests grant is taken away in turn. The service reports which
+// right is missing, and how to grant it: in the log, in a metric, and in answers where it
+// matters. It reports that once, goes on as far as it can, and recovers without a restart
+// once the right is granted.
 func TestEachMissingRightIsNamed(t *testing.T) {
 	t.Parallel() // it mostly waits
 	cp := sharedPlane.get(t)
 	var lacks []lack
-	// All at once: each will wait for 10 s.
+	// All at once, since each waits for 10 s.
 	begin := func(prefix string, files []string, args func(ns string) []string) {
 		for n, one := range readRights(t, cp, installNamespace, lookupAccount, files...).granted() {
 			if _, ofPart := one.ofPart(); ofPart {

@@ -9,7 +9,7 @@ import (
 	"kubernaut.io/dynamic-toolset/cluster/leader"
 )
 
-// sentence is how a missing right is named, wherever it is.
+// sentence returns the words in which the missing right is reported everywhere.
 func (l lack) sentence() string {
 	what, where := l.missing.resource, "in the whole cluster"
 	if l.missing.name != "" {
@@ -22,7 +22,7 @@ func (l lack) sentence() string {
 		l.in.ns, l.in.account, l.missing.verb, what, where, l.missing.verb, l.missing.resource)
 }
 
-// remedy is the file that grants it.
+// remedy returns the file that grants the right.
 func (l lack) remedy() string {
 	switch {
 	case l.missing.resource != "services":
@@ -38,24 +38,24 @@ func (l lack) is(verb, resource string) bool {
 	return l.missing.verb == verb && l.missing.resource == resource
 }
 
-// isLogged checks that the service says in its log what it lacks.
+// isLogged checks that the log says which right is missing.
 func (l lack) isLogged() {
 	in := l.in
 	in.t.Helper()
 	level := "error "
 	if l.is("create", "events") {
-		level = "warn " // nobody depends on them
+		level = "warn " // nothing depends on Events
 	}
 	complaint := func() []string { return in.logged(level, l.sentence(), l.remedy()) }
 	in.within(20*time.Second, level+"in the log that holds: "+l.sentence(), func() bool { return len(complaint()) > 0 })
-	// More than once: it must not be told as often.
+	// It is refused more often than it is logged.
 	in.within(soonGranted, "the API server's refusals in the audit log", func() bool { return in.forbidden(l.missing) > 1 })
 	if l.is("watch", "services") {
 		l.in.backend("listed", 3000)
 	}
 }
 
-// isTold checks what else the service says and does while the right is missing.
+// isTold checks what else the service reports and does while the right is missing.
 func (l lack) isTold() {
 	in := l.in
 	in.t.Helper()
@@ -72,7 +72,7 @@ func (l lack) isTold() {
 		}
 	}
 	if l.is("list", "services") {
-		// Nothing can be looked up: the pod gets no traffic, and says why.
+		// Nothing can be looked up, so the pod gets no traffic, and readiness says why.
 		told(in.problem(http.MethodGet, "/health/ready", http.StatusServiceUnavailable))
 		told(in.problem(http.MethodPost, "/api/v1/discover?wait=20s", http.StatusServiceUnavailable))
 		return
@@ -94,7 +94,7 @@ func (l lack) isTold() {
 			in.t.Error("it leads without the lease")
 		}
 	case l.missing.resource != "services":
-		// It writes what it can't follow, or can't tell of.
+		// It still writes, without following the ConfigMap or sending Events.
 		in.within(soonGranted, "the ConfigMap", func() bool { return in.wrote("grafana") })
 		if status, body := in.ask(http.MethodPost, "/api/v1/toolsets/generate"); status != http.StatusOK {
 			in.t.Errorf("generate answers %d %s", status, body)
@@ -102,8 +102,8 @@ func (l lack) isTold() {
 	}
 }
 
-// isOver checks that the service notices by itself that the right is granted:
-// nothing else has happened that it could see.
+// isOver checks that the service itself notices that the right is granted: nothing else
+// has changed that it could see.
 func (l lack) isOver() {
 	in := l.in
 	in.t.Helper()
@@ -120,8 +120,7 @@ func (l lack) isOver() {
 	in.within(soonGranted, "a line in the log: "+over, func() bool { return len(in.logged("info ", over)) > 0 })
 }
 
-// isWhole checks that the service does everything again, and that all the while it
-// has not filled the log.
+// isWhole checks that the service does everything again, and has not filled the log.
 func (l lack) isWhole() {
 	in := l.in
 	in.t.Helper()
@@ -131,7 +130,7 @@ func (l lack) isWhole() {
 	if l.missing.resource != "services" {
 		in.within(soonGranted, "the ConfigMap is up to date", func() bool { return in.wrote("late") })
 	}
-	// However often it was refused, it is told once, or once a minute.
+	// However often it was refused, it has logged that once, or once a minute.
 	refused := in.forbidden(l.missing)
 	if n := len(in.logged(l.sentence())) - len(in.logged(l.sentence(), "on request failed")); n < 1 || n > 1+int(time.Since(in.since)/time.Minute) || refused < 2 {
 		in.t.Errorf("refused %d times, told %d times:\n%s", refused, n, strings.Join(in.logged(l.sentence()), "\n"))
@@ -145,19 +144,19 @@ func (l lack) isWhole() {
 	}
 }
 
-// byCreating reports whether r is the right of the request that would have created what
-// may not be created.
+// byCreating reports whether r is the right of a request that would have created an
+// object that must not be created.
 func byCreating(missing, r right) bool {
 	verb := map[string]string{"configmaps": "patch", "leases": "update"}[missing.resource]
 	return missing.verb == "create" && r.verb == verb && r.resource == missing.resource && r.name == missing.name
 }
 
-// isRevoked checks what a service says and does that had all rights, and has none
-// any more: it is as with an outage of the API, but that the cause is named.
+// isRevoked checks what a service reports and does after it has lost all its rights: the
+// same as in an outage of the API, but with the cause.
 func isRevoked(in *installation) {
 	in.t.Helper()
 	lists := lack{in, right{"list", "", "services", "", ""}}
-	// The watch that is open is good to its end, here by the resync.
+	// The open watch goes on until its end, here by the resync.
 	in.within(soonGranted, "the refusal is seen and makes the service unready", func() bool { return !in.ready() })
 	if detail := in.problem(http.MethodGet, "/health/ready", http.StatusServiceUnavailable); !strings.Contains(detail, lists.sentence()) {
 		in.t.Errorf("readiness fails with %q, which does not say: %s", detail, lists.sentence())
@@ -171,7 +170,7 @@ func isRevoked(in *installation) {
 	if warning := in.warning(); !strings.Contains(warning, "Stale") || !strings.Contains(warning, "could not be read since") {
 		in.t.Errorf("a lookup has the warning %q", warning)
 	}
-	// It may have lost the lease by now, or not yet.
+	// It may or may not have lost the lease by now.
 	patch := lack{in, configMapRight("patch", in.ns)}
 	in.within(leader.LeaseDuration+soonGranted, "generate names the right, that on the ConfigMap or on the lease", func() bool {
 		status, body := in.ask(http.MethodPost, "/api/v1/toolsets/generate")
@@ -181,7 +180,7 @@ func isRevoked(in *installation) {
 	in.backend("late", 3000)
 }
 
-// isGrantedAnew checks that it recovers from that.
+// isGrantedAnew checks that the service recovers when it gets the rights back.
 func isGrantedAnew(in *installation) {
 	in.t.Helper()
 	in.within(soonGranted, "readiness", in.ready)

@@ -27,7 +27,7 @@ import (
 // installNamespace is where the manifests of deploy/ install.
 const installNamespace = "kubernaut-system"
 
-// authDelegator is a ClusterRole that Kubernetes brings along.
+// authDelegator is a ClusterRole of Kubernetes itself.
 const authDelegator = "system:auth-delegator"
 
 // A right is one right of a Role or ClusterRole, or one that a request used.
@@ -37,8 +37,8 @@ func (r right) String() string {
 	return strings.TrimSpace(fmt.Sprintf("%s %s.%s %q in %q", r.verb, r.resource, r.group, r.name, r.namespace))
 }
 
-// rights are the ServiceAccounts and RBAC objects of an installation, with the
-// names of the manifests or, so that several fit into one cluster, with others.
+// rights are the ServiceAccounts and RBAC objects of an installation, with the names in
+// the manifests, or with other names so that several installations fit into a cluster.
 type rights struct {
 	cp      *plane
 	ns      string
@@ -51,7 +51,7 @@ type rights struct {
 	clusterBindings []*rbacv1.ClusterRoleBinding
 }
 
-// readRights reads them from files of deploy/, for the namespace ns.
+// readRights reads rights from files of deploy/, for the namespace ns.
 func readRights(t *testing.T, cp *plane, ns, account string, files ...string) *rights {
 	t.Helper()
 	r := &rights{cp: cp, ns: ns, account: account}
@@ -89,7 +89,7 @@ func (r *rights) take(t *testing.T, file string, obj runtime.Object) {
 		r.accounts = append(r.accounts, o)
 	case *rbacv1.Role:
 		for i := range o.Rules {
-			// One name stands for all of a kind: that of a part of the documents.
+			// The name of one part of the documents stands for those of all.
 			if rule := &o.Rules[i]; len(rule.ResourceNames) > 1 {
 				takeParts(t, file, rule)
 			}
@@ -106,8 +106,8 @@ func (r *rights) take(t *testing.T, file string, obj runtime.Object) {
 	}
 }
 
-// takeParts checks that a rule is about all names that a part of the documents can
-// have, and leaves the first few, which are all that the tests come to use.
+// takeParts checks that a rule has the names of all possible parts of the documents, and
+// keeps the first few, which are all that the tests use.
 func takeParts(t *testing.T, file string, rule *rbacv1.PolicyRule) {
 	t.Helper()
 	var all []string
@@ -120,8 +120,8 @@ func takeParts(t *testing.T, file string, rule *rbacv1.PolicyRule) {
 	rule.ResourceNames = all[:20]
 }
 
-// ofPart reports whether the right is on a part of the documents, and returns it for
-// any part.
+// ofPart reports whether the right is about a part of the documents, and returns it with
+// a name that stands for any part.
 func (r right) ofPart() (right, bool) {
 	_, number, is := strings.Cut(r.name, configMapName+"-")
 	if is {
@@ -130,8 +130,8 @@ func (r right) ofPart() (right, bool) {
 	return r, is
 }
 
-// move gives everything the namespace of this installation, and objects of the
-// whole cluster a name of their own.
+// move changes the namespace of all objects to that of this installation, and gives
+// cluster-wide objects a name of their own.
 func (r *rights) move() {
 	subjects := func(all []rbacv1.Subject) {
 		for i := range all {
@@ -160,7 +160,7 @@ func (r *rights) move() {
 	}
 }
 
-// granted lists the rights of the account one by one.
+// granted returns the rights of the account one by one.
 func (r *rights) granted() []right {
 	var all []right
 	for _, b := range r.clusterBindings {
@@ -208,8 +208,8 @@ func split(rules []rbacv1.PolicyRule, namespace string) (all []right) {
 	return all
 }
 
-// apply creates the namespace and everything in it, or brings the roles of an
-// earlier apply up to date.
+// apply creates the namespace and everything in it, or updates the roles of an earlier
+// apply.
 func (r *rights) apply(t *testing.T) {
 	t.Helper()
 	exists := func(err error) error {
@@ -252,7 +252,7 @@ func (r *rights) apply(t *testing.T) {
 	}
 }
 
-// without runs apply with the roles lacking one right, and gives it back.
+// without removes rights from the roles, calls apply, and puts them back into the roles.
 func (r *rights) without(t *testing.T, missing ...right) {
 	t.Helper()
 	whole := func(rules []rbacv1.PolicyRule, ns string) []rbacv1.PolicyRule {
@@ -289,8 +289,8 @@ func (r *rights) without(t *testing.T, missing ...right) {
 	less.apply(t)
 }
 
-// settle waits until the authorizer knows of the account's rights, as it follows
-// roles and bindings through watches of its own.
+// settle waits until the authorizer has noticed the rights of the account, since it
+// watches roles and bindings.
 func (r *rights) settle(t *testing.T, missing []right) {
 	t.Helper()
 	for _, one := range r.granted() {

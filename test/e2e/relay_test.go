@@ -10,8 +10,8 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// A relay stands before the API server for one service, which it can cut off while all
-// others go on.
+// A relay is a proxy between one service and the API server. It can cut that service off
+// while others go on.
 type relay struct {
 	target string
 
@@ -20,7 +20,7 @@ type relay struct {
 	conns []net.Conn
 }
 
-// throughRelay has the kubeconfig lead to the API server through a relay, which it returns.
+// throughRelay makes the kubeconfig lead to a new relay, which it returns.
 func throughRelay(t *testing.T, kubeconfig string) *relay {
 	t.Helper()
 	cfg, err := clientcmd.LoadFromFile(kubeconfig)
@@ -55,7 +55,7 @@ func throughRelay(t *testing.T, kubeconfig string) *relay {
 	return r
 }
 
-// join copies what both sides say, until one of them ends.
+// join copies bytes in both directions until one side ends.
 func (r *relay) join(client net.Conn) {
 	defer client.Close() //nolint:errcheck // the end of it
 	server, err := net.Dial("tcp", r.target)
@@ -71,13 +71,13 @@ func (r *relay) join(client net.Conn) {
 	r.conns = append(r.conns, client, server)
 	r.mu.Unlock()
 	go func() {
-		io.Copy(server, client) //nolint:errcheck // how it ends is no matter
+		io.Copy(server, client) //nolint:errcheck // the error does not matter
 		server.Close()          //nolint:errcheck,gosec // so does the other direction
 	}()
 	io.Copy(client, server) //nolint:errcheck // as above
 }
 
-// cut breaks all connections, as when the API server crashes, and each new one at once.
+// cut breaks all connections, as when the API server crashes, and every new one.
 func (r *relay) cut() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -87,7 +87,7 @@ func (r *relay) cut() {
 	r.isCut, r.conns = true, nil
 }
 
-// mend ends that.
+// mend lets new connections pass again.
 func (r *relay) mend() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

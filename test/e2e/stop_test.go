@@ -21,7 +21,8 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
-// ofManifests is the service with a folder of manifests, and further args.
+// ofManifests returns the command of the service with a folder of manifests and further
+// args.
 func ofManifests(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	names := make([]string, 40)
@@ -33,7 +34,7 @@ func ofManifests(t *testing.T, args ...string) *exec.Cmd {
 
 var stopSignals = []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP}
 
-// waitForReader returns once somebody waits for the pipe at path to be written.
+// waitForReader returns once somebody reads from the pipe at path.
 func (p *process) waitForReader(path string) {
 	t := p.t
 	t.Helper()
@@ -50,9 +51,9 @@ func (p *process) waitForReader(path string) {
 	t.Fatal("nobody reads the file")
 }
 
-// A service that is told to stop while it starts ends with 0: what it waits for at
-// that moment is a file that never ends. Another command has failed then, and says
-// so as a shell expects it.
+// A service that is told to stop while it starts, here while it reads a file that never
+// ends, exits with 0. Another command has failed then, and exits with the code that
+// shells expect.
 func TestSignalsWhileItStarts(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -114,8 +115,8 @@ func TestSignalsBeforeMain(t *testing.T) {
 	}
 }
 
-// abyss is an API server that accepts connections and never answers. It returns a
-// kubeconfig and what tells of connections.
+// abyss starts a server that accepts connections and never answers. It returns a
+// kubeconfig for it, and a channel that receives its connections.
 func abyss(t *testing.T) (kubeconfig string, connected <-chan net.Conn) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -143,8 +144,8 @@ clusters: [{name: a, cluster: {server: "http://%s"}}], users: [{name: a, user: {
 	return kubeconfig, conns
 }
 
-// Before the first sync there is a listener already, so that the whole sequence runs;
-// an API server that never answers does not hold it up.
+// Before the first sync the service listens already, so a signal starts the whole
+// sequence. An API server that never answers does not delay it.
 func TestSignalsBeforeTheFirstSync(t *testing.T) {
 	t.Parallel()
 	for _, sig := range stopSignals {
@@ -179,7 +180,8 @@ func TestSignalsBeforeTheFirstSync(t *testing.T) {
 	}
 }
 
-// Every signal that stops the service has it drain; a terminal that is closed, too.
+// Every signal that stops the service starts a drain, even the one of a terminal that is
+// closed.
 func TestSignalsWhileItServes(t *testing.T) {
 	t.Parallel()
 	for _, sig := range stopSignals {
@@ -192,7 +194,7 @@ func TestSignalsWhileItServes(t *testing.T) {
 	}
 }
 
-// Below nohup it goes on when the terminal is closed.
+// Below nohup the service goes on when the terminal is closed.
 func TestNohup(t *testing.T) {
 	t.Parallel()
 	cmd := ofManifests(t)
@@ -208,8 +210,8 @@ func TestNohup(t *testing.T) {
 	}
 }
 
-// holdUp starts a service that can't end its writer: what it writes is a pipe that
-// nobody reads. So the moment when resources are closed lasts until release.
+// holdUp starts a service whose writer can't end, since it writes to a pipe that nobody
+// reads. So the closing of resources lasts until release is called.
 func holdUp(t *testing.T) (p *process, release func()) {
 	t.Helper()
 	r, w, err := os.Pipe()
@@ -223,13 +225,13 @@ func holdUp(t *testing.T) (p *process, release func()) {
 	p = start(t, cmd)
 	_ = w.Close() // the child has its own
 	p.until("The cluster has been read")
-	if _, err := io.ReadFull(r, make([]byte, 1)); err != nil { // it has begun to write
+	if _, err := io.ReadFull(r, make([]byte, 1)); err != nil { // it has started to write
 		t.Fatal(err)
 	}
 	return p, func() { _, _ = io.Copy(io.Discard, r) }
 }
 
-// shorten makes a pipe hold little.
+// shorten makes the buffer of a pipe small.
 func shorten(t *testing.T, pipe *os.File) {
 	t.Helper()
 	if _, err := unix.FcntlInt(pipe.Fd(), unix.F_SETPIPE_SZ, 4096); err != nil {
@@ -237,8 +239,7 @@ func shorten(t *testing.T, pipe *os.File) {
 	}
 }
 
-// A second SIGINT ends the process while it closes its resources, as at every other
-// moment.
+// A second SIGINT ends the process while it closes its resources, as at any other time.
 func TestSecondInterruptAtTheEnd(t *testing.T) {
 	t.Parallel()
 	for _, first := range [][]syscall.Signal{{syscall.SIGINT}, {syscall.SIGTERM, syscall.SIGINT}} {
@@ -264,7 +265,7 @@ func TestSecondInterruptWhileItWaits(t *testing.T) {
 	p.ends(130)
 }
 
-// Other signals never shorten the shutdown, its end neither.
+// Other signals never shorten the shutdown, not even its end.
 func TestFurtherSignalsShortenNothing(t *testing.T) {
 	t.Parallel()
 	p, release := holdUp(t)
@@ -282,8 +283,8 @@ func TestFurtherSignalsShortenNothing(t *testing.T) {
 	p.says("DD-007 Kubernetes-aware graceful shutdown complete")
 }
 
-// Ctrl-C also ends the program that the log is piped to. What can't be logged then
-// ends nothing: the service drains.
+// Ctrl-C also ends the program that reads the log through a pipe. That the log can't be
+// written must not end the service before it has drained.
 func TestSignalsWithoutALog(t *testing.T) {
 	t.Parallel()
 	api := testenv.FreeAddress(t)
@@ -302,8 +303,8 @@ func TestSignalsWithoutALog(t *testing.T) {
 	p.ends(0)
 }
 
-// A second SIGINT ends the process even if the log is a pipe that nobody reads, and
-// the shutdown waits for it.
+// A second SIGINT ends the process even if the shutdown waits for a log that nobody
+// reads.
 func TestSecondInterruptWithABlockedLog(t *testing.T) {
 	t.Parallel()
 	cmd := ofManifests(t, "--log-level", "debug") // several lines for each Service
@@ -319,7 +320,7 @@ func TestSecondInterruptWithABlockedLog(t *testing.T) {
 	for s := bufio.NewScanner(r); s.Scan() && !strings.Contains(s.Text(), `"msg":"Serving"`); {
 	}
 	timeout := time.After(testenv.Patience)
-	// Sent again and again: of two that come at once the system keeps one.
+	// It is sent repeatedly, since the system merges two that come at once.
 	for again := time.NewTicker(50 * time.Millisecond); !p.ended(); {
 		select {
 		case <-again.C:

@@ -11,9 +11,9 @@ import (
 	"kubernaut.io/dynamic-toolset/transport/certificate/certtest"
 )
 
-// The whole service over TLS, as a process whose certificate is mounted as a
-// kubelet mounts it: both ports speak TLS, a new certificate is shown without a
-// restart, and the end is as ever.
+// The whole service with TLS, as a process whose certificate is mounted as a kubelet does
+// it: both ports use TLS, a new certificate is used without a restart, and the shutdown
+// is as usual.
 func TestServeTLS(t *testing.T) {
 	t.Parallel()
 	authority, err := certtest.NewAuthority()
@@ -24,7 +24,7 @@ func TestServeTLS(t *testing.T) {
 	certFile, keyFile := authority.Issue(t, nil).Mount(t, secret)
 	p := serve(t, "--manifests", manifests(t, "prometheus"), "--tls-cert-file", certFile, "--tls-key-file", keyFile, "--shutdown-propagation-delay", "500ms")
 	p.client.Transport = &http.Transport{TLSClientConfig: &tls.Config{RootCAs: authority.Pool}, ForceAttemptHTTP2: true, DisableKeepAlives: true}
-	// serial asks and returns whose certificate answered.
+	// serial returns the serial number of the certificate with which a port answers.
 	serial := func(path string) (string, error) {
 		resp, _, err := p.do(http.MethodGet, path)
 		if err != nil {
@@ -35,7 +35,7 @@ func TestServeTLS(t *testing.T) {
 		}
 		return resp.TLS.PeerCertificates[0].SerialNumber.String(), nil
 	}
-	// changed asks until another certificate than before answers.
+	// changed repeats a request until the answer has another certificate than before.
 	changed := func(path, before string) string {
 		t.Helper()
 		var last error
