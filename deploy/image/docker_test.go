@@ -18,11 +18,11 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
-// dockerTimeout is how long any one docker command may take; the longest is a
-// docker stop, whose grace is 45 s.
+// dockerTimeout bounds each docker command. The longest is docker stop, with a grace of
+// 45 s.
 const dockerTimeout = 90 * time.Second
 
-// needDocker ends the test where no engine answers.
+// needDocker ends the test if no engine answers.
 func needDocker(t *testing.T) {
 	t.Helper()
 	if testing.Short() {
@@ -35,8 +35,8 @@ func needDocker(t *testing.T) {
 	}
 }
 
-// docker runs a docker command, which must succeed, and returns its standard
-// output without the white space around it.
+// docker runs a docker command, which must succeed, and returns its standard output
+// without white space at the ends.
 func docker(t *testing.T, args ...string) string {
 	t.Helper()
 	out, err := tryDocker(args...)
@@ -61,7 +61,7 @@ func tryDocker(args ...string) (string, error) {
 // built is what the tests have built. They run one after the other.
 var built struct {
 	any  bool
-	name string // of the service's image, which most tests look at and none changes
+	name string // the service's image, which most tests use and none changes
 }
 
 func serviceImage(t *testing.T) string {
@@ -90,13 +90,13 @@ func removeBuilt() error {
 			return err
 		}
 	}
-	// The legacy builder leaves the stages that an image is not made of.
+	// The legacy builder leaves behind the stages of which no image was made.
 	_, err := tryDocker("image", "prune", "--force", "--filter", "label=org.opencontainers.image.version="+testVersion)
 	return err
 }
 
-// build builds an image by scripts/image, which is given env, and removes it when
-// the test ends. It returns the image's name.
+// build builds an image by scripts/image with the variables in env, and removes it when
+// the test ends. It returns the name of the image.
 func build(t *testing.T, name string, env ...string) string {
 	t.Helper()
 	name = buildImage(t, name, env)
@@ -122,13 +122,13 @@ func buildImage(t *testing.T, name string, env []string) string {
 	return name
 }
 
-// script runs scripts/image and returns what it prints, on both outputs.
+// script runs scripts/image and returns its output, standard error included.
 func script(t *testing.T, env []string, args ...string) (string, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "../../scripts/image", args...) // #nosec G204 -- our own script
-	// Only what the test says may decide what is built.
+	// Only the test's own variables may affect the build.
 	for _, pair := range os.Environ() {
 		switch name, _, _ := strings.Cut(pair, "="); name {
 		case "IMAGE", "TARGET", "PREBUILT", "SELF_CONTAINED", "PLATFORM", "VERSION", "REVISION", "SOURCE_DATE_EPOCH", "CA_FILE", "GO_IMAGE":
@@ -141,8 +141,8 @@ func script(t *testing.T, env []string, args ...string) (string, error) {
 	return string(out), err
 }
 
-// run starts a container as a Pod of deploy/base does: a read-only root, no
-// capabilities, no way to more. It is removed when the test ends.
+// run starts a container like a pod of deploy/base: with a read-only root, without
+// capabilities or a way to get more. It is removed when the test ends.
 func run(t *testing.T, image string, options []string, args ...string) (id string) {
 	t.Helper()
 	all := append([]string{"run", "--detach", "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"}, options...)
@@ -159,7 +159,7 @@ func run(t *testing.T, image string, options []string, args ...string) (id strin
 	return id
 }
 
-// inspect reads an image's description.
+// inspected is the description of an image.
 type inspected struct {
 	ID           string `json:"Id"`
 	Size         int64
@@ -189,8 +189,8 @@ type file struct {
 	content []byte
 }
 
-// files reads an image's layers, as docker save gives them. A running container's
-// file system would not do: Docker puts files of its own into it.
+// files returns the files in the layers of an image, from docker save. A running
+// container has further files, from Docker.
 func files(t *testing.T, image string) map[string]file {
 	t.Helper()
 	archive := t.TempDir() + "/image.tar"
@@ -252,7 +252,7 @@ func readEntries(r io.Reader) (map[string]file, error) {
 	}
 }
 
-// unzip is a layer uncompressed: engines with containerd's image store save it
+// unzip returns a layer uncompressed. Engines with containerd's image store save layers
 // compressed.
 func unzip(layer []byte) (io.Reader, error) {
 	if bytes.HasPrefix(layer, []byte{0x1f, 0x8b}) {

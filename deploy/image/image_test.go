@@ -1,7 +1,7 @@
-// Package image holds the tests of the container image: what is in it, that it
-// runs with no rights at all, that it stops as Kubernetes stops it, and that the
-// two ways to build it (scripts/image with a compiler here, docker build with one
-// in a container) compile the same.
+// Package image tests the container image: what is in it, that it runs without any
+// rights, that it stops as Kubernetes stops it, and that the two ways to build it
+// (scripts/image with a compiler on this machine, docker build with one in a container)
+// compile the same.
 package image
 
 import (
@@ -16,9 +16,9 @@ import (
 	"time"
 )
 
-// Bounds on the size of the images, in bytes. The service's was 31.5 MB, the load
-// generator's 6.4 MB when they were set: a new dependency should be noticed, not
-// each new file.
+// Bounds on the size of the images, in bytes. When they were set, the service's had 31.5
+// MB and the load generator's 6.4 MB. They should notice a new dependency, but not each
+// new file.
 const (
 	largestService   = 45_000_000
 	largestLoadAgent = 12_000_000
@@ -29,10 +29,10 @@ const (
 	testEpoch    = 1_700_000_000
 )
 
-// testVersion is this test process's own, by which it finds what it has built.
+// testVersion belongs to this process only, which finds its images by it.
 var testVersion = fmt.Sprintf("v0.0.1-image-test.%d", os.Getpid())
 
-// described is what the environment of scripts/image says in these tests.
+// described are the variables for scripts/image in these tests.
 var described = []string{"VERSION=" + testVersion, "REVISION=" + testRevision, fmt.Sprintf("SOURCE_DATE_EPOCH=%d", testEpoch)}
 
 func TestService(t *testing.T) {
@@ -80,7 +80,7 @@ func TestLoadAgent(t *testing.T) {
 	}
 }
 
-// A program that somebody else has built becomes the same image.
+// A program that was compiled before becomes the same image.
 func TestPrebuilt(t *testing.T) {
 	needDocker(t)
 	compiled := build(t, "compiled-test", append(described, "TARGET=loadagent")...)
@@ -92,9 +92,9 @@ func TestPrebuilt(t *testing.T) {
 	}
 }
 
-// Two builds of one commit have the same layers, even if nothing is cached and the
-// clock has gone on: what is pushed and pulled is the same. (The images' own ids
-// differ by the time of the build, but for BuildKit 0.11 and later.)
+// Two builds of one commit have the same layers, even if nothing is cached and time has
+// passed, so that the same is pushed and pulled. (Before BuildKit 0.11, the ids of the
+// images differ by the time of the build.)
 func TestTwoBuildsHaveTheSameLayers(t *testing.T) {
 	needDocker(t)
 	first := inspect(t, serviceImage(t))
@@ -131,8 +131,8 @@ func checkSize(t *testing.T, v inspected, largest int64) {
 	}
 }
 
-// checkFiles sees to it that an image has the program and the files named, and
-// nothing else: so no shell either.
+// checkFiles checks that an image has the program and the named files, and nothing else;
+// so it has no shell either.
 func checkFiles(t *testing.T, all map[string]file, arch, program string, others ...string) {
 	t.Helper()
 	want := slices.Sorted(slices.Values(append(others, program)))
@@ -145,7 +145,7 @@ func checkFiles(t *testing.T, all map[string]file, arch, program string, others 
 		if h.FileInfo().IsDir() || path == program {
 			mode = 0o755
 		}
-		// The mode has the setuid and setgid bits, too.
+		// The mode includes the setuid and setgid bits.
 		if h.Mode&0o7777 != mode || h.Uid != 0 || h.Gid != 0 {
 			t.Errorf("/%s has mode %o and owner %d:%d; want %o and 0:0, so that the program can't change it", path, h.Mode&0o7777, h.Uid, h.Gid, mode)
 		}
@@ -159,8 +159,8 @@ func checkFiles(t *testing.T, all map[string]file, arch, program string, others 
 	checkStatic(t, all[program].content, arch)
 }
 
-// checkStatic sees to it that a program needs no loader and no library, and
-// carries no symbols that nobody would use.
+// checkStatic checks that a program needs no loader and no library, and has no symbol
+// table, which nobody would use.
 func checkStatic(t *testing.T, program []byte, arch string) {
 	t.Helper()
 	f, err := elf.NewFile(bytes.NewReader(program))

@@ -25,9 +25,8 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
-// The image runs as its own user with a read-only root and without capabilities,
-// serves what it should, and ends with code 0 when it is stopped as Kubernetes
-// does it.
+// The image runs as its own user with a read-only root and without capabilities, serves
+// what it should, and exits with 0 when it is stopped as Kubernetes does it.
 func TestRunsWithoutRightsAndStops(t *testing.T) {
 	needDocker(t)
 	image := serviceImage(t)
@@ -47,7 +46,7 @@ func TestRunsWithoutRightsAndStops(t *testing.T) {
 		return resp.StatusCode == http.StatusOK && strings.Contains(body, `toolset_services_discovered{service_type="grafana"} 1`)
 	})
 
-	// As the engine's machine sees the process, whatever the image says.
+	// The ids as the engine's machine sees them, whatever the image says.
 	fields := strings.Fields(docker(t, "top", id, "-o", "pid,uid,gid"))
 	if len(fields) != 6 || fields[4] != "65532" || fields[5] != "65532" {
 		t.Errorf("docker top says %q; want one process of 65532:65532", fields)
@@ -62,22 +61,21 @@ func TestRunsWithoutRightsAndStops(t *testing.T) {
 	if err := json.Unmarshal([]byte(docker(t, "inspect", "--format", "{{json .State}}", id)), &state); err != nil {
 		t.Fatal(err)
 	}
-	// One that is killed when its grace is over has 137.
+	// A container that is killed after its grace has 137.
 	if state.ExitCode != 0 || state.OOMKilled || state.Error != "" {
 		t.Errorf("it ended so: %+v", state)
 	}
 }
 
-// The CA roots at the place where Go looks for them are those that health checks
-// go by: with the CA of a back end there it is healthy, with the image's own it is
-// not.
+// Health checks use the CA roots in the place where Go looks for them: with the CA of a
+// back end there it is healthy, with the image's own roots it is not.
 func TestHealthChecksTrustTheCAFile(t *testing.T) {
 	needDocker(t)
 	image := serviceImage(t)
 	ca, certificate := newCA(t)
 	backend := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "well") }))
 	backend.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
-	backend.Config.ErrorLog = log.New(io.Discard, "", 0) // one of the checks is to fail
+	backend.Config.ErrorLog = log.New(io.Discard, "", 0) // one of the checks must fail
 	backend.StartTLS()
 	defer backend.Close()
 
@@ -105,7 +103,7 @@ spec:
 	} {
 		t.Run(name, func(t *testing.T) {
 			api := testenv.FreeAddress(t)
-			// With the machine's network, as the back end is on its loopback device.
+			// With the machine's network, since the back end is on its loopback device.
 			run(t, image, append(c.mounts, "--network", "host", "--volume", dir+"/service.yaml:/manifests/service.yaml:ro"),
 				"--manifests", "/manifests", "--listen", api, "--metrics-listen", testenv.FreeAddress(t),
 				"--allow-endpoint-cidrs", "127.0.0.0/8", "--health-attempts", "1")
@@ -135,7 +133,7 @@ func eventually(t *testing.T, url string, good func(resp *http.Response, body st
 	t.Fatalf("%s never answered as expected; last: %s", url, last)
 }
 
-// published is the address at which a container's port is reached from here.
+// published returns the address of a container's port on this machine.
 func published(t *testing.T, id, port string) string {
 	t.Helper()
 	address, _, _ := strings.Cut(docker(t, "port", id, port+"/tcp"), "\n")
@@ -145,7 +143,7 @@ func published(t *testing.T, id, port string) string {
 	return address
 }
 
-// readable copies a folder's files to where user 65532 may read them, whatever the
+// readable copies the files of a folder so that user 65532 can read them, whatever the
 // umask of this checkout.
 func readable(t *testing.T, dir string) string {
 	t.Helper()
@@ -178,7 +176,7 @@ func writeFile(t *testing.T, path string, content []byte, mode os.FileMode) {
 	}
 }
 
-// newCA makes a CA and a certificate of it for 127.0.0.1.
+// newCA returns a CA, and a certificate from it for 127.0.0.1.
 func newCA(t *testing.T) (caPEM []byte, server tls.Certificate) {
 	t.Helper()
 	make := func(template, parent *x509.Certificate, signer *ecdsa.PrivateKey) ([]byte, *ecdsa.PrivateKey) {

@@ -17,8 +17,8 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
-// The tests in this file need no Docker: scripts/image meets a docker command, and
-// a go command, that only write down what they are asked.
+// The tests in this file need no Docker: scripts/image finds a docker and a go command
+// that only record their arguments.
 
 const fakeDocker = `#!/bin/sh
 echo "docker $*" >>"$CALLS"
@@ -39,12 +39,12 @@ while [ $# -gt 1 ]; do
 done
 `
 
-// pretend runs scripts/image with the commands named instead of the real ones. It
-// returns what the script printed and the commands it ran.
+// pretend runs scripts/image with these commands instead of the real ones. It returns the
+// output of the script and the commands that it has run.
 func pretend(t *testing.T, commands map[string]string, env ...string) (out string, calls []string, err error) {
 	t.Helper()
 	bin := t.TempDir()
-	// Nothing else is in its path, so that a docker on this machine is not met.
+	// Nothing else is in its path, so that it can't find a real docker.
 	for _, name := range []string{"awk", "bash", "chmod", "cp", "date", "dirname", "env", "git", "grep", "head", "mkdir", "mktemp", "rm", "sh", "tar", "timeout", "wc"} {
 		path, err := exec.LookPath(name)
 		if err != nil {
@@ -70,7 +70,7 @@ func pretend(t *testing.T, commands map[string]string, env ...string) (out strin
 
 var fakes = map[string]string{"docker": fakeDocker, "go": fakeGo}
 
-// call is the one call that starts so.
+// call returns the one call that begins with start.
 func call(t *testing.T, calls []string, start string) string {
 	t.Helper()
 	var found []string
@@ -121,7 +121,7 @@ func TestScriptSaysWhatToDo(t *testing.T) {
 	}
 }
 
-// What git says of the commit gets into the image.
+// The image has what git says about the commit.
 func TestScriptDescribesTheCommit(t *testing.T) {
 	git := func(args ...string) string {
 		out, err := exec.Command("git", args...).Output() // #nosec G204 -- our own arguments
@@ -137,7 +137,7 @@ func TestScriptDescribesTheCommit(t *testing.T) {
 	got := call(t, calls, "docker build")
 	for _, want := range []string{
 		"--tag dynamic-toolset:devel", "--target prebuilt --build-arg PREBUILT=image-service ",
-		// Others may change a file between the script's look and this one.
+		// A file may have been changed meanwhile, so "-dirty" is not compared.
 		"--build-arg VERSION=" + git("describe", "--tags", "--always"),
 		"--build-arg REVISION=" + git("rev-parse", "HEAD"), "--build-arg SOURCE_DATE_EPOCH=" + git("log", "-1", "--format=%ct"),
 	} {
@@ -181,9 +181,9 @@ func TestScriptSelfContained(t *testing.T) {
 	}
 }
 
-// However an image is built, its programs are compiled as make compiles them. Only
-// git's stamp is left out: it would differ between a checkout and a container, and
-// with files that are not committed.
+// However an image is built, its programs are compiled as make does it. Only git's stamp
+// is left out, since it would differ between a checkout and a container, and with
+// uncommitted files.
 func TestEveryWayCompilesTheSame(t *testing.T) {
 	if _, err := exec.LookPath("make"); err != nil {
 		testenv.Missing(t, "make", "Install it: apt-get install make")
@@ -217,8 +217,8 @@ func TestEveryWayCompilesTheSame(t *testing.T) {
 	}
 }
 
-// compilation is the go build among text that compiles program, without its
-// output's name, git's stamp and quotes.
+// compilation returns the go build command in text that compiles program, without the
+// name of its output, git's stamp and quotes.
 func compilation(t *testing.T, text, program string) string {
 	t.Helper()
 	var found []string
@@ -305,8 +305,8 @@ func TestDockerignoreLeavesWhatIsCompiled(t *testing.T) {
 	}
 }
 
-// ignores tells whether a line of .dockerignore is about this file. It knows the
-// two forms in use: a file or folder, and **/ before the last name.
+// ignores reports whether a line of .dockerignore matches this file. It knows the two
+// forms in use: a file or folder, and **/ before the last name.
 func ignores(t *testing.T, pattern, path string) bool {
 	t.Helper()
 	anywhere, found := strings.CutPrefix(pattern, "**/")

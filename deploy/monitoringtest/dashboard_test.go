@@ -12,7 +12,7 @@ import (
 
 const dashboardFile = "../components/monitoring/dashboard.json"
 
-// A dashboard is one of Grafana, as far as it matters here.
+// A dashboard is a Grafana dashboard, as far as these tests need it.
 type dashboard struct {
 	UID           string  `json:"uid"`
 	Title         string  `json:"title"`
@@ -72,8 +72,8 @@ func readDashboard(t *testing.T) dashboard {
 	return d
 }
 
-// variables stand in an expression for what a person chooses in Grafana; with
-// these values it can be sent to Prometheus.
+// variables replaces what a person selects in Grafana by values with which an expression
+// can be sent to Prometheus.
 var variables = strings.NewReplacer("$namespace", ".+", "$job", ".+", "$pod", ".+", "$__rate_interval", "30s")
 
 var variable = regexp.MustCompile(`\$\{?(\w+)`)
@@ -160,7 +160,7 @@ func checkPanel(t *testing.T, p panel, known map[string]bool) {
 				t.Errorf("panel %q: there is no variable %s", p.Title, v[1])
 			}
 		}
-		// Someone who chose one installation must not see another's numbers.
+		// If one installation is selected, the numbers of another must not be shown.
 		selectors, _ := parse(target.Expr)
 		for _, s := range selectors {
 			want := []string{`namespace=~"$namespace"`, `job=~"$job"`, `pod=~"$pod"`}
@@ -176,8 +176,8 @@ func checkPanel(t *testing.T, p panel, known map[string]bool) {
 	}
 }
 
-// expressions returns every expression of the dashboard, by what to call it, ready
-// for Prometheus.
+// expressions returns every expression of the dashboard by a name for messages, ready for
+// Prometheus.
 func (d dashboard) expressions() map[string]string {
 	all := map[string]string{}
 	for _, p := range d.Panels {

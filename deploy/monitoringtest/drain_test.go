@@ -12,9 +12,8 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
-// What DynamicToolsetSlowDrain looks at is there while a replica drains: the
-// metrics are still answered, it is not ready, and the request that it waits for
-// is counted.
+// DynamicToolsetSlowDrain can see a drain: the metrics are still served, the replica is
+// not ready, and the request that the drain waits for is counted.
 func TestDrainIsVisible(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: it starts the service")
@@ -50,7 +49,7 @@ func TestDrainIsVisible(t *testing.T) {
 	eventually(t, "the drain has begun, and shows", func() bool {
 		probe, err := net.DialTimeout("tcp", r.api, 100*time.Millisecond)
 		if err == nil {
-			probe.Close() //nolint:errcheck // it was only tried
+			probe.Close() //nolint:errcheck // it was only a probe
 			return false
 		}
 		text, err := r.scrape()

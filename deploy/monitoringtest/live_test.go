@@ -18,20 +18,20 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
-// A prometheus is a real one that scrapes and evaluates every second.
+// A prometheus is a real Prometheus that scrapes and evaluates every second.
 type prometheus struct {
 	t   *testing.T
 	url string
 }
 
-// startPrometheus starts one that scrapes replicas, with the labels that a
-// ServiceMonitor sets, and has our rules.
+// startPrometheus starts a Prometheus with our rules that scrapes replicas, with the
+// labels that a ServiceMonitor sets.
 func startPrometheus(t *testing.T, replicas ...*replica) *prometheus {
 	t.Helper()
 	dir := t.TempDir()
 	rules := readRules(t)
 	for i := range rules.Groups {
-		rules.Groups[i].Interval = "" // the global one: nobody wants to wait for 3 minutes
+		rules.Groups[i].Interval = "" // use the global interval, instead of waiting for 3 minutes
 	}
 	rules.write(t, filepath.Join(dir, "rules.yaml"))
 	config := "global: {scrape_interval: 1s, evaluation_interval: 1s}\nrule_files: [rules.yaml]\n" +
@@ -57,7 +57,7 @@ func startPrometheus(t *testing.T, replicas ...*replica) *prometheus {
 	return p
 }
 
-// ask calls the API of Prometheus and puts the data into v.
+// ask calls the API of Prometheus and decodes the data into v.
 func (p *prometheus) ask(path string, query url.Values, v any) error {
 	resp, err := client.Get(p.url + path + "?" + query.Encode())
 	if err != nil {
@@ -82,7 +82,7 @@ func (p *prometheus) ask(path string, query url.Values, v any) error {
 	return json.Unmarshal(answer.Data, v)
 }
 
-// labelsOf returns the labels of each series that expr yields now.
+// labelsOf returns the labels of each series that expr has now.
 func (p *prometheus) labelsOf(expr string) ([]map[string]string, error) {
 	var data struct {
 		Result []struct{ Metric map[string]string }
@@ -97,8 +97,7 @@ func (p *prometheus) labelsOf(expr string) ([]map[string]string, error) {
 	return all, nil
 }
 
-// rows says how many series expr yields over the last half minute, as a panel
-// would ask.
+// rows returns how many series expr has over the last half minute, as a panel would ask.
 func (p *prometheus) rows(expr string) (int, error) {
 	var data struct{ Result []json.RawMessage }
 	now := time.Now()
@@ -108,18 +107,18 @@ func (p *prometheus) rows(expr string) (int, error) {
 	return len(data.Result), err
 }
 
-// quietPanels are those that show nothing while all is well.
+// quietPanels are panels that show nothing while all is well.
 var quietPanels = map[string]string{
 	`panel "Requests in flight on unready replicas", A`: "both replicas are ready",
 	`panel "Calls refused for want of a right", A`:      "manifests need no rights",
 }
 
-// onlyKubernetes begins the metrics that manifests don't have;
-// TestMissingRightIsVisible is about them.
+// onlyKubernetes begins the names of metrics that do not exist with manifests;
+// TestMissingRightIsVisible tests them.
 const onlyKubernetes = "toolset_kubernetes_forbidden_total"
 
-// Everything that the rules and the dashboard name exists in what the service
-// exposes, and real Prometheus answers every expression with something.
+// The service exposes everything that the rules and the dashboard name, and a real
+// Prometheus has a result for every expression.
 func TestAgainstRealPrometheus(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: it starts the service and Prometheus")
@@ -131,7 +130,7 @@ func TestAgainstRealPrometheus(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer stream.Body.Close() //nolint:errcheck // it was only opened
-	// What happens before the first scrape is no increase.
+	// Prometheus sees no increase in what happens before its first scrape.
 	eventually(t, "both replicas have been scraped", func() bool {
 		rows, err := p.labelsOf("toolset_ready")
 		return err == nil && len(rows) == 2
@@ -142,7 +141,7 @@ func TestAgainstRealPrometheus(t *testing.T) {
 		rows, err := p.labelsOf(`count by (pod) (count_over_time(toolset_http_requests_total{code="503",route="/api/v1/toolsets/generate"}[1m]) >= 5)`)
 		return err == nil && len(rows) == 2
 	})
-	// And once more: the first errors may all have come before one scrape, which shows
+	// Once more, since the first errors may all have come before one scrape, which shows
 	// no increase.
 	for _, r := range []*replica{a, b} {
 		r.wantStatus(503, "generate without a folder", r.post("/api/v1/toolsets/generate", ""))
@@ -191,8 +190,7 @@ func TestAgainstRealPrometheus(t *testing.T) {
 	t.Run("guide", func(t *testing.T) { checkDocumentedMetrics(t, a) })
 }
 
-// checkRuleHealth waits until Prometheus has evaluated every rule, each without
-// an error.
+// checkRuleHealth waits until Prometheus has evaluated every rule without an error.
 func checkRuleHealth(t *testing.T, p *prometheus) {
 	var data struct {
 		Groups []struct {
@@ -225,8 +223,8 @@ func checkRuleHealth(t *testing.T, p *prometheus) {
 	}
 }
 
-// checkSelectors asks for each selector by itself: it must choose some series.
-// And what an expression groups or joins by must be a label of one of them.
+// checkSelectors checks that each selector alone selects some series, and that the labels
+// by which an expression groups or joins exist in one of them.
 func checkSelectors(t *testing.T, p *prometheus, expressions map[string]string) {
 	asked, documented := map[selector][]map[string]string{}, documentedMetrics(t)
 	for _, name := range slices.Sorted(maps.Keys(expressions)) {
@@ -237,7 +235,7 @@ func checkSelectors(t *testing.T, p *prometheus, expressions map[string]string) 
 		has := map[string]bool{"le": false}
 		for _, s := range selectors {
 			if s.metric == onlyKubernetes || documented[s.metric].optional {
-				continue // the guide says with what settings it is there
+				continue // the guide says with which settings it exists
 			}
 			series, ok := asked[s]
 			if !ok {
@@ -272,7 +270,7 @@ var (
 	sampleLabel = regexp.MustCompile(`([a-zA-Z_]+)="(?:[^"\\]|\\.)*"`)
 )
 
-// exposed returns the families that a replica exposes.
+// exposed returns the metric families in the text that a replica exposes.
 func exposed(t *testing.T, text string) map[string]family {
 	t.Helper()
 	all := map[string]family{}
@@ -313,8 +311,8 @@ func exposed(t *testing.T, text string) map[string]family {
 	return all
 }
 
-// checkDocumentedMetrics holds the guide's table against what a replica exposes,
-// after everything has happened that makes a series appear.
+// checkDocumentedMetrics compares the guide's table with what a replica exposes after
+// everything has happened that creates a series.
 func checkDocumentedMetrics(t *testing.T, r *replica) {
 	text, err := r.scrape()
 	if err != nil {

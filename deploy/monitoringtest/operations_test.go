@@ -12,8 +12,8 @@ import (
 
 const (
 	operationsFile = "../../docs/operations.md"
-	// runbookBase is where docs/operations.md is published. As in GitHub's view of
-	// it, the anchor of a heading is the heading in small letters.
+	// runbookBase is where docs/operations.md is published. The anchor of a heading is
+	// the one of GitHub: the heading in lower case.
 	runbookBase = "https://kubernaut.io/docs/operations"
 )
 
@@ -26,7 +26,7 @@ func readOperations(t *testing.T) string {
 	return string(b)
 }
 
-// The guide has a section for each alert and for nothing else that looks like one.
+// The guide has a section for each alert, and for nothing else that looks like one.
 func TestEveryAlertIsInTheGuide(t *testing.T) {
 	doc := readOperations(t)
 	alerts := readRules(t).alerts()
@@ -62,11 +62,11 @@ func TestEveryAlertIsInTheGuide(t *testing.T) {
 	}
 }
 
-// A family is what the guide says of one metric.
+// A family is what the guide says about one metric.
 type family struct {
 	kind     string
-	labels   string // sorted as in the guide, separated by ", "
-	optional bool   // not on every machine, or not with every setting
+	labels   string // sorted, separated by ", "
+	optional bool   // it does not exist on every machine, or with every setting
 }
 
 // metricRow is a line of the guide's table of metrics.
@@ -87,9 +87,8 @@ func documentedMetrics(t *testing.T) map[string]family {
 	return all
 }
 
-// What is exposed with certain settings only, and so not by the replicas that the
-// other tests look at, is at least in the code. (The tests of what it is about look at
-// its values.)
+// Metrics that exist only with certain settings, and so not in the replicas of the other
+// tests, are at least in the code. (Other tests look at their values.)
 func TestOptionalMetricsExist(t *testing.T) {
 	source := sources(t)
 	n := 0
@@ -137,7 +136,7 @@ func TestLinksOfTheGuide(t *testing.T) {
 	}
 }
 
-// anchor is the name that GitHub gives a heading.
+// anchor returns the anchor that GitHub gives a heading.
 func anchor(heading string) string {
 	heading = strings.ToLower(strings.ReplaceAll(heading, " ", "-"))
 	return regexp.MustCompile(`[^a-z0-9_-]`).ReplaceAllString(heading, "")
@@ -163,8 +162,8 @@ func sources(t *testing.T) string {
 	return source.String()
 }
 
-// Every line of the log that the guide explains is written by the code, at the
-// level that the guide says if it has only one.
+// Every log line that the guide explains is in the code, with the level that the guide
+// gives if it gives only one.
 func TestLogLinesOfTheGuide(t *testing.T) {
 	source := sources(t)
 	rows := regexp.MustCompile("(?m)^\\| `([A-Z][^`]+)` \\| ((?:debug|info|warn|error).*?) \\|").FindAllStringSubmatch(readOperations(t), -1)
@@ -185,8 +184,7 @@ func TestLogLinesOfTheGuide(t *testing.T) {
 	}
 }
 
-// Every setting that the guide names exists, and flags of other programs are
-// known to be theirs.
+// Every setting that the guide names exists; flags of other programs are listed as such.
 func TestSettingsOfTheGuide(t *testing.T) {
 	b, err := os.ReadFile("../../docs/configuration.md")
 	if err != nil {

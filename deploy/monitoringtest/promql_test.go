@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// A selector is one place in an expression where series are chosen: a name with
-// matchers, without the braces.
+// A selector is a place in an expression that selects series: a metric name, and matchers
+// without the braces.
 type selector struct{ metric, matchers string }
 
 func (s selector) String() string {
@@ -25,8 +25,8 @@ var token = regexp.MustCompile(`^(?:#[^\n]*|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|
 
 var word = regexp.MustCompile(`^[a-zA-Z_:]`)
 
-// parse returns the selectors of an expression and the labels that it groups or
-// joins by. That the expression is valid is for Prometheus to say.
+// parse returns the selectors of an expression, and the labels by which it groups or
+// joins. Whether the expression is valid is left to Prometheus.
 func parse(expr string) (selectors []selector, labels []string) {
 	var tokens []string
 	for len(expr) > 0 {

@@ -8,8 +8,8 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
-// Without a right, the metric that counts refusals is there, with the labels that
-// the rules, the dashboard and the guide name.
+// When a right is missing, the metric that counts refusals has the labels that the rules,
+// the dashboard and the guide use.
 func TestMissingRightIsVisible(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: it starts a control plane and Prometheus")

@@ -18,7 +18,7 @@ import (
 
 const ruleFile = "../components/monitoring/prometheusrule.yaml"
 
-// ruleGroups is the spec of a PrometheusRule, which is a rule file of Prometheus.
+// ruleGroups is the spec of a PrometheusRule, which is also a rule file of Prometheus.
 type ruleGroups struct {
 	Groups []struct {
 		Name     string `json:"name"`
@@ -55,7 +55,7 @@ func readRules(t *testing.T) ruleGroups {
 		} `json:"metadata"`
 		Spec ruleGroups `json:"spec"`
 	}
-	// Strict: a field that is not known here would get lost on its way to promtool.
+	// Strict, since a field that is not in ruleGroups would not reach promtool.
 	if err := yaml.UnmarshalStrict(b, &object); err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +156,7 @@ func TestRulesAreValid(t *testing.T) {
 	}
 }
 
-// A unitTests file is one of promtool test rules, as far as it matters here.
+// A unitTests file is a file for promtool test rules, as far as these tests need it.
 type unitTests map[string]any
 
 type alertTest struct {
@@ -164,7 +164,7 @@ type alertTest struct {
 	ExpAlerts []map[string]any `json:"exp_alerts"`
 }
 
-// complete adds to each expected alert what the rule always says, and counts the
+// complete adds what a rule always says to each expected alert, and counts the
 // expectations that an alert fires and that it does not.
 func (u unitTests) complete(t *testing.T, alerts map[string]rule, fires, quiet map[string]int) {
 	t.Helper()
@@ -200,8 +200,7 @@ func (u unitTests) complete(t *testing.T, alerts map[string]rule, fires, quiet m
 	}
 }
 
-// Each alert fires when it should, with the right words, and does not when it
-// should not.
+// Each alert fires when it should, with the right text, and does not when it should not.
 func TestAlerts(t *testing.T) {
 	rules := readRules(t)
 	alerts := rules.alerts()
@@ -239,8 +238,7 @@ func TestAlerts(t *testing.T) {
 	}
 }
 
-// The objective that the alerts compute with is the one that they and the guide
-// speak of.
+// The objective in the alerts' expressions is the one in their texts and in the guide.
 func TestBurnRates(t *testing.T) {
 	alerts := readRules(t).alerts()
 	for name, want := range map[string][]string{

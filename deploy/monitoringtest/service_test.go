@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// client makes the tests' calls; each must be answered soon.
+// client makes the requests of the tests; each must be answered soon.
 var client = &http.Client{Timeout: testenv.Patience}
 
 func buildService(t *testing.T) string {
@@ -43,8 +43,8 @@ func buildService(t *testing.T) string {
 		if binary.dir, binary.err = os.MkdirTemp("", "monitoringtest"); binary.err != nil {
 			return
 		}
-		// go test remembers a pass until a file that the test has looked at changes;
-		// what the compiler looks at does not count.
+		// go test caches a pass until a file changes that the test has read, and the
+		// files that the compiler reads don't count. So the test reads them.
 		for _, folder := range []string{".", "cluster", "config", "problem", "service", "transport"} {
 			binary.err = filepath.WalkDir(filepath.Join("../..", folder), func(path string, d fs.DirEntry, err error) error {
 				if err == nil && d.IsDir() && folder == "." && path != "../.." {
@@ -72,8 +72,8 @@ func buildService(t *testing.T) string {
 	return binary.path
 }
 
-// start starts a program that is killed with the test, if it still runs, and
-// whose output is shown if the test fails. The channel gives how it ended.
+// start starts a program. If it still runs when the test ends it is killed, and if the
+// test fails its output is logged. The channel receives how it ended.
 func start(t *testing.T, path string, args ...string) (*exec.Cmd, <-chan error) {
 	t.Helper()
 	cmd := exec.Command(path, args...) // #nosec G204 -- a program under test
@@ -106,15 +106,15 @@ func start(t *testing.T, path string, args ...string) (*exec.Cmd, <-chan error) 
 // A replica is a running service with the example cluster.
 type replica struct {
 	t            *testing.T
-	api, metrics string // addresses
-	manifests    string // folder, its own
-	configMap    string // folder that the ConfigMap is written to
+	api, metrics string // addresses of the two ports
+	manifests    string // its own folder of manifests
+	configMap    string // folder of the file with the ConfigMap
 	cmd          *exec.Cmd
 	ended        <-chan error
 }
 
-// startReplica starts the service on a copy of the example cluster, in which the
-// one back end that is real, the service itself, has its address.
+// startReplica starts the service with a copy of the example cluster. In it the only real
+// back end, the service itself, has the replica's address.
 func startReplica(t *testing.T, args ...string) *replica {
 	t.Helper()
 	r := &replica{t: t, api: testenv.FreeAddress(t), metrics: testenv.FreeAddress(t), manifests: t.TempDir(), configMap: filepath.Join(t.TempDir(), "written")}
@@ -149,7 +149,7 @@ func (r *replica) manifest(name string, content []byte) {
 	}
 }
 
-// get asks the API and returns the status, 0 without an answer.
+// get sends a request and returns the status; 0 without an answer.
 func (r *replica) get(path string) int {
 	resp, err := client.Get("http://" + r.api + path)
 	if err != nil {
@@ -176,7 +176,7 @@ func (r *replica) wantStatus(want int, what string, got int) {
 	}
 }
 
-// scrape returns what /metrics says; an error once the port is closed.
+// scrape returns the text of /metrics, or an error once the port is closed.
 func (r *replica) scrape() (string, error) {
 	resp, err := client.Get("http://" + r.metrics + "/metrics")
 	if err != nil {
@@ -197,8 +197,8 @@ func eventually(t *testing.T, what string, good func() bool) {
 	t.Fatalf("never: %s", what)
 }
 
-// exercise makes happen, at least twice, all that is counted: lookups, mistakes of
-// clients, errors of ours, discoveries, writes that succeed and that fail.
+// exercise causes everything that is counted at least twice: lookups, mistakes of
+// clients, errors of the service, discoveries, successful and failed writes.
 func (r *replica) exercise() {
 	t := r.t
 	t.Helper()
@@ -214,7 +214,7 @@ func (r *replica) exercise() {
 		r.wantStatus(200, "generate", r.post("/api/v1/toolsets/generate", ""))
 		r.wantStatus(200, "discover", r.post("/api/v1/discover?wait=15s", ""))
 	}
-	// Without its folder the ConfigMap can't be written, once it is another one.
+	// Without its folder the ConfigMap can't be written once it has changed.
 	if err := os.RemoveAll(r.configMap); err != nil {
 		t.Fatal(err)
 	}

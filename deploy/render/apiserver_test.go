@@ -23,13 +23,13 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/sim/simtest"
 )
 
-// TestAPIServer holds every rendering against a real API server: it knows every
-// kind and field, finds nothing wrong, and its Pod Security admission takes the
+// TestAPIServer applies every rendering to a real API server, as a dry run: it knows
+// every kind and field, finds nothing wrong, and its Pod Security admission accepts the
 // pods.
 func TestAPIServer(t *testing.T) {
 	cp := simtest.Start(t)
 	config := rest.CopyConfig(cp.RESTConfig())
-	config.QPS = -1 // it is ours alone
+	config.QPS = -1 // nothing else uses this server
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		t.Fatal(err)
@@ -61,8 +61,8 @@ func TestAPIServer(t *testing.T) {
 	})
 }
 
-// prepare makes the custom resources known, and the namespaces: kubernaut-system
-// as deploy/base has it, and one that enforces the same.
+// prepare creates the custom resource definitions and two namespaces: kubernaut-system as
+// in deploy/base, and one with the same Pod Security level.
 func prepare(ctx context.Context, t *testing.T, config *rest.Config) {
 	applier, err := manifest.NewApplier(config)
 	if err != nil {
@@ -107,7 +107,7 @@ func prepare(ctx context.Context, t *testing.T, config *rest.Config) {
 	}
 }
 
-// everything is the chart with every value set.
+// everything returns the objects of the chart with every value set.
 func everything(t *testing.T) []manifest.Object {
 	t.Helper()
 	values, err := render.Values("testdata/everything-values.yaml")
@@ -121,7 +121,7 @@ func everything(t *testing.T) []manifest.Object {
 	return objects
 }
 
-// dryRun applies objects without effect.
+// dryRun applies objects without storing them.
 type dryRun struct {
 	client dynamic.Interface
 	mapper *restmapper.DeferredDiscoveryRESTMapper
@@ -139,7 +139,7 @@ func newDryRun(t *testing.T, config *rest.Config) dryRun {
 	return dryRun{client, restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(d))}
 }
 
-// apply is kubectl apply --server-side --dry-run=server --validate=strict.
+// apply does what kubectl apply --server-side --dry-run=server --validate=strict does.
 func (s dryRun) apply(ctx context.Context, o manifest.Object) error {
 	mapping, err := s.mapper.RESTMapping(o.GroupVersionKind().GroupKind(), o.GroupVersionKind().Version)
 	if err != nil {
@@ -160,8 +160,8 @@ func (s dryRun) apply(ctx context.Context, o manifest.Object) error {
 	return err
 }
 
-// unknownFields shows that the dry run would notice: a field that no kind has is
-// refused in each object.
+// unknownFields shows that the dry run notices mistakes: it refuses each object with a
+// field that no kind has.
 func unknownFields(ctx context.Context, t *testing.T, server dryRun, objects []manifest.Object) {
 	for _, o := range objects {
 		wrong := manifest.Object{Unstructured: o.DeepCopy()}
@@ -176,7 +176,7 @@ func unknownFields(ctx context.Context, t *testing.T, server dryRun, objects []m
 	}
 }
 
-// pod is what the Deployment's controller would create.
+// pod returns the pod that the Deployment's controller would create.
 func pod(d appsv1.Deployment) *corev1.Pod {
 	p := &corev1.Pod{Spec: d.Spec.Template.Spec}
 	p.Namespace, p.GenerateName, p.Labels = d.Namespace, d.Name+"-", d.Spec.Template.Labels
@@ -190,8 +190,8 @@ func createPod(ctx context.Context, client kubernetes.Interface, p *corev1.Pod) 
 	return err
 }
 
-// restricted shows that the namespace enforces: whatever is taken back of how
-// the pod is locked down, the API server refuses it and says why.
+// restricted shows that the namespace enforces its level: if any restriction of the pod
+// is removed, the API server refuses the pod and says why.
 func restricted(ctx context.Context, t *testing.T, client kubernetes.Interface, objects []manifest.Object) {
 	d := deployment(t, objects)
 	yes, root := true, int64(0)

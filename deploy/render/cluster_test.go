@@ -27,11 +27,10 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 )
 
-// TestOverlaysRun installs overlays in a cluster, one over the other as a team
-// that grows would, and looks at what comes of them: the pods run locked down as
-// they are, lookups find what they should, and one pod writes the ConfigMap. The
-// autoscaler has nothing to measure there, but keeps to its least number. What
-// the network policy forbids is not tried: nothing enforces it there.
+// TestOverlaysRun installs overlays in a cluster, one over the other like a team that
+// grows, and checks the result: the restricted pods run, lookups find what they should,
+// and one pod writes the ConfigMap. The autoscaler has no metrics there, but keeps its
+// minimum. The network policy is not tested, since nothing enforces it there.
 func TestOverlaysRun(t *testing.T) {
 	c := simtest.StartCluster(t)
 	program := filepath.Join(t.TempDir(), "dynamic-toolset")
@@ -100,7 +99,7 @@ func (in installation) of(t *testing.T, name, namespace string) *installation {
 	return &in
 }
 
-// backEnd makes a Service that is to be found.
+// backEnd creates a Service that the service should find.
 func (in *installation) backEnd(ctx context.Context, namespace, name string, port int32) {
 	s := &corev1.Service{Spec: corev1.ServiceSpec{
 		Selector: map[string]string{"app.kubernetes.io/name": name}, Ports: []corev1.ServicePort{{Port: port}},
@@ -125,7 +124,7 @@ func (in *installation) install(ctx context.Context) {
 	}
 }
 
-// eventually waits until check has nothing to say.
+// eventually waits until check returns no error.
 func (in *installation) eventually(ctx context.Context, check func() error) {
 	in.t.Helper()
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
@@ -143,8 +142,8 @@ func (in *installation) eventually(ctx context.Context, check func() error) {
 	}
 }
 
-// want waits until the lookup Service has so many endpoints, all of lookup pods,
-// and answers with these toolsets.
+// want waits until the lookup Service has this number of endpoints, all of them lookup
+// pods, and answers with these toolsets.
 func (in *installation) want(ctx context.Context, replicas int, toolsets ...string) {
 	in.t.Helper()
 	in.eventually(ctx, func() error {
@@ -204,8 +203,8 @@ func (in *installation) lookup(ctx context.Context, url string, want []string) e
 	return nil
 }
 
-// wantDocument waits for the ConfigMap with these toolsets, which the holder of
-// the lease has written.
+// wantDocument waits until the ConfigMap has these toolsets and was written by the holder
+// of the lease.
 func (in *installation) wantDocument(ctx context.Context, toolsets ...string) {
 	in.t.Helper()
 	in.eventually(ctx, func() error {

@@ -12,19 +12,18 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/manifest"
 )
 
-// ignoredLabels are the labels of objects (not of pods) in which two ways of
-// installing may differ: Helm's convention of saying who made an object.
+// ignoredLabels are labels of objects (not of pods) in which two ways of installing may
+// differ. By Helm's convention they say what has made an object.
 var ignoredLabels = []string{"helm.sh/chart", "app.kubernetes.io/managed-by"}
 
-// namedLists are the lists in which the order of items means nothing and a field
-// names each, as Kubernetes merges them.
+// namedLists are lists in which the order of the items has no meaning; the value is the
+// field that identifies an item, as Kubernetes merges them.
 var namedLists = map[string]string{"env": "name", "topologySpreadConstraints": "topologyKey"}
 
-// Compare says in which objects and fields b differs from a: a line for each
-// object that only one of them has, "+" for b's and "-" for a's, and for each
-// field with two values. Nothing is left out but the labels helm.sh/chart and
-// app.kubernetes.io/managed-by, and the order of objects, of environment variables
-// and of topology spread constraints.
+// Compare returns the differences between a and b: a line for each object that only one
+// of them has, with "+" for b and "-" for a, and a line for each field with two values.
+// It ignores the labels helm.sh/chart and app.kubernetes.io/managed-by, and the order of
+// objects, of environment variables and of topology spread constraints.
 func Compare(a, b []manifest.Object) []string {
 	left, right := byID(a), byID(b)
 	var differences []string
@@ -41,7 +40,8 @@ func Compare(a, b []manifest.Object) []string {
 	return differences
 }
 
-// ID names an object of any kind: "apps/v1 Deployment kubernaut-system/name".
+// ID returns a name for an object of any kind: "apps/v1 Deployment
+// kubernaut-system/name".
 func ID(o manifest.Object) string { return o.GetAPIVersion() + " " + o.String() }
 
 func byID(objects []manifest.Object) map[string]*manifest.Object {
@@ -52,7 +52,7 @@ func byID(objects []manifest.Object) map[string]*manifest.Object {
 	return m
 }
 
-// content is an object's content without what may differ.
+// content returns the content of an object without what Compare ignores.
 func content(o *manifest.Object) map[string]any {
 	c := o.DeepCopy()
 	for _, l := range ignoredLabels {
@@ -98,8 +98,8 @@ func compareValues(at string, a, b any) []string {
 	return nil
 }
 
-// byField turns a list into a map by the field that names its items; a value
-// that is no such list stays.
+// byField turns a list into a map by the field that identifies its items. Any other value
+// is returned unchanged.
 func byField(value any, field string) any {
 	list, ok := value.([]any)
 	if !ok {
@@ -117,10 +117,10 @@ func byField(value any, field string) any {
 	return m
 }
 
-// shown is a value in a message, as JSON.
+// shown formats a value for a message, as JSON.
 func shown(v any) string {
 	text, err := json.Marshal(v)
-	if err != nil { // it was made from JSON
+	if err != nil { // it comes from JSON
 		return fmt.Sprint(v)
 	}
 	return string(text)

@@ -9,14 +9,14 @@ import (
 
 //go:generate go run ./cmd/render copy ..
 
-// copies are the files that the chart has copies of, as Helm reads nothing outside
-// of a chart: source and copy, below deploy/.
+// copies are the files that the chart has copies of, since Helm reads nothing outside a
+// chart: source and copy, relative to deploy/.
 var copies = [][2]string{
 	{"components/monitoring/prometheusrule.yaml", "chart/files/prometheusrule.yaml"},
 	{"components/monitoring/dashboard.json", "chart/files/dashboard.json"},
 }
 
-// Copy renews the chart's copies in the folder deploy.
+// Copy updates the chart's copies in the folder deploy.
 func Copy(deploy string) error {
 	for _, c := range copies {
 		text, err := os.ReadFile(filepath.Join(deploy, c[0]))
@@ -34,7 +34,7 @@ func Copy(deploy string) error {
 	return nil
 }
 
-// Stale says which of the chart's copies differ from their sources.
+// Stale returns those of the chart's copies that differ from their sources.
 func Stale(deploy string) ([]string, error) {
 	var stale []string
 	for _, c := range copies {

@@ -17,19 +17,19 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/manifest"
 )
 
-// A Release is what one installation of a chart is given.
+// A Release is the input for one installation of a chart.
 type Release struct {
 	Name      string
 	Namespace string
-	// Values are laid over the chart's own; nil for those alone.
+	// Values take precedence over the chart's own; nil for none.
 	Values map[string]any
 }
 
-// Helm renders a chart's folder or archive, as helm template does, for a new
-// release on a cluster of the newest version that Helm's library knows. It asks
-// no cluster. notes is what the user is told after helm install.
+// Helm renders the folder or archive of a chart as helm template does, for a new release
+// on a cluster of the newest version that Helm's library knows. It calls no cluster.
+// notes is what helm install tells the user.
 //
-// Values that the chart's schema or its templates refuse are an error.
+// If the schema or the templates of the chart refuse the values, Helm returns an error.
 func Helm(chart string, r Release) (objects []manifest.Object, notes string, err error) {
 	c, err := loader.Load(chart)
 	if err != nil {
@@ -62,8 +62,8 @@ func Helm(chart string, r Release) (objects []manifest.Object, notes string, err
 	return objects, notes, nil
 }
 
-// Values reads values from YAML files, each laid over those before it, as helm's
-// --values does.
+// Values reads values from YAML files. Later files take precedence, as with helm
+// --values.
 func Values(files ...string) (map[string]any, error) {
 	values := map[string]any{}
 	for _, file := range files {

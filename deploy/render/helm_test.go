@@ -11,8 +11,8 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/manifest"
 )
 
-// A packaged chart is the chart: nothing that it needs is left out of the archive,
-// and the folder ci/ is.
+// A packaged chart gives the same objects: the archive has everything that is needed, and
+// not the folder ci/.
 func TestPackagedChart(t *testing.T) {
 	chart, err := loader.Load(chartDir)
 	if err != nil {
@@ -48,7 +48,7 @@ func TestPackagedChart(t *testing.T) {
 	}
 }
 
-// What Write writes is what was read.
+// What Write writes can be read again.
 func TestWrite(t *testing.T) {
 	objects := ways[2].kustomize(t)
 	var text strings.Builder
@@ -64,8 +64,7 @@ func TestWrite(t *testing.T) {
 	}
 }
 
-// A folder that is none, a chart that is none and values that are none have an
-// error that names them.
+// If the folder, the chart or the values don't exist or are wrong, the error names them.
 func TestMistakes(t *testing.T) {
 	if _, err := manifest.Kustomize("../overlays/none"); err == nil || !strings.Contains(err.Error(), "../overlays/none") {
 		t.Error(err)

@@ -10,17 +10,17 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
-// What a replica needs at most, measured by TestMemoryUnderHostileConnections of the
-// service; docs/operations.md, "Size", has the figures.
+// The most memory that a replica needs, as measured by TestMemoryUnderHostileConnections
+// of the service; docs/operations.md, "Size", has the figures.
 const (
 	withoutClients = 64 << 20
 	perConnection  = 48 << 10
-	withTLS        = 64 << 10 // instead, where connections are encrypted
+	withTLS        = 64 << 10 // for each encrypted connection, instead
 )
 
-// The memory that the pods may have, what the Go runtime is told of it, and how many
-// connections they take agree, whichever way they are installed: who changes one of
-// the three must change the others.
+// The pods' limit of memory, the one of the Go runtime and the number of connections
+// agree, whichever way they are installed: whoever changes one of them must change the
+// others.
 func TestMemoryIsEnoughForConnections(t *testing.T) {
 	for way, objects := range renderings(t) {
 		found := false

@@ -44,7 +44,7 @@ func all[T any](t *testing.T, objects []manifest.Object, kind string) []T {
 	return found
 }
 
-// deployment returns the Deployment, of which there must be one.
+// deployment returns the Deployment; there must be exactly one.
 func deployment(t *testing.T, objects []manifest.Object) *appsv1.Deployment {
 	t.Helper()
 	found := all[appsv1.Deployment](t, objects, "Deployment")
@@ -54,8 +54,8 @@ func deployment(t *testing.T, objects []manifest.Object) *appsv1.Deployment {
 	return &found[0]
 }
 
-// settings are what the service makes of a Deployment's environment: its own
-// configuration code refuses unknown variables and values without sense.
+// settings returns the settings that the service reads from the environment in a
+// Deployment. Its own configuration code refuses unknown variables and invalid values.
 func settings(t *testing.T, d *appsv1.Deployment) *config.Settings {
 	t.Helper()
 	environ := []string{"KUBERNETES_SERVICE_HOST=10.0.0.1", "KUBERNETES_SERVICE_PORT=443"}
@@ -71,7 +71,7 @@ func settings(t *testing.T, d *appsv1.Deployment) *config.Settings {
 				t.Errorf("%s: %s is of the field %s", d.Name, e.Name, path)
 			}
 		}
-		// The service reads them when it starts: here they are others.
+		// The service reads these files when it starts; here they are replaced by others.
 		switch {
 		case !strings.HasPrefix(value, "/etc/dynamic-toolset/tls/"):
 		case e.Name == "TOOLSET_TLS_CERT_FILE" && strings.HasSuffix(value, "/tls.crt"):
@@ -79,7 +79,7 @@ func settings(t *testing.T, d *appsv1.Deployment) *config.Settings {
 		case e.Name == "TOOLSET_TLS_KEY_FILE" && strings.HasSuffix(value, "/tls.key"):
 			_, value = certificate(t)
 		}
-		if !strings.HasPrefix(e.Name, "TOOLSET_") && e.Name != "GOMEMLIMIT" { // which the Go runtime reads
+		if !strings.HasPrefix(e.Name, "TOOLSET_") && e.Name != "GOMEMLIMIT" { // the Go runtime reads this one
 			t.Errorf("%s: %s is no setting", d.Name, e.Name)
 		}
 		environ = append(environ, e.Name+"="+value)
@@ -91,7 +91,7 @@ func settings(t *testing.T, d *appsv1.Deployment) *config.Settings {
 	return s
 }
 
-// certificate writes a pair as a Secret of type kubernetes.io/tls has it.
+// certificate writes files as a mounted Secret of type kubernetes.io/tls has them.
 func certificate(t *testing.T) (certFile, keyFile string) {
 	t.Helper()
 	pair.once.Do(func() {
@@ -113,8 +113,8 @@ func matches(selector map[string]string, l map[string]string) bool {
 	return len(selector) > 0 && labels.SelectorFromSet(selector).Matches(labels.Set(l))
 }
 
-// TestObjectsFitTogether holds every rendering against the rules that make an
-// installation work, and that no API server checks.
+// TestObjectsFitTogether checks every rendering against the rules that make an
+// installation work and that no API server checks.
 func TestObjectsFitTogether(t *testing.T) {
 	for way, objects := range renderings(t) {
 		t.Run(way, func(t *testing.T) {
@@ -131,8 +131,8 @@ func TestObjectsFitTogether(t *testing.T) {
 	}
 }
 
-// pods: a stop takes no longer than the grace period, and the image is a certain
-// one.
+// pods checks that a stop takes no longer than the grace period, and that the image has a
+// fixed version.
 func pods(t *testing.T, d *appsv1.Deployment) {
 	s, spec := settings(t, d), d.Spec.Template.Spec
 	if grace, need := *spec.TerminationGracePeriodSeconds, (s.Shutdown.PropagationDelay + s.Shutdown.DrainTimeout).Seconds(); float64(grace) < need+5 {
@@ -166,7 +166,7 @@ func pods(t *testing.T, d *appsv1.Deployment) {
 	}
 }
 
-// autoscaler returns the least number of lookup replicas.
+// autoscaler returns the minimum number of lookup replicas.
 func autoscaler(t *testing.T, objects []manifest.Object, lookup *appsv1.Deployment) int32 {
 	autoscalers := all[autoscalingv2.HorizontalPodAutoscaler](t, objects, "HorizontalPodAutoscaler")
 	if len(autoscalers) == 0 {
@@ -188,8 +188,8 @@ func autoscaler(t *testing.T, objects []manifest.Object, lookup *appsv1.Deployme
 	return *h.MinReplicas
 }
 
-// updates: neither an update nor a drain takes away what serves, nor is blocked
-// for ever.
+// updates checks that neither an update nor a node drain removes too many replicas or is
+// blocked forever.
 func updates(t *testing.T, objects []manifest.Object, lookup *appsv1.Deployment, replicas int32) {
 	r := lookup.Spec.Strategy.RollingUpdate
 	if r == nil || r.MaxUnavailable.IntValue() != 0 || r.MaxSurge.IntValue() < 1 {
@@ -216,7 +216,7 @@ func updates(t *testing.T, objects []manifest.Object, lookup *appsv1.Deployment,
 	}
 }
 
-// services: the one there is leads to the pods, at ports they have.
+// services checks that the Service leads to the pods, at ports that they have.
 func services(t *testing.T, objects []manifest.Object, lookup *appsv1.Deployment) {
 	found := all[corev1.Service](t, objects, "Service")
 	if len(found) != 1 {
@@ -240,8 +240,8 @@ func hasPort(d *appsv1.Deployment, name string) bool {
 // A grant is one right of a ServiceAccount.
 type grant struct{ verb, group, resource, name string }
 
-// needs are the rights that a replica with these settings needs; each is used, as
-// the tests of the service itself show.
+// needs returns the rights that a replica with these settings needs. The tests of the
+// service show that it uses each.
 func needs(s *config.Settings) []grant {
 	var all []grant
 	add := func(group, resource, name string, verbs ...string) {
@@ -261,8 +261,9 @@ func needs(s *config.Settings) []grant {
 	return all
 }
 
-// rights: the pods' ServiceAccount is there and has what the pods need, where they
-// need it, and nothing else. What is for others to use, nobody has.
+// rights checks that the pods' ServiceAccount exists and has the rights that the pods
+// need, where they need them, and no others. Nobody has the roles that are meant for
+// others.
 func rights(t *testing.T, objects []manifest.Object, d *appsv1.Deployment) {
 	rules := map[string][]rbacv1.PolicyRule{}
 	for _, r := range all[rbacv1.Role](t, objects, "Role") {
@@ -274,7 +275,7 @@ func rights(t *testing.T, objects []manifest.Object, d *appsv1.Deployment) {
 	s, spec := settings(t, d), d.Spec.Template.Spec
 	granted := map[grant]bool{}
 	bind := func(name string, ref rbacv1.RoleRef, subjects []rbacv1.Subject) {
-		if ref.Name == "system:auth-delegator" { // Kubernetes' own
+		if ref.Name == "system:auth-delegator" { // a role of Kubernetes itself
 			if !s.Access.Tokens {
 				t.Errorf("%s lets the service review tokens, and it does not", name)
 			}
@@ -332,7 +333,8 @@ func rights(t *testing.T, objects []manifest.Object, d *appsv1.Deployment) {
 	}
 }
 
-// network: the policy is of all our pods, and lets in at every port they have.
+// network checks that the policy selects all our pods and allows traffic to each of their
+// ports.
 func network(t *testing.T, objects []manifest.Object, d *appsv1.Deployment) {
 	for _, p := range all[networkingv1.NetworkPolicy](t, objects, "NetworkPolicy") {
 		open := map[string]bool{}
@@ -357,7 +359,7 @@ func network(t *testing.T, objects []manifest.Object, d *appsv1.Deployment) {
 	}
 }
 
-// serviceMonitor is what we use of one.
+// serviceMonitor has those fields of a ServiceMonitor that we use.
 type serviceMonitor struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata"`
@@ -377,7 +379,8 @@ type serviceMonitor struct {
 	} `json:"spec"`
 }
 
-// monitoring: every Service is scraped, at a port it has, and the dashboard is one.
+// monitoring checks that every Service is scraped, at a port that it has, and that the
+// dashboard is valid.
 func monitoring(t *testing.T, objects []manifest.Object, d *appsv1.Deployment) {
 	for _, m := range all[serviceMonitor](t, objects, "ServiceMonitor") {
 		for _, s := range all[corev1.Service](t, objects, "Service") {
@@ -412,8 +415,8 @@ func monitoring(t *testing.T, objects []manifest.Object, d *appsv1.Deployment) {
 	}
 }
 
-// scope: a service that may not list the whole cluster does not try to, and
-// brings nothing that is outside of its namespace.
+// scope checks that a service that may not list the whole cluster does not try to, and
+// that nothing is installed outside its namespace.
 func scope(t *testing.T, objects []manifest.Object, d *appsv1.Deployment) {
 	whole := slices.ContainsFunc(all[rbacv1.ClusterRole](t, objects, "ClusterRole"), func(r rbacv1.ClusterRole) bool { return r.Name == d.Name })
 	if own := settings(t, d).Cluster.Namespaces; whole != (len(own) == 0) || !whole && !slices.Equal(own, []string{d.Namespace}) {

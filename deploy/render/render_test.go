@@ -16,8 +16,8 @@ const (
 	namespace = "kubernaut-system"
 )
 
-// A way is one way of installing: a folder for kustomize, and the chart with
-// values from ci/ ("" for none) that must make the same objects.
+// A way is one way to install: a folder for kustomize, and the chart with values from ci/
+// ("" for none), which must give the same objects.
 type way struct{ name, folder, values string }
 
 var ways = []way{
@@ -27,7 +27,7 @@ var ways = []way{
 	{"namespaced", "../overlays/namespaced", "namespaced"},
 	{"namespaced-writer", "../overlays/namespaced-writer", "namespaced-writer"},
 	{"secured", "testdata/secured", "secured"},
-	// As deploy/README.md has it: an overlay of one's own, for a namespace of one's own.
+	// An overlay of the user's own for another namespace, as in deploy/README.md.
 	{"another namespace", "testdata/another-namespace", "namespaced-writer"},
 }
 
@@ -64,8 +64,8 @@ func (w way) helm(t *testing.T) []manifest.Object {
 	return objects
 }
 
-// renderings are all ways by both tools: what every rule about objects is held
-// against.
+// renderings returns all ways rendered by both tools, for the tests of rules about
+// objects.
 func renderings(t *testing.T) map[string][]manifest.Object {
 	t.Helper()
 	all := map[string][]manifest.Object{}
@@ -75,9 +75,8 @@ func renderings(t *testing.T) map[string][]manifest.Object {
 	return all
 }
 
-// Whoever chooses Helm gets what whoever chooses kustomize gets. The one
-// difference is the Namespace: a chart can't make the namespace that Helm keeps
-// its release in.
+// Helm and kustomize give the same objects. The one difference is the Namespace: a chart
+// can't create the namespace in which Helm keeps its release.
 func TestChartAndOverlaysAgree(t *testing.T) {
 	for _, w := range ways {
 		t.Run(w.name, func(t *testing.T) {
@@ -89,7 +88,7 @@ func TestChartAndOverlaysAgree(t *testing.T) {
 	}
 }
 
-// The files of the base, applied without kustomize, are the same as with it.
+// The files of the base give the same objects without kustomize as with it.
 func TestBaseIsPlainFiles(t *testing.T) {
 	plain, err := manifest.Read("../base")
 	if err != nil {
@@ -100,7 +99,7 @@ func TestBaseIsPlainFiles(t *testing.T) {
 	}
 }
 
-// Compare finds what it is for.
+// Compare finds each kind of difference.
 func TestCompare(t *testing.T) {
 	parse := func(text string) []manifest.Object {
 		objects, err := manifest.Parse([]byte(text), "test")
@@ -144,7 +143,7 @@ metadata: {name: new}
 	}
 }
 
-// The chart's copies are those of now.
+// The chart's copies are up to date.
 func TestCopiesAreUpToDate(t *testing.T) {
 	stale, err := render.Stale(deployDir)
 	if err != nil {

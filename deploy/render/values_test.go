@@ -25,17 +25,17 @@ func parseValues(t *testing.T, text string) map[string]any {
 	return values
 }
 
-// Values without sense are refused before anything is applied, with a message that
+// Values that make no sense are refused before anything is applied, with a message that
 // names the value.
 func TestBadValuesAreRefused(t *testing.T) {
 	for _, tt := range []struct{ values, want string }{
-		// names
+		// Names.
 		{"replcas: 3", "additional properties 'replcas' not allowed"},
 		{"image: {tga: v1}", "at '/image': additional properties 'tga' not allowed"},
 		{"settings: {helth-interval: 1m}", "at '/settings': additional properties 'helth-interval' not allowed"},
 		{"settings: {listen: ':1'}", "at '/settings': additional properties 'listen' not allowed"},
 		{"settings: {configmap-enabled: true}", "at '/settings': additional properties 'configmap-enabled' not allowed"},
-		// values
+		// Values.
 		{"replicas: three", "at '/replicas': got string, want integer"},
 		{"replicas: -1", "at '/replicas': minimum: got -1, want 0"},
 		{"image: {repository: ''}", "at '/image/repository'"},
@@ -57,7 +57,7 @@ func TestBadValuesAreRefused(t *testing.T) {
 		{"shutdown: {drainTimeoutSeconds: 30s}", "at '/shutdown/drainTimeoutSeconds': got string, want integer"},
 		{"monitoring: {interval: 30}", "at '/monitoring/interval': got number, want string"},
 		{"resources: {request: {cpu: 1}}", "at '/resources': additional properties 'request' not allowed"},
-		// what does not go together
+		// Combinations.
 		{"autoscaling: {enabled: true, minReplicas: 5, maxReplicas: 4}", "autoscaling.minReplicas (5) is above autoscaling.maxReplicas (4)"},
 		{"{autoscaling: {enabled: true}, resources: {requests: {cpu: null}}}", "autoscaling needs resources.requests.cpu"},
 		{"scope: list", "scope=list needs namespaces"},
@@ -72,8 +72,8 @@ func TestBadValuesAreRefused(t *testing.T) {
 	}
 }
 
-// What the values say is in the objects. (The API server takes them all:
-// TestAPIServer.)
+// Each value has an effect on the objects. (TestAPIServer shows that the API server
+// accepts them.)
 func TestEveryValueHasItsEffect(t *testing.T) {
 	objects := everything(t)
 	var text strings.Builder
@@ -151,8 +151,8 @@ func TestEveryValueHasItsEffect(t *testing.T) {
 	}
 }
 
-// Two releases beside each other don't mix: their objects have different names,
-// and neither selects the other's pods.
+// Two releases in one namespace are independent: their objects have different names, and
+// neither selects the other's pods.
 func TestTwoReleases(t *testing.T) {
 	var pods [2]*appsv1.Deployment
 	names := map[string]string{}
@@ -174,8 +174,7 @@ func TestTwoReleases(t *testing.T) {
 	}
 }
 
-// ownValue are the settings that the chart sets itself, by values of other names
-// or by what it is.
+// ownValue are settings that the chart sets itself, or by values with other names.
 var ownValue = []string{
 	"config", "manifests", "kubeconfig", "context", "write-configmap", // not for a pod
 	"listen", "metrics-listen", "served-by",
@@ -183,7 +182,7 @@ var ownValue = []string{
 	"shutdown-propagation-delay", "shutdown-drain-timeout",
 }
 
-// The schema knows the service's settings, all and no others.
+// The schema has all settings of the service and no others.
 func TestSchemaKnowsEverySetting(t *testing.T) {
 	var usage strings.Builder
 	config.Usage(&usage)
@@ -217,8 +216,8 @@ func schema(t *testing.T) node {
 	return s
 }
 
-// Every value that the schema allows stands in values.yaml, where people look, and
-// in everything-values.yaml, so that what it does is tested.
+// Every value that the schema allows is in values.yaml, where people look, and in
+// everything-values.yaml, so that its effect is tested.
 func TestEveryValueIsShown(t *testing.T) {
 	defaults, err := render.Values(chartDir + "/values.yaml")
 	if err != nil {

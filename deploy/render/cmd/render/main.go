@@ -1,5 +1,5 @@
-// Command render prints the objects of an overlay or of the chart, for those who
-// have neither kubectl nor helm at hand.
+// Command render prints the objects of an overlay or of the chart, for people who have
+// neither kubectl nor helm.
 //
 //	go run ./cmd/render overlay ../overlays/production
 //	go run ./cmd/render chart ../chart kubernaut-system ../chart/ci/production-values.yaml
