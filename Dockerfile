@@ -1,26 +1,26 @@
 # The images of the service (the default target) and of the verification's load
-# generator (--target loadagent): nothing but a static program, and for the
-# service the CA roots by which its health checks trust https back ends. No
-# shell, no package manager, no user database; the user is a number.
+# generator (--target loadagent). Each has only a static program; the service's
+# also has the CA roots with which its health checks verify https back ends.
+# There is no shell, no package manager and no user database; the user is a number.
 #
 #   docker build -t dynamic-toolset:devel .     needs a registry for GO_IMAGE, and
 #                                               a proxy for Go modules
-#   scripts/image                               needs neither: it compiles here
+#   scripts/image                               needs neither: it compiles on this
+#                                               machine
 #
-# scripts/image fills in the arguments below. It is also what passes rootfs.tar to
-# the target prebuilt, which comes before those that compile, because Docker's
-# legacy builder builds every stage above its target. The stages below it are
-# BuildKit's (RUN --mount), which is the default since Docker 23; before it,
-# set DOCKER_BUILDKIT=1. There is no "# syntax=" line, as that would be one more
-# image to fetch.
+# scripts/image sets the arguments below. It also passes rootfs.tar to the target
+# prebuilt, which comes before those that compile, because Docker's legacy builder
+# builds every stage above its target. The stages below it need BuildKit
+# (RUN --mount), the default since Docker 23; before that, set DOCKER_BUILDKIT=1.
+# There is no "# syntax=" line, since that would be one more image to fetch.
 
-# Alpine's variant: it is the smallest with a shell and CA roots. Nothing of it
-# but the roots gets into an image.
+# Alpine's variant is the smallest one with a shell and CA roots. Only the roots get
+# into an image.
 ARG GO_IMAGE=golang:1.26-alpine
-# What the target prebuilt becomes: image-service or image-loadagent.
+# The base of the target prebuilt: image-service or image-loadagent.
 ARG PREBUILT=image-service
 
-# ---- what the images say of themselves
+# ---- the metadata of the images
 
 FROM scratch AS image
 ARG VERSION=devel
@@ -49,8 +49,8 @@ EXPOSE 9000
 ENTRYPOINT ["/loadagent"]
 
 # ---- from a program that is already built: scripts/image
-# ADD unpacks the archive and keeps its times, of folders too, so that the layer
-# depends on nothing but the archive. COPY would not.
+# ADD unpacks the archive and keeps the times in it, even of folders, so that the
+# layer depends only on the archive. COPY would not keep them.
 
 FROM $PREBUILT AS prebuilt
 ADD rootfs.tar /
