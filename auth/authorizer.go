@@ -46,6 +46,7 @@ type Options struct {
 // A Review is a kind of question to the authority.
 type Review int
 
+// The kinds of questions.
 const (
 	ReviewToken  Review = iota // which caller a token stands for
 	ReviewAction               // what a caller may do

@@ -62,7 +62,7 @@ func TestRateLimitOfUsers(t *testing.T) {
 		}
 	}
 	begin, passed := time.Now(), 0
-	for i := 0; i < 200; i++ {
+	for i := range 200 {
 		if list([]string{"jane.1", "jane.2"}[i%2]) != 200 {
 			break
 		}

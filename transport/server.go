@@ -287,9 +287,10 @@ func (s *Server) Start(ctx context.Context) error {
 	return nil
 }
 
-// Addr returns the address of the API port, and MetricsAddr that of the metrics port.
-// Both must be called after Start.
-func (s *Server) Addr() string        { return s.apiPort.listener.Addr().String() }
+// Addr returns the address of the API port. It must be called after Start.
+func (s *Server) Addr() string { return s.apiPort.listener.Addr().String() }
+
+// MetricsAddr returns the address of the metrics port. It must be called after Start.
 func (s *Server) MetricsAddr() string { return s.metricsPort.listener.Addr().String() }
 
 // statusInterval is how often Options.Status is called.

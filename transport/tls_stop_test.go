@@ -327,7 +327,7 @@ func TestTLSKeyUpdateOnASilentConnection(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer cmd.Wait()         //nolint:errcheck // it is killed
-	defer cmd.Process.Kill() //nolint:errcheck
+	defer cmd.Process.Kill() //nolint:errcheck // it may have ended
 	// Lines that begin with K are commands: update the keys, including the server's.
 	lines := bufio.NewReader(out)
 	ask := func(command string) {

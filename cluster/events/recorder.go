@@ -172,7 +172,7 @@ func (r *Recorder) send(ctx context.Context, e *eventsv1.Event) (done bool) {
 	return never
 }
 
-// Cut shortens text to at most most bytes.
+// Cut shortens a text that is longer than most bytes; then it ends in "...".
 func Cut(text string, most int) string {
 	if len(text) <= most {
 		return text

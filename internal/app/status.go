@@ -23,7 +23,8 @@ func (a *App) status() transport.Status {
 		return transport.Status{NotReady: reason}
 	}
 	grace := a.settings.Cluster.UnavailableGrace
-	st, reason := transport.Status{}, ""
+	var st transport.Status
+	var reason string
 	switch {
 	case !v.Reachable && a.settings.Cluster.Manifests != "":
 		st.StaleSince = v.UnreachableSince

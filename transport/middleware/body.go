@@ -32,10 +32,11 @@ import (
 // A Body says which kind of body a route takes.
 type Body int8
 
+// The kinds of bodies.
 const (
 	NoBody   Body = iota // none; a body that is sent is not read
 	JSONBody             // one with the media type application/json; it may be empty
-	AnyBody
+	AnyBody              // any bytes
 )
 
 // A phase is a step in the handling of a request with a body.

@@ -54,6 +54,6 @@ func (h *Histogram) Write(w io.Writer) {
 	if h.labels != "" {
 		braced = "{" + h.labels + "}"
 	}
-	fmt.Fprintf(w, "%s_sum%s %g\n", h.name, braced, time.Duration(h.sum.Load()).Seconds()) //nolint:errcheck
-	fmt.Fprintf(w, "%s_count%s %d\n", h.name, braced, total)                               //nolint:errcheck
+	fmt.Fprintf(w, "%s_sum%s %g\n", h.name, braced, time.Duration(h.sum.Load()).Seconds()) //nolint:errcheck // the scrape's buffer
+	fmt.Fprintf(w, "%s_count%s %d\n", h.name, braced, total)                               //nolint:errcheck // the scrape's buffer
 }

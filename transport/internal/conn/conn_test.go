@@ -138,7 +138,7 @@ func TestConnectionAgeIsJittered(t *testing.T) {
 	for range 50 {
 		a, b := net.Pipe()
 		defer a.Close() //nolint:errcheck // the end of the test
-		defer b.Close() //nolint:errcheck
+		defer b.Close() //nolint:errcheck // the end of the test
 		c, ok := l.admit(a)
 		if !ok {
 			t.Fatal("refused")
