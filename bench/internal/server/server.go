@@ -34,7 +34,7 @@ func Names() []string { return []string{Ours, FastHTTP, NetHTTP, Chi, Nginx, Nai
 // returns then says how to get it.
 var ErrMissing = errors.New("not installed")
 
-// AnyCPU, as Options.CPU, pins a server to no CPU.
+// AnyCPU is the Options.CPU of a server that is pinned to no CPU.
 const AnyCPU = -1
 
 // Options are how a server is run.
