@@ -74,8 +74,8 @@ func BenchmarkCaller(b *testing.B) {
 	})
 }
 
-// What comparing a token of a ServiceAccount costs, by ours and by the standard library: the
-// latter is used as soon as it is as fast.
+// BenchmarkEqual compares a token the size of a ServiceAccount's with equal and with the
+// standard library, which is to be used as soon as it is as fast.
 func BenchmarkEqual(b *testing.B) {
 	x, y := bytes.Repeat([]byte("x"), 1000), bytes.Repeat([]byte("x"), 1000)
 	b.Run("ours", func(b *testing.B) {

@@ -7,13 +7,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// cpuClock is what makes a process's number that of its CPU clock: CPUCLOCK_SCHED,
-// all threads (the kernel's include/linux/posix-timers_types.h, clock_getcpuclockid(3)).
+// cpuClock turns the id of a process into the id of its CPU clock: CPUCLOCK_SCHED, of all
+// threads (include/linux/posix-timers_types.h of the kernel, clock_getcpuclockid(3)).
 const cpuClock = 2
 
-// CPUTime returns what the processes have used of the processor since their start,
-// all of their threads, user and system time, to the nanosecond, which [Of] tells
-// in hundredths of a second. Linux only.
+// CPUTime returns the CPU time that the processes have used since their start, user and
+// system time of all threads, in nanoseconds; [Of] returns it in hundredths of a second.
+// Linux only.
 func CPUTime(pids ...int) (time.Duration, error) {
 	var sum time.Duration
 	for _, pid := range pids {

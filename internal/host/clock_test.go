@@ -10,8 +10,8 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
-// The clock of another process tells what the kernel says of it when it has
-// ended, and goes on while it works.
+// The CPU clock of another process runs while the process works, and agrees with what the
+// kernel reports after its end.
 func TestCPUTimeOfAnotherProcess(t *testing.T) {
 	cmd := exec.Command("sh", "-c", "while :; do :; done")
 	if err := cmd.Start(); err != nil {
@@ -50,7 +50,7 @@ func TestCPUTimeOfAnotherProcess(t *testing.T) {
 	_ = cmd.Process.Kill()
 	_ = cmd.Wait() // it was killed
 	used := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
-	// The kernel's own sums are rounded to what it samples at, at most 10 ms, twice.
+	// The kernel rounds its own sums to its sampling interval of at most 10 ms, twice.
 	if d := used - last; d < -2*clockTick || d > 2*clockTick {
 		t.Errorf("%v, and the kernel says %v", last, used)
 	}

@@ -1,5 +1,5 @@
-// Package host describes what a measurement was made on, as far as it
-// matters to times, and what a process uses of it.
+// Package host describes the machine on which something is measured, as far as that
+// affects times, and what a process uses of it.
 package host
 
 import (
@@ -11,8 +11,7 @@ import (
 	"time"
 )
 
-// Describe returns the machine in a few words: nothing by which it could be
-// told from its like.
+// Describe returns a short description of the machine. It does not identify the machine.
 func Describe() string {
 	text := fmt.Sprintf("%s/%s, %d CPUs, %s", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version())
 	if b, err := os.ReadFile("/proc/meminfo"); err == nil {
@@ -39,8 +38,8 @@ func cpuModel() string {
 	return ""
 }
 
-// Load returns the machine's load average of the last minute: how many
-// programs, these ones among them, wanted a CPU. 0 if it can't be read.
+// Load returns the machine's load average of the last minute: how many programs,
+// including the caller's, wanted a CPU. It returns 0 if that can't be read.
 func Load() float64 {
 	b, err := os.ReadFile("/proc/loadavg")
 	if err != nil {
@@ -51,19 +50,19 @@ func Load() float64 {
 	return load
 }
 
-// clockTick is the unit of times in /proc/PID/stat. Linux has shown 100 per
-// second to programs on every architecture of today (proc_pid_stat(5)).
+// clockTick is the unit of times in /proc/PID/stat. Linux reports 100 per second on all
+// of today's architectures (proc_pid_stat(5)).
 const clockTick = 10 * time.Millisecond
 
 // A Usage is what a process has used since its start.
 type Usage struct {
 	CPU      time.Duration // user and system time
-	Resident int64         // bytes of memory at present (VmRSS)
-	Peak     int64         // the most there ever were (VmHWM)
+	Resident int64         // current memory in bytes (VmRSS)
+	Peak     int64         // largest memory so far, in bytes (VmHWM)
 	Files    int           // open file descriptors
 }
 
-// Of returns what the process pid uses. Linux only.
+// Of returns what the process pid has used. Linux only.
 func Of(pid int) (Usage, error) {
 	dir := "/proc/" + strconv.Itoa(pid)
 	status, err := os.ReadFile(dir + "/status")
@@ -90,8 +89,8 @@ func Of(pid int) (Usage, error) {
 	}, nil
 }
 
-// cpuTime reads the fields 14 and 15 of /proc/PID/stat. The second, the
-// program's name in parentheses, may hold spaces and parentheses itself.
+// cpuTime returns the sum of the fields 14 and 15 of /proc/PID/stat. The second field,
+// the program's name in parentheses, may contain spaces and parentheses itself.
 func cpuTime(stat string) (time.Duration, error) {
 	_, rest, _ := cutLast(stat, ") ")
 	fields := strings.Fields(rest)
@@ -116,8 +115,8 @@ func cutLast(s, sep string) (before, after string, found bool) {
 	return s, "", false
 }
 
-// field returns the number after the name in a file of lines such as
-// "MemTotal:  1234 kB"; 0 if there is none.
+// field returns the number after the name in a file of lines such as "MemTotal:  1234
+// kB"; 0 if there is none.
 func field(text, name string) int64 {
 	for line := range strings.Lines(text) {
 		if rest, ok := strings.CutPrefix(line, name); ok {
