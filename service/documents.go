@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"sync"
 
-	"kubernaut.io/dynamic-toolset/service/holmesgpt"
+	"kubernaut.io/dynamic-toolset/service/output/holmesgpt"
 )
 
 // Keys of the generated documents in the ConfigMap.

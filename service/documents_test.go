@@ -18,7 +18,7 @@ import (
 
 	"kubernaut.io/dynamic-toolset/service"
 	"kubernaut.io/dynamic-toolset/service/detect"
-	"kubernaut.io/dynamic-toolset/service/holmesgpt"
+	"kubernaut.io/dynamic-toolset/service/output/holmesgpt"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")

@@ -21,7 +21,7 @@ import (
 	"kubernaut.io/dynamic-toolset/config"
 	"kubernaut.io/dynamic-toolset/service"
 	"kubernaut.io/dynamic-toolset/service/detect"
-	"kubernaut.io/dynamic-toolset/service/holmesgpt"
+	"kubernaut.io/dynamic-toolset/service/output/holmesgpt"
 )
 
 // Generate reads the cluster once and returns what the service would write, in the format

@@ -24,7 +24,7 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 	"kubernaut.io/dynamic-toolset/service"
 	"kubernaut.io/dynamic-toolset/service/detect"
-	"kubernaut.io/dynamic-toolset/service/holmesgpt"
+	"kubernaut.io/dynamic-toolset/service/output/holmesgpt"
 )
 
 // secret is what must not be logged.
