@@ -25,6 +25,7 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 	"kubernaut.io/dynamic-toolset/problem"
 	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/catalogue"
 	"kubernaut.io/dynamic-toolset/service/detect"
 	"kubernaut.io/dynamic-toolset/transport"
 )
@@ -278,10 +279,10 @@ func keys(m map[string]func(*testing.T, *transport.Options) func(*transport.Serv
 }
 
 // exampleCluster returns the catalogue of examples/cluster.
-func exampleCluster(t *testing.T) *service.Catalogue {
+func exampleCluster(t *testing.T) *catalogue.Catalogue {
 	t.Helper()
 	rules := detect.Default()
-	c := service.NewCatalogue(func(svc *corev1.Service) *service.Backend { return rules.Identify(svc, detect.Options{}).Backend }, nil)
+	c := catalogue.New(func(svc *corev1.Service) *service.Backend { return rules.Identify(svc, detect.Options{}).Backend }, nil)
 	source, err := manifests.New("../examples/cluster", manifests.Options{Sink: c})
 	if err != nil {
 		t.Fatal(err)

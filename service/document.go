@@ -1,34 +1,31 @@
 package service
 
-// A Tool is one entry of the generated document, in the format that Kubernaut's
-// agents load: {"tools":[{"name":...,"type":...,"endpoint":...}]}.
-//
-// It carries nothing that changes without a change in the cluster, such as
-// times or health: the document is written to a ConfigMap, and every rewrite
-// makes every agent reload.
-type Tool struct {
-	Name        string            `json:"name"`
-	Type        string            `json:"type"`
-	Endpoint    string            `json:"endpoint"`
-	Description string            `json:"description"`
-	Namespace   string            `json:"namespace"`
-	Config      map[string]string `json:"config"`
+import "bytes"
+
+// A Document is a document for agents in pieces, so that a change of
+// one toolset renders one entry, and a document that is too large for one
+// ConfigMap can be split into documents that are complete in themselves. Its
+// slices are shared: they must not be changed.
+type Document struct {
+	// Key is what the document is called in the ConfigMap.
+	Key string
+	// Head, the Entries with Separator between them, and Tail make the document.
+	Head, Separator, Tail []byte
+	Entries               [][]byte
 }
 
-func newTool(b *Backend, name string) Tool {
-	return Tool{
-		Name: name, Type: b.Type, Endpoint: b.Endpoint, Description: b.Description,
-		Namespace: b.Key.Namespace, Config: map[string]string{"url": b.Endpoint + b.APIPath},
+// Size returns the length of the whole document in bytes.
+func (d *Document) Size() int {
+	n := len(d.Head) + len(d.Tail) + max(0, len(d.Entries)-1)*len(d.Separator)
+	for _, e := range d.Entries {
+		n += len(e)
 	}
+	return n
 }
 
-// newDocument puts the generated document together: one tool a line, so that a
-// person can read a difference. Toolsets that are switched off are not in
-// entries.
-func newDocument(entries *list) *Answer {
-	end := "]}\n"
-	if entries.count > 0 {
-		end = "\n" + end
-	}
-	return newAnswer(entries, []byte(`{"tools":[`), []byte(end))
+// Bytes returns the whole document.
+func (d *Document) Bytes() []byte {
+	b := append(make([]byte, 0, d.Size()), d.Head...)
+	b = append(b, bytes.Join(d.Entries, d.Separator)...)
+	return append(b, d.Tail...)
 }

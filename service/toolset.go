@@ -1,12 +1,19 @@
-// Package service is the core of the dynamic toolset service: what a toolset
-// is, how the observability back ends of a cluster become toolsets, and the
-// immutable, pre-rendered snapshots from which every lookup is answered.
+// Package service has the nouns of the dynamic toolset service, and the interfaces that
+// adapters of a cluster and of back ends fill. It knows neither HTTP nor a Kubernetes client,
+// and none of the packages below it.
 //
-// It knows neither HTTP nor a Kubernetes client. Packages cluster and
-// transport adapt it to those.
+// What is done with them is in packages of their own. Package detect makes back ends of
+// Services; overrides changes them; aliases finds those that are one; package health checks
+// them. Package catalogue keeps the state, and package snapshot makes of it what lookups
+// read. The packages below output know the documents for agents.
 package service
 
-import "time"
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+)
 
 // A Key names one object in a cluster.
 type Key struct {
@@ -16,6 +23,11 @@ type Key struct {
 
 // String returns "namespace/name", the form that kubectl and the logs use.
 func (k Key) String() string { return k.Namespace + "/" + k.Name }
+
+// Compare orders keys by namespace and name.
+func (k Key) Compare(o Key) int {
+	return cmp.Or(cmp.Compare(k.Namespace, o.Namespace), cmp.Compare(k.Name, o.Name))
+}
 
 // Health is what the health checker last found out about one endpoint. The
 // zero value means "not checked yet".
@@ -52,6 +64,11 @@ type Probe struct {
 	AcceptStatus []int
 	// Address is host:port to connect to for kind tcp.
 	Address string
+}
+
+// Equal reports whether two probes ask the same.
+func (p Probe) Equal(o Probe) bool {
+	return p.Kind == o.Kind && p.URL == o.URL && p.Address == o.Address && slices.Equal(p.AcceptStatus, o.AcceptStatus)
 }
 
 // Probe kinds.
@@ -110,4 +127,13 @@ type Backend struct {
 	// Annotations are the Service's annotations under kubernaut.io/ only:
 	// others may carry secrets.
 	Annotations map[string]string
+}
+
+// Equal reports whether two backends are the same in everything that shows.
+func (b *Backend) Equal(o *Backend) bool {
+	return b.Key == o.Key && b.Name == o.Name && b.Type == o.Type && b.Enabled == o.Enabled && b.Primary == o.Primary && b.Pinned == o.Pinned &&
+		b.Endpoint == o.Endpoint && b.APIPath == o.APIPath && b.Description == o.Description &&
+		b.Probe.Equal(o.Probe) && b.UserEndpoint == o.UserEndpoint && b.Declared == o.Declared && b.Pods.Equal(o.Pods) &&
+		b.Standing == o.Standing && b.Created.Equal(o.Created) && slices.Equal(b.Evidence, o.Evidence) &&
+		maps.Equal(b.Labels, o.Labels) && maps.Equal(b.Annotations, o.Annotations)
 }

@@ -11,12 +11,13 @@ import (
 
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/catalogue"
 )
 
 // largeServer returns a server with 10,000 toolsets in 200 namespaces.
 func largeServer(tb testing.TB) *Server {
 	return lookupServer(tb, func(o *Options) {
-		o.Catalogue = service.NewCatalogue(func(s *corev1.Service) *service.Backend {
+		o.Catalogue = catalogue.New(func(s *corev1.Service) *service.Backend {
 			return &service.Backend{
 				Key: service.Key{Namespace: s.Namespace, Name: s.Name}, Name: s.Name, Type: s.Labels["kind"], Enabled: true, Primary: s.Name == "p9999", Pods: podsFor(s),
 				Endpoint: "http://" + s.Name, Labels: s.Labels,

@@ -12,6 +12,7 @@ import (
 
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/catalogue"
 )
 
 // lookups are requests that take the lookup path, with a header field.
@@ -35,7 +36,7 @@ var lookups = []struct{ name, path, header, value string }{
 
 func lookupServer(tb testing.TB, change ...func(*Options)) *Server {
 	tb.Helper()
-	c := service.NewCatalogue(func(s *corev1.Service) *service.Backend {
+	c := catalogue.New(func(s *corev1.Service) *service.Backend {
 		return &service.Backend{Key: service.Key{Namespace: s.Namespace, Name: s.Name}, Name: s.Name, Type: "prometheus", Enabled: true, Primary: s.Name == "p99", Pods: podsFor(s),
 			Endpoint: "http://" + s.Name, Labels: map[string]string{"app": "prometheus"}}
 	}, nil)

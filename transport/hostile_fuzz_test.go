@@ -14,7 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"kubernaut.io/dynamic-toolset/internal/testenv"
-	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/catalogue"
 	"kubernaut.io/dynamic-toolset/transport"
 )
 
@@ -99,7 +99,7 @@ func parseFields(b []byte) (fields map[string][]string, rest []byte, ok bool) {
 // fuzzedServer starts a server that answers every request at once.
 func fuzzedServer(tb testing.TB) *transport.Server {
 	tb.Helper()
-	c := service.NewCatalogue(identify, nil)
+	c := catalogue.New(identify, nil)
 	c.Replace([]*corev1.Service{svc("monitoring", "prometheus", "prometheus"), svc("monitoring", "grafana", "grafana")})
 	c.Build()
 	s, err := transport.New(transport.Options{

@@ -26,7 +26,7 @@ import (
 	"go.uber.org/zap"
 
 	"kubernaut.io/dynamic-toolset/auth"
-	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/catalogue"
 	"kubernaut.io/dynamic-toolset/transport/api"
 	"kubernaut.io/dynamic-toolset/transport/internal/profiles"
 	"kubernaut.io/dynamic-toolset/transport/internal/reply"
@@ -68,7 +68,7 @@ type Options struct {
 	// /version, /openapi.json and the metrics port.
 	RateLimit RateLimit
 
-	Catalogue *service.Catalogue
+	Catalogue *catalogue.Catalogue
 	// Status returns the state of the connection to the cluster. It is called several
 	// times a second and must not block.
 	Status func() Status

@@ -25,6 +25,7 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 	"kubernaut.io/dynamic-toolset/problem"
 	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/catalogue"
 	"kubernaut.io/dynamic-toolset/shutdown"
 	"kubernaut.io/dynamic-toolset/transport"
 )
@@ -42,7 +43,7 @@ func TestMain(m *testing.M) {
 type fixture struct {
 	t         *testing.T
 	server    *stoppable
-	catalogue *service.Catalogue
+	catalogue *catalogue.Catalogue
 	logs      *observer.ObservedLogs
 	// URLs of the ports; https if the server uses TLS.
 	url, metricsURL string
@@ -102,7 +103,7 @@ func svc(namespace, name, kind string) *corev1.Service {
 func start(t *testing.T, change func(*options)) *fixture {
 	t.Helper()
 	core, logs := observer.New(zapcore.DebugLevel)
-	c := service.NewCatalogue(identify, nil)
+	c := catalogue.New(identify, nil)
 	ctx, cancel := context.WithCancel(context.Background())
 	built := make(chan struct{})
 	go func() { defer close(built); c.Run(ctx) }()

@@ -15,7 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"kubernaut.io/dynamic-toolset/internal/testenv"
-	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/catalogue"
 	"kubernaut.io/dynamic-toolset/transport"
 	"kubernaut.io/dynamic-toolset/transport/certificate/certtest"
 )
@@ -103,7 +103,7 @@ func TestTLSRefusedAtStart(t *testing.T) {
 		"missing":        {certFile + "x", keyFile, "does not exist"},
 	} {
 		_, err := transport.New(transport.Options{
-			Catalogue: service.NewCatalogue(identify, nil), Status: func() transport.Status { return transport.Status{} }, Log: zap.NewNop(),
+			Catalogue: catalogue.New(identify, nil), Status: func() transport.Status { return transport.Status{} }, Log: zap.NewNop(),
 			TLSCertFile: c.cert, TLSKeyFile: c.key,
 		})
 		if err == nil || !strings.Contains(err.Error(), c.want) {

@@ -13,14 +13,16 @@ import (
 	k8syaml "sigs.k8s.io/yaml"
 
 	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/catalogue"
 	"kubernaut.io/dynamic-toolset/service/detect"
+	"kubernaut.io/dynamic-toolset/service/output/kubernaut"
 )
 
-// whichServices reads Services from service/testdata/which.
+// whichServices reads Services from testdata/which.
 func whichServices(t *testing.T, files ...string) (all []*corev1.Service) {
 	t.Helper()
 	for _, file := range files {
-		data, err := os.ReadFile("../service/testdata/which/" + file + ".yaml")
+		data, err := os.ReadFile("testdata/which/" + file + ".yaml")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -64,9 +66,9 @@ func getToolset(t *testing.T, f *fixture, path string) *whichToolset {
 func startWith(t *testing.T, services []*corev1.Service) *fixture {
 	t.Helper()
 	rules := detect.Default()
-	var c *service.Catalogue
+	var c *catalogue.Catalogue
 	f := start(t, func(o *options) {
-		c = service.NewCatalogue(func(s *corev1.Service) *service.Backend { return rules.Identify(s, detect.Options{}).Backend }, nil)
+		c = catalogue.New(func(s *corev1.Service) *service.Backend { return rules.Identify(s, detect.Options{}).Backend }, nil)
 		c.Replace(services)
 		c.Build()
 		o.Catalogue = c
@@ -228,7 +230,7 @@ func checkServicesList(t *testing.T, f *fixture, toolsets []whichToolset) {
 // checkWhichDocuments checks that both documents prefer the same toolsets as lookups.
 func checkWhichDocuments(t *testing.T, f *fixture, primaries map[string]string) {
 	t.Helper()
-	var doc struct{ Tools []service.Tool }
+	var doc struct{ Tools []kubernaut.Tool }
 	if err := json.Unmarshal(f.do("GET", "/api/v1/toolset", "").body, &doc); err != nil {
 		t.Fatal(err)
 	}

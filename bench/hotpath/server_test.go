@@ -16,14 +16,15 @@ import (
 
 	"kubernaut.io/dynamic-toolset/auth"
 	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/catalogue"
 	"kubernaut.io/dynamic-toolset/shutdown"
 	"kubernaut.io/dynamic-toolset/transport"
 )
 
 // newCatalogue returns one with 100 toolsets, as package transport has it for its
 // own benchmarks.
-func newCatalogue() *service.Catalogue {
-	c := service.NewCatalogue(func(s *corev1.Service) *service.Backend {
+func newCatalogue() *catalogue.Catalogue {
+	c := catalogue.New(func(s *corev1.Service) *service.Backend {
 		return &service.Backend{Key: service.Key{Namespace: s.Namespace, Name: s.Name}, Name: s.Name, Type: "prometheus", Enabled: true, Primary: s.Name == "p99",
 			Endpoint: "http://" + s.Name, Labels: map[string]string{"app": "prometheus"}}
 	}, nil)

@@ -11,7 +11,9 @@ import (
 
 	"kubernaut.io/dynamic-toolset/bench/internal/fixtures"
 	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/catalogue"
 	"kubernaut.io/dynamic-toolset/service/detect"
+	"kubernaut.io/dynamic-toolset/service/snapshot"
 )
 
 // Every change must show where the run looks for it: otherwise it would be
@@ -72,11 +74,11 @@ func render(t *testing.T, client *fake.Clientset, c *change) (toolset, services 
 	if err != nil {
 		return "", ""
 	}
-	catalogue := service.NewCatalogue(identify, nil)
+	catalogue := catalogue.New(identify, nil)
 	catalogue.Replace([]*corev1.Service{svc})
 	catalogue.Build()
 	snap := catalogue.Snapshot()
-	return string(snap.Toolsets().AppendJSON(nil, &service.Filter{})), string(snap.Services().AppendJSON(nil, &service.Filter{}))
+	return string(snap.Toolsets().AppendJSON(nil, &snapshot.Filter{})), string(snap.Services().AppendJSON(nil, &snapshot.Filter{}))
 }
 
 func identify(svc *corev1.Service) *service.Backend {

@@ -11,6 +11,7 @@ import (
 	"kubernaut.io/dynamic-toolset/cluster"
 	"kubernaut.io/dynamic-toolset/cluster/events"
 	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/output/kubernaut"
 )
 
 // diffEvery is the least time between two Events that list changes. Changes in between
@@ -41,7 +42,7 @@ func (d *diffState) begin(main *revision) {
 		d.blind = true
 		return
 	}
-	text, whole := main.data[service.KubernautKey]
+	text, whole := main.data[kubernaut.Key]
 	_, d.split = main.data[IndexKey]
 	if d.entries = entrySetIn(text); d.split || whole && d.entries == nil {
 		d.blind = true
@@ -52,9 +53,9 @@ func (d *diffState) begin(main *revision) {
 // compare two of them, only entries that differ are parsed.
 type entrySet map[uint64]string
 
-// entrySetOf returns the entries of a document of service.KubernautKey. before is an
+// entrySetOf returns the entries of a document of kubernaut.Key. before is an
 // older set, whose names it reuses.
-func entrySetOf(d *service.GeneratedDocument, before entrySet) entrySet {
+func entrySetOf(d *service.Document, before entrySet) entrySet {
 	r := make(entrySet, len(d.Entries))
 	for _, e := range d.Entries {
 		e = bytes.TrimSpace(e)
@@ -84,7 +85,7 @@ func entrySetIn(text string) entrySet {
 }
 
 func toolName(entry []byte) string {
-	var t service.Tool
+	var t kubernaut.Tool
 	if json.Unmarshal(entry, &t) != nil || t.Name == "" {
 		return "?"
 	}

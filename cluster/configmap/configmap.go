@@ -29,7 +29,8 @@ import (
 	"errors"
 
 	"kubernaut.io/dynamic-toolset/cluster"
-	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/output/holmesgpt"
+	"kubernaut.io/dynamic-toolset/service/output/kubernaut"
 )
 
 // IndexKey is the key that the ConfigMap has instead of the documents if these are too
@@ -52,7 +53,7 @@ const (
 
 // ownKeys are the keys that belong to this service by contract, in the main ConfigMap and
 // its parts. If somebody else sets one, it is corrected. All other keys are left alone.
-var ownKeys = []string{service.KubernautKey, service.HolmesGPTKey, IndexKey}
+var ownKeys = []string{kubernaut.Key, holmesgpt.Key, IndexKey}
 
 // ownAnnotations are the annotations that belong to this service in the same way.
 var ownAnnotations = []string{WriterAnnotation, PartsAnnotation, PartOfAnnotation}

@@ -10,6 +10,7 @@ import (
 
 	"kubernaut.io/dynamic-toolset/cluster/events"
 	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/output/kubernaut"
 )
 
 // The Events on the main ConfigMap.
@@ -45,7 +46,7 @@ func (w *Writer) tellOverrides() {
 }
 
 // recordEvents sends Events about a round, which has ended with err.
-func (r *round) recordEvents(docs []service.GeneratedDocument, err error) {
+func (r *round) recordEvents(docs []service.Document, err error) {
 	d := &r.diff
 	switch {
 	case errors.Is(err, errTooLarge):
@@ -76,7 +77,7 @@ func (r *round) recordEvents(docs []service.GeneratedDocument, err error) {
 	}
 	d.pending = false
 	for i := range docs {
-		if docs[i].Key != service.KubernautKey {
+		if docs[i].Key != kubernaut.Key {
 			continue
 		}
 		now := entrySetOf(&docs[i], d.entries)

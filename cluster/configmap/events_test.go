@@ -49,7 +49,7 @@ func (a *api) wantNotes(about events.About, want ...string) {
 }
 
 // tools is a document of these toolsets, each with a description.
-func tools(pairs ...string) []service.GeneratedDocument {
+func tools(pairs ...string) []service.Document {
 	d := many(0, nil)
 	for i := 0; i < len(pairs); i += 2 {
 		d[0].Entries = append(d[0].Entries, fmt.Appendf(nil, "\n{\"name\":%q,\"namespace\":\"n\",\"description\":%q}", pairs[i], pairs[i+1]))
@@ -147,7 +147,7 @@ func TestEventsForbidden(t *testing.T) {
 }
 
 func TestEntrySet(t *testing.T) {
-	setWith := func(docs []service.GeneratedDocument) entrySet { return entrySetOf(&docs[0], nil) }
+	setWith := func(docs []service.Document) entrySet { return entrySetOf(&docs[0], nil) }
 	one, two := setWith(tools("a", "1", "b", "1", "c", "1")), setWith(tools("a", "1", "b", "2", "d", "1"))
 	if got := two.diff(one); got != "added n/d; changed n/b; removed n/c" {
 		t.Error(got)
@@ -162,7 +162,7 @@ func TestEntrySet(t *testing.T) {
 	if entrySetIn("mine!") != nil {
 		t.Error("what is no document was read")
 	}
-	if got := entrySetOf(&service.GeneratedDocument{Entries: [][]byte{[]byte("{}"), []byte("x")}}, nil).diff(nil); !strings.HasPrefix(got, "added ?") {
+	if got := entrySetOf(&service.Document{Entries: [][]byte{[]byte("{}"), []byte("x")}}, nil).diff(nil); !strings.HasPrefix(got, "added ?") {
 		t.Error(got)
 	}
 	// Any number of changes fits into a note, which says how many it leaves out.

@@ -20,6 +20,7 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 	"kubernaut.io/dynamic-toolset/internal/testenv/apiserver"
 	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/output/kubernaut"
 )
 
 func TestConfigMapNamespaceComesLater(t *testing.T) {
@@ -92,7 +93,7 @@ func TestConfigMapTooLarge(t *testing.T) {
 	if _, err := w.WriteNow(t.Context()); err == nil {
 		t.Error("it was written")
 	}
-	d.setDocs([]service.GeneratedDocument{{Key: service.KubernautKey, Entries: [][]byte{bytes.Repeat([]byte("x"), 768<<10+1)}}})
+	d.setDocs([]service.Document{{Key: kubernaut.Key, Entries: [][]byte{bytes.Repeat([]byte("x"), 768<<10+1)}}})
 	if _, err := w.WriteNow(t.Context()); !errors.Is(err, errTooLarge) || !strings.Contains(err.Error(), "has 786433 bytes") {
 		t.Errorf("WriteNow: %v", err)
 	}
@@ -147,14 +148,14 @@ func TestConfigMapStandby(t *testing.T) {
 	if v, err := follower.WriteNow(t.Context()); err != nil || v != leader.view.Version() {
 		t.Errorf("WriteNow answers with %q, %v, and not what the leader has written, %s", v, err, leader.view.Version())
 	}
-	clustertest.Remains(t, 300*time.Millisecond, "the leader's", func() bool { return a.configMap(a.NS).Data[service.KubernautKey] == "leader's" })
+	clustertest.Remains(t, 300*time.Millisecond, "the leader's", func() bool { return a.configMap(a.NS).Data[kubernaut.Key] == "leader's" })
 	leader.SetActive(false)
 	follower.SetActive(true)
 	a.wantDoc(time.Second, "follower's")
 	if d.drifted() != 0 {
 		t.Error("taking over was counted as drift")
 	}
-	clustertest.Remains(t, 300*time.Millisecond, "the follower's", func() bool { return a.configMap(a.NS).Data[service.KubernautKey] == "follower's" })
+	clustertest.Remains(t, 300*time.Millisecond, "the follower's", func() bool { return a.configMap(a.NS).Data[kubernaut.Key] == "follower's" })
 }
 
 // Two writers that want different content do not burden the API server.

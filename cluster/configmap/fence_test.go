@@ -18,6 +18,8 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 	"kubernaut.io/dynamic-toolset/internal/testenv/apiserver"
 	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/output/kubernaut"
+	"kubernaut.io/dynamic-toolset/service/overrides"
 )
 
 // A checkpoint is a fence that stops its writer at the nth call from now, and afterwards
@@ -63,7 +65,7 @@ func (g *checkpoint) stopAfter(n int) { g.mu.Lock(); g.in = n; g.mu.Unlock() }
 // behind is removed.
 func TestPartsFence(t *testing.T) {
 	t.Parallel()
-	docs := func(n, round int) []service.GeneratedDocument {
+	docs := func(n, round int) []service.Document {
 		d := many(n, func(int) int { return 200 })
 		for i := range n {
 			d[0].Entries[i] = entry(round*1000+i, 200)
@@ -97,7 +99,7 @@ func TestPartsFence(t *testing.T) {
 			one.goOn <- struct{}{}
 			clustertest.Remains(t, time.Second, "readers find what the second has written", func() bool {
 				got, again, err := a.readDocuments(t.Context())
-				return err == nil && !again && len(toolNames(t, got[service.KubernautKey])) == 45
+				return err == nil && !again && len(toolNames(t, got[kubernaut.Key])) == 45
 			})
 			if cm := a.configMap(a.NS); cm.ResourceVersion != version || cm.Annotations[WriterAnnotation] != "two" {
 				t.Errorf("the main ConfigMap was written: version %s, then %s: %v", version, cm.ResourceVersion, cm.Annotations)
@@ -118,7 +120,7 @@ func TestPartsFence(t *testing.T) {
 
 // comesTo waits until a writer is stopped and returns true. It returns false if readers
 // have found these documents and nothing was written for three seconds.
-func (a *api) comesTo(stopped <-chan struct{}, docs []service.GeneratedDocument) bool {
+func (a *api) comesTo(stopped <-chan struct{}, docs []service.Document) bool {
 	a.T.Helper()
 	want := toolNames(a.T, []string{string(docs[0].Bytes())})
 	var written string
@@ -136,7 +138,7 @@ func (a *api) comesTo(stopped <-chan struct{}, docs []service.GeneratedDocument)
 			written, since = now, time.Now()
 		}
 		got, again, err := a.readDocuments(a.T.Context())
-		whole := err == nil && !again && slices.Equal(toolNames(a.T, got[service.KubernautKey]), want)
+		whole := err == nil && !again && slices.Equal(toolNames(a.T, got[kubernaut.Key]), want)
 		return clustertest.IsClosed(stopped) || whole && time.Since(since) > 3*time.Second
 	})
 	return clustertest.IsClosed(stopped)
@@ -203,7 +205,7 @@ func TestConfigMapStandbyAnswers(t *testing.T) {
 	}
 	// A ConfigMap that no replica has written is not an answer.
 	if _, err := a.CoreV1().ConfigMaps(a.NS).Create(t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: cmName},
-		Data: map[string]string{service.OverridesKey: "toolsets: []"}}, metav1.CreateOptions{}); err != nil {
+		Data: map[string]string{overrides.Key: "toolsets: []"}}, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	testenv.Eventually(t, soon, "it is seen", func() bool { return w.view.Version() != "" })

@@ -55,7 +55,7 @@ type FileWriter struct {
 	path      string // "-" is stdout
 	stdout    io.Writer
 	ns, name  string
-	documents func() []service.GeneratedDocument
+	documents func() []service.Document
 	opts      FileOptions
 	log       *zap.Logger
 	running   atomic.Bool
@@ -66,7 +66,7 @@ type FileWriter struct {
 // NewFileWriter returns a writer to path, or to stdout if path is "-". A file is replaced
 // at once, by renaming a complete one, so that no reader sees half of it; its folder must
 // exist. documents is as for NewWriter. A version is a hash of the content.
-func NewFileWriter(path string, stdout io.Writer, namespace, name string, documents func() []service.GeneratedDocument, opts FileOptions) *FileWriter {
+func NewFileWriter(path string, stdout io.Writer, namespace, name string, documents func() []service.Document, opts FileOptions) *FileWriter {
 	opts.defaults()
 	return &FileWriter{requestQueue: newRequestQueue(), path: path, stdout: stdout, ns: namespace, name: name,
 		documents: documents, opts: opts, log: opts.Logger.With(zap.String("file", path))}
@@ -161,7 +161,7 @@ func (w *FileWriter) put(content []byte) error {
 // Manifest returns the ConfigMap that a Writer would keep, as YAML. If the documents are
 // too large for one, it returns several YAML documents: the parts, and then the ConfigMap
 // with the index. An error wraps errTooLarge.
-func Manifest(namespace, name string, docs []service.GeneratedDocument) ([]byte, error) {
+func Manifest(namespace, name string, docs []service.Document) ([]byte, error) {
 	data := map[string]string{}
 	if sizeOf(docs) <= defaultLimits.whole {
 		for i := range docs {

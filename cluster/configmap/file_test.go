@@ -17,7 +17,7 @@ import (
 	"kubernaut.io/dynamic-toolset/cluster"
 	"kubernaut.io/dynamic-toolset/cluster/internal/clustertest"
 	"kubernaut.io/dynamic-toolset/internal/testenv"
-	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/output/kubernaut"
 )
 
 func writeFile(t *testing.T, path, doc string) (*FileWriter, *draft) {
@@ -50,7 +50,7 @@ func TestFileWriter(t *testing.T) {
 	if err := yaml.UnmarshalStrict(content, &cm); err != nil {
 		t.Fatal(err)
 	}
-	if cm.Kind != "ConfigMap" || cm.Namespace != "monitoring" || cm.Name != "toolset" || cm.Labels[cluster.ManagedByLabel] != cluster.FieldManager || cm.Data[service.KubernautKey] != "{\"tools\":[\n]}\n" {
+	if cm.Kind != "ConfigMap" || cm.Namespace != "monitoring" || cm.Name != "toolset" || cm.Labels[cluster.ManagedByLabel] != cluster.FieldManager || cm.Data[kubernaut.Key] != "{\"tools\":[\n]}\n" {
 		t.Errorf("%s", content)
 	}
 	if !strings.Contains(string(content), "toolset.json: |\n") {
@@ -179,7 +179,7 @@ func TestManifestSplits(t *testing.T) {
 	var names []string
 	for number := 1; number <= len(index); number++ {
 		cm := maps[PartName("toolset", number)]
-		doc := cm.Data[service.KubernautKey]
+		doc := cm.Data[kubernaut.Key]
 		if sum(sha256.Sum256([]byte(doc))) != index[number].sum || cm.Annotations[PartOfAnnotation] != "toolset" {
 			t.Errorf("part %d is not what the index says", number)
 		}

@@ -47,7 +47,7 @@ type sum [sha256.Size]byte
 func (s sum) String() string { return hex.EncodeToString(s[:]) }
 
 // sumOf returns the sum of the whole document, without building it.
-func sumOf(d *service.GeneratedDocument) (s sum) {
+func sumOf(d *service.Document) (s sum) {
 	h := sha256.New()
 	h.Write(d.Head)
 	for i, e := range d.Entries {
@@ -61,7 +61,7 @@ func sumOf(d *service.GeneratedDocument) (s sum) {
 	return s
 }
 
-func sizeOf(docs []service.GeneratedDocument) (n int) {
+func sizeOf(docs []service.Document) (n int) {
 	for i := range docs {
 		n += docs[i].Size()
 	}
@@ -70,7 +70,7 @@ func sizeOf(docs []service.GeneratedDocument) (n int) {
 
 // A part is a piece of a document that is itself a complete document.
 type part struct {
-	doc  service.GeneratedDocument
+	doc  service.Document
 	size int
 	sum  sum
 }
@@ -82,7 +82,7 @@ type part struct {
 // was written before. This is content-defined chunking, as in backup programs
 // (Muthitacharoen et al., "A Low-bandwidth Network File System", 2001; with the local
 // minimum of Bjørner et al., 2010).
-func split(d *service.GeneratedDocument, l limits) ([]part, error) {
+func split(d *service.Document, l limits) ([]part, error) {
 	frame := len(d.Head) + len(d.Tail)
 	var parts []part
 	for rest := d.Entries; ; {
@@ -132,7 +132,7 @@ func hashOf(b []byte) uint64 {
 }
 
 // splitAll splits all documents, in their order.
-func splitAll(docs []service.GeneratedDocument, l limits) (all []part, err error) {
+func splitAll(docs []service.Document, l limits) (all []part, err error) {
 	for i := range docs {
 		parts, err := split(&docs[i], l)
 		if err != nil {

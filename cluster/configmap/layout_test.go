@@ -13,15 +13,17 @@ import (
 	"time"
 
 	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/output/holmesgpt"
+	"kubernaut.io/dynamic-toolset/service/output/kubernaut"
 )
 
 // many returns a document of n entries of these sizes, in the form of toolset.json.
-func many(n int, size func(i int) int) []service.GeneratedDocument {
-	d := service.GeneratedDocument{Key: service.KubernautKey, Head: []byte(`{"tools":[`), Separator: []byte(","), Tail: []byte("\n]}\n")}
+func many(n int, size func(i int) int) []service.Document {
+	d := service.Document{Key: kubernaut.Key, Head: []byte(`{"tools":[`), Separator: []byte(","), Tail: []byte("\n]}\n")}
 	for i := range n {
 		d.Entries = append(d.Entries, entry(i, size(i)-len(d.Head)-len(d.Tail)-1))
 	}
-	return []service.GeneratedDocument{d}
+	return []service.Document{d}
 }
 
 // entry returns an entry for the toolset t00i, of about this size.
@@ -62,7 +64,7 @@ func TestSplitIsStable(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	d := many(10_000, func(int) int { return 150 + r.IntN(300) })[0]
 	l := limits{partMin: 48 << 10, partMax: 96 << 10}
-	sums := func(d service.GeneratedDocument) map[sum]bool {
+	sums := func(d service.Document) map[sum]bool {
 		parts, err := split(&d, l)
 		if err != nil {
 			t.Fatal(err)
@@ -104,9 +106,9 @@ func TestSplitIsStable(t *testing.T) {
 }
 
 func TestSplitRefuses(t *testing.T) {
-	for what, docs := range map[string][]service.GeneratedDocument{
+	for what, docs := range map[string][]service.Document{
 		"an entry": many(1, func(int) int { return 5000 }),
-		"a frame":  {{Key: service.KubernautKey, Head: make([]byte, 4001)}},
+		"a frame":  {{Key: kubernaut.Key, Head: make([]byte, 4001)}},
 		"too many": many(100, func(int) int { return 3000 }),
 	} {
 		if _, err := splitAll(docs, smallLimits); !errors.Is(err, errTooLarge) {
@@ -116,7 +118,7 @@ func TestSplitRefuses(t *testing.T) {
 }
 
 func TestIndex(t *testing.T) {
-	docs := append(many(50, func(int) int { return 200 }), service.GeneratedDocument{Key: service.HolmesGPTKey, Head: []byte("{}\n")})
+	docs := append(many(50, func(int) int { return 200 }), service.Document{Key: holmesgpt.Key, Head: []byte("{}\n")})
 	parts, err := splitAll(docs, smallLimits)
 	if err != nil {
 		t.Fatal(err)
@@ -166,7 +168,7 @@ func FuzzSplit(f *testing.F) {
 	f.Add(bytes.Repeat([]byte{40, 1, 255}, 300), uint16(4000))
 	f.Fuzz(func(t *testing.T, sizes []byte, most uint16) {
 		l := limits{partMin: int(most) / 2, partMax: int(most)}
-		d := &service.GeneratedDocument{Key: "k", Head: []byte("<"), Separator: []byte(", "), Tail: []byte(">")}
+		d := &service.Document{Key: "k", Head: []byte("<"), Separator: []byte(", "), Tail: []byte(">")}
 		for i, n := range sizes {
 			d.Entries = append(d.Entries, bytes.Repeat([]byte{byte(i)}, int(n)))
 		}

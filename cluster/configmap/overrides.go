@@ -11,6 +11,7 @@ import (
 	"kubernaut.io/dynamic-toolset/cluster"
 	"kubernaut.io/dynamic-toolset/cluster/events"
 	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/overrides"
 )
 
 // OverridesOptions configure Overrides.
@@ -19,10 +20,10 @@ type OverridesOptions struct {
 	// OnChange is called when the overrides have changed; nil means that there are none.
 	// If they have mistakes, all of them are refused: o is nil and wrong lists the
 	// mistakes. It is called from the goroutine of Run.
-	OnChange func(o *service.Overrides, wrong []service.Invalid)
+	OnChange func(o *overrides.Set, wrong []service.Invalid)
 }
 
-// Overrides reads an administrator's overrides: the key service.OverridesKey of the
+// Overrides reads an administrator's overrides: the key overrides.Key of the
 // ConfigMap that a View follows. Each replica has one, whether it writes or not.
 //
 // Overrides with a mistake count as none. To keep the last good ones would be kinder to
@@ -61,7 +62,7 @@ func NewOverrides(view *View, opts OverridesOptions) *Overrides {
 		opts.Logger = zap.NewNop()
 	}
 	if opts.OnChange == nil {
-		opts.OnChange = func(*service.Overrides, []service.Invalid) {}
+		opts.OnChange = func(*overrides.Set, []service.Invalid) {}
 	}
 	return &Overrides{
 		view: view, opts: opts, log: opts.Logger.With(zap.String("configmap", view.ns+"/"+view.name)),
@@ -92,7 +93,7 @@ func (o *Overrides) Run(ctx context.Context) error {
 
 // take calls OnChange if the overrides in a revision differ from those before.
 func (o *Overrides) take(r *revision) {
-	text, present := r.data[service.OverridesKey]
+	text, present := r.data[overrides.Key]
 	if o.read && present == o.present && text == o.text {
 		return
 	}
@@ -101,28 +102,28 @@ func (o *Overrides) take(r *revision) {
 	if first && !present {
 		return
 	}
-	var overrides *service.Overrides
+	var now *overrides.Set
 	var wrong []service.Invalid
 	if present {
-		if overrides, wrong = service.ParseOverrides([]byte(text)); len(wrong) > 0 {
-			overrides = nil
+		if now, wrong = overrides.Parse([]byte(text)); len(wrong) > 0 {
+			now = nil
 		}
 	}
 	o.refused = len(wrong) > 0
-	key := zap.String("key", service.OverridesKey)
+	key := zap.String("key", overrides.Key)
 	var n news
 	switch {
 	case o.refused:
 		o.log.Error("The overrides have mistakes and are ignored, all of them", key, zap.String("mistakes", mistakes(wrong, cluster.MaxText)))
-		n = news{overridesRefused, service.OverridesKey + " is ignored as a whole, as it has mistakes: " + mistakes(wrong, events.MaxNote)}
+		n = news{overridesRefused, overrides.Key + " is ignored as a whole, as it has mistakes: " + mistakes(wrong, events.MaxNote)}
 	case present:
 		o.log.Info("The overrides are in force", key)
-		n = news{overridesApplied, service.OverridesKey + " is valid and in force"}
+		n = news{overridesApplied, overrides.Key + " is valid and in force"}
 	default:
 		o.log.Info("There are no overrides any more", key)
-		n = news{overridesApplied, service.OverridesKey + " is gone; what was discovered is in force"}
+		n = news{overridesApplied, overrides.Key + " is gone; what was discovered is in force"}
 	}
-	o.opts.OnChange(overrides, wrong)
+	o.opts.OnChange(now, wrong)
 	// Overrides that are in force from the start need no Event.
 	if !first || o.refused {
 		o.mu.Lock()

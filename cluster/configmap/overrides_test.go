@@ -18,6 +18,7 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 	"kubernaut.io/dynamic-toolset/internal/testenv/apiserver"
 	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/overrides"
 )
 
 // An overrideLog records the calls of OnChange.
@@ -26,7 +27,7 @@ type overrideLog struct {
 	all []string
 }
 
-func (l *overrideLog) note(o *service.Overrides, wrong []service.Invalid) {
+func (l *overrideLog) note(o *overrides.Set, wrong []service.Invalid) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
@@ -46,12 +47,12 @@ func (l *overrideLog) String() string {
 }
 
 // replica runs the overrides and the writer of one view, as in a replica.
-func (a *api) replica(t *testing.T, client kubernetes.Interface, doc string, note func(*service.Overrides, []service.Invalid), opts Options) (*Writer, *Overrides) {
+func (a *api) replica(t *testing.T, client kubernetes.Interface, doc string, note func(*overrides.Set, []service.Invalid), opts Options) (*Writer, *Overrides) {
 	t.Helper()
 	view := NewView(client, a.NS, cmName, ViewOptions{Logger: opts.Logger})
 	o := NewOverrides(view, OverridesOptions{Logger: opts.Logger, OnChange: note})
 	opts.Overrides = o
-	w := NewWriter(view, func() []service.GeneratedDocument { return whole(doc) }, opts)
+	w := NewWriter(view, func() []service.Document { return whole(doc) }, opts)
 	for _, f := range []func(context.Context) error{view.Run, o.Run, w.Run} {
 		clustertest.Background(t, f)
 	}
@@ -64,7 +65,7 @@ func (a *api) replica(t *testing.T, client kubernetes.Interface, doc string, not
 func TestOverrides(t *testing.T) {
 	t.Parallel()
 	const added = `toolsets: [{add: true, name: x, namespace: n, type: custom, url: "http://x:1"}]`
-	if _, wrong := service.ParseOverrides([]byte(added)); len(wrong) > 0 {
+	if _, wrong := overrides.Parse([]byte(added)); len(wrong) > 0 {
 		t.Fatal(wrong)
 	}
 	a := newAPI(t)
@@ -108,7 +109,7 @@ func TestOverrides(t *testing.T) {
 	a.wantDoc(soon, "doc")
 	// The key is not ours: our writes leave it, and a change of it is no drift.
 	set("toolsets: []")
-	if cm := a.configMap(a.NS); cm.Data[service.OverridesKey] != "toolsets: []" {
+	if cm := a.configMap(a.NS); cm.Data[overrides.Key] != "toolsets: []" {
 		t.Error("the overrides were lost")
 	}
 	w.SetActive(false)
@@ -125,12 +126,12 @@ func TestOverridesAtTheStart(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t)
 	_, err := a.CoreV1().ConfigMaps(a.NS).Create(t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: cmName},
-		Data: map[string]string{service.OverridesKey: "toolsets: []"}}, metav1.CreateOptions{})
+		Data: map[string]string{overrides.Key: "toolsets: []"}}, metav1.CreateOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var told overrideLog
-	_, o := a.replica(t, apiserver.Client(t, a.CP.RESTConfig()), "", func(ov *service.Overrides, wrong []service.Invalid) {
+	_, o := a.replica(t, apiserver.Client(t, a.CP.RESTConfig()), "", func(ov *overrides.Set, wrong []service.Invalid) {
 		time.Sleep(300 * time.Millisecond)
 		told.note(ov, wrong)
 	}, Options{})

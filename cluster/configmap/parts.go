@@ -41,7 +41,7 @@ var errPending = errors.New("not all parts are known yet")
 // A part that the index did not refer to is always written before it does, even if it
 // happens to have the right content. An earlier leader may be about to delete it; that
 // fails once the part has another resourceVersion.
-func (r *round) writeSplit(ctx context.Context, docs []service.GeneratedDocument, main *revision) (version string, err error) {
+func (r *round) writeSplit(ctx context.Context, docs []service.Document, main *revision) (version string, err error) {
 	parts, err := splitAll(docs, r.limits)
 	if err != nil {
 		return "", err
@@ -79,7 +79,7 @@ func (r *round) writeSplit(ctx context.Context, docs []service.GeneratedDocument
 	}
 	text := indexOf(r.name, places)
 	c := r.mainContent(r.high)
-	whole := service.GeneratedDocument{Head: text}
+	whole := service.Document{Head: text}
 	c.sums[IndexKey] = sumOf(&whole)
 	c.data = func() map[string]string { return map[string]string{IndexKey: string(text)} }
 	r.attempt = index

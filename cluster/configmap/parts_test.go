@@ -25,6 +25,8 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 	"kubernaut.io/dynamic-toolset/internal/testenv/apiserver"
 	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/output/holmesgpt"
+	"kubernaut.io/dynamic-toolset/service/output/kubernaut"
 )
 
 // readDocuments reads as docs/configmap.md tells readers to: the documents, or the parts
@@ -39,7 +41,7 @@ func (a *api) readDocuments(ctx context.Context) (docs map[string][]string, agai
 	docs = map[string][]string{}
 	text := cm.Data[IndexKey]
 	if strings.TrimSpace(text) == "" {
-		for _, key := range []string{service.KubernautKey, service.HolmesGPTKey} {
+		for _, key := range []string{kubernaut.Key, holmesgpt.Key} {
 			if doc, ok := cm.Data[key]; ok {
 				docs[key] = []string{doc}
 			}
@@ -81,7 +83,7 @@ func toolNames(t *testing.T, parts []string) (all []string) {
 
 func namesIn(parts []string) (all []string, err error) {
 	for _, text := range parts {
-		var d struct{ Tools []service.Tool }
+		var d struct{ Tools []kubernaut.Tool }
 		if err := json.Unmarshal([]byte(text), &d); err != nil {
 			return nil, fmt.Errorf("a part is no document of its own: %w: %.200s", err, text)
 		}
@@ -93,7 +95,7 @@ func namesIn(parts []string) (all []string, err error) {
 }
 
 // wantTools waits until a reader finds these entries.
-func (a *api) wantTools(within time.Duration, docs []service.GeneratedDocument) time.Duration {
+func (a *api) wantTools(within time.Duration, docs []service.Document) time.Duration {
 	a.T.Helper()
 	want := toolNames(a.T, []string{string(docs[0].Bytes())})
 	return testenv.Eventually(a.T, within, fmt.Sprintf("a reader finds %d toolsets", len(want)), func() bool {
@@ -101,7 +103,7 @@ func (a *api) wantTools(within time.Duration, docs []service.GeneratedDocument) 
 		if err != nil || again {
 			return false
 		}
-		names, err := namesIn(got[service.KubernautKey]) // somebody may have broken one for a moment
+		names, err := namesIn(got[kubernaut.Key]) // somebody may have broken one for a moment
 		return err == nil && slices.Equal(names, want)
 	})
 }
@@ -123,7 +125,7 @@ func (a *api) parts() map[string]corev1.ConfigMap {
 }
 
 // writeSmall runs a writer that splits documents of more than a few kilobytes.
-func (a *api) writeSmall(t *testing.T, docs []service.GeneratedDocument, change func(*Writer)) (*Writer, *draft) {
+func (a *api) writeSmall(t *testing.T, docs []service.Document, change func(*Writer)) (*Writer, *draft) {
 	t.Helper()
 	d := &draft{docs: docs}
 	opts := d.options()
@@ -150,7 +152,7 @@ func TestPartsLife(t *testing.T) {
 	}
 	a.wantTools(soon, docs)
 	cm := a.configMap(a.NS)
-	if _, whole := cm.Data[service.KubernautKey]; whole {
+	if _, whole := cm.Data[kubernaut.Key]; whole {
 		t.Error("the whole document is there besides")
 	}
 	before := a.parts()
@@ -200,12 +202,12 @@ func TestPartsLife(t *testing.T) {
 func TestPartsAreNeverTorn(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t)
-	docs := func(n, round int) []service.GeneratedDocument {
+	docs := func(n, round int) []service.Document {
 		all := many(n, func(int) int { return 200 })
 		for i := round % 7; i < n; i += 7 {
 			all[0].Entries[i] = entry(round*1000+i, 200)
 		}
-		return append(all, service.GeneratedDocument{Key: service.HolmesGPTKey, Head: fmt.Appendf(nil, "# %d\n", round)})
+		return append(all, service.Document{Key: holmesgpt.Key, Head: fmt.Appendf(nil, "# %d\n", round)})
 	}
 	_, d := a.writeSmall(t, docs(60, 0), nil)
 	testenv.Eventually(t, soon, "the first", func() bool { return a.configMap(a.NS) != nil && len(a.configMap(a.NS).Data) > 0 })
@@ -225,13 +227,13 @@ func TestPartsAreNeverTorn(t *testing.T) {
 			case len(got) != 2:
 				t.Errorf("documents %d", len(got))
 			default:
-				toolNames(t, got[service.KubernautKey])
+				toolNames(t, got[kubernaut.Key])
 				reads++
 			}
 		}
 	})
 	r := rand.New(rand.NewPCG(5, 6))
-	var last []service.GeneratedDocument
+	var last []service.Document
 	for round := range 25 {
 		n := 10 + r.IntN(100)
 		if round%3 == 0 {
@@ -302,7 +304,7 @@ func TestPartsAreRepaired(t *testing.T) {
 	repaired("the index is edited")
 	patch(cmName, `{"data":{"toolset.json":"stale"}}`)
 	repaired("a document stands beside the index")
-	testenv.Eventually(t, soon, "it is gone", func() bool { _, is := a.configMap(a.NS).Data[service.KubernautKey]; return !is })
+	testenv.Eventually(t, soon, "it is gone", func() bool { _, is := a.configMap(a.NS).Data[kubernaut.Key]; return !is })
 	patch(cmName, `{"metadata":{"annotations":{"kubernaut.io/toolset-parts":"0"}}}`)
 	repaired("the note of the parts is edited")
 	remove(cmName)
@@ -341,7 +343,7 @@ func TestPartsLeaveOthersAlone(t *testing.T) {
 // writer, which needs no parts, removes all that is left.
 func TestPartsAfterACrash(t *testing.T) {
 	t.Parallel()
-	crash := func(a *api, token string, docs []service.GeneratedDocument, writes int) {
+	crash := func(a *api, token string, docs []service.Document, writes int) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		d := &draft{docs: docs, notify: func() {}}

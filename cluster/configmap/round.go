@@ -151,7 +151,7 @@ func (e standby) Unwrap() error { return ErrStandby }
 func (e standby) Public() string { return string(e) }
 
 // fits reports whether the documents fit into the main ConfigMap.
-func (w *Writer) fits(docs []service.GeneratedDocument, main *revision) bool {
+func (w *Writer) fits(docs []service.Document, main *revision) bool {
 	most, foreign := w.limits.whole, 0
 	if w.index != nil {
 		most = w.limits.again
@@ -178,7 +178,7 @@ func (r *round) mainContent(highest int) *content {
 }
 
 // writeWhole writes the documents to the main ConfigMap.
-func (r *round) writeWhole(ctx context.Context, docs []service.GeneratedDocument) (version string, err error) {
+func (r *round) writeWhole(ctx context.Context, docs []service.Document) (version string, err error) {
 	highest := 0
 	if r.anyPart() {
 		highest = r.high

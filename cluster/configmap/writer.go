@@ -77,7 +77,7 @@ type Writer struct {
 	view      *View
 	client    kubernetes.Interface
 	ns, name  string
-	documents func() []service.GeneratedDocument
+	documents func() []service.Document
 	opts      Options
 	log       *zap.Logger
 	limits    limits
@@ -113,7 +113,7 @@ type Writer struct {
 
 // NewWriter returns a writer of the ConfigMap of view, which uses the client of view.
 // documents returns the current documents, or nil if there are none yet; their keys are
-// those of package service. It is called from the goroutine of Run.
+// those of service/output. It is called from the goroutine of Run.
 //
 // Besides the rights of the view, the Writer needs create and patch on configmaps. Both
 // may be limited to this ConfigMap by resourceNames, even create: server-side apply has
@@ -121,7 +121,7 @@ type Writer struct {
 // and list, watch and delete, for NAME-1 to NAME-64. Without create on events of
 // events.k8s.io it sends no Events. A replica that does not write needs only the rights
 // of the view.
-func NewWriter(view *View, documents func() []service.GeneratedDocument, opts Options) *Writer {
+func NewWriter(view *View, documents func() []service.Document, opts Options) *Writer {
 	opts.defaults()
 	w := &Writer{
 		requestQueue: newRequestQueue(), view: view, client: view.client, ns: view.ns, name: view.name, documents: documents,

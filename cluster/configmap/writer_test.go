@@ -23,6 +23,7 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 	"kubernaut.io/dynamic-toolset/internal/testenv/apiserver"
 	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/output/kubernaut"
 )
 
 const cmName = "toolset"
@@ -30,25 +31,25 @@ const cmName = "toolset"
 // A draft has the documents for a writer, and records what the writer reports.
 type draft struct {
 	mu       sync.Mutex
-	docs     []service.GeneratedDocument
+	docs     []service.Document
 	outcomes []string
 	drifts   int
 	notify   func()
 }
 
-func (d *draft) get() []service.GeneratedDocument { d.mu.Lock(); defer d.mu.Unlock(); return d.docs }
+func (d *draft) get() []service.Document { d.mu.Lock(); defer d.mu.Unlock(); return d.docs }
 
 // whole returns a document that can't be split; none if doc is empty.
-func whole(doc string) []service.GeneratedDocument {
+func whole(doc string) []service.Document {
 	if doc == "" {
 		return nil
 	}
-	return []service.GeneratedDocument{{Key: service.KubernautKey, Head: []byte(doc)}}
+	return []service.Document{{Key: kubernaut.Key, Head: []byte(doc)}}
 }
 
 func (d *draft) set(doc string) { d.setDocs(whole(doc)) }
 
-func (d *draft) setDocs(docs []service.GeneratedDocument) {
+func (d *draft) setDocs(docs []service.Document) {
 	d.mu.Lock()
 	d.docs = docs
 	d.mu.Unlock()
@@ -134,7 +135,7 @@ func (a *api) wantDoc(within time.Duration, doc string) time.Duration {
 	a.T.Helper()
 	return testenv.Eventually(a.T, within, "the ConfigMap holds "+doc, func() bool {
 		cm := a.configMap(a.NS)
-		return cm != nil && cm.Data[service.KubernautKey] == doc && cm.Labels[cluster.ManagedByLabel] == cluster.FieldManager
+		return cm != nil && cm.Data[kubernaut.Key] == doc && cm.Labels[cluster.ManagedByLabel] == cluster.FieldManager
 	})
 }
 
@@ -176,7 +177,7 @@ func TestConfigMapLife(t *testing.T) {
 
 	d.set("two\n")
 	version, err = w.WriteNow(t.Context())
-	if err != nil || version == first.ResourceVersion || w.view.Version() != version || a.configMap(a.NS).Data[service.KubernautKey] != "two\n" {
+	if err != nil || version == first.ResourceVersion || w.view.Version() != version || a.configMap(a.NS).Data[kubernaut.Key] != "two\n" {
 		t.Errorf("WriteNow: %s, %v", version, err)
 	}
 
@@ -203,7 +204,7 @@ func TestConfigMapKeepsWhatIsOthers(t *testing.T) {
 	a := newAPI(t)
 	_, err := a.CoreV1().ConfigMaps(a.NS).Create(t.Context(), &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{Name: cmName, Labels: map[string]string{"their": "label"}, Annotations: map[string]string{"their": "annotation"}},
-		Data:       map[string]string{"their.key": "theirs", service.KubernautKey: "old"}, BinaryData: map[string][]byte{"bin": {1}},
+		Data:       map[string]string{"their.key": "theirs", kubernaut.Key: "old"}, BinaryData: map[string][]byte{"bin": {1}},
 	}, metav1.CreateOptions{FieldManager: "helm"})
 	if err != nil {
 		t.Fatal(err)
@@ -243,7 +244,7 @@ func TestConfigMapOtherManager(t *testing.T) {
 	apply := func(doc string) {
 		t.Helper()
 		_, err := a.CoreV1().ConfigMaps(a.NS).Apply(t.Context(), applycorev1.ConfigMap(cmName, a.NS).
-			WithData(map[string]string{service.KubernautKey: doc, "k": "v"}), metav1.ApplyOptions{FieldManager: "argocd", Force: true})
+			WithData(map[string]string{kubernaut.Key: doc, "k": "v"}), metav1.ApplyOptions{FieldManager: "argocd", Force: true})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -24,7 +24,8 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/rollout"
 	"kubernaut.io/dynamic-toolset/harness/sim"
 	"kubernaut.io/dynamic-toolset/harness/sim/simtest"
-	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/output/holmesgpt"
+	"kubernaut.io/dynamic-toolset/service/output/kubernaut"
 )
 
 // TestOverlaysRun installs overlays in a cluster, one over the other like a team that
@@ -215,7 +216,7 @@ func (in *installation) wantDocument(ctx context.Context, toolsets ...string) {
 		if err != nil {
 			return err
 		}
-		for _, key := range []string{service.KubernautKey, service.HolmesGPTKey} {
+		for _, key := range []string{kubernaut.Key, holmesgpt.Key} {
 			for _, toolset := range []string{"grafana", "prometheus"} {
 				if strings.Contains(c.Data[key], toolset) != slices.Contains(toolsets, toolset) {
 					return fmt.Errorf("%s should have %q: %s", key, toolsets, c.Data[key])

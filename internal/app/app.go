@@ -27,6 +27,7 @@ import (
 	"kubernaut.io/dynamic-toolset/cluster/manifests"
 	"kubernaut.io/dynamic-toolset/config"
 	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/catalogue"
 	"kubernaut.io/dynamic-toolset/service/health"
 	"kubernaut.io/dynamic-toolset/shutdown"
 	"kubernaut.io/dynamic-toolset/transport"
@@ -55,7 +56,7 @@ type App struct {
 	version   string
 	log       *zap.Logger
 	set       *metrics.Set
-	catalogue *service.Catalogue
+	catalogue *catalogue.Catalogue
 	checker   *health.Checker // nil without health checks
 	source    cluster.Source
 	writer    writer               // nil if no ConfigMap is written
@@ -90,7 +91,7 @@ func (a *App) build() error {
 		}
 		prober = a.checker
 	}
-	a.catalogue = service.NewCatalogue(identify, prober)
+	a.catalogue = catalogue.New(identify, prober)
 	if s.Cluster.Manifests != "" {
 		a.source, err = manifests.New(s.Cluster.Manifests, manifests.Options{Sink: a.catalogue, Logger: a.log})
 		if s.ConfigMap.Write != "" {

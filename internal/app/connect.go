@@ -14,6 +14,8 @@ import (
 	"kubernaut.io/dynamic-toolset/cluster/configmap"
 	"kubernaut.io/dynamic-toolset/cluster/kubernetes"
 	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/overrides"
+	"kubernaut.io/dynamic-toolset/service/snapshot"
 )
 
 // connect builds the source and the writer for a real cluster.
@@ -73,7 +75,7 @@ func (a *App) countWrite(outcome string) {
 
 // override returns a function that puts overrides in force. When that returns, the
 // snapshot shows them, so that nothing older is written.
-func (a *App) override() func(*service.Overrides, []service.Invalid) {
+func (a *App) override() func(*overrides.Set, []service.Invalid) {
 	var refused atomic.Bool
 	a.set.NewGauge("toolset_overrides_valid", func() float64 {
 		if refused.Load() {
@@ -82,7 +84,7 @@ func (a *App) override() func(*service.Overrides, []service.Invalid) {
 		return 1
 	})
 	errors := a.set.NewCounter("toolset_overrides_errors_total")
-	return func(o *service.Overrides, wrong []service.Invalid) {
+	return func(o *overrides.Set, wrong []service.Invalid) {
 		if refused.Store(len(wrong) > 0); len(wrong) > 0 {
 			errors.Inc()
 		}
@@ -148,7 +150,7 @@ func (a *App) follow(ctx context.Context) error {
 }
 
 // tellFirst logs what was found when the cluster was read for the first time.
-func (a *App) tellFirst(snap *service.Snapshot, took time.Duration) {
+func (a *App) tellFirst(snap *snapshot.Snapshot, took time.Duration) {
 	a.discovery.Update(took.Seconds())
 	if snap.Toolsets().Len() == 0 {
 		a.log.Warn("No back end was found", zap.String("hint", "is that the right folder, cluster or namespace? At the level debug the log says of each Service why it is none"))

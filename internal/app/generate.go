@@ -20,8 +20,11 @@ import (
 	"kubernaut.io/dynamic-toolset/cluster/manifests"
 	"kubernaut.io/dynamic-toolset/config"
 	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/catalogue"
 	"kubernaut.io/dynamic-toolset/service/detect"
 	"kubernaut.io/dynamic-toolset/service/output/holmesgpt"
+	"kubernaut.io/dynamic-toolset/service/output/kubernaut"
+	"kubernaut.io/dynamic-toolset/service/overrides"
 )
 
 // Generate reads the cluster once and returns what the service would write, in the format
@@ -36,7 +39,7 @@ func Generate(s *config.Generate, version string) (output []byte, warnings []str
 	if err != nil {
 		return nil, nil, err
 	}
-	catalogue := service.NewCatalogue(identify, nil)
+	catalogue := catalogue.New(identify, nil)
 	catalogue.SetOverrides(overrides)
 	if err := readOnce(s, version, catalogue); err != nil {
 		return nil, seen.warnings(overrides), err
@@ -44,7 +47,7 @@ func Generate(s *config.Generate, version string) (output []byte, warnings []str
 	catalogue.Build()
 	docs := catalogue.Snapshot().Documents()
 	for i := range docs {
-		if docs[i].Key == service.HolmesGPTKey {
+		if docs[i].Key == holmesgpt.Key {
 			if err := holmesgpt.Check(docs[i].Bytes()); err != nil {
 				return nil, nil, fmt.Errorf("HolmesGPT would refuse what was generated, which is a fault of this program: please report it: %w", err)
 			}
@@ -58,22 +61,22 @@ func Generate(s *config.Generate, version string) (output []byte, warnings []str
 	return output, warnings, err
 }
 
-func format(s *config.Generate, docs []service.GeneratedDocument) ([]byte, error) {
+func format(s *config.Generate, docs []service.Document) ([]byte, error) {
 	if s.Format == config.FormatConfigMap {
 		return configmap.Manifest(s.Namespace, s.Name, docs)
 	}
-	key := map[string]string{config.FormatKubernaut: service.KubernautKey, config.FormatHolmesGPT: service.HolmesGPTKey}[s.Format]
-	i := slices.IndexFunc(docs, func(d service.GeneratedDocument) bool { return d.Key == key })
+	key := map[string]string{config.FormatKubernaut: kubernaut.Key, config.FormatHolmesGPT: holmesgpt.Key}[s.Format]
+	i := slices.IndexFunc(docs, func(d service.Document) bool { return d.Key == key })
 	return docs[i].Bytes(), nil
 }
 
 // maxOverridesFile keeps a wrong file from being read whole. It is far more than
-// ParseOverrides accepts.
+// overrides.Parse accepts.
 const maxOverridesFile = 1 << 20
 
 // loadOverrides reads overrides from a file, or from standard input if its name is "-".
 // It returns nil if the name is empty.
-func loadOverrides(file string) (*service.Overrides, error) {
+func loadOverrides(file string) (*overrides.Set, error) {
 	if file == "" {
 		return nil, nil
 	}
@@ -90,7 +93,7 @@ func loadOverrides(file string) (*service.Overrides, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--overrides: %w", err)
 	}
-	o, wrong := service.ParseOverrides(b)
+	o, wrong := overrides.Parse(b)
 	if len(wrong) == 0 {
 		return o, nil
 	}
@@ -189,7 +192,7 @@ func (f *findings) see(svc *corev1.Service, res detect.Result) {
 }
 
 // warnings returns what somebody should fix, in a stable order.
-func (f *findings) warnings(o *service.Overrides) []string {
+func (f *findings) warnings(o *overrides.Set) []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var out []string

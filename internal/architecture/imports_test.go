@@ -31,6 +31,7 @@ var (
 	kubernetes  = []string{"k8s.io/client-go/...", "k8s.io/kubernetes/..."}
 	routers     = []string{"github.com/fasthttp/router"}
 	logging     = []string{"go.uber.org/zap/...", "log", "log/slog", "k8s.io/klog/v2"}
+	domain      = all(httpServers, kubernetes, logging, []string{"net/http"})
 	clusters    = []string{"sigs.k8s.io/kind/...", "k8s.io/kubernetes/..."}
 )
 
@@ -46,9 +47,19 @@ var rules = []rule{
 	{of: "internal/app", may: []string{"config", "internal/logging", "service/...", "transport/...", "cluster/...", "shutdown"}, never: all(httpServers, clusters)},
 	{of: "shutdown", may: []string{"internal/signals"}, never: all(httpServers, kubernetes, []string{"net/http"})},
 	{of: "problem/...", never: all(httpServers, kubernetes, logging, []string{"net/http"})},
-	// Health checks are a client of the back ends.
-	{of: "service/health", may: []string{"service/..."}, never: all(httpServers, kubernetes, logging)},
-	{of: "service/...", may: append(leaves, "problem", "service/..."), never: all(httpServers, kubernetes, logging, []string{"net/http"})},
+	// The nouns of the domain, and what is done with them: state, snapshots and documents in one
+	// direction. Who finds, checks or changes back ends knows none of these.
+	{of: "service", may: []string{"problem"}, never: domain},
+	{of: "service/endpoint", never: domain},
+	{of: "service/detect", may: []string{"service", "service/endpoint"}, never: domain},
+	{of: "service/health", may: []string{"service", "service/endpoint"}, never: all(httpServers, kubernetes, logging)}, // a client of the back ends
+	{of: "service/overrides", may: []string{"internal/suggest", "service", "service/endpoint"}, never: domain},
+	{of: "service/aliases", may: []string{"service"}, never: domain},
+	{of: "service/output/kubernaut", may: []string{"problem", "service"}, never: domain},
+	{of: "service/output/holmesgpt", may: []string{"service/endpoint"}, never: domain},
+	{of: "service/snapshot", may: []string{"internal/parallel", "internal/suggest", "service", "service/aliases", "service/output/..."}, never: domain},
+	{of: "service/catalogue", may: []string{"internal/parallel", "service", "service/overrides", "service/snapshot"}, never: domain},
+	{of: "service/internal/servicetest", may: []string{"service"}, never: domain},
 	{of: "auth/...", may: leaves, never: all(httpServers, kubernetes, logging)},
 	{of: "config/...", may: append(leaves, "transport/certificate"), never: all(httpServers, kubernetes, logging)},
 	// Sockets know no handlers, no problem documents and no HTTP library.
@@ -57,15 +68,15 @@ var rules = []rule{
 	// api and middleware know neither each other nor the routes.
 	{of: "transport/internal/reply", may: []string{"problem"}, never: all(kubernetes, logging, routers, []string{"net/http"})},
 	{of: "transport/internal/profiles", may: []string{"problem", "transport/internal/reply"}, never: all(kubernetes, routers)},
-	{of: "transport/api", may: []string{"problem", "service", "transport/internal/conn", "transport/internal/reply"}, never: all(kubernetes, routers, []string{"net/http"})},
+	{of: "transport/api", may: []string{"problem", "service", "service/catalogue", "service/output/kubernaut", "service/snapshot", "transport/internal/conn", "transport/internal/reply"}, never: all(kubernetes, routers, []string{"net/http"})},
 	{of: "transport/middleware", may: []string{"internal/boundedcache", "auth", "problem", "transport/internal/conn", "transport/internal/reply"}, never: all(kubernetes, routers, []string{"net/http"})},
-	{of: "transport", may: []string{"auth", "service", "problem", "transport/..."}, never: all(kubernetes)},
+	{of: "transport", may: []string{"auth", "service/catalogue", "problem", "transport/..."}, never: all(kubernetes)},
 	// First what the packages below cluster share, then those packages, which don't know
 	// one another. The exception: the writer of the ConfigMap sends Events.
 	{of: "cluster", may: []string{"service", "cluster/internal/retry"}, never: all(httpServers, clusters)},
 	{of: "cluster/kubernetes", may: []string{"service", "cluster", "cluster/internal/retry"}, never: all(httpServers, clusters)},
 	{of: "cluster/manifests", may: []string{"cluster"}, never: all(httpServers, kubernetes)},
-	{of: "cluster/configmap", may: []string{"service", "cluster", "cluster/events", "cluster/internal/follow", "cluster/internal/retry"}, never: all(httpServers, clusters)},
+	{of: "cluster/configmap", may: []string{"service", "service/output/...", "service/overrides", "cluster", "cluster/events", "cluster/internal/follow", "cluster/internal/retry"}, never: all(httpServers, clusters)},
 	{of: "cluster/events", may: []string{"cluster", "cluster/internal/retry"}, never: all(httpServers, clusters)},
 	{of: "cluster/leader", may: []string{"cluster", "cluster/internal/follow", "cluster/internal/retry"}, never: all(httpServers, clusters)},
 	{of: "cluster/tokenreview", may: []string{"auth", "cluster"}, never: all(httpServers, clusters)},

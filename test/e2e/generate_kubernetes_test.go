@@ -13,7 +13,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
-	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/output/holmesgpt"
+	"kubernaut.io/dynamic-toolset/service/output/kubernaut"
 )
 
 // A real API server with the example cluster gives the same result as the manifests. The
@@ -25,7 +26,7 @@ func TestGenerateFromKubernetes(t *testing.T) {
 	applyExample(t, cp)
 	cp.bind(t, "reader", "", "services", rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"services"}, Verbs: []string{"list", "watch"}})
 	kubeconfig := cp.kubeconfig(t, "reader")
-	for format, want := range map[string]string{"kubernaut": golden(t, service.KubernautKey), "holmesgpt": golden(t, service.HolmesGPTKey)} {
+	for format, want := range map[string]string{"kubernaut": golden(t, kubernaut.Key), "holmesgpt": golden(t, holmesgpt.Key)} {
 		code, stdout, stderr := runCommand(t, "generate", "--kubeconfig", kubeconfig, "--format", format, "--timeout", "1m")
 		if code != 0 || stdout != want || stderr != "" {
 			t.Errorf("%s: exit code %d, %s\n%s", format, code, stderr, stdout)

@@ -9,7 +9,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
 
-	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/output/holmesgpt"
+	"kubernaut.io/dynamic-toolset/service/output/kubernaut"
 )
 
 // example is the folder of the example cluster; golden returns its documents.
@@ -27,7 +28,7 @@ func golden(t *testing.T, key string) string {
 // The example cluster in each format gives the same output each time.
 func TestGenerateFromManifests(t *testing.T) {
 	t.Parallel()
-	for format, want := range map[string]string{"kubernaut": golden(t, service.KubernautKey), "holmesgpt": golden(t, service.HolmesGPTKey)} {
+	for format, want := range map[string]string{"kubernaut": golden(t, kubernaut.Key), "holmesgpt": golden(t, holmesgpt.Key)} {
 		code, stdout, stderr := runCommand(t, "generate", "--manifests", example, "--format", format)
 		if code != 0 || stdout != want || stderr != "" {
 			t.Errorf("%s: exit code %d, %s\n%s", format, code, stderr, stdout)
@@ -43,7 +44,7 @@ func TestGenerateFromManifests(t *testing.T) {
 		t.Fatal(err)
 	}
 	if cm.Kind != "ConfigMap" || cm.APIVersion != "v1" || cm.Name != "mine" || cm.Namespace != "ours" ||
-		cm.Data[service.KubernautKey] != golden(t, service.KubernautKey) || cm.Data[service.HolmesGPTKey] != golden(t, service.HolmesGPTKey) || len(cm.Data) != 2 {
+		cm.Data[kubernaut.Key] != golden(t, kubernaut.Key) || cm.Data[holmesgpt.Key] != golden(t, holmesgpt.Key) || len(cm.Data) != 2 {
 		t.Errorf("the ConfigMap is\n%s", first)
 	}
 	if _, second, _ := runCommand(t, args...); second != first {
@@ -78,7 +79,7 @@ toolsets:
 func TestGenerateWarnsOfOverriddenAliases(t *testing.T) {
 	t.Parallel()
 	overrides := writeFile(t, "overrides.yaml", "toolsets: [{name: prometheus-operated, disable: true}]\n")
-	code, stdout, stderr := runCommand(t, "generate", "--manifests", filepath.Join(repository, "service/testdata/which"), "--format=kubernaut", "--overrides", overrides)
+	code, stdout, stderr := runCommand(t, "generate", "--manifests", filepath.Join(repository, "transport/testdata/which"), "--format=kubernaut", "--overrides", overrides)
 	if code != 0 || !strings.Contains(stderr, "warning: the overrides' toolsets[0] (monitoring/prometheus-operated) switches off an alias of monitoring/kps-kube-prometheus-stack-prometheus, which stays") {
 		t.Errorf("exit code %d, %s", code, stderr)
 	}

@@ -22,9 +22,9 @@ import (
 
 	"kubernaut.io/dynamic-toolset/harness/problemdoc"
 	"kubernaut.io/dynamic-toolset/internal/testenv"
-	"kubernaut.io/dynamic-toolset/service"
 	"kubernaut.io/dynamic-toolset/service/detect"
 	"kubernaut.io/dynamic-toolset/service/output/holmesgpt"
+	"kubernaut.io/dynamic-toolset/service/output/kubernaut"
 )
 
 // secret is what must not be logged.
@@ -165,19 +165,19 @@ func (p *process) checkDocuments(t *testing.T, out string, want int) {
 			}
 			data = cm.Data
 		}
-		if data[service.KubernautKey] == served {
+		if data[kubernaut.Key] == served {
 			break
 		}
 		if time.Now().After(end) {
-			t.Fatalf("the ConfigMap does not hold what is served: %.300q", data[service.KubernautKey])
+			t.Fatalf("the ConfigMap does not hold what is served: %.300q", data[kubernaut.Key])
 		}
 	}
 	for key := range data {
-		if key != service.KubernautKey && key != service.HolmesGPTKey {
+		if key != kubernaut.Key && key != holmesgpt.Key {
 			t.Errorf("the ConfigMap has a key %q", key)
 		}
 	}
-	var doc struct{ Tools []service.Tool }
+	var doc struct{ Tools []kubernaut.Tool }
 	decode(t, served, &doc)
 	if len(doc.Tools) != want {
 		t.Errorf("%d tools in the document, want %d", len(doc.Tools), want)
@@ -186,7 +186,7 @@ func (p *process) checkDocuments(t *testing.T, out string, want int) {
 		checkTool(t, tool.Name, tool.Namespace, tool.Type, tool.Endpoint, tool.Description)
 		checkTool(t, tool.Name, tool.Namespace, tool.Type, tool.Config["url"], tool.Description)
 	}
-	if holmes, ok := data[service.HolmesGPTKey]; ok {
+	if holmes, ok := data[holmesgpt.Key]; ok {
 		if err := holmesgpt.Check([]byte(holmes)); err != nil {
 			t.Errorf("HolmesGPT would not load its document: %v", err)
 		}

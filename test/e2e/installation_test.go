@@ -16,7 +16,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/tools/clientcmd/api"
 
-	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/output/kubernaut"
 )
 
 // An installation is one service, as a process that has only the token of its
@@ -171,5 +171,5 @@ func (i *installation) wrote(name string) bool {
 
 // document returns the content of the ConfigMap; empty if there is none.
 func (i *installation) document() string {
-	return i.cp.configMap(i.t, i.ns).Data[service.KubernautKey]
+	return i.cp.configMap(i.t, i.ns).Data[kubernaut.Key]
 }

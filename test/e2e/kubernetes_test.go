@@ -9,7 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"kubernaut.io/dynamic-toolset/internal/testenv"
-	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/output/kubernaut"
 )
 
 // The whole service as a process, at a real API server, with only those rights that the
@@ -44,7 +44,7 @@ func TestServeKubernetes(t *testing.T) {
 		p.within(testenv.Patience, "the ConfigMap holds "+text, func() bool {
 			cm := cp.configMap(t, namespace)
 			version = cm.ResourceVersion
-			return strings.Contains(cm.Data[service.KubernautKey], text)
+			return strings.Contains(cm.Data[kubernaut.Key], text)
 		})
 		return version
 	}

@@ -22,7 +22,7 @@ import (
 
 	"kubernaut.io/dynamic-toolset/cluster"
 	"kubernaut.io/dynamic-toolset/cluster/configmap"
-	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/output/kubernaut"
 )
 
 // A history has every version that the Lease and the ConfigMap have ever had. The API
@@ -129,7 +129,7 @@ func (h *history) takeMap(event watch.Event) {
 	cm := event.Object.(*corev1.ConfigMap)
 	v := mapVersion{version: number(h.t, cm.ResourceVersion), token: cm.Annotations[configmap.WriterAnnotation], seen: time.Now()}
 	for _, m := range cm.ManagedFields {
-		if m.FieldsV1 != nil && strings.Contains(m.FieldsV1.GetRawString(), fmt.Sprintf("%q", "f:"+service.KubernautKey)) {
+		if m.FieldsV1 != nil && strings.Contains(m.FieldsV1.GetRawString(), fmt.Sprintf("%q", "f:"+kubernaut.Key)) {
 			v.manager += m.Manager
 		}
 	}

@@ -19,7 +19,7 @@ import (
 
 	"kubernaut.io/dynamic-toolset/cluster/leader"
 	"kubernaut.io/dynamic-toolset/internal/testenv"
-	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/output/kubernaut"
 )
 
 // The contract: how long it may take from the end of a leader until the next one leads.
@@ -238,7 +238,7 @@ func (f *fleet) converge() {
 				Toolsets []struct{ ServiceEndpoint string }
 			}
 			return strings.Contains(body, fmt.Sprintf(`"configMapVersion":%q`, version)) && json.Unmarshal([]byte(body), &list) == nil &&
-				len(list.Toolsets) == 1 && strings.Contains(cm.Data[service.KubernautKey], list.Toolsets[0].ServiceEndpoint+`"`)
+				len(list.Toolsets) == 1 && strings.Contains(cm.Data[kubernaut.Key], list.Toolsets[0].ServiceEndpoint+`"`)
 		})
 		// An API server that has just started refuses everything until it has read the
 		// roles, and a client that was refused asks again after 10 s.

@@ -9,7 +9,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"kubernaut.io/dynamic-toolset/internal/testenv"
-	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/output/holmesgpt"
+	"kubernaut.io/dynamic-toolset/service/output/kubernaut"
+	"kubernaut.io/dynamic-toolset/service/overrides"
 )
 
 // An administrator's overrides apply to lookups and to the ConfigMap from the first
@@ -24,7 +26,7 @@ func TestOverridesKubernetes(t *testing.T) {
 	cp.service(t, other, "overridden", 3000)
 	maps := cp.admin.CoreV1().ConfigMaps(namespace)
 	if _, err := maps.Create(t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: configMapName},
-		Data: map[string]string{service.OverridesKey: "toolsets:\n  - {name: overridden, disable: true}\n  - {name: gone, disable: true}\n"}}, metav1.CreateOptions{}); err != nil {
+		Data: map[string]string{overrides.Key: "toolsets:\n  - {name: overridden, disable: true}\n  - {name: gone, disable: true}\n"}}, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 
@@ -40,12 +42,12 @@ func TestOverridesKubernetes(t *testing.T) {
 	}
 	has := func(text string) func(*corev1.ConfigMap) bool {
 		return func(cm *corev1.ConfigMap) bool {
-			return strings.Contains(cm.Data[service.KubernautKey], text) && strings.Contains(cm.Data[service.HolmesGPTKey], text)
+			return strings.Contains(cm.Data[kubernaut.Key], text) && strings.Contains(cm.Data[holmesgpt.Key], text)
 		}
 	}
 	holds("documents without the toolset", func(cm *corev1.ConfigMap) bool {
-		doc, is := cm.Data[service.KubernautKey]
-		return is && !strings.Contains(doc, "overridden") && cm.Data[service.OverridesKey] != ""
+		doc, is := cm.Data[kubernaut.Key]
+		return is && !strings.Contains(doc, "overridden") && cm.Data[overrides.Key] != ""
 	})
 	set := func(patch string) {
 		t.Helper()

@@ -13,7 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"kubernaut.io/dynamic-toolset/cluster/configmap"
-	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/output/holmesgpt"
+	"kubernaut.io/dynamic-toolset/service/output/kubernaut"
 )
 
 // The files of deploy/ that grant rights, combined as in the overlays.
@@ -143,7 +144,7 @@ func keepsParts(in *installation) {
 		return slices.ContainsFunc(in.events(), func(e event) bool { return e.Verb == "delete" && e.Status.Code == http.StatusOK })
 	})
 	in.noMoreBackends(300)
-	in.within(30*time.Second, "the documents are whole again", keys(service.HolmesGPTKey, service.KubernautKey))
+	in.within(30*time.Second, "the documents are whole again", keys(holmesgpt.Key, kubernaut.Key))
 }
 
 // usedExactly checks in the audit log that the service was refused nothing and has used

@@ -19,13 +19,14 @@ import (
 	"go.uber.org/zap"
 
 	"kubernaut.io/dynamic-toolset/problem"
-	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/catalogue"
+	"kubernaut.io/dynamic-toolset/service/snapshot"
 	"kubernaut.io/dynamic-toolset/transport/internal/reply"
 )
 
 // Options configure an API. Discover, Generate, StreamRight and RefuseCommand may be nil.
 type Options struct {
-	Catalogue *service.Catalogue
+	Catalogue *catalogue.Catalogue
 	// Discover lists the cluster again and makes all health checks now. nil: requests for
 	// it are answered with 503.
 	Discover func(context.Context) error
@@ -70,7 +71,7 @@ type Status struct {
 // An API has the handlers of the API port as methods.
 type API struct {
 	problem       reply.Problem
-	catalogue     *service.Catalogue
+	catalogue     *catalogue.Catalogue
 	discover      func(context.Context) error
 	generate      func(context.Context) (string, error)
 	streamRight   func(*fasthttp.RequestCtx) Right
@@ -125,7 +126,7 @@ func (a *API) SetStatus(now Status) {
 	c := &currentStatus{Status: now}
 	if !now.StaleSince.IsZero() {
 		// Warning 110 is "Response is Stale" (RFC 7234, section 5.5.1).
-		c.warning = fmt.Appendf(nil, `110 dynamic-toolset "Response is Stale: the cluster could not be read since %s"`, service.FormatTime(now.StaleSince))
+		c.warning = fmt.Appendf(nil, `110 dynamic-toolset "Response is Stale: the cluster could not be read since %s"`, snapshot.FormatTime(now.StaleSince))
 	}
 	a.status.Store(c)
 }
@@ -149,7 +150,7 @@ func (a *API) IsReady() bool {
 
 // snapshot returns the current snapshot. If there is none yet it answers so and returns
 // nil.
-func (a *API) snapshot(ctx *fasthttp.RequestCtx) *service.Snapshot {
+func (a *API) snapshot(ctx *fasthttp.RequestCtx) *snapshot.Snapshot {
 	snap := a.catalogue.Snapshot()
 	if snap == nil {
 		a.problem(ctx, problem.Unavailable, "The service is starting: it has not read the cluster yet. Try again in a second.")

@@ -7,7 +7,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"kubernaut.io/dynamic-toolset/problem"
-	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/snapshot"
 	"kubernaut.io/dynamic-toolset/transport/internal/reply"
 )
 
@@ -24,7 +24,7 @@ func (a *API) GetToolset(ctx *fasthttp.RequestCtx) {
 		return
 	}
 	body, match := snap.Lookup(name, namespace)
-	if match == service.Found {
+	if match == snapshot.Found {
 		a.send(ctx, body)
 		return
 	}
@@ -38,7 +38,7 @@ func (a *API) Exists(name []byte) bool {
 		return false
 	}
 	_, match := snap.Lookup(name, nil)
-	return match != service.Unknown
+	return match != snapshot.Unknown
 }
 
 // candidatesTold bounds how many toolsets the answer to an ambiguous lookup lists.
@@ -46,7 +46,7 @@ const candidatesTold = 20
 
 // primaryOf returns a remark on the primary toolset of a type, for a name that several
 // toolsets have and that is a type as well; empty if there is no such type.
-func primaryOf(snap *service.Snapshot, typ, namespace []byte) string {
+func primaryOf(snap *snapshot.Snapshot, typ, namespace []byte) string {
 	primary, ok := snap.Primary(typ, namespace)
 	if !ok {
 		return ""
@@ -56,7 +56,7 @@ func primaryOf(snap *service.Snapshot, typ, namespace []byte) string {
 
 // meant returns the end of a sentence, with the type that the client probably meant;
 // empty if no type is similar.
-func meant(snap *service.Snapshot, name []byte) string {
+func meant(snap *snapshot.Snapshot, name []byte) string {
 	if near := snap.TypeLike(string(name)); near != "" {
 		return fmt.Sprintf("; did you mean %s?", near)
 	}
@@ -64,9 +64,9 @@ func meant(snap *service.Snapshot, name []byte) string {
 }
 
 // noSingleToolset answers a lookup that did not find exactly one toolset.
-func (a *API) noSingleToolset(ctx *fasthttp.RequestCtx, snap *service.Snapshot, name, namespace []byte, match service.Match) {
+func (a *API) noSingleToolset(ctx *fasthttp.RequestCtx, snap *snapshot.Snapshot, name, namespace []byte, match snapshot.Match) {
 	switch {
-	case match == service.Ambiguous:
+	case match == snapshot.Ambiguous:
 		var list []string
 		for i, k := range snap.Candidates(name, namespace, candidatesTold+1) {
 			if i == candidatesTold {

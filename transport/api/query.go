@@ -7,7 +7,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"kubernaut.io/dynamic-toolset/problem"
-	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/snapshot"
 	"kubernaut.io/dynamic-toolset/transport/internal/reply"
 )
 
@@ -17,7 +17,7 @@ import (
 //
 // A parameter that is unknown or given twice is a mistake: ignoring it would answer a
 // question that was not asked.
-func (a *API) filter(ctx *fasthttp.RequestCtx, f *service.Filter, states bool) bool {
+func (a *API) filter(ctx *fasthttp.RequestCtx, f *snapshot.Filter, states bool) bool {
 	args := ctx.QueryArgs()
 	if args.Len() == 0 {
 		return true
@@ -111,12 +111,12 @@ func (a *API) rightQuery(ctx *fasthttp.RequestCtx, wrong []problem.FieldError) b
 
 // parseTri parses true or false; an empty value counts as not given, as in Kubernaut's
 // service. It appends a mistake to wrong.
-func parseTri(t *service.Tri, field string, value []byte, wrong []problem.FieldError) []problem.FieldError {
+func parseTri(t *snapshot.Tri, field string, value []byte, wrong []problem.FieldError) []problem.FieldError {
 	switch string(value) {
 	case "true":
-		*t = service.Yes
+		*t = snapshot.Yes
 	case "false":
-		*t = service.No
+		*t = snapshot.No
 	case "":
 	default:
 		return append(wrong, problem.InQuery(field, "must be true or false, not "+reply.Quoted(value)))

@@ -7,7 +7,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"kubernaut.io/dynamic-toolset/problem"
-	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/snapshot"
 	"kubernaut.io/dynamic-toolset/transport/internal/conn"
 	"kubernaut.io/dynamic-toolset/transport/internal/reply"
 )
@@ -66,7 +66,7 @@ func (a *API) wantsGzip(ctx *fasthttp.RequestCtx) bool {
 }
 
 // send answers with a rendered body, compressed if the client accepts that.
-func (a *API) send(ctx *fasthttp.RequestCtx, b *service.Body) {
+func (a *API) send(ctx *fasthttp.RequestCtx, b *snapshot.Body) {
 	lasting(ctx)
 	switch {
 	case a.fresh(ctx, b.ETag):
@@ -78,7 +78,7 @@ func (a *API) send(ctx *fasthttp.RequestCtx, b *service.Body) {
 }
 
 // sendList answers with those members of a list that f selects.
-func (a *API) sendList(ctx *fasthttp.RequestCtx, c *service.Collection, f *service.Filter) {
+func (a *API) sendList(ctx *fasthttp.RequestCtx, c *snapshot.Collection, f *snapshot.Filter) {
 	if f.All() {
 		a.sendAnswer(ctx, c.Answer)
 		return
@@ -102,7 +102,7 @@ func (a *API) sendList(ctx *fasthttp.RequestCtx, c *service.Collection, f *servi
 }
 
 // sendAnswer answers with a whole document.
-func (a *API) sendAnswer(ctx *fasthttp.RequestCtx, whole *service.Answer) {
+func (a *API) sendAnswer(ctx *fasthttp.RequestCtx, whole *snapshot.Answer) {
 	if body := whole.Body(); body != nil {
 		a.send(ctx, body)
 		return
@@ -118,7 +118,7 @@ func (a *API) sendAnswer(ctx *fasthttp.RequestCtx, whole *service.Answer) {
 
 // An answerStream sends a large document from the memory of the snapshot. A copy for each
 // connection would be as large as everything the service knows.
-type answerStream struct{ service.Stream }
+type answerStream struct{ snapshot.Stream }
 
 var streams = sync.Pool{New: func() any { return new(answerStream) }}
 

@@ -3,7 +3,7 @@ package api
 import (
 	"github.com/valyala/fasthttp"
 
-	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/snapshot"
 )
 
 // ListServices answers with those discovered Services that the query selects.
@@ -12,7 +12,7 @@ func (a *API) ListServices(ctx *fasthttp.RequestCtx) {
 	if snap == nil {
 		return
 	}
-	var f service.Filter
+	var f snapshot.Filter
 	if a.filter(ctx, &f, false) {
 		a.sendList(ctx, snap.Services(), &f)
 	}

@@ -5,6 +5,7 @@ import (
 
 	"kubernaut.io/dynamic-toolset/problem"
 	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/output/kubernaut"
 )
 
 // maxValidations bounds how many documents are validated at the same time. Others wait;
@@ -16,7 +17,7 @@ const maxValidations = 2
 func (a *API) findings(doc []byte) ([]service.Invalid, error) {
 	a.validations <- struct{}{}
 	defer func() { <-a.validations }()
-	return service.Validate(doc)
+	return kubernaut.Validate(doc)
 }
 
 // Validate answers with what is wrong with the document in the body.

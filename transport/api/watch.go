@@ -10,7 +10,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"kubernaut.io/dynamic-toolset/problem"
-	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/snapshot"
 	"kubernaut.io/dynamic-toolset/transport/internal/conn"
 	"kubernaut.io/dynamic-toolset/transport/internal/reply"
 )
@@ -78,7 +78,7 @@ func (a *API) Watch(ctx *fasthttp.RequestCtx) {
 type stream struct {
 	api      *API
 	conn     net.Conn
-	snap     *service.Snapshot
+	snap     *snapshot.Snapshot
 	sequence uint64 // of the last change sent
 	resumed  bool   // sequence is from the client's Last-Event-ID
 	right    Right  // to continue; nil if streams need no right
@@ -158,7 +158,7 @@ func (st *stream) missed(w *bufio.Writer) bool {
 func (st *stream) whole(w *bufio.Writer) {
 	// The list may be large. It is on one line, and is written from where it is.
 	fmt.Fprintf(w, "event: snapshot\nid: %s\ndata: ", st.snap.EventID()) //nolint:errcheck // flush tells
-	var list service.Stream
+	var list snapshot.Stream
 	list.Reset(st.snap.Toolsets().Answer, false)
 	list.WriteTo(w)       //nolint:errcheck
 	w.WriteString("\n\n") //nolint:errcheck

@@ -1,5 +1,8 @@
 package holmesgpt
 
+// Key is what the document is called in the ConfigMap.
+const Key = "holmesgpt-toolsets.yaml"
+
 // Head is how each document begins. Its entry does nothing, but HolmesGPT does
 // not start with a file without any.
 const Head = `# Toolsets for HolmesGPT, written by dynamic-toolset; changes are overwritten.

@@ -1,0 +1,355 @@
+// Package catalogue keeps the state of the service: which back ends were discovered, how
+// healthy they are, and what an administrator's overrides say. Whenever it changes, a new
+// snapshot replaces the current one.
+package catalogue
+
+import (
+	"context"
+	"iter"
+	"maps"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"kubernaut.io/dynamic-toolset/internal/parallel"
+	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/overrides"
+	"kubernaut.io/dynamic-toolset/service/snapshot"
+)
+
+// How long changes wait for others, so that a burst becomes one snapshot. The
+// first change of a burst is in the snapshot whose building begins after at most
+// maxDelay. Up to that, building a snapshot is followed by a pause of
+// restFactor times as long: it takes at most a quarter of a processor's time
+// while it takes less than 8 ms.
+const (
+	quietDelay = 3 * time.Millisecond
+	maxDelay   = 25 * time.Millisecond
+	restFactor = 3
+	// minorDelay is within how long a change of times alone is shown (the time
+	// of the last health check): nobody acts on it. Large clusters are gone
+	// through in up to minorParts parts.
+	minorDelay = 5 * time.Second
+	minorParts = 50
+)
+
+// A Catalogue turns what happens in the cluster into Snapshots. Changes come in
+// by Replace, Begin, Upsert, Delete, SetHealth and SetOverrides from any
+// goroutine and return at once; Run builds the snapshots.
+type Catalogue struct {
+	identify service.Identify
+	prober   service.Prober
+	current  atomic.Pointer[snapshot.Snapshot]
+	first    chan struct{} // closed when there is a snapshot
+	wake     chan struct{} // holds a token when there is an urgent change
+
+	mu        sync.Mutex // held for map accesses only, never while rendering
+	records   map[service.Key]*record
+	dirty     map[service.Key]struct{} // what the next snapshot must show anew, or without
+	minor     map[service.Key]bool     // what has nothing but another time to show
+	overrides *overrides.Set
+	synced    bool
+	discovery time.Time
+
+	building sync.Mutex // one snapshot is built at a time; guards what follows
+	builder  *snapshot.Builder
+	version  string      // of the ConfigMap
+	swept    service.Key // the last toolset that sweep has dealt with
+}
+
+// A record is what the catalogue knows of one backend.
+type record struct {
+	found *service.Backend // before overrides; nil if they added it
+	snapshot.State
+}
+
+// NewCatalogue returns a catalogue without a snapshot; the first one is there
+// after the first Replace. prober may be nil: then nothing is ever healthy.
+func New(identify service.Identify, prober service.Prober) *Catalogue {
+	return &Catalogue{
+		identify: identify,
+		prober:   prober,
+		first:    make(chan struct{}),
+		wake:     make(chan struct{}, 1),
+		records:  map[service.Key]*record{},
+		dirty:    map[service.Key]struct{}{},
+		minor:    map[service.Key]bool{},
+		builder:  snapshot.NewBuilder(),
+	}
+}
+
+// Snapshot returns the current snapshot, nil before the first.
+func (c *Catalogue) Snapshot() *snapshot.Snapshot { return c.current.Load() }
+
+// Snapshots yields the current snapshot, as soon as there is one, and then each newer one,
+// until ctx ends. Of those that come while the body of the loop is at work, it yields the
+// last.
+func (c *Catalogue) Snapshots(ctx context.Context) iter.Seq[*snapshot.Snapshot] {
+	return func(yield func(*snapshot.Snapshot) bool) {
+		for next := (<-chan struct{})(c.first); ; {
+			select {
+			case <-next:
+			case <-ctx.Done():
+				return
+			}
+			snap := c.Snapshot()
+			if !yield(snap) {
+				return
+			}
+			next = snap.Superseded()
+		}
+	}
+}
+
+// Documents returns the documents of the current snapshot, nil before the first.
+func (c *Catalogue) Documents() []service.Document {
+	if snap := c.Snapshot(); snap != nil {
+		return snap.Documents()
+	}
+	return nil
+}
+
+func keyOf(svc *corev1.Service) service.Key {
+	ns := svc.Namespace
+	if ns == "" {
+		ns = corev1.NamespaceDefault
+	}
+	return service.Key{Namespace: ns, Name: svc.Name}
+}
+
+// Replace makes services the whole state of the cluster. What was known and is
+// not among them is gone; the health of the rest is kept.
+func (c *Catalogue) Replace(services []*corev1.Service) {
+	r := c.Begin("")
+	r.Add(services)
+	r.Commit()
+}
+
+type replacement struct {
+	c          *Catalogue
+	namespaces map[string]bool // "" for all
+	found      map[service.Key]*service.Backend
+}
+
+// Begin begins to replace the state of a namespace, or with an empty name that
+// of the whole cluster.
+func (c *Catalogue) Begin(namespace string) service.Replacement {
+	return &replacement{c, map[string]bool{namespace: true}, map[service.Key]*service.Backend{}}
+}
+
+func (r *replacement) Add(services []*corev1.Service) {
+	backends := make([]*service.Backend, len(services))
+	parallel.For(len(services), func(i int) { backends[i] = r.c.identify(services[i]) })
+	for i, b := range backends {
+		if key := keyOf(services[i]); b != nil {
+			r.found[key] = b
+		} else {
+			delete(r.found, key)
+		}
+	}
+}
+
+func (r *replacement) Remove(namespace, name string) {
+	delete(r.found, service.Key{Namespace: namespace, Name: name})
+}
+
+func (r *replacement) Join(other service.Replacement) {
+	o := other.(*replacement)
+	maps.Copy(r.namespaces, o.namespaces)
+	maps.Copy(r.found, o.found)
+}
+
+func (r *replacement) Commit() {
+	c := r.c
+	c.mu.Lock()
+	for k, known := range c.records {
+		if known.found != nil && r.found[k] == nil && (r.namespaces[""] || r.namespaces[k.Namespace]) {
+			c.remove(k)
+		}
+	}
+	for k, b := range r.found {
+		c.set(k, b)
+	}
+	if !c.synced {
+		c.synced = true
+		c.add()
+	}
+	c.discovery = time.Now()
+	c.mu.Unlock()
+	c.touch()
+}
+
+// Upsert adds one Service or changes it.
+func (c *Catalogue) Upsert(svc *corev1.Service) {
+	key, b := keyOf(svc), c.identify(svc)
+	c.mu.Lock()
+	var changed bool
+	if b == nil {
+		changed = c.remove(key)
+	} else {
+		changed = c.set(key, b)
+	}
+	if changed {
+		c.discovery = time.Now()
+	}
+	c.mu.Unlock()
+	if changed {
+		c.touch()
+	}
+}
+
+// Delete forgets one Service.
+func (c *Catalogue) Delete(namespace, name string) {
+	c.mu.Lock()
+	changed := c.remove(service.Key{Namespace: namespace, Name: name})
+	if changed {
+		c.discovery = time.Now()
+	}
+	c.mu.Unlock()
+	if changed {
+		c.touch()
+	}
+}
+
+// set and remove change one Service's record and say whether anything is
+// different. c.mu is held.
+func (c *Catalogue) set(key service.Key, found *service.Backend) bool {
+	if r := c.records[key]; r != nil && r.found.Equal(found) {
+		return false
+	}
+	return c.show(key, found, c.overrides.Apply(found))
+}
+
+func (c *Catalogue) remove(key service.Key) bool {
+	if c.records[key] == nil {
+		return false
+	}
+	delete(c.records, key)
+	delete(c.minor, key)
+	c.dirty[key] = struct{}{}
+	if c.prober != nil {
+		c.prober.Remove(key)
+	}
+	return true
+}
+
+// show makes b what is shown of a Service in which found was found, or if that
+// is nil, of what an administrator added. It says whether that is different.
+// c.mu is held.
+func (c *Catalogue) show(key service.Key, found, b *service.Backend) bool {
+	r := c.records[key]
+	switch {
+	case r == nil:
+		r = &record{State: snapshot.State{Added: found == nil, Discovered: time.Now()}}
+		c.records[key] = r
+	case r.Backend.Equal(b):
+		r.found = found
+		return false
+	case !r.Backend.Probe.Equal(b.Probe):
+		r.Health = service.Health{}
+	}
+	r.found, r.Backend = found, b
+	c.dirty[key] = struct{}{}
+	delete(c.minor, key)
+	if c.prober != nil {
+		c.prober.Set(key, b.Probe, b.UserEndpoint)
+	}
+	return true
+}
+
+// SetHealth records a finished health check. A new verdict is visible at once;
+// the mere time of a check that confirms the last one, within some seconds.
+func (c *Catalogue) SetHealth(key service.Key, h service.Health) {
+	c.mu.Lock()
+	r := c.records[key]
+	if r == nil {
+		c.mu.Unlock()
+		return
+	}
+	urgent := r.Health.Healthy != h.Healthy || r.Health.CheckedAt.IsZero()
+	r.Health = h
+	if _, waits := c.dirty[key]; urgent {
+		c.dirty[key] = struct{}{}
+		delete(c.minor, key)
+	} else if !waits {
+		c.minor[key] = true
+	}
+	c.mu.Unlock()
+	if urgent {
+		c.touch()
+	}
+}
+
+// SetConfigMapVersion shows the resourceVersion of the written ConfigMap: the lists end with
+// it when it returns. That is no change of the catalogue, and nobody is told of a newer
+// snapshot: the ConfigMap's writer would be, and every watcher, of nothing that is theirs.
+func (c *Catalogue) SetConfigMapVersion(v string) {
+	c.building.Lock()
+	defer c.building.Unlock()
+	c.version = v
+	if s := c.current.Load(); s != nil && s.ConfigMapVersion != v {
+		c.current.Store(s.WithConfigMapVersion(v))
+	}
+}
+
+func (c *Catalogue) touch() {
+	select {
+	case c.wake <- struct{}{}:
+	default: // a token is there already
+	}
+}
+
+// Run builds snapshots until ctx ends.
+func (c *Catalogue) Run(ctx context.Context) {
+	minor := time.NewTimer(minorDelay)
+	defer minor.Stop()
+	var took time.Duration // by the last snapshot
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-minor.C:
+			minor.Reset(minorDelay / time.Duration(c.sweep()))
+		case <-c.wake:
+			c.settle(ctx, min(max(quietDelay, restFactor*took), maxDelay))
+			begin := time.Now()
+			c.building.Lock()
+			c.build()
+			c.building.Unlock()
+			took = time.Since(begin)
+		}
+	}
+}
+
+// settle waits until changes have paused for quiet, but not for long.
+func (c *Catalogue) settle(ctx context.Context, quiet time.Duration) {
+	deadline := time.NewTimer(maxDelay)
+	defer deadline.Stop()
+	paused := time.NewTimer(quiet)
+	defer paused.Stop()
+	for {
+		select {
+		case <-c.wake:
+			paused.Reset(quiet)
+		case <-paused.C:
+			return
+		case <-deadline.C:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// TypeOf returns the type of the backend found in a Service, "unknown" if
+// there is none.
+func (c *Catalogue) TypeOf(key service.Key) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if r := c.records[key]; r != nil {
+		return r.Backend.Type
+	}
+	return "unknown"
+}

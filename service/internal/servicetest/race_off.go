@@ -1,0 +1,6 @@
+//go:build !race
+
+package servicetest
+
+// Shorter divides the lengths of random lives.
+const Shorter = 1

@@ -1,0 +1,235 @@
+// Package overrides reads an administrator's corrections of what was discovered, and applies
+// them: overrides.yaml in the ConfigMap of the documents, docs/outputs.md.
+//
+// They have the last word: whatever a Service says of itself, or a rule of it.
+package overrides
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/endpoint"
+)
+
+// Key is the key of the ConfigMap in which an administrator changes
+// what was discovered. The service reads it and never writes it.
+const Key = "overrides.yaml"
+
+// A Set is an administrator's changes of what was discovered: toolsets switched off, changed
+// or added. It is valid if it comes from Parse, and doesn't change; nil changes nothing.
+type Set struct {
+	byName map[string][]*override // in the order of the document
+	added  []*service.Backend
+}
+
+// An override is one entry that changes what was discovered.
+type override struct {
+	index           int    // in the document
+	name, namespace string // namespace is empty for any
+	disable         *bool
+	primary         *bool
+	changes
+}
+
+// changes are new values, as an added toolset has them as well; empty means as it
+// was.
+type changes struct {
+	kind, url, description string
+	path                   *string // the API's below the URL; may be empty
+	health                 string  // path or URL
+}
+
+// Apply returns what becomes of a discovered back end: itself if no override is
+// about it, else a changed copy. Of several overrides the later ones win.
+func (o *Set) Apply(b *service.Backend) *service.Backend {
+	if o == nil {
+		return b
+	}
+	out := b
+	for _, v := range o.about(b) {
+		if out == b {
+			c := *b
+			c.Evidence = slices.Clone(b.Evidence)
+			out = &c
+		}
+		v.apply(out)
+	}
+	return out
+}
+
+// About returns where in the document the overrides are that are about b, as they name
+// it: "toolsets[2]".
+func (o *Set) About(b *service.Backend) []string {
+	if o == nil {
+		return nil
+	}
+	var at []string
+	for _, v := range o.about(b) {
+		at = append(at, v.at())
+	}
+	return at
+}
+
+// about returns the overrides that are about b, by the name of its Service or of
+// its toolset, in the order of the document.
+func (o *Set) about(b *service.Backend) []*override {
+	var found []*override
+	for _, v := range o.byName[b.Key.Name] {
+		if v.namespace == "" || v.namespace == b.Key.Namespace {
+			found = append(found, v)
+		}
+	}
+	if b.Name == b.Key.Name {
+		return found
+	}
+	one := len(found)
+	for _, v := range o.byName[b.Name] {
+		if v.namespace == "" || v.namespace == b.Key.Namespace {
+			found = append(found, v)
+		}
+	}
+	if one > 0 && len(found) > one {
+		slices.SortFunc(found, func(a, b *override) int { return a.index - b.index })
+	}
+	return found
+}
+
+// at is where the entry is in the document.
+func (v *override) at() string { return fmt.Sprintf("toolsets[%d]", v.index) }
+
+func (v *override) apply(b *service.Backend) {
+	var what []string
+	note := func(field string) { what = append(what, field) }
+	if v.disable != nil {
+		b.Enabled = !*v.disable
+		note("disable")
+	}
+	if v.primary != nil {
+		b.Primary, b.Pinned = *v.primary, *v.primary
+		note("primary")
+	}
+	if v.description != "" {
+		b.Description = v.description
+		note("description")
+	}
+	if v.kind != "" {
+		b.Type = v.kind
+		note("type")
+	}
+	if v.url != "" {
+		moveTo(b, v.url)
+		note("url")
+	}
+	if v.path != nil {
+		b.APIPath = *v.path
+		note("path")
+	}
+	if v.health != "" {
+		checkAt(b, v.health)
+		note("health")
+	}
+	// What is only switched off is so together with its aliases.
+	b.Declared = b.Declared || slices.ContainsFunc(what, func(field string) bool { return field != "disable" })
+	b.Evidence = append(b.Evidence, Key+": "+strings.Join(what, ", "))
+}
+
+// moveTo gives b another endpoint, with the health check where it was below the
+// old one. Where that was elsewhere, the new one must accept connections.
+func moveTo(b *service.Backend, url string) {
+	old := b.Endpoint
+	// Where the API is not at the root, a path in the URL is the API's.
+	if i := strings.IndexByte(afterScheme(url), '/'); i >= 0 && b.APIPath != "" {
+		i += len(url) - len(afterScheme(url))
+		url, b.APIPath = url[:i], url[i:]
+	}
+	b.Endpoint, b.UserEndpoint = url, true
+	b.Pods = nil
+	below, found := strings.CutPrefix(b.Probe.URL, old)
+	if b.Probe.Kind == service.ProbeHTTP && found && strings.HasPrefix(url, "http") {
+		b.Probe.URL = url + below
+		return
+	}
+	b.Probe = service.Probe{Kind: service.ProbeTCP, Address: endpoint.Address(url)}
+}
+
+// checkAt makes the health check an HTTP request for a path below the endpoint, or
+// for a URL.
+func checkAt(b *service.Backend, health string) {
+	if strings.HasPrefix(health, "/") {
+		base := b.Endpoint
+		if !strings.HasPrefix(base, "http") { // it speaks something else
+			base = "http://" + afterScheme(base)
+		}
+		health = base + health
+	}
+	b.Probe = service.Probe{Kind: service.ProbeHTTP, URL: health, AcceptStatus: b.Probe.AcceptStatus}
+	b.UserEndpoint = true
+}
+
+func afterScheme(url string) string {
+	_, rest, _ := strings.Cut(url, "://")
+	return rest
+}
+
+// Added returns the back ends that the overrides add.
+func (o *Set) Added() []*service.Backend {
+	if o == nil {
+		return nil
+	}
+	return slices.Clone(o.added)
+}
+
+// Unmatched returns the overrides that are about none of the discovered back ends
+// (as they were before Apply), for a notice: "toolsets[2] (monitoring/thanos)".
+// That is no mistake, as a back end may come and go.
+func (o *Set) Unmatched(discovered []*service.Backend) []string {
+	if o == nil {
+		return nil
+	}
+	matched := map[*override]bool{}
+	for _, b := range discovered {
+		for _, v := range o.about(b) {
+			matched[v] = true
+		}
+	}
+	var rest []*override
+	for _, list := range o.byName {
+		for _, v := range list {
+			if !matched[v] {
+				rest = append(rest, v)
+			}
+		}
+	}
+	slices.SortFunc(rest, func(a, b *override) int { return a.index - b.index })
+	var out []string
+	for _, v := range rest {
+		name := v.name
+		if v.namespace != "" {
+			name = v.namespace + "/" + name
+		}
+		out = append(out, v.at()+" ("+name+")")
+	}
+	return out
+}
+
+// backend returns what an entry adds.
+func (c *changes) backend(namespace, name string, primary bool) *service.Backend {
+	b := &service.Backend{
+		Key: service.Key{Namespace: namespace, Name: name}, Name: name, Type: c.kind, Enabled: true, Primary: primary, Pinned: primary,
+		Endpoint: c.url, Description: c.description, UserEndpoint: true,
+		Probe:    service.Probe{Kind: service.ProbeTCP, Address: endpoint.Address(c.url)},
+		Evidence: []string{Key + ": added"},
+	}
+	if c.path != nil {
+		b.APIPath = *c.path
+	}
+	if b.Description == "" {
+		b.Description = "A back end of type " + c.kind + " that an administrator added."
+	}
+	if c.health != "" {
+		checkAt(b, c.health)
+	}
+	return b
+}

@@ -1,0 +1,240 @@
+package snapshot
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"slices"
+
+	"kubernaut.io/dynamic-toolset/service"
+)
+
+// A part is one member of a list, rendered. It never changes.
+type part struct {
+	key              service.Key // its place in the list
+	kind             string
+	enabled, healthy bool
+	// json is the member's object after a comma; [1:] is the object alone.
+	json     []byte
+	deflated []byte    // json, by deflatePart; nil in lists that are never filtered
+	of       *rendered // what it is a part of
+}
+
+// Lists are kept in chunks of members that follow one another, so that a change
+// of one member costs what its chunk costs, and all the other chunks are shared
+// with the snapshot before.
+//
+// A chunk ends at a member whose key says so by its hash (content-defined
+// chunking), or when it is full. So the chunks follow from the members alone,
+// not from the order in which they came: two replicas that list the same members
+// give the same bytes and the same entity tag, compressed or not.
+const (
+	meanChunk = 32  // members; a power of two
+	maxChunk  = 256 // members
+)
+
+func endsChunk(k service.Key) bool {
+	h := hashKey(k.Namespace, k.Name)
+	return (h^h>>32)%meanChunk == 0
+}
+
+// hashKey must be the same in every process: see meanChunk.
+func hashKey[T string | []byte](namespace, name T) uint64 {
+	return fnv((fnv(fnvBasis, namespace)^'/')*fnvPrime, name)
+}
+
+// FNV-1a, the hash of Fowler, Noll and Vo with 64 bits.
+const (
+	fnvBasis uint64 = 14695981039346656037
+	fnvPrime uint64 = 1099511628211
+)
+
+func fnv[T string | []byte](h uint64, b T) uint64 {
+	for i := range len(b) {
+		h = (h ^ uint64(b[i])) * fnvPrime
+	}
+	return h
+}
+
+// A chunk is some members of a list that follow one another. It never changes
+// once it is finished.
+type chunk struct {
+	parts    []*part
+	json     []byte // all members, each after a comma
+	deflated []byte // json[1:]; stands anywhere in a deflate stream
+	sum      [sha256.Size]byte
+	crc      crc // of json
+	rest     crc // of json[1:]
+
+	// What filters look at, so that they need not look at each member.
+	facets   []facet
+	states   [2][2]int // number of members by enabled and healthy
+	kinds    uint64    // a bit for each type, by hash: a type whose bit is not set is not here
+	packed   int       // sum of the lengths of the members' deflated
+	oneKind  bool      // all are of one type
+	oneSpace bool      // all are in one namespace
+}
+
+// A facet is what filters ask of a member, side by side with the others.
+type facet struct {
+	kind             string
+	enabled, healthy bool
+}
+
+func kindBit[T string | []byte](kind T) uint64 { return 1 << (fnv(fnvBasis, kind) >> 58) }
+
+func index01(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// finish renders what a chunk has besides its parts.
+func (c *chunk) finish() {
+	size := 0
+	for _, p := range c.parts {
+		size += len(p.json)
+	}
+	c.json = make([]byte, 0, size)
+	c.facets = make([]facet, len(c.parts))
+	c.oneKind = true
+	for i, p := range c.parts {
+		c.json = append(c.json, p.json...)
+		c.facets[i] = facet{p.kind, p.enabled, p.healthy}
+		c.states[index01(p.enabled)][index01(p.healthy)]++
+		c.kinds |= kindBit(p.kind)
+		c.packed += len(p.deflated)
+		c.oneKind = c.oneKind && p.kind == c.parts[0].kind
+	}
+	c.oneSpace = c.first().Namespace == c.last().Namespace
+	c.deflated = deflateChunk(c.json[1:])
+	c.sum = sha256.Sum256(c.json)
+	c.rest = crcOf(c.json[1:])
+	c.crc = crcOf(c.json[:1]).then(c.rest)
+}
+
+func (c *chunk) first() service.Key { return c.parts[0].key }
+func (c *chunk) last() service.Key  { return c.parts[len(c.parts)-1].key }
+
+// A list is parts in the order of their keys. It never changes.
+type list struct {
+	chunks []*chunk
+	count  int // of parts
+}
+
+// A listChange puts a part at a key; nil takes away what is there.
+type listChange struct {
+	key  service.Key
+	part *part
+}
+
+// apply returns the list after changes, which must be in the order of their keys
+// and at most one for each, and the chunks of it that must be finished before
+// anybody else sees it.
+func (l *list) apply(changes []listChange) (now *list, fresh []*chunk) {
+	now = &list{chunks: make([]*chunk, 0, len(l.chunks)+4)}
+	at := 0 // of l.chunks: those before are dealt with
+	for len(changes) > 0 {
+		from, to := l.segment(at, changes[0].key)
+		now.chunks = append(now.chunks, l.chunks[at:from]...)
+		var members []*part
+		for next := from; ; next, to = to, l.segmentEnd(to) {
+			n := len(changes)
+			if to < len(l.chunks) {
+				n, _ = slices.BinarySearchFunc(changes, l.chunks[to-1].last(), func(c listChange, k service.Key) int {
+					return cmp.Or(c.key.Compare(k), -1) // the place after k
+				})
+			}
+			members = merge(members, l.chunks[next:to], changes[:n])
+			changes = changes[n:]
+			if to == len(l.chunks) || len(members) == 0 || endsChunk(members[len(members)-1].key) {
+				break
+			}
+			// What ended the segment is gone: the next one continues it.
+		}
+		fresh = cut(now, members, l.chunks[from:to], fresh)
+		at = to
+	}
+	now.chunks = append(now.chunks, l.chunks[at:]...)
+	for _, c := range now.chunks {
+		now.count += len(c.parts)
+	}
+	return now, fresh
+}
+
+// segment returns the chunks, of those from at on, that are cut anew when
+// something is changed at k: from the chunk that k is in, as those before it are
+// full or end by their hash, to the first member from k on that ends a chunk by
+// its hash.
+func (l *list) segment(at int, k service.Key) (from, to int) {
+	n, _ := slices.BinarySearchFunc(l.chunks[at:], k, func(c *chunk, k service.Key) int { return c.last().Compare(k) })
+	from = at + n
+	if from == len(l.chunks) {
+		if from > at && !endsChunk(l.chunks[from-1].last()) {
+			from--
+		} else {
+			return from, from
+		}
+	}
+	return from, l.segmentEnd(from)
+}
+
+// segmentEnd returns the end of the segment that the chunk at i belongs to.
+func (l *list) segmentEnd(i int) int {
+	for i < len(l.chunks) {
+		i++
+		if endsChunk(l.chunks[i-1].last()) {
+			break
+		}
+	}
+	return i
+}
+
+// merge appends to members those of chunks after changes.
+func merge(members []*part, chunks []*chunk, changes []listChange) []*part {
+	for _, c := range chunks {
+		for _, p := range c.parts {
+			for len(changes) > 0 && changes[0].key.Compare(p.key) < 0 {
+				if changes[0].part != nil {
+					members = append(members, changes[0].part)
+				}
+				changes = changes[1:]
+			}
+			if len(changes) > 0 && changes[0].key == p.key {
+				p, changes = changes[0].part, changes[1:]
+			}
+			if p != nil {
+				members = append(members, p)
+			}
+		}
+	}
+	for _, c := range changes {
+		if c.part != nil {
+			members = append(members, c.part)
+		}
+	}
+	return members
+}
+
+// cut appends members to l in chunks: those of old that are the same, or new
+// ones, which are appended to fresh as well.
+func cut(l *list, members []*part, old []*chunk, fresh []*chunk) []*chunk {
+	known := make(map[*part]*chunk, len(old))
+	for _, c := range old {
+		known[c.parts[0]] = c
+	}
+	for len(members) > 0 {
+		n := 1
+		for n < len(members) && n < maxChunk && !endsChunk(members[n-1].key) {
+			n++
+		}
+		c := known[members[0]]
+		if c == nil || !slices.Equal(c.parts, members[:n]) {
+			c = &chunk{parts: slices.Clone(members[:n])}
+			fresh = append(fresh, c)
+		}
+		l.chunks = append(l.chunks, c)
+		members = members[n:]
+	}
+	return fresh
+}

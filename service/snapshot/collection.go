@@ -1,0 +1,189 @@
+package snapshot
+
+import (
+	"slices"
+	"strconv"
+
+	"kubernaut.io/dynamic-toolset/service"
+)
+
+// A Collection is a list answer: whole, or filtered and put together from its
+// rendered members. Neither renders anything or allocates, as long as the buffer
+// given has room.
+type Collection struct {
+	*Answer
+	tail []byte // `,"lastDiscovery":...}`, what follows the total
+}
+
+func newCollection(member string, l *list, tail []byte) *Collection {
+	c := &Collection{tail: tail}
+	c.Answer = newAnswer(l, []byte(`{"`+member+`":[`), c.appendEnd(nil, &selection{total: l.count}))
+	return c
+}
+
+// Len returns the number of members.
+func (c *Collection) Len() int { return c.list.count }
+
+// A selection is what an answer to a filter has.
+type selection struct {
+	total int // members that the filter chooses, on all pages
+	n     int // members in the answer
+	more  bool
+	last  service.Key // the last member in the answer, if there are more
+	// What the members take at most, in bytes, plain and compressed.
+	plain, packed int
+}
+
+// choose looks through the list for what f chooses.
+func (c *Collection) choose(f *Filter) (s selection) {
+	for _, k := range c.list.chunks {
+		v := f.judge(k)
+		switch {
+		case v == admitsNone:
+		case v == admitsAll && !f.After.before(k.last()): // on an earlier page
+			s.total += len(k.parts)
+		case v == admitsAll && f.full(s.n): // on a later page
+			s.total += len(k.parts)
+			s.more = true
+		case v == admitsAll && f.takes(k, s.n):
+			s.total += len(k.parts)
+			s.n += len(k.parts)
+			s.plain += len(k.json)
+			s.packed += len(gzipComma) + len(k.deflated)
+			s.last = k.last()
+		default:
+			for i, p := range k.parts {
+				if v != admitsAll && !f.admits(k, i) {
+					continue
+				}
+				s.total++
+				switch {
+				case !f.After.before(p.key):
+				case f.full(s.n):
+					s.more = true
+				default:
+					s.n++
+					s.plain += len(p.json)
+					s.packed += len(p.deflated)
+					s.last = p.key
+					if s.n == 1 { // it is stored: its comma must not be there
+						s.packed += storedHeaderSize*(1+len(p.json)/maxStored) + len(p.json)
+					}
+				}
+			}
+		}
+	}
+	return s
+}
+
+// full reports whether an answer with n members has all that it may have.
+func (f *Filter) full(n int) bool { return f.Limit > 0 && n == f.Limit }
+
+// takes reports whether an answer with n members takes all of k, which f admits.
+func (f *Filter) takes(k *chunk, n int) bool {
+	return f.After.before(k.first()) && (f.Limit == 0 || n+len(k.parts) <= f.Limit)
+}
+
+// appendEnd appends what follows the members.
+func (c *Collection) appendEnd(dst []byte, s *selection) []byte {
+	dst = append(dst, `],"total":`...)
+	dst = strconv.AppendInt(dst, int64(s.total), 10)
+	if s.more {
+		dst = append(dst, `,"continue":"`...)
+		dst = appendPosition(dst, s.last)
+		dst = append(dst, '"')
+	}
+	return append(dst, c.tail...)
+}
+
+// endSize is how long appendEnd's result is at most.
+func (c *Collection) endSize() int {
+	return len(`],"total":,"continue":""`) + 20 + maxToken + len(c.tail)
+}
+
+// AppendJSON appends the members that f chooses as a JSON document.
+func (c *Collection) AppendJSON(dst []byte, f *Filter) []byte {
+	s := c.choose(f)
+	dst = slices.Grow(dst, len(c.head)+s.plain+c.endSize())
+	dst = append(dst, c.head...)
+	n := 0
+	for _, k := range c.list.chunks {
+		if n == s.n {
+			break
+		}
+		v := f.judge(k)
+		if v == admitsNone || v == admitsAll && !f.After.before(k.last()) {
+			continue
+		}
+		if v == admitsAll && f.takes(k, n) {
+			dst = append(dst, k.json[index01(n == 0):]...)
+			n += len(k.parts)
+			continue
+		}
+		for i, p := range k.parts {
+			if n < s.n && (v == admitsAll || f.admits(k, i)) && f.After.before(p.key) {
+				dst = append(dst, p.json[index01(n == 0):]...)
+				n++
+			}
+		}
+	}
+	return c.appendEnd(dst, &s)
+}
+
+// AppendGzip appends the same document as AppendJSON, compressed.
+func (c *Collection) AppendGzip(dst []byte, f *Filter) []byte {
+	s := c.choose(f)
+	dst = slices.Grow(dst, len(gzipHeader)+storedHeaderSize+len(c.head)+s.packed+storedHeaderSize+c.endSize()+8)
+	g := startGzip(dst)
+	g.stored(c.head)
+	n := 0
+	for _, k := range c.list.chunks {
+		if n == s.n {
+			break
+		}
+		v := f.judge(k)
+		if v == admitsNone || v == admitsAll && !f.After.before(k.last()) {
+			continue
+		}
+		if v == admitsAll && f.takes(k, n) {
+			if n > 0 {
+				g.stored(k.json[:1])
+			}
+			g.deflated(k.json[1:], k.deflated)
+			n += len(k.parts)
+			continue
+		}
+		for i, p := range k.parts {
+			if n == s.n || v != admitsAll && !f.admits(k, i) || !f.After.before(p.key) {
+				continue
+			}
+			if n == 0 {
+				g.stored(p.json[1:])
+			} else {
+				g.deflated(p.json, p.deflated)
+			}
+			n++
+		}
+	}
+	return g.finish(func(dst []byte) []byte { return c.appendEnd(dst, &s) })
+}
+
+// AppendETag appends the strong entity tag of the document that f chooses: the
+// tag of the whole one, which covers every member, with the filter's own.
+func (c *Collection) AppendETag(dst []byte, f *Filter) []byte {
+	if f.All() {
+		return append(dst, c.etag...)
+	}
+	dst = append(dst, c.etag[:len(c.etag)-1]...)
+	dst = append(dst, '-', 'e', '0'+byte(f.Enabled), 'h', '0'+byte(f.Healthy), 't')
+	dst = strconv.AppendUint(dst, fnv(fnvBasis, f.Type), 36)
+	dst = append(dst, 'n')
+	dst = strconv.AppendUint(dst, fnv(fnvBasis, f.Namespace), 36)
+	if f.Limit > 0 || !f.After.IsZero() {
+		dst = append(dst, 'l')
+		dst = strconv.AppendInt(dst, int64(f.Limit), 36)
+		dst = append(dst, 'c')
+		dst = strconv.AppendUint(dst, fnv(fnvBasis, f.After.text[:f.After.size]), 36)
+	}
+	return append(dst, '"')
+}

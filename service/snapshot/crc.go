@@ -1,0 +1,54 @@
+package snapshot
+
+import "hash/crc32"
+
+// A crc is the CRC-32 of some bytes (IEEE 802.3, as gzip has it) that can be
+// joined with that of the bytes that follow, without reading either again.
+//
+// A CRC is the remainder of the bytes, taken as a polynomial over GF(2), divided
+// by the generator. To append n bytes is to multiply by x^(8n) before the
+// remainder of those is added; zlib's crc32_combine does the same.
+type crc struct {
+	sum   uint32
+	shift uint32 // x^(8n) modulo the generator, n bytes being summed up
+}
+
+func crcOf(b []byte) crc { return crc{crc32.ChecksumIEEE(b), shiftOf(len(b))} }
+
+// then returns the crc of the bytes of c followed by those of d.
+func (c crc) then(d crc) crc {
+	return crc{times(d.shift, c.sum) ^ d.sum, times(c.shift, d.shift)}
+}
+
+// one is x^0: a polynomial's lowest power is its highest bit.
+const one = uint32(1) << 31
+
+// times multiplies two polynomials modulo the generator.
+func times(a, b uint32) (product uint32) {
+	for m := one; m != 0; m >>= 1 {
+		if a&m != 0 {
+			product ^= b
+		}
+		b = b>>1 ^ b&1*crc32.IEEE // b times x
+	}
+	return product
+}
+
+// squares[i] is x^(8·2^i) modulo the generator.
+var squares = func() (s [64]uint32) {
+	s[0] = one >> 8
+	for i := 1; i < len(s); i++ {
+		s[i] = times(s[i-1], s[i-1])
+	}
+	return s
+}()
+
+func shiftOf(n int) uint32 {
+	shift := one
+	for i := 0; n > 0; i, n = i+1, n>>1 {
+		if n&1 != 0 {
+			shift = times(squares[i], shift)
+		}
+	}
+	return shift
+}

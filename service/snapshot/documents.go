@@ -1,0 +1,62 @@
+package snapshot
+
+import (
+	"sync"
+
+	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/output/holmesgpt"
+	"kubernaut.io/dynamic-toolset/service/output/kubernaut"
+)
+
+// newDocument puts that of Kubernaut together. Toolsets that are switched off are not in
+// entries.
+func newDocument(entries *list) *Answer {
+	return newAnswer(entries, []byte(kubernaut.Head), []byte(kubernaut.End(entries.count)))
+}
+
+// Documents returns the generated documents of the snapshot: that of Kubernaut first.
+// Both are in the order of types, and have the primary of each first.
+// It renders what has not been rendered for an earlier snapshot. Toolsets that
+// are switched off are in none, and those of which HolmesGPT can make nothing
+// (see package holmesgpt) not in its document.
+func (s *Snapshot) Documents() []service.Document {
+	forKubernaut := service.Document{Key: kubernaut.Key, Head: []byte(kubernaut.Head), Separator: []byte(kubernaut.Separator)}
+	forHolmes := service.Document{Key: holmesgpt.Key, Head: []byte(holmesgpt.Head)}
+	var candidates []holmesgpt.Candidate
+	for _, c := range s.document.list.chunks {
+		for _, p := range c.parts {
+			r := p.of
+			forKubernaut.Entries = append(forKubernaut.Entries, p.json[1:])
+			if f := r.fragment.of(r); f != nil {
+				candidates = append(candidates, holmesgpt.Candidate{
+					Fragment: f, Pinned: r.backend.Pinned, Primary: r.backend.Primary, Down: r.order.down, Order: r.order.rest,
+				})
+			}
+		}
+	}
+	forKubernaut.Tail = []byte(kubernaut.End(len(forKubernaut.Entries)))
+	forHolmes.Entries = holmesgpt.Entries(candidates)
+	return []service.Document{forKubernaut, forHolmes}
+}
+
+// A fragment is a toolset rendered for HolmesGPT, when that is first asked for:
+// replicas that don't write never do.
+type fragment struct {
+	once     sync.Once
+	rendered *holmesgpt.Fragment // nil if there is nothing for HolmesGPT
+}
+
+func (f *fragment) of(r *rendered) *holmesgpt.Fragment {
+	f.once.Do(func() {
+		b := r.backend
+		rendered, err := holmesgpt.Render(holmesgpt.Toolset{
+			Namespace: b.Key.Namespace, Name: r.name, Type: b.Type, Endpoint: b.Endpoint, Path: b.APIPath, Description: b.Description,
+		})
+		// An error means that the back end has a value that package detect and
+		// overrides let nobody give: it is better left out.
+		if err == nil && !rendered.Empty() {
+			f.rendered = rendered
+		}
+	})
+	return f.rendered
+}

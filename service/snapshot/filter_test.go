@@ -1,0 +1,92 @@
+package snapshot
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/internal/servicetest"
+)
+
+// Whatever is asked for, the answer is what a filter over the members says, and
+// the compressed answer is the same document.
+func TestFilteredAnswers(t *testing.T) {
+	c := newState()
+	random := rand.New(rand.NewPCG(1, 2))
+	kinds, namespaces := []string{"prometheus", "grafana", "loki"}, []string{"a", "b", "c", "d"}
+	var all []*corev1.Service
+	for i := range 60 {
+		s := servicetest.Service(namespaces[random.IntN(4)], fmt.Sprintf("s%02d", i), kinds[random.IntN(3)])
+		if i%5 == 0 {
+			s.Annotations = map[string]string{"off": "1"}
+		}
+		if i == 7 {
+			s.Labels["long"] = strings.Repeat("x", 200_000) // more than a stored block holds
+		}
+		all = append(all, s)
+	}
+	c.Replace(all)
+	for i, s := range all {
+		if i%3 == 0 {
+			c.SetHealth(service.Key{Namespace: s.Namespace, Name: s.Name}, service.Health{Healthy: true, Reason: "fine", CheckedAt: time.Now()})
+		}
+	}
+	c.Build()
+	snap := c
+	whole := servicetest.Decode[servicetest.List](t, snap.Toolsets().JSON())
+	if whole.Total != 60 || len(whole.Toolsets) != 60 {
+		t.Fatalf("total %d, %d toolsets", whole.Total, len(whole.Toolsets))
+	}
+	if !slices.IsSortedFunc(whole.Toolsets, func(a, b servicetest.Toolset) int {
+		return strings.Compare(a.Namespace+"/"+a.Name, b.Namespace+"/"+b.Name)
+	}) {
+		t.Error("not in the order of namespace and name")
+	}
+	tags := map[string]Filter{}
+	for _, kind := range append(kinds, "", "nothing") {
+		for _, ns := range append(namespaces, "", "nowhere") {
+			for _, enabled := range []Tri{Any, Yes, No} {
+				for _, healthy := range []Tri{Any, Yes, No} {
+					f := Filter{Enabled: enabled, Healthy: healthy, Type: []byte(kind), Namespace: []byte(ns)}
+					want := 0
+					for _, m := range whole.Toolsets {
+						if (kind == "" || m.Type == kind) && (ns == "" || m.Namespace == ns) && enabled.admits(m.Enabled) && healthy.admits(m.Healthy) {
+							want++
+						}
+					}
+					plain := snap.Toolsets().AppendJSON(nil, &f)
+					got := servicetest.Decode[servicetest.List](t, plain)
+					if got.Total != want || len(got.Toolsets) != want {
+						t.Errorf("%+v: total %d, %d toolsets, want %d", f, got.Total, len(got.Toolsets), want)
+					}
+					for _, col := range []*Collection{snap.Toolsets(), snap.Services()} {
+						if !bytes.Equal(servicetest.Gunzip(t, col.AppendGzip(nil, &f)), col.AppendJSON(nil, &f)) {
+							t.Errorf("%+v: the compressed answer differs", f)
+						}
+					}
+					tag := string(snap.Toolsets().AppendETag(nil, &f))
+					if other, ok := tags[tag]; ok {
+						t.Errorf("%+v and %+v share the entity tag %s", f, other, tag)
+					}
+					tags[tag] = f
+				}
+			}
+		}
+	}
+	var whole2, packed bytes.Buffer
+	for _, to := range []*bytes.Buffer{&whole2, &packed} {
+		var stream Stream
+		stream.Reset(snap.Toolsets().Answer, to == &packed)
+		stream.WriteTo(to) //nolint:errcheck // a bytes.Buffer takes everything
+	}
+	if !bytes.Equal(servicetest.Gunzip(t, packed.Bytes()), whole2.Bytes()) {
+		t.Error("the whole list compressed differs")
+	}
+}

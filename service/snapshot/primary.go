@@ -1,0 +1,226 @@
+package snapshot
+
+import (
+	"bytes"
+	"slices"
+
+	"kubernaut.io/dynamic-toolset/internal/parallel"
+	"kubernaut.io/dynamic-toolset/service"
+)
+
+// maxAlternatives is how many others of its type an answer with the primary names.
+// The list of the type has all.
+const maxAlternatives = 20
+
+// A typed is the answer to a lookup by type: the primary, why it is that, and the
+// others. It never changes.
+type typed struct {
+	body    Body
+	primary *rendered
+	tail    []byte // what the body has besides that of a lookup by name
+	// namesake is another toolset of the type that a lookup of its name finds first, since
+	// it is called what the type is; nil if there is none. Its answer names the primary.
+	namesake *namesake
+}
+
+type namesake struct {
+	of   *rendered
+	body Body
+	tail []byte
+}
+
+// bodyOf returns the answer to a lookup of the type's name that means r; nil if it is the
+// same as for every other name.
+func (t *typed) bodyOf(r *rendered) *Body {
+	switch {
+	case t.primary == r:
+		return &t.body
+	case t.namesake != nil && t.namesake.of == r:
+		return &t.namesake.body
+	}
+	return nil
+}
+
+// isPinned reports whether an administrator has chosen it.
+func (t *typed) isPinned() bool { return t.primary.order.marks == '0' }
+
+// typedTail is what an answer to a lookup by type has besides the toolset.
+type typedTail struct {
+	PrimaryReason string   `json:"primaryReason"`
+	Alternatives  []string `json:"alternatives"`
+	// Omitted is how many alternatives are left out.
+	Omitted int `json:"alternativesOmitted,omitempty"`
+}
+
+// tailOf renders it for the toolsets of a type, best first.
+func tailOf(all []*rendered) []byte {
+	var second *rendered
+	if len(all) > 1 {
+		second = all[1]
+	}
+	// What is switched off is last, and no alternative to what is not.
+	enabled, _ := slices.BinarySearchFunc(all, true, func(r *rendered, _ bool) int { return index01(!r.isEnabled())*2 - 1 })
+	if enabled == 0 {
+		enabled = len(all)
+	}
+	// What would be before it, were it not down, says more than what comes next.
+	down, _ := slices.BinarySearchFunc(all, order{marks: all[0].order.marks, down: true}, func(r *rendered, o order) int { return r.order.compare(&o) })
+	if down > 0 && down < len(all) && all[down].order.marks == all[0].order.marks && all[down].order.rest < all[0].order.rest {
+		second = all[down]
+	}
+	t := typedTail{PrimaryReason: primaryReason(all[0], second), Alternatives: []string{}, Omitted: max(0, enabled-1-maxAlternatives)}
+	for _, r := range all[1 : enabled-t.Omitted] {
+		t.Alternatives = append(t.Alternatives, r.key().String())
+	}
+	return marshal(t)
+}
+
+func newTyped(primary *rendered, tail []byte, also *namesake) *typed {
+	return &typed{body: withTail(primary, tail), primary: primary, tail: tail, namesake: also}
+}
+
+// withTail renders r with more members.
+func withTail(r *rendered, tail []byte) Body {
+	one := r.single.JSON
+	json := make([]byte, 0, len(one)+len(tail))
+	json = append(json, one[:len(one)-1]...)
+	json = append(json, ',')
+	json = append(json, tail[1:]...)
+	return newBody(json)
+}
+
+// namesakeOf returns the answer for r, which is called what its type is and is not the
+// first of all; was is that of the snapshot before, which may be nil.
+func namesakeOf(r *rendered, all []*rendered, was *typed) *namesake {
+	t := typedTail{Alternatives: []string{},
+		PrimaryReason: "it is called " + r.name + ", as its type is; the primary of the type is " + all[0].key().String()}
+	for _, o := range all {
+		switch {
+		case o == r || !o.isEnabled():
+		case len(t.Alternatives) == maxAlternatives:
+			t.Omitted++
+		default:
+			t.Alternatives = append(t.Alternatives, o.key().String())
+		}
+	}
+	tail := marshal(t)
+	if was != nil && was.namesake != nil && was.namesake.of == r && bytes.Equal(was.namesake.tail, tail) {
+		return was.namesake
+	}
+	return &namesake{of: r, body: withTail(r, tail), tail: tail}
+}
+
+// rankings are the toolsets by type, in each namespace and, with an empty namespace,
+// in all; best first.
+type rankings map[service.Key][]*rendered
+
+// A rankingEdit is what is different in one of them.
+type rankingEdit struct{ out, in []*rendered }
+
+// rankingEdits are what is different in rankings.
+type rankingEdits map[service.Key]*rankingEdit
+
+func (e rankingEdits) of(r *rendered, f func(*rankingEdit)) {
+	for _, in := range [...]string{"", r.backend.Key.Namespace} {
+		k := service.Key{Namespace: in, Name: r.backend.Type}
+		if e[k] == nil {
+			e[k] = &rankingEdit{}
+		}
+		f(e[k])
+	}
+}
+
+func (e rankingEdits) take(r *rendered) {
+	e.of(r, func(e *rankingEdit) { e.out = append(e.out, r) })
+}
+
+func (e rankingEdits) put(r *rendered) {
+	e.of(r, func(e *rankingEdit) { e.in = append(e.in, r) })
+}
+
+// fewRanked is up to how many changes are made one by one, each of which moves what
+// is behind it.
+const fewRanked = 32
+
+// apply returns the ranking after the changes.
+func (e *rankingEdit) apply(all []*rendered) []*rendered {
+	compare := (*rendered).compare
+	if len(e.out)+len(e.in) <= fewRanked {
+		for _, r := range e.out {
+			if at, found := slices.BinarySearchFunc(all, r, compare); found {
+				all = slices.Delete(all, at, at+1)
+			}
+		}
+		for _, r := range e.in {
+			at, _ := slices.BinarySearchFunc(all, r, compare)
+			all = slices.Insert(all, at, r)
+		}
+		return all
+	}
+	gone := make(map[*rendered]bool, len(e.out))
+	for _, r := range e.out {
+		gone[r] = true
+	}
+	all = slices.DeleteFunc(all, func(r *rendered) bool { return gone[r] })
+	all = append(all, e.in...)
+	slices.SortFunc(all, compare)
+	return all
+}
+
+// rank applies edits to the rankings. It returns the answers by type that follow, some of
+// which depend on the names that there are now, and what is first of its type in all
+// namespaces now, by type; nil if there is none any longer.
+func (a *Builder) rank(old *table[*typed], edits rankingEdits, names *table[named]) (now *table[*typed], first map[string]*rendered) {
+	type change struct {
+		key  service.Key
+		all  []*rendered
+		was  *typed
+		made *typed
+	}
+	changes := make([]change, 0, len(edits))
+	first = map[string]*rendered{}
+	for k, e := range edits {
+		all := e.apply(a.ranking[k])
+		if a.ranking[k] = all; len(all) == 0 {
+			delete(a.ranking, k)
+		}
+		if k.Namespace == "" {
+			first[k.Name] = nil
+			if len(all) > 0 {
+				first[k.Name] = all[0]
+			}
+		}
+		c := change{key: k, all: all}
+		if was := old.find([]byte(k.Namespace), []byte(k.Name)); was != nil {
+			c.was = *was
+		}
+		changes = append(changes, c)
+	}
+	parallel.For(len(changes), func(i int) {
+		c := &changes[i]
+		if len(c.all) == 0 {
+			return
+		}
+		tail := tailOf(c.all)
+		var also *namesake
+		if n := names.find([]byte(c.key.Namespace), []byte(c.key.Name)); n != nil && n.on.n > 0 && n.found != nil &&
+			n.found != c.all[0] && n.found.backend.Type == c.key.Name {
+			also = namesakeOf(n.found, c.all, c.was)
+		}
+		if c.was != nil && c.was.primary == c.all[0] && bytes.Equal(c.was.tail, tail) && c.was.namesake == also {
+			c.made = c.was
+			return
+		}
+		c.made = newTyped(c.all[0], tail, also)
+	})
+	edit := editTable(old)
+	for i := range changes {
+		switch c := &changes[i]; {
+		case c.made == nil:
+			edit.remove(c.key)
+		case c.made != c.was:
+			*edit.at(c.key) = c.made
+		}
+	}
+	return edit.now, first
+}

@@ -1,0 +1,203 @@
+package snapshot
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"sync"
+	"time"
+
+	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/output/kubernaut"
+)
+
+// toolsetJSON is a toolset as the HTTP API shows it.
+type toolsetJSON struct {
+	Name            string                `json:"name"`
+	Namespace       string                `json:"namespace"`
+	Type            string                `json:"type"`
+	Description     string                `json:"description"`
+	Enabled         bool                  `json:"enabled"`
+	Healthy         bool                  `json:"healthy"`
+	HealthReason    string                `json:"healthReason"`
+	Config          map[string]string     `json:"config"`
+	ServiceEndpoint string                `json:"serviceEndpoint"`
+	DiscoveredAt    string                `json:"discoveredAt"`
+	LastHealthCheck *string               `json:"lastHealthCheck"`
+	Aliases         []string              `json:"aliases,omitempty"` // Services, as namespace/name
+	HealthHistory   []service.HealthCheck `json:"healthHistory,omitempty"`
+}
+
+// serviceJSON is a discovered Service as the HTTP API shows it.
+type serviceJSON struct {
+	Name         string            `json:"name"`
+	Namespace    string            `json:"namespace"`
+	Type         string            `json:"type"`
+	Endpoint     string            `json:"endpoint"`
+	Healthy      bool              `json:"healthy"`
+	HealthReason string            `json:"healthReason"`
+	Labels       map[string]string `json:"labels"`
+	Annotations  map[string]string `json:"annotations"`
+	Evidence     []string          `json:"evidence"`
+	DiscoveredAt string            `json:"discoveredAt"`
+	LastCheck    *string           `json:"lastCheck"`
+	AliasOf      string            `json:"aliasOf,omitempty"` // a toolset, as namespace/name
+}
+
+const notChecked = "not checked yet"
+
+// FormatTime writes t as the API has it: RFC 3339, UTC, whole milliseconds.
+func FormatTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z07:00") }
+
+func optionalTime(t time.Time) *string {
+	if t.IsZero() {
+		return nil
+	}
+	s := FormatTime(t)
+	return &s
+}
+
+// rendered is everything that one backend contributes to a snapshot. It is
+// made anew when the backend, its name, its aliases or its health change, and shared
+// by all the snapshots in between.
+type rendered struct {
+	backend    *service.Backend // what it was made of
+	number     uint64           // of the member
+	discovered time.Time
+	name       string // the toolset's name, unique in its namespace
+	healthy    bool
+	order      order
+	aliases    []service.Key // Services of the same back end
+	toolset    *part         // nil if it is an alias: then of all that follows, there is service alone
+	service    *part         // nil if it is not a Service's
+	single     Body          // the answer to a lookup by name, with the health history
+	tool       []byte        // its entry in the generated document; nil if it is switched off
+	fragment   *fragment
+}
+
+// key names the toolset.
+func (r *rendered) key() service.Key {
+	return service.Key{Namespace: r.backend.Key.Namespace, Name: r.name}
+}
+
+// sameToWatchers reports whether r shows nothing that a watcher would call a
+// change from o: times, latencies and numbers of attempts are none.
+func (r *rendered) sameToWatchers(o *rendered) bool {
+	return r == o || r.name == o.name && r.healthy == o.healthy && r.discovered.Equal(o.discovered) && slices.Equal(r.aliases, o.aliases) &&
+		(r.backend == o.backend || r.backend.Key.Namespace == o.backend.Key.Namespace && r.backend.Type == o.backend.Type &&
+			r.backend.Description == o.backend.Description && r.backend.Enabled == o.backend.Enabled &&
+			r.backend.Endpoint == o.backend.Endpoint && r.backend.APIPath == o.backend.APIPath)
+}
+
+// render renders m. What did not change is taken over from what m was before.
+func render(m *member) *rendered {
+	b, h, old := m.Backend, &m.Health, m.rendered
+	reason := h.Reason
+	if h.CheckedAt.IsZero() && reason == "" {
+		reason = notChecked
+	}
+	r := &rendered{backend: b, number: m.number, discovered: m.Discovered, name: m.name, healthy: h.Healthy}
+	if !m.Added {
+		s := serviceJSON{
+			Name: b.Key.Name, Namespace: b.Key.Namespace, Type: b.Type, Endpoint: b.Endpoint,
+			Healthy: h.Healthy, HealthReason: reason,
+			Labels: orEmpty(b.Labels), Annotations: orEmpty(b.Annotations), Evidence: append([]string{}, b.Evidence...),
+			DiscoveredAt: FormatTime(m.Discovered), LastCheck: optionalTime(h.CheckedAt),
+		}
+		if m.of != nil {
+			s.AliasOf = service.Key{Namespace: m.of.key.Namespace, Name: m.of.name}.String()
+		}
+		r.service = r.part(b.Key, marshal(s))
+		r.service.deflated = deflatePart(r.service.json)
+	}
+	if m.of != nil {
+		return r
+	}
+	r.order = orderOf(b, m.name, h)
+	t := toolsetJSON{
+		Name: m.name, Namespace: b.Key.Namespace, Type: b.Type, Description: b.Description,
+		Enabled: b.Enabled, Healthy: h.Healthy, HealthReason: reason,
+		Config:          map[string]string{"url": b.Endpoint + b.APIPath},
+		ServiceEndpoint: b.Endpoint,
+		DiscoveredAt:    FormatTime(m.Discovered),
+		LastHealthCheck: optionalTime(h.CheckedAt),
+	}
+	for _, alias := range m.aliases {
+		r.aliases = append(r.aliases, alias.key)
+		t.Aliases = append(t.Aliases, alias.key.String())
+	}
+	r.toolset = r.part(r.key(), marshal(t))
+	r.toolset.deflated = deflatePart(r.toolset.json)
+	t.HealthHistory = inUTC(h.History)
+	r.single = newBody(marshal(t))
+	if old != nil && old.toolset != nil && old.backend == b && old.name == m.name {
+		r.tool, r.fragment = old.tool, old.fragment
+		return r
+	}
+	r.fragment = &fragment{}
+	if b.Enabled {
+		r.tool = marshal(kubernaut.NewTool(b, m.name))
+	}
+	return r
+}
+
+// entry returns what r contributes to the generated document: nil if it is switched
+// off, or an alias. The document is in the order of types and, in each, has the
+// primary first. old is what there was before, which may be nil; it is returned if
+// nothing is different.
+func (r *rendered) entry(primary bool, old *part) *part {
+	if r == nil || r.tool == nil {
+		return nil
+	}
+	place := "1"
+	if primary {
+		place = "0"
+	}
+	key := service.Key{Namespace: r.backend.Type, Name: place + r.order.lasting()}
+	if old != nil && old.key == key && old.of.order == r.order && old.of.fragment == r.fragment {
+		return old
+	}
+	// It lasts longer than r, and is to keep nothing of it that it doesn't need.
+	slim := &rendered{backend: r.backend, name: r.name, order: r.order, fragment: r.fragment}
+	return slim.part(key, append([]byte{'\n'}, r.tool...))
+}
+
+func (r *rendered) part(key service.Key, json []byte) *part {
+	p := &part{key: key, kind: r.backend.Type, enabled: r.backend.Enabled, healthy: r.healthy, of: r}
+	p.json = append(append(make([]byte, 0, len(json)+1), ','), json...)
+	return p
+}
+
+// inUTC copies checks with their times as the API has them.
+func inUTC(checks []service.HealthCheck) []service.HealthCheck {
+	out := slices.Clone(checks)
+	for i := range out {
+		out[i].Time = out[i].Time.UTC().Truncate(time.Millisecond)
+	}
+	return out
+}
+
+// orEmpty makes a missing map an empty JSON object.
+func orEmpty(m map[string]string) map[string]string {
+	if m == nil {
+		return map[string]string{}
+	}
+	return m
+}
+
+// marshal renders v without escaping <, > and &: the API's documents are
+// never embedded in HTML, and URLs stay readable.
+func marshal(v any) []byte {
+	b := marshalBuffers.Get().(*bytes.Buffer)
+	defer marshalBuffers.Put(b)
+	b.Reset()
+	e := json.NewEncoder(b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil { // the types above always marshal
+		panic(err)
+	}
+	// What is kept has no room to grow: there is one for each toolset.
+	return bytes.Clone(bytes.TrimSuffix(b.Bytes(), []byte("\n")))
+}
+
+var marshalBuffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
