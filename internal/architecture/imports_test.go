@@ -57,6 +57,7 @@ var rules = []rule{
 	{of: "service/aliases", may: []string{"service"}, never: domain},
 	{of: "service/output/kubernaut", may: []string{"problem", "service"}, never: domain},
 	{of: "service/output/holmesgpt", may: []string{"service/endpoint"}, never: domain},
+	{of: "service/snapshot/internal/gzipjoin", never: domain},
 	{of: "service/snapshot", may: []string{"internal/parallel", "internal/suggest", "service", "service/aliases", "service/output/..."}, never: domain},
 	{of: "service/catalogue", may: []string{"internal/parallel", "service", "service/overrides", "service/snapshot"}, never: domain},
 	{of: "service/internal/servicetest", may: []string{"service"}, never: domain},

@@ -50,11 +50,11 @@ func TestRandomLives(t *testing.T) {
 				c.sweep()
 			default:
 				c.Build()
-				follow(t, &w, c.Snapshot())
+				servicetest.Follow(t, &w, c.Snapshot(), c.Snapshot().Toolsets().JSON())
 			}
 		}
 		c.Build()
-		follow(t, &w, c.Snapshot())
+		servicetest.Follow(t, &w, c.Snapshot(), c.Snapshot().Toolsets().JSON())
 		compareWithAnew(t, c)
 	}
 }
@@ -75,16 +75,6 @@ func (c *Catalogue) administer(life servicetest.Life) {
 		b := life.Added()
 		c.show(b.Key, nil, b)
 	}
-}
-
-func follow(t *testing.T, w *servicetest.Watcher, s *snapshot.Snapshot) {
-	t.Helper()
-	changes, _, ok := s.ChangesSince(w.Sequence)
-	var told []servicetest.Change
-	for _, c := range changes {
-		told = append(told, servicetest.Change(c))
-	}
-	w.Follow(t, told, ok, s.Toolsets().JSON(), s.Sequence())
 }
 
 // compareWithAnew compares the snapshot with the first one of a builder that is told the

@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"io"
+
+	"kubernaut.io/dynamic-toolset/service/snapshot/internal/gzipjoin"
 )
 
 // A Body is one complete answer, rendered when its snapshot was built. Its
@@ -19,7 +21,7 @@ type Body struct {
 // newBody renders the parts of a Body that follow from its JSON.
 func newBody(json []byte) Body {
 	sum := sha256.Sum256(json)
-	return Body{JSON: json, Gzip: gzipWhole(json), ETag: entityTag(sum[:])}
+	return Body{JSON: json, Gzip: gzipjoin.Whole(json), ETag: entityTag(sum[:])}
 }
 
 func entityTag(sum []byte) []byte {
@@ -50,35 +52,35 @@ type Answer struct {
 }
 
 // gzipComma stands between two compressed chunks.
-var gzipComma = appendStored(nil, []byte{','}, false)
+var gzipComma = gzipjoin.AppendStored(nil, []byte{','}, false)
 
 func newAnswer(l *list, head, end []byte) *Answer {
 	a := &Answer{list: l, head: head, end: end}
 	// The tag covers every byte: head and end have no part of a chunk's length.
 	hash := sha256.New()
 	hash.Write(head)
-	sum := crcOf(head)
+	sum := gzipjoin.CRCOf(head)
 	a.size = len(head) + len(end)
-	a.gzipHead = appendStored(bytes.Clone(gzipHeader), head, false)
+	a.gzipHead = gzipjoin.AppendStored(bytes.Clone(gzipjoin.Header), head, false)
 	for i, c := range l.chunks {
 		hash.Write(c.sum[:])
 		if i == 0 {
-			sum = sum.then(c.rest)
+			sum = sum.Then(c.rest)
 			a.size += len(c.json) - 1
 			a.gzipSize += len(c.deflated)
 		} else {
-			sum = sum.then(c.crc)
+			sum = sum.Then(c.crc)
 			a.size += len(c.json)
 			a.gzipSize += len(gzipComma) + len(c.deflated)
 		}
 	}
 	hash.Write(end)
 	a.etag = entityTag(hash.Sum(nil))
-	a.gzipEnd = appendTrailer(appendStored(nil, end, true), sum.then(crcOf(end)).sum, a.size)
+	a.gzipEnd = gzipjoin.AppendTrailer(gzipjoin.AppendStored(nil, end, true), sum.Then(gzipjoin.CRCOf(end)).Sum, a.size)
 	a.gzipSize += len(a.gzipHead) + len(a.gzipEnd)
 	if a.size <= smallAnswer {
 		json := a.JSON()
-		a.body = &Body{JSON: json, Gzip: gzipWhole(json), ETag: a.etag}
+		a.body = &Body{JSON: json, Gzip: gzipjoin.Whole(json), ETag: a.etag}
 		a.gzipSize = len(a.body.Gzip)
 	}
 	return a

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/snapshot/internal/gzipjoin"
 )
 
 // A part is one member of a list, rendered. It never changes.
@@ -62,8 +63,8 @@ type chunk struct {
 	json     []byte // all members, each after a comma
 	deflated []byte // json[1:]; stands anywhere in a deflate stream
 	sum      [sha256.Size]byte
-	crc      crc // of json
-	rest     crc // of json[1:]
+	crc      gzipjoin.CRC // of json
+	rest     gzipjoin.CRC // of json[1:]
 
 	// What filters look at, so that they need not look at each member.
 	facets   []facet
@@ -107,10 +108,10 @@ func (c *chunk) finish() {
 		c.oneKind = c.oneKind && p.kind == c.parts[0].kind
 	}
 	c.oneSpace = c.first().Namespace == c.last().Namespace
-	c.deflated = deflateChunk(c.json[1:])
+	c.deflated = gzipjoin.DeflateChunk(c.json[1:])
 	c.sum = sha256.Sum256(c.json)
-	c.rest = crcOf(c.json[1:])
-	c.crc = crcOf(c.json[:1]).then(c.rest)
+	c.rest = gzipjoin.CRCOf(c.json[1:])
+	c.crc = gzipjoin.CRCOf(c.json[:1]).Then(c.rest)
 }
 
 func (c *chunk) first() service.Key { return c.parts[0].key }

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/snapshot/internal/gzipjoin"
 )
 
 // A Collection is a list answer: whole, or filtered and put together from its
@@ -67,7 +68,7 @@ func (c *Collection) choose(f *Filter) (s selection) {
 					s.packed += len(p.deflated)
 					s.last = p.key
 					if s.n == 1 { // it is stored: its comma must not be there
-						s.packed += storedHeaderSize*(1+len(p.json)/maxStored) + len(p.json)
+						s.packed += gzipjoin.StoredHeaderSize*(1+len(p.json)/gzipjoin.MaxStored) + len(p.json)
 					}
 				}
 			}
@@ -133,9 +134,9 @@ func (c *Collection) AppendJSON(dst []byte, f *Filter) []byte {
 // AppendGzip appends the same document as AppendJSON, compressed.
 func (c *Collection) AppendGzip(dst []byte, f *Filter) []byte {
 	s := c.choose(f)
-	dst = slices.Grow(dst, len(gzipHeader)+storedHeaderSize+len(c.head)+s.packed+storedHeaderSize+c.endSize()+8)
-	g := startGzip(dst)
-	g.stored(c.head)
+	dst = slices.Grow(dst, len(gzipjoin.Header)+gzipjoin.StoredHeaderSize+len(c.head)+s.packed+gzipjoin.StoredHeaderSize+c.endSize()+8)
+	g := gzipjoin.Start(dst)
+	g.Stored(c.head)
 	n := 0
 	for _, k := range c.list.chunks {
 		if n == s.n {
@@ -147,9 +148,9 @@ func (c *Collection) AppendGzip(dst []byte, f *Filter) []byte {
 		}
 		if v == admitsAll && f.takes(k, n) {
 			if n > 0 {
-				g.stored(k.json[:1])
+				g.Stored(k.json[:1])
 			}
-			g.deflated(k.json[1:], k.deflated)
+			g.Deflated(k.json[1:], k.deflated)
 			n += len(k.parts)
 			continue
 		}
@@ -158,14 +159,14 @@ func (c *Collection) AppendGzip(dst []byte, f *Filter) []byte {
 				continue
 			}
 			if n == 0 {
-				g.stored(p.json[1:])
+				g.Stored(p.json[1:])
 			} else {
-				g.deflated(p.json, p.deflated)
+				g.Deflated(p.json, p.deflated)
 			}
 			n++
 		}
 	}
-	return g.finish(func(dst []byte) []byte { return c.appendEnd(dst, &s) })
+	return g.Finish(func(dst []byte) []byte { return c.appendEnd(dst, &s) })
 }
 
 // AppendETag appends the strong entity tag of the document that f chooses: the

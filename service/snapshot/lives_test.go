@@ -3,7 +3,6 @@ package snapshot
 import (
 	"bytes"
 	"fmt"
-	"hash/crc32"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -59,11 +58,11 @@ func followRandomLife(t *testing.T, ops []byte, seed uint64) {
 			s.administer(life)
 		default:
 			s.Build()
-			follow(t, &w, s.Snapshot)
+			servicetest.Follow(t, &w, s.Snapshot, s.Snapshot.Toolsets().JSON())
 		}
 	}
 	s.Build()
-	follow(t, &w, s.Snapshot)
+	servicetest.Follow(t, &w, s.Snapshot, s.Snapshot.Toolsets().JSON())
 	compareWithPlain(t, s)
 	compareWithAnew(t, s)
 }
@@ -81,16 +80,6 @@ func (s *state) administer(life servicetest.Life) {
 	for range life.IntN(3) {
 		s.set(life.Added(), true)
 	}
-}
-
-func follow(t *testing.T, w *servicetest.Watcher, s *Snapshot) {
-	t.Helper()
-	changes, _, ok := s.ChangesSince(w.Sequence)
-	var told []servicetest.Change
-	for _, c := range changes {
-		told = append(told, servicetest.Change(c))
-	}
-	w.Follow(t, told, ok, s.Toolsets().JSON(), s.Sequence())
 }
 
 // compareWithPlain compares the snapshot with documents made by the simplest
@@ -284,16 +273,4 @@ func TestSnapshotsOfRandomLives(t *testing.T) {
 		}
 		followRandomLife(t, ops, seed)
 	}
-}
-
-func FuzzCRC(f *testing.F) {
-	f.Add([]byte("begin"), []byte("end"))
-	f.Add([]byte{}, []byte{0})
-	f.Add(bytes.Repeat([]byte{255}, 70_000), []byte{})
-	f.Fuzz(func(t *testing.T, a, b []byte) {
-		joined := slices.Concat(a, b)
-		if got := crcOf(a).then(crcOf(b)); got.sum != crc32.ChecksumIEEE(joined) || got != crcOf(joined) {
-			t.Errorf("%x, want %x", got, crcOf(joined))
-		}
-	})
 }

@@ -9,6 +9,7 @@ import (
 
 	"kubernaut.io/dynamic-toolset/service"
 	"kubernaut.io/dynamic-toolset/service/output/kubernaut"
+	"kubernaut.io/dynamic-toolset/service/snapshot/internal/gzipjoin"
 )
 
 // toolsetJSON is a toolset as the HTTP API shows it.
@@ -108,7 +109,7 @@ func render(m *member) *rendered {
 			s.AliasOf = service.Key{Namespace: m.of.key.Namespace, Name: m.of.name}.String()
 		}
 		r.service = r.part(b.Key, marshal(s))
-		r.service.deflated = deflatePart(r.service.json)
+		r.service.deflated = gzipjoin.DeflateMember(r.service.json)
 	}
 	if m.of != nil {
 		return r
@@ -127,7 +128,7 @@ func render(m *member) *rendered {
 		t.Aliases = append(t.Aliases, alias.key.String())
 	}
 	r.toolset = r.part(r.key(), marshal(t))
-	r.toolset.deflated = deflatePart(r.toolset.json)
+	r.toolset.deflated = gzipjoin.DeflateMember(r.toolset.json)
 	t.HealthHistory = inUTC(h.History)
 	r.single = newBody(marshal(t))
 	if old != nil && old.toolset != nil && old.backend == b && old.name == m.name {

@@ -7,7 +7,7 @@
 //	updates -> names and aliases -> renderings -> chunks of the lists, index, primaries
 //
 // Lists are kept in chunks of members (chunk.go), compressed so that they can be joined
-// (gzip.go). Each list is an [Answer], and with filters and pages a [Collection]. What
+// (gzipjoin). Each list is an [Answer], and with filters and pages a [Collection]. What
 // differs between two snapshots is a [Change], for watchers.
 package snapshot
 

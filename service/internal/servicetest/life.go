@@ -100,27 +100,32 @@ func (l Life) Added() *service.Backend {
 
 // A Watcher applies changes to the list that it has.
 type Watcher struct {
-	Sequence uint64 // of the last change
 	toolsets map[service.Key]string
+	sequence uint64 // of the last change
 }
 
-// A Change is one as a Watcher is told.
-type Change struct {
+// Follow applies the changes since the last call, and compares what comes of it with the list
+// that there is now. It takes a snapshot.Snapshot.
+func Follow[C ~struct {
 	Kind string
 	Data []byte
-}
-
-// Follow applies changes, and compares what comes of it with the list that there is now. ok is
-// false if some changes are missing.
-func (w *Watcher) Follow(t testing.TB, changes []Change, ok bool, list []byte, sequence uint64) {
+}](t testing.TB, w *Watcher, s interface {
+	ChangesSince(uint64) ([]C, uint64, bool)
+	Sequence() uint64
+}, list []byte) {
 	t.Helper()
+	changes, _, ok := s.ChangesSince(w.sequence)
 	now := map[service.Key]string{}
 	for _, toolset := range Decode[struct{ Toolsets []json.RawMessage }](t, list).Toolsets {
 		key, shown := visible(t, toolset)
 		now[key] = shown
 	}
 	if w.toolsets != nil && ok {
-		for _, change := range changes {
+		for _, c := range changes {
+			change := struct {
+				Kind string
+				Data []byte
+			}(c)
 			key, shown := visible(t, Decode[struct{ Toolset json.RawMessage }](t, change.Data).Toolset)
 			switch _, known := w.toolsets[key]; {
 			case known != (change.Kind != "added"):
@@ -135,7 +140,7 @@ func (w *Watcher) Follow(t testing.TB, changes []Change, ok bool, list []byte, s
 			t.Fatalf("following the changes leads to %v, and the list is %v", w.toolsets, now)
 		}
 	}
-	w.toolsets, w.Sequence = now, sequence
+	w.toolsets, w.sequence = now, s.Sequence()
 }
 
 // visible is what a watcher is told changes of.

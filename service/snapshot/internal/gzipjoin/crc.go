@@ -1,23 +1,24 @@
-package snapshot
+package gzipjoin
 
 import "hash/crc32"
 
-// A crc is the CRC-32 of some bytes (IEEE 802.3, as gzip has it) that can be
+// A CRC is the CRC-32 of some bytes (IEEE 802.3, as gzip has it) that can be
 // joined with that of the bytes that follow, without reading either again.
 //
 // A CRC is the remainder of the bytes, taken as a polynomial over GF(2), divided
 // by the generator. To append n bytes is to multiply by x^(8n) before the
 // remainder of those is added; zlib's crc32_combine does the same.
-type crc struct {
-	sum   uint32
+type CRC struct {
+	Sum   uint32
 	shift uint32 // x^(8n) modulo the generator, n bytes being summed up
 }
 
-func crcOf(b []byte) crc { return crc{crc32.ChecksumIEEE(b), shiftOf(len(b))} }
+// CRCOf returns the CRC of b.
+func CRCOf(b []byte) CRC { return CRC{crc32.ChecksumIEEE(b), shiftOf(len(b))} }
 
-// then returns the crc of the bytes of c followed by those of d.
-func (c crc) then(d crc) crc {
-	return crc{times(d.shift, c.sum) ^ d.sum, times(c.shift, d.shift)}
+// Then returns the CRC of the bytes of c followed by those of d.
+func (c CRC) Then(d CRC) CRC {
+	return CRC{times(d.shift, c.Sum) ^ d.Sum, times(c.shift, d.shift)}
 }
 
 // one is x^0: a polynomial's lowest power is its highest bit.

@@ -1,4 +1,4 @@
-package snapshot
+package gzipjoin
 
 import (
 	"compress/flate"
@@ -43,9 +43,9 @@ func (c *compressors[W]) put(w W) {
 // A single member is a few hundred bytes, with little that better compression
 // would find, and it is by far the most frequent thing that is compressed.
 var (
-	partWriters  = flateWriters(flate.BestSpeed)
-	chunkWriters = flateWriters(flate.DefaultCompression)
-	gzipWriters  = newCompressors(func() *gzip.Writer { return gzip.NewWriter(nil) })
+	memberWriters = flateWriters(flate.BestSpeed)
+	chunkWriters  = flateWriters(flate.DefaultCompression)
+	gzipWriters   = newCompressors(func() *gzip.Writer { return gzip.NewWriter(nil) })
 )
 
 func flateWriters(level int) *compressors[*flate.Writer] {
