@@ -60,7 +60,7 @@ var rules = []rule{
 	{of: "service/snapshot/internal/gzipjoin", never: domain},
 	{of: "service/snapshot", may: []string{"internal/parallel", "internal/suggest", "service", "service/aliases", "service/output/..."}, never: domain},
 	{of: "service/catalogue", may: []string{"internal/parallel", "service", "service/overrides", "service/snapshot"}, never: domain},
-	{of: "service/internal/servicetest", may: []string{"service"}, never: domain},
+	{of: "service/internal/servicetest", may: []string{"internal/testenv", "service"}, never: domain},
 	{of: "auth/...", may: leaves, never: all(httpServers, kubernetes, logging)},
 	{of: "config/...", may: append(leaves, "transport/certificate"), never: all(httpServers, kubernetes, logging)},
 	// Sockets know no handlers, no problem documents and no HTTP library.

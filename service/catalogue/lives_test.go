@@ -18,7 +18,7 @@ import (
 // its end at once, so that no change is forgotten. A watcher who follows the changes comes to
 // the same list. (Package snapshot compares with a plain reading of the state.)
 func TestRandomLives(t *testing.T) {
-	for seed := range uint64(10) {
+	for seed := range uint64(16 / servicetest.Shorter) {
 		life := servicetest.Life{Rand: rand.New(rand.NewPCG(seed, 3))}
 		c := New(servicetest.Identify, nil)
 		var w servicetest.Watcher

@@ -23,7 +23,7 @@ func FuzzSnapshots(f *testing.F) {
 	f.Add([]byte{}, uint64(0))
 	for seed := range uint64(16) {
 		r := rand.New(rand.NewPCG(seed, 1))
-		ops := make([]byte, 1+seed*10/servicetest.Shorter)
+		ops := make([]byte, 1+seed*10/uint64(servicetest.Shorter))
 		for i := range ops {
 			ops[i] = byte(r.Uint32())
 		}

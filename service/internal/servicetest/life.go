@@ -14,8 +14,13 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
+	"kubernaut.io/dynamic-toolset/internal/testenv"
 	"kubernaut.io/dynamic-toolset/service"
 )
+
+// Shorter divides the lengths of random lives: the race detector makes compressing twenty times
+// slower.
+var Shorter = map[bool]int{false: 1, true: 8}[testenv.Race]
 
 // A Life makes up what happens in a cluster.
 type Life struct{ *rand.Rand }
