@@ -19,23 +19,7 @@ import (
 	"kubernaut.io/dynamic-toolset/service/snapshot"
 )
 
-// How long changes wait for others, so that a burst becomes one snapshot. The
-// first change of a burst is in the snapshot whose building begins after at most
-// maxDelay. Up to that, building a snapshot is followed by a pause of
-// restFactor times as long: it takes at most a quarter of a processor's time
-// while it takes less than 8 ms.
-const (
-	quietDelay = 3 * time.Millisecond
-	maxDelay   = 25 * time.Millisecond
-	restFactor = 3
-	// minorDelay is within how long a change of times alone is shown (the time
-	// of the last health check): nobody acts on it. Large clusters are gone
-	// through in up to minorParts parts.
-	minorDelay = 5 * time.Second
-	minorParts = 50
-)
-
-// A Catalogue turns what happens in the cluster into Snapshots. Changes come in
+// A Catalogue turns what happens in the cluster into snapshots. Changes come in
 // by Replace, Begin, Upsert, Delete, SetHealth and SetOverrides from any
 // goroutine and return at once; Run builds the snapshots.
 type Catalogue struct {
@@ -65,7 +49,7 @@ type record struct {
 	snapshot.State
 }
 
-// NewCatalogue returns a catalogue without a snapshot; the first one is there
+// New returns a catalogue without a snapshot; the first one is there
 // after the first Replace. prober may be nil: then nothing is ever healthy.
 func New(identify service.Identify, prober service.Prober) *Catalogue {
 	return &Catalogue{
@@ -291,55 +275,6 @@ func (c *Catalogue) SetConfigMapVersion(v string) {
 	c.version = v
 	if s := c.current.Load(); s != nil && s.ConfigMapVersion != v {
 		c.current.Store(s.WithConfigMapVersion(v))
-	}
-}
-
-func (c *Catalogue) touch() {
-	select {
-	case c.wake <- struct{}{}:
-	default: // a token is there already
-	}
-}
-
-// Run builds snapshots until ctx ends.
-func (c *Catalogue) Run(ctx context.Context) {
-	minor := time.NewTimer(minorDelay)
-	defer minor.Stop()
-	var took time.Duration // by the last snapshot
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-minor.C:
-			minor.Reset(minorDelay / time.Duration(c.sweep()))
-		case <-c.wake:
-			c.settle(ctx, min(max(quietDelay, restFactor*took), maxDelay))
-			begin := time.Now()
-			c.building.Lock()
-			c.build()
-			c.building.Unlock()
-			took = time.Since(begin)
-		}
-	}
-}
-
-// settle waits until changes have paused for quiet, but not for long.
-func (c *Catalogue) settle(ctx context.Context, quiet time.Duration) {
-	deadline := time.NewTimer(maxDelay)
-	defer deadline.Stop()
-	paused := time.NewTimer(quiet)
-	defer paused.Stop()
-	for {
-		select {
-		case <-c.wake:
-			paused.Reset(quiet)
-		case <-paused.C:
-			return
-		case <-deadline.C:
-			return
-		case <-ctx.Done():
-			return
-		}
 	}
 }
 

@@ -52,11 +52,9 @@ func newChange(kind string, p *part) Change {
 	return Change{kind, append(data, '}')}
 }
 
-// EventID returns the identifier of the state that s shows, for Last-Event-ID.
-// It is meaningful to this process only.
-func (s *Snapshot) EventID() string { return s.eventID(s.sequence) }
-
-func (s *Snapshot) eventID(sequence uint64) string {
+// EventID returns the identifier of the change with that number, and so of the state after it,
+// for Last-Event-ID. It is meaningful to this process only.
+func (s *Snapshot) EventID(sequence uint64) string {
 	return s.instance + "-" + strconv.FormatUint(sequence, 10)
 }
 
@@ -74,9 +72,9 @@ func (s *Snapshot) ParseEventID(id string) (sequence uint64, ok bool) {
 	return sequence, err == nil && sequence <= s.sequence
 }
 
-// ChangesSince returns the changes after sequence, oldest first, and the event
-// identifiers that go with them. ok is false when some of them are no longer
-// kept: then only the whole state brings a watcher up to date.
+// ChangesSince returns the changes after sequence, oldest first, and the number of the first.
+// ok is false when some of them are no longer kept: then only the whole state brings a watcher
+// up to date.
 func (s *Snapshot) ChangesSince(sequence uint64) (changes []Change, firstSequence uint64, ok bool) {
 	missed := s.sequence - sequence
 	if missed > uint64(len(s.changes)) {
@@ -84,6 +82,3 @@ func (s *Snapshot) ChangesSince(sequence uint64) (changes []Change, firstSequenc
 	}
 	return s.changes[uint64(len(s.changes))-missed:], sequence + 1, true
 }
-
-// ChangeID returns the event identifier of the change with that number.
-func (s *Snapshot) ChangeID(sequence uint64) string { return s.eventID(sequence) }

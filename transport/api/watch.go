@@ -137,7 +137,7 @@ func (st *stream) run(w *bufio.Writer) {
 
 // goodbye ends the stream. reason must be text that needs no escaping in JSON.
 func (st *stream) goodbye(w *bufio.Writer, reason string) {
-	writeEvent(w, "goodbye", st.snap.ChangeID(st.sequence), []byte(`{"reason":"`+reason+`"}`))
+	writeEvent(w, "goodbye", st.snap.EventID(st.sequence), []byte(`{"reason":"`+reason+`"}`))
 	st.flush(w)
 }
 
@@ -149,7 +149,7 @@ func (st *stream) missed(w *bufio.Writer) bool {
 		return false
 	}
 	for i, c := range changes {
-		writeEvent(w, "change", st.snap.ChangeID(first+uint64(i)), c.Data) // #nosec G115 -- an index
+		writeEvent(w, "change", st.snap.EventID(first+uint64(i)), c.Data) // #nosec G115 -- an index
 	}
 	st.sequence = st.snap.Sequence()
 	return true
@@ -157,7 +157,7 @@ func (st *stream) missed(w *bufio.Writer) bool {
 
 func (st *stream) whole(w *bufio.Writer) {
 	// The list may be large. It is on one line, and is written from where it is.
-	fmt.Fprintf(w, "event: snapshot\nid: %s\ndata: ", st.snap.EventID()) //nolint:errcheck // flush tells
+	fmt.Fprintf(w, "event: snapshot\nid: %s\ndata: ", st.snap.EventID(st.snap.Sequence())) //nolint:errcheck // flush tells
 	var list snapshot.Stream
 	list.Reset(st.snap.Toolsets().Answer, false)
 	list.WriteTo(w)       //nolint:errcheck
