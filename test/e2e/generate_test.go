@@ -18,7 +18,7 @@ const example = repository + "/examples/cluster"
 
 func golden(t *testing.T, key string) string {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join(repository, "service", "testdata", "example."+key))
+	b, err := os.ReadFile(filepath.Join(repository, "service", "snapshot", "testdata", "example."+key))
 	if err != nil {
 		t.Fatal(err)
 	}
