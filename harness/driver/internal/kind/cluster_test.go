@@ -28,7 +28,7 @@ import (
 func TestService(t *testing.T) {
 	o := kindtest.Options(t)
 	dir := t.TempDir()
-	root, err := filepath.Abs("../../..")
+	root, err := filepath.Abs("../../../..")
 	if err != nil {
 		t.Fatal(err)
 	}
