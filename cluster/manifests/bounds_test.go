@@ -55,7 +55,7 @@ func greedy() map[string]string {
 // Any file is read with bounded memory, or refused before it has taken much.
 func TestManifestsWorkIsBounded(t *testing.T) {
 	if testenv.Race {
-		t.Skip("one goroutine that computes; make test runs this test without the race detector")
+		t.Skip("the race detector makes it slow, and it is one goroutine; make test runs this test without it")
 	}
 	for name, in := range greedy() {
 		data := []byte(in)
@@ -81,7 +81,7 @@ func TestManifestsWorkIsBounded(t *testing.T) {
 // aliases as they are used.
 func TestManifestsBoundsAreFarAway(t *testing.T) {
 	if testenv.Race {
-		t.Skip("one goroutine that computes; make test runs this test without the race detector")
+		t.Skip("the race detector makes it slow, and it is one goroutine; make test runs this test without it")
 	}
 	var list strings.Builder
 	list.WriteString("apiVersion: v1\nkind: List\nitems:\n")
