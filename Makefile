@@ -55,7 +55,7 @@ bench-compare: ## compare the Go benchmarks with those of BASE=REVISION (20 minu
 requirements: ## install or build what the tests need
 	scripts/requirements
 
-test: requirements ## run every test with the race detector (20 minutes)
+test: requirements ## run every test with the race detector (35 minutes)
 	scripts/test
 
 test-integration-toolset: ## run the specification's 6 + 8 tests alone: error responses, graceful shutdown
