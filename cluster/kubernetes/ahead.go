@@ -3,11 +3,10 @@ package kubernetes
 import (
 	"context"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/pager"
-
-	corev1 "k8s.io/api/core/v1"
 
 	"kubernaut.io/dynamic-toolset/cluster"
 	"kubernaut.io/dynamic-toolset/cluster/internal/retry"
@@ -93,6 +92,7 @@ func (s *scope) take() (*corev1.ServiceList, service.Replacement) {
 	s.mu.Lock()
 	s.ahead = nil
 	s.active = append(s.active, a.waiting...)
+	s.unpoke()
 	s.mu.Unlock()
 	newer := s.k.fan.recorded(s.index)
 	if a.read == nil {

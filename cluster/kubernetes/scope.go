@@ -194,6 +194,15 @@ func (s *scope) poke() {
 	}
 }
 
+// unpoke takes a poke back when a list begins: it may have been for this list, and would
+// cause one more if it stayed. s.mu must be held, so that it is not one for a later list.
+func (s *scope) unpoke() {
+	select {
+	case <-s.wake:
+	default:
+	}
+}
+
 // failed notes a failed call, and logs it if it is new or once in a while.
 func (s *scope) failed(verb string, err error) error {
 	err = s.call(verb).Explain(err)
@@ -268,10 +277,7 @@ func (l listWatch) ListWithContext(ctx context.Context, o metav1.ListOptions) (r
 		l.mu.Lock()
 		l.active = append(l.active, l.pending...)
 		l.pending, l.again = nil, false
-		select { // a poke may have been for this list; if it stayed, it would cause one more
-		case <-l.wake:
-		default:
-		}
+		l.unpoke()
 		l.mu.Unlock()
 	}
 	return l.page(ctx, o, &l.read)
