@@ -3,8 +3,10 @@ package kubernetes
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -123,6 +125,58 @@ func (s slowWatches) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, r.Context().Err()
 	}
 	return s.RoundTripper.RoundTrip(r)
+}
+
+// refusals is a round-tripper that refuses lists and watches when it is told to.
+type refusals struct {
+	http.RoundTripper
+	lists atomic.Bool
+	watch chan struct{} // closed when watches are to be refused; until then they wait
+}
+
+func (f *refusals) RoundTrip(r *http.Request) (*http.Response, error) {
+	verb := "list"
+	if r.URL.Query().Has("watch") {
+		verb = "watch"
+		select {
+		case <-f.watch:
+		case <-r.Context().Done():
+			return nil, r.Context().Err()
+		}
+	} else if !f.lists.Load() {
+		return f.RoundTripper.RoundTrip(r)
+	}
+	body := fmt.Sprintf(`{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Forbidden","code":403,`+
+		`"message":"services is forbidden: User \"u\" cannot %s resource \"services\" in API group \"\" in the namespace \"n\""}`, verb)
+	return &http.Response{StatusCode: http.StatusForbidden, Header: http.Header{"Content-Type": {"application/json"}},
+		Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
+}
+
+// When a list is refused beside a watch that begins, the refusal of the watch does not
+// hide that of the list.
+func TestKubernetesListAndWatchRefused(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t)
+	f := &refusals{watch: make(chan struct{})}
+	cfg := a.CP.RESTConfig()
+	cfg.Wrap(func(rt http.RoundTripper) http.RoundTripper { f.RoundTripper = rt; return f })
+	var refused clustertest.Tally
+	k, err := New(cfg, Options{Sink: clustertest.NewSink(), Logger: zap.NewNop(), Namespaces: []string{a.NS}, OnForbidden: refused.Note})
+	if err != nil {
+		t.Fatal(err)
+	}
+	clustertest.Background(t, k.Run)
+	waitSync(t, k)
+	f.lists.Store(true)
+	if err := k.Relist(t.Context()); !errors.Is(err, cluster.ErrForbidden) {
+		t.Fatalf("Relist: %v, want a refusal", err)
+	}
+	s := k.Status()
+	close(f.watch)
+	testenv.Eventually(t, soon, "the refusal of the watch", func() bool { return refused.Count("watch services") > 0 })
+	if now := k.Status(); now.Denied == nil || now.Denied.Verb != "list" || !now.DeniedSince.Equal(s.DeniedSince) || !strings.Contains(now.LastError, "may not list") {
+		t.Errorf("status %+v, before the watch was refused %+v", now, s)
+	}
 }
 
 // A Relist cancels a watch that is about to begin. That is not a failure.

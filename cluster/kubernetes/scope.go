@@ -32,15 +32,15 @@ type scope struct {
 	wake      chan struct{}       // ends a pause between two runs
 	read      service.Replacement // what the current list has found; used by the Reflector's goroutine
 
-	mu       sync.Mutex
-	stop     context.CancelFunc // ends the current watch; nil if there is none
-	listing  bool               // there is no watch yet: stop would leave the list behind
-	again    bool               // list again after the current list
-	pending  []chan<- error     // callers that wait for a list that has not begun
-	active   []chan<- error     // callers that wait for the current list
-	ahead    *ahead             // a list beside the watch, until its result is used; nil if there is none
-	ended    bool
-	failures cluster.FailureLog
+	mu                          sync.Mutex
+	stop                        context.CancelFunc // ends the current watch; nil if there is none
+	listing                     bool               // there is no watch yet: stop would leave the list behind
+	again                       bool               // list again after the current list
+	pending                     []chan<- error     // callers that wait for a list that has not begun
+	active                      []chan<- error     // callers that wait for the current list
+	ahead                       *ahead             // a list beside the watch, until its result is used; nil if there is none
+	ended                       bool
+	listFailures, watchFailures cluster.FailureLog // apart, since a list may be made beside the watch
 
 	ctx    context.Context // the context of run
 	aheads sync.WaitGroup
@@ -207,7 +207,8 @@ func (s *scope) unpoke() {
 func (s *scope) failed(verb string, err error) error {
 	err = s.call(verb).Explain(err)
 	s.mu.Lock()
-	tell, right := s.failures.Note(verb, err), s.failures.Right
+	log := s.failures(verb)
+	tell, right := log.Note(verb, err), log.Right
 	s.mu.Unlock()
 	if right != nil {
 		s.k.opts.OnForbidden(right)
@@ -232,18 +233,30 @@ func (s *scope) tell(verb string, right *cluster.MissingRight, err error) {
 
 func (s *scope) worked(verb string) {
 	s.mu.Lock()
-	over := s.failures.Works(verb)
+	over := s.failures(verb).Works(verb) && s.listFailures.Text == "" && s.watchFailures.Text == ""
 	s.mu.Unlock()
 	if over {
 		s.k.log.Info("Watching Services works again", zap.String("namespace", s.namespace))
 	}
 }
 
-// problem returns a copy of what is wrong.
+// failures returns the failures of verb. s.mu must be held.
+func (s *scope) failures(verb string) *cluster.FailureLog {
+	if verb == cluster.VerbList {
+		return &s.listFailures
+	}
+	return &s.watchFailures
+}
+
+// problem returns a copy of what is wrong. Nothing can be watched that cannot be listed,
+// so a list that fails comes first.
 func (s *scope) problem() cluster.FailureLog {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.failures
+	if s.listFailures.Text != "" {
+		return s.listFailures
+	}
+	return s.watchFailures
 }
 
 // listWatch implements cache.ListerWatcher for the Reflector.
