@@ -19,10 +19,12 @@ import (
 
 	"kubernaut.io/dynamic-toolset/harness/cluster"
 	"kubernaut.io/dynamic-toolset/harness/defects"
+	"kubernaut.io/dynamic-toolset/harness/defects/defectstest"
 	"kubernaut.io/dynamic-toolset/harness/driver/internal/drivertest"
 	"kubernaut.io/dynamic-toolset/harness/driver/internal/kubeconfig"
 	"kubernaut.io/dynamic-toolset/harness/driver/internal/sim"
 	"kubernaut.io/dynamic-toolset/harness/load/agentpod"
+	"kubernaut.io/dynamic-toolset/harness/record"
 	"kubernaut.io/dynamic-toolset/harness/scenario"
 	"kubernaut.io/dynamic-toolset/harness/sim/simtest"
 	"kubernaut.io/dynamic-toolset/harness/verify"
@@ -169,16 +171,7 @@ func verifies(t *testing.T, w *world) {
 			t.Fatal(err)
 		}
 		o.Say, o.AgentImage, o.Image = t.Logf, agentpod.Image, w.subject.Image().Name
-		run, err := verify.Run(t.Context(), c, o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := planted.Judge(run); err != nil {
-			t.Error(err)
-			for _, check := range run.Checks {
-				t.Logf("%s: %s, %s %q", check.ID, check.Result, check.Measured, check.Evidence)
-			}
-		}
+		run := defectstest.Verify(t, planted, func(int) (*record.Run, error) { return verify.Run(t.Context(), c, o) })
 		if run.Target.Name != c.Namespace()+"/subject" || len(run.Cluster.Nodes) != 2 {
 			t.Errorf("%+v %+v", run.Target, run.Cluster)
 		}
