@@ -27,12 +27,12 @@ const (
 
 func (f *flagSet) accessFlags(a *Access) {
 	f.begin("Access", "Who may call, and how often. The probes, /version and /openapi.json are open to everybody. See docs/authentication.md.")
-	f.StringVar(&f.auth, "auth", authNone, "`KIND` of authentication: none, or token for bearer tokens that the cluster's API server reviews, and for whose owners it must allow the path. The service needs the ClusterRole system:auth-delegator for it. Use token wherever others than the agents can reach the port.")
-	f.StringSliceVar(&a.Audiences, "auth-audiences", nil, "`AUDIENCES` of which a token must have at least one, separated by commas; empty for tokens that are for the API server. Set it, and the audience in the agents' projected tokens, so that a token that is sent here is of no use elsewhere.")
-	f.DurationVar(&a.CacheTTL, "auth-cache-ttl", minutes(2), "`DURATION` for which the decision about a token is remembered; refusals, for 10 s at most. Lower it so that a revoked right ends sooner; raise it to ask the API server less, and to live longer without it.")
-	f.BoolVar(&a.Metrics, "auth-metrics", false, "ask for a token on /metrics as well, whose owner must be allowed to get /metrics. Use it where the metrics port can be reached by others than Prometheus.")
-	f.IntVar(&a.RateLimit, "rate-limit", 0, "`NUMBER` of requests per second that one client may send; others are answered with 429; 0 for no limit. A client is a user where there is authentication, else an IP address (of IPv6, 64 bits). Set it, to 100 for example, where a client can't be trusted to be reasonable.")
-	f.IntVar(&a.RateBurst, "rate-limit-burst", 150, "`NUMBER` of requests that a client may send at once after a pause. Raise it for clients that ask for much when they start.")
+	f.StringVar(&f.auth, "auth", authNone, "`KIND` of authentication: none, or token: each request needs a bearer token that the cluster's API server accepts, and whose owner it allows the path. The service needs the ClusterRole system:auth-delegator for that. Use token wherever others than the agents can reach the port.")
+	f.StringSliceVar(&a.Audiences, "auth-audiences", nil, "`AUDIENCES` of which a token must have at least one, separated by commas; empty for those of the API server. Set it, and the same audience in the agents' projected tokens, so that a token that is sent here is of no use elsewhere.")
+	f.DurationVar(&a.CacheTTL, "auth-cache-ttl", minutes(2), "`DURATION` for which the decision about a token is remembered; a refusal, for at most 10 s. Lower it so that a right ends sooner after it was revoked; raise it to call the API server less often, and to go on for longer when it can't be reached.")
+	f.BoolVar(&a.Metrics, "auth-metrics", false, "require a token on /metrics as well; its owner must be allowed to get /metrics. Use it where the metrics port can be reached by others than Prometheus.")
+	f.IntVar(&a.RateLimit, "rate-limit", 0, "`NUMBER` of requests per second that one client may send; others are answered with 429; 0 for no limit. A client is a user with --auth=token, else an IP address (of IPv6, the first 64 bits). Set it, to 100 for example, where one client might send too many.")
+	f.IntVar(&a.RateBurst, "rate-limit-burst", 150, "`NUMBER` of requests that a client may send at once after a pause. Raise it for clients that send many when they start.")
 	f.end()
 }
 

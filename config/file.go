@@ -100,8 +100,7 @@ func (l *loader) fromYAML(text []byte, path string) {
 	}
 }
 
-// scalar returns the value of a key in the form in which one would write it behind the
-// flag.
+// scalar returns the value of a key as text, as one would write it after the flag.
 func scalar(flag *pflag.Flag, raw json.RawMessage) (string, error) {
 	kind := flag.Value.Type()
 	switch raw[0] {

@@ -73,7 +73,7 @@ type HTTP struct {
 	ReadTimeout   time.Duration
 	WriteTimeout  time.Duration
 	IdleTimeout   time.Duration // of a connection between two requests
-	// MaxConnectionAge is the age after which a connection is closed behind its next
+	// MaxConnectionAge is the age after which a connection is closed with its next
 	// response; 0 for never. The server varies it by up to 10 %.
 	MaxConnectionAge time.Duration
 }
