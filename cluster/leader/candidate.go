@@ -1,28 +1,28 @@
-// Package leader agrees on which of several replicas writes, by a Lease
-// (coordination.k8s.io/v1): whoever holds it leads.
+// Package leader elects, by a Lease (coordination.k8s.io/v1), the one replica that writes:
+// whoever holds the Lease leads.
 //
 // A [Candidate] campaigns: it waits until the Lease is free, takes it, renews it every
-// RetryPeriod and gives it back at the end (run.go). What it reads of the Lease and writes to
-// it is in lease.go. The time from taking the Lease to losing it is a term, and each has a
+// RetryPeriod and gives it back at the end (run.go). How it reads and writes the Lease is
+// in lease.go. The time from taking the Lease to losing it is a term, and each term has a
 // token of its own.
 //
-// It speaks the protocol of client-go's tools/leaderelection, with which it shares a Lease
-// well, but differs in what a writer that must never be in conflict needs:
+// The protocol is that of client-go's tools/leaderelection, so both can compete for one
+// Lease. A Candidate differs in what a writer needs that must never be one of two:
 //
-//   - It follows the Lease by a watch. A Lease that is released is taken at once, not at the
-//     next look, and those who wait make no calls.
-//   - It dates its own renewals from before the request, as others may count from the instant
-//     at which the API server stored it, not from the answer.
-//   - It stops leading the moment it learns that somebody else does, or that RenewDeadline has
-//     passed; it then campaigns again, for ever.
+//   - It watches the Lease. A Lease that is released is taken at once, and candidates that
+//     wait make no calls.
+//   - It counts its term from before it sent the last renewal, not from the answer: others
+//     may count from the instant at which the API server stored it.
+//   - It stops leading as soon as it learns that another candidate leads, or that
+//     RenewDeadline has passed. Then it campaigns again, for ever.
 //
-// Whether the Lease is free is judged by this process's clock alone, by the time at which it
-// saw the Lease change last. To judge wrongly does no harm: each write of the Lease names the
-// version that it replaces.
+// Whether the Lease is free is judged by the clock of this process alone, from the time at
+// which it last saw the Lease change. A wrong judgement does no harm, since each write of
+// the Lease names the version that it replaces.
 //
-// A process can be stopped for any time between asking whether it leads and writing. So
-// whoever writes also makes the write fail once a later term has written: see
-// [Candidate.Fence], and package configmap, which does it by the resourceVersion.
+// A process can be suspended for any time between asking whether it leads and writing. So a
+// writer must also make its write fail once a later term has written: see
+// [Candidate.Fence]. Package configmap does it by the resourceVersion.
 package leader
 
 import (
@@ -43,28 +43,28 @@ import (
 	"kubernaut.io/dynamic-toolset/cluster"
 )
 
-// The times of the election, those of Kubernetes' own components
+// The times of the election. They are those of Kubernetes' own components
 // (k8s.io/component-base/config/v1alpha1, RecommendedDefaultLeaderElectionConfiguration).
 const (
 	// LeaseDuration is how long a lease that is not renewed keeps others away.
 	LeaseDuration = 15 * time.Second
-	// RenewDeadline is how long a leader that cannot renew its lease takes it for
-	// its own. What is left to LeaseDuration is for clocks of different speed.
+	// RenewDeadline is how long after its last renewal a leader may believe that it leads.
+	// The difference to LeaseDuration allows for clocks that run at different speeds.
 	RenewDeadline = 10 * time.Second
-	// RetryPeriod is the time between two renewals, and after one that failed.
+	// RetryPeriod is the time between two renewals, and the wait after one that failed.
 	RetryPeriod = 2 * time.Second
 )
 
-// takeSpread is the time over which candidates spread their first try for a lease
-// that is free. All of them learn of it at the same instant; the first one to
-// succeed is seen by the others before their turn.
+// takeSpread is the time over which candidates spread their first try for a free Lease. All
+// of them learn at the same instant that it is free; with the spread, most see that one has
+// succeeded before it is their turn.
 const takeSpread = 200 * time.Millisecond
 
-// leaseTimeout bounds one call about the lease, so that a call that hangs leaves
+// leaseTimeout bounds one call about the Lease, so that after a call that hangs there is
 // time for another one within RenewDeadline.
 const leaseTimeout = 4 * time.Second
 
-// A Candidate campaigns for one replica.
+// A Candidate campaigns on behalf of one replica.
 type Candidate struct {
 	client   kubernetes.Interface
 	ns, name string
@@ -74,35 +74,35 @@ type Candidate struct {
 
 	running atomic.Bool
 	term    atomic.Pointer[term] // nil while this replica does not lead
-	changed chan struct{}        // something new about the Lease
+	changed chan struct{}        // holds a token when something about the Lease has changed
 
-	campaigning context.Context // ends by Release
+	campaigning context.Context // ended by Release
 	endCampaign context.CancelFunc
 
 	mu       sync.Mutex
 	seen     observation
-	listing  int    // count of observations when the list under way began
+	listing  int    // seen.count when the list under way began
 	told     string // the holder that was logged last
-	watchErr error  // why the Lease is not followed now
-	callErr  error  // why it could not be taken or renewed
+	watchErr error  // why the Lease can't be followed now; nil if it can
+	callErr  error  // why the last call to take, renew or release it failed; nil if it did not
 
-	// Of the goroutine of Run.
-	number   int64 // of its last term
+	// These are used by the goroutine of Run only.
+	number   int64 // of the last term
 	failures cluster.FailureLog
 }
 
-// Options tune a Candidate. All are optional.
+// Options configure a Candidate. All are optional.
 type Options struct {
 	Logger *zap.Logger
-	// The times; default the constants of these names. LeaseDuration is rounded up
-	// to whole seconds in the Lease.
+	// The times; they default to the constants of these names. In the Lease, LeaseDuration
+	// is rounded up to whole seconds.
 	LeaseDuration, RenewDeadline, RetryPeriod time.Duration
-	// OnLead is told when this replica begins to lead and when it ends, in turn,
-	// from the goroutine of Run, and must not block. Fence has said no before
-	// OnLead says false.
+	// OnLead is called when this replica begins to lead and when it ends, in turn, by the
+	// goroutine of Run. It must not block. Before it is called with false, Fence already
+	// returns false.
 	OnLead func(leading bool)
-	// OnForbidden is told of each call that the API server refused for want of a
-	// right. It is called from several goroutines.
+	// OnForbidden is called for each call that the API server has refused because a right
+	// is missing. It is called by several goroutines.
 	OnForbidden func(*cluster.MissingRight)
 }
 
@@ -121,9 +121,8 @@ func (o *Options) defaults() {
 	}
 }
 
-// Identity returns a name for this process as a candidate: the host's name, which
-// is the pod's, and something random, so that a container that was started anew
-// in its pod is another candidate.
+// Identity returns a name for this process as a candidate: the name of the host, which is
+// that of the pod, and something random, so that a restarted container is a new candidate.
 func Identity() string {
 	host, err := os.Hostname()
 	if err != nil || host == "" {
@@ -134,14 +133,13 @@ func Identity() string {
 	return cluster.Clean(host) + "_" + hex.EncodeToString(b[:])
 }
 
-// New returns a candidate for the Lease name in namespace. identity must be
-// another one for each candidate; see Identity. client must have no overall
-// timeout, which would end the watch, and had better be none that others use:
-// a renewal must not wait for their calls.
+// New returns a candidate for the Lease name in namespace. Each candidate needs an identity
+// of its own; see Identity. client must have no overall timeout, which would end the watch.
+// Nothing else should use it, so that a renewal never waits for other calls.
 //
-// The rights it needs are list, watch, create and update on leases, and each may
-// be limited to this one by resourceNames. That holds for create too, as the Lease
-// is created by a PUT to its name (a POST would not).
+// It needs the rights to list, watch, create and update leases. Each may be limited to this
+// Lease by resourceNames. That works for create as well, since the Lease is created by a
+// PUT to its name, not by a POST.
 func New(client kubernetes.Interface, namespace, name, identity string, opts Options) *Candidate {
 	opts.defaults()
 	c := &Candidate{
@@ -153,21 +151,21 @@ func New(client kubernetes.Interface, namespace, name, identity string, opts Opt
 	return c
 }
 
-// Identity is what the Lease calls this candidate.
+// Identity returns the name of this candidate in the Lease.
 func (c *Candidate) Identity() string { return c.identity }
 
-// Release makes this replica give the Lease back, if it holds it, and never take it
-// again: it is about to end. It returns at once; Run does it.
+// Release makes this replica give up the Lease, if it holds it, and never take it again,
+// since the process is about to end. It returns at once; Run does the work.
 func (c *Candidate) Release() { c.endCampaign() }
 
-// Leads reports whether this replica leads, so far as it knows.
+// Leads reports whether this replica leads, as far as it knows.
 func (c *Candidate) Leads() bool { return c.term.Load() != nil }
 
-// Fence reports whether the Lease is certainly held by this replica now, and the
-// token of its term: no other term, of this or another replica, has the same.
+// Fence reports whether this replica certainly holds the Lease now, and returns the token
+// of its term. No other term has the same token, of this replica or another.
 //
-// A process can be stopped right after it has asked. So whoever writes must also
-// make sure that the write fails once a later term has written.
+// A process can be suspended right after the call. So a writer must also make its write
+// fail once a later term has written.
 func (c *Candidate) Fence() (token string, ok bool) {
 	r := c.term.Load()
 	if r == nil || !r.certain(c.opts.RenewDeadline) {
@@ -179,32 +177,32 @@ func (c *Candidate) Fence() (token string, ok bool) {
 // A term is the time from taking the Lease to losing it or giving it back.
 type term struct {
 	token string
-	// renewed is the time before the last renewal was sent.
+	// renewed is the time just before the last renewal was sent.
 	renewed time.Time
 }
 
-// certain reports whether less than deadline has passed since the last renewal. It
-// must be so by both clocks: the monotonic one stands still while a machine is
-// suspended, and the other one may be set.
+// certain reports whether less than deadline has passed since the last renewal, by both
+// clocks: the monotonic one stands still while a machine is suspended, and the wall clock
+// may be set.
 func (r *term) certain(deadline time.Duration) bool {
 	now := time.Now()
 	return now.Sub(r.renewed) < deadline && now.Round(0).Sub(r.renewed.Round(0)) < deadline
 }
 
-// Holder is who holds the Lease, as last seen; empty if nobody does.
+// Holder returns the identity that holds the Lease, as last seen; empty if nobody does.
 func (c *Candidate) Holder() string {
 	seen := c.lastSeen()
 	return seen.holder()
 }
 
-// A noLeader says why nobody leads. It is fit for clients.
+// A noLeader is an error that says why nobody leads, in words fit for clients.
 type noLeader string
 
 func (e noLeader) Error() string  { return string(e) }
 func (e noLeader) Public() string { return string(e) }
 
-// Vacant returns why no replica leads, nil if one does. What it says is fit for
-// clients of this service (it has a method Public).
+// Vacant returns why no replica leads; nil if one does. The error has a method Public,
+// which returns a text for clients of this service.
 func (c *Candidate) Vacant() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

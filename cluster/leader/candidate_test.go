@@ -26,7 +26,7 @@ import (
 
 const leaseName = "writer"
 
-// A candidate is a Candidate with what it reports.
+// A candidate is a Candidate, and records what it reports.
 type candidate struct {
 	*Candidate
 	leading atomic.Bool
@@ -36,15 +36,15 @@ type candidate struct {
 	ended   chan struct{}
 }
 
-// briskLease is long enough for a renewal on a busy machine.
+// briskLease is short, but long enough for a renewal on a busy machine.
 const briskLease = 5 * time.Second
 
-// brisk are times for tests that need not wait for those of production.
+// brisk sets times that are shorter than those in production.
 func brisk(o *Options) {
 	o.LeaseDuration, o.RenewDeadline, o.RetryPeriod = briskLease, briskLease-time.Second, 300*time.Millisecond
 }
 
-// campaign makes a candidate and runs it to the end of the test, or until end.
+// campaign makes a candidate and runs it until the end of the test, or until end is called.
 func (a *api) campaign(t *testing.T, client kubernetes.Interface, lease, identity string, change ...func(*Options)) *candidate {
 	t.Helper()
 	c := &candidate{ended: make(chan struct{})}
@@ -77,11 +77,11 @@ func (a *api) campaign(t *testing.T, client kubernetes.Interface, lease, identit
 
 func (c *candidate) token() string { token, _ := c.Fence(); return token }
 
-// client returns one of its own for a candidate, as in the service.
+// client returns a client for one candidate alone, as the service has it.
 func (a *api) client(t *testing.T, change ...func(*rest.Config)) kubernetes.Interface {
 	t.Helper()
 	cfg := a.CP.RESTConfig()
-	cfg.QPS, cfg.Burst = 20, 40 // as of cluster.Connect
+	cfg.QPS, cfg.Burst = 20, 40 // as in cluster.Connect
 	for _, f := range change {
 		f(cfg)
 	}
@@ -117,7 +117,7 @@ func leader(t *testing.T, within time.Duration, all ...*candidate) (first *candi
 	return first, others
 }
 
-// neverTwo watches the fences, all the time until the test ends.
+// neverTwo checks the fences until the end of the test: two must never hold at once.
 func neverTwo(t *testing.T, all ...*candidate) {
 	t.Helper()
 	stop, stopped := make(chan struct{}), make(chan struct{})
@@ -130,7 +130,8 @@ func neverTwo(t *testing.T, all ...*candidate) {
 					continue
 				}
 				for _, other := range all {
-					// Open before and after, in the same term: so also in between.
+					// c held its fence before and after, in the same term, and so also in
+					// between.
 					if token := other.token(); other != c && token != "" && c.token() == before {
 						t.Errorf("two at once: %s and %s", before, token)
 						return
@@ -142,8 +143,9 @@ func neverTwo(t *testing.T, all ...*candidate) {
 	t.Cleanup(func() { close(stop); <-stopped })
 }
 
-// One leads, the others know who; when it releases the Lease, another one leads within a
-// second, in a term of another name; and the last one gives the Lease back.
+// One candidate leads, and the others know which. When it releases the Lease, another one
+// leads within a second, in a term with another token. The last one releases the Lease as
+// well.
 func TestLeaderHandsOver(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t)
@@ -170,7 +172,7 @@ func TestLeaderHandsOver(t *testing.T) {
 		if got := *lease.Spec.LeaseDurationSeconds; got != 15 || *lease.Spec.HolderIdentity != now.Identity() || lease.Labels[cluster.ManagedByLabel] != cluster.FieldManager {
 			t.Errorf("the Lease: %+v", lease)
 		}
-		time.Sleep(100 * time.Millisecond) // the watches are all there
+		time.Sleep(100 * time.Millisecond) // until all watch
 		start := testenv.Start()
 		now.Release()
 		if len(others) > 0 {
@@ -183,7 +185,8 @@ func TestLeaderHandsOver(t *testing.T) {
 	testenv.Eventually(t, soon, "the Lease is given back", func() bool { return *a.lease(leaseName).Spec.HolderIdentity == "" })
 }
 
-// The end of Run gives the Lease back too, and who does not lead changes nothing.
+// At the end of Run the Lease is released, too. A candidate that does not lead changes
+// nothing.
 func TestLeaderEnds(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t)
@@ -249,8 +252,8 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// Fifty replicas are no burden: those that wait make no calls, and when the Lease
-// is released, few of them try to take it.
+// Fifty replicas are no burden: those that wait make no calls, and when the Lease is
+// released, only few of them try to take it.
 func TestLeaderLoad(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t)
@@ -263,7 +266,7 @@ func TestLeaderLoad(t *testing.T) {
 	for _, c := range others {
 		testenv.Eventually(t, 30*time.Second, "all know who leads", func() bool { return c.Holder() == now.Identity() })
 	}
-	time.Sleep(time.Second) // the watches are there
+	time.Sleep(time.Second) // until all watch
 	count.take()
 	begin := time.Now()
 	time.Sleep(4 * RetryPeriod)
@@ -277,15 +280,15 @@ func TestLeaderLoad(t *testing.T) {
 	time.Sleep(time.Second)
 	busy := count.take()
 	t.Logf("the change of the leader: %v", busy)
-	// On a quiet machine two or three are there before it is known who was first; even
-	// if that takes long, nobody tries twice.
+	// On a quiet machine, two or three try before they see who was first. Even on a slow
+	// one, nobody tries twice.
 	if tries := busy["PUT 409"]; tries > len(others)-1 {
 		t.Errorf("%d tried in vain: %v", tries, busy)
 	}
 }
 
-// A Lease that both use is never held by both, and changes hands both ways: with
-// the election that Kubernetes' own components use.
+// client-go's leader election, which Kubernetes' own components use, can share a Lease with
+// a Candidate: both never hold it at once, and it changes hands in both directions.
 func TestLeaderAmongOthers(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t)
@@ -315,7 +318,7 @@ func TestLeaderAmongOthers(t *testing.T) {
 	<-ended
 	leader(t, soon, ours)
 	first := ours.token()
-	if !strings.HasSuffix(first, "/1") { // one transition, as theirs counts from 0
+	if !strings.HasSuffix(first, "/1") { // one transition: client-go counts from 0
 		t.Errorf("token %q", first)
 	}
 

@@ -20,11 +20,11 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/testenv/apiserver"
 )
 
-// A leader whose packets vanish stops before another one can lead, is replaced,
-// and when it is back, follows.
+// A leader whose packets are lost stops leading before another one begins. When it is back,
+// it follows.
 func TestLeaderCutOff(t *testing.T) {
-	// A connection that is dead ends when HTTP/2's pings are not answered; by default
-	// that takes 45 s.
+	// With HTTP/2, a dead connection is closed when its pings are not answered, by default
+	// after 45 s.
 	t.Setenv("HTTP2_READ_IDLE_TIMEOUT_SECONDS", "2")
 	t.Setenv("HTTP2_PING_TIMEOUT_SECONDS", "1")
 	a := newAPI(t)
@@ -52,7 +52,7 @@ func TestLeaderCutOff(t *testing.T) {
 	}
 }
 
-// With the API server away, nobody leads, for as long as that takes; then somebody
+// During an outage of the API server nobody leads, however long it takes. Then somebody
 // does, in another term, without a restart.
 func TestLeaderOutage(t *testing.T) {
 	a := newAPI(t)
@@ -91,8 +91,8 @@ func TestLeaderOutage(t *testing.T) {
 	}
 }
 
-// People touch the Lease: who takes it away has it, what is deleted is made anew,
-// and a label does not matter.
+// People change the Lease: whoever puts a name into it holds it, one that is deleted is
+// created again, and a label does not matter.
 func TestLeaseIsChanged(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t)
@@ -132,8 +132,8 @@ func TestLeaseIsChanged(t *testing.T) {
 	again("a count at its end")
 }
 
-// Each right that is missing is named, also to clients where it keeps everybody
-// from leading; and a candidate needs none but those, for this one Lease.
+// Each missing right is named, also to clients if it is why nobody leads. A candidate needs
+// no rights but those, for this one Lease.
 func TestLeaderRights(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t)
@@ -158,7 +158,7 @@ func TestLeaderRights(t *testing.T) {
 		}
 		grant(user, "lease-"+verb, others...)
 		core, logs := observer.New(zap.InfoLevel)
-		time.Sleep(200 * time.Millisecond) // the authorizer follows the Roles
+		time.Sleep(200 * time.Millisecond) // until the authorizer knows the Roles
 		c := a.campaign(t, apiserver.Client(t, a.CP.RESTConfigAs(user)), "lease-"+verb, "it", brisk, func(o *Options) { o.Logger = zap.New(core) })
 		all = append(all, one{c, verb, user, logs})
 	}
@@ -177,7 +177,7 @@ func TestLeaderRights(t *testing.T) {
 		}
 		testenv.Eventually(t, 5*time.Second, "an error that says: "+sentence, func() bool { return told() > 0 })
 		testenv.Eventually(t, soon, "it is counted", func() bool { return c.refused.Load() > 0 })
-		if c.verb == "watch" { // it can lead, but sees others late
+		if c.verb == "watch" { // it can lead, but learns late of other leaders
 			leader(t, 5*time.Second, c.candidate)
 		} else {
 			why := c.Vacant()
@@ -206,7 +206,7 @@ func TestLeaderRights(t *testing.T) {
 	}
 }
 
-// Without a namespace the log says so; it may come later.
+// Without the namespace, the log says so; it may be created later.
 func TestLeaderNamespaceComesLater(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t)

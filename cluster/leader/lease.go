@@ -19,18 +19,18 @@ import (
 	"kubernaut.io/dynamic-toolset/cluster/internal/retry"
 )
 
-// An observation is what is known of the Lease.
+// An observation is what is known about the Lease.
 type observation struct {
 	known bool
 	lease *coordinationv1.Lease // nil if there is none; it must not be changed
-	rv    string                // resourceVersion; of the deletion or list, if there is none
+	rv    string                // resourceVersion; of the deletion or the list if there is no Lease
 	at    time.Time             // when this version was first seen here
-	// delay is for this version, how long to wait once the Lease is free.
+	// delay is how long to wait once this version is free, see takeSpread.
 	delay time.Duration
 	count int // of observations
 }
 
-// holder is who holds the Lease, whether or not in time; empty if nobody does.
+// holder returns the identity in the Lease, even if its time is over; empty for none.
 func (o *observation) holder() string {
 	if o.lease == nil || o.lease.Spec.HolderIdentity == nil {
 		return ""
@@ -38,7 +38,8 @@ func (o *observation) holder() string {
 	return *o.lease.Spec.HolderIdentity
 }
 
-// end is when the Lease, held by somebody, ends if it is not renewed.
+// end returns when the Lease, which somebody holds, ends if it is not renewed. normal is
+// its duration if it names none.
 func (o *observation) end(normal time.Duration) time.Time {
 	d := normal
 	if s := o.lease.Spec.LeaseDurationSeconds; s != nil && *s > 0 {
@@ -51,10 +52,10 @@ func (o *observation) held(now time.Time, normal time.Duration) bool {
 	return o.holder() != "" && now.Before(o.end(normal))
 }
 
-// due is when identity may take the Lease.
+// due returns when identity may take the Lease.
 func (o *observation) due(identity string, normal time.Duration) time.Time {
 	switch o.holder() {
-	case identity: // such as after an outage in which nobody else took it
+	case identity: // ours already, as after an outage in which nobody else took it
 		return o.at
 	case "":
 		return o.at.Add(o.delay)
@@ -62,11 +63,11 @@ func (o *observation) due(identity string, normal time.Duration) time.Time {
 	return o.end(normal).Add(o.delay)
 }
 
-// observe takes note of the Lease, nil if there is none. It is ignored if it is
-// older than what is known, unless it is what a list has found, and nothing was
-// observed since that began, when count was this: a list gives what is, even if
-// etcd has been set back to a backup and counts its versions anew. Otherwise count
-// is -1.
+// observe records a version of the Lease; nil if there is none. An older version than the
+// known one is ignored, except from a list that began after the last observation: a list
+// shows what there is, even if etcd was restored from a backup and counts its versions from
+// there. count is the number of observations when the list began; -1 for what is from no
+// list.
 func (c *Candidate) observe(lease *coordinationv1.Lease, rv string, count int) {
 	c.mu.Lock()
 	o := &c.seen
@@ -93,13 +94,13 @@ func (c *Candidate) lastSeen() observation {
 	return c.seen
 }
 
-// leases is where the Lease is.
+// leases returns the client for Leases in the namespace.
 func (c *Candidate) leases() coordinationclient.LeaseInterface {
 	return c.client.CoordinationV1().Leases(c.ns)
 }
 
-// follower follows the Lease. It costs the API server an event per replica for each renewal,
-// and no calls.
+// follower returns what watches the Lease. It costs the API server an event per replica for
+// each renewal, and no calls.
 func (c *Candidate) follower() *follow.Follower[*coordinationv1.Lease, *coordinationv1.LeaseList] {
 	return &follow.Follower[*coordinationv1.Lease, *coordinationv1.LeaseList]{
 		Kind: "lease", Name: c.name, Client: c.leases(), Timeout: leaseTimeout,
@@ -126,7 +127,7 @@ func (c *Candidate) follower() *follow.Follower[*coordinationv1.Lease, *coordina
 	}
 }
 
-// refresh finds out what the Lease is now.
+// refresh lists the Lease and observes the result.
 func (c *Candidate) refresh(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, leaseTimeout)
 	defer cancel()
@@ -143,9 +144,9 @@ func (c *Candidate) refresh(ctx context.Context) error {
 	return nil
 }
 
-// put writes the Lease in place of the version that it names, or creates it if it
-// names none, and returns the time before that. stale means that there is another
-// version: there, somebody else was faster.
+// put writes the Lease in place of the version that it names, or creates it if it names
+// none. sent is the time just before. stale means that the Lease now has another version:
+// somebody else was faster.
 func (c *Candidate) put(ctx context.Context, lease *coordinationv1.Lease) (sent time.Time, stale bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, leaseTimeout)
 	defer cancel()
@@ -153,7 +154,8 @@ func (c *Candidate) put(ctx context.Context, lease *coordinationv1.Lease) (sent 
 	lease.Spec.RenewTime = &metav1.MicroTime{Time: sent}
 	got, err := c.leases().Update(ctx, lease, metav1.UpdateOptions{FieldManager: cluster.FieldManager})
 	if err != nil {
-		// A PUT that means to create, and finds one, lacks its resourceVersion.
+		// A PUT that is meant to create the Lease lacks the resourceVersion of one that
+		// exists.
 		found := lease.ResourceVersion == "" && apierrors.IsInvalid(err)
 		return sent, found || apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err), err
 	}
@@ -161,13 +163,14 @@ func (c *Candidate) put(ctx context.Context, lease *coordinationv1.Lease) (sent 
 	return sent, false, nil
 }
 
-// claim is the Lease as this replica would have it, in place of what was seen.
+// claim returns the Lease with this replica as its holder, to replace the one that was
+// seen.
 func (c *Candidate) claim(seen observation) *coordinationv1.Lease {
 	lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{
 		Namespace: c.ns, Name: c.name, Labels: map[string]string{cluster.ManagedByLabel: cluster.FieldManager}}}
 	if seen.lease != nil {
-		// The UID goes with it: without it, a PUT to a Lease that was deleted since
-		// would create it anew.
+		// This keeps the UID, without which a PUT would create the Lease again if it has
+		// been deleted since.
 		lease = seen.lease.DeepCopy()
 	}
 	next := int32(min(c.next(seen), math.MaxInt32))
@@ -179,12 +182,13 @@ func (c *Candidate) claim(seen observation) *coordinationv1.Lease {
 	return lease
 }
 
-// errFaster: the Lease has changed, and what it is now has been observed.
+// errFaster means that somebody else has changed the Lease, and that the change was
+// observed.
 var errFaster = errors.New("somebody was faster")
 
-// next is the number of a term that follows what was seen. Each has one of its own,
-// also when it is the same replica's as the last one, and when the Lease was deleted
-// or changed by hand: it is part of the token.
+// next returns the number of a term that follows what was seen. It is part of the token, so
+// no two terms have the same, even if this replica also had the last one, or the Lease was
+// deleted or changed by hand.
 func (c *Candidate) next(seen observation) int64 {
 	last := c.number
 	if seen.lease != nil && seen.lease.Spec.LeaseTransitions != nil {
@@ -193,7 +197,7 @@ func (c *Candidate) next(seen observation) int64 {
 	return last + 1
 }
 
-// take makes the Lease ours.
+// take makes this replica the holder of the Lease, in a new term.
 func (c *Candidate) take(ctx context.Context, seen observation) error {
 	lease, number := c.claim(seen), c.next(seen)
 	verb := "update"
@@ -208,7 +212,8 @@ func (c *Candidate) take(ctx context.Context, seen observation) error {
 		if c.lastSeen().lease != nil {
 			return errFaster
 		}
-		// It was refused for another reason, as by a policy; or it is gone again.
+		// The API server refused it for another reason, such as a policy; or the Lease is
+		// gone again.
 	}
 	if c.failed(ctx, verb, err) {
 		return err
@@ -218,8 +223,8 @@ func (c *Candidate) take(ctx context.Context, seen observation) error {
 	return nil
 }
 
-// renew puts the end of the Lease off. After a conflict with somebody who changed
-// something else about it, soon is true.
+// renew renews the Lease. It returns true for soon after a conflict with somebody who
+// changed something else about the Lease: then it should be tried again at once.
 func (c *Candidate) renew(ctx context.Context, r *term) (soon bool) {
 	seen := c.lastSeen()
 	sent, stale, err := c.put(ctx, seen.lease.DeepCopy())
@@ -232,7 +237,7 @@ func (c *Candidate) renew(ctx context.Context, r *term) (soon bool) {
 	return false
 }
 
-// release gives the Lease back, if it is ours, even though ctx has ended.
+// release gives up the Lease if this replica holds it, even if ctx has ended.
 func (c *Candidate) release(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaseTimeout)
 	defer cancel()
@@ -245,7 +250,7 @@ func (c *Candidate) release(ctx context.Context) {
 		lease.Spec.HolderIdentity, lease.Spec.LeaseDurationSeconds = &nobody, &second
 		_, stale, err := c.put(ctx, lease)
 		if stale {
-			// As when a renewal was under way that nobody waited for.
+			// A renewal may have been under way that nobody waited for.
 			err = c.refresh(ctx)
 			if err == nil {
 				continue

@@ -13,7 +13,7 @@ func leaseOf(holder string, seconds int32) *coordinationv1.Lease {
 	return &coordinationv1.Lease{Spec: coordinationv1.LeaseSpec{HolderIdentity: &holder, LeaseDurationSeconds: &seconds}}
 }
 
-// When the Lease may be taken, counted from when it was seen.
+// When the Lease may be taken, relative to the time at which it was seen.
 func TestLeaseDue(t *testing.T) {
 	at := time.Now()
 	const delay, normal = 70 * time.Millisecond, 15 * time.Second
@@ -43,8 +43,7 @@ func TestLeaseDue(t *testing.T) {
 	}
 }
 
-// Old news is no news; but a list tells the truth, even if the versions are lower
-// than those known, unless something was seen meanwhile.
+// An older version is ignored, except from a list during which nothing else was seen.
 func TestLeaseObservations(t *testing.T) {
 	l := New(nil, "ns", "name", "me", Options{})
 	see := func(holder, rv string, count int) { l.observe(leaseOf(holder, 15), rv, count) }
@@ -66,13 +65,13 @@ func TestLeaseObservations(t *testing.T) {
 	see("c", "11", -1)
 	see("d", "8", begun) // a list that began before c was seen
 	want("c")
-	see("d", "8", l.lastSeen().count) // etcd was set back to a backup
+	see("d", "8", l.lastSeen().count) // etcd was restored from a backup
 	want("d")
 	l.observe(nil, "12", -1)
 	want("")
 }
 
-// A term ends by the clock, by whichever of the two is further.
+// A term ends by the clock that has advanced further, of the two.
 func TestTermIsCertain(t *testing.T) {
 	l := New(nil, "ns", "name", "me", Options{})
 	if _, ok := l.Fence(); ok {
@@ -80,7 +79,7 @@ func TestTermIsCertain(t *testing.T) {
 	}
 	for _, c := range []struct {
 		ago    time.Duration
-		wall   bool // by the wall clock alone, as after a suspension
+		wall   bool // only the wall clock advances, as after a suspension
 		want   bool
 		reason string
 	}{

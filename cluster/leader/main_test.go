@@ -11,7 +11,7 @@ func TestMain(m *testing.M) { apiserver.Main(m) }
 
 const soon = testenv.Patience
 
-// An api is the API server, with what these tests do to it.
+// An api is the API server, with the helpers of these tests.
 type api struct{ *apiserver.API }
 
 func newAPI(t *testing.T) *api { t.Helper(); return &api{apiserver.New(t)} }

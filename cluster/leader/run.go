@@ -14,8 +14,8 @@ import (
 	"kubernaut.io/dynamic-toolset/cluster/internal/retry"
 )
 
-// Run campaigns until ctx ends, and gives the Lease back then. It is
-// called once; a Lease that is lost is no error.
+// Run campaigns until ctx ends, and then gives up the Lease. It may be called once. It is
+// no error to lose the Lease.
 func (c *Candidate) Run(ctx context.Context) error {
 	if !c.running.CompareAndSwap(false, true) {
 		return errors.New("leader: Candidate.Run was called twice")
@@ -29,13 +29,13 @@ func (c *Candidate) Run(ctx context.Context) error {
 	for c.campaign(campaigning) {
 		c.lead(campaigning)
 	}
-	// Even if it does not lead: the answer to its last try may not have come.
+	// Also if it does not lead: its last try may have succeeded without an answer.
 	c.release(ctx)
 	wg.Wait()
 	return nil
 }
 
-// campaign waits until the Lease is free and takes it; false if ctx has ended.
+// campaign waits until the Lease is free and takes it. It returns false if ctx has ended.
 func (c *Candidate) campaign(ctx context.Context) bool {
 	var notBefore time.Time // after a failure
 	for ctx.Err() == nil {
@@ -67,24 +67,24 @@ func (c *Candidate) campaign(ctx context.Context) bool {
 	return false
 }
 
-// pause is how long to wait after a try that failed.
+// pause returns how long to wait after a try that failed.
 func (c *Candidate) pause(err error) time.Duration {
 	switch {
 	case errors.Is(err, errFaster):
-		return 0 // and it is known until when
+		return 0 // it is known when the Lease will be free
 	case apierrors.IsForbidden(err) && c.failures.Lasts():
 		return retry.Jitter(retry.Denied, 0.1)
 	}
 	return retry.Jitter(c.opts.RetryPeriod, 0.2)
 }
 
-// lead holds the Lease for as long as it can, and until ctx ends.
+// lead keeps the Lease for as long as it can, or until ctx ends.
 func (c *Candidate) lead(ctx context.Context) {
 	first := c.term.Load()
 	c.log.Info("This replica leads: it writes the ConfigMap from now on", zap.String("reign", first.token))
 	c.opts.OnLead(true)
 	why := c.keep(ctx)
-	c.term.Store(nil) // before anything else
+	c.term.Store(nil) // Fence must be false before OnLead(false)
 	c.opts.OnLead(false)
 	if ctx.Err() != nil {
 		c.release(ctx)
@@ -92,7 +92,7 @@ func (c *Candidate) lead(ctx context.Context) {
 	c.log.Info("This replica leads no more", zap.String("reign", first.token), zap.String("why", why))
 }
 
-// keep renews the Lease until that is at an end, and returns why.
+// keep renews the Lease until the term ends, and returns why it has ended.
 func (c *Candidate) keep(ctx context.Context) (why string) {
 	next := c.term.Load().renewed.Add(c.opts.RetryPeriod)
 	for {
@@ -121,7 +121,7 @@ func (c *Candidate) keep(ctx context.Context) (why string) {
 		case time.Now().Before(next):
 			continue
 		}
-		// No call outlasts the term.
+		// No call may last longer than the term.
 		call, cancel := context.WithDeadline(ctx, r.renewed.Add(c.opts.RenewDeadline))
 		soon := c.renew(call, r)
 		cancel()
@@ -132,7 +132,7 @@ func (c *Candidate) keep(ctx context.Context) (why string) {
 	}
 }
 
-// failed takes note of the outcome of a call, and reports whether it is a failure.
+// failed records the outcome of a call, and reports whether it has failed.
 func (c *Candidate) failed(ctx context.Context, verb string, err error) bool {
 	if err == nil {
 		c.note(&c.callErr, nil)
@@ -142,7 +142,7 @@ func (c *Candidate) failed(ctx context.Context, verb string, err error) bool {
 		return false
 	}
 	if errors.Is(ctx.Err(), context.Canceled) {
-		return true // we did not wait for it
+		return true // nobody waited for the answer
 	}
 	err = c.explain(verb, err)
 	c.note(&c.callErr, err)
@@ -153,21 +153,21 @@ func (c *Candidate) failed(ctx context.Context, verb string, err error) bool {
 	if tell {
 		level := zap.WarnLevel
 		if right != nil {
-			level = zap.ErrorLevel // it does not pass by itself
+			level = zap.ErrorLevel // a missing right does not come back by itself
 		}
 		c.log.Log(level, "The lease cannot be taken, renewed or released; this replica cannot lead until it can", zap.Error(err))
 	}
 	return true
 }
 
-// note keeps why something can't be done now, nil if it can, in callErr or watchErr.
+// note sets callErr or watchErr; nil if the call or watch works.
 func (c *Candidate) note(kept *error, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	*kept = err
 }
 
-// explain puts the failure of a call into a sentence that says what to do.
+// explain returns the error of a call as a sentence that says what to do.
 func (c *Candidate) explain(verb string, err error) error {
 	if apierrors.IsNotFound(err) {
 		return cluster.NoNamespace(c.ns, err)
