@@ -2,10 +2,10 @@ package service
 
 import corev1 "k8s.io/api/core/v1"
 
-// Identify decides what a Kubernetes Service is; nil means not a back end.
+// Identify returns what a Kubernetes Service is; nil if it is not a back end.
 type Identify func(*corev1.Service) *Backend
 
-// A Prober checks the health of the catalogue's backends and reports to
+// A Prober checks the health of the back ends in the catalogue, and reports the outcome to
 // Catalogue.SetHealth.
 type Prober interface {
 	// Set adds an endpoint or changes how it is checked.
@@ -14,19 +14,19 @@ type Prober interface {
 	Remove(key Key)
 }
 
-// A Replacement is a new state of a namespace or of the whole cluster, read
-// piece by piece. It has no effect before Commit; one that is not to be may just
-// be forgotten. It is used by one goroutine at a time.
+// A Replacement is a new state of a namespace or of the whole cluster, read piece by piece.
+// It has no effect until Commit; it may also be dropped. It is used by one goroutine at a
+// time.
 type Replacement interface {
-	// Add adds Services to the new state, or changes those that are in it.
-	// Nothing is kept of those that are no back ends.
+	// Add adds Services to the new state, or replaces those that it has. Services that are
+	// no back ends are not kept.
 	Add(services []*corev1.Service)
-	// Remove takes a Service out of the new state, which need not be in it.
+	// Remove removes a Service from the new state; it need not be there.
 	Remove(namespace, name string)
-	// Join adds what another Replacement has, of another namespace. That one is
-	// not used any longer.
+	// Join adds the content of another Replacement, of another namespace, which must not be
+	// used afterwards.
 	Join(other Replacement)
-	// Commit makes the new state the state. What was known and is not in it is
-	// gone; the health of the rest is kept.
+	// Commit makes the new state the current one: Services that are not in it are gone, and
+	// the others keep their health.
 	Commit()
 }

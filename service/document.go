@@ -2,19 +2,18 @@ package service
 
 import "bytes"
 
-// A Document is a document for agents in pieces, so that a change of
-// one toolset renders one entry, and a document that is too large for one
-// ConfigMap can be split into documents that are complete in themselves. Its
-// slices are shared: they must not be changed.
+// A Document is a document for agents, in pieces. So a change of one toolset renders one
+// entry, and a document that is too large for one ConfigMap can be split into several that
+// are complete in themselves. Its slices are shared and must not be changed.
 type Document struct {
-	// Key is what the document is called in the ConfigMap.
+	// Key is its key in the ConfigMap.
 	Key string
-	// Head, the Entries with Separator between them, and Tail make the document.
+	// The document is Head, the Entries with Separator between them, and Tail.
 	Head, Separator, Tail []byte
 	Entries               [][]byte
 }
 
-// Size returns the length of the whole document in bytes.
+// Size returns the length of the document in bytes.
 func (d *Document) Size() int {
 	n := len(d.Head) + len(d.Tail) + max(0, len(d.Entries)-1)*len(d.Separator)
 	for _, e := range d.Entries {
@@ -23,7 +22,7 @@ func (d *Document) Size() int {
 	return n
 }
 
-// Bytes returns the whole document.
+// Bytes returns the document in one slice.
 func (d *Document) Bytes() []byte {
 	b := append(make([]byte, 0, d.Size()), d.Head...)
 	b = append(b, bytes.Join(d.Entries, d.Separator)...)

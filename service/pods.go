@@ -2,38 +2,38 @@ package service
 
 import "maps"
 
-// Pods says which pods a Service sends requests to, and at which port: Services of
-// one namespace and type that send to the same pods and port are one back end.
+// Pods says which pods a Service sends requests to, and at which port. Services of one
+// namespace and type that send to the same pods and port are one back end.
 type Pods struct {
-	// Selector is the Service's selector; it is not empty.
+	// Selector is the Service's selector; never empty.
 	Selector map[string]string
-	// Port is the number of the port that answers, at the pods; 0 if only its
-	// name, PortName, is known.
+	// Port is the number of the port at the pods; 0 if only its name is known, PortName.
 	Port     int32
 	PortName string
-	// ServicePort is the Service's number of that port.
+	// ServicePort is the number of that port at the Service.
 	ServicePort int32
-	// Headless means that the Service has no address of its own.
+	// Headless means that the Service has no IP address of its own.
 	Headless bool
-	// Operated means that an operator made the Service for its own use, as
-	// prometheus-operated is made beside what a user asks for.
+	// Operated means that an operator made the Service for its own use, such as
+	// prometheus-operated.
 	Operated bool
-	// Exposure is from where the Service can be reached.
+	// Exposure says from where the Service can be reached.
 	Exposure Exposure
 }
 
-// An Exposure orders the types of Services: of several, the plain one is the one
-// that was made for clients inside the cluster.
+// An Exposure is the type of a Service. Of several Services of one back end, the one with
+// the lowest Exposure is preferred, as it was made for clients inside the cluster.
 type Exposure uint8
 
 // The exposures.
 const (
-	ExposedInside Exposure = iota // ClusterIP
+	ExposedInside Exposure = iota // a ClusterIP
 	ExposedOnNodes
 	ExposedByLoadBalancer
 )
 
-// Equal reports whether both send to the same pods in the same way; either may be nil.
+// Equal reports whether p and o send requests to the same pods in the same way. Both may be
+// nil.
 func (p *Pods) Equal(o *Pods) bool {
 	if p == nil || o == nil {
 		return p == o

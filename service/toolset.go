@@ -1,11 +1,12 @@
-// Package service has the nouns of the dynamic toolset service, and the interfaces that
-// adapters of a cluster and of back ends fill. It knows neither HTTP nor a Kubernetes client,
-// and none of the packages below it.
+// Package service has the nouns of the dynamic toolset service, and the interfaces between
+// them and the outside. It imports no HTTP server and no Kubernetes client, and none of the
+// packages below it.
 //
-// What is done with them is in packages of their own. Package detect makes back ends of
-// Services; overrides changes them; aliases finds those that are one; package health checks
-// them. Package catalogue keeps the state, and package snapshot makes of it what lookups
-// read. The packages below output know the documents for agents.
+// A [Backend] is what was found in the cluster, a [Probe] how to check it, [Health] the
+// outcome, and a [Document] what agents read. The work is done by the packages below:
+// detect recognises back ends in Services, overrides changes them, aliases finds those that
+// are the same one, and health checks them. Package catalogue keeps the state, snapshot
+// renders it for lookups, and those in output know the documents.
 package service
 
 import (
@@ -29,13 +30,13 @@ func (k Key) Compare(o Key) int {
 	return cmp.Or(cmp.Compare(k.Namespace, o.Namespace), cmp.Compare(k.Name, o.Name))
 }
 
-// Health is what the health checker last found out about one endpoint. The
-// zero value means "not checked yet".
+// Health is what the last health checks of an endpoint have found. The zero value means
+// that it was not checked yet.
 type Health struct {
 	// Healthy is true only when the last check succeeded.
 	Healthy bool
-	// Reason says in one sentence why Healthy has its value. It never holds
-	// unescaped or unbounded output of the endpoint.
+	// Reason says in one sentence why Healthy has its value. Output of the endpoint in it
+	// is escaped and short.
 	Reason string
 	// CheckedAt is the time of the last check; zero if there was none.
 	CheckedAt time.Time
@@ -43,7 +44,7 @@ type Health struct {
 	History []HealthCheck
 }
 
-// A HealthCheck is the outcome of one health check with all its attempts.
+// A HealthCheck is the outcome of one health check, which may have taken several attempts.
 type HealthCheck struct {
 	Time      time.Time `json:"time"`
 	Healthy   bool      `json:"healthy"`
@@ -52,50 +53,50 @@ type HealthCheck struct {
 	Attempts  int       `json:"attempts"`
 }
 
-// A Probe says how to find out whether a back end is healthy.
+// A Probe says how to check the health of a back end.
 type Probe struct {
-	// Kind is "http" (a GET that must answer 2xx) or "tcp" (a connection that
-	// must be accepted, for back ends without an HTTP API, such as Kafka).
+	// Kind is ProbeHTTP (a GET must be answered with 2xx) or ProbeTCP (a connection must be
+	// accepted, for back ends without an HTTP API, such as Kafka).
 	Kind string
-	// URL is what to GET for kind http, complete with scheme and path.
+	// URL is the URL to GET, for ProbeHTTP.
 	URL string
-	// AcceptStatus lists status codes besides 2xx that prove a back end alive,
-	// such as 401 from one that wants credentials.
+	// AcceptStatus lists status codes besides 2xx that prove a back end healthy, such as
+	// 401 from one that requires credentials.
 	AcceptStatus []int
-	// Address is host:port to connect to for kind tcp.
+	// Address is the host:port to connect to, for ProbeTCP.
 	Address string
 }
 
-// Equal reports whether two probes ask the same.
+// Equal reports whether p and o make the same check.
 func (p Probe) Equal(o Probe) bool {
 	return p.Kind == o.Kind && p.URL == o.URL && p.Address == o.Address && slices.Equal(p.AcceptStatus, o.AcceptStatus)
 }
 
-// Probe kinds.
+// Kinds of probes.
 const (
 	ProbeHTTP = "http"
 	ProbeTCP  = "tcp"
 )
 
-// A Backend is one observability back end found in a cluster: a Kubernetes
-// Service recognised by a rule, or declared by annotations.
+// A Backend is an observability back end that was found in a cluster: a Kubernetes Service
+// that a rule recognised, or that annotations declare.
 type Backend struct {
-	// Key is the Kubernetes Service it was found in.
+	// Key is that of the Kubernetes Service.
 	Key Key
-	// Name is the wanted toolset name: the Service's, or that of the
-	// annotation kubernaut.io/toolset-name.
+	// Name is the name that its toolset should have: that of the Service, or the value of
+	// the annotation kubernaut.io/toolset-name.
 	Name string
 	// Type is the kind of back end: "prometheus", "grafana", ..., or "custom".
 	Type string
-	// Enabled is false for a toolset that stays listed, but not in the document
-	// for agents. Package detect makes none: what an annotation switches off is
-	// no Backend at all.
+	// Enabled is false for a toolset that is listed, but left out of the documents for
+	// agents. Only overrides set it to false: a Service that an annotation switches off is
+	// no Backend.
 	Enabled bool
-	// Primary marks the preferred back end of its type, which a lookup by type
-	// finds although there are several (kubernaut.io/toolset-primary).
+	// Primary marks the preferred back end of its type (kubernaut.io/toolset-primary),
+	// which a lookup by type finds.
 	Primary bool
-	// Pinned means that an administrator made it Primary (see Overrides): it is
-	// preferred to those that are Primary by annotation.
+	// Pinned means that an override made it Primary. It is preferred to those that an
+	// annotation marks.
 	Pinned bool
 	// Endpoint is the base URL for clients inside the cluster, such as
 	// http://prometheus.monitoring.svc.cluster.local:9090.
@@ -107,29 +108,29 @@ type Backend struct {
 	Description string
 	// Probe says how to check its health.
 	Probe Probe
-	// UserEndpoint is true when the endpoint or health path came from an
-	// annotation, or the Service stands for an external name: whoever may change
-	// the Service chose where it leads.
+	// UserEndpoint means that whoever may change the Service chose where the endpoint or
+	// the health check leads: by an annotation, or by an external name.
 	UserEndpoint bool
-	// Declared means that somebody said something about this very Service, by
-	// annotations or overrides: it is no mere alias of another.
+	// Declared means that annotations or overrides say something about this very Service.
+	// So it is never a mere alias of another.
 	Declared bool
-	// Pods is which pods it sends requests to; nil if its endpoint is another one.
+	// Pods says which pods it sends requests to; nil if the endpoint is not that of its
+	// Service.
 	Pods *Pods
-	// Standing orders the back ends of a type.
+	// Standing helps to choose the primary of a type.
 	Standing Standing
-	// Created is when the Service was created; zero if that is not known.
+	// Created is when the Service was created; zero if unknown.
 	Created time.Time
-	// Evidence lists what led to the recognition, for people who wonder.
+	// Evidence lists why it was recognised, for people.
 	Evidence []string
 	// Labels are the Service's labels.
 	Labels map[string]string
-	// Annotations are the Service's annotations under kubernaut.io/ only:
-	// others may carry secrets.
+	// Annotations are those of the Service under kubernaut.io/. Others are left out, since
+	// they may hold secrets.
 	Annotations map[string]string
 }
 
-// Equal reports whether two backends are the same in everything that shows.
+// Equal reports whether b and o are equal in all fields.
 func (b *Backend) Equal(o *Backend) bool {
 	return b.Key == o.Key && b.Name == o.Name && b.Type == o.Type && b.Enabled == o.Enabled && b.Primary == o.Primary && b.Pinned == o.Pinned &&
 		b.Endpoint == o.Endpoint && b.APIPath == o.APIPath && b.Description == o.Description &&

@@ -1,24 +1,25 @@
-// Package aliases finds Services that are entries to one back end: of several that send
-// requests to the same pods and port, one is a toolset, and the others are its aliases.
+// Package aliases finds the Services that lead to one back end. Of several Services that
+// send requests to the same pods and port, one becomes the toolset and the others its
+// aliases.
 //
-// Which Services select the same pods can't be seen from their selectors alone:
-// prometheus-operated selects all Prometheis of its namespace, and the Service of
-// a chart one of them by another label more. So:
+// Selectors alone don't say which Services select the same pods: prometheus-operated
+// selects the pods of every Prometheus in its namespace, and the Service of a chart, with
+// one more label, those of one Prometheus. So these rules apply:
 //
 //   - Equal selectors select the same pods.
-//   - One selector with more labels than another selects some of its pods. It is
-//     taken for the same back end, unless the one with fewer labels covers several
-//     that are different (two Prometheis): then it stands for itself, and so do they.
-//   - A Service with an address of its own was made to be the entry to all that it
-//     covers, such as that of an Elasticsearch cluster: headless Services of parts of
-//     it (the sets of its nodes) are no back ends of their own, however many.
-//   - Labels with the value "true" are flags, such as of the nodes that ingest. They
-//     say which part of a back end is meant, and never which back end.
-//   - A Service for one pod, as charts make one for each replica, belongs to the back
+//   - A selector with more labels than another selects some of its pods. Both are taken for
+//     the same back end, unless the one with fewer labels covers several different ones,
+//     such as two Prometheus servers. Then each is a back end of its own.
+//   - A Service with an IP address was made as the entry to all that it covers, such as an
+//     Elasticsearch cluster. Headless Services for parts of that, such as a set of its
+//     nodes, are no back ends of their own, however many there are.
+//   - Labels with the value "true" are flags, such as those of the nodes that ingest. They
+//     tell the parts of one back end apart, not back ends.
+//   - A Service for a single pod, as some charts make for each replica, belongs to the back
 //     end of the pod.
 //
-// Where this leaves a doubt, Services are not taken for one: two entries of one back
-// end are a nuisance, a back end that is not listed is a loss.
+// In case of doubt, Services are kept apart: a back end that is listed twice is a nuisance,
+// one that is missing is a loss.
 package aliases
 
 import (
@@ -29,14 +30,14 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 )
 
-// An Entry is a back end whose pods are known, prepared for comparisons.
+// An Entry is a back end whose pods are known, prepared for comparison.
 type Entry struct {
 	*service.Backend
 	selector *selector
 }
 
-// New returns the entry of b; nil if nothing is known of its pods: then it is alone in any
-// case.
+// New returns the Entry of b; nil if its pods are unknown, so that it has no aliases and is
+// none.
 func New(b *service.Backend) *Entry {
 	if b.Pods == nil || len(b.Pods.Selector) == 0 {
 		return nil
@@ -44,20 +45,20 @@ func New(b *service.Backend) *Entry {
 	return &Entry{b, selectorOf(b.Pods)}
 }
 
-// Same reports whether two states of a Service lead to the same aliases.
+// Same reports whether a change of a Service from a to b leaves all aliases as they are.
 func Same(a, b *service.Backend) bool {
 	return a == b || a.Type == b.Type && a.Declared == b.Declared && a.Pinned == b.Pinned && a.Primary == b.Primary &&
 		a.Created.Equal(b.Created) && a.Pods.Equal(b.Pods)
 }
 
-// Find divides the entries of one namespace and type into toolsets. The first of each is the
-// one that clients should use, and its aliases follow in the order of their keys. Which they
-// are does not depend on the order of entries, which is changed.
+// Find groups the entries of one namespace and type into toolsets. The first of each group
+// is the one that clients should use; its aliases follow in the order of their keys. The
+// result does not depend on the order of entries, which Find changes.
 func Find(entries []*Entry) (toolsets [][]*Entry) {
 	slices.SortFunc(entries, compareKeys)
 	for _, same := range samePods(entries) {
 		slices.SortFunc(same, compareForClients)
-		// What somebody has said something about is never folded away.
+		// A declared Service is never made an alias.
 		declared := 1
 		for declared < len(same) && same[declared].Declared {
 			declared++
@@ -74,24 +75,23 @@ func Find(entries []*Entry) (toolsets [][]*Entry) {
 
 func compareKeys(a, b *Entry) int { return a.Key.Compare(b.Key) }
 
-// compareForClients orders the Services of one back end: the first is the one that
-// clients should use.
+// compareForClients orders the Services of one back end. Clients should use the first.
 func compareForClients(a, b *Entry) int {
 	return cmp.Or(
 		yesFirst(a.Declared, b.Declared),
 		yesFirst(a.Pinned, b.Pinned),
 		yesFirst(a.Primary, b.Primary),
-		-yesFirst(a.selector.pod != "", b.selector.pod != ""), // one pod of them
+		-yesFirst(a.selector.pod != "", b.selector.pod != ""), // for one pod only
 		-yesFirst(a.Pods.Headless, b.Pods.Headless),
 		-yesFirst(a.Pods.Operated, b.Pods.Operated),
-		cmp.Compare(len(a.selector.labels), len(b.selector.labels)), // the one for all comes before one for some
+		cmp.Compare(len(a.selector.labels), len(b.selector.labels)), // fewer labels select more pods
 		cmp.Compare(a.Pods.Exposure, b.Pods.Exposure),
 		compareAge(a.Created, b.Created),
 		compareKeys(a, b),
 	)
 }
 
-// compareAge puts the oldest first, and what has no known age last.
+// compareAge puts the oldest first, and those of unknown age last.
 func compareAge(a, b time.Time) int {
 	return cmp.Or(-yesFirst(a.IsZero(), b.IsZero()), a.Compare(b))
 }

@@ -10,11 +10,11 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 )
 
-// A selector is that of a Service, prepared for comparisons.
+// A selector is the selector of a Service, prepared for comparison.
 type selector struct {
 	labels []selectedLabel // in the order of pair
-	sum    uint64          // of their pairs: the exclusive or
-	pod    string          // what the pod's name has in front of its number, if only one pod is selected
+	sum    uint64          // exclusive or of their pairs
+	pod    string          // name of the pod without its number, if only one pod is selected
 }
 
 type selectedLabel struct {
@@ -23,11 +23,11 @@ type selectedLabel struct {
 	flag      bool
 }
 
-// selectorSeed makes the hashes of labels unpredictable: nobody can choose labels
-// that collide with those of others.
+// selectorSeed makes the hashes unpredictable, so that nobody can choose labels that
+// collide with those of others.
 var selectorSeed = maphash.MakeSeed()
 
-// podLabels are those that Kubernetes gives to one pod of a StatefulSet alone.
+// podLabels are the labels that Kubernetes gives to a single pod of a StatefulSet.
 var podLabels = []string{"statefulset.kubernetes.io/pod-name", "apps.kubernetes.io/pod-index"}
 
 func selectorOf(p *service.Pods) *selector {
@@ -47,7 +47,7 @@ func selectorOf(p *service.Pods) *selector {
 	for _, l := range s.labels {
 		s.sum ^= l.pair
 	}
-	if s.sum == 0 && s.pod != "" { // nothing but the pod
+	if s.sum == 0 && s.pod != "" { // no label but that of the pod
 		s.sum = maphash.String(selectorSeed, s.pod)
 	}
 	return s
@@ -68,7 +68,7 @@ func (s *selector) within(o *selector) bool {
 	return true
 }
 
-// beyond returns the labels of s that o has not, without flags.
+// beyond returns the labels of s that o lacks, except flags.
 func (s *selector) beyond(o *selector) *selector {
 	more := &selector{}
 	for _, l := range s.labels {
@@ -79,20 +79,21 @@ func (s *selector) beyond(o *selector) *selector {
 	return more
 }
 
-// maxSubsets bounds the labels of a selector whose parts are looked for; one with
-// more is compared with equal ones only. Nobody has so many.
+// maxSubsets is the number of labels up to which all subsets of a selector are looked up. A
+// selector with more, which nobody has, is only compared with equal ones.
 const maxSubsets = 6
 
-// A podsNode is the entries with one selector and one port.
+// A podsNode is all entries with the same selector and port.
 type podsNode struct {
 	*selector
 	pods      *service.Pods
 	entries   []*Entry
-	addressed bool // one of them has an address, and is not for one pod
+	addressed bool // an entry has an IP address, and is not for one pod
+	// above are the nodes with some of its labels, below those with more labels.
 	above     []*podsNode
 	below     []*podsNode
-	ambiguous bool      // covers several that are different
-	root      *podsNode // of those that are the same, by union-find; itself at first
+	ambiguous bool      // it covers several different back ends
+	root      *podsNode // of its set of nodes that are one back end, by union-find; itself at first
 }
 
 func (n *podsNode) find() *podsNode {
@@ -109,15 +110,16 @@ func (n *podsNode) union(o *podsNode) {
 	}
 }
 
-// A nodeKey finds nodes by their selector and port.
+// A nodeKey is the selector and port of nodes.
 type nodeKey struct {
 	sum  uint64
 	port string
 }
 
-// ports returns how others may call the port: own is its own key, and others are
-// those under which what is the same port may be found. A named one is the same as
-// a number if the Service has it under that number, as nearly all do.
+// ports returns the keys of the port: own is that under which the node itself is found,
+// others are those under which nodes with the same port may be found. A port that is known
+// by name is taken for the same as one known by number, if the Service has it under that
+// number. Nearly all do.
 func (n *podsNode) ports() (own string, others [2]string) {
 	number := strconv.Itoa(int(n.pods.ServicePort))
 	if n.pods.Port != 0 {
@@ -127,8 +129,7 @@ func (n *podsNode) ports() (own string, others [2]string) {
 	return "t" + n.pods.PortName, [2]string{"t" + n.pods.PortName, "n" + number}
 }
 
-// samePods divides entries, which must be in a lasting order, into those of one
-// back end each.
+// samePods groups entries, which must be in a stable order, by back end.
 func samePods(entries []*Entry) [][]*Entry {
 	if len(entries) == 1 {
 		return [][]*Entry{entries}
@@ -143,15 +144,15 @@ func samePods(entries []*Entry) [][]*Entry {
 type podsGraph struct {
 	nodes    []*podsNode
 	at       map[nodeKey][]*podsNode
-	pods     map[nodeKey]*podsSlot // Services for one pod
+	pods     map[nodeKey]*podsSlot // nodes for one pod
 	podNodes []*podsNode
-	sizes    [maxSubsets + 1]bool // which numbers of labels there are
+	sizes    [maxSubsets + 1]bool // for each number of labels, whether a node has so many
 }
 
-// A podsSlot is the Services for one pod with the same other labels.
+// A podsSlot is all nodes for one pod whose other labels and port are the same.
 type podsSlot struct {
 	nodes map[string]*podsNode // by the name of the pod, without its number
-	near  []*podsNode          // that select the pod, or may
+	near  []*podsNode          // nodes that select the pod, or may
 }
 
 func (g *podsGraph) addAll(entries []*Entry) {
@@ -175,7 +176,7 @@ func (g *podsGraph) addAll(entries []*Entry) {
 		g.nodes = append(g.nodes, n)
 		g.at[key] = []*podsNode{n}
 		if own[0] == 't' {
-			// A few will do: a Service has one query port.
+			// A few are enough: a Service has one port for queries.
 			if byNumber := (nodeKey{n.sum, "s" + others[1][1:]}); len(g.at[byNumber]) < 8 {
 				g.at[byNumber] = append(g.at[byNumber], n)
 			}
@@ -203,7 +204,7 @@ func (g *podsGraph) addPod(key nodeKey, n *podsNode) {
 	g.podNodes = append(g.podNodes, n)
 }
 
-// compare finds which nodes are within which.
+// compare finds, for each node, those whose selector is part of its own.
 func (g *podsGraph) compare() {
 	for _, n := range g.nodes {
 		g.subsets(n, func(key nodeKey, proper bool) {
@@ -237,7 +238,7 @@ func (g *podsGraph) compare() {
 	}
 }
 
-// maxNear bounds among how many back ends that of a pod is looked for.
+// maxNear is the number of candidates up to which the back end of a pod is looked for.
 const maxNear = 64
 
 func (s *podsSlot) see(n *podsNode) {
@@ -246,8 +247,8 @@ func (s *podsSlot) see(n *podsNode) {
 	}
 }
 
-// subsets calls f with the keys of all selectors that have some or all of the labels
-// of n, of which there is any.
+// subsets calls f with the key of each selector that has the labels of n, or some of them,
+// if there may be a node with so many labels. proper means that it lacks some.
 func (g *podsGraph) subsets(n *podsNode, f func(key nodeKey, proper bool)) {
 	_, ports := n.ports()
 	for _, port := range ports {
@@ -273,7 +274,7 @@ func (g *podsGraph) subsets(n *podsNode, f func(key nodeKey, proper bool)) {
 	}
 }
 
-// join joins the nodes of one back end.
+// join unites the nodes of one back end.
 func (g *podsGraph) join() {
 	for _, n := range g.nodes {
 		n.ambiguous = n.coversSeveral()
@@ -283,7 +284,8 @@ func (g *podsGraph) join() {
 			if !o.admits(n) {
 				continue
 			}
-			// Only with the nearest, which is with all the others if they are the same.
+			// Unite n with the nearest only, which is united with the others if they are
+			// the same.
 			between := slices.ContainsFunc(n.above, func(p *podsNode) bool {
 				return p != o && len(p.labels) > len(o.labels) && p.admits(n) && o.within(p.selector)
 			})
@@ -300,11 +302,12 @@ func (g *podsGraph) join() {
 	}
 }
 
-// admits reports whether o, which selects some of the pods of n, is a part of it.
+// admits reports whether o, which selects some of the pods of n, may be part of the same
+// back end.
 func (n *podsNode) admits(o *podsNode) bool { return !n.ambiguous || n.addressed && !o.addressed }
 
-// coversSeveral reports whether n covers several back ends: not all of what it covers
-// lies one within the other.
+// coversSeveral reports whether n covers several back ends, that is, whether the selectors
+// below it don't form a chain in which each is part of the next.
 func (n *podsNode) coversSeveral() bool {
 	var beyond []*selector
 	for _, o := range n.below {
@@ -323,9 +326,9 @@ func (n *podsNode) coversSeveral() bool {
 	return false
 }
 
-// of finds the node of the back end that the pod of n belongs to; nil if there is
-// none, or any doubt. Of several it is the one after which the pod is called:
-// prometheus-shop-0 is a pod of the Prometheus shop.
+// of returns the node of the back end that the pod of n belongs to; nil if there is none or
+// any doubt. Of several, it is the one that gives the pod its name: prometheus-shop-0 is a
+// pod of the Prometheus called shop.
 func (s *podsSlot) of(n *podsNode) *podsNode {
 	if len(s.near) > maxNear {
 		return nil
@@ -351,7 +354,7 @@ func (s *podsSlot) of(n *podsNode) *podsNode {
 	return found
 }
 
-// parts returns the entries by back end.
+// parts returns the entries of each back end.
 func (g *podsGraph) parts() [][]*Entry {
 	byRoot := map[*podsNode][]*Entry{}
 	var roots []*podsNode

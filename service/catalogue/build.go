@@ -8,18 +8,17 @@ import (
 	"kubernaut.io/dynamic-toolset/service/snapshot"
 )
 
-// How long changes wait for others, so that a burst becomes one snapshot. The
-// first change of a burst is in the snapshot whose building begins after at most
-// maxDelay. Up to that, building a snapshot is followed by a pause of
-// restFactor times as long: it takes at most a quarter of a processor's time
-// while it takes less than 8 ms.
+// How long changes wait for others, so that a burst becomes one snapshot. A change waits
+// for at most maxDelay. Up to that, a pause of restFactor times the time of the last build
+// comes before the next, so that building takes at most a quarter of a processor while a
+// build takes less than 8 ms.
 const (
 	quietDelay = 3 * time.Millisecond
 	maxDelay   = 25 * time.Millisecond
 	restFactor = 3
-	// minorDelay is within how long a change of times alone is shown (the time
-	// of the last health check): nobody acts on it. Large clusters are gone
-	// through in up to minorParts parts.
+	// minorDelay is the time within which a change of nothing but the time of the last
+	// health check is shown. Nobody acts on it. In large clusters this happens in up to
+	// minorParts parts.
 	minorDelay = 5 * time.Second
 	minorParts = 50
 )
@@ -28,7 +27,7 @@ const (
 func (c *Catalogue) Run(ctx context.Context) {
 	minor := time.NewTimer(minorDelay)
 	defer minor.Stop()
-	var took time.Duration // by the last snapshot
+	var took time.Duration // to build the last snapshot
 	for {
 		select {
 		case <-ctx.Done():
@@ -46,7 +45,7 @@ func (c *Catalogue) Run(ctx context.Context) {
 	}
 }
 
-// settle waits until changes have paused for quiet, but not for long.
+// settle waits until no change has come for the duration quiet, but for at most maxDelay.
 func (c *Catalogue) settle(ctx context.Context, quiet time.Duration) {
 	deadline := time.NewTimer(maxDelay)
 	defer deadline.Stop()
@@ -66,8 +65,8 @@ func (c *Catalogue) settle(ctx context.Context, quiet time.Duration) {
 	}
 }
 
-// Build makes the current state the current snapshot, now. Run makes snapshots
-// without being asked; a caller who must see its own change at once may call this.
+// Build makes the current state the current snapshot. Run does so by itself; Build is for
+// callers that must see their own change at once.
 func (c *Catalogue) Build() {
 	c.building.Lock()
 	defer c.building.Unlock()
@@ -80,14 +79,14 @@ func (c *Catalogue) Build() {
 	c.build()
 }
 
-// build shows what is dirty. c.building is held.
+// build makes the next snapshot from what is dirty. c.building is held.
 func (c *Catalogue) build() {
 	c.mu.Lock()
 	if !c.synced {
 		c.mu.Unlock()
 		return
 	}
-	// What is different is copied out, so that rendering needs no lock.
+	// Copies, so that rendering needs no lock.
 	updates := make([]snapshot.Update, 0, len(c.dirty))
 	for k := range c.dirty {
 		u := snapshot.Update{Key: k}
@@ -113,12 +112,12 @@ func (c *Catalogue) build() {
 	}
 }
 
-// sweep shows what is minor in the next part of the list of toolsets, of as many
-// parts as it returns.
+// sweep shows the minor changes in the next part of the list of toolsets, and returns the
+// number of parts.
 //
-// With thousands of back ends, there is always some whose last check has a new
-// time. Showing them all at once would keep changes that matter waiting; showing
-// them as they come would make each chunk of the lists anew many times over.
+// With thousands of back ends there are always some with a new time. To show all of them at
+// once would delay changes that matter; to show each as it comes would render every chunk
+// of the lists many times.
 func (c *Catalogue) sweep() (parts int) {
 	c.building.Lock()
 	defer c.building.Unlock()

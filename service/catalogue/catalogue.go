@@ -1,6 +1,11 @@
 // Package catalogue keeps the state of the service: which back ends were discovered, how
-// healthy they are, and what an administrator's overrides say. Whenever it changes, a new
-// snapshot replaces the current one.
+// healthy they are, and what an administrator's overrides say.
+//
+// Changes come from the cluster (Replace, Begin, Upsert, Delete), from the health checks
+// (SetHealth) and from the ConfigMap (SetOverrides). They only change maps, under a lock,
+// and mark what a snapshot must show. [Catalogue.Run] waits for more of them for some
+// milliseconds (build.go), has the next snapshot built, and swaps it in. Lookups call
+// [Catalogue.Snapshot], which is one atomic load.
 package catalogue
 
 import (
@@ -19,9 +24,8 @@ import (
 	"kubernaut.io/dynamic-toolset/service/snapshot"
 )
 
-// A Catalogue turns what happens in the cluster into snapshots. Changes come in
-// by Replace, Begin, Upsert, Delete, SetHealth and SetOverrides from any
-// goroutine and return at once; Run builds the snapshots.
+// A Catalogue makes snapshots of what happens in the cluster. Its methods may be called by
+// any goroutine. Those that change it return at once; Run builds the snapshots.
 type Catalogue struct {
 	identify service.Identify
 	prober   service.Prober
@@ -31,26 +35,26 @@ type Catalogue struct {
 
 	mu        sync.Mutex // held for map accesses only, never while rendering
 	records   map[service.Key]*record
-	dirty     map[service.Key]struct{} // what the next snapshot must show anew, or without
-	minor     map[service.Key]bool     // what has nothing but another time to show
+	dirty     map[service.Key]struct{} // what the next snapshot must render again, or no longer has
+	minor     map[service.Key]bool     // what has only the time of its last check to show
 	overrides *overrides.Set
 	synced    bool
 	discovery time.Time
 
-	building sync.Mutex // one snapshot is built at a time; guards what follows
+	building sync.Mutex // held while a snapshot is built; guards what follows
 	builder  *snapshot.Builder
 	version  string      // of the ConfigMap
-	swept    service.Key // the last toolset that sweep has dealt with
+	swept    service.Key // the last toolset of the part that sweep has shown
 }
 
-// A record is what the catalogue knows of one backend.
+// A record is what the catalogue knows of one back end.
 type record struct {
 	found *service.Backend // before overrides; nil if they added it
 	snapshot.State
 }
 
-// New returns a catalogue without a snapshot; the first one is there
-// after the first Replace. prober may be nil: then nothing is ever healthy.
+// New returns a catalogue. It has no snapshot before the first Replace. Without a prober,
+// which may be nil, no back end is ever healthy.
 func New(identify service.Identify, prober service.Prober) *Catalogue {
 	return &Catalogue{
 		identify: identify,
@@ -64,12 +68,11 @@ func New(identify service.Identify, prober service.Prober) *Catalogue {
 	}
 }
 
-// Snapshot returns the current snapshot, nil before the first.
+// Snapshot returns the current snapshot; nil if there is none yet.
 func (c *Catalogue) Snapshot() *snapshot.Snapshot { return c.current.Load() }
 
 // Snapshots yields the current snapshot, as soon as there is one, and then each newer one,
-// until ctx ends. Of those that come while the body of the loop is at work, it yields the
-// last.
+// until ctx ends. If several are made while the loop's body runs, it yields only the last.
 func (c *Catalogue) Snapshots(ctx context.Context) iter.Seq[*snapshot.Snapshot] {
 	return func(yield func(*snapshot.Snapshot) bool) {
 		for next := (<-chan struct{})(c.first); ; {
@@ -87,7 +90,7 @@ func (c *Catalogue) Snapshots(ctx context.Context) iter.Seq[*snapshot.Snapshot] 
 	}
 }
 
-// Documents returns the documents of the current snapshot, nil before the first.
+// Documents returns the documents of the current snapshot; nil if there is none yet.
 func (c *Catalogue) Documents() []service.Document {
 	if snap := c.Snapshot(); snap != nil {
 		return snap.Documents()
@@ -103,8 +106,8 @@ func keyOf(svc *corev1.Service) service.Key {
 	return service.Key{Namespace: ns, Name: svc.Name}
 }
 
-// Replace makes services the whole state of the cluster. What was known and is
-// not among them is gone; the health of the rest is kept.
+// Replace makes services the whole state of the cluster: others are gone, and those that
+// were known keep their health.
 func (c *Catalogue) Replace(services []*corev1.Service) {
 	r := c.Begin("")
 	r.Add(services)
@@ -117,8 +120,7 @@ type replacement struct {
 	found      map[service.Key]*service.Backend
 }
 
-// Begin begins to replace the state of a namespace, or with an empty name that
-// of the whole cluster.
+// Begin begins a new state of a namespace, or with an empty name of the whole cluster.
 func (c *Catalogue) Begin(namespace string) service.Replacement {
 	return &replacement{c, map[string]bool{namespace: true}, map[service.Key]*service.Backend{}}
 }
@@ -165,7 +167,7 @@ func (r *replacement) Commit() {
 	c.touch()
 }
 
-// Upsert adds one Service or changes it.
+// Upsert adds a Service or changes it.
 func (c *Catalogue) Upsert(svc *corev1.Service) {
 	key, b := keyOf(svc), c.identify(svc)
 	c.mu.Lock()
@@ -184,7 +186,7 @@ func (c *Catalogue) Upsert(svc *corev1.Service) {
 	}
 }
 
-// Delete forgets one Service.
+// Delete removes a Service.
 func (c *Catalogue) Delete(namespace, name string) {
 	c.mu.Lock()
 	changed := c.remove(service.Key{Namespace: namespace, Name: name})
@@ -197,7 +199,7 @@ func (c *Catalogue) Delete(namespace, name string) {
 	}
 }
 
-// set and remove change one Service's record and say whether anything is
+// set and remove change the record of one Service, and report whether anything is
 // different. c.mu is held.
 func (c *Catalogue) set(key service.Key, found *service.Backend) bool {
 	if r := c.records[key]; r != nil && r.found.Equal(found) {
@@ -219,9 +221,8 @@ func (c *Catalogue) remove(key service.Key) bool {
 	return true
 }
 
-// show makes b what is shown of a Service in which found was found, or if that
-// is nil, of what an administrator added. It says whether that is different.
-// c.mu is held.
+// show makes b the back end that is shown for key, and reports whether that is a change.
+// found is the back end before overrides, or nil if they added b. c.mu is held.
 func (c *Catalogue) show(key service.Key, found, b *service.Backend) bool {
 	r := c.records[key]
 	switch {
@@ -243,8 +244,8 @@ func (c *Catalogue) show(key service.Key, found, b *service.Backend) bool {
 	return true
 }
 
-// SetHealth records a finished health check. A new verdict is visible at once;
-// the mere time of a check that confirms the last one, within some seconds.
+// SetHealth records a finished health check. A change between healthy and unhealthy is
+// visible at once; a check that only confirms the last one, within seconds.
 func (c *Catalogue) SetHealth(key service.Key, h service.Health) {
 	c.mu.Lock()
 	r := c.records[key]
@@ -266,9 +267,9 @@ func (c *Catalogue) SetHealth(key service.Key, h service.Health) {
 	}
 }
 
-// SetConfigMapVersion shows the resourceVersion of the written ConfigMap: the lists end with
-// it when it returns. That is no change of the catalogue, and nobody is told of a newer
-// snapshot: the ConfigMap's writer would be, and every watcher, of nothing that is theirs.
+// SetConfigMapVersion sets the resourceVersion of the written ConfigMap, with which the
+// lists end as soon as it returns. Superseded does not tell of it: nothing has changed for
+// watchers, and the writer of the ConfigMap would write again.
 func (c *Catalogue) SetConfigMapVersion(v string) {
 	c.building.Lock()
 	defer c.building.Unlock()
@@ -278,8 +279,7 @@ func (c *Catalogue) SetConfigMapVersion(v string) {
 	}
 }
 
-// TypeOf returns the type of the backend found in a Service, "unknown" if
-// there is none.
+// TypeOf returns the type of the back end found in a Service; "unknown" if there is none.
 func (c *Catalogue) TypeOf(key service.Key) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -7,8 +7,8 @@ import (
 	"kubernaut.io/dynamic-toolset/service/overrides"
 )
 
-// SetOverrides makes o the overrides in force, nil for none. They are applied to
-// what is known and to what will be.
+// SetOverrides makes o the overrides in force; nil for none. They apply to the back ends
+// that are known and to later ones.
 func (c *Catalogue) SetOverrides(o *overrides.Set) {
 	c.mu.Lock()
 	c.overrides = o
@@ -25,8 +25,8 @@ func (c *Catalogue) SetOverrides(o *overrides.Set) {
 	}
 }
 
-// UnmatchedOverrides names the overrides in force that are about no back end that is
-// known, such as "toolsets[2] (monitoring/thanos)": often a name that was mistyped.
+// UnmatchedOverrides returns the overrides in force that match no known back end, such as
+// "toolsets[2] (monitoring/thanos)". Often the name is mistyped.
 func (c *Catalogue) UnmatchedOverrides() []string {
 	c.mu.Lock()
 	found := make([]*service.Backend, 0, len(c.records))
@@ -40,11 +40,11 @@ func (c *Catalogue) UnmatchedOverrides() []string {
 	return o.Unmatched(found)
 }
 
-// OverriddenAliases names the overrides in force that switch off a Service which is an
-// alias in the current snapshot, and of which toolset: "toolsets[2]
-// (monitoring/prometheus-operated) switches off an alias of monitoring/prometheus".
-// They change nothing, as the toolset stays, with the name of another Service. (An
-// override that says anything else makes its Service the toolset's.)
+// OverriddenAliases returns the overrides in force that switch off a Service which is an
+// alias in the current snapshot, such as "toolsets[2] (monitoring/prometheus-operated)
+// switches off an alias of monitoring/prometheus". They change nothing, as the toolset has
+// the name of another Service. (With any other override a Service is Declared, and no
+// alias.)
 func (c *Catalogue) OverriddenAliases() []string {
 	s := c.Snapshot()
 	if s == nil {
@@ -63,8 +63,8 @@ func (c *Catalogue) OverriddenAliases() []string {
 	return out
 }
 
-// add makes the records that the overrides add those that there are. c.mu is
-// held.
+// add adds the back ends that the overrides add, and removes those that they added before
+// and no longer do. It reports whether anything is different. c.mu is held.
 func (c *Catalogue) add() bool {
 	added := map[service.Key]*service.Backend{}
 	for _, b := range c.overrides.Added() {
@@ -84,8 +84,8 @@ func (c *Catalogue) add() bool {
 	return changed
 }
 
-// addedKey returns the key of a backend that the overrides add. It can't be that
-// of a Service: none has a colon in its name.
+// addedKey returns the key of a back end that the overrides add. It can't be that of a
+// Service, as it has a colon in its name.
 func addedKey(b *service.Backend) service.Key {
 	return service.Key{Namespace: b.Key.Namespace, Name: overrides.Key + ":" + b.Name}
 }

@@ -2,9 +2,9 @@ package endpoint
 
 import "net/netip"
 
-// refusedNetworks are those that no back end of a cluster lives in, but which
-// hold what must not be called on someone else's behalf. The first match names
-// the reason, so single addresses come before the networks around them.
+// refusedNetworks are networks in which no back end of a cluster lives, but what must not
+// be called on someone else's behalf. The first match gives the reason, so single addresses
+// come before the networks around them.
 var refusedNetworks = []struct {
 	prefix netip.Prefix
 	why    string
@@ -26,12 +26,12 @@ var refusedNetworks = []struct {
 	{netip.MustParsePrefix("224.0.0.0/4"), "multicast"},                  //
 	{netip.MustParsePrefix("ff00::/8"), "multicast"},                     //
 	{netip.MustParsePrefix("255.255.255.255/32"), "broadcast"},           //
-	{netip.MustParsePrefix("64:ff9b:1::/48"), "address translation"},     // RFC 8215: where the IPv4 address sits in it is the operator's choice
+	{netip.MustParsePrefix("64:ff9b:1::/48"), "address translation"},     // RFC 8215: the operator chooses where the IPv4 address is
 	{netip.MustParsePrefix("2001::/32"), "address translation (Teredo)"}, // RFC 4380: holds obfuscated IPv4 addresses
 }
 
-// embeddings are the IPv6 networks whose addresses stand for an IPv4 address,
-// and the byte at which that address starts.
+// embeddings are the IPv6 networks whose addresses hold an IPv4 address, from the byte at
+// on.
 var embeddings = []struct {
 	prefix netip.Prefix
 	at     int
@@ -42,9 +42,9 @@ var embeddings = []struct {
 	{netip.MustParsePrefix("2002::/16"), 2},        // 6to4, RFC 3056
 }
 
-// Refusal says why nothing may call addr on behalf of whoever may annotate a
-// Service, such as "loopback"; empty if nothing speaks against it. addr must be
-// without a zone, and an IPv4 address not mapped to IPv6.
+// Refusal returns why health checks must not call addr when whoever may annotate a Service
+// chose it, such as "loopback"; empty if they may. addr must have no zone, and must not be
+// an IPv4 address mapped to IPv6.
 func Refusal(addr netip.Addr) string {
 	for _, n := range refusedNetworks {
 		if n.prefix.Contains(addr) {
