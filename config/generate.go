@@ -93,9 +93,9 @@ func (l *loader) validateGenerate(g *Generate) {
 
 const generateIntro = `Prints what the service would write, without a server, without health checks, and without touching the cluster: for a
 repository that is applied by GitOps, for CI, and to see what becomes of manifests or overrides before they are applied. The output
-depends on nothing but what is read: the same in, the same out. Of several back ends of a type, one is the
-primary: what an administrator or an annotation says, else what is there for the whole cluster, a query front end, the oldest; the
-service also looks at their health.`
+depends on nothing but the input. Of several back ends of a type, the primary is the one that an administrator or an annotation
+names; else one that is there for the whole cluster, a query front end, the oldest, in this order. The service also looks at their
+health.`
 
 const generateExamples = `
   dynamic-toolset generate --manifests DIR
@@ -106,7 +106,7 @@ const generateExamples = `
     dynamic-toolset generate --kubeconfig ~/.kube/config --overrides -  # with the overrides in force
 
 Exit codes: 0 printed, 1 something can't be read or is wrong, 2 wrong settings.
-Problems with annotations, and overrides that are about nothing, are warnings on
+Problems with annotations, and overrides that match no back end, are warnings on
 standard error.
 `
 

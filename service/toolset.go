@@ -114,8 +114,7 @@ type Backend struct {
 	// Declared means that annotations or overrides say something about this very Service.
 	// So it is never a mere alias of another.
 	Declared bool
-	// Pods says which pods it sends requests to; nil if the endpoint is not that of its
-	// Service.
+	// Pods says which pods it sends requests to; nil if that is unknown.
 	Pods *Pods
 	// Standing helps to choose the primary of a type.
 	Standing Standing

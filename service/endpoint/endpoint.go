@@ -1,9 +1,9 @@
-// Package endpoint says which addresses and names people may give to the service:
-// in annotations, in overrides, in rules.
+// Package endpoint says which addresses and names people may give to the service, in
+// annotations, overrides and rules.
 //
-// They end up in documents that agents put into command lines, so only
-// characters that mean nothing to a shell, a template or a terminal are let
-// through, instead of refusing a list of bad ones.
+// They end up in documents, and agents put them into command lines. So only characters that
+// mean nothing to a shell, a template or a terminal are accepted. Addresses that a health
+// check must not call, such as those with cloud credentials, are in [Refusal].
 package endpoint
 
 import (
@@ -19,8 +19,8 @@ const (
 	maxPathBytes = 1024
 )
 
-// Parse returns the canonical form of an http or https URL (lower-case scheme and
-// host, no trailing slash), or what is wrong with it, in words that go on from the
+// Parse returns the canonical form of an http or https URL: scheme and host in lower case,
+// no trailing slash. If s is none, problem says what is wrong, in words that follow the
 // name of the field.
 func Parse(s string) (canonical, problem string) {
 	switch {
@@ -94,7 +94,7 @@ func parseHost(s string) (canonical, problem string) {
 	return host + ":" + strconv.FormatUint(n, 10), ""
 }
 
-// PathProblem says why s can't be a path below an endpoint; "" if it can.
+// PathProblem returns why s can't be a path below an endpoint; empty if it can.
 func PathProblem(s string) string {
 	switch {
 	case !strings.HasPrefix(s, "/"):

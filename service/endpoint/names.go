@@ -2,8 +2,8 @@ package endpoint
 
 import "strings"
 
-// IsLabel reports whether s is a DNS label (RFC 1123), which names of Services
-// and namespaces and types are.
+// IsLabel reports whether s is a DNS label (RFC 1123), as names of Services, namespaces and
+// types must be.
 func IsLabel(s string) bool {
 	if s == "" || len(s) > 63 || s[0] == '-' || s[len(s)-1] == '-' {
 		return false

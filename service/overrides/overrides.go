@@ -1,7 +1,8 @@
-// Package overrides reads an administrator's corrections of what was discovered, and applies
-// them: overrides.yaml in the ConfigMap of the documents, docs/outputs.md.
+// Package overrides reads and applies an administrator's corrections of what was
+// discovered. They are in the ConfigMap of the documents, under [Key]; docs/outputs.md
+// describes their form.
 //
-// They have the last word: whatever a Service says of itself, or a rule of it.
+// They have the last word: they change what the rules and a Service's annotations say.
 package overrides
 
 import (
@@ -13,18 +14,18 @@ import (
 	"kubernaut.io/dynamic-toolset/service/endpoint"
 )
 
-// Key is the key of the ConfigMap in which an administrator changes
-// what was discovered. The service reads it and never writes it.
+// Key is the key of the overrides in the ConfigMap. The service reads its value and never
+// writes it.
 const Key = "overrides.yaml"
 
-// A Set is an administrator's changes of what was discovered: toolsets switched off, changed
-// or added. It is valid if it comes from Parse, and doesn't change; nil changes nothing.
+// A Set is the content of valid overrides: toolsets that are switched off, changed or
+// added. It comes from Parse and never changes. A nil Set changes nothing.
 type Set struct {
 	byName map[string][]*override // in the order of the document
 	added  []*service.Backend
 }
 
-// An override is one entry that changes what was discovered.
+// An override is an entry that changes a discovered back end.
 type override struct {
 	index           int    // in the document
 	name, namespace string // namespace is empty for any
@@ -33,16 +34,16 @@ type override struct {
 	changes
 }
 
-// changes are new values, as an added toolset has them as well; empty means as it
-// was.
+// changes are the values that an entry gives, to a discovered back end or an added one;
+// empty for no change.
 type changes struct {
 	kind, url, description string
-	path                   *string // the API's below the URL; may be empty
+	path                   *string // of the API, below url; may be empty
 	health                 string  // path or URL
 }
 
-// Apply returns what becomes of a discovered back end: itself if no override is
-// about it, else a changed copy. Of several overrides the later ones win.
+// Apply returns b with all overrides that match it, as a copy, or b itself if none does. Of
+// several, later ones win.
 func (o *Set) Apply(b *service.Backend) *service.Backend {
 	if o == nil {
 		return b
@@ -59,8 +60,8 @@ func (o *Set) Apply(b *service.Backend) *service.Backend {
 	return out
 }
 
-// About returns where in the document the overrides are that are about b, as they name
-// it: "toolsets[2]".
+// About returns the places in the document of the overrides that match b, such as
+// "toolsets[2]".
 func (o *Set) About(b *service.Backend) []string {
 	if o == nil {
 		return nil
@@ -72,8 +73,8 @@ func (o *Set) About(b *service.Backend) []string {
 	return at
 }
 
-// about returns the overrides that are about b, by the name of its Service or of
-// its toolset, in the order of the document.
+// about returns the overrides that match b, by the name of its Service or of its toolset,
+// in the order of the document.
 func (o *Set) about(b *service.Backend) []*override {
 	var found []*override
 	for _, v := range o.byName[b.Key.Name] {
@@ -96,7 +97,7 @@ func (o *Set) about(b *service.Backend) []*override {
 	return found
 }
 
-// at is where the entry is in the document.
+// at returns the place of the entry in the document.
 func (v *override) at() string { return fmt.Sprintf("toolsets[%d]", v.index) }
 
 func (v *override) apply(b *service.Backend) {
@@ -130,16 +131,16 @@ func (v *override) apply(b *service.Backend) {
 		checkAt(b, v.health)
 		note("health")
 	}
-	// What is only switched off is so together with its aliases.
+	// A toolset that is only switched off takes its aliases with it.
 	b.Declared = b.Declared || slices.ContainsFunc(what, func(field string) bool { return field != "disable" })
 	b.Evidence = append(b.Evidence, Key+": "+strings.Join(what, ", "))
 }
 
-// moveTo gives b another endpoint, with the health check where it was below the
-// old one. Where that was elsewhere, the new one must accept connections.
+// moveTo gives b another endpoint. A health check below the old endpoint moves with it;
+// otherwise, the new one is healthy if it accepts connections.
 func moveTo(b *service.Backend, url string) {
 	old := b.Endpoint
-	// Where the API is not at the root, a path in the URL is the API's.
+	// If the API is not at the root, the path in the URL is that of the API.
 	if i := strings.IndexByte(afterScheme(url), '/'); i >= 0 && b.APIPath != "" {
 		i += len(url) - len(afterScheme(url))
 		url, b.APIPath = url[:i], url[i:]
@@ -154,12 +155,11 @@ func moveTo(b *service.Backend, url string) {
 	b.Probe = service.Probe{Kind: service.ProbeTCP, Address: endpoint.Address(url)}
 }
 
-// checkAt makes the health check an HTTP request for a path below the endpoint, or
-// for a URL.
+// checkAt makes the health check of b a GET of health, a URL or a path below the endpoint.
 func checkAt(b *service.Backend, health string) {
 	if strings.HasPrefix(health, "/") {
 		base := b.Endpoint
-		if !strings.HasPrefix(base, "http") { // it speaks something else
+		if !strings.HasPrefix(base, "http") { // it does not speak HTTP
 			base = "http://" + afterScheme(base)
 		}
 		health = base + health
@@ -181,9 +181,9 @@ func (o *Set) Added() []*service.Backend {
 	return slices.Clone(o.added)
 }
 
-// Unmatched returns the overrides that are about none of the discovered back ends
-// (as they were before Apply), for a notice: "toolsets[2] (monitoring/thanos)".
-// That is no mistake, as a back end may come and go.
+// Unmatched returns the overrides that match none of the discovered back ends, as they were
+// before Apply, such as "toolsets[2] (monitoring/thanos)". They may be right: back ends
+// come and go.
 func (o *Set) Unmatched(discovered []*service.Backend) []string {
 	if o == nil {
 		return nil
@@ -214,7 +214,7 @@ func (o *Set) Unmatched(discovered []*service.Backend) []string {
 	return out
 }
 
-// backend returns what an entry adds.
+// backend returns the back end that an entry adds.
 func (c *changes) backend(namespace, name string, primary bool) *service.Backend {
 	b := &service.Backend{
 		Key: service.Key{Namespace: namespace, Name: name}, Name: name, Type: c.kind, Enabled: true, Primary: primary, Pinned: primary,

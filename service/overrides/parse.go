@@ -16,19 +16,19 @@ import (
 	"kubernaut.io/dynamic-toolset/service/endpoint"
 )
 
-// Bounds of the overrides, far above what anyone needs.
+// Limits, far above what anyone needs.
 const (
 	maxOverridesBytes = 256 << 10
 	maxOverrides      = 1000 // entries
-	maxDescription    = 500  // bytes of a description, as of an annotated one
+	maxDescription    = 500  // bytes; the same as for an annotation
 )
 
-// overrideFields are those of an entry, in the order in which people write them.
+// overrideFields are the fields of an entry, in the order in which people write them.
 var overrideFields = []string{"name", "namespace", "add", "disable", "type", "url", "path", "health", "description", "primary"}
 
-// Parse reads the value of Key. Overrides with any mistake are
-// refused as a whole, with everything that is wrong, at most 100 findings. Their
-// form is described in docs/outputs.md:
+// Parse reads the value of Key. With any mistake, all overrides are refused; the result
+// then lists everything that is wrong, at most service.MaxInvalid findings. The form is
+// described in docs/outputs.md:
 //
 //	toolsets:
 //	- {name: grafana, namespace: shop, disable: true}
@@ -46,11 +46,11 @@ func Parse(doc []byte) (*Set, []service.Invalid) {
 type overridesReader struct {
 	o     *Set
 	found []service.Invalid
-	seen  map[string]string      // namespace/name of an entry -> where
-	added map[service.Key]string // likewise, of those that add
+	seen  map[string]string      // namespace/name of an entry that changes -> its place
+	added map[service.Key]string // of an entry that adds -> its place
 }
 
-// bad notes a mistake; n says where in the text it is, if anywhere.
+// bad records a mistake. n gives its line, and may be nil.
 func (r *overridesReader) bad(n *yaml.Node, field, format string, args ...any) {
 	if len(r.found) >= service.MaxInvalid {
 		return
@@ -62,7 +62,8 @@ func (r *overridesReader) bad(n *yaml.Node, field, format string, args ...any) {
 	r.found = append(r.found, service.Invalid{Field: field, Message: message})
 }
 
-// document reads the whole. It works on nodes, which never expands an alias.
+// document reads the whole document. It works on YAML nodes, so that no alias is ever
+// expanded.
 func (r *overridesReader) document(doc []byte) {
 	switch {
 	case len(doc) > maxOverridesBytes:
@@ -150,7 +151,7 @@ func (r *overridesReader) values(c *changes, m map[string]*yaml.Node, at string)
 	}
 	if n := m["path"]; n != nil {
 		s := ""
-		if n.Kind != yaml.ScalarNode || n.ShortTag() != "!!str" || n.Value != "" { // an empty text takes a path away
+		if n.Kind != yaml.ScalarNode || n.ShortTag() != "!!str" || n.Value != "" { // an empty string removes the path
 			s = r.text(m, at, "path")
 		}
 		trimmed := strings.TrimRight(s, "/")
@@ -176,7 +177,7 @@ func (r *overridesReader) values(c *changes, m map[string]*yaml.Node, at string)
 	}
 }
 
-// add takes an entry that adds a toolset.
+// add handles an entry that adds a toolset.
 func (r *overridesReader) add(v *override, n *yaml.Node, m map[string]*yaml.Node, before int) {
 	for _, field := range []string{"namespace", "type", "url"} {
 		if m[field] == nil {
@@ -197,7 +198,7 @@ func (r *overridesReader) add(v *override, n *yaml.Node, m map[string]*yaml.Node
 	r.o.added = append(r.o.added, v.backend(v.namespace, v.name, v.primary != nil && *v.primary))
 }
 
-// change takes an entry that changes what was discovered.
+// change handles an entry that changes a discovered back end.
 func (r *overridesReader) change(v *override, n *yaml.Node, m map[string]*yaml.Node, before int) {
 	at := v.at()
 	if len(m) == 1 && m["name"] != nil || len(m) == 2 && m["name"] != nil && m["namespace"] != nil {
@@ -216,8 +217,8 @@ func (r *overridesReader) change(v *override, n *yaml.Node, m map[string]*yaml.N
 	}
 }
 
-// parseOverrideURL is endpoint.Parse for any scheme that a toolset may have.
-// Others than http and https have a port and no path.
+// parseOverrideURL is endpoint.Parse for all schemes that a toolset may have. Those other
+// than http and https need a port and have no path.
 func parseOverrideURL(s string) (canonical, problem string) {
 	scheme, rest, _ := strings.Cut(s, "://")
 	scheme = strings.ToLower(scheme)
@@ -235,7 +236,7 @@ func parseOverrideURL(s string) (canonical, problem string) {
 	return scheme + "://" + host, ""
 }
 
-// mapping returns the values of a mapping by field; nil if n is none.
+// mapping returns the values of a mapping by field; nil if n is not a mapping.
 func (r *overridesReader) mapping(n *yaml.Node, at string, fields []string) map[string]*yaml.Node {
 	if n.Kind != yaml.MappingNode {
 		r.bad(n, at, "must be a mapping with fields of %s, not %s", strings.Join(fields, ", "), describeNode(n))
@@ -264,7 +265,7 @@ func unknown(name string, fields []string) string {
 	return "; the fields are " + strings.Join(fields, ", ")
 }
 
-// text returns the value of a field; empty if there is none, or no usable one.
+// text returns the value of a string field; empty if it is missing or wrong.
 func (r *overridesReader) text(m map[string]*yaml.Node, at, field string) string {
 	n := m[field]
 	switch {
@@ -281,13 +282,12 @@ func (r *overridesReader) text(m map[string]*yaml.Node, at, field string) string
 	return ""
 }
 
-// invisible reports whether a character does something else than to be seen; of
-// those that are none, some may not stand in YAML.
+// invisible reports whether c is a control character, or one that YAML does not allow.
 func invisible(c rune) bool {
 	return unicode.IsControl(c) || unicode.In(c, unicode.Zl, unicode.Zp, unicode.Bidi_Control, unicode.Noncharacter_Code_Point)
 }
 
-// boolean returns the value of a field; nil if there is none, or no usable one.
+// boolean returns the value of a boolean field; nil if it is missing or wrong.
 func (r *overridesReader) boolean(m map[string]*yaml.Node, at, field string) *bool {
 	n := m[field]
 	switch {
@@ -301,7 +301,7 @@ func (r *overridesReader) boolean(m map[string]*yaml.Node, at, field string) *bo
 	return &value
 }
 
-// describeNode says what a node is, for a message.
+// describeNode describes the value of a node for a message.
 func describeNode(n *yaml.Node) string {
 	switch {
 	case n.Kind == yaml.MappingNode:

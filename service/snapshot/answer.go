@@ -9,8 +9,8 @@ import (
 	"kubernaut.io/dynamic-toolset/service/snapshot/internal/gzipjoin"
 )
 
-// A Body is one complete answer, rendered when its snapshot was built. Its
-// slices are shared by every request: they must not be changed.
+// A Body is a complete answer, rendered when its snapshot was built. Its slices are shared
+// by all requests and must not be changed.
 type Body struct {
 	JSON []byte
 	Gzip []byte
@@ -18,7 +18,7 @@ type Body struct {
 	ETag []byte
 }
 
-// newBody renders the parts of a Body that follow from its JSON.
+// newBody returns the Body for its JSON.
 func newBody(json []byte) Body {
 	sum := sha256.Sum256(json)
 	return Body{JSON: json, Gzip: gzipjoin.Whole(json), ETag: entityTag(sum[:])}
@@ -31,19 +31,18 @@ func entityTag(sum []byte) []byte {
 	return append(tag, '"')
 }
 
-// smallAnswer is up to how many bytes of JSON an answer is kept as one Body:
-// that is quicker to send and compresses a little better, but must be made anew
-// for each change of any member.
+// smallAnswer is the size in bytes of JSON up to which an answer is kept as one Body. That
+// is quicker to send and compresses a little better, but any change needs a new one.
 const smallAnswer = 64 << 10
 
-// An Answer is a complete document made of the members of a list. A large one is
-// kept in pieces, which it shares with the answers of other snapshots.
+// An Answer is a complete document made of the members of a list. A large one is kept in
+// pieces that snapshots share.
 type Answer struct {
 	list *list
 	head []byte // `{"toolsets":[`
 	end  []byte // what follows the members
 	etag []byte
-	body *Body // nil if it is large
+	body *Body // nil for a large one
 
 	size     int // of the JSON
 	gzipSize int
@@ -51,12 +50,13 @@ type Answer struct {
 	gzipEnd  []byte // end and gzip trailer
 }
 
-// gzipComma stands between two compressed chunks.
+// gzipComma goes between two compressed chunks.
 var gzipComma = gzipjoin.AppendStored(nil, []byte{','}, false)
 
 func newAnswer(l *list, head, end []byte) *Answer {
 	a := &Answer{list: l, head: head, end: end}
-	// The tag covers every byte: head and end have no part of a chunk's length.
+	// The sums of the chunks stand for their bytes, so that the tag covers the whole
+	// document.
 	hash := sha256.New()
 	hash.Write(head)
 	sum := gzipjoin.CRCOf(head)
@@ -89,12 +89,10 @@ func newAnswer(l *list, head, end []byte) *Answer {
 // ETag returns the strong entity tag of the answer with its quotes.
 func (a *Answer) ETag() []byte { return a.etag }
 
-// Body returns the answer as a whole; nil if it is too large for that: then a
-// Stream reads it.
+// Body returns the whole answer; nil if it is too large, so that a Stream must read it.
 func (a *Answer) Body() *Body { return a.body }
 
-// JSON returns the answer in one slice, which is made for the call unless the
-// answer is small.
+// JSON returns the answer in one slice. For a large one the slice is new in each call.
 func (a *Answer) JSON() []byte {
 	if a.body != nil {
 		return a.body.JSON
@@ -109,7 +107,7 @@ func (a *Answer) JSON() []byte {
 	}
 }
 
-// jsonPiece returns the pieces of the JSON one after another, nil after the last.
+// jsonPiece returns the i-th piece of the JSON; nil after the last.
 func (a *Answer) jsonPiece(i int) []byte {
 	switch n := len(a.list.chunks); {
 	case i == 0:
@@ -124,7 +122,7 @@ func (a *Answer) jsonPiece(i int) []byte {
 	return nil
 }
 
-// gzipPiece does so for the compressed answer.
+// gzipPiece returns the i-th piece of the compressed answer; nil after the last.
 func (a *Answer) gzipPiece(i int) []byte {
 	if a.body != nil {
 		if i == 0 {
@@ -145,16 +143,16 @@ func (a *Answer) gzipPiece(i int) []byte {
 	return a.list.chunks[i/2].deflated
 }
 
-// A Stream reads an Answer without a copy of it. The zero Stream is empty; Reset
-// makes one ready, so that Streams can be kept for reuse.
+// A Stream reads an Answer without copying it. The zero Stream is empty. Reset makes it
+// ready, so that Streams can be reused.
 type Stream struct {
 	answer *Answer
 	gzip   bool
 	next   int    // piece
-	rest   []byte // of the piece before
+	rest   []byte // unread bytes of the piece before
 }
 
-// Reset makes s read a, compressed or not, and returns how many bytes that are.
+// Reset makes s read a, compressed or not, and returns its length in bytes.
 func (s *Stream) Reset(a *Answer, gzip bool) int {
 	*s = Stream{answer: a, gzip: gzip}
 	switch {
@@ -166,7 +164,7 @@ func (s *Stream) Reset(a *Answer, gzip bool) int {
 	return a.size
 }
 
-// advance makes rest the next piece; false at the end.
+// advance sets rest to the next piece; false at the end.
 func (s *Stream) advance() bool {
 	if s.answer == nil {
 		return false
@@ -192,7 +190,7 @@ func (s *Stream) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// WriteTo implements io.WriterTo: each piece is written from where it is.
+// WriteTo implements io.WriterTo. It writes the pieces without copying them.
 func (s *Stream) WriteTo(w io.Writer) (written int64, err error) {
 	for len(s.rest) > 0 || s.advance() {
 		n, err := w.Write(s.rest)

@@ -12,54 +12,54 @@ import (
 	"kubernaut.io/dynamic-toolset/service/aliases"
 )
 
-// A Builder makes snapshots one after another, each from the one before and from what is
-// different. It is used by one goroutine at a time.
+// A Builder makes snapshots, each from the one before and from what is different. It is
+// used by one goroutine at a time.
 //
-// The work that a change causes follows from the change, not from the size of the
-// cluster: the toolset is rendered, the chunks of the lists that it is in are put together
-// and compressed, and all else is shared with the snapshot before.
+// The cost of a change does not depend on the size of the cluster: the toolset is rendered,
+// the chunks of the lists that it is in are built and compressed again, and all else is
+// shared with the snapshot before.
 type Builder struct {
-	instance string                  // of all its snapshots, in the identifiers of events
-	members  map[service.Key]*member // by the key of their backend
+	instance string                  // random, part of the identifiers of events
+	members  map[service.Key]*member // by the key of their back end
 	numbers  map[uint64]*member      // by their number
-	last     uint64                  // number given
+	last     uint64                  // the last number given
 	namers   map[string]*namer       // by namespace; most namespaces need none
 	counts   map[string]int          // type -> number of members; shared with snapshots
 	groups   map[groupKey]group
 	ranking  rankings
-	primary  map[string]uint64 // type -> number of the member that is the first of it
+	primary  map[string]uint64 // type -> number of the member that is its primary
 }
 
-// A member is a backend that snapshots show.
+// A member is a back end that snapshots show.
 type member struct {
 	key      service.Key
-	number   uint64
+	number   uint64    // the last rendering; nil if there is none yet
 	name     string    // of the toolset
 	rendered *rendered // as the last snapshot has it; nil before the first
-	tool     *part     // in the generated document, likewise; nil if it has none
+	tool     *part     // the last entry in the generated document; nil if it has none
 	gone     bool
 	State
 
-	entry   *aliases.Entry // nil if it is alone in any case
-	of      *member        // what it is an alias of; nil if it is none
+	entry   *aliases.Entry // nil if it can't have or be an alias
+	of      *member        // the toolset that it is an alias of; nil if it is none
 	aliases []*member      // in the order of their keys
 }
 
-// A State is what is known of a backend.
+// A State is what is known about a back end.
 type State struct {
 	Backend    *service.Backend
-	Added      bool // by an administrator's overrides: there is no such Service
+	Added      bool // by overrides: there is no such Service
 	Discovered time.Time
 	Health     service.Health
 }
 
-// An Update is a new State; with a nil Backend, there is none any longer.
+// An Update is the new State of a back end. A nil Backend means that it is gone.
 type Update struct {
 	Key service.Key
 	State
 }
 
-// NewBuilder returns a builder that knows of no backend.
+// NewBuilder returns a builder without back ends.
 func NewBuilder() *Builder {
 	id := make([]byte, 6)
 	rand.Read(id) //nolint:errcheck // never fails (crypto/rand, since Go 1.24)
@@ -70,11 +70,11 @@ func NewBuilder() *Builder {
 	}
 }
 
-// A delta is what is different in the next snapshot.
-type delta struct {
-	members []*member         // that must be rendered, or are gone
-	known   map[*member]bool  // those in members
-	naming  map[string]bool   // namespaces whose names may be different
+// A delta collects what is different in the next snapshot.
+type delta struct { // to be rendered, or gone
+	members []*member         // the members in members
+	known   map[*member]bool  // namespaces whose names may have to change
+	naming  map[string]bool   // groups whose aliases may be different
 	groups  map[groupKey]bool // in which aliases may be different
 }
 
@@ -85,11 +85,11 @@ func (d *delta) touch(m *member) {
 	}
 }
 
-// Next returns the snapshot after old, which is that of the last call; nil for the first.
-// discovery is when the cluster was last read, and configMapVersion what the lists show as
-// such.
+// Next returns the snapshot that follows old, which must be the result of the last call;
+// nil for the first. discovery is when the cluster was last read. The lists show it and
+// configMapVersion.
 func (a *Builder) Next(old *Snapshot, updates []Update, discovery time.Time, configMapVersion string) *Snapshot {
-	// The order decides who is first among those that are new: see namer.
+	// In a fixed order, since earlier members get their names first: see namer.
 	slices.SortFunc(updates, func(a, b Update) int { return a.Key.Compare(b.Key) })
 	d := &delta{known: make(map[*member]bool, len(updates)), naming: map[string]bool{}, groups: map[groupKey]bool{}}
 	for i := range updates {
@@ -103,12 +103,12 @@ func (a *Builder) Next(old *Snapshot, updates []Update, discovery time.Time, con
 	}
 	for _, m := range d.members[:len(d.members):len(d.members)] {
 		if m.rendered != nil && m.rendered.name != m.name {
-			for _, alias := range m.aliases { // they say what they are aliases of
+			for _, alias := range m.aliases { // their renderings name m
 				d.touch(alias)
 			}
 		}
 	}
-	rendered := make([]*rendered, len(d.members)) // as they are now; nil: gone
+	rendered := make([]*rendered, len(d.members)) // of d.members; nil for those that are gone
 	parallel.For(len(d.members), func(i int) {
 		if m := d.members[i]; !m.gone {
 			rendered[i] = render(m)
@@ -120,12 +120,12 @@ func (a *Builder) Next(old *Snapshot, updates []Update, discovery time.Time, con
 	return s
 }
 
-// take takes an update over.
+// take applies an update to the members.
 func (a *Builder) take(u *Update, d *delta) {
 	m := a.members[u.Key]
 	if m == nil {
 		if u.Backend == nil {
-			return // it came and went between two snapshots
+			return // it came and went since the last snapshot
 		}
 		a.last++
 		m = &member{key: u.Key, number: a.last, State: u.State}
@@ -159,7 +159,7 @@ func (a *Builder) take(u *Update, d *delta) {
 	}
 }
 
-// enter and leave keep the namespace's namer up to date.
+// enter and leave tell the namespace's namer about a member.
 func (a *Builder) enter(m *member, d *delta) {
 	n := a.namers[m.key.Namespace]
 	if n == nil {
@@ -180,7 +180,7 @@ func (a *Builder) leave(m *member, d *delta) {
 	}
 }
 
-// rename gives the members of a namespace the names they should have.
+// rename gives the members of a namespace the names that they should have.
 func (a *Builder) rename(namespace string, d *delta) {
 	n := a.namers[namespace]
 	n.assign(func(name string) *member { return a.members[service.Key{Namespace: namespace, Name: name}] },
@@ -193,7 +193,8 @@ func (a *Builder) rename(namespace string, d *delta) {
 	}
 }
 
-// assemble makes the snapshot, in which changed have become now.
+// assemble fills s from old, in which the renderings of the members in changed become those
+// in now.
 func (a *Builder) assemble(s, old *Snapshot, changed []*member, now []*rendered) {
 	if old == nil {
 		old = emptySnapshot
@@ -230,7 +231,8 @@ func (a *Builder) assemble(s, old *Snapshot, changed []*member, now []*rendered)
 	a.counts = counts
 	s.names, s.counts = names.finish(func(number uint64) *rendered { return a.numbers[number].rendered }), counts
 	for k := range names.touched {
-		// Whom a type's name finds first may be another one, although none of the type is.
+		// The toolset that the name of a type finds may be another one now, although none
+		// of the type has changed.
 		if len(a.ranking[k]) > 0 && ranks[k] == nil {
 			ranks[k] = &rankingEdit{}
 		}
@@ -254,8 +256,8 @@ func (a *Builder) assemble(s, old *Snapshot, changed []*member, now []*rendered)
 	}
 }
 
-// enterDocument collects what is different in the generated document: what changed,
-// and what became the first of its type, or is that no longer.
+// enterDocument collects the changes in the generated document: the members that have
+// changed, and those that became the primary of their type or no longer are.
 func (a *Builder) enterDocument(e *edit, changed []*member, primaries map[string]*rendered) {
 	for kind, r := range primaries {
 		was := a.numbers[a.primary[kind]]
@@ -282,7 +284,7 @@ func (a *Builder) enterDocument(e *edit, changed []*member, primaries map[string
 	}
 }
 
-// An edit collects what is different in a list.
+// An edit collects the changes of a list.
 type edit struct {
 	before, after map[service.Key]*part
 }
@@ -304,7 +306,7 @@ func (e *edit) put(p *part) {
 	}
 }
 
-// changes returns what is different in the order of the keys.
+// changes returns the changes in the order of their keys.
 func (e *edit) changes() []listChange {
 	changes := make([]listChange, 0, len(e.after))
 	for k, p := range e.after {

@@ -6,7 +6,7 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 )
 
-// A Change is one difference between two snapshots, as watchers are told.
+// A Change is a difference between two snapshots, as watchers receive it.
 type Change struct {
 	// Kind is "added", "updated" or "removed".
 	Kind string
@@ -17,8 +17,8 @@ type Change struct {
 // changesKept is how many changes a watcher may have missed and still resume.
 const changesKept = 1024
 
-// tell makes s go on from old with the changes of its toolsets, which are in the
-// order of namespace and name. before has what was there.
+// tell appends to the changes of old those that lead to s. toolsets must be in the order of
+// namespace and name; before has what the list had at their keys.
 func (s *Snapshot) tell(old *Snapshot, toolsets []listChange, before map[service.Key]*part) {
 	s.changes, s.sequence = old.changes, old.sequence
 	var changes []Change
@@ -37,8 +37,8 @@ func (s *Snapshot) tell(old *Snapshot, toolsets []listChange, before map[service
 		return
 	}
 	s.sequence += uint64(len(changes))
-	// The array is shared with older snapshots, which know of fewer of its
-	// members, until it is full: then the last few move to a new one.
+	// The array is shared with older snapshots, which use less of it. When it is full, the
+	// last changes move to a new one.
 	if len(s.changes)+len(changes) > cap(s.changes) {
 		kept := s.changes[max(0, min(len(s.changes), len(s.changes)+len(changes)-changesKept)):]
 		s.changes = append(make([]Change, 0, max(2*changesKept, len(kept)+len(changes))), kept...)
@@ -52,8 +52,8 @@ func newChange(kind string, p *part) Change {
 	return Change{kind, append(data, '}')}
 }
 
-// EventID returns the identifier of the change with that number, and so of the state after it,
-// for Last-Event-ID. It is meaningful to this process only.
+// EventID returns the identifier of the change with this number, and so of the state after
+// it, for Last-Event-ID. It is valid in this process only.
 func (s *Snapshot) EventID(sequence uint64) string {
 	return s.instance + "-" + strconv.FormatUint(sequence, 10)
 }
@@ -61,8 +61,8 @@ func (s *Snapshot) EventID(sequence uint64) string {
 // Sequence returns the number of the last change.
 func (s *Snapshot) Sequence() uint64 { return s.sequence }
 
-// ParseEventID returns the sequence number in id, if it is one of this
-// process's.
+// ParseEventID returns the number in an identifier from EventID; ok is false if it is not
+// one of this process.
 func (s *Snapshot) ParseEventID(id string) (sequence uint64, ok bool) {
 	n := len(s.instance) + 1
 	if len(id) <= n || id[:n] != s.instance+"-" {
@@ -72,9 +72,9 @@ func (s *Snapshot) ParseEventID(id string) (sequence uint64, ok bool) {
 	return sequence, err == nil && sequence <= s.sequence
 }
 
-// ChangesSince returns the changes after sequence, oldest first, and the number of the first.
-// ok is false when some of them are no longer kept: then only the whole state brings a watcher
-// up to date.
+// ChangesSince returns the changes after sequence, oldest first, and the number of the
+// first. ok is false if some of them are no longer kept; the watcher then needs the whole
+// list.
 func (s *Snapshot) ChangesSince(sequence uint64) (changes []Change, firstSequence uint64, ok bool) {
 	missed := s.sequence - sequence
 	if missed > uint64(len(s.changes)) {

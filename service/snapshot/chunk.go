@@ -14,20 +14,19 @@ type part struct {
 	key              service.Key // its place in the list
 	kind             string
 	enabled, healthy bool
-	// json is the member's object after a comma; [1:] is the object alone.
+	// json is a comma and the member's object.
 	json     []byte
-	deflated []byte    // json, by deflatePart; nil in lists that are never filtered
-	of       *rendered // what it is a part of
+	deflated []byte    // json by gzipjoin.DeflateMember; nil in lists that are never filtered
+	of       *rendered // the rendering that it belongs to
 }
 
-// Lists are kept in chunks of members that follow one another, so that a change
-// of one member costs what its chunk costs, and all the other chunks are shared
-// with the snapshot before.
+// Lists are kept in chunks of consecutive members. A change of one member costs the work
+// for its chunk; all other chunks are shared with the snapshot before.
 //
-// A chunk ends at a member whose key says so by its hash (content-defined
-// chunking), or when it is full. So the chunks follow from the members alone,
-// not from the order in which they came: two replicas that list the same members
-// give the same bytes and the same entity tag, compressed or not.
+// A chunk ends at a member whose key has a certain hash (content-defined chunking), or when
+// it is full. So chunks depend on the members alone, not on the order in which they came:
+// two replicas with the same members give the same bytes and the same entity tag,
+// compressed or not.
 const (
 	meanChunk = 32  // members; a power of two
 	maxChunk  = 256 // members
@@ -38,12 +37,12 @@ func endsChunk(k service.Key) bool {
 	return (h^h>>32)%meanChunk == 0
 }
 
-// hashKey must be the same in every process: see meanChunk.
+// hashKey must be the same in all processes, as chunks depend on it.
 func hashKey[T string | []byte](namespace, name T) uint64 {
 	return fnv((fnv(fnvBasis, namespace)^'/')*fnvPrime, name)
 }
 
-// FNV-1a, the hash of Fowler, Noll and Vo with 64 bits.
+// FNV-1a, 64 bits (Fowler, Noll, Vo).
 const (
 	fnvBasis uint64 = 14695981039346656037
 	fnvPrime uint64 = 1099511628211
@@ -56,26 +55,25 @@ func fnv[T string | []byte](h uint64, b T) uint64 {
 	return h
 }
 
-// A chunk is some members of a list that follow one another. It never changes
-// once it is finished.
+// A chunk is a number of consecutive members of a list. It never changes after finish.
 type chunk struct {
 	parts    []*part
 	json     []byte // all members, each after a comma
-	deflated []byte // json[1:]; stands anywhere in a deflate stream
+	deflated []byte // json[1:]; can stand anywhere in a deflate stream
 	sum      [sha256.Size]byte
 	crc      gzipjoin.CRC // of json
 	rest     gzipjoin.CRC // of json[1:]
 
-	// What filters look at, so that they need not look at each member.
+	// A summary for filters, so that they need not look at each member.
 	facets   []facet
 	states   [2][2]int // number of members by enabled and healthy
-	kinds    uint64    // a bit for each type, by hash: a type whose bit is not set is not here
-	packed   int       // sum of the lengths of the members' deflated
+	kinds    uint64    // a bit for each type that is here, by hash
+	packed   int       // sum of the lengths of the parts' deflated
 	oneKind  bool      // all are of one type
 	oneSpace bool      // all are in one namespace
 }
 
-// A facet is what filters ask of a member, side by side with the others.
+// A facet is what filters ask about a member. Facets lie side by side in memory.
 type facet struct {
 	kind             string
 	enabled, healthy bool
@@ -90,7 +88,7 @@ func index01(b bool) int {
 	return 0
 }
 
-// finish renders what a chunk has besides its parts.
+// finish computes all of a chunk from its parts.
 func (c *chunk) finish() {
 	size := 0
 	for _, p := range c.parts {
@@ -117,24 +115,23 @@ func (c *chunk) finish() {
 func (c *chunk) first() service.Key { return c.parts[0].key }
 func (c *chunk) last() service.Key  { return c.parts[len(c.parts)-1].key }
 
-// A list is parts in the order of their keys. It never changes.
+// A list is a sequence of parts in the order of their keys. It never changes.
 type list struct {
 	chunks []*chunk
 	count  int // of parts
 }
 
-// A listChange puts a part at a key; nil takes away what is there.
+// A listChange sets the part at a key; nil removes it.
 type listChange struct {
 	key  service.Key
 	part *part
 }
 
-// apply returns the list after changes, which must be in the order of their keys
-// and at most one for each, and the chunks of it that must be finished before
-// anybody else sees it.
+// apply returns the list after changes, at most one for each key and in the order of the
+// keys. It also returns the new chunks, which must be finished before the list is used.
 func (l *list) apply(changes []listChange) (now *list, fresh []*chunk) {
 	now = &list{chunks: make([]*chunk, 0, len(l.chunks)+4)}
-	at := 0 // of l.chunks: those before are dealt with
+	at := 0 // l.chunks[:at] are done
 	for len(changes) > 0 {
 		from, to := l.segment(at, changes[0].key)
 		now.chunks = append(now.chunks, l.chunks[at:from]...)
@@ -143,7 +140,7 @@ func (l *list) apply(changes []listChange) (now *list, fresh []*chunk) {
 			n := len(changes)
 			if to < len(l.chunks) {
 				n, _ = slices.BinarySearchFunc(changes, l.chunks[to-1].last(), func(c listChange, k service.Key) int {
-					return cmp.Or(c.key.Compare(k), -1) // the place after k
+					return cmp.Or(c.key.Compare(k), -1) // the index after k
 				})
 			}
 			members = merge(members, l.chunks[next:to], changes[:n])
@@ -151,7 +148,8 @@ func (l *list) apply(changes []listChange) (now *list, fresh []*chunk) {
 			if to == len(l.chunks) || len(members) == 0 || endsChunk(members[len(members)-1].key) {
 				break
 			}
-			// What ended the segment is gone: the next one continues it.
+			// The member that ended the segment is gone, so the next segment belongs to it
+			// as well.
 		}
 		fresh = cut(now, members, l.chunks[from:to], fresh)
 		at = to
@@ -163,10 +161,9 @@ func (l *list) apply(changes []listChange) (now *list, fresh []*chunk) {
 	return now, fresh
 }
 
-// segment returns the chunks, of those from at on, that are cut anew when
-// something is changed at k: from the chunk that k is in, as those before it are
-// full or end by their hash, to the first member from k on that ends a chunk by
-// its hash.
+// segment returns the range of chunks, from at on, that a change at k may change: it begins
+// with the chunk that k is in, and ends with the first chunk from there that ends by its
+// hash.
 func (l *list) segment(at int, k service.Key) (from, to int) {
 	n, _ := slices.BinarySearchFunc(l.chunks[at:], k, func(c *chunk, k service.Key) int { return c.last().Compare(k) })
 	from = at + n
@@ -180,7 +177,7 @@ func (l *list) segment(at int, k service.Key) (from, to int) {
 	return from, l.segmentEnd(from)
 }
 
-// segmentEnd returns the end of the segment that the chunk at i belongs to.
+// segmentEnd returns the end of the segment that contains the chunk at i.
 func (l *list) segmentEnd(i int) int {
 	for i < len(l.chunks) {
 		i++
@@ -191,7 +188,7 @@ func (l *list) segmentEnd(i int) int {
 	return i
 }
 
-// merge appends to members those of chunks after changes.
+// merge appends the parts of chunks to members, with changes applied.
 func merge(members []*part, chunks []*chunk, changes []listChange) []*part {
 	for _, c := range chunks {
 		for _, p := range c.parts {
@@ -217,8 +214,8 @@ func merge(members []*part, chunks []*chunk, changes []listChange) []*part {
 	return members
 }
 
-// cut appends members to l in chunks: those of old that are the same, or new
-// ones, which are appended to fresh as well.
+// cut divides members into chunks and appends these to l. It uses chunks of old that are
+// the same; new ones are appended to fresh, too.
 func cut(l *list, members []*part, old []*chunk, fresh []*chunk) []*chunk {
 	known := make(map[*part]*chunk, len(old))
 	for _, c := range old {

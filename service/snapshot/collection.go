@@ -8,12 +8,12 @@ import (
 	"kubernaut.io/dynamic-toolset/service/snapshot/internal/gzipjoin"
 )
 
-// A Collection is a list answer: whole, or filtered and put together from its
-// rendered members. Neither renders anything or allocates, as long as the buffer
-// given has room.
+// A Collection is a list as an answer: whole, or with the members that a filter chooses,
+// joined from their renderings. It renders nothing, and allocates nothing if the buffer is
+// large enough.
 type Collection struct {
 	*Answer
-	tail []byte // `,"lastDiscovery":...}`, what follows the total
+	tail []byte // `,"lastDiscovery":...}`: what comes after the total
 }
 
 func newCollection(member string, l *list, tail []byte) *Collection {
@@ -25,17 +25,17 @@ func newCollection(member string, l *list, tail []byte) *Collection {
 // Len returns the number of members.
 func (c *Collection) Len() int { return c.list.count }
 
-// A selection is what an answer to a filter has.
+// A selection is the content of a filtered answer.
 type selection struct {
 	total int // members that the filter chooses, on all pages
 	n     int // members in the answer
 	more  bool
-	last  service.Key // the last member in the answer, if there are more
-	// What the members take at most, in bytes, plain and compressed.
+	last  service.Key // the last member in the answer
+	// Bounds of the size of the members in bytes, plain and compressed.
 	plain, packed int
 }
 
-// choose looks through the list for what f chooses.
+// choose finds what f chooses from the list.
 func (c *Collection) choose(f *Filter) (s selection) {
 	for _, k := range c.list.chunks {
 		v := f.judge(k)
@@ -67,7 +67,7 @@ func (c *Collection) choose(f *Filter) (s selection) {
 					s.plain += len(p.json)
 					s.packed += len(p.deflated)
 					s.last = p.key
-					if s.n == 1 { // it is stored: its comma must not be there
+					if s.n == 1 { // the first member is stored, without its comma
 						s.packed += gzipjoin.StoredHeaderSize*(1+len(p.json)/gzipjoin.MaxStored) + len(p.json)
 					}
 				}
@@ -77,15 +77,15 @@ func (c *Collection) choose(f *Filter) (s selection) {
 	return s
 }
 
-// full reports whether an answer with n members has all that it may have.
+// full reports whether an answer with n members must not have more.
 func (f *Filter) full(n int) bool { return f.Limit > 0 && n == f.Limit }
 
-// takes reports whether an answer with n members takes all of k, which f admits.
+// takes reports whether an answer with n members takes all of k, a chunk that f admits.
 func (f *Filter) takes(k *chunk, n int) bool {
 	return f.After.before(k.first()) && (f.Limit == 0 || n+len(k.parts) <= f.Limit)
 }
 
-// appendEnd appends what follows the members.
+// appendEnd appends the end of the document, after the members.
 func (c *Collection) appendEnd(dst []byte, s *selection) []byte {
 	dst = append(dst, `],"total":`...)
 	dst = strconv.AppendInt(dst, int64(s.total), 10)
@@ -97,12 +97,12 @@ func (c *Collection) appendEnd(dst []byte, s *selection) []byte {
 	return append(dst, c.tail...)
 }
 
-// endSize is how long appendEnd's result is at most.
+// endSize returns the maximal length of what appendEnd appends.
 func (c *Collection) endSize() int {
 	return len(`],"total":,"continue":""`) + 20 + maxToken + len(c.tail)
 }
 
-// AppendJSON appends the members that f chooses as a JSON document.
+// AppendJSON appends the JSON document with the members that f chooses.
 func (c *Collection) AppendJSON(dst []byte, f *Filter) []byte {
 	s := c.choose(f)
 	dst = slices.Grow(dst, len(c.head)+s.plain+c.endSize())
@@ -131,7 +131,7 @@ func (c *Collection) AppendJSON(dst []byte, f *Filter) []byte {
 	return c.appendEnd(dst, &s)
 }
 
-// AppendGzip appends the same document as AppendJSON, compressed.
+// AppendGzip appends the document of AppendJSON, compressed.
 func (c *Collection) AppendGzip(dst []byte, f *Filter) []byte {
 	s := c.choose(f)
 	dst = slices.Grow(dst, len(gzipjoin.Header)+gzipjoin.StoredHeaderSize+len(c.head)+s.packed+gzipjoin.StoredHeaderSize+c.endSize()+8)
@@ -169,8 +169,8 @@ func (c *Collection) AppendGzip(dst []byte, f *Filter) []byte {
 	return g.Finish(func(dst []byte) []byte { return c.appendEnd(dst, &s) })
 }
 
-// AppendETag appends the strong entity tag of the document that f chooses: the
-// tag of the whole one, which covers every member, with the filter's own.
+// AppendETag appends a strong entity tag for the document with the members that f chooses:
+// that of the whole list, which covers every member, with a suffix for the filter.
 func (c *Collection) AppendETag(dst []byte, f *Filter) []byte {
 	if f.All() {
 		return append(dst, c.etag...)

@@ -8,17 +8,15 @@ import (
 	"kubernaut.io/dynamic-toolset/service/output/kubernaut"
 )
 
-// newDocument puts that of Kubernaut together. Toolsets that are switched off are not in
-// entries.
+// newDocument returns the document for Kubernaut. entries has only enabled toolsets.
 func newDocument(entries *list) *Answer {
 	return newAnswer(entries, []byte(kubernaut.Head), []byte(kubernaut.End(entries.count)))
 }
 
-// Documents returns the generated documents of the snapshot: that of Kubernaut first.
-// Both are in the order of types, and have the primary of each first.
-// It renders what has not been rendered for an earlier snapshot. Toolsets that
-// are switched off are in none, and those of which HolmesGPT can make nothing
-// (see package holmesgpt) not in its document.
+// Documents returns the generated documents: first that for Kubernaut, then that for
+// HolmesGPT. Both are in the order of types, with the primary of each type first. Disabled
+// toolsets are in none, and the second leaves out those with which HolmesGPT can do nothing
+// (see package holmesgpt). What was rendered for an earlier snapshot is not rendered again.
 func (s *Snapshot) Documents() []service.Document {
 	forKubernaut := service.Document{Key: kubernaut.Key, Head: []byte(kubernaut.Head), Separator: []byte(kubernaut.Separator)}
 	forHolmes := service.Document{Key: holmesgpt.Key, Head: []byte(holmesgpt.Head)}
@@ -39,8 +37,8 @@ func (s *Snapshot) Documents() []service.Document {
 	return []service.Document{forKubernaut, forHolmes}
 }
 
-// A fragment is a toolset rendered for HolmesGPT, when that is first asked for:
-// replicas that don't write never do.
+// A fragment is a toolset rendered for HolmesGPT. That is done when it is first asked for,
+// which replicas that don't write never do.
 type fragment struct {
 	once     sync.Once
 	rendered *holmesgpt.Fragment // nil if there is nothing for HolmesGPT
@@ -52,8 +50,8 @@ func (f *fragment) of(r *rendered) *holmesgpt.Fragment {
 		rendered, err := holmesgpt.Render(holmesgpt.Toolset{
 			Namespace: b.Key.Namespace, Name: r.name, Type: b.Type, Endpoint: b.Endpoint, Path: b.APIPath, Description: b.Description,
 		})
-		// An error means that the back end has a value that package detect and
-		// overrides let nobody give: it is better left out.
+		// An error means a value that package detect and overrides should have refused.
+		// Then the toolset is left out.
 		if err == nil && !rendered.Empty() {
 			f.rendered = rendered
 		}

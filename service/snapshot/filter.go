@@ -7,7 +7,7 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 )
 
-// A Tri is a boolean that may be left out of a query.
+// A Tri is a boolean of a query that may be absent.
 type Tri int8
 
 // The values of a Tri.
@@ -19,24 +19,24 @@ const (
 
 func (t Tri) admits(b bool) bool { return t == Any || (t == Yes) == b }
 
-// A Filter chooses members of a Collection; the zero Filter chooses all. Type
-// and Namespace are compared byte for byte; empty means any.
+// A Filter chooses members of a Collection. The zero Filter chooses all. Type and Namespace
+// are compared byte for byte; empty means any.
 type Filter struct {
 	Enabled, Healthy Tri
 	Type, Namespace  []byte
-	// Limit is how many members one answer has at most; 0 means any number. An
-	// answer that leaves some out says where the next one continues.
+	// Limit is the maximal number of members in one answer; 0 means no limit. An answer
+	// that leaves members out has a token for the next one.
 	Limit int
-	// After is where an earlier answer ended; zero for the beginning.
+	// After is the position at which an earlier answer ended; zero for the beginning.
 	After Position
 }
 
-// All reports whether f chooses everything, in one answer.
+// All reports whether f chooses all members, in one answer.
 func (f *Filter) All() bool {
 	return f.Enabled == Any && f.Healthy == Any && len(f.Type) == 0 && len(f.Namespace) == 0 && f.Limit == 0 && f.After.IsZero()
 }
 
-// A verdict is what a filter says of a whole chunk.
+// A verdict says how many members of a chunk a filter chooses.
 type verdict int8
 
 const (
@@ -45,7 +45,7 @@ const (
 	admitsAll
 )
 
-// judge says whether f chooses members of c, apart from Limit and After.
+// judge returns how many members of c f chooses, regardless of Limit and After.
 func (f *Filter) judge(c *chunk) verdict {
 	v := admitsAll
 	if len(f.Namespace) > 0 {
@@ -62,7 +62,7 @@ func (f *Filter) judge(c *chunk) verdict {
 			return admitsNone
 		case !c.oneKind:
 			v = admitsSome
-		case c.facets[0].kind != string(f.Type): // of the same bit
+		case c.facets[0].kind != string(f.Type): // another type with the same bit
 			return admitsNone
 		}
 	}
@@ -86,27 +86,26 @@ func (f *Filter) judge(c *chunk) verdict {
 	return v
 }
 
-// admits says whether f chooses the i-th member of c, apart from Limit and After.
+// admits reports whether f chooses the i-th member of c, regardless of Limit and After.
 func (f *Filter) admits(c *chunk, i int) bool {
 	m := &c.facets[i]
 	return (len(f.Type) == 0 || m.kind == string(f.Type)) && f.Enabled.admits(m.enabled) && f.Healthy.admits(m.healthy) &&
 		(len(f.Namespace) == 0 || c.parts[i].key.Namespace == string(f.Namespace))
 }
 
-// maxToken is how long a token is at most, in bytes. Namespaces have up to 63
-// characters; names up to 253, or when they had to be made unique, a Service's
-// name and a number more.
+// maxToken is the maximal length of a token in bytes. A namespace has up to 63 characters.
+// A name has up to 253 and, if it had to be made unique, as many again for the name of the
+// Service, and a number.
 const maxToken = 640
 
-// tokenVersion begins every token, so that a later version can tell its own.
+// tokenVersion begins every token, so that a later version can recognise its own.
 const tokenVersion = 'a'
 
-// A Position is a place in a Collection: behind a namespace and name, whether or
-// not there is still a member of that name. As Kubernetes' continue tokens do,
-// its text form looks like nothing in particular, as nobody should make one up.
+// A Position is a place in a Collection: after a namespace and name, whether or not there
+// is still such a member. Its text form is opaque, like Kubernetes' continue tokens.
 type Position struct {
-	// The zero Position is the beginning. There are no slices of text in it: it
-	// can be parsed into without an allocation.
+	// The zero Position is the beginning. It holds an array, so that parsing does not
+	// allocate.
 	text  [maxToken * 3 / 4]byte // version, namespace, '/', name
 	slash int
 	size  int
@@ -115,11 +114,11 @@ type Position struct {
 // IsZero reports whether p is the beginning.
 func (p *Position) IsZero() bool { return p.size == 0 }
 
-// Parse makes p the place that an answer gave this token for, and reports whether
-// it could: else p is zero.
+// Parse sets p to the position of a token, and reports whether the token is valid. If not,
+// p is zero.
 func (p *Position) Parse(token []byte) bool {
 	p.size = 0
-	// The decoder skips line breaks.
+	// The decoder would ignore line breaks.
 	if len(token) == 0 || len(token) > maxToken || bytes.IndexByte(token, '\n') >= 0 || bytes.IndexByte(token, '\r') >= 0 {
 		return false
 	}
@@ -137,7 +136,7 @@ func (p *Position) Parse(token []byte) bool {
 
 var tokenEncoding = base64.RawURLEncoding.Strict()
 
-// appendPosition appends the token of the place behind k.
+// appendPosition appends the token of the position after k.
 func appendPosition(dst []byte, k service.Key) []byte {
 	var text [maxToken * 3 / 4]byte
 	b := append(text[:0], tokenVersion)

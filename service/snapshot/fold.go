@@ -7,13 +7,13 @@ import (
 	"kubernaut.io/dynamic-toolset/service/aliases"
 )
 
-// A groupKey is what Services of one back end have in common.
+// A groupKey names a group.
 type groupKey struct{ namespace, kind string }
 
-// A group is the members of one namespace and type, among which aliases are looked for.
+// A group is the members of one namespace and type. Only they can be aliases of each other.
 type group map[*aliases.Entry]*member
 
-// group puts m among those of its namespace and type, and ungroup takes it away.
+// group adds m to its group, and ungroup removes it.
 func (a *Builder) group(m *member, d *delta) {
 	m.entry = aliases.New(m.Backend)
 	if m.entry == nil {
@@ -37,7 +37,7 @@ func (a *Builder) ungroup(m *member, d *delta) {
 	d.groups[key] = true
 }
 
-// fold finds anew which members of a group are aliases of which.
+// fold determines which members of a group are aliases of which.
 func (a *Builder) fold(key groupKey, d *delta) {
 	g := a.groups[key]
 	if len(g) == 0 {

@@ -6,22 +6,22 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 )
 
-// A table finds what lookups mean: by a key's Name in the key's Namespace, or in
-// any if that is empty.
+// A table is a map from a namespace and name to what a lookup finds; the namespace is empty
+// for lookups in all.
 //
-// A table never changes. Its entries are spread over shards, so that the table of
-// the next snapshot shares all of them but those with a change.
+// A table never changes. Its entries are divided into shards, so that the table of the next
+// snapshot shares all those in which nothing is different.
 type table[V any] struct{ shards [tableShards][]tableEntry[V] }
 
 const tableShards = 512
 
-// A shard is in the order of its entries' keys.
+// A tableEntry is an entry of a shard, which is sorted by key.
 type tableEntry[V any] struct {
 	key   service.Key
 	value V
 }
 
-// find returns the value of a key; nil if there is none.
+// find returns the value of a key; nil if there is none. It allocates nothing.
 func (t *table[V]) find(namespace, name []byte) *V {
 	s := t.shards[hashKey(namespace, name)%tableShards]
 	low, high := 0, len(s)
@@ -39,10 +39,10 @@ func (t *table[V]) find(namespace, name []byte) *V {
 	return &s[low].value
 }
 
-// A tableEdit makes the next table.
+// A tableEdit builds the next table.
 type tableEdit[V any] struct {
 	now   *table[V]
-	owned [tableShards]bool // the shard is ours to change
+	owned [tableShards]bool // the shard is a copy that may be changed
 }
 
 func editTable[V any](t *table[V]) *tableEdit[V] {
@@ -50,8 +50,8 @@ func editTable[V any](t *table[V]) *tableEdit[V] {
 	return &tableEdit[V]{now: &now}
 }
 
-// at returns the value of a key, which is added if there is none. It may be changed
-// until the next call.
+// at returns the value of a key, and adds it if there is none. The pointer is valid until
+// the next call.
 func (e *tableEdit[V]) at(k service.Key) *V {
 	s, at, known := e.search(k)
 	if !known {
@@ -77,20 +77,20 @@ func (e *tableEdit[V]) search(k service.Key) (shard *[]tableEntry[V], at int, kn
 	return shard, at, known
 }
 
-// A named is the toolsets of a name. It holds the outcome of a lookup, so that none
-// looks through candidates, of which there may be thousands.
+// A named is the result of lookups by one name. It is computed when a snapshot is built,
+// since a name may have thousands of candidates.
 type named struct {
-	// all counts them, on those that are enabled, and primaries those of these that
-	// are marked as the primary of the type that the name names.
+	// all counts the toolsets with the name, on those of them that are enabled, and
+	// primaries those of these that are marked as the primary of the type with this name.
 	all, on, primaries tally
-	// aliases counts the toolsets of which a Service of the name is an alias.
+	// aliases counts the toolsets that have an alias with the name.
 	aliases tally
-	found   *rendered // the one that is meant by name; nil if that is ambiguous, or none has the name
-	alias   *rendered // the one that is meant as an alias, likewise
+	found   *rendered // the toolset that the name finds; nil if there is none or it is ambiguous
+	alias   *rendered // the toolset that the name finds as an alias; nil likewise
 }
 
-// A tally counts a changing set of members, by their numbers. It knows which the
-// last one left is without a list of them: ids is the exclusive or of the numbers.
+// A tally counts a set of members, and knows the member if there is only one: ids is the
+// exclusive or of their numbers.
 type tally struct {
 	n   int
 	ids uint64
@@ -101,14 +101,14 @@ func (t *tally) add(id uint64, n int) {
 	t.ids ^= id
 }
 
-// A namesEdit makes the next table of names.
+// A namesEdit builds the next table of names.
 type namesEdit struct {
 	*tableEdit[named]
 	touched map[service.Key]struct{}
 }
 
-// add counts what r, a rendering of the member with that number, is found by in (n
-// is 1) or out (n is -1).
+// add adds the names under which r, the rendering of a member, is found, if n is 1; it
+// removes them if n is -1.
 func (e *namesEdit) add(number uint64, r *rendered, n int) {
 	b := r.backend
 	for _, in := range [...]string{"", b.Key.Namespace} {
@@ -131,8 +131,8 @@ func (e *namesEdit) touch(k service.Key) *named {
 	return e.at(k)
 }
 
-// finish returns the table, in which every key that was touched finds what member
-// says its number stands for.
+// finish returns the table, after it has determined what each touched key finds. member
+// returns the rendering of the member with a number.
 func (e *namesEdit) finish(member func(id uint64) *rendered) *table[named] {
 	for k := range e.touched {
 		v := e.at(k)

@@ -5,30 +5,27 @@ import (
 	"strconv"
 )
 
-// A namer keeps the names of one namespace's toolsets right and unique.
+// A namer keeps the names of the toolsets in one namespace unique.
 //
-// What an administrator adds keeps its name whatever others ask for, then a
-// Service that is called what it wants to be called. Of several that ask for one
-// name by annotation the first gets it, in the order of the Services' names.
-// Those that come too late are called NAME-SERVICE, so that one of them going
-// away renames as few as possible.
+// A toolset that an administrator added keeps its name, whatever others ask for. Next comes
+// a Service that wants to be called by its own name. Of several that ask for one name by
+// annotation, the first gets it, in the order of the Services' names. The others are called
+// NAME-SERVICE, so that few are renamed when one of them goes away.
 //
-// Services that are called what they want to be called, which nearly all are,
-// cost a namer nothing.
+// Services that want their own name, which are nearly all, cost a namer nothing.
 type namer struct {
-	added     []*member // by an administrator, in the order of their keys
-	asking    []*member // for another name than the Service's, likewise
-	displaced []*member // Services whose name one of added has
+	added     []*member // added by an administrator, in the order of their keys
+	asking    []*member // asking for another name than their Service's, in the same order
+	displaced []*member // Services whose name one of added has taken
 }
 
-// cares reports whether a member coming, going or asking for another name may
-// change any other's.
+// cares reports whether another name may change when m comes, goes, or asks for another
+// name.
 func (n *namer) cares(m *member) bool {
 	return len(n.added) > 0 || len(n.asking) > 0 || m.Added || m.Backend.Name != m.key.Name
 }
 
-// enter and leave tell the namer of a member, as long as its backend is what it
-// was when it entered.
+// enter and leave tell the namer about a member. Its backend must not change in between.
 func (n *namer) enter(m *member) {
 	if l := n.place(m); l != nil {
 		at, _ := slices.BinarySearchFunc(*l, m, compareMembers)
@@ -58,8 +55,8 @@ func compareMembers(a, b *member) int { return a.key.Compare(b.key) }
 
 func (n *namer) empty() bool { return len(n.added) == 0 && len(n.asking) == 0 && len(n.displaced) == 0 }
 
-// assign calls rename for each member whose name is not what it should be.
-// service finds the namespace's member of a Service name.
+// assign calls rename for each member that needs another name. service returns the
+// namespace's member for a Service.
 func (n *namer) assign(service func(name string) *member, rename func(*member, string)) {
 	taken := map[string]bool{}
 	give := func(m *member, name string) {

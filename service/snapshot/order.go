@@ -8,14 +8,14 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 )
 
-// An order is the place of a toolset among those of its type. It never changes.
+// An order is the rank of a toolset among those of its type. It never changes.
 type order struct {
-	// marks and down come first: they are what people and health checks say. The
-	// rest follows from what the Service is, so that it changes when that does.
-	marks byte // '0' pinned, '1' annotated, '2' neither, '3' switched off
-	// A verdict of who the back end says it is belongs here, before down.
+	// marks and down come first: they are what people and health checks say. The rest
+	// depends on the Service alone, and changes only with it.
+	marks byte // '0' pinned, '1' by annotation, '2' not marked, '3' disabled
+	// Whether the back end proved to be what it seems belongs here, before down.
 	down bool
-	rest string // role, age, namespace and name, in this order
+	rest string // role, age, namespace and name, in this order; sorts as text
 }
 
 func orderOf(b *service.Backend, name string, h *service.Health) order {
@@ -41,17 +41,16 @@ func (o *order) compare(p *order) int {
 	return cmp.Or(cmp.Compare(o.marks, p.marks), cmp.Compare(index01(o.down), index01(p.down)), strings.Compare(o.rest, p.rest))
 }
 
-// lasting is the order without health, as text: the generated documents are in this
-// order behind the primary, so that a back end that comes and goes does not change
-// them.
+// lasting returns the order without health, as text. The generated documents are in this
+// order after the primary, so that a back end that comes and goes does not change them.
 func (o *order) lasting() string { return string(o.marks) + o.rest }
 
 func (r *rendered) compare(o *rendered) int { return r.order.compare(&o.order) }
 
-// isEnabled reports whether a lookup by type finds r while there are others.
+// isEnabled reports whether r is enabled: a lookup by type prefers such toolsets.
 func (r *rendered) isEnabled() bool { return r.backend.Enabled }
 
-// primaryReason says why first comes before second, which is nil if there is none.
+// primaryReason says why first comes before second; nil if there is none.
 func primaryReason(first, second *rendered) string {
 	b := first.backend
 	switch {
@@ -97,9 +96,8 @@ func scopeReason(s, o *service.Standing, other string) string {
 	return "it is the cluster's, which nothing says of " + other
 }
 
-// down reports whether a back end with this health must be taken for dead when one of several is
-// chosen: every check that is remembered has failed. One that comes and goes is
-// not down, so that what is chosen does not come and go with it.
+// down reports whether all remembered health checks of a back end have failed. One that
+// comes and goes is not down, so that the primary does not change with it.
 func down(h *service.Health) bool {
 	if h.Healthy || h.CheckedAt.IsZero() {
 		return false

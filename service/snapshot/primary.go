@@ -8,18 +8,19 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 )
 
-// maxAlternatives is how many others of its type an answer with the primary names.
+// maxAlternatives is the number of other toolsets that an answer with the primary names.
 // The list of the type has all.
 const maxAlternatives = 20
 
 // A typed is the answer to a lookup by type: the primary, why it is that, and the
-// others. It never changes.
+// alternatives. It never changes.
 type typed struct {
 	body    Body
 	primary *rendered
-	tail    []byte // what the body has besides that of a lookup by name
-	// namesake is another toolset of the type that a lookup of its name finds first, since
-	// it is called what the type is; nil if there is none. Its answer names the primary.
+	tail    []byte // what body has in addition to primary.single
+	// namesake is the toolset that a lookup by the name of the type finds, if it is another
+	// one than the primary because it is called like the type; else nil. Its answer names
+	// the primary.
 	namesake *namesake
 }
 
@@ -29,8 +30,8 @@ type namesake struct {
 	tail []byte
 }
 
-// bodyOf returns the answer to a lookup of the type's name that means r; nil if it is the
-// same as for every other name.
+// bodyOf returns the answer to a lookup by the name of the type that found r; nil if it is
+// the same as that to a lookup by any other name.
 func (t *typed) bodyOf(r *rendered) *Body {
 	switch {
 	case t.primary == r:
@@ -41,29 +42,29 @@ func (t *typed) bodyOf(r *rendered) *Body {
 	return nil
 }
 
-// isPinned reports whether an administrator has chosen it.
+// isPinned reports whether an administrator chose the primary.
 func (t *typed) isPinned() bool { return t.primary.order.marks == '0' }
 
-// typedTail is what an answer to a lookup by type has besides the toolset.
+// typedTail is what an answer to a lookup by type has in addition to the toolset.
 type typedTail struct {
 	PrimaryReason string   `json:"primaryReason"`
 	Alternatives  []string `json:"alternatives"`
-	// Omitted is how many alternatives are left out.
+	// Omitted is the number of alternatives that are left out.
 	Omitted int `json:"alternativesOmitted,omitempty"`
 }
 
-// tailOf renders it for the toolsets of a type, best first.
+// tailOf renders the typedTail for the toolsets of a type, which are sorted.
 func tailOf(all []*rendered) []byte {
 	var second *rendered
 	if len(all) > 1 {
 		second = all[1]
 	}
-	// What is switched off is last, and no alternative to what is not.
+	// Disabled toolsets are last, and no alternatives to enabled ones.
 	enabled, _ := slices.BinarySearchFunc(all, true, func(r *rendered, _ bool) int { return index01(!r.isEnabled())*2 - 1 })
 	if enabled == 0 {
 		enabled = len(all)
 	}
-	// What would be before it, were it not down, says more than what comes next.
+	// If a better one is down, that says more than what comes next.
 	down, _ := slices.BinarySearchFunc(all, order{marks: all[0].order.marks, down: true}, func(r *rendered, o order) int { return r.order.compare(&o) })
 	if down > 0 && down < len(all) && all[down].order.marks == all[0].order.marks && all[down].order.rest < all[0].order.rest {
 		second = all[down]
@@ -79,7 +80,7 @@ func newTyped(primary *rendered, tail []byte, also *namesake) *typed {
 	return &typed{body: withTail(primary, tail), primary: primary, tail: tail, namesake: also}
 }
 
-// withTail renders r with more members.
+// withTail renders the toolset of r with the members of tail.
 func withTail(r *rendered, tail []byte) Body {
 	one := r.single.JSON
 	json := make([]byte, 0, len(one)+len(tail))
@@ -89,8 +90,8 @@ func withTail(r *rendered, tail []byte) Body {
 	return newBody(json)
 }
 
-// namesakeOf returns the answer for r, which is called what its type is and is not the
-// first of all; was is that of the snapshot before, which may be nil.
+// namesakeOf returns the namesake of a type for r. It reuses that of was, the typed of the
+// snapshot before, which may be nil.
 func namesakeOf(r *rendered, all []*rendered, was *typed) *namesake {
 	t := typedTail{Alternatives: []string{},
 		PrimaryReason: "it is called " + r.name + ", as its type is; the primary of the type is " + all[0].key().String()}
@@ -110,14 +111,14 @@ func namesakeOf(r *rendered, all []*rendered, was *typed) *namesake {
 	return &namesake{of: r, body: withTail(r, tail), tail: tail}
 }
 
-// rankings are the toolsets by type, in each namespace and, with an empty namespace,
-// in all; best first.
+// rankings are the toolsets of each type, sorted, in each namespace and, with an empty
+// namespace, in all.
 type rankings map[service.Key][]*rendered
 
-// A rankingEdit is what is different in one of them.
+// A rankingEdit is the difference in one ranking.
 type rankingEdit struct{ out, in []*rendered }
 
-// rankingEdits are what is different in rankings.
+// rankingEdits are the differences in rankings.
 type rankingEdits map[service.Key]*rankingEdit
 
 func (e rankingEdits) of(r *rendered, f func(*rankingEdit)) {
@@ -138,11 +139,11 @@ func (e rankingEdits) put(r *rendered) {
 	e.of(r, func(e *rankingEdit) { e.in = append(e.in, r) })
 }
 
-// fewRanked is up to how many changes are made one by one, each of which moves what
-// is behind it.
+// fewRanked is the number of changes up to which each is made by itself, moving all that
+// comes after it.
 const fewRanked = 32
 
-// apply returns the ranking after the changes.
+// apply applies the changes to a ranking, and returns it.
 func (e *rankingEdit) apply(all []*rendered) []*rendered {
 	compare := (*rendered).compare
 	if len(e.out)+len(e.in) <= fewRanked {
@@ -167,9 +168,9 @@ func (e *rankingEdit) apply(all []*rendered) []*rendered {
 	return all
 }
 
-// rank applies edits to the rankings. It returns the answers by type that follow, some of
-// which depend on the names that there are now, and what is first of its type in all
-// namespaces now, by type; nil if there is none any longer.
+// rank applies edits to the rankings. It returns the new table of types, which also depends
+// on the names, and the primaries that the edited types have now in all namespaces; nil for
+// a type that has no toolset any longer.
 func (a *Builder) rank(old *table[*typed], edits rankingEdits, names *table[named]) (now *table[*typed], first map[string]*rendered) {
 	type change struct {
 		key  service.Key

@@ -12,7 +12,7 @@ import (
 	"kubernaut.io/dynamic-toolset/service/snapshot/internal/gzipjoin"
 )
 
-// toolsetJSON is a toolset as the HTTP API shows it.
+// toolsetJSON is a toolset in the HTTP API.
 type toolsetJSON struct {
 	Name            string                `json:"name"`
 	Namespace       string                `json:"namespace"`
@@ -29,7 +29,7 @@ type toolsetJSON struct {
 	HealthHistory   []service.HealthCheck `json:"healthHistory,omitempty"`
 }
 
-// serviceJSON is a discovered Service as the HTTP API shows it.
+// serviceJSON is a discovered Service in the HTTP API.
 type serviceJSON struct {
 	Name         string            `json:"name"`
 	Namespace    string            `json:"namespace"`
@@ -47,7 +47,7 @@ type serviceJSON struct {
 
 const notChecked = "not checked yet"
 
-// FormatTime writes t as the API has it: RFC 3339, UTC, whole milliseconds.
+// FormatTime returns t as in the API: RFC 3339, UTC, with milliseconds.
 func FormatTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z07:00") }
 
 func optionalTime(t time.Time) *string {
@@ -58,31 +58,31 @@ func optionalTime(t time.Time) *string {
 	return &s
 }
 
-// rendered is everything that one backend contributes to a snapshot. It is
-// made anew when the backend, its name, its aliases or its health change, and shared
-// by all the snapshots in between.
+// rendered is all that one back end contributes to snapshots. It is made again when the
+// back end, its name, its aliases or its health change, and shared by all snapshots in
+// between.
 type rendered struct {
-	backend    *service.Backend // what it was made of
+	backend    *service.Backend // what was rendered
 	number     uint64           // of the member
 	discovered time.Time
 	name       string // the toolset's name, unique in its namespace
 	healthy    bool
 	order      order
 	aliases    []service.Key // Services of the same back end
-	toolset    *part         // nil if it is an alias: then of all that follows, there is service alone
-	service    *part         // nil if it is not a Service's
+	toolset    *part         // nil for an alias, which of the following has service alone
+	service    *part         // nil if overrides added it: there is no Service
 	single     Body          // the answer to a lookup by name, with the health history
-	tool       []byte        // its entry in the generated document; nil if it is switched off
+	tool       []byte        // the entry in the document for Kubernaut; nil if disabled
 	fragment   *fragment
 }
 
-// key names the toolset.
+// key returns the key of the toolset.
 func (r *rendered) key() service.Key {
 	return service.Key{Namespace: r.backend.Key.Namespace, Name: r.name}
 }
 
-// sameToWatchers reports whether r shows nothing that a watcher would call a
-// change from o: times, latencies and numbers of attempts are none.
+// sameToWatchers reports whether r and o are equal to watchers, for whom times, latencies
+// and numbers of attempts don't matter.
 func (r *rendered) sameToWatchers(o *rendered) bool {
 	return r == o || r.name == o.name && r.healthy == o.healthy && r.discovered.Equal(o.discovered) && slices.Equal(r.aliases, o.aliases) &&
 		(r.backend == o.backend || r.backend.Key.Namespace == o.backend.Key.Namespace && r.backend.Type == o.backend.Type &&
@@ -90,7 +90,7 @@ func (r *rendered) sameToWatchers(o *rendered) bool {
 			r.backend.Endpoint == o.backend.Endpoint && r.backend.APIPath == o.backend.APIPath)
 }
 
-// render renders m. What did not change is taken over from what m was before.
+// render renders m. It takes over from the last rendering what is the same.
 func render(m *member) *rendered {
 	b, h, old := m.Backend, &m.Health, m.rendered
 	reason := h.Reason
@@ -142,10 +142,9 @@ func render(m *member) *rendered {
 	return r
 }
 
-// entry returns what r contributes to the generated document: nil if it is switched
-// off, or an alias. The document is in the order of types and, in each, has the
-// primary first. old is what there was before, which may be nil; it is returned if
-// nothing is different.
+// entry returns the entry of r in the document for Kubernaut; nil if it is disabled or an
+// alias. The document is in the order of types, with the primary of each first. old is the
+// entry before, which may be nil; entry returns it if it is still right.
 func (r *rendered) entry(primary bool, old *part) *part {
 	if r == nil || r.tool == nil {
 		return nil
@@ -158,7 +157,7 @@ func (r *rendered) entry(primary bool, old *part) *part {
 	if old != nil && old.key == key && old.of.order == r.order && old.of.fragment == r.fragment {
 		return old
 	}
-	// It lasts longer than r, and is to keep nothing of it that it doesn't need.
+	// The entry is kept for longer than r, so it must not keep all of it.
 	slim := &rendered{backend: r.backend, name: r.name, order: r.order, fragment: r.fragment}
 	return slim.part(key, append([]byte{'\n'}, r.tool...))
 }
@@ -169,7 +168,7 @@ func (r *rendered) part(key service.Key, json []byte) *part {
 	return p
 }
 
-// inUTC copies checks with their times as the API has them.
+// inUTC returns a copy of checks with the times as in the API.
 func inUTC(checks []service.HealthCheck) []service.HealthCheck {
 	out := slices.Clone(checks)
 	for i := range out {
@@ -178,7 +177,7 @@ func inUTC(checks []service.HealthCheck) []service.HealthCheck {
 	return out
 }
 
-// orEmpty makes a missing map an empty JSON object.
+// orEmpty returns an empty map for nil, so that JSON has {} and not null.
 func orEmpty(m map[string]string) map[string]string {
 	if m == nil {
 		return map[string]string{}
@@ -186,18 +185,18 @@ func orEmpty(m map[string]string) map[string]string {
 	return m
 }
 
-// marshal renders v without escaping <, > and &: the API's documents are
-// never embedded in HTML, and URLs stay readable.
+// marshal renders v without escaping <, > and &, so that URLs stay readable. The documents
+// are never embedded in HTML.
 func marshal(v any) []byte {
 	b := marshalBuffers.Get().(*bytes.Buffer)
 	defer marshalBuffers.Put(b)
 	b.Reset()
 	e := json.NewEncoder(b)
 	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil { // the types above always marshal
+	if err := e.Encode(v); err != nil { // the types above can always be marshalled
 		panic(err)
 	}
-	// What is kept has no room to grow: there is one for each toolset.
+	// A copy without spare capacity: there is one for each toolset.
 	return bytes.Clone(bytes.TrimSuffix(b.Bytes(), []byte("\n")))
 }
 

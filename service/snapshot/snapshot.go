@@ -1,14 +1,15 @@
-// Package snapshot is what lookups read: an immutable picture of the catalogue, rendered and
-// compressed before anybody asks. A lookup finds bytes by an index, or joins those of the
-// members that a filter chooses; it renders nothing, takes no lock, and allocates nothing.
+// Package snapshot has what lookups read: immutable pictures of the catalogue, rendered and
+// compressed in advance. A lookup finds bytes by an index, or joins those of the members
+// that a filter chooses. It renders nothing, takes no lock and allocates nothing.
 //
 // A [Builder] makes each [Snapshot] from the one before:
 //
 //	updates -> names and aliases -> renderings -> chunks of the lists, index, primaries
 //
-// Lists are kept in chunks of members (chunk.go), compressed so that they can be joined
-// (gzipjoin). Each list is an [Answer], and with filters and pages a [Collection]. What
-// differs between two snapshots is a [Change], for watchers.
+// The members of a list are kept in chunks (chunk.go), compressed in such a way that they
+// can be joined (gzipjoin). A whole list is an [Answer]; with filters and pages it is a
+// [Collection]. One toolset is a [Body]. What is different from the snapshot before are its
+// [Change] values, for watchers.
 package snapshot
 
 import (
@@ -21,14 +22,13 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 )
 
-// A Snapshot is the state of the catalogue at one moment, rendered. It never
-// changes; a newer one replaces it. All of its methods may be called from any
-// number of goroutines and take no lock.
+// A Snapshot is a rendered picture of the catalogue at one moment. It never changes; a
+// newer one replaces it. All of its methods may be called concurrently, and take no lock.
 type Snapshot struct {
 	// BuiltAt is when the snapshot was built.
 	BuiltAt time.Time
-	// ConfigMapVersion is the resourceVersion of the ConfigMap that was last
-	// written; empty if there is none.
+	// ConfigMapVersion is the resourceVersion of the ConfigMap that was last written; empty
+	// if there is none.
 	ConfigMapVersion string
 
 	toolsets  *Collection
@@ -37,7 +37,7 @@ type Snapshot struct {
 	discovery time.Time
 	names     *table[named]
 	types     *table[*typed]
-	counts    map[string]int // type -> number of backends
+	counts    map[string]int // type -> number of back ends
 
 	instance   string
 	changes    []Change // the last few, oldest first
@@ -45,7 +45,7 @@ type Snapshot struct {
 	superseded chan struct{}
 }
 
-// emptySnapshot is before the first.
+// emptySnapshot is the predecessor of the first snapshot.
 var emptySnapshot = func() *Snapshot {
 	none := &Answer{list: &list{}}
 	return &Snapshot{toolsets: &Collection{Answer: none}, services: &Collection{Answer: none}, document: none, names: &table[named]{}, types: &table[*typed]{}}
@@ -57,10 +57,10 @@ func (s *Snapshot) Toolsets() *Collection { return s.toolsets }
 // Services returns the list of discovered Services.
 func (s *Snapshot) Services() *Collection { return s.services }
 
-// Document returns the generated document, what the ConfigMap holds.
+// Document returns the document for Kubernaut, as it is in the ConfigMap.
 func (s *Snapshot) Document() *Answer { return s.document }
 
-// collect makes the collections of these lists, with what follows the members.
+// collect makes the collections of two lists, with the members that end their JSON objects.
 func (s *Snapshot) collect(toolsets, services *list) {
 	tail := marshal(struct {
 		LastDiscovery    string `json:"lastDiscovery"`
@@ -71,8 +71,9 @@ func (s *Snapshot) collect(toolsets, services *list) {
 	s.services = newCollection("services", services, tail)
 }
 
-// WithConfigMapVersion returns a copy of s that shows another version of the ConfigMap, in
-// the same place in the sequence of snapshots. It shares all but the ends of the lists.
+// WithConfigMapVersion returns a copy of s with another version of the ConfigMap. It shares
+// all but the ends of the lists, and takes the place of s: superseding s supersedes the
+// copy.
 func (s *Snapshot) WithConfigMapVersion(v string) *Snapshot {
 	same := *s
 	same.ConfigMapVersion = v
@@ -80,8 +81,7 @@ func (s *Snapshot) WithConfigMapVersion(v string) *Snapshot {
 	return &same
 }
 
-// all calls yield for every toolset, in the order of namespace and name, until
-// it returns false.
+// all yields every toolset with its index, in the order of namespace and name.
 func (s *Snapshot) all(yield func(int, *rendered) bool) {
 	i := 0
 	for _, c := range s.toolsets.list.chunks {
@@ -94,7 +94,7 @@ func (s *Snapshot) all(yield func(int, *rendered) bool) {
 	}
 }
 
-// Aliases yields every alias, as the key of its Service, with the key of its toolset.
+// Aliases yields the key of every alias's Service, with the key of its toolset.
 func (s *Snapshot) Aliases() iter.Seq2[service.Key, service.Key] {
 	return func(yield func(alias, toolset service.Key) bool) {
 		for _, r := range s.all {
@@ -107,10 +107,10 @@ func (s *Snapshot) Aliases() iter.Seq2[service.Key, service.Key] {
 	}
 }
 
-// Portion divides the toolsets into at most that many parts, in which a change of all
-// renders no chunk of the list that another part has. It returns the Services of the
-// part behind a toolset, or of the first, aliases included; the last toolset of it; and how
-// many parts there are.
+// Portion divides the toolsets into parts, at most as many as most, such that no two parts
+// share a chunk of the list. It returns the Services, aliases included, of the part after
+// the toolset with the key behind, or of the first part if there is none; the last toolset
+// in it; and the number of parts.
 func (s *Snapshot) Portion(behind service.Key, most int) (services []service.Key, last service.Key, parts int) {
 	chunks := s.toolsets.list.chunks
 	from, _ := slices.BinarySearchFunc(chunks, behind, func(c *chunk, behind service.Key) int {
@@ -129,14 +129,15 @@ func (s *Snapshot) Portion(behind service.Key, most int) (services []service.Key
 	return services, last, parts
 }
 
-// CountByType returns the number of backends of every type that was ever seen, zero
-// included, so that a gauge falls when a kind goes away.
+// CountByType returns the number of back ends of each type that was ever seen, even if it
+// is zero now, so that a gauge falls when a type goes away.
 func (s *Snapshot) CountByType() map[string]int { return s.counts }
 
-// Supersede tells those who wait that a newer snapshot is there. It is called once.
+// Supersede closes the channel of Superseded. It is called once, when a newer snapshot is
+// current.
 func (s *Snapshot) Supersede() { close(s.superseded) }
 
-// Superseded returns a channel that is closed when a newer snapshot is there.
+// Superseded returns a channel that is closed when a newer snapshot is current.
 func (s *Snapshot) Superseded() <-chan struct{} { return s.superseded }
 
 // A Match is the outcome of a lookup by name.
@@ -144,20 +145,20 @@ type Match int
 
 // The outcomes.
 const (
-	Unknown   Match = iota // nothing of that name or type
+	Unknown   Match = iota // no toolset has the name or type
 	Found                  // exactly one
-	Ambiguous              // several; the namespace must be said
+	Ambiguous              // several have it; the request must name the namespace
 )
 
-// Lookup finds one toolset: by its name; if no toolset has that name, the primary of
-// the type of that name, which is always one; and else by the name of a Service that
-// is an alias of it. An empty namespace means any.
+// Lookup finds one toolset: by its name; else the primary of the type called name; else by
+// the name of a Service that is an alias of it. An empty namespace means any. It allocates
+// nothing.
 //
-// Of several that have the name, which is also their type, the one is found that
-// alone is marked as the primary. What an administrator has chosen for a type is
-// found by it also if others are called so: whoever may create a Service could call
-// one so. And what is disabled is found only if nothing that is enabled has the name
-// or type. It allocates nothing.
+// Of several toolsets with the name, one is found if the name is also their type and it
+// alone is marked as primary; else the lookup is ambiguous. An administrator's choice of
+// the primary of a type comes before toolsets that are called like the type, since whoever
+// may create a Service could call it so. A disabled toolset is found only if no enabled one
+// has the name or type.
 func (s *Snapshot) Lookup(name, namespace []byte) (*Body, Match) {
 	if len(name) == 0 {
 		return nil, Unknown
@@ -169,8 +170,8 @@ func (s *Snapshot) Lookup(name, namespace []byte) (*Body, Match) {
 		return &(*t).body, Found
 	case n != nil && n.on.n > 0:
 		if typeOn && n.found != nil {
-			// Who asks for grafana may mean whatever Grafana there is: the answer says which
-			// others there are.
+			// A client that asks for grafana may mean any Grafana, so the answer names the
+			// others.
 			if b := (*t).bodyOf(n.found); b != nil {
 				return b, Found
 			}
@@ -188,8 +189,8 @@ func (s *Snapshot) Lookup(name, namespace []byte) (*Body, Match) {
 	return nil, Unknown
 }
 
-// Primary returns the primary of a type, in a namespace or, with an empty one, in all;
-// ok is false if there is no toolset of it.
+// Primary returns the primary of a type in a namespace, or in all if namespace is empty; ok
+// is false if there is no toolset of the type.
 func (s *Snapshot) Primary(typ, namespace []byte) (primary service.Key, ok bool) {
 	t := s.types.find(namespace, typ)
 	if t == nil {
@@ -198,11 +199,11 @@ func (s *Snapshot) Primary(typ, namespace []byte) (primary service.Key, ok bool)
 	return (*t).primary.key(), true
 }
 
-// typesCompared is how many types TypeLike looks at: clients can ask for it as often as they
-// like, and annotations may give any number of types.
+// typesCompared bounds the work of TypeLike: clients can cause any number of calls, and
+// annotations any number of types.
 const typesCompared = 100
 
-// TypeLike returns the type that looks most like name, if any does.
+// TypeLike returns the type whose name is most like name; empty if none is.
 func (s *Snapshot) TypeLike(name string) string {
 	types := make([]string, 0, min(len(s.counts), typesCompared))
 	for t, n := range s.counts {
@@ -217,7 +218,7 @@ func (s *Snapshot) TypeLike(name string) string {
 	return suggest.Of(name, types)
 }
 
-// match is the outcome of a lookup that found r, nil for several.
+// match returns the outcome of a lookup that found r; nil for several.
 func (r *rendered) match() (*Body, Match) {
 	if r == nil {
 		return nil, Ambiguous
@@ -225,8 +226,7 @@ func (r *rendered) match() (*Body, Match) {
 	return &r.single, Found
 }
 
-// Candidates lists what made a lookup ambiguous, as keys of toolsets, but no
-// more than limit.
+// Candidates returns the toolsets that made a lookup ambiguous, at most limit.
 func (s *Snapshot) Candidates(name, namespace []byte, limit int) []service.Key {
 	n := s.names.find(namespace, name)
 	if len(name) == 0 || n == nil {

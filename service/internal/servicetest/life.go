@@ -18,14 +18,15 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 )
 
-// Shorter divides the lengths of random lives: the race detector makes compressing twenty times
-// slower.
+// Shorter divides the length of random lives: with the race detector, compression is twenty
+// times slower.
 var Shorter = map[bool]int{false: 1, true: 8}[testenv.Race]
 
-// A Life makes up what happens in a cluster.
+// A Life makes random changes, as in a cluster.
 type Life struct{ *rand.Rand }
 
-// Service returns one of few names, so that they are met again, and that names collide.
+// Service returns a Service with one of few names, so that Services come again and names
+// collide.
 func (l Life) Service() *corev1.Service {
 	svc := Service(fmt.Sprintf("ns%d", l.IntN(3)), fmt.Sprintf("s%d", l.IntN(150)), []string{"loki", "tempo", "s1", "s2", ""}[l.IntN(5)])
 	svc.Annotations = map[string]string{"path": strconv.Itoa(l.IntN(2)), "mere": "1"}
@@ -42,7 +43,7 @@ func (l Life) Service() *corev1.Service {
 	return svc
 }
 
-// Services returns some.
+// Services returns up to 299 Services.
 func (l Life) Services() (all []*corev1.Service) {
 	for range l.IntN(300) {
 		all = append(all, l.Service())
@@ -50,8 +51,8 @@ func (l Life) Services() (all []*corev1.Service) {
 	return all
 }
 
-// Select gives svc one of a few selectors, ports and ages, so that some are the same and
-// some are parts of others; or none.
+// Select gives svc one of a few selectors, ports and ages, so that some are equal and some
+// are part of others, or leaves it without any.
 func (l Life) Select(svc *corev1.Service) {
 	if l.IntN(4) == 0 {
 		return
@@ -78,12 +79,12 @@ func (l Life) Select(svc *corev1.Service) {
 	}
 }
 
-// Health returns the outcome of a check.
+// Health returns a random outcome of a check.
 func (l Life) Health() service.Health {
 	return service.Health{Healthy: l.IntN(2) == 0, Reason: fmt.Sprint(l.Uint32()), CheckedAt: time.Unix(l.Int64N(1e9), 0)}
 }
 
-// Changed returns b as an administrator may have changed it.
+// Changed returns b as overrides may have changed it.
 func (l Life) Changed(b *service.Backend) *service.Backend {
 	changed := *b
 	changed.Name = []string{"s1", "s3", b.Name}[l.IntN(3)]
@@ -94,7 +95,7 @@ func (l Life) Changed(b *service.Backend) *service.Backend {
 	return &changed
 }
 
-// Added returns what an administrator may have added.
+// Added returns a back end that overrides may add.
 func (l Life) Added() *service.Backend {
 	name := fmt.Sprintf("s%d", l.IntN(5))
 	return &service.Backend{
@@ -103,14 +104,14 @@ func (l Life) Added() *service.Backend {
 	}
 }
 
-// A Watcher applies changes to the list that it has.
+// A Watcher keeps a list up to date by the changes that a snapshot reports.
 type Watcher struct {
 	toolsets map[service.Key]string
 	sequence uint64 // of the last change
 }
 
-// Follow applies the changes since the last call, and compares what comes of it with the list
-// that there is now. It takes a snapshot.Snapshot.
+// Follow applies the changes since the last call, and checks that they lead to list, the
+// current one. s is a snapshot.Snapshot.
 func Follow[C ~struct {
 	Kind string
 	Data []byte
@@ -148,7 +149,7 @@ func Follow[C ~struct {
 	w.toolsets, w.sequence = now, s.Sequence()
 }
 
-// visible is what a watcher is told changes of.
+// visible returns the key of a toolset, and what of it watchers are told changes of.
 func visible(t testing.TB, toolset []byte) (key service.Key, shown string) {
 	t.Helper()
 	v := Decode[map[string]any](t, toolset)

@@ -1,5 +1,5 @@
-// Package servicetest has what tests of the packages below service share: Services, what
-// they are taken for, and the answers as a client reads them.
+// Package servicetest has what the tests of the packages below service share: Services, a
+// simple way to identify them, and the answers as a client reads them.
 package servicetest
 
 import (
@@ -16,15 +16,15 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 )
 
-// Service returns a Service that [Identify] takes for a back end of this type, or for none if
-// it is empty.
+// Service returns a Service that [Identify] takes for a back end of type kind; for none if
+// kind is empty.
 func Service(namespace, name, kind string) *corev1.Service {
 	return &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: map[string]string{"kind": kind}}}
 }
 
-// Identify is a service.Identify. Besides the label "kind" it reads the annotations "name",
-// "off", "primary" and "path", that of the health check. With any annotation a back end is
-// declared, but for "mere".
+// Identify is a service.Identify. The label "kind" is the type. The annotations "name",
+// "off", "primary" and "path" (of the health check) set what their names say; "mere" says
+// nothing. With any annotation, but not with "mere", the back end is Declared.
 func Identify(svc *corev1.Service) *service.Backend {
 	kind := svc.Labels["kind"]
 	if kind == "" {
@@ -49,7 +49,7 @@ func Identify(svc *corev1.Service) *service.Backend {
 	}
 }
 
-// Cluster returns n Services as large clusters have them, all of them back ends, in many
+// Cluster returns n Services as in a large cluster: all of them back ends, in 200
 // namespaces.
 func Cluster(n int) []*corev1.Service {
 	kinds := []string{"prometheus", "grafana", "loki", "tempo", "jaeger", "elasticsearch", "alertmanager", "custom"}
@@ -69,7 +69,7 @@ func Cluster(n int) []*corev1.Service {
 	return all
 }
 
-// A Toolset is one as a client sees it.
+// A Toolset is a toolset as a client sees it.
 type Toolset struct {
 	Name, Namespace, Type string
 	Enabled, Healthy      bool
@@ -78,14 +78,14 @@ type Toolset struct {
 	Aliases               []string
 }
 
-// A List is the answer with toolsets as a client sees it.
+// A List is the answer with the toolsets as a client sees it.
 type List struct {
 	Toolsets []Toolset
 	Total    int
 	Continue string
 }
 
-// Decode reads JSON.
+// Decode decodes JSON.
 func Decode[T any](t testing.TB, b []byte) (v T) {
 	t.Helper()
 	if err := json.Unmarshal(b, &v); err != nil {
@@ -94,7 +94,7 @@ func Decode[T any](t testing.TB, b []byte) (v T) {
 	return v
 }
 
-// Gunzip returns what is compressed.
+// Gunzip decompresses b.
 func Gunzip(t testing.TB, b []byte) []byte {
 	t.Helper()
 	r, err := gzip.NewReader(bytes.NewReader(b))

@@ -6,11 +6,10 @@ import (
 	"sync"
 )
 
-// compressors are writers of one kind. Each has about a megabyte of tables, which is
-// costly to make: a few are kept whatever happens, for the changes that come one by one
-// with garbage collections between them; those of a large build as long as a sync.Pool
-// keeps them. (With the race detector a sync.Pool forgets at random, and the tests would
-// spend most of their time on tables.)
+// compressors is a pool of writers of one kind. Each has about a megabyte of tables, which
+// are costly to make. A few are always kept, for single changes with garbage collections
+// between them. The others of a large build are in a sync.Pool. (With the race detector, a
+// sync.Pool forgets at random, so that tests would spend most of their time making tables.)
 type compressors[W any] struct {
 	kept chan W
 	more sync.Pool
@@ -40,8 +39,8 @@ func (c *compressors[W]) put(w W) {
 	}
 }
 
-// A single member is a few hundred bytes, with little that better compression
-// would find, and it is by far the most frequent thing that is compressed.
+// A member is a few hundred bytes, in which better compression would find little, and
+// members are compressed far more often than anything else.
 var (
 	memberWriters = flateWriters(flate.BestSpeed)
 	chunkWriters  = flateWriters(flate.DefaultCompression)

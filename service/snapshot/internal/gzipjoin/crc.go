@@ -2,15 +2,15 @@ package gzipjoin
 
 import "hash/crc32"
 
-// A CRC is the CRC-32 of some bytes (IEEE 802.3, as gzip has it) that can be
-// joined with that of the bytes that follow, without reading either again.
+// A CRC is the CRC-32 (IEEE 802.3, as in gzip) of some bytes. It can be combined with that
+// of the bytes that follow, without reading either again.
 //
-// A CRC is the remainder of the bytes, taken as a polynomial over GF(2), divided
-// by the generator. To append n bytes is to multiply by x^(8n) before the
-// remainder of those is added; zlib's crc32_combine does the same.
+// The CRC of bytes is the remainder of a polynomial over GF(2), divided by the generator.
+// To append n bytes, it is multiplied by x^(8n), and the CRC of those bytes is added.
+// zlib's crc32_combine does the same.
 type CRC struct {
 	Sum   uint32
-	shift uint32 // x^(8n) modulo the generator, n bytes being summed up
+	shift uint32 // x^(8n) modulo the generator, for a CRC of n bytes
 }
 
 // CRCOf returns the CRC of b.
@@ -21,7 +21,7 @@ func (c CRC) Then(d CRC) CRC {
 	return CRC{times(d.shift, c.Sum) ^ d.Sum, times(c.shift, d.shift)}
 }
 
-// one is x^0: a polynomial's lowest power is its highest bit.
+// one is x^0. The highest bit has the lowest power.
 const one = uint32(1) << 31
 
 // times multiplies two polynomials modulo the generator.

@@ -1,9 +1,10 @@
-// Package gzipjoin puts a gzip member together from pieces that were compressed before, each by
-// itself: nothing is compressed when it is asked for.
+// Package gzipjoin joins pieces that were compressed before into one gzip member, so that
+// an answer needs no compression when it is asked for.
 //
-// That works because a deflate stream is a sequence of blocks (RFC 1951, section 3.2.3). A
-// piece refers to nothing before it and ends at a byte boundary, by a sync flush. What lies
-// between pieces is added as stored blocks, and the checksums are joined as well (CRC).
+// A deflate stream is a sequence of blocks (RFC 1951, section 3.2.3). Each piece refers to
+// nothing before it, and ends at a byte boundary by a sync flush, so pieces can be put in
+// sequence. What goes between them is added as stored blocks. The checksums are joined,
+// too: see [CRC].
 package gzipjoin
 
 import (
@@ -13,15 +14,15 @@ import (
 	"hash/crc32"
 )
 
-// Header is a gzip member header with no name and no time (RFC 1952,
-// section 2.3); operating system "unknown".
+// Header is the header of a gzip member without name and time (RFC 1952, section 2.3). The
+// operating system is "unknown".
 var Header = []byte{0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255}
 
-// MaxStored is the most bytes that one stored block holds.
+// MaxStored is the maximal number of bytes in one stored block.
 const MaxStored = 65535
 
-// DeflateMember and DeflateChunk compress p into blocks that can stand anywhere in a stream: the
-// first a short piece, of which there are many, and quickly.
+// DeflateMember and DeflateChunk compress p into blocks that can stand anywhere in a
+// stream: DeflateMember quickly, for the many short pieces, and DeflateChunk well.
 func DeflateMember(p []byte) []byte { return deflate(memberWriters, p) }
 func DeflateChunk(p []byte) []byte  { return deflate(chunkWriters, p) }
 
@@ -35,7 +36,7 @@ func deflate(writers *compressors[*flate.Writer], p []byte) []byte {
 	return bytes.Clone(b.Bytes())
 }
 
-// Whole compresses a complete body.
+// Whole compresses a complete body into a gzip member.
 func Whole(p []byte) []byte {
 	w := gzipWriters.get()
 	defer gzipWriters.put(w)
@@ -46,8 +47,8 @@ func Whole(p []byte) []byte {
 	return bytes.Clone(b.Bytes())
 }
 
-// AppendStored appends p as stored blocks (RFC 1951, section 3.2.4); last ends
-// the stream.
+// AppendStored appends p as stored blocks (RFC 1951, section 3.2.4). last marks the last
+// one as the end of the stream.
 func AppendStored(dst, p []byte, last bool) []byte {
 	for {
 		n := min(len(p), MaxStored)
@@ -59,8 +60,8 @@ func AppendStored(dst, p []byte, last bool) []byte {
 	}
 }
 
-// StoredHeaderSize is the length of the header of a stored block that begins at
-// a byte boundary.
+// StoredHeaderSize is the length in bytes of the header of a stored block, at a byte
+// boundary.
 const StoredHeaderSize = 5
 
 func appendStoredHeader(dst []byte, n int, last bool) []byte {
@@ -73,20 +74,20 @@ func appendStoredHeader(dst []byte, n int, last bool) []byte {
 	return binary.LittleEndian.AppendUint16(dst, ^uint16(n)) // #nosec G115
 }
 
-// AppendTrailer appends the end of a gzip member (RFC 1952, section 2.3.1).
+// AppendTrailer appends the trailer of a gzip member (RFC 1952, section 2.3.1).
 func AppendTrailer(dst []byte, crc uint32, plain int) []byte {
 	dst = binary.LittleEndian.AppendUint32(dst, crc)
 	return binary.LittleEndian.AppendUint32(dst, uint32(plain)) // #nosec G115 -- modulo 2^32, as the RFC has it
 }
 
-// Join appends one gzip member to dst, piece by piece.
+// A Join appends one gzip member to a slice, piece by piece.
 type Join struct {
 	dst  []byte
 	crc  uint32
 	size int
 }
 
-// Start begins a member behind dst.
+// Start begins a member at the end of dst.
 func Start(dst []byte) Join { return Join{dst: append(dst, Header...)} }
 
 func (g *Join) count(plain []byte) {
@@ -94,21 +95,20 @@ func (g *Join) count(plain []byte) {
 	g.size += len(plain)
 }
 
-// Deflated adds a piece by its plain bytes and what deflate made of them.
+// Deflated adds a piece, given as it is and compressed.
 func (g *Join) Deflated(plain, deflated []byte) {
 	g.count(plain)
 	g.dst = append(g.dst, deflated...)
 }
 
-// Stored adds a piece as it is.
+// Stored adds a piece without compression.
 func (g *Join) Stored(plain []byte) {
 	g.count(plain)
 	g.dst = AppendStored(g.dst, plain, false)
 }
 
-// Finish adds the end of the document, which must be appended to its argument
-// and is short, and ends the stream. It is written where it stays: a buffer for
-// it would be allocated.
+// Finish adds a last piece, which end must append to its argument and which must fit into
+// one stored block, and ends the member. The callback saves a buffer for the piece.
 func (g *Join) Finish(end func(dst []byte) []byte) []byte {
 	at := len(g.dst)
 	g.dst = end(appendStoredHeader(g.dst, 0, true))
