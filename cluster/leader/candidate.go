@@ -129,7 +129,7 @@ func Identity() string {
 		host = "unknown"
 	}
 	var b [6]byte
-	rand.Read(b[:]) //nolint:errcheck // never fails (crypto/rand)
+	rand.Read(b[:]) // never fails (crypto/rand)
 	return cluster.Clean(host) + "_" + hex.EncodeToString(b[:])
 }
 

@@ -8,29 +8,29 @@ import (
 	"kubernaut.io/dynamic-toolset/service/endpoint"
 )
 
-// The annotations by which a Service's owner declares it a back end, refines
-// what the rules found, or switches that off.
+// The annotations by which the owner of a Service declares it a back end, corrects what the
+// rules have found, or switches the Service off.
 const (
 	annotationPrefix = "kubernaut.io/"
 
 	AnnotationToolset        = annotationPrefix + "toolset"             // true, enabled, false or disabled
 	AnnotationType           = annotationPrefix + "toolset-type"        // a kind of the rules, or any other; default custom
-	AnnotationName           = annotationPrefix + "toolset-name"        // default: the Service's
+	AnnotationName           = annotationPrefix + "toolset-name"        // default: the name of the Service
 	AnnotationEndpoint       = annotationPrefix + "toolset-endpoint"    // http or https URL
 	AnnotationHealthPath     = annotationPrefix + "toolset-health-path" // path below the endpoint
-	AnnotationHealthEndpoint = annotationPrefix + "health-endpoint"     // path, or URL; the health path has priority
+	AnnotationHealthEndpoint = annotationPrefix + "health-endpoint"     // path or URL; the health path takes precedence
 	AnnotationPrimary        = annotationPrefix + "toolset-primary"     // true or false
 	AnnotationDescription    = annotationPrefix + "toolset-description" // one sentence for the agent
 )
 
-const maxDescription = 500 // characters of an annotated description, in bytes
+const maxDescription = 500 // bytes of a description in an annotation
 
-// A declaration is what the annotations of a Service say. Its values are valid.
+// A declaration is the valid content of a Service's annotations.
 type declaration struct {
-	on, off     bool // switched on, or off, explicitly
-	any         bool // any refinement is there, valid or not
-	connection  bool // typ, endpoint and health are all valid, or absent
-	valid       bool // everything is
+	on, off     bool // switched on or off explicitly
+	any         bool // there is an annotation besides AnnotationToolset, valid or not
+	connection  bool // typ, endpoint and health are valid, or absent
+	valid       bool // all are valid
 	typ         string
 	name        string
 	endpoint    string
@@ -100,20 +100,20 @@ func (d *declaration) read(k, v string, all map[string]string) {
 			d.problem(k, "must be one line of text of at most 500 bytes, without control characters")
 		}
 	default:
-		return // somebody else's, or of a later version
+		return // of another program, or of a later version
 	}
 	d.any = true
 }
 
 func (d *declaration) readHealthEndpoint(k, v string, all map[string]string) {
-	problem, value := "", v
+	var value, problem string
 	if !strings.HasPrefix(v, "/") {
 		value, problem = endpoint.Parse(v)
 		if problem == "" && strings.HasSuffix(v, "/") && !strings.HasSuffix(value, "/") {
 			value += "/" // it is an address here, not a prefix
 		}
 	} else {
-		problem = endpoint.PathProblem(v)
+		value, problem = v, endpoint.PathProblem(v)
 	}
 	if problem != "" {
 		d.connectionProblem(k, problem)
@@ -127,14 +127,14 @@ func (d *declaration) problem(field, message string) {
 	d.problems = append(d.problems, Problem{field, message})
 }
 
-// connectionProblem is a problem with what depends on each other: with a wrong
-// type, the right endpoint would be used in the wrong way.
+// connectionProblem records a problem with one of the values that depend on each other:
+// with a wrong type, even a right endpoint would be used in the wrong way.
 func (d *declaration) connectionProblem(field, message string) {
 	d.connection = false
 	d.problem(field, message)
 }
 
-// own returns the annotations under kubernaut.io/, nil if there are none.
+// own returns the annotations under kubernaut.io/; nil if there are none.
 func own(annotations map[string]string) map[string]string {
 	out := maps.Clone(annotations)
 	maps.DeleteFunc(out, func(k, _ string) bool { return !strings.HasPrefix(k, annotationPrefix) })

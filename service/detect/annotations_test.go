@@ -12,8 +12,8 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 )
 
-// annotated returns a Service called app in namespace n that no rule
-// recognises, with the annotations given as key, value, ... without prefix.
+// annotated returns a Service app in namespace n that no rule recognises, with annotations
+// given as key, value, ... without prefix.
 func annotated(ports string, kv ...string) *corev1.Service {
 	svc := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: "app", Namespace: "n", Annotations: map[string]string{}}}
 	for i := 0; i+1 < len(kv); i += 2 {
@@ -114,7 +114,7 @@ func TestMostHTTPPort(t *testing.T) {
 		"grpc:9000 http:7777":            "7777",
 		"metrics:9090 api:7000":          "7000",
 		"http-metrics:9090 http:8123":    "8123",
-		"a:7001 b:7002":                  "7001", // the first of several as likely
+		"a:7001 b:7002":                  "7001", // of several with equal points, the first
 		"a:7001 b:8080":                  "8080",
 		"admin:8080 main:7000":           "7000",
 		"tcp-redis:6379 grpc-query:9095": "9095",

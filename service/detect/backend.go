@@ -14,21 +14,21 @@ import (
 
 const defaultClusterDomain = "cluster.local"
 
-// A builder holds what a Backend is made of.
+// A builder holds the parts of a Backend.
 type builder struct {
 	rules    *Rules
 	svc      *corev1.Service
-	kind     *kind  // nil for a type that the rules don't know
-	typ      string // of the annotation, or the kind's
+	kind     *kind  // nil if the rules don't know the type
+	typ      string // from the annotation, or of the kind
 	host     string // the Service's DNS name
-	endpoint string // "" if there is no usable port
+	endpoint string // empty if there is no usable port
 	apiPath  string
-	front    bool                // of finding
-	port     *corev1.ServicePort // that answers; nil if none does
+	front    bool                // as in finding
+	port     *corev1.ServicePort // the port that answers; nil if none does
 	evidence []string
 }
 
-// builder works out type and endpoint: what d says has priority over what the
+// builder determines type and endpoint. Those in d take precedence over those that the
 // rules found.
 func (r *Rules) builder(svc *corev1.Service, o Options, d *declaration, f *finding) *builder {
 	b := &builder{rules: r, svc: svc, kind: f.kind, typ: customType, front: f.front, evidence: f.evidence}
@@ -61,23 +61,23 @@ func (r *Rules) builder(svc *corev1.Service, o Options, d *declaration, f *findi
 	case d.endpoint != "":
 		b.endpoint = d.endpoint
 		b.evidence = append(b.evidence, "annotation "+AnnotationEndpoint)
-		// Where the API is not at the root, a path in the annotation is the
-		// API's: the health path stays where the rule expects it.
+		// If the kind's API is not at the root, the path in the annotation is that of the
+		// API, and the health path stays below the root.
 		if root, path := splitPath(b.endpoint); path != "" && b.apiPath != "" {
 			b.endpoint, b.apiPath = root, path
 		}
 	case ch.port != nil:
 		scheme := b.scheme(ch)
 		if name := externalName(svc); name != "" && scheme == "https" {
-			b.host = name // the one that the certificate is for
+			b.host = name // the name in the certificate
 		}
 		b.endpoint = scheme + "://" + b.host + ":" + strconv.Itoa(int(ch.number))
 	}
 	return b
 }
 
-// externalName is the name for which an ExternalName Service stands; empty if
-// it is none, or the name can't be one.
+// externalName returns the name that an ExternalName Service stands for; empty for another
+// Service, or an invalid name.
 func externalName(svc *corev1.Service) string {
 	name := strings.TrimSuffix(svc.Spec.ExternalName, ".")
 	if svc.Spec.Type != corev1.ServiceTypeExternalName || !endpoint.IsSubdomain(name) {
@@ -86,7 +86,7 @@ func externalName(svc *corev1.Service) string {
 	return name
 }
 
-// splitPath cuts a canonical URL before its path.
+// splitPath splits a canonical URL before its path.
 func splitPath(endpoint string) (root, path string) {
 	host := strings.Index(endpoint, "://") + len("://")
 	if i := strings.IndexByte(endpoint[host:], '/'); i >= 0 {
@@ -141,9 +141,8 @@ func (b *builder) description(d *declaration) string {
 	return "A service of type " + b.typ + " that its owner declared to be useful to agents."
 }
 
-// probe says how to see that the back end lives. A type that the rules don't
-// know, and that has no health path, must accept connections, no more: any
-// path could be the wrong one to ask.
+// probe returns how to check the health. For a type that the rules don't know, without a
+// health path, accepting a connection is enough, since any path might be wrong.
 func (b *builder) probe(d *declaration) service.Probe {
 	accept := []int(nil)
 	if b.kind != nil {
@@ -152,7 +151,7 @@ func (b *builder) probe(d *declaration) service.Probe {
 	switch {
 	case strings.HasPrefix(d.health, "/"):
 		base := b.endpoint
-		if !strings.HasPrefix(base, "http") { // of a kind that doesn't speak HTTP
+		if !strings.HasPrefix(base, "http") { // the kind does not speak HTTP
 			base = "http" + base[strings.Index(base, "://"):]
 		}
 		return service.Probe{Kind: service.ProbeHTTP, URL: base + d.health, AcceptStatus: accept}

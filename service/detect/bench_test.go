@@ -7,9 +7,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// BenchmarkIdentify measures how long it takes to classify one of the corpus's
-// Services: all of them in turn, those that aren't back ends (most of a real
-// cluster), and those that are.
+// BenchmarkIdentify measures the time to identify a Service of the corpus: all in turn,
+// those that are no back ends (most of a real cluster), and those that are.
 func BenchmarkIdentify(b *testing.B) {
 	var all, none_, backends []*corev1.Service
 	for _, l := range readLabelled(b, filepath.Join("testdata", "corpus")) {
@@ -45,8 +44,8 @@ func BenchmarkLoad(b *testing.B) {
 	}
 }
 
-// BenchmarkReload measures what new rules cost: loading them, and recognising
-// 100,000 Services anew, made of all the corpora and hold-out sets.
+// BenchmarkReload measures the cost of new rules: loading them, and identifying 100,000
+// Services from all corpora and hold-out sets again.
 func BenchmarkReload(b *testing.B) {
 	const services = 100_000
 	var all []*corev1.Service

@@ -2,7 +2,7 @@ package detect
 
 import "fmt"
 
-// compile builds what Identify looks things up in. It numbers the kinds.
+// compile builds the tables that Identify uses. It numbers the kinds.
 func compile(kinds []*kind, words wordLists) *Rules {
 	r := &Rules{
 		kinds: kinds, byType: map[string]*kind{}, selectorKeys: map[string]int16{},
@@ -21,7 +21,7 @@ func compile(kinds []*kind, words wordLists) *Rules {
 		v.term(s)
 	}
 	for i, k := range kinds {
-		k.id = int16(i) //nolint:gosec // there are at most maxKinds
+		k.id = int16(i) // there are at most maxKinds
 		r.byType[k.typ] = k
 		for _, s := range k.names {
 			v.term(s).kind = k.id
@@ -40,7 +40,7 @@ func compile(kinds []*kind, words wordLists) *Rules {
 			m.allow = append(m.allow, k.id)
 		}
 		for _, p := range k.ports {
-			if len(p.named) == 0 { // not one that anything might use
+			if len(p.named) == 0 { // with a name it may be a port of anything
 				r.numbers[p.number] = true
 			}
 			if p.identifies || len(p.identifiedBy) > 0 {
@@ -57,9 +57,9 @@ func compile(kinds []*kind, words wordLists) *Rules {
 	return r
 }
 
-// Word lists are what words.yaml holds.
+// wordLists are the content of words.yaml.
 type wordLists struct {
-	keys              map[string]key // which labels say what a Service is
+	keys              map[string]key // label keys that say what a Service is
 	neutral, parts    map[string]bool
 	roles, localRoles []string
 	fronts            []string

@@ -16,7 +16,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// A labelled Service is a real manifest and what it truly is.
+// A labelled Service is a real manifest with what it truly is.
 type labelled struct {
 	file, label, scheme, port, note string
 	svc                             *corev1.Service
@@ -24,8 +24,8 @@ type labelled struct {
 
 const none = "none"
 
-// readLabelled reads a folder of manifests with its labels.tsv. Manifests are
-// read leniently: some of the real ones have stray fields.
+// readLabelled reads a folder of manifests with its labels.tsv. It is lenient, as some real
+// manifests have unknown fields.
 func readLabelled(t testing.TB, dir string) []labelled {
 	t.Helper()
 	f, err := os.Open(filepath.Join(dir, "labels.tsv"))
@@ -52,7 +52,7 @@ func readLabelled(t testing.TB, dir string) []labelled {
 	return all
 }
 
-// A score counts outcomes of one kind.
+// A score counts the outcomes for one kind.
 type score struct{ truth, found, right, wrongPort int }
 
 func ratio(a, b int) float64 {
@@ -62,8 +62,8 @@ func ratio(a, b int) float64 {
 	return float64(a) / float64(b)
 }
 
-// measure identifies all and returns a table of the scores, the total, and
-// what is wrong.
+// measure identifies all Services. It returns a table of scores, the total, and what is
+// wrong.
 func measure(all []labelled, r *Rules) (table string, total score, wrong []string) {
 	kinds := map[string]*score{}
 	of := func(k string) *score {
@@ -121,11 +121,11 @@ func measure(all []labelled, r *Rules) (table string, total score, wrong []strin
 	return b.String(), total, wrong
 }
 
-// sets are what recognition is measured with. Corpora are what the rules were
-// written with, from manifests of public repositories. The hold-out sets were
-// labelled before the rules saw them: the first are Services as charts render
-// them, the second ones as charts and operators make them, the third and
-// the fourth of public repositories and tutorials. What the labels mark as doubtful doesn't count.
+// sets are what recognition is measured with. The corpora were used to write the rules;
+// they are from public repositories. The hold-out sets were labelled before the rules saw
+// them: the first as charts render Services, the second as charts and operators make them,
+// the third and fourth from public repositories and tutorials. Services that the labels
+// mark as doubtful don't count.
 var sets = []struct {
 	dir  string
 	size int
@@ -133,8 +133,7 @@ var sets = []struct {
 
 const floor = 0.98 // of precision and of recall
 
-// The rules must recognise real Services, and only those, with the right scheme
-// and port.
+// The rules must recognise real Services and no others, with the right scheme and port.
 func TestRecognition(t *testing.T) {
 	var both []labelled
 	check := func(name string, all []labelled) {
@@ -167,8 +166,8 @@ func TestRecognition(t *testing.T) {
 	check("corpus and corpus-2", both)
 }
 
-// What public bug reports of other projects were about: of all Services of each
-// report exactly the expected ones are back ends.
+// From public bug reports of other projects: of all Services in a report, exactly the
+// expected ones are back ends.
 func TestReports(t *testing.T) {
 	var expected map[string]struct {
 		About    string

@@ -7,9 +7,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// mostHTTP chooses the port of a Service that is declared without an endpoint:
-// the one with the most points of httpPoints, the first of several with as
-// many. A Service without a TCP port has none.
+// mostHTTP chooses the port of a Service that is declared without an endpoint: the one with
+// most httpPoints, or the first of several. A Service without a TCP port has none.
 func mostHTTP(svc *corev1.Service) choice {
 	var best choice
 	most := 0
@@ -25,10 +24,9 @@ func mostHTTP(svc *corev1.Service) choice {
 	return best
 }
 
-// httpPoints says how likely it is that p is the port of an HTTP API: 8 points
-// if it says so (appProtocol, or a word of its name), 2 for a number that web
-// servers use; minus 4 if it serves probes or scrapes, minus 16 if it says that
-// it speaks something else.
+// httpPoints says how likely it is that p is the port of an HTTP API. A port gets 8 points
+// if appProtocol or a word of its name says so, 2 for a number that web servers use, minus
+// 4 if it serves probes or metrics, and minus 16 if it speaks another protocol.
 func httpPoints(p *corev1.ServicePort) (points int) {
 	if p.AppProtocol != nil {
 		points += protocolPoints(strings.ToLower(*p.AppProtocol))
@@ -61,7 +59,7 @@ func protocolPoints(word string) int {
 	return 0
 }
 
-// describe names the port for people.
+// describe returns the port as text for people.
 func (c *choice) describe() string {
 	s := strconv.Itoa(int(c.port.Port))
 	if c.port.Name != "" {

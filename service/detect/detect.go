@@ -1,27 +1,30 @@
-// Package detect recognises the Kubernetes Services that are observability back
-// ends which an agent can query, and says where exactly: which of a Service's
-// ports answers queries, with which scheme, below which path, and how to find
-// out whether it lives.
+// Package detect recognises the Kubernetes Services that are observability back ends which
+// an agent can query. It determines which of a Service's ports answers queries, with which
+// scheme and below which path, and how to check its health.
 //
-// A wrong entry sends an agent to the wrong place, so a Service is recognised
-// only when who it is and where it listens agree:
+// A wrong entry sends an agent to the wrong place. So a Service is recognised only if what
+// it is and where it listens agree:
 //
-//   - Who: words in what the Service selects (the pods decide what a Service
-//     is), in its labels, and in its name, in this order of trust. A Service
-//     named zipkin that selects app=jaeger is not Zipkin. The last word that
-//     means something decides, as in English: prometheus-operator is an
-//     operator, prometheus-operator-prometheus a Prometheus. What an instance
-//     is called says who owns it and not what it is: a selector that names a
-//     kind and nothing more is not contradicted by labels and names.
-//   - Where: one of its ports must be the kind's query port, by number, by
-//     target number or by name. The less sure who it is, the surer the port
-//     must be. Some numbers prove a kind by themselves.
+//   - What it is follows from words in the Service's selector (which counts most, since the
+//     pods decide), its labels, and its name. A Service called zipkin that selects
+//     app=jaeger is not Zipkin. The last meaningful word decides, as in English:
+//     prometheus-operator is an operator, prometheus-operator-prometheus is a Prometheus.
+//     The name of an instance says who owns it, not what it is. So if the selector names a
+//     kind and nothing else, labels and names can't contradict it.
+//   - Where it listens must be the kind's query port, by the number of the Service's or the
+//     container's port, or by name. The less certain the kind, the more certain the port
+//     must be. Some port numbers prove a kind by themselves.
 //
-// docs/detection.md tells it in full.
+// docs/detection.md has the details.
 //
-// What the words and ports are is data: rules.yaml and words.yaml in this
-// folder, and a user's file of the same form as rules.yaml. What a Service's
-// annotations under kubernaut.io/ say has priority over both.
+// The words and ports are data, in rules.yaml and words.yaml; users can add a file of the
+// same form as rules.yaml. A Service's annotations under kubernaut.io/ take precedence over
+// both (annotations.go).
+//
+// [Rules.Identify] puts the steps together: it reads the words (words.go, identity.go),
+// chooses the port (ports.go), decides (recognise.go) and builds the back end (backend.go).
+// standing.go finds what helps to choose the primary of a type; it plays no part in the
+// recognition.
 package detect
 
 import (
@@ -30,41 +33,39 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 )
 
-// Options are what rules can't know about the cluster.
+// Options say what rules can't know about the cluster.
 type Options struct {
-	// ClusterDomain is the DNS domain of the cluster's Services, which must be
-	// a valid DNS name; "cluster.local" if empty.
+	// ClusterDomain is the DNS domain of the cluster, a valid DNS name; cluster.local if
+	// empty.
 	ClusterDomain string
 }
 
-// A Problem is something wrong with a Service's annotations that its owner
-// should put right.
+// A Problem is a mistake in a Service's annotations, which its owner should correct.
 type Problem struct {
-	Field   string // the annotation's key
+	Field   string // the key of the annotation
 	Message string // what is wrong and what to write instead
 }
 
-// A Result says what a Service is.
+// A Result says what a Service is, as returned by Rules.Identify.
 type Result struct {
-	// Backend is the back end that the Service is; nil if it is none.
+	// Backend is nil if the Service is no back end.
 	Backend *service.Backend
-	// Problems are what is wrong with the Service's annotations. There may be a
-	// Backend nevertheless, which then doesn't use the wrong values.
+	// Problems are the mistakes in the annotations. The Backend, if there is one, does not
+	// use the wrong values.
 	Problems []Problem
-	// Rejected says why a Service that looks like a back end isn't listed as
-	// one; empty if it doesn't look like one.
+	// Rejected says why a Service that looks like a back end is not one; empty if it
+	// doesn't look like one.
 	Rejected string
 }
 
 // Default returns the built-in rules.
 func Default() *Rules { return builtin() }
 
-// Load returns the built-in rules merged with those of a user's file: its kinds
-// are added, or replace or disable the built-in ones of the same type. The
-// filename is for error messages only. An error lists everything that is wrong
-// with the file, one line each.
+// Load returns the built-in rules together with those of a user's file. Its kinds are
+// added, or they replace or disable the built-in ones of the same type. filename is for
+// error messages only. An error lists all mistakes in the file, one per line.
 func Load(user []byte, filename string) (*Rules, error) { return load(user, filename) }
 
-// Identify says what svc is. It only reads svc, but the result shares its
-// Labels map. It may be called from several goroutines at once.
+// Identify says what svc is. It does not change svc, but the result shares its map of
+// labels. It may be called concurrently.
 func (r *Rules) Identify(svc *corev1.Service, o Options) Result { return r.identify(svc, o) }

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// kindRow is a kind's row of the table in docs/detection.md.
+// kindRow returns the row of a kind in the table of docs/detection.md.
 func kindRow(k *kind) string {
 	var ports []string
 	for _, p := range k.ports {
@@ -34,7 +34,7 @@ func kindRow(k *kind) string {
 	return fmt.Sprintf("| %s | %s | %s | %s |", k.typ, strings.Join(ports, ", "), path, health)
 }
 
-// The page on detection tells the kinds and the figures as they are.
+// docs/detection.md lists the kinds and figures as they are.
 func TestDetectionPage(t *testing.T) {
 	data, err := os.ReadFile("../../docs/detection.md")
 	if err != nil {

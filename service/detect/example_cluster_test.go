@@ -12,7 +12,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// The example cluster's comments promise what is a back end and what is not.
+// The comments in the example cluster say what is a back end and what is not.
 func TestExampleCluster(t *testing.T) {
 	files, err := filepath.Glob("../../examples/cluster/*.yaml")
 	if err != nil || len(files) == 0 {

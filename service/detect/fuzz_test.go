@@ -14,8 +14,7 @@ import (
 	"kubernaut.io/dynamic-toolset/service/endpoint"
 )
 
-// Whatever a rules file holds, Load must answer with rules that work, or with
-// an error that names the file.
+// For any rules file, Load returns rules that work, or an error that names the file.
 func FuzzLoad(f *testing.F) {
 	f.Add(string(rulesYAML))
 	f.Add(ownKind)
@@ -40,8 +39,8 @@ func FuzzLoad(f *testing.F) {
 	})
 }
 
-// Whatever a Service holds, the answer must be the same each time, and an
-// endpoint must be a URL without a character that means something to a shell.
+// For any Service, the result is the same each time, and an endpoint is a URL without
+// characters that mean something to a shell.
 func FuzzIdentify(f *testing.F) {
 	f.Add("prometheus", "ns", "app", "prometheus", "web", "web", int32(9090), "true", "custom", "n", "http://h:1/p", "/health", "text")
 	f.Add("es-http", "", "elasticsearch.k8s.elastic.co/cluster-name", "x", "https", "", int32(9200), "", "", "", "", "", "")

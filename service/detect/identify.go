@@ -10,7 +10,7 @@ import (
 
 func (r *Rules) identify(svc *corev1.Service, o Options) Result {
 	if !endpoint.IsLabel(svc.Name) || svc.Namespace != "" && !endpoint.IsLabel(svc.Namespace) {
-		// Kubernetes accepts no such Service; an endpoint must not be made of it.
+		// Kubernetes accepts no such Service; the name must not get into an endpoint.
 		return Result{Rejected: "its name or namespace is not a DNS label"}
 	}
 	d := declared(svc.Annotations)

@@ -13,7 +13,7 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 )
 
-// parse reads a Service written in YAML, as people write it.
+// parse reads a Service from YAML.
 func parse(t testing.TB, manifest string) *corev1.Service {
 	t.Helper()
 	svc := &corev1.Service{}
@@ -153,41 +153,41 @@ func TestEndpointsAndProbes(t *testing.T) {
 	}
 }
 
-// Which word decides, where several are known.
+// Which word decides if there are several known ones.
 func TestLastAndLongestWordDecides(t *testing.T) {
 	for _, c := range []struct{ manifest, want string }{
 		{`{metadata: {name: tempo-query}, spec: {selector: {app: tempo-query}, ports: [{port: 16686}, {port: 3200}]}}`, "jaeger"},
 		{`{metadata: {name: tempo-query-frontend}, spec: {selector: {app: tempo-query-frontend}, ports: [{port: 16686}, {port: 3200}]}}`, "tempo"},
 		{`{metadata: {name: x}, spec: {selector: {app: tempo, component: query-frontend}, ports: [{port: 16686}, {port: 3200}]}}`, "tempo"},
 		{`{metadata: {name: prometheus-operator-prometheus}, spec: {selector: {app: x-prometheus}, ports: [{port: 9090}]}}`, "prometheus"},
-		// The pods are several things: the name tells which of them is meant.
+		// The selector names two kinds: the name tells which is meant.
 		{`{metadata: {name: loki}, spec: {selector: {app: loki-grafana}, ports: [{port: 3100}]}}`, "loki"},
 		{`{metadata: {name: grafana}, spec: {selector: {app: grafana-loki}, ports: [{port: 3000}]}}`, "grafana"},
-		// A port that proves a kind is tried when what is named has no port here.
+		// A port that proves a kind counts if the named kind has no port here.
 		{`{metadata: {name: x}, spec: {selector: {app.kubernetes.io/name: loki-exporter}, ports: [{port: 5672}, {port: 15672}]}}`, "rabbitmq"},
 		{`{metadata: {name: x}, spec: {selector: {app: team}, ports: [{name: grafana, port: 3000}]}}`, "grafana"},
-		// Or what the same value names before it, in words of its own.
+		// Or a kind that the same value names before, by more than one word.
 		{`{metadata: {name: x}, spec: {selector: {app: otel-collector-kafka}, ports: [{port: 4317}]}}`, "otel-collector"},
 		{`{metadata: {name: otel-collector-service-prometheus}, spec: {ports: [{port: 4318}]}}`, "otel-collector"},
-		// Of kinds that share a weak name, the port tells which.
+		// If kinds share a weak name, the port decides.
 		{`{metadata: {name: query-frontend}, spec: {selector: {name: query-frontend}, ports: [{name: query-frontend-http-metrics, port: 3100}]}}`, "loki"},
 		{`{metadata: {name: query-frontend}, spec: {selector: {app: query-frontend}, ports: [{name: prom-metrics, port: 3200}, {port: 16686}]}}`, "tempo"},
 		{`{metadata: {name: query-frontend}, spec: {selector: {app: query-frontend}, ports: [{name: grpc, port: 10901}, {name: http, port: 10902}]}}`, "thanos-query"},
 		{`{metadata: {name: query-frontend}, spec: {selector: {app: query-frontend}, ports: [{port: 3100}, {port: 16686}]}}`, "tempo"},
-		// A word may stand in between, or "server" be glued to it.
+		// A word may be in between, or "server" be joined to it.
 		{`{metadata: {name: x}, spec: {selector: {app: thanos-receive-query}, ports: [{port: 10902}]}}`, "thanos-query"},
 		{`{metadata: {name: thanos-eu-querier}, spec: {ports: [{port: 10902}]}}`, "thanos-query"},
 		{`{metadata: {name: influxsrv}, spec: {ports: [{port: 8086}]}}`, "influxdb"},
 		{`{metadata: {name: x}, spec: {selector: {app: zipkinserver}, ports: [{port: 80}]}}`, "zipkin"},
-		// What stands beside a name says less than what stands behind it.
+		// Words before it count less than words after it.
 		{`{metadata: {name: x}, spec: {selector: {app: elasticsearch, role: database}, ports: [{port: 9200}]}}`, "elasticsearch"},
 		{`{metadata: {name: elasticsearch-operator}, spec: {selector: {app: elasticsearch}, ports: [{port: 9200}]}}`, "elasticsearch"},
 		{`{metadata: {name: x-loki-query-frontend}, spec: {selector: {component: query-frontend}, ports: [{name: metrics, port: 3100}]}}`, "loki"},
 		{`{metadata: {name: x}, spec: {type: ExternalName, externalName: prometheus.example.com, ports: [{port: 80}]}}`, "prometheus"},
-		// The chart is the last to say what it is, and must say just that.
+		// The chart counts last, and must name the kind alone.
 		{`{metadata: {name: x}, spec: {selector: {app: logs-master, chart: elasticsearch}, ports: [{port: 9200}]}}`, "elasticsearch"},
 		{`{metadata: {name: x, labels: {helm.sh/chart: loki-6.1.0}}, spec: {selector: {app: x}, ports: [{port: 3100}]}}`, "loki"},
-		// Of two query ports, the one that comes first in the rule.
+		// Of two query ports, the first in the rule.
 		{`{metadata: {name: thanos-query}, spec: {selector: {app: thanos-query}, ports: [{port: 9090}, {port: 10902}]}}`, "thanos-query"},
 	} {
 		b := Default().Identify(parse(t, c.manifest), Options{}).Backend
@@ -199,7 +199,7 @@ func TestLastAndLongestWordDecides(t *testing.T) {
 	}
 }
 
-// What is kept from one Service for the next must not tell about the first.
+// What is reused for the next Service must hold nothing of the one before.
 func TestIdentifyForgets(t *testing.T) {
 	first := parse(t, `{metadata: {name: shop}, spec: {selector: {prometheus: x, app: shop}, ports: [{port: 9090}]}}`)
 	second := parse(t, `{metadata: {name: shop-prometheus}, spec: {ports: [{name: metrics, port: 9090}]}}`)
@@ -211,7 +211,7 @@ func TestIdentifyForgets(t *testing.T) {
 	}
 }
 
-// Near matches are refused, and the reason says which evidence spoke against.
+// Near matches are refused, with the evidence that contradicts.
 func TestRejected(t *testing.T) {
 	for _, c := range []struct{ manifest, reason string }{
 		{`{metadata: {name: prometheus-operator}, spec: {selector: {app: prometheus-operator}, ports: [{port: 9090}]}}`,
@@ -273,7 +273,7 @@ func TestRejected(t *testing.T) {
 	}
 }
 
-// The order in which Go walks a map must not show.
+// The random order of Go's maps must not matter.
 func TestIdentifyIsDeterministic(t *testing.T) {
 	svc := parse(t, `
 metadata:
@@ -285,14 +285,14 @@ spec:
 `)
 	want := Default().Identify(svc, Options{})
 	for range 200 {
-		clone := svc.DeepCopy() // with maps of another order
+		clone := svc.DeepCopy() // has maps in another order
 		if got := Default().Identify(clone, Options{}); !reflect.DeepEqual(got, want) {
 			t.Fatalf("got %+v, before %+v", got.Backend, want.Backend)
 		}
 	}
 }
 
-// Every built-in kind is what agents are told of, so each is complete.
+// Each built-in kind is complete, as agents are told about all of them.
 func TestBuiltinKinds(t *testing.T) {
 	want := strings.Fields("alertmanager argocd elasticsearch grafana influxdb jaeger kafka kiali kibana loki mimir opensearch otel-collector " +
 		"prometheus pyroscope quickwit rabbitmq tempo thanos-query victorialogs victoriametrics zipkin")

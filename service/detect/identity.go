@@ -9,14 +9,14 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// A stream is what one source of evidence says: the words of its values, one
-// after the other, and the known terms among them.
+// A stream is what one source of evidence says: the words of its values in sequence, and
+// the known terms among them.
 type stream struct {
 	events []event
 	words  []string
 	values []value // in the order of their words
-	// known is true if it holds any value that says what something is, whether
-	// or not the vocabulary knows it.
+	// known means that a value says what the Service is, even if the vocabulary does not
+	// know the word.
 	known bool
 
 	eventBuffer [12]event
@@ -29,13 +29,13 @@ type value struct {
 	key, text string
 	class     keyClass
 	rank      int
-	end       int // its last word's place, plus one
+	end       int // index after its last word
 }
 
 const maxValues = 6
 
-// add keeps the values in the order of rank, then key, since that of the map
-// they come from is random. Of too many it keeps the first in this order.
+// add inserts a value in the order of rank, then key, since the order of the map is random.
+// If there are too many, the last ones are dropped.
 func (s *stream) add(v value) {
 	if len(s.values) < maxValues {
 		s.values = append(s.values, v)
@@ -62,7 +62,7 @@ func (s *stream) read(v *vocabulary) {
 	s.events = v.read(s.words, s.events)
 }
 
-// head is the kind whose name comes last, -1 if there is none.
+// head returns the kind whose name comes last; -1 if there is none.
 func (s *stream) head() int16 {
 	for i := len(s.events) - 1; i >= 0; i-- {
 		if k := s.events[i].kind; k >= 0 {
@@ -72,7 +72,8 @@ func (s *stream) head() int16 {
 	return -1
 }
 
-// mention finds where kind k is named last; weak names count if weak is true.
+// mention returns the index of the last event that names kind k; -1 if none does. With
+// weak, weak names count as well.
 func (s *stream) mention(k int16, weak bool) int {
 	for i := len(s.events) - 1; i >= 0; i-- {
 		if e := s.events[i]; e.kind == k || weak && has(e.weak, k) {
@@ -82,13 +83,14 @@ func (s *stream) mention(k int16, weak bool) int {
 	return -1
 }
 
-// excluded returns the term, if any, that says that this is something else than
-// k. The last word decides: prometheus-operator is an operator. The value that
-// names k speaks for itself; of the other ones, those of special keys qualify
-// it ({app: loki, component: distributor}), and those of general ones say what
-// it is if nothing here names k. Of a port that is surely k's (exact), terms
-// that mean something only behind a name are no evidence elsewhere: in
-// {app: elasticsearch, role: database} it is the database.
+// excluded returns the term that says that this is not a back end of kind k; nil if there
+// is none.
+//
+// Only terms after the name of k count: prometheus-operator is an operator. In the value
+// that names k, each counts. In other values, component keys qualify it ({app: loki,
+// component: distributor}), and name keys do if k is not named. If the port is certainly
+// one of k's (exact), terms that count only behind a name are ignored in other values:
+// {app: elasticsearch, role: database} is the database.
 func (s *stream) excluded(k int16, weak, exact bool) *meaning {
 	named := s.mention(k, weak)
 	for i := len(s.events) - 1; i > named; i-- {
@@ -97,7 +99,7 @@ func (s *stream) excluded(k int16, weak, exact bool) *meaning {
 		case !e.excludes(k):
 		case named >= 0 && s.valueOf(e) == s.valueOf(s.events[named]):
 			return e.meaning
-		case s.valueOf(e).class == keyUnknown: // says who owns it, or where it is
+		case s.valueOf(e).class == keyUnknown: // says who owns it or where it is
 		case !exact || !e.local(k):
 			return e.meaning
 		}
@@ -105,8 +107,8 @@ func (s *stream) excluded(k int16, weak, exact bool) *meaning {
 	return nil
 }
 
-// excepted returns the term, if any, that k itself excepts and that stands
-// behind its name.
+// excepted returns the term, after the name of k, that k itself excepts; nil if there is
+// none.
 func (s *stream) excepted(k int16) *meaning {
 	named := s.mention(k, false)
 	for i := len(s.events) - 1; named >= 0 && i > named; i-- {
@@ -117,7 +119,7 @@ func (s *stream) excepted(k int16) *meaning {
 	return nil
 }
 
-// valueOf returns the value in which e ends.
+// valueOf returns the value that contains e.
 func (s *stream) valueOf(e event) *value {
 	for i := range s.values {
 		if e.last < s.values[i].end {
@@ -127,10 +129,9 @@ func (s *stream) valueOf(e event) *value {
 	return nil
 }
 
-// earlier is a kind that the value which names another one last names before it,
-// in more than one word, -1 if there is none: otel-collector-prometheus is a
-// Prometheus by its last word, but perhaps a collector for one. A single word is
-// too often the name of an instance.
+// earlier returns the kind that is named before the last one, in the same value and by more
+// than one word; -1 if there is none. otel-collector-prometheus is a Prometheus by its last
+// word, but may be a collector for one. A single word is too often the name of an instance.
 func (s *stream) earlier() int16 {
 	last := s.mention(s.head(), false)
 	for i := last - 1; i >= 0; i-- {
@@ -142,8 +143,8 @@ func (s *stream) earlier() int16 {
 	return -1
 }
 
-// clean reports whether nothing unknown follows the name of k in its value, so
-// that "grafana-service" is clean but "grafana-sync" is not.
+// clean reports whether only neutral words follow the name of k in its value:
+// grafana-service is clean, grafana-sync is not.
 func (s *stream) clean(k int16, r *Rules) bool {
 	i := s.mention(k, false)
 	if i < 0 {
@@ -157,8 +158,8 @@ func (s *stream) clean(k int16, r *Rules) bool {
 	return true
 }
 
-// says reports whether one of words comes after the name of k, or anywhere if k
-// isn't named: in loki-gateway it is the gateway, in gateway-loki a Loki.
+// says reports whether one of words comes after the name of k, or anywhere if k is not
+// named: loki-gateway is the gateway, gateway-loki is a Loki.
 func (s *stream) says(words []string, k int16) bool {
 	first := 0
 	if i := s.mention(k, false); i >= 0 {
@@ -167,13 +168,13 @@ func (s *stream) says(words []string, k int16) bool {
 	return slices.ContainsFunc(words, func(w string) bool { return slices.Contains(s.words[first:], w) })
 }
 
-// together reports whether one value names both kinds.
+// together reports whether one value names both a and b.
 func (s *stream) together(a, b int16) bool {
 	i, j := s.mention(a, false), s.mention(b, false)
 	return i >= 0 && j >= 0 && s.valueOf(s.events[i]) == s.valueOf(s.events[j])
 }
 
-// isComponent reports whether m stands in the value of a component's key.
+// isComponent reports whether m is in the value of a component key.
 func (s *stream) isComponent(m *meaning) bool {
 	for _, e := range s.events {
 		if e.meaning == m && s.valueOf(e).class == keyComponent {
@@ -183,7 +184,7 @@ func (s *stream) isComponent(m *meaning) bool {
 	return false
 }
 
-// source returns the value that names k last.
+// source returns the last value that names k.
 func (s *stream) source(k int16, weak bool) value {
 	if i := s.mention(k, weak); i >= 0 {
 		return *s.valueOf(s.events[i])
@@ -191,22 +192,22 @@ func (s *stream) source(k int16, weak bool) value {
 	return value{}
 }
 
-// Evidence is everything that says who a Service is.
+// evidence is all that says what a Service is.
 type evidence struct {
 	selector, labels, name stream
-	operator               int16  // the kind whose operator's key is in the selector; -1
+	operator               int16  // the kind with an operator's key in the selector; -1 if there is none
 	operatorKey            string // that key
-	chart                  string // the Helm chart that it was made with; "" if not known
+	chart                  string // the Helm chart that made the Service; empty if unknown
 }
 
-// sources yields what speaks for svc, the most trusted one first.
+// sources yields the streams, the most trusted one first.
 func (e *evidence) sources() iter.Seq2[string, *stream] {
 	return func(yield func(string, *stream) bool) {
 		_ = yield("selector", &e.selector) && yield("labels", &e.labels) && yield("name", &e.name)
 	}
 }
 
-// earlier is that of the source that says who it is.
+// earlier returns that of the first source that names a kind.
 func (e *evidence) earlier() int16 {
 	for _, s := range e.sources() {
 		if s.head() >= 0 {
@@ -216,7 +217,7 @@ func (e *evidence) earlier() int16 {
 	return -1
 }
 
-// gather reads svc into e, which may hold another Service's evidence.
+// gather reads svc into e, which may have been used for another Service.
 func (r *Rules) gather(svc *corev1.Service, e *evidence) {
 	e.operator, e.operatorKey, e.selector.known = -1, "", false
 	e.chart = cmp.Or(svc.Spec.Selector["chart"], svc.Labels["helm.sh/chart"], svc.Labels["chart"])
@@ -226,20 +227,20 @@ func (r *Rules) gather(svc *corev1.Service, e *evidence) {
 			if e.operator < 0 || id < e.operator || id == e.operator && k < e.operatorKey {
 				e.operator, e.operatorKey = id, k
 			}
-			continue // the value is only the name of an instance
+			continue // the value is just the name of an instance
 		}
 		c := r.class(k)
 		if c.class == keyIgnored {
 			continue
 		}
 		if c.class == keyUnknown {
-			c.rank = -1 // {tier: kafka} says something, too, but the least
+			c.rank = -1 // {tier: kafka} counts, but least
 		}
 		e.selector.known = e.selector.known || c.class != keyComponent || !r.onlyPart(v)
 		e.selector.add(value{key: k, text: v, class: c.class, rank: c.rank})
 	}
 	if svc.Spec.Type == corev1.ServiceTypeExternalName {
-		// What another name stands for is what that is called.
+		// The Service is what the external name is called.
 		first, _, _ := strings.Cut(svc.Spec.ExternalName, ".")
 		e.selector.add(value{key: "externalName", text: first, rank: -1})
 	}
@@ -255,10 +256,9 @@ func (r *Rules) gather(svc *corev1.Service, e *evidence) {
 	e.name.read(&r.vocabulary)
 }
 
-// class says what a label's key means: by the whole key, else by its last part.
-// But what comes after somebody's prefix, or has dots, and is not known is that
-// program's own machinery, and x.example.com/name is what an instance of it is
-// called, which may be anything.
+// class says what the key of a label means: the whole key if it is known, else its last
+// part. An unknown key with a prefix or with dots is internal to some program and ignored.
+// So is x.example.com/name, the name of an instance, which may be anything.
 func (r *Rules) class(k string) key {
 	if c, ok := r.keys[k]; ok {
 		return c
@@ -275,8 +275,8 @@ func (r *Rules) class(k string) key {
 	return key{}
 }
 
-// onlyPart reports whether a component's name says which part of something it
-// is, but not of what: "query-frontend".
+// onlyPart reports whether the value of a component key says which part something is, but
+// not of what, such as "query-frontend".
 func (r *Rules) onlyPart(component string) bool {
 	var buffer [maxTokens]string
 	for _, w := range split(component, buffer[:0]) {
@@ -287,8 +287,8 @@ func (r *Rules) onlyPart(component string) bool {
 	return true
 }
 
-// facetOf reports whether svc is named after what it selects, plus the name of
-// k: shop-prometheus for app=shop is the shop's metrics, not a Prometheus.
+// facetOf reports whether the name of svc is what it selects, followed by the name of k:
+// shop-prometheus with the selector app=shop is metrics of the shop, not a Prometheus.
 func (e *evidence) facetOf(k int16) bool {
 	i := e.name.mention(k, false)
 	if i < 0 {

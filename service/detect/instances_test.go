@@ -11,20 +11,20 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// A shape is a Service as an operator or a chart makes it of an instance, or a
-// release, whose name is up to its user.
+// A shape is a Service as an operator or a chart makes it for an instance or a release,
+// whose name the user chooses.
 type shape struct {
 	by, want string // "prometheus http 9090 /path"; "" if it is no back end
 	name     func(instance string) string
-	labels   string // "key=value, key=value"; an asterisk is the instance's name
+	labels   string // "key=value, key=value"; * is the name of the instance
 	selector string
-	ports    string // "name:number>target", as many as there are
+	ports    string // "name:number>target", for each port
 	headless bool
 }
 
 const long = "a23456789b123456789c123456789d123456789e123456789f123456789g123"
 
-// cut is how operators make names that fit: they shorten the instance's.
+// cut shortens the name of an instance, as operators do to make names fit.
 func cut(format string) func(string) string {
 	return func(instance string) string {
 		if most := 63 - (len(format) - len("%s")); len(instance) > most {
@@ -34,11 +34,11 @@ func cut(format string) func(string) string {
 	}
 }
 
-// chart is how charts name things: they leave their own name out if the
-// release's has it, and shorten the whole to most letters before the suffix.
+// chart makes a name as charts do: without the name of the chart if the release's contains
+// it, and shortened to most letters before the suffix.
 func chart(own, suffix string, most int) func(string) string {
 	return func(release string) string {
-		if len(release) > 53 { // Helm accepts no longer ones
+		if len(release) > 53 { // the longest that Helm accepts
 			release = release[:53]
 		}
 		name := release
@@ -63,7 +63,7 @@ const (
 	mimis = kubeName + "=mimir, " + instance
 )
 
-// shapes are taken from the operators' and charts' sources.
+// shapes are from the sources of operators and charts.
 var shapes = []shape{
 	// Elastic Cloud on Kubernetes
 	{by: "ECK", want: "elasticsearch https 9200", name: cut("%s-es-http"), labels: esOf, selector: esOf, ports: "https:9200>9200"},
@@ -211,7 +211,7 @@ var shapes = []shape{
 	{by: "the Grafana operator", want: "grafana http 3000", name: cut("%s-service"), selector: "app=*", ports: "grafana:3000>grafana-http"},
 }
 
-// fields reads "key=value, key=value" with an asterisk for the instance's name.
+// fields reads "key=value, key=value", with * for the name of the instance.
 func fields(s, instance string) map[string]string {
 	m := map[string]string{}
 	for _, f := range strings.Split(strings.ReplaceAll(s, "*", instance), ",") {
@@ -245,8 +245,8 @@ func (s *shape) service(name, namespace string) *corev1.Service {
 	return svc
 }
 
-// awkward are names that instances may well have: every word that means
-// something to the rules, and the shortest and the longest.
+// awkward are possible names of instances: every word that means something to the rules,
+// and the shortest and longest names.
 func awkward(t *testing.T) []string {
 	p, err := defaults()
 	if err != nil {
@@ -274,8 +274,8 @@ func awkward(t *testing.T) []string {
 	return slices.Sorted(maps.Keys(all))
 }
 
-// What an instance is called says who owns it, not what it is: it must never
-// change the type, the port, the scheme, the API's path or what is probed.
+// The name of an instance says who owns it. It must not change the type, port, scheme, path
+// or health check.
 func TestInstanceNamesMeanNothing(t *testing.T) {
 	names := awkward(t)
 	if len(names) < 200 {

@@ -11,8 +11,8 @@ import (
 	"kubernaut.io/dynamic-toolset/service/endpoint"
 )
 
-// A kind is one kind of back end; rules.yaml says what its fields mean.
-type kind struct {
+// A kind is one kind of back end. rules.yaml explains the fields.
+type kind struct { // index in Rules.kinds
 	id           int16 // its place in Rules.kinds
 	typ          string
 	description  string
@@ -31,25 +31,25 @@ type kind struct {
 	health       health
 }
 
-// A port is where the kind's query API listens.
+// A port is a port at which the kind answers queries.
 type port struct {
 	number     int32
-	named      []string // the Service must call the port one of these, if any
-	scheme     string   // in place of the kind's; "" for the kind's
-	apiPath    string   // in place of the kind's; "" for the kind's
-	identifies bool     // nothing else uses this number: no name is needed
-	// identifiedBy are names of the port that, with this number, are enough.
+	named      []string // if not empty, the Service's port must have one of these names
+	scheme     string   // empty for the kind's
+	apiPath    string   // empty for the kind's
+	identifies bool     // nothing else uses this number, so no name is needed
+	// identifiedBy are names that prove the kind, together with the number.
 	identifiedBy []string
 }
 
-// health says how to see that a back end of a kind lives.
+// health says how to check a back end of a kind.
 type health struct {
 	probe        string // service.ProbeHTTP or service.ProbeTCP
 	path         string
-	port         int32 // probed by HTTP if the Service exposes it; 0 for none
+	port         int32 // if the Service has this port, it is checked by HTTP instead; 0 for none
 	acceptStatus []int
-	frontWords   []string // what a proxy in front of it is called
-	frontPath    string   // in place of path, for that proxy
+	frontWords   []string // names of a proxy in front of the back end
+	frontPath    string   // the path to check at such a proxy
 }
 
 var (
@@ -60,8 +60,8 @@ var (
 	frontFields  = []string{"words", "path"}
 )
 
-// kind reads one kind; off is true if it only disables a built-in one. After
-// an error the result isn't used.
+// kind reads one kind; off means that it only disables a built-in one. The result is not
+// used if there are errors.
 func (r *reader) kind(n *yaml.Node, path string) (k *kind, off bool) {
 	m := r.mapping(n, path, kindFields...)
 	if m == nil {
@@ -135,7 +135,7 @@ func (r *reader) port(n *yaml.Node, path string) port {
 	}
 }
 
-// health reads how to probe; without any, a TCP connection must do.
+// health reads how to check a kind; by default, a connection must be accepted.
 func (r *reader) health(n *yaml.Node, path string) health {
 	if n == nil {
 		return health{probe: service.ProbeTCP}
@@ -190,7 +190,8 @@ func (r *reader) path(n *yaml.Node, path string) string {
 	return s
 }
 
-// wordProblem says why s can't be a word, or words joined by '-', to look for.
+// wordProblem returns why s can't be a term: a word, or words joined by '-'; empty if it
+// can.
 func wordProblem(s string) string {
 	words := termWords(s)
 	if n := len(words); n == 0 || n > maxWords {

@@ -58,7 +58,7 @@ func TestOwnKinds(t *testing.T) {
 	}
 }
 
-// Rules that were loaded earlier don't change with those that are loaded later.
+// Rules don't change when others are loaded later.
 func TestLoadLeavesOtherRulesAlone(t *testing.T) {
 	manifest := `{metadata: {name: grafana}, spec: {selector: {app: grafana}, ports: [{port: 3000}]}}`
 	want := Default().Identify(parse(t, manifest), Options{}).Backend
@@ -71,7 +71,7 @@ func TestLoadLeavesOtherRulesAlone(t *testing.T) {
 	}
 }
 
-// All errors come at once, each with file, line, rule and what to change.
+// All mistakes are reported at once, each with file, line, rule and what to change.
 func TestLoadErrors(t *testing.T) {
 	_, err := Load([]byte(`kinds:
   - type: Bad_Type

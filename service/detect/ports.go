@@ -8,27 +8,27 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// Fit says how surely one of a Service's ports is a kind's query port.
+// A fit says how certain it is that a port is a kind's query port.
 type fit uint8
 
 const (
 	fitNone   fit = iota
-	fitSole       // the only TCP port, and nothing speaks against it
+	fitSole       // the only TCP port, and nothing contradicts
 	fitCommon     // a port that any web application may have, such as 80
 	fitName       // by name only
-	fitNumber     // by number: of the container, or of the Service
+	fitNumber     // by the number of the container's or the Service's port
 )
 
 // A choice is the port that was chosen.
 type choice struct {
-	fit    fit
+	fit    fit  // the zero port unless found by number
 	rule   port // whose fields are empty unless the port was found by number
 	port   *corev1.ServicePort
-	number int32 // the one to connect to
+	number int32 // the number to connect to
 }
 
-// choose finds k's query port among those of svc: the best fit; of equal fits
-// the one that comes first in the rule, then the one that comes first in svc.
+// choose returns the query port of k in svc: the best fit; among equal fits the first in
+// the rule, then the first in svc.
 func (r *Rules) choose(k *kind, svc *corev1.Service) choice {
 	var best choice
 	bestRank, tcp := 0, 0
@@ -40,7 +40,7 @@ func (r *Rules) choose(k *kind, svc *corev1.Service) choice {
 		tcp++
 		f, rank := r.fit(k, p)
 		if isLegacy(p) && best.fit != fitNone {
-			continue // the same under a name that will go
+			continue // the same port under an old name
 		}
 		if f > best.fit || f != fitNone && isLegacy(best.port) || f == best.fit && f != fitNone && rank < bestRank {
 			best = choice{fit: f, port: p}
@@ -64,8 +64,8 @@ func isLegacy(p *corev1.ServicePort) bool {
 	return p != nil && (strings.HasPrefix(p.Name, "legacy-") || strings.HasPrefix(p.Name, "deprecated-"))
 }
 
-// fit says how well p fits, and by which port of the rule: its place, or
-// len(k.ports) if by none.
+// fit returns how well p fits, and the index of the port in the rule that it fits;
+// len(k.ports) or more if none.
 func (r *Rules) fit(k *kind, p *corev1.ServicePort) (fit, int) {
 	target := targetNumber(p)
 	remapped, remappedRank, otherNamed, own := fitNone, len(k.ports), false, len(k.ports)
@@ -79,13 +79,13 @@ func (r *Rules) fit(k *kind, p *corev1.ServicePort) (fit, int) {
 		case target == w.number, target == 0 && p.Port == w.number:
 			return fitNumber, i
 		case p.Port == w.number && remapped == fitNone:
-			remapped, remappedRank = fitCommon, i // to a port that we don't know
+			remapped, remappedRank = fitCommon, i // mapped to an unknown port
 		}
 	}
 	switch {
 	case own < len(k.ports): // its name says nothing else
 		return fitSole, own
-	case r.numbers[target], r.others[target]: // another kind's port, or another of this kind's pods
+	case r.numbers[target], r.others[target]: // a port of another kind, or another port of this one
 		return fitNone, 0
 	case k.portName(p) >= 0:
 		if remappedRank == len(k.ports) {
@@ -97,23 +97,23 @@ func (r *Rules) fit(k *kind, p *corev1.ServicePort) (fit, int) {
 	case !k.commonPorts:
 	case isCommon(p), isProxied(p):
 		return fitCommon, len(k.ports)
-	// Of a port that is reached by name, the Service's number may be anything,
-	// but hardly another kind's.
+	// If the target is known by name only, the Service's port may have any number, but
+	// hardly one of another kind.
 	case !otherNamed && !r.numbers[p.Port] && !r.others[p.Port] && isWeb(p.Name) && (target > 0 || isWeb(p.TargetPort.StrVal)):
 		return fitSole, len(k.ports)
 	}
 	return fitNone, 0
 }
 
-// isNoName reports whether p has no name, or one that only repeats its number or
-// protocol: "9094-tcp".
+// isNoName reports whether the name of p is empty, or only repeats its number or protocol,
+// such as "9094-tcp".
 func isNoName(p *corev1.ServicePort) bool {
 	name := strings.Trim(strings.ReplaceAll(p.Name, "tcp", ""), "-")
 	return name == "" || name == strconv.Itoa(int(p.Port))
 }
 
-// portName is the place of p's name among k's, or that of the container's name
-// for it; -1 if k knows neither.
+// portName returns the index in k.portNames of the name of p or of its target; -1 if
+// neither is there.
 func (k *kind) portName(p *corev1.ServicePort) int {
 	if i := slices.Index(k.portNames, p.Name); i >= 0 {
 		return i
@@ -121,7 +121,8 @@ func (k *kind) portName(p *corev1.ServicePort) int {
 	return slices.Index(k.portNames, p.TargetPort.StrVal)
 }
 
-// exceptPort is a port of svc that says that it isn't k, 0 if there is none.
+// exceptPort returns a port of svc that a back end of kind k does not have; 0 if there is
+// none.
 func (k *kind) exceptPort(svc *corev1.Service) int32 {
 	for i := range svc.Spec.Ports {
 		if p := svc.Spec.Ports[i].Port; slices.Contains(k.exceptPorts, p) {
@@ -131,8 +132,8 @@ func (k *kind) exceptPort(svc *corev1.Service) int32 {
 	return 0
 }
 
-// identified returns the kind that a port of svc proves: by its number alone, or
-// by number and name.
+// identified returns the kind that a port of svc proves, by number, or by number and name;
+// -1 if there is none.
 func (r *Rules) identified(svc *corev1.Service) int16 {
 	for i := range svc.Spec.Ports {
 		p := &svc.Spec.Ports[i]
@@ -149,14 +150,15 @@ func (r *Rules) identified(svc *corev1.Service) int16 {
 	return -1
 }
 
-// A proof is a port number that only one kind uses, or uses by this name.
+// A proof is a port number that only one kind uses, under one of these names if there are
+// any.
 type proof struct {
 	number int32
 	kind   int16
 	named  []string
 }
 
-// targetNumber is the port of the container; 0 if only its name is known.
+// targetNumber returns the number of the container's port; 0 if only its name is known.
 func targetNumber(p *corev1.ServicePort) int32 {
 	switch {
 	case p.TargetPort.StrVal != "":
@@ -167,8 +169,8 @@ func targetNumber(p *corev1.ServicePort) int32 {
 	return p.Port
 }
 
-// reachable is the number to connect to. The name of a headless Service means
-// the pods themselves, where nothing maps the Service's port to the container's.
+// reachable returns the port number to connect to. The name of a headless Service leads to
+// the pods themselves, where the Service's port is not mapped to the container's.
 func reachable(svc *corev1.Service, p *corev1.ServicePort) int32 {
 	if t := targetNumber(p); reachesPods(svc) && t > 0 && t <= 65535 {
 		return t
@@ -176,10 +178,10 @@ func reachable(svc *corev1.Service, p *corev1.ServicePort) int32 {
 	return p.Port
 }
 
-// reachable is likewise. If the pods' number is known by name only, and the
-// Service's is one that pods don't listen at (80 and 443 take privileges that
-// these images don't have), it is the kind's own: that of the rule's port at
-// rank, or the first.
+// reachable is like the function reachable. In addition, if the target is known by name
+// only and the Service's port is 80 or 443, which the pods of these products can't listen
+// at without privileges, it returns the kind's own port: that of the rule at rank, or the
+// first.
 func (k *kind) reachable(svc *corev1.Service, p *corev1.ServicePort, rank int) int32 {
 	if reachesPods(svc) && targetNumber(p) == 0 && (p.Port == 80 || p.Port == 443) {
 		if rank < len(k.ports) {
@@ -190,18 +192,18 @@ func (k *kind) reachable(svc *corev1.Service, p *corev1.ServicePort, rank int) i
 	return reachable(svc, p)
 }
 
-// reachesPods reports whether a client of svc connects to its pods' own ports. A
-// headless Service without a selector has the ports that its owner gave it.
+// reachesPods reports whether clients of svc connect to the ports of its pods. A headless
+// Service without a selector has the ports that its owner chose.
 func reachesPods(svc *corev1.Service) bool { return isHeadless(svc) && len(svc.Spec.Selector) > 0 }
 
-// isCommon reports whether p is what many charts call their one web port.
+// isCommon reports whether p is like the only web port of many charts.
 func isCommon(p *corev1.ServicePort) bool { return isCommonNumber(p.Port) && isWeb(p.Name) }
 
-// isCommonNumber reports whether any web application may listen at port n.
+// isCommonNumber reports whether any web application may listen at n.
 func isCommonNumber(n int32) bool { return n == 80 || n == 443 || n == 8080 || n == 8443 }
 
-// isWeb reports whether a port's name says that it speaks HTTP, perhaps behind
-// a proxy, and nothing else.
+// isWeb reports whether the name of a port says nothing but that it speaks HTTP, perhaps
+// behind a proxy.
 func isWeb(name string) bool {
 	for word := range strings.SplitSeq(name, "-") {
 		switch word {
@@ -213,8 +215,8 @@ func isWeb(name string) bool {
 	return true
 }
 
-// isProxied reports whether p's name says that an authenticating proxy, or one
-// that ends TLS, stands there in front of the container's own port.
+// isProxied reports whether the name of p says that a proxy for authentication or TLS is in
+// front of the container's port.
 func isProxied(p *corev1.ServicePort) bool {
 	for _, name := range [...]string{p.Name, p.TargetPort.StrVal} {
 		switch name {
@@ -225,7 +227,7 @@ func isProxied(p *corev1.ServicePort) bool {
 	return false
 }
 
-// isTLS reports whether something in svc says that p speaks TLS.
+// isTLS reports whether svc says that p speaks TLS.
 func (r *Rules) isTLS(svc *corev1.Service, p *corev1.ServicePort) bool {
 	if p == nil {
 		return false
@@ -239,7 +241,7 @@ func (r *Rules) isTLS(svc *corev1.Service, p *corev1.ServicePort) bool {
 		}
 	}
 	for key := range svc.Spec.Selector {
-		if r.tlsKeys[key] { // the operator turns TLS on, and calls the port so
+		if r.tlsKeys[key] { // the operator turns TLS on, and calls a port without it http
 			return p.Name != "http"
 		}
 	}
@@ -250,8 +252,8 @@ func (r *Rules) isTLS(svc *corev1.Service, p *corev1.ServicePort) bool {
 		svc.Annotations["service.alpha.openshift.io/serving-cert-secret-name"] == "" {
 		return false
 	}
-	// OpenShift makes a certificate for the Service; what has one, uses it. If
-	// another port says that it speaks TLS, that one does: often a proxy's.
+	// OpenShift makes a certificate for the Service, which some port must use. If another
+	// port says that it speaks TLS, often that of a proxy, it is that one.
 	for i := range svc.Spec.Ports {
 		if tls, _ := saysTLS(&svc.Spec.Ports[i]); tls {
 			return false
@@ -260,10 +262,10 @@ func (r *Rules) isTLS(svc *corev1.Service, p *corev1.ServicePort) bool {
 	return true
 }
 
-// saysTLS reports what p's name or number says of TLS, if they say anything.
+// saysTLS reports whether p speaks TLS, if its name or number says anything about that.
 func saysTLS(p *corev1.ServicePort) (tls, said bool) {
 	for _, name := range [...]string{p.Name, p.TargetPort.StrVal} {
-		if strings.Contains(name, "oauth-proxy") { // OpenShift's, which speaks TLS only
+		if strings.Contains(name, "oauth-proxy") { // OpenShift's proxy, which speaks only TLS
 			return true, true
 		}
 		for word := range strings.SplitSeq(name, "-") {

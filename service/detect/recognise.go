@@ -8,22 +8,22 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// trust says what says who a Service is, and so how sure its port must be.
+// A trust says which evidence names the kind, and so how certain the port must be.
 type trust uint8
 
 const (
 	trustPort     trust = iota // a port that identifies the kind
-	trustWeak                  // a word that could mean other things, too
-	trustName                  // the Service's name, which anyone may give
+	trustWeak                  // a word that may mean other things
+	trustName                  // the name of the Service, which anyone can choose
 	trustLabel                 // a label of the Service
-	trustSelector              // what it selects: the pods themselves
+	trustSelector              // the selector: the pods themselves
 )
 
-// A finding is the outcome of the rules, without annotations.
+// A finding is the result of the rules, without annotations.
 type finding struct {
 	kind     *kind // nil if none
 	choice   choice
-	front    bool // it is a proxy in front of the kind
+	front    bool // a proxy in front of a back end of the kind
 	evidence []string
 	rejected string
 }
@@ -41,7 +41,7 @@ func (r *Rules) recognise(svc *corev1.Service) (f finding) {
 	return f
 }
 
-// pool keeps evidence, which is some kilobytes, for the next Service.
+// pool keeps evidence values, of some kilobytes each, for reuse.
 var pool = sync.Pool{New: func() any { return new(evidence) }}
 
 type candidate struct {
@@ -49,9 +49,9 @@ type candidate struct {
 	trust trust
 }
 
-// candidates are the kinds that svc may be, likeliest first; -1 for none. Each
-// is tried if the one before it isn't it: a RabbitMQ cluster called loki
-// selects name=loki, but has no port of Loki's, and one that proves RabbitMQ.
+// candidates returns the kinds that svc may be, the most likely first; -1 for none. Each is
+// tried if the one before is rejected: a RabbitMQ cluster called loki has the selector
+// name=loki, but no port of Loki, and one that proves RabbitMQ.
 func (r *Rules) candidates(svc *corev1.Service, e *evidence) (c [4]candidate) {
 	c[0].kind, c[1].kind = -1, -1
 	c[2] = candidate{e.earlier(), trustName}
@@ -61,8 +61,8 @@ func (r *Rules) candidates(svc *corev1.Service, e *evidence) (c [4]candidate) {
 	}
 	switch {
 	case selector >= 0:
-		// The value may name several, such as app=prometheus-grafana: then
-		// the Service's own name tells which of them it means.
+		// A value may name both, such as app=prometheus-grafana. Then the name of the
+		// Service tells which is meant.
 		if name >= 0 && name != selector && e.selector.together(name, selector) {
 			c[0] = candidate{name, trustName}
 		}
@@ -81,9 +81,9 @@ func (r *Rules) candidates(svc *corev1.Service, e *evidence) (c [4]candidate) {
 	return c
 }
 
-// chartKind is the kind that a Helm chart is of which the label says
-// "NAME-VERSION", -1 if it is of none. It says little: charts make other things,
-// too. But where an app's name is that of an instance, nothing else is left.
+// chartKind returns the kind that a Helm chart is named after, given as NAME-VERSION; -1 if
+// there is none. That is weak evidence, since charts also make other things, but the only
+// one if an app is called like an instance.
 func (r *Rules) chartKind(chart string) int16 {
 	var words [maxTokens]string
 	var found [12]event
@@ -100,8 +100,8 @@ func (r *Rules) chartKind(chart string) int16 {
 	return s.events[0].kind
 }
 
-// weak is the kind that a weak name means, -1 if there is none. Of several that
-// share it, the port's number tells which: a query-frontend at 3200 is Tempo's.
+// weak returns the kind that a weak name means; -1 if there is none. If several kinds share
+// the name, the port number decides: a query-frontend with port 3200 is that of Tempo.
 func (r *Rules) weak(svc *corev1.Service, e *evidence) int16 {
 	for _, s := range e.sources() {
 		for i := len(s.events) - 1; i >= 0; i-- {
@@ -116,7 +116,7 @@ func (r *Rules) weak(svc *corev1.Service, e *evidence) int16 {
 	return -1
 }
 
-// accept decides on one candidate: it fills f in either way.
+// accept decides whether svc is c, and fills f accordingly.
 func (r *Rules) accept(svc *corev1.Service, e *evidence, c candidate, f *finding) bool {
 	k := r.kinds[c.kind]
 	ch := r.choose(k, svc)
@@ -142,19 +142,19 @@ func (r *Rules) accept(svc *corev1.Service, e *evidence, c candidate, f *finding
 	return true
 }
 
-// excluded returns the term that says that svc is something else than k, and
-// where it stands. What one source says is held against another only as far as
-// it is about the pods, or nobody knows better:
+// excluded returns the term that says that svc is not a back end of kind k, and where it
+// is. A source is heard against another only as far as it is about the pods, or as the
+// other is not certain:
 //
-//   - Against a port that proves the kind only words count that the kind itself
-//     excepts, behind its name.
-//   - Selectors are always heard: they choose the pods.
-//   - If they name the kind and nothing but it, and the port agrees, nobody
-//     else is heard. The Service's name and labels often hold the name of an
-//     instance, which says who owns it: an Elasticsearch called "apm".
-//   - Labels are heard about which part of the kind it is, and about anything
-//     if they name it.
-//   - The name is heard if it names the kind, before what excludes it.
+//   - If a port proves the kind, only words count that the kind itself excepts, after its
+//     name.
+//   - The selector is always heard, since it chooses the pods.
+//   - If the selector names the kind and nothing else, and the port agrees, nothing else is
+//     heard. The name and labels of a Service often hold the name of an instance, which
+//     says who owns it: an Elasticsearch called "apm".
+//   - Labels are heard about which part of the kind it is, and about everything if they
+//     name the kind.
+//   - The name is heard if it names the kind, before the term that excludes it.
 func (r *Rules) excluded(k *kind, e *evidence, t trust, ch *choice) (m *meaning, where string) {
 	if t == trustPort {
 		for where, s := range e.sources() {
@@ -183,13 +183,13 @@ func (r *Rules) excluded(k *kind, e *evidence, t trust, ch *choice) (m *meaning,
 	return nil, ""
 }
 
-// pure reports whether the selector names k and nothing more.
+// pure reports whether the selector names k and nothing else.
 func (e *evidence) pure(k int16, r *Rules) bool {
 	return e.operator == k || e.selector.clean(k, r)
 }
 
-// isFront reports whether it is a proxy in front of k: as its pods' labels say,
-// or if these say nothing of k, the Service's labels, and last its name.
+// isFront reports whether svc is a proxy in front of a back end of kind k. The first source
+// that says so or names k decides.
 func (e *evidence) isFront(k *kind) bool {
 	if len(k.health.frontWords) == 0 {
 		return false
@@ -205,7 +205,8 @@ func (e *evidence) isFront(k *kind) bool {
 	return false
 }
 
-// doubt says why who and where together are not sure enough; "" if they are.
+// doubt returns why the evidence and the port together are not certain enough; empty if
+// they are.
 func (r *Rules) doubt(k *kind, e *evidence, t trust, ch *choice) string {
 	switch {
 	case t == trustPort:
@@ -246,13 +247,13 @@ func (r *Rules) doubt(k *kind, e *evidence, t trust, ch *choice) string {
 	return fmt.Sprintf("its labels say something more, and port %d could be anything", ch.port.Port)
 }
 
-// names reports whether a port's name names k, and doesn't say that it is
-// scraped.
+// names reports whether the name of a port names k, and does not say that metrics are
+// scraped there.
 func (r *Rules) names(portName string, k int16) bool {
 	return !isMetrics(portName) && r.named(portName) == k
 }
 
-// named is the kind that comes last in a port's name, -1 if there is none.
+// named returns the kind that the name of a port names last; -1 if there is none.
 func (r *Rules) named(portName string) int16 {
 	var words [maxTokens]string
 	var found [12]event
@@ -260,7 +261,7 @@ func (r *Rules) named(portName string) int16 {
 	return s.head()
 }
 
-// isMetrics reports whether a port's name says that it is scraped.
+// isMetrics reports whether the name of a port says that metrics are scraped there.
 func isMetrics(name string) bool {
 	switch name {
 	case "metrics", "http-metrics", "https-metrics", "tcp-metrics", "prometheus", "prom", "http-prometheus", "tcp-prometheus", "http-prom",
@@ -276,7 +277,7 @@ func (f *finding) reject(format string, args ...any) {
 	}
 }
 
-// list says for people what led to the recognition.
+// list returns for people what led to the recognition.
 func (e *evidence) list(c candidate, k *kind, ch *choice) []string {
 	weak := c.trust == trustWeak
 	var out []string

@@ -23,26 +23,25 @@ var (
 	wordsYAML []byte
 )
 
-// Rules are compiled rules. They don't change, so that they may be used by
-// several goroutines at once.
+// Rules are compiled rules. They never change, and may be used concurrently.
 type Rules struct {
 	kinds        []*kind
 	byType       map[string]*kind
 	vocabulary   vocabulary
-	selectorKeys map[string]int16 // selector keys that only one kind's pods carry
-	keys         map[string]key   // which labels say what a Service is
+	selectorKeys map[string]int16 // selector keys that only the pods of one kind have
+	keys         map[string]key   // label keys that say what a Service is
 	neutral      map[string]bool
 	parts        map[string]bool
 	proofs       []proof
-	numbers      map[int32]bool  // query ports that need no name to be known
+	numbers      map[int32]bool  // query ports without required names
 	others       map[int32]bool  // ports at which no kind answers queries
 	tlsKeys      map[string]bool // selector keys of operators that turn TLS on
 }
 
-// A key says what the values of a label or selector mean.
+// A key says what the values of a label key mean.
 type key struct {
 	class keyClass
-	rank  int // the order in which values are read: general ones first
+	rank  int // the order in which values are read, general ones first
 }
 
 type keyClass uint8
@@ -50,14 +49,14 @@ type keyClass uint8
 const (
 	keyUnknown keyClass = iota
 	keyIgnored
-	keyName      // what the thing is: app.kubernetes.io/name, app
+	keyName      // what it is: app.kubernetes.io/name, app
 	keyComponent // which part of it: app.kubernetes.io/component
 )
 
 // Types returns the types of back end that the rules know, sorted.
 func (r *Rules) Types() []string { return slices.Sorted(maps.Keys(r.byType)) }
 
-// builtin returns the embedded rules, which tests prove to be right.
+// builtin returns the embedded rules.
 var builtin = sync.OnceValue(func() *Rules {
 	r, err := load([]byte("kinds: []"), "")
 	if err != nil {
@@ -66,8 +65,8 @@ var builtin = sync.OnceValue(func() *Rules {
 	return r
 })
 
-// defaults returns the kinds and words of the embedded files, read once. They
-// must not be changed.
+// defaults returns the kinds and words of the embedded files, read once. They must not be
+// changed.
 var defaults = sync.OnceValues(func() (parsed, error) {
 	rules, words := &reader{file: "built-in rules.yaml"}, &reader{file: "built-in words.yaml"}
 	kinds, _ := rules.kinds(rulesYAML)
@@ -94,14 +93,14 @@ func load(user []byte, filename string) (*Rules, error) {
 	return compile(kinds, built.words), nil
 }
 
-// A located kind knows where in a file it was defined, for error messages.
+// A located is a kind and where in a file it is defined, for error messages.
 type located struct {
 	*kind
 	node *yaml.Node
 	path string
 }
 
-// kinds reads a whole file. It returns the kinds it defines and those that it
+// kinds reads a rules file, and returns the kinds that it defines and those that it
 // disables.
 func (r *reader) kinds(data []byte) (defined, disabled []located) {
 	root := r.document(data)
@@ -134,8 +133,8 @@ func (r *reader) kinds(data []byte) (defined, disabled []located) {
 	return defined, disabled
 }
 
-// merge puts the user's kinds in the place of the built-in ones of the same
-// type, or after them, and takes the disabled ones out.
+// merge returns the built-in kinds without the disabled ones, and with the user's kinds in
+// place of those of the same type or at the end.
 func (r *reader) merge(defaults, added, disabled []located) []*kind {
 	at := map[string]int{}
 	for i, d := range defaults {
@@ -170,8 +169,8 @@ func (r *reader) merge(defaults, added, disabled []located) []*kind {
 	return kinds
 }
 
-// collisions reports names and selector keys that would mean two kinds. Names
-// are compared by their words, as they are looked for.
+// collisions reports names and selector keys that would mean two kinds. Names are the same
+// if they have the same words.
 func (r *reader) collisions(all []located) {
 	owner := map[string]string{}
 	claim := func(l located, field, form, s string) {

@@ -9,10 +9,10 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 )
 
-// This file says of a Service what decides which of several of a type is the primary,
-// and which are one back end. It plays no part in recognising one.
+// This file finds what helps to choose the primary of a type, and which Services are one
+// back end. It plays no part in the recognition.
 
-// Labels that say what a Service is a part of, and by which release it came.
+// Labels with the product that a Service is part of, and the release that made it.
 const partOfLabel = "app.kubernetes.io/part-of"
 
 var (
@@ -20,38 +20,37 @@ var (
 	chartLabels   = []string{"helm.sh/chart", "chart"}
 )
 
-// Words of namespaces and releases. They are looked for in words joined by '-', '.'
-// and '_', and weigh between back ends of one type only: where every namespace is
-// called a test, none is behind for it.
+// Words in namespaces, releases and other names. They only order the back ends of one type:
+// if every namespace is called test, none is worse for it.
 var (
-	// clusterWords say that something is there to observe the cluster.
+	// clusterWords say that something observes the cluster.
 	clusterWords = set("monitoring", "monitor", "observability", "observe", "o11y", "obs", "metrics", "telemetry", "logging", "logs", "log",
 		"tracing", "traces", "trace", "apm", "alerting", "prom", "kps", "platform", "infra", "infrastructure", "shared", "central", "cluster", "system")
-	// bundlingWords are products that bring back ends of their own, which know what
-	// those products need, and words for what is one team's, or for trying out.
+	// bundlingWords are products that bring back ends for their own use, and words for what
+	// belongs to a team or is for trying out.
 	bundlingWords = set("kubecost", "opencost", "cost", "finops", "istio", "linkerd", "knative", "kubeflow", "gitlab", "sentry", "harbor", "airflow",
 		"jenkins", "keptn", "rook", "ceph", "longhorn", "temporal", "litmus", "chaos", "seldon", "kiali", "signoz", "netdata", "posthog", "superset",
 		"kubeshark", "goldilocks", "robusta", "sonarqube", "backstage", "jitsi", "supabase",
 		"demo", "demos", "example", "examples", "sample", "samples", "tutorial", "playground", "sandbox", "poc", "test", "tests", "testing", "e2e",
 		"qa", "staging", "stage", "preview", "dev", "develop", "development", "tmp", "temp", "scratch", "loadtest", "benchmark",
 		"team", "tenant", "customer", "user", "workload", "bundled", "embedded")
-	// productWords are observability products, which belong together.
+	// productWords are observability products.
 	productWords = set("prometheus", "alertmanager", "grafana", "loki", "tempo", "mimir", "lgtm", "thanos", "cortex", "victoriametrics", "victoria",
 		"vm", "vmsingle", "vmcluster", "victorialogs", "elastic", "elasticsearch", "opensearch", "kibana", "elk", "efk", "eck", "es", "jaeger", "zipkin",
 		"otel", "opentelemetry", "kafka", "strimzi", "rabbitmq", "pyroscope", "influxdb", "quickwit")
-	// ownWords are those of queues, which are no products of observability: with the name of
-	// one, such as mimir-kafka, they are a part of that.
+	// ownWords are the names of queues, which are not observability products. Together with
+	// the name of such a product, as in mimir-kafka, a queue is part of it.
 	ownWords = map[string]map[string]bool{"kafka": set("kafka", "strimzi"), "rabbitmq": set("rabbitmq")}
-	// neutralWords may stand beside them in the name of a release.
+	// neutralWords may come with them in the name of a release.
 	neutralWords = set("kube", "k8s", "kubernetes", "stack", "server", "the", "my", "main", "prod", "production", "default", "release", "operator", "db")
 )
 
-// Words for what a server is among several: front ends answer queries for others,
-// parts are asked by them. Which word says so depends on the kind: the data of an
-// Elasticsearch is a part, that of a Prometheus what it is about.
+// Words for the role of a server among several: a front end answers queries by asking the
+// parts. The words depend on the kind: "data" is a part of Elasticsearch, but just a word
+// in the name of a Prometheus.
 var (
 	anyFront = set("gateway", "frontend", "queryfrontend", "proxy")
-	// gatewayKinds are systems whose gateway takes every kind of request, and whose query
+	// gatewayKinds are systems whose gateway takes requests of every kind, and their query
 	// front end only some.
 	gatewayKinds = set("loki", "tempo", "mimir", "pyroscope")
 	anyPart      = set("headless", "internal", "replica", "replicas", "shard", "discovery", "peer", "gossip", "memberlist")
@@ -83,14 +82,14 @@ func set(words ...string) map[string]bool {
 	return m
 }
 
-// standing says how well svc stands for all back ends of its type.
+// standing returns how well svc represents its type.
 func standing(svc *corev1.Service, kind string, front bool) service.Standing {
 	s := service.Standing{Role: role(svc, kind, front), Headless: isHeadless(svc)}
 	s.Scope, s.ScopeOf = scope(svc, kind)
 	return s
 }
 
-// scope says for whom svc is there, and by which word.
+// scope returns for whom svc is there, and the word that says so.
 func scope(svc *corev1.Service, kind string) (service.Scope, string) {
 	var owners []string
 	for _, k := range releaseLabels {
@@ -111,7 +110,7 @@ func scope(svc *corev1.Service, kind string) (service.Scope, string) {
 		}
 	}
 	if v := svc.Labels[partOfLabel]; v != "" {
-		// This says it outright: being beside others in a namespace says less.
+		// This is explicit, more than sharing a namespace.
 		owners = []string{v}
 	} else {
 		owners = append(owners, svc.Namespace)
@@ -121,7 +120,7 @@ func scope(svc *corev1.Service, kind string) (service.Scope, string) {
 			return service.ScopeCluster, v
 		}
 	}
-	for _, k := range chartLabels { // a chart of one product may be a part of anything, a stack is not
+	for _, k := range chartLabels { // a chart of one product may be part of anything; a stack is not
 		if v := svc.Labels[k]; isOnly(v, kind) && strings.Contains(v, "-stack") {
 			return service.ScopeCluster, v
 		}
@@ -139,8 +138,8 @@ func wordOf(value string, words map[string]bool) string {
 	return ""
 }
 
-// isOnly reports whether value names nothing but products of observability, as the
-// release or the namespace of an installation does that came with nothing else.
+// isOnly reports whether value names nothing but observability products, like the release
+// or the namespace of an installation of its own.
 func isOnly(value, kind string) bool {
 	own := false
 	for w := range parts(value) {
@@ -154,7 +153,7 @@ func isOnly(value, kind string) bool {
 	return own
 }
 
-// parts yields the words of a value.
+// parts yields the words of value.
 func parts(value string) func(yield func(string) bool) {
 	return strings.FieldsFuncSeq(strings.ToLower(value), func(c rune) bool { return c == '-' || c == '.' || c == '_' || c == '/' })
 }
@@ -163,9 +162,8 @@ func isNumber(w string) bool {
 	return strings.TrimFunc(w, func(c rune) bool { return c >= '0' && c <= '9' || c == 'v' }) == ""
 }
 
-// role says what svc is among several servers of one system. Its component says so,
-// or else what its name has behind the name of the kind: api-gateway-prometheus is no
-// gateway.
+// role returns the role of svc among several servers. Its component label says it, else the
+// words after the kind in its name: api-gateway-prometheus is no gateway.
 func role(svc *corev1.Service, kind string, front bool) service.Role {
 	for k := range svc.Spec.Selector {
 		if k == "statefulset.kubernetes.io/pod-name" || k == "apps.kubernetes.io/pod-index" {
@@ -185,12 +183,12 @@ func role(svc *corev1.Service, kind string, front bool) service.Role {
 	return service.RoleFrontEnd
 }
 
-// roleOf returns what the last word of value that says anything says.
+// roleOf returns the role that the last meaningful word of value gives.
 func roleOf(value, kind string) service.Role {
 	of, found, before := kindRoles[kind], service.RoleServer, ""
 	for w := range parts(value) {
 		switch {
-		case w == "gateway" && (before == "index" || before == "store" || before == "bloom"): // of storage
+		case w == "gateway" && (before == "index" || before == "store" || before == "bloom"): // a gateway to storage
 			found = service.RolePart
 		case w == "gateway" && gatewayKinds[kind]:
 			found = service.RoleGateway
@@ -210,8 +208,8 @@ func isHeadless(svc *corev1.Service) bool {
 	return svc.Spec.ClusterIP == corev1.ClusterIPNone && svc.Spec.Type != corev1.ServiceTypeExternalName
 }
 
-// podsOf says which pods answer at a port of svc; nil if that can't be known, or its
-// endpoint is another one.
+// podsOf returns which pods answer at a port of svc; nil if that is unknown, or if its
+// endpoint is elsewhere.
 func podsOf(svc *corev1.Service, port *corev1.ServicePort, elsewhere bool) *service.Pods {
 	if port == nil || elsewhere || len(svc.Spec.Selector) == 0 || svc.Spec.Type == corev1.ServiceTypeExternalName {
 		return nil

@@ -7,8 +7,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// A description is one line of characters that every format can hold: the YAML
-// of a ConfigMap with U+FFFE in it could not even be written.
+// A description is one line of characters that all formats can hold. A ConfigMap with
+// U+FFFE could not even be written as YAML.
 func TestDescriptionsAreText(t *testing.T) {
 	for text, fine := range map[string]bool{
 		"Métriques de l'équipe 日本 \U0001f600": true, "\ufffd": true,

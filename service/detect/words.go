@@ -3,20 +3,20 @@ package detect
 import "strings"
 
 const (
-	maxTokens = 64 // of a name, or of all labels together; later ones are not read
-	maxWords  = 6  // of one term
+	maxTokens = 64 // words in a name, or in all labels together; further ones are not read
+	maxWords  = 6  // words in a term
 )
 
-// A meaning is what a term of the vocabulary, such as "kube-state-metrics",
-// says about the thing that carries it in its name.
+// A meaning is what a term of the vocabulary, such as "kube-state-metrics", says about
+// whatever has it in its name.
 type meaning struct {
 	text   string
 	kind   int16   // the kind it is the name of; -1 for none
-	weak   []int16 // kinds it could be, if the port says so as well
-	role   bool    // something that isn't a back end, such as an operator
-	behind bool    // it is a role, but surely so only behind a name: "grafana-db"
-	except []int16 // kinds for which it is such a role
-	allow  []int16 // kinds for which it isn't, though it is a role
+	weak   []int16 // kinds that it may be, if the port agrees
+	role   bool    // it is not a back end, but something around one, such as an operator
+	behind bool    // it certainly is that only after a name: "grafana-db"
+	except []int16 // kinds with which it is that, though role is false
+	allow  []int16 // kinds with which it is not that, though role is true
 }
 
 // excludes reports whether something called "k m" is not a back end of kind k.
@@ -24,7 +24,7 @@ func (m *meaning) excludes(k int16) bool {
 	return m.role && !has(m.allow, k) || has(m.except, k)
 }
 
-// local reports whether that is so only in the value that names k.
+// local reports whether m excludes k only in the value that names k.
 func (m *meaning) local(k int16) bool { return m.behind && !has(m.except, k) }
 
 func has(set []int16, k int16) bool {
@@ -36,7 +36,7 @@ func has(set []int16, k int16) bool {
 	return false
 }
 
-// A vocabulary finds terms of one or more words in a row of words.
+// A vocabulary finds terms of one or more words in a sequence of words.
 type vocabulary struct{ root map[string]*branch }
 
 type branch struct {
@@ -44,7 +44,7 @@ type branch struct {
 	meaning *meaning
 }
 
-// term returns the meaning of term, which it adds if need be.
+// term returns the meaning of term, which is added if it is new.
 func (v *vocabulary) term(term string) *meaning {
 	if v.root == nil {
 		v.root = map[string]*branch{}
@@ -63,7 +63,7 @@ func (v *vocabulary) term(term string) *meaning {
 	return b.meaning
 }
 
-// termWords are the words of a term, with anyWord among them.
+// termWords returns the words of a term; anyWord is one.
 func termWords(term string) (words []string) {
 	var tokens [maxTokens]string
 	for part := range strings.SplitSeq(term, "-") {
@@ -75,13 +75,13 @@ func termWords(term string) (words []string) {
 	return words
 }
 
-// An event is a known term found in a row of words.
+// An event is a term found in a sequence of words.
 type event struct {
 	*meaning
-	first, last int // the places of its first and last word
+	first, last int // index of its first and last word
 }
 
-// read appends the terms found in words, longest first where they overlap.
+// read appends the terms found in words to found. Where terms overlap, the longest counts.
 func (v *vocabulary) read(words []string, found []event) []event {
 	for i := 0; i < len(words); i++ {
 		if m, n := longest(v.root, words[i:]); m != nil {
@@ -92,10 +92,10 @@ func (v *vocabulary) read(words []string, found []event) []event {
 	return found
 }
 
-// anyWord stands in a term for a word that may be any.
+// anyWord in a term stands for any word.
 const anyWord = "*"
 
-// longest finds the longest term with which words begin, and how many it has.
+// longest returns the longest term at the beginning of words, and its number of words.
 func longest(at map[string]*branch, words []string) (m *meaning, n int) {
 	if len(words) == 0 {
 		return nil, 0
@@ -114,8 +114,8 @@ func longest(at map[string]*branch, words []string) (m *meaning, n int) {
 	return m, n
 }
 
-// lookup finds w, or if that is unknown, what it is without a word for a server
-// that is glued to it: "zipkinserver", "influxsrv".
+// lookup finds w or, if it is unknown, w without a suffix for a server: "zipkinserver",
+// "influxsrv".
 func lookup(at map[string]*branch, w string) *branch {
 	if b := at[w]; b != nil {
 		return b
@@ -128,9 +128,10 @@ func lookup(at map[string]*branch, w string) *branch {
 	return nil
 }
 
-// split appends the words of s: runs of letters and digits, in lower case, cut
-// also where aCapital follows a small letter, without trailing digits:
-// "Elasticsearch7-master" is elasticsearch, master. It stops when words is full.
+// split appends the words of s: runs of letters and digits, in lower case and without
+// trailing digits. A capital after a small letter begins a new word.
+// "Elasticsearch7-master" has the words elasticsearch and master. split stops when words
+// has reached its capacity.
 func split(s string, words []string) []string {
 	start := -1
 	for i := 0; i <= len(s); i++ {
@@ -163,7 +164,7 @@ func addWord(words []string, w string) []string {
 	if end > 0 {
 		w = w[:end]
 	}
-	return append(words, strings.ToLower(w)) // allocates only for capitals
+	return append(words, strings.ToLower(w)) // allocates only if there are capitals
 }
 
 func isUpper(c byte) bool { return c >= 'A' && c <= 'Z' }

@@ -12,19 +12,19 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Bounds of a rules file. They are far above what anyone needs, and keep a
-// wrong file from costing memory.
+// Limits of a rules file, far above what anyone needs. They keep a wrong file from using
+// much memory.
 const (
 	maxFileBytes = 256 << 10
 	maxKinds     = 200 // built-in ones included
 	maxListItems = 200
 	maxTextBytes = 300
-	maxErrors    = 100 // beyond that nobody reads on
+	maxErrors    = 100 // nobody reads more
 )
 
-// A reader takes values out of YAML nodes and collects everything that is
-// wrong. Working on nodes rather than decoding into structs gives every error
-// its line, refuses unknown fields, and never expands an alias.
+// A reader reads values from YAML nodes and collects all mistakes. With nodes instead of
+// structs, each error has its line, unknown fields are refused, and aliases are never
+// expanded.
 type reader struct {
 	file string
 	errs []error
@@ -50,7 +50,7 @@ func (r *reader) bad(n *yaml.Node, path, format string, args ...any) {
 
 func (r *reader) err() error { return errors.Join(r.errs...) }
 
-// document returns the one document's root node, nil if there is none.
+// document returns the root node of the only document; nil if there is none.
 func (r *reader) document(data []byte) *yaml.Node {
 	if len(data) > maxFileBytes {
 		r.bad(nil, "", "has %d bytes; at most %d are accepted. Remove kinds that you don't need", len(data), maxFileBytes)
@@ -77,7 +77,7 @@ func (r *reader) document(data []byte) *yaml.Node {
 	return doc.Content[0]
 }
 
-// mapping returns the values of a mapping by field name.
+// mapping returns the values of a mapping by field; nil if n is not a mapping.
 func (r *reader) mapping(n *yaml.Node, path string, fields ...string) map[string]*yaml.Node {
 	if n.Kind != yaml.MappingNode {
 		r.bad(n, path, "must be a mapping with fields of %s, not %s", strings.Join(fields, ", "), describe(n))
@@ -130,7 +130,7 @@ func (r *reader) text(n *yaml.Node, path string) string {
 	return ""
 }
 
-// texts returns a list of texts for each of which problem gives "".
+// texts returns a list of strings for which problem returns an empty string.
 func (r *reader) texts(n *yaml.Node, path string, problem func(string) string) []string {
 	var out []string
 	for i, item := range r.list(n, path, maxListItems) {

@@ -8,8 +8,8 @@ import (
 	addresses "kubernaut.io/dynamic-toolset/service/endpoint"
 )
 
-// A refusedError says that an address must not be called.
-type refusedError struct {
+// A refusedError means that an address must not be called.
+type refusedError struct { // invalid if the address could not be parsed
 	addr netip.Addr // invalid if the address could not even be parsed
 	why  string
 }
@@ -22,8 +22,8 @@ func (e *refusedError) Error() string {
 	return fmt.Sprintf("address %s is refused (%s); --allow-endpoint-cidrs=%s permits it", e.addr, e.why, one)
 }
 
-// refuse returns why addr must not be called, or nil if it may be: because
-// nothing speaks against it, or because a network in allow holds it.
+// refuse returns why addr must not be called; nil if it may be, since nothing is against
+// it, or a network in allow contains it.
 func refuse(addr netip.Addr, allow []netip.Prefix) error {
 	// A zone ("%eth0") would make every Prefix.Contains false.
 	addr = addr.Unmap().WithZone("")
@@ -38,10 +38,9 @@ func refuse(addr netip.Addr, allow []netip.Prefix) error {
 	return nil
 }
 
-// control is a net.Dialer.Control. The dialer calls it for every address it is
-// about to connect to, after name resolution, and connects to exactly that
-// address: a name can't resolve to one thing for the check and to another for
-// the connection.
+// control is a net.Dialer.Control. The dialer calls it for each address after name
+// resolution, just before it connects to that very address. So a name can't resolve to one
+// address for the check and to another for the connection.
 func (c *caller) control(_, address string, _ syscall.RawConn) error {
 	ap, err := netip.ParseAddrPort(address)
 	if err != nil {
@@ -50,8 +49,8 @@ func (c *caller) control(_, address string, _ syscall.RawConn) error {
 	return refuse(ap.Addr(), c.allow)
 }
 
-// unmapPrefix turns a network of IPv4-mapped IPv6 addresses into the IPv4
-// network it stands for, as refuse does with addresses.
+// unmapPrefix returns the IPv4 network for a network of IPv4-mapped IPv6 addresses, as
+// refuse does with addresses; p itself for others.
 func unmapPrefix(p netip.Prefix) netip.Prefix {
 	if p.IsValid() && p.Addr().Is4In6() && p.Bits() >= 96 {
 		return netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)

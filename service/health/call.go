@@ -15,23 +15,21 @@ import (
 )
 
 const (
-	maxHeader = 64 << 10 // bytes of status line and headers read of one answer
-	maxBody   = 4 << 10  // bytes of a body read (and discarded) to keep the connection
-	// drainTime is how long a body may take to arrive. It only decides
-	// whether the connection can be kept: the status line has decided the
-	// check.
+	maxHeader = 64 << 10 // bytes of status line and headers that are read
+	maxBody   = 4 << 10  // bytes of a body that are read and discarded, to keep the connection
+	// drainTime is how long a body may take to arrive. It only decides whether the
+	// connection is kept; the status line has decided the check.
 	drainTime = 250 * time.Millisecond
-	// maxConnAge is how long one connection is reused. A connection sticks to
-	// one pod of a Service, even to one that the Service no longer routes to;
-	// a new one finds out what a new client would.
+	// maxConnAge is how long a connection is reused. It stays with one pod, even one to
+	// which the Service no longer routes; a new connection goes where that of a new client
+	// would.
 	maxConnAge = 5 * time.Minute
-	maxInterim = 5 // 1xx answers before the real one
+	maxInterim = 5 // 1xx answers before the final one
 )
 
-// A caller makes single attempts. It is written on top of net/http's reading
-// and writing of messages, but does without http.Transport: that one dials in
-// goroutines which outlive the request, holds two goroutines per idle
-// connection, and can't tell whose a connection is.
+// A caller makes single attempts. It uses net/http to read and write messages, but not
+// http.Transport. That one dials in goroutines that outlive the request, needs two
+// goroutines per idle connection, and can't tell which endpoint a connection belongs to.
 type caller struct {
 	allow  []netip.Prefix
 	dialer net.Dialer
@@ -49,36 +47,36 @@ func newCaller(o *Options) *caller {
 		},
 	}
 	c.dialer = net.Dialer{Resolver: o.Resolver, Control: c.control}
-	c.dialer.SetMultipathTCP(false) // nothing to gain for one small request
+	c.dialer.SetMultipathTCP(false) // no use for one small request
 	return c
 }
 
 // A conn is a connection to an endpoint, kept between checks.
 type conn struct {
-	raw   net.Conn // what to close: closing a tls.Conn may block
+	raw   net.Conn // what close closes, as closing a tls.Conn may block
 	rw    net.Conn // raw, or TLS on top of it
 	in    *bufio.Reader
-	limit *io.LimitedReader // below in
+	limit *io.LimitedReader // what in reads from
 	born  time.Time
 }
 
 func (c *conn) close() {
 	if c != nil {
-		_ = c.raw.Close() // there is nothing to be done about it
+		_ = c.raw.Close() // nothing can be done about an error
 	}
 }
 
-// An outcome is what one attempt found out.
+// An outcome is the result of one attempt.
 type outcome struct {
 	healthy bool
 	text    string        // one sentence
-	final   bool          // another attempt can't end differently
+	final   bool          // another attempt would have the same result
 	latency time.Duration // until the answer or the failure
-	kept    *conn         // for the next attempt; nil if none could be kept
+	kept    *conn         // the connection for the next attempt; nil if it can't be kept
 }
 
-// call makes one attempt at t, over kept if that is not nil. It ends when ctx
-// ends at the latest, and takes over kept.
+// call makes one attempt at t before ctx ends, over the connection kept unless that is nil.
+// kept must not be used afterwards.
 func (c *caller) call(ctx context.Context, t *target, kept *conn) outcome {
 	began := time.Now()
 	var o outcome
@@ -112,7 +110,7 @@ func (c *caller) connect(ctx context.Context, t *target) outcome {
 func (c *caller) get(ctx context.Context, t *target, kept *conn) outcome {
 	began := time.Now()
 	cn := kept
-	status := 0
+	var status int
 	var body io.ReadCloser
 	var reusable bool
 	for {
@@ -131,12 +129,12 @@ func (c *caller) get(ctx context.Context, t *target, kept *conn) outcome {
 		if !reused || ctx.Err() != nil || !errors.Is(err, errNoAnswer) {
 			return failure(ctx, t, err)
 		}
-		cn = nil // the other side had closed the kept connection: open a new one
+		cn = nil // the server had closed the kept connection: open a new one
 	}
 	o := outcome{latency: time.Since(began)}
 	o.healthy, o.text = judge(t, status, o.latency)
-	// A connection whose answer was bad isn't kept, so that the next attempt
-	// may reach another pod.
+	// After a bad answer the connection is not kept, so that the next attempt may reach
+	// another pod.
 	if reusable && o.healthy && time.Since(cn.born) < maxConnAge && cn.drain(ctx, body) {
 		o.kept = cn
 	} else {
@@ -145,7 +143,7 @@ func (c *caller) get(ctx context.Context, t *target, kept *conn) outcome {
 	return o
 }
 
-// open connects to t, with TLS if it is an https target.
+// open connects to t, with TLS for an https target.
 func (c *caller) open(ctx context.Context, t *target) (*conn, error) {
 	raw, err := c.dial(ctx, t)
 	if err != nil {
@@ -167,7 +165,7 @@ func (c *caller) open(ctx context.Context, t *target) (*conn, error) {
 	return cn, nil
 }
 
-// dial connects to t's host and port, if its address isn't refused.
+// dial connects to the host and port of t, unless its address is refused.
 func (c *caller) dial(ctx context.Context, t *target) (raw net.Conn, err error) {
 	for _, name := range t.names() {
 		raw, err = c.dialer.DialContext(ctx, "tcp", net.JoinHostPort(name, t.port))
@@ -179,21 +177,21 @@ func (c *caller) dial(ctx context.Context, t *target) (raw net.Conn, err error) 
 	return raw, err
 }
 
-// Parts of errors that tell where an attempt failed.
+// These are joined to errors, to tell where an attempt failed.
 var (
 	errHandshake = errors.New("the TLS handshake failed")
 	errNoAnswer  = errors.New("not one byte of an answer came")
 )
 
-// exchange sends t's request and reads the answer up to its body. reusable
-// says whether the connection can be used again once the body is read.
+// exchange sends the request of t and reads the answer up to its body. reusable means that
+// the connection can be reused after the body has been read.
 func (cn *conn) exchange(ctx context.Context, t *target) (status int, body io.ReadCloser, reusable bool, err error) {
 	if err := cn.raw.SetDeadline(time.Time{}); err != nil {
 		return 0, nil, false, errors.Join(errNoAnswer, err)
 	}
 	stop := context.AfterFunc(ctx, func() { _ = cn.raw.SetDeadline(time.Unix(1, 0)) })
-	// If the function runs already, the deadline it sets hits the drain or
-	// the next exchange, which sets its own.
+	// If the function is running already, its deadline applies to the drain or to the next
+	// exchange, which set their own.
 	defer stop()
 
 	cn.limit.N = maxHeader
@@ -218,14 +216,14 @@ func (cn *conn) exchange(ctx context.Context, t *target) (status int, body io.Re
 	return 0, nil, false, errInterim
 }
 
-// Ways to answer that no HTTP server should find.
+// Errors that no HTTP server should cause.
 var (
 	errLongHeader = errors.New("the headers of the answer are longer than 64 KiB")
 	errInterim    = errors.New("nothing but interim (1xx) answers came")
 )
 
-// drain reads a body to its end, and says whether it came to one soon enough
-// and the connection holds nothing else.
+// drain reads a body, and reports whether it ended in time and the connection holds nothing
+// else.
 func (cn *conn) drain(ctx context.Context, body io.Reader) bool {
 	until := time.Now().Add(drainTime)
 	if end, ok := ctx.Deadline(); ok && end.Before(until) {
@@ -234,7 +232,7 @@ func (cn *conn) drain(ctx context.Context, body io.Reader) bool {
 	if err := cn.raw.SetDeadline(until); err != nil {
 		return false
 	}
-	cn.limit.N = 2 * maxBody // chunked bodies are longer than what they hold
+	cn.limit.N = 2 * maxBody // a chunked body is longer than its content
 	n, err := io.Copy(io.Discard, io.LimitReader(body, maxBody+1))
 	return err == nil && n <= maxBody && cn.in.Buffered() == 0 && ctx.Err() == nil
 }

@@ -1,33 +1,31 @@
-// Package health finds out, again and again, whether the back ends of a
-// cluster are healthy.
+// Package health checks, again and again, whether the back ends of a cluster are healthy. A
+// [Checker] is given endpoints by Set and Remove, checks them while Run runs, and reports
+// to Options.Report.
 //
-// # One heap, few workers
+// # Scheduling
 //
-// Every endpoint has a place of its own in the interval, and all places are
-// spread evenly over it, so that ten thousand endpoints make a steady stream
-// of checks rather than a burst every 30 seconds. One goroutine waits for the
-// endpoint that is due next and starts its attempt; no more attempts than
-// Options.Concurrency are under way at once; an endpoint that is not being
-// checked costs neither a goroutine nor a timer.
+// Every endpoint has a place of its own in the interval, and the places are spread evenly,
+// so that ten thousand endpoints make a steady stream of checks and not a burst every 30
+// seconds. One goroutine waits for the endpoint that is due next and starts the attempt in
+// a goroutine of its own, a worker. There are at most Options.Concurrency workers. An
+// endpoint that is not being checked costs neither a goroutine nor a timer (schedule.go).
 //
-// An endpoint that does not answer occupies its worker for Options.Timeout per
-// attempt, not during the pauses between attempts, and all such endpoints
-// together get at most half of the workers: those that answer are checked on
-// time however many hang. See lane. One that is known to hang gets one attempt
-// per check, as further ones guard against false alarms only: with the default
-// options, 1,500 that hang have their checks on time as well; with more, they
-// have them late.
+// An endpoint that does not answer occupies a worker for Options.Timeout in each attempt,
+// but not during the pauses between attempts. All such endpoints together get at most half
+// of the workers, so that the others are checked on time, however many hang: see lane. A
+// check of an endpoint that is known to hang is a single attempt, since more would only
+// prevent false alarms. With the default options, up to 1,500 endpoints that hang are
+// checked on time as well; more of them are checked late.
 //
 // # What may be called
 //
-// Whoever may annotate a Service can make this service call an address of
-// their choice, from inside the cluster. So each address is looked at after
-// name resolution, as the connection to it is made, and refused if it is
-// loopback, link-local, a cloud's metadata service or the like, unless
-// Options.AllowCIDRs holds it. That goes for all endpoints: the name of any
-// Service may point anywhere (ExternalName). Redirects are not followed, proxy
-// environment variables are not honoured, no credentials are sent, and nothing
-// of an answer but its status code is ever shown.
+// Whoever may annotate a Service can make this service call any address from inside the
+// cluster. So each address is checked after name resolution, just before the connection is
+// made. It is refused if it is loopback, link-local, a cloud's metadata service or the
+// like, unless Options.AllowCIDRs contains it. That applies to all endpoints, since the
+// name of any Service may lead anywhere (ExternalName). Checks follow no redirects, ignore
+// the environment variables for proxies, send no credentials, and show nothing of an answer
+// but its status code.
 package health
 
 import (
@@ -41,31 +39,31 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 )
 
-// ErrStopped means that the Checker's Run has ended.
+// ErrStopped means that Run has ended.
 var ErrStopped = errors.New("the health checker has stopped")
 
-// A Checker checks the health of many endpoints. Set, Remove and CheckAllNow
-// may be called from any goroutine, before Run as well.
+// A Checker checks the health of many endpoints. Set, Remove, Len and CheckAllNow may be
+// called concurrently, also before Run.
 type Checker struct {
 	opts  Options
-	epoch time.Time // from which the places in the interval are counted
+	epoch time.Time // the places in the interval count from it
 	wake  chan struct{}
-	// attempt makes one attempt; it takes over kept. Tests replace it.
+	// attempt makes one attempt, and takes over kept. Tests replace it.
 	attempt func(ctx context.Context, t *target, kept *conn) outcome
 
 	mu        sync.Mutex
 	endpoints map[service.Key]*endpoint
 	queue     queue
-	started   []*job    // oldest first; see moveSlow
-	added     uint64    // endpoints ever added, for even spreading
-	newcomer  time.Time // when the next new endpoint may be checked first
-	kept      int       // connections kept in endpoints
-	seq       uint64    // of the last sweep
+	started   []*job    // attempts that may still become slow, oldest first; see moveSlow
+	added     uint64    // number of endpoints ever added, to spread them evenly
+	newcomer  time.Time // when the next new endpoint may be checked
+	kept      int       // number of connections kept by endpoints
+	seq       uint64    // number of the last sweep
 	sweeps    []*sweep  // under way, oldest first
 	state     state
 }
 
-// A state is where in its life a Checker is.
+// A state of a Checker.
 type state int
 
 const (
@@ -74,32 +72,32 @@ const (
 	stopped
 )
 
-// An endpoint is what the Checker knows of one key. At any time it waits in the
-// queue, or one job runs for it, or the Checker has stopped.
+// An endpoint is what the Checker knows about one key. At any time it is in the queue, or
+// has a running job, or the Checker has stopped.
 type endpoint struct {
 	key     service.Key
 	target  *target
-	gen     uint64             // counts changes of target
-	cancel  context.CancelFunc // of the running job; nil if none runs
-	removed bool               // while a job still runs for it
+	gen     uint64             // number of changes of target
+	cancel  context.CancelFunc // cancels the running job; nil if there is none
+	removed bool               // Remove was called, but a job is still running
 	place   time.Duration      // in the interval
 
 	queued bool
 	lane   lane
 	due    time.Time
-	index  int // in its lane
+	index  int // in the heap of its lane
 
-	attempts int       // made in the check under way
-	began    time.Time // first of them
-	hanging  bool      // the last check failed, and by taking too long
-	conn     *conn     // kept for the next attempt; nil while a job has it
+	attempts int       // made in the current check
+	began    time.Time // when the first of them began
+	hanging  bool      // the last check failed by taking too long
+	conn     *conn     // kept for the next attempt; nil while a job uses it
 	history  []service.HealthCheck
 
-	asked    uint64 // the last sweep that wants it checked
-	answered uint64 // the last sweep that got what it wanted
+	asked    uint64 // the last sweep that wants a check
+	answered uint64 // the last sweep that has got its check
 }
 
-// New returns a Checker, or an error that names each option out of bounds.
+// New returns a Checker, or an error that names all options that are out of bounds.
 func New(o Options) (*Checker, error) {
 	o, err := o.withDefaults()
 	if err != nil {
@@ -115,12 +113,11 @@ func New(o Options) (*Checker, error) {
 	}, nil
 }
 
-// Set adds an endpoint, to be checked within about a second, or changes how it
-// is checked. A change of the probe forgets the history and checks soon; an
-// unchanged probe changes nothing.
+// Set adds an endpoint, which is checked within about a second, or changes its probe, which
+// clears its history and checks it soon. With the same probe it does nothing.
 //
-// userEndpoint says that the endpoint came from an annotation. It makes no
-// difference at present: all endpoints are under the same restrictions.
+// userEndpoint means that the endpoint came from an annotation. It makes no difference: the
+// same restrictions apply to all endpoints.
 func (c *Checker) Set(key service.Key, probe service.Probe, userEndpoint bool) {
 	_ = userEndpoint
 	c.mu.Lock()
@@ -128,8 +125,7 @@ func (c *Checker) Set(key service.Key, probe service.Probe, userEndpoint bool) {
 	e := c.endpoints[key]
 	switch {
 	case e == nil:
-		// Multiples of the golden ratio fill an interval evenly, whatever
-		// their number.
+		// Multiples of the golden ratio fill the interval evenly, however many there are.
 		_, fraction := math.Modf(float64(c.added) * (math.Phi - 1))
 		c.added++
 		e = &endpoint{
@@ -155,8 +151,8 @@ func (c *Checker) Set(key service.Key, probe service.Probe, userEndpoint bool) {
 	}
 }
 
-// renew gives e a new target. The job that may run for the old one is cut
-// short, and its outcome forgotten.
+// renew gives e a new target. A running job for the old one is cancelled, and its outcome
+// ignored.
 func (c *Checker) renew(e *endpoint, probe service.Probe) {
 	e.target = compile(probe)
 	e.gen++
@@ -167,8 +163,8 @@ func (c *Checker) renew(e *endpoint, probe service.Probe) {
 	}
 }
 
-// Remove ends the checks of an endpoint. A Report that is being called for it
-// at this moment may still be under way when Remove returns.
+// Remove ends the checks of an endpoint. A call of Report for it may still be running when
+// Remove returns.
 func (c *Checker) Remove(key service.Key) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -183,8 +179,8 @@ func (c *Checker) Remove(key service.Key) {
 		delete(c.endpoints, key)
 		return
 	}
-	// It stays until its job has ended: a key never has two jobs, so that
-	// its reports come in order.
+	// Keep it until its job has ended: a key never has two jobs, so that its reports are in
+	// order.
 	e.removed = true
 	e.gen++
 	e.cancel()
@@ -203,10 +199,9 @@ func (c *Checker) Len() int {
 	return n
 }
 
-// Run checks the endpoints until ctx ends, and returns when every goroutine it
-// started has ended (except lookups of names that are under way in the
-// standard library, which end by their own timeouts). It must be called at
-// most once.
+// Run checks the endpoints until ctx ends, and returns when its goroutines have ended.
+// (Name lookups in the standard library may last until their own timeouts.) It must be
+// called at most once.
 func (c *Checker) Run(ctx context.Context) {
 	c.mu.Lock()
 	if c.state != idle {
@@ -243,8 +238,8 @@ func (c *Checker) Run(ctx context.Context) {
 	c.sweeps = nil
 }
 
-// startDue starts the attempts that are due and have a worker, and returns how
-// long until the next may be. A worker that gets free wakes Run by itself.
+// startDue starts the attempts that are due and have a worker. It returns how long to wait
+// for the next one; a worker that becomes free wakes Run earlier.
 func (c *Checker) startDue(ctx context.Context, jobs *sync.WaitGroup) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -282,7 +277,7 @@ func (c *Checker) startDue(ctx context.Context, jobs *sync.WaitGroup) time.Durat
 	}
 }
 
-// nudge makes Run look at the queue.
+// nudge makes Run call startDue.
 func (c *Checker) nudge() {
 	select {
 	case c.wake <- struct{}{}:
@@ -290,7 +285,7 @@ func (c *Checker) nudge() {
 	}
 }
 
-// dropConn closes the connection kept for e, if there is one.
+// dropConn closes the connection that e keeps, if there is one.
 func (c *Checker) dropConn(e *endpoint) {
 	if e.conn != nil {
 		e.conn.close()
@@ -299,7 +294,7 @@ func (c *Checker) dropConn(e *endpoint) {
 	}
 }
 
-// jitter returns a random part of d.
+// jitter returns a random duration of at least 0 and less than d.
 func jitter(d time.Duration) time.Duration {
 	return rand.N(max(d, 1))
 }

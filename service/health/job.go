@@ -8,26 +8,26 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 )
 
-// A job is one attempt at one endpoint.
+// A job is one attempt at an endpoint.
 type job struct {
 	e      *endpoint
-	gen    uint64 // of e when the job started
+	gen    uint64 // that of e when the job started
 	target *target
-	seq    uint64 // the last sweep that had asked for e when the job started
-	lane   lane   // the workers it counts among; under the lock, as it may change
+	seq    uint64 // e.asked when the job started
+	lane   lane   // whose workers it counts among; guarded by Checker.mu, as it may change
 	due    time.Time
-	class  Class         // as which it started
-	first  bool          // of its check
-	late   time.Duration // after it was due, if it is the first
+	class  Class         // when it started
+	first  bool          // it is the first attempt of its check
+	late   time.Duration // how long after it was due, if it is the first
 	kept   *conn
 
-	patience time.Time // when it loses its place in lane, if that isn't slow
+	patience time.Time // when it becomes slow, unless it is slow already
 	over     bool      // the attempt has ended
-	evicted  bool      // it was ended, as there was no place among the slow ones
+	evicted  bool      // it was cancelled because there was no worker for it among the slow
 }
 
-// run makes the attempt, reports the check if this ends it, and gives the
-// endpoint its next due time.
+// run makes the attempt, reports the check if that ends with it, and puts the endpoint back
+// into the queue.
 func (c *Checker) run(ctx, attempt context.Context, j *job) {
 	if j.first {
 		c.opts.OnStart(j.class, j.late)
@@ -40,7 +40,7 @@ func (c *Checker) run(ctx, attempt context.Context, j *job) {
 	c.mu.Lock()
 	e := j.e
 	j.over = true
-	// What an interrupted attempt found out is worth nothing.
+	// The outcome of a cancelled attempt says nothing.
 	valid := e.gen == j.gen && ctx.Err() == nil && (o.healthy || !j.evicted)
 	done := valid && (o.healthy || o.final || e.attempts >= c.opts.Attempts || hung && e.hanging)
 	var health service.Health
@@ -83,14 +83,13 @@ func (c *Checker) run(ctx, attempt context.Context, j *job) {
 		c.release(e, j.seq)
 		due := c.nextPlace(e, now)
 		if e.asked > e.answered {
-			due = now // a sweep began after this attempt did
+			due = now // the sweep began after this attempt
 		}
 		c.enqueue(e, c.laneOf(took), due)
 	}
 }
 
-// keep hands the connection of a finished job back to its endpoint, if it may
-// be kept.
+// keep stores the connection of a finished job with its endpoint, or closes it.
 func (c *Checker) keep(e *endpoint, j *job, cn *conn) {
 	if cn == nil {
 		return
@@ -103,8 +102,8 @@ func (c *Checker) keep(e *endpoint, j *job, cn *conn) {
 	c.kept++
 }
 
-// record adds a finished check to e's history and returns what to report. The
-// history is a new slice each time: whoever got the last one may still read it.
+// record adds a finished check to the history of e, and returns what to report. The history
+// is a new slice each time, since the last one may still be in use.
 func (c *Checker) record(e *endpoint, o *outcome, now time.Time) service.Health {
 	check := service.HealthCheck{
 		Time:      now,
@@ -123,9 +122,9 @@ func (c *Checker) record(e *endpoint, o *outcome, now time.Time) service.Health 
 	}
 }
 
-// backoff is the pause after the given number of failed attempts: 200 ms,
-// 400 ms, ..., each between three and five quarters of that.
+// backoff returns the pause after this number of failed attempts: 200 ms, 400 ms, ... by
+// default, varied by up to a quarter.
 func (c *Checker) backoff(attempts int) time.Duration {
-	d := min(c.opts.Backoff<<(attempts-1), MaxTimeout)
+	d := min(c.opts.Backoff<<(attempts-1), maxTimeout)
 	return d*3/4 + jitter(d/2)
 }

@@ -12,96 +12,89 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 )
 
-// Defaults of Options; a zero value in Options means these.
+// Defaults of Options.
 const (
 	DefaultInterval    = 30 * time.Second
 	DefaultTimeout     = 5 * time.Second
-	DefaultAttempts    = 3
-	DefaultBackoff     = 200 * time.Millisecond
+	defaultAttempts    = 3
+	defaultBackoff     = 200 * time.Millisecond
 	DefaultConcurrency = 512
-	DefaultHistorySize = 5
+	defaultHistorySize = 5
 	DefaultMaxIdle     = 1024
 )
 
-// Bounds of Options: beyond these a value is a slip, not a wish.
+// Bounds of Options. A value outside of them is a mistake.
 const (
-	MinInterval    = 10 * time.Millisecond
-	MaxInterval    = 24 * time.Hour
-	MaxTimeout     = 5 * time.Minute
-	MaxAttempts    = 10
-	MaxConcurrency = 4096
-	MaxHistorySize = 100
+	minInterval    = 10 * time.Millisecond
+	maxInterval    = 24 * time.Hour
+	maxTimeout     = 5 * time.Minute
+	maxAttempts    = 10
+	maxConcurrency = 4096
+	maxHistorySize = 100
 )
 
-// Options say how a Checker checks. The zero value of a field means its
-// default.
+// Options configure a Checker. A field that is zero has its default.
 type Options struct {
 	// Interval is the time between two checks of one endpoint. Default 30 s.
 	Interval time.Duration
-	// Timeout bounds one attempt, from the name lookup to the status line of
-	// the answer. Default 5 s.
+	// Timeout bounds one attempt, from the name lookup to the status line of the answer.
+	// Default 5 s.
 	Timeout time.Duration
-	// Attempts is how often an endpoint is tried before a check counts as
-	// failed. Default 3. One that did not answer in time the last time either
-	// is tried once only.
+	// Attempts is the number of attempts before a check has failed. Default 3. An endpoint
+	// whose last check timed out gets only one if it times out again.
 	Attempts int
-	// Backoff is the pause after the first failed attempt; it doubles after
-	// each further one and is jittered by a quarter. Default 200 ms.
+	// Backoff is the pause after the first failed attempt. It doubles after each further
+	// one, and is varied by a quarter. Default 200 ms.
 	Backoff time.Duration
-	// Concurrency bounds the attempts under way at once, and with them the
-	// connections that are not idle, the goroutines, and the concurrent calls
-	// of Report, OnStart and OnCheck. Endpoints that answer need few: 10,000
-	// that take 50 ms each, every 30 s, 17. Half of them is for those that
-	// don't. Default 512: enough for 1,500 of 10,000 that hang.
+	// Concurrency bounds the attempts at any time, and so the connections in use, the
+	// goroutines, and the concurrent calls of Report, OnStart and OnCheck. Endpoints that
+	// answer need few: 10,000 with 50 ms each, every 30 s, need 17. Those that don't answer
+	// get at most half. Default 512, enough for 1,500 of 10,000 that hang.
 	Concurrency int
-	// HistorySize is how many checks service.Health.History holds. Default 5.
+	// HistorySize is the maximal length of service.Health.History. Default 5.
 	HistorySize int
-	// MaxIdleConns bounds the kept-alive connections; each costs a file
-	// descriptor and a few KiB, but no goroutine. An endpoint that gets none
-	// is checked over a new connection every time. Default 1024.
+	// MaxIdleConns bounds the kept connections. Each costs a file descriptor and a few KiB,
+	// but no goroutine. Further endpoints are checked over a new connection every time.
+	// Default 1024.
 	MaxIdleConns int
 
-	// AllowCIDRs lists the networks that may be called although they are
-	// refused by default: loopback, link-local, cloud metadata and so on.
+	// AllowCIDRs are networks that may be called although they are refused by default:
+	// loopback, link-local, cloud metadata and so on.
 	AllowCIDRs []netip.Prefix
 
-	// RootCAs verify the certificates of https endpoints; nil means those of
-	// the system.
+	// RootCAs verify the certificates of https endpoints; nil means those of the system.
 	RootCAs *x509.CertPool
-	// InsecureSkipTLSVerify accepts any certificate. A check proves less
-	// then: something answers, but not who.
+	// InsecureSkipTLSVerify accepts any certificate. Then a check proves that something
+	// answers, but not who.
 	InsecureSkipTLSVerify bool
 
-	// Resolver looks names up; nil means the system's configuration, read by
-	// Go's own resolver.
+	// Resolver resolves names; nil means Go's own resolver with the system's configuration.
 	Resolver *net.Resolver
 
-	// Report is called after every finished check, never twice at the same
-	// time for one key. It should return fast: meanwhile it occupies one of
-	// the Concurrency places.
+	// Report is called after every finished check, never concurrently for one key. It
+	// should return soon, as it occupies a worker.
 	Report func(service.Key, service.Health)
-	// OnStart is called as every check starts, for metrics. late is how long
-	// after the time it was due that is; it grows when Concurrency is too low
-	// or the machine too busy.
+	// OnStart is called when a check starts, for metrics. late is how long ago the check
+	// was due. It grows if Concurrency is too low or the machine too busy.
 	OnStart func(class Class, late time.Duration)
-	// OnCheck is called after every finished check, for metrics. d is the
-	// time that all attempts took, with the pauses between them.
+	// OnCheck is called after every finished check, for metrics. d is the time for all
+	// attempts and the pauses between them.
 	OnCheck func(key service.Key, ok bool, d time.Duration)
 }
 
-// withDefaults returns o with its zero fields filled in, or an error that
-// names every field out of bounds.
+// withDefaults returns o with defaults for its zero fields, or an error that names all
+// fields out of bounds.
 func (o Options) withDefaults() (Options, error) {
 	o.Interval = orDefault(o.Interval, DefaultInterval)
 	o.Timeout = orDefault(o.Timeout, DefaultTimeout)
-	o.Attempts = orDefault(o.Attempts, DefaultAttempts)
-	o.Backoff = orDefault(o.Backoff, DefaultBackoff)
+	o.Attempts = orDefault(o.Attempts, defaultAttempts)
+	o.Backoff = orDefault(o.Backoff, defaultBackoff)
 	o.Concurrency = orDefault(o.Concurrency, DefaultConcurrency)
-	o.HistorySize = orDefault(o.HistorySize, DefaultHistorySize)
+	o.HistorySize = orDefault(o.HistorySize, defaultHistorySize)
 	o.MaxIdleConns = orDefault(o.MaxIdleConns, DefaultMaxIdle)
 	if o.Resolver == nil {
-		// Go's own: that of the C library blocks a thread per lookup and
-		// can't be interrupted.
+		// Not that of the C library, which blocks a thread for each lookup and can't be
+		// interrupted.
 		o.Resolver = &net.Resolver{PreferGo: true}
 	}
 	if o.Report == nil {
@@ -121,18 +114,18 @@ func (o Options) withDefaults() (Options, error) {
 			errs = append(errs, fmt.Errorf("health: "+format, args...))
 		}
 	}
-	check(o.Interval >= MinInterval && o.Interval <= MaxInterval,
-		"Interval is %v; it must be between %v and %v", o.Interval, MinInterval, MaxInterval)
-	check(o.Timeout > 0 && o.Timeout <= MaxTimeout,
-		"Timeout is %v; it must be above 0 and at most %v", o.Timeout, MaxTimeout)
-	check(o.Attempts >= 1 && o.Attempts <= MaxAttempts,
-		"Attempts is %d; it must be between 1 and %d", o.Attempts, MaxAttempts)
-	check(o.Backoff > 0 && o.Backoff <= MaxTimeout,
-		"Backoff is %v; it must be above 0 and at most %v", o.Backoff, MaxTimeout)
-	check(o.Concurrency >= 1 && o.Concurrency <= MaxConcurrency,
-		"Concurrency is %d; it must be between 1 and %d", o.Concurrency, MaxConcurrency)
-	check(o.HistorySize >= 1 && o.HistorySize <= MaxHistorySize,
-		"HistorySize is %d; it must be between 1 and %d", o.HistorySize, MaxHistorySize)
+	check(o.Interval >= minInterval && o.Interval <= maxInterval,
+		"Interval is %v; it must be between %v and %v", o.Interval, minInterval, maxInterval)
+	check(o.Timeout > 0 && o.Timeout <= maxTimeout,
+		"Timeout is %v; it must be above 0 and at most %v", o.Timeout, maxTimeout)
+	check(o.Attempts >= 1 && o.Attempts <= maxAttempts,
+		"Attempts is %d; it must be between 1 and %d", o.Attempts, maxAttempts)
+	check(o.Backoff > 0 && o.Backoff <= maxTimeout,
+		"Backoff is %v; it must be above 0 and at most %v", o.Backoff, maxTimeout)
+	check(o.Concurrency >= 1 && o.Concurrency <= maxConcurrency,
+		"Concurrency is %d; it must be between 1 and %d", o.Concurrency, maxConcurrency)
+	check(o.HistorySize >= 1 && o.HistorySize <= maxHistorySize,
+		"HistorySize is %d; it must be between 1 and %d", o.HistorySize, maxHistorySize)
 	check(o.MaxIdleConns >= 0, "MaxIdleConns is %d; it must not be negative", o.MaxIdleConns)
 	for i, p := range o.AllowCIDRs {
 		check(p.IsValid(), "AllowCIDRs[%d] is not a network", i)

@@ -17,10 +17,10 @@ import (
 	"unicode/utf8"
 )
 
-// maxReason bounds a reason, in bytes.
+// maxReason is the maximal length of a reason in bytes.
 const maxReason = 200
 
-// judge says whether an answer with this status means healthy, and why.
+// judge reports whether an answer with this status means healthy, and the reason.
 func judge(t *target, status int, d time.Duration) (bool, string) {
 	answered := t.what + " answered " + strconv.Itoa(status)
 	switch {
@@ -36,7 +36,7 @@ func judge(t *target, status int, d time.Duration) (bool, string) {
 	return false, answered
 }
 
-// failure says why an attempt got no answer. None of its texts quotes what the
+// failure returns the outcome of an attempt that got no answer. No text quotes what the
 // endpoint sent.
 func failure(ctx context.Context, t *target, err error) outcome {
 	var refused *refusedError
@@ -90,8 +90,8 @@ func failed(ctx context.Context, t *target, err error) string {
 	return "the answer of " + where + " is not valid HTTP/1.1"
 }
 
-// certificate says what is wrong with the endpoint's certificate and what to
-// do about it; empty if err is about something else.
+// certificate says what is wrong with the endpoint's certificate and what to do; empty if
+// err has another cause.
 func certificate(t *target, err error) string {
 	var (
 		unknown  x509.UnknownAuthorityError
@@ -112,7 +112,7 @@ func certificate(t *target, err error) string {
 	return ""
 }
 
-// sentence completes the text of a check: with the number of attempts, and
+// sentence returns the reason for the outcome of a check, with the number of attempts,
 // within maxReason.
 func (c *Checker) sentence(o *outcome, attempts int) string {
 	text := o.text
@@ -126,7 +126,7 @@ func (c *Checker) sentence(o *outcome, attempts int) string {
 	return clean(text, maxReason-len(suffix)) + suffix
 }
 
-// took renders a duration as people say it: "3 ms", "1.5 s".
+// took formats a duration for people, such as "3 ms" or "1.5 s".
 func took(d time.Duration) string {
 	switch {
 	case d < time.Millisecond:
@@ -137,12 +137,12 @@ func took(d time.Duration) string {
 	return strconv.FormatFloat(float64(d.Round(100*time.Millisecond))/float64(time.Second), 'f', -1, 64) + " s"
 }
 
-// clean makes s fit to be shown: unprintable characters escaped, and at most
-// limit bytes.
+// clean makes s fit to be shown: unprintable characters escaped, and cut to at most limit
+// bytes.
 func clean(s string, limit int) string {
 	const more = "..."
 	var b strings.Builder
-	cut := 0 // where to end if not all of s fits
+	cut := 0 // where to cut if s is too long
 	for _, r := range s {
 		if r == utf8.RuneError || !unicode.IsPrint(r) {
 			q := strconv.QuoteToASCII(string(r))

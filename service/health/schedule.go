@@ -6,18 +6,17 @@ import (
 )
 
 const (
-	// newcomerGap is the least time between the first checks of two new
-	// endpoints: a cluster of ten thousand back ends is checked for the first
-	// time within 20 s, not in one burst.
+	// newcomerGap is the least time between the first checks of new endpoints. So ten
+	// thousand back ends are checked within 20 s at first, not in one burst.
 	newcomerGap = 2 * time.Millisecond
-	// newcomerJitter is how far a first check may be put off.
+	// newcomerJitter is the maximal random delay of a first check.
 	newcomerJitter = 500 * time.Millisecond
-	// placeJitter is the part of the interval by which a check may come
-	// later than its place, so that replicas don't stay in step.
+	// placeJitter is the part of the interval by which a check may be later than its place,
+	// so that replicas don't stay in step.
 	placeJitter = 10 // a tenth
 )
 
-// soon is when to check an endpoint of which nothing is known.
+// soon returns when to check an endpoint about which nothing is known.
 func (c *Checker) soon() time.Time {
 	now := time.Now()
 	at := c.newcomer
@@ -31,13 +30,13 @@ func (c *Checker) soon() time.Time {
 	return at.Add(jitter(min(newcomerJitter, c.opts.Interval/2)))
 }
 
-// nextPlace is when e's place in the interval comes around next. Places are
-// counted from a fixed time, not from the last check, so that endpoints which
-// were checked together once do not stay together.
+// nextPlace returns when the place of e in the interval comes next. Places count from a
+// fixed time, not from the last check, so that endpoints which were once checked together
+// don't stay together.
 //
-// A new endpoint that was healthy at first lets a place pass that comes within
-// half an interval: when many are new, their second checks would come on top of
-// the first ones of others. One that was unhealthy may just be starting.
+// After a first check that was healthy, a place within the next half interval is skipped:
+// if many endpoints are new, their second checks would come on top of the first checks of
+// others. After one that was not, it is not skipped: the back end may just be starting.
 func (c *Checker) nextPlace(e *endpoint, now time.Time) time.Time {
 	from := now
 	if len(e.history) == 1 && e.history[0].Healthy {
@@ -50,32 +49,32 @@ func (c *Checker) nextPlace(e *endpoint, now time.Time) time.Time {
 	return c.epoch.Add(e.place + n*c.opts.Interval + jitter(c.opts.Interval/placeJitter))
 }
 
-// enqueue puts e into the queue, or moves it within.
+// enqueue puts e into the queue, or moves it.
 func (c *Checker) enqueue(e *endpoint, l lane, due time.Time) {
 	c.queue.remove(e)
 	e.lane, e.due = l, due
 	c.queue.add(e)
 }
 
-// A lane is the queue of a class of endpoints that share a bound on workers, so
-// that those which hold a worker for long can't take all of them: an eighth is
-// always left for those that are known to answer, and three eighths for new ones.
+// A lane is the queue of a class of endpoints with a common bound on workers, so that
+// endpoints that occupy a worker for long can't take all of them. An eighth of the workers
+// is always left for endpoints that are known to be prompt; newly and slow together can
+// have the rest, and slow at most half.
 //
-// An endpoint is slow if it took a tenth of the timeout the last time. One of
-// which that wasn't known is among the slow ones from then on, in the middle of
-// its attempt; if these have all their workers already, it gives up its own, and
-// waits for one of theirs. So however many begin to hang at once, those that
-// answer wait no longer for a worker than a tenth of the timeout.
+// An endpoint is slow if its last attempt took a tenth of the timeout. If an attempt of
+// another endpoint takes so long, it counts as slow from then on. If slow has no worker
+// left, the attempt is cancelled and waits for one. So however many endpoints begin to hang
+// at once, the others wait at most a tenth of the timeout for a worker.
 type lane int
 
 const (
-	prompt lane = iota // answered, or failed, fast the last time: all workers
-	newly              // nothing known of them: all but an eighth, together with slow
-	slow               // took long: half of all workers
+	prompt lane = iota // the last attempt was short, whatever its result
+	newly              // nothing is known
+	slow               // the last attempt was long
 	lanes
 )
 
-// patience is how long an attempt may take and still count as prompt.
+// patience returns how long an attempt may take and still be prompt.
 func (c *Checker) patience() time.Duration { return c.opts.Timeout / 10 }
 
 func (c *Checker) laneOf(took time.Duration) lane {
@@ -85,9 +84,9 @@ func (c *Checker) laneOf(took time.Duration) lane {
 	return prompt
 }
 
-// moveSlow makes slow ones of the attempts that have taken too long, and returns
-// how long until the next may. The attempts that are under way, and those of
-// the last moments that are not, stand in c.started in the order of their start.
+// moveSlow makes attempts slow that have taken too long, and returns the time until the
+// next one may have to be. c.started has the attempts in the order of their start; some may
+// have ended already.
 func (c *Checker) moveSlow(now time.Time) time.Duration {
 	for len(c.started) > 0 {
 		j := c.started[0]
@@ -100,7 +99,7 @@ func (c *Checker) moveSlow(now time.Time) time.Duration {
 		c.started[0] = nil
 		c.started = c.started[1:]
 	}
-	c.started = nil // start over in new memory
+	c.started = nil // free the old array
 	return time.Hour
 }
 
@@ -115,25 +114,25 @@ func (c *Checker) makeSlow(j *job) {
 	c.queue.busy[slow]++
 }
 
-// A Class is what is known of an endpoint when its check starts.
+// A Class says what is known about an endpoint when its check starts.
 type Class string
 
-// The classes of endpoints, each with its own share of Options.Concurrency.
+// Each class has its own share of Options.Concurrency.
 const (
-	ClassPrompt Class = "prompt" // answered or failed fast the last time
-	ClassNew    Class = "new"    // not checked before
-	ClassSlow   Class = "slow"   // took a tenth of Options.Timeout or more the last time
+	ClassPrompt Class = "prompt" // its last attempt was short, whatever its result
+	ClassNew    Class = "new"    // it was not checked before
+	ClassSlow   Class = "slow"   // its last attempt took a tenth of Options.Timeout or more
 )
 
 func (l lane) class() Class { return [lanes]Class{ClassPrompt, ClassNew, ClassSlow}[l] }
 
-// A queue holds the waiting endpoints by due time, and counts the workers.
+// A queue has the waiting endpoints by due time, and counts the busy workers.
 type queue struct {
 	waiting [lanes]dueHeap
-	busy    [lanes]int // workers
-	total   int        // bounds of workers: of all,
-	unknown int        // of newly and slow together,
-	slow    int        // and of slow
+	busy    [lanes]int // workers, by lane
+	total   int        // bound on all workers
+	unknown int        // bound on those of newly and slow together
+	slow    int        // bound on those of slow
 }
 
 func newQueue(workers int) queue {
@@ -144,7 +143,7 @@ func newQueue(workers int) queue {
 	}
 }
 
-// room says whether there is a worker for lane l.
+// room reports whether there is a worker for lane l.
 func (q *queue) room(l lane) bool {
 	switch {
 	case q.busy[prompt]+q.busy[newly]+q.busy[slow] >= q.total:
@@ -155,8 +154,8 @@ func (q *queue) room(l lane) bool {
 	return l != slow || q.busy[slow] < q.slow
 }
 
-// next returns the endpoint that is due first, of those for which there is a
-// worker, and when it is due; nil if there is none.
+// next returns the endpoint that is due first, among those with a free worker, and when it
+// is due; nil if there is none.
 func (q *queue) next() (*endpoint, time.Time) {
 	var first *endpoint
 	for l := range lanes {
@@ -175,7 +174,7 @@ func (q *queue) add(e *endpoint) {
 	heap.Push(&q.waiting[e.lane], e)
 }
 
-// remove takes e out of the queue if it is there.
+// remove removes e from the queue if it is there.
 func (q *queue) remove(e *endpoint) {
 	if e.queued {
 		heap.Remove(&q.waiting[e.lane], e.index)
@@ -183,16 +182,16 @@ func (q *queue) remove(e *endpoint) {
 	}
 }
 
-// start takes e out of the queue and gives it a worker.
+// start moves e from the queue to a worker.
 func (q *queue) start(e *endpoint) {
 	q.remove(e)
 	q.busy[e.lane]++
 }
 
-// done gives a worker back.
+// done frees a worker.
 func (q *queue) done(l lane) { q.busy[l]-- }
 
-// A dueHeap is a container/heap of endpoints, those due first on top.
+// A dueHeap is a container/heap of endpoints; the one that is due first is on top.
 type dueHeap []*endpoint
 
 func (h dueHeap) Len() int           { return len(h) }

@@ -7,30 +7,28 @@ import (
 	"time"
 )
 
-// sweepShare is how long after a sweep's start further callers are content
-// with it.
+// sweepShare is how long after its start a sweep is shared with further callers.
 const sweepShare = time.Second
 
-// sweepGap is between two endpoints of a sweep: that of 10,000 takes 2 s, and
-// connections, and lookups of names, are not begun by the hundred at once.
+// sweepGap is the time between the endpoints of a sweep. With it, a sweep of 10,000 takes 2
+// s and does not begin hundreds of connections and name lookups at once.
 const sweepGap = 200 * time.Microsecond
 
-// A sweep checks every endpoint once. An endpoint has had its check when an
-// attempt that started after the sweep did has ended a check.
+// A sweep is one check of every endpoint. It is satisfied with a check that ended by an
+// attempt that started after the sweep.
 type sweep struct {
 	seq     uint64
-	started time.Time
-	left    int // endpoints not checked yet
-	waiting int // callers
+	started time.Time // number of endpoints not checked yet
+	left    int       // number of callers
+	waiting int       // callers
 	done    chan struct{}
 	err     error // set before done is closed
 }
 
-// CheckAllNow checks every endpoint now, 5,000 a second if Options.Concurrency
-// permits, and returns nil when the last has been reported. Calls within a
-// second of each other share one sweep. If ctx ends first, the checks go on, and
-// the error says how many were still to come; if Run has ended, the error is
-// ErrStopped. Before Run, it waits.
+// CheckAllNow checks every endpoint now, 5,000 per second if Options.Concurrency permits,
+// and returns nil when all are reported. Calls within a second share one sweep. Before Run,
+// it waits. If ctx ends first, the error says how many checks were not finished; they go
+// on. If Run ends or has ended, the error is ErrStopped.
 func (c *Checker) CheckAllNow(ctx context.Context) error {
 	c.mu.Lock()
 	if c.state == stopped {
@@ -52,14 +50,14 @@ func (c *Checker) CheckAllNow(ctx context.Context) error {
 	s.waiting--
 	left := s.left
 	if s.waiting == 0 {
-		// Nobody is there to be told; the endpoints stay due.
+		// Nobody waits for it any longer. The endpoints remain due.
 		c.sweeps = slices.DeleteFunc(c.sweeps, func(o *sweep) bool { return o == s })
 	}
 	return fmt.Errorf("%d health checks were not finished in time: %w", left, context.Cause(ctx))
 }
 
-// joinSweep returns the sweep that has just begun, or begins one. The number of
-// sweeps is bounded by that of waiting callers.
+// joinSweep returns the sweep that has just begun, or begins one. There are at most as many
+// sweeps as waiting callers.
 func (c *Checker) joinSweep(now time.Time) *sweep {
 	if n := len(c.sweeps); n > 0 && now.Sub(c.sweeps[n-1].started) < sweepShare {
 		return c.sweeps[n-1]
@@ -73,7 +71,7 @@ func (c *Checker) joinSweep(now time.Time) *sweep {
 		e.asked = s.seq
 		due := now.Add(time.Duration(s.left) * sweepGap)
 		s.left++
-		// One between two attempts keeps its pause.
+		// Between two attempts of a check, the pause remains.
 		if e.queued && e.attempts == 0 && e.due.After(due) {
 			c.enqueue(e, e.lane, due)
 		}
@@ -86,8 +84,7 @@ func (c *Checker) joinSweep(now time.Time) *sweep {
 	return s
 }
 
-// release tells the sweeps up to seq that e has had its check, or will never
-// have it because it is gone.
+// release tells the sweeps up to seq that e has had its check, or is gone and never will.
 func (c *Checker) release(e *endpoint, seq uint64) {
 	c.sweeps = slices.DeleteFunc(c.sweeps, func(s *sweep) bool {
 		if s.seq <= e.answered || s.seq > seq {

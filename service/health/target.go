@@ -12,24 +12,22 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 )
 
-// userAgent tells the owner of an endpoint who calls.
+// userAgent tells the owner of an endpoint who calls it.
 const userAgent = "kubernaut-dynamic-toolset-health"
 
-// A target is a probe made ready: parsed once, when it is set, and not again
-// at every check.
+// A target is a probe that has been parsed, so that this is not repeated for every check.
 type target struct {
 	probe   service.Probe
-	invalid string // why the probe can't be carried out; empty if it can
-	host    string // to resolve and connect to
+	invalid string // why the probe can't be used; empty if it can
+	host    string // to resolve, and to connect to
 	port    string
 	tls     bool
-	request *http.Request // for probes of kind http; never changed
+	request *http.Request // for ProbeHTTP; never changed
 	what    string        // "GET /-/healthy", for reasons
 }
 
-// compile makes p ready. A probe that can't be carried out becomes a target
-// whose checks fail with the reason: whoever wrote the annotation finds it
-// where the health is shown.
+// compile parses p. If p can't be used, the checks of the target fail with the reason, so
+// that whoever wrote the annotation finds it where the health is shown.
 func compile(p service.Probe) *target {
 	p.AcceptStatus = slices.Clone(p.AcceptStatus)
 	t := &target{probe: p}
@@ -88,7 +86,7 @@ func (t *target) compileHTTP(raw string) {
 	t.what = "GET " + clean(u.EscapedPath(), 60)
 }
 
-// setAddress sets what to connect to, or why that can't be.
+// setAddress sets the host and port, or why they can't be used.
 func (t *target) setAddress(host, port string) bool {
 	n, err := strconv.ParseUint(port, 10, 16)
 	switch {
@@ -107,27 +105,25 @@ func (t *target) setAddress(host, port string) bool {
 	return false
 }
 
-// same says whether p asks for the same check as t.
+// same reports whether p asks for the same check as t.
 func (t *target) same(p service.Probe) bool {
 	return t.probe.Kind == p.Kind && t.probe.URL == p.URL && t.probe.Address == p.Address &&
 		slices.Equal(t.probe.AcceptStatus, p.AcceptStatus)
 }
 
-// accepts says whether an answer with this status code proves the back end
-// alive.
+// accepts reports whether an answer with this status proves that the back end is healthy.
 func (t *target) accepts(status int) bool {
 	return status >= 200 && status <= 299 || slices.Contains(t.probe.AcceptStatus, status)
 }
 
-// hostport is host:port as people write it.
+// hostport returns host:port.
 func (t *target) hostport() string { return net.JoinHostPort(t.host, t.port) }
 
-// names are the forms of the host to look up, in this order, until one exists.
+// names returns the forms of the host to look up in this order, until one exists.
 //
-// A full name comes first as it is, with the dot at its end that tells the
-// resolver to leave the search domains of resolv.conf alone. In a pod these
-// would come first for any name with fewer than five dots, and turn each lookup
-// of a Service's full name into ten.
+// A full name is first looked up with a dot at its end, which makes the resolver ignore the
+// search domains of resolv.conf. In a pod, these are tried first for any name with fewer
+// than five dots, so that the lookup of a Service's full name would become ten.
 func (t *target) names() []string {
 	if _, err := netip.ParseAddr(t.host); err == nil || strings.HasSuffix(t.host, ".") || strings.Count(t.host, ".") < 3 {
 		return []string{t.host}

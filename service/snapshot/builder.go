@@ -62,7 +62,7 @@ type Update struct {
 // NewBuilder returns a builder without back ends.
 func NewBuilder() *Builder {
 	id := make([]byte, 6)
-	rand.Read(id) //nolint:errcheck // never fails (crypto/rand, since Go 1.24)
+	rand.Read(id) // never fails (crypto/rand)
 	return &Builder{
 		instance: hex.EncodeToString(id),
 		members:  map[service.Key]*member{}, numbers: map[uint64]*member{}, namers: map[string]*namer{}, counts: map[string]int{},

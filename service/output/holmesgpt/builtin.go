@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// A slot is a built-in toolset of HolmesGPT, or several that are configured for
-// the same back end. One back end fills it.
+// A slot is a built-in toolset of HolmesGPT, or several that need the same back end. One
+// back end fills it.
 type slot string
 
 const (
@@ -16,12 +16,12 @@ const (
 	slotGrafana       slot = "grafana/dashboards"
 	slotLoki          slot = "grafana/loki"
 	slotTempo         slot = "grafana/tempo"
-	slotElasticsearch slot = "elasticsearch" // and OpenSearch, by several names
+	slotElasticsearch slot = "elasticsearch" // also OpenSearch; several toolsets
 	slotRabbitMQ      slot = "rabbitmq/core"
 	slotKafka         slot = "kafka/admin"
 )
 
-// slots says which types of back end fill which built-in toolset.
+// slots has the slot that each type of back end can fill.
 var slots = map[string]slot{
 	"prometheus": slotPrometheus, "thanos-query": slotPrometheus, "mimir": slotPrometheus, "victoriametrics": slotPrometheus,
 	"grafana": slotGrafana, "loki": slotLoki, "tempo": slotTempo,
@@ -29,15 +29,14 @@ var slots = map[string]slot{
 	"rabbitmq": slotRabbitMQ, "kafka": slotKafka,
 }
 
-// A setting is a line of a built-in toolset's config; sub is what is indented
-// below it.
+// A setting is a line of a built-in toolset's config; sub are the lines indented below it.
 type setting struct {
 	name  string
 	value string // YAML
 	sub   []setting
 }
 
-// A builtin is one entry for a built-in toolset.
+// A builtin is the entry for one built-in toolset.
 type builtin struct {
 	key    string
 	config []setting
@@ -45,11 +44,10 @@ type builtin struct {
 
 func text(name, value string) setting { return setting{name: name, value: quote(value)} }
 
-// env refers to an environment variable of HolmesGPT, as part of a text.
+// env returns a reference to an environment variable of HolmesGPT, for use in a string.
 func env(name string) string { return "{{ env." + name + " }}" }
 
-// builtins returns the entries by which the back end fills its slot; u is its
-// endpoint.
+// builtins returns the entries with which the back end fills its slot. u is its endpoint.
 func (t *Toolset) builtins(u *url.URL) []builtin {
 	base := t.Endpoint + t.Path
 	if u.Scheme != "http" && u.Scheme != "https" {
@@ -59,8 +57,8 @@ func (t *Toolset) builtins(u *url.URL) []builtin {
 	case slotPrometheus:
 		config := []setting{text("prometheus_url", base)}
 		if t.Type != "prometheus" || t.Path != "" {
-			// Releases of 2025 GET this to see whether it lives. The default,
-			// -/healthy, is Prometheus' own.
+			// Releases of 2025 check the health with a GET of this; the default, -/healthy,
+			// only works with Prometheus.
 			config = append(config, text("healthcheck", "api/v1/query?query=up"))
 		}
 		return []builtin{{string(slotPrometheus), config}}
@@ -74,7 +72,7 @@ func (t *Toolset) builtins(u *url.URL) []builtin {
 		return t.elasticsearch(u)
 	case slotRabbitMQ:
 		if t.Path != "" {
-			base += "/" // paths are resolved against it, as a browser does
+			base += "/" // paths are resolved against it, as in a browser
 		}
 		return []builtin{{string(slotRabbitMQ), []setting{{name: "clusters", sub: []setting{
 			text("- id", t.String()), text("  management_url", base),
@@ -84,9 +82,9 @@ func (t *Toolset) builtins(u *url.URL) []builtin {
 	return nil
 }
 
-// elasticsearch returns the toolsets for Elasticsearch and OpenSearch: two of the
-// releases of 2026, then two of those of 2025. Credentials are used where there is
-// TLS: over plain HTTP clusters rarely ask for any, and anyone could read them.
+// elasticsearch returns the toolsets for Elasticsearch and OpenSearch: two of the releases
+// of 2026, then two of those of 2025. Credentials are used with TLS only: clusters without
+// it rarely need them, and anyone could read them.
 func (t *Toolset) elasticsearch(u *url.URL) []builtin {
 	base := t.Endpoint + t.Path
 	data := []setting{text("api_url", base)}
@@ -107,14 +105,14 @@ func (t *Toolset) elasticsearch(u *url.URL) []builtin {
 		cluster = append(cluster, setting{name: "  headers", sub: []setting{text("  Authorization", "ApiKey "+apiKey)}})
 	}
 	all := []builtin{{"elasticsearch/data", data}, {"elasticsearch/cluster", data}}
-	if t.Path == "" { // neither of these knows paths
+	if t.Path == "" { // these two don't support paths
 		all = append(all, builtin{"opensearch/logs", logs}, builtin{"opensearch/status", []setting{{name: "opensearch_clusters", sub: cluster}}})
 	}
 	return all
 }
 
-// kafka returns the entry's item in the list of clusters of kafka/admin; empty if
-// the endpoint is not just host and port.
+// kafka returns the item for the list of clusters in kafka/admin; nil if the endpoint is
+// not just host and port.
 func (t *Toolset) kafka(u *url.URL) []byte {
 	if t.Path != "" || u.Path != "" || u.Port() == "" {
 		return nil
@@ -132,7 +130,7 @@ func port(u *url.URL) string {
 	return "80"
 }
 
-// write appends the settings, indented.
+// write appends the settings to b, indented.
 func write(b []byte, indent int, list []setting) []byte {
 	for _, s := range list {
 		b = append(append(b, strings.Repeat(" ", indent)...), s.name...)

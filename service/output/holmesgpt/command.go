@@ -2,35 +2,33 @@ package holmesgpt
 
 import "strings"
 
-// A param is a value that the agent gives a tool.
+// A param is a parameter of a tool, whose value the agent gives.
 type param struct{ name, description string }
 
-// A tool is one read of a back end's HTTP API. None changes anything.
+// A tool is one read of a back end's HTTP API. No tool changes anything.
 type tool struct {
-	verb        string // what it does, at most maxVerb letters and underscores
-	description string // what it does, for the agent, without a period
-	// path is what follows the base URL; "{name}" in it is a param.
+	verb        string // its name without the toolset, at most maxVerb letters and underscores
+	description string // for the agent, without a period
+	// path comes after the base URL; "{name}" in it is a param.
 	path string
-	// query is the query's parameters, as name=value with a fixed value, or
-	// name={param}.
+	// query has the query parameters, as name=value with a fixed value, or as name={param}.
 	query  []string
 	params []param
 }
 
-// maxVerb leaves the names of tools room for where they belong.
+// maxVerb leaves room for the namespace and name in the names of tools.
 const maxVerb = 24
 
-// curl is how each command begins: quiet but for errors, an answer that is an
-// error makes the tool fail, brackets mean nothing, and there is an end to
-// waiting. Credentials come from the .netrc of whoever runs HolmesGPT, which ties
-// them to a host; none is ever written here.
+// curl begins each command. It prints only errors besides the answer, fails if the answer
+// is an error, does not expand brackets, and does not wait for ever. Credentials come from
+// the .netrc of the user who runs HolmesGPT, which has them by host; none is ever written
+// here.
 const curl = "curl -sS --fail-with-body --globoff --max-time 30 --netrc-optional"
 
-// command returns the shell line for a tool of the back end at base, which is a
-// checked URL. Every word is either fixed, in single quotes, or a placeholder,
-// which HolmesGPT replaces by one word quoted for the shell, or by nothing if it
-// is empty. A placeholder always continues a word in quotes, so that its value
-// can't be an option.
+// command returns the shell command of a tool for the back end at base, a checked URL.
+// Every word is made of fixed text in single quotes and of placeholders. HolmesGPT replaces
+// a placeholder by one word quoted for the shell, or by nothing if the value is empty. A
+// placeholder always follows text in quotes, so that a value can't become an option.
 func (t *tool) command(base string) string {
 	var b strings.Builder
 	b.WriteString(curl)
@@ -44,8 +42,8 @@ func (t *tool) command(base string) string {
 	return b.String()
 }
 
-// words writes s as one word: what is in single braces as a placeholder, the rest
-// in single quotes. s has no quotes.
+// words returns s as one word: names in braces as placeholders, the rest in single quotes.
+// s must have no quotes.
 func words(s string) string {
 	var b strings.Builder
 	for s != "" {

@@ -1,10 +1,10 @@
 package holmesgpt
 
-// Key is what the document is called in the ConfigMap.
+// Key is the key of the document in the ConfigMap.
 const Key = "holmesgpt-toolsets.yaml"
 
-// Head is how each document begins. Its entry does nothing, but HolmesGPT does
-// not start with a file without any.
+// Head begins each document. Its entry is there because HolmesGPT does not start with a
+// file without entries.
 const Head = `# Toolsets for HolmesGPT, written by dynamic-toolset; changes are overwritten.
 # docs/outputs.md says how to load them and which environment variables they use.
 toolsets:
@@ -14,21 +14,21 @@ toolsets:
     tools: []
 `
 
-// A Fragment is a toolset rendered: as the built-in toolset that it may fill, and
-// as a toolset of its own. It may be kept and used in any number of documents.
+// A Fragment is a rendered toolset: as the built-in toolset that it may fill, and as a
+// toolset of its own. It can be used in any number of documents.
 type Fragment struct {
 	slot    slot
-	builtin []byte // nil if it can't fill its slot
+	builtin []byte // nil if it can't fill a slot
 	custom  []byte // nil if there is nothing to read by HTTP
-	kafka   []byte // its item in the list of kafka/admin, which has all clusters
+	kafka   []byte // item in the list of kafka/admin, which has all clusters
 }
 
-// Empty reports whether HolmesGPT can do nothing with the toolset.
+// Empty reports whether HolmesGPT can't do anything with the toolset.
 func (f *Fragment) Empty() bool { return f.builtin == nil && f.custom == nil && f.kafka == nil }
 
-// Render renders t. The error wraps ErrUnsafe. The Fragment is empty if there is
-// nothing to read, or if the address means HolmesGPT's own machine or the metadata
-// of its cloud: whoever may annotate a Service must not direct an agent there.
+// Render renders t. An error wraps ErrUnsafe. The Fragment is empty if there is nothing to
+// read, or if the address is that of HolmesGPT's own machine or of its cloud's metadata, to
+// which whoever may annotate a Service must not direct an agent.
 func Render(t Toolset) (*Fragment, error) {
 	if err := t.check(); err != nil {
 		return nil, err
@@ -55,12 +55,12 @@ func Render(t Toolset) (*Fragment, error) {
 	return f, nil
 }
 
-// described is the description with the address of what it is about.
+// described returns the description with the name and address of the back end.
 func (t *Toolset) described() string {
 	return prose(t.Description) + " (" + t.Type + " of the Service " + t.Name + " in namespace " + t.Namespace + ", " + t.Endpoint + t.Path + ")"
 }
 
-// custom renders a toolset with tools of its own; nil if there are none.
+// custom renders t as a toolset with its own tools; nil if there are none.
 func (t *Toolset) custom() []byte {
 	list := toolsFor(t.Type)
 	if len(list) == 0 {
@@ -83,20 +83,20 @@ func (t *Toolset) custom() []byte {
 	return b
 }
 
-// A Candidate is a toolset of a document, with what decides whether it becomes
-// the built-in toolset of its kind.
+// A Candidate is a toolset of a document, with what decides whether it becomes the built-in
+// toolset.
 type Candidate struct {
 	Fragment *Fragment
 	// Pinned means chosen by an administrator, Primary by an annotation.
 	Pinned, Primary bool
-	// Down means that it has not answered for long. It should not change with a
-	// single health check: whenever the choice changes, HolmesGPT loads anew.
+	// Down means that it has not answered for long. It should not change with a single
+	// health check, since HolmesGPT reloads whenever the choice changes.
 	Down bool
-	// Order decides between those that are equal otherwise: the less one is better.
+	// Order decides between equal candidates; the lower is better.
 	Order string
 }
 
-// better reports whether c is to be preferred to o, of which c comes later.
+// better reports whether c is preferred to o, which comes before it.
 func (c *Candidate) better(o *Candidate) bool {
 	switch {
 	case c.Pinned != o.Pinned:
@@ -109,14 +109,13 @@ func (c *Candidate) better(o *Candidate) bool {
 	return c.Order < o.Order
 }
 
-// maxKafka bounds the clusters in kafka/admin, which is one entry and so can't be
-// split. No tool of HolmesGPT tells more apart.
+// maxKafka bounds the clusters in kafka/admin, which is one entry and can't be split.
 const maxKafka = 200
 
-// Entries returns the entries of the document that has all candidates, which must
-// be in a lasting order: Head and any number of them, in this order, are a whole
-// document. Of the candidates for one built-in toolset the first of the best gets
-// it; the others become toolsets of their own.
+// Entries returns the entries of the document with all candidates, which must be in a
+// stable order. Head and any number of entries, in this order, are a complete document. For
+// each built-in toolset the best candidate is chosen, the first of equal ones; the others
+// become toolsets of their own.
 func Entries(candidates []Candidate) [][]byte {
 	chosen := map[slot]*Candidate{}
 	entries := make([][]byte, 0, len(candidates))

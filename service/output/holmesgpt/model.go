@@ -13,22 +13,21 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Check reports everything for which HolmesGPT would refuse a document, or read
-// it otherwise than it is meant, in any of the releases that this package is for:
-// nil if there is nothing. It is stricter than HolmesGPT: a field that it ignores
-// is an error, too.
+// Check returns everything for which HolmesGPT, in any of the supported releases, would
+// refuse a document or misread it; nil if there is nothing. Check is stricter than
+// HolmesGPT, which ignores unknown fields.
 func Check(doc []byte) error {
 	c := &checker{tools: map[string]string{}}
 	c.document(doc)
 	return errors.Join(c.found...)
 }
 
-// maxFound bounds the list of errors.
+// maxFound is the maximal number of errors.
 const maxFound = 50
 
 type checker struct {
 	found []error
-	tools map[string]string // name of a tool -> the toolset that has it
+	tools map[string]string // name of a tool -> its toolset
 }
 
 func (c *checker) bad(path, format string, args ...any) {
@@ -68,8 +67,7 @@ func (c *checker) document(doc []byte) {
 	}
 }
 
-// readable reports whether PyYAML reads the bytes at all (its
-// Reader.NON_PRINTABLE).
+// readable reports whether PyYAML reads doc at all (its Reader.NON_PRINTABLE).
 func readable(doc []byte) bool {
 	for _, r := range string(doc) {
 		switch {
@@ -82,8 +80,8 @@ func readable(doc []byte) bool {
 	return utf8.Valid(doc)
 }
 
-// toolset checks one entry: as a change of a built-in toolset, in releases in
-// which one has its name, and as a definition in all others.
+// toolset checks one entry, both as a change of a built-in toolset, as in releases that
+// have one of this name, and as a definition, as in all others.
 func (c *checker) toolset(name string, n *yaml.Node) {
 	path := "toolsets." + name
 	m := c.mapping(n, path, "enabled", "description", "config", "tools", "prerequisites", "tags", "docs_url", "icon_url", "installation_instructions")
@@ -139,7 +137,7 @@ func (c *checker) prerequisites(n *yaml.Node, path string) {
 	}
 }
 
-// mapping returns the values of a mapping that has no other fields than these.
+// mapping returns the values of a mapping that may have these fields only.
 func (c *checker) mapping(n *yaml.Node, path string, fields ...string) map[string]*yaml.Node {
 	m := c.anyMapping(n, path)
 	for _, name := range slices.Sorted(maps.Keys(m)) {
@@ -150,7 +148,7 @@ func (c *checker) mapping(n *yaml.Node, path string, fields ...string) map[strin
 	return m
 }
 
-// anyMapping returns the values of a mapping by key; nil if it is none.
+// anyMapping returns the values of a mapping by key; nil if n is not a mapping.
 func (c *checker) anyMapping(n *yaml.Node, path string) map[string]*yaml.Node {
 	if n.Kind != yaml.MappingNode || n.Anchor != "" || n.ShortTag() != "!!map" {
 		c.bad(path, "must be a mapping without anchor, tag or alias")
@@ -171,8 +169,8 @@ func (c *checker) anyMapping(n *yaml.Node, path string) map[string]*yaml.Node {
 	return m
 }
 
-// isKey reports whether a node can only be read as the key that it is: neither by
-// YAML 1.1, as PyYAML knows it, nor by benedict, which refuses dots.
+// isKey reports whether k can be read only as the key that it is, by YAML 1.1 (PyYAML) and
+// by benedict, which refuses dots.
 func isKey(k *yaml.Node) bool {
 	if k.Kind != yaml.ScalarNode || k.Anchor != "" || k.Style != 0 || k.Value == "" {
 		return false
@@ -202,8 +200,8 @@ func (c *checker) list(n *yaml.Node, path string) []*yaml.Node {
 	return n.Content
 }
 
-// text checks a text. It must be in double quotes: anything else means something
-// else to one reader or another.
+// text checks a string. It must be in double quotes, since other forms mean different
+// things to different readers.
 func (c *checker) text(n *yaml.Node, path string, required bool) string {
 	s, ok := c.quoted(n, path, required)
 	if ok && strings.Contains(s, "{{") {

@@ -12,32 +12,32 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// A kind says what the value of a field of a config must be.
+// A kind is the kind of value of a field in a config.
 type kind uint8
 
 const (
 	kindText   kind = iota
 	kindURL         // http or https, absolute
-	kindSecret      // a text with a reference {{ env.NAME }}, and no secret itself
+	kindSecret      // a string with a reference {{ env.NAME }}, not the secret itself
 	kindBool
 	kindPort
 	kindHost   // a name or an address
 	kindBroker // host:port
 	kindObject
-	kindList // of objects, not empty
+	kindList // of objects; not empty
 )
 
-// A field is one of an object.
+// A field is a field of an object.
 type field struct {
 	kind     kind
 	required bool
-	fields   schema // of kindObject and kindList; none means any, of texts
+	fields   schema // of kindObject and kindList; if empty, any fields with strings
 }
 
 type schema map[string]field
 
-// schemas are the configs of the built-in toolsets that are written: the fields
-// of HolmesGPT's models (PrometheusConfig, GrafanaConfig, OpenSearchConfig,
+// schemas are the configs of the built-in toolsets that this package writes, with the
+// fields of HolmesGPT's models (PrometheusConfig, GrafanaConfig, OpenSearchConfig,
 // BaseOpenSearchConfig, ElasticsearchConfig, RabbitMQConfig, KafkaConfig).
 var schemas = map[string]schema{
 	"prometheus/metrics": {
@@ -88,7 +88,7 @@ var elasticsearchConfig = schema{
 	"username": {kind: kindSecret}, "password": {kind: kindSecret}, "verify_ssl": {kind: kindBool},
 }
 
-// object checks a mapping by its schema.
+// object checks a mapping against a schema.
 func (c *checker) object(n *yaml.Node, path string, s schema) {
 	m := c.anyMapping(n, path)
 	for _, name := range slices.Sorted(maps.Keys(m)) {
@@ -109,7 +109,7 @@ func (c *checker) object(n *yaml.Node, path string, s schema) {
 	}
 }
 
-// envReference is how HolmesGPT's config refers to an environment variable.
+// envReference is a reference to an environment variable.
 var envReference = regexp.MustCompile(`\{\{ env\.[A-Z][A-Z0-9_]* \}\}`)
 
 func (c *checker) value(n *yaml.Node, path string, f field) {

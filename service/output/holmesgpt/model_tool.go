@@ -10,14 +10,14 @@ import (
 )
 
 var (
-	// toolNames are those that model APIs accept for functions.
+	// toolNames are the names of functions that model APIs accept.
 	toolNames = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,64}$`)
-	// placeholder is the only form of Jinja that a command may have. HolmesGPT
-	// knows others, and what they do with a quoted value is anyone's guess.
+	// placeholder is the only form of Jinja that a command may have. Other forms might
+	// change a quoted value.
 	placeholder = regexp.MustCompile(`\{\{ ([a-z][a-z0-9_]*) \}\}`)
 )
 
-// tool checks one tool of a toolset (YAMLTool).
+// tool checks one tool of a toolset (HolmesGPT's YAMLTool).
 func (c *checker) tool(n *yaml.Node, path, toolset string) {
 	m := c.mapping(n, path, "name", "description", "command", "parameters")
 	if m == nil {

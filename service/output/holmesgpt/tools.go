@@ -1,6 +1,6 @@
 package holmesgpt
 
-// What the parameters are that several tools have.
+// Parameters that several tools have.
 var (
 	start    = param{"start", "Start of the time range, RFC 3339 or Unix seconds"}
 	end      = param{"end", "End of the time range, RFC 3339 or Unix seconds"}
@@ -39,8 +39,8 @@ var elasticsearchTools = []tool{
 		[]param{index, {"query", `Query in Lucene syntax, such as level:error AND kubernetes.namespace_name:"shop"`}, limit}},
 }
 
-// tools are the reads of each type of back end that has an HTTP API. The paths
-// are those of the products' API references.
+// tools has the tools for each type of back end with an HTTP API. The paths are from the
+// products' API references.
 var tools = map[string][]tool{
 	"prometheus":      append([]tool{prometheusAlerts}, prometheusTools...),
 	"thanos-query":    append([]tool{prometheusAlerts}, prometheusTools...),
@@ -162,17 +162,17 @@ var tools = map[string][]tool{
 	},
 }
 
-// anyTool is for back ends that no table knows. The slash in front of the path
-// keeps the path from becoming a part of the host's name.
+// anyTool is for back ends of other types. The slash before the path keeps the path from
+// becoming part of the host name.
 var anyTool = []tool{
 	{"http_get", "Read a path of its HTTP API by GET", "/{path}", nil,
 		[]param{{"path", "Path and query to read, without a slash in front and with spaces as %20, such as api/health?full=1"}}},
 }
 
-// silent are the types without anything to read: they pass on what they get.
+// silent are the types that have nothing to read, since they only pass data on.
 var silent = map[string]bool{"otel-collector": true}
 
-// toolsFor returns the reads of a type of back end.
+// toolsFor returns the tools for a type of back end.
 func toolsFor(kind string) []tool {
 	switch list, known := tools[kind]; {
 	case known:

@@ -12,32 +12,30 @@ import (
 	"kubernaut.io/dynamic-toolset/service/endpoint"
 )
 
-// A Toolset is what is rendered.
+// A Toolset is the input of Render.
 type Toolset struct {
-	// Namespace and Name tell it from all others: a DNS label, and labels joined
-	// by dots.
+	// Namespace and Name identify it: a DNS label, and DNS labels joined by dots.
 	Namespace, Name string
-	// Type is the kind of back end, such as "prometheus"; a DNS label.
+	// Type is the type of back end, such as "prometheus"; a DNS label.
 	Type string
-	// Endpoint is its base URL without a slash at the end: http, https, tcp or
-	// grpc. Path is where below it the API answers; empty, or with a slash in
-	// front and none at the end.
+	// Endpoint is the base URL (http, https, tcp, grpc or grpcs) without a slash at the
+	// end. Path is where the API answers below it: empty, or with a slash at the beginning
+	// and none at the end.
 	Endpoint, Path string
 	// Description is one sentence for the agent.
 	Description string
 }
 
-// ErrUnsafe means that a Toolset has a value that must not become part of a
-// command. None that comes out of package detect or from overrides has one.
+// ErrUnsafe means that a Toolset has a value that must not become part of a command.
+// Package detect and overrides make none.
 var ErrUnsafe = errors.New("not safe to be written into a command")
 
 const (
-	maxName     = 600 // names that are made unique have several names in them
+	maxName     = 600 // a name that was made unique consists of several
 	maxEndpoint = 4096
 )
 
-// check refuses what is not exactly as Toolset says, in the stricter of two
-// senses where there is doubt.
+// check returns an error unless all of t is as described at Toolset.
 func (t *Toolset) check() error {
 	switch {
 	case !isLabel(t.Namespace):
@@ -53,8 +51,8 @@ func (t *Toolset) check() error {
 	return err
 }
 
-// url returns where the API answers. Only characters that mean nothing to a
-// shell, to Jinja and to os.path.expandvars are let through.
+// url returns the URL of the API. It accepts only characters that mean nothing to a shell,
+// to Jinja and to os.path.expandvars.
 func (t *Toolset) url() (*url.URL, error) {
 	s := t.Endpoint + t.Path
 	if len(s) > maxEndpoint {
@@ -79,16 +77,16 @@ func (t *Toolset) url() (*url.URL, error) {
 	return nil, fmt.Errorf("%w: the endpoint %.80q has an unknown scheme", ErrUnsafe, t.Endpoint)
 }
 
-// key is the toolset's key in the document, if it is no built-in one. It has no
-// dot, which HolmesGPT refuses, and differs for any two toolsets: namespaces have
-// no slash, names no underscore.
+// key returns the toolset's key in the document, unless it fills a built-in one. It has no
+// dot, which HolmesGPT would refuse, and is unique: namespaces have no slash, and names no
+// underscore.
 func (t *Toolset) key() string {
 	return "discovered/" + t.Namespace + "/" + strings.ReplaceAll(t.Name, ".", "_")
 }
 
-// private reports whether the host means the machine of whoever calls it, or the
-// metadata of its cloud: anything but a back end to HolmesGPT. A name that resolves
-// to such an address is not noticed here; network policies are for that.
+// private reports whether the host is the caller's own machine or the metadata of its
+// cloud. A name that resolves to such an address is not recognised; network policies must
+// prevent such calls.
 func private(u *url.URL) bool {
 	host := u.Hostname()
 	if addr, err := netip.ParseAddr(host); err == nil {
@@ -100,9 +98,9 @@ func private(u *url.URL) bool {
 
 const maxToolName = 64 // what model APIs accept
 
-// toolName is the name of one of the toolset's tools: verb__namespace__name. One
-// that would be too long is cut and ends with a hash, behind an underscore more
-// than any other has: nobody can choose a name that becomes that of another.
+// toolName returns the name of a tool: verb__namespace__name. A name that is too long is
+// cut and ends with a hash, after three underscores, which no other name has. So nobody can
+// choose a name that collides with another.
 func (t *Toolset) toolName(verb string) string {
 	name := verb + "__" + t.Namespace + "__" + strings.ReplaceAll(t.Name, ".", "_")
 	if len(name) <= maxToolName {
@@ -113,7 +111,7 @@ func (t *Toolset) toolName(verb string) string {
 	return strings.TrimRight(name[:maxToolName-len(end)], "_-") + end
 }
 
-// String names the toolset for people.
+// String returns namespace/name.
 func (t *Toolset) String() string { return t.Namespace + "/" + t.Name }
 
 func isLabel(s string) bool {

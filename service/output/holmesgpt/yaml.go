@@ -7,10 +7,9 @@ import (
 	"unicode/utf8"
 )
 
-// quote writes s as a double-quoted YAML scalar, the one form in which no text
-// means anything else. Whatever is not plainly visible is escaped: HolmesGPT's
-// reader refuses a whole file for one control character, and takes some others
-// for line breaks.
+// quote returns s as a double-quoted YAML scalar, the only form that is always a string.
+// Characters that are not plainly visible are escaped, since HolmesGPT's reader refuses a
+// file with a control character, and takes some other characters for line breaks.
 func quote(s string) string {
 	var b strings.Builder
 	b.Grow(len(s) + 2)
@@ -32,9 +31,9 @@ func quote(s string) string {
 	return b.String()
 }
 
-// prose makes a text that somebody else wrote fit for a description. HolmesGPT
-// replaces {{ env.NAME }} in it by the value of a variable, perhaps a secret, so
-// no two braces may stand together; nor may other marks of Jinja.
+// prose makes a text from others fit for a description. HolmesGPT replaces {{ env.NAME }}
+// in it by the value of a variable, which may be a secret. So no two braces may be
+// adjacent, nor other marks of Jinja.
 func prose(s string) string {
 	var b strings.Builder
 	var last rune

@@ -1,22 +1,21 @@
-// Package kubernaut is the document that Kubernaut's agents load: its entries, and what is
-// wrong with one that somebody else has written.
+// Package kubernaut renders and validates the document that Kubernaut's agents load.
 package kubernaut
 
 import (
 	"kubernaut.io/dynamic-toolset/service"
 )
 
-// Key is what the document is called in the ConfigMap.
+// Key is the key of the document in the ConfigMap.
 const Key = "toolset.json"
 
-// The document is Head, entries with Separator between them, each of which is a line feed
-// and a [Tool], and the End: one tool a line, so that a person can read a difference.
+// The document is Head, then the entries with Separator between them, then End. Each entry
+// is a line feed and a [Tool] in JSON: one tool per line, so that people can read a diff.
 const (
 	Head      = `{"tools":[`
 	Separator = ","
 )
 
-// End is what follows n entries.
+// End returns the end of a document with n entries.
 func End(n int) string {
 	if n == 0 {
 		return "]}\n"
@@ -24,12 +23,11 @@ func End(n int) string {
 	return "\n]}\n"
 }
 
-// A Tool is one entry of the generated document, in the format that Kubernaut's
-// agents load: {"tools":[{"name":...,"type":...,"endpoint":...}]}.
+// A Tool is an entry of the document, as Kubernaut's agents load it:
+// {"tools":[{"name":...,"type":...,"endpoint":...}]}.
 //
-// It carries nothing that changes without a change in the cluster, such as
-// times or health: the document is written to a ConfigMap, and every rewrite
-// makes every agent reload.
+// It has nothing that changes without a change in the cluster, such as times or health,
+// since every change of the document makes all agents reload it.
 type Tool struct {
 	Name        string            `json:"name"`
 	Type        string            `json:"type"`
@@ -39,7 +37,7 @@ type Tool struct {
 	Config      map[string]string `json:"config"`
 }
 
-// NewTool returns the entry of a back end whose toolset has this name.
+// NewTool returns the entry of a back end; name is that of its toolset.
 func NewTool(b *service.Backend, name string) Tool {
 	return Tool{
 		Name: name, Type: b.Type, Endpoint: b.Endpoint, Description: b.Description,

@@ -23,11 +23,10 @@ var ErrNotJSON = errors.New("the body is not well-formed JSON")
 
 const maxDepth = 64 // of nested arrays and objects
 
-// Validate checks a toolset document as agents load it: either
-// {"tools":[TOOL,...]} or a single tool. Besides what this service writes, a tool
-// may have "enabled", and "metadata" as in Kubernaut's documents. It returns what is wrong, at most 100
-// findings, or an error that wraps ErrNotJSON and says where the JSON ends to
-// be JSON.
+// Validate checks a document as agents load it, {"tools":[TOOL,...]}, or a single tool. In
+// addition to what this service writes, a tool may have "enabled" and "metadata", as in
+// Kubernaut's documents. Validate returns at most service.MaxInvalid mistakes, or an error
+// that wraps ErrNotJSON and says where doc is no longer JSON.
 func Validate(doc []byte) ([]service.Invalid, error) {
 	if err := wellFormed(doc); err != nil {
 		return nil, err
@@ -64,7 +63,7 @@ func Validate(doc []byte) ([]service.Invalid, error) {
 	return v.found, nil
 }
 
-// wellFormed reports the first place where doc is not JSON.
+// wellFormed returns an error for the first place where doc is not JSON.
 func wellFormed(doc []byte) error {
 	if len(bytes.TrimSpace(doc)) == 0 {
 		return fmt.Errorf("%w: it is empty; send a toolset document", ErrNotJSON)
@@ -97,7 +96,7 @@ func wellFormed(doc []byte) error {
 
 type validator struct {
 	found []service.Invalid
-	names map[service.Key]string // where a name was first used
+	names map[service.Key]string // where a name was used first
 }
 
 func (v *validator) add(at place, message string) {
@@ -106,7 +105,7 @@ func (v *validator) add(at place, message string) {
 	}
 }
 
-// A place is a value in the document.
+// A place is where a value is in the document.
 type place struct {
 	path    string // for people
 	pointer problem.Pointer
@@ -120,7 +119,7 @@ func (p place) member(name string) place {
 	return place{path, p.pointer.Member(name)}
 }
 
-// tool checks one tool, the value at the place at.
+// tool checks one tool, the object at the place at.
 func (v *validator) tool(at place, m map[string]json.RawMessage) {
 	name, hasName := v.text(at, m, "name", true)
 	if hasName {
@@ -185,8 +184,8 @@ func hasNull(m map[string]*string) bool {
 	return false
 }
 
-// text returns a member that must be a string; ok is false, and the reason
-// noted, when there is no usable value.
+// text returns a member that must be a string. If there is no usable value, ok is false and
+// the mistake recorded.
 func (v *validator) text(at place, m map[string]json.RawMessage, field string, required bool) (s string, ok bool) {
 	raw, present := m[field]
 	if !present {
@@ -207,7 +206,7 @@ func (v *validator) text(at place, m map[string]json.RawMessage, field string, r
 	return *p, true
 }
 
-// endpointProblem says why s can't be the endpoint of a tool; "" if it can.
+// endpointProblem returns why s can't be the endpoint of a tool; empty if it can.
 func endpointProblem(s string) string {
 	if len(s) > 2048 {
 		return "must be at most 2048 characters"
