@@ -13,7 +13,7 @@ import (
 	"kubernaut.io/dynamic-toolset/service/internal/servicetest"
 )
 
-// What is found is what comparing all with all gives, in whatever order they come.
+// The result is that of comparing all with all, in any order.
 func TestFind(t *testing.T) {
 	for seed := range uint64(500) {
 		life := servicetest.Life{Rand: rand.New(rand.NewPCG(seed, 5))}
@@ -38,7 +38,7 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// describe lists toolsets, each with its aliases.
+// describe lists toolsets with their aliases.
 func describe(toolsets [][]*Entry) string {
 	var lines []string
 	for _, toolset := range toolsets {
@@ -52,7 +52,7 @@ func describe(toolsets [][]*Entry) string {
 	return strings.Join(lines, "\n")
 }
 
-// A plainNode is what one selector and port stand for, told in the simplest way: by
+// A plainNode is all Services with one selector and port, handled in the simplest way: by
 // comparing all with all.
 type plainNode struct {
 	labels    map[string]string
@@ -84,12 +84,12 @@ func (n *plainNode) samePort(o *plainNode) bool {
 	return o.port.ServicePort == n.port.Port
 }
 
-// below reports whether n selects some of what o selects.
+// below reports whether n selects some of the pods of o.
 func (n *plainNode) below(o *plainNode) bool {
 	return n != o && len(o.labels) < len(n.labels) && subset(o.labels, n.labels) && n.samePort(o)
 }
 
-// plainToolsets finds aliases as the comment of the package has it.
+// plainToolsets finds aliases as the package comment says.
 func plainToolsets(entries []*Entry) (toolsets [][]*Entry) {
 	for _, same := range plainParts(entries) {
 		slices.SortFunc(same, compareForClients)
@@ -173,7 +173,7 @@ func plainParts(group []*Entry) [][]*Entry {
 			}
 		}
 	}
-	// Each is looked for among what the others are before any was found.
+	// Each is compared with the state before any were joined.
 	found := map[*plainNode]*plainNode{}
 	for _, n := range pods {
 		near := map[int]*plainNode{}
@@ -206,8 +206,8 @@ func plainParts(group []*Entry) [][]*Entry {
 	return slices.Collect(maps.Values(byPart))
 }
 
-// BenchmarkFold is what finding aliases costs in one namespace and type with many
-// Services: as charts have them, and as somebody may who means no good.
+// BenchmarkFold is the cost of finding aliases among many Services of one namespace and
+// type: as charts have them, and as an attacker may.
 func BenchmarkFold(b *testing.B) {
 	for _, n := range []int{1000, 10_000} {
 		for name, selector := range map[string]func(i int) map[string]string{

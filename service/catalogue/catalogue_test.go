@@ -15,19 +15,19 @@ import (
 	"kubernaut.io/dynamic-toolset/service/snapshot"
 )
 
-// toolsets returns those that are listed.
+// toolsets returns the listed toolsets.
 func toolsets(t *testing.T, c *Catalogue) []servicetest.Toolset {
 	t.Helper()
 	return servicetest.Decode[servicetest.List](t, c.Snapshot().Toolsets().JSON()).Toolsets
 }
 
-// rendered tells one rendering of a toolset from another.
+// rendered identifies one rendering of a toolset.
 func rendered(c *Catalogue, namespace, name string) *byte {
 	body, _ := c.Snapshot().Lookup([]byte(name), []byte(namespace))
 	return &body.JSON[0]
 }
 
-// A burst becomes few snapshots, the first of them soon.
+// A burst makes few snapshots, the first of them soon.
 func TestBurstIsCoalesced(t *testing.T) {
 	c := New(servicetest.Identify, nil)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -69,7 +69,7 @@ func TestBurstIsCoalesced(t *testing.T) {
 	}
 }
 
-// What did not change is not rendered again.
+// What has not changed is not rendered again.
 func TestRenderingIsIncremental(t *testing.T) {
 	c := New(servicetest.Identify, nil)
 	var all []*corev1.Service
@@ -138,14 +138,14 @@ func TestHealthIsKeptAndReset(t *testing.T) {
 	c.SetHealth(service.Key{Namespace: "ns", Name: "gone"}, service.Health{Healthy: true}) // must not panic
 }
 
-// A written ConfigMap has another version, which the lists show at once and under another tag.
-// That makes no snapshot, and nobody is told of one.
+// The version of a written ConfigMap is in the lists at once, with another tag. That makes
+// no new snapshot, and Superseded does not tell of it.
 func TestConfigMapVersionIsNoNewSnapshot(t *testing.T) {
 	c := New(servicetest.Identify, nil)
 	c.SetConfigMapVersion("1")
 	c.Replace(servicetest.Cluster(300))
 	c.Build()
-	<-c.wake // what was to be built, has been
+	<-c.wake // all that was waiting is built
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() { c.Run(ctx) })
@@ -161,7 +161,7 @@ func TestConfigMapVersionIsNoNewSnapshot(t *testing.T) {
 			t.Errorf("the %s have the same tag", what)
 		}
 	}
-	time.Sleep(4 * maxDelay) // the time to build one
+	time.Sleep(4 * maxDelay) // enough to build one
 	select {
 	case <-before.Superseded():
 		t.Error("who waits for a newer snapshot was told of one")

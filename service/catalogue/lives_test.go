@@ -14,9 +14,9 @@ import (
 	"kubernaut.io/dynamic-toolset/service/snapshot"
 )
 
-// Whatever happens, in whatever order: the snapshot is what a builder makes of the state at
-// its end at once, so that no change is forgotten. A watcher who follows the changes comes to
-// the same list. (Package snapshot compares with a plain reading of the state.)
+// After any changes in any order, the snapshot is what a builder makes of the final state
+// at once, so no change is forgotten. A watcher that follows the changes gets the same
+// list. (Package snapshot compares with a plain implementation.)
 func TestRandomLives(t *testing.T) {
 	for seed := range uint64(16 / servicetest.Shorter) {
 		life := servicetest.Life{Rand: rand.New(rand.NewPCG(seed, 3))}
@@ -59,7 +59,7 @@ func TestRandomLives(t *testing.T) {
 	}
 }
 
-// administer does to the records what SetOverrides does, without the format of overrides.
+// administer changes the records as SetOverrides does, without the format of overrides.
 func (c *Catalogue) administer(life servicetest.Life) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -77,7 +77,7 @@ func (c *Catalogue) administer(life servicetest.Life) {
 	}
 }
 
-// compareWithAnew compares the snapshot with the first one of a builder that is told the
+// compareWithAnew compares the snapshot with the first one of a builder that is given the
 // state at once.
 func compareWithAnew(t *testing.T, c *Catalogue) {
 	t.Helper()

@@ -17,7 +17,7 @@ import (
 	"kubernaut.io/dynamic-toolset/service/snapshot"
 )
 
-// probed is a Prober that knows what it was told.
+// probed is a Prober that records its calls.
 type probed map[service.Key]string
 
 func (p probed) Set(key service.Key, probe service.Probe, user bool) {
@@ -25,8 +25,8 @@ func (p probed) Set(key service.Key, probe service.Probe, user bool) {
 }
 func (p probed) Remove(key service.Key) { delete(p, key) }
 
-// Overrides change what is shown and checked at once, and leave what they are not
-// about as it is; without them, all is as it was discovered.
+// Overrides change at once what is shown and checked, and nothing that they don't match.
+// Without them, all is as it was discovered.
 func TestSetOverrides(t *testing.T) {
 	prober := probed{}
 	c := New(servicetest.Identify, prober)
@@ -53,7 +53,7 @@ toolsets:
 - {name: outside, namespace: z, type: prometheus, url: "http://outside.example:9090", add: true}
 - {name: grafana, namespace: a, type: grafana, url: "http://grafana.example", add: true}
 `))
-	// What was added has its name, whatever the Service is called.
+	// An added toolset keeps its name, whatever a Service is called.
 	const changed = "a/grafana=grafana,true,false a/grafana-grafana=custom,true,false a/loki=loki,true,true b/loki=loki,false,false z/outside=prometheus,true,false"
 	if got := shown(); got != changed {
 		t.Errorf("got %s, want %s", got, changed)
@@ -71,7 +71,7 @@ toolsets:
 		t.Errorf("what was added is checked by %q; all checks: %v", got, prober)
 	}
 	c.SetHealth(service.Key{Namespace: "z", Name: overrides.Key + ":outside"}, service.Health{Healthy: true, Reason: "fine", CheckedAt: time.Now()})
-	// The cluster read anew, and a Service that comes, change nothing of it.
+	// Reading the cluster again, and a new Service, change nothing about it.
 	c.Replace([]*corev1.Service{servicetest.Service("a", "grafana", "grafana"), servicetest.Service("a", "loki", "loki"), servicetest.Service("b", "loki", "loki")})
 	c.Upsert(servicetest.Service("c", "grafana", "grafana"))
 	if got, want := shown(), strings.Replace(changed, "z/outside=prometheus,true,false", "c/grafana=custom,true,false z/outside=prometheus,true,true", 1); got != want {
@@ -105,9 +105,9 @@ toolsets:
 	}
 }
 
-// What an override says of one of several Services of a back end: it makes that
-// Service the toolset's, unless it only switches it off. A toolset that is switched off
-// takes its aliases with it: none of them appears in its place.
+// An override of one of several Services of a back end makes this Service the toolset,
+// unless it only disables it. A toolset that is disabled takes its aliases with it: none
+// takes its place.
 func TestOverridesAndAliases(t *testing.T) {
 	shared := func(name string) *corev1.Service {
 		svc := servicetest.Service("a", name, "loki")

@@ -10,8 +10,7 @@ import (
 	"kubernaut.io/dynamic-toolset/service/internal/servicetest"
 )
 
-// BenchmarkChange is how long it takes from a change of one Service to the
-// snapshot that shows it.
+// BenchmarkChange is the time from a change of one Service to the snapshot that shows it.
 func BenchmarkChange(b *testing.B) {
 	for _, n := range []int{100, 1000, 10_000, 100_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
@@ -32,8 +31,7 @@ func BenchmarkChange(b *testing.B) {
 	}
 }
 
-// BenchmarkStart is how long it takes from the first list of the cluster's
-// Services to the first snapshot.
+// BenchmarkStart is the time from the first list of Services to the first snapshot.
 func BenchmarkStart(b *testing.B) {
 	for _, n := range []int{100, 10_000, 100_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
@@ -48,8 +46,8 @@ func BenchmarkStart(b *testing.B) {
 	}
 }
 
-// sharedPods makes each tenth of all a headless twin of the one before, and gives the
-// others pods of their own, as charts do.
+// sharedPods makes every tenth Service a headless one for the pods of the one before, and
+// gives the others pods of their own, as charts do.
 func sharedPods(all []*corev1.Service) []*corev1.Service {
 	for i, svc := range all {
 		of := svc

@@ -9,8 +9,8 @@ import (
 	"kubernaut.io/dynamic-toolset/service/snapshot"
 )
 
-// New times of checks are shown part by part, and all of them in one round; a change that matters does not wait for them, and
-// takes none of them with it.
+// New times of checks are shown part by part, all within one round. A change that matters
+// neither waits for them nor shows any of them early.
 func TestSweep(t *testing.T) {
 	c := New(servicetest.Identify, nil)
 	const n = 2000
@@ -59,12 +59,12 @@ func TestSweep(t *testing.T) {
 	if len(c.minor) > 0 {
 		t.Errorf("%d new times still wait", len(c.minor))
 	}
-	// Nothing to show makes no snapshot.
+	// Without anything to show there is no snapshot.
 	before := c.Snapshot()
 	if c.sweep(); c.Snapshot() != before {
 		t.Error("a snapshot without a change")
 	}
-	// Whatever is gone waits no longer.
+	// Nothing waits for what is gone.
 	c.SetHealth(keyOf(all[1]), service.Health{Healthy: true, Reason: "fine", CheckedAt: at.Add(time.Hour)})
 	c.Replace(all[:1])
 	c.Build()

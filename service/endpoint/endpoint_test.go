@@ -27,7 +27,7 @@ func TestParse(t *testing.T) {
 		"http://a_b":                           "must have a host",
 		"http://a..b":                          "must have a host",
 		"http://127.1":                         "must have a host",
-		"http://0x7f.1":                        "", // a name: the last label is a number
+		"http://0x7f.1":                        "", // not an IP address, and the last label begins with a digit
 		"http://[::1%25eth0]":                  "must have a host",
 		"http://[127.0.0.1]":                   "must have a host",
 		"http://bücher.example":                "must have a host",

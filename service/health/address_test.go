@@ -63,8 +63,8 @@ func TestRefusedAddresses(t *testing.T) {
 
 func TestAddressesThatMayBeCalled(t *testing.T) {
 	for _, addr := range []string{
-		"10.96.0.10", "172.16.1.1", "192.168.1.1", "100.64.0.1", "100.100.100.201", // where Services live
-		"93.184.216.34", "168.63.129.17", "::ffff:10.0.0.1", "240.0.0.1", // 240/4: some clusters use it for pods
+		"10.96.0.10", "172.16.1.1", "192.168.1.1", "100.64.0.1", "100.100.100.201", // where Services are
+		"93.184.216.34", "168.63.129.17", "::ffff:10.0.0.1", "240.0.0.1", // some clusters use 240/4 for pods
 		"fd00::1", "fd12:3456::1", "2600:1f18::1", "fec0::1", "64:ff9b::10.0.0.1", "2002:a00:1::", "2001:db8::1",
 	} {
 		if err := refuse(netip.MustParseAddr(addr), nil); err != nil {
@@ -76,7 +76,7 @@ func TestAddressesThatMayBeCalled(t *testing.T) {
 func TestAllowedNetworks(t *testing.T) {
 	o, err := Options{AllowCIDRs: []netip.Prefix{
 		netip.MustParsePrefix("127.0.0.2/32"),
-		netip.MustParsePrefix("::ffff:169.254.20.0/120"), // an IPv4-mapped network means the IPv4 network
+		netip.MustParsePrefix("::ffff:169.254.20.0/120"), // an IPv4-mapped network is the IPv4 network
 		netip.MustParsePrefix("fe80::/64"),
 	}}.withDefaults()
 	if err != nil {
@@ -87,7 +87,7 @@ func TestAllowedNetworks(t *testing.T) {
 		"::ffff:127.0.0.2":    true,
 		"127.0.0.1":           false,
 		"127.0.0.3":           false,
-		"64:ff9b::127.0.0.2":  false, // permission for an address does not reach around it
+		"64:ff9b::127.0.0.2":  false, // a permitted address does not permit others that embed it
 		"169.254.20.10":       true,
 		"169.254.21.10":       false,
 		"fe80::1%eth0":        true,

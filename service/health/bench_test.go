@@ -10,8 +10,8 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 )
 
-// full returns a Checker with 10,000 endpoints that wait in the prompt lane,
-// and an attempt that costs nothing.
+// full returns a Checker with 10,000 endpoints in the prompt lane, whose attempts cost
+// nothing.
 func full(b *testing.B) *Checker {
 	b.Helper()
 	c, err := New(Options{})
@@ -29,9 +29,9 @@ func full(b *testing.B) *Checker {
 	return c
 }
 
-// BenchmarkScheduling is what one check costs besides the attempt itself, with
-// 10,000 endpoints: taking it from the queue, its goroutine, its history, its
-// next place. In operation there are 333 of these in a second.
+// BenchmarkScheduling is the cost of one check without the attempt, with 10,000 endpoints:
+// the queue, the goroutine, the history and the next place. In operation there are 333 of
+// these per second.
 func BenchmarkScheduling(b *testing.B) {
 	c := full(b)
 	var jobs sync.WaitGroup
@@ -39,15 +39,15 @@ func BenchmarkScheduling(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		c.mu.Lock()
-		c.queue.waiting[prompt][0].due = time.Time{} // due now; still the first
+		c.queue.waiting[prompt][0].due = time.Time{} // due now; it remains the first
 		c.mu.Unlock()
 		c.startDue(ctx, &jobs)
 		jobs.Wait()
 	}
 }
 
-// BenchmarkCheckAllNow is a sweep over 10,000 endpoints: 2 s, as sweepGap has it.
-// What it allocates is what counts.
+// BenchmarkCheckAllNow is a sweep over 10,000 endpoints. It takes 2 s because of sweepGap;
+// only its allocations count.
 func BenchmarkCheckAllNow(b *testing.B) {
 	c := full(b)
 	run(b, c)
@@ -59,8 +59,8 @@ func BenchmarkCheckAllNow(b *testing.B) {
 	}
 }
 
-// BenchmarkSet is the cost of an event for an endpoint that is known already,
-// as informers send by the thousand at every resync.
+// BenchmarkSet is the cost of Set for a known endpoint without a change, which is called
+// for all of them at every resync.
 func BenchmarkSet(b *testing.B) {
 	c := full(b)
 	key, probe := service.Key{Namespace: "bench", Name: "5000"}, httpProbe("http://bench/")

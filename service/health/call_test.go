@@ -79,7 +79,7 @@ func TestProxyVariablesAreNotHonoured(t *testing.T) {
 	for _, name := range []string{"HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"} {
 		t.Setenv(name, proxy.URL)
 	}
-	// 192.0.2.0/24 is nobody's (RFC 5737).
+	// Nobody has addresses in 192.0.2.0/24 (RFC 5737).
 	o := fast(newRecorder())
 	o.Timeout, o.Attempts = 50*time.Millisecond, 1
 	check(t, o, httpProbe("http://192.0.2.1/"))
@@ -169,7 +169,7 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// Servers that speak anything but proper HTTP.
+// Servers that speak no proper HTTP.
 func TestBrokenAnswers(t *testing.T) {
 	for _, tt := range []struct{ name, answer, want string }{
 		{"nothing", "", "closed the connection without an answer"},

@@ -33,7 +33,7 @@ func counted(t *testing.T, handler http.HandlerFunc) (url string, conns *atomic.
 	return server.URL, conns
 }
 
-// checks makes n checks of url, one after the other, by one Checker.
+// checks makes n checks of url in sequence, with one Checker.
 func checks(t *testing.T, o Options, url string, n int) *recorder {
 	t.Helper()
 	r := newRecorder()
@@ -73,7 +73,7 @@ func TestConnectionsAreReused(t *testing.T) {
 		}, 5, 5, 0},
 		{"closed by the server", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Connection", "close") }, 5, 5, 0},
 		{"none may be kept", func(http.ResponseWriter, *http.Request) {}, 5, 5, -1},
-		// The next attempt should have the chance to reach another pod.
+		// The next attempt may reach another pod.
 		{"bad answer", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }, 15, 15, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -105,7 +105,7 @@ func TestConnectionsAreReused(t *testing.T) {
 func TestAClosedKeptConnectionIsNoFailure(t *testing.T) {
 	l := listen(t)
 	var conns atomic.Int32
-	serve(t, l, func(c net.Conn) { // answers once per connection, and closes without having said so
+	serve(t, l, func(c net.Conn) { // answers once per connection, and closes it without saying so
 		conns.Add(1)
 		if readRequest(c) {
 			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
@@ -194,7 +194,7 @@ func TestHangingServersTimeOut(t *testing.T) {
 				time.Sleep(10 * time.Millisecond)
 			}
 		}, false},
-		// The status line has proved it alive.
+		// The status line has decided the check.
 		{"slow body", func(c net.Conn) {
 			readRequest(c)
 			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n")
@@ -247,7 +247,7 @@ func TestAHugeBodyIsNotRead(t *testing.T) {
 	if h := check(t, fast(newRecorder()), httpProbe("http://"+l.Addr().String())); !h.Healthy {
 		t.Errorf("%+v", h)
 	}
-	// What was sent but not read fits into the sockets' buffers.
+	// What was sent but not read is in the sockets' buffers.
 	if n := <-sent; n > 100<<20 {
 		t.Errorf("the server could send %d bytes", n)
 	}

@@ -15,7 +15,7 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 )
 
-// lateness collects what OnStart tells.
+// lateness records what OnStart is called with.
 type lateness struct {
 	mu   sync.Mutex
 	most map[Class]time.Duration
@@ -42,10 +42,9 @@ func (l *lateness) forget(class Class) {
 	delete(l.most, class)
 }
 
-// The budget of docs/scale.md: ten thousand endpoints with the default options,
-// of which one in twenty hangs and one in twenty takes 3 s. Everyone's checks
-// are on time, those of the bad ones as well, and no more than Concurrency
-// attempts are under way at any time.
+// The budget of docs/scale.md: with the default options and ten thousand endpoints, of
+// which one in twenty hangs and one in twenty takes 3 s, all checks are on time, those of
+// the bad ones as well, and there are never more than Concurrency attempts.
 func TestTenThousandEndpointsWithSomeThatHang(t *testing.T) {
 	behave := func(url string, _ int) (time.Duration, bool) {
 		switch {
@@ -59,7 +58,7 @@ func TestTenThousandEndpointsWithSomeThatHang(t *testing.T) {
 	var late lateness
 	o := Options{OnStart: late.observe}
 	simulate(t, o, behave, func(t *testing.T, c *Checker, f *fakeNet, _ *recorder) {
-		// Mixed, as in a cluster: at first nobody knows which is which.
+		// Mixed, as in a cluster: at first nothing is known about any of them.
 		for i := range 10_000 {
 			name := fmt.Sprintf("good%05d", i)
 			switch i % 20 {
@@ -74,8 +73,8 @@ func TestTenThousandEndpointsWithSomeThatHang(t *testing.T) {
 		if d := late.of(ClassNew); d > 50*time.Millisecond {
 			t.Errorf("a new endpoint was checked %v after it was due", d)
 		}
-		// At first, those that hang have all their attempts within a minute or
-		// so, more than there is room for: they wait, and with them the slow.
+		// At first those that hang get all their attempts, which within the first minute
+		// are more than there is room for. They wait, and the slow ones with them.
 		time.Sleep(time.Minute)
 		if d := late.of(ClassSlow); d > time.Minute {
 			t.Errorf("a check of an endpoint that is slow was %v late", d)
@@ -91,8 +90,8 @@ func TestTenThousandEndpointsWithSomeThatHang(t *testing.T) {
 			}
 		}
 		for url, times := range f.seen() {
-			// The first four or five are the attempts of the first check, and
-			// the way to the endpoint's place in the interval.
+			// The first four or five are the attempts of the first check, and the wait for
+			// the endpoint's place in the interval.
 			last := times[len(times)-1]
 			if len(times) < 6 || time.Since(last) > 34*time.Second {
 				t.Fatalf("%s: %d attempts in 5 minutes, the last one %v ago", url, len(times), time.Since(last))
@@ -123,7 +122,7 @@ func TestOneThatIsKnownToHangIsTriedOnce(t *testing.T) {
 		if n := len(f.of("http://x/")); n != 3 {
 			t.Errorf("%d attempts before it is known, want 3", n)
 		}
-		time.Sleep(43 * time.Second) // until 60 s: one or two checks more
+		time.Sleep(43 * time.Second) // until 60 s: one or two more checks
 		checks, attempts := r.count()-1, len(f.of("http://x/"))-3
 		if checks < 1 || attempts > checks+1 {
 			t.Errorf("%d attempts for %d checks of one that hangs", attempts, checks)
@@ -138,7 +137,7 @@ func TestOneThatIsKnownToHangIsTriedOnce(t *testing.T) {
 		if h := r.of(testKey); !h.Healthy {
 			t.Errorf("it recovered, but: %+v", h)
 		}
-		// Then it has all its attempts again.
+		// After that it gets all its attempts again.
 		mu.Lock()
 		alive = false
 		mu.Unlock()
@@ -155,9 +154,8 @@ func TestOneThatIsKnownToHangIsTriedOnce(t *testing.T) {
 	})
 }
 
-// On real sockets: endpoints that take a connection and never answer hold
-// their workers for good, as far as this test goes, and still all others are
-// checked again and again.
+// With real sockets: endpoints that accept connections and never answer keep their workers
+// for the whole test, and all others are checked again and again.
 func TestRealEndpointsThatHangDelayNobody(t *testing.T) {
 	const (
 		workers = 16
@@ -199,7 +197,7 @@ func TestRealEndpointsThatHangDelayNobody(t *testing.T) {
 	checks, enough := map[service.Key]int{}, make(chan struct{})
 	missing := good
 	o := Options{
-		// Nobody who hangs is let go of within this test, except where it counts.
+		// No attempt that hangs ends within this test, except where it should.
 		Interval: 200 * time.Millisecond, Timeout: 20 * time.Second, Concurrency: workers, MaxIdleConns: kept, AllowCIDRs: loopback,
 		Report: func(key service.Key, h service.Health) {
 			mu.Lock()
@@ -223,8 +221,8 @@ func TestRealEndpointsThatHangDelayNobody(t *testing.T) {
 			c.Set(service.Key{Namespace: "good", Name: fmt.Sprint(i)}, httpProbe(answers.URL), false)
 		}
 	}
-	// Half of them were known when the others began to hang, and half were not;
-	// these have to find a worker among new ones.
+	// Half of them were known when the others began to hang. The other half must find
+	// workers among those for new endpoints.
 	for i := good / 2; i < good; i++ {
 		c.Set(service.Key{Namespace: "good", Name: fmt.Sprint(i)}, httpProbe(answers.URL), false)
 	}
@@ -235,19 +233,19 @@ func TestRealEndpointsThatHangDelayNobody(t *testing.T) {
 		defer mu.Unlock()
 		t.Errorf("%d of %d endpoints that answer had their %d checks; %d requests hang", good-missing, good, rounds, stuck.Load())
 	}
-	// One that was given up may still count for the server.
+	// For the server, an attempt that was cancelled may still count.
 	if n := most.Load(); n > 2*workers {
 		t.Errorf("%d requests hung at once; %d attempts may be under way", n, workers)
 	}
-	// A connection that is being closed may still count for the server.
+	// For the server, a connection that is being closed may still count.
 	if n := peak.Load(); n > 2*(workers+kept) {
 		t.Errorf("%d connections at once to those that answer; the bounds are %d under way and %d kept", n, workers, kept)
 	}
 }
 
-// Half of ten thousand endpoints that answered so far begin to hang at the same
-// moment, as when a network policy or a zone takes them away: the attempts that
-// find this out must not keep the others waiting.
+// Half of ten thousand healthy endpoints begin to hang at the same moment, as when a
+// network policy or a zone cuts them off. The attempts that find out must not delay the
+// checks of the others.
 func TestManyThatBeginToHangAtOnceDelayNobody(t *testing.T) {
 	var broken atomic.Bool
 	behave := func(url string, _ int) (time.Duration, bool) {

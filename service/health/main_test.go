@@ -17,19 +17,19 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var _ service.Prober = (*Checker)(nil)
 
-// loopback permits the servers that tests start.
+// loopback permits the servers of tests.
 var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 
 var testKey = service.Key{Namespace: "monitoring", Name: "prometheus"}
 
 func httpProbe(url string) service.Probe { return service.Probe{Kind: service.ProbeHTTP, URL: url} }
 
-// A recorder collects what a Checker reports.
+// A recorder records what a Checker reports.
 type recorder struct {
 	mu   sync.Mutex
 	last map[service.Key]service.Health
 	all  int
-	ch   chan service.Health // every report, as long as there is room
+	ch   chan service.Health // every report, if there is room
 }
 
 func newRecorder() *recorder {
@@ -71,7 +71,7 @@ func (r *recorder) next(t *testing.T) service.Health {
 	}
 }
 
-// until waits for a report that is as wanted.
+// until waits for a report for which wanted is true.
 func (r *recorder) until(t *testing.T, what string, wanted func(service.Health) bool) service.Health {
 	t.Helper()
 	deadline := time.After(testenv.Patience)
@@ -88,7 +88,7 @@ func (r *recorder) until(t *testing.T, what string, wanted func(service.Health) 
 	}
 }
 
-// start runs a Checker until the test ends, and checks that Run returns.
+// start runs a Checker until the end of the test, and checks that Run returns.
 func start(t testing.TB, o Options) *Checker {
 	t.Helper()
 	c, err := New(o)
@@ -114,8 +114,8 @@ func run(t testing.TB, c *Checker) (stop func()) {
 	return stop
 }
 
-// fast are options for tests against real servers: short pauses, but a timeout
-// that a loaded machine does not miss.
+// fast returns options for tests with real servers: short pauses, but a timeout that a busy
+// machine does not miss.
 func fast(r *recorder) Options {
 	return Options{
 		Interval:   time.Hour,

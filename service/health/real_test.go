@@ -14,7 +14,7 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 )
 
-// A process is a real back end, started and killed by a test.
+// A process is a real back end that a test starts and kills.
 type process struct {
 	t    *testing.T
 	args []string
@@ -37,7 +37,7 @@ func (p *process) start() {
 	}
 }
 
-// kill is kill -9: the back end gets no chance to say goodbye.
+// kill is kill -9: the back end can't close anything.
 func (p *process) kill() {
 	if p.cmd != nil {
 		_ = p.cmd.Process.Kill()
@@ -61,7 +61,7 @@ func freePort(t *testing.T) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-// find returns the path of a program under one of its names.
+// find returns the path of a program that has one of these names.
 func find(t *testing.T, debian string, names ...string) string {
 	t.Helper()
 	for _, name := range names {

@@ -72,7 +72,7 @@ func TestReasonsOfFailures(t *testing.T) {
 		{nil, op(&net.DNSError{IsNotFound: true}), "name does not resolve: prometheus.monitoring.svc.cluster.local"},
 		{ended, op(&net.DNSError{IsTimeout: true}), "no name server answered in time for prometheus."},
 		{nil, op(&net.DNSError{}), "the lookup of the name failed: prometheus."},
-		{ended, op(errors.New("i/o timeout")), ""}, // "no answer within 5 s" is added with the number of attempts
+		{ended, op(errors.New("i/o timeout")), ""}, // "no answer within 5 s" is added later
 		{nil, errors.Join(errNoAnswer, io.EOF), "closed the connection without an answer"},
 		{nil, io.ErrUnexpectedEOF, "closed the connection without an answer"},
 		{nil, errors.Join(errHandshake, errors.New("remote error: <script>")), "the TLS handshake with prometheus"},

@@ -16,9 +16,8 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 )
 
-// nameServer starts a name server that answers A queries with what answer
-// returns, nil meaning that the name does not exist, and returns a resolver
-// that asks it.
+// nameServer starts a name server and returns a resolver that asks it. The server answers A
+// queries with the result of answer; nil means that the name does not exist.
 func nameServer(t *testing.T, answer func(name string) []netip.Addr) *net.Resolver {
 	t.Helper()
 	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -40,8 +39,8 @@ func nameServer(t *testing.T, answer func(name string) []netip.Addr) *net.Resolv
 			}
 			q := m.Questions[0]
 			m.Response, m.Authoritative, m.Additionals = true, true, nil
-			// Both types of query must agree on whether the name exists, and
-			// only the A query may use up an answer.
+			// Queries of both types must agree whether the name exists, and only an A query
+			// may use up an answer.
 			if q.Type == dnsmessage.TypeA {
 				addrs := answer(q.Name.String())
 				if addrs == nil {
@@ -68,9 +67,8 @@ func nameServer(t *testing.T, answer func(name string) []netip.Addr) *net.Resolv
 	}}
 }
 
-// A name that resolves to something harmless when it is looked at, and to
-// loopback when it is called, is the classic way around a check made before
-// the connection.
+// A check made before the connection can be evaded by a name that resolves to a harmless
+// address when it is checked, and to loopback when it is called.
 func TestDNSRebindingIsRefused(t *testing.T) {
 	var calls atomic.Int32
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -78,8 +76,8 @@ func TestDNSRebindingIsRefused(t *testing.T) {
 		w.Header().Set("Connection", "close")
 	}))
 	defer server.Close()
-	// The same server, at an address that the options permit: 127.0.0.2
-	// stands for a harmless one.
+	// 127.0.0.2, which the options permit, stands for a harmless address; the server is the
+	// same.
 	harmless, loopback := netip.MustParseAddr("127.0.0.2"), netip.MustParseAddr("127.0.0.1")
 	port := server.Listener.Addr().(*net.TCPAddr).Port
 	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.2:%d", port))
@@ -115,7 +113,7 @@ func TestDNSRebindingIsRefused(t *testing.T) {
 	}
 }
 
-// Each of the addresses of a name is looked at, not only the first.
+// Each address of a name is checked, not only the first.
 func TestEveryAddressOfANameIsLookedAt(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer server.Close()
@@ -144,11 +142,11 @@ func TestUnknownName(t *testing.T) {
 	}
 }
 
-// A Service's full name, which exists, is asked for once.
+// A full name that exists is looked up only once.
 func TestSearchDomainsComeLast(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !strings.HasPrefix(r.Host, "prometheus.monitoring.svc.cluster.local:") {
-			w.WriteHeader(http.StatusTeapot) // the host must not get a trailing dot
+			w.WriteHeader(http.StatusTeapot) // the Host header must have no trailing dot
 		}
 	}))
 	defer server.Close()

@@ -12,14 +12,14 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 )
 
-// A fakeNet stands for the network: attempts take time, on the fake clock of
-// synctest, and are counted.
+// A fakeNet replaces the network: attempts take time by the fake clock of synctest, and are
+// counted.
 type fakeNet struct {
 	mu    sync.Mutex
 	now   int
 	most  int
-	times map[string][]time.Time // of attempts by URL
-	// behave says how long an attempt takes, and whether it succeeds.
+	times map[string][]time.Time // of attempts, by URL
+	// behave returns how long an attempt takes, and whether it succeeds.
 	behave func(url string, attempt int) (time.Duration, bool)
 }
 
@@ -57,7 +57,7 @@ func (f *fakeNet) seen() map[string][]time.Time {
 
 func (f *fakeNet) of(url string) []time.Time { return f.seen()[url] }
 
-// peak is the most attempts that were under way at once.
+// peak returns the largest number of attempts that were under way at once.
 func (f *fakeNet) peak() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -75,7 +75,7 @@ func (f *fakeNet) all() []time.Time {
 	return all
 }
 
-// simulate runs a Checker on a fake network and clock while during runs.
+// simulate runs a Checker with a fake network and clock during during.
 func simulate(t *testing.T, o Options, behave func(url string, attempt int) (time.Duration, bool), during func(*testing.T, *Checker, *fakeNet, *recorder)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -99,7 +99,7 @@ func simulate(t *testing.T, o Options, behave func(url string, attempt int) (tim
 	})
 }
 
-// books are what a Checker counts.
+// books are the counts of a Checker.
 type books struct {
 	endpoints, sweeps int
 	waiting, busy     [lanes]int
@@ -126,8 +126,8 @@ func set(c *Checker, prefix string, n int) {
 	}
 }
 
-// Ten thousand endpoints that appear at once must not be checked in bursts:
-// not at first, and not later on.
+// Ten thousand endpoints that appear at once must not be checked in bursts, neither at
+// first nor later.
 func TestChecksAreSpreadEvenly(t *testing.T) {
 	const n = 10_000
 	simulate(t, Options{}, healthyAfter(5*time.Millisecond), func(t *testing.T, c *Checker, f *fakeNet, _ *recorder) {
@@ -141,20 +141,20 @@ func TestChecksAreSpreadEvenly(t *testing.T) {
 				perSecond[i]++
 			}
 		}
-		// At first 500 a second, and the second checks of the first of these.
+		// At first 500 per second, and the second checks of the earliest of these.
 		for i, m := range perSecond[:45] {
 			if m > 700 {
 				t.Errorf("second %d: %d checks", i, m)
 			}
 		}
-		// Then n/30 = 333 in every second; the jitter makes that vary by 15 to
-		// 18 (one standard deviation), so this fails once in millions of runs.
+		// After that n/30 = 333 per second. The jitter varies that by 15 to 18 (one
+		// standard deviation), so this fails once in millions of runs.
 		for i, m := range perSecond[45:] {
 			if m < 240 || m > 426 {
 				t.Errorf("second %d: %d checks, want 333 +- 93", i+45, m)
 			}
 		}
-		// In every 100 ms as well.
+		// Also in every 100 ms.
 		tenths := make([]int, 300)
 		for _, at := range f.all() {
 			if d := at.Sub(began) - 60*time.Second; d >= 0 && d < 30*time.Second {
@@ -196,8 +196,8 @@ func TestANewEndpointIsCheckedSoon(t *testing.T) {
 	})
 }
 
-// Endpoints that hang must not put off the checks of those that answer,
-// however many they are.
+// Endpoints that hang must not delay the checks of those that answer, however many they
+// are.
 func TestHangingEndpointsDoNotDelayOthers(t *testing.T) {
 	behave := func(url string, _ int) (time.Duration, bool) {
 		if url[:len("http://h")] == "http://h" {
@@ -228,7 +228,7 @@ func TestHangingEndpointsDoNotDelayOthers(t *testing.T) {
 		if hanging < 400 {
 			t.Errorf("only %d of 500 hanging endpoints were tried at all", hanging)
 		}
-		// Nor the first check of new ones for long.
+		// Nor the first checks of new ones for long.
 		set(c, "late", 10)
 		time.Sleep(2 * time.Minute)
 		for i := range 10 {

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// listen listens on loopback until the test ends.
+// listen listens on loopback until the end of the test.
 func listen(t *testing.T) net.Listener {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -21,8 +21,8 @@ func listen(t *testing.T) net.Listener {
 	return l
 }
 
-// serve calls handle for each connection, and closes it afterwards. When the
-// test ends all connections are closed and all handlers awaited.
+// serve calls handle for each connection, and closes it afterwards. At the end of the test
+// it closes all connections and waits for the handlers.
 func serve(t *testing.T, l net.Listener, handle func(net.Conn)) {
 	var wg sync.WaitGroup
 	var mu sync.Mutex

@@ -21,14 +21,14 @@ func TestCheckAllNowHasReportedEachEndpointWhenItReturns(t *testing.T) {
 		if err := c.CheckAllNow(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		// 5,000 a second
+		// 5,000 per second
 		if d := time.Since(began); d > 300*time.Millisecond {
 			t.Errorf("took %v", d)
 		}
 		r.mu.Lock()
 		reported, all := len(r.last), r.all
 		r.mu.Unlock()
-		// The places of a few (1000 in 30 s) may come around meanwhile.
+		// A few may have had their regular place meanwhile (1000 in 30 s).
 		if reported != 1000 || all > 1030 {
 			t.Errorf("%d of 1000 endpoints reported when it returned, %d reports", reported, all)
 		}
@@ -54,15 +54,14 @@ func TestConcurrentCallsShareASweep(t *testing.T) {
 			})
 		}
 		callers.Wait()
-		// Regular checks may have come in between.
+		// There may have been regular checks in between.
 		if n := r.count(); n < 50 || n > 60 {
 			t.Errorf("%d checks for 20 calls, want about 50", n)
 		}
 	})
 }
 
-// What a caller gets was found out after its call, even if an attempt was under
-// way at the time.
+// What a caller gets was found out after its call, even if an attempt was under way.
 func TestCheckAllNowIsNotContentWithAnOlderAttempt(t *testing.T) {
 	simulate(t, Options{}, healthyAfter(2*time.Second), func(t *testing.T, c *Checker, f *fakeNet, r *recorder) {
 		c.Set(testKey, httpProbe("http://x/"), false)
@@ -75,16 +74,16 @@ func TestCheckAllNowIsNotContentWithAnOlderAttempt(t *testing.T) {
 		if last := times[len(times)-1]; len(times) != 2 || last.Before(began) {
 			t.Errorf("attempts at %v, called at %v", times, began)
 		}
-		// The rest of the first attempt, and a whole second one at once after
-		// it rather than when its place comes around.
+		// The rest of the first attempt, and at once a whole second one, without waiting
+		// for its place.
 		if d := time.Since(began); d > 4*time.Second {
 			t.Errorf("took %v", d)
 		}
 	})
 }
 
-// A hanging endpoint makes a sweep last, but a later caller does not have to be
-// content with what the others answered then.
+// A hanging endpoint makes a sweep last, but a later caller gets newer checks of the
+// others.
 func TestALaterCallBeginsItsOwnSweep(t *testing.T) {
 	behave := func(url string, _ int) (time.Duration, bool) {
 		if url == "http://hanging00000/" {
@@ -100,7 +99,7 @@ func TestALaterCallBeginsItsOwnSweep(t *testing.T) {
 			defer cancel()
 			return c.CheckAllNow(ctx)
 		}
-		// Somebody with more patience waits for an older sweep meanwhile.
+		// A caller with more patience waits for an older sweep meanwhile.
 		patient, giveUp := context.WithCancel(t.Context())
 		var older sync.WaitGroup
 		older.Go(func() { _ = c.CheckAllNow(patient) })
@@ -122,7 +121,7 @@ func TestALaterCallBeginsItsOwnSweep(t *testing.T) {
 		if b := booksOf(c); b.sweeps != 0 {
 			t.Errorf("sweeps without callers are left: %+v", b)
 		}
-		// Without the one that hangs, or with patience, it ends.
+		// Without the hanging endpoint, or with patience, it ends.
 		if err := c.CheckAllNow(t.Context()); err != nil {
 			t.Error(err)
 		}
@@ -178,7 +177,7 @@ func TestCheckAllNowWithoutEndpointsOrRun(t *testing.T) {
 	}
 }
 
-// Removal and change while an attempt is under way.
+// Remove, and Set with another probe, during an attempt.
 func TestAnAttemptForAnOldProbeIsForgotten(t *testing.T) {
 	behave := func(url string, _ int) (time.Duration, bool) {
 		if url == "http://old/" {
@@ -206,7 +205,7 @@ func TestAnAttemptForAnOldProbeIsForgotten(t *testing.T) {
 		c.Set(testKey, httpProbe("http://old/"), false)
 		time.Sleep(time.Second)
 		c.Remove(testKey)
-		c.Set(testKey, httpProbe("http://new/"), false) // before the removed one's attempt has ended
+		c.Set(testKey, httpProbe("http://new/"), false) // before the attempt at the removed one has ended
 		time.Sleep(time.Second)
 		if n := r.count() - before; n < 1 || n > 2 || !r.of(testKey).Healthy || c.Len() != 1 {
 			t.Errorf("%d reports after Remove and Set: %+v", n, r.of(testKey))
@@ -220,8 +219,8 @@ func TestAnAttemptForAnOldProbeIsForgotten(t *testing.T) {
 	})
 }
 
-// The answer of the old endpoint may arrive just as the probe changes; it says
-// nothing about the new one.
+// The answer of the old endpoint may arrive just when the probe changes. It says nothing
+// about the new one.
 func TestALateAnswerForAnOldProbeIsNotReported(t *testing.T) {
 	for name, change := range map[string]func(*Checker){
 		"changed": func(c *Checker) { c.Set(testKey, httpProbe("http://new/"), false) },
@@ -232,7 +231,7 @@ func TestALateAnswerForAnOldProbeIsNotReported(t *testing.T) {
 				c.mu.Lock()
 				c.attempt = func(ctx context.Context, t *target, _ *conn) outcome {
 					if t.probe.URL == "http://old/" {
-						<-ctx.Done() // and yet there is an answer
+						<-ctx.Done() // there is an answer all the same
 						return outcome{healthy: true, text: "old"}
 					}
 					return outcome{healthy: true, text: "new"}
@@ -277,8 +276,8 @@ func TestRunReturnsAfterItsAttempts(t *testing.T) {
 	})
 }
 
-// Everything at once, for the race detector and for the books: no worker may
-// get lost, no endpoint forgotten.
+// Everything at once, for the race detector, and to see that no worker gets lost and no
+// endpoint is forgotten.
 func TestSetRemoveAndSweepRaces(t *testing.T) {
 	behave := func(_ string, attempt int) (time.Duration, bool) {
 		return rand.N(300 * time.Millisecond), attempt%3 > 0

@@ -21,7 +21,7 @@ func mustOverrides(t *testing.T, doc string) *Set {
 	return o
 }
 
-// discovered returns a back end as package detect makes one.
+// discovered returns a back end as from package detect.
 func discovered() *service.Backend {
 	return &service.Backend{
 		Key: service.Key{Namespace: "monitoring", Name: "prom-svc"}, Name: "prom", Type: "prometheus", Enabled: true, Endpoint: "http://prom-svc.monitoring:9090",
@@ -83,7 +83,7 @@ func TestOverridesApply(t *testing.T) {
 	}
 }
 
-// Two sets of overrides for one back end leave each other's result alone.
+// Applying two sets of overrides to one back end gives independent results.
 func TestOverridesShareNothing(t *testing.T) {
 	b := discovered()
 	first := mustOverrides(t, "toolsets: [{name: prom, disable: true}]").Apply(b)
@@ -93,7 +93,7 @@ func TestOverridesShareNothing(t *testing.T) {
 	}
 }
 
-// An API below the root keeps its health check where the product has it.
+// If the API is below the root, the health check stays where the product has it.
 func TestOverridesOfAnAPIPath(t *testing.T) {
 	b := discovered()
 	b.APIPath, b.Probe.URL = "/prometheus", b.Endpoint+"/ready"
@@ -105,14 +105,14 @@ func TestOverridesOfAnAPIPath(t *testing.T) {
 	if got.APIPath != "" {
 		t.Errorf("the path is %q", got.APIPath)
 	}
-	b.Probe.URL = "http://elsewhere:13133/" // of a port of its own
+	b.Probe.URL = "http://elsewhere:13133/" // on a port of its own
 	got = mustOverrides(t, `toolsets: [{name: prom, namespace: monitoring, url: "http://m:1"}]`).Apply(b)
 	if got.Probe.Kind != service.ProbeTCP || got.Probe.Address != "m:1" {
 		t.Errorf("got %+v", got.Probe)
 	}
 }
 
-// Later entries win, whether they go by the Service's name or the toolset's.
+// Later entries win, whether they name the Service or the toolset.
 func TestOverridesInOrder(t *testing.T) {
 	const bySvc, byName = `{name: prom-svc, description: A, type: a}`, `{name: prom, description: B}`
 	for doc, want := range map[string]string{
@@ -170,8 +170,8 @@ toolsets:
 	}
 }
 
-// Every mistake is found in one go, each with where it is and what to write; and
-// then nothing is taken over.
+// All mistakes are found at once, each with its place and what to write; then no override
+// takes effect.
 func TestOverridesMistakes(t *testing.T) {
 	o, got := Parse([]byte(`
 toolsets:
@@ -278,8 +278,8 @@ func TestOverridesRefuses(t *testing.T) {
 	}
 }
 
-// Whatever the document holds: mistakes, or overrides whose back ends are as safe
-// as those of annotations.
+// For any document there are mistakes, or overrides whose back ends are as safe as those of
+// annotations.
 func FuzzParseOverrides(f *testing.F) {
 	f.Add(`toolsets: [{name: prom, namespace: monitoring, url: "http://h/x", path: /p, health: /h, type: t, description: d, primary: true, disable: false}]`)
 	f.Add(`toolsets: [{name: prom-svc, namespace: monitoring, url: "tcp://h:1", health: "https://h/"}]`)

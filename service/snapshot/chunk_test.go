@@ -10,8 +10,8 @@ import (
 	"kubernaut.io/dynamic-toolset/service/internal/servicetest"
 )
 
-// Names that end no chunk by their hash, of which an attacker may make any
-// number, are cut at the same places as well, whatever came first.
+// An attacker may make any number of names that end no chunk by their hash. They too are
+// cut at the same places, whatever came first.
 func TestFullChunksFollowFromTheMembers(t *testing.T) {
 	var parts []*part
 	for i := 0; len(parts) < 3*maxChunk; i++ {
@@ -47,7 +47,7 @@ func TestFullChunksFollowFromTheMembers(t *testing.T) {
 	}
 }
 
-// What follows the members is in the entity tag as they are.
+// The entity tag also covers what comes after the members.
 func TestTagCoversTheEnd(t *testing.T) {
 	s := newState(servicetest.Cluster(300)...)
 	before := s.Build()

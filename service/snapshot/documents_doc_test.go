@@ -10,7 +10,7 @@ import (
 	"kubernaut.io/dynamic-toolset/service/overrides"
 )
 
-// What docs/outputs.md shows is accepted, and what it lists is there.
+// What docs/outputs.md shows is valid, and its lists are complete.
 func TestOutputsDocumentation(t *testing.T) {
 	b, err := os.ReadFile("../../docs/outputs.md")
 	if err != nil {
@@ -31,13 +31,13 @@ func TestOutputsDocumentation(t *testing.T) {
 			t.Errorf("the field %s is not in the table", field)
 		}
 	}
-	// The message that is quoted is the one that is given.
+	// The message that it quotes is the real one.
 	_, wrong = overrides.Parse([]byte("toolsets:\n- name: a\n  disable: true\n- name: b\n  disable: true\n  diable: true\n"))
 	if len(wrong) != 1 || !strings.Contains(text, "`"+wrong[0].Field+": "+wrong[0].Message+"`") {
 		t.Errorf("the message is %+v", wrong)
 	}
 
-	// Every variable that a document refers to, and no other.
+	// It has all variables that a document refers to, and no others.
 	named := regexp.MustCompile("`([A-Z]+_[A-Z_]+)`").FindAllStringSubmatch(text[strings.Index(text, "**Credentials**"):strings.Index(text, "**What annotations")], -1)
 	var listed []string
 	for _, n := range named {

@@ -52,7 +52,7 @@ func exampleServices(t *testing.T) []*corev1.Service {
 	return all
 }
 
-// svc returns a Service that is recognised as a back end of its kind.
+// svc returns a Service that is recognised as a back end of this kind.
 func svc(namespace, name, app string, port int32, annotations map[string]string) *corev1.Service {
 	s := &corev1.Service{}
 	s.Namespace, s.Name, s.Annotations = namespace, name, annotations
@@ -61,7 +61,7 @@ func svc(namespace, name, app string, port int32, annotations map[string]string)
 	return s
 }
 
-// alone makes a Service select pods of its own.
+// alone gives a Service pods of its own.
 func alone(s *corev1.Service) *corev1.Service {
 	s.Spec.Selector["instance"] = s.Name
 	return s
@@ -75,7 +75,7 @@ func newCatalogue(services ...*corev1.Service) *catalogue.Catalogue {
 	return c
 }
 
-// documents returns both documents, which must be right.
+// documents returns both documents, after it has checked that they are valid.
 func documents(t *testing.T, c *catalogue.Catalogue) (forKubernaut, forHolmes *service.Document) {
 	t.Helper()
 	docs := c.Snapshot().Documents()
@@ -104,8 +104,7 @@ func checkDocument(t *testing.T, key string, doc []byte) {
 	}
 }
 
-// toolsetKeys returns what is configured for HolmesGPT, with the address where
-// there is one.
+// toolsetKeys returns the keys configured for HolmesGPT, with the address if there is one.
 func toolsetKeys(t *testing.T, d *service.Document) map[string]string {
 	t.Helper()
 	var doc struct {
@@ -128,7 +127,7 @@ func toolsetKeys(t *testing.T, d *service.Document) map[string]string {
 	return out
 }
 
-// What the example cluster makes of both documents, to be looked at.
+// The documents for the example cluster, as files to read.
 func TestExampleDocuments(t *testing.T) {
 	c := newCatalogue(exampleServices(t)...)
 	for _, d := range c.Snapshot().Documents() {
@@ -147,15 +146,14 @@ func TestExampleDocuments(t *testing.T) {
 			t.Errorf("%s is not as in %s; if it is right, write it anew with -update. Got:\n%s", d.Key, golden, d.Bytes())
 		}
 	}
-	// The API serves the same document as the ConfigMap holds.
+	// The API serves the same document as is in the ConfigMap.
 	forKubernaut, _ := documents(t, c)
 	if got := c.Snapshot().Document(); !bytes.Equal(got.JSON(), forKubernaut.Bytes()) {
 		t.Errorf("the API's document is another one:\n%s", got.JSON())
 	}
 }
 
-// Pieces make documents that are complete in themselves, which is how a large
-// document is split.
+// Pieces form documents that are complete in themselves, so that a large one can be split.
 func TestDocumentsInPieces(t *testing.T) {
 	forKubernaut, forHolmes := documents(t, newCatalogue(exampleServices(t)...))
 	for _, d := range []*service.Document{forKubernaut, forHolmes} {
@@ -183,8 +181,8 @@ func TestDocumentsOfNothing(t *testing.T) {
 	}
 }
 
-// A single bad check, or one that comes and goes, leaves the documents as they
-// are. A back end that stays away gives its place to one that is there.
+// The documents don't change with a single bad check, or for a back end that comes and
+// goes. A back end that stays away loses its place to one that is there.
 func TestHealthAndTheChoice(t *testing.T) {
 	c := newCatalogue(svc("a", "loki", "loki", 3100, nil), svc("b", "loki", "loki", 3100, nil))
 	const first, second = "http://loki.a.svc.cluster.local:3100", "http://loki.b.svc.cluster.local:3100"
@@ -218,9 +216,9 @@ func TestHealthAndTheChoice(t *testing.T) {
 	chosen("the first is back", first)
 }
 
-// Lookups by type and both documents prefer the same, whatever decides. The documents
-// change only when the primary does: not when health comes and goes, nor with the
-// health of others.
+// Lookups by type and both documents prefer the same back end, for every reason that there
+// is. The documents change only when the primary does: not when its health comes and goes,
+// nor with the health of others.
 func TestOnePrimaryEverywhere(t *testing.T) {
 	at := func(s *corev1.Service, year int) *corev1.Service {
 		s.CreationTimestamp = metav1.NewTime(time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC))
@@ -295,8 +293,8 @@ func TestOnePrimaryEverywhere(t *testing.T) {
 	step("alone", "logs-b", "the only one", "", false)
 }
 
-// What an administrator switches off is in no document, though it is listed; what
-// is added is in both; and an administrator's primary beats an annotated one.
+// A toolset that an override disables is in no document, though it is listed. One that is
+// added is in both. The primary of an override comes before that of an annotation.
 func TestOverriddenDocuments(t *testing.T) {
 	c := newCatalogue(
 		svc("a", "loki", "loki", 3100, nil),
@@ -349,8 +347,8 @@ toolsets:
 	}
 }
 
-// A change of one toolset renders one entry: the others are the same bytes, not
-// only equal ones.
+// A change of one toolset renders one entry. The others are not only equal, but the same
+// slices.
 func TestOneChangeRendersOneEntry(t *testing.T) {
 	var all []*corev1.Service
 	for i := range 50 {

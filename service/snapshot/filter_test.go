@@ -15,8 +15,8 @@ import (
 	"kubernaut.io/dynamic-toolset/service/internal/servicetest"
 )
 
-// Whatever is asked for, the answer is what a filter over the members says, and
-// the compressed answer is the same document.
+// For any filter, the answer has the members that a plain loop chooses, and the compressed
+// answer is the same document.
 func TestFilteredAnswers(t *testing.T) {
 	c := newState()
 	random := rand.New(rand.NewPCG(1, 2))
@@ -28,7 +28,7 @@ func TestFilteredAnswers(t *testing.T) {
 			s.Annotations = map[string]string{"off": "1"}
 		}
 		if i == 7 {
-			s.Labels["long"] = strings.Repeat("x", 200_000) // more than a stored block holds
+			s.Labels["long"] = strings.Repeat("x", 200_000) // more than fits into a stored block
 		}
 		all = append(all, s)
 	}

@@ -12,9 +12,9 @@ import (
 	"kubernaut.io/dynamic-toolset/service/internal/servicetest"
 )
 
-// Whatever the Services: each is a toolset or an alias of exactly one, what is
-// declared is a toolset, and the order in which they come does not matter. (The
-// random lives fold as well; here there are many of one group.)
+// For any Services, in any order: each is a toolset or an alias of exactly one, and a
+// declared one is a toolset. (The random lives do this as well; here, there are many
+// Services in one group.)
 func TestAliasesPartition(t *testing.T) {
 	for seed := range uint64(200 / servicetest.Shorter) {
 		life := servicetest.Life{Rand: rand.New(rand.NewPCG(seed, 5))}
@@ -50,8 +50,8 @@ func TestAliasesPartition(t *testing.T) {
 	}
 }
 
-// describeAliases lists the toolsets of a snapshot with their aliases, which must
-// be all of total Services, each once.
+// describeAliases lists the toolsets of a snapshot with their aliases. It fails unless
+// these are all of total Services, once each.
 func describeAliases(t *testing.T, s *Snapshot, total int) string {
 	t.Helper()
 	var lines []string

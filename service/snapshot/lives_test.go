@@ -15,10 +15,10 @@ import (
 	"kubernaut.io/dynamic-toolset/service/internal/servicetest"
 )
 
-// Whatever happens, in whatever order and in whatever portions: the snapshot is
-// what a plain reading of the state at its end gives, byte for byte, and what
-// another catalogue makes of that state at once, compressed bytes and entity
-// tags included. A watcher who follows the changes comes to the same list.
+// After any changes in any order and portions, the snapshot is byte for byte what a plain
+// implementation makes of the final state, and what another builder makes of that state at
+// once, compressed bytes and entity tags included. A watcher that follows the changes gets
+// the same list.
 func FuzzSnapshots(f *testing.F) {
 	f.Add([]byte{}, uint64(0))
 	for seed := range uint64(16) {
@@ -30,7 +30,8 @@ func FuzzSnapshots(f *testing.F) {
 		f.Add(ops, seed)
 	}
 	f.Fuzz(func(t *testing.T, ops []byte, seed uint64) {
-		// Each operation compares everything, and an input that takes long counts as hung.
+		// Each operation compares everything, and the fuzzer takes a slow input for one
+		// that hangs.
 		followRandomLife(t, ops[:min(len(ops), 100)], seed)
 	})
 }
@@ -67,7 +68,7 @@ func followRandomLife(t *testing.T, ops []byte, seed uint64) {
 	compareWithAnew(t, s)
 }
 
-// administer makes of the state what overrides may.
+// administer changes the state as overrides may.
 func (s *state) administer(life servicetest.Life) {
 	for k, now := range s.known {
 		switch {
@@ -82,8 +83,7 @@ func (s *state) administer(life servicetest.Life) {
 	}
 }
 
-// compareWithPlain compares the snapshot with documents made by the simplest
-// code there is.
+// compareWithPlain compares the snapshot with documents made by the simplest code.
 func compareWithPlain(t *testing.T, s *state) {
 	t.Helper()
 	names := plainNames(s.known)
@@ -157,7 +157,7 @@ func compareWithPlain(t *testing.T, s *state) {
 	comparePlainLookups(t, s.Snapshot, toolsets)
 }
 
-// plainAliases sets what members are aliases of.
+// plainAliases sets the aliases of members.
 func plainAliases(members map[service.Key]*member) {
 	groups := map[groupKey]group{}
 	for _, m := range members {
@@ -180,7 +180,7 @@ func plainAliases(members map[service.Key]*member) {
 	}
 }
 
-// plainNames names everything of each namespace at once.
+// plainNames names all members of each namespace at once.
 func plainNames(known map[service.Key]State) map[service.Key]string {
 	keys := slices.SortedFunc(maps.Keys(known), service.Key.Compare)
 	names, taken := map[service.Key]string{}, map[service.Key]bool{}
@@ -210,8 +210,8 @@ func plainNames(known map[service.Key]State) map[service.Key]string {
 	return names
 }
 
-// compareWithAnew compares the snapshot with the first one of a builder that is
-// told the state at once.
+// compareWithAnew compares the snapshot with the first one of a new builder that is given
+// the whole state at once.
 func compareWithAnew(t *testing.T, s *state) {
 	t.Helper()
 	var updates []Update

@@ -24,7 +24,7 @@ func TestLookup(t *testing.T) {
 	}{
 		{"main", "", Ambiguous, ""}, {"main", "a", Found, "http://main.a.svc:80"}, {"main", "c", Unknown, ""},
 		{"grafana", "", Found, "http://grafana.c.svc:80"}, // a name comes before a type
-		{"grafana", "b", Found, "http://other.b.svc:80"},  // by type, no grafana by name in b
+		{"grafana", "b", Found, "http://other.b.svc:80"},  // by type: b has no toolset called grafana
 		{"prometheus", "", Found, "http://main.a.svc:80"}, {"prometheus", "a", Found, "http://main.a.svc:80"}, {"prometheus", "c", Found, "http://x.c.svc:80"},
 		{"", "", Unknown, ""}, {"nothing", "a", Unknown, ""},
 	} {
@@ -41,8 +41,8 @@ func TestLookup(t *testing.T) {
 	}
 }
 
-// A lookup by type finds what is marked as the primary, or else what is first in the
-// order; of several of a name that is their type, the one that alone is marked.
+// A lookup by type finds the toolset marked as primary, or else the first in the order. Of
+// several toolsets that are called like their type, it finds the only one that is marked.
 func TestLookupFindsThePrimary(t *testing.T) {
 	marked := func(namespace, name, kind string) *corev1.Service {
 		svc := servicetest.Service(namespace, name, kind)
@@ -53,7 +53,7 @@ func TestLookupFindsThePrimary(t *testing.T) {
 	for what, q := range map[string]struct {
 		services        []*corev1.Service
 		name, namespace string
-		found           string // empty: ambiguous
+		found           string // empty for ambiguous
 	}{
 		"one of a type":                {[]*corev1.Service{plain("a", "x", "loki"), marked("b", "y", "loki"), plain("c", "z", "loki")}, "loki", "", "y.b"},
 		"two of a type":                {[]*corev1.Service{marked("a", "x", "loki"), marked("b", "y", "loki"), plain("c", "z", "loki")}, "loki", "", "x.a"},

@@ -13,8 +13,7 @@ import (
 	"kubernaut.io/dynamic-toolset/service/internal/servicetest"
 )
 
-// The pages of a list are, one after another, the list; and each says how many
-// there are on all of them.
+// The pages of a list, one after another, are the list. Each has the total of all.
 func TestPages(t *testing.T) {
 	c := newState()
 	random := rand.New(rand.NewPCG(1, 4))
@@ -66,7 +65,7 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// What is there all the time is on exactly one page, whatever comes and goes.
+// What is always there is on exactly one page, whatever comes and goes.
 func TestPagesOfAChangingList(t *testing.T) {
 	c := newState()
 	for i := range 200 {
@@ -93,7 +92,7 @@ func TestPagesOfAChangingList(t *testing.T) {
 		c.Upsert(servicetest.Service("ns", fmt.Sprintf("stays-%03d-more", page*9), "loki"))
 		last := got.Toolsets[len(got.Toolsets)-1].Name
 		if strings.HasSuffix(last, "-more") {
-			c.Delete("ns", last) // the place is kept by a name that is gone
+			c.Delete("ns", last) // a position may be that of a member that is gone
 		}
 		c.Build()
 	}
@@ -104,7 +103,7 @@ func TestPagesOfAChangingList(t *testing.T) {
 	}
 }
 
-// A token is refused, or it is what would be written for the same place.
+// A token is refused, or is the one that would be written for its position.
 func FuzzPosition(f *testing.F) {
 	f.Add(appendPosition(nil, service.Key{Namespace: "monitoring", Name: "prometheus"}))
 	f.Add(appendPosition(nil, service.Key{Namespace: strings.Repeat("n", 63), Name: strings.Repeat("x", 400)}))

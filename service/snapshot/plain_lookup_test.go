@@ -10,7 +10,7 @@ import (
 	"kubernaut.io/dynamic-toolset/service/internal/servicetest"
 )
 
-// comparePlainLookups compares lookups with what looking through all gives.
+// comparePlainLookups compares lookups with a search through everything.
 func comparePlainLookups(t *testing.T, s *Snapshot, all []*part) {
 	t.Helper()
 	asked := map[string]bool{"nothing": true}
@@ -89,8 +89,7 @@ func comparePlainLookups(t *testing.T, s *Snapshot, all []*part) {
 	}
 }
 
-// plainTyped compares the answer to a lookup by type with what the sorted list of all
-// says.
+// plainTyped compares the answer to a lookup by type with the sorted list of that type.
 func plainTyped(t *testing.T, s *Snapshot, kind, namespace string, all []*rendered) {
 	t.Helper()
 	found := s.types.find([]byte(namespace), []byte(kind))
@@ -113,8 +112,8 @@ func plainTyped(t *testing.T, s *Snapshot, kind, namespace string, all []*render
 	}
 }
 
-// plainNamesake compares the answer for r, which is called what its type is, with what the
-// sorted list of all of the type says: it tells of the others.
+// plainNamesake compares the answer for r, which is called like its type, with the sorted
+// list of the type: it must name the others.
 func plainNamesake(t *testing.T, body *Body, r *rendered, all []*rendered) {
 	t.Helper()
 	got := servicetest.Decode[struct {

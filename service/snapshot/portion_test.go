@@ -7,7 +7,7 @@ import (
 	"kubernaut.io/dynamic-toolset/service/internal/servicetest"
 )
 
-// Each Service is in one portion, and each chunk of the list of toolsets, too.
+// Each Service is in exactly one portion, and each chunk of the list of toolsets, too.
 func TestPortions(t *testing.T) {
 	s := newState(servicetest.Cluster(2000)...)
 	s.Build()

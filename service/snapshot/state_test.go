@@ -9,8 +9,8 @@ import (
 	"kubernaut.io/dynamic-toolset/service/internal/servicetest"
 )
 
-// A state is told of Services and has snapshots built of them, as package catalogue does, but
-// without its time and its locks.
+// A state is given Services and has snapshots built of them, like package catalogue, but
+// without delays and locks.
 type state struct {
 	*Builder
 	*Snapshot // the last one
@@ -21,8 +21,7 @@ type state struct {
 	version   string
 }
 
-// newState returns the state of a cluster with these Services, of which there is no snapshot
-// yet.
+// newState returns the state of a cluster with these Services, without a snapshot.
 func newState(services ...*corev1.Service) *state {
 	s := &state{Builder: NewBuilder(), known: map[service.Key]State{}, changed: map[service.Key]bool{}}
 	for _, svc := range services {
@@ -54,7 +53,7 @@ func (s *state) Upsert(svc *corev1.Service) {
 	s.discovery = time.Now()
 }
 
-// Replace makes services all that there are.
+// Replace makes services the only ones.
 func (s *state) Replace(services []*corev1.Service) {
 	for k, now := range s.known {
 		if !now.Added {
@@ -77,7 +76,7 @@ func (s *state) SetHealth(k service.Key, h service.Health) {
 	}
 }
 
-// Build makes the next snapshot, and returns it.
+// Build makes the next snapshot and returns it.
 func (s *state) Build() *Snapshot {
 	var updates []Update
 	for k := range s.changed {

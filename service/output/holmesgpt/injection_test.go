@@ -10,8 +10,7 @@ import (
 
 func sprint(v any) string { return fmt.Sprint(v) }
 
-// hostile are texts that break out of YAML, Jinja, a shell, a URL, or a terminal
-// where they are not handled.
+// hostile are texts that could break out of YAML, Jinja, a shell, a URL or a terminal.
 var hostile = []string{
 	`"`, `'`, `\`, "\\\"", `"; evil: "`, "a\nb: c", "a\r\nb: c", "a\n  evil/core:\n    enabled: true", "# x", "a # b", "- a", "? a", "a: b", "{a: b}", "[a]",
 	"*a", "&a b", "!!python/object/apply:os.system ['id']", "%YAML 1.1", "---", "...", "<<", "~", "null", "yes", "0o7", "1:20", "1e3",
@@ -23,7 +22,7 @@ var hostile = []string{
 	strings.Repeat("'", 500), strings.Repeat("{", 500), strings.Repeat("a", 5000),
 }
 
-// A description that somebody else wrote is a description, whatever is in it.
+// A description from others stays a description, whatever is in it.
 func TestHostileDescriptions(t *testing.T) {
 	for _, text := range hostile {
 		for _, kind := range []string{"jaeger", "prometheus", "elasticsearch", "kafka", "custom"} {
@@ -53,7 +52,7 @@ func TestHostileDescriptions(t *testing.T) {
 	}
 }
 
-// Whatever an agent gives a tool, curl gets exactly it, in its place.
+// Whatever an agent gives a tool, curl gets exactly that, in its place.
 func TestHostileParameters(t *testing.T) {
 	r := newRecorder(t)
 	for _, kind := range []string{"prometheus", "jaeger", "elasticsearch", "custom", "rabbitmq"} {
@@ -64,7 +63,7 @@ func TestHostileParameters(t *testing.T) {
 		for i := range list {
 			for n, value := range hostile {
 				if (n+i)%4 != 0 && len(list[i].params) > 0 {
-					continue // each value for some tools: a shell takes its time
+					continue // not each value for each tool: a shell takes its time
 				}
 				values := map[string]string{}
 				for k, p := range list[i].params {
@@ -83,13 +82,11 @@ func TestHostileParameters(t *testing.T) {
 	}
 }
 
-// clean makes s something that Python can have as a parameter: text, without a
-// NUL, which no argument can hold.
+// clean makes s a string that can be an argument: valid UTF-8 without NUL.
 func clean(s string) string { return strings.ReplaceAll(strings.ToValidUTF8(s, "?"), "\x00", "") }
 
-// Whatever a toolset is, it is refused, or makes a document that HolmesGPT loads
-// and whose commands start curl and nothing else, with the arguments that are
-// meant.
+// Any toolset is refused, or gives a document that HolmesGPT loads and whose commands start
+// curl and nothing else, with the intended arguments.
 func FuzzRender(f *testing.F) {
 	for i, text := range hostile {
 		f.Add("ns", "name", "jaeger", "http://h:1", "", text, text, uint8(i))
@@ -139,7 +136,7 @@ func FuzzRender(f *testing.F) {
 			}
 			line := fill(expandvars(tool.Command, environ), values)
 			if len(line) > 100_000 {
-				continue // more than an argument may have
+				continue // longer than an argument may be
 			}
 			if got, want := r.argv(t, shells()[int(which)%len(shells())], line), meant.intended(endpoint+path, values); !slices.Equal(got, want) {
 				t.Errorf("curl got\n%q, not\n%q", got, want)

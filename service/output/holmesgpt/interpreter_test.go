@@ -13,7 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// What HolmesGPT does with a tool, step by step.
+// This file does with a tool what HolmesGPT does, step by step.
 
 type loadedTool struct {
 	Name, Description, Command string
@@ -27,7 +27,7 @@ type loadedToolset struct {
 	Tools       []loadedTool
 }
 
-// load reads a document, which must be right.
+// load reads a document, which must be valid.
 func load(t *testing.T, doc []byte) map[string]loadedToolset {
 	t.Helper()
 	if err := Check(doc); err != nil {
@@ -40,7 +40,7 @@ func load(t *testing.T, doc []byte) map[string]loadedToolset {
 	return all.Toolsets
 }
 
-// expandvars is os.path.expandvars of Python.
+// expandvars is Python's os.path.expandvars.
 func expandvars(s string, environ map[string]string) string {
 	return regexp.MustCompile(`\$(\w+|\{[^}]*\})`).ReplaceAllStringFunc(s, func(ref string) string {
 		if v, ok := environ[strings.Trim(ref, "${}")]; ok {
@@ -58,8 +58,8 @@ func sanitize(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'"'"'`) + "'"
 }
 
-// fill puts the parameters in, as Jinja does with a template that has nothing but
-// placeholders, which Check has made sure of.
+// fill inserts the parameters, as Jinja does for a template with nothing but placeholders.
+// Check makes sure that there is nothing else.
 func fill(command string, values map[string]string) string {
 	return placeholder.ReplaceAllStringFunc(command, func(p string) string {
 		return sanitize(values[placeholder.FindStringSubmatch(p)[1]])
@@ -80,7 +80,7 @@ func newRecorder(t testing.TB) *recorder {
 	return r
 }
 
-// argv runs a command line by a shell and returns what curl was started with.
+// argv runs a command in a shell and returns the arguments with which curl was started.
 func (r *recorder) argv(t testing.TB, shell, line string) []string {
 	t.Helper()
 	os.Remove(r.out) //nolint:errcheck // it may not be there
@@ -100,7 +100,7 @@ func (r *recorder) argv(t testing.TB, shell, line string) []string {
 	return strings.Split(strings.TrimSuffix(string(b), "\x00"), "\x00")
 }
 
-// intended is what curl must be started with for a tool.
+// intended returns the arguments that curl should get for a tool.
 func (t *tool) intended(base string, values map[string]string) []string {
 	put := func(s string) string {
 		return regexp.MustCompile(`\{(\w+)\}`).ReplaceAllStringFunc(s, func(p string) string { return values[p[1:len(p)-1]] })
@@ -115,12 +115,12 @@ func (t *tool) intended(base string, values map[string]string) []string {
 	return append(argv, base+put(t.path))
 }
 
-// shells are those by which releases of HolmesGPT run commands.
+// shells are those in which releases of HolmesGPT run commands.
 func shells() []string {
 	return slices.DeleteFunc([]string{"/bin/sh", "/bin/bash"}, func(s string) bool { _, err := os.Stat(s); return err != nil })
 }
 
-// document puts a whole document together.
+// document returns the whole document.
 func document(t testing.TB, toolsets ...Toolset) []byte {
 	t.Helper()
 	var candidates []Candidate

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Each thing for which HolmesGPT refuses a document, or reads it otherwise.
+// All reasons for which HolmesGPT refuses or misreads a document.
 func TestCheckRefuses(t *testing.T) {
 	const tool = "  a/b:\n    enabled: true\n    description: \"d\"\n    tools:\n      - name: \"n\"\n        description: \"d\"\n        command: \"curl x\"\n"
 	entry := func(lines ...string) string {
@@ -90,7 +90,7 @@ func TestCheckRefuses(t *testing.T) {
 	}
 }
 
-// No file makes it crash, or go on for ever.
+// No file makes Check panic or hang.
 func FuzzCheck(f *testing.F) {
 	f.Add(Head)
 	f.Add("toolsets: &a [*a]")

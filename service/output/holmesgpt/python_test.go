@@ -13,8 +13,7 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
-// python returns a Python that has the libraries by which HolmesGPT reads and runs
-// toolsets.
+// python returns a Python with the libraries by which HolmesGPT reads and runs toolsets.
 func python(t *testing.T) string {
 	t.Helper()
 	for _, p := range []string{"python3", "/usr/bin/python3"} {
@@ -26,8 +25,8 @@ func python(t *testing.T) string {
 	return ""
 }
 
-// The same as TestHostileParameters and TestHostileDescriptions, by PyYAML, Jinja
-// and shlex themselves: this package's notion of what they do is right.
+// Like TestHostileParameters and TestHostileDescriptions, but with PyYAML, Jinja and shlex
+// themselves, which shows that this package is right about them.
 func TestByHolmesGPTsOwnLibraries(t *testing.T) {
 	type run struct {
 		Toolset string            `json:"toolset"`
@@ -67,7 +66,7 @@ func TestByHolmesGPTsOwnLibraries(t *testing.T) {
 		}
 	}
 	for _, shell := range shells() {
-		os.Remove(r.out) //nolint:errcheck // of the shell before
+		os.Remove(r.out) //nolint:errcheck // from the shell before
 		job, err := json.Marshal(map[string]any{"document": string(doc), "runs": runs, "shell": shell, "environ": map[string]string{
 			"PATH": r.dir, "SECRET": "the-secret", "GRAFANA_API_KEY": "k", "RABBITMQ_USERNAME": "u", "RABBITMQ_PASSWORD": "p"}})
 		if err != nil {

@@ -12,8 +12,8 @@ func example(kind string) Toolset {
 	return Toolset{Namespace: "obs", Name: kind, Type: kind, Endpoint: "http://" + kind + ".obs.svc.cluster.local:8080", Description: "It holds data."}
 }
 
-// Every type that the rules know, twice: the first as a built-in toolset where
-// HolmesGPT has one, the second as one of its own.
+// Two back ends of every type that the rules know: the first is a built-in toolset if
+// HolmesGPT has one, the second a toolset of its own.
 func TestEveryType(t *testing.T) {
 	for kind, want := range map[string][]string{
 		"prometheus":      {"prometheus/metrics", "discovered/obs/second"},
@@ -94,7 +94,7 @@ func TestConfigs(t *testing.T) {
 		}
 	}
 	for _, c := range []struct{ kind, endpoint, path, absent string }{
-		{"elasticsearch", "http://e:9200", "/es", "opensearch/status"}, // it knows no paths
+		{"elasticsearch", "http://e:9200", "/es", "opensearch/status"}, // does not support paths
 		{"kafka", "http://k:9092", "/x", "kafka/admin"},
 		{"kafka", "http://k", "", "kafka/admin"},
 		{"prometheus", "tcp://p:9090", "", "prometheus/metrics"},
@@ -106,8 +106,8 @@ func TestConfigs(t *testing.T) {
 	}
 }
 
-// Which of several becomes the built-in toolset: an administrator's choice before
-// an annotation, before one that answers, before the first.
+// Which back end becomes the built-in toolset: one that an administrator chose, then one by
+// annotation, then one that answers, then the first.
 func TestPrimary(t *testing.T) {
 	var c [3]Candidate
 	for i := range c {
@@ -140,7 +140,7 @@ func TestPrimary(t *testing.T) {
 	}
 }
 
-// An agent is not sent to its own machine, nor to the metadata of its cloud.
+// An agent is never sent to its own machine or to the metadata of its cloud.
 func TestPrivateAddresses(t *testing.T) {
 	for host, empty := range map[string]bool{
 		"127.0.0.1": true, "[::1]": true, "[::ffff:127.0.0.1]": true, "169.254.169.254": true, "0.0.0.0": true, "[fd00:ec2::254]": true,
@@ -157,7 +157,7 @@ func TestPrivateAddresses(t *testing.T) {
 	}
 }
 
-// Each entry behind the head is a document, which is how a large one is split.
+// Head and any one entry are a valid document, so that a large one can be split.
 func TestEntriesStandAlone(t *testing.T) {
 	var candidates []Candidate
 	for kind := range slots {
@@ -196,7 +196,7 @@ func TestKafkaIsBounded(t *testing.T) {
 	}
 }
 
-// Names of tools stay apart where toolsets' names look alike, and are short enough.
+// Names of tools are short enough, and differ even if names of toolsets are alike.
 func TestToolNames(t *testing.T) {
 	long := strings.Repeat("a", 63)
 	seen := map[string]string{}
@@ -220,7 +220,7 @@ func TestToolNames(t *testing.T) {
 	}
 }
 
-// The tables of tools keep to what their comments promise.
+// The tables of tools are as their comments say.
 func TestToolTables(t *testing.T) {
 	all := maps.Clone(tools)
 	all["custom"] = anyTool
@@ -236,8 +236,7 @@ func TestToolTables(t *testing.T) {
 	}
 }
 
-// Every word of a command is in quotes or a placeholder, though today no fixed one
-// needs them.
+// Every word of a command is in quotes or a placeholder, even if it would not need quotes.
 func TestCommandLine(t *testing.T) {
 	got := load(t, document(t, example("jaeger")))["discovered/obs/jaeger"].Tools[2]
 	const want = "curl -sS --fail-with-body --globoff --max-time 30 --netrc-optional --get" +

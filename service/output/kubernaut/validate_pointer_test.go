@@ -11,8 +11,8 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 )
 
-// resolve follows a pointer as a client would: it returns whether the value is there,
-// and if not, whether the object that lacks it is.
+// resolve follows a pointer as a client would. It returns whether the value exists and, if
+// not, whether the object that lacks it does.
 func resolve(t *testing.T, doc []byte, pointer string) (there, missing bool) {
 	t.Helper()
 	u, err := url.Parse(pointer)
@@ -52,7 +52,8 @@ func resolve(t *testing.T, doc []byte, pointer string) (there, missing bool) {
 	return true, false
 }
 
-// checkPointers: each finding points at what exists, or at what is required.
+// checkPointers checks that each mistake points at a value that exists, or that is
+// required.
 func checkPointers(t *testing.T, doc []byte) (found []service.Invalid) {
 	t.Helper()
 	found, err := Validate(doc)
@@ -89,7 +90,7 @@ func TestPointersAtExamples(t *testing.T) {
 	}
 }
 
-// Whatever is wrong with a document, its pointers are right.
+// For any document, the pointers of mistakes are right.
 func TestPointersResolve(t *testing.T) {
 	seed := rand.Uint64()
 	r := rand.New(rand.NewPCG(seed, 0))

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// A checksum that is joined is that of the whole.
+// A joined checksum is that of all bytes.
 func FuzzCRC(f *testing.F) {
 	f.Add([]byte("begin"), []byte("end"))
 	f.Add([]byte{}, []byte{0})
