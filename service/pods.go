@@ -7,7 +7,7 @@ import "maps"
 type Pods struct {
 	// Selector is the Service's selector; never empty.
 	Selector map[string]string
-	// Port is the number of the port at the pods; 0 if only its name is known, PortName.
+	// Port is the number of the port at the pods; 0 if only its name, PortName, is known.
 	Port     int32
 	PortName string
 	// ServicePort is the number of that port at the Service.

@@ -35,8 +35,8 @@ func (k Key) Compare(o Key) int {
 type Health struct {
 	// Healthy is true only when the last check succeeded.
 	Healthy bool
-	// Reason says in one sentence why Healthy has its value. Output of the endpoint in it
-	// is escaped and short.
+	// Reason says in one sentence why Healthy has its value. It never has output of the
+	// endpoint that is long or not escaped.
 	Reason string
 	// CheckedAt is the time of the last check; zero if there was none.
 	CheckedAt time.Time

@@ -7,7 +7,7 @@
 // token of its own.
 //
 // The protocol is that of client-go's tools/leaderelection, so both can compete for one
-// Lease. A Candidate differs in what a writer needs that must never be one of two:
+// Lease. A Candidate differs where a writer must be sure that it is the only one:
 //
 //   - It watches the Lease. A Lease that is released is taken at once, and candidates that
 //     wait make no calls.

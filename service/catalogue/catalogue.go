@@ -268,7 +268,7 @@ func (c *Catalogue) SetHealth(key service.Key, h service.Health) {
 }
 
 // SetConfigMapVersion sets the resourceVersion of the written ConfigMap, with which the
-// lists end as soon as it returns. Superseded does not tell of it: nothing has changed for
+// lists end as soon as it returns. It closes no Superseded channel: nothing has changed for
 // watchers, and the writer of the ConfigMap would write again.
 func (c *Catalogue) SetConfigMapVersion(v string) {
 	c.building.Lock()

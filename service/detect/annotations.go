@@ -30,7 +30,7 @@ type declaration struct {
 	on, off     bool // switched on or off explicitly
 	any         bool // there is an annotation besides AnnotationToolset, valid or not
 	connection  bool // typ, endpoint and health are valid, or absent
-	valid       bool // all are valid
+	valid       bool // all annotations are valid
 	typ         string
 	name        string
 	endpoint    string

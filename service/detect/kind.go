@@ -12,8 +12,8 @@ import (
 )
 
 // A kind is one kind of back end. rules.yaml explains the fields.
-type kind struct { // index in Rules.kinds
-	id           int16 // its place in Rules.kinds
+type kind struct {
+	id           int16 // index in Rules.kinds
 	typ          string
 	description  string
 	names        []string

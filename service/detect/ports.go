@@ -21,8 +21,8 @@ const (
 
 // A choice is the port that was chosen.
 type choice struct {
-	fit    fit  // the zero port unless found by number
-	rule   port // whose fields are empty unless the port was found by number
+	fit    fit
+	rule   port // the zero port unless found by number
 	port   *corev1.ServicePort
 	number int32 // the number to connect to
 }

@@ -9,8 +9,8 @@ import (
 )
 
 // A refusedError means that an address must not be called.
-type refusedError struct { // invalid if the address could not be parsed
-	addr netip.Addr // invalid if the address could not even be parsed
+type refusedError struct {
+	addr netip.Addr // invalid if the address could not be parsed
 	why  string
 }
 

@@ -16,7 +16,7 @@ type job struct {
 	seq    uint64 // e.asked when the job started
 	lane   lane   // whose workers it counts among; guarded by Checker.mu, as it may change
 	due    time.Time
-	class  Class         // when it started
+	class  Class         // that of lane when it started
 	first  bool          // it is the first attempt of its check
 	late   time.Duration // how long after it was due, if it is the first
 	kept   *conn
@@ -40,7 +40,7 @@ func (c *Checker) run(ctx, attempt context.Context, j *job) {
 	c.mu.Lock()
 	e := j.e
 	j.over = true
-	// The outcome of a cancelled attempt says nothing.
+	// A cancelled attempt says nothing, unless it was evicted and yet healthy.
 	valid := e.gen == j.gen && ctx.Err() == nil && (o.healthy || !j.evicted)
 	done := valid && (o.healthy || o.final || e.attempts >= c.opts.Attempts || hung && e.hanging)
 	var health service.Health

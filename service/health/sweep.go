@@ -10,17 +10,17 @@ import (
 // sweepShare is how long after its start a sweep is shared with further callers.
 const sweepShare = time.Second
 
-// sweepGap is the time between the endpoints of a sweep. With it, a sweep of 10,000 takes 2
-// s and does not begin hundreds of connections and name lookups at once.
+// sweepGap is the time between the endpoints of a sweep. So a sweep of 10,000 takes 2 s, and
+// does not begin hundreds of connections and name lookups at once.
 const sweepGap = 200 * time.Microsecond
 
-// A sweep is one check of every endpoint. It is satisfied with a check that ended by an
-// attempt that started after the sweep.
+// A sweep is one check of every endpoint. An endpoint has had it when an attempt that began
+// after the sweep has ended a check.
 type sweep struct {
 	seq     uint64
-	started time.Time // number of endpoints not checked yet
-	left    int       // number of callers
-	waiting int       // callers
+	started time.Time
+	left    int // number of endpoints not checked yet
+	waiting int // number of callers
 	done    chan struct{}
 	err     error // set before done is closed
 }

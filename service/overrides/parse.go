@@ -282,7 +282,8 @@ func (r *overridesReader) text(m map[string]*yaml.Node, at, field string) string
 	return ""
 }
 
-// invisible reports whether c is a control character, or one that YAML does not allow.
+// invisible reports whether c is a control character, a line separator, a mark of direction
+// or a noncharacter, some of which YAML does not allow.
 func invisible(c rune) bool {
 	return unicode.IsControl(c) || unicode.In(c, unicode.Zl, unicode.Zp, unicode.Bidi_Control, unicode.Noncharacter_Code_Point)
 }

@@ -33,9 +33,9 @@ type Builder struct {
 // A member is a back end that snapshots show.
 type member struct {
 	key      service.Key
-	number   uint64    // the last rendering; nil if there is none yet
+	number   uint64
 	name     string    // of the toolset
-	rendered *rendered // as the last snapshot has it; nil before the first
+	rendered *rendered // the last rendering; nil if there is none yet
 	tool     *part     // the last entry in the generated document; nil if it has none
 	gone     bool
 	State
@@ -71,11 +71,11 @@ func NewBuilder() *Builder {
 }
 
 // A delta collects what is different in the next snapshot.
-type delta struct { // to be rendered, or gone
-	members []*member         // the members in members
-	known   map[*member]bool  // namespaces whose names may have to change
-	naming  map[string]bool   // groups whose aliases may be different
-	groups  map[groupKey]bool // in which aliases may be different
+type delta struct {
+	members []*member         // to be rendered, or gone
+	known   map[*member]bool  // those in members
+	naming  map[string]bool   // namespaces whose names may have to change
+	groups  map[groupKey]bool // groups whose aliases may be different
 }
 
 func (d *delta) touch(m *member) {

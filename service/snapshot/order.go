@@ -50,7 +50,7 @@ func (r *rendered) compare(o *rendered) int { return r.order.compare(&o.order) }
 // isEnabled reports whether r is enabled: a lookup by type prefers such toolsets.
 func (r *rendered) isEnabled() bool { return r.backend.Enabled }
 
-// primaryReason says why first comes before second; nil if there is none.
+// primaryReason says why first comes before second, which is nil if there is none.
 func primaryReason(first, second *rendered) string {
 	b := first.backend
 	switch {

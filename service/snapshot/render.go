@@ -69,7 +69,7 @@ type rendered struct {
 	healthy    bool
 	order      order
 	aliases    []service.Key // Services of the same back end
-	toolset    *part         // nil for an alias, which of the following has service alone
+	toolset    *part         // nil for an alias; of what follows, that has service alone
 	service    *part         // nil if overrides added it: there is no Service
 	single     Body          // the answer to a lookup by name, with the health history
 	tool       []byte        // the entry in the document for Kubernaut; nil if disabled
