@@ -89,7 +89,7 @@ func (s *stream) mention(k int16, weak bool) int {
 // Only terms after the name of k count: prometheus-operator is an operator. In the value
 // that names k, each counts. In other values, component keys qualify it ({app: loki,
 // component: distributor}), and name keys do if k is not named. If the port is certainly
-// one of k's (exact), terms that count only behind a name are ignored in other values:
+// one of k's (exact), terms that count only after a name are ignored in other values:
 // {app: elasticsearch, role: database} is the database.
 func (s *stream) excluded(k int16, weak, exact bool) *meaning {
 	named := s.mention(k, weak)

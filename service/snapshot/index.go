@@ -86,7 +86,7 @@ type named struct {
 	// aliases counts the toolsets that have an alias with the name.
 	aliases tally
 	found   *rendered // the toolset that the name finds; nil if there is none or it is ambiguous
-	alias   *rendered // the toolset that the name finds as an alias; nil likewise
+	alias   *rendered // the toolset that the name finds as an alias; nil as for found
 }
 
 // A tally counts a set of members, and knows the member if there is only one: ids is the

@@ -82,8 +82,8 @@ func (t *Toolset) builtins(u *url.URL) []builtin {
 	return nil
 }
 
-// elasticsearch returns the toolsets for Elasticsearch and OpenSearch: two of the releases
-// of 2026, then two of those of 2025. Credentials are used with TLS only: clusters without
+// elasticsearch returns the toolsets for Elasticsearch and OpenSearch: two for the releases
+// of 2026, then two for those of 2025. Credentials are used with TLS only: clusters without
 // it rarely need them, and anyone could read them.
 func (t *Toolset) elasticsearch(u *url.URL) []builtin {
 	base := t.Endpoint + t.Path
