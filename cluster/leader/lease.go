@@ -65,9 +65,8 @@ func (o *observation) due(identity string, normal time.Duration) time.Time {
 
 // observe records a version of the Lease; nil if there is none. An older version than the
 // known one is ignored, except from a list that began after the last observation: a list
-// shows what there is, even if etcd was restored from a backup and counts its versions from
-// there. count is the number of observations when the list began; -1 for what is from no
-// list.
+// shows what there is, even if etcd was restored from a backup and its versions go on from
+// there. count is the number of observations when the list began; -1 if there was no list.
 func (c *Candidate) observe(lease *coordinationv1.Lease, rv string, count int) {
 	c.mu.Lock()
 	o := &c.seen
@@ -154,8 +153,7 @@ func (c *Candidate) put(ctx context.Context, lease *coordinationv1.Lease) (sent 
 	lease.Spec.RenewTime = &metav1.MicroTime{Time: sent}
 	got, err := c.leases().Update(ctx, lease, metav1.UpdateOptions{FieldManager: cluster.FieldManager})
 	if err != nil {
-		// A PUT that is meant to create the Lease lacks the resourceVersion of one that
-		// exists.
+		// A PUT that should create the Lease lacks the resourceVersion of one that exists.
 		found := lease.ResourceVersion == "" && apierrors.IsInvalid(err)
 		return sent, found || apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err), err
 	}
@@ -163,8 +161,7 @@ func (c *Candidate) put(ctx context.Context, lease *coordinationv1.Lease) (sent 
 	return sent, false, nil
 }
 
-// claim returns the Lease with this replica as its holder, to replace the one that was
-// seen.
+// claim returns a Lease with this replica as its holder, to replace the one that was seen.
 func (c *Candidate) claim(seen observation) *coordinationv1.Lease {
 	lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{
 		Namespace: c.ns, Name: c.name, Labels: map[string]string{cluster.ManagedByLabel: cluster.FieldManager}}}
@@ -182,8 +179,7 @@ func (c *Candidate) claim(seen observation) *coordinationv1.Lease {
 	return lease
 }
 
-// errFaster means that somebody else has changed the Lease, and that the change was
-// observed.
+// errFaster means that somebody else has changed the Lease, and that this was observed.
 var errFaster = errors.New("somebody was faster")
 
 // next returns the number of a term that follows what was seen. It is part of the token, so
@@ -212,8 +208,7 @@ func (c *Candidate) take(ctx context.Context, seen observation) error {
 		if c.lastSeen().lease != nil {
 			return errFaster
 		}
-		// The API server refused it for another reason, such as a policy; or the Lease is
-		// gone again.
+		// It was refused for another reason, such as a policy; or the Lease is gone again.
 	}
 	if c.failed(ctx, verb, err) {
 		return err
