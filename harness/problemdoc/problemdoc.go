@@ -1,14 +1,12 @@
-// Package problemdoc says what a problem document (RFC 9457) is, for all of the
-// harness: the load generator judges responses by it, the observer those of the
-// probes.
+// Package problemdoc checks problem documents (RFC 9457) for all of the harness: the
+// load generator and the observer judge responses by it.
 //
-// The specification makes every member optional. A document that has none of
-// them helps nobody, so here a problem document has a type, a title, the
-// response's status and the instance that it is about, and says something in its
-// title or its detail.
+// The specification makes every member optional. A document without them helps nobody,
+// so here a problem document must have a type, a title, the response's status and an
+// instance, and its title or its detail must not be empty.
 //
-// It shares no code with package problem, which writes the service's: a mistake
-// there must not make itself right here.
+// It shares no code with package problem, which writes the service's documents: a
+// mistake there must not hide itself here.
 package problemdoc
 
 import (
@@ -18,19 +16,18 @@ import (
 	"mime"
 )
 
-// MediaType is that of a problem document.
+// MediaType is the media type of problem documents.
 const MediaType = "application/problem+json"
 
-// Check says what a response lacks to be a problem document of its own status;
-// nil: nothing. contentType is the response's header, body all of its body.
+// Check returns an error that says what a response lacks to be a problem document of
+// its status; nil if nothing. body is the complete body.
 func Check(contentType string, body []byte, status int) error {
-	// What is wrong with its parameters only does not make it another type.
+	// A mistake in the parameters only does not make it another type.
 	kind, _, err := mime.ParseMediaType(contentType)
 	if err != nil && !errors.Is(err, mime.ErrInvalidMediaParameter) || kind != MediaType {
 		return fmt.Errorf("its type is %s, not %s", short(contentType), MediaType)
 	}
-	// Not into a struct: there "Type" would do for "type", which for other readers
-	// of JSON are two names.
+	// Not into a struct: encoding/json would accept "Type" for "type".
 	var doc map[string]json.RawMessage
 	if err := json.Unmarshal(body, &doc); err != nil {
 		return fmt.Errorf("it is no JSON object: %w", err)
@@ -69,7 +66,7 @@ func Check(contentType string, body []byte, status int) error {
 	return nil
 }
 
-// short is the beginning of a value from outside, for an error.
+// short returns the beginning of a value from outside, for an error.
 func short[T string | json.RawMessage](value T) string {
 	const most = 40
 	if len(value) > most {

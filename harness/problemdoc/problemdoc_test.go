@@ -56,8 +56,8 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// Whatever comes, what is taken for a problem document is JSON with the status in
-// it, and of no other status.
+// Whatever the input, what is accepted as a problem document is JSON, and says its
+// response's status and no other.
 func FuzzCheck(f *testing.F) {
 	for _, body := range []string{right, "", "{}", `{"type":1}`, `{"status":4e2,"type":"a","title":"t","instance":"i"}`, `{"status":404`} {
 		f.Add(problemdoc.MediaType, []byte(body))

@@ -2,7 +2,7 @@ package record
 
 import "time"
 
-// Pod is the life of one pod of the target. A zero time: it was not seen.
+// Pod is the life of one pod of the target. Times are zero if they were not seen.
 type Pod struct {
 	Name     string `json:"name"`
 	Node     string `json:"node"`
@@ -11,37 +11,38 @@ type Pod struct {
 
 	Created time.Time `json:"created"`
 	Ready   time.Time `json:"ready,omitzero"` // first seen Ready
-	// Deleted is when the deletion was seen: the API server had accepted it.
+	// Deleted is when the harness saw that the pod was to be deleted.
 	Deleted time.Time     `json:"deleted,omitzero"`
 	Grace   time.Duration `json:"graceNs,omitempty"` // terminationGracePeriodSeconds
-	// Killing is when the kubelet said (event Killing) that it began to end the
-	// container; the preStop hook, if there is one, and SIGTERM follow.
+	// Killing is when the kubelet's event Killing said that it began to end the
+	// container. The preStop hook, if there is one, and SIGTERM follow.
 	Killing time.Time `json:"killing,omitzero"`
-	// Signalled is when the pod logged that it received SIGTERM, by the time that
-	// the kubelet gave the line; zero where it logs no such line.
+	// Signalled is when the pod logged that it received SIGTERM, by the time that the
+	// container runtime gave the line. Zero if it logs no such line.
 	Signalled time.Time `json:"signalled,omitzero"`
-	// EndpointGone is when the last EndpointSlice stopped listing it as ready.
+	// EndpointGone is when no EndpointSlice listed it as ready any more.
 	EndpointGone time.Time `json:"endpointGone,omitzero"`
-	Exited       time.Time `json:"exited,omitzero"` // when its container's end was seen
+	Exited       time.Time `json:"exited,omitzero"` // when the end of its container was seen
 	Gone         time.Time `json:"gone,omitzero"`   // when the API server no longer had it
 
 	ExitCode *int   `json:"exitCode,omitempty"` // nil: not seen
-	Reason   string `json:"reason,omitempty"`   // of the container's end: Completed, Error, ...
+	Reason   string `json:"reason,omitempty"`   // of its container's end: Completed, Error, ...
 	Restarts int    `json:"restarts,omitempty"`
-	// Lost says that the pod went without the kubelet's word, such as when its
-	// node was cut off: nothing can be said of its end.
+	// Lost says that the pod went without a report by the kubelet, for example since
+	// its node was cut off. Nothing is known of its end.
 	Lost bool `json:"lost,omitempty"`
 
-	Probes []Probe   `json:"probes,omitempty"` // from Deleted on
-	Log    []LogLine `json:"log,omitempty"`    // the last lines; bounded
+	Probes []Probe   `json:"probes,omitempty"` // since Deleted
+	Log    []LogLine `json:"log,omitempty"`    // the last lines
 	// LogProblem says why the log may be incomplete.
 	LogProblem string `json:"logProblem,omitempty"`
-	// Milestones are the lines of the DD-007 sequence, as they came.
+	// Milestones are the lines of the DD-007 sequence, in the order in which they came.
 	Milestones []LogLine `json:"milestones,omitempty"`
 }
 
-// TermBegan is when the pod was told to stop, as well as it is known: by its own
-// word, by the kubelet's, else when its deletion was seen. Zero: never.
+// TermBegan returns when the pod was told to stop, by the best source there is: its own
+// log line, the kubelet's event, or else the time at which its deletion was seen. Zero
+// if it was not told to stop.
 func (p *Pod) TermBegan() time.Time {
 	switch {
 	case !p.Signalled.IsZero():
@@ -52,13 +53,13 @@ func (p *Pod) TermBegan() time.Time {
 	return p.Deleted
 }
 
-// LogLine is a line that a container wrote.
+// LogLine is a line that a container logged.
 type LogLine struct {
 	At   time.Time `json:"at"`
 	Text string    `json:"text"`
 }
 
-// ProbeKind says what a direct probe asked.
+// ProbeKind says which endpoint a probe asked.
 type ProbeKind string
 
 const (
@@ -66,8 +67,8 @@ const (
 	Liveness  ProbeKind = "liveness"
 )
 
-// Probe is a request that the harness sent directly to a terminating pod,
-// beside those of the kubelet, which end once the pod is terminating.
+// Probe is a request that the harness itself sent to a terminating pod. Those of the
+// kubelet are not recorded.
 type Probe struct {
 	Kind    ProbeKind     `json:"kind"`
 	At      time.Time     `json:"at"`
@@ -79,7 +80,7 @@ type Probe struct {
 	Detail  string `json:"detail,omitempty"`
 }
 
-// EventLine is something that Kubernetes said or that was done to the cluster.
+// EventLine is a Kubernetes Event, or something that was done to the cluster.
 type EventLine struct {
 	At      time.Time `json:"at"`
 	Object  string    `json:"object"`

@@ -1,14 +1,14 @@
-// Package record holds what is seen during a verification: every request and
-// its fate, the life of every pod, what Kubernetes said, and at the end the
-// verdict. The load generator and the observers write it; the checks and the
-// reports are pure functions of it.
+// Package record has the types for what is seen during a verification: every request
+// and its outcome, the life of every pod, Events, and finally the checks. The load
+// generator and the observer fill them; the verdict and the reports are pure functions
+// of a [Run].
 package record
 
 import "time"
 
 // Run is one verification.
 type Run struct {
-	Command []string  `json:"command"` // that made it
+	Command []string  `json:"command"` // that started it
 	Version string    `json:"version"` // of the harness
 	Began   time.Time `json:"began"`
 	Ended   time.Time `json:"ended"`
@@ -19,12 +19,12 @@ type Run struct {
 	Load     []Client `json:"load"`
 	Phases   []Phase  `json:"phases"`
 
-	Requests []Request   `json:"-"` // all; reports aggregate them and write them to a file of their own
+	Requests []Request   `json:"-"` // reports aggregate them and write them to a file of their own
 	Pods     []Pod       `json:"pods"`
 	Events   []EventLine `json:"events"`
 
 	Checks []Check  `json:"checks"`
-	Notes  []string `json:"notes,omitempty"` // what a reader should know: what could not be done as asked
+	Notes  []string `json:"notes,omitempty"` // what a reader should know, such as what could not be done as asked
 }
 
 // Target is what was verified.
@@ -36,31 +36,30 @@ type Target struct {
 	Replicas int      `json:"replicas"`
 }
 
-// Cluster is where.
+// Cluster is where it was verified.
 type Cluster struct {
 	Driver     string   `json:"driver"`
 	Kubernetes string   `json:"kubernetes"` // the API server's version
 	Nodes      []string `json:"nodes"`
 }
 
-// Client is what one client class was told to do, and what it says it did.
+// Client is what one client class was told to do, and what it reports to have done.
 type Client struct {
 	Class       Class         `json:"class"`
-	Rate        float64       `json:"rate"` // requests per second; for streams 0
+	Rate        float64       `json:"rate"` // requests per second; 0 for streams
 	Connections int           `json:"connections,omitempty"`
 	Duration    time.Duration `json:"durationNs,omitempty"` // of a slow request, at most
-	// Late is how long after their due time requests were sent, at the 99th
-	// percentile: the load generator's own delay.
+	// Late is the load generator's own delay: how long after they were due requests
+	// were sent, at the 99th percentile.
 	Late time.Duration `json:"lateNs,omitempty"`
-	// Skipped counts the requests that were not sent, as too many were waiting.
+	// Skipped counts requests that were not sent, since too many were waiting.
 	Skipped int `json:"skipped,omitempty"`
-	// Sent counts the requests that were sent, whatever became of them.
+	// Sent counts requests that were sent, whatever their outcome.
 	Sent int `json:"sent"`
-	// Opened counts the connections that were made.
+	// Opened counts connections.
 	Opened int `json:"opened"`
-	// Early counts the slow requests that were answered well, but before their
-	// time was over: they weren't slow, and may not have been in flight when they
-	// should have been.
+	// Early counts slow requests that succeeded before their time was over, and so may
+	// not have been in flight when they should have been.
 	Early int `json:"early,omitempty"`
 }
 
@@ -68,9 +67,9 @@ type Client struct {
 type PhaseKind string
 
 const (
-	Baseline PhaseKind = "baseline" // traffic, and nothing is changed
+	Baseline PhaseKind = "baseline" // traffic only, nothing is changed
 	Action   PhaseKind = "action"   // something is done to the target or the cluster
-	Settle   PhaseKind = "settle"   // traffic goes on, until what was done is over
+	Settle   PhaseKind = "settle"   // traffic goes on until all pods are settled
 )
 
 // Phase is a part of the scenario.
@@ -81,30 +80,30 @@ type Phase struct {
 	Ended time.Time `json:"ended"`
 }
 
-// Result is what a check says.
+// Result is the result of a check.
 type Result string
 
 const (
 	Pass Result = "pass"
 	Fail Result = "fail"
-	// Reported: measured for the reader; there is no bound that could fail.
+	// Reported: measured for the reader; there is no bound.
 	Reported Result = "reported"
-	// NotChecked: it doesn't apply, or the user turned it off; Measured says why.
-	// It never stands for something that could not be measured: that is a Fail.
+	// NotChecked: it does not apply, or the user turned it off; Measured says why. What
+	// could not be measured is a Fail instead.
 	NotChecked Result = "not checked"
 )
 
 // Check is one line of the verdict.
 type Check struct {
-	ID       string   `json:"id"`    // stable, for machines: "requests", "readiness", ...
+	ID       string   `json:"id"`    // stable, for machines: "readiness", "requests-new", ...
 	Name     string   `json:"name"`  // for people
 	Bound    string   `json:"bound"` // what must hold
 	Measured string   `json:"measured"`
 	Result   Result   `json:"result"`
-	Evidence []string `json:"evidence,omitempty"` // of a failure: the first few cases
+	Evidence []string `json:"evidence,omitempty"` // the first cases of a failure
 }
 
-// Passed says whether no check failed and at least one passed.
+// Passed reports whether no check failed and at least one passed.
 func (r *Run) Passed() bool {
 	passed := false
 	for i := range r.Checks {

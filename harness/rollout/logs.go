@@ -16,8 +16,8 @@ const (
 	maxBytes  = int64(16 << 10)
 )
 
-// logs are the last lines of the pods that are not ready, with what Kubernetes
-// says of them.
+// logs returns the last log lines of pods that are not ready, and the Events about
+// them.
 func (d *Deployment) logs(ctx context.Context) string {
 	_, pods, err := d.State(ctx)
 	if err != nil {
@@ -34,8 +34,9 @@ func (d *Deployment) logs(ctx context.Context) string {
 		fmt.Fprintf(&text, "--- pod %s on %s, %s\n", p.Name, cmp.Or(p.Spec.NodeName, "no node yet"), p.Status.Phase)
 		d.events(ctx, &text, p)
 		for _, c := range p.Status.ContainerStatuses {
-			// After a crash the interesting lines are those of the container before. Which
-			// one is the current one may change before its log is read.
+			// After a crash, the previous container has the interesting lines. If the
+			// current one is waiting it has none, or may have become the previous one
+			// by now.
 			if c.RestartCount > 0 {
 				d.tail(ctx, &text, p.Name, c.Name, true)
 			}
@@ -47,7 +48,7 @@ func (d *Deployment) logs(ctx context.Context) string {
 	return strings.TrimSuffix(text.String(), "\n")
 }
 
-// events are the warnings about a pod, the newest few.
+// events writes the latest warnings about a pod.
 func (d *Deployment) events(ctx context.Context, text *strings.Builder, p *corev1.Pod) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()

@@ -1,6 +1,6 @@
-// Package rollout waits for a Deployment, and where it doesn't come up says why:
-// the image that can't be pulled, the container that crashes, with its last
-// lines.
+// Package rollout waits for a Deployment, and explains why it does not become ready: an
+// image that can't be pulled, for example, or a container that crashes, with its last
+// log lines.
 package rollout
 
 import (
@@ -18,28 +18,28 @@ import (
 const (
 	pollInterval = 200 * time.Millisecond
 	callTimeout  = 5 * time.Second
-	// hopelessAfter is how long a container may be in a state from which it seldom
-	// recovers by itself before the wait is given up.
+	// hopelessAfter is how long a container may stay in a state from which it seldom
+	// recovers.
 	hopelessAfter = 4 * time.Second
-	// maxCrashes is how often a container may end before that is a crash loop.
+	// maxCrashes is the number of restarts that makes a crash loop.
 	maxCrashes = 2
 )
 
-// Deployment names one.
+// Deployment names a Deployment in a cluster.
 type Deployment struct {
 	Client          kubernetes.Interface
 	Namespace, Name string
 }
 
-// Get reads it.
+// Get reads the Deployment.
 func (d *Deployment) Get(ctx context.Context) (*appsv1.Deployment, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	return d.Client.AppsV1().Deployments(d.Namespace).Get(ctx, d.Name, metav1.GetOptions{})
 }
 
-// NotReadyError says that a Deployment did not become ready, and why, with the
-// last lines of its pods' logs.
+// NotReadyError says that a Deployment did not become ready, and why, with the last log
+// lines of its pods.
 type NotReadyError struct {
 	Deployment string
 	Why        string
@@ -54,7 +54,8 @@ func (e *NotReadyError) Error() string {
 	return text
 }
 
-// State reads it, and all pods that its selector finds, terminating ones too.
+// State reads the Deployment and all pods that its selector matches, with the
+// terminating ones.
 func (d *Deployment) State(ctx context.Context) (*appsv1.Deployment, []corev1.Pod, error) {
 	dep, err := d.Get(ctx)
 	if err != nil {
@@ -73,9 +74,9 @@ func (d *Deployment) State(ctx context.Context) (*appsv1.Deployment, []corev1.Po
 	return dep, list.Items, nil
 }
 
-// Wait returns when all replicas are of the current template and available, or
-// with a NotReadyError after timeout, or at once where it is hopeless. settled
-// waits further until no pod of the past is left, not even a terminating one.
+// Wait returns when all replicas have the current template and are available. If
+// settled is set, it also waits until all other pods are gone, with the terminating
+// ones. It returns a NotReadyError after timeout, or at once if there is no hope.
 func (d *Deployment) Wait(ctx context.Context, timeout time.Duration, settled bool) error {
 	deadline := time.Now().Add(timeout)
 	since := map[string]time.Time{} // when a hopeless state began, by pod and container
@@ -105,7 +106,8 @@ func (d *Deployment) Wait(ctx context.Context, timeout time.Duration, settled bo
 	}
 }
 
-// progress says whether the rollout is over, as kubectl rollout status does.
+// progress reports whether the rollout is complete, in the sense of kubectl rollout
+// status.
 func progress(dep *appsv1.Deployment, pods []corev1.Pod, settled bool) (done bool, text string) {
 	want := int32(1)
 	if dep.Spec.Replicas != nil {
@@ -122,7 +124,7 @@ func progress(dep *appsv1.Deployment, pods []corev1.Pod, settled bool) (done boo
 	return len(pods) == int(want), fmt.Sprintf("%s, %d pods in all", text, len(pods))
 }
 
-// PodReady says whether a pod's condition Ready is true.
+// PodReady reports whether the pod's condition Ready is true.
 func PodReady(p *corev1.Pod) bool {
 	for _, c := range p.Status.Conditions {
 		if c.Type == corev1.PodReady {
@@ -132,7 +134,7 @@ func PodReady(p *corev1.Pod) bool {
 	return false
 }
 
-// hopeless returns why no pod will become ready any more, or "".
+// hopeless returns why the pods will not become ready, or "".
 func hopeless(dep *appsv1.Deployment, pods []corev1.Pod, since map[string]time.Time) string {
 	for i := range pods {
 		for _, c := range pods[i].Status.ContainerStatuses {
@@ -166,8 +168,8 @@ func hopelessReason(reason string) bool {
 	return false
 }
 
-// failed is what the Deployment itself says, such as that pods are refused by
-// admission or quota.
+// failed returns what the Deployment's status gives as a reason, such as that admission
+// or a quota refuses its pods.
 func failed(dep *appsv1.Deployment) string {
 	for _, c := range dep.Status.Conditions {
 		if c.Type == appsv1.DeploymentReplicaFailure && c.Status == corev1.ConditionTrue {
@@ -184,7 +186,7 @@ func (d *Deployment) notReady(ctx context.Context, why string) error {
 	return &NotReadyError{Deployment: d.Namespace + "/" + d.Name, Why: why, Logs: d.logs(ctx)}
 }
 
-// IsNotReady says whether err is a NotReadyError.
+// IsNotReady reports whether err is a NotReadyError.
 func IsNotReady(err error) bool {
 	var e *NotReadyError
 	return errors.As(err, &e)

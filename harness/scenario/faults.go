@@ -7,25 +7,25 @@ import (
 	"time"
 )
 
-// afterwards is how long the traffic goes on once a fault is over: that is when
-// everything that was held up is made up for.
+// afterwards is how long the traffic goes on after a fault, while everything that was
+// held up is made up for.
 const afterwards = 15 * time.Second
 
-// apiOutage stops the API server. What runs goes on: the lookups must, too.
+// apiOutage stops the API server for a while. Lookups must go on.
 func apiOutage(ctx context.Context, e *Env) error {
 	if e.Faults == nil {
 		return noFaults("the API server can't be stopped")
 	}
 	e.Say("stopping the API server for %s", e.Outage)
 	return e.outage(ctx, "the API server", e.Faults.StopAPIServer, func() error {
-		// Also after an interruption: the cluster must be able to end.
+		// Also if ctx is done: the cluster needs its API server to shut down.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 90*time.Second)
 		defer cancel()
 		return e.Faults.StartAPIServer(ctx)
 	})
 }
 
-// kubeletKill kills the kubelet of the node with most of the pods.
+// kubeletKill kills the kubelet of the node that has most of the pods.
 func kubeletKill(ctx context.Context, e *Env) error {
 	if e.Faults == nil {
 		return noFaults("a kubelet can't be killed")
@@ -38,8 +38,8 @@ func kubeletKill(ctx context.Context, e *Env) error {
 	return e.outage(ctx, "the kubelet", func() error { return e.Faults.KillKubelet(node) }, func() error { return e.Faults.StartKubelet(node) })
 }
 
-// outage stops something and starts it again, whatever happens meanwhile, and waits
-// until all is well.
+// outage stops something and starts it again, even if ctx ends in between. Then it
+// waits until the Deployment is well.
 func (e *Env) outage(ctx context.Context, what string, stop, start func() error) error {
 	if err := stop(); err != nil {
 		return err

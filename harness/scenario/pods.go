@@ -23,8 +23,8 @@ const callTimeout = 10 * time.Second
 // restartedAt is the annotation that kubectl rollout restart sets.
 const restartedAt = "kubectl.kubernetes.io/restartedAt"
 
-// restart does what kubectl rollout restart does, and waits as kubectl rollout
-// status does.
+// restart does what kubectl rollout restart does, and waits as kubectl rollout status
+// does.
 func restart(ctx context.Context, e *Env) error {
 	patch, err := json.Marshal(map[string]any{"spec": map[string]any{"template": map[string]any{
 		"metadata": map[string]any{"annotations": map[string]string{restartedAt: time.Now().Format(time.RFC3339Nano)}},
@@ -45,7 +45,7 @@ func (e *Env) patch(ctx context.Context, patch []byte) error {
 	return err
 }
 
-// scale goes down to one replica and back.
+// scale scales down to one replica, and up again.
 func scale(ctx context.Context, e *Env) error {
 	dep, err := e.Target.Get(ctx)
 	if err != nil {
@@ -63,8 +63,7 @@ func scale(ctx context.Context, e *Env) error {
 		if err := e.patch(ctx, fmt.Appendf(nil, `{"spec":{"replicas":%d}}`, n)); err != nil {
 			return fmt.Errorf("scale to %d: %w", n, err)
 		}
-		// Until the pods that were taken away are gone: only then have the last
-		// requests met them.
+		// Wait until the pods are gone: they may receive requests until then.
 		if err := e.Target.Wait(ctx, e.ReadyTimeout, true); err != nil {
 			return err
 		}
@@ -72,8 +71,8 @@ func scale(ctx context.Context, e *Env) error {
 	return nil
 }
 
-// deletePods deletes each pod that is there now, and waits for its replacement
-// before the next.
+// deletePods deletes each pod that is there now, and waits for its replacement before
+// it deletes the next.
 func deletePods(ctx context.Context, e *Env) error {
 	pods, _, err := e.pods(ctx)
 	if err != nil {
@@ -100,8 +99,7 @@ func (e *Env) deletePod(ctx context.Context, name string) error {
 	return nil
 }
 
-// waitReplaced waits until the pod is being deleted in the API's eyes and the
-// Deployment is whole again without it.
+// waitReplaced waits until the Deployment has all its replicas ready without this pod.
 func (e *Env) waitReplaced(ctx context.Context, uid types.UID) error {
 	deadline := time.Now().Add(e.ReadyTimeout)
 	for {
@@ -118,7 +116,7 @@ func (e *Env) waitReplaced(ctx context.Context, uid types.UID) error {
 			}
 		}
 		if time.Now().After(deadline) {
-			return e.Target.Wait(ctx, 0, false) // says why
+			return e.Target.Wait(ctx, 0, false) // for its error, which says why
 		}
 		if err := Pause(ctx, 200*time.Millisecond); err != nil {
 			return err
@@ -126,7 +124,7 @@ func (e *Env) waitReplaced(ctx context.Context, uid types.UID) error {
 	}
 }
 
-// drain does what kubectl drain does, to the target's pods only.
+// drain does what kubectl drain does, but evicts only the target's pods.
 func drain(ctx context.Context, e *Env) error {
 	node, count, pods, err := e.busiestNode(ctx)
 	if err != nil {
@@ -144,7 +142,7 @@ func drain(ctx context.Context, e *Env) error {
 		return err
 	}
 	err = e.evictFrom(ctx, node, pods)
-	// Whatever became of it, the node is usable again afterwards.
+	// Whether that failed or not, the node must become usable again.
 	uncordonCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 	defer cancel()
 	if uncordonErr := e.cordon(uncordonCtx, node, false); err == nil {
@@ -153,7 +151,7 @@ func drain(ctx context.Context, e *Env) error {
 	return err
 }
 
-// busiestNode is the one with most of the target's pods; count is by node.
+// busiestNode returns the node that has most of the target's pods. count is by node.
 func (e *Env) busiestNode(ctx context.Context) (node string, count map[string]int, pods []corev1.Pod, err error) {
 	if pods, _, err = e.pods(ctx); err != nil {
 		return "", nil, nil, err
@@ -181,8 +179,8 @@ func (e *Env) cordon(ctx context.Context, node string, on bool) error {
 	return nil
 }
 
-// evictFrom evicts the pods of a node through the Eviction API, which honours
-// PodDisruptionBudgets: it answers 429 while one more pod is too many.
+// evictFrom evicts the pods of a node through the Eviction API, which respects
+// PodDisruptionBudgets: it answers 429 while no more pod may go.
 func (e *Env) evictFrom(ctx context.Context, node string, pods []corev1.Pod) error {
 	deadline := time.Now().Add(e.ReadyTimeout)
 	for i := range pods {
@@ -208,7 +206,7 @@ func (e *Env) evictFrom(ctx context.Context, node string, pods []corev1.Pod) err
 	return e.Target.Wait(ctx, e.ReadyTimeout, true)
 }
 
-// pods are those of the target that are not being deleted.
+// pods returns the target's pods that are not being deleted.
 func (e *Env) pods(ctx context.Context) ([]corev1.Pod, *appsv1.Deployment, error) {
 	dep, all, err := e.Target.State(ctx)
 	return slices.DeleteFunc(all, func(p corev1.Pod) bool { return p.DeletionTimestamp != nil }), dep, err

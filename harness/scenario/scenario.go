@@ -1,5 +1,5 @@
-// Package scenario does to a target, or to its cluster, what happens to it in
-// production, while the traffic is on.
+// Package scenario does to a target, or to its cluster, what happens in production,
+// while traffic goes on. [Parse] turns names into steps; each [Step] works on an [Env].
 package scenario
 
 import (
@@ -17,30 +17,30 @@ import (
 // Env is what the steps work on.
 type Env struct {
 	Client kubernetes.Interface
-	Faults cluster.Faults // nil where the cluster can't make any
+	Faults cluster.Faults // nil if the cluster has none
 	Target rollout.Deployment
 	// ReadyTimeout bounds each wait for the Deployment.
 	ReadyTimeout time.Duration
-	// Outage is how long the API server is stopped, and a kubelet.
+	// Outage is how long the API server or a kubelet is stopped.
 	Outage time.Duration
-	// Say tells the user what is being done.
+	// Say reports progress.
 	Say func(format string, args ...any)
 }
 
-// A Step is one thing that is done. It returns when it is over, but for pods
-// that are still terminating.
+// A Step is one action. It returns when that is complete, though pods may still be
+// terminating.
 type Step struct {
 	Name string
-	// Terminations says that pods of the target are told to stop.
+	// Terminations: it stops pods of the target.
 	Terminations bool
-	// Nodes says that the step changes nodes, and so what others have there.
+	// Nodes: it changes nodes, and so affects others who use them.
 	Nodes bool
-	// Faults says that the step needs a cluster in which faults can be made.
+	// Faults: it needs a cluster that implements cluster.Faults.
 	Faults bool
 	Run    func(context.Context, *Env) error
 }
 
-// A kind of step, as it is named on the command line.
+// A kind is a kind of step, with its name on the command line.
 type kind struct {
 	name, what string
 	steps      func(restarts int) []Step
@@ -63,7 +63,7 @@ var kinds = []kind{
 
 func one(s Step) func(int) []Step { return func(int) []Step { return []Step{s} } }
 
-// Names are the scenarios that Parse knows, each with what it does.
+// Names returns the scenarios that Parse knows, and what each does.
 func Names() (names, what []string) {
 	for _, k := range kinds {
 		names, what = append(names, k.name), append(what, k.what)
@@ -71,8 +71,8 @@ func Names() (names, what []string) {
 	return names, what
 }
 
-// Parse turns a list such as "rolling-restart,node-drain" into steps; restarts is
-// how many rolling restarts the first means.
+// Parse turns a list such as "rolling-restart,node-drain" into steps. restarts is the
+// number of steps that "rolling-restart" stands for.
 func Parse(list string, restarts int) ([]Step, error) {
 	var steps []Step
 	for name := range strings.SplitSeq(list, ",") {
@@ -91,8 +91,7 @@ func Parse(list string, restarts int) ([]Step, error) {
 	return steps, nil
 }
 
-// Pause does nothing for a time, while the traffic goes on. It returns the cause
-// of ctx's end if that comes first.
+// Pause waits for d. If ctx ends first, it returns the cause.
 func Pause(ctx context.Context, d time.Duration) error {
 	select {
 	case <-ctx.Done():

@@ -30,8 +30,8 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// An interruption ends a pause, and its cause is told: that the load has ended,
-// for example.
+// The end of the context ends a pause, which returns the cause; for example, that the
+// load has ended.
 func TestPause(t *testing.T) {
 	if err := scenario.Pause(t.Context(), time.Millisecond); err != nil {
 		t.Error(err)

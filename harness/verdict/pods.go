@@ -10,7 +10,7 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/record"
 )
 
-// readiness: 503 soon after SIGTERM, and from then on.
+// readiness checks that readiness is 503 soon after SIGTERM, and stays so.
 func (j *judge) readiness() record.Check {
 	const name = "readiness fails once a pod is told to stop"
 	bound := fmt.Sprintf("503 within %s of SIGTERM, and from then on", j.rules.ReadinessWithin)
@@ -50,10 +50,9 @@ func (j *judge) readiness() record.Check {
 	})
 }
 
-// firstFailing is the readiness probe whose 503 was known first, nil without one.
-// Probes overlap where a machine is busy: one that was asked earlier may be
-// answered later, and its 200 is of before. Only what is asked once a 503 is
-// known must be answered 503.
+// firstFailing returns the readiness probe whose 503 arrived first, or nil. Probes
+// overlap on a busy host: a 200 that arrives after a 503 may belong to an earlier
+// probe. So only probes sent after the first 503 arrived must be 503.
 func firstFailing(p *record.Pod) *record.Probe {
 	var first *record.Probe
 	for i := range p.Probes {
@@ -66,7 +65,7 @@ func firstFailing(p *record.Pod) *record.Probe {
 	return first
 }
 
-// toldBy says what a pod's TermBegan is.
+// toldBy describes the moment that p.TermBegan returns.
 func toldBy(p *record.Pod) string {
 	switch {
 	case !p.Signalled.IsZero():
@@ -77,8 +76,8 @@ func toldBy(p *record.Pod) string {
 	return "its deletion (name the line that it logs at SIGTERM with --signal-line, to count from there)"
 }
 
-// liveness: 200 for as long as the pod answers anything. The kubelet kills a pod
-// early whose liveness fails.
+// liveness checks that liveness is 200 for as long as the pod answers. If it failed,
+// the kubelet would kill the pod early.
 func (j *judge) liveness() record.Check {
 	const name, bound = "liveness holds until the listener is closed", "200 to every probe that was answered"
 	if !j.rules.Liveness {
@@ -102,7 +101,7 @@ func (j *judge) liveness() record.Check {
 	})
 }
 
-// refused: as long as an EndpointSlice lists the pod, it takes connections.
+// refused checks that a pod accepts connections as long as an EndpointSlice lists it.
 func (j *judge) refused() record.Check {
 	const name, bound = "connections are taken until the endpoint is gone", "none refused while an EndpointSlice lists the pod; nodes may route to it a little longer"
 	if !j.rules.Readiness && !j.rules.Liveness {
@@ -125,7 +124,7 @@ func (j *judge) refused() record.Check {
 // sigkilled is the exit code of a process that SIGKILL ended: 128 + 9.
 const sigkilled = 137
 
-// grace: each pod ended by itself within its grace period.
+// grace checks that each pod ended by itself within its grace period.
 func (j *judge) grace() record.Check {
 	return j.eachStopped(GraceID, "pods end within their grace period", "no SIGKILL", "did", func(f *finding, p *record.Pod) {
 		switch {
@@ -137,7 +136,7 @@ func (j *judge) grace() record.Check {
 	})
 }
 
-// exitCode: each pod ended with 0. One that was killed did not, either.
+// exitCode checks that each pod exited with 0. One that was killed fails this, too.
 func (j *judge) exitCode() record.Check {
 	return j.eachStopped(ExitCodeID, "pods exit with code 0", "0", "did", func(f *finding, p *record.Pod) {
 		switch {
@@ -149,7 +148,7 @@ func (j *judge) exitCode() record.Check {
 	})
 }
 
-// milestones: the lines of the shutdown sequence, in order.
+// milestones checks that each pod logged the lines of the shutdown sequence, in order.
 func (j *judge) milestones() record.Check {
 	const name, bound = "the shutdown sequence is logged in order", "each DD-007 line, once"
 	if len(j.rules.Milestones) == 0 {
@@ -184,7 +183,7 @@ func (j *judge) milestones() record.Check {
 	})
 }
 
-// restarts: no container ended by itself.
+// restarts checks that no container ended by itself.
 func (j *judge) restarts() record.Check {
 	var f finding
 	for i := range j.run.Pods {

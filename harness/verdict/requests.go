@@ -8,7 +8,7 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/record"
 )
 
-// requests: a class lost none, in no phase.
+// requests checks that a class lost no request, in any phase.
 func (j *judge) requests(class record.Class) record.Check {
 	var f finding
 	total := 0
@@ -33,7 +33,7 @@ func (j *judge) requests(class record.Class) record.Check {
 	return f.check(RequestsID(class), fmt.Sprintf("%s clients lose no %s", class, what), "0 lost", measured)
 }
 
-// describe is a lost request in a line.
+// describe describes a lost request in one line.
 func (j *judge) describe(r *record.Request) string {
 	pod := r.Pod
 	switch {
@@ -55,8 +55,8 @@ func (j *judge) describe(r *record.Request) string {
 	return text
 }
 
-// problems: each error response is a problem document. That there were error
-// responses at all is part of the check.
+// problems checks that each error response is a problem document, and that there was at
+// least one.
 func (j *judge) problems() record.Check {
 	const name, bound = "every error response is a problem document", "all, and at least one seen (RFC 9457)"
 	if !j.rules.Problems {
@@ -91,8 +91,8 @@ func (j *judge) problems() record.Check {
 	return f.check(ProblemsID, name, bound, measured)
 }
 
-// baseline: before anything was done, nothing was lost. Otherwise the load
-// generator or the target itself is at fault, not the update.
+// baseline checks that nothing was lost before the first step. Otherwise the fault is
+// in the load generator or the target, not in the update.
 func (j *judge) baseline() record.Check {
 	const name, bound = "nothing is lost before anything is done", "0 lost in the baseline"
 	var f finding
@@ -118,11 +118,11 @@ func (j *judge) baseline() record.Check {
 	return f.check(BaselineID, name, bound, measured)
 }
 
-// maxLate is how far the load generator may fall behind its own schedule, at the
-// 99th percentile, before its rate is not what it says.
+// maxLate bounds the load generator's own delay, at the 99th percentile. Beyond it, the
+// rate was not as given.
 const maxLate = 500 * time.Millisecond
 
-// load: the load generator did what it was told to.
+// load checks that the load generator sent what it was told to.
 func (j *judge) load() record.Check {
 	var f finding
 	skipped, late := 0, time.Duration(0)
@@ -146,12 +146,12 @@ func (j *judge) load() record.Check {
 		fmt.Sprintf("%d skipped, p99 %s", skipped, ms(late)))
 }
 
-// coverageWindow is how shortly before SIGTERM a pod must have answered a class
-// for that class to count as being there.
+// coverageWindow is how shortly before SIGTERM a pod must have answered a request of a
+// class for the class to count as covered.
 const coverageWindow = time.Second
 
-// coverage: each class really met terminating pods. A slow request or a stream
-// must have been under way on one when it was told to stop.
+// coverage checks that each class had requests on stopping pods. A slow request or a
+// stream must have been in flight when its pod was told to stop.
 func (j *judge) coverage() record.Check {
 	const name = "every class met pods that were told to stop"
 	const bound = "at least one pod per class"
@@ -187,9 +187,9 @@ func (j *judge) coverage() record.Check {
 	return f.check(CoverageID, name, bound, measured)
 }
 
-// stopSlack is by how much the time at which a pod was told to stop may be late:
-// it is that of a log line, which the container runtime gives when it reads it. A
-// server that ends its streams at once has done so by then.
+// stopSlack is how late the recorded time of SIGTERM may be. It is the time of a log
+// line, which the container runtime sets when it reads the line. By then, a server that
+// ends its streams at once has done so.
 const stopSlack = 100 * time.Millisecond
 
 func meets(r *record.Request, stop time.Time) bool {
@@ -199,7 +199,8 @@ func meets(r *record.Request, stop time.Time) bool {
 	return r.End.After(stop.Add(-coverageWindow)) && r.Sent.Before(stop)
 }
 
-// latency compares the 99th percentiles of reused and new clients.
+// latency compares the 99th percentiles of reused and new clients before and during the
+// steps.
 func (j *judge) latency() record.Check {
 	const name = "latency while something is done"
 	bound := "reported only"

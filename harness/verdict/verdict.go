@@ -1,10 +1,10 @@
-// Package verdict judges a recorded run: does a rolling update of this target
-// lose requests, and does each of its pods stop as it should?
+// Package verdict judges a recorded run: does a rolling update of this target lose
+// requests, and does each of its pods stop as it should?
 //
-// Each check has a bound and a measured value, and fails when the bound does not
-// hold. What could not be measured is a failure too: a run that proves nothing
-// must not pass. A check that does not apply, or that the user turned off, says
-// so and counts for nothing.
+// [Judge] is a pure function of the record and the [Rules]. Each check has a bound and
+// a measured value, and fails if the bound does not hold. It also fails if it could not
+// be measured: a run that proves nothing must not pass. A check that does not apply, or
+// that the user turned off, says so and does not count.
 package verdict
 
 import (
@@ -14,33 +14,32 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/record"
 )
 
-// Rules say what is expected of the target beyond losing no request.
+// Rules say what is expected of the target, besides losing no request.
 type Rules struct {
-	// Readiness and Liveness: the pods have such an endpoint, and each terminating
-	// pod was asked directly.
+	// Readiness and Liveness: the pods have such an endpoint, and terminating pods were
+	// probed there.
 	Readiness, Liveness bool
 	// ReadinessWithin is how soon after SIGTERM readiness must be 503. Zero: 1 s.
 	ReadinessWithin time.Duration
-	// PreStop: the container has a preStop hook, so that SIGTERM comes later than
-	// the kubelet begins to end it.
+	// PreStop: the container has a preStop hook, so that SIGTERM comes later than the
+	// kubelet's event Killing.
 	PreStop bool
 	// Problems: every error response must be a problem document (RFC 9457).
 	Problems bool
-	// Milestones are the log lines that each pod must write while it stops, in
-	// this order; none: not checked.
+	// Milestones are the log lines that each stopping pod must write, in this order.
+	// None: not checked.
 	Milestones []string
-	// MaxLatencyFactor bounds the 99th percentile of the latency while something
-	// is done, as a multiple of the baseline's. Zero: reported only.
+	// MaxLatencyFactor bounds the 99th percentile of the latency during the steps, as a
+	// multiple of the baseline's. Zero: reported only.
 	MaxLatencyFactor float64
-	// Classes are those that the load was made of.
+	// Classes are the client classes of the load.
 	Classes []record.Class
-	// Terminations: the scenario ends pods, so that a run in which none ended has
-	// not shown anything.
+	// Terminations: the scenario stops pods, so that a run in which none stopped has
+	// shown nothing.
 	Terminations bool
 }
 
-// The identifiers of the checks. Those of the classes are "requests-" and the
-// class: RequestsID.
+// The identifiers of the checks. Those of the client classes are made by RequestsID.
 const (
 	BaselineID   = "baseline"
 	LoadID       = "load"
@@ -56,13 +55,13 @@ const (
 	RestartsID   = "restarts"
 )
 
-// RequestsID is the identifier of the check that a class lost no request.
+// RequestsID returns the identifier of the check that a class lost no request.
 func RequestsID(c record.Class) string { return "requests-" + string(c) }
 
-// maxEvidence bounds the cases that a failed check names.
+// maxEvidence bounds the number of cases that a failed check lists.
 const maxEvidence = 5
 
-// Judge returns the checks of a run. It changes nothing.
+// Judge returns the checks of a run. It does not modify the run.
 func Judge(run *record.Run, rules Rules) []record.Check {
 	if rules.ReadinessWithin == 0 {
 		rules.ReadinessWithin = time.Second
@@ -82,14 +81,14 @@ func Judge(run *record.Run, rules Rules) []record.Check {
 		j.baseline(), j.load(), j.coverage(), j.latency())
 }
 
-// A judge looks at one run.
+// A judge makes the checks of one run.
 type judge struct {
 	run     *record.Run
 	rules   Rules
-	stopped []*record.Pod // those that were told to stop, and whose end could be seen
+	stopped []*record.Pod // pods that were told to stop, and whose end could be seen
 }
 
-// A finding collects what is wrong, and names the first few cases.
+// A finding counts what is wrong, and describes the first few cases.
 type finding struct {
 	wrong    int
 	evidence []string
@@ -101,7 +100,7 @@ func (f *finding) add(format string, args ...any) {
 	}
 }
 
-// check turns a finding into a check.
+// check returns the finding as a check.
 func (f *finding) check(id, name, bound, measured string) record.Check {
 	c := record.Check{ID: id, Name: name, Bound: bound, Measured: measured, Result: record.Pass, Evidence: f.evidence}
 	if f.wrong > 0 {
@@ -117,8 +116,8 @@ func notChecked(id, name, bound, why string) record.Check {
 	return record.Check{ID: id, Name: name, Bound: bound, Measured: why, Result: record.NotChecked}
 }
 
-// eachStopped runs a check over the pods that were told to stop. Where the
-// scenario should have stopped pods and did not, that is the finding.
+// eachStopped runs a check over the pods that were told to stop. It fails if there is
+// none though the scenario should have stopped some.
 func (j *judge) eachStopped(id, name, bound, good string, look func(*finding, *record.Pod)) record.Check {
 	var f finding
 	if len(j.stopped) == 0 {
@@ -138,12 +137,12 @@ func (j *judge) eachStopped(id, name, bound, good string, look func(*finding, *r
 	return f.check(id, name, bound, fmt.Sprintf("%d of %d pods %s", len(j.stopped)-bad, len(j.stopped), good))
 }
 
-// since is a time as the reports show it: seconds since the run began.
+// since formats a time as reports show it: in seconds since the run began.
 func (j *judge) since(t time.Time) string {
 	return fmt.Sprintf("%.3f s", t.Sub(j.run.Began).Seconds())
 }
 
-// ms is a duration for people.
+// ms formats a duration for people.
 func ms(d time.Duration) string {
 	if d < 10*time.Second {
 		return d.Round(time.Millisecond).String()

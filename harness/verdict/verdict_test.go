@@ -25,8 +25,8 @@ func at(seconds float64) time.Time {
 
 func ptr[T any](v T) *T { return &v }
 
-// clean is a run in which all is as it should be: ten seconds, pod a told to
-// stop at 4 s, its endpoint gone at 4.5 s, its listener closed at 9 s.
+// clean returns a run without a defect: ten seconds, pod a told to stop at 4 s, its
+// endpoint gone at 4.5 s, its listener closed at 9 s.
 func clean() *record.Run {
 	run := &record.Run{
 		Began: began, Ended: at(10),
@@ -48,7 +48,7 @@ func clean() *record.Run {
 		request(record.Reused, s, s+0.01)
 		request(record.New, s, s+0.01)
 	}
-	for i := range 40 { // after the update, of another pod
+	for i := range 40 { // after the update, by another pod
 		s := 4 + float64(i)/10
 		request(record.Reused, s, s+0.02)
 		run.Requests[len(run.Requests)-1].Pod = "b"
@@ -94,8 +94,8 @@ func TestCleanRunPasses(t *testing.T) {
 	}
 }
 
-// On a busy machine a probe that was asked before readiness failed is answered
-// after one that was asked later, and stands behind it in the list.
+// On a busy host a probe from before readiness failed may be answered after a later
+// one, and be behind it in the list.
 func TestProbesThatOverlap(t *testing.T) {
 	run := clean()
 	probes := run.Pods[0].Probes
@@ -109,8 +109,7 @@ func TestProbesThatOverlap(t *testing.T) {
 	}
 }
 
-// Each defect is caught by the check that is there for it, and by no other than
-// those named.
+// Each defect is caught by its check, and by no others than those given.
 func TestEachCheckCatchesItsDefect(t *testing.T) {
 	probes := func(change func(*record.Probe)) func(*record.Run) {
 		return func(r *record.Run) {
@@ -203,7 +202,7 @@ func TestEachCheckCatchesItsDefect(t *testing.T) {
 	}
 }
 
-// late makes readiness 503 only so many seconds after SIGTERM.
+// late delays the first 503 to so many seconds after SIGTERM.
 func late(p *record.Probe, seconds float64) {
 	if p.Kind == record.Readiness && p.Status == 503 && p.At.Before(at(4.05+seconds)) {
 		p.Status = 200
@@ -247,7 +246,7 @@ func TestWhatDoesNotApplyIsNotChecked(t *testing.T) {
 	}
 }
 
-// A pod that went unseen, such as on a node that was cut off, proves nothing.
+// A pod whose end was not seen, for example on a node that was cut off, proves nothing.
 func TestLostPodsAreLeftOut(t *testing.T) {
 	run := clean()
 	run.Pods = append(run.Pods, record.Pod{Name: "c", Deleted: at(5), Gone: at(6), Lost: true})
@@ -256,8 +255,8 @@ func TestLostPodsAreLeftOut(t *testing.T) {
 	}
 }
 
-// Without the pod's own word on SIGTERM, the kubelet's counts: the deletion is
-// earlier, at times by a second.
+// If the pod does not log SIGTERM, the kubelet's event counts. The deletion may be a
+// second earlier.
 func TestReadinessCountsFromWhatIsKnown(t *testing.T) {
 	result := func(change func(*record.Pod), rules verdict.Rules) record.Check {
 		run := clean()
@@ -290,7 +289,7 @@ func TestReadinessCountsFromWhatIsKnown(t *testing.T) {
 	}
 }
 
-// A pod that is only guessed does not stand for a class that met it.
+// An inferred pod does not count for the coverage of a class.
 func TestCoverageNeedsTheResponsesWord(t *testing.T) {
 	run := clean()
 	for i := range run.Requests {
@@ -304,8 +303,8 @@ func TestCoverageNeedsTheResponsesWord(t *testing.T) {
 	}
 }
 
-// A stream that ended as its pod was told to stop was there, though the log line
-// that says when is read a little later.
+// A stream that ended when its pod was told to stop counts, though the time of that log
+// line is a little later.
 func TestCoverageOfStreamsThatEndAtOnce(t *testing.T) {
 	for before, want := range map[time.Duration]record.Result{
 		50 * time.Millisecond: record.Pass, 500 * time.Millisecond: record.Fail,

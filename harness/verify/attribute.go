@@ -7,19 +7,19 @@ import (
 )
 
 const (
-	// probeNear is how near in time a probe must be to speak for a moment: they
-	// are sent ten times a second.
+	// probeNear is the greatest distance in time from a moment to a probe that tells
+	// about it. Probes are sent ten times a second.
 	probeNear = 150 * time.Millisecond
-	// routedAfter is for how long after a pod has gone connections may still be
-	// sent to it: kube-proxy updates its rules at most once a second, and a SYN
-	// that nobody answers is repeated.
+	// routedAfter is for how long connections may still be sent to a pod that is gone:
+	// kube-proxy updates its rules at most once a second, and a SYN that nobody answers
+	// is sent again.
 	routedAfter = 4 * time.Second
 )
 
-// attribute finds the pods of lost requests that no response names: behind a
-// Service's address, the client can't tell who refused it. It is the one pod that
-// was told to stop and that, asked directly at that moment, didn't answer
-// either; where there is no such pod or more than one, it stays unknown.
+// attribute finds the pods of lost requests that no response names: behind a Service's
+// address, the client can't tell which pod refused it. It is the one terminating pod
+// that, when probed directly at that moment, did not answer either. If there is none,
+// or more than one, the pod stays unknown.
 func attribute(run *record.Run) {
 	for i := range run.Requests {
 		r := &run.Requests[i]
@@ -38,7 +38,7 @@ func attribute(run *record.Run) {
 	}
 }
 
-// wasDeaf says whether a pod that was told to stop answered nothing at a moment.
+// wasDeaf reports whether p was terminating and answered nothing at a moment.
 func wasDeaf(p *record.Pod, at time.Time) bool {
 	if p.Deleted.IsZero() || at.Before(p.Deleted) || !p.Gone.IsZero() && at.After(p.Gone.Add(routedAfter)) {
 		return false

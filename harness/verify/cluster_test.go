@@ -17,7 +17,7 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
-// shared is the cluster of all tests of the package, and the programs in it.
+// shared holds the programs, and the cluster of all tests of the package.
 var shared struct {
 	once    sync.Once
 	cluster cluster.Cluster
@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// aCluster returns the shared cluster, with the subject's image loaded.
+// aCluster returns the shared cluster, with the image of the faulty server loaded.
 func aCluster(t *testing.T) cluster.Cluster {
 	t.Helper()
 	shared.once.Do(func() { shared.err = startShared() })
@@ -56,7 +56,7 @@ func startShared() error {
 	if shared.dir, err = os.MkdirTemp("", "verify-test-"); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute) // a cold compile
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute) // the programs may have to be compiled
 	defer cancel()
 	if shared.subject, err = defects.Build(ctx, shared.dir); err != nil {
 		return err
@@ -67,8 +67,7 @@ func startShared() error {
 	return shared.cluster.LoadImage(ctx, shared.subject.Image())
 }
 
-// subject are the options to verify a deployment of the server with planted
-// defects.
+// subject returns the options to verify a Deployment of the faulty server.
 func subject(t *testing.T, d defects.Deployment) verify.Options {
 	t.Helper()
 	o, err := shared.subject.Options(d)

@@ -10,8 +10,8 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/verify"
 )
 
-// Each planted defect is caught by the check that is named for it in the design,
-// and in the way named there. A verifier that lets one pass is broken.
+// Each planted defect is caught by the check that it is there for, with the evidence
+// that it should give. A verifier that lets one pass is broken.
 func TestPlantedDefectsAreCaught(t *testing.T) {
 	t.Parallel()
 	c := aCluster(t)
@@ -25,7 +25,8 @@ func TestPlantedDefectsAreCaught(t *testing.T) {
 	}
 }
 
-// A verifier that fails everything would catch every defect, too. Ten runs, in two rows.
+// A verifier that fails everything would catch every defect, too. Ten runs, five after
+// five in two parallel rows.
 func TestRightServerPassesTenRuns(t *testing.T) {
 	t.Parallel()
 	c := aCluster(t)
@@ -37,7 +38,7 @@ func TestRightServerPassesTenRuns(t *testing.T) {
 				defectstest.Verify(t, right, func(try int) (*record.Run, error) {
 					o := subject(t, right.Deployment(fmt.Sprintf("right-%d-%d-%d", row+1, i+1, try)))
 					if i%2 == 1 {
-						o.Signal = "" // as of a server that doesn't tell when it receives SIGTERM
+						o.Signal = "" // like a server that does not log when it receives SIGTERM
 					}
 					t.Logf("run %d", i+1)
 					return verify.Run(t.Context(), c, o)

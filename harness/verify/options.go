@@ -1,9 +1,10 @@
-// Package verify answers one question about a Deployment: does a rolling update
-// lose requests, and if so, which, when and why?
+// Package verify answers one question about a Deployment: does a rolling update lose
+// requests, and if so, which, when and why?
 //
-// It applies the manifests, waits until the Deployment is ready, puts a load
-// generator into a pod of the cluster, watches, does what the scenario says with
-// the traffic on, and lets package verdict judge what was recorded.
+// [Run] applies the manifests and waits until the Deployment is ready (prepare.go). It
+// starts a load generator in a pod of the cluster, waits until that reaches every pod
+// of the Service (route.go), and records what observe sees. Then it runs the steps of
+// the scenario under load, and package verdict judges the record.
 package verify
 
 import (
@@ -18,55 +19,56 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/scenario"
 )
 
-// Options say what to verify and how.
+// Options say what to verify, and how.
 type Options struct {
 	Command []string // for the report
 	Version string   // of the harness
 
-	// Manifests are the files and folders of the target, Around those of what
-	// should be in the cluster besides; an object of both is the target's.
+	// Manifests are the files and folders of the target. Around are those of what else
+	// the cluster should have; if an object is in both, the target's is used.
 	Manifests, Around []string
-	Images            []cluster.Image // to load before
-	// Image is set as that of the target's container; empty: as the manifests say.
+	Images            []cluster.Image // loaded into the cluster first
+	// Image replaces the image of the target's container; empty: as in the manifests.
 	Image       string
 	AgentBinary string // the load generator's program, static
-	// AgentImage is one that the cluster can pull, instead of one made of
+	// AgentImage is an image that the cluster can pull; empty: one is made of
 	// AgentBinary.
 	AgentImage string
 
-	// Service is the target's, as name or namespace/name, empty for the only one of
-	// the manifests; Port is one of its
-	// ports, by number or name, empty where it has only one.
+	// Service is the target's, as name or namespace/name; empty: the only one in the
+	// manifests. Port is a number or a name; it may be empty if the Service has only
+	// one.
 	Service, Port string
-	Replicas      int // 0: as the manifest has it
+	Replicas      int // 0: as in the manifest
 
 	Steps    []scenario.Step
 	Scenario string // the steps' name, for the report
 
-	Baseline     time.Duration // how long traffic goes on before anything is done
+	Baseline     time.Duration // traffic before the first step
 	ReadyTimeout time.Duration // of each wait for the Deployment
 	Outage       time.Duration // of the faults
 	Traffic      Traffic
 
-	// The paths to probe terminating pods at; empty: those of the container's own
-	// probes, "-": none.
+	// The paths at which terminating pods are probed. Empty: those of the container's
+	// own probes; "-": none.
 	ReadinessPath, LivenessPath string
-	// Problems: every error must be a problem document.
+	// Problems: every error response must be a problem document.
 	Problems bool
-	// Milestones are the log lines that each pod must write while it stops, Signal
-	// that by which it says that it received SIGTERM.
+	// Milestones are the log lines that each stopping pod must write. Signal is the
+	// line by which it says that it received SIGTERM.
 	Milestones       []string
 	Signal           string
 	MaxLatencyFactor float64
 
-	// Cleanup deletes what was applied; not needed where the cluster ends anyway.
+	// Cleanup deletes what was applied. It is not needed if the cluster is deleted
+	// anyway.
 	Cleanup bool
 
-	Say  func(format string, args ...any) // a line of progress; nil: none
-	Live func(Live)                       // called four times a second; nil: none
+	Say  func(format string, args ...any) // reports progress, a line a call; may be nil
+	Live func(Live)                       // called four times a second; may be nil
 }
 
-// Live is the state of a run, for people who watch it.
+// Live is the state of a run in progress.
 type Live struct {
 	Elapsed    time.Duration // since the load began
 	Phase      string
@@ -74,7 +76,8 @@ type Live struct {
 	Pods       string // "3 ready, 1 terminating"
 }
 
-// Milestones of DD-007, in their order, as this project's service logs them.
+// Milestones returns the log lines of DD-007, in order, as this project's service
+// writes them.
 func Milestones() []string {
 	return []string{
 		"Received shutdown signal",
@@ -89,8 +92,8 @@ func Milestones() []string {
 	}
 }
 
-// Validate finds what can't work before anything is started. Each problem is a
-// line that says what to do.
+// Validate reports what can't work, before anything is started: a line for each
+// problem, which says what to do.
 func (o *Options) Validate() error {
 	var problems []error
 	problem := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
@@ -125,7 +128,7 @@ func (o *Options) Validate() error {
 	return errors.Join(problems...)
 }
 
-// classes are those that the traffic is made of.
+// classes returns the client classes that the traffic consists of.
 func (t *Traffic) classes() []record.Class {
 	classes := []record.Class{record.Reused, record.New}
 	if t.SlowPath != "" || t.SlowUpload != "" {
@@ -137,7 +140,7 @@ func (t *Traffic) classes() []record.Class {
 	return classes
 }
 
-// splitService takes namespace/name apart.
+// splitService splits [namespace/]name.
 func splitService(s string) (namespace, name string) {
 	if ns, n, ok := strings.Cut(s, "/"); ok {
 		return ns, n

@@ -24,7 +24,7 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/record"
 )
 
-// prepare brings the target up, ready, and the load generator beside it.
+// prepare brings up the target and the load generator, and waits until both are ready.
 func (v *verification) prepare(ctx context.Context) error {
 	if v.cluster == nil {
 		return errors.New("no cluster")
@@ -88,8 +88,8 @@ func (v *verification) prepare(ctx context.Context) error {
 	return v.describe(ctx)
 }
 
-// fit has the driver make the objects fit, and follows the target to where they
-// are then.
+// fit has the cluster's driver change the objects as it needs, and finds the target
+// again in the result.
 func (v *verification) fit(objects []manifest.Object) ([]manifest.Object, error) {
 	plain, from := make([]*unstructured.Unstructured, len(objects)), map[*unstructured.Unstructured]string{}
 	for i, o := range objects {
@@ -105,13 +105,13 @@ func (v *verification) fit(objects []manifest.Object) ([]manifest.Object, error)
 		objects = append(objects, manifest.Object{Unstructured: o, File: from[o]})
 	}
 	if namespace, name := splitService(v.Service); namespace != "" && v.cluster.Shared() {
-		v.Service = name // wherever it is now
+		v.Service = name // Fit may have changed its namespace
 	}
 	v.target, err = findTarget(objects, &v.Options)
 	return objects, err
 }
 
-// startAgent brings the load generator's pod up and returns when it answers.
+// startAgent starts the load generator's pod, and returns when it answers.
 func (v *verification) startAgent(ctx context.Context) (*agentpod.Pod, error) {
 	image := v.AgentImage
 	if image == "" {
@@ -128,7 +128,7 @@ func (v *verification) startAgent(ctx context.Context) (*agentpod.Pod, error) {
 	})
 }
 
-// without leaves out the objects that are among others.
+// without returns the objects that are not among others.
 func without(objects, others []manifest.Object) []manifest.Object {
 	return slices.DeleteFunc(objects, func(a manifest.Object) bool {
 		return slices.ContainsFunc(others, func(b manifest.Object) bool {
@@ -137,7 +137,7 @@ func without(objects, others []manifest.Object) []manifest.Object {
 	})
 }
 
-// describe notes what is verified, and where.
+// describe records what is verified, and where.
 func (v *verification) describe(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -182,8 +182,8 @@ func (v *verification) describe(ctx context.Context) error {
 	return nil
 }
 
-// digest says what exactly runs: which program, where the image is made of one,
-// otherwise which image.
+// digest identifies what runs: the program, if the image is made of one, or else the
+// image. It may be empty.
 func (v *verification) digest(ctx context.Context) (string, error) {
 	if len(v.Images) > 0 && len(v.Images[0].Files) > 0 {
 		return digestOf(v.Images[0])
@@ -202,8 +202,7 @@ func (v *verification) digest(ctx context.Context) (string, error) {
 	return "", nil
 }
 
-// digestOf names the program of an image by its SHA-256, so that a report says
-// what was verified.
+// digestOf identifies the program of an image by its SHA-256.
 func digestOf(image cluster.Image) (string, error) {
 	program := ""
 	if len(image.Entrypoint) > 0 {

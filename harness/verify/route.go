@@ -12,26 +12,28 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/record"
 )
 
-// The route to a new Service is there once requests succeed one after the other.
+// A new Service can be reached once routeSuccesses requests in a row have succeeded.
 const (
 	routeTimeout   = 30 * time.Second
 	routeRate      = 20.0 // requests per second
 	routeSuccesses = 30
-	// mistakenAfter is how long a path may be answered wrongly before that is taken
-	// for a mistake in the flags.
+	// mistakenAfter is how long a path may give wrong answers before this counts as a
+	// mistake in the flags.
 	mistakenAfter = 4 * time.Second
-	// allPods bounds the wait, once the route is there, for the pods that have not
-	// answered yet.
+	// allPods bounds the wait for the other pods once one has answered.
 	allPods = 10 * time.Second
 )
 
-// awaitRoute returns when the load generator's node routes to the Service and
-// every path is answered as expected, by each of the pods if responses name them.
-// A Service that was made just now has no rules there yet, and connections to it
-// are refused: that says nothing of the target, and the run has not begun. Where
-// the rules name the first pod only, every stream would be opened on it, and none
-// would meet the others. A path that is answered, but wrongly, is a mistake in the
-// flags, and no lost request.
+// awaitRoute waits until every path gives the expected answer from the load generator's
+// node, and from each pod if responses name them.
+//
+// The node has no rules yet for a Service that was just made, and connections to it are
+// refused. This says nothing about the target, and must not count. If the node knows
+// only the first pod, all streams would be opened on that one, and no other pod would
+// have any when it stops.
+//
+// A path that gives a wrong answer is a mistake in the flags, not a lost request. It is
+// returned as an error.
 func (v *verification) awaitRoute(ctx context.Context, c load.Config) error {
 	ctx, cancel := context.WithTimeout(ctx, routeTimeout)
 	defer cancel()
@@ -42,7 +44,7 @@ func (v *verification) awaitRoute(ctx context.Context, c load.Config) error {
 	c.Clients = clients
 	c.Targets = slices.DeleteFunc(slices.Clone(c.Targets), func(t load.Target) bool { return slices.Contains(t.Classes, record.Slow) })
 	for i := range c.Targets {
-		c.Targets[i].Weight = 1 // each is to be asked for soon
+		c.Targets[i].Weight = 1 // so that each is soon requested
 	}
 	r := newRoute(v.run.Target.Replicas)
 	session, err := agent.Start(ctx, v.cluster.DialContext, v.agent.Address, c, r.take)
@@ -76,20 +78,20 @@ func (v *verification) awaitRoute(ctx context.Context, c load.Config) error {
 	return err
 }
 
-// route is what is known of the way to the Service.
+// A route records how requests reach the Service.
 type route struct {
-	pods int // that should answer
+	pods int // how many should answer
 
 	mu         sync.Mutex
-	there      chan struct{}   // closed when requests arrive
-	done       chan struct{}   // closed when there is nothing more to learn
+	there      chan struct{}   // closed when the Service can be reached
+	done       chan struct{}   // closed when nothing more can be learnt
 	routed     bool            // there is closed
 	decided    bool            // done is closed
-	seen       map[string]bool // pods that have answered; empty where none is named
+	seen       map[string]bool // pods that have answered; empty if responses name none
 	mistake    string
-	successes  int                  // one after the other
-	wrongSince map[string]time.Time // by path, until it is answered well
-	last       string               // failure
+	successes  int                  // in a row
+	wrongSince map[string]time.Time // by path, until it gives the expected answer
+	last       string               // the last failure
 }
 
 func newRoute(pods int) *route {
@@ -99,29 +101,29 @@ func newRoute(pods int) *route {
 	}
 }
 
-// count is how many pods have answered.
+// count returns the number of pods that have answered.
 func (r *route) count() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return len(r.seen)
 }
 
-// decide closes done. r.mu is held.
+// decide closes done. r.mu must be held.
 func (r *route) decide() {
 	r.decided = true
 	close(r.done)
 }
 
-// take takes in a request's fate.
+// take records the outcome of a request.
 func (r *route) take(q record.Request) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.decided {
 		return
 	}
-	// That somebody answered is what counts here; whether a body is right, the
-	// verdict says. An unexpected status, or a stream without an event, is another
-	// path than the user meant.
+	// Any answer shows that there is a route; whether a body is right is for the
+	// verdict. An unexpected status, or a stream without an event, means that the path
+	// is not the one that the user meant.
 	mistaken := q.Outcome == record.UnexpectedStatus || q.Class == record.Stream && q.Failed() && q.Events == 0
 	if q.Status > 0 && !mistaken {
 		delete(r.wrongSince, q.Path)
@@ -140,7 +142,7 @@ func (r *route) take(q record.Request) {
 	r.successes = 0
 	r.last = fmt.Sprintf("%s %s: %s: %s", q.Method, q.Path, q.Outcome, q.Detail)
 	if q.Status == 0 {
-		return // nobody did
+		return // nobody answered
 	}
 	if r.wrongSince[q.Path].IsZero() {
 		r.wrongSince[q.Path] = q.End

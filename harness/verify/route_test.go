@@ -26,7 +26,7 @@ func TestRoute(t *testing.T) {
 	}
 
 	r := fresh()
-	for i := range 2 * routeSuccesses { // a failure begins the count anew
+	for i := range 2 * routeSuccesses { // a failure resets the count
 		r.take(record.Request{Path: "/", Outcome: record.OK, Status: 200})
 		if i == routeSuccesses/2 {
 			r.take(refused(0))
@@ -39,8 +39,8 @@ func TestRoute(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 
-	// Where responses name their pod, both must have answered; one of the pods has
-	// no rule yet.
+	// If responses name their pod, both must have answered. Here the node has no rule
+	// for one of them yet.
 	r = fresh()
 	for range 3 * routeSuccesses {
 		r.take(record.Request{Path: "/", Outcome: record.OK, Status: 200, Pod: "a"})
@@ -53,14 +53,14 @@ func TestRoute(t *testing.T) {
 		t.Error("both have answered, and it is not decided")
 	}
 
-	r = fresh() // refused for long: nobody answers, which is no mistake
+	r = fresh() // refused for long: nobody answers, which is not a mistake
 	r.take(refused(0))
 	r.take(refused(29))
 	if decided(r) || !strings.Contains(r.last, "refused") {
 		t.Errorf("%+v", r)
 	}
 
-	r = fresh() // wrong for a moment
+	r = fresh() // a wrong answer for a moment only
 	r.take(wrong(0))
 	r.take(record.Request{Path: "/nope", Outcome: record.NotProblem, Status: 404, End: at(1)})
 	r.take(wrong(5))

@@ -18,7 +18,7 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/verify"
 )
 
-// scenarioRun verifies the subject in another scenario.
+// scenarioRun verifies the faulty server in a scenario.
 func scenarioRun(t *testing.T, c cluster.Cluster, name, namespace string, outage time.Duration, args ...string) (*record.Run, error) {
 	t.Helper()
 	o := subject(t, defects.Deployment{Namespace: namespace, Args: args})
@@ -30,8 +30,8 @@ func scenarioRun(t *testing.T, c cluster.Cluster, name, namespace string, outage
 	return verify.Run(t.Context(), c, o)
 }
 
-// Where pods are told to stop in other ways than by a rolling restart, a right
-// server passes, and one that exits at once does not.
+// If pods are told to stop in other ways than by a rolling restart, a correct server
+// passes, and one that exits at once fails.
 func TestScenariosThatStopPods(t *testing.T) {
 	t.Parallel()
 	c := aCluster(t)
@@ -55,9 +55,8 @@ func TestScenariosThatStopPods(t *testing.T) {
 	}
 }
 
-// An outage of the API server is one of the whole cluster, and has consequences
-// for up to a minute (kubelets and proxies back off before they ask it again): it
-// has a cluster of its own.
+// An outage of the API server has consequences in the whole cluster for up to a minute,
+// while kubelets and proxies back off. So it has a cluster of its own.
 func TestAPIServerOutage(t *testing.T) {
 	t.Parallel()
 	aCluster(t) // builds the programs
@@ -81,8 +80,8 @@ func TestAPIServerOutage(t *testing.T) {
 	}
 }
 
-// A node whose kubelet is dead tells nothing of its pods: this test is not
-// parallel to others.
+// A node whose kubelet is dead reports nothing about its pods, so this test does not
+// run beside others.
 func TestKubeletOutage(t *testing.T) {
 	defectstest.Verify(t, defects.Right(), func(try int) (*record.Run, error) {
 		return scenarioRun(t, aCluster(t), "kubelet-kill", fmt.Sprintf("kubelet-kill-%d", try), 10*time.Second)
@@ -99,7 +98,7 @@ func terminated(run *record.Run) int {
 	return n
 }
 
-// A target that can't be judged is told from one that fails, and why.
+// If a target can't be judged, this is told from a failure, with the reason.
 func TestNoVerdict(t *testing.T) {
 	t.Parallel()
 	c := aCluster(t)
@@ -110,7 +109,7 @@ func TestNoVerdict(t *testing.T) {
 		want  []string
 	}{
 		{"never-ready", "subject:devel", []string{"--never-ready"}, []string{"not within 8s", "0 available", "the last lines of container subject", `"Listening"`}},
-		// Not ready for a moment, either, whatever the probe's luck.
+		// Never ready, so that no probe can find it ready for a moment.
 		{"crashes", "subject:devel", []string{"--never-ready", "--crash-after=300ms"}, []string{"crashes: it ended", "exit code 3", "as --crash-after asks"}},
 		{"mistaken", "subject:devel", []string{"--defect=none-such"}, []string{"crashes: it ended", "exit code 2", "none-such"}},
 		{"port-in-use", "subject:devel", nil, []string{"crashes: it ended", "exit code 1", "address already in use"}},
@@ -124,7 +123,7 @@ func TestNoVerdict(t *testing.T) {
 				o.ReadyTimeout = 8 * time.Second
 			}
 			replaceInFile(t, o.Manifests[0], "subject:devel", x.image)
-			if x.name == "port-in-use" { // by a neighbour in the pod
+			if x.name == "port-in-use" { // used by another container of the pod
 				replaceInFile(t, o.Manifests[0], "containers:", "containers:\n        - {name: neighbour, image: \"subject:devel\", imagePullPolicy: IfNotPresent}")
 			}
 			_, err := verify.Run(t.Context(), c, o)
@@ -141,7 +140,7 @@ func TestNoVerdict(t *testing.T) {
 	}
 }
 
-// A Service that leads nowhere is no lost request either.
+// A Service that leads nowhere is not a lost request.
 func TestServiceThatLeadsNowhere(t *testing.T) {
 	t.Parallel()
 	c := aCluster(t)
@@ -153,8 +152,8 @@ func TestServiceThatLeadsNowhere(t *testing.T) {
 	}
 }
 
-// A path that is answered otherwise than the flags say is a mistake in the flags,
-// found before the run, and no lost request.
+// A path with another answer than the flags say is a mistake in the flags, and found
+// before the run. It is not a lost request.
 func TestMistakenPaths(t *testing.T) {
 	t.Parallel()
 	c := aCluster(t)

@@ -22,7 +22,7 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/rollout"
 )
 
-// target is what the manifests mean: a Service, and the Deployment behind it.
+// A target is what the manifests describe: a Service, and the Deployment behind it.
 type target struct {
 	service    *corev1.Service
 	deployment *appsv1.Deployment
@@ -31,8 +31,8 @@ type target struct {
 	selector   labels.Selector
 }
 
-// findTarget finds the Service that the user names and the Deployment whose pods
-// it selects among the objects.
+// findTarget finds the Service that the user names among the objects, and the
+// Deployment whose pods it selects.
 func findTarget(objects []manifest.Object, o *Options) (*target, error) {
 	namespace, name := splitService(o.Service)
 	if name == "" {
@@ -93,7 +93,7 @@ func findTarget(objects []manifest.Object, o *Options) (*target, error) {
 	return &t, t.choosePort(o.Port)
 }
 
-// onlyService is the one that is meant where the user names none.
+// onlyService returns the Service that is meant if the user names none.
 func onlyService(objects []manifest.Object) (namespace, name string, err error) {
 	var found []string
 	for _, o := range objects {
@@ -108,7 +108,7 @@ func onlyService(objects []manifest.Object) (namespace, name string, err error) 
 	return namespace, name, nil
 }
 
-// choosePort finds the port and the container that listens on it.
+// choosePort finds the port, and the container that listens on it.
 func (t *target) choosePort(want string) error {
 	ports := t.service.Spec.Ports
 	i := slices.IndexFunc(ports, func(p corev1.ServicePort) bool {
@@ -137,7 +137,7 @@ func (t *target) choosePort(want string) error {
 	return nil
 }
 
-// podPort is the port on which the pods serve the traffic.
+// podPort returns the port on which the pods serve the traffic.
 func (t *target) podPort() int {
 	return t.resolve(t.port.TargetPort.StrVal, t.port.TargetPort.IntVal, t.port.Port)
 }
@@ -154,7 +154,8 @@ func (t *target) resolve(name string, number, otherwise int32) int {
 	return int(otherwise)
 }
 
-// probe is where to ask: as the user says, or as the container's own probe does.
+// probe returns the path and the port to probe: as the user says, or as in the
+// container's own probe. The path is empty if there is none.
 func (t *target) probe(path string, own *corev1.Probe) (string, int) {
 	switch {
 	case path == "-":
@@ -171,7 +172,7 @@ func (t *target) probe(path string, own *corev1.Probe) (string, int) {
 	return "/" + strings.TrimPrefix(get.Path, "/"), t.resolve(get.Port.StrVal, get.Port.IntVal, int32(t.podPort())) // #nosec G115 -- a port
 }
 
-// address waits for the Service's cluster IP.
+// address returns the address of the Service: its cluster IP and port.
 func (t *target) address(ctx context.Context, client kubernetes.Interface) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -207,7 +208,7 @@ func convert(from manifest.Object, to any) error {
 	return nil
 }
 
-// setReplicas changes the Deployment's number of replicas in the objects.
+// setReplicas sets the Deployment's number of replicas in the objects.
 func (t *target) setReplicas(objects []manifest.Object, n int) error {
 	o, err := t.among(objects)
 	if err != nil {
@@ -216,7 +217,7 @@ func (t *target) setReplicas(objects []manifest.Object, n int) error {
 	return unstructured.SetNestedField(o.Object, int64(n), "spec", "replicas")
 }
 
-// setImage changes the image of the target's container in the objects.
+// setImage sets the image of the target's container in the objects.
 func (t *target) setImage(objects []manifest.Object, image string) error {
 	o, err := t.among(objects)
 	if err != nil {
@@ -252,7 +253,7 @@ func orNone(list []string) string {
 	return strings.Join(list, ", ")
 }
 
-// ImageOf is the name of the image that the target's container runs.
+// ImageOf returns the name of the image that the target's container runs.
 func ImageOf(objects []manifest.Object, o *Options) (string, error) {
 	t, err := findTarget(objects, o)
 	if err != nil {

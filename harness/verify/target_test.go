@@ -108,7 +108,7 @@ func TestFindTargetRefuses(t *testing.T) {
 	}
 }
 
-// All that is wrong is said at once, before anything is started.
+// All mistakes are reported at once, before anything is started.
 func TestValidate(t *testing.T) {
 	o := Options{AgentBinary: "/none/agent", Images: []cluster.Image{{Name: "web:1", Files: map[string]string{"/web": "/none/web"}}}, Baseline: time.Hour * 2, Traffic: Traffic{
 		Rate: 1, SlowPath: "/slow", SlowUpload: "/upload", StreamPath: "events",
@@ -139,7 +139,7 @@ func TestValidate(t *testing.T) {
 	}
 }
 
-// The rates of the classes add up, and what the load generator is told is valid.
+// The rates of the classes add up, and the load generator accepts the configuration.
 func TestTrafficConfig(t *testing.T) {
 	for _, traffic := range []Traffic{
 		{Rate: 500, Paths: []string{"/a", "/b"}, ErrorPaths: []string{"/no"}, SlowUpload: "/up", SlowBody: "{}", SlowFor: 8 * time.Second, StreamPath: "/events", Streams: 3, ExpectJSON: true},

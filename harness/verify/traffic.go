@@ -11,26 +11,26 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/record"
 )
 
-// Traffic is what the clients send.
+// Traffic describes what the clients send.
 type Traffic struct {
-	// Rate is in requests per second, of all classes together.
+	// Rate is the number of requests per second, of all classes together.
 	Rate  float64
-	Paths []string // of reused and new clients: GET, 2xx expected
-	// ErrorPaths are asked for now and then, and must answer 404.
+	Paths []string // GET by reused and new clients; 2xx expected
+	// ErrorPaths are requested now and then, and must give 404.
 	ErrorPaths []string
-	// SlowPath is a GET that takes as long as {duration} in it says; or SlowUpload
-	// is a POST whose body (SlowBody, JSON) is sent slowly. Neither: no slow
-	// clients.
+	// Slow clients either GET SlowPath, in which {duration} is replaced by how long the
+	// response should take, or POST the JSON SlowBody to SlowUpload, slowly. If both
+	// are empty there are no slow clients.
 	SlowPath, SlowUpload, SlowBody string
-	SlowFor                        time.Duration // the longest
-	// StreamPath is of server-sent events; empty: no stream clients.
+	SlowFor                        time.Duration // the longest duration
+	// StreamPath serves server-sent events; empty: no stream clients.
 	StreamPath string
-	Streams    int // how many are open at a time
+	Streams    int // open at a time
 
-	Host      string            // of the Host header; empty: the Service's DNS name
+	Host      string            // Host header; empty: the Service's DNS name
 	Header    map[string]string // of every request
-	PodHeader string            // of the response, with the pod's name
-	// ExpectJSON: the bodies of Paths are JSON.
+	PodHeader string            // header of responses that has the pod's name
+	// ExpectJSON: responses of Paths must be JSON.
 	ExpectJSON bool
 }
 
@@ -56,17 +56,17 @@ func (t *Traffic) validate() error {
 	return errors.Join(problems...)
 }
 
-// Of all requests, this part is of slow clients, of the rest this part of new
-// ones. Slow ones are few, as each is in flight for seconds.
+// Shares of the classes. Slow clients send slowPart of all requests, which is little,
+// as each of them is in flight for seconds. New clients send newPart of the rest.
 const (
 	slowPart = 0.02
-	minSlow  = 4.0 // a second, so that some are always on every pod
+	minSlow  = 4.0 // per second, so that each pod always has some
 	newPart  = 1.0 / 3
-	// errorEvery: among so many requests, one is to provoke an error.
+	// errorEvery: one of so many requests is to an error path.
 	errorEvery = 50
 )
 
-// config is the load for a target at an address.
+// config returns the load for a target at an address.
 func (t *Traffic) config(address, host string, problems bool) load.Config {
 	c := load.Config{
 		Address: address, Host: host, Header: t.Header, PodHeader: t.PodHeader, Problems: problems,

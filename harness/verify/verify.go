@@ -22,19 +22,19 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/verdict"
 )
 
-// maxRequests bounds the memory of a run: some 300 bytes each.
+// maxRequests bounds the memory of a run: a request needs about 300 bytes.
 const maxRequests = 10_000_000
 
-// explainTimeout bounds the search for why a target that was ready is so no more.
+// explainTimeout bounds the search for the reason why a target is no longer ready.
 const explainTimeout = 30 * time.Second
 
-// stopTimeout bounds the end of the load: the longest slow request and its
-// timeout.
+// stopTimeout bounds the end of the load. It is more than the longest slow request and
+// its timeout.
 const stopTimeout = time.Minute
 
-// Run verifies one target in a cluster that is up. The result has its checks; an
-// error means that there is no verdict: the target or the cluster could not be
-// brought to where it can be judged.
+// Run verifies one target in a running cluster. The result has its checks. An error
+// means that there is no verdict: the target or the cluster could not be brought into a
+// state that can be judged.
 func Run(ctx context.Context, c cluster.Cluster, o Options) (*record.Run, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -58,7 +58,7 @@ func Run(ctx context.Context, c cluster.Cluster, o Options) (*record.Run, error)
 	return &v.run, nil
 }
 
-// verification is one run under way.
+// A verification is one run in progress.
 type verification struct {
 	Options
 	cluster cluster.Cluster
@@ -69,13 +69,13 @@ type verification struct {
 	agent   *agentpod.Pod
 	rules   verdict.Rules
 
-	mu         sync.Mutex // over run.Requests, run.Phases and the counts
+	mu         sync.Mutex // guards run.Requests, run.Phases, the counts and overflow
 	run        record.Run
 	sent, lost int
 	overflow   bool
 }
 
-// verify observes, sends the load, does the steps and judges.
+// verify observes the pods, sends the load, runs the steps and judges.
 func (v *verification) verify(ctx context.Context) error {
 	t := v.target
 	readiness, readinessPort := t.probe(v.ReadinessPath, t.container.ReadinessProbe)
@@ -106,7 +106,7 @@ func (v *verification) verify(ctx context.Context) error {
 	}
 	config := v.Traffic.config(v.run.Target.Address, host, v.Problems)
 	if err := v.awaitRoute(ctx, config); err != nil {
-		// A target that was ready for a moment only says why by itself.
+		// If the target is not ready any more, that is the better explanation.
 		d := t.rollout(v.client)
 		if notReady := d.Wait(ctx, explainTimeout, false); rollout.IsNotReady(notReady) {
 			return notReady
@@ -126,8 +126,7 @@ func (v *verification) verify(ctx context.Context) error {
 	observer.Stop()
 	stopped = true
 	v.run.Load = summary.Clients
-	// The phases are gapless: the load begins before the first, and ends after the
-	// last.
+	// The phases have no gaps: the first begins with the load, the last ends with it.
 	v.run.Phases[0].Began, v.run.Phases[len(v.run.Phases)-1].Ended = v.run.Began, v.run.Ended
 	v.run.Pods, v.run.Events = observer.Pods(), observer.Events()
 	v.run.Notes = append(v.run.Notes, observer.Notes()...)
@@ -139,7 +138,7 @@ func (v *verification) verify(ctx context.Context) error {
 	return nil
 }
 
-// underLoad runs the phases while the load goes on, and ends the load.
+// underLoad runs the phases under load, and then ends the load.
 func (v *verification) underLoad(ctx context.Context, session *agent.Session, observer *observe.Observer) (load.Summary, error) {
 	steps, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -164,8 +163,8 @@ func (v *verification) underLoad(ctx context.Context, session *agent.Session, ob
 	return summary, stopErr
 }
 
-// phases are the baseline, the steps, and the time until the last pod that was
-// told to stop has gone.
+// phases runs the baseline, the steps, and a last phase until all terminating pods are
+// gone.
 func (v *verification) phases(ctx context.Context) error {
 	env := &scenario.Env{Client: v.client, Target: v.target.rollout(v.client), ReadyTimeout: v.ReadyTimeout, Outage: v.Outage, Say: v.Say}
 	env.Faults, _ = v.cluster.(cluster.Faults)
@@ -188,7 +187,7 @@ func (v *verification) phases(ctx context.Context) error {
 	})
 }
 
-// grace is the pods' grace period.
+// grace returns the pods' grace period.
 func (v *verification) grace() time.Duration {
 	if s := v.target.deployment.Spec.Template.Spec.TerminationGracePeriodSeconds; s != nil {
 		return time.Duration(*s) * time.Second
@@ -208,7 +207,7 @@ func (v *verification) phase(name string, kind record.PhaseKind, do func() error
 	return err
 }
 
-// emit takes in one request.
+// emit records one request.
 func (v *verification) emit(r record.Request) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -223,7 +222,7 @@ func (v *verification) emit(r record.Request) {
 	}
 }
 
-// live tells whoever watches, until ctx ends.
+// live calls v.Live four times a second, until ctx is done.
 func (v *verification) live(ctx context.Context, observer *observe.Observer) {
 	if v.Live == nil {
 		return
@@ -247,7 +246,7 @@ func (v *verification) live(ctx context.Context, observer *observe.Observer) {
 	}
 }
 
-// cleanup takes away what the run has put into the cluster.
+// cleanup deletes what the run has put into the cluster.
 func (v *verification) cleanup() error {
 	var errs []error
 	if v.agent != nil {
