@@ -11,9 +11,9 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/record"
 )
 
-// reused sends on kept connections. A request that is due while all are busy
-// waits in line; the runtime hands it to the connection that has been idle for
-// longest, so that they take turns.
+// reused sends requests on kept connections. If all are busy, a request that is due
+// waits in the channel line. Of the goroutines that receive from it, Go serves the one
+// that has waited longest, so the connections take turns.
 func (r *run) reused(ctx context.Context, client Client, ch *choice, t *tally) {
 	line := make(chan time.Time, client.MaxInFlight)
 	var workers sync.WaitGroup
@@ -31,10 +31,10 @@ func (r *run) reused(ctx context.Context, client Client, ch *choice, t *tally) {
 	workers.Wait()
 }
 
-// keepBusy is one of the reused connections.
+// keepBusy sends requests on one kept connection, and dials again when it is lost.
 func (r *run) keepBusy(ctx context.Context, line <-chan time.Time, ch *choice, t *tally) {
 	var c *connection
-	var free time.Time // since when
+	var free time.Time // when the last request ended
 	for due := range line {
 		if r.tooLate() {
 			t.skipped.Add(1)
@@ -42,8 +42,8 @@ func (r *run) keepBusy(ctx context.Context, line <-chan time.Time, ch *choice, t
 		}
 		var req *record.Request
 		c, req = r.serve(ctx, record.Reused, c, &job{message: ch.next(), due: due}, t)
-		// A request that waited for a busy connection waited for the server; only
-		// the rest of its delay is ours.
+		// While the connection was busy, the request waited for the server. Only the
+		// rest of the delay is the generator's own.
 		if free.After(due) {
 			due = free
 		}
@@ -58,7 +58,7 @@ func (r *run) keepBusy(ctx context.Context, line <-chan time.Time, ch *choice, t
 // fresh dials for each request.
 func (r *run) fresh(ctx context.Context, client Client, ch *choice, t *tally) {
 	r.each(ctx, client, t, func(i int, due time.Time) {
-		// One half asks for the close, the other half hangs up.
+		// Half of them ask the server to close, the others close by themselves.
 		c, req := r.serve(ctx, record.New, nil, &job{message: ch.next(), due: due, hangUp: i%2 == 0}, t)
 		t.late.Add(req.Sent.Sub(due))
 		if c != nil {
@@ -67,7 +67,7 @@ func (r *run) fresh(ctx context.Context, client Client, ch *choice, t *tally) {
 	})
 }
 
-// slow sends requests that take long, on new and on kept connections in turn.
+// slow sends requests that take long, in turn on new and on kept connections.
 func (r *run) slow(ctx context.Context, client Client, ch *choice, t *tally) {
 	var kept idle
 	r.each(ctx, client, t, func(i int, due time.Time) {
@@ -95,16 +95,16 @@ func (r *run) slow(ctx context.Context, client Client, ch *choice, t *tally) {
 	}
 }
 
-// durationOf spreads the durations evenly between the shortest and the longest:
-// the fractional parts of the golden ratio's multiples fill an interval without
-// bunching, wherever one stops.
+// durationOf returns the duration of the i-th slow request. The fractional parts of the
+// golden ratio's multiples are spread evenly from shortest to longest, however many
+// there are.
 func durationOf(i int, longest time.Duration) time.Duration {
 	_, part := math.Modf(float64(i) / math.Phi)
 	return (shortest + time.Duration(part*float64(longest-shortest))).Truncate(time.Millisecond)
 }
 
-// each runs one for each request that is due, each on its own, until ctx ends
-// and all are done. What would exceed the bound is skipped.
+// each runs one for every request that is due, in its own goroutine, until ctx ends and
+// all have returned. Requests beyond client.MaxInFlight are skipped.
 func (r *run) each(ctx context.Context, client Client, t *tally, one func(i int, due time.Time)) {
 	var flying atomic.Int64
 	var all sync.WaitGroup
@@ -122,7 +122,7 @@ func (r *run) each(ctx context.Context, client Client, t *tally, one func(i int,
 	all.Wait()
 }
 
-// idle holds connections that wait for their next request, the longest first.
+// idle holds connections that wait for their next request, first in, first out.
 type idle struct {
 	mu    sync.Mutex
 	conns []*connection

@@ -9,7 +9,7 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/record"
 )
 
-// What exceeds the bound is skipped and counted; the rest is sent.
+// Requests beyond the limit are skipped and counted; the others are sent.
 func TestSkipped(t *testing.T) {
 	for class, want := range map[record.Class]int{record.Reused: 7, record.New: 5, record.Slow: 5} {
 		t.Run(string(class), func(t *testing.T) {
@@ -36,8 +36,8 @@ func TestSkipped(t *testing.T) {
 			time.AfterFunc(300*time.Millisecond, func() {
 				end = time.Now()
 				cancel()
-				// Nobody is answered before the schedule has ended, also where it is
-				// late: an answer makes room for one more request.
+				// No request is answered before the schedule has ended, even if that is
+				// late: an answer would make room for another request.
 				time.Sleep(500 * time.Millisecond)
 				close(release)
 			})
@@ -61,7 +61,7 @@ func TestSkipped(t *testing.T) {
 	}
 }
 
-// The kept connections take turns, and one that announced its end is left alone.
+// The kept connections take turns, and one whose end was announced is not used again.
 func TestReusedConnectionsTakeTurns(t *testing.T) {
 	s := startServer(t, func(c *serverConn) {
 		for i := 0; i < 10; i++ {
@@ -70,7 +70,7 @@ func TestReusedConnectionsTakeTurns(t *testing.T) {
 			}
 			if i == 9 {
 				c.say("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
-				c.hold() // a client that sends another one gets no answer
+				c.hold() // another request would get no answer
 				return
 			}
 			c.say(good)
@@ -91,7 +91,7 @@ func TestReusedConnectionsTakeTurns(t *testing.T) {
 	}
 }
 
-// Half of the new connections ask for their end, the other half hang up.
+// Half of the new connections ask the server to close, the others close by themselves.
 func TestNewConnectionsEndBothWays(t *testing.T) {
 	var asked, hung atomic.Int64
 	s := startServer(t, func(c *serverConn) {
@@ -99,7 +99,7 @@ func TestNewConnectionsEndBothWays(t *testing.T) {
 		if !ok {
 			return
 		}
-		if req.Close { // counted first: the run may end with the answer
+		if req.Close { // counted first, since the run may end with the answer
 			asked.Add(1)
 		} else {
 			hung.Add(1)
@@ -113,7 +113,8 @@ func TestNewConnectionsEndBothWays(t *testing.T) {
 	}
 }
 
-// but one that does nothing else is no reason for a busy loop.
+// A server that ends its streams with a goodbye is asked for new ones at once, but not
+// in a busy loop.
 func TestStreamsAreOpenedAgain(t *testing.T) {
 	s := startServer(t, func(c *serverConn) {
 		if _, _, ok := c.request(); ok {

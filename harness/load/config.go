@@ -8,7 +8,7 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/record"
 )
 
-// Defaults of what a Config leaves out.
+// Defaults of a Config.
 const (
 	defaultDialTimeout       = 2 * time.Second
 	defaultResponseTimeout   = 5 * time.Second
@@ -19,89 +19,86 @@ const (
 	defaultGoodbye           = "goodbye"
 )
 
-// shortest is how long the quickest of the slow requests takes.
+// shortest is the duration of the shortest slow request.
 const shortest = time.Second
 
-// usesPerSecond is how often a reused connection is used where the number of
-// connections is left to us: often enough that a server's idle timeout doesn't
-// touch it, as a busy client's pool would be.
+// usesPerSecond is how often a reused connection is used, if Config does not give their
+// number. As in the pool of a busy client, that is often enough for no idle timeout of
+// a server to end one.
 const usesPerSecond = 8
 
-// Config is a load. In JSON, durations are strings such as "1.5s".
+// Config describes a load. In JSON, durations are strings such as "1.5s".
 type Config struct {
 	// Address is the host:port to dial, such as a Service's cluster IP.
 	Address string `json:"address"`
 	// Host is the Host header; empty: Address.
 	Host string `json:"host,omitempty"`
-	// Header goes with every request.
+	// Header is sent with every request.
 	Header map[string]string `json:"header,omitempty"`
-	// PodHeader is the response header that names the pod which answered, such as
-	// X-Served-By. Empty: no response is attributed.
+	// PodHeader is the response header that has the name of the pod which answered,
+	// such as X-Served-By. Empty: pods are not recorded.
 	PodHeader string `json:"podHeader,omitempty"`
 
 	DialTimeout time.Duration `json:"dialTimeout,omitempty"`
-	// ResponseTimeout bounds a request from its first byte sent to the last byte
-	// of its response; of a slow one, its duration is added; of a stream, it
-	// bounds the wait for the response header.
+	// ResponseTimeout bounds a request, from its first byte to the last byte of the
+	// response. The duration of a slow request is added. For a stream, it bounds the
+	// wait for the response header.
 	ResponseTimeout time.Duration `json:"responseTimeout,omitempty"`
-	// StreamIdleTimeout is for how long an open stream may bring no byte; longer,
-	// it counts as broken. Negative: for ever.
+	// StreamIdleTimeout is how long an open stream may be silent before it counts as
+	// broken. Negative: for ever.
 	StreamIdleTimeout time.Duration `json:"streamIdleTimeout,omitempty"`
-	// Goodbye is the event after which a server may end a stream.
+	// Goodbye is the name of the event after which a server may end a stream.
 	Goodbye string `json:"goodbye,omitempty"`
-	// Problems says that the server promises every error to be a problem document
-	// (RFC 9457): the detail of an unexpected error then says whether it was one.
+	// Problems says that every error must be a problem document (RFC 9457). The detail
+	// of an unexpected status then says if it was not one.
 	Problems bool `json:"problems,omitempty"`
 
 	Clients []Client `json:"clients"`
 	Targets []Target `json:"targets"`
 
-	// Dial makes the connections; nil: a [net.Dialer]. The time it may take is in
-	// its context.
+	// Dial makes the connections; nil: a [net.Dialer]. Its context has the timeout.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error) `json:"-"`
 }
 
-// Client is one client class, at most one of each.
+// Client describes one client class; a Config has at most one of each.
 type Client struct {
 	Class record.Class `json:"class"`
-	// Rate is in requests per second. Streams have none.
+	// Rate is the number of requests per second; 0 for streams.
 	Rate float64 `json:"rate,omitempty"`
-	// Connections is how many connections reused clients share, or how many
-	// streams are held open; 0: chosen by the rate, or 8 streams.
+	// Connections is the number of connections that reused clients share, or of streams
+	// held open. 0: by the rate, or 8 streams.
 	Connections int `json:"connections,omitempty"`
-	// Duration is of the longest slow request; 0: 8 s.
+	// Duration is that of the longest slow request; 0: 8 s.
 	Duration time.Duration `json:"duration,omitempty"`
-	// MaxInFlight is how many requests may wait for one of the reused connections,
-	// or be in flight at once for new and slow clients; one more is skipped. 0:
-	// 2,000.
+	// MaxInFlight bounds the requests that wait for a reused connection, and the
+	// requests in flight of new and of slow clients. More are skipped. 0: 2,000.
 	MaxInFlight int `json:"maxInFlight,omitempty"`
 }
 
-// Target is a request to send and the response that is right.
+// Target is a request, and the response that is expected.
 type Target struct {
 	// Classes are the client classes that send it; empty: reused and new.
 	Classes []record.Class `json:"classes,omitempty"`
 	Method  string         `json:"method,omitempty"` // empty: GET
-	// Path is the request's target with its query. Of a slow request, {duration}
-	// stands for how long the server shall take, such as 3.25s.
+	// Path has the query, too. In the path of a slow request, {duration} is replaced by
+	// how long the response should take, such as 3.25s.
 	Path   string            `json:"path"`
 	Header map[string]string `json:"header,omitempty"`
 	Body   string            `json:"body,omitempty"`
-	// SlowUpload makes a request slow: its header is sent at once and its body in
-	// pieces.
+	// SlowUpload makes a request slow: its header is sent at once, its body in pieces.
 	SlowUpload bool `json:"slowUpload,omitempty"`
-	// Weight is how often it is sent in relation to the others of its class; 0: 1.
+	// Weight is how often it is sent, relative to other targets of its class; 0: 1.
 	Weight int `json:"weight,omitempty"`
 
-	// ExpectStatus is the right status code; 0: 304 or any that starts with 2.
+	// ExpectStatus is the expected status code; 0: any 2xx, or 304.
 	ExpectStatus int `json:"expectStatus,omitempty"`
 	// ExpectProblem says that the body must be a problem document.
 	ExpectProblem bool `json:"expectProblem,omitempty"`
-	// ExpectJSON says that the body must be JSON, by its content and its type.
+	// ExpectJSON says that the body must be JSON, and the Content-Type say so.
 	ExpectJSON bool `json:"expectJSON,omitempty"`
 }
 
-// withDefaults returns the configuration with what it leaves out filled in.
+// withDefaults returns a copy of the configuration, with the defaults set.
 func (c *Config) withDefaults() Config {
 	out := *c
 	if out.Host == "" {
@@ -141,7 +138,7 @@ func (c *Config) withDefaults() Config {
 	return out
 }
 
-// fill sets what is zero.
+// fill sets *v if it is zero.
 func fill[T comparable](v *T, value T) {
 	var zero T
 	if *v == zero {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// duration is a [time.Duration] that is written "1.5s", as people write it.
+// A duration is a [time.Duration] whose text form is like "1.5s".
 type duration time.Duration
 
 func (d duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
@@ -21,8 +21,8 @@ func (d *duration) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// The types below are a Config and a Client without their methods, and with
-// fields that hide the durations.
+// The types below are Config and Client without their methods, with fields that hide
+// the durations.
 type (
 	plainConfig Config
 	configJSON  struct {
@@ -38,14 +38,14 @@ type (
 	}
 )
 
-// MarshalJSON writes the configuration without its Dial.
+// MarshalJSON omits Dial.
 func (c Config) MarshalJSON() ([]byte, error) {
 	return json.Marshal(configJSON{
 		(*plainConfig)(&c), duration(c.DialTimeout), duration(c.ResponseTimeout), duration(c.StreamIdleTimeout),
 	})
 }
 
-// UnmarshalJSON reads a configuration; a member that it doesn't know is an error.
+// UnmarshalJSON returns an error for an unknown member.
 func (c *Config) UnmarshalJSON(data []byte) error {
 	v := configJSON{plainConfig: (*plainConfig)(c)}
 	if err := strictly(data, &v); err != nil {
@@ -57,12 +57,11 @@ func (c *Config) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// MarshalJSON writes the client.
 func (c Client) MarshalJSON() ([]byte, error) {
 	return json.Marshal(clientJSON{(*plainClient)(&c), duration(c.Duration)})
 }
 
-// UnmarshalJSON reads a client; a member that it doesn't know is an error.
+// UnmarshalJSON returns an error for an unknown member.
 func (c *Client) UnmarshalJSON(data []byte) error {
 	v := clientJSON{plainClient: (*plainClient)(c)}
 	if err := strictly(data, &v); err != nil {

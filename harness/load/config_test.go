@@ -29,7 +29,7 @@ func valid() Config {
 	}
 }
 
-// What a harness writes, the agent reads.
+// The agent can read what a harness writes.
 func TestConfigInJSON(t *testing.T) {
 	want := valid()
 	data, err := json.Marshal(want)
@@ -82,7 +82,7 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
-// Each mistake is called by its name.
+// Each mistake is named.
 func TestValidate(t *testing.T) {
 	for _, test := range []struct {
 		want   string

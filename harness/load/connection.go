@@ -8,18 +8,18 @@ import (
 	"time"
 )
 
-// connection is a client's connection. One request at a time is on it.
+// A connection is a client's connection. It carries one request at a time.
 type connection struct {
 	net.Conn
-	socket syscall.RawConn // nil: none
+	socket syscall.RawConn // nil if it is not a socket
 	wire   *wire
 	reader *bufio.Reader // of wire
 	opened time.Time
-	uses   int    // requests sent before
+	uses   int    // requests sent
 	pod    string // that answered last
-	cut    bool   // the request was not sent in full: nothing can follow it
+	cut    bool   // the last request was not sent completely, so that none can follow
 
-	out  []byte // the request, reused
+	out  []byte // the request; its memory is reused
 	body bytes.Buffer
 }
 

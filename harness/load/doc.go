@@ -1,5 +1,5 @@
-// Package load sends HTTP traffic at a constant rate and keeps the fate of every
-// request, to answer whether a rolling update loses any.
+// Package load sends HTTP traffic at a constant rate and records the outcome of every
+// request. It shows whether a rolling update loses any.
 //
 //	summary, err := load.Run(ctx, load.Config{
 //		Address: "10.96.0.20:80",
@@ -9,51 +9,47 @@
 //
 // # What makes it honest
 //
-// The load is open: when a request is due depends on the clock alone, never on
-// how the server does, and its latency counts from then. A server that stalls
-// for half a second is seen in every request that was due in that half second,
-// where a client that waits for one answer before it asks again would see one.
+// The load is open: the clock alone decides when a request is due, whatever the server
+// does, and latency counts from then. If a server stalls for half a second, this shows in
+// every request that was due in that time. A client that waits for each answer before it
+// sends the next request would show it in one.
 //
-// Nothing is tried again. The clients of net/http and fasthttp both repeat a
-// request by themselves when a kept connection turns out to be dead, and so hide
-// exactly what a rolling update does wrong; this package therefore speaks
-// HTTP/1.1 over [net.Conn] itself and takes only the parser from net/http.
+// No request is sent twice. The clients of net/http and fasthttp repeat a request by
+// themselves if a kept connection turns out to be closed, and so hide exactly the
+// mistakes of a rolling update. So this package writes HTTP/1.1 to a [net.Conn] itself,
+// and takes only the parser of responses from net/http.
 //
-// Nothing is dropped in silence. What could not be sent, because too many
-// requests were waiting, is counted as skipped, and a fault of the generator's
-// own (no file descriptors, no ports) ends in an error and never in a verdict.
+// Nothing is left out in silence. Requests that could not be sent, since too many were
+// waiting, are counted as skipped. If the generator itself fails, for want of file
+// descriptors or ports, the run ends in an error and there is no verdict.
 //
 // # The client classes
 //
-// Reused clients keep their connections and use them in turn, one request at a
-// time. They do not look, before they send, whether the server has closed the
-// connection meanwhile: many clients don't, and none can be sure. The record
-// says where the close had already arrived. A connection ends when a response
-// announced it, or with a failure; the next request then dials anew.
+// Reused clients keep their connections and use them in turn, for one request at a time.
+// They do not check, before they send, whether the server has closed the connection: many
+// clients don't, and none can be sure. The record says if the close had already arrived.
+// They dial again after a failure, or after a response that announced the close.
 //
-// New clients dial for each request. Half of them ask for Connection: close, the
-// other half hang up after the response.
+// New clients dial for each request. Half of them ask for Connection: close, the others
+// close after the response.
 //
-// Slow clients take seconds for each request, evenly between one second and
-// their longest, so that some are in flight at any moment: by uploading the body
-// piece by piece, or by a path that the server itself answers slowly. Half use a
-// kept connection, half a new one.
+// Slow clients take seconds for each request, evenly spread from one second to a maximum,
+// so that some are in flight at any moment. They upload the body in pieces, or use a path
+// that the server answers slowly. Half use a kept connection, half a new one.
 //
-// Stream clients hold server-sent event streams open. A stream that ends after
-// the event "goodbye" ended well and is opened again at once; any other end is a
-// broken stream.
+// Stream clients hold server-sent event streams open. A stream that ends after the event
+// "goodbye" ended well, and is opened again at once. Any other end is a broken stream.
 //
 // # Where it runs
 //
-// In a pod of the cluster, whose packets take the way of the cluster's own. Package
-// agentpod makes that pod; package agent is the program in it, which takes its orders
-// from outside, and the other end of this conversation; package relay makes
-// connections in the pod for whoever is outside. harness/cmd/loadagent is the
-// program, and sends a load by hand, too.
+// It runs in a pod, so that its packets take the same way as the cluster's own traffic.
+// Package agentpod starts that pod. The program in it is harness/cmd/loadagent, which can
+// also send a load by hand. Package agent has its protocol, for both ends. Package relay
+// makes connections in the pod for a harness outside.
 //
 // # What it cannot see
 //
-// A response with neither Content-Length nor chunks ends when the connection
-// does, so one cut short looks complete, unless it has to be JSON. A fault of a
-// middlebox looks like one of the server.
+// A response with neither Content-Length nor chunks ends with its connection. If it was
+// cut short it looks complete, unless it has to be JSON. A fault of a middlebox looks like
+// one of the server.
 package load

@@ -12,22 +12,22 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/record"
 )
 
-// job is a request that is due.
+// A job is a request that is due.
 type job struct {
 	*message
 	due      time.Time
-	duration time.Duration // of a slow one
-	hangUp   bool          // ask for Connection: close
+	duration time.Duration // of a slow request
+	hangUp   bool          // send Connection: close
 }
 
-// pieceEvery is how often a slow upload sends a piece.
+// pieceEvery is the time between two pieces of a slow upload.
 const pieceEvery = 250 * time.Millisecond
 
-// maxInterim is how many interim responses (1xx) may precede a response.
+// maxInterim bounds the interim responses (1xx) before a response.
 const maxInterim = 8
 
-// exchange sends the request, reads its response and writes its fate to r. It
-// says whether the connection can carry another one.
+// exchange sends the request, reads the response and records the outcome in r. It
+// reports whether the connection can be used again.
 func (c *connection) exchange(j *job, timeout time.Duration, podHeader string, r *record.Request) (again bool) {
 	resp, err := c.ask(j, timeout, podHeader, r)
 	if err != nil {
@@ -51,11 +51,11 @@ func (c *connection) exchange(j *job, timeout time.Duration, podHeader string, r
 	return !resp.Close && !j.hangUp && !c.cut
 }
 
-// errLost stands for an error that the record already has.
+// errLost says that r has the outcome already.
 var errLost = errors.New("the request was lost")
 
-// ask sends the request and reads the header of its response. An error means
-// that r has the request's fate.
+// ask sends the request and reads the header of the response. If it returns an error, r
+// has the outcome.
 func (c *connection) ask(j *job, timeout time.Duration, podHeader string, r *record.Request) (*http.Response, error) {
 	path := j.path(j.duration)
 	r.Method, r.Path = j.Method, path
@@ -80,8 +80,8 @@ func (c *connection) ask(j *job, timeout time.Duration, podHeader string, r *rec
 		sendErr, err = c.upload(j.Body, j.duration, deadline)
 	}
 	if err == nil {
-		// Also where sending failed there may be a response: a server may answer and
-		// close without having read everything.
+		// Even if sending failed there may be a response: a server may answer and close
+		// without reading the whole request.
 		resp, err = c.readHeader(j.asked)
 	}
 	if err == nil {
@@ -96,11 +96,11 @@ func (c *connection) ask(j *job, timeout time.Duration, podHeader string, r *rec
 	begun := c.wire.got > 0
 	r.Outcome = lostOutcome(err, c.wire.err, begun)
 	r.Detail = err.Error()
-	if c.wire.err != nil { // the parser saw only what it led to
+	if c.wire.err != nil { // the parser's error is only a consequence
 		r.Detail = c.wire.err.Error()
 	}
 	if sendErr != nil && !begun {
-		// Only a reset makes a write fail, and it takes the read's error with it.
+		// Only a reset makes a write fail, and then no read reports it any more.
 		r.Outcome = record.ResetBefore
 		if isTimeout(sendErr) {
 			r.Outcome = record.ResponseTimeout
@@ -110,14 +110,14 @@ func (c *connection) ask(j *job, timeout time.Duration, podHeader string, r *rec
 	return nil, errLost
 }
 
-// upload sends the body in pieces, the last one when over has passed. It stops
-// as soon as there is something to read: the response, which came early, or the
-// connection's end, which is readErr: a socket tells of a reset only once.
+// upload sends the body in pieces, evenly over the given time. It stops as soon as
+// there is something to read: an early response, or the end of the connection. The
+// latter is readErr, since a socket reports a reset only once.
 func (c *connection) upload(body string, over time.Duration, deadline time.Time) (sendErr, readErr error) {
 	begin := time.Now()
 	pieces := min(len(body), max(1, int(over/pieceEvery)))
 	for i := range pieces {
-		// Waiting is reading: what the server has to say is seen at once.
+		// It waits by reading, so that it notices at once what the server does.
 		if err := c.SetReadDeadline(begin.Add(over * time.Duration(i+1) / time.Duration(pieces))); err != nil {
 			return err, nil
 		}
@@ -126,7 +126,7 @@ func (c *connection) upload(body string, over time.Duration, deadline time.Time)
 			c.cut = true
 			break
 		}
-		if !errors.Is(err, os.ErrDeadlineExceeded) { // ours; TCP has one of its own
+		if !errors.Is(err, os.ErrDeadlineExceeded) { // our deadline; TCP has timeouts of its own
 			return nil, err
 		}
 		c.wire.err = nil
@@ -141,8 +141,8 @@ func (c *connection) upload(body string, over time.Duration, deadline time.Time)
 	return sendErr, nil
 }
 
-// attribute writes down which pod answered: by the response's header, else the
-// one that answered before on this connection, which has only one other end.
+// attribute records which pod answered: by the response's header, or else the one that
+// answered before on this connection, which leads to no other.
 func (c *connection) attribute(r *record.Request, resp *http.Response, podHeader string) {
 	if resp != nil && podHeader != "" {
 		if pod := resp.Header.Get(podHeader); pod != "" {
@@ -153,7 +153,7 @@ func (c *connection) attribute(r *record.Request, resp *http.Response, podHeader
 	r.Pod, r.Inferred = c.pod, c.pod != ""
 }
 
-// readHeader reads the header of the response to asked, past interim ones.
+// readHeader reads the header of the response to asked, and skips interim ones.
 func (c *connection) readHeader(asked *http.Request) (*http.Response, error) {
 	for range maxInterim {
 		if _, err := c.reader.Peek(1); err != nil {
@@ -171,7 +171,7 @@ func (c *connection) readHeader(asked *http.Request) (*http.Response, error) {
 		if err != nil {
 			return nil, err
 		}
-		if resp.StatusCode < 100 || resp.StatusCode > 999 { // the parser takes 000 and +12
+		if resp.StatusCode < 100 || resp.StatusCode > 999 { // the parser accepts 000 and +12
 			return nil, fmt.Errorf("it has the status %q", resp.Status)
 		}
 		if resp.StatusCode/100 != 1 || resp.StatusCode == http.StatusSwitchingProtocols {

@@ -13,8 +13,8 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/record"
 )
 
-// canned is a connection on which the same bytes arrive whatever is sent, and
-// then an error.
+// canned is a connection on which given bytes arrive, whatever is sent, and then an
+// error.
 type canned struct {
 	net.Conn
 	in  *bytes.Reader
@@ -32,8 +32,8 @@ func (c *canned) SetDeadline(time.Time) error     { return nil }
 func (c *canned) SetReadDeadline(time.Time) error { return nil }
 func (c *canned) Close() error                    { return nil }
 
-// Whatever a server sends, and however its connection ends, the outcome is one of
-// those there are and fits what came.
+// Whatever a server sends, and however its connection ends, the outcome is a known one,
+// and consistent with what arrived.
 func FuzzResponse(f *testing.F) {
 	for _, s := range []string{
 		"", "HTTP/1.1 ", good, good[:len(good)-1], good + good, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
@@ -88,7 +88,7 @@ func FuzzResponse(f *testing.F) {
 	})
 }
 
-// BenchmarkExchange is what a request costs beside the kernel.
+// BenchmarkExchange measures a request without the kernel's part.
 func BenchmarkExchange(b *testing.B) {
 	cfg := Config{Address: "a:1"}
 	j := &job{message: newMessage(&cfg, &Target{Method: "GET", Path: "/", ExpectJSON: true}, record.Reused)}

@@ -11,10 +11,11 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/record"
 )
 
-// shown is how many bytes of an unexpected body a detail holds.
+// shown is how many bytes of an unexpected body a detail has.
 const shown = 200
 
-// judge says whether a complete response is the one that the target expects.
+// judge compares a complete response with what the target expects. It returns the
+// outcome and a detail.
 func (m *message) judge(resp *http.Response, body []byte) (record.Outcome, string) {
 	status := resp.StatusCode
 	if !m.expects(status) {
@@ -43,7 +44,7 @@ func (m *message) expects(status int) bool {
 	return status/100 == 2 || status == http.StatusNotModified
 }
 
-// describe says what an unexpected response is.
+// describe describes a response with an unexpected status.
 func (m *message) describe(resp *http.Response, body []byte) string {
 	detail := fmt.Sprintf("status %d: %s", resp.StatusCode, excerpt(body))
 	if m.ExpectStatus != 0 {
@@ -57,12 +58,12 @@ func (m *message) describe(resp *http.Response, body []byte) string {
 	return detail
 }
 
-// checkProblem says what an error lacks to be a problem document.
+// checkProblem returns what a response lacks to be a problem document; nil if nothing.
 func checkProblem(resp *http.Response, body []byte) error {
 	return problemdoc.Check(resp.Header.Get("Content-Type"), body, resp.StatusCode)
 }
 
-// mediaType returns the type of the body without its parameters.
+// mediaType returns the media type of the body, without parameters.
 func mediaType(resp *http.Response) string {
 	kind, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	if err != nil {

@@ -11,13 +11,13 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/record"
 )
 
-// message is a Target made ready to be sent: the parts of its bytes between
-// which the path and the Connection header go.
+// A message is a Target that is ready to be sent: what comes before and after the path
+// and the Connection header.
 type message struct {
 	*Target
-	asked    *http.Request // what the parser of responses wants to know: the method
+	asked    *http.Request // for the parser of responses, which must know the method
 	headers  string        // from after the path to the end of the last header
-	problems bool          // as in Config
+	problems bool          // Config.Problems
 }
 
 func newMessage(c *Config, t *Target, class record.Class) *message {
@@ -46,7 +46,7 @@ func newMessage(c *Config, t *Target, class record.Class) *message {
 	return &message{Target: t, asked: &http.Request{Method: t.Method}, headers: b.String(), problems: c.Problems}
 }
 
-// appendTo appends the request's bytes to b; of a slow upload without the body.
+// appendTo appends the request to b; for a slow upload, without the body.
 func (m *message) appendTo(b []byte, path string, hangUp bool) []byte {
 	b = append(b, m.Method...)
 	b = append(b, ' ')
@@ -62,7 +62,7 @@ func (m *message) appendTo(b []byte, path string, hangUp bool) []byte {
 	return b
 }
 
-// path returns the path of a request that shall take d.
+// path returns the path of a request that should take d.
 func (m *message) path(d time.Duration) string {
 	if d == 0 {
 		return m.Path
@@ -70,8 +70,8 @@ func (m *message) path(d time.Duration) string {
 	return strings.ReplaceAll(m.Path, durationMark, d.Round(time.Millisecond).String())
 }
 
-// choice picks the messages of a class by their weights, at random: in turn, the
-// same connection would see the same request for ever.
+// A choice picks messages of a class at random, by their weights. If it took turns,
+// each connection could get the same request every time.
 type choice struct {
 	messages []*message
 	until    []int // sums of the weights

@@ -12,7 +12,7 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/record"
 )
 
-// What is sent is what the configuration says, as a server reads it.
+// A server reads from the message what the configuration says.
 func TestMessage(t *testing.T) {
 	c := Config{Address: "10.0.0.1:80", Host: "toolset.example", Header: map[string]string{"x-a": "1", "x-b": "1"}}
 	target := &Target{Method: "POST", Path: "/a?for={duration}", Body: "hello", Header: map[string]string{"X-B": "2"}}

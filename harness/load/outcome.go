@@ -19,8 +19,8 @@ func isTimeout(err error) bool {
 	return errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &t) && t.Timeout()
 }
 
-// isOwnFault says whether a failed dial is to blame on this machine: too many
-// open files, no port left, no memory. Nothing follows from it for the server.
+// isOwnFault reports whether a dial failed because of this host: too many open files,
+// no free port, no memory. This says nothing about the server.
 func isOwnFault(err error) bool {
 	for _, own := range []error{syscall.EMFILE, syscall.ENFILE, syscall.EADDRNOTAVAIL, syscall.ENOBUFS, syscall.ENOMEM} {
 		if errors.Is(err, own) {
@@ -30,7 +30,7 @@ func isOwnFault(err error) bool {
 	return false
 }
 
-// dialOutcome says how a request was lost that got no connection.
+// dialOutcome returns the outcome of a request whose dial failed.
 func dialOutcome(err error) record.Outcome {
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
@@ -42,25 +42,25 @@ func dialOutcome(err error) record.Outcome {
 	}
 }
 
-// lostOutcome says how a request was lost whose response could not be read to
-// its end. parse is the parser's error, wire the connection's own, if it had one,
-// begun whether a byte of the response had arrived.
+// lostOutcome returns the outcome of a request whose response could not be read
+// completely. parse is the parser's error. wire is the connection's own error, if it
+// had one. begun says whether a byte of the response had arrived.
 func lostOutcome(parse, wire error, begun bool) record.Outcome {
 	switch {
 	case wire == nil, errors.Is(wire, errTooLarge):
-		return record.Malformed // the connection did its part
+		return record.Malformed // the connection did not fail
 	case isTimeout(wire):
 		return record.ResponseTimeout
 	case errors.Is(wire, io.EOF) && !begun:
 		return record.EOFBefore
 	case errors.Is(wire, io.EOF):
 		return record.EOFMid
-	case !begun: // a reset, or what comes to the same: the network is gone
+	case !begun: // a reset, or the network is gone
 		return record.ResetBefore
 	default:
 		return record.ResetMid
 	}
 }
 
-// isOurs says whether the connection ended because we closed it.
+// isOurs reports whether the connection ended because this side closed it.
 func isOurs(err error) bool { return errors.Is(err, net.ErrClosed) }

@@ -20,11 +20,11 @@ var (
 	answers = []record.Class{record.Reused, record.New, record.Slow}
 )
 
-// Every way to lose a request is called by its name, in every class that can lose
-// it that way, with a word about the cause.
+// Every way to lose a request has its outcome, in every class that can lose it that
+// way, and a detail about the cause.
 func TestOutcomes(t *testing.T) {
-	// after answers with text to a request, then ends the connection; or with hold keeps
-	// it, and answers so to whatever else comes.
+	// after answers a request with text and calls end. If end is hold, it answers other
+	// requests on the connection in the same way.
 	after := func(text string, end func(*serverConn)) func(*serverConn) {
 		return func(c *serverConn) {
 			for {
@@ -52,7 +52,7 @@ func TestOutcomes(t *testing.T) {
 		want    record.Outcome
 		detail  string // part of it
 		change  func(*Config)
-		slack   bool // on a busy machine another detail may come first
+		slack   bool // on a busy host the detail may be another one
 	}{
 		{name: "right", server: behave, classes: answers, want: record.OK},
 		{name: "reset", server: after("", reset), classes: record.Classes, want: record.ResetBefore, detail: "reset by peer"},
@@ -170,7 +170,7 @@ func TestOutcomes(t *testing.T) {
 	}
 }
 
-// What a dial can end in.
+// The outcomes of a dial.
 func TestDialOutcomes(t *testing.T) {
 	nobody, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -208,8 +208,8 @@ func TestDialOutcomes(t *testing.T) {
 	}
 }
 
-// When the generator itself has run out of something, nothing follows for the
-// server: the run fails.
+// If the generator itself has run out of something, the run fails, as this says nothing
+// about the server.
 func TestOwnFaultFailsTheRun(t *testing.T) {
 	for _, errno := range []syscall.Errno{syscall.EMFILE, syscall.EADDRNOTAVAIL} {
 		c := config("127.0.0.1:1", record.New, 100)
@@ -228,8 +228,8 @@ func TestOwnFaultFailsTheRun(t *testing.T) {
 	}
 }
 
-// On a kept connection that the server has closed or reset meanwhile, the request
-// is sent all the same and lost, and the record says why and to which pod.
+// If the server has closed or reset a kept connection, the request is sent all the same
+// and is lost. The record says why, and which pod it was.
 func TestSentAfterClose(t *testing.T) {
 	for name, test := range map[string]struct {
 		end  func(*serverConn)
@@ -243,7 +243,7 @@ func TestSentAfterClose(t *testing.T) {
 			s := startServer(t, func(c *serverConn) {
 				c.request()
 				c.say(good)
-				<-ended // the client has the response
+				<-ended // the client has the response by then
 				test.end(c)
 				ended <- true
 			})
@@ -272,8 +272,8 @@ func TestSentAfterClose(t *testing.T) {
 	}
 }
 
-// A server may answer and close without reading all of a request; its answer
-// counts, though the client's write failed.
+// A server may answer and close without reading all of a request. Its answer counts,
+// though the client's write failed.
 func TestAnswerBeforeTheWholeRequest(t *testing.T) {
 	s := startServer(t, func(c *serverConn) {
 		if _, err := c.r.Peek(1); err == nil {
@@ -289,7 +289,7 @@ func TestAnswerBeforeTheWholeRequest(t *testing.T) {
 	}
 }
 
-// Without an answer it is a reset, whatever the write's error is called.
+// If there is no answer, the outcome is a reset, whatever error the write returned.
 func TestResetWhileSending(t *testing.T) {
 	s := startServer(t, func(c *serverConn) {
 		if _, err := c.r.Peek(1); err == nil {
@@ -305,7 +305,7 @@ func TestResetWhileSending(t *testing.T) {
 	}
 }
 
-// The judgement of a read that failed, for what a real socket seldom does.
+// Failed reads as a real socket seldom has them.
 func TestLostOutcome(t *testing.T) {
 	broken := errors.New("malformed")
 	for _, test := range []struct {

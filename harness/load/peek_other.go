@@ -4,7 +4,7 @@ package load
 
 import "syscall"
 
-// hasClosed cannot be told here.
+// hasClosed is not implemented on this system.
 func (c *connection) hasClosed() bool { return false }
 
 func socketOf(any) syscall.RawConn { return nil }

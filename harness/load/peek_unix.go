@@ -8,11 +8,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hasClosed says whether the peer's close or reset has already arrived, without
-// waiting. A connection that has no socket, such as a tunnel's, never says so.
+// hasClosed reports whether the peer's close or reset has arrived, without waiting. It
+// is false for a connection that is not a socket, such as a tunnel.
 //
-// Looking at a reset takes it from the socket: the write that follows fails with
-// EPIPE instead of ECONNRESET, which counts as the same.
+// If there is a reset, this takes it from the socket: the next write fails with EPIPE
+// instead of ECONNRESET, and both have the same outcome.
 func (c *connection) hasClosed() bool {
 	if c.socket == nil {
 		return false
@@ -26,7 +26,7 @@ func (c *connection) hasClosed() bool {
 	return err == nil && closed
 }
 
-// socketOf returns the socket of a connection that is one.
+// socketOf returns the socket of conn; nil if it has none.
 func socketOf(conn any) syscall.RawConn {
 	if c, ok := conn.(syscall.Conn); ok {
 		if raw, err := c.SyscallConn(); err == nil {

@@ -12,22 +12,22 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/record"
 )
 
-// Summary is what the load generator says of itself.
+// Summary is what the load generator reports about itself.
 type Summary struct {
 	Began time.Time `json:"began"`
-	// Stopped is when the schedule ended; what was in flight then was finished.
+	// Stopped is when ctx ended. Requests in flight were finished after that.
 	Stopped time.Time       `json:"stopped"`
 	Ended   time.Time       `json:"ended"`
 	Clients []record.Client `json:"clients"`
 }
 
-// Run sends the load until ctx ends, then lets what is in flight finish, which
-// takes no longer than the timeouts and the longest slow request. It calls emit
-// for each request as it ends, one call at a time; emit must be quick, as it
-// holds up the load.
+// Run sends the load until ctx ends. Then it waits for requests in flight, which takes
+// no longer than the timeouts and the longest slow request. It calls emit for each
+// request that has ended, one call at a time. emit must be quick, as it holds up the
+// load.
 //
-// An error means that the load was not what the configuration says: it is
-// invalid, or the generator itself failed. A request that is lost is no error.
+// An error means that the load was not as configured: the configuration is invalid, or
+// the generator itself failed. A lost request is not an error.
 func Run(ctx context.Context, c Config, emit func(record.Request)) (Summary, error) {
 	if err := c.Validate(); err != nil {
 		return Summary{}, fmt.Errorf("the load's configuration: %w", err)
@@ -62,18 +62,18 @@ func Run(ctx context.Context, c Config, emit func(record.Request)) (Summary, err
 	return s, r.failure
 }
 
-// run is a running load.
+// A run is a load in progress.
 type run struct {
 	Config
 	begin   time.Time
-	stopped atomic.Int64 // when ctx ended, in ns since 1970; 0: not yet
+	stopped atomic.Int64 // when ctx ended, in ns since 1970; 0 before that
 
-	mu      sync.Mutex // over emit and failure
+	mu      sync.Mutex // guards failure, and calls of emit
 	emit    func(record.Request)
-	failure error // the first fault of our own
+	failure error // the first failure of the generator itself
 }
 
-// tally counts what a client class did.
+// A tally counts what a client class did.
 type tally struct {
 	sent, skipped, opened, early atomic.Int64
 	late                         schedule.Lateness
@@ -87,7 +87,7 @@ func (t *tally) summary(c Client) record.Client {
 	}
 }
 
-// report ends a request.
+// report counts and emits a request that has ended.
 func (r *run) report(req *record.Request, t *tally, c *connection) {
 	t.sent.Add(1)
 	if req.Failed() && c != nil {
@@ -98,17 +98,17 @@ func (r *run) report(req *record.Request, t *tally, c *connection) {
 	r.emit(*req)
 }
 
-// tooLate says whether the run ended so long ago that a request which still
-// waits for a connection is given up.
+// tooLate reports whether ctx ended so long ago that requests that still wait for a
+// connection must be given up.
 func (r *run) tooLate() bool {
 	at := r.stopped.Load()
 	return at != 0 && time.Since(time.Unix(0, at)) > r.DialTimeout+r.ResponseTimeout
 }
 
-// dial opens a connection for req. Where it fails, req has its fate and the
-// connection is nil.
+// dial opens a connection for req. If it fails, req has the outcome and the result is
+// nil.
 func (r *run) dial(ctx context.Context, req *record.Request, t *tally) *connection {
-	// A request that is in flight when ctx ends is finished.
+	// A request that is in flight when ctx ends is still finished.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.DialTimeout)
 	defer cancel()
 	conn, err := r.Dial(ctx, "tcp", r.Address)
@@ -125,7 +125,7 @@ func (r *run) dial(ctx context.Context, req *record.Request, t *tally) *connecti
 	return newConnection(conn, req.Sent)
 }
 
-// failed notes a fault of the generator itself, if it is the first.
+// failed records the first failure of the generator itself.
 func (r *run) failed(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -134,9 +134,9 @@ func (r *run) failed(err error) {
 	}
 }
 
-// serve sends the job on the connection, or on a new one where it is nil, and
-// reports its fate. It returns the connection if another request can follow; one
-// that cannot be used again is closed.
+// serve sends the job on c, or on a new connection if c is nil, and reports the
+// outcome. It returns the connection if another request can follow; otherwise it closes
+// it and returns nil.
 func (r *run) serve(ctx context.Context, class record.Class, c *connection, j *job, t *tally) (*connection, *record.Request) {
 	req := &record.Request{Class: class, Due: j.due, Sent: time.Now(), Method: j.Method, Path: j.path(j.duration)}
 	if c == nil {
@@ -154,5 +154,4 @@ func (r *run) serve(ctx context.Context, class record.Class, c *connection, j *j
 	return c, req
 }
 
-// hangUp closes a connection.
-func hangUp(c net.Conn) { _ = c.Close() } // there is nobody to tell and nothing to lose
+func hangUp(c net.Conn) { _ = c.Close() } // nothing can be lost any more

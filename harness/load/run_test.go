@@ -17,7 +17,7 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
-// rightServer is a server of net/http that does all classes right.
+// rightServer is a server of net/http without a defect, for all classes.
 func rightServer(t *testing.T, requests *atomic.Int64) string {
 	goodbye := make(chan struct{})
 	mux := http.NewServeMux()
@@ -52,9 +52,8 @@ func rightServer(t *testing.T, requests *atomic.Int64) string {
 	return s.Listener.Addr().String()
 }
 
-// Against a server that does everything right, nothing is lost, exactly what the
-// schedule wants is sent, at the moments that it wants, and the server has seen
-// as many requests as there are records.
+// Against a server without a defect, nothing is lost, and what the schedule requires is
+// sent, when it requires it. The server has seen as many requests as there are records.
 func TestRightServer(t *testing.T) {
 	var requests atomic.Int64
 	c := Config{
@@ -109,7 +108,7 @@ func TestRightServer(t *testing.T) {
 				t.Fatalf("%s: request %d was due at %v; want %v", client.Class, i, d[i], want)
 			}
 		}
-		// The last one that was due before the end was sent, and none after it.
+		// The last request that was due before the end was sent, and none after it.
 		last := summary.Began.Add(time.Duration(float64(len(d)-1) / client.Rate * 1e9))
 		next := summary.Began.Add(time.Duration(float64(len(d)) / client.Rate * 1e9))
 		if last.After(summary.Ended) || next.Before(summary.Stopped.Add(-20*time.Second)) || client.Skipped != 0 || client.Sent != len(d) {
@@ -127,8 +126,8 @@ func TestRightServer(t *testing.T) {
 	}
 }
 
-// A stall is seen in every request that was due meanwhile, also in those that
-// waited for a connection.
+// A stall shows in every request that was due in that time, even those that waited for
+// a connection.
 func TestStallDelaysEveryRequestDue(t *testing.T) {
 	const rate, connections = 200, 4
 	const stall = 500 * time.Millisecond
@@ -142,7 +141,7 @@ func TestStallDelaysEveryRequestDue(t *testing.T) {
 			}
 			if c.s.requests.Load() > 100 {
 				once.Do(func() {
-					mu.Lock() // all others wait for it too
+					mu.Lock() // all others wait for this
 					from = time.Now()
 					time.Sleep(stall)
 					to = time.Now()
@@ -163,7 +162,7 @@ func TestStallDelaysEveryRequestDue(t *testing.T) {
 		if r.Due.Before(from) || !r.Due.Before(to) {
 			continue
 		}
-		// Those whose response was under way when the stall began may be done.
+		// If its response had begun before the stall, it may have ended early.
 		if r.End.Before(to) {
 			if r.Due.Sub(from) > 0 {
 				t.Errorf("due %v after the stall began, done %v before its end", r.Due.Sub(from), to.Sub(r.End))
@@ -183,7 +182,7 @@ func TestStallDelaysEveryRequestDue(t *testing.T) {
 	}
 }
 
-// Nothing is sent twice, whatever becomes of it.
+// No request is sent twice, whatever its outcome.
 func TestNoRetry(t *testing.T) {
 	for _, class := range []record.Class{record.Reused, record.New} {
 		t.Run(string(class), func(t *testing.T) {
@@ -218,8 +217,8 @@ func TestNoRetry(t *testing.T) {
 	}
 }
 
-// What waits for a connection for too long after the end is given up, so that a
-// run ends even when the server has stopped answering, and is counted.
+// A request that waits for a connection for too long after the end is given up and
+// counted, so that the run ends even if the server no longer answers.
 func TestWaitingIsGivenUpAfterTheEnd(t *testing.T) {
 	s := startServer(t, (*serverConn).hold)
 	c := config(s.address, record.Reused, 1000)
@@ -238,8 +237,8 @@ func TestWaitingIsGivenUpAfterTheEnd(t *testing.T) {
 	begin.Within(t, 20*time.Second, "the run ends; alone, the line would take 30 s or more")
 }
 
-// When the run ends, what is in flight is finished, streams are closed and count
-// as well ended, and no connection stays behind.
+// When the run ends, requests in flight are finished, streams are closed and count as
+// ended well, and no connection stays open.
 func TestEnd(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -257,7 +256,7 @@ func TestEnd(t *testing.T) {
 		if !strings.HasPrefix(req.URL.Path, "/watch") {
 			c.say(good)
 		}
-		c.hold() // until the client hangs up
+		c.hold() // until the client closes
 	})
 	c := config(s.address, record.Reused, 1)
 	c.Clients = append(c.Clients, Client{Class: record.Slow, Rate: 1}, Client{Class: record.Stream, Connections: 1}, Client{Class: record.New, Rate: 1})
@@ -291,8 +290,8 @@ func TestEnd(t *testing.T) {
 	}
 }
 
-// A connection that is being made when the run ends is made, and its request
-// sent: it was due before.
+// A dial in progress when the run ends is completed, and its request sent, as it was
+// due before.
 func TestDialUnderWayAtTheEnd(t *testing.T) {
 	s := startServer(t, behave)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -313,7 +312,6 @@ func TestDialUnderWayAtTheEnd(t *testing.T) {
 	}
 }
 
-// A server that ends its streams with a goodbye is asked for new ones at once,
 func TestRunRefusesABadConfiguration(t *testing.T) {
 	_, err := Run(context.Background(), Config{}, nil)
 	if err == nil || !strings.Contains(err.Error(), "clients is empty") {
@@ -321,7 +319,7 @@ func TestRunRefusesABadConfiguration(t *testing.T) {
 	}
 }
 
-// A dialer's connection need not be a socket, such as a tunnel's.
+// A dialer's connection need not be a socket.
 func TestDialerOfOurOwn(t *testing.T) {
 	s := startServer(t, behave)
 	c := config("service.example:80", record.Reused, 100)

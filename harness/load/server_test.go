@@ -15,15 +15,15 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
-// patience bounds every wait of a test; none depends on it to pass.
+// patience bounds every wait of a test. It never has to pass for a test to succeed.
 const patience = testenv.Patience
 
-// server is a server on raw sockets, to misbehave in every way there is.
+// A server works on raw sockets, so that it can misbehave in every way.
 type server struct {
 	address  string
 	accepted atomic.Int64
 	requests atomic.Int64 // that arrived with header and body
-	open     atomic.Int64 // connections of which neither side has had enough
+	open     atomic.Int64 // connections that are not closed on both sides
 
 	wg    sync.WaitGroup
 	mu    sync.Mutex
@@ -31,7 +31,7 @@ type server struct {
 	ended bool
 }
 
-// serverConn is a connection that a server has accepted.
+// A serverConn is a connection that a server has accepted.
 type serverConn struct {
 	*net.TCPConn
 	r *bufio.Reader
@@ -39,8 +39,7 @@ type serverConn struct {
 	n int64 // 1 for the first connection
 }
 
-// startServer lets handle do what it likes with each connection; it is closed
-// when handle returns.
+// startServer calls handle for each connection, and closes this when handle returns.
 func startServer(t testing.TB, handle func(c *serverConn)) *server {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -85,7 +84,7 @@ func (s *server) track(c net.Conn) bool {
 	return true
 }
 
-// waitClosed returns once the client has hung up everywhere.
+// waitClosed waits until the client has closed all connections.
 func (s *server) waitClosed(t *testing.T) {
 	t.Helper()
 	for end := time.Now().Add(patience); s.open.Load() > 0; time.Sleep(time.Millisecond) {
@@ -104,7 +103,7 @@ func (s *server) closeAll() {
 	}
 }
 
-// request reads a request; false: there is none any more.
+// request reads a request; it returns false if there is no further one.
 func (c *serverConn) request() (*http.Request, []byte, bool) {
 	req, err := http.ReadRequest(c.r)
 	if err != nil {
@@ -120,18 +119,18 @@ func (c *serverConn) request() (*http.Request, []byte, bool) {
 
 func (c *serverConn) say(text string) { _, _ = io.WriteString(c, text) } // the client may be gone
 
-// reset ends the connection with an RST.
+// reset closes the connection with an RST.
 func (c *serverConn) reset() {
 	_ = c.SetLinger(0)
 	_ = c.Close()
 }
 
-// hold waits until the client hangs up or the test ends.
+// hold waits until the client closes, or the test ends.
 func (c *serverConn) hold() { _, _ = io.Copy(io.Discard, c.r) }
 
 const good = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\nX-Pod: a\r\n\r\n{}"
 
-// behave answers as it should, for ever.
+// behave answers all requests as it should.
 func behave(c *serverConn) {
 	for {
 		req, _, ok := c.request()
@@ -164,8 +163,8 @@ func config(address string, class record.Class, rate float64) Config {
 	return c
 }
 
-// runUntil runs the load until enough says so of a request, or the test's
-// patience ends, and returns all requests.
+// runUntil runs the load until enough returns true for a request, or the test's
+// patience ends. It returns all requests.
 func runUntil(t testing.TB, c Config, enough func(r *record.Request, n int) bool) ([]record.Request, Summary) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -195,14 +194,13 @@ func runUntil(t testing.TB, c Config, enough func(r *record.Request, n int) bool
 	return all, summary
 }
 
-// first runs the load until n requests have ended and returns the first n.
+// first runs the load until n requests have ended, and returns the first n.
 func first(t testing.TB, c Config, n int) []record.Request {
 	t.Helper()
 	all, _ := runUntil(t, c, func(_ *record.Request, i int) bool { return i == n })
 	return all[:n]
 }
 
-// failingDial returns a dial function that fails.
 func failingDial(err error) func(context.Context, string, string) (net.Conn, error) {
 	return func(context.Context, string, string) (net.Conn, error) {
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: err}

@@ -19,7 +19,7 @@ func uploads(address string) Config {
 	return c
 }
 
-// A slow upload sends its header at once and its body in pieces until its time is
+// A slow upload sends its header at once, and its body in pieces until its time is
 // over.
 func TestSlowUpload(t *testing.T) {
 	type seen struct {
@@ -75,7 +75,7 @@ func TestSlowUpload(t *testing.T) {
 	s.waitClosed(t)
 }
 
-// What the server says or does in the middle of an upload ends it at once.
+// If the server answers or closes in the middle of an upload, this ends at once.
 func TestUploadInterrupted(t *testing.T) {
 	for name, test := range map[string]struct {
 		do     func(*serverConn)
@@ -95,14 +95,14 @@ func TestUploadInterrupted(t *testing.T) {
 			s := startServer(t, func(c *serverConn) {
 				if req, err := http.ReadRequest(c.r); err == nil {
 					if test.want != record.ResetBefore && test.want != record.OK {
-						// With nothing unread, the end of the connection is no reset.
+						// If nothing is unread, the close is not a reset.
 						_, _ = io.ReadFull(req.Body, make([]byte, 1))
 					}
 					test.do(c)
 				}
 			})
 			c := uploads(s.address)
-			c.Clients[0].Duration = time.Minute // nobody waits that long
+			c.Clients[0].Duration = time.Minute // the test does not wait that long
 			records, summary := runUntil(t, c, func(r *record.Request, n int) bool { return n == 8 })
 			for _, r := range records {
 				if r.Outcome != test.want || r.Status != test.status || r.ConnectionUse != 0 {
@@ -116,7 +116,7 @@ func TestUploadInterrupted(t *testing.T) {
 	}
 }
 
-// The durations fill their range evenly wherever one looks, so that some requests
+// The durations fill their range evenly from any starting point, so that some requests
 // are always in flight.
 func TestDurationsAreEven(t *testing.T) {
 	const longest = 9 * time.Second
@@ -129,8 +129,8 @@ func TestDurationsAreEven(t *testing.T) {
 		if d[0] < shortest || d[15] > longest {
 			t.Fatalf("from %d: %v", begin, d)
 		}
-		for i, gap := 1, time.Duration(0); i < 16; i++ {
-			if gap = d[i] - d[i-1]; gap > 2*(longest-shortest)/16 {
+		for i := 1; i < 16; i++ {
+			if gap := d[i] - d[i-1]; gap > 2*(longest-shortest)/16 {
 				t.Fatalf("from %d: nothing between %v and %v", begin, d[i-1], d[i])
 			}
 		}

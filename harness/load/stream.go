@@ -12,8 +12,8 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/record"
 )
 
-// breath is the pause before a stream is opened again after a failure, or after
-// one that was over at once: an outage must not become a loop of attempts.
+// breath is the pause before a stream is opened again that failed or ended at once, so
+// that an outage does not cause a busy loop.
 const breath = 100 * time.Millisecond
 
 // streams holds event streams open until ctx ends.
@@ -37,7 +37,7 @@ func (r *run) streams(ctx context.Context, client Client, ch *choice, t *tally) 
 	all.Wait()
 }
 
-// stream opens an event stream and follows it to its end.
+// stream opens an event stream and reads it to its end.
 func (r *run) stream(ctx context.Context, j *job, req *record.Request, t *tally) {
 	req.Method, req.Path = j.Method, j.Path
 	c := r.dial(ctx, req, t)
@@ -58,7 +58,7 @@ func (r *run) stream(ctx context.Context, j *job, req *record.Request, t *tally)
 	r.report(req, t, c)
 }
 
-// refuseStream writes down what came where a stream was due.
+// refuseStream records a response that is not a stream.
 func (c *connection) refuseStream(j *job, resp *http.Response, req *record.Request) {
 	c.wire.left = maxResponse
 	body, err := io.ReadAll(resp.Body)
@@ -74,8 +74,8 @@ func (c *connection) refuseStream(j *job, resp *http.Response, req *record.Reque
 	}
 }
 
-// follow reads the events of an open stream until its end, or until ctx ends,
-// when we hang up.
+// follow reads the events of an open stream until it ends. When ctx ends, it closes the
+// connection.
 func (r *run) follow(ctx context.Context, c *connection, body io.Reader, req *record.Request) {
 	defer context.AfterFunc(ctx, func() { hangUp(c) })()
 	c.wire.idle = max(0, r.StreamIdleTimeout)
@@ -89,7 +89,7 @@ func (r *run) follow(ctx context.Context, c *connection, body io.Reader, req *re
 		}
 		req.Events++
 		if name == r.Goodbye && !goodbye {
-			// The server now has as long to end the stream as it had to begin it.
+			// The server now has as much time to end the stream as it had to begin it.
 			goodbye, c.wire.idle = true, 0
 			err = c.SetReadDeadline(time.Now().Add(r.ResponseTimeout))
 		}
@@ -103,7 +103,7 @@ func (r *run) follow(ctx context.Context, c *connection, body io.Reader, req *re
 	}
 }
 
-// howItEnded says how a stream ended without a goodbye.
+// howItEnded describes how a stream ended without a goodbye.
 func howItEnded(err error, idle time.Duration) string {
 	switch {
 	case err == io.EOF:

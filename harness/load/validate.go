@@ -12,8 +12,8 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/record"
 )
 
-// Bounds of a configuration. They are far beyond what one machine can send and
-// keep a slip of the pen from becoming an outage of something else.
+// Bounds of a configuration. They are far beyond what one host can send. They keep a
+// typing error from doing harm elsewhere.
 const (
 	maxRate        = 100_000
 	maxConnections = 20_000
@@ -23,10 +23,10 @@ const (
 	maxBody        = 1 << 20
 )
 
-// durationMark is what a slow request's duration replaces in a path.
+// durationMark stands for the duration in the path of a slow request.
 const durationMark = "{duration}"
 
-// Validate says everything that is wrong with the configuration, a sentence each.
+// Validate reports everything that is wrong with the configuration, in a line each.
 func (c *Config) Validate() error {
 	v := c.withDefaults()
 	var errs []error
@@ -89,7 +89,7 @@ func (c *Client) check(where string) (errs []error) {
 			bad("streams have no maxInFlight: say in connections how many to hold open")
 		}
 	} else {
-		if !(c.Rate > 0 && c.Rate <= maxRate) { // also when it is no number
+		if !(c.Rate > 0 && c.Rate <= maxRate) { // false for NaN, too
 			bad("rate is %v requests per second; it must be more than 0 and at most %d", c.Rate, maxRate)
 		}
 		if c.MaxInFlight < 0 || c.MaxInFlight > maxInFlight {
@@ -168,7 +168,7 @@ func (t *Target) check(where string) (errs []error) {
 	return errs
 }
 
-// ownHeaders are those that the package itself writes.
+// ownHeaders are the headers that this package writes itself.
 var ownHeaders = []string{"Host", "Connection", "Content-Length", "Transfer-Encoding", "Expect", "Upgrade"}
 
 func checkHeader(where string, header map[string]string) (errs []error) {
@@ -185,7 +185,7 @@ func checkHeader(where string, header map[string]string) (errs []error) {
 	return errs
 }
 
-// isToken says whether s is a token of RFC 9110, section 5.6.2.
+// isToken reports whether s is a token (RFC 9110, section 5.6.2).
 func isToken(s string) bool {
 	for i := range len(s) {
 		c := s[i]
@@ -196,7 +196,7 @@ func isToken(s string) bool {
 	return s != ""
 }
 
-// isVisible says whether s is ASCII without spaces and controls.
+// isVisible reports whether s is ASCII without spaces and control characters.
 func isVisible(s string) bool {
 	for i := range len(s) {
 		if s[i] <= ' ' || s[i] >= 0x7f {

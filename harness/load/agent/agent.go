@@ -21,30 +21,30 @@ type Agent struct {
 	mux *http.ServeMux
 
 	mu  sync.Mutex
-	end context.CancelCauseFunc // of the load that runs; nil: none
+	end context.CancelCauseFunc // ends the running load; nil if there is none
 
-	limit int // of the buffer
+	limit int // of the buffer, in requests
 }
 
-// New makes an agent.
+// New returns an agent that runs no load yet.
 func New() *Agent {
 	a := &Agent{mux: http.NewServeMux(), limit: maxBuffered}
 	a.mux.HandleFunc("POST /run", a.run)
 	a.mux.HandleFunc("POST /stop", a.stop)
 	a.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(w, "ok\n") // who asked is gone, or not
+		_, _ = io.WriteString(w, "ok\n") // if the client is gone, it needs no answer
 	})
 	return a
 }
 
-// ServeHTTP serves the protocol of this package.
+// ServeHTTP implements the protocol of this package.
 func (a *Agent) ServeHTTP(w http.ResponseWriter, req *http.Request) { a.mux.ServeHTTP(w, req) }
 
-// Abort stops the load that runs, if any, and makes it a failed one for the
-// given reason. It does not wait for its end.
+// Abort stops the running load, if there is one, and makes it fail for this reason. It
+// does not wait for the end.
 func (a *Agent) Abort(reason error) { a.finish(reason) }
 
-// finish ends the schedule of the load that runs and says whether there is one.
+// finish ends the schedule of the running load, and reports whether there is one.
 func (a *Agent) finish(cause error) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -55,7 +55,7 @@ func (a *Agent) finish(cause error) bool {
 	return true
 }
 
-// errStopped is the cause of an end that the harness asked for.
+// errStopped is the cause if the harness has asked for the end.
 var errStopped = errors.New("stopped")
 
 func (a *Agent) stop(w http.ResponseWriter, _ *http.Request) {
@@ -67,7 +67,7 @@ func (a *Agent) stop(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (a *Agent) run(w http.ResponseWriter, req *http.Request) {
-	// Read to its end: only then does the server notice that the harness is gone.
+	// Read all of it: only then does the server notice when the harness is gone.
 	body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, maxConfig))
 	if err != nil {
 		http.Error(w, "the configuration could not be read: "+err.Error(), http.StatusBadRequest)
@@ -101,8 +101,8 @@ func (a *Agent) run(w http.ResponseWriter, req *http.Request) {
 	}()
 	s := newSender(w)
 	err = s.forward(ctx, out, result, end)
-	release()                         // before the harness hears the last word, which may start another run
-	switch spoilt := spoiltBy(ctx); { // the sender knows whether it has said so
+	release()                         // before the last line, since the harness may start another run after it
+	switch spoilt := spoiltBy(ctx); { // forward may have sent the reason; then last sends nothing
 	case err != nil:
 		s.last(line{Error: err.Error()})
 	case spoilt != nil:
@@ -112,8 +112,8 @@ func (a *Agent) run(w http.ResponseWriter, req *http.Request) {
 	}
 }
 
-// spoiltBy returns why the load that ctx bounds is no whole one; nil: it goes on,
-// or was ended by a stop.
+// spoiltBy returns why the load of ctx is incomplete; nil while it runs, and after a
+// stop.
 func spoiltBy(ctx context.Context) error {
 	cause := context.Cause(ctx)
 	if cause == nil || errors.Is(cause, errStopped) {
@@ -138,7 +138,7 @@ func (a *Agent) release() {
 	a.end = nil
 }
 
-// line is a line of the response to POST /run: a request, or one of the others.
+// line is a line of the response to POST /run. One of its fields is set.
 type line struct {
 	*record.Request
 	Summary *load.Summary `json:"summary,omitempty"`

@@ -22,12 +22,12 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
-// patience bounds every wait of a test; none depends on it to pass.
+// patience bounds every wait of a test. It never has to pass for a test to succeed.
 const patience = testenv.Patience
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// target is a server that answers with its number of requests.
+// target is a server that counts its requests.
 func target(t *testing.T) (address string, requests *atomic.Int64) {
 	requests = new(atomic.Int64)
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -56,11 +56,11 @@ func config(address string) load.Config {
 
 var dial = new(net.Dialer).DialContext
 
-// collector keeps what a session emits.
+// A collector keeps what a session emits.
 type collector struct {
 	mu   sync.Mutex
 	all  []record.Request
-	more chan int // how many there are
+	more chan int // their number
 }
 
 func newCollector() *collector { return &collector{more: make(chan int, 1)} }
@@ -76,7 +76,7 @@ func (c *collector) add(r record.Request) {
 	c.more <- len(c.all)
 }
 
-// wait returns once there are n requests.
+// wait waits until there are n requests.
 func (c *collector) wait(t *testing.T, n int) {
 	t.Helper()
 	timeout := time.After(patience)
@@ -121,7 +121,7 @@ func waitDone(t *testing.T, s *Session) error {
 	}
 }
 
-// A run: the requests come while it goes on, all of them, as they were.
+// The requests of a run arrive while it goes on, all of them and unchanged.
 func TestRun(t *testing.T) {
 	address, requests := target(t)
 	s := startAgent(t, New())
@@ -152,7 +152,7 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// While a run goes on there is no other, and afterwards nothing to stop.
+// While a run goes on there can be no other, and after it there is nothing to stop.
 func TestOneRunAtATime(t *testing.T) {
 	address, _ := target(t)
 	s := startAgent(t, New())
@@ -175,7 +175,7 @@ func TestOneRunAtATime(t *testing.T) {
 	http.DefaultClient.CloseIdleConnections()
 }
 
-// A configuration that is not right is refused with a sentence.
+// A bad configuration is refused with an explanation.
 func TestBadConfiguration(t *testing.T) {
 	s := startAgent(t, New())
 	for body, want := range map[string]string{
@@ -205,7 +205,7 @@ func TestBadConfiguration(t *testing.T) {
 	http.DefaultClient.CloseIdleConnections()
 }
 
-// When the harness is gone, the load stops and the agent is free again.
+// When the harness is gone, the load stops, and the agent can be used again.
 func TestHarnessGone(t *testing.T) {
 	address, requests := target(t)
 	s := startAgent(t, New())
@@ -234,7 +234,7 @@ func TestHarnessGone(t *testing.T) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	// One run at a time, so the first one is over.
+	// There is one run at a time, so the first one has ended.
 	before := requests.Load()
 	time.Sleep(50 * time.Millisecond)
 	if after := requests.Load(); after != before {
@@ -242,7 +242,7 @@ func TestHarnessGone(t *testing.T) {
 	}
 }
 
-// When the agent is gone, the session ends in an error, without and with a stop.
+// When the agent is gone, the session ends in an error, with and without a stop.
 func TestAgentGone(t *testing.T) {
 	address, _ := target(t)
 	for _, asked := range []bool{false, true} {
@@ -263,11 +263,11 @@ func TestAgentGone(t *testing.T) {
 	}
 }
 
-// An agent that is told to end spoils the run and says why.
+// An agent that is aborted makes the run fail, and says why.
 func TestAbort(t *testing.T) {
 	address, _ := target(t)
 	a := New()
-	a.Abort(errors.New("nothing runs")) // and nothing happens
+	a.Abort(errors.New("nothing runs")) // no effect
 	got := newCollector()
 	session := begin(t, startAgent(t, a), config(address), got.add)
 	got.wait(t, 10)
@@ -277,7 +277,7 @@ func TestAbort(t *testing.T) {
 	}
 }
 
-// The reason comes at once, not when the last slow request has ended.
+// The reason arrives at once, not when the last slow request has ended.
 func TestAbortIsToldAtOnce(t *testing.T) {
 	arrived, ended := make(chan bool, 1000), make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { arrived <- true; <-ended }))
@@ -288,15 +288,14 @@ func TestAbortIsToldAtOnce(t *testing.T) {
 	session := begin(t, startAgent(t, a), c, func(record.Request) {})
 	<-arrived
 	a.Abort(errors.New("the node is drained"))
-	err := waitDone(t, session) // with the requests still in flight
+	err := waitDone(t, session) // while requests are in flight
 	close(ended)
 	if err == nil || !strings.Contains(err.Error(), "the node is drained") {
 		t.Error(err)
 	}
 }
 
-// A harness that takes nothing does not hold the load up; when the buffer is
-// The load's own failure is the session's.
+// An error of the load is the error of the session.
 func TestLoadFailed(t *testing.T) {
 	session := begin(t, startAgent(t, scripted(`{"error":"too many open files"}`)), config("127.0.0.1:1"), func(record.Request) {})
 	if err := waitDone(t, session); err == nil || !strings.Contains(err.Error(), "too many open files") {
@@ -304,8 +303,8 @@ func TestLoadFailed(t *testing.T) {
 	}
 }
 
-// scripted is an agent that answers to a run with fixed lines once it is stopped,
-// or at once when the first begins with {"error".
+// scripted is an agent that answers a run with fixed lines: once it is stopped, or at
+// once if the first begins with {"error".
 func scripted(lines ...string) http.Handler {
 	stopped := make(chan struct{})
 	mux := http.NewServeMux()
@@ -324,7 +323,7 @@ func scripted(lines ...string) http.Handler {
 	return mux
 }
 
-// What is not a whole run is never taken for one.
+// An incomplete run is never taken for a complete one.
 func TestIncompleteRuns(t *testing.T) {
 	one, err := json.Marshal(record.Request{Class: record.New, Outcome: record.OK})
 	if err != nil {
@@ -353,7 +352,7 @@ func TestIncompleteRuns(t *testing.T) {
 	}
 }
 
-// A summary that nobody asked for is that of a run which ended too early.
+// A summary that comes without a stop is that of a run which ended too early.
 func TestUnaskedSummary(t *testing.T) {
 	h := http.NewServeMux()
 	h.HandleFunc("POST /run", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, `{"summary":{}}`) })
@@ -363,7 +362,7 @@ func TestUnaskedSummary(t *testing.T) {
 	}
 }
 
-// A stop is bounded by its context.
+// Stop returns when its context ends.
 func TestStopInTime(t *testing.T) {
 	h := http.NewServeMux()
 	h.HandleFunc("POST /stop", func(http.ResponseWriter, *http.Request) {})

@@ -7,14 +7,14 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/record"
 )
 
-// maxBuffered is how many requests the agent keeps for a harness that does not
-// take them, about half an hour's worth at 500 a second. The load never waits for
-// the harness: it would no longer be constant.
+// maxBuffered bounds the requests that the agent keeps while the harness takes none:
+// half an hour's at 500 per second. The load never waits for the harness, as its rate
+// would no longer be constant.
 const maxBuffered = 1 << 20
 
 var errOverflow = errors.New("the harness did not take the requests quickly enough and the agent's buffer is full: lower the rate, or find what holds the harness up")
 
-// buffer holds requests on their way from the load to the harness.
+// A buffer holds requests on their way from the load to the harness.
 type buffer struct {
 	mu       sync.Mutex
 	requests []record.Request
@@ -36,7 +36,7 @@ func (b *buffer) add(r record.Request) {
 	}
 }
 
-// take returns what the buffer holds and gives it spare to fill again.
+// take returns the requests in the buffer, which reuses the memory of spare.
 func (b *buffer) take(spare []record.Request) []record.Request {
 	b.mu.Lock()
 	defer b.mu.Unlock()

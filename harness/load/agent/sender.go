@@ -12,15 +12,15 @@ import (
 )
 
 const (
-	// flushEvery is how long a request waits to be sent at most.
+	// flushEvery bounds the time that a request waits to be sent.
 	flushEvery = 100 * time.Millisecond
-	// heartbeat is how long the agent is silent at most.
+	// heartbeat is the longest time that the agent is silent.
 	heartbeat = time.Second
-	// sendTimeout is for how long the harness may take nothing.
+	// sendTimeout bounds a write to the harness.
 	sendTimeout = 30 * time.Second
 )
 
-// sender writes lines to the harness. After an error it writes no more.
+// A sender writes lines to the harness. After an error it writes nothing.
 type sender struct {
 	control *http.ResponseController
 	buf     *bufio.Writer
@@ -34,13 +34,13 @@ func newSender(w http.ResponseWriter) *sender {
 	w.WriteHeader(http.StatusOK)
 	buf := bufio.NewWriterSize(w, 64<<10)
 	s := &sender{control: http.NewResponseController(w), buf: buf, json: json.NewEncoder(buf)}
-	s.write(func() error { return nil }) // the harness waits for the header
+	s.write(func() error { return nil }) // sends the header, for which the harness waits
 	return s
 }
 
-// forward sends the requests of the buffer until the load has ended, whose error
-// it returns. When ctx ends for another reason than a stop, it says so at once
-// and sends no more; when the harness is gone, it ends the load.
+// forward sends the requests in the buffer until the load has ended, and returns its
+// error. If ctx ends for another reason than a stop, it sends this reason at once, and
+// nothing after it. If the harness is gone, it ends the load.
 func (s *sender) forward(ctx context.Context, out *buffer, result <-chan error, end context.CancelCauseFunc) error {
 	tick := time.NewTicker(flushEvery)
 	defer tick.Stop()
@@ -71,7 +71,7 @@ func (s *sender) forward(ctx context.Context, out *buffer, result <-chan error, 
 	}
 }
 
-// requests sends a batch, or an empty line where there has been none for long.
+// requests sends a batch; if it is empty, an empty line once heartbeat has passed.
 func (s *sender) requests(batch []record.Request) {
 	if len(batch) == 0 && time.Since(s.spoke) < heartbeat {
 		return
@@ -92,7 +92,7 @@ func (s *sender) requests(batch []record.Request) {
 // last sends the last line.
 func (s *sender) last(l line) { s.write(func() error { return s.json.Encode(l) }) }
 
-// write lets lines write to the buffer and flushes it, in bounded time.
+// write has lines write to the buffer and flushes it, within sendTimeout.
 func (s *sender) write(lines func() error) {
 	if s.err != nil {
 		return

@@ -13,7 +13,8 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/record"
 )
 
-// full, the run has failed.
+// A harness that takes nothing does not hold up the load. When the buffer is full, the
+// run fails.
 func TestOverflow(t *testing.T) {
 	var overflows int
 	b := &buffer{limit: 3, overflow: func() { overflows++ }}
@@ -32,7 +33,8 @@ func TestOverflow(t *testing.T) {
 	}
 }
 
-// An agent that is silent is gone; one that has nothing to say sends heartbeats.
+// An agent that is silent counts as gone; one without requests to send sends
+// heartbeats.
 func TestSilence(t *testing.T) {
 	client, server := net.Pipe()
 	defer client.Close()
@@ -43,7 +45,7 @@ func TestSilence(t *testing.T) {
 	}
 
 	s := newSender(httptest.NewRecorder())
-	if s.err == nil { // a recorder takes no deadline
+	if s.err == nil { // a recorder has no deadlines
 		t.Error("what could not be sent was taken for sent")
 	}
 	var out strings.Builder
@@ -59,7 +61,7 @@ func TestSilence(t *testing.T) {
 	}
 }
 
-// When the harness cannot be written to any more, the load ends.
+// If writing to the harness fails, the load ends.
 func TestSenderEndsTheLoad(t *testing.T) {
 	ctx, end := context.WithCancelCause(context.Background())
 	defer end(nil)
@@ -67,7 +69,7 @@ func TestSenderEndsTheLoad(t *testing.T) {
 	context.AfterFunc(ctx, func() { result <- nil })
 	ended := make(chan bool)
 	go func() {
-		newSender(httptest.NewRecorder()).forward(ctx, &buffer{limit: 1}, result, end) // a recorder takes no deadline
+		newSender(httptest.NewRecorder()).forward(ctx, &buffer{limit: 1}, result, end) // a recorder has no deadlines
 		close(ended)
 	}()
 	select {
@@ -77,7 +79,7 @@ func TestSenderEndsTheLoad(t *testing.T) {
 	}
 }
 
-// After the reason why a run is spoilt nothing more is said.
+// Nothing is sent after the reason why a run is incomplete.
 func TestSenderSaysTheReasonLast(t *testing.T) {
 	ctx, end := context.WithCancelCause(context.Background())
 	end(errors.New("the node is drained"))
@@ -86,7 +88,7 @@ func TestSenderSaysTheReasonLast(t *testing.T) {
 	b := &buffer{limit: 1}
 	result := make(chan error)
 	go func() {
-		time.Sleep(2 * flushEvery) // the load ends later
+		time.Sleep(2 * flushEvery) // the load ends after that
 		b.add(record.Request{})
 		result <- nil
 	}()

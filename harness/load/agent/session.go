@@ -19,16 +19,16 @@ import (
 )
 
 const (
-	// silence is for how long the agent may say nothing; longer, it is gone. It is
-	// many heartbeats, as a busy machine delays them.
+	// silence is how long the agent may be silent before it counts as gone. It is many
+	// heartbeats, as they may be late on a busy host.
 	silence = 20 * time.Second
-	// answerTimeout bounds the wait for the agent's answer to a command.
+	// answerTimeout bounds the wait for the answer to a command.
 	answerTimeout = 15 * time.Second
 	// maxLine bounds a line.
 	maxLine = 4 << 20
 )
 
-// Dial makes a connection to the agent.
+// Dial connects to the agent.
 type Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
 // Session is a load that an agent runs.
@@ -38,14 +38,14 @@ type Session struct {
 	cancel context.CancelFunc
 
 	stopping atomic.Bool
-	done     chan struct{} // closed after the two below are set
+	done     chan struct{} // closed after summary and err are set
 	summary  load.Summary
 	err      error
 }
 
-// Start makes the agent at address begin the load, and returns once it has. emit
-// is called for each request, one call at a time, until the session is done. When
-// ctx ends, so does the session, in an error.
+// Start has the agent at address begin the load, and returns when it has begun. emit is
+// called for each request, one call at a time, until the session is done. If ctx ends,
+// the session ends in an error.
 func Start(ctx context.Context, dial Dial, address string, config load.Config, emit func(record.Request)) (*Session, error) {
 	if err := config.Validate(); err != nil {
 		return nil, fmt.Errorf("the load's configuration: %w", err)
@@ -87,7 +87,7 @@ func Start(ctx context.Context, dial Dial, address string, config load.Config, e
 	return s, nil
 }
 
-// post sends a command and wants a status that starts with 2.
+// post sends a command. A status other than 2xx is an error.
 func (s *Session) post(ctx context.Context, path string, body []byte) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+path, bytes.NewReader(body))
 	if err != nil {
@@ -108,14 +108,14 @@ func (s *Session) post(ctx context.Context, path string, body []byte) (*http.Res
 	return nil, fmt.Errorf("%s: %s", resp.Status, strings.TrimSpace(string(text)))
 }
 
-// receive reads the lines of a run to the last.
+// receive reads the lines of a run until the last.
 func (s *Session) receive(body io.Reader, emit func(record.Request)) (load.Summary, error) {
 	lines := bufio.NewScanner(body)
 	lines.Buffer(nil, maxLine)
 	received := 0
 	for lines.Scan() {
 		if len(lines.Bytes()) == 0 {
-			continue // a heartbeat
+			continue // heartbeat
 		}
 		var l line
 		if err := json.Unmarshal(lines.Bytes(), &l); err != nil {
@@ -137,7 +137,7 @@ func (s *Session) receive(body io.Reader, emit func(record.Request)) (load.Summa
 	return load.Summary{}, errors.New("its connection ended without a summary")
 }
 
-// check says whether the summary is the one of a whole run.
+// check returns an error if the summary is not that of a complete run.
 func (s *Session) check(summary *load.Summary, received int) error {
 	sent := 0
 	for _, c := range summary.Clients {
@@ -152,10 +152,10 @@ func (s *Session) check(summary *load.Summary, received int) error {
 	return nil
 }
 
-// Done is closed when the session has ended; unless by Stop, in an error.
+// Done returns a channel that is closed when the session has ended.
 func (s *Session) Done() <-chan struct{} { return s.done }
 
-// Err returns why the session ended, nil as long as it has not or if all is well.
+// Err returns the error in which the session ended; nil before its end.
 func (s *Session) Err() error {
 	select {
 	case <-s.done:
@@ -165,13 +165,12 @@ func (s *Session) Err() error {
 	}
 }
 
-// Stop ends the load and waits until the agent has told of all that was in
-// flight, or until ctx ends. An error means that what was emitted is not the
-// whole run.
+// Stop ends the load, and waits until the agent has sent everything that was in flight,
+// or until ctx ends. An error means that the run is not complete.
 func (s *Session) Stop(ctx context.Context) (load.Summary, error) {
 	s.stopping.Store(true)
 	select {
-	case <-s.done: // the reason is better than what the agent says to a stop
+	case <-s.done: // this error says more than the answer to a stop would
 		return s.summary, s.err
 	default:
 	}
@@ -181,7 +180,7 @@ func (s *Session) Stop(ctx context.Context) (load.Summary, error) {
 		<-s.done
 		return s.summary, errors.Join(fmt.Errorf("the agent was not reached to stop the load: %w", err), s.err)
 	}
-	_ = resp.Body.Close() // it is empty
+	_ = resp.Body.Close() // its body is empty
 	select {
 	case <-s.done:
 		return s.summary, s.err
@@ -192,7 +191,7 @@ func (s *Session) Stop(ctx context.Context) (load.Summary, error) {
 	}
 }
 
-// impatient is a connection on which the other end may be silent for so long.
+// impatient is a connection whose reads time out after silence.
 type impatient struct {
 	net.Conn
 	silence time.Duration

@@ -1,6 +1,6 @@
-// Package agentpod is the pod in which the load generator's program runs, inside
-// the cluster: as the load generator of a run, or as the relay by which a driver
-// reaches the cluster's network. It is a bare pod: nothing may replace or move it
+// Package agentpod starts the pod in which harness/cmd/loadagent runs: as the load
+// generator of a run, or as the relay through which a driver reaches the cluster's
+// network. It is a bare pod, without a controller, so that nothing replaces or moves it
 // during a run.
 package agentpod
 
@@ -23,46 +23,45 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/cluster"
 )
 
-// Image is the name of the image where the harness makes it itself.
+// Image is the name of the image that the harness makes itself.
 const Image = "toolset-verification/load-agent:devel"
 
-// Port is where the program listens, unless Options.Port says otherwise.
+// Port is where the program listens, unless Options.Port is set.
 const Port = 9000
 
 const (
-	// startTimeout bounds the start of the pod; a cluster that pulls its image
-	// takes a while.
+	// startTimeout bounds the start of the pod; it may have to pull its image.
 	startTimeout = 90 * time.Second
 	callTimeout  = 10 * time.Second
 	user         = 65532
 )
 
-// ImageOf is the image of a program, for drivers that make it.
+// ImageOf describes the image of a program, for the drivers that make it.
 func ImageOf(program string) cluster.Image {
 	return cluster.Image{Name: Image, Files: map[string]string{"/loadagent": program}, Entrypoint: []string{"/loadagent"}, User: user}
 }
 
-// Options say how the pod should be.
+// Options describe the pod.
 type Options struct {
 	Client    kubernetes.Interface
-	Namespace string // it is made if it is not there
-	Name      string // the pod's begins so
+	Namespace string // created if it does not exist
+	Name      string // prefix of the pod's name
 	Image     string
 	Port      int               // 0: Port
-	Edit      func(*corev1.Pod) // changes the pod before it is made; nil: nothing
-	// Dial connects to the pod, to see whether it answers.
+	Edit      func(*corev1.Pod) // changes the pod before it is created; may be nil
+	// Dial connects to the pod, to find out whether it answers.
 	Dial func(ctx context.Context, pod *corev1.Pod) (net.Conn, error)
 }
 
-// Pod is a pod that answers.
+// Pod is a running pod whose program answers.
 type Pod struct {
 	client kubernetes.Interface
 	*corev1.Pod
-	Address string // in the cluster, with the port
+	Address string // its IP in the cluster, with the port
 }
 
-// Start makes the pod and returns when it answers. After an error nothing of it
-// is left but the namespace.
+// Start creates the pod and returns when it answers. After an error it deletes the pod,
+// but not the namespace.
 func Start(ctx context.Context, o Options) (*Pod, error) {
 	if o.Port == 0 {
 		o.Port = Port
@@ -70,7 +69,7 @@ func Start(ctx context.Context, o Options) (*Pod, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	_, err := o.Client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: o.Namespace}}, metav1.CreateOptions{})
-	if err != nil && !apierrors.IsAlreadyExists(err) && !apierrors.IsForbidden(err) { // it may be there, and ours, without the right to make any
+	if err != nil && !apierrors.IsAlreadyExists(err) && !apierrors.IsForbidden(err) { // a user who may not create namespaces may have this one
 		return nil, fmt.Errorf("create the namespace %s: %w", o.Namespace, err)
 	}
 	made, err := create(ctx, &o)
@@ -84,8 +83,8 @@ func Start(ctx context.Context, o Options) (*Pod, error) {
 	return p, nil
 }
 
-// create makes the pod. A new namespace has its ServiceAccount a moment later;
-// without it pods are refused.
+// create creates the pod. Pods are refused in a new namespace until its ServiceAccount
+// exists, a moment later.
 func create(ctx context.Context, o *Options) (*corev1.Pod, error) {
 	want := pod(o)
 	for {
@@ -101,14 +100,14 @@ func create(ctx context.Context, o *Options) (*corev1.Pod, error) {
 	}
 }
 
-// missesServiceAccount tells the refusal that ends by itself from those that
-// don't, such as by a quota or by Pod Security.
+// missesServiceAccount reports whether a pod was refused for a reason that passes;
+// others, such as a quota or Pod Security, don't.
 func missesServiceAccount(err error) bool {
 	return apierrors.IsForbidden(err) && strings.Contains(err.Error(), "error looking up service account")
 }
 
-// pod is the pod as it is asked for. It keeps to the restricted Pod Security
-// Standard, as a namespace may enforce it.
+// pod returns the pod to create. It complies with the restricted Pod Security Standard,
+// which the namespace may enforce.
 func pod(o *Options) *corev1.Pod {
 	no, yes, seconds, id := false, true, int64(1), int64(user)
 	p := &corev1.Pod{
@@ -179,7 +178,7 @@ func (p *Pod) wait(ctx context.Context, o *Options) error {
 	}
 }
 
-// waitsFor is why a pod has not started yet, and whether waiting won't help.
+// waitsFor returns why a pod has not started yet, and whether it is hopeless to wait.
 func waitsFor(p *corev1.Pod) (why error, hopeless bool) {
 	for i := range p.Status.ContainerStatuses {
 		if w := p.Status.ContainerStatuses[i].State.Waiting; w != nil {
@@ -194,11 +193,11 @@ func waitsFor(p *corev1.Pod) (why error, hopeless bool) {
 	return nil, false
 }
 
-// hopelessReasons are those of the kubelet that don't pass within the time that
-// there is; it pulls an image again only after a growing pause.
+// hopelessReasons are those of the kubelet that won't pass in time: it waits longer and
+// longer before it pulls an image again, for example.
 var hopelessReasons = []string{"ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "CreateContainerConfigError"}
 
-// Remove deletes the pod, at once.
+// Remove deletes the pod without a grace period.
 func (p *Pod) Remove() error {
 	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
 	defer cancel()

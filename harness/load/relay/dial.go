@@ -16,27 +16,26 @@ import (
 	"time"
 )
 
-// maxError bounds the text of an error that is read from a relay, in bytes.
+// maxError bounds the text of an error from a relay, in bytes.
 const maxError = 4096
 
-// Dial asks the relay at the other end of conn to connect to an address, and
-// returns conn as that connection. On an error conn is closed. The errors are
-// those of a dial made where the relay is, *net.OpError as of package net;
-// errors.Is(err, syscall.ECONNREFUSED) and the like work, and Timeout() of the
-// error.
+// Dial asks the relay at the other end of conn to connect to an address, and returns
+// conn as that connection. On an error it closes conn. The error is a *net.OpError, as
+// if the dial were made where the relay is: errors.Is(err, syscall.ECONNREFUSED) and
+// the like work, and so does Timeout.
 func Dial(ctx context.Context, conn net.Conn, network, address string) (net.Conn, error) {
 	through, err := dial(ctx, conn, address)
 	if err == nil {
 		return through, nil
 	}
 	_ = conn.Close()
-	if ctx.Err() != nil { // the error of a connection that we have ended says less
+	if ctx.Err() != nil { // the connection then failed because of this
 		err = ctx.Err()
 	}
 	return nil, &net.OpError{Op: "dial", Net: network, Addr: target{network, address}, Err: err}
 }
 
-// target is the address in an error.
+// A target is the address in an error.
 type target struct{ network, address string }
 
 func (t target) Network() string { return t.network }
@@ -70,7 +69,7 @@ func dial(ctx context.Context, conn net.Conn, address string) (net.Conn, error) 
 	return &relayed{conn, from}, nil
 }
 
-// refusal is the error that the relay met.
+// refusal returns the error that the relay sent.
 func refusal(resp *http.Response) error {
 	if n, err := strconv.Atoi(resp.Header.Get(errnoHeader)); err == nil && n > 0 {
 		return os.NewSyscallError("connect", syscall.Errno(n)) // #nosec G115 -- an error number
@@ -82,7 +81,7 @@ func refusal(resp *http.Response) error {
 	return fmt.Errorf("the relay answered %s: %s", resp.Status, strings.TrimSpace(string(text)))
 }
 
-// relayed reads first what came along with the relay's answer.
+// A relayed connection first reads what was buffered behind the relay's answer.
 type relayed struct {
 	net.Conn
 	from *bufio.Reader
@@ -90,7 +89,7 @@ type relayed struct {
 
 func (r *relayed) Read(p []byte) (int, error) { return r.from.Read(p) }
 
-// CloseWrite ends the way to the other side, where the connection can.
+// CloseWrite closes the sending side, if the connection can do this.
 func (r *relayed) CloseWrite() error {
 	if c, ok := r.Conn.(interface{ CloseWrite() error }); ok {
 		return c.CloseWrite()

@@ -1,10 +1,10 @@
-// Package relay lets a harness outside of a cluster make connections as a pod
-// inside does. The pod's side is an HTTP handler that answers CONNECT (RFC 9110,
-// section 9.3.6); the harness' side speaks it over any connection to that pod.
+// Package relay lets a harness outside of a cluster make connections from a pod inside.
+// In the pod, a [Handler] answers CONNECT (RFC 9110, section 9.3.6). The harness calls
+// [Dial] on any connection to that pod.
 //
-// An error of the dial inside arrives with its number, so that a refused
-// connection is told from one that was not answered. After that bytes go both
-// ways, and each way ends by itself; only a reset arrives as an end.
+// If the dial in the pod fails, its error number is sent back, so that a refused
+// connection can be told from one without an answer. Otherwise bytes are copied both
+// ways, and each way ends by itself. A reset arrives as a plain end.
 package relay
 
 import (
@@ -20,17 +20,17 @@ import (
 )
 
 const (
-	// dialTimeout bounds a dial inside.
+	// dialTimeout bounds a dial in the pod.
 	dialTimeout = 10 * time.Second
-	// maxConnections bounds what one relay carries at once.
+	// maxConnections bounds the connections that a relay carries at once.
 	maxConnections = 512
-	// errnoHeader tells the number of the error of a dial, on Linux.
+	// errnoHeader has the error number of a failed dial, on Linux.
 	errnoHeader = "X-Dial-Errno"
 )
 
-// Handler answers CONNECT requests, and hands on all others. Whoever reaches it
-// reaches what its machine does: it belongs into a pod of a harness, for the time
-// of a run.
+// Handler answers CONNECT requests, and passes all others to next. It lets its clients
+// reach everything that its host does, so it should run only in a pod of a harness, for
+// the time of a run.
 func Handler(next http.Handler) http.Handler {
 	slots := make(chan struct{}, maxConnections)
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
@@ -64,31 +64,31 @@ func connect(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	defer outside.Close()
-	if err := outside.SetDeadline(time.Time{}); err != nil { // the server's own are for requests
+	if err := outside.SetDeadline(time.Time{}); err != nil { // they are the server's, for reading requests
 		return
 	}
 	if _, err := io.WriteString(outside, "HTTP/1.1 200 OK\r\n\r\n"); err != nil {
 		return
 	}
 	var ways sync.WaitGroup
-	ways.Go(func() { way(inside, buffered) }) // what was read along with the request comes first
+	ways.Go(func() { way(inside, buffered) }) // starts with what was read behind the request
 	ways.Go(func() { way(outside, inside) })
 	ways.Wait()
 }
 
-// way carries one direction to its end.
+// way copies one direction until it ends.
 func way(to net.Conn, from io.Reader) {
 	_, err := io.Copy(to, from)
 	if c, ok := to.(interface{ CloseWrite() error }); ok && err == nil {
 		err = c.CloseWrite()
 	}
 	if err != nil {
-		// The other direction leads nowhere any more.
+		// Nothing that the other direction sends is read any more.
 		_ = to.Close()
 	}
 }
 
-// errno is the number of a failed dial; 0 if it has none.
+// errno returns the error number of a failed dial; 0 if it has none.
 func errno(err error) syscall.Errno {
 	var e syscall.Errno
 	var timeout net.Error

@@ -18,7 +18,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// relayServer is a relay, and how to reach it.
+// relayServer starts a relay, and returns a function that connects to it.
 func relayServer(t *testing.T) func() net.Conn {
 	t.Helper()
 	s := httptest.NewServer(Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "not relayed") })))
@@ -33,7 +33,7 @@ func relayServer(t *testing.T) func() net.Conn {
 	}
 }
 
-// server runs handle for each connection.
+// server calls handle for each connection.
 func server(t *testing.T, handle func(*net.TCPConn)) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -53,14 +53,14 @@ func server(t *testing.T, handle func(*net.TCPConn)) string {
 	return l.Addr().String()
 }
 
-// Bytes go both ways as they are, also those of a server that speaks first, and
-// each way ends by itself.
+// Bytes are copied both ways unchanged, also if the server speaks first, and each way
+// ends by itself.
 func TestBothWays(t *testing.T) {
 	big := bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
 	address := server(t, func(c *net.TCPConn) {
 		defer c.Close()
 		_, _ = io.WriteString(c, "welcome\n")
-		got, _ := io.ReadAll(c) // until our side has ended
+		got, _ := io.ReadAll(c) // until this side has ended
 		_, _ = c.Write(got)
 	})
 	conn, err := Dial(t.Context(), relayServer(t)(), "tcp", address)
@@ -82,7 +82,7 @@ func TestBothWays(t *testing.T) {
 	}
 }
 
-// A refused dial is told from one that is not answered, by the kernel's number.
+// A refused dial is told from one without an answer, by the kernel's error number.
 func TestErrorsOfTheDial(t *testing.T) {
 	reach := relayServer(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -110,7 +110,7 @@ func TestErrorsOfTheDial(t *testing.T) {
 	}
 }
 
-// A relay that does not answer, or is none, is an error within the time given.
+// If a relay does not answer, or there is none, this is an error within the given time.
 func TestNoRelay(t *testing.T) {
 	silent := server(t, func(c *net.TCPConn) { _, _ = io.Copy(io.Discard, c); _ = c.Close() })
 	closing := server(t, func(c *net.TCPConn) { _, _ = c.Read(make([]byte, 4096)); _ = c.Close() })
@@ -138,7 +138,7 @@ func TestNoRelay(t *testing.T) {
 	}
 }
 
-// Other requests are not the relay's.
+// Other requests go to the next handler.
 func TestHandsOn(t *testing.T) {
 	conn := relayServer(t)()
 	if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"); err != nil {

@@ -7,18 +7,18 @@ import (
 	"time"
 )
 
-// alarm wakes up at a moment.
+// An alarm waits.
 type alarm struct {
 	ctx   context.Context
 	timer *time.Timer
 }
 
-// newAlarm makes an alarm that no longer waits once ctx has ended.
+// newAlarm returns an alarm that stops waiting when ctx ends.
 func newAlarm(ctx context.Context) (*alarm, error) {
 	return &alarm{ctx, time.NewTimer(0)}, nil
 }
 
-// wait returns after d, which is more than 0, or when the context has ended.
+// wait returns after d, which must be positive, or when the context has ended.
 func (a *alarm) wait(d time.Duration) error {
 	a.timer.Reset(d)
 	select {

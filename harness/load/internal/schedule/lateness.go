@@ -6,19 +6,19 @@ import (
 	"time"
 )
 
-// Lateness counts delays in buckets whose width is a sixteenth of their value or
-// less, so that it needs no more memory for a longer run.
+// Lateness counts delays in buckets that are at most a sixteenth of their value wide,
+// so that its size does not depend on the number of delays.
 type Lateness struct {
 	counts [64 * 16]atomic.Int64
 }
 
-// Add counts a delay; one below 0 as 0. It may be called from several goroutines.
+// Add counts a delay; a negative one as 0. It may be called by several goroutines.
 func (l *Lateness) Add(d time.Duration) {
 	l.counts[bucketOf(uint64(max(0, d)))].Add(1)
 }
 
-// Percentile returns the value that p percent of the delays do not exceed, to
-// the next bucket's bound; 0 if there are none.
+// Percentile returns a delay that p percent do not exceed, rounded up to the bound of
+// its bucket; 0 if there are none.
 func (l *Lateness) Percentile(p float64) time.Duration {
 	var total int64
 	for i := range l.counts {
@@ -37,7 +37,7 @@ func (l *Lateness) Percentile(p float64) time.Duration {
 	return 0
 }
 
-// bucketOf returns the bucket of v: its highest bit and the four below it.
+// bucketOf returns the bucket of v: by its highest bit and the four below.
 func bucketOf(v uint64) int {
 	if v < 16 {
 		return int(v)
@@ -46,7 +46,7 @@ func bucketOf(v uint64) int {
 	return (shift+1)*16 + int(v>>shift) - 16
 }
 
-// upperBound returns the largest value of a bucket.
+// upperBound returns the largest value in a bucket.
 func upperBound(bucket int) uint64 {
 	if bucket < 16 {
 		return uint64(bucket)

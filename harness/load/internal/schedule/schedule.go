@@ -1,5 +1,5 @@
-// Package schedule calls a function at a constant rate, whatever that function does, and
-// counts how late the calls came.
+// Package schedule calls a function at a constant rate, whatever that function does,
+// and counts how late things are.
 package schedule
 
 import (
@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// Run calls release for each request when it is due, at a constant rate
-// until ctx ends. The moments follow from the beginning and the number alone, so
-// that no delay, neither the clock's nor release's, moves those that follow: who
-// is late catches up. When ctx ends, all that were due by then were released. An
-// error means that the rate could not be kept.
+// Run calls release for each request when it is due, at a constant rate, until ctx
+// ends. When a request is due depends on begin and its number alone, so that no delay
+// shifts those that follow: after a delay, Run catches up. When it returns, all
+// requests due before the end of ctx have been released. An error means that the rate
+// could not be kept.
 func Run(ctx context.Context, begin time.Time, rate float64, release func(i int, due time.Time)) error {
 	a, err := newAlarm(ctx)
 	if err != nil {

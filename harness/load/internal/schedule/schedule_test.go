@@ -14,8 +14,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// Neither its own delays nor those of release move the moments that follow, and
-// none comes too early.
+// Neither its own delays nor those of release shift later requests, and none is
+// released too early.
 func TestScheduleDoesNotDrift(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -36,13 +36,13 @@ func TestScheduleDoesNotDrift(t *testing.T) {
 			cancel()
 		}
 	})
-	// Who is late when ctx ends still releases what was due by then.
+	// If it is late when ctx ends, it still releases what was due by then.
 	if err != nil || n < 101 {
 		t.Error(n, err)
 	}
 }
 
-// A slow schedule ends when its context does, not when its next request is due.
+// A slow schedule ends when its context does, not when the next request is due.
 func TestScheduleEndsAtOnce(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -64,8 +64,8 @@ func TestScheduleEndsAtOnce(t *testing.T) {
 	}
 }
 
-// All that was due when ctx ended is released, also by a schedule that only then
-// gets to run.
+// All that was due when ctx ended is released, even by a schedule that begins to run
+// only then.
 func TestScheduleCatchesUpAtTheEnd(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -99,7 +99,7 @@ func TestLateness(t *testing.T) {
 	}
 }
 
-// Each value is in the bucket whose bounds it lies between.
+// Each value lies within the bounds of its bucket.
 func TestBuckets(t *testing.T) {
 	for _, v := range []uint64{0, 1, 15, 16, 17, 31, 32, 33, 63, 64, 1000, 1 << 40, 1<<63 - 1} {
 		b := bucketOf(v)

@@ -1,5 +1,5 @@
-// Package sse reads server-sent events (WHATWG HTML, section 9.2.6) for their names, in little
-// memory however long their data is.
+// Package sse reads the names of server-sent events (WHATWG HTML, section 9.2.6), in
+// little memory however long their data is.
 package sse
 
 import (
@@ -8,26 +8,24 @@ import (
 	"strings"
 )
 
-// keptOfLine is how much of a line is kept: the names of fields and events are
-// short, and the data, which may be long, is only counted.
+// keptOfLine is how much of a line is kept: names of fields and events are short, and
+// data is not kept.
 const keptOfLine = 256
 
 const byteOrderMark = "\xef\xbb\xbf"
 
-// A Reader reads one stream.
 type Reader struct {
 	r     *bufio.Reader
-	begun bool // past the first byte, before which a byte order mark may be
-	cr    bool // the last line ended in CR: an LF may follow, which belongs to it
+	begun bool // past the first byte, where a byte order mark may be
+	cr    bool // the last line ended in CR; an LF that follows belongs to it
 	line  []byte
 }
 
-// NewReader reads the stream that is the body of a response.
+// NewReader returns a reader of the stream r.
 func NewReader(r io.Reader) *Reader { return &Reader{r: bufio.NewReader(r)} }
 
-// Next returns the name of the next event: "message" where it says none. As the
-// standard has it, what carries no data is no event, and one that is cut off by
-// the stream's end is none.
+// Next returns the name of the next event; "message" if it has none. By the standard,
+// an event without data is ignored, and so is one that the end of the stream cuts off.
 func (e *Reader) Next() (string, error) {
 	name, data := "", false
 	for {
@@ -54,13 +52,13 @@ func (e *Reader) Next() (string, error) {
 	}
 }
 
-// readLine returns the beginning of the next line, which CR, LF or both end.
+// readLine returns the beginning of the next line, which ends in CR, LF or both.
 func (e *Reader) readLine() ([]byte, error) {
 	if !e.begun {
 		e.begun = true
 		if first, err := e.r.Peek(1); err == nil && first[0] == byteOrderMark[0] {
 			if mark, err := e.r.Peek(len(byteOrderMark)); err == nil && string(mark) == byteOrderMark {
-				_, _ = e.r.Discard(len(byteOrderMark)) // they are there
+				_, _ = e.r.Discard(len(byteOrderMark)) // they were peeked at
 			}
 		}
 	}
@@ -73,7 +71,7 @@ func (e *Reader) readLine() ([]byte, error) {
 		cr := e.cr
 		e.cr = false
 		switch {
-		case b == '\n' && cr: // of the line before
+		case b == '\n' && cr: // ends the line before
 		case b == '\n':
 			return e.line, nil
 		case b == '\r':

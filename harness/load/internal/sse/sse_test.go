@@ -56,7 +56,7 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// The reader agrees with a plain one that has all of the text before it.
+// The reader agrees with a simple one that has the whole text in memory.
 func FuzzEvents(f *testing.F) {
 	for _, s := range []string{"event: a\ndata: 1\n\n", "data\r\n\r\n", "\xef\xbb\xbfdata\r\r\n", "event: goodbye\rdata:\r\r: c\n\n"} {
 		f.Add(s)
