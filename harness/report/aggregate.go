@@ -8,17 +8,17 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/record"
 )
 
-// maxFailures is how many lost requests a summary keeps in full. All of them are
-// in requests.ndjson.gz.
+// maxFailures bounds the lost requests that a summary has in full. All of them are in
+// requests.ndjson.gz.
 const maxFailures = 10_000
 
-// Summary is a run in numbers.
+// Summary has the numbers of a run.
 type Summary struct {
 	Passed  bool   `json:"passed"`
 	Verdict string `json:"verdict"` // one sentence
 
-	// From and To enclose everything that the run saw; times in reports are
-	// relative to From, which is when the run began.
+	// From and To enclose everything in the record. Times in reports are relative to
+	// From, when the run began.
 	From time.Time `json:"from"`
 	To   time.Time `json:"to"`
 
@@ -31,12 +31,12 @@ type Summary struct {
 	Pods     []PodSummary   `json:"pods"` // in the order of record.Run.Pods
 	Seconds  []Second       `json:"seconds"`
 
-	// Failures are the lost requests in the order in which they were lost, at
-	// most 10,000; FailuresBeyond counts the rest.
+	// Failures are the first lost requests, at most 10,000, in the order in which they
+	// were lost. FailuresBeyond counts the others.
 	Failures       []record.Request `json:"failures"`
 	FailuresBeyond int              `json:"failuresBeyond"`
-	// PodUnknown counts the lost requests of which no pod is known that the run
-	// saw.
+	// PodUnknown counts the lost requests whose pod is unknown, or not among the run's
+	// pods.
 	PodUnknown int `json:"podUnknown"`
 }
 
@@ -44,31 +44,30 @@ type Summary struct {
 type Numbers struct {
 	Sent   int `json:"sent"`
 	Failed int `json:"failed"`
-	// The latencies of the requests that did not fail, from when they were due;
-	// 0 where there were none. For streams: how long they were held.
+	// Latencies of the requests that were not lost, since they were due; 0 if there are
+	// none. For streams: how long they were held.
 	P50 time.Duration `json:"p50Ns"`
 	P99 time.Duration `json:"p99Ns"`
 	Max time.Duration `json:"maxNs"`
 }
 
-// ClassNumbers are those of one client class.
+// ClassNumbers are the numbers of one client class.
 type ClassNumbers struct {
 	Class record.Class `json:"class"`
 	Numbers
 }
 
-// ClassSummary is what became of the requests of one client class, beside what
-// it was told to do.
+// ClassSummary describes the requests of one client class, and what it was told to do.
 type ClassSummary struct {
 	ClassNumbers
-	Rate        float64       `json:"rate"`      // requests per second, while there was load
-	AskedRate   float64       `json:"askedRate"` // 0: none was asked, as for streams
+	Rate        float64       `json:"rate"`      // requests per second, in the time from loadTime
+	AskedRate   float64       `json:"askedRate"` // 0 for streams
 	Connections int           `json:"connections"`
 	Late        time.Duration `json:"lateNs"` // see record.Client
 	Skipped     int           `json:"skipped"`
 }
 
-// OutcomeCount is how many requests of a class were lost in the same way.
+// OutcomeCount counts the requests of a class that were lost in the same way.
 type OutcomeCount struct {
 	Class   record.Class   `json:"class"`
 	Outcome record.Outcome `json:"outcome"`
@@ -84,22 +83,22 @@ type PhaseSummary struct {
 	Classes []ClassNumbers `json:"classes"`
 }
 
-// PodSummary counts what a pod did.
+// PodSummary counts the requests of a pod.
 type PodSummary struct {
 	Name   string `json:"name"`
 	Served int    `json:"served"` // requests that were not lost
-	Failed int    `json:"failed"` // requests lost at it, as well as that is known
+	Failed int    `json:"failed"` // requests lost at this pod, as far as known
 }
 
-// Second counts the requests that were due in one second of the run: by when they
-// were sent, a client that waits for a connection would look like a load that
-// stops and then makes up for it. Seconds in which none was due are not listed.
+// Second counts the requests that were due in one second of the run. If they were
+// counted by when they were sent, clients that wait for a connection would look like a
+// load that stops and then catches up. Seconds without requests are left out.
 type Second struct {
 	Second  int            `json:"second"` // since Summary.From
 	Classes []ClassNumbers `json:"classes"`
 }
 
-// Aggregate counts a run.
+// Aggregate counts the requests of a run.
 func Aggregate(run *record.Run) *Summary {
 	s := &Summary{Passed: run.Passed(), Sent: len(run.Requests)}
 	s.From, s.To = extent(run)
@@ -186,7 +185,7 @@ func Aggregate(run *record.Run) *Summary {
 	return s
 }
 
-// dueAt is when a request was due, as well as it is known.
+// dueAt returns when a request was due, or else when it was sent.
 func dueAt(q *record.Request) time.Time {
 	if !q.Due.IsZero() {
 		return q.Due
@@ -194,7 +193,7 @@ func dueAt(q *record.Request) time.Time {
 	return sentAt(q)
 }
 
-// sentAt is when a request was sent, as well as it is known.
+// sentAt returns when a request was sent, or else when it was due or ended.
 func sentAt(q *record.Request) time.Time {
 	switch {
 	case !q.Sent.IsZero():
@@ -205,7 +204,7 @@ func sentAt(q *record.Request) time.Time {
 	return q.End
 }
 
-// lostAt is when it was known that a request was lost.
+// lostAt returns when it was known that a request was lost.
 func lostAt(q *record.Request) time.Time {
 	if q.End.IsZero() {
 		return sentAt(q)
@@ -213,8 +212,8 @@ func lostAt(q *record.Request) time.Time {
 	return q.End
 }
 
-// phaseAt gives the index of the phase that a moment belongs to, or -1. Where
-// one phase ends and the next begins, it is the next.
+// phaseAt returns the index of the phase at a moment, or -1. The moment between two
+// phases belongs to the later one.
 func phaseAt(phases []record.Phase, t time.Time) int {
 	for i := len(phases) - 1; i >= 0; i-- {
 		if !t.Before(phases[i].Began) && !t.After(phases[i].Ended) {
@@ -224,7 +223,7 @@ func phaseAt(phases []record.Phase, t time.Time) int {
 	return -1
 }
 
-// extent gives when a run began and when the last thing that it saw happened.
+// extent returns when a run began, and the time of the last thing in its record.
 func extent(run *record.Run) (from, to time.Time) {
 	from, to = run.Began, run.Ended
 	see := func(t time.Time) {
@@ -253,10 +252,10 @@ func extent(run *record.Run) (from, to time.Time) {
 	return from, to
 }
 
-// loadTime is how long there was load, of any class: from when its first request
-// was due until its last. The run goes on after it, until the pods have ended, and
-// that must not make the rate look lower than it was. At least a second, so that a
-// handful of requests is no high rate.
+// loadTime returns the time between the first and the last request that was due. The
+// run goes on after it until the pods have ended, and this must not make the rate look
+// lower. It returns at least a second, so that a handful of requests is not a high
+// rate.
 func loadTime(run *record.Run) time.Duration {
 	var from, to time.Time
 	for i := range run.Requests {
@@ -276,7 +275,7 @@ func classSummaries(run *record.Run, total map[record.Class]*tally, took time.Du
 	for _, c := range run.Load {
 		told[c.Class] = c
 		if total[c.Class] == nil {
-			total[c.Class] = &tally{} // told to send, and sent nothing: a reader must see it
+			total[c.Class] = &tally{} // readers must see that it sent nothing
 		}
 	}
 	all := numbers(total)
@@ -308,7 +307,7 @@ func sortedOutcomes(m map[OutcomeCount]*OutcomeCount) []OutcomeCount {
 	return out
 }
 
-// compareClasses puts the known classes in their order, and others behind.
+// compareClasses orders the known classes as in record.Classes, and others after them.
 func compareClasses(a, b record.Class) int {
 	i, j := slices.Index(record.Classes, a), slices.Index(record.Classes, b)
 	switch {

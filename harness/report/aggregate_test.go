@@ -8,7 +8,7 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/record"
 )
 
-// A run small enough to be counted by hand.
+// A run that is small enough to be counted by hand.
 func TestAggregateByHand(t *testing.T) {
 	request := func(class record.Class, outcome record.Outcome, due, sent, end float64, pod string) record.Request {
 		return record.Request{Class: class, Outcome: outcome, Due: at(due), Sent: at(sent), End: at(end), Pod: pod}
@@ -25,9 +25,9 @@ func TestAggregateByHand(t *testing.T) {
 		Requests: []record.Request{
 			request(record.Reused, record.OK, 0.1, 0.1, 0.11, "a"),
 			request(record.Reused, record.OK, 0.2, 0.2, 0.23, "b"),
-			request(record.New, record.Refused, 2.0, 2.0, 2.01, ""),              // the border belongs to the later phase
-			request(record.New, record.DialTimeout, 1.9, 2.4, 3.9, "gone-since"), // of the second and the phase in which it was due
-			request(record.Reused, record.OK, 0.9, 1.5, 1.6, "a"),                // sent late: its latency counts from when it was due
+			request(record.New, record.Refused, 2.0, 2.0, 2.01, ""),              // a moment between two phases belongs to the later
+			request(record.New, record.DialTimeout, 1.9, 2.4, 3.9, "gone-since"), // counts in the second and the phase in which it was due
+			request(record.Reused, record.OK, 0.9, 1.5, 1.6, "a"),                // sent late: its latency counts since it was due
 			request(record.Reused, record.EOFBefore, 3.5, 3.5, 3.6, "b"),
 		},
 	}
@@ -39,7 +39,7 @@ func TestAggregateByHand(t *testing.T) {
 	wantClasses := []ClassSummary{
 		{ClassNumbers: ClassNumbers{record.Reused, Numbers{4, 1, 30 * time.Millisecond, 700 * time.Millisecond, 700 * time.Millisecond}}, Rate: 4 / 3.4}, // the load lasts from 0.1 to 3.5 s
 		{ClassNumbers: ClassNumbers{record.New, Numbers{2, 2, 0, 0, 0}}, Rate: 2 / 3.4, AskedRate: 1, Late: time.Millisecond, Skipped: 2},
-		// Told to send and sent nothing: a reader must see it.
+		// Readers must see a class that was told to send and sent nothing.
 		{ClassNumbers: ClassNumbers{Class: record.Slow}, AskedRate: 3, Connections: 7},
 	}
 	if !slices.Equal(s.Classes, wantClasses) {
@@ -98,7 +98,7 @@ func TestTotalsAddUp(t *testing.T) {
 		}
 		check("seconds", sent, failed)
 		sent, failed = 0, 0
-		for _, p := range s.Phases { // which here cover all of the run
+		for _, p := range s.Phases { // here the phases cover the whole run
 			sent, failed = sent+p.Sent, failed+p.Failed
 		}
 		check("phases", sent, failed)
@@ -118,8 +118,8 @@ func TestTotalsAddUp(t *testing.T) {
 	}
 }
 
-// The pods end long after the load: that must not look like a lower rate. And a
-// request or two are no rate of thousands.
+// The pods end long after the load, which must not look like a lower rate. And a
+// request or two are not a rate of thousands.
 func TestRateIsThatOfTheLoad(t *testing.T) {
 	run := &record.Run{Began: began, Ended: at(600)}
 	for i := range 5001 {

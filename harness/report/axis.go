@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// timeAxis places moments on the picture.
+// A timeAxis maps times to x coordinates.
 type timeAxis struct {
 	from        time.Time
 	length      time.Duration
 	left, width float64
 }
 
-// x is where a moment is drawn; one outside of the run is drawn at its edge.
+// x returns the coordinate of a time. A time outside of the run is at the edge.
 func (a timeAxis) x(t time.Time) float64 { return a.at(t.Sub(a.from)) }
 
 func (a timeAxis) at(d time.Duration) float64 {
@@ -20,7 +20,7 @@ func (a timeAxis) at(d time.Duration) float64 {
 	return a.left + a.width*min(max(share, 0), 1)
 }
 
-// ticks gives round moments, at most about n.
+// ticks returns about n round times, at most 2n+1.
 func (a timeAxis) ticks(n int) (ticks []time.Duration) {
 	steps := []time.Duration{
 		100 * time.Millisecond, 200 * time.Millisecond, 500 * time.Millisecond,
@@ -37,14 +37,13 @@ func (a timeAxis) ticks(n int) (ticks []time.Duration) {
 	for a.length/step > time.Duration(2*n) {
 		step *= 2
 	}
-	for i := range a.length/step + 1 { // counted: a sum of steps could overflow
+	for i := range a.length/step + 1 { // a count, since a sum of steps could overflow
 		ticks = append(ticks, i*step)
 	}
 	return ticks
 }
 
-// seconds writes a tick: always seconds, so that it can be compared with the
-// tables and the logs.
+// seconds formats a tick: always in seconds, like the tables and logs.
 func seconds(d time.Duration) string {
 	return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) + " s"
 }

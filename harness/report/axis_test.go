@@ -12,7 +12,7 @@ func TestTicks(t *testing.T) {
 		62 * time.Second:             {10 * time.Second, 60 * time.Second},
 		300 * time.Second:            {30 * time.Second, 300 * time.Second},
 		8 * time.Hour:                {time.Hour, 8 * time.Hour},
-		time.Duration(math.MaxInt64): {}, // clocks may be wrong by anything
+		time.Duration(math.MaxInt64): {}, // clocks may be wrong
 	} {
 		ticks := timeAxis{length: length}.ticks(11)
 		if len(ticks) < 2 || len(ticks) > 24 {

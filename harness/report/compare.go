@@ -10,14 +10,14 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/format"
 )
 
-// ComparisonRow is one of several runs that are compared.
+// ComparisonRow is one of the runs that Compare draws.
 type ComparisonRow struct {
 	Name     string // such as "readiness only"
 	Requests int
 	Lost     map[record.Outcome]int
 }
 
-// CompareRun makes the row of a run.
+// CompareRun returns the row for a run.
 func CompareRun(name string, s *Summary) ComparisonRow {
 	row := ComparisonRow{Name: name, Requests: s.Sent, Lost: map[record.Outcome]int{}}
 	for _, o := range s.Outcomes {
@@ -34,7 +34,7 @@ func (r ComparisonRow) lost() int {
 	return n
 }
 
-// Compare draws how many requests each run lost, by outcome, as an SVG file.
+// Compare writes an SVG file that shows how many requests each run lost, by outcome.
 func Compare(w io.Writer, rows []ComparisonRow) error {
 	if len(rows) == 0 {
 		return errors.New("nothing to compare: give at least one run")
@@ -98,7 +98,8 @@ func Compare(w io.Writer, rows []ComparisonRow) error {
 	return err
 }
 
-// compareOutcomes puts the known outcomes in their order, and others behind.
+// compareOutcomes orders the known outcomes as in record.Failures, and others after
+// them.
 func compareOutcomes(a, b record.Outcome) int {
 	place := func(o record.Outcome) int {
 		if i := slices.Index(record.Failures, o); i >= 0 {
@@ -115,8 +116,8 @@ func compareOutcomes(a, b record.Outcome) int {
 	return 1
 }
 
-// segmentClass gives neighbouring segments different colours; together with
-// the four patterns they are told apart without them, too.
+// segmentClass gives neighbouring segments different colours. The four patterns tell
+// them apart without colour.
 func segmentClass(i int) string { return "seg" + string(rune('0'+i%7)) }
 
 func comparePatterns(d *chart.SVG) {

@@ -34,8 +34,8 @@ func TestComparison(t *testing.T) {
 	if err := xml.Unmarshal(out.Bytes(), &picture); err != nil {
 		t.Fatal(err)
 	}
-	// The known outcomes in the order of all reports, then the others; widths to
-	// scale, where the run that lost most fills the 520 there are.
+	// The known outcomes are in the order of all reports, then come the others. Widths
+	// are to scale: the run that lost most fills all 520.
 	var got []string
 	var widths []float64
 	for _, g := range picture.Groups {

@@ -116,7 +116,7 @@ func TestJUnitHasOneCasePerCheck(t *testing.T) {
 	}
 }
 
-// What was measured without a bound is a passed case that says what it was.
+// A value without a bound is a passed case that says what was measured.
 func TestJUnitSaysWhatWasReported(t *testing.T) {
 	suite := junit(t, &record.Run{Checks: []record.Check{{ID: "a", Result: record.Pass}, {ID: "latency", Measured: "p99 9 ms", Result: record.Reported}}}).Suites[0]
 	if c := suite.Cases[1]; suite.Failures != 0 || suite.Skipped != 0 || c.Failure != nil || c.Skipped != nil || c.Out != "measured: p99 9 ms\n" {
@@ -124,14 +124,14 @@ func TestJUnitSaysWhatWasReported(t *testing.T) {
 	}
 }
 
-// Many CI systems take a suite without a case for a passed one.
+// Many CI systems take a suite without cases for a passed one.
 func TestJUnitFailsWhereNothingWasChecked(t *testing.T) {
 	for _, checks := range [][]record.Check{nil, {{ID: "latency", Name: "latency", Result: record.NotChecked, Measured: "off"}}, {{ID: "latency", Result: record.Reported}}} {
 		if got := junit(t, &record.Run{Began: began, Checks: checks}); got.Failures != 1 {
 			t.Errorf("%d checks, none made: %d failures, want 1", len(checks), got.Failures)
 		}
 	}
-	// A result that this program doesn't know is no pass.
+	// An unknown result is not a pass.
 	if got := junit(t, &record.Run{Checks: []record.Check{{ID: "a", Result: record.Pass}, {ID: "b", Result: "odd"}}}); got.Failures != 1 {
 		t.Errorf("an unknown result: %d failures, want 1", got.Failures)
 	}
@@ -140,7 +140,7 @@ func TestJUnitFailsWhereNothingWasChecked(t *testing.T) {
 func TestWriteAll(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "made", "on demand")
 	run := naiveRun()
-	for range 2 { // the second takes the place of the first
+	for range 2 { // the second run replaces the files of the first
 		files, err := WriteAll(dir, run)
 		if err != nil {
 			t.Fatal(err)
@@ -164,7 +164,7 @@ func TestWriteAll(t *testing.T) {
 	}
 }
 
-// A report that can't be written leaves the older one whole, and nothing else.
+// A report that can't be written leaves the old one complete, and no other file.
 func TestAFailedWriteLeavesTheOldFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "report.json")
 	if err := os.WriteFile(path, []byte("old"), 0o644); err != nil {
@@ -188,10 +188,10 @@ func TestAFailedWriteLeavesTheOldFile(t *testing.T) {
 	}
 }
 
-// One report that can't be written is named, and the others are there.
+// If one report can't be written, the error names it and the others are written.
 func TestWriteAllNamesWhatIsMissing(t *testing.T) {
 	dir := t.TempDir()
-	if err := os.Mkdir(filepath.Join(dir, "junit.xml"), 0o755); err != nil { // a directory in its place
+	if err := os.Mkdir(filepath.Join(dir, "junit.xml"), 0o755); err != nil { // a directory in the way
 		t.Fatal(err)
 	}
 	files, err := WriteAll(dir, cleanRun())
@@ -212,8 +212,8 @@ func TestWriteAllNamesWhatIsMissing(t *testing.T) {
 	}
 }
 
-// What an earlier run wrote goes, what is somebody else's stays, and a directory
-// that is not there is none to clear.
+// Remove deletes what an earlier run wrote, and nothing else. A directory that does not
+// exist is not an error.
 func TestRemove(t *testing.T) {
 	dir := t.TempDir()
 	files, err := WriteAll(dir, naiveRun())

@@ -9,12 +9,12 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/format"
 )
 
-// fixture makes runs as a verification would see them, the same each time.
+// A fixture makes runs like those of a verification, the same each time.
 type fixture struct {
 	run    *record.Run
 	random *rand.Rand
 	serial int
-	live   []int // indexes of the pods in service
+	live   []int // indexes of the live pods
 }
 
 var began = time.Date(2026, 3, 4, 5, 6, 7, 250_000_000, time.UTC)
@@ -43,7 +43,7 @@ func newFixture(seconds float64, replicas int) *fixture {
 	return f
 }
 
-// start brings a pod up.
+// start adds a pod.
 func (f *fixture) start(created, readyAfter float64, revision string) int {
 	f.serial++
 	i := len(f.run.Pods)
@@ -66,7 +66,7 @@ func suffix(n int) string {
 	return string(out)
 }
 
-// stop ends a pod as the service does, or as a naive server would.
+// stop ends a pod, as the service does or as a naive server would.
 func (f *fixture) stop(i int, second float64, naive bool) {
 	p := &f.run.Pods[i]
 	p.Deleted, p.Killing, p.Signalled, p.EndpointGone = at(second), at(second+0.02), at(second+0.03), at(second+0.25)
@@ -102,8 +102,8 @@ func (f *fixture) stop(i int, second float64, naive bool) {
 	}
 }
 
-// restart replaces all live pods, one after the other, as a Deployment with
-// maxSurge 1 and maxUnavailable 0 does.
+// restart replaces all live pods one by one, like a Deployment with maxSurge 1 and
+// maxUnavailable 0.
 func (f *fixture) restart(n int, second float64, naive bool) (end float64) {
 	revision := fmt.Sprintf("%dc5d4b%dff", n+3, n*3)
 	began := second
@@ -126,8 +126,8 @@ func (f *fixture) phase(name string, kind record.PhaseKind, from, to float64) {
 	f.run.Phases = append(f.run.Phases, record.Phase{Name: name, Kind: kind, Began: at(from), Ended: at(to)})
 }
 
-// traffic sends requests at a constant rate to random live pods; loses says how
-// one is lost, or OK.
+// traffic sends requests at a constant rate to random live pods. lose returns the
+// outcome, the status and the duration of a request.
 func (f *fixture) traffic(class record.Class, from, to, rate, latency float64, lose func(second float64) (record.Outcome, int, float64)) {
 	n := int((to - from) * rate)
 	for i := range n {
@@ -168,7 +168,7 @@ func detailOf(o record.Outcome) string {
 	return "read tcp 172.30.0.1:40122->10.96.0.12:8080: connection reset by peer"
 }
 
-// serving gives a pod that was in service then.
+// serving returns a pod that was live at that time.
 func (f *fixture) serving(second float64) string {
 	t := at(second)
 	for range 20 {
@@ -182,7 +182,7 @@ func (f *fixture) serving(second float64) string {
 
 func never(float64) (record.Outcome, int, float64) { return record.OK, -1, 0 }
 
-// cleanRun is what our own service gives: three restarts, none lost.
+// cleanRun is a run like those of this project's service: three restarts, none lost.
 func cleanRun() *record.Run {
 	f := newFixture(62, 3)
 	f.phase("baseline", record.Baseline, 0, 10)
@@ -205,7 +205,7 @@ func cleanRun() *record.Run {
 	return f.run
 }
 
-// naiveRun is what a server gives that exits at once on SIGTERM.
+// naiveRun is a run of a server that exits at once on SIGTERM.
 func naiveRun() *record.Run {
 	f := newFixture(62, 3)
 	f.phase("baseline", record.Baseline, 0, 10)
@@ -244,7 +244,7 @@ func (f *fixture) allTraffic(seconds float64, lose func(float64) (record.Outcome
 	f.traffic(record.Stream, 0, seconds-7, 2, 5, never)
 }
 
-// naiveLoss loses what is sent to a pod between its end and its removal from
+// naiveLoss loses requests that are sent to a pod between its end and its removal from
 // the endpoints.
 func (f *fixture) naiveLoss(second float64) (record.Outcome, int, float64) {
 	t := at(second)

@@ -16,12 +16,12 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/format"
 )
 
-// hostile is what an attacker would call a pod, or write into a log.
+// hostile is what an attacker would name a pod, or write into a log.
 const hostile = `</script></style></title></svg><script>window.pwned=1</script><img src=x onerror="window.pwned=1">'"` + "`${window.pwned=1}` {{.}} ]]> \x1b[2J\x1b]0;owned\x07 \x00 \xff\u202e\u2028 &lt; javascript:pwned()"
 
 func hostileRun() *record.Run { return runCalled(hostile) }
 
-// runCalled is a run in which everything has the same name.
+// runCalled returns a run in which everything has the same name.
 func runCalled(name string) *record.Run {
 	one := 1
 	line := []record.LogLine{{At: at(1), Text: name}}
@@ -51,7 +51,7 @@ func runCalled(name string) *record.Run {
 	}
 }
 
-// harmless fails the test where a report of the run is more than text.
+// harmless fails the test if a report of the run is more than text.
 func harmless(t *testing.T, run *record.Run) {
 	t.Helper()
 	s := Aggregate(run)
@@ -75,8 +75,8 @@ func harmless(t *testing.T, run *record.Run) {
 	onlyText(t, page.Bytes())
 }
 
-// wellFormed reads XML to its end, and wants of it no element that a picture or
-// a test report doesn't have.
+// wellFormed fails the test if text is not well-formed XML, or has an element that
+// pictures and test reports don't have.
 func wellFormed(t *testing.T, name string, text []byte) {
 	t.Helper()
 	if !utf8.Valid(text) {
@@ -100,8 +100,8 @@ func wellFormed(t *testing.T, name string, text []byte) {
 	}
 }
 
-// onlyText wants a page whose only scripts and style are its own, which loads
-// nothing, and which has no handler and no link anywhere.
+// onlyText fails the test if the page has a script or style other than its own, loads
+// anything, or has an event handler or a link.
 func onlyText(t *testing.T, page []byte) {
 	t.Helper()
 	root, err := html.Parse(bytes.NewReader(page))
@@ -146,7 +146,8 @@ func TestHostileTextStaysText(t *testing.T) {
 	if !strings.Contains(page.String(), "&lt;script&gt;window.pwned=1&lt;/script&gt;") {
 		t.Error("the text itself is not shown")
 	}
-	// One that turns the direction of writing would change the line around it.
+	// A character that reverses the direction of writing would change the line around
+	// it.
 	if strings.ContainsAny(page.String(), "\u202e\x1b\x07") {
 		t.Error("the page has a character that changes what is around it")
 	}
@@ -158,7 +159,7 @@ func FuzzReports(f *testing.F) {
 	f.Add("a\r\nb\tc", int64(1<<62), int64(-1<<62), 255)
 	f.Fuzz(func(t *testing.T, name string, a, b int64, code int) {
 		run := runCalled(name)
-		// Clocks may be wrong by anything, and things may be seen in any order.
+		// Clocks may be wrong, and things may be seen in any order.
 		run.Ended = run.Began.Add(time.Duration(a))
 		run.Requests[1].End = run.Began.Add(time.Duration(b))
 		run.Requests[2].Sent = time.Time{}
@@ -170,13 +171,13 @@ func FuzzReports(f *testing.F) {
 	})
 }
 
-// What is not known must not end a report.
+// A report must not fail for what is unknown.
 func TestAnEmptyRun(t *testing.T) {
 	harmless(t, &record.Run{})
 	harmless(t, &record.Run{Pods: []record.Pod{{}}, Requests: []record.Request{{}, {Outcome: record.Refused}}, Phases: []record.Phase{{}}, Checks: []record.Check{{}}, Load: []record.Client{{}}})
 }
 
-// bigRun is as large as runs are meant to get.
+// bigRun is as large as a run should ever be.
 func bigRun(failures int) *record.Run {
 	f := newFixture(300, 10)
 	for n := range 3 {
@@ -216,7 +217,7 @@ func TestThePageStaysSmall(t *testing.T) {
 		if page.Len() > 2_000_000 {
 			t.Errorf("%d lost: the page has %d bytes, more than 2 MB", failures, page.Len())
 		}
-		marks := strings.Count(page.String(), `<use href="#m-lost" class="x"`) - 1 // one is the legend's
+		marks := strings.Count(page.String(), `<use href="#m-lost" class="x"`) - 1 // one is in the legend
 		if want := min(failures, maxMarks); marks > want || marks < want-50 {
 			t.Errorf("%d lost: %d marks", failures, marks)
 		}

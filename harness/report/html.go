@@ -17,8 +17,8 @@ var (
 	pageText string
 	//go:embed page.css
 	pageStyle string
-	// chartStyle is the look of the timeline and the comparison, beside what all
-	// pictures have in common.
+	// chartStyle is the style of the timeline and the comparison, in addition to
+	// chart.Style.
 	//go:embed chart.css
 	chartStyle string
 	//go:embed page.js
@@ -27,17 +27,15 @@ var (
 	pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{"grouped": format.Grouped}).Parse(pageText))
 )
 
-// writePage writes report.html: one page that needs no network and no script. Its
-// content security policy allows the style and the script that it was written
-// with, by their hashes, and nothing else: were markup from a cluster to get
-// in, it could load and run nothing.
+// writePage writes report.html, one page that needs no network and no script. See
+// policy for what it allows.
 func writePage(w io.Writer, run *record.Run, s *Summary) error {
 	t := newTimeline(run, s)
 	style := pageStyle + chart.Style + chartStyle
 	view := pageView{
 		Policy: policy(style, pageScript),
-		Style:  template.CSS(style),     // ours, from the files embedded above
-		Script: template.JS(pageScript), // so is this
+		Style:  template.CSS(style),     // from the files embedded above
+		Script: template.JS(pageScript), // likewise
 		Run:    run, S: s,
 		Began:    s.From.UTC().Format("2006-01-02 15:04:05 UTC"),
 		Where:    where(run),
@@ -61,8 +59,8 @@ func writePage(w io.Writer, run *record.Run, s *Summary) error {
 	return writeTemplate(w, pageTemplate, view)
 }
 
-// pageView is what the template shows. Its strings are escaped by the template;
-// only the typed ones are trusted, and they hold nothing that was not escaped.
+// pageView is the data of the template. The template escapes strings. Values of the
+// types of html/template are trusted, and contain nothing that was not escaped.
 type pageView struct {
 	Policy, Began, Where, Command string
 
@@ -88,8 +86,8 @@ type pageView struct {
 	EventsBeyond, FailuresBeyond, LogsBeyond int
 }
 
-// drawn wraps the timeline for the page. Every text in it went through
-// chart.SVG.
+// drawn returns the timeline as an element of the page. chart.SVG has escaped every
+// text in it.
 func drawn(t *timeline, s *Summary) template.HTML {
 	var d chart.SVG
 	d.Open("svg", "class", "chart timeline", "id", "timeline", "viewBox", "0 0 "+chart.Coordinate(chartWidth)+" "+chart.Coordinate(t.height()),
@@ -110,24 +108,24 @@ func drawnLegend() template.HTML {
 	return template.HTML(d.String())
 }
 
-// hover is what the page's script says about the column under the pointer.
+// hover has what the page's script shows about the column under the pointer.
 type hover struct {
 	PerColumn int      `json:"perColumn"` // seconds
 	Classes   []string `json:"classes"`
 	Zooms     []zoom   `json:"zooms"`
-	// Columns have, for each class: sent, lost, p50 and p99 in microseconds.
+	// Columns have four values for each class: sent, lost, p50 and p99 in microseconds.
 	Columns [][][4]int64 `json:"columns"`
 }
 
-// zoom is a part of the run that is worth a closer look, in seconds.
+// A zoom is a part of the run, in seconds, that is worth a closer look.
 type zoom struct {
 	Name string  `json:"name"`
 	From float64 `json:"from"`
 	To   float64 `json:"to"`
 }
 
-// zooms are what was done to the target, each with what it set off: until the
-// last pod that was told to stop in it had ended.
+// zooms returns the action phases, each with its consequences: it lasts until the last
+// pod that was told to stop in it has ended.
 func zooms(t *timeline) []zoom {
 	const most, margin = 12, time.Second
 	out := []zoom{}
@@ -171,8 +169,7 @@ func hoverData(t *timeline) hover {
 	return h
 }
 
-// notes are what a reader should know: the run's own, and what this page leaves
-// out.
+// notes returns the notes of the run, and what the page leaves out.
 func notes(run *record.Run, s *Summary, t *timeline) []string {
 	out := make([]string, 0, len(run.Notes)+3)
 	for _, n := range run.Notes {

@@ -14,7 +14,8 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/testenv/chromium"
 )
 
-// open writes the reports of a run and shows the page, 1280 wide and light.
+// open writes the reports of a run and shows the page, 1280 pixels wide and in light
+// colours.
 func open(t *testing.T, b *chromium.Browser, run *record.Run) (page string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -43,7 +44,7 @@ func TestPageInABrowser(t *testing.T) {
 			if got := chromium.Evaluate[string](t, b, `document.querySelector("#verdict").innerText`); got != s.Verdict {
 				t.Errorf("verdict %q, want %q", got, s.Verdict)
 			}
-			// The content security policy lets the page's own style through.
+			// The content security policy allows the page's own style.
 			if got := chromium.Evaluate[string](t, b, `getComputedStyle(document.querySelector("#verdict")).color`); got != one.colour {
 				t.Errorf("the verdict is %s, want %s", got, one.colour)
 			}
@@ -97,10 +98,10 @@ func TestPageInABrowser(t *testing.T) {
 	}
 }
 
-// plot says where the timeline is, in the pixels of the window.
+// plot is where the timeline is, in pixels of the window.
 type plot struct{ Left, Right, Top float64 }
 
-// at gives the pixel of a moment, where a part of the run is shown.
+// at returns the pixel of a time, if the part of the run between from and to is shown.
 func (p plot) at(second, from, to float64) float64 {
 	return p.Left + (second-from)/(to-from)*(p.Right-p.Left)
 }
@@ -119,7 +120,7 @@ func TestZoomAndHover(t *testing.T) {
 		return { Left: box.left + 136 * scale, Right: box.left + 1060 * scale, Top: box.top };
 	})()`)
 
-	// Everything that moves, by its place to a pixel.
+	// Everything that moves, with its place to the pixel.
 	const places = `[...document.querySelectorAll("#timeline .tz > *")].map(e => [e.tagName, ...["x", "x1", "x2", "width"].map(n => Math.round(e.getAttribute(n) || 0)), e.tagName === "path" && e.getCTM().a.toFixed(3)].join(" ")).join("\n")`
 	before := chromium.Evaluate[string](t, b, places)
 	b.Do(t, chromedp.MouseEvent("mouseMoved", where.at(11.5, 0, 62), where.Top+100))
@@ -135,7 +136,7 @@ func TestZoomAndHover(t *testing.T) {
 		}
 	}
 
-	// What a drag encloses fills the picture then.
+	// The dragged range then fills the picture.
 	b.Do(t, chromedp.DragAndDropXY(where.at(10, 0, 62), where.Top+100, where.at(20, 0, 62), where.Top+100))
 	if chromium.Evaluate[string](t, b, places) == before {
 		t.Error("the drag moved nothing")
@@ -144,8 +145,8 @@ func TestZoomAndHover(t *testing.T) {
 	if !strings.Contains(ticks, "11 s12 s13 s") || strings.Contains(ticks, "21 s") {
 		t.Errorf("after a drag from 10 to 20 s the axis shows %q", ticks)
 	}
-	// The bar of a pod that was created at 10 s and deleted after 20 s now begins
-	// at the left and ends beyond the right.
+	// The bar of a pod that was created at 10 s and deleted after 20 s now begins at
+	// the left edge and ends beyond the right one.
 	for what, script := range map[string]string{
 		"begins at 136":    `[...document.querySelectorAll("#timeline rect.starting")].some(r => Math.abs(r.getAttribute("x") - 136) < 3)`,
 		"ends beyond 1060": `[...document.querySelectorAll("#timeline rect.ready")].some(r => Number(r.getAttribute("x")) + Number(r.getAttribute("width")) > 1061)`,
@@ -166,8 +167,8 @@ func TestZoomAndHover(t *testing.T) {
 	b.Quiet(t, page)
 }
 
-// Text from a cluster runs nothing, and a page at the limits of its size is
-// shown without complaint.
+// Text from a cluster runs nothing, and a page at its size limits is shown without
+// errors.
 func TestHostileAndBigPagesInABrowser(t *testing.T) {
 	b := chromium.Open(t)
 	for name, run := range map[string]*record.Run{"hostile": hostileRun(), "big": bigRun(5000), "empty": {}} {

@@ -11,7 +11,7 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/format"
 )
 
-// lostTable counts the lost requests by how they were lost, and by class.
+// A lostTable counts the lost requests by outcome and class.
 type lostTable struct {
 	Classes []string
 	Rows    []lostRow
@@ -19,10 +19,10 @@ type lostTable struct {
 
 type lostRow struct {
 	Outcome, Meaning, Total, First string
-	Counts                         []string // of each class
+	Counts                         []string // by class
 }
 
-// lostOutcomes has the most frequent outcome first.
+// lostOutcomes returns the table, with the most frequent outcome first.
 func lostOutcomes(s *Summary) lostTable {
 	var table lostTable
 	column := map[record.Class]int{}
@@ -87,7 +87,7 @@ func firstFailures(s *Summary) []failureView {
 	return out
 }
 
-// connection says what is known of the connection that a request was lost on.
+// connection describes the connection on which a request was lost.
 func connection(q *record.Request) string {
 	text := "new"
 	if q.ConnectionUse > 0 {

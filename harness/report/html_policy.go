@@ -11,9 +11,9 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/format"
 )
 
-// policy is the content security policy of a page with this style element, and this
-// script element if it has one: the one and the other are allowed by their hashes,
-// nothing else is. Were markup from outside to get in, it could load and run nothing.
+// policy returns the content security policy of a page. By their hashes, it allows this
+// style element and this script element, if there is one, and nothing else. If markup
+// from outside got in, it could load and run nothing.
 func policy(style, script string) string {
 	text := "default-src 'none'; style-src '" + hash(style) + "'; "
 	if script != "" {
@@ -27,8 +27,8 @@ func hash(s string) string {
 	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// writeTemplate fills a template in and writes the page, or nothing of it if the template
-// fails. Characters that change how those around them are seen are replaced: the
+// writeTemplate executes a template and writes the page; if the template fails, it
+// writes nothing. It replaces characters that change how others are displayed, so the
 // template, the style and the script must have none.
 func writeTemplate(w io.Writer, t *template.Template, view any) error {
 	var out strings.Builder

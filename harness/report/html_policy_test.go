@@ -20,7 +20,7 @@ func TestWrite(t *testing.T) {
 	}
 }
 
-// The hash of an empty text, as every browser knows it.
+// The hash of an empty text is well known.
 func TestPolicy(t *testing.T) {
 	const empty = "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"
 	if got := policy("", ""); !strings.Contains(got, "style-src "+empty+";") || strings.Contains(got, "script-src") || !strings.HasPrefix(got, "default-src 'none';") {

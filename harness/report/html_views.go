@@ -11,7 +11,7 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/format"
 )
 
-// What the page shows at most; the files beside it have everything.
+// Bounds of what the page shows. The files beside it have everything.
 const (
 	maxFirst     = 100 // lost requests in full
 	maxEvents    = 500
@@ -20,7 +20,7 @@ const (
 	maxLogPods   = 40 // whose logs are shown
 )
 
-// tile is one of the numbers beside the verdict.
+// A tile is one of the numbers beside the verdict.
 type tile struct {
 	Label, Value string
 	Bad          bool
@@ -47,7 +47,7 @@ type checkView struct {
 	Evidence                          []string
 }
 
-// checkViews has the failed checks first: they are what a reader came for.
+// checkViews returns the failed checks first.
 func checkViews(checks []record.Check) []checkView {
 	out := make([]checkView, 0, len(checks))
 	for i := range checks {
@@ -147,7 +147,7 @@ func podViews(run *record.Run, s *Summary) []podView {
 				v.Grace = "-"
 			}
 			if p.Deleted.IsZero() {
-				v.Stop = offset(s.From, term) // there is nothing that it could be counted from
+				v.Stop = offset(s.From, term) // there is no deletion to count from
 			}
 			out = append(out, v)
 		}
@@ -160,7 +160,8 @@ type logView struct {
 	Milestones, Log  []string
 }
 
-// logViews are the last lines of the pods, first of those with the most trouble.
+// logViews returns the last log lines of the pods. Those with the most trouble come
+// first.
 func logViews(run *record.Run, s *Summary) (out []logView, beyond int) {
 	order := make([]int, len(run.Pods))
 	for i := range order {
@@ -201,7 +202,7 @@ func exit(p *record.Pod) string {
 	return strconv.Itoa(*p.ExitCode) + " " + format.Cut(p.Reason, 60)
 }
 
-// logLines gives the last lines, each behind its time.
+// logLines returns the last lines, each after its time.
 func logLines(lines []record.LogLine, at func(record.LogLine) string) []string {
 	lines = lines[max(len(lines)-maxLogLines, 0):]
 	out := make([]string, len(lines))
@@ -224,7 +225,7 @@ func eventViews(run *record.Run, s *Summary) []eventView {
 	return out
 }
 
-// commandLine writes a command as a person would type it.
+// commandLine quotes a command as for a shell.
 func commandLine(args []string) string {
 	quoted := make([]string, len(args))
 	for i, a := range args {

@@ -8,8 +8,8 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/record"
 )
 
-// A pod may leave the endpoints before the kubelet tells it to stop: counted from
-// the deletion both make sense.
+// A pod may leave the endpoints before the kubelet tells it to stop. Counted from the
+// deletion, both times make sense.
 func TestPodTimesAreCountedFromTheDeletion(t *testing.T) {
 	deleted := record.Pod{Name: "deleted", Deleted: at(3), Killing: at(3.9), EndpointGone: at(3.1), Exited: at(5)}
 	signalled := deleted
@@ -38,7 +38,7 @@ func TestPodTimesAreCountedFromTheDeletion(t *testing.T) {
 	}
 }
 
-// A value without a bound counts neither as passed nor as failed.
+// A value without a bound is neither passed nor failed.
 func TestReportedIsNeitherPassedNorFailed(t *testing.T) {
 	run := &record.Run{Began: began, Checks: []record.Check{
 		{ID: "a", Result: record.Reported}, {ID: "b", Result: record.NotChecked}, {ID: "c", Result: record.Pass}, {ID: "d", Result: record.Fail},

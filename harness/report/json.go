@@ -9,13 +9,13 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/record"
 )
 
-// jsonFormat names the shape of report.json. Fields may be added to it; when
-// one changes its meaning or goes, the number grows. In 1, seconds and phases had
-// the requests that were sent in them, and rates were those over the whole run.
+// jsonFormat is the format of report.json. Its number changes if a field is removed or
+// changes its meaning, not if one is added. In format 1, seconds and phases counted the
+// requests sent in them, and rates were those over the whole run.
 const jsonFormat = "rolling-update-verification/2"
 
-// writeDocument writes report.json: the run as it was seen and the numbers made of it.
-// Of the requests it has the counts per second, and the lost ones in full.
+// writeDocument writes report.json: the run as recorded, and its numbers. Requests are
+// counted per second; lost ones are there in full.
 func writeDocument(w io.Writer, run *record.Run, s *Summary) error {
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", " ")
@@ -27,8 +27,7 @@ func writeDocument(w io.Writer, run *record.Run, s *Summary) error {
 	}{jsonFormat, run, s})
 }
 
-// writeRequests writes requests.ndjson.gz: each request on a line of its own, as
-// [record.Request] has it, compressed with gzip.
+// writeRequests writes requests.ndjson.gz: a [record.Request] a line.
 func writeRequests(w io.Writer, run *record.Run) error {
 	compressed, err := gzip.NewWriterLevel(w, gzip.BestSpeed)
 	if err != nil {

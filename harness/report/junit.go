@@ -9,8 +9,8 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/record"
 )
 
-// The elements and attributes that the JUnit readers of the common CI systems
-// agree on (https://github.com/testmoapp/junitxml).
+// The elements and attributes that common CI systems read
+// (https://github.com/testmoapp/junitxml).
 type (
 	junitSuites struct {
 		XMLName  xml.Name     `xml:"testsuites"`
@@ -56,13 +56,13 @@ type (
 	}
 )
 
-// writeJUnit writes junit.xml: one suite, one test case per check, in it the
-// evidence of a failure. A run in which no check was made has a failed case
-// that says so, since many CI systems take an empty suite for a passed one.
+// writeJUnit writes junit.xml: a suite with a test case per check, with the evidence of
+// a failure. A run without any check gets a failed case, since many CI systems take an
+// empty suite for a passed one.
 func writeJUnit(w io.Writer, run *record.Run, s *Summary) error {
 	suite := junitSuite{
 		Name: "rolling update of " + run.Target.Name,
-		// The schema has no room for a time zone; UTC is what readers assume.
+		// The schema has no time zone; readers assume UTC.
 		Timestamp: s.From.UTC().Format("2006-01-02T15:04:05"),
 		Time:      strconv.FormatFloat(s.To.Sub(s.From).Seconds(), 'f', 3, 64),
 		Properties: []junitProperty{
@@ -83,7 +83,7 @@ func writeJUnit(w io.Writer, run *record.Run, s *Summary) error {
 		case record.Pass:
 			made++
 			one.Out = "must: " + c.Bound + "\nmeasured: " + c.Measured + "\n"
-		case record.Reported: // a passed case to JUnit, which has no third way to say what was measured
+		case record.Reported: // JUnit has nothing else for it than a passed case
 			one.Out = "measured: " + c.Measured + "\n"
 		case record.NotChecked:
 			suite.Skipped++

@@ -1,6 +1,6 @@
 "use strict";
-// What the page can do beyond a picture: show the numbers under the pointer,
-// and look closer at a part of the time. Without it nothing is missing but that.
+// Shows the numbers under the pointer, and zooms in on a part of the run. The page needs
+// it for nothing else.
 (() => {
 	const svg = document.getElementById("timeline");
 	const frame = svg.parentElement;
@@ -107,8 +107,8 @@
 		cursor.style.width = (begin === null ? 1 : Math.max(1, Math.abs(at - begin))) + "px";
 		readout.hidden = false;
 		readout.textContent = begin === null ? describe(second(at)) : second(Math.min(begin, at)).toFixed(2) + " s to " + second(Math.max(begin, at)).toFixed(2) + " s";
-		// Beside the pointer, on the side that has room; above the pods' marks, whose
-		// own tooltips are at the pointer.
+		// Beside the pointer, on the side that has room, and above the pods' marks, which
+		// have their own tooltips.
 		const room = at < frame.clientWidth / 2;
 		readout.style.left = (room ? at + 14 : at - 14 - readout.offsetWidth) + "px";
 		readout.style.top = "26px";
@@ -132,8 +132,8 @@
 		const a = Math.min(begin, inside(pixel(event))), b = Math.max(begin, inside(pixel(event)));
 		begin = null;
 		frame.classList.remove("drag");
-		// A hand that trembles while it clicks means no zoom; nor is there
-		// anything to see within less than 50 ms.
+		// A short drag is a click with an unsteady hand, and in less than 50 ms there is
+		// nothing to see.
 		if (b - a > 6 && second(b) - second(a) > 0.05) show(second(a), second(b));
 		leave();
 	});

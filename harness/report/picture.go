@@ -29,7 +29,7 @@ func writePicture(w io.Writer, run *record.Run, s *Summary) error {
 	return err
 }
 
-// legend draws what the marks and bars mean, and gives its height.
+// legend draws what the marks and bars mean. It returns its height.
 func legend(d *chart.SVG) float64 {
 	const y = 14
 	x := float64(plotLeft)

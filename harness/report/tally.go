@@ -8,7 +8,7 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/record"
 )
 
-// tally counts requests of one class in one stretch of time.
+// A tally counts the requests of one class in a period.
 type tally struct {
 	sent, failed int
 	latencies    []time.Duration // of those that did not fail
@@ -28,7 +28,7 @@ func count(by map[record.Class]*tally, q *record.Request) {
 	t.latencies = append(t.latencies, q.Latency())
 }
 
-// numbers gives the counts in the order of the classes.
+// numbers returns the counts in the order of compareClasses.
 func numbers(by map[record.Class]*tally) []ClassNumbers {
 	out := make([]ClassNumbers, 0, len(by))
 	for class, t := range by {
@@ -44,8 +44,8 @@ func numbers(by map[record.Class]*tally) []ClassNumbers {
 	return out
 }
 
-// percentile is the nearest-rank one: the smallest value that at least the
-// share q of all values doesn't exceed, so always a latency that was measured.
+// percentile returns the nearest-rank percentile: the smallest value that at least the
+// share q of all values does not exceed, which is always a measured one.
 func percentile(sorted []time.Duration, q float64) time.Duration {
 	if len(sorted) == 0 {
 		return 0

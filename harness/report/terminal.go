@@ -12,20 +12,19 @@ import (
 )
 
 const (
-	widest    = 80 // longer lines read badly, however wide the terminal
+	widest    = 80 // longer lines are hard to read
 	narrowest = 32
-	// maxEvidence bounds how many lines of evidence of a failed check are printed.
-	// The verdict gives the first few cases, and in a last line how many more there
-	// are; all of that is shown as it is.
+	// maxEvidence bounds the lines of evidence of a failed check. It is above verdict's
+	// bound, whose last line says how many more cases there are.
 	maxEvidence = 10
-	// maxLostLines bounds the table of the lost requests.
+	// maxLostLines bounds the table of lost requests.
 	maxLostLines = 20
 )
 
-// Terminal prints the verdict for people: the sentence, the checks, the classes,
-// what was lost, and where the reports are. No line is longer than the width
-// (where that is between 32 and 80 columns; 0 stands for 80). All of it is
-// ASCII, so that it reads the same in a log; colour adds emphasis, never meaning.
+// Terminal prints the verdict for people: a sentence, the checks, the classes, what was
+// lost, and where the reports are. No line is longer than width, which is forced into
+// 32 to 80 columns; 0 means 80. All of it is ASCII, so that it reads the same in a log.
+// Colours add no meaning.
 func Terminal(w io.Writer, run *record.Run, s *Summary, width int, colour bool, files ...string) error {
 	if width <= 0 {
 		width = widest
@@ -52,14 +51,14 @@ func Terminal(w io.Writer, run *record.Run, s *Summary, width int, colour bool, 
 	if len(files) > 0 {
 		p.line("reports:")
 		for _, f := range files {
-			p.line("  " + format.Printable(format.Cut(f, 1000))) // never wrapped: people copy it
+			p.line("  " + format.Printable(format.Cut(f, 1000))) // never wrapped, since people copy it
 		}
 	}
 	_, err := w.Write(p.out.Bytes())
 	return err
 }
 
-// where says how much was verified on what.
+// where describes the cluster and the number of replicas.
 func where(run *record.Run) string {
 	var parts []string
 	if run.Target.Replicas > 0 {
@@ -110,7 +109,7 @@ func (p *printer) checks(checks []record.Check) {
 		}
 		p.wrapMarked(word, st, text, indent)
 		if st != red {
-			continue // nothing to prove
+			continue // evidence is for failures only
 		}
 		for _, e := range c.Evidence[:min(len(c.Evidence), maxEvidence)] {
 			p.wrap(e, indent+"- ", indent+"  ", plain)
@@ -124,8 +123,8 @@ func (p *printer) checks(checks []record.Check) {
 	}
 }
 
-// classes is the table of the client classes; where it is too wide for the
-// terminal, columns are left out from the right.
+// classes prints the table of the client classes. If it is too wide, columns on the
+// right are left out.
 func (p *printer) classes(s *Summary) {
 	if len(s.Classes) == 0 {
 		return
@@ -134,7 +133,7 @@ func (p *printer) classes(s *Summary) {
 	for _, c := range s.Classes {
 		row := []string{format.Printable(format.Cut(string(c.Class), 1000)), format.Grouped(c.Sent), format.Grouped(c.Failed), format.Duration(c.P50), format.Duration(c.P99), format.Duration(c.Max), digitsPerSecond(c.Rate), askedRate(c)}
 		if c.Class == record.Stream {
-			row[3], row[4], row[5] = "-", "-", "-" // how long it was held is no latency
+			row[3], row[4], row[5] = "-", "-", "-" // how long a stream was held is not a latency
 		}
 		rows = append(rows, row)
 	}
@@ -158,8 +157,7 @@ func (p *printer) lost(s *Summary) {
 	p.meanings(s)
 }
 
-// meanings says what usually lies behind each way in which requests were lost,
-// in the order of the table.
+// meanings says what usually causes each outcome, in the order of the table.
 func (p *printer) meanings(s *Summary) {
 	var said []record.Outcome
 	for _, o := range s.Outcomes {
@@ -176,7 +174,7 @@ func (p *printer) meanings(s *Summary) {
 	}
 }
 
-// table prints aligned columns: the first to the left, the others to the right.
+// table prints columns, the first aligned to the left, the others to the right.
 func (p *printer) table(rows [][]string) {
 	widths := make([]int, len(rows[0]))
 	for _, row := range rows {
@@ -196,8 +194,8 @@ func (p *printer) table(rows [][]string) {
 	}
 }
 
-// wrap prints a text in lines that fit; the first begins with one prefix, the
-// others with another.
+// wrap prints a text in lines that fit. The first line has one prefix, the others
+// another.
 func (p *printer) wrap(text, first, rest string, st style) {
 	for i, line := range fill(format.Printable(format.Cut(text, 1000)), p.width-max(len(first), len(rest))) {
 		prefix := rest
@@ -230,8 +228,8 @@ func (p *printer) line(s string) {
 	p.out.WriteByte('\n')
 }
 
-// fill breaks a text of printable ASCII at spaces into lines of at most n
-// characters, and words that are longer within.
+// fill breaks printable ASCII into lines of at most n characters, at spaces, and within
+// words that are longer.
 func fill(text string, n int) []string {
 	var lines []string
 	line := ""
@@ -260,7 +258,7 @@ func fill(text string, n int) []string {
 	return lines
 }
 
-// askedRate is the rate that a class was told to send at; streams have none.
+// askedRate returns the rate that a class was told to send at.
 func askedRate(c ClassSummary) string {
 	if c.AskedRate <= 0 {
 		return "-"

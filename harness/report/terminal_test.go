@@ -59,7 +59,7 @@ func TestTerminalFits(t *testing.T) {
 					}
 				}
 			}
-			// Colour adds nothing but colour.
+			// Colour changes nothing else.
 			if coloured := terminal(t, run, width, true); coloured == plain || escape.ReplaceAllString(coloured, "") != plain {
 				t.Errorf("%s, width %d: the coloured text says something else:\n%s", name, width, coloured)
 			}
@@ -67,8 +67,8 @@ func TestTerminalFits(t *testing.T) {
 	}
 }
 
-// Where the table is wider than the terminal, whole columns are left out: half
-// a number would be a wrong one.
+// If the table is wider than the terminal, whole columns are left out: half a number
+// would be wrong.
 func TestTerminalCutsNoNumber(t *testing.T) {
 	wide := strings.Split(terminal(t, naiveRun(), 80, false), "\n")
 	for width := 32; width < 80; width++ {
@@ -85,8 +85,7 @@ func TestTerminalCutsNoNumber(t *testing.T) {
 	}
 }
 
-// However much evidence a check brings, the terminal shows a bounded part of it,
-// and where the rest is.
+// The terminal shows a bounded part of the evidence, and where to find the rest.
 func TestTerminalBoundsTheEvidence(t *testing.T) {
 	check := record.Check{ID: "a", Name: "a", Result: record.Fail, Evidence: slices.Repeat([]string{"a case"}, maxEvidence+3)}
 	got := terminal(t, &record.Run{Checks: []record.Check{check}}, 80, false)

@@ -11,36 +11,35 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/format"
 )
 
-// The measures of the timeline, in its own units, which are pixels where it is
-// shown 1160 wide.
+// The dimensions of the timeline. Units are pixels if it is shown 1160 wide.
 const (
 	chartWidth  = 1160
 	plotLeft    = 136
-	plotRight   = 1060 // right of it: the names of the layers and lines
-	headHeight  = 18   // of a panel's title
+	plotRight   = 1060 // names of layers and lines are to the right
+	headHeight  = 18   // title of a panel
 	panelGap    = 16
 	rateHeight  = 110
 	lostHeight  = 36
 	latHeight   = 110
 	labelHeight = 14
-	// maxColumns bounds the points of a line; a longer run has several seconds in
-	// each.
+	// maxColumns bounds the points of a line. In a longer run, a point is several
+	// seconds.
 	maxColumns = 600
 )
 
-// timeline is the picture of a run: what was due, lost and waited for, and below,
-// on the same axis, what happened to each pod.
+// A timeline is the picture of a run: requests, losses and latencies, and below them,
+// on the same axis, the life of each pod.
 type timeline struct {
 	chart.SVG
 	run  *record.Run
 	s    *Summary
 	axis timeAxis
-	y    float64 // where the next panel begins
+	y    float64 // top of the next panel
 
 	columns []column
-	perCol  int // seconds in each column
+	perCol  int // seconds per column
 
-	// What had to be left out, for the text beside the picture.
+	// How much is shown and how much left out, for the notes.
 	marks, marksBeyond int
 	rows, rowsBeyond   int
 }
@@ -63,12 +62,12 @@ func newTimeline(run *record.Run, s *Summary) *timeline {
 	t.axisLabels(bottom + 14)
 	t.y = bottom + 22
 
-	// Bands and grid lie behind everything, and are as high as all of it.
+	// Bands and grid are behind everything, and as high as all of it.
 	var back chart.SVG
 	for _, clip := range []struct {
 		id     string
 		beyond float64
-	}{{"plot", 0}, {"marks", 7}} { // a mark at the edge is shown whole
+	}{{"plot", 0}, {"marks", 7}} { // so that a mark at the edge is not cut
 		back.Open("clipPath", "id", clip.id)
 		back.Leaf("rect", "x", plotLeft-clip.beyond, "y", 0, "width", plotRight-plotLeft+2*clip.beyond, "height", t.y)
 		back.Close("clipPath")
@@ -83,7 +82,7 @@ func newTimeline(run *record.Run, s *Summary) *timeline {
 
 func (t *timeline) height() float64 { return t.y }
 
-// zoomed begins a group of what moves when the reader zooms into the time axis.
+// zoomed begins a group of elements that move when the reader zooms in on a period.
 func (t *timeline) zoomed() { t.zoomedIn("plot") }
 
 func (t *timeline) zoomedIn(clip string) {
@@ -93,7 +92,7 @@ func (t *timeline) zoomedIn(clip string) {
 
 func (t *timeline) unzoomed() { t.Close("g"); t.Close("g") }
 
-// panel writes the title of a panel and gives the top of its plot.
+// panel writes the title of a panel and returns the top of its plot.
 func (t *timeline) panel(title, class string) float64 {
 	t.y += panelGap
 	t.Text(plotLeft, t.y+11, "panel "+class, title)
@@ -101,25 +100,24 @@ func (t *timeline) panel(title, class string) float64 {
 	return t.y
 }
 
-// axisLabels writes the seconds.
 func (t *timeline) axisLabels(y float64) {
-	t.Open("g", "class", "ticks", "data-y", y) // the script writes others when zooming
+	t.Open("g", "class", "ticks", "data-y", y) // when zooming, the script writes others
 	for _, at := range t.axis.ticks(12) {
 		t.Text(t.axis.at(at), y, "tick mid", seconds(at))
 	}
 	t.Close("g")
 }
 
-// phaseNames are the places of the phases' names above the picture.
+// phaseNames says where the phases' names are, above the picture.
 type phaseNames struct {
 	levels int
-	level  []int // of each phase; -1: there is no room, the tooltip has it
+	level  []int // of each phase; -1: no room, it is in the tooltip only
 	text   []string
 }
 
-// layoutPhases finds a line for each phase's name in which it covers no other.
-// It goes from the right to the left, so that the stroke from a name down to its
-// band, at the name's left end, never crosses a name below it.
+// layoutPhases finds a level for each phase's name at which it covers no other. It goes
+// from right to left, so that the line from the left end of a name down to its band
+// never crosses a name below it.
 func (t *timeline) layoutPhases() phaseNames {
 	const maxLevels = 4
 	names := phaseNames{level: make([]int, len(t.run.Phases)), text: make([]string, len(t.run.Phases))}
@@ -131,7 +129,7 @@ func (t *timeline) layoutPhases() phaseNames {
 		end := x + 6.6*float64(len(names.text[i])) + 12
 		levels := maxLevels
 		if p.Kind != record.Action {
-			levels = 1 // its name is only worth a line that is there anyway
+			levels = 1 // its name is not worth a level of its own
 		}
 		for level := range levels {
 			if end <= begins[level] {
@@ -145,7 +143,7 @@ func (t *timeline) layoutPhases() phaseNames {
 	return names
 }
 
-// background draws the phases as bands with their names, and the grid.
+// background draws the phases as bands, with their names, and the grid.
 func (t *timeline) background(d *chart.SVG, names phaseNames, top, bottom float64) {
 	d.Open("g", "clip-path", "url(#plot)")
 	d.Open("g", "class", "tz")
@@ -170,7 +168,7 @@ func (t *timeline) background(d *chart.SVG, names phaseNames, top, bottom float6
 	d.Close("g")
 }
 
-// word makes a class name of a text that should be one word.
+// word turns a text, which should be one word, into a CSS class.
 func word(s string) string {
 	out := make([]byte, 0, len(s))
 	for i := 0; i < len(s) && i < 32; i++ {
@@ -181,15 +179,14 @@ func word(s string) string {
 	return string(out)
 }
 
-// column is what a line or a layer shows at one place: one second, or in a long
-// run several.
+// A column is one second, or several in a long run.
 type column struct {
 	at      int // seconds since the beginning
 	classes map[record.Class]Numbers
 }
 
-// columnsOf joins seconds where there are more than can be drawn. Of joined
-// seconds the worst percentiles are shown.
+// columnsOf joins seconds if there are too many to draw. It keeps the highest
+// percentiles of those that it joins.
 func columnsOf(s *Summary) (columns []column, perCol int) {
 	length := int(math.Ceil(s.To.Sub(s.From).Seconds()))
 	perCol = max((length+maxColumns-1)/maxColumns, 1)
@@ -213,14 +210,14 @@ func columnsOf(s *Summary) (columns []column, perCol int) {
 	return columns, perCol
 }
 
-// edges gives where a column begins and ends on the picture.
+// edges returns where a column begins and ends in the picture.
 func (t *timeline) edges(c column) (x, end float64) {
 	from := time.Duration(c.at) * time.Second
 	return t.axis.at(from), t.axis.at(from + time.Duration(t.perCol)*time.Second)
 }
 
-// length gives how many seconds of the run a column covers: the last one may
-// be cut short, and its rate must not look like a drop.
+// length returns the number of seconds of the run in a column. The last column may be
+// shorter, which must not look like a drop in the rate.
 func (t *timeline) length(c column) float64 {
 	return min(float64(t.perCol), max(t.axis.length.Seconds()-float64(c.at), 0.05))
 }

@@ -12,13 +12,12 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/format"
 )
 
-// maxMarks bounds the lost requests that are drawn, so that a page stays one
-// that a browser shows at once.
+// maxMarks bounds the lost requests that are drawn, so that browsers show the page
+// without delay.
 const maxMarks = 2_000
 
-// markShapes defines what marks look like. Each has a shape and a height of its
-// own, so that they are told apart without colour, and where they come
-// at the same moment.
+// markShapes defines the marks. Each has its own shape and height, so that they can be
+// told apart without colour, and at the same moment.
 func markShapes(d *chart.SVG) {
 	d.Open("defs")
 	d.Open("pattern", "id", "hatch", "width", 6, "height", 6, "patternUnits", "userSpaceOnUse", "patternTransform", "rotate(45)")
@@ -34,12 +33,12 @@ func markShapes(d *chart.SVG) {
 	d.Close("defs")
 }
 
-// mark puts a shape at a moment of a row, with its tooltip.
+// mark draws a shape with a tooltip.
 func (t *timeline) mark(shape, class string, x, y float64, tip string) {
 	t.Titled("use", tip, "href", "#m-"+shape, "class", class, "x", x, "y", y)
 }
 
-// podMarks draws what happened at the end of a pod's life.
+// podMarks draws the events at the end of a pod's life.
 func (t *timeline) podMarks(p *record.Pod, y float64) {
 	from := t.s.From
 	term := p.TermBegan()
@@ -93,8 +92,8 @@ func (t *timeline) podMarks(p *record.Pod, y float64) {
 	}
 }
 
-// afterDeletion says how long after the deletion a pod left the endpoints; the
-// kubelet may have told it to stop before or after.
+// afterDeletion says how long after its deletion a pod left the endpoints. When the
+// kubelet told it to stop says less, as that may be before or after.
 func afterDeletion(p *record.Pod) string {
 	if p.Deleted.IsZero() {
 		return ""
@@ -105,8 +104,8 @@ func afterDeletion(p *record.Pod) string {
 	return " (" + format.Duration(p.EndpointGone.Sub(p.Deleted)) + " after its deletion was seen)"
 }
 
-// exitLabel writes beside the end of a pod, above the marks of lost requests,
-// which often follow it.
+// exitLabel writes a text at the end of a pod. It is above the marks of lost requests,
+// which are often there.
 func (t *timeline) exitLabel(x, y float64, text string) {
 	if x > plotRight-60 {
 		t.Text(x, y-5, "exitcode end", text, "dx", -5)
@@ -115,16 +114,16 @@ func (t *timeline) exitLabel(x, y float64, text string) {
 	}
 }
 
-// probeChange is a probe that answered otherwise than the one before it.
+// A probeChange is a probe with another answer than the one before it.
 type probeChange struct {
 	record.Probe
 	before string
 }
 
-// probeChanges finds, for each kind of probe, the first of a new answer. The
-// answers before the first probe are taken to be what a pod in service gives.
+// probeChanges finds the first probes with another answer, for each kind of probe.
+// Before the first probe, the pod is taken to have answered 200.
 func probeChanges(probes []record.Probe) []probeChange {
-	const maxChanges = 20 // of a pod that flaps the rest is in report.json
+	const maxChanges = 20 // report.json has all probes of a pod that flaps
 	last := map[record.ProbeKind]string{record.Readiness: "200", record.Liveness: "200"}
 	var out []probeChange
 	for _, p := range probes {
@@ -147,9 +146,9 @@ func probeAnswer(p *record.Probe) string {
 	return strconv.Itoa(p.Status)
 }
 
-// lostMarks draws the lost requests, each on its pod's row. Where there are too
-// many, each row shows a share of its own, evenly spread over its time, so that
-// no pod looks cleaner than it was.
+// lostMarks draws the lost requests, each in its pod's row. If there are too many, each
+// row shows a share of its own, evenly spread over time, so that no pod looks better
+// than it was.
 func (t *timeline) lostMarks(rows map[string]float64) {
 	byRow := map[string][]int{}
 	known := map[string]bool{}
@@ -164,7 +163,7 @@ func (t *timeline) lostMarks(rows map[string]float64) {
 		row := q.Pod
 		if _, ok := rows[row]; !ok {
 			if known[row] {
-				t.marksBeyond++ // its row had no room
+				t.marksBeyond++ // its row is not drawn
 				continue
 			}
 			row = ""
@@ -202,7 +201,7 @@ func (t *timeline) lostMarks(rows map[string]float64) {
 	t.unzoomed()
 }
 
-// lostTip tells how a request was lost.
+// lostTip returns the tooltip of a lost request.
 func (t *timeline) lostTip(q *record.Request) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %s, %s", offset(t.s.From, lostAt(q)), q.Class, q.Outcome)

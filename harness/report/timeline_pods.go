@@ -13,22 +13,20 @@ import (
 
 const (
 	rowHeight   = 24
-	denseRow    = 20 // where there are many pods
+	denseRow    = 20 // if there are many pods
 	barHeight   = 10
 	groupHeight = 18
-	// maxRows bounds the pods that are drawn. Those at which something went wrong
-	// come first.
+	// maxRows bounds the pods that are drawn, those with trouble first.
 	maxRows = 120
 )
 
-// podGroup is the pods of one revision.
+// A podGroup has the pods of one revision.
 type podGroup struct {
 	revision string
-	pods     []int // indexes of record.Run.Pods
+	pods     []int // indexes in record.Run.Pods
 }
 
-// pods draws a bar for each pod with what happened to it, by revision, and the
-// lost requests on the bar of the pod that lost them.
+// pods draws a bar for each pod, by revision, with its events and its lost requests.
 func (t *timeline) pods() {
 	t.y = t.panel("pods, by revision", "") - 2
 	height := float64(rowHeight)
@@ -62,7 +60,8 @@ func (t *timeline) pods() {
 	t.y += 4
 }
 
-// podGroups orders the pods by revision, and both by when they first appeared.
+// podGroups groups the pods by revision. Groups, and pods within them, are in the order
+// of creation.
 func podGroups(run *record.Run, s *Summary) (groups []podGroup, beyond int) {
 	order := make([]int, len(run.Pods))
 	for i := range order {
@@ -95,7 +94,7 @@ func podGroups(run *record.Run, s *Summary) (groups []podGroup, beyond int) {
 	return groups, beyond
 }
 
-// trouble says how much a reader would want to see a pod.
+// trouble returns how much there is to see about a pod.
 func trouble(p *record.Pod, s *PodSummary) int {
 	n := s.Failed
 	if p.ExitCode != nil && *p.ExitCode != 0 {
@@ -143,15 +142,15 @@ func (t *timeline) podRow(p *record.Pod, s *PodSummary, middle float64) {
 	t.Close("g")
 }
 
-// lostCount says at the end of a row how many its marks are: where they are
-// close they can't be counted.
+// lostCount writes the number of lost requests at the end of a row, since marks that
+// are close together can't be counted.
 func (t *timeline) lostCount(n int, middle float64) {
 	if n > 0 {
 		t.Text(plotRight+18, middle+4, "lostcount", format.Grouped(n)+" lost")
 	}
 }
 
-// bar draws one part of a pod's life.
+// bar draws one period of a pod's life.
 func (t *timeline) bar(class, name string, from, to time.Time, middle, height float64) {
 	if !to.After(from) || !to.After(t.s.From) || from.After(t.s.To) {
 		return
@@ -161,7 +160,7 @@ func (t *timeline) bar(class, name string, from, to time.Time, middle, height fl
 		"class", class, "x", x, "y", middle-height/2, "width", max(end-x, 0.5), "height", height)
 }
 
-// podTip is what the name of a pod tells when it is pointed at.
+// podTip returns the tooltip of a pod's name.
 func (t *timeline) podTip(p *record.Pod, s *PodSummary) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\nnode %s, %s\n%s served, %s lost", format.Cut(p.Name, 253), format.Cut(cmp.Or(p.Node, "-"), 100), format.Cut(cmp.Or(p.IP, "-"), 64), format.Grouped(s.Served), format.Grouped(s.Failed))
@@ -174,7 +173,7 @@ func (t *timeline) podTip(p *record.Pod, s *PodSummary) string {
 	return b.String()
 }
 
-// shortPod leaves out of a pod's name what the group already says.
+// shortPod returns the pod's name without the parts that all pods of its group share.
 func shortPod(p *record.Pod, target string) string {
 	name := p.Name
 	if _, deployment, ok := strings.Cut(target, "/"); ok {
@@ -187,12 +186,12 @@ func shortPod(p *record.Pod, target string) string {
 		name = p.Name
 	}
 	if r := []rune(name); len(r) > 18 {
-		return "..." + string(r[len(r)-15:]) // the end tells pods apart
+		return "..." + string(r[len(r)-15:]) // the end is what differs
 	}
 	return name
 }
 
-// first gives the first time that is known.
+// first returns the first time that is not zero.
 func first(times ...time.Time) time.Time {
 	for _, t := range times {
 		if !t.IsZero() {

@@ -12,7 +12,7 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/format"
 )
 
-// rates draws the requests per second, a layer for each class, the lost ones on
+// rates draws the requests per second: a layer for each class, with the lost ones on
 // top.
 func (t *timeline) rates() {
 	top := t.panel("requests per second, by when they were due"+t.joined(), "")
@@ -69,8 +69,8 @@ func halfOf(scale float64) string {
 	return format.Digits(scale / 2)
 }
 
-// losses draws the lost requests again, on a scale of their own: on the other
-// few would be too small to see.
+// losses draws the lost requests again, with a scale of their own: few of them could
+// not be seen among all requests.
 func (t *timeline) losses() {
 	most := 0
 	for _, c := range t.columns {
@@ -110,8 +110,7 @@ func (c column) lost() int {
 	return n
 }
 
-// latencies draws each class's p50 and p99 on a logarithmic scale. Streams
-// have none.
+// latencies draws p50 and p99 of each class but streams, on a logarithmic scale.
 func (t *timeline) latencies() {
 	top := t.panel("latency of the answered: p99 (line) and p50 (dotted)"+t.joined(), "")
 	least, most := time.Duration(0), time.Duration(0)
@@ -126,7 +125,7 @@ func (t *timeline) latencies() {
 			most = max(most, n.P99)
 		}
 	}
-	if most == 0 { // nothing is known
+	if most == 0 { // nothing was measured
 		least, most = 100*time.Microsecond, 100*time.Millisecond
 	}
 	scale := chart.NewLogScale(float64(least), float64(most), top, latHeight)
@@ -153,7 +152,7 @@ func (t *timeline) latencies() {
 	t.y = top + latHeight
 }
 
-// lastY is where a class's p99 line ends.
+// lastY returns the height at which the p99 line of a class ends.
 func (t *timeline) lastY(class record.Class, scale chart.LogScale) float64 {
 	for _, c := range slices.Backward(t.columns) {
 		if n := c.classes[class]; n.P99 > 0 {
@@ -163,7 +162,7 @@ func (t *timeline) lastY(class record.Class, scale chart.LogScale) float64 {
 	return scale.Y(math.Inf(1))
 }
 
-// line joins the middles of the columns; where a class has none it is broken.
+// line joins the middles of the columns. It has a gap where a class has no value.
 func (t *timeline) line(class record.Class, value func(Numbers) time.Duration, scale chart.LogScale) string {
 	var b strings.Builder
 	drawing := false
@@ -189,14 +188,14 @@ func (t *timeline) line(class record.Class, value func(Numbers) time.Duration, s
 	return b.String()
 }
 
-// alone says that a class has nothing in the next column, so that a line from
-// this one would be a point, which can't be seen.
+// alone reports whether a class has no value in the next column, so that a line from
+// this one would be an invisible point.
 func (t *timeline) alone(c column, class record.Class) bool {
 	next := c.at/t.perCol + 1
 	return next >= len(t.columns) || t.columns[next].classes[class].P99 == 0
 }
 
-// area outlines a layer in steps: within a column the rate is one number.
+// area returns the outline of a layer. It is in steps, as a column has one rate.
 func (t *timeline) area(below, above []float64, y func(float64) float64) string {
 	var b strings.Builder
 	for i, c := range t.columns {
@@ -227,7 +226,7 @@ func (t *timeline) joined() string {
 	return fmt.Sprintf(" (of each %d s; percentiles: of the worst second)", t.perCol)
 }
 
-// classes are those that sent anything.
+// classes returns the classes that sent anything.
 func (t *timeline) classes() []record.Class {
 	var out []record.Class
 	for _, c := range t.s.Classes {
@@ -238,8 +237,7 @@ func (t *timeline) classes() []record.Class {
 	return out
 }
 
-// classStyle names the look of a class; those that this program doesn't know
-// share one.
+// classStyle returns the CSS class of a client class. Unknown ones share one.
 func classStyle(c record.Class) string {
 	if slices.Contains(record.Classes, c) {
 		return "c-" + string(c)
@@ -247,15 +245,14 @@ func classStyle(c record.Class) string {
 	return "c-other"
 }
 
-// lineLabel names a layer or a line at its right end.
+// A lineLabel is the name of a layer or a line, at its right end.
 type lineLabel struct {
 	y     float64
 	text  string
 	class string
 }
 
-// lineLabels writes the names beside the plot, moved apart where they would
-// cover each other.
+// lineLabels writes the names beside the plot, moved apart so that none covers another.
 func (t *timeline) lineLabels(labels []lineLabel, top, height float64) {
 	const apart = 14
 	slices.SortStableFunc(labels, func(a, b lineLabel) int { return int(a.y*10) - int(b.y*10) })

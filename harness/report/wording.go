@@ -9,7 +9,7 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/format"
 )
 
-// verdict says in one sentence what a reader wants to know first.
+// verdict returns the sentence that a report begins with.
 func verdict(run *record.Run, s *Summary) string {
 	lost := lostOf(s)
 	if during := actions(run); during != "" {
@@ -30,7 +30,7 @@ func verdict(run *record.Run, s *Summary) string {
 	return "PASSED: " + lost + took
 }
 
-// lostOf says how many requests were lost of how many.
+// lostOf says how many requests were lost, and of how many.
 func lostOf(s *Summary) string {
 	switch {
 	case s.Sent == 0:
@@ -41,7 +41,8 @@ func lostOf(s *Summary) string {
 	return format.Grouped(s.Failed) + " of " + plural(s.Sent, "request") + " lost"
 }
 
-// failedChecks names the checks that failed, and counts those that could have.
+// failedChecks returns the checks that failed, and the number of those that passed or
+// failed.
 func failedChecks(run *record.Run) (names []string, made int) {
 	for i := range run.Checks {
 		switch run.Checks[i].Result {
@@ -55,8 +56,8 @@ func failedChecks(run *record.Run) (names []string, made int) {
 	return names, made
 }
 
-// meaning says what usually lies behind an outcome, for a reader who has to find
-// the cause. It is a hint, not a finding: the marks on the timeline tell.
+// meaning says what usually causes an outcome. This is a hint only; the timeline shows
+// more.
 var meaning = map[record.Outcome]string{
 	record.Refused:          "a pod no longer listened while it was still routed to",
 	record.DialTimeout:      "a pod was gone while it was still routed to",
@@ -73,7 +74,7 @@ var meaning = map[record.Outcome]string{
 	record.Malformed:        "what came was not HTTP/1.1",
 }
 
-// actions counts what was done to the target: "3 rolling restarts, 1 node drain".
+// actions counts the action phases: "3 rolling restarts, 1 node drain".
 func actions(run *record.Run) string {
 	var names []string
 	counts := map[string]int{}
@@ -90,7 +91,7 @@ func actions(run *record.Run) string {
 	for i, name := range names {
 		n := counts[name]
 		if n > 1 && !strings.HasSuffix(name, "restart") && !strings.HasSuffix(name, "drain") && !strings.HasSuffix(name, "deletion") {
-			names[i] = format.Grouped(n) + " x " + name // not all names take an s
+			names[i] = format.Grouped(n) + " x " + name // not every noun takes an s
 			continue
 		}
 		names[i] = plural(n, name)
@@ -98,8 +99,7 @@ func actions(run *record.Run) string {
 	return strings.Join(names, ", ")
 }
 
-// plural counts things: "1 request", "3,000 requests". The noun is one that
-// takes an s.
+// plural returns "1 request" or "3,000 requests". The noun must take an s.
 func plural(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
@@ -107,7 +107,7 @@ func plural(n int, noun string) string {
 	return format.Grouped(n) + " " + noun + "s"
 }
 
-// offset writes a moment as seconds since the beginning; a dash for none.
+// offset formats a time as seconds since from; a dash if it is zero.
 func offset(from, t time.Time) string {
 	if t.IsZero() {
 		return "-"
@@ -115,8 +115,7 @@ func offset(from, t time.Time) string {
 	return strconv.FormatFloat(t.Sub(from).Seconds(), 'f', 3, 64) + " s"
 }
 
-// after writes how long after another moment something was; a dash where
-// either is unknown.
+// after formats how long t is after from; a dash if either is zero.
 func after(from, t time.Time) string {
 	if from.IsZero() || t.IsZero() {
 		return "-"

@@ -12,7 +12,7 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/record"
 )
 
-// The names of the reports.
+// The names of the files.
 const (
 	pageFile     = "report.html"
 	documentFile = "report.json"
@@ -21,8 +21,8 @@ const (
 	pictureFile  = "timeline.svg"
 )
 
-// Remove removes the reports that an earlier run has left in a directory, so that
-// nobody takes them for those of a run that comes to no verdict. Other files stay.
+// Remove deletes the reports that an earlier run left in dir, so that nobody takes them
+// for those of a run without a verdict. It keeps other files.
 func Remove(dir string) error {
 	for _, name := range []string{pageFile, documentFile, junitFile, requestsFile, pictureFile} {
 		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -32,10 +32,10 @@ func Remove(dir string) error {
 	return nil
 }
 
-// WriteAll writes every report of a run into a directory, which is made where
-// it is missing, and gives the files' paths, the page for people first. A file
-// appears only when it is whole, in place of one of the same name. When one
-// can't be written the others still are; the error names each that is missing.
+// WriteAll writes all reports of a run to dir, which it creates if necessary, and
+// returns their paths, report.html first. A file replaces an older one only once it is
+// complete. If one can't be written the others still are, and the error names each that
+// is missing.
 func WriteAll(dir string, run *record.Run) (files []string, err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("make the directory of the reports: %w", err)
@@ -63,8 +63,8 @@ func WriteAll(dir string, run *record.Run) (files []string, err error) {
 	return files, errors.Join(problems...)
 }
 
-// writeFile writes beside the path first, so that a reader never finds half a
-// file, nor a failed run the loss of an older report.
+// writeFile writes a temporary file and renames it, so that a reader never finds half a
+// file, and a failure keeps the old one.
 func writeFile(path string, write func(io.Writer) error) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
 	if err != nil {
@@ -83,7 +83,7 @@ func writeFile(path string, write func(io.Writer) error) (err error) {
 	if err := buffered.Flush(); err != nil {
 		return err
 	}
-	if err := f.Chmod(0o644); err != nil { // CreateTemp's 0600 is for secrets
+	if err := f.Chmod(0o644); err != nil { // CreateTemp uses 0600
 		return err
 	}
 	if err := f.Sync(); err != nil {
