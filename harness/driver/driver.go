@@ -1,10 +1,9 @@
-// Package driver brings up the cluster in which a verification takes place: a
-// simulated one, one of kind, or a namespace of one that exists. [Open] is the only
-// way in; what is behind it, one package for each kind of cluster, is internal.
+// Package driver brings up the cluster for a verification: a simulated one, one of
+// kind, or a namespace of an existing one. [Open] is the only way in. Behind it there
+// is an internal package for each kind of cluster.
 //
-// What a cluster can do is said by package cluster, apart from this one: who is
-// given a cluster and uses it then links neither kind nor what else it takes to
-// bring one up.
+// The interface of a cluster is in package cluster. So code that is given a cluster and
+// only uses it links neither kind nor whatever else it takes to bring one up.
 package driver
 
 import (
@@ -23,52 +22,51 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/driver/internal/sim"
 )
 
-// The kinds of clusters.
 const (
 	Sim        = sim.Name
 	Kind       = kind.Name
 	Kubeconfig = kubeconfig.Name
 )
 
-// Options say which cluster, and how it should be. What a kind of cluster has no
-// use for it ignores.
+// Options say which cluster to bring up, and how. A kind of cluster ignores options
+// that it has no use for.
 type Options struct {
 	Name string // Sim, Kind or Kubeconfig
 
-	Nodes      int       // that run pods; 0: 2 (Sim, Kind)
-	NodeImage  string    // of the nodes; empty: kind's own, which it pulls (Kind)
+	Nodes      int       // nodes that run pods; 0: 2 (Sim, Kind)
+	NodeImage  string    // empty: kind's own, which it pulls (Kind)
 	KindConfig string    // file with a kind configuration; empty: none (Kind)
-	Existing   *Existing // the cluster that was chosen (Kubeconfig)
+	Existing   *Existing // as returned by Choose (Kubeconfig)
 
-	// Image must be in the container engine, to be loaded later: that it is missing is
-	// said before a cluster is made; empty: none (Kind).
+	// Image must be in the container engine, to be loaded later. If it is missing, Open
+	// returns an error before it makes the cluster. Empty: none (Kind).
 	Image string
-	// AgentBinary is the load generator's program, static (Kind).
+	// AgentBinary is the load generator's program, statically linked (Kind).
 	AgentBinary string
 
-	Progress io.Writer // gets a line for each step; nil: nobody
-	LogDir   string    // keeps the logs of the cluster's own processes; empty: they are not kept
+	Progress io.Writer // gets a line for each step; may be nil
+	LogDir   string    // for the logs of the cluster's own processes; empty: they are not kept
 }
 
-// AddKindFlags adds the flags for a cluster of kind, --node-image and --kind-config.
-// Their defaults are what the environment of this machine says.
+// AddKindFlags adds the flags --node-image and --kind-config, for a cluster of kind.
+// The environment sets their defaults.
 func (o *Options) AddKindFlags(s *pflag.FlagSet) {
 	here := kind.FromEnvironment()
 	s.StringVar(&o.NodeImage, "node-image", here.NodeImage, "`IMAGE` of the nodes (kind), also by $"+kind.NodeImageVariable+"; empty: kind's own, which it pulls")
 	s.StringVar(&o.KindConfig, "kind-config", here.Config, "`FILE` with a kind configuration (kind), also by $"+kind.ConfigVariable+"; where it names nodes, --nodes has no effect")
 }
 
-// Existing is a cluster that exists, chosen and not yet touched.
+// Existing is an existing cluster that was chosen, but not used yet.
 type Existing = kubeconfig.Target
 
-// Choice says which existing cluster is meant, and what may be made in it.
+// Choice says which existing cluster to use, and what may be created in it.
 type Choice = kubeconfig.Options
 
-// Choose finds the existing cluster that is meant, and sends it nothing: its user can
-// still be asked.
+// Choose finds the existing cluster. It makes no request, so that the user can still be
+// asked to confirm.
 func Choose(c Choice) (*Existing, error) { return kubeconfig.Choose(c) }
 
-// Check says what is wrong with the name of a kind of cluster.
+// Check returns an error if there is no kind of cluster of this name.
 func Check(name string) error {
 	if names := []string{Sim, Kind, Kubeconfig}; !slices.Contains(names, name) {
 		return fmt.Errorf("there is no kind of cluster %q; there are: %s", name, strings.Join(names, ", "))
@@ -76,8 +74,8 @@ func Check(name string) error {
 	return nil
 }
 
-// Open brings a cluster up. Its Close takes it down. An error wraps
-// [cluster.ErrUnsupported] where this machine can't.
+// Open brings up a cluster, which must be closed. An error wraps
+// [cluster.ErrUnsupported] if this host can't have such a cluster.
 func Open(ctx context.Context, o Options) (cluster.Cluster, error) {
 	switch o.Name {
 	case Sim:

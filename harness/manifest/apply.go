@@ -17,7 +17,7 @@ import (
 	"k8s.io/client-go/restmapper"
 )
 
-// fieldManager owns what is applied.
+// fieldManager owns the fields that are applied.
 const fieldManager = "toolset-verification"
 
 // callTimeout bounds one call to the API server.
@@ -29,7 +29,7 @@ type Applier struct {
 	mapper *restmapper.DeferredDiscoveryRESTMapper
 }
 
-// NewApplier makes one for a cluster.
+// NewApplier returns an Applier for a cluster.
 func NewApplier(config *rest.Config) (*Applier, error) {
 	client, err := dynamic.NewForConfig(config)
 	if err != nil {
@@ -42,8 +42,8 @@ func NewApplier(config *rest.Config) (*Applier, error) {
 	return &Applier{client, restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(d))}, nil
 }
 
-// Apply applies objects in their order. An object in no namespace, of a kind that
-// has one, goes to "default".
+// Apply applies objects in their order. If one of a namespaced kind has no namespace,
+// it goes into "default".
 func (a *Applier) Apply(ctx context.Context, objects []Object) error {
 	for _, o := range objects {
 		r, err := a.resource(o)
@@ -60,8 +60,8 @@ func (a *Applier) Apply(ctx context.Context, objects []Object) error {
 	return nil
 }
 
-// Delete deletes objects in the reverse of their order, without waiting until
-// they are gone. One that is not there is no error.
+// Delete deletes objects in reverse order, without waiting until they are gone. It is
+// not an error if one does not exist.
 func (a *Applier) Delete(ctx context.Context, objects []Object) error {
 	var errs []error
 	for _, o := range slices.Backward(objects) {

@@ -9,7 +9,7 @@ import (
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 )
 
-// isKustomization says whether a folder is one that kustomize builds.
+// isKustomization reports whether a folder has a kustomization file.
 func isKustomization(folder string) bool {
 	for _, name := range konfig.RecognizedKustomizationFileNames() {
 		if filesys.MakeFsOnDisk().Exists(filepath.Join(folder, name)) {
@@ -20,7 +20,7 @@ func isKustomization(folder string) bool {
 }
 
 // Kustomize builds a folder with a kustomization file, as kubectl kustomize does:
-// without plugins, and with files of its own and of the folders it names only.
+// without plugins, and only with files of this folder and of those that it names.
 func Kustomize(folder string) ([]Object, error) {
 	resources, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), folder)
 	if err != nil {

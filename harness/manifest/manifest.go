@@ -19,16 +19,16 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// maxFile bounds a manifest file.
+// maxFile bounds a manifest file, in bytes.
 const maxFile = 16 << 20
 
-// Object is one object and where it was read.
+// Object is an object, and the file that it was read from.
 type Object struct {
 	*unstructured.Unstructured
 	File string
 }
 
-// String is the object's kind, namespace and name, for messages.
+// String returns the object's kind, namespace and name, for messages.
 func (o Object) String() string {
 	name := o.GetName()
 	if o.GetNamespace() != "" {
@@ -37,9 +37,9 @@ func (o Object) String() string {
 	return o.GetKind() + " " + name
 }
 
-// Read reads the objects of files and of folders (their *.yaml, *.yml and *.json,
-// without their subfolders); a folder with a kustomization file is built as
-// kubectl apply -k does. The order is that in which they can be applied.
+// Read reads the objects in files and in folders, of which it takes *.yaml, *.yml and
+// *.json, without subfolders. A folder with a kustomization file is built as by kubectl
+// apply -k. The result is in an order in which it can be applied.
 func Read(paths ...string) ([]Object, error) {
 	var files []string
 	var objects []Object
@@ -96,7 +96,7 @@ func Read(paths ...string) ([]Object, error) {
 	return objects, nil
 }
 
-// Parse reads the documents of one file; file is for messages.
+// Parse reads the documents of a file, whose name is for messages.
 func Parse(data []byte, file string) ([]Object, error) {
 	var objects []Object
 	documents := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(data)))
@@ -114,7 +114,7 @@ func Parse(data []byte, file string) ([]Object, error) {
 			return fail(err)
 		}
 		var content map[string]any
-		if err := json.Unmarshal(text, &content); err != nil { // whole numbers become int64, as client-go wants them
+		if err := json.Unmarshal(text, &content); err != nil { // whole numbers become int64, which client-go requires
 			return fail(err)
 		}
 		if len(content) == 0 {
@@ -141,7 +141,7 @@ func Parse(data []byte, file string) ([]Object, error) {
 	}
 }
 
-// rank orders kinds so that what others need comes first.
+// rank orders kinds so that others can refer to those before.
 func rank(kind string) int {
 	for i, k := range []string{"Namespace", "CustomResourceDefinition", "ServiceAccount", "ClusterRole", "Role", "ClusterRoleBinding", "RoleBinding", "Secret", "ConfigMap", "Service"} {
 		if kind == k {

@@ -16,7 +16,7 @@ func write(t *testing.T, dir, name, text string) {
 	}
 }
 
-// The objects come in an order in which they can be applied.
+// The objects are in an order in which they can be applied.
 func TestReadFolder(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, "a.yaml", "# only a comment\n---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d, namespace: shop}\n---\napiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n")
@@ -35,7 +35,7 @@ func TestReadFolder(t *testing.T) {
 	}
 }
 
-// The manifests that users apply can be read.
+// The manifests of this project can be read.
 func TestReadOurOwn(t *testing.T) {
 	objects, err := manifest.Read("../../deploy/base", "../../examples/cluster")
 	if err != nil || len(objects) < 20 {
@@ -62,8 +62,8 @@ func TestReadRefuses(t *testing.T) {
 	}
 }
 
-// Whatever a file holds, it is either objects with a kind and a name or an error
-// that names the file.
+// Whatever a file contains, the result is objects with a kind and a name, or an error
+// with the name of the file.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte("apiVersion: v1\nkind: Pod\nmetadata: {name: p}\n---\n"))
 	f.Add([]byte(`{"apiVersion":"v1","kind":"List","items":[{"kind":"Pod"}]}`))
@@ -85,7 +85,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// A folder with a kustomization is built, with the folders that it names.
+// A folder with a kustomization file is built, with the folders that it names.
 func TestReadKustomization(t *testing.T) {
 	base, overlay := filepath.Join(t.TempDir(), "base"), ""
 	overlay = filepath.Join(filepath.Dir(base), "overlay")

@@ -1,4 +1,4 @@
-// Package drivertest holds every driver to what package driver promises.
+// Package drivertest tests that every driver does what package cluster specifies.
 package drivertest
 
 import (
@@ -16,9 +16,9 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/cluster"
 )
 
-// Network holds a cluster's DialContext against what a client inside would find:
-// the API server, by the address that only the cluster knows, and a refusal where
-// nobody listens.
+// Network tests that a cluster's DialContext connects like a client inside: to the API
+// server, by the address that only the cluster knows; and with ECONNREFUSED if nobody
+// listens.
 func Network(t *testing.T, c cluster.Cluster) {
 	t.Helper()
 	client, err := kubernetes.NewForConfig(c.RESTConfig())

@@ -23,18 +23,18 @@ import (
 )
 
 const (
-	// forwardTimeout bounds the begin of a forward.
+	// forwardTimeout bounds the start of a forward.
 	forwardTimeout = 15 * time.Second
-	// maxForwards bounds how many are kept.
+	// maxForwards bounds the forwards that are kept.
 	maxForwards = 128
 )
 
-// Forwarder reaches a gateway by port-forwards through the API server, as kubectl
+// A Forwarder reaches a gateway by port-forwards through the API server, as kubectl
 // port-forward does
 // (https://kubernetes.io/docs/tasks/access-application-cluster/port-forward-access-application-cluster/).
 //
-// Each destination has a forward of its own: one broken connection ends all those
-// of its forward, and must not end the load's.
+// Each destination has its own forward: one broken connection ends all others of its
+// forward, and should not end those of the load.
 type Forwarder struct {
 	client kubernetes.Interface
 	config *rest.Config
@@ -45,21 +45,21 @@ type Forwarder struct {
 	work     sync.WaitGroup
 }
 
-// A forward listens on this machine until it ends.
+// A forward listens on this host until it ends.
 type forward struct {
-	ready chan struct{} // closed when it listens, or has ended
+	ready chan struct{} // closed when it listens, or has failed
 	stop  func()        // ends it
 	port  uint16
 	err   error
 	used  time.Time
 }
 
-// NewForwarder makes one for a cluster.
+// NewForwarder returns a Forwarder for a cluster.
 func NewForwarder(client kubernetes.Interface, config *rest.Config) *Forwarder {
 	return &Forwarder{client: client, config: config, forwards: map[string]*forward{}}
 }
 
-// Reach connects to the gateway; it is a Reach.
+// Reach connects to the gateway. It has the signature of the type Reach.
 func (f *Forwarder) Reach(ctx context.Context, pod *corev1.Pod, address string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, forwardTimeout)
 	defer cancel()
@@ -78,7 +78,7 @@ func (f *Forwarder) Reach(ctx context.Context, pod *corev1.Pod, address string) 
 	return new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(int(fw.port))))
 }
 
-// Close ends every forward.
+// Close ends all forwards.
 func (f *Forwarder) Close() {
 	f.mu.Lock()
 	f.closed = true
@@ -89,7 +89,7 @@ func (f *Forwarder) Close() {
 	f.work.Wait()
 }
 
-// forward returns the one of a destination, which it begins if there is none.
+// forward returns the forward of a destination; it starts one if there is none.
 func (f *Forwarder) forward(pod *corev1.Pod, address string) (*forward, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -117,7 +117,7 @@ func (f *Forwarder) forward(pod *corev1.Pod, address string) (*forward, error) {
 	return fw, nil
 }
 
-// endOldest makes room. f.mu is held.
+// endOldest ends the forward that was not used for longest. f.mu must be held.
 func (f *Forwarder) endOldest() {
 	oldest := ""
 	for address, fw := range f.forwards {
@@ -129,10 +129,10 @@ func (f *Forwarder) endOldest() {
 	delete(f.forwards, oldest)
 }
 
-// run forwards until fw is stopped or its connection breaks.
+// run forwards until fw is stopped, or its connection breaks.
 func (f *Forwarder) run(pod *corev1.Pod, fw *forward, stopped <-chan struct{}) {
 	ready, ended := make(chan struct{}), make(chan error, 1)
-	said := new(bytes.Buffer) // of this forward only, read after its end
+	said := new(bytes.Buffer) // by this forward only, and read after its end
 	port := agentpod.Port
 	forwarder, err := f.forwarder(pod, port, stopped, ready, said)
 	if err != nil {
@@ -165,8 +165,8 @@ func (f *Forwarder) run(pod *corev1.Pod, fw *forward, stopped <-chan struct{}) {
 	}
 }
 
-// forwarder asks over a WebSocket, and over SPDY where the API server knows no
-// other way, as kubectl does.
+// forwarder uses a WebSocket, or SPDY if the API server does not support that, as
+// kubectl does.
 func (f *Forwarder) forwarder(pod *corev1.Pod, port int, stop <-chan struct{}, ready chan struct{}, errs io.Writer) (*portforward.PortForwarder, error) {
 	roundTripper, upgrader, err := spdy.RoundTripperFor(f.config)
 	if err != nil {

@@ -1,5 +1,6 @@
-// Package gateway is a way into the network of a cluster that this machine is no
-// part of: a pod inside that relays connections (package relay).
+// Package gateway leads into the network of a cluster that this host is not part of.
+// Its [Gateway] is a pod that relays connections (package relay). A [Reach] connects to
+// that pod; a [Forwarder] has one for any cluster.
 package gateway
 
 import (
@@ -14,28 +15,28 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/load/relay"
 )
 
-// Reach connects to the gateway's own port. What comes after it, the address,
-// says for which destination; a Reach may keep these apart.
+// Reach connects to the gateway's own port. address is the destination for which the
+// connection will be used; a Reach may separate destinations by it.
 type Reach func(ctx context.Context, gateway *corev1.Pod, address string) (net.Conn, error)
 
-// Options say how the gateway should be.
+// Options describe the gateway.
 type Options struct {
 	Client    kubernetes.Interface
 	Namespace string
 	Image     string
 	Port      int               // 0: agentpod.Port
-	Edit      func(*corev1.Pod) // changes the pod before it is made; nil: nothing
+	Edit      func(*corev1.Pod) // changes the pod before it is created; may be nil
 	Reach     Reach
 }
 
-// Gateway is a pod that relays.
+// Gateway is a pod that relays connections.
 type Gateway struct {
 	pod   *agentpod.Pod
 	reach Reach
 }
 
-// Start makes the pod and returns when it answers. The pod goes with its cluster,
-// or its namespace.
+// Start creates the pod and returns when it answers. The pod is deleted with its
+// cluster, or its namespace.
 func Start(ctx context.Context, o Options) (*Gateway, error) {
 	pod, err := agentpod.Start(ctx, agentpod.Options{
 		Client: o.Client, Namespace: o.Namespace, Name: "gateway", Image: o.Image, Port: o.Port, Edit: o.Edit,
@@ -47,8 +48,8 @@ func Start(ctx context.Context, o Options) (*Gateway, error) {
 	return &Gateway{pod, o.Reach}, nil
 }
 
-// DialContext connects to an address of the cluster, as the pod does. Errors of
-// that dial arrive as they were (see relay.Dial).
+// DialContext connects to an address of the cluster from the pod. For errors of that
+// dial, see relay.Dial.
 func (g *Gateway) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	conn, err := g.reach(ctx, g.pod.Pod, address)
 	if err != nil {

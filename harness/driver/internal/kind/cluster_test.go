@@ -22,9 +22,9 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
-// What the service is promised to stand on kind, as make verify CLUSTER=kind does
-// it: the image of the Dockerfile, at least three rolling restarts, at least
-// 20,000 requests, none lost; and nothing is left of the cluster.
+// What the service promises holds on kind, as verified by make verify CLUSTER=kind:
+// with the image of the Dockerfile, at least three rolling restarts and 20,000
+// requests, none is lost; and nothing is left of the cluster.
 func TestService(t *testing.T) {
 	o := kindtest.Options(t)
 	dir := t.TempDir()
@@ -68,8 +68,8 @@ func TestService(t *testing.T) {
 	if err := json.Unmarshal(text, &report); err != nil {
 		t.Fatal(err)
 	}
-	// That this machine was too busy to send in time is no fault of the service, nor is
-	// what comes of that.
+	// If this host was too busy to send in time, that and its consequences are not the
+	// fault of the service.
 	busy, failed := false, []string{}
 	for _, c := range report.Checks {
 		switch {
@@ -106,7 +106,7 @@ func TestService(t *testing.T) {
 	}
 }
 
-// What stops too early loses requests on kind, too.
+// A server that stops too early loses requests on kind, too.
 func TestDefects(t *testing.T) {
 	o := kindtest.Options(t)
 	subject, err := defects.Build(t.Context(), t.TempDir())
@@ -122,7 +122,7 @@ func TestDefects(t *testing.T) {
 		if err := c.Close(); err != nil {
 			t.Errorf("the cluster left something behind: %v", err)
 		}
-		if err := c.Close(); err != nil { // a second time does nothing
+		if err := c.Close(); err != nil { // a second call has no effect
 			t.Error(err)
 		}
 	})
@@ -155,13 +155,13 @@ func TestDefects(t *testing.T) {
 	})
 }
 
-// clusters names the containers that are nodes of kind.
+// clusters returns the names of the containers that are nodes of kind.
 func clusters(t *testing.T) string {
 	t.Helper()
 	return command(t, ".", nil, "docker", "ps", "-a", "--filter", "label=io.x-k8s.kind.cluster", "--format", "{{.Names}}")
 }
 
-// command runs a command that must succeed and returns its output.
+// command runs a command that must succeed, and returns its output.
 func command(t *testing.T, dir string, env []string, name string, args ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), name, args...)

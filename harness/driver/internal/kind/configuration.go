@@ -12,14 +12,14 @@ import (
 	"sigs.k8s.io/kind/pkg/apis/config/v1alpha4"
 )
 
-// config is a kind configuration.
 type config = v1alpha4.Cluster
 
 // maxConfig bounds a configuration file, in bytes.
 const maxConfig = 1 << 20
 
-// configuration is that of the user's file (none, if empty), with a control plane
-// and workers where it names no nodes, and a port of this machine to the gateway.
+// configuration returns the configuration in the user's file, if there is one. If it
+// has no nodes, a control plane and workers are added. A port of this host is mapped to
+// the gateway.
 func configuration(file string, workers, port int) (*config, error) {
 	c := &config{TypeMeta: v1alpha4.TypeMeta{Kind: "Cluster", APIVersion: "kind.x-k8s.io/v1alpha4"}}
 	if file != "" {
@@ -28,7 +28,7 @@ func configuration(file string, workers, port int) (*config, error) {
 			return nil, fmt.Errorf("the kind configuration %s: %w", file, err)
 		}
 	}
-	c.Name = "" // ours has a name of its own
+	c.Name = "" // the cluster has its own name
 	if len(c.Nodes) == 0 {
 		c.Nodes = []v1alpha4.Node{{Role: v1alpha4.ControlPlaneRole}}
 		for range workers {
@@ -45,7 +45,7 @@ func configuration(file string, workers, port int) (*config, error) {
 	return c, nil
 }
 
-// readConfiguration reads a file as kind itself does: strictly.
+// readConfiguration reads a file as strictly as kind does.
 func readConfiguration(file string) (*config, error) {
 	f, err := os.Open(file) // #nosec G304 -- the user names it
 	if err != nil {

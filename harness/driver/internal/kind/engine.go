@@ -13,13 +13,13 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/cluster"
 )
 
-// engineTimeout bounds a question to the Docker engine.
+// engineTimeout bounds a request to the Docker engine.
 const engineTimeout = 20 * time.Second
 
-// nodesOf is the label by which kind marks the nodes of a cluster.
+// nodesOf is the prefix of the label by which kind marks the nodes of a cluster.
 const nodesOf = "io.x-k8s.kind.cluster="
 
-// checkEngine says what is missing before kind fails on it.
+// checkEngine explains what is missing, before kind fails because of it.
 func checkEngine(ctx context.Context) error {
 	if _, err := exec.LookPath("docker"); err != nil {
 		return fmt.Errorf("%w: a kind cluster needs Docker, and there is no docker command: install it (https://docs.docker.com/engine/install/; on Debian the package docker.io)", cluster.ErrUnsupported)
@@ -34,8 +34,8 @@ func checkEngine(ctx context.Context) error {
 	return nil
 }
 
-// checkImage says whether the Docker engine has an image, before a cluster is made
-// to load it into.
+// checkImage returns an error if the Docker engine does not have an image, before a
+// cluster is made for it.
 func checkImage(ctx context.Context, name string) error {
 	ctx, cancel := context.WithTimeout(ctx, engineTimeout)
 	defer cancel()
@@ -46,8 +46,8 @@ func checkImage(ctx context.Context, name string) error {
 	return nil
 }
 
-// explain says what kind's error means, and shows the end of what the failed
-// command said.
+// explain says what an error of kind means, with the last output of the command that
+// failed.
 func explain(err error, nodeImage string) error {
 	if err == nil {
 		return nil
@@ -66,7 +66,7 @@ func explain(err error, nodeImage string) error {
 	return fmt.Errorf("creating the kind cluster: %s", text)
 }
 
-// withOutput is the text of an error, and what the command said that failed.
+// withOutput returns the text of an error, and the output of the command that failed.
 func withOutput(err error) string {
 	if run := kindexec.RunErrorForError(err); run != nil && len(run.Output) > 0 {
 		return err.Error() + "\n" + tail(string(run.Output), 20)
@@ -74,17 +74,17 @@ func withOutput(err error) string {
 	return err.Error()
 }
 
-// removeNodes removes the nodes of a cluster, whatever kind is doing with them.
+// removeNodes removes the nodes of a cluster, even while kind works on them.
 func removeNodes(name string) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	_ = exec.CommandContext(ctx, "sh", "-c", removal, "sh", name).Run() // Close tries again, and says so
+	_ = exec.CommandContext(ctx, "sh", "-c", removal, "sh", name).Run() // Close tries again, and reports its error
 }
 
-// removal is a script that removes the nodes of the cluster $1.
+// removal is a shell script that removes the nodes of the cluster $1.
 const removal = `nodes=$(docker ps -aq --filter "label=` + nodesOf + `$1") && [ -z "$nodes" ] || docker rm -fv $nodes`
 
-// Logs are the last lines of the nodes' kubelets.
+// Logs returns the last log lines of the nodes' kubelets.
 func (c *kindCluster) Logs() string {
 	var b strings.Builder
 	for _, n := range c.nodes {
@@ -99,7 +99,7 @@ func (c *kindCluster) Logs() string {
 	return b.String()
 }
 
-// lastLine is the last line of a command's output, or its error.
+// lastLine returns the last line of a command's output, or its error if there is none.
 func lastLine(out []byte, err error) string {
 	text := strings.TrimSpace(string(out))
 	if text == "" || errors.Is(err, context.DeadlineExceeded) {
@@ -108,7 +108,7 @@ func lastLine(out []byte, err error) string {
 	return text[strings.LastIndexByte(text, '\n')+1:]
 }
 
-// tail is the last lines of a text.
+// tail returns the last lines of a text.
 func tail(text string, lines int) string {
 	all := strings.Split(strings.TrimSpace(text), "\n")
 	return strings.Join(all[max(0, len(all)-lines):], "\n")

@@ -7,16 +7,16 @@ import (
 	"syscall"
 )
 
-// A guard removes the cluster when this process ends without having done so,
-// even if it is killed: it waits for the end of a pipe that only this process
+// A guard is a process that removes the cluster if this process ends without having
+// done so, even if it is killed. It waits for the end of a pipe that only this process
 // holds open.
 type guard struct {
 	cmd  *exec.Cmd
 	pipe io.WriteCloser
 }
 
-// guardScript removes the cluster $1 and the folder $2. It looks three times: a
-// node may have been in the making when the harness was killed.
+// guardScript removes the cluster $1 and the folder $2. It tries three times, since a
+// node may have been in creation when the harness was killed.
 const guardScript = `read -r dismissed && exit
 for _ in 1 2 3; do
 	` + removal + `
@@ -26,8 +26,7 @@ rm -rf "$2"`
 
 func startGuard(name, dir string) (*guard, error) {
 	cmd := exec.Command("sh", "-c", guardScript, "sh", name, dir) // #nosec G204 -- names of ours
-	// A group of its own: what interrupts the harness at a terminal does not end the
-	// guard.
+	// In its own session, so that Ctrl-C at the harness' terminal does not end it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	pipe, err := cmd.StdinPipe()
 	if err != nil {
@@ -39,9 +38,9 @@ func startGuard(name, dir string) (*guard, error) {
 	return &guard{cmd, pipe}, nil
 }
 
-// dismiss ends the guard: there is nothing to remove any more.
+// dismiss ends the guard, after the cluster was removed.
 func (g *guard) dismiss() {
-	_, _ = io.WriteString(g.pipe, "dismissed\n") // if it can't be told, it finds nothing
+	_, _ = io.WriteString(g.pipe, "dismissed\n") // if this fails, the guard finds nothing to remove
 	_ = g.pipe.Close()
 	_ = g.cmd.Wait()
 }

@@ -30,8 +30,7 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/cluster"
 )
 
-// LoadImage puts an image on every node; where the nodes have the same already,
-// it does nothing.
+// LoadImage loads an image into every node, unless the same one was loaded before.
 func (c *kindCluster) LoadImage(ctx context.Context, image cluster.Image) error {
 	c.loading.Lock() // one image at a time
 	defer c.loading.Unlock()
@@ -40,7 +39,7 @@ func (c *kindCluster) LoadImage(ctx context.Context, image cluster.Image) error 
 		return err
 	}
 	defer os.Remove(file.Name()) //nolint:errcheck // temporary
-	defer file.Close()           //nolint:errcheck // read only from here on
+	defer file.Close()           //nolint:errcheck // only read after this
 	if len(image.Files) == 0 {
 		err = saveImage(ctx, image.Name, file)
 	} else {
@@ -77,7 +76,7 @@ func (c *kindCluster) LoadImage(ctx context.Context, image cluster.Image) error 
 	return nil
 }
 
-// digest is that of a file's content.
+// digest returns the SHA-256 of a file's content.
 func digest(file *os.File) (string, error) {
 	if _, err := file.Seek(0, io.SeekStart); err != nil {
 		return "", err
@@ -87,7 +86,7 @@ func digest(file *os.File) (string, error) {
 	return string(h.Sum(nil)), err
 }
 
-// saveImage writes an image of the Docker engine.
+// saveImage writes an image that the Docker engine has.
 func saveImage(ctx context.Context, name string, to io.Writer) error {
 	var errs bytes.Buffer
 	cmd := exec.CommandContext(ctx, "docker", "image", "save", name) // #nosec G204 -- the user names it
@@ -98,7 +97,7 @@ func saveImage(ctx context.Context, name string, to io.Writer) error {
 	return nil
 }
 
-// writeImage writes an image of one layer that has nothing but its files.
+// writeImage writes an image with one layer, which has just the files.
 func writeImage(image cluster.Image, to io.Writer) error {
 	tag, err := name.NewTag(image.Name)
 	if err != nil {
@@ -129,7 +128,7 @@ func writeImage(image cluster.Image, to io.Writer) error {
 	return tarball.Write(tag, made, to)
 }
 
-// writeFiles writes a layer.
+// writeFiles writes the layer as a tar archive.
 func writeFiles(files map[string]string, to io.Writer) error {
 	w := tar.NewWriter(to)
 	made := map[string]bool{}
@@ -147,7 +146,7 @@ func writeFiles(files map[string]string, to io.Writer) error {
 	return w.Close()
 }
 
-// folders writes the folders above a file.
+// folders writes dir and the folders above it.
 func folders(w *tar.Writer, dir string, made map[string]bool) error {
 	if dir == "/" || made[dir] {
 		return nil
@@ -157,8 +156,8 @@ func folders(w *tar.Writer, dir string, made map[string]bool) error {
 		w.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: strings.TrimPrefix(dir, "/") + "/", Mode: 0o755}))
 }
 
-// addTree writes a file or a folder. Everybody may read it, and execute what its
-// owner may execute. Links in a folder stay links.
+// addTree writes a file or a folder. Everybody may read it, and execute what its owner
+// may execute. Symbolic links in a folder stay links.
 func addTree(w *tar.Writer, inside, from string) error {
 	from, err := filepath.EvalSymlinks(from)
 	if err != nil {

@@ -1,6 +1,6 @@
-// Package kind drives a cluster of kind (https://kind.sigs.k8s.io): real nodes in
-// containers of a Docker engine. It is made for one verification and removed
-// after it, also when the harness is killed.
+// Package kind drives a cluster of kind (https://kind.sigs.k8s.io), whose nodes are
+// containers of a Docker engine. It is created for one verification and removed after
+// it, even if the harness is killed (guard.go).
 package kind
 
 import (
@@ -31,48 +31,47 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/load/agentpod"
 )
 
-// Name is that of this kind of cluster.
+// Name is the name of this kind of cluster.
 const Name = "kind"
 
-// DefaultNodeImage is the image of the nodes where Options names none.
+// DefaultNodeImage is used if Options names no image.
 const DefaultNodeImage = defaults.Image
 
-// Options say how the cluster should be.
+// Options describe the cluster.
 type Options struct {
-	// Workers is the number of nodes beside the control plane. Zero: 2. It counts
-	// only where Config names no nodes.
+	// Workers is the number of nodes besides the control plane. Zero: 2. It has no
+	// effect if Config lists nodes.
 	Workers int
-	// NodeImage is the image of the nodes; empty: kind's own, which it pulls.
+	// NodeImage is the image of the nodes; empty: DefaultNodeImage, which kind pulls.
 	NodeImage string
 	// Config is a file with a kind configuration
 	// (https://kind.sigs.k8s.io/docs/user/configuration/); empty: none.
 	Config string
 	// Image must be in the Docker engine, to be loaded later; empty: none.
 	Image string
-	// Agent is the load generator's program, static; the way into the cluster's
-	// network is made of it.
+	// Agent is the load generator's program, statically linked. The gateway runs it.
 	Agent    string
-	Progress io.Writer // gets what kind says; nil: nobody
-	LogDir   string    // gets the nodes' logs at the end; empty: they are not kept
+	Progress io.Writer // gets what kind reports; may be nil
+	LogDir   string    // for the nodes' logs at the end; empty: they are not kept
 }
 
-// The variables that name what a machine needs that can't pull kind's own node
-// image: one that its Docker engine has, and a kind configuration.
+// Variables for hosts that can't pull kind's own node image: an image that their Docker
+// engine has, and a kind configuration.
 const (
 	NodeImageVariable = "TOOLSET_KIND_NODE_IMAGE"
 	ConfigVariable    = "TOOLSET_KIND_CONFIG"
 )
 
-// FromEnvironment are the options that this machine's environment sets.
+// FromEnvironment returns the options that the environment sets.
 func FromEnvironment() Options {
 	return Options{NodeImage: os.Getenv(NodeImageVariable), Config: os.Getenv(ConfigVariable)}
 }
 
-// gatewayPort is where the gateway listens on its node.
+// gatewayPort is the port of the gateway on its node.
 const gatewayPort = 39000
 
 const (
-	// createTimeout bounds kind's own work, the pull of an image included.
+	// createTimeout bounds what kind does itself, including the pull of an image.
 	createTimeout = 15 * time.Minute
 	// readyTimeout bounds the wait for the nodes and for DNS after that.
 	readyTimeout = 3 * time.Minute
@@ -84,19 +83,18 @@ type kindCluster struct {
 	config   *rest.Config
 	client   kubernetes.Interface
 	gateway  *gateway.Gateway
-	port     int    // on this machine, of the gateway
-	dir      string // of the kubeconfig: the user's own is not touched
+	port     int    // of the gateway, on this host
+	dir      string // for the kubeconfig, since the user's own is not to be changed
 	nodes    []nodes.Node
 	logDir   string
 	guard    *guard
-	close    func() error // once
+	close    func() error // only the first call has an effect
 
 	loading sync.Mutex
 	loaded  map[string]string // images by name, with the digest of what was loaded last
 }
 
-// Start brings a cluster up. An error wraps cluster.ErrUnsupported where this
-// machine can't.
+// Start brings up a cluster. An error wraps cluster.ErrUnsupported if this host can't.
 func Start(ctx context.Context, o Options) (cluster.Cluster, error) {
 	if o.Workers == 0 {
 		o.Workers = 2
@@ -148,7 +146,7 @@ func (c *kindCluster) start(ctx context.Context, o *Options, config *config) err
 	if c.config, err = clientcmd.RESTConfigFromKubeConfig([]byte(text)); err != nil {
 		return err
 	}
-	c.config.QPS, c.config.Burst = 200, 400 // the harness is not one of many clients here
+	c.config.QPS, c.config.Burst = 200, 400 // nobody else uses this API server
 	if c.client, err = kubernetes.NewForConfig(c.config); err != nil {
 		return err
 	}
@@ -165,8 +163,8 @@ func (c *kindCluster) start(ctx context.Context, o *Options, config *config) err
 	}
 	c.gateway, err = gateway.Start(ctx, gateway.Options{
 		Client: c.client, Namespace: cluster.Namespace, Image: agentpod.Image, Port: gatewayPort,
-		// In the network of the node whose port this machine has: no proxy or network
-		// plugin is on the way.
+		// It is in the network of the node that has the mapped port, so that neither a
+		// proxy nor a network plugin is on the way.
 		Edit: func(p *corev1.Pod) {
 			p.Spec.HostNetwork, p.Spec.NodeName = true, c.name+"-control-plane"
 		},
@@ -177,8 +175,8 @@ func (c *kindCluster) start(ctx context.Context, o *Options, config *config) err
 	return err
 }
 
-// create has kind make the nodes. It can't be told to stop: when ctx ends, what
-// it works on is taken away.
+// create has kind create the nodes. kind can't be told to stop, so if ctx ends, the
+// nodes that it works on are removed.
 func (c *kindCluster) create(ctx context.Context, o *Options, config *config) error {
 	ctx, cancel := context.WithTimeout(ctx, createTimeout)
 	defer cancel()
@@ -196,7 +194,8 @@ func (c *kindCluster) create(ctx context.Context, o *Options, config *config) er
 		return explain(err, o.NodeImage)
 	case <-ctx.Done():
 	}
-	// It fails soon once its nodes are gone; what it made meanwhile Close removes.
+	// Create soon fails without its nodes. Close removes what it may have made in
+	// between.
 	removeNodes(c.name)
 	<-created
 	return fmt.Errorf("creating the kind cluster: %w", context.Cause(ctx))
@@ -212,13 +211,12 @@ func (c *kindCluster) DialContext(ctx context.Context, network, address string) 
 	return c.gateway.DialContext(ctx, network, address)
 }
 
-// Fit changes nothing: it is a cluster as others are.
+// Fit changes nothing: this is a cluster like others.
 func (*kindCluster) Fit(objects []*unstructured.Unstructured) ([]*unstructured.Unstructured, []string, error) {
 	return objects, nil, nil
 }
 
-// Close removes the cluster. kind's Docker network "kind" stays, as it always
-// does: other clusters use it too.
+// Close removes the cluster. The Docker network "kind" stays, as other clusters use it.
 func (c *kindCluster) Close() error { return c.close() }
 
 func (c *kindCluster) remove() error {
@@ -231,14 +229,14 @@ func (c *kindCluster) remove() error {
 	if err := c.provider.Delete(c.name, c.kubeconfig()); err != nil {
 		errs = append(errs, fmt.Errorf("removing the kind cluster %s (try: kind delete cluster --name %s): %w", c.name, c.name, err))
 	} else {
-		c.guard.dismiss() // otherwise it tries once more when this process ends
+		c.guard.dismiss() // otherwise it tries again when this process ends
 	}
 	return errors.Join(append(errs, os.RemoveAll(c.dir))...)
 }
 
 func (c *kindCluster) kubeconfig() string { return filepath.Join(c.dir, "kubeconfig") }
 
-// freePort is a port that is free on this machine at this moment.
+// freePort returns a port of this host that is free at the moment.
 func freePort() (int, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

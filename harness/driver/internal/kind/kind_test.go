@@ -90,8 +90,8 @@ func TestConfiguration(t *testing.T) {
 	}
 }
 
-// An image has its files and nothing else, is read as such by others, and is the
-// same each time.
+// An image has its files and nothing else, can be read by others, and is the same each
+// time.
 func TestWriteImage(t *testing.T) {
 	dir := t.TempDir()
 	program := writeFile(t, dir+"/program", "#!", 0o700)
@@ -166,7 +166,7 @@ func TestWriteImage(t *testing.T) {
 	}
 }
 
-// The reason that a person needs is in what the failed command said.
+// The reason that people need is in the output of the command that failed.
 func TestExplain(t *testing.T) {
 	run := &kindexec.RunError{Command: []string{"docker", "pull", "x"}, Output: []byte("a\nno route to host\n"), Inner: errors.New("exit status 1")}
 	err := explain(run, "")
@@ -182,7 +182,7 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-// Without Docker, or with one that does not answer, the error says so.
+// If there is no Docker, or it does not answer, the error says so.
 func TestNoEngine(t *testing.T) {
 	t.Setenv("DOCKER_HOST", "unix://"+t.TempDir()+"/none.sock")
 	if _, err := exec.LookPath("docker"); err == nil {
@@ -196,7 +196,7 @@ func TestNoEngine(t *testing.T) {
 	}
 }
 
-// guarded is a harness that makes a cluster and is killed; see TestGuard.
+// guarded has this program create a cluster and be killed; see TestGuard.
 const guarded = "TOOLSET_TEST_GUARDED_CLUSTER"
 
 func TestMain(m *testing.M) {
@@ -204,15 +204,15 @@ func TestMain(m *testing.M) {
 		if _, err := startGuard(cluster, os.Getenv(guarded+"_DIR")); err != nil {
 			panic(err)
 		}
-		os.Stdout.WriteString("guarded\n") //nolint:errcheck // the test sees it
+		os.Stdout.WriteString("guarded\n") //nolint:errcheck // for the test
 		time.Sleep(time.Minute)
 		os.Exit(1)
 	}
 	os.Exit(m.Run())
 }
 
-// A killed harness leaves no cluster behind, and one that has removed its cluster
-// leaves no guard.
+// If the harness is killed, the cluster is removed. If it has removed the cluster
+// itself, the guard ends.
 func TestGuard(t *testing.T) {
 	if out, err := exec.Command("docker", "info").CombinedOutput(); err != nil {
 		testenv.Missing(t, "a Docker engine", lastLine(out, err))
@@ -236,7 +236,7 @@ func TestGuard(t *testing.T) {
 		}
 		return strings.TrimSpace(string(out))
 	}
-	// A container as kind's nodes are, of an image that this test makes.
+	// A container like a node of kind, whose image this test makes.
 	image := name + ":1"
 	var archive bytes.Buffer
 	program := writeFile(t, t.TempDir()+"/program", "#!", 0o700)
@@ -289,7 +289,7 @@ func TestGuard(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.dismiss() // returns when it has ended
+	g.dismiss() // waits until it has ended
 	if count(name+"-another") != 1 {
 		t.Error("a dismissed guard removed the node")
 	}

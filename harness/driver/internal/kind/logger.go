@@ -9,8 +9,8 @@ import (
 	"sigs.k8s.io/kind/pkg/log"
 )
 
-// logger writes what kind tells its users, a line each: its steps when they are
-// done, without their pictures.
+// logger writes what kind tells its users, in lines of ASCII. It leaves out the begin
+// of a step, and writes its end.
 type logger struct{ to io.Writer }
 
 var _ log.Logger = logger{}
@@ -24,9 +24,9 @@ func (l logger) say(text string) {
 		}
 		return r
 	}, text))
-	// Who uses the driver says what it removes.
+	// The verifier says itself what it removes.
 	if text != "" && !begun && !strings.HasPrefix(text, "Deleted nodes") {
-		_, _ = fmt.Fprintln(l.to, "kind:", text) // nobody listens: nothing to be done
+		_, _ = fmt.Fprintln(l.to, "kind:", text) // nobody could be told
 	}
 }
 

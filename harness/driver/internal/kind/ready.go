@@ -12,8 +12,8 @@ import (
 	"k8s.io/client-go/kubernetes"
 )
 
-// awaitReady returns when each node is ready and the cluster's DNS answers: pods
-// that ask earlier would be told that there are no such names.
+// awaitReady waits until each node is ready and the cluster's DNS answers. Before that,
+// pods would be told that names do not exist.
 func awaitReady(ctx context.Context, client kubernetes.Interface) error {
 	missing := "the nodes"
 	for {
@@ -34,7 +34,7 @@ func awaitReady(ctx context.Context, client kubernetes.Interface) error {
 	}
 }
 
-// notReady says what is not ready; empty: all is.
+// notReady says what is not ready; empty if everything is.
 func notReady(ctx context.Context, client kubernetes.Interface) (string, error) {
 	nodes, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 	if err != nil {
@@ -52,7 +52,7 @@ func notReady(ctx context.Context, client kubernetes.Interface) (string, error) 
 	}
 	dns, err := client.AppsV1().Deployments(metav1.NamespaceSystem).Get(ctx, "coredns", metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		return "", nil // a configuration may have another, or none
+		return "", nil // the user's configuration may have another DNS, or none
 	}
 	if err != nil {
 		return "", err

@@ -30,13 +30,13 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/verify"
 )
 
-// world is a cluster that others use: it has their objects, and the images that
-// it could pull.
+// world is a cluster that others use: it has their objects, and the images that it
+// could pull.
 type world struct {
 	client  kubernetes.Interface
 	config  *rest.Config
 	subject *defects.Subject
-	file    string // the kubeconfig, of an administrator
+	file    string // an administrator's kubeconfig
 }
 
 func newWorld(t *testing.T) world {
@@ -67,7 +67,7 @@ func newWorld(t *testing.T) world {
 	return w
 }
 
-// writeKubeconfig writes the file of a user of a cluster.
+// writeKubeconfig writes the kubeconfig file of a user.
 func writeKubeconfig(t *testing.T, file string, c *rest.Config) {
 	t.Helper()
 	err := clientcmd.WriteToFile(api.Config{
@@ -83,7 +83,7 @@ func writeKubeconfig(t *testing.T, file string, c *rest.Config) {
 	}
 }
 
-// start uses the cluster as the user of a kubeconfig file.
+// start uses the cluster, as the user of a kubeconfig file.
 func (w *world) start(t *testing.T, o kubeconfig.Options) (cluster.Cluster, error) {
 	t.Helper()
 	if o.Kubeconfig == "" {
@@ -100,8 +100,8 @@ func (w *world) start(t *testing.T, o kubeconfig.Options) (cluster.Cluster, erro
 	return kubeconfig.Start(t.Context(), target)
 }
 
-// state is everything in the cluster that a verification could spoil, outside of
-// its own namespace; with what the cluster itself changes left out.
+// state returns everything in the cluster, outside of the verification's namespace,
+// that a verification could spoil. It leaves out what the cluster changes itself.
 func (w *world) state(t *testing.T) string {
 	t.Helper()
 	var b strings.Builder
@@ -150,8 +150,8 @@ func TestCluster(t *testing.T) {
 	t.Run("verifies", func(t *testing.T) { verifies(t, &w) })
 }
 
-// In a cluster that others use a right server passes and a wrong one doesn't, as
-// in clusters of one's own; and afterwards the cluster is as it was.
+// In a cluster that others use, a correct server passes and a defective one fails, as
+// in other clusters. Afterwards the cluster is as before.
 func verifies(t *testing.T, w *world) {
 	before := w.state(t)
 
@@ -159,7 +159,7 @@ func verifies(t *testing.T, w *world) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close() //nolint:errcheck // it is closed below
+	defer c.Close() //nolint:errcheck // it is also closed below
 	t.Run("network", func(t *testing.T) { drivertest.Network(t, c) })
 	for _, name := range []string{"", "exits-at-once"} {
 		planted, err := defects.Named(name)
@@ -177,7 +177,7 @@ func verifies(t *testing.T, w *world) {
 		}
 	}
 
-	// A node is not ours.
+	// A node must not be touched.
 	o, err := w.subject.Options(defects.Deployment{Namespace: "drained"})
 	if err != nil {
 		t.Fatal(err)
@@ -201,8 +201,8 @@ func verifies(t *testing.T, w *world) {
 	}
 }
 
-// neighbour is what others have in the cluster: a namespace with the names that
-// the target's manifests use, too.
+// neighbour creates a namespace of other users, with the names that the target's
+// manifests use, too.
 func neighbour(t *testing.T, client kubernetes.Interface) {
 	t.Helper()
 	const theirs = "is-left-out"
@@ -218,8 +218,8 @@ func neighbour(t *testing.T, client kubernetes.Interface) {
 	}
 }
 
-// A namespace that is there is not used, as it would be deleted; and a user who
-// may not make one is told so.
+// An existing namespace is not used, as it would be deleted; and a user who may not
+// create one is told so.
 func refuses(t *testing.T, w *world) {
 	limited := rest.AnonymousClientConfig(w.config)
 	limited.BearerToken = token(t, w.client, &rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"*"}})
@@ -232,7 +232,8 @@ func refuses(t *testing.T, w *world) {
 	if _, err := w.start(t, kubeconfig.Options{Kubeconfig: file}); !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), "may not create namespaces") {
 		t.Errorf("a user without the right: %v", err)
 	}
-	// An image that can't be had: the reason is said, and the namespace goes.
+	// If an image can't be pulled, the error has the reason, and the namespace is
+	// deleted.
 	target, err := kubeconfig.Choose(kubeconfig.Options{Kubeconfig: w.file, Context: "shared", Namespace: "ours", AgentImage: "registry.example/none:1"})
 	if err != nil {
 		t.Fatal(err)
@@ -245,7 +246,7 @@ func refuses(t *testing.T, w *world) {
 	}
 }
 
-// token is that of a new user with one right everywhere.
+// token returns a token of a new user, who has one right in all namespaces.
 func token(t *testing.T, client kubernetes.Interface, rule *rbacv1.PolicyRule) string {
 	t.Helper()
 	const name, namespace = "limited", "default"

@@ -10,8 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// Fit puts every object into the namespace. Objects of no namespace are refused,
-// but for Namespaces, which are left out: what they hold goes into ours.
+// Fit moves every object into the namespace. Namespaces are left out. It returns an
+// error if there are other objects without a namespace.
 func (e *existing) Fit(objects []*unstructured.Unstructured) ([]*unstructured.Unstructured, []string, error) {
 	return fit(objects, e.target.Namespace, func(gvk schema.GroupVersionKind) (bool, error) {
 		mapping, err := e.mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
@@ -25,7 +25,7 @@ func (e *existing) Fit(objects []*unstructured.Unstructured) ([]*unstructured.Un
 func fit(objects []*unstructured.Unstructured, namespace string, namespaced func(schema.GroupVersionKind) (bool, error)) ([]*unstructured.Unstructured, []string, error) {
 	var fitted []*unstructured.Unstructured
 	var outside, leftOut []string
-	names := map[string]string{} // of kind and name, to the namespace they came from
+	names := map[string]string{} // of kind and name, with the namespace before
 	for _, o := range objects {
 		inside, err := namespaced(o.GroupVersionKind())
 		switch {
@@ -63,7 +63,7 @@ func fit(objects []*unstructured.Unstructured, namespace string, namespaced func
 	return fitted, notes, nil
 }
 
-// moveSubjects makes a RoleBinding name the ServiceAccounts where they are now.
+// moveSubjects changes the ServiceAccounts in a RoleBinding, as they have moved, too.
 func moveSubjects(o *unstructured.Unstructured, namespace string) error {
 	if o.GetKind() != "RoleBinding" {
 		return nil

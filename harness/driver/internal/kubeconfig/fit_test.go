@@ -24,7 +24,7 @@ func objects(t *testing.T, text string) []*unstructured.Unstructured {
 	return all
 }
 
-// scopes is what a cluster would say.
+// scopes answers like a cluster.
 func scopes(gvk schema.GroupVersionKind) (bool, error) {
 	switch gvk.Kind {
 	case "Widget":
@@ -35,8 +35,8 @@ func scopes(gvk schema.GroupVersionKind) (bool, error) {
 	return true, nil
 }
 
-// Everything goes into the one namespace, and what can't is refused before
-// anything is made.
+// Everything goes into the one namespace. What can't is refused, before anything is
+// created.
 func TestFit(t *testing.T) {
 	all := objects(t, `
 apiVersion: v1

@@ -1,6 +1,5 @@
-// Package kubeconfig drives a cluster that exists and that others use: all that
-// it makes there is one namespace, in which everything goes, and which it deletes
-// at the end.
+// Package kubeconfig drives an existing cluster, which others use. It creates a
+// namespace and deletes it at the end. Everything else goes into it.
 package kubeconfig
 
 import (
@@ -29,37 +28,37 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/driver/internal/gateway"
 )
 
-// Name is that of this kind of cluster.
+// Name is the name of this kind of cluster.
 const Name = "kubeconfig"
 
 const (
 	callTimeout = 15 * time.Second
-	// goneTimeout bounds the wait for the end of the namespace, and so of its pods.
+	// goneTimeout bounds the wait until the namespace is gone, and so its pods.
 	goneTimeout = 3 * time.Minute
 )
 
-// owner marks the namespaces of this driver.
+// owner labels the namespaces of this driver.
 var owner = map[string]string{"app.kubernetes.io/managed-by": "toolset-verification"}
 
-// Options say which cluster it is.
+// Options say which cluster to use.
 type Options struct {
 	Kubeconfig string // file; empty: $KUBECONFIG or ~/.kube/config, as kubectl does
-	Context    string // empty: the file's current one
-	// Namespace is made, and deleted at the end; empty: one with a name of its own.
+	Context    string // empty: the current context
+	// Namespace is created, and deleted at the end; empty: a random name.
 	Namespace string
-	// AgentImage is the load generator's image, which the cluster can pull.
+	// AgentImage is the load generator's image, which the cluster must be able to pull.
 	AgentImage string
 }
 
-// Target is a cluster that was chosen and not yet touched.
+// Target is a cluster that was chosen, but not used yet.
 type Target struct {
 	options Options
 	config  *rest.Config
-	// Context and Server name the cluster, Namespace is the one to be made.
+	// Context and Server identify the cluster; Namespace will be created.
 	Context, Server, Namespace string
 }
 
-// Choose finds out which cluster the options mean, and asks it nothing.
+// Choose finds the cluster that the options mean, without a request to it.
 func Choose(o Options) (*Target, error) {
 	if o.AgentImage == "" {
 		return nil, errors.New("an existing cluster pulls its images: name that of the load generator, pushed to a registry of yours, with --agent-image (TARGET=loadagent scripts/image makes it)")
@@ -85,7 +84,7 @@ func Choose(o Options) (*Target, error) {
 	if t.config, err = loader.ClientConfig(); err != nil {
 		return nil, fmt.Errorf("the kubeconfig can't be used: %w", err)
 	}
-	t.config.Timeout, t.config.QPS, t.config.Burst = 0, 50, 100 // each call has a timeout of its own
+	t.config.Timeout, t.config.QPS, t.config.Burst = 0, 50, 100 // each call has its own timeout
 	t.Server = t.config.Host
 	if t.Namespace == "" {
 		t.Namespace = "toolset-verification-" + strings.ToLower(rand.Text()[:6])
@@ -102,10 +101,10 @@ type existing struct {
 	mapper  *restmapper.DeferredDiscoveryRESTMapper
 	forward *gateway.Forwarder
 	gateway *gateway.Gateway
-	close   func() error // once
+	close   func() error // only the first call has an effect
 }
 
-// Start makes the namespace, and in it the way into the cluster's network.
+// Start creates the namespace, and in it the gateway.
 func Start(ctx context.Context, t *Target) (cluster.Cluster, error) {
 	e := &existing{target: t}
 	var err error
@@ -131,8 +130,8 @@ func Start(ctx context.Context, t *Target) (cluster.Cluster, error) {
 	return e, nil
 }
 
-// makeNamespace makes it, and takes none that is there: what is in it would be
-// deleted at the end.
+// makeNamespace creates the namespace. It does not take an existing one, as the content
+// would be deleted at the end.
 func (e *existing) makeNamespace(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -164,7 +163,7 @@ func (*existing) LoadImage(_ context.Context, image cluster.Image) error {
 	return fmt.Errorf("%w: an existing cluster pulls its images: push %s to a registry of yours, and name it with --image", cluster.ErrUnsupported, image.Name)
 }
 
-// Close deletes the namespace and waits until it is gone.
+// Close deletes the namespace, and waits until it is gone.
 func (e *existing) Close() error { return e.close() }
 
 func (e *existing) remove() error {
@@ -187,7 +186,7 @@ func (e *existing) remove() error {
 		if apierrors.IsForbidden(err) {
 			return false, err
 		}
-		return false, nil // anything else may pass
+		return false, nil // other errors may be temporary
 	})
 	if err != nil {
 		return fmt.Errorf("the namespace %s is still there; delete it: kubectl --context %s delete namespace %s: %w", name, e.target.Context, name, err)

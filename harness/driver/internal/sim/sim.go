@@ -1,5 +1,5 @@
-// Package sim drives the simulated cluster: a real Kubernetes as plain
-// processes, without Docker, root, images or a network (see package harness/sim).
+// Package sim drives the simulated cluster: Kubernetes as plain processes, without
+// Docker, root, images or a network (see package harness/sim).
 package sim
 
 import (
@@ -14,23 +14,22 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/sim"
 )
 
-// Name is that of this kind of cluster.
+// Name is the name of this kind of cluster.
 const Name = "sim"
 
-// Options say how the cluster should be.
+// Options describe the cluster.
 type Options struct {
 	Nodes    int       // 0: 2
-	Progress io.Writer // gets the lines of the compile, which takes minutes once
-	LogDir   string    // keeps the logs of the cluster's processes; empty: not kept
+	Progress io.Writer // gets the progress of the compiler, which needs minutes the first time
+	LogDir   string    // for the logs of the cluster's processes; empty: they are not kept
 }
 
-// simulated is a cluster.Cluster, most of which the simulated cluster is by itself.
+// simulated is a cluster.Cluster. Most methods are those of sim.Cluster.
 type simulated struct{ *sim.Cluster }
 
 var _ cluster.Faults = simulated{}
 
-// Start brings a cluster up. An error wraps cluster.ErrUnsupported where this
-// machine can't.
+// Start brings up a cluster. An error wraps cluster.ErrUnsupported if this host can't.
 func Start(ctx context.Context, o Options) (cluster.Cluster, error) {
 	if o.Nodes == 0 {
 		o.Nodes = 2
@@ -62,9 +61,8 @@ func (s simulated) LoadImage(ctx context.Context, i cluster.Image) error {
 	return s.Cluster.LoadImage(ctx, sim.Image{Name: i.Name, Files: i.Files, Entrypoint: i.Entrypoint, User: i.User})
 }
 
-// Fit changes nothing: the pods are accepted as they are. It notes where a
-// cluster in which only one uid is mapped runs them as another user than they
-// ask for.
+// Fit changes nothing, as all pods are accepted. If the host lets the cluster use only
+// one user id, it notes which pods do not run as the user that they ask for.
 func (s simulated) Fit(objects []*unstructured.Unstructured) (fitted []*unstructured.Unstructured, notes []string, err error) {
 	for _, o := range objects {
 		if s.OneUser() && asksForUser(o) {
@@ -75,7 +73,7 @@ func (s simulated) Fit(objects []*unstructured.Unstructured) (fitted []*unstruct
 	return objects, notes, nil
 }
 
-// asksForUser says whether the pods of a workload name users or groups.
+// asksForUser reports whether the pods of a workload specify users or groups.
 func asksForUser(o *unstructured.Unstructured) bool {
 	pod, found, err := unstructured.NestedMap(o.Object, "spec", "template", "spec")
 	if err != nil || !found {

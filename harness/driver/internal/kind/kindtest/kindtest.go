@@ -1,4 +1,4 @@
-// Package kindtest says how tests start kind clusters on this machine.
+// Package kindtest has what tests need to start kind clusters on this host.
 package kindtest
 
 import (
@@ -9,8 +9,8 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
-// Options are those for clusters on this machine. Where there can be none the
-// test ends as testenv.Missing has it.
+// Options returns the options for clusters on this host. If it can have none, it ends
+// the test with testenv.Missing.
 func Options(t testing.TB) kind.Options {
 	t.Helper()
 	if err := exec.CommandContext(t.Context(), "docker", "info").Run(); err != nil {
@@ -30,7 +30,7 @@ func Options(t testing.TB) kind.Options {
 	return o
 }
 
-// Flags are those of the verify command for the same.
+// Flags returns the same options as flags of the verify command.
 func Flags(o kind.Options) []string {
 	flags := []string{"--cluster=" + kind.Name}
 	if o.NodeImage != "" {
