@@ -1,12 +1,12 @@
-// Package defects is what the verifier of rolling updates is proved on: one
-// server, right or with one planted defect (harness/defects/faulty), and what a
-// verification must say of each.
+// Package defects proves the verifier of rolling updates. It has one server, correct or
+// with a planted defect (harness/defects/faulty), and says what a verification must
+// report about each.
 //
-// A verifier that lets a defect pass is worth nothing, and neither is one that
-// fails a right server: it would catch every defect, too. So each defect names
-// the checks that must catch it and the ways in which requests must be seen to be
-// lost, and [Case.Judge] holds a run against that. The tests of package verify
-// do so in a simulated cluster, the command compare in several clusters.
+// A verifier that lets a defect pass is worthless. So is one that fails a correct
+// server, since it would catch every defect, too. So each defect has the checks that
+// must catch it, and the ways in which requests must be lost. [Case.Judge] compares a
+// run with these. The tests of package verify do this in a simulated cluster, and the
+// command compare in other clusters, too.
 package defects
 
 import (
@@ -16,41 +16,40 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/verdict"
 )
 
-// A Case is the server as it is run, and what a verification must say of it.
+// A Case is one variant of the server, and what a verification must report about it.
 type Case struct {
-	// Name is the defect's, as the server's --defect takes it; empty: the server is
-	// right, and must pass.
+	// Name is the defect, as the server's flag --defect takes it. Empty: the server is
+	// correct, and must pass.
 	Name  string
 	About string // what the server does, in a few words
-	// Grace is the pods' terminationGracePeriodSeconds: short where the defect is to
-	// outlast it.
+	// Grace is the pods' terminationGracePeriodSeconds. It is short if the defect
+	// should outlast it.
 	Grace int
-	// Checks are the identifiers of those that must fail, whichever else do.
+	// Checks are the identifiers of checks that must fail. Others may.
 	Checks []string
-	// Losses must each be seen.
+	// Losses must all occur.
 	Losses []Loss
-	// FromStart says that requests are lost before anything is done, too. Those of
-	// the other cases aren't: they must be caught by what happens as pods stop.
+	// FromStart says that requests are lost even before the first step. In all other
+	// cases, the defect must be found by what happens when pods stop.
 	FromStart bool
 }
 
-// A Loss is a kind of client and the ways, any of them, in which it must lose at
-// least one request.
+// A Loss is a client class, and outcomes of which at least one request must have one.
 type Loss struct {
-	Class record.Class // empty: of any class
+	Class record.Class // empty: any class
 	By    []record.Outcome
 }
 
 // Grace periods, in seconds.
 const (
 	ampleGrace = 30 // more than the slowest request needs
-	shortGrace = 8  // less than a defect needs that is to outlast it
+	shortGrace = 8  // less than a defect needs that should outlast it
 )
 
-// Right is the server without a defect.
+// Right returns the server without a defect.
 func Right() Case { return Case{About: "does everything right", Grace: ampleGrace} }
 
-// Planted are the defects, in the order of the server's own list.
+// Planted returns the defects, in the order of the server's own list.
 func Planted() []Case {
 	reused, fresh, slow := verdict.RequestsID(record.Reused), verdict.RequestsID(record.New), verdict.RequestsID(record.Slow)
 	cut := []record.Outcome{record.EOFMid, record.ResetMid}
@@ -94,7 +93,7 @@ func Planted() []Case {
 	}
 }
 
-// Named is the case of a defect; the empty name is the right server's.
+// Named returns the case of a defect; the empty name is that of Right.
 func Named(name string) (Case, error) {
 	for _, c := range append(Planted(), Right()) {
 		if c.Name == name {
@@ -104,7 +103,7 @@ func Named(name string) (Case, error) {
 	return Case{}, fmt.Errorf("there is no planted defect %q", name)
 }
 
-// args are those of the server's program.
+// args returns the arguments of the server's program.
 func (c *Case) args() []string {
 	if c.Name == "" {
 		return []string{}

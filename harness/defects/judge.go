@@ -10,14 +10,13 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/verdict"
 )
 
-// Judge says what is wrong with the verdict of a run of this case; nil: the right
-// server passed, or the defect was caught by the checks and in the ways that are
-// named for it.
+// Judge returns what is wrong with the verdict on a run of this case. It is nil if the
+// correct server passed, or if the defect was caught by its checks, with its losses.
 func (c *Case) Judge(run *record.Run) error {
 	failed := Failed(run)
 	if c.Name == "" {
-		// That the machine was too busy to send in time is no fault of the server. A
-		// run in which nothing was checked has not passed.
+		// It is not the server's fault if the host was too busy to send in time. A run
+		// without a passed check has shown nothing.
 		failed = slices.DeleteFunc(failed, func(id string) bool { return id == verdict.LoadID })
 		switch {
 		case len(failed) > 0:
@@ -50,7 +49,7 @@ func (c *Case) Judge(run *record.Run) error {
 	return errors.Join(wrong...)
 }
 
-// Failed are the identifiers of the checks of a run that failed, in their order.
+// Failed returns the identifiers of the failed checks of a run, in order.
 func Failed(run *record.Run) []string {
 	var ids []string
 	for _, c := range run.Checks {
@@ -61,7 +60,7 @@ func Failed(run *record.Run) []string {
 	return ids
 }
 
-// count counts the requests of a run that were lost so.
+// count counts the requests of a run that were lost in this way.
 func (l *Loss) count(run *record.Run) int {
 	n := 0
 	for i := range run.Requests {

@@ -10,7 +10,7 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/verdict"
 )
 
-// caught is a run in which a case shows what it must, and no more.
+// caught returns a run in which a case shows what it must, and nothing else.
 func caught(c *defects.Case) *record.Run {
 	run := &record.Run{Checks: []record.Check{{ID: verdict.RestartsID, Result: record.Pass}, {ID: verdict.LatencyID, Result: record.Reported}}}
 	for _, id := range c.Checks {
@@ -31,7 +31,7 @@ func fail(run *record.Run, id string) {
 	run.Checks = append(run.Checks, record.Check{ID: id, Result: record.Fail})
 }
 
-// A defect counts as caught only with all that is named for it.
+// A defect is caught only if everything that is required for it was seen.
 func TestJudgeDefects(t *testing.T) {
 	for _, c := range defects.Planted() {
 		t.Run(c.Name, func(t *testing.T) {
@@ -80,7 +80,7 @@ func TestJudgeRight(t *testing.T) {
 	if err := right.Judge(run); err != nil {
 		t.Error(err)
 	}
-	fail(run, verdict.LoadID) // of the machine's doing
+	fail(run, verdict.LoadID) // the host's fault
 	if err := right.Judge(run); err != nil {
 		t.Error(err)
 	}

@@ -25,26 +25,26 @@ const (
 	agentPackage  = "kubernaut.io/dynamic-toolset/harness/cmd/loadagent"
 )
 
-// template is the server's manifest, with what [Deployment] fills in.
+// template is the server's manifest, with placeholders that Manifest fills in.
 //
 //go:embed faulty/deploy.yaml
 var template string
 
-// service is the name of the Service in it.
+// service is the name of the Service in the manifest.
 const service = "subject"
 
-// A Subject is the server, built, with the load generator for it.
+// A Subject has the programs of a verification: the server and the load generator.
 type Subject struct {
-	Server, Agent string // the programs, static
+	Server, Agent string // paths of the programs, statically linked
 
 	dir string // for the manifests
 }
 
-// Build builds the server and the load generator into a folder. It runs the go
-// command, and so must run somewhere in a checkout of this module.
+// Build builds the programs into a folder. It runs the go command, and so must run
+// within a checkout of this module.
 func Build(ctx context.Context, dir string) (*Subject, error) {
 	s := &Subject{Server: filepath.Join(dir, filepath.Base(serverPackage)), Agent: filepath.Join(dir, filepath.Base(agentPackage)), dir: dir}
-	// The images have no libraries.
+	// The programs are linked statically, since the images have no libraries.
 	build := exec.CommandContext(ctx, "go", "build", "-o", dir+string(filepath.Separator), serverPackage, agentPackage)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	var said strings.Builder
@@ -55,27 +55,27 @@ func Build(ctx context.Context, dir string) (*Subject, error) {
 	return s, nil
 }
 
-// Image is the one that the manifest names. It must be in the cluster before the
-// server is run.
+// Image returns the image that the manifest names. It must be loaded into the cluster
+// before the server is deployed.
 func (s *Subject) Image() cluster.Image {
 	return cluster.Image{Name: "subject:devel", Files: map[string]string{"/subject": s.Server}, Entrypoint: []string{"/subject"}}
 }
 
-// A Deployment of the server is what can be filled in into its manifest.
+// A Deployment is what Manifest fills into the server's manifest.
 type Deployment struct {
-	Namespace string // created and deleted with it
-	Replicas  int    // 0: 2, so that one is always there
+	Namespace string // created and deleted with the server
+	Replicas  int    // 0: 2, so that one is always running
 	Grace     int    // terminationGracePeriodSeconds; 0: 30
 	Args      []string
 }
 
-// Deployment is that of a case, in a namespace.
+// Deployment returns the Deployment for a case, in a namespace.
 func (c *Case) Deployment(namespace string) Deployment {
 	return Deployment{Namespace: namespace, Grace: c.Grace, Args: c.args()}
 }
 
-// Manifest writes the manifest of a deployment, and returns its path. Each
-// namespace has a file of its own.
+// Manifest writes the manifest of a Deployment, and returns its path. Each namespace
+// has its own file.
 func (s *Subject) Manifest(d Deployment) (string, error) {
 	if wrong := validation.IsDNS1123Label(d.Namespace); len(wrong) > 0 {
 		return "", fmt.Errorf("%q can't be the name of a namespace: %s", d.Namespace, strings.Join(wrong, "; "))
@@ -86,7 +86,7 @@ func (s *Subject) Manifest(d Deployment) (string, error) {
 	if d.Grace == 0 {
 		d.Grace = ampleGrace
 	}
-	args, err := json.Marshal(append([]string{}, d.Args...)) // a list, even an empty one
+	args, err := json.Marshal(append([]string{}, d.Args...)) // a list even if it is empty
 	if err != nil {
 		return "", err
 	}
@@ -97,16 +97,15 @@ func (s *Subject) Manifest(d Deployment) (string, error) {
 	return file, os.WriteFile(file, []byte(text), 0o600)
 }
 
-// Options verify a deployment of the server by one rolling restart, under a load
-// that meets every pod with clients of every class. Callers change what they
-// want otherwise.
+// Options returns options that verify a Deployment by one rolling restart. The load
+// reaches every pod with clients of every class. Callers may change them.
 func (s *Subject) Options(d Deployment) (verify.Options, error) {
 	file, err := s.Manifest(d)
 	if err != nil {
 		return verify.Options{}, err
 	}
-	// A Service spreads connections by chance: of twelve streams, one of two pods
-	// gets none once in two thousand times.
+	// A Service chooses pods at random: the chance that one of two pods gets none of
+	// twelve streams is one in two thousand.
 	const rolling, streams = "rolling-restart", 12
 	steps, err := scenario.Parse(rolling, 1)
 	if err != nil {

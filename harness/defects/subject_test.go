@@ -21,8 +21,8 @@ func TestSubject(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	// The cases are the defects that the server has: it names them where it is
-	// asked for one that it does not have.
+	// The cases are the defects that the server has. It lists them if it is asked for
+	// an unknown one.
 	var names []string
 	for _, c := range defects.Planted() {
 		names = append(names, c.Name)
@@ -58,7 +58,7 @@ func TestSubject(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// A list without arguments is one, too: null is another thing to some appliers.
+		// An empty list must be a list, since null is something else to some appliers.
 		if text, err := os.ReadFile(o.Manifests[0]); err != nil || c.args == "" && !strings.Contains(string(text), "args: []\n") {
 			t.Errorf("%v: %s", err, text)
 		}
@@ -85,7 +85,7 @@ func TestSubject(t *testing.T) {
 	}
 }
 
-// Where the programs can't be built, what the go command said is told.
+// If the programs can't be built, the error has the output of the go command.
 func TestBuildFails(t *testing.T) {
 	t.Setenv("GOFLAGS", "-no-such-flag")
 	if _, err := defects.Build(t.Context(), t.TempDir()); err == nil || !strings.Contains(err.Error(), "no-such-flag") {

@@ -11,28 +11,28 @@ import (
 )
 
 const (
-	// retryPause is the time between two attempts to list. client-go's reflector
-	// backs off up to 30 s after an outage of the API server, in which a rolling
-	// update would go unseen.
+	// retryPause is the time before the next list. client-go's reflector backs off up
+	// to 30 s after an outage of the API server, and a rolling update in that time
+	// would not be seen.
 	retryPause = 200 * time.Millisecond
 	// watchTimeout is how long the API server keeps one watch.
 	watchTimeout = 5 * time.Minute
 	listTimeout  = 10 * time.Second
 )
 
-// A resource is listed and then watched.
+// A resource is listed, and then watched.
 type resource struct {
 	selector string // of labels; empty for all
 	list     func(context.Context, metav1.ListOptions) (runtime.Object, error)
 	watch    func(context.Context, metav1.ListOptions) (watch.Interface, error)
-	// reset is called with each complete list; change with each change after it.
+	// reset is called with each complete list, change with each change after it.
 	reset  func([]runtime.Object)
 	change func(watch.EventType, runtime.Object)
-	// failed is called when the API server can't be asked, once per outage.
+	// failed is called if the list or the watch fails, once per outage.
 	failed func(error)
 }
 
-// follow keeps calling until ctx ends, through outages of the API server.
+// follow lists and watches until ctx ends, through outages of the API server.
 func (r *resource) follow(ctx context.Context) {
 	told := false
 	for ctx.Err() == nil {
@@ -52,7 +52,7 @@ func (r *resource) follow(ctx context.Context) {
 	}
 }
 
-// once lists, and watches until the watch ends.
+// once lists, and then watches until the watch ends.
 func (r *resource) once(ctx context.Context) error {
 	listCtx, cancel := context.WithTimeout(ctx, listTimeout)
 	list, err := r.list(listCtx, metav1.ListOptions{LabelSelector: r.selector})
@@ -79,7 +79,7 @@ func (r *resource) once(ctx context.Context) error {
 		select {
 		case e, ok := <-w.ResultChan():
 			if !ok || e.Type == watch.Error {
-				return nil // it expired or broke: list again
+				return nil // it expired or broke
 			}
 			r.change(e.Type, e.Object)
 		case <-ctx.Done():

@@ -25,8 +25,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const problemDoc = `{"type":"https://kubernaut.io/errors/service-unavailable","title":"Service Unavailable","status":503,"instance":"/ready"}`
 
-// fixture is an API with one ready pod in one slice, and a server that stands
-// for the pod.
+// fixture is an API with one ready pod in one slice, and a server in place of the pod.
 type fixture struct {
 	t        *testing.T
 	api      *fake.Clientset
@@ -81,7 +80,7 @@ func start(t *testing.T) *fixture {
 	return f
 }
 
-// update stores the pod and waits until the observer has seen it.
+// update stores the pod, and waits until the observer has seen the change.
 func (f *fixture) update(seen func(record.Pod) bool) {
 	f.t.Helper()
 	if _, err := f.api.CoreV1().Pods("n").Update(f.t.Context(), f.pod.DeepCopy(), metav1.UpdateOptions{}); err != nil {
@@ -134,7 +133,7 @@ func TestLifeOfAPod(t *testing.T) {
 	}
 	f.wait(func(p record.Pod) bool { return !p.Killing.IsZero() && !p.Killing.Before(p.Deleted) })
 	no := false
-	f.slice.Endpoints[0].Conditions.Ready = &no // terminating endpoints stay in the slice, unready
+	f.slice.Endpoints[0].Conditions.Ready = &no // terminating endpoints stay in the slice, but are not ready
 	if _, err := f.api.DiscoveryV1().EndpointSlices("n").Update(t.Context(), f.slice.DeepCopy(), metav1.UpdateOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +159,7 @@ func TestLifeOfAPod(t *testing.T) {
 	}
 }
 
-// After an outage of the API server the pod is gone, and nobody saw how.
+// After an outage of the API server the pod is gone, and its end was not seen.
 func TestPodLostDuringAnOutage(t *testing.T) {
 	f := start(t)
 	f.observer.mu.Lock()
@@ -200,7 +199,7 @@ type readCloser struct{ *strings.Reader }
 
 func (readCloser) Close() error { return nil }
 
-// seenEvents are the identifiers of the events that were taken in.
+// seenEvents returns the identifiers of the Events that were recorded.
 func (o *Observer) seenEvents() []string {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -1,10 +1,9 @@
-// Package observe watches the target while it is under load: its pods, the
-// EndpointSlices that route to them, the events; it follows their logs, and asks
-// each terminating pod directly, ten times a second, whether it is ready and
-// alive.
+// Package observe watches the target under load: its pods, their EndpointSlices, and
+// Events. It reads the pods' logs, and probes each terminating pod directly, ten times
+// a second, for readiness and liveness.
 //
-// All times are those at which the harness saw something, by its own clock,
-// except those of log lines, which the kubelet gives.
+// All times are by the harness' clock, when it saw something, except those of log
+// lines, which the container runtime sets.
 package observe
 
 import (
@@ -31,57 +30,58 @@ type Options struct {
 	Client    kubernetes.Interface
 	Namespace string
 	Selector  labels.Selector // of the target's pods
-	Service   string          // whose EndpointSlices count
-	Container string          // whose log and exit count
+	Service   string          // its EndpointSlices are watched
+	Container string          // its log and exit are recorded
 
-	// Dial reaches the pods directly.
+	// Dial connects to the pods directly.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
-	// The probes, by port and path; an empty path is not probed.
+	// The probes; none if the path is empty.
 	ReadinessPort, LivenessPort int
 	ReadinessPath, LivenessPath string
 
-	// Milestones are the log lines to keep apart; Signal is the one by which a pod
-	// says that it received SIGTERM, empty if it has none.
+	// Milestones are the log lines to keep in Pod.Milestones. Signal is the line by
+	// which a pod says that it received SIGTERM; empty if there is none.
 	Milestones []string
 	Signal     string
 }
 
-// These bound what one run keeps.
+// Bounds of what one run keeps.
 const (
 	maxEvents = 2000
 	maxPods   = 2000
-	logTail   = 60 // last lines of a pod
+	logTail   = 60 // last lines per pod
 )
 
-// Observer observes one target. Make one with Start, end it with Stop.
+// Observer observes one target, from Start until Stop.
 type Observer struct {
 	opts   Options
 	cancel context.CancelFunc
 	work   sync.WaitGroup
-	// Closed when each has been listed once.
+	// Closed when there was a first list.
 	podsListed, slicesListed chan struct{}
 
 	mu     sync.Mutex
 	pods   map[string]*pod // by UID
 	order  []string        // UIDs in the order in which they were first seen
-	ready  map[string]bool // addresses that any slice lists as ready
+	ready  map[string]bool // addresses that any slice has as ready
 	slices map[string][]string
 	events []record.EventLine
-	seen   map[string]int32 // events by UID, with their count
+	seen   map[string]int32 // counts of Events, by UID
 	life   context.Context
 	began  time.Time
 	notes  []string
 }
 
-// A pod is a record and the goroutines that write it.
+// A pod is the record of a pod, and what ends the goroutines that write it.
 type pod struct {
 	record.Pod
 	uid     string
-	logging context.CancelFunc // ends what follows its log; nil before it began
-	probing context.CancelFunc // ends the probes; nil before they began
+	logging context.CancelFunc // stops reading the log; nil before that begins
+	probing context.CancelFunc // stops the probes; nil before they begin
 }
 
-// Start begins to observe and returns when the first lists are in, or ctx ends.
+// Start begins to observe, and returns when pods and slices have been listed. An error
+// means that ctx ended before that.
 func Start(ctx context.Context, o Options) (*Observer, error) {
 	life, cancel := context.WithCancel(context.Background())
 	ob := &Observer{
@@ -102,13 +102,13 @@ func Start(ctx context.Context, o Options) (*Observer, error) {
 	return ob, nil
 }
 
-// Stop ends the observation; Pods, Events and Notes then no longer change.
+// Stop ends the observation. Pods, Events and Notes no longer change then.
 func (o *Observer) Stop() {
 	o.cancel()
 	o.work.Wait()
 }
 
-// Pods returns the pods seen, in the order of their creation.
+// Pods returns the pods, in the order in which they were first seen.
 func (o *Observer) Pods() []record.Pod {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -121,14 +121,14 @@ func (o *Observer) Pods() []record.Pod {
 	return pods
 }
 
-// Events returns what Kubernetes said since the start.
+// Events returns the Events since shortly after the start.
 func (o *Observer) Events() []record.EventLine {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return slices.Clone(o.events)
 }
 
-// Notes says what could not be observed.
+// Notes returns sentences about what could not be observed.
 func (o *Observer) Notes() []string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -222,11 +222,11 @@ func (o *Observer) followSlices() *resource {
 	}
 }
 
-// readyAddresses are those to which a node may route.
+// readyAddresses returns the addresses to which nodes may route.
 func readyAddresses(s *discoveryv1.EndpointSlice) []string {
 	var ready []string
 	for _, e := range s.Endpoints {
-		// A nil condition means ready (discovery/v1, EndpointConditions).
+		// nil means ready (discovery/v1, EndpointConditions).
 		if e.Conditions.Ready == nil || *e.Conditions.Ready {
 			ready = append(ready, e.Addresses...)
 		}
@@ -234,7 +234,7 @@ func readyAddresses(s *discoveryv1.EndpointSlice) []string {
 	return ready
 }
 
-// endpointsChanged notes which pods are in no slice any more. o.mu is held.
+// endpointsChanged records which pods no slice has any more. o.mu must be held.
 func (o *Observer) endpointsChanged(now time.Time) {
 	clear(o.ready)
 	for _, addresses := range o.slices {
@@ -247,7 +247,7 @@ func (o *Observer) endpointsChanged(now time.Time) {
 	}
 }
 
-// checkEndpoint sets EndpointGone of a pod that is being deleted. o.mu is held.
+// checkEndpoint sets EndpointGone of a terminating pod. o.mu must be held.
 func (o *Observer) checkEndpoint(p *pod, now time.Time) {
 	if !p.Deleted.IsZero() && p.EndpointGone.IsZero() && p.IP != "" && !o.ready[p.IP] {
 		p.EndpointGone = now
@@ -264,7 +264,7 @@ func (o *Observer) followEvents() *resource {
 		o.mu.Lock()
 		defer o.mu.Unlock()
 		if p := o.pods[string(e.InvolvedObject.UID)]; fresh && p != nil && e.Reason == "Killing" && !p.Deleted.IsZero() && p.Killing.IsZero() {
-			p.Killing = time.Now() // the event's own time is in whole seconds
+			p.Killing = time.Now() // the Event's own time is in whole seconds
 		}
 		count := max(e.Count, 1)
 		if o.seen[string(e.UID)] >= count || len(o.events) >= maxEvents {
@@ -272,7 +272,7 @@ func (o *Observer) followEvents() *resource {
 		}
 		o.seen[string(e.UID)] = count
 		at := time.Now()
-		if at.Sub(o.began) < 2*time.Second { // from before the run
+		if at.Sub(o.began) < 2*time.Second { // probably from before the run
 			return
 		}
 		o.events = append(o.events, record.EventLine{
@@ -289,11 +289,11 @@ func (o *Observer) followEvents() *resource {
 			}
 		},
 		change: func(_ watch.EventType, item runtime.Object) { note(item, true) },
-		failed: func(error) {}, // the pods' outage says it
+		failed: func(error) {}, // the pods' outage has a note
 	}
 }
 
-// Count says how many pods are ready and how many are terminating.
+// Count returns the number of ready and of terminating pods.
 func (o *Observer) Count() (ready, terminating int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -14,8 +14,8 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/rollout"
 )
 
-// podChanged takes over what a pod object says, and starts to follow its log and
-// to probe it when its time has come.
+// podChanged records the state of a pod object, and starts to read the pod's log and to
+// probe it when it is time.
 func (o *Observer) podChanged(p *corev1.Pod, now time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -47,8 +47,8 @@ func (o *Observer) podChanged(p *corev1.Pod, now time.Time) {
 	}
 }
 
-// containerChanged notes the start, the restarts and the end of the container.
-// o.mu is held.
+// containerChanged records restarts and the end of the container, and starts to read
+// its log. o.mu must be held.
 func (o *Observer) containerChanged(known *pod, p *corev1.Pod, now time.Time) {
 	for i := range p.Status.ContainerStatuses {
 		c := &p.Status.ContainerStatuses[i]
@@ -73,9 +73,8 @@ func (o *Observer) containerChanged(known *pod, p *corev1.Pod, now time.Time) {
 	}
 }
 
-// podGone notes that the API server has a pod no more. Whether its end was
-// watched or only noticed later is the difference between knowing and not. o.mu
-// is held.
+// podGone records that a pod is gone. If this was found in a list, not watched, the
+// pod's end was not seen. o.mu must be held.
 func (o *Observer) podGone(p *pod, now time.Time, watched bool) {
 	if !p.Gone.IsZero() {
 		return
@@ -96,14 +95,14 @@ func (o *Observer) podGone(p *pod, now time.Time, watched bool) {
 	}
 }
 
-// logPatience is for how long the last lines of a pod that has gone may still come.
+// logPatience is how long the last log lines of a pod that is gone may be late.
 const logPatience = 2 * time.Second
 
-// maxLine bounds a log line that is kept, in bytes.
+// maxLine bounds a log line, in bytes; the rest is cut off.
 const maxLine = 4096
 
-// followLog reads the container's log to its end. The kubelet serves it until
-// the container is removed, so the last lines of a pod that ends come as well.
+// followLog reads the container's log to its end. The kubelet serves it until the
+// container is removed, so the last lines of a pod arrive, too.
 func (o *Observer) followLog(ctx context.Context, p *pod, container string) {
 	problem := ""
 	var since *int64
@@ -124,7 +123,7 @@ func (o *Observer) followLog(ctx context.Context, p *pod, container string) {
 			}
 			break
 		}
-		// The API server was away, or the kubelet: go on where it broke off.
+		// The API server or the kubelet was away: continue there.
 		seconds := int64(time.Since(began).Seconds()) + 2
 		since = &seconds
 		select {
@@ -137,7 +136,7 @@ func (o *Observer) followLog(ctx context.Context, p *pod, container string) {
 	o.mu.Unlock()
 }
 
-// readLog takes in lines until the stream ends.
+// readLog records lines until the stream ends.
 func (o *Observer) readLog(p *pod, stream io.ReadCloser) error {
 	defer stream.Close() //nolint:errcheck // read only
 	lines := bufio.NewScanner(stream)
@@ -146,7 +145,7 @@ func (o *Observer) readLog(p *pod, stream io.ReadCloser) error {
 		stamp, text, found := strings.Cut(lines.Text(), " ")
 		at, err := time.Parse(time.RFC3339Nano, stamp)
 		if !found || err != nil {
-			continue // not a line of the kubelet's
+			continue // not a line of the log
 		}
 		if len(text) > maxLine {
 			text = text[:maxLine]
@@ -156,7 +155,7 @@ func (o *Observer) readLog(p *pod, stream io.ReadCloser) error {
 	return lines.Err()
 }
 
-// logged keeps a line, once: after a broken stream lines may come again.
+// logged records a line, unless it is old: after a broken stream, lines may come again.
 func (o *Observer) logged(p *pod, line record.LogLine) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

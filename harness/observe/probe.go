@@ -16,15 +16,14 @@ import (
 )
 
 const (
-	// probeInterval: ten times a second, so that a bound of one second is measured
-	// to a tenth.
+	// probeInterval is short enough to measure a bound of one second to a tenth.
 	probeInterval = 100 * time.Millisecond
 	probeTimeout  = time.Second
-	maxProbes     = 2000 // of one pod: over a minute and a half
+	maxProbes     = 2000 // per pod and kind, enough for over three minutes
 	maxProbeBody  = 64 << 10
 )
 
-// startProbes asks a terminating pod until it has ended. o.mu is held.
+// startProbes probes a terminating pod until stopProbes. o.mu must be held.
 func (o *Observer) startProbes(p *pod) {
 	ctx, cancel := context.WithCancel(o.life)
 	p.probing = cancel
@@ -41,17 +40,18 @@ func (o *Observer) startProbes(p *pod) {
 	}
 }
 
-// stopProbes ends them. o.mu is held.
+// stopProbes ends the probes of a pod. o.mu must be held.
 func (o *Observer) stopProbes(p *pod) {
 	if p.probing != nil {
 		p.probing()
 	}
 }
 
-// probe asks every probeInterval, on a connection of its own each time, and
-// doesn't wait for a slow answer before it asks again.
+// probe sends a probe every probeInterval, each on a new connection, without waiting
+// for the answers to earlier ones.
 func (o *Observer) probe(ctx context.Context, p *pod, kind record.ProbeKind, url string) {
-	// A client of net/http tries again only on connections that it has used before.
+	// A client of net/http sends a request again only if the connection was used
+	// before.
 	client := &http.Client{
 		Timeout:       probeTimeout,
 		Transport:     &http.Transport{DialContext: o.opts.Dial, DisableKeepAlives: true},
@@ -65,7 +65,7 @@ func (o *Observer) probe(ctx context.Context, p *pod, kind record.ProbeKind, url
 		asking.Go(func() {
 			probe := ask(ctx, client, kind, url)
 			if ctx.Err() != nil {
-				return // its end was seen while we asked
+				return // the end of the pod was seen
 			}
 			o.mu.Lock()
 			p.Probes = append(p.Probes, probe)
@@ -97,7 +97,7 @@ func ask(ctx context.Context, client *http.Client, kind record.ProbeKind, url st
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxProbeBody))
 	probe.Took = time.Since(began)
 	if err != nil {
-		probe.Detail = err.Error() // no whole answer: as none
+		probe.Detail = err.Error() // an incomplete response counts as none
 		return probe
 	}
 	probe.Status = resp.StatusCode

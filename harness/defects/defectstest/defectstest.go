@@ -1,5 +1,5 @@
-// Package defectstest holds verifications to what must be said of a case of package defects,
-// for the tests of every cluster.
+// Package defectstest tests that a verification reports about a case of package defects
+// what it must, in any cluster.
 package defectstest
 
 import (
@@ -13,11 +13,11 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
-// Verify fails the test if a verification does not say of c what it must. On a busy machine
-// pods may start too late for a verification to be done, the load generator may be too late
-// to meet the pods, or lose a request by that, and whoever asks the pods may ask too late to
-// see one not ready in time: where one of these was seen and others had the machine, it is
-// done again, twice at most. verify does it; try counts from 1.
+// Verify fails the test if a verification does not report what it must about c. On a
+// busy host, pods may start too late, the load generator may be too late to meet the pods
+// or lose requests because of that, and readiness may be polled too late. If this was
+// seen while others used the host, it verifies again, at most twice. verify does this;
+// try counts from 1.
 func Verify(t *testing.T, c defects.Case, verify func(try int) (*record.Run, error)) *record.Run {
 	t.Helper()
 	what, try := "whether a right server passes", 0
@@ -42,7 +42,7 @@ func Verify(t *testing.T, c defects.Case, verify func(try int) (*record.Run, err
 	return run
 }
 
-// tell logs a run for whoever reads the test's output.
+// tell logs the result of a run.
 func tell(t *testing.T, run *record.Run) {
 	t.Helper()
 	lost := 0

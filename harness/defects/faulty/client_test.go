@@ -13,8 +13,8 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/problemdoc"
 )
 
-// A client is one connection. It never tries again and never looks whether the
-// connection was closed before it sends.
+// A client is one connection. It never sends a request again, and does not check before
+// it sends whether the connection was closed.
 type client struct {
 	net.Conn
 	r *bufio.Reader
@@ -43,7 +43,7 @@ func mustDial(t *testing.T, addr string) *client {
 	return c
 }
 
-// A response is a whole response.
+// A response is a complete response.
 type response struct {
 	*http.Response
 	body string
@@ -57,7 +57,7 @@ func (c *client) send(text string) error {
 	return err
 }
 
-// receive reads one response to a GET.
+// receive reads a response to GET.
 func (c *client) receive() (*response, error) { return c.receiveTo(http.MethodGet) }
 
 func (c *client) receiveTo(method string) (*response, error) {
@@ -75,7 +75,7 @@ func (c *client) receiveTo(method string) (*response, error) {
 	return &response{r, string(b)}, nil
 }
 
-// get sends one request and reads the response to it.
+// get sends a request and reads the response.
 func (c *client) get(path string) (*response, error) {
 	if err := c.send(get(path)); err != nil {
 		return nil, fmt.Errorf("sending: %w", err)
@@ -92,7 +92,7 @@ func (c *client) mustGet(t *testing.T, path string, status int) *response {
 	return r
 }
 
-// isProblem reports whether a response is a problem document of its status.
+// isProblem returns an error if a response is not a problem document of its status.
 func isProblem(r *response) error {
 	return problemdoc.Check(r.Header.Get("Content-Type"), []byte(r.body), r.StatusCode)
 }

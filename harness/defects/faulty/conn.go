@@ -15,16 +15,16 @@ import (
 type phase int
 
 const (
-	waiting phase = iota // no byte of the next request has been read
-	active               // a request has begun and its response is not yet sent
+	waiting phase = iota // no byte of the next request has been read yet
+	active               // a request has begun, and its response is not sent yet
 	leaving              // nothing more will be answered
 )
 
-// Bounds of what a client may take, in time and in bytes.
+// Bounds of the time and the bytes that a client may take.
 const (
 	idleTimeout  = 10 * time.Minute
 	headTimeout  = 10 * time.Second
-	bodyTimeout  = 10 * time.Minute // a slow upload is one of the things to be served
+	bodyTimeout  = 10 * time.Minute // slow uploads are to be served
 	writeTimeout = 10 * time.Second
 	lingerTime   = 500 * time.Millisecond
 	maxHead      = 64 << 10
@@ -33,25 +33,25 @@ const (
 
 var errHeadTooLarge = errors.New("the request line and headers are too large")
 
-// A conn is one client connection, served by a goroutine of its own. Others may
-// only look at it, wake it from its wait, or abort it.
+// A conn is a client connection, which its own goroutine serves. Other goroutines may
+// only read its phase, wake it while it waits, or abort it.
 type conn struct {
 	tcp    net.Conn
 	server *server
-	reader *bufio.Reader // of the conn itself, see Read
+	reader *bufio.Reader // reads from the conn; see Read
 	writer *bufio.Writer
 	gone   chan struct{} // closed by abort
 
-	// What follows belongs to the goroutine that serves the connection.
+	// The fields down to linger belong to the goroutine that serves the connection.
 
-	head     int  // bytes that the request's head may still take
-	headOnly bool // the request is HEAD: its response has no body
-	last     bool // the response at hand is the connection's last
-	linger   bool // the client was sent a last response; let it arrive
+	head     int  // bytes that the head of the request may still take
+	headOnly bool // the request is HEAD, so its response has no body
+	last     bool // the current response is the last
+	linger   bool // a last response was sent; wait until it has arrived
 
 	mu      sync.Mutex
-	phase   phase     // written by the connection's own goroutine only
-	since   time.Time // when phase became what it is
+	phase   phase     // set by the connection's own goroutine only
+	since   time.Time // when phase was set
 	served  bool      // at least one request was answered
 	aborted bool
 }
@@ -62,7 +62,7 @@ func newConn(tcp net.Conn, s *server) *conn {
 	return c
 }
 
-// serve answers requests until one is the last.
+// serve answers requests until a response is the last.
 func (c *conn) serve() {
 	defer c.close()
 	for !c.last && c.next() {
@@ -75,7 +75,7 @@ func (c *conn) serve() {
 	}
 }
 
-// next waits for the first byte of a request.
+// next waits for the first byte of a request. It returns false if there will be none.
 func (c *conn) next() bool {
 	if c.reader.Buffered() == 0 {
 		c.enter(waiting, idleTimeout)
@@ -88,13 +88,13 @@ func (c *conn) next() bool {
 	return true
 }
 
-// enter changes the phase and lets reads take so long.
+// enter sets the phase, and the time that reads may take.
 func (c *conn) enter(p phase, timeout time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.served = c.served || c.phase == active
 	c.phase, c.since = p, time.Now()
-	c.tcp.SetReadDeadline(c.since.Add(timeout)) //nolint:errcheck // the read tells
+	c.tcp.SetReadDeadline(c.since.Add(timeout)) //nolint:errcheck // the read fails then
 }
 
 func (c *conn) in(p phase) bool {
@@ -103,10 +103,10 @@ func (c *conn) in(p phase) bool {
 	return c.phase == p
 }
 
-// Read reads for the connection's buffer. When the wait for a request is ended
-// by its deadline, it checks once more for a request that is there already, and
-// otherwise ends the connection without a word: an unasked-for response would be
-// taken for the answer to a request that is on its way.
+// Read fills the buffer of the connection. If its wait for a request is ended by the
+// deadline, it checks once more if a request has arrived. If not, it ends the
+// connection without a response, which a client could take for the response to a
+// request that it has just sent.
 func (c *conn) Read(p []byte) (int, error) {
 	if c.phase == active {
 		if c.head <= 0 {
@@ -127,8 +127,7 @@ func (c *conn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// readableCheck reads what has arrived by now, and decides by it whether the
-// connection goes on.
+// readableCheck reads what has arrived by now. If that is nothing, the connection ends.
 func (c *conn) readableCheck(p []byte) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -139,22 +138,20 @@ func (c *conn) readableCheck(p []byte) int {
 	return n
 }
 
-// wakeIfSilent ends the wait of a connection that has been silent since before
-// t. One that was told to close does not wait.
+// wakeIfSilent ends the wait of a connection that has been silent since before t.
 func (c *conn) wakeIfSilent(t time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.phase == waiting && c.since.Before(t) {
-		c.tcp.SetReadDeadline(past) //nolint:errcheck // a closed connection needs no waking
+		c.tcp.SetReadDeadline(past) //nolint:errcheck // a closed connection does not wait
 	}
 }
 
-// pipelined reports whether the client has sent more after the request that is
-// being answered. Such a response must not say that the connection closes: what
-// is behind it would be lost.
+// pipelined reports whether the client has sent more after the current request. Then
+// the response must not announce the close, as what follows would be lost.
 func (c *conn) pipelined() bool { return c.reader.Buffered() > 0 || unread(c.tcp) > 0 }
 
-// abort closes the connection whatever is going on on it, if it is in phase p.
+// abort closes the connection at once, if it is in phase p.
 func (c *conn) abort(p phase) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -163,8 +160,8 @@ func (c *conn) abort(p phase) {
 	}
 }
 
-// abortIdle closes the connection if it has been used and waits for its next
-// request, without looking whether that has come.
+// abortIdle closes the connection if it was used and waits for its next request,
+// without a check whether that has arrived.
 func (c *conn) abortIdle() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -173,22 +170,22 @@ func (c *conn) abortIdle() {
 	}
 }
 
-// cut is called with the lock held.
+// cut closes the connection. c.mu must be held.
 func (c *conn) cut() {
 	if !c.aborted {
 		c.aborted = true
 		close(c.gone)
-		c.tcp.Close() //nolint:errcheck // nothing is left to be done about it
+		c.tcp.Close() //nolint:errcheck // there is nothing else to do
 	}
 }
 
-// close ends the connection so that the client gets what was sent to it. Were
-// the socket closed while the client still sends, the kernel would answer with
-// a reset, and the client might lose the response (RFC 9112, section 9.6).
+// close ends the connection such that the client gets the last response. If the socket
+// were closed while the client still sends, the kernel would answer with a reset, and
+// the client might lose that response (RFC 9112, section 9.6).
 func (c *conn) close() {
 	c.enter(leaving, lingerTime)
 	if half, ok := c.tcp.(interface{ CloseWrite() error }); ok && c.linger && half.CloseWrite() == nil {
-		io.CopyN(io.Discard, c.tcp, maxLinger) //nolint:errcheck // the client's end, or the time's
+		io.CopyN(io.Discard, c.tcp, maxLinger) //nolint:errcheck // until the client closes, or the time is over
 	}
 	c.tcp.Close() //nolint:errcheck // an aborted connection is closed already
 }

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// A defect names what is wrong with this server; none is the right server.
+// A defect is what is wrong with this server.
 type defect string
 
 const (
@@ -24,7 +24,7 @@ const (
 	resetsAcceptQueue     defect = "resets-accept-queue"
 )
 
-// defects lists them with what each does and what can be seen of it.
+// defects has each defect, with what it does and shows.
 var defects = []struct {
 	name  defect
 	about string
@@ -43,7 +43,7 @@ var defects = []struct {
 	{resetsAcceptQueue, "accepts nothing after SIGTERM: new connections, probes too, wait in the kernel's queue, and closing the listener resets them"},
 }
 
-// parseDefect returns the defect of that name. The error lists the names.
+// parseDefect returns the defect of this name. The error lists the names.
 func parseDefect(name string) (defect, error) {
 	if name == "" {
 		return none, nil
@@ -62,7 +62,7 @@ func parseDefect(name string) (defect, error) {
 type pattern string
 
 const (
-	// full is the right one.
+	// full is the correct one.
 	full pattern = "full"
 	// readinessOnly answers 503 to readiness, waits, and exits.
 	readinessOnly pattern = "readiness-only"

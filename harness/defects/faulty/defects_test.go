@@ -11,19 +11,19 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
-// The right server shows nothing, each defect what a verifier must see, and
-// nothing beside it that is not said here.
+// The correct server shows nothing. Each defect shows what a verifier must see, and
+// nothing else that is not listed here.
 func TestDefects(t *testing.T) {
-	ended := []string{keptLost, slowCut, uploadLost, streamCut, wrongLog} // seen of a process that just ended
+	ended := []string{keptLost, slowCut, uploadLost, streamCut, wrongLog} // by any process that just ends
 	tests := []struct {
 		flag string
 		must []string
-		may  []string // depends on what was going on at a moment
+		may  []string // depends on what happens at that moment
 	}{
 		{"--defect=", nil, nil},
 		{"--defect=exits-at-once", append([]string{refusedEarly}, ended...), []string{newLost, probeLost}},
 		{"--defect=no-propagation-wait", []string{refusedEarly}, nil},
-		// All is served until the kill; then all that was under way is lost.
+		// All requests are served until the kill, which loses those in flight.
 		{"--defect=ignores-sigterm", []string{needsSIGKILL, readiness200, streamCut, wrongLog}, nil},
 		{"--defect=closes-idle-connections", []string{keptLost, notAnnounced}, nil},
 		{"--defect=abandons-in-flight", []string{slowCut, uploadLost}, []string{keptLost, newLost, probeLost}},
@@ -43,8 +43,8 @@ func TestDefects(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.flag, func(t *testing.T) {
 			t.Parallel()
-			// What is under way at SIGTERM takes two seconds. On a busy machine it may be
-			// over by the time that the server does wrong.
+			// What is in flight at SIGTERM takes two seconds. On a busy host it may
+			// have ended before the server's mistake.
 			err := testenv.Measure(t, "what "+test.flag+" does", func() (bool, error) {
 				return true, differences(observe(t, test.flag), test.must, test.may)
 			})
@@ -55,7 +55,7 @@ func TestDefects(t *testing.T) {
 	}
 }
 
-// differences tells what was not seen that must be, and what was that may not.
+// differences returns what must be seen but was not, and what was seen but may not be.
 func differences(seen map[string]string, must, may []string) error {
 	var wrong []string
 	for _, what := range must {

@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// heartbeat is the pause between two signs of life of a stream.
+// heartbeat is the time between two comments on a stream.
 const heartbeat = time.Second
 
-// events streams server-sent events (WHATWG HTML, section 9.2): a snapshot at
-// once, a comment each second, and a goodbye when the server drains. A stream is
-// the last response of its connection.
+// events streams server-sent events (WHATWG HTML, section 9.2): a snapshot at once, a
+// comment each second, and a goodbye when the server drains. A stream is the last
+// response on its connection.
 func (c *conn) events(req *http.Request) {
 	c.last = true
 	c.start(req, http.StatusOK, "text/event-stream", unknownLength)
@@ -48,18 +48,18 @@ type stream struct {
 	chunked bool
 }
 
-// send sends one part at once and reports whether that worked.
+// send sends one part at once, and reports whether that succeeded.
 func (st stream) send(text string) bool {
 	if st.chunked {
 		text = fmt.Sprintf("%x\r\n%s\r\n", len(text), text)
 	}
-	io.WriteString(st.conn.writer, text) //nolint:errcheck // flush tells
+	io.WriteString(st.conn.writer, text) //nolint:errcheck // flush returns the error
 	return st.conn.flush() == nil
 }
 
-// end writes the mark by which a client tells a whole body from a cut one.
+// end writes the end of the body, without which a client takes it for incomplete.
 func (st stream) end() {
 	if st.chunked {
-		io.WriteString(st.conn.writer, "0\r\n\r\n") //nolint:errcheck // flush tells
+		io.WriteString(st.conn.writer, "0\r\n\r\n") //nolint:errcheck // flush returns the error
 	}
 }

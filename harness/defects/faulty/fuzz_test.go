@@ -13,7 +13,7 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/problemdoc"
 )
 
-// A script is a client that sends some bytes and then ends its side.
+// A script is a client that sends some bytes, and then closes its side.
 type script struct {
 	in  *bytes.Reader
 	out bytes.Buffer
@@ -28,8 +28,8 @@ func (*script) SetDeadline(time.Time) error      { return nil }
 func (*script) SetReadDeadline(time.Time) error  { return nil }
 func (*script) SetWriteDeadline(time.Time) error { return nil }
 
-// Whatever comes, what goes out is a row of whole responses; the errors are
-// problem documents, and nothing follows a response that ends the connection.
+// Whatever arrives, what is sent is a sequence of complete responses; errors are
+// problem documents, and nothing follows the last response.
 func FuzzConn(f *testing.F) {
 	for _, seed := range []string{
 		get("/"), "CONNECT x:1 HTTP/1.1\r\nHost: x:1\r\n\r\n", get("/") + get("/nothing"), get("/slow?for=0"), get("/events"), get("/health/ready"), "junk\r\n\r\n",
@@ -42,7 +42,7 @@ func FuzzConn(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, input []byte, parting bool) {
 		if bytes.Contains(input, []byte("HEAD")) {
-			return // its response can't be told apart without parsing the requests
+			return // its response can't be recognized without parsing the requests
 		}
 		s := newServer(options{podName: "pod-1"}, slog.New(slog.DiscardHandler))
 		s.maxSlow = 0

@@ -14,15 +14,15 @@ import (
 // The phases of a listener.
 const (
 	accepting int32 = iota
-	paused          // accepts nothing, though the kernel goes on doing so
-	emptying        // accepts what is queued, then ends
+	paused          // accepts nothing, though the kernel does
+	emptying        // accepts what is queued, and then ends
 )
 
 const (
-	// handshakeTime is given to handshakes under way when new ones are
-	// already ignored.
+	// handshakeTime is how long handshakes may still take after new ones are ignored.
 	handshakeTime = 200 * time.Millisecond
-	// emptyWait without a connection means that the accept queue is empty.
+	// emptyWait is how long there must be no connection for the accept queue to count
+	// as empty.
 	emptyWait = 20 * time.Millisecond
 )
 
@@ -48,7 +48,7 @@ func listen(addr string) (*listener, error) {
 	return &listener{tcp: l.(*net.TCPListener), ended: make(chan struct{})}, nil
 }
 
-// accept gives connections to admit until the listener is paused, shut or
+// accept calls admit with each connection, until the listener is paused, shut or
 // closed.
 func (l *listener) accept(log *slog.Logger, admit func(net.Conn)) {
 	defer close(l.ended)
@@ -59,8 +59,8 @@ func (l *listener) accept(log *slog.Logger, admit func(net.Conn)) {
 		case paused:
 			return
 		case emptying:
-			// Set just before the accept, so that it tries at least once.
-			l.tcp.SetDeadline(time.Now().Add(emptyWait)) //nolint:errcheck // the accept tells
+			// Set just before the accept, so that there is at least one attempt.
+			l.tcp.SetDeadline(time.Now().Add(emptyWait)) //nolint:errcheck // the accept fails then
 		}
 		c, err := l.tcp.AcceptTCP()
 		switch {
@@ -74,7 +74,7 @@ func (l *listener) accept(log *slog.Logger, admit func(net.Conn)) {
 				return
 			}
 		default:
-			// Such as too many open files. It passes; giving up would not.
+			// For example, too many open files. This may pass.
 			log.Warn("Can't accept a connection; trying again", "error", err.Error(), "pause", pause.String())
 			time.Sleep(pause)
 			pause = min(2*pause, time.Second)
@@ -82,16 +82,15 @@ func (l *listener) accept(log *slog.Logger, admit func(net.Conn)) {
 	}
 }
 
-// enter changes the phase and waits until accept has returned because of it.
+// enter sets the phase, and waits until accept has returned because of it.
 func (l *listener) enter(phase int32) {
 	l.phase.Store(phase)
 	l.tcp.SetDeadline(past) //nolint:errcheck // wakes accept; a closed listener needs no waking
 	<-l.ended
 }
 
-// shut closes the listener without resetting a client that the kernel has
-// already accepted: new SYNs are ignored, handshakes under way complete, and
-// what is queued is served.
+// shut closes the listener without resetting a client that the kernel has accepted: new
+// SYNs are ignored, handshakes in progress are completed, and what is queued is served.
 func (l *listener) shut(log *slog.Logger) {
 	if err := ignoreNewConnections(l.tcp); err != nil {
 		log.Warn("The socket filter can't be attached; closing the listener when its queue is empty", "error", err.Error())
@@ -102,6 +101,6 @@ func (l *listener) shut(log *slog.Logger) {
 	l.close()
 }
 
-// close closes the socket at once; the kernel resets the connections that
-// nobody has accepted.
+// close closes the socket at once. The kernel resets connections that were not
+// accepted.
 func (l *listener) close() { l.tcp.Close() } //nolint:errcheck // closing twice is harmless

@@ -18,8 +18,8 @@ func listening(t *testing.T) *listener {
 	return l
 }
 
-// Connections that the kernel has accepted are accepted by us before the
-// listener is closed, even if that takes longer than the handshakes get.
+// Connections that the kernel has accepted are accepted before the listener is closed,
+// even if that takes longer than handshakeTime.
 func TestShutEmptiesTheQueue(t *testing.T) {
 	l := listening(t)
 	const queued = 100
@@ -38,8 +38,8 @@ func TestShutEmptiesTheQueue(t *testing.T) {
 	}
 }
 
-// With the filter a new connection is neither accepted nor refused, and those
-// that exist go on.
+// With the filter, a new connection is neither accepted nor refused, and existing ones
+// continue.
 func TestFilterIgnoresNewConnections(t *testing.T) {
 	l := listening(t)
 	before := mustDial(t, l.tcp.Addr().String())
@@ -52,7 +52,7 @@ func TestFilterIgnoresNewConnections(t *testing.T) {
 	}
 	go l.accept(slog.New(slog.DiscardHandler), func(c net.Conn) {
 		defer c.Close()         //nolint:errcheck // one line is enough
-		c.Write([]byte("hi\n")) //nolint:errcheck // the reader tells
+		c.Write([]byte("hi\n")) //nolint:errcheck // the reader notices
 	})
 	if line, err := before.r.ReadString('\n'); err != nil {
 		t.Errorf("the connection from before: %q, %v", line, err)
@@ -60,8 +60,8 @@ func TestFilterIgnoresNewConnections(t *testing.T) {
 	l.shut(slog.New(slog.DiscardHandler))
 }
 
-// A paused listener leaves new connections to the kernel; closing it resets
-// them.
+// A paused listener leaves new connections to the kernel, which resets them when it is
+// closed.
 func TestPauseThenClose(t *testing.T) {
 	l := listening(t)
 	go l.accept(slog.New(slog.DiscardHandler), func(c net.Conn) {

@@ -22,7 +22,7 @@ const (
 )
 
 func main() {
-	// Signals count from the start: a pod may be told to stop while it starts.
+	// From the start, since a pod may be told to stop while it starts.
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	os.Exit(run(os.Args[1:], signals))
@@ -48,9 +48,9 @@ func run(args []string, signals <-chan os.Signal) int {
 	return s.untilStopped(signals)
 }
 
-// untilStopped waits for the end of the server and returns the exit code. Only
-// the first signal starts the shutdown: more SIGTERMs change nothing, a second
-// SIGINT, which is a person at a terminal, ends the process at once.
+// untilStopped waits for the end of the server, and returns the exit code. Only the
+// first signal starts the shutdown. Further SIGTERMs have no effect; a second SIGINT,
+// from a person at a terminal, ends the process at once.
 func (s *server) untilStopped(signals <-chan os.Signal) int {
 	var crash <-chan time.Time
 	if after := s.opts.crashAfter; after > 0 {
@@ -89,8 +89,8 @@ func (s *server) untilStopped(signals <-chan os.Signal) int {
 	}
 }
 
-// newLog returns a log of JSON lines on standard error, with the keys and
-// levels of the service that this server stands for.
+// newLog returns a log of JSON lines on standard error, with the keys and levels of the
+// project's service.
 func newLog() *slog.Logger {
 	return slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{
 		ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {

@@ -31,10 +31,10 @@ const (
 
 const (
 	delay = 700 * time.Millisecond
-	// grace is when the tests send SIGKILL; a right server needs about 3 s.
+	// grace is when the tests send SIGKILL; a correct server needs about 3 s.
 	grace = 9 * time.Second
-	// slowTime is how long the slow requests take: they begin before SIGTERM
-	// and end in the drain.
+	// slowTime is the duration of slow requests: they begin before SIGTERM and end in
+	// the drain.
 	slowTime = 2 * time.Second
 )
 
@@ -50,15 +50,15 @@ var ddLines = []string{
 	"DD-007 Kubernetes-aware graceful shutdown complete",
 }
 
-// An observation is one stop under traffic of every kind.
+// An observation is one shutdown under traffic of every kind.
 type observation struct {
 	*process
-	termed chan struct{} // closed as SIGTERM is sent
+	termed chan struct{} // closed when SIGTERM is sent
 	at     time.Time     // when
 	wg     sync.WaitGroup
 
 	mu   sync.Mutex
-	seen map[string]string // what was seen, and one example
+	seen map[string]string // what was seen, with an example
 }
 
 func (o *observation) saw(what, format string, args ...any) {
@@ -69,18 +69,18 @@ func (o *observation) saw(what, format string, args ...any) {
 	}
 }
 
-// sawIf notes an error.
+// sawIf records an error.
 func (o *observation) sawIf(err error, what string) {
 	if err != nil {
 		o.saw(what, "%v", err)
 	}
 }
 
-// flagged reports whether the server has said that its flag is set: what is
-// sent from now on must be answered accordingly.
+// flagged reports whether the server has said that its flag is set. What is sent from
+// now on must be answered accordingly.
 func (o *observation) flagged() bool { return o.has(ddLines[2]) }
 
-// late reports whether a second has passed since SIGTERM.
+// late reports whether more than a second has passed since SIGTERM.
 func (o *observation) late() bool { return o.isTermed() && time.Since(o.at) > time.Second }
 
 func (o *observation) isTermed() bool { return isClosed(o.termed) }
@@ -92,7 +92,7 @@ func observe(t *testing.T, args ...string) map[string]string {
 	o := &observation{process: launch(t, append(args, "--propagation-delay="+delay.String())...),
 		termed: make(chan struct{}), seen: make(map[string]string)}
 	o.begin(o.stream, o.errors, o.fresh, o.quiet, o.quiet, o.quiet, o.busy, o.busy, o.busy)
-	o.begin(o.slow, o.upload) // last, as their time runs
+	o.begin(o.slow, o.upload) // last, since their time is limited
 	o.wg.Go(o.probes)
 	o.at = time.Now()
 	close(o.termed)
@@ -113,7 +113,8 @@ func observe(t *testing.T, args ...string) map[string]string {
 	return o.seen
 }
 
-// begin starts clients, and waits until each has got a first response or a part of it.
+// begin starts clients, and waits until each has received a first response, or a part
+// of it.
 func (o *observation) begin(clients ...func(begun func())) {
 	var ready sync.WaitGroup
 	for _, client := range clients {
@@ -123,8 +124,8 @@ func (o *observation) begin(clients ...func(begun func())) {
 	ready.Wait()
 }
 
-// ordinary notes what is wrong with the answer to an ordinary request, and
-// reports whether the connection goes on.
+// ordinary records what is wrong with the response to an ordinary request, and reports
+// whether the connection can be used again.
 func (o *observation) ordinary(r *response, flagged bool) bool {
 	if r.StatusCode != 200 {
 		o.saw(badStatus, "%s", r.Status)
@@ -135,7 +136,8 @@ func (o *observation) ordinary(r *response, flagged bool) bool {
 	return !r.Close
 }
 
-// connect opens a connection before SIGTERM; nil and seen as what if it can't.
+// connect opens a connection before SIGTERM. If that fails, it records what and returns
+// nil.
 func (o *observation) connect(what string) *client {
 	c, err := dial(o.addr)
 	if err != nil {
@@ -145,8 +147,8 @@ func (o *observation) connect(what string) *client {
 	return c
 }
 
-// quiet keeps a connection and uses it about once a second: once before SIGTERM,
-// and once when the drain has begun.
+// quiet keeps a connection and uses it about once a second: once before SIGTERM, and
+// once when the drain has begun.
 func (o *observation) quiet(begun func()) {
 	defer begun()
 	c := o.connect(keptLost)
@@ -171,7 +173,7 @@ func (o *observation) quiet(begun func()) {
 	o.ordinary(r, flagged)
 }
 
-// busy uses a connection all the time until it is told to close.
+// busy uses a connection without pause until it is told to close.
 func (o *observation) busy(begun func()) {
 	defer begun()
 	c := o.connect(keptLost)
@@ -196,11 +198,11 @@ func (o *observation) busy(begun func()) {
 	}
 }
 
-// killed reports whether the time of a server that does not end is nearly over.
+// killed reports whether a server that does not end is about to be killed.
 func (o *observation) killed() bool { return o.isTermed() && time.Since(o.at) > grace-time.Second }
 
-// fresh opens a connection for a request at fixed times, whatever became of those
-// before, until a second after SIGTERM.
+// fresh opens a connection for each request, at fixed times until a second after
+// SIGTERM.
 func (o *observation) fresh(begun func()) {
 	defer begun()
 	tick := time.NewTicker(10 * time.Millisecond)
@@ -214,13 +216,13 @@ func (o *observation) fresh(begun func()) {
 	}
 }
 
-// once opens a connection for one request and reports whether it was answered.
+// once opens a connection for one request, and reports whether it was answered.
 func (o *observation) once() bool {
 	flagged := o.flagged()
 	c, err := dial(o.addr)
 	if err != nil {
-		// The server waits the delay from when it gets the signal. One whose
-		// attempt is ignored learns a second later that there is no listener.
+		// The server waits from when it receives the signal. A client whose SYN is
+		// ignored finds a second later that nobody listens.
 		if !o.isTermed() || time.Since(o.at) < delay {
 			o.saw(refusedEarly, "%v", err)
 		}
@@ -236,7 +238,7 @@ func (o *observation) once() bool {
 	return true
 }
 
-// slow has a response under way across the shutdown.
+// slow has a response in flight during the shutdown.
 func (o *observation) slow(begun func()) {
 	defer begun()
 	c := o.connect(slowCut)
@@ -257,7 +259,7 @@ func (o *observation) slow(begun func()) {
 	}
 }
 
-// upload sends a body across the shutdown.
+// upload sends a body during the shutdown.
 func (o *observation) upload(begun func()) {
 	defer begun()
 	c := o.connect(uploadLost)
@@ -288,7 +290,7 @@ func (o *observation) upload(begun func()) {
 	}
 }
 
-// stream follows the events.
+// stream reads the events.
 func (o *observation) stream(begun func()) {
 	defer begun()
 	c := o.connect(streamCut)
@@ -302,14 +304,14 @@ func (o *observation) stream(begun func()) {
 		return
 	}
 	begun()
-	r, err := c.receive() // to its clean end
+	r, err := c.receive() // complete, with its end
 	o.sawIf(err, streamCut)
 	if err == nil && (!strings.HasPrefix(r.body, "event: snapshot\n") || !strings.Contains(r.body, "\n\nevent: goodbye\n")) {
 		o.saw(streamCut, "%q", r.body)
 	}
 }
 
-// errors asks for what is not there.
+// errors requests what does not exist.
 func (o *observation) errors(begun func()) {
 	defer begun()
 	c := o.connect(badStatus)
@@ -325,7 +327,7 @@ func (o *observation) errors(begun func()) {
 	o.sawIf(isProblem(r), notProblem)
 }
 
-// probes asks as a kubelet does, with a connection for each probe.
+// probes sends probes like a kubelet, each on a new connection.
 func (o *observation) probes() {
 	<-o.termed
 	for !o.over() && !o.killed() {
@@ -333,7 +335,7 @@ func (o *observation) probes() {
 		for _, path := range []string{"/health/ready", "/health/live"} {
 			c, err := dial(o.addr)
 			if err != nil {
-				return // the listener is closed, or the process gone
+				return // the listener is closed, or the process has ended
 			}
 			r, err := c.get(path)
 			c.Close() //nolint:errcheck // it was used

@@ -22,8 +22,8 @@ type options struct {
 	podName          string // sent as X-Served-By
 }
 
-// parseOptions reads args and the environment. It writes the usage to output
-// and returns flag.ErrHelp when that was asked for.
+// parseOptions parses args and the environment. If help is requested, it writes the
+// usage to output and returns flag.ErrHelp.
 func parseOptions(args []string, getenv func(string) string, output io.Writer) (options, error) {
 	var o options
 	var defectName, patternName string
@@ -79,8 +79,8 @@ func usage(f *flag.FlagSet) {
 	}
 }
 
-// servedBy returns name as a header value. Outside a pod it is the host's name,
-// which in a pod is the pod's.
+// servedBy returns name as a header value; if it is empty, the host's name, which in a
+// pod is the name of the pod.
 func servedBy(name string) string {
 	if name == "" {
 		name, _ = os.Hostname()

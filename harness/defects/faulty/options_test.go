@@ -57,7 +57,7 @@ func TestWrongUseExits2(t *testing.T) {
 	var stderr bytes.Buffer
 	cmd := command("--defect=everything")
 	cmd.Stderr = &stderr
-	cmd.Run() //nolint:errcheck // the code is looked at
+	cmd.Run() //nolint:errcheck // only its exit code matters
 	if cmd.ProcessState.ExitCode() != exitUsage {
 		t.Errorf("exit code %d", cmd.ProcessState.ExitCode())
 	}
@@ -73,7 +73,7 @@ func TestAddressInUseExits1(t *testing.T) {
 	var stderr bytes.Buffer
 	cmd := command("--listen=" + p.addr)
 	cmd.Stderr = &stderr
-	cmd.Run() //nolint:errcheck // the code is looked at
+	cmd.Run() //nolint:errcheck // only its exit code matters
 	if cmd.ProcessState.ExitCode() != exitFailed || !strings.Contains(stderr.String(), "--listen") {
 		t.Errorf("exit code %d:\n%s", cmd.ProcessState.ExitCode(), &stderr)
 	}

@@ -5,7 +5,7 @@ import (
 	"net/http"
 )
 
-// A problem is an error as RFC 9457 has it.
+// A problem is a problem document (RFC 9457).
 type problem struct {
 	Type     string `json:"type"`
 	Title    string `json:"title"`
@@ -14,20 +14,20 @@ type problem struct {
 	Instance string `json:"instance"`
 }
 
-// problem answers with an error. req is nil if what came was not a request.
+// problem sends an error response. req is nil if there was no valid request.
 func (c *conn) problem(req *http.Request, status int, detail string) {
 	if c.server.opts.defect == plainTextErrors {
 		c.send(req, status, "text/plain; charset=utf-8", []byte(http.StatusText(status)+"\n"))
 		return
 	}
 	p := problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail, Instance: "/"}
-	if req != nil && req.URL.Path != "" { // CONNECT has none
+	if req != nil && req.URL.Path != "" { // CONNECT has no path
 		p.Instance = req.URL.EscapedPath()
 	}
 	c.sendJSON(req, status, "application/problem+json", p)
 }
 
-// sendJSON answers with a document.
+// sendJSON sends a document.
 func (c *conn) sendJSON(req *http.Request, status int, contentType string, document any) {
 	b, err := json.Marshal(document)
 	if err != nil { // strings and numbers always marshal

@@ -18,15 +18,14 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
-// TestMain makes the test binary the server itself when it is asked to be, so
-// that the tests drive the real command, race detector included, in a process of
-// its own.
+// TestMain makes the test binary the server if it is asked to, so that tests run the
+// real command in its own process, with the race detector.
 func TestMain(m *testing.M) {
 	if os.Getenv("BE_FAULTY") == "1" {
 		main()
 	}
 	flag.Parse()
-	flag.Set("test.parallel", "8") //nolint:errcheck // it exists; the tests wait more than they work
+	flag.Set("test.parallel", "8") //nolint:errcheck // it exists; the tests mostly wait
 	os.Exit(m.Run())
 }
 
@@ -48,12 +47,12 @@ type process struct {
 
 func command(args ...string) *exec.Cmd {
 	cmd := exec.Command(os.Args[0], args...) // #nosec G204 -- the test itself
-	// The race detector would keep a process that exits alive for a second.
+	// The race detector would keep a process for a second after its exit.
 	cmd.Env = append(os.Environ(), "BE_FAULTY=1", "POD_NAME=pod-1", "GORACE=atexit_sleep_ms=0")
 	return cmd
 }
 
-// launch starts a server on a port of its own.
+// launch starts a server on a free port.
 func launch(t *testing.T, args ...string) *process {
 	t.Helper()
 	p := &process{t: t, cmd: command(append([]string{"--listen=127.0.0.1:0"}, args...)...), gone: make(chan struct{}), more: make(chan struct{})}
@@ -103,7 +102,7 @@ func (p *process) follow(stderr io.Reader) {
 		p.more = make(chan struct{})
 		p.mu.Unlock()
 	}
-	p.cmd.Wait() //nolint:errcheck // the code is asked for
+	p.cmd.Wait() //nolint:errcheck // the exit code is read later
 }
 
 func (p *process) log() []map[string]any {
@@ -119,8 +118,8 @@ func (p *process) messages() (m []string) {
 	return m
 }
 
-// logged waits for a line; false if the process ends without it or the time is
-// over.
+// logged waits for a line. It returns false if the process ends without it, or the time
+// is over.
 func (p *process) logged(message string, within time.Duration) bool {
 	end := time.After(within)
 	for {
@@ -151,7 +150,7 @@ func (p *process) signal(sig syscall.Signal) {
 
 var errStillRunning = errors.New("still running")
 
-// exit waits for the end and returns the exit code.
+// exit waits for the end of the process, and returns its exit code.
 func (p *process) exit(within time.Duration) (int, error) {
 	select {
 	case <-p.gone:
@@ -161,7 +160,7 @@ func (p *process) exit(within time.Duration) (int, error) {
 	}
 }
 
-// exits fails the test unless the process ends with that code.
+// exits fails the test unless the process ends with this code.
 func (p *process) exits(code int) {
 	p.t.Helper()
 	if got, err := p.exit(patience); err != nil || got != code {

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Everything that is not a plain request, on a connection each.
+// Everything that is not a plain request, each on its own connection.
 func TestProtocol(t *testing.T) {
 	p := launch(t)
 	long := strings.Repeat("x", 70<<10)
@@ -48,7 +48,7 @@ func TestProtocol(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			c := mustDial(t, p.addr)
-			go c.send(test.send) //nolint:errcheck // the server may stop reading; the response tells
+			go c.send(test.send) //nolint:errcheck // the server may stop reading; the response shows that
 			r, err := c.receive()
 			if err != nil {
 				t.Fatal(err)
@@ -108,8 +108,8 @@ func TestContinue(t *testing.T) {
 	c.mustGet(t, "/", 200)
 }
 
-// A client that has sent more than one request gets an answer to each: only the
-// last says that the connection closes.
+// A client that has sent several requests gets an answer to each. Only the last one
+// announces the close.
 func TestPipelinedRequestsInTheDrain(t *testing.T) {
 	p := launch(t, "--propagation-delay="+delay.String())
 	c := mustDial(t, p.addr)
@@ -134,7 +134,8 @@ func TestPipelinedRequestsInTheDrain(t *testing.T) {
 	p.exits(0)
 }
 
-// pair returns both ends of a connection, the first served by s but not running.
+// pair returns both ends of a connection. The first belongs to s, but is not served
+// yet.
 func pair(t *testing.T, s *server) (*conn, net.Conn) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -154,8 +155,8 @@ func pair(t *testing.T, s *server) (*conn, net.Conn) {
 	return newConn(ours, s), theirs
 }
 
-// A connection is taken for idle just as a request arrives: the request is found
-// by the last readable check and answered.
+// A connection is taken for idle just when a request arrives. The last readable check
+// finds the request, which is answered.
 func TestReadableCheck(t *testing.T) {
 	s := newServer(options{podName: "pod-1"}, slog.New(slog.DiscardHandler))
 	s.parting.Store(true)
@@ -184,7 +185,7 @@ func TestReadableCheck(t *testing.T) {
 	}
 }
 
-// Only a connection that waits, and for long, is woken.
+// Only a connection that has waited for long is woken.
 func TestWakeIfSilent(t *testing.T) {
 	c, theirs := pair(t, newServer(options{}, slog.New(slog.DiscardHandler)))
 	read := make(chan error, 1)
@@ -203,7 +204,7 @@ func TestWakeIfSilent(t *testing.T) {
 		select {
 		case err := <-read:
 			t.Fatalf("in phase %d the read ended without a byte: %v", phase, err)
-		case <-time.After(50 * time.Millisecond): // a read that was woken has ended by now
+		case <-time.After(50 * time.Millisecond): // a read that was woken would have ended by now
 		}
 		if _, err := io.WriteString(theirs, "x"); err != nil {
 			t.Fatal(err)

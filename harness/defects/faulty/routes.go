@@ -14,10 +14,10 @@ const contentJSON = "application/json"
 // maxEcho bounds the body of /echo, in bytes.
 const maxEcho = 64 << 20
 
-// A route is what can be done with a path.
+// A route is what a path accepts.
 type route struct {
-	method string // GET means HEAD as well
-	probe  bool   // asked by the kubelet, not by users
+	method string // GET includes HEAD
+	probe  bool   // for the kubelet, not for users
 	handle func(*conn, *http.Request)
 }
 
@@ -34,7 +34,7 @@ func (r route) allows(method string) bool {
 
 var routes map[string]route
 
-func init() { // the handlers lead back to the routes, which a plain variable may not
+func init() { // the handlers refer to the routes, which a variable's initializer may not
 	routes = map[string]route{
 		"/":                {method: http.MethodGet, handle: (*conn).toolsets},
 		"/api/v1/toolsets": {method: http.MethodGet, handle: (*conn).toolsets},
@@ -80,8 +80,8 @@ func (c *conn) live(req *http.Request) {
 	c.sendJSON(req, http.StatusOK, contentJSON, map[string]string{"status": "alive"})
 }
 
-// slow sends half of its response at once and the rest after ?for=, so that a
-// server that does not wait for it cuts it in the middle.
+// slow sends half of its response at once and the rest after ?for=. A server that does
+// not wait for it cuts it in the middle.
 func (c *conn) slow(req *http.Request) {
 	d := min(2*time.Second, c.server.maxSlow)
 	if text := req.URL.Query().Get("for"); text != "" {
@@ -106,7 +106,7 @@ func (c *conn) slow(req *http.Request) {
 	}
 }
 
-// echo reads a body, however slowly it comes, and answers its length.
+// echo reads a body, however slowly it arrives, and answers with its length.
 func (c *conn) echo(req *http.Request) {
 	n, err := io.Copy(io.Discard, io.LimitReader(req.Body, maxEcho+1))
 	switch {

@@ -9,14 +9,14 @@ import (
 )
 
 const (
-	// maxConnections bounds the open connections; more are closed unserved.
+	// maxConnections bounds the open connections; more are closed without a response.
 	maxConnections = 10000
 	// maxSlow bounds /slow?for=.
 	maxSlow = 10 * time.Minute
 )
 
-// A server is the listener, the open connections, and the switches that the
-// shutdown sets.
+// A server has the listener, the open connections, and the switches that the shutdown
+// sets.
 type server struct {
 	opts     options
 	log      *slog.Logger
@@ -25,7 +25,7 @@ type server struct {
 
 	notReady    atomic.Bool   // readiness answers 503
 	notAlive    atomic.Bool   // liveness answers 503
-	unavailable atomic.Bool   // ordinary requests are answered 503
+	unavailable atomic.Bool   // ordinary requests get 503
 	parting     atomic.Bool   // responses say Connection: close
 	goodbye     chan struct{} // closed when event streams must end
 
@@ -39,7 +39,7 @@ func newServer(o options, log *slog.Logger) *server {
 	return s
 }
 
-// open listens and serves until the listener is paused or shut.
+// open listens, and starts to serve until the listener is paused or shut.
 func (s *server) open() error {
 	l, err := listen(s.opts.listen)
 	if err != nil {
@@ -75,8 +75,7 @@ func (s *server) forget(c *conn) {
 	s.mu.Unlock()
 }
 
-// each calls f for every open connection and returns their number. f must not
-// block.
+// each calls f for every open connection, and returns their number. f must not block.
 func (s *server) each(f func(*conn)) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -86,8 +85,7 @@ func (s *server) each(f func(*conn)) int {
 	return len(s.conns)
 }
 
-// count returns how many connections are open and on how many of them a
-// request is in flight.
+// count returns the number of open connections, and of those with a request in flight.
 func (s *server) count() (open, inFlight int) {
 	open = s.each(func(c *conn) {
 		if c.in(active) {

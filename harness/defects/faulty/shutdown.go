@@ -6,14 +6,14 @@ import (
 )
 
 const (
-	// drainTick is how often the drain looks at the connections.
+	// drainTick is how often the drain checks the connections.
 	drainTick = 20 * time.Millisecond
-	// longSilence, counted from SIGTERM at the earliest, is after how long
-	// without a request a connection that was never told to close is closed.
+	// longSilence is how long a connection that was never told to close must have been
+	// without a request, counted from SIGTERM at the earliest, before it is closed.
 	longSilence = 2500 * time.Millisecond
 )
 
-// stop runs the shutdown and returns the exit code.
+// stop runs the shutdown, and returns the exit code.
 func (s *server) stop() int {
 	switch s.opts.shutdown {
 	case naive:
@@ -26,7 +26,7 @@ func (s *server) stop() int {
 	return s.stopInFull()
 }
 
-// stopInFull is the sequence of DD-007, with its planted deviations.
+// stopInFull runs the sequence of DD-007, with its planted deviations.
 func (s *server) stopInFull() int {
 	begin := time.Now()
 	s.flagAndWait(func() {
@@ -45,7 +45,7 @@ func (s *server) stopInFull() int {
 	close(s.goodbye)
 	err := s.drain(begin)
 	if s.opts.defect == drainExceedsGrace {
-		select {} // the signals keep the process from counting as deadlocked
+		select {} // not a deadlock to the runtime, as it waits for signals, too
 	}
 	if err != nil {
 		s.log.Error("HTTP connections drain timed out", "error", err.Error())
@@ -60,8 +60,7 @@ func (s *server) stopInFull() int {
 	return exitOK
 }
 
-// flagAndWait sets the flags and lets everything go on for the propagation
-// delay.
+// flagAndWait calls flag and waits for the propagation delay.
 func (s *server) flagAndWait(flag func()) {
 	delay := s.opts.propagationDelay
 	if s.opts.defect == noPropagationWait {
@@ -76,10 +75,9 @@ func (s *server) flagAndWait(flag func()) {
 	s.log.Info("Endpoint removal propagation complete")
 }
 
-// drain closes the listener and waits until every connection has ended: those
-// with a request by the response to it, those that wait for one when they have
-// been silent for long. What is left after the drain timeout is cut; the error
-// says how much. stopped is when SIGTERM came.
+// drain closes the listener and waits until every connection has ended: after the
+// response to its request, or after a long silence. After the drain timeout it cuts the
+// others, and returns an error with their number. stopped is the time of SIGTERM.
 func (s *server) drain(stopped time.Time) error {
 	begin := time.Now()
 	shut := make(chan struct{})

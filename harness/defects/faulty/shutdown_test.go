@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// Clients connect without pause until the listener is gone: none that was
-// accepted may be reset, and the drain that resets the queue must show.
+// Clients connect without pause until the listener is gone. None that was accepted may
+// be reset, unless the defect is to reset the queue.
 func TestAcceptQueueUnderPressure(t *testing.T) {
 	t.Parallel()
 	p := launch(t, "--propagation-delay=100ms")
@@ -23,7 +23,7 @@ func TestAcceptQueueUnderPressure(t *testing.T) {
 	for range 50 {
 		wg.Go(func() {
 			for {
-				// One that is ignored would be refused a second later.
+				// A client whose SYN is ignored would be refused a second later.
 				c, err := dialWithin(p.addr, 300*time.Millisecond)
 				if err != nil {
 					return
@@ -49,8 +49,8 @@ func TestAcceptQueueUnderPressure(t *testing.T) {
 	}
 }
 
-// Connections that were never told to close, used or not, end after a long
-// silence, in silence, and the drain waits for that.
+// Connections that were never told to close, used or not, end without a word after a
+// long silence, for which the drain waits.
 func TestSilentConnections(t *testing.T) {
 	t.Parallel()
 	p := launch(t, "--propagation-delay=100ms")
@@ -69,8 +69,7 @@ func TestSilentConnections(t *testing.T) {
 	p.exits(0)
 }
 
-// A request that begins just before a connection would count as silent is
-// answered.
+// A request that begins just before its connection would count as silent is answered.
 func TestSilenceBroken(t *testing.T) {
 	t.Parallel()
 	p := launch(t, "--propagation-delay=100ms")
@@ -125,7 +124,7 @@ func TestSecondSignals(t *testing.T) {
 		p := launch(t, "--propagation-delay="+delay.String())
 		for i, sig := range test.signals {
 			p.signal(sig)
-			// One at a time: the kernel merges equal signals.
+			// One at a time, since the kernel merges equal signals.
 			if !p.logged([]string{ddLines[3], "Already shutting down; the sequence goes on"}[min(i, 1)], patience) && i == 0 {
 				t.Fatal("the signal did nothing")
 			}

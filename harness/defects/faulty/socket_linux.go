@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// readNow reads what is in the receive buffer without waiting: 0 bytes if there
-// is nothing, or the client has closed its side. It disregards deadlines.
+// readNow reads what is in the receive buffer, without waiting and whatever the
+// deadline. It returns 0 if that is empty, or if the client has closed its side.
 func readNow(c net.Conn, p []byte) (n int) {
 	raw, ok := rawConn(c)
 	if !ok {
@@ -50,8 +50,8 @@ func rawConn(c net.Conn) (syscall.RawConn, bool) {
 	return raw, err == nil
 }
 
-// dropSYN is a socket filter that drops segments with SYN and without ACK (byte
-// 13 of the TCP header holds the flags) and keeps all others.
+// dropSYN is a socket filter that drops segments with SYN and without ACK. The flags
+// are in byte 13 of the TCP header.
 var dropSYN = []bpf.Instruction{
 	bpf.LoadAbsolute{Off: 13, Size: 1},
 	bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: 0x12}, // SYN, ACK
@@ -60,9 +60,9 @@ var dropSYN = []bpf.Instruction{
 	bpf.RetConstant{Val: 0x40000},
 }
 
-// ignoreNewConnections makes the kernel ignore new attempts to connect to l
-// while handshakes under way complete (SO_ATTACH_FILTER, socket(7)). A client
-// whose SYN is ignored repeats it a second later.
+// ignoreNewConnections has the kernel ignore new connections to l while handshakes in
+// progress are completed (SO_ATTACH_FILTER, socket(7)). A client sends an ignored SYN
+// again after a second.
 func ignoreNewConnections(l *net.TCPListener) error {
 	program, err := bpf.Assemble(dropSYN)
 	if err != nil {

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Pods run on Linux. Elsewhere this server is good enough to be looked at: the
-// last readable check may wait a moment, and the listener has no filter.
+// Pods run on Linux. On other systems this server is good enough to try out: the last
+// readable check may wait a moment, and the listener has no filter.
 
 func readNow(c net.Conn, p []byte) int {
 	if c.SetReadDeadline(time.Now().Add(time.Millisecond)) != nil {
