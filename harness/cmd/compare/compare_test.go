@@ -22,7 +22,7 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/verify"
 )
 
-// shared is the server, built once for all tests.
+// shared is the server, which is built once for all tests.
 var shared struct {
 	once    sync.Once
 	dir     string
@@ -46,7 +46,7 @@ func build(ctx context.Context, _ string) (*defects.Subject, error) {
 	return shared.subject, shared.err
 }
 
-// fakeCluster is one on which nothing runs.
+// fakeCluster is a cluster that runs nothing.
 type fakeCluster struct {
 	cluster.Cluster
 	name           string
@@ -60,7 +60,7 @@ func (c *fakeCluster) LoadImage(_ context.Context, i cluster.Image) error {
 }
 func (c *fakeCluster) Close() error { c.closed = true; return c.closeErr }
 
-// asItMustBe is a run in which a case shows what it must.
+// asItMustBe returns a run in which a case shows what it must.
 func asItMustBe(c *defects.Case) *record.Run {
 	run := &record.Run{
 		Cluster:  record.Cluster{Kubernetes: "v1.99.0", Nodes: []string{"a", "b"}},
@@ -76,7 +76,7 @@ func asItMustBe(c *defects.Case) *record.Run {
 	return run
 }
 
-// comparing is a comparison of fake clusters, on which change may spoil a run.
+// comparing is a comparison of fake clusters; change may spoil a run.
 type comparing struct {
 	comparison
 	fakes   map[string]*fakeCluster
@@ -124,8 +124,7 @@ func compareFakes(change func(cluster, name string, run *record.Run) error) *com
 	return f
 }
 
-// result returns what came of a comparison: its document's section, and its
-// verdict.
+// result returns the section of the document, and the error of the comparison.
 func (f *comparing) result(t *testing.T) (string, error) {
 	t.Helper()
 	columns, err := f.run(t.Context())
@@ -179,8 +178,8 @@ func TestAgreement(t *testing.T) {
 	}
 }
 
-// A difference in the verdict is told from one in the checks that failed beside
-// those that decide.
+// A difference between verdicts is told from one between checks that failed in addition
+// to the required ones.
 func TestDisagreement(t *testing.T) {
 	section, err := compareFakes(func(cluster, name string, run *record.Run) error {
 		switch {
@@ -212,7 +211,7 @@ func TestDisagreement(t *testing.T) {
 	}
 }
 
-// What is wrong everywhere agrees, and is wrong.
+// A verdict that is wrong on all clusters agrees, but is an error.
 func TestMissedEverywhere(t *testing.T) {
 	section, err := compareFakes(func(_, name string, run *record.Run) error {
 		if name == "exit-code-1" {
@@ -225,7 +224,7 @@ func TestMissedEverywhere(t *testing.T) {
 	}
 }
 
-// A run without a verdict ends neither the others nor well.
+// If a run has no verdict, the others go on, and the comparison fails.
 func TestNoVerdict(t *testing.T) {
 	section, err := compareFakes(func(cluster, name string, _ *record.Run) error {
 		if cluster == "a" && name == "ignores-sigterm" {
@@ -258,7 +257,7 @@ func TestClusterTrouble(t *testing.T) {
 	}
 }
 
-// An interruption ends the comparison, and gives the cluster back.
+// An interruption ends the comparison, and the cluster is closed.
 func TestInterruption(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	f := compareFakes(nil)
@@ -313,7 +312,8 @@ func TestMistakes(t *testing.T) {
 	}
 }
 
-// The ways to stop differ in nothing but the server's flag, and what each has lost is told.
+// The ways to stop differ in nothing but the server's flag, and the report says what
+// each has lost.
 func TestShutdowns(t *testing.T) {
 	f := compareFakes(nil)
 	s := &shutdowns{runner: f.runner}

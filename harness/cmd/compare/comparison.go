@@ -18,26 +18,26 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/record"
 )
 
-// runTimeout bounds one run; they take about half a minute.
+// runTimeout bounds one run; each takes about half a minute.
 const runTimeout = 10 * time.Minute
 
-// A comparison holds clusters against each other.
+// A comparison compares verdicts on several clusters.
 type comparison struct {
 	*runner
 	clusters []string
-	cluster  driver.Options // of each, but for its name
+	cluster  driver.Options // of each cluster, but for its name
 	parallel int
-	out      string // the document
+	out      string // path of the document
 }
 
-// The defaults of flags.
+// Defaults of flags.
 const (
 	defaultNodes    = 2
 	defaultParallel = 2
 )
 
-// command is what makes the same comparison on another machine: without what only
-// says where this one has its files.
+// command returns the command line that makes the same comparison on another host. It
+// leaves out flags that are only about files on this one.
 func (s *comparison) command() []string {
 	command := []string{"go", "run", "./harness/cmd/compare"}
 	for _, c := range s.clusters {
@@ -52,10 +52,10 @@ func (s *comparison) command() []string {
 	return command
 }
 
-// cases are the rows of the table: the right server first.
+// cases returns the rows of the table, with the correct server first.
 func cases() []defects.Case { return append([]defects.Case{defects.Right()}, defects.Planted()...) }
 
-// name is the case's for people.
+// name returns the name of a case for people.
 func name(c *defects.Case) string {
 	if c.Name == "" {
 		return "right"
@@ -63,31 +63,31 @@ func name(c *defects.Case) string {
 	return c.Name
 }
 
-// A column is what came of one cluster.
+// A column has the results on one cluster.
 type column struct {
 	cluster record.Cluster
 	name    string
 	results []result // one for each case
 }
 
-// A result is what came of one run.
+// A result is the outcome of one run.
 type result struct {
-	wrong      error // with the verdict; nil: it is as it must be
-	noVerdict  error // why there is none
+	wrong      error // with the verdict; nil if it is as it should be
+	noVerdict  error // why there is no verdict
 	failed     []string
 	sent, lost int
 }
 
 // do compares, prints the table and writes the document.
 func (s *comparison) do(ctx context.Context, stdout io.Writer) error {
-	// A document that can't be written to is better known before the runs.
+	// Before the runs, so that a document that can't be written is reported at once.
 	document, err := readDocument(s.out)
 	if err != nil {
 		return err
 	}
 	columns, err := s.run(ctx)
 	if len(columns) > 0 && ctx.Err() == nil {
-		_, _ = io.WriteString(stdout, s.table(columns)) // the document has it, too
+		_, _ = io.WriteString(stdout, s.table(columns)) // it is in the document, too
 	}
 	if err != nil {
 		return err
@@ -99,9 +99,8 @@ func (s *comparison) do(ctx context.Context, stdout io.Writer) error {
 	return judge(columns)
 }
 
-// run verifies every case on every cluster. The columns are those of the clusters
-// that came up, even where there is an error: that a run came to no verdict, for
-// one.
+// run verifies every case on every cluster. It returns the columns of all clusters that
+// started even if there is an error, for example that a run had no verdict.
 func (s *comparison) run(ctx context.Context) (columns []column, err error) {
 	err = s.withSubject(ctx, func(subject *defects.Subject) error {
 		for _, cluster := range s.clusters {
@@ -129,8 +128,8 @@ func (s *comparison) run(ctx context.Context) (columns []column, err error) {
 	return columns, errors.Join(missing...)
 }
 
-// on verifies every case on one cluster, which it brings up and takes down. There
-// is a column once the cluster was up, even where it could not be taken down.
+// on starts a cluster, verifies every case on it, and deletes it. It returns a column
+// if the cluster started, even if it could not be deleted.
 func (s *comparison) on(ctx context.Context, name string, subject *defects.Subject) (col *column, err error) {
 	o := s.cluster
 	o.Name = name
@@ -141,11 +140,11 @@ func (s *comparison) on(ctx context.Context, name string, subject *defects.Subje
 	return col, err
 }
 
-// all verifies every case on a cluster, some at a time, until ctx ends.
+// all verifies every case on a cluster, s.parallel at a time, until ctx ends.
 func (s *comparison) all(ctx context.Context, c cluster.Cluster, clusterName string, subject *defects.Subject) *column {
 	all := cases()
 	col := &column{name: clusterName, results: make([]result, len(all))}
-	var mu sync.Mutex // over col.cluster
+	var mu sync.Mutex // guards col.cluster
 	var runs errgroup.Group
 	runs.SetLimit(s.parallel)
 	for i := range all {
@@ -165,7 +164,7 @@ func (s *comparison) all(ctx context.Context, c cluster.Cluster, clusterName str
 			return nil
 		})
 	}
-	_ = runs.Wait() // each has its own result
+	_ = runs.Wait() // errors are in the results
 	return col
 }
 
@@ -191,7 +190,7 @@ func (s *comparison) one(ctx context.Context, c cluster.Cluster, subject *defect
 	return r, run
 }
 
-// judge says whether every verdict is as it must be.
+// judge returns errDiffers unless every verdict is as it should be.
 func judge(columns []column) error {
 	for _, c := range columns {
 		for _, r := range c.results {
@@ -203,7 +202,7 @@ func judge(columns []column) error {
 	return nil
 }
 
-// verdict is one word for the result of a case.
+// verdict returns the result of a case in a word or two.
 func (r *result) verdict(d *defects.Case) string {
 	switch right := d.Name == ""; {
 	case r.noVerdict != nil:
@@ -218,7 +217,7 @@ func (r *result) verdict(d *defects.Case) string {
 	return "missed"
 }
 
-// String is a sentence about the result of a case.
+// String describes the result of a case in a sentence.
 func (r *result) String(d *defects.Case) string {
 	text := r.verdict(d)
 	if r.noVerdict != nil {

@@ -9,13 +9,13 @@ import (
 	"strings"
 )
 
-// The marks between which the document is this command's.
+// The generated section of the document is between these marks.
 const (
 	beginMark = "<!-- compare: begin. From here to the end mark the command below writes; the rest is written by hand. -->\n"
 	endMark   = "<!-- compare: end -->\n"
 )
 
-// newDocument is the document where there is none yet.
+// newDocument is the content if there is no document yet.
 const newDocument = `# The same verdicts on every cluster
 
 The [server with planted defects](README.md#is-the-verifier-right), and the same server without one ("right"), verified
@@ -27,13 +27,13 @@ server must pass, each defect must be caught.
 
 `
 
-// A document is text by hand around a section that is generated.
+// A document has a generated section, and text written by hand around it.
 type document struct {
 	path          string
 	before, after string
 }
 
-// readDocument reads the one at path, or begins a new one.
+// readDocument reads the document at path. If there is none, it returns a new one.
 func readDocument(path string) (*document, error) {
 	text, err := os.ReadFile(path)
 	switch {

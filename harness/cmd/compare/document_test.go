@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// What is written by hand stays, however often the section is written anew.
+// Text written by hand stays, however often the section is written.
 func TestDocument(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "docs", "clusters.md")
 	write := func(section string) string {
@@ -35,7 +35,7 @@ func TestDocument(t *testing.T) {
 	}
 }
 
-// The project's own document can be written anew, and has every case.
+// The project's own document can be updated, and has every case.
 func TestOwnDocument(t *testing.T) {
 	const path = "../../../docs/verification/clusters.md"
 	if _, err := readDocument(path); err != nil {

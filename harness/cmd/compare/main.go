@@ -1,6 +1,7 @@
-// Command compare verifies servers side by side: the server with planted defects on
-// several clusters, where the verdicts must be the same, or a server with several
-// ways to stop, to see what each is worth. See --help.
+// Command compare verifies servers side by side. It verifies the server with planted
+// defects on several clusters, where the verdicts must be the same (comparison.go), or
+// one server with several ways to stop, to show what each of them is worth
+// (shutdowns.go). See --help.
 package main
 
 import (
@@ -51,7 +52,7 @@ const (
 	exitInterrupted = 130
 )
 
-// errDiffers says that a verdict is not as it must be.
+// errDiffers says that a verdict is not as it should be.
 var errDiffers = errors.New("not every verdict is as it must be; see the table")
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -59,7 +60,7 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 // A command is one of the two comparisons.
 type command interface {
 	parse(args []string, stdout io.Writer) error
-	// do says what came of it on stdout and in files, how it goes in its progress.
+	// do writes the results to stdout and to files, and its progress to the runner's.
 	do(ctx context.Context, stdout io.Writer) error
 }
 
@@ -94,7 +95,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return exitSame
 }
 
-// parse parses flags, of which --help prints the usage on stdout.
+// parse parses flags. With --help, it prints the usage on stdout.
 func parse(f *pflag.FlagSet, args []string, usage string, stdout io.Writer) error {
 	f.SetOutput(io.Discard)
 	f.SortFlags = false
@@ -127,11 +128,11 @@ func (s *comparison) parse(args []string, stdout io.Writer) error {
 	return checkClusters(s.clusters)
 }
 
-// ours are the clusters that this command can use: those that it brings up and
-// takes down itself.
+// ours are the clusters that this command can use, since it starts and deletes them
+// itself.
 var ours = []string{driver.Sim, driver.Kind}
 
-// checkClusters says what can't be compared.
+// checkClusters returns an error if the names can't be compared.
 func checkClusters(names []string) error {
 	if len(names) == 0 {
 		return fmt.Errorf("name at least one cluster with --cluster: %s", strings.Join(ours, ", "))

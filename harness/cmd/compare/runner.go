@@ -15,18 +15,18 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/verify"
 )
 
-// A runner builds the server, brings clusters up and verifies the server there. Its
-// functions take minutes; tests have others.
+// A runner builds the server, starts clusters and verifies the server in them. Its
+// functions take minutes; tests replace them.
 type runner struct {
 	build  func(ctx context.Context, dir string) (*defects.Subject, error)
 	open   func(context.Context, driver.Options) (cluster.Cluster, error)
 	verify func(context.Context, cluster.Cluster, verify.Options) (*record.Run, error)
 
-	mu       sync.Mutex // over progress, while runs go on
+	mu       sync.Mutex // guards progress
 	progress io.Writer
 }
 
-// withSubject calls do with the server, which it builds and removes.
+// withSubject builds the server, calls do with it, and removes it.
 func (r *runner) withSubject(ctx context.Context, do func(*defects.Subject) error) error {
 	dir, err := os.MkdirTemp("", "compare-")
 	if err != nil {
@@ -41,8 +41,8 @@ func (r *runner) withSubject(ctx context.Context, do func(*defects.Subject) erro
 	return do(subject)
 }
 
-// withCluster calls do with a cluster that has the server's image. It brings the
-// cluster up and takes it down.
+// withCluster starts a cluster, loads the server's image, calls do, and deletes the
+// cluster.
 func (r *runner) withCluster(ctx context.Context, o driver.Options, subject *defects.Subject, do func(cluster.Cluster) error) (err error) {
 	r.say("%s: starting the cluster", o.Name)
 	o.AgentBinary, o.Progress = subject.Agent, r.progress
@@ -60,7 +60,7 @@ func (r *runner) withCluster(ctx context.Context, o driver.Options, subject *def
 	return do(c)
 }
 
-// say tells of a step.
+// say reports progress.
 func (r *runner) say(format string, args ...any) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -46,7 +46,7 @@ var modes = []struct{ name, what string }{
 	{"full", "DD-007: readiness 503, 5 s, drain, exit"},
 }
 
-// shutdowns compares ways to stop a server.
+// shutdowns compares several ways to stop a server.
 type shutdowns struct {
 	*runner
 	command  []string
@@ -66,7 +66,7 @@ func (s *shutdowns) parse(args []string, stdout io.Writer) error {
 	return parse(f, args, shutdownsUsage, stdout)
 }
 
-// do runs a verification of each mode and writes what they showed.
+// do verifies the server in each mode, and writes the results.
 func (s *shutdowns) do(ctx context.Context, _ io.Writer) error {
 	var runs []*record.Run
 	err := s.withSubject(ctx, func(subject *defects.Subject) error {
@@ -92,7 +92,8 @@ func (s *shutdowns) do(ctx context.Context, _ io.Writer) error {
 	return s.write(runs)
 }
 
-// options are those of one mode: all the same but for the server's flag.
+// options returns the options for one mode. They differ in nothing but the server's
+// flag.
 func (s *shutdowns) options(subject *defects.Subject, mode string) (verify.Options, error) {
 	o, err := subject.Options(defects.Deployment{Namespace: "compare-" + mode, Replicas: s.replicas, Args: []string{"--shutdown=" + mode}})
 	if err != nil {
@@ -100,7 +101,7 @@ func (s *shutdowns) options(subject *defects.Subject, mode string) (verify.Optio
 	}
 	o.Command, o.Baseline, o.Traffic.Rate = s.command, 5*time.Second, s.rate
 	o.Say = func(format string, args ...any) { s.say("  "+format, args...) }
-	// What is measured is what is lost, not what is logged on the way to it.
+	// The comparison is about losses, so log lines are not checked.
 	o.Milestones, o.Signal = nil, ""
 	o.Steps, err = scenario.Parse(o.Scenario, s.restarts)
 	return o, err

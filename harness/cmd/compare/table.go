@@ -11,7 +11,7 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/host"
 )
 
-// section is the part of the document that this command writes.
+// section returns the section of the document that this command writes.
 func (s *comparison) section(columns []column) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "\nMeasured %s on one machine (%s), the clusters one after the other, by\n\n```sh\n%s\n```\n\n",
@@ -27,7 +27,7 @@ func (s *comparison) section(columns []column) string {
 	return b.String()
 }
 
-// table has a row for each case.
+// table returns the table, with a row for each case.
 func (s *comparison) table(columns []column) string {
 	var b strings.Builder
 	b.WriteString("| server | what it does | must be caught by |")
@@ -45,8 +45,8 @@ func (s *comparison) table(columns []column) string {
 	return b.String()
 }
 
-// cell is the verdict of one run, and the checks that failed beside those that
-// must. What is not as it must be stands out.
+// cell returns the verdict of one run, with the checks that failed in addition to the
+// required ones. If it is not as it should be, it is in bold.
 func cell(d *defects.Case, r *result) string {
 	switch verdict := r.verdict(d); {
 	case r.noVerdict != nil:
@@ -61,7 +61,7 @@ func cell(d *defects.Case, r *result) string {
 	}
 }
 
-// others are the checks that failed beside those that must.
+// others returns the checks that failed in addition to the required ones.
 func others(d *defects.Case, r *result) (ids []string) {
 	for _, id := range r.failed {
 		if !slices.Contains(d.Checks, id) {
@@ -78,7 +78,7 @@ func losses(r *result) string {
 	return fmt.Sprintf("%d of %d", r.lost, r.sent)
 }
 
-// agreement says whether the verdict of a case is the same on all clusters.
+// agreement says whether all clusters have the same verdict on a case.
 func agreement(d *defects.Case, i int, columns []column) string {
 	if len(columns) < 2 {
 		return "-"
@@ -91,7 +91,7 @@ func agreement(d *defects.Case, i int, columns []column) string {
 	return "yes"
 }
 
-// differences are the checks that failed on some of the clusters only.
+// differences lists the checks that failed on some clusters only.
 func differences(columns []column) string {
 	var b strings.Builder
 	for i, d := range cases() {
@@ -115,7 +115,7 @@ func differences(columns []column) string {
 	return "Checks that failed on some of the clusters only:\n\n" + b.String()
 }
 
-// failedOn names the clusters on which a check failed in a case.
+// failedOn returns the clusters on which a check failed in a case.
 func failedOn(id string, i int, columns []column) (names []string) {
 	for _, c := range columns {
 		if slices.Contains(c.results[i].failed, id) {
@@ -125,7 +125,7 @@ func failedOn(id string, i int, columns []column) (names []string) {
 	return names
 }
 
-// inRow makes an error fit into a row of a table.
+// inRow returns an error's text in a form that fits into a table.
 func inRow(s string) string {
 	return strings.NewReplacer("\n", "; ", "|", `\|`).Replace(strings.TrimSpace(s))
 }

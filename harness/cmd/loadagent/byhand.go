@@ -17,8 +17,8 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/record"
 )
 
-// byHand sends a load for a while and prints what became of it. It returns how
-// many requests were lost.
+// byHand sends a load for some time, and prints a summary. It returns the number of
+// lost requests.
 func byHand(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) (int, error) {
 	flags := flag.NewFlagSet("loadagent run", flag.ContinueOnError)
 	path := flags.String("config", "", "")
@@ -74,7 +74,7 @@ func readConfig(path string, stdin io.Reader) (c load.Config, err error) {
 	return c, nil
 }
 
-// table sums requests up.
+// A table summarizes requests.
 type table struct {
 	latencies map[record.Class][]time.Duration
 	outcomes  map[record.Class]map[record.Outcome]int

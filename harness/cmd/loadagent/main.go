@@ -1,5 +1,5 @@
-// Command loadagent sends load: as an agent in a pod, which a harness drives, or
-// by hand. See --help.
+// Command loadagent sends load: as an agent in a pod, which a harness drives (package
+// agent), or by hand. See --help.
 package main
 
 import (
@@ -57,7 +57,7 @@ A configuration:
   }
 `
 
-// The exit codes.
+// Exit codes.
 const (
 	exitLost   = 1
 	exitFailed = 2
@@ -87,9 +87,9 @@ func command(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// parse parses flags, of which --help prints the usage on stdout.
+// parse parses flags. With --help, it prints the usage on stdout.
 func parse(flags *flag.FlagSet, args []string, stdout io.Writer) error {
-	flags.SetOutput(io.Discard) // the error says enough
+	flags.SetOutput(io.Discard) // the error is printed
 	err := flags.Parse(args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
@@ -104,7 +104,7 @@ func parse(flags *flag.FlagSet, args []string, stdout io.Writer) error {
 
 var errTold = errors.New("the agent was told to end by a signal")
 
-// serve is the agent, until ctx ends.
+// serve runs the agent until ctx ends.
 func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("loadagent", flag.ContinueOnError)
 	listen := flags.String("listen", ":9000", "")
@@ -125,8 +125,9 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	case <-ctx.Done():
 	}
-	// The harness is told that its run is spoilt; it gets a moment to hear it, but
-	// what is in flight is given up: whoever ends a pod does not wait.
+	// The harness is told that its run is incomplete, and has a moment to receive that.
+	// Requests in flight are given up, since a pod that is told to end has no time for
+	// them.
 	a.Abort(errTold)
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
@@ -139,8 +140,8 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return nil
 }
 
-// writeRecords returns a function that writes lines of JSON to path, and one that
-// ends the file.
+// writeRecords returns a function that writes a line of JSON to path, and one that
+// closes the file.
 func writeRecords(path string) (write func(any) error, end func() error, err error) {
 	if path == "" {
 		return func(any) error { return nil }, func() error { return nil }, nil

@@ -39,7 +39,7 @@ func TestHelpAndMistakes(t *testing.T) {
 		args  string
 		stdin string
 		code  int
-		out   string // of it, or of the complaint
+		out   string // on stdout, or in the error
 	}{
 		{"--help", "", 0, "Usage: loadagent"},
 		{"run --help", "", 0, "Usage: loadagent"},
@@ -60,7 +60,7 @@ func TestHelpAndMistakes(t *testing.T) {
 	}
 }
 
-// The example in the usage is a configuration that works.
+// The example in the usage is a valid configuration.
 func TestUsageExample(t *testing.T) {
 	text := usage[strings.Index(usage, "\n  {")+1:]
 	c, err := readConfig("-", strings.NewReader(text))
@@ -99,7 +99,7 @@ func TestByHand(t *testing.T) {
 	}
 }
 
-// The agent serves until it is told to end, and then says so to its harness.
+// The agent serves until it is told to end, and then tells its harness.
 func TestServe(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer server.Close()

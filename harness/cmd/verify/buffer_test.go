@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// lockedBuffer is read while a process writes to it.
+// lockedBuffer can be read while a process writes to it.
 type lockedBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer

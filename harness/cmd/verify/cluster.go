@@ -19,14 +19,14 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/verify"
 )
 
-// clusterFlags say which cluster, and how it should be.
+// clusterFlags say which cluster to use, and how.
 type clusterFlags struct {
 	cluster driver.Options
-	choice  driver.Choice // of one that exists
+	choice  driver.Choice // of an existing cluster
 	yes     bool
 }
 
-// onlyFor names the clusters for which a flag means something.
+// onlyFor has the kinds of clusters that a flag is for.
 var onlyFor = map[string][]string{
 	"nodes": {driver.Sim, driver.Kind}, "node-image": {driver.Kind}, "kind-config": {driver.Kind},
 	"kubeconfig": {driver.Kubeconfig}, "context": {driver.Kubeconfig}, "namespace": {driver.Kubeconfig}, "yes": {driver.Kubeconfig},
@@ -60,10 +60,10 @@ func (f *clusterFlags) check(set *pflag.FlagSet) error {
 	return errors.Join(wrong...)
 }
 
-// errNotAgreed is the end of a run that the user did not want.
+// errNotAgreed is returned if the user does not confirm.
 var errNotAgreed = errors.New("nothing was done")
 
-// choose finds the existing cluster that is meant and asks whether it is.
+// choose finds the existing cluster, and asks the user to confirm.
 func (f *clusterFlags) choose(o *verify.Options, stdin io.Reader, stderr io.Writer) (*driver.Existing, error) {
 	if f.cluster.Name != driver.Kubeconfig {
 		return nil, nil
@@ -73,7 +73,7 @@ func (f *clusterFlags) choose(o *verify.Options, stdin io.Reader, stderr io.Writ
 		return nil, err
 	}
 	if _, err := manifest.Read(append(slices.Clone(o.Around), o.Manifests...)...); err != nil {
-		return nil, err // before anything is asked
+		return nil, err // before the user is asked
 	}
 	fmt.Fprintf(stderr, `This uses a cluster that exists:
 
@@ -100,7 +100,7 @@ If the verification is killed: kubectl --context %s delete namespace %s
 	return t, nil
 }
 
-// open brings the cluster up.
+// open starts the cluster.
 func (f *flags) open(ctx context.Context, existing *driver.Existing, p *progress) (cluster.Cluster, error) {
 	switch f.cluster.Name {
 	case driver.Sim:

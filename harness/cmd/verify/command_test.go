@@ -28,7 +28,7 @@ type programs struct {
 	subject              *defects.Subject
 }
 
-// build builds the programs, as static ones.
+// build builds the programs, statically linked.
 func build(t *testing.T) programs {
 	t.Helper()
 	dir := t.TempDir()
@@ -68,7 +68,7 @@ func (p *programs) command(env []string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// manifest is that of the server with planted defects.
+// manifest writes the manifest of the server with planted defects.
 func (p *programs) manifest(t *testing.T, args ...string) string {
 	t.Helper()
 	file, err := p.subject.Manifest(defects.Deployment{Namespace: "app", Grace: 20, Args: args})
@@ -78,14 +78,14 @@ func (p *programs) manifest(t *testing.T, args ...string) string {
 	return file
 }
 
-// What make verify does: the service passes, and the reports say so.
+// As with make verify, the service passes, and the reports say so.
 func TestVerifyTheService(t *testing.T) {
 	simtest.Binary(t)
 	p := build(t)
 	var out, errs string
 	var report checks
-	// Where the load generator came too late, the run tells of the machine, not of the
-	// service: a client whose time is up before it is its turn has lost a request, too.
+	// If the load generator was too late, the run is about the host, not the service: a
+	// client whose time is over before its turn has lost a request, too.
 	err := testenv.Measure(t, "what a rolling restart loses", func() (bool, error) {
 		var code int
 		code, out, errs = p.run(t, nil, "--image-binary="+p.service, "--reports="+p.dir+"/reports")
@@ -99,7 +99,7 @@ func TestVerifyTheService(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Log(out)
-	for _, want := range []string{"rolling restart 3", "requests, 0 lost; pods: "} { // progress
+	for _, want := range []string{"rolling restart 3", "requests, 0 lost; pods: "} { // on stderr
 		if !strings.Contains(errs, want) {
 			t.Errorf("no %q in %s", want, errs)
 		}
@@ -121,7 +121,7 @@ func TestVerifyTheService(t *testing.T) {
 	}
 }
 
-// checks are what the tests read of report.json.
+// checks is what the tests read from report.json.
 type checks struct {
 	Checks []struct {
 		ID     string
@@ -138,7 +138,7 @@ func (r checks) result(id string) record.Result {
 	return ""
 }
 
-// report reads that of the last run.
+// report reads the report of the last run.
 func (p *programs) report(t *testing.T) checks {
 	t.Helper()
 	var r checks
@@ -152,7 +152,7 @@ func (p *programs) report(t *testing.T) checks {
 	return r
 }
 
-// Any other Deployment, by flags: one with a defect fails, with 1.
+// Flags describe any other Deployment: one with a defect fails, with code 1.
 func TestVerifyAnotherDeployment(t *testing.T) {
 	simtest.Binary(t)
 	p := build(t)
@@ -166,11 +166,11 @@ func TestVerifyAnotherDeployment(t *testing.T) {
 	}
 }
 
-// Without a verdict the code is 2, and the last lines of the pods are shown.
+// Without a verdict the code is 2, and the last log lines of the pods are shown.
 func TestNoVerdict(t *testing.T) {
 	simtest.Binary(t)
 	p := build(t)
-	// Not ready for a moment, either, whatever the probe's luck.
+	// Never ready, so that no probe can find it ready for a moment.
 	manifest := p.manifest(t, "--never-ready", "--crash-after=200ms")
 	args := []string{"--manifest=" + manifest, "--image-binary=" + p.subject.Server, "--target=subject:80", "--nodes=1", "--reports=" + p.dir + "/reports"}
 	if err := os.Mkdir(p.dir+"/reports", 0o755); err != nil {
@@ -189,14 +189,14 @@ func TestNoVerdict(t *testing.T) {
 	if err != nil || len(left) != 1 || left[0].Name() != "mine.txt" {
 		t.Errorf("of a run without a verdict there are %v, %v", left, err)
 	}
-	// A machine that lacks something says what.
+	// If the host lacks something, the error says what.
 	code, _, errs = p.run(t, []string{"PATH=" + onlyGo(t)}, args...)
 	if code != exitUnable || !strings.Contains(errs, "install the package") {
 		t.Errorf("on a bare machine: code %d, %s", code, errs)
 	}
 }
 
-// onlyGo is a PATH with the go command only.
+// onlyGo returns a PATH that has only the go command.
 func onlyGo(t *testing.T) string {
 	t.Helper()
 	goCommand, err := exec.LookPath("go")
@@ -210,7 +210,7 @@ func onlyGo(t *testing.T) string {
 	return dir
 }
 
-// However the command ends, nothing of the cluster stays.
+// However the command ends, nothing of the cluster is left.
 func TestNothingIsLeftBehind(t *testing.T) {
 	simtest.Binary(t)
 	p := build(t)
@@ -230,7 +230,7 @@ func TestNothingIsLeftBehind(t *testing.T) {
 			if err := cmd.Process.Signal(sig); err != nil {
 				t.Fatal(err)
 			}
-			_ = cmd.Wait() // its code is looked at below
+			_ = cmd.Wait() // its code is checked below
 			if code := cmd.ProcessState.ExitCode(); sig == syscall.SIGINT && code != exitInterrupted {
 				t.Errorf("code %d: %s", code, errs.String())
 			}

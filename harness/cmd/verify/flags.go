@@ -79,7 +79,7 @@ Reports, in --reports: report.html (open it in a browser), report.json,
 junit.xml, timeline.svg, requests.ndjson.gz (every request).
 `
 
-// flags are the command's flags.
+// flags are the flags of the command.
 type flags struct {
 	set *pflag.FlagSet
 
@@ -164,7 +164,7 @@ func (f *flags) parse(args []string, stdout io.Writer) error {
 	return nil
 }
 
-// options are what the flags mean.
+// options returns the options that the flags mean.
 func (f *flags) options() (*verify.Options, error) {
 	o := &f.o
 	if err := f.clusterFlags.check(f.set); err != nil {
@@ -197,7 +197,7 @@ func (f *flags) options() (*verify.Options, error) {
 	return o, f.makeImages()
 }
 
-// besideUs is the path of a program that is built along with this one.
+// besideUs returns the path of a program that is built with this one.
 func besideUs(name string) string {
 	if self, err := os.Executable(); err == nil {
 		if path := filepath.Join(filepath.Dir(self), name); isFile(path) {
@@ -212,13 +212,12 @@ func isFile(path string) bool {
 	return err == nil && info.Mode().IsRegular()
 }
 
-// slowBody is a toolset document that is worth checking, long enough to be sent
-// in many pieces.
+// slowBody is a valid toolset document, long enough to be sent in many pieces.
 var slowBody = `{"tools":[` + strings.Repeat(`{"name":"prometheus","type":"prometheus","endpoint":"http://prometheus.monitoring.svc:9090","description":"metrics","namespace":"monitoring"},`, 10) +
 	`{"name":"grafana","type":"grafana","endpoint":"http://grafana.monitoring.svc:3000","description":"dashboards","namespace":"monitoring"}]}`
 
-// verifyOurselves fills in what the user did not say with what our own service
-// is and promises.
+// verifyOurselves sets flags that the user did not set to what fits this project's
+// service.
 func (f *flags) verifyOurselves() {
 	o, t := &f.o, &f.o.Traffic
 	f.manifests = []string{"deploy/base"}
@@ -249,8 +248,8 @@ func (f *flags) verifyOurselves() {
 	unless("signal-line", func() { o.Signal = verify.Milestones()[0] })
 }
 
-// makeImages makes the image of the target's container, under the name that the
-// manifest has for it.
+// makeImages describes the image of the target's container, with its name in the
+// manifest.
 func (f *flags) makeImages() error {
 	if f.o.Image != "" || f.cluster.Name == driver.Kubeconfig {
 		return f.takeImage()
@@ -282,7 +281,7 @@ func (f *flags) makeImages() error {
 	return nil
 }
 
-// takeImage has the image taken that is there.
+// takeImage checks the flags for an image that exists, and describes it.
 func (f *flags) takeImage() error {
 	switch {
 	case f.binary != "" || len(f.files) > 0:
@@ -302,7 +301,8 @@ func (f *flags) takeImage() error {
 	return nil
 }
 
-// isLatest: such images are always pulled, unless the manifest says otherwise
+// isLatest reports whether an image is always pulled, unless the manifest says
+// otherwise
 // (https://kubernetes.io/docs/concepts/containers/images/#imagepullpolicy-defaulting).
 func isLatest(image string) bool {
 	if strings.Contains(image, "@") {

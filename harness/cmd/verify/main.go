@@ -1,5 +1,5 @@
-// Command verify answers whether a rolling update of a Deployment loses
-// requests. See --help.
+// Command verify answers whether a rolling update of a Deployment loses requests
+// (package verify). See --help.
 package main
 
 import (
@@ -21,8 +21,7 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/verify"
 )
 
-// Exit codes: a failed verification is another thing than one that could not be
-// made.
+// Exit codes. A failed verification differs from one without a verdict.
 const (
 	exitPassed      = 0
 	exitFailed      = 1
@@ -64,7 +63,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "verify: %v\n", err)
 		return exitUnable
 	}
-	// What an earlier run wrote must not be taken for this one's.
+	// Reports of an earlier run must not be taken for those of this one.
 	if err := report.Remove(f.reports); err != nil {
 		fmt.Fprintf(stderr, "verify: %v\n", err)
 		return exitUnable
@@ -86,8 +85,8 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	return f.conclude(result, stdout, stderr)
 }
 
-// quiet keeps what the Kubernetes client logs by itself from between the lines of
-// progress: what matters of it is in the errors that it returns.
+// quiet discards what the Kubernetes client logs, unless verbose is set, since it would
+// be mixed with the progress. The errors that the client returns say what matters.
 func quiet(verbose bool, stderr io.Writer) {
 	klog.LogToStderr(false)
 	klog.SetOutput(io.Discard)
@@ -96,8 +95,7 @@ func quiet(verbose bool, stderr io.Writer) {
 	}
 }
 
-// verifyIn brings the cluster up, verifies, and takes the cluster down whatever
-// happens.
+// verifyIn starts the cluster, verifies, and in any case deletes the cluster.
 func verifyIn(ctx context.Context, f *flags, o *verify.Options, existing *driver.Existing, p *progress) (result *record.Run, err error) {
 	c, err := f.open(ctx, existing, p)
 	if err != nil {

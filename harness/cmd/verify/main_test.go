@@ -20,7 +20,7 @@ func TestHelp(t *testing.T) {
 	}
 }
 
-// Mistakes end with 2, not with 1, which means that requests were lost.
+// Mistakes in flags end with code 2, since 1 means that requests were lost.
 func TestMistakes(t *testing.T) {
 	dir := t.TempDir()
 	app := filepath.Join(dir, "app.yaml")
@@ -74,7 +74,8 @@ users: [{name: me, user: {token: t}}]
 		{[]string{"--manifest", deployment, "--cluster=kubeconfig", "--agent-image=a:1", "--kubeconfig", dir + "/none"}, "none: no such file"},
 		{[]string{"--manifest", deployment, "--cluster=kubeconfig", "--agent-image=a:1", "--kubeconfig", kubeconfig, "--context=prod"}, `no context "prod"; choose one with --context: it has staging`},
 		{[]string{"--manifest", deployment, "--cluster=kubeconfig", "--agent-image=a:1", "--kubeconfig", kubeconfig, "--namespace=A_b"}, `the namespace "A_b" can't be`},
-		// Asked, and answered by no; nothing listens at the server: it is not touched.
+		// The user is asked, and answers no. Nothing listens at the server, which is
+		// not used.
 		{[]string{"--manifest", deployment, "--cluster=kubeconfig", "--agent-image=a:1", "--kubeconfig", kubeconfig, "--namespace=mine"}, "Go on? [y/N] verify: nothing was done"},
 		{[]string{"--manifest", deployment, "--cluster=kubeconfig", "--agent-image=a:1", "--kubeconfig", kubeconfig, "--namespace=mine"}, "kubectl --context staging delete namespace mine"},
 		{[]string{"--scenario=reboot", "--manifest", app}, `no scenario "reboot"`},
@@ -86,7 +87,8 @@ users: [{name: me, user: {token: t}}]
 	}
 }
 
-// What can't be the only file of an image is known before a cluster is started.
+// If a program can't be the only file of an image, this is found before a cluster is
+// started.
 func TestCheckProgram(t *testing.T) {
 	dir := t.TempDir()
 	script := filepath.Join(dir, "script")

@@ -6,8 +6,8 @@ import (
 	"os"
 )
 
-// checkProgram says why a file can't be the program of an image that has nothing
-// else in it (complete: it has more files, perhaps those that are missing).
+// checkProgram returns an error if a file can't be the program of an image. If complete
+// is not set, the image has no other file, and the program must be statically linked.
 func checkProgram(path string, complete bool) error {
 	info, err := os.Stat(path)
 	switch {

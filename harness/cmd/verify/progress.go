@@ -13,19 +13,19 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/verify"
 )
 
-// progress shows what is going on: a line for each step, and on a terminal one
-// line below them that changes with the traffic.
+// progress shows the progress: a line for each step, and on a terminal a last line
+// about the traffic that changes.
 type progress struct {
 	w        io.Writer
 	terminal bool
 	began    time.Time
 
 	mu       sync.Mutex
-	shown    string // the changing line as it is shown
+	shown    string // the changing line that is displayed
 	lastLive time.Time
 }
 
-// plainInterval is how often the state is told where no line can change.
+// plainInterval is how often the state is printed if the output is not a terminal.
 const plainInterval = 10 * time.Second
 
 func newProgress(w io.Writer) *progress {
@@ -36,7 +36,7 @@ func newProgress(w io.Writer) *progress {
 	return p
 }
 
-// say tells of a step.
+// say prints a step.
 func (p *progress) say(format string, args ...any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -44,7 +44,7 @@ func (p *progress) say(format string, args ...any) {
 	p.line(fmt.Sprintf(format, args...))
 }
 
-// Write takes the lines of the compile.
+// Write prints the output of the compiler or of kind.
 func (p *progress) Write(b []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -76,7 +76,7 @@ func (p *progress) live(l verify.Live) {
 	_, _ = io.WriteString(p.w, p.shown)
 }
 
-// clear takes the changing line away. p.mu is held.
+// clear clears the changing line. p.mu must be held.
 func (p *progress) clear() {
 	if p.shown != "" {
 		_, _ = io.WriteString(p.w, "\r\x1b[K")
@@ -84,7 +84,7 @@ func (p *progress) clear() {
 	}
 }
 
-// end leaves the terminal in order.
+// end clears the changing line for good.
 func (p *progress) end() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
