@@ -12,27 +12,27 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/sim/kube/reap"
 )
 
-// socketWait is how long a component may take until its socket accepts; etcd
-// takes 0.1 s on an idle machine.
+// socketWait bounds the time until a component's socket accepts connections. etcd needs
+// 0.1 s on an idle host.
 const socketWait = 60 * time.Second
 
-// self is this binary, also where a mount hides its path or it has been deleted.
+// self is this binary, even if a mount hides its path, or it has been deleted.
 const self = "/proc/self/exe"
 
 // children are all components of this process.
 var children reap.Children
 
-// component is one running process.
+// A component is a running process.
 type component struct {
 	name string
 	cmd  *exec.Cmd
-	err  error         // of Wait; read it only after done
-	done chan struct{} // closed when the process is gone
+	err  error         // of Wait; read it only after done is closed
+	done chan struct{} // closed when the process has ended
 }
 
-// startComponent starts this same binary in another role, in a process group of
-// its own. launch starts the command it is given, or is nil for an ordinary start.
-// The component's end is reported on exits, unless nobody listens any more.
+// startComponent starts this same binary in another role, in its own process group. If
+// launch is not nil, it is called instead of (*exec.Cmd).Start. When the component
+// ends, it is sent on exits.
 func startComponent(req request, lifeline *os.File, exits chan<- *component, launch func(*exec.Cmd) error) (*component, error) {
 	if role(req.Role) == nil {
 		return nil, fmt.Errorf("no component %q in this binary", req.Role)
@@ -57,8 +57,7 @@ func startComponent(req request, lifeline *os.File, exits chan<- *component, lau
 	if err := children.Start(c.cmd, launch); err != nil {
 		return nil, fmt.Errorf("start %s: %w", req.Name, err)
 	}
-	// Ends with the process, or, if the supervisor is on its way out and reads no
-	// more, with the supervisor.
+	// If the supervisor no longer receives, the goroutine ends with this process.
 	go func() {
 		c.err = children.Wait(c.cmd)
 		close(c.done)
@@ -69,19 +68,19 @@ func startComponent(req request, lifeline *os.File, exits chan<- *component, lau
 
 func (c *component) pid() int { return c.cmd.Process.Pid }
 
-// kill ends the process and what it started, at once, and waits for its end.
-// State is thrown away or, for etcd, never synced, so there is nothing to flush.
+// kill kills the process and what it has started, and waits for its end. Nothing need
+// be flushed: state is thrown away, and etcd never syncs it.
 func (c *component) kill() {
 	select {
-	case <-c.done: // its number may be somebody else's by now
+	case <-c.done: // its number may belong to another process by now
 		return
 	default:
 	}
-	_ = syscall.Kill(-c.pid(), syscall.SIGKILL) // ESRCH: it ended just now
+	_ = syscall.Kill(-c.pid(), syscall.SIGKILL) // ESRCH: it has just ended
 	<-c.done
 }
 
-// status is how a process that is gone has ended.
+// status says how a process has ended.
 func (c *component) status() string {
 	if c.err != nil {
 		return c.err.Error()
@@ -89,8 +88,8 @@ func (c *component) status() string {
 	return "exit status 0"
 }
 
-// waitForSocket returns when the unix socket accepts a connection; an empty path
-// is nothing to wait for.
+// waitForSocket waits until the unix socket accepts a connection. If path is empty, it
+// returns at once.
 func (c *component) waitForSocket(path string) error {
 	if path == "" {
 		return nil

@@ -12,36 +12,35 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dialSocket is where package sim asks for connections, in the state directory,
-// which only its owner may enter.
+// dialSocket is the socket in the state directory to which package sim connects to ask
+// for connections. Only the owner may enter that directory.
 const dialSocket = "dial"
 
 const (
-	dialRequestTimeout = 5 * time.Second // of the request's line
-	// dialTimeout bounds a dial whose caller has no deadline; the kernel gives up
-	// earlier, after 127 s of unanswered SYNs.
+	dialRequestTimeout = 5 * time.Second // for the request's line
+	// dialTimeout bounds a dial without a deadline of the caller. The kernel gives up
+	// before that, after SYNs were not answered for 127 s.
 	dialTimeout = 3 * time.Minute
 )
 
-// dialRequest is the one line that a caller sends on a connection to dialSocket.
-// It then keeps the connection open for as long as it wants the answer.
+// dialRequest is the only line that a caller sends on a connection to dialSocket. It
+// then keeps the connection open while it waits for the answer.
 type dialRequest struct {
 	Network string `json:"network"`
 	Address string `json:"address"`
 }
 
-// dialAnswer is the one line that comes back. Without an Error the connected
-// socket comes with it, as an SCM_RIGHTS message: a socket belongs to the network
-// namespace that it was made in, whoever holds it. So nothing stands between the
-// caller and its peer, and it sees every reset and every half-close as it
-// happened.
+// dialAnswer is the only line of the answer. Without an Error, the connected socket
+// comes with it in an SCM_RIGHTS message: a socket belongs to the network namespace in
+// which it was made, whichever process has it. So there is nothing between the caller
+// and its peer, and the caller sees every reset and half-close as it happens.
 type dialAnswer struct {
 	Error string `json:"error,omitempty"`
-	Errno int    `json:"errno,omitempty"` // where the error is the kernel's
+	Errno int    `json:"errno,omitempty"` // if the error is the kernel's
 	Call  string `json:"call,omitempty"`  // the system call that failed
 }
 
-// relayDials serves the socket for as long as this process lives.
+// relayDials serves the socket until this process ends.
 func relayDials(path string) error {
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	if err != nil {
@@ -53,7 +52,7 @@ func relayDials(path string) error {
 			if errors.Is(err, net.ErrClosed) {
 				return
 			}
-			if err != nil { // out of descriptors: some are given back soon
+			if err != nil { // out of descriptors; some will soon be free
 				time.Sleep(10 * time.Millisecond)
 				continue
 			}
@@ -75,7 +74,7 @@ func relayDial(conn *net.UnixConn) {
 	_ = conn.SetReadDeadline(time.Time{})
 	ctx, cancel := context.WithTimeout(context.Background(), dialTimeout)
 	defer cancel()
-	go func() { // ends when the caller hangs up, or conn is closed on return
+	go func() { // ends when the caller closes, or conn is closed on return
 		_, _ = conn.Read(make([]byte, 1))
 		cancel()
 	}()
@@ -95,7 +94,7 @@ func relayDial(conn *net.UnixConn) {
 	}
 }
 
-// answerDial writes the line; a caller that is gone needs none.
+// answerDial writes the answer. The caller may be gone.
 func answerDial(conn *net.UnixConn, answer dialAnswer, rights []byte) {
 	line, err := json.Marshal(answer)
 	if err != nil {

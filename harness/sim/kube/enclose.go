@@ -13,15 +13,15 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/sim/kube/userns"
 )
 
-// namespaces are those of a cluster besides the user namespace.
+// namespaces are the namespaces of a cluster, besides the user namespace.
 const namespaces = syscall.CLONE_NEWNET | syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWIPC | syscall.CLONE_NEWUTS
 
-// enclose runs a simulated cluster with nodes: it makes the state directory,
-// starts the fabric in namespaces of its own with our standard input and output,
-// and when that has ended, in whatever way, it removes the directory. As the
-// fabric is process 1 of its namespaces, nothing of the cluster outlives it.
+// enclose runs a simulated cluster with nodes. It makes the state directory and starts
+// the role fabric in new namespaces, with its own standard input and output. When that
+// has ended, in whatever way, it removes the directory. The fabric is process 1 of its
+// namespaces, so the kernel ends all processes of the cluster with it.
 //
-// Its arguments are the fabric's.
+// The arguments are those of fabric.
 func enclose() int {
 	dir, err := makeStateDir()
 	if err != nil {
@@ -64,11 +64,11 @@ func runFabric(dir string) error {
 	go func() { ended <- cmd.Wait() }()
 	select {
 	case <-signals:
-		_ = w.Close() // the lifeline
+		_ = w.Close() // closes the lifeline
 		<-ended
 		return nil
 	case err := <-ended:
-		// Its own failures it has reported itself.
+		// It has reported its own failures itself.
 		var exit *exec.ExitError
 		if errors.As(err, &exit) {
 			return nil
@@ -77,10 +77,10 @@ func runFabric(dir string) error {
 	}
 }
 
-// startEnclosed starts the command in new namespaces, with as many user ids as
-// this user may have: 65,536 as root, those of /etc/subuid where newuidmap is
-// installed, otherwise one. Root that may make no user namespace does without.
-// newCommand makes the command afresh for every attempt.
+// startEnclosed starts the command in new namespaces, with as many user ids as this
+// user may have: 65,536 as root, those in /etc/subuid if newuidmap is installed, or
+// else one. Root does without a user namespace if it may make none. newCommand makes a
+// new command for every attempt.
 func startEnclosed(newCommand func() *exec.Cmd) (*exec.Cmd, error) {
 	attr := func(flags uintptr, ids int) *syscall.SysProcAttr {
 		a := &syscall.SysProcAttr{Cloneflags: flags, Setpgid: true}
@@ -118,13 +118,13 @@ func startEnclosed(newCommand func() *exec.Cmd) (*exec.Cmd, error) {
 	return nil, userns.Forbidden("make the namespaces of the cluster", first)
 }
 
-// refuse tells the owner, in place of the greeting, why there is no cluster.
+// refuse writes a message instead of the greeting that says why there is no cluster.
 func refuse(err error) {
 	writeRefusal(os.Stdout, err)
 }
 
 func writeRefusal(w io.Writer, err error) {
 	var u *userns.Unsupported
-	// An owner that is gone needs no answer.
+	// The owner may be gone.
 	_ = json.NewEncoder(w).Encode(message{Error: err.Error(), Unsupported: errors.As(err, &u)})
 }

@@ -16,21 +16,21 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/sim/kube/userns"
 )
 
-// fabricRole is process 1 of a cluster's namespaces.
+// fabricRole is the role of process 1 of a cluster's namespaces.
 const fabricRole = "fabric"
 
-// Inside the namespaces /tmp is empty at first and the cluster's own, in memory:
-// what the nodes write there (mounts, sockets, files of any user) is gone with
-// the last process. Its paths are short, as unix sockets need it.
+// In the namespaces, /tmp is the cluster's own, in memory: what the nodes write there
+// (mounts, sockets, files of any user) is gone with the last process. Its paths are
+// short enough for unix sockets.
 const (
 	clusterDir = "/tmp/cluster"
-	stateDir   = clusterDir + "/state" // the state directory that everybody sees
+	stateDir   = clusterDir + "/state" // the state directory, as all processes see it
 	logDir     = stateDir + "/logs"
 )
 
-// fabric sets up the namespaces that it is started in, with the state directory
-// as working directory, and then serves requests like a supervisor. When it ends,
-// the kernel ends every process in the namespaces.
+// fabric sets up the namespaces in which it is started, with the state directory as
+// working directory, and then serves requests like supervise. When it ends, the kernel
+// ends every process in the namespaces.
 func fabric() int {
 	flags := pflag.NewFlagSet(fabricRole, pflag.ContinueOnError)
 	nodes := flags.Int("nodes", 2, "number of nodes")
@@ -42,8 +42,8 @@ func fabric() int {
 		refuse(err)
 		return 2
 	}
-	unix.Umask(0o022) // as on a server: kubelet makes files that users must read
-	// Where nft and mount are, on systems that keep them from ordinary users.
+	unix.Umask(0o022) // as on a server, since the kubelet makes files that users must read
+	// For nft and mount, which may not be in the PATH of ordinary users.
 	if err := os.Setenv("PATH", os.Getenv("PATH")+":/usr/local/sbin:/usr/sbin:/sbin"); err != nil {
 		refuse(err)
 		return 1
@@ -61,7 +61,7 @@ func fabric() int {
 		refuse(err)
 		return 1
 	}
-	go children.Orphans(nil) // as long as this process lives
+	go children.Orphans(nil) // until this process ends
 	if err := relayDials(dialSocket); err != nil {
 		refuse(err)
 		return 1
@@ -73,7 +73,7 @@ func fabric() int {
 	return 0
 }
 
-// setUp makes the file system and the network of the cluster.
+// setUp sets up the file system and the network of the cluster.
 func setUp(config network.Config, logs string) (message, *network.Network, error) {
 	greeting := message{OneUser: userns.OneUser()}
 	var err error
@@ -108,7 +108,7 @@ func setUp(config network.Config, logs string) (message, *network.Network, error
 	return greeting, n, nil
 }
 
-// mountAll makes the mounts and changes to stateDir.
+// mountAll makes the mounts, and changes to stateDir.
 func mountAll(logs string) error {
 	if err := unix.Mount("", "/", "", unix.MS_PRIVATE|unix.MS_REC, ""); err != nil {
 		return userns.Forbidden("keep mounts to ourselves", err)
@@ -118,7 +118,7 @@ func mountAll(logs string) error {
 	}
 	logsBelow := -1
 	if logs != "" {
-		// Opened before /tmp, where it may be, is hidden.
+		// Opened before the mount on /tmp, which may hide it.
 		var err error
 		if logsBelow, err = unix.Open(logs, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err != nil {
 			return fmt.Errorf("open the directory for the logs, %s: %w", logs, err)
@@ -131,7 +131,7 @@ func mountAll(logs string) error {
 	if err := os.MkdirAll(stateDir, 0o755); err != nil {
 		return err
 	}
-	// The working directory still is the one below the new mount.
+	// The working directory is still the one below the new mount.
 	if err := unix.Mount(".", stateDir, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
 		return fmt.Errorf("mount the state directory: %w", err)
 	}
@@ -149,7 +149,7 @@ func mountAll(logs string) error {
 	return os.Chdir(stateDir)
 }
 
-// probeNFT finds out whether kube-proxy's rules can be set at all.
+// probeNFT returns an error if kube-proxy could not set its rules.
 func probeNFT() error {
 	out, err := exec.Command("nft", "add table ip probe; delete table ip probe").CombinedOutput()
 	if errors.Is(err, exec.ErrNotFound) {

@@ -7,17 +7,16 @@ import (
 	"syscall"
 )
 
-// lifelineEnv names the environment variable that holds the number of an
-// inherited file descriptor, the read end of a pipe whose write end only the
-// supervisor has.
+// lifelineEnv is an environment variable with the number of an inherited file
+// descriptor. That is the read end of a pipe whose write end only the supervisor has.
 const lifelineEnv = "KUBE_LIFELINE_FD"
 
-// followLifeline ends this process as soon as the supervisor is gone, however it
-// went: the kernel closes a dead process's end of the pipe, and the read below
-// returns. A parent-death signal would not do: it follows the thread that forked,
-// and exists on Linux only.
+// followLifeline ends this process as soon as the supervisor has ended, in whatever
+// way: the kernel closes the write end of the pipe, and the read below returns. A
+// parent-death signal would not do, since it follows the thread that forked, and exists
+// on Linux only.
 //
-// Without the variable (a component called by hand) it does nothing.
+// Without the variable, for a component started by hand, it does nothing.
 func followLifeline() error {
 	value, ok := os.LookupEnv(lifelineEnv)
 	if !ok {
@@ -31,12 +30,12 @@ func followLifeline() error {
 		return err
 	}
 	syscall.CloseOnExec(fd)
-	// The goroutine lives as long as the process.
+	// The goroutine runs until the process ends.
 	go func() {
 		buf := make([]byte, 1)
 		for {
 			if n, err := syscall.Read(fd, buf); n == 0 || (err != nil && err != syscall.EINTR) {
-				os.Exit(137) // as after SIGKILL: nothing here is worth an orderly end
+				os.Exit(137) // as after SIGKILL, since nothing needs an orderly end
 			}
 		}
 	}()

@@ -1,16 +1,15 @@
-// Command kube holds the components of Kubernetes in one static binary, with what
-// makes a simulated cluster of them: a supervisor that owns them, the fabric of
-// namespaces that they run in, and the nodes.
+// Command kube has the components of Kubernetes in one static binary, and what turns them
+// into a simulated cluster: a supervisor, the namespaces in which the components run, and
+// the nodes.
 //
-// The role is the name under which the binary is called (a link named
-// "kube-apiserver") or the first argument ("kube kube-apiserver ..."); what
-// follows are the flags of the real component, which is not changed in any way.
-// Kubelet alone has flags of our own, as parts of it are replaced (see package
-// kubelet).
+// The role is the name by which the binary is called (a link named "kube-apiserver") or
+// the first argument ("kube kube-apiserver ..."). The flags are those of the real
+// component, which is unchanged. Only the kubelet has its own flags, as parts of it are
+// replaced (see package kubelet).
 //
-// It is a module of its own so that k8s.io/kubernetes, which is not made to be
-// imported and needs a replace line for every staging module, never reaches the
-// go.mod of the service. Package sim builds and drives it.
+// This is a module of its own. k8s.io/kubernetes is not made to be imported, and needs a
+// replace line for every staging module, which must not be in the go.mod of the service.
+// Package sim builds this binary and drives it.
 //
 // # A control plane alone
 //
@@ -21,14 +20,14 @@
 // # A cluster
 //
 //	enclose              makes the state directory and the namespaces, cleans up
-//	└ fabric             process 1 in them; the network; starts and stops
+//	└ fabric             process 1 in them: sets up the network, starts and stops
 //	  ├ etcd, kube-apiserver, kube-controller-manager, kube-scheduler
-//	  └ per node, in a network and mount namespace of its own:
+//	  └ per node, in its own network and mount namespace:
 //	    ├ node           the container runtime, and under it the containers
 //	    ├ kubelet
 //	    └ kube-proxy
 //
-// Supervise and fabric speak the same protocol with package sim (protocol.go).
+// Package sim uses the same protocol with supervise and fabric (protocol.go).
 package main
 
 import (
@@ -48,18 +47,18 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/sim/kube/kubelet"
 )
 
-// components are the roles that run a component, for the message to whoever calls
-// the binary wrongly. A new one is added here, in role and in go.mod.
+// components are the roles that run a component, for the error message. A new one is
+// also added to role and to go.mod.
 const components = "etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kubelet, kube-proxy, kubectl"
 
-// role returns what the role of that name runs, nil where there is none. What it
-// returns finds its arguments in os.Args, as the components' own main functions
-// do, and returns the exit code.
+// role returns the function that runs the role, or nil if there is none of this name.
+// Like the components' own main functions, it takes its arguments from os.Args. It
+// returns the exit code.
 func role(name string) func() int {
 	switch name {
 	case "etcd":
 		return func() int {
-			etcdmain.Main(os.Args) // ends the process itself on every error
+			etcdmain.Main(os.Args) // ends the process itself on every error^
 			return 0
 		}
 	case "kube-apiserver":
@@ -103,8 +102,8 @@ func main() {
 	os.Exit(run())
 }
 
-// chooseRole picks the role and makes os.Args what a binary of that name alone
-// would have seen. It returns nil where no role is named.
+// chooseRole returns the function of the role, and sets os.Args as if the binary were
+// that role's own. It returns nil if no role is named.
 func chooseRole() func() int {
 	if run := role(filepath.Base(os.Args[0])); run != nil {
 		return run

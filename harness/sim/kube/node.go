@@ -17,11 +17,11 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/sim/kube/cri"
 )
 
-// nodeRole is the first process of a node: the container runtime, under which the
-// containers are. Kubelet and kube-proxy join its namespaces.
+// nodeRole is the role of the first process of a node: the container runtime, under
+// which the containers run. The kubelet and kube-proxy join its namespaces.
 const nodeRole = "node"
 
-// node runs a node until SIGTERM. The network is there already.
+// node runs a node until SIGTERM. Its network must be set up.
 func node() int {
 	flags := pflag.NewFlagSet(nodeRole, pflag.ContinueOnError)
 	name := flags.String("name", "", "the node's name")
@@ -61,8 +61,8 @@ func runNode(name, address, pods, root, images, socket string) error {
 	return server.Stop()
 }
 
-// onNode returns how to start a component on the request's node: the node itself
-// in a mount namespace of its own, the others in those of the node that runs.
+// onNode returns the function that starts a component on the request's node. The role
+// node is started in its own mount namespace, others in those of the running node.
 func (s *supervisor) onNode(req request) (launch func(*exec.Cmd) error, err error) {
 	n, err := s.network.Node(req.Node)
 	if err != nil {
@@ -79,13 +79,13 @@ func (s *supervisor) onNode(req request) (launch func(*exec.Cmd) error, err erro
 		return nil, fmt.Errorf("%s does not run", req.Node)
 	}
 	return func(cmd *exec.Cmd) error {
-		cmd.Dir = stateDir // a thread loses its own when it enters a mount namespace
+		cmd.Dir = stateDir // a thread that enters a mount namespace loses its own
 		return enter(first.pid(), cmd.Start)
 	}, nil
 }
 
-// enter calls fn on a thread, thrown away afterwards, that is in the network,
-// mount and host name namespaces of a process.
+// enter calls fn on a thread in the network, mount and host name namespaces of a
+// process. The thread is not used again.
 func enter(pid int, fn func() error) error {
 	result := make(chan error, 1)
 	go func() {
@@ -96,8 +96,8 @@ func enter(pid int, fn func() error) error {
 				return err
 			}
 			defer unix.Close(fd)
-			// Threads share their working directory, and one that shares it may
-			// not change its mount namespace.
+			// Threads share their working directory, and one that does so may not
+			// change its mount namespace.
 			if err := unix.Unshare(unix.CLONE_FS); err != nil {
 				return err
 			}

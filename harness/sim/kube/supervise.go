@@ -12,14 +12,14 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/sim/kube/network"
 )
 
-// supervise runs the supervisor of one simulated control plane: it makes the state
-// directory, starts and stops components in it on request, and when its standard
-// input ends (the owner closed it, or died in whatever way) or it is signalled,
+// supervise runs the supervisor of one simulated control plane. It makes the state
+// directory, and starts and stops components in it on request. When its standard input
+// ends (the owner has closed it, or has ended in whatever way) or it receives a signal,
 // it kills every component, removes the directory and exits.
 //
-// It is a process, not a goroutine of the owner, because only something that
-// outlives the owner can clean up after it. It makes the directory itself so that
-// there is no moment at which the directory exists and nobody will remove it.
+// It is a process, not a goroutine of the owner, since it must outlive the owner to
+// clean up. It makes the directory itself, so that there is never a directory that
+// nobody removes.
 func supervise() int {
 	dir, err := makeStateDir()
 	if err != nil {
@@ -27,8 +27,8 @@ func supervise() int {
 		return 1
 	}
 	code := 0
-	// Sockets are named relative to here: a unix socket's path is limited to
-	// about 108 bytes, and the temporary directory may be deep.
+	// Paths of sockets are relative to this directory: a unix socket's path is limited
+	// to about 108 bytes, and the temporary directory may be deep.
 	err = os.Chdir(dir)
 	if err == nil {
 		s := newSupervisor(nil)
@@ -54,21 +54,21 @@ func makeStateDir() (string, error) {
 	return dir, nil
 }
 
-// supervisor is used by one goroutine, that of serve; what happens elsewhere
-// reaches it over channels.
+// A supervisor is only used by the goroutine of serve. Others send it what happens on
+// channels.
 type supervisor struct {
 	out      *json.Encoder
 	running  map[string]*component // by name
 	lifeline [2]*os.File
-	network  *network.Network // nil without nodes
+	network  *network.Network // nil if there are no nodes
 }
 
 func newSupervisor(n *network.Network) *supervisor {
 	return &supervisor{out: json.NewEncoder(os.Stdout), running: map[string]*component{}, network: n}
 }
 
-// serve works in the current directory until the input ends, a signal arrives or
-// the owner cannot be reached any more.
+// serve handles requests in the current directory until the input ends, a signal
+// arrives or the owner can't be reached.
 func (s *supervisor) serve(greeting message) error {
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -77,8 +77,8 @@ func (s *supervisor) serve(greeting message) error {
 	s.lifeline = [2]*os.File{r, w}
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
-	// A write to an owner that is gone is an error to return, not a reason to die
-	// without removing the directory.
+	// A write to an owner that is gone must return an error, not end this process
+	// before it has removed the directory.
 	signal.Ignore(syscall.SIGPIPE)
 
 	if err := s.out.Encode(greeting); err != nil {
@@ -113,8 +113,9 @@ func (s *supervisor) serve(greeting message) error {
 	}
 }
 
-// readRequests turns the standard input into a channel that is closed at its end
-// or at the first line that is no request. Its goroutine ends with the process.
+// readRequests returns a channel with the requests on the standard input. It is closed
+// at the end, or at the first line that is not a request. The goroutine ends with the
+// process.
 func readRequests() <-chan request {
 	requests := make(chan request)
 	go func() {

@@ -12,17 +12,18 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/sim/kube/userns"
 )
 
-// mappedRole is the first process of a user namespace whose ids newuidmap maps.
+// mappedRole is the role of the first process in a user namespace whose ids newuidmap
+// maps.
 const mappedRole = "mapped"
 
-// startMapped starts the command, as process 1 of new namespaces, in a user
-// namespace whose ids are the user's own (as 0) and its subordinate ones.
+// startMapped starts the command as process 1 of new namespaces. In its user namespace
+// the ids are the user's own, as 0, and its subordinate ids.
 //
-// Only the set-user-id programs newuidmap and newgidmap may map these, from
-// outside, into a namespace that exists; and a process that was executed before
-// it had a mapping has no capabilities. So a process in the role "mapped" waits in
-// the new namespace for its mapping, executes itself again, which makes it root
-// there, and starts the command.
+// Only the set-user-id programs newuidmap and newgidmap may map these, and only from
+// outside, into a namespace that exists. A process that was executed before it had a
+// mapping has no capabilities. So a process in the role mapped waits in the new
+// namespace for its mapping, executes itself again, which makes it root there, and
+// starts the command.
 func startMapped(cmd *exec.Cmd) (*exec.Cmd, error) {
 	uids, gids, err := userns.Subordinates()
 	if err != nil {
@@ -60,11 +61,11 @@ func startMapped(cmd *exec.Cmd) (*exec.Cmd, error) {
 	return cmd, nil
 }
 
-// mappedEnv marks the second execution of the role "mapped".
+// mappedEnv marks the second execution of the role mapped.
 const mappedEnv = "KUBE_IDS_ARE_MAPPED"
 
-// mapped is the role's process: its arguments are the name and the arguments of
-// the role to start.
+// mapped runs the role. Its arguments are the name and the arguments of the role to
+// start.
 func mapped() int {
 	if os.Getenv(mappedEnv) == "" {
 		ready := os.NewFile(4, "mapping")
@@ -73,7 +74,7 @@ func mapped() int {
 			return 1
 		}
 		_ = ready.Close()
-		// The lifeline passes on to the next program, which closes it on exec.
+		// The lifeline is passed on to the next program, which closes it on exec.
 		if _, _, errno := syscall.Syscall(syscall.SYS_FCNTL, 3, syscall.F_SETFD, 0); errno != 0 {
 			fmt.Fprintln(os.Stderr, "kube mapped: pass the lifeline on:", errno)
 			return 1
@@ -93,8 +94,8 @@ func mapped() int {
 		refuse(userns.Forbidden("make the namespaces of the cluster", err))
 		return 1
 	}
-	// The fabric alone decides when things end; should this process be killed,
-	// the lifeline is still held by enclose, which then ends.
+	// Only the fabric decides when the cluster ends. If this process is killed, enclose
+	// still has the lifeline, and ends.
 	if err := cmd.Wait(); err != nil {
 		return 1
 	}

@@ -5,18 +5,18 @@ import (
 	"net/netip"
 )
 
-// addressPool gives out the addresses of the node's pods. It goes round: a freed
-// address comes last, so that a client that still believes in a dead pod does not
-// reach another one. Server.mu guards it.
+// addressPool has the addresses of the node's pods. It takes them in turn, so that a
+// freed address is reused as late as possible: a client that does not know that its pod
+// is gone should not reach another one. Server.mu guards it.
 type addressPool struct {
-	gateway     netip.Addr // the network's first address, on the node's side of each pod's link
+	gateway     netip.Addr // the network's first address, at the node's end of each pod's link
 	first, last netip.Addr
 	next        netip.Addr
 	used        map[netip.Addr]bool
 }
 
-// newAddressPool takes an IPv4 prefix of at most 29 bits; its network, gateway
-// and broadcast addresses are not given out.
+// newAddressPool returns the pool of an IPv4 prefix of at most 29 bits. The network,
+// gateway and broadcast addresses are not in it.
 func newAddressPool(network netip.Prefix) addressPool {
 	gateway := network.Masked().Addr().Next()
 	b := network.Masked().Addr().As4()
@@ -29,7 +29,6 @@ func newAddressPool(network netip.Prefix) addressPool {
 	}
 }
 
-// take returns a free address.
 func (p *addressPool) take() (netip.Addr, error) {
 	for start := p.next; ; {
 		a := p.next
@@ -46,5 +45,5 @@ func (p *addressPool) take() (netip.Addr, error) {
 	}
 }
 
-// free gives an address back.
+// free returns an address to the pool.
 func (p *addressPool) free(a netip.Addr) { delete(p.used, a) }

@@ -9,13 +9,13 @@ import (
 	runtime "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// await waits for the end of a container's process and records it. Only when the
-// log is complete and closed does the container count as exited: kubelet stops
-// following the log of an exited container.
+// await waits for the end of a container's process, and records it. The container does
+// not count as exited before its log is complete and closed, since the kubelet then
+// stops reading the log.
 func (s *Server) await(c *container, streams *stdio) {
 	waitUnreaped(c.process.Process.Pid)
 	finished := time.Now()
-	// The number is still this process's, and from here on nobody uses it.
+	// The process id still belongs to this process, but is not used any more.
 	s.mu.Lock()
 	cmd := c.process
 	c.process, c.enterable = nil, false
@@ -33,15 +33,15 @@ func (s *Server) await(c *container, streams *stdio) {
 	s.log.line("container %s has exited, code %d", c.name(), code)
 }
 
-// exit records the end of a container. Server.mu is held.
+// exit records the end of a container. Server.mu must be held.
 func (c *container) exit(at time.Time, code int32, reason, message string) {
 	c.state, c.starting = runtime.ContainerState_CONTAINER_EXITED, false
 	c.finishedAt, c.exitCode, c.reason, c.message = at, code, reason, message
 	close(c.done)
 }
 
-// waitUnreaped returns when the child has ended, and leaves it a zombie. An error
-// means that it cannot be waited for, which the Wait that follows says.
+// waitUnreaped waits until the child has ended, and leaves it a zombie. If it can't,
+// the next Wait returns the error.
 func waitUnreaped(pid int) {
 	for {
 		var info unix.Siginfo
@@ -51,11 +51,11 @@ func waitUnreaped(pid int) {
 	}
 }
 
-// reap returns the exit code as a shell counts it.
+// reap returns the exit code, as a shell does.
 func reap(cmd *exec.Cmd) int32 {
-	_ = cmd.Wait() // any code but 0 is an error
+	_ = cmd.Wait() // any code but 0 is an error^
 	if cmd.ProcessState == nil {
-		return 255 // somebody else has reaped it; containerd's code of unknown ends
+		return 255 // it was reaped elsewhere; containerd's code for this
 	}
 	if ws, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
 		return 128 + int32(ws.Signal())

@@ -9,7 +9,7 @@ import (
 	runtime "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// capabilityNames are the capabilities of capabilities(7), each at its number.
+// capabilityNames are the names of capabilities(7), by number.
 var capabilityNames = []string{
 	"CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP",
 	"LINUX_IMMUTABLE", "NET_BIND_SERVICE", "NET_BROADCAST", "NET_ADMIN", "NET_RAW", "IPC_LOCK", "IPC_OWNER",
@@ -19,17 +19,16 @@ var capabilityNames = []string{
 	"CHECKPOINT_RESTORE",
 }
 
-// defaultCapabilities are those that a container has if the pod says nothing, the
-// same as with containerd.
+// defaultCapabilities are those of a container whose pod specifies none, as in
+// containerd.
 var defaultCapabilities = []uintptr{
 	unix.CAP_CHOWN, unix.CAP_DAC_OVERRIDE, unix.CAP_FSETID, unix.CAP_FOWNER, unix.CAP_MKNOD, unix.CAP_NET_RAW,
 	unix.CAP_SETGID, unix.CAP_SETUID, unix.CAP_SETFCAP, unix.CAP_SETPCAP, unix.CAP_NET_BIND_SERVICE,
 	unix.CAP_SYS_CHROOT, unix.CAP_KILL, unix.CAP_AUDIT_WRITE,
 }
 
-// capabilitiesOf settles what a container may do. They bound what its processes
-// can ever have; root has them all, anybody else none until he executes a program
-// that gives them.
+// capabilitiesOf returns the capabilities that a container's processes can ever have.
+// Root has all of them, other users none until they execute a program that grants them.
 func capabilitiesOf(security *runtime.LinuxContainerSecurityContext) (rights, error) {
 	r := rights{NoNewPrivileges: security.GetNoNewPrivs()}
 	if security.GetPrivileged() {
@@ -51,7 +50,7 @@ func capabilitiesOf(security *runtime.LinuxContainerSecurityContext) (rights, er
 			have = append(have, uintptr(n))
 		}
 	}
-	// As containerd does it: "drop: [ALL], add: [X]" leaves X.
+	// As in containerd, "drop: [ALL], add: [X]" leaves X.
 	if dropAll {
 		have = nil
 	}
@@ -61,8 +60,8 @@ func capabilitiesOf(security *runtime.LinuxContainerSecurityContext) (rights, er
 	return r, nil
 }
 
-// capabilityNumbers reads names with or without "CAP_", in any case; all is true
-// if one of them is "ALL".
+// capabilityNumbers accepts names with or without "CAP_", in any case. all reports
+// whether one of them is "ALL".
 func capabilityNumbers(names []string) (numbers []uintptr, all bool, err error) {
 	for _, name := range names {
 		short := strings.TrimPrefix(strings.ToUpper(name), "CAP_")

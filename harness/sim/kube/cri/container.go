@@ -12,23 +12,23 @@ import (
 	runtime "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// container is one container: created, then running, then exited, never again.
+// A container is created, then runs, and then has exited. It never runs again.
 type container struct {
 	id      string
 	sandbox *sandbox
 	cfg     *runtime.ContainerConfig
 	image   *image
-	spec    *initSpec // what its process 1 is told
+	spec    *initSpec // instructions for its process 1
 	created time.Time
 	log     *containerLog
 
-	settled chan struct{} // closed when StartContainer is over, one way or the other
+	settled chan struct{} // closed when StartContainer has returned, or the container was stopped before that
 	done    chan struct{} // closed when it has exited
 
 	// Guarded by Server.mu.
 	state      runtime.ContainerState
-	starting   bool      // between "created" and what follows
-	process    *exec.Cmd // its process 1, while it may be signalled
+	starting   bool      // StartContainer is in progress
+	process    *exec.Cmd // its process 1, while it may be sent signals
 	enterable  bool      // its namespaces can be entered
 	signalled  bool      // the stop signal was sent
 	startedAt  time.Time
@@ -42,13 +42,13 @@ func noContainer(id string) error {
 	return status.Errorf(codes.NotFound, "there is no container %q", id)
 }
 
-// name is for the log.
+// name returns a name for log lines.
 func (c *container) name() string {
 	pod := c.sandbox.cfg.GetMetadata()
 	return fmt.Sprintf("%s of %s/%s (%s)", c.cfg.GetMetadata().GetName(), pod.GetNamespace(), pod.GetName(), c.id[:12])
 }
 
-// get returns a container by its ID.
+// get returns the container of this ID.
 func (s *Server) get(id string) (*container, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -59,8 +59,8 @@ func (s *Server) get(id string) (*container, error) {
 	return c, nil
 }
 
-// CreateContainer settles everything that StartContainer needs, so that what is
-// wrong with the request is said here.
+// CreateContainer determines everything that StartContainer needs, so that it is the
+// one that reports an invalid request.
 func (s runtimeService) CreateContainer(_ context.Context, req *runtime.CreateContainerRequest) (*runtime.CreateContainerResponse, error) {
 	cfg := req.Config
 	if cfg == nil {
@@ -97,11 +97,11 @@ func (s runtimeService) CreateContainer(_ context.Context, req *runtime.CreateCo
 	return &runtime.CreateContainerResponse{ContainerId: c.id}, nil
 }
 
-// RemoveContainer kills the container if it runs, and forgets it.
+// RemoveContainer kills the container if it runs, and removes it.
 func (s runtimeService) RemoveContainer(ctx context.Context, req *runtime.RemoveContainerRequest) (*runtime.RemoveContainerResponse, error) {
 	c, err := s.get(req.ContainerId)
 	if err != nil {
-		return &runtime.RemoveContainerResponse{}, nil // gone already
+		return &runtime.RemoveContainerResponse{}, nil // it is gone already
 	}
 	if err := s.stopContainer(ctx, c, 0); err != nil {
 		return nil, err
@@ -112,8 +112,8 @@ func (s runtimeService) RemoveContainer(ctx context.Context, req *runtime.Remove
 	return &runtime.RemoveContainerResponse{}, nil
 }
 
-// ReopenContainerLog goes on in a new file under the same path, after kubelet has
-// renamed the old one.
+// ReopenContainerLog continues the log in a new file at the same path, after the
+// kubelet has renamed the old one.
 func (s runtimeService) ReopenContainerLog(_ context.Context, req *runtime.ReopenContainerLogRequest) (*runtime.ReopenContainerLogResponse, error) {
 	c, err := s.get(req.ContainerId)
 	if err != nil {

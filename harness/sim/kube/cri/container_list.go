@@ -57,7 +57,7 @@ func (c *container) imageSpec() *runtime.ImageSpec {
 	return &runtime.ImageSpec{Image: c.image.Name, UserSpecifiedImage: c.cfg.GetImage().GetUserSpecifiedImage()}
 }
 
-// nanoseconds since the epoch; 0 for a moment that has not come.
+// nanoseconds returns t in ns since 1970, and 0 for the zero time.
 func nanoseconds(t time.Time) int64 {
 	if t.IsZero() {
 		return 0

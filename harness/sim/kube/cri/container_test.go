@@ -15,7 +15,7 @@ import (
 	runtime "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// self is what the app reports of itself.
+// self is what the app reports about itself.
 type self struct {
 	PID, UID, GID                        int
 	Groups                               []int
@@ -180,7 +180,7 @@ func TestContainerRights(t *testing.T) {
 		change          func(*runtime.ContainerConfig, *runtime.LinuxContainerSecurityContext)
 		uid, gid        int
 		groups          []int
-		effective       string // where all users exist
+		effective       string // if all users exist
 		bounding        string
 		noNewPrivileges string
 	}{
@@ -217,7 +217,8 @@ func TestContainerRights(t *testing.T) {
 			must(t, err)
 			uid, gid, groups, effective, bounding := c.uid, c.gid, c.groups, c.effective, c.bounding
 			if one {
-				// One user, the root of the namespace; who asks for another one has no rights.
+				// There is one user, root of the namespace. A container of another user
+				// has no rights.
 				if uid != 0 {
 					effective, bounding = none, none
 				}
@@ -226,7 +227,7 @@ func TestContainerRights(t *testing.T) {
 			for how, text := range map[string]string{"the container": report, "a command in it": string(r.Stdout)} {
 				got := parseSelf(t, text)
 				if one {
-					got.Groups = []int{} // those of whoever started all this
+					got.Groups = []int{} // those of whoever started the tests
 				}
 				if got.UID != uid || got.GID != gid || !slices.Equal(got.Groups, groups) {
 					t.Errorf("%s is %d:%d %v, want %d:%d %v", how, got.UID, got.GID, got.Groups, uid, gid, groups)
@@ -265,7 +266,7 @@ func TestContainerHidesWhatKubeletWants(t *testing.T) {
 	if st := n.exited(id); st.ExitCode != 1 {
 		t.Error("/proc/sys can be written")
 	}
-	pod.run("d", []string{"write", "/proc/sys/net/ipv4/ip_forward", "1"}, admin) // it can, where it is not forbidden
+	pod.run("d", []string{"write", "/proc/sys/net/ipv4/ip_forward", "1"}, admin) // it could, if it were not forbidden
 }
 
 func TestContainerExitIsRecorded(t *testing.T) {

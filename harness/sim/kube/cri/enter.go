@@ -10,13 +10,13 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// A command in a container is a child of this process, started from a thread that
-// has entered the container. It is not started by a helper process: if that were
-// killed, the command would be an orphan that somebody else must reap, and until
-// then the kernel does not let the container's process 1 end.
+// A command in a container is a child of this process, started from a thread that has
+// entered the container. It is not started by a helper process: if that were killed,
+// the command would be an orphan that another process must reap, and until then the
+// kernel does not let the container's process 1 end.
 
-// entrance are the namespaces of a running container, in the order in which they
-// are entered: the mount namespace comes last, because with it the files change.
+// An entrance has the namespaces of a running container, in the order in which they are
+// entered. The mount namespace is the last, since it changes all paths.
 type entrance struct{ files [len(entranceKinds)]*os.File }
 
 var entranceKinds = [...]struct {
@@ -27,8 +27,8 @@ var entranceKinds = [...]struct {
 	{"pid", unix.CLONE_NEWPID}, {"mnt", unix.CLONE_NEWNS},
 }
 
-// enter opens the way into a running container. While enterable is set and mu
-// held, its process has not been reaped, so its number is its own.
+// enter opens the namespaces of a running container. While enterable is set and mu
+// held, its process has not been reaped, so that the process id is valid.
 func (s *Server) enter(c *container) (*entrance, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -55,7 +55,7 @@ func (e *entrance) close() {
 	}
 }
 
-// start starts the command inside, with the rights of the container.
+// start starts the command in the container, with the container's rights.
 func (e *entrance) start(cmd *exec.Cmd, p *process) error {
 	return onThread(func() error {
 		// A thread that shares its root and working directory with others may not
@@ -77,7 +77,7 @@ func (e *entrance) start(cmd *exec.Cmd, p *process) error {
 			return err
 		}
 		cmd.Path = program
-		// The pipes that Start makes belong to the user, who may open them again
+		// The pipes that Start makes must belong to the user, who may open them again
 		// (/dev/stdout).
 		if p.Identity.Switch {
 			if err := unix.Setfsuid(int(p.Identity.UID)); err != nil {

@@ -14,29 +14,30 @@ import (
 )
 
 const (
-	// execOutputLimit is how much of each output of ExecSync is kept, in bytes;
-	// the CRI asks for this cap and for the rest to be dropped.
+	// execOutputLimit bounds each output of ExecSync, in bytes. The CRI specifies it,
+	// and that the rest is dropped.
 	execOutputLimit = 16 << 20
 
-	// execKillTimeout is how long the end of a command may take that is killed,
-	// and how long output may come after it from what it has left behind.
+	// execKillTimeout bounds the end of a command that was killed, and the time in
+	// which processes that it has left may write output.
 	execKillTimeout = 2 * time.Second
 )
 
-// command prepares a command in a running container, with its environment and
-// rights; ctx ends it. The caller sets the streams and calls runCommand.
+// command prepares a command in a running container, with the environment and rights of
+// the container. It is killed when ctx ends. The caller sets the streams, and calls
+// runCommand.
 func (s *Server) command(ctx context.Context, c *container, args []string, terminal bool) (*exec.Cmd, error) {
 	if len(args) == 0 {
 		return nil, status.Error(codes.InvalidArgument, "there is no command to run")
 	}
 	p := &c.spec.Process
-	// Its path is looked for in the container, by startInside.
+	// Its path is found in the container, by entrance.start.
 	cmd := exec.CommandContext(ctx, args[0])
 	cmd.Err, cmd.Args, cmd.Env, cmd.Dir = nil, args, p.Env, p.Dir
 	if terminal {
 		cmd.Env = append([]string{"TERM=xterm"}, p.Env...)
 	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: terminal} // of descriptor 0
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: terminal} // descriptor 0 is the terminal
 	if p.Identity.Switch {
 		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: p.Identity.UID, Gid: p.Identity.GID, Groups: p.Identity.Groups}
 	}
@@ -44,15 +45,15 @@ func (s *Server) command(ctx context.Context, c *container, args []string, termi
 		if err := cmd.Process.Signal(syscall.Signal(0)); err != nil {
 			return err // it has ended
 		}
-		return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // with the group that it leads
+		return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // and its process group
 	}
 	cmd.WaitDelay = execKillTimeout
 	return cmd, nil
 }
 
-// runCommand returns the command's exit code, or an error if it was not run or
-// was killed because ctx has ended. It calls started, in any case, once the child
-// has its streams.
+// runCommand returns the command's exit code, or an error if it was not started, or was
+// killed since ctx has ended. In any case it calls started once the child has its
+// streams.
 func (s *Server) runCommand(ctx context.Context, c *container, cmd *exec.Cmd, started func()) (int32, error) {
 	inside, err := s.enter(c)
 	if err == nil {
@@ -70,7 +71,7 @@ func (s *Server) runCommand(ctx context.Context, c *container, cmd *exec.Cmd, st
 	return code, nil
 }
 
-// ExecSync runs a command to its end, as kubelet's exec probes do.
+// ExecSync runs a command to its end, as the kubelet's exec probes do.
 func (s runtimeService) ExecSync(ctx context.Context, req *runtime.ExecSyncRequest) (*runtime.ExecSyncResponse, error) {
 	c, err := s.get(req.ContainerId)
 	if err != nil {

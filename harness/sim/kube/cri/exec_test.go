@@ -30,7 +30,7 @@ func TestExecRunsInsideTheContainer(t *testing.T) {
 	if got.Host != "pod-host" || got.Dir != "/work" || got.PID == 1 || got.PID > 100 || !strings.Contains(strings.Join(got.Env, " "), "WORD=value") {
 		t.Errorf("the command is %+v", got)
 	}
-	// It sees the container's network, files and processes.
+	// It has the container's network, files and processes.
 	for _, c := range []struct {
 		cmd  []string
 		want string
@@ -120,7 +120,7 @@ func TestExecEndsWithTheCaller(t *testing.T) {
 	n.eventually("the command is gone", func() bool { return len(running(t)) == before })
 }
 
-// A command ends with the container, as one killed.
+// A command ends with its container, as if killed.
 func TestExecEndsWithTheContainer(t *testing.T) {
 	n := newNode(t)
 	pod := n.sandbox("pod")

@@ -10,9 +10,9 @@ import (
 	runtime "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// whoAndRights settles whom a container runs as. Where only one user exists, that
-// is the one; a pod that wants to be somebody without root's rights then has none
-// of them, which is as near as it gets.
+// whoAndRights returns the user and the rights of a container. If only one user id
+// exists, it is that one. A pod that asks for a user other than root then has no
+// capabilities, as it would have none.
 func whoAndRights(security *runtime.LinuxContainerSecurityContext, imageUser uint32) (identity, rights, error) {
 	users, err := readIDMap("/proc/self/uid_map")
 	if err != nil {
@@ -49,7 +49,7 @@ func whoAndRights(security *runtime.LinuxContainerSecurityContext, imageUser uin
 	return who, can, nil
 }
 
-// wanted is what the pod asks for, and for the rest the image.
+// wanted returns what the pod asks for, or else the image.
 func wanted(security *runtime.LinuxContainerSecurityContext, imageUser uint32) (identity, error) {
 	if name := security.GetRunAsUsername(); name != "" {
 		return identity{}, fmt.Errorf("the user %q must be given by its number: images of the simulated cluster have no list of users", name)
@@ -80,14 +80,14 @@ func wanted(security *runtime.LinuxContainerSecurityContext, imageUser uint32) (
 }
 
 func id32(field string, n int64) (uint32, error) {
-	if n < 0 || n >= 1<<32-1 { // the last one means "no change" to the system
+	if n < 0 || n >= 1<<32-1 { // the last number means "no change" to the kernel
 		return 0, fmt.Errorf("%s: %d is no user or group number", field, n)
 	}
 	return uint32(n), nil
 }
 
-// idMap is the content of /proc/PID/uid_map or gid_map, user_namespaces(7): the
-// ranges of IDs that exist in a user namespace.
+// idMap is the content of /proc/PID/uid_map or gid_map (user_namespaces(7)): the ranges
+// of ids that exist in a user namespace.
 type idMap []idRange
 
 type idRange struct{ first, count uint32 }
@@ -124,7 +124,7 @@ func (m idMap) has(id uint32) bool {
 	return slices.ContainsFunc(m, func(r idRange) bool { return id >= r.first && id-r.first < r.count })
 }
 
-// only returns the one ID that exists, if it is one.
+// only returns the id if only one exists.
 func (m idMap) only() (uint32, bool) {
 	if len(m) == 1 && m[0].count == 1 {
 		return m[0].first, true

@@ -17,25 +17,25 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// imageStore is a folder with a folder for each image, named with the SHA-256 of
-// the image's name in hexadecimal. In that is image.json and what it speaks of:
+// An imageStore is a folder with a folder for each image, whose name is the SHA-256 of the
+// image's name in hexadecimal. In it are image.json and the files:
 //
 //	{"name": "ns/app:v1", "files": {"/app/server": "files/0"},
 //	 "entrypoint": ["/app/server"], "env": ["A=b"], "user": 65532}
 //
-// "files" are paths in the container and, relative to the image's folder, what is
-// there: a file or a folder. The owner of the cluster puts images into the store
-// while it runs (make a folder aside, then rename it); they are read on each use.
+// "files" maps paths in the container to a file or folder, relative to the image's folder.
+// The owner of the cluster adds images while it runs, with a rename so that they are
+// complete. They are read at each use.
 type imageStore struct{ dir string }
 
-// imageFile is the name of an image's description, imageFileLimit its largest
-// size in bytes.
+// imageFile is the name of an image's description; imageFileLimit is its largest size
+// in bytes.
 const (
 	imageFile      = "image.json"
 	imageFileLimit = 1 << 20
 )
 
-// image is the description of an image.
+// An image is the description of an image.
 type image struct {
 	Name       string            `json:"name"`
 	Files      map[string]string `json:"files"`
@@ -45,11 +45,11 @@ type image struct {
 
 	entries []imageEntry // Files, parents before children
 	size    uint64       // of the content, in bytes
-	ref     string       // "name@sha256:digest"; another content has another digest
+	ref     string       // "name@sha256:digest"; the digest depends on the content
 }
 
-// get returns the image of a name, or of a reference that this store has given
-// out. It is NotFound where there is none.
+// get returns the image of this name, or of a reference that this store has returned.
+// If there is none, the error is NotFound.
 func (s imageStore) get(name string) (*image, error) {
 	for _, candidate := range spellings(name) {
 		sum := sha256.Sum256([]byte(candidate))
@@ -65,8 +65,8 @@ func (s imageStore) get(name string) (*image, error) {
 	return nil, status.Errorf(codes.NotFound, "there is no image %q in the simulated cluster, and nothing is downloaded: load it with LoadImage of the Go package sim, or with \"simcluster up --image %s=PATH_OF_THE_PROGRAM\"", name, withoutDigest(name))
 }
 
-// spellings are the names under which an image may have been loaded: as written,
-// without the registry that is the default, with and without the default tag.
+// spellings returns the names under which an image may have been loaded: as given,
+// without the default registry, with and without the default tag.
 func spellings(name string) []string {
 	name = withoutDigest(name)
 	out := []string{name}
@@ -90,12 +90,11 @@ func withoutDigest(name string) string {
 	return name
 }
 
-// list returns all images. What is no image (one that is just being written) is
-// left out.
+// list returns all images, without those that are not complete yet.
 func (s imageStore) list() ([]*image, error) {
 	folders, err := os.ReadDir(s.dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil // nothing was ever loaded
+		return nil, nil // no image was loaded yet
 	}
 	if err != nil {
 		return nil, err
@@ -112,7 +111,7 @@ func (s imageStore) list() ([]*image, error) {
 	return out, nil
 }
 
-// readImage reads one image's folder.
+// readImage reads the image in a folder.
 func readImage(dir string) (*image, error) {
 	file := filepath.Join(dir, imageFile)
 	info, err := os.Stat(file)
@@ -133,7 +132,7 @@ func readImage(dir string) (*image, error) {
 	return img, img.resolve(dir, text)
 }
 
-// parseImage reads and checks a description.
+// parseImage parses and checks a description.
 func parseImage(text []byte) (*image, error) {
 	img := &image{}
 	if err := json.Unmarshal(text, img); err != nil {
@@ -158,8 +157,8 @@ func parseImage(text []byte) (*image, error) {
 	return img, nil
 }
 
-// resolve looks at the files: what they are, and a digest of all that is cheap to
-// know of them, so that an image loaded again is seen to be another one.
+// resolve finds the image's files, and computes a digest from what is quick to read
+// about them, so that it changes when another image is loaded.
 func (img *image) resolve(dir string, description []byte) error {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -198,7 +197,7 @@ func (img *image) resolve(dir string, description []byte) error {
 			return err
 		}
 	}
-	img.size = max(img.size, 1) // the CRI wants more than 0
+	img.size = max(img.size, 1) // the CRI requires more than 0
 	img.ref = img.Name + "@sha256:" + hex.EncodeToString(digest.Sum(nil))
 	return nil
 }

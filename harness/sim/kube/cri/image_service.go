@@ -38,7 +38,7 @@ func (s imageService) ImageStatus(_ context.Context, req *runtime.ImageStatusReq
 	return &runtime.ImageStatusResponse{Image: img.describe()}, nil
 }
 
-// PullImage finds the image in the store: nothing is ever downloaded.
+// PullImage finds the image in the store. Nothing is ever downloaded.
 func (s imageService) PullImage(_ context.Context, req *runtime.PullImageRequest) (*runtime.PullImageResponse, error) {
 	img, err := s.images.get(req.GetImage().GetImage())
 	if err != nil {
@@ -47,8 +47,8 @@ func (s imageService) PullImage(_ context.Context, req *runtime.PullImageRequest
 	return &runtime.PullImageResponse{ImageRef: img.ref}, nil
 }
 
-// RemoveImage leaves images alone: they belong to the owner of the cluster, and
-// all nodes share them. Kubelet knows (they are "pinned") and does not ask.
+// RemoveImage returns an error: images belong to the owner of the cluster, and all
+// nodes share them. Since they are "pinned", the kubelet does not call it.
 func (s imageService) RemoveImage(_ context.Context, req *runtime.RemoveImageRequest) (*runtime.RemoveImageResponse, error) {
 	if img, err := s.images.get(req.GetImage().GetImage()); err == nil {
 		return nil, status.Errorf(codes.FailedPrecondition, "the image %q belongs to the owner of the simulated cluster: a node does not remove it", img.Name)
@@ -67,7 +67,7 @@ func (s imageService) ImageFsInfo(context.Context, *runtime.ImageFsInfoRequest) 
 	}
 	return &runtime.ImageFsInfoResponse{
 		ImageFilesystems:     []*runtime.FilesystemUsage{usage(s.cfg.Images, images, uint64(len(all)))},
-		ContainerFilesystems: []*runtime.FilesystemUsage{usage(s.cfg.Root, 0, 0)}, // containers write to memory
+		ContainerFilesystems: []*runtime.FilesystemUsage{usage(s.cfg.Root, 0, 0)}, // containers write to memory^
 	}, nil
 }
 

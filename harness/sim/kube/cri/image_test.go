@@ -24,7 +24,7 @@ func TestImagesAsKubeletAsks(t *testing.T) {
 	if st.Image.GetId() != pulled.ImageRef || !slices.Equal(st.Image.RepoTags, []string{appImage}) || st.Image.Size < 1<<20 || !st.Image.Pinned {
 		t.Errorf("by the reference %q: %v", pulled.ImageRef, st.Image)
 	}
-	// A container of it says the same reference.
+	// A container of it has the same reference.
 	pod := n.sandbox("pod")
 	id := pod.start("c", []string{"exit", "0"}, func(c *runtime.ContainerConfig) { c.Image.Image = pulled.ImageRef })
 	if got := n.exited(id); got.ImageRef != pulled.ImageRef || got.Image.Image != appImage {
@@ -67,7 +67,8 @@ func TestImagesAsKubeletAsks(t *testing.T) {
 	}
 }
 
-// An image loaded again is used by the next container, and seen to be another.
+// An image that is loaded again is used by the next container, and has another
+// reference.
 func TestImageIsReadFreshOnEachUse(t *testing.T) {
 	n := newNode(t)
 	pod := n.sandbox("pod")
@@ -126,8 +127,8 @@ func TestImagesThatAreWrong(t *testing.T) {
 	}
 }
 
-// Whatever a description says, no file outside its folder is reached, and every
-// target is a clean absolute path.
+// Whatever a description contains, no file outside its folder is used, and every target
+// is a clean absolute path.
 func FuzzParseImage(f *testing.F) {
 	f.Add([]byte(`{"name":"ns/app:v1","files":{"/app/server":"files/0"},"entrypoint":["/app/server"],"env":["A=b"],"user":65532}`))
 	f.Add([]byte(`{"name":"a","files":{"/..":"a/../../b"}}`))

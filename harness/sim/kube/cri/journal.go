@@ -12,14 +12,13 @@ import (
 	"google.golang.org/grpc"
 )
 
-// journal is the runtime's own log, one line an event.
+// A journal is the runtime's own log.
 type journal struct {
 	mu sync.Mutex
 	w  io.Writer
 }
 
-// line writes one line with the time. A log that cannot be written is no reason
-// to fail a container.
+// line writes a line with the time. If this fails, nothing else should.
 func (j *journal) line(format string, args ...any) {
 	if j.w == nil {
 		return
@@ -32,8 +31,8 @@ func (j *journal) line(format string, args ...any) {
 
 func oneLine(s string) string { return strings.ReplaceAll(s, "\n", " | ") }
 
-// intercept logs each call. Those that only look are logged when they fail:
-// kubelet makes several of them every second.
+// intercept logs each call. Calls that only read are logged if they fail, since the
+// kubelet makes several per second.
 func (j *journal) intercept(ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
 	start := time.Now()
 	answer, err := handle(ctx, req)

@@ -13,26 +13,26 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// logPiece is the largest piece of a line that is one entry of the log, in bytes;
-// as containerd's default.
+// logPiece is the largest piece of a line in one entry of the log, in bytes;
+// containerd's default.
 const logPiece = 16 << 10
 
-// containerLog is the file that kubelet reads, one entry a line:
+// containerLog is the file that the kubelet reads, with an entry per line:
 //
-//	2026-01-02T03:04:05.000000006Z stdout F a whole line
+//	2026-01-02T03:04:05.000000006Z stdout F a complete line
 //
-// with P in place of F for a piece of a line that goes on in the next entry, or
-// never got an end. The format is kubelet's ("CRI logging").
+// It has P instead of F if the line is continued in the next entry, or has no end. The
+// format is the kubelet's ("CRI logging").
 type containerLog struct {
-	path    string // empty: what the container writes is dropped
+	path    string // empty: the output is dropped
 	journal *journal
 
 	mu      sync.Mutex
 	file    *os.File // nil before the start and after the end
-	failing bool     // the last write failed, and the journal says so
+	failing bool     // the last write failed, which is in the journal
 }
 
-// open starts the log; a second start of the container goes on behind the first.
+// open opens the log, and appends to what is there.
 func (l *containerLog) open() error {
 	if l.path == "" {
 		return nil
@@ -54,7 +54,7 @@ func openLogFile(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
 }
 
-// reopen goes on in a new file of the same path.
+// reopen continues in a new file at the same path.
 func (l *containerLog) reopen() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -65,7 +65,7 @@ func (l *containerLog) reopen() error {
 	if err != nil {
 		return err
 	}
-	_ = l.file.Close() // every entry was written, or its failure reported
+	_ = l.file.Close() // every entry was written, or its failure logged
 	l.file = f
 	return nil
 }
@@ -79,8 +79,8 @@ func (l *containerLog) close() {
 	}
 }
 
-// copy writes what the container wrote to one of its streams until that ends. A
-// log that cannot be written must not stop the container: entries are lost then.
+// copy writes the output of one stream until that ends. If the log can't be written,
+// entries are lost, but the container goes on.
 func (l *containerLog) copy(stream string, from io.Reader) {
 	in := bufio.NewReaderSize(from, logPiece)
 	entry := make([]byte, 0, logPiece+64)
@@ -91,12 +91,12 @@ func (l *containerLog) copy(stream string, from io.Reader) {
 			l.write(entry)
 		}
 		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
-			return // the end; EIO for a terminal
+			return // EOF, or EIO for a terminal
 		}
 	}
 }
 
-// appendEntry adds one entry; the piece ends with a newline if its line does.
+// appendEntry appends an entry to b. piece ends with a newline if its line does.
 func appendEntry(b []byte, at time.Time, stream string, piece []byte) []byte {
 	b = at.UTC().AppendFormat(b, time.RFC3339Nano)
 	b = append(b, ' ')

@@ -16,15 +16,15 @@ import (
 	runtime "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// A container that ends right after it wrote much: all of it must be in the log
-// as soon as the container counts as exited, for both streams.
+// If a container ends right after it has written much, all of it is in the log as soon
+// as the container counts as exited, for both streams.
 func TestContainerLogIsCompleteAtTheEnd(t *testing.T) {
 	n := newNode(t)
 	pod := n.sandbox("pod")
 	const count = 5000
 	id := pod.start("c", []string{"lines", fmt.Sprint(count)})
 	n.exited(id)
-	log := n.rawLog(id) // read once, at once
+	log := n.rawLog(id) // read only once, without waiting
 	for stream, word := range map[string]string{"stdout": "out", "stderr": "err"} {
 		var want strings.Builder
 		for i := range count {
@@ -36,21 +36,21 @@ func TestContainerLogIsCompleteAtTheEnd(t *testing.T) {
 	}
 }
 
-// Kubelet stops following the log of a container that counts as exited, so that
-// must wait for the log. Here the log is a pipe that nobody reads for a while.
+// The kubelet stops reading the log of a container that counts as exited, so this must
+// wait for the log. Here the log is a pipe that nobody reads for a while.
 func TestContainerRunsUntilItsLogIsWritten(t *testing.T) {
 	n := newNode(t)
 	pod := n.sandbox("pod")
 	path := filepath.Join(pod.cfg.LogDirectory, "c", "0.log")
 	must(t, os.MkdirAll(filepath.Dir(path), 0o755))
 	must(t, syscall.Mkfifo(path, 0o600))
-	log, err := os.OpenFile(path, os.O_RDWR, 0) // both ends: opening it waits for nobody
+	log, err := os.OpenFile(path, os.O_RDWR, 0) // both ends, so that opening it does not wait
 	must(t, err)
 	defer log.Close()
-	const size = 100_000 // more than one pipe holds, less than the log's and the program's
+	const size = 100_000 // more than one pipe's buffer, less than those of the log and the program
 	id := pod.start("c", []string{"long", fmt.Sprint(size)})
 	n.eventually("the program ends", func() bool { return len(processes(t)) == 0 })
-	time.Sleep(200 * time.Millisecond) // a runtime that does not wait needs this long
+	time.Sleep(200 * time.Millisecond) // a runtime that does not wait would be done by now
 	if st := n.status(id).State; st != runtime.ContainerState_CONTAINER_RUNNING {
 		t.Errorf("it is %v before its log is written", st)
 	}
@@ -105,7 +105,7 @@ func TestContainerLogIsReopened(t *testing.T) {
 	}
 }
 
-// A log that cannot be written must not stop the container.
+// A log that can't be written does not stop the container.
 func TestContainerOutlivesItsLog(t *testing.T) {
 	n := newNode(t)
 	pod := n.sandbox("pod")
@@ -121,7 +121,7 @@ func TestContainerOutlivesItsLog(t *testing.T) {
 	}
 }
 
-// Whatever is written is read back, in entries of a bounded size.
+// What is written is read again, in entries of bounded size.
 func FuzzLogEntries(f *testing.F) {
 	f.Add([]byte("a\nb"), 1)
 	f.Add(bytes.Repeat([]byte("x"), logPiece+1), 1000)
@@ -144,7 +144,7 @@ func FuzzLogEntries(f *testing.F) {
 	})
 }
 
-// chunks is a reader that gives a few bytes at a time.
+// chunks is a reader that returns a few bytes at a time.
 type chunks struct {
 	text []byte
 	size int

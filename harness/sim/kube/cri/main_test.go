@@ -12,16 +12,15 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
-// The tests run in namespaces of their own, as a node of the simulated cluster
-// does: TestMain starts the test binary again, as process 1 of a machine that has
-// nothing but a loopback interface. Started by root it has 65536 user IDs, and
-// TestAsAnOrdinaryUser repeats the tests of containers with a single one; started
-// by anybody else there is a single one anyway.
+// The tests run in their own namespaces, like a node of the simulated cluster: TestMain
+// starts the test binary again, as process 1 of a host with only a loopback interface.
+// If root starts it, it has 65536 user ids, and TestAsAnOrdinaryUser runs the tests of
+// containers again with a single one. Otherwise there is only one anyway.
 
 const (
-	insideEnv  = "CRI_TEST_INSIDE"  // set in the process that is inside
-	appEnv     = "CRI_TEST_APP"     // the program that containers run
-	oneUserEnv = "CRI_TEST_ONEUSER" // set in the run with a single user
+	insideEnv  = "CRI_TEST_INSIDE"  // set in the process in the namespaces
+	appEnv     = "CRI_TEST_APP"     // the program that containers run^
+	oneUserEnv = "CRI_TEST_ONEUSER" // set in the run with a single user id
 )
 
 func TestMain(m *testing.M) {
@@ -31,7 +30,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(insideEnv) == "" {
 		os.Exit(runInside())
 	}
-	// The race detector would keep each process for a second after its end.
+	// The race detector would keep each process for a second after its exit.
 	initEnv = append(initEnv, "GORACE=atexit_sleep_ms=0")
 	if err := prepareMachine(); err != nil {
 		fmt.Fprintln(os.Stderr, "prepare the namespaces of the tests:", err)
@@ -40,7 +39,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// runInside builds the containers' program and runs the tests.
+// runInside builds the containers' program, and runs the tests.
 func runInside() int {
 	dir, err := os.MkdirTemp("", "cri-test-")
 	if err != nil {
@@ -48,7 +47,7 @@ func runInside() int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	if err := os.Chmod(dir, 0o755); err != nil { // another user runs it too
+	if err := os.Chmod(dir, 0o755); err != nil { // another user runs it, too
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
@@ -65,7 +64,7 @@ func runInside() int {
 	}
 	cmd := machine(os.Getuid(), os.Getgid(), users, os.Args[1:]...)
 	cmd.Env = append(cmd.Env, appEnv+"="+app)
-	// An interrupt reaches the child by itself, as a member of the same group.
+	// An interrupt also reaches the child, which is in the same process group.
 	signal.Ignore(syscall.SIGINT)
 	err = cmd.Run()
 	if cmd.ProcessState == nil {
@@ -75,8 +74,8 @@ func runInside() int {
 	return cmd.ProcessState.ExitCode()
 }
 
-// machine is the test binary in namespaces of its own, of which this user is the
-// root. Its process ends with this one's thread at the latest.
+// machine returns a command that runs the test binary in new namespaces, in which this
+// user is root. Its process ends with this one.
 func machine(uid, gid, users int, args ...string) *exec.Cmd {
 	cmd := exec.Command("/proc/self/exe", args...)
 	cmd.Env = append(os.Environ(), insideEnv+"=1")
@@ -92,8 +91,8 @@ func machine(uid, gid, users int, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// prepareMachine makes the machine what the node's process finds: its own /proc,
-// a loopback interface, packets forwarded between pods.
+// prepareMachine sets up what a node's process finds: its own /proc, a loopback
+// interface, and packets forwarded between pods.
 func prepareMachine() error {
 	if err := syscall.Mount("", "/", "", syscall.MS_PRIVATE|syscall.MS_REC, ""); err != nil {
 		return err
@@ -111,7 +110,7 @@ func prepareMachine() error {
 	return setSysctl("net.ipv4.ip_forward", "1")
 }
 
-// onlyOneUser says whether this run has a single user ID.
+// onlyOneUser reports whether this run has a single user id.
 func onlyOneUser(t *testing.T) bool {
 	t.Helper()
 	users, err := readIDMap("/proc/self/uid_map")
@@ -122,8 +121,8 @@ func onlyOneUser(t *testing.T) bool {
 	return only
 }
 
-// TestAsAnOrdinaryUser runs the tests again as somebody who is not root and to
-// whom the system gives one user ID.
+// TestAsAnOrdinaryUser runs the tests again as a user who is not root, and who has only
+// one user id.
 func TestAsAnOrdinaryUser(t *testing.T) {
 	if onlyOneUser(t) || os.Getenv(oneUserEnv) != "" {
 		return // this is that run

@@ -21,8 +21,8 @@ func bindAll(mounts []mountSpec) error {
 	return nil
 }
 
-// bind shows a file or folder of the node in the container, with what is mounted
-// below it; the place is made.
+// bind mounts a file or folder of the node in the container, with what is mounted below
+// it. It creates the target.
 func bind(m mountSpec) error {
 	source := oldRoot + m.Source
 	info, err := os.Stat(source)
@@ -41,7 +41,7 @@ func bind(m mountSpec) error {
 	return remountReadOnly(m.Target)
 }
 
-// makePlace makes the folder or empty file to mount on.
+// makePlace creates the folder or empty file to mount on.
 func makePlace(target string, folder bool) error {
 	if folder {
 		return os.MkdirAll(target, 0o755)
@@ -59,8 +59,8 @@ func makePlace(target string, folder bool) error {
 	return f.Close()
 }
 
-// remountReadOnly forbids writes through one mount. Flags that the mount has must
-// be given again: in a user namespace they are locked.
+// remountReadOnly forbids writes through a mount. Flags that the mount has must be
+// given again, since in a user namespace they are locked.
 func remountReadOnly(target string) error {
 	var st unix.Statfs_t
 	if err := unix.Statfs(target, &st); err != nil {
@@ -81,9 +81,8 @@ func remountReadOnly(target string) error {
 	return nil
 }
 
-// overlay shows a folder that can be written to, what is written going into a
-// layer of its own. Kernels before 5.11 allow it to root only: the folder is then
-// read-only.
+// overlay mounts a folder so that the container can write to it, in its own layer.
+// Kernels before 5.11 allow this to root only; then the folder is read-only.
 func overlay(source, layer, target string) error {
 	upper, work := layer+"/upper", layer+"/work"
 	for _, dir := range []string{upper, work} {
@@ -92,7 +91,7 @@ func overlay(source, layer, target string) error {
 		}
 	}
 	options := fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s", escape(source), escape(upper), escape(work))
-	// userxattr: what a user namespace may use to note what was removed.
+	// userxattr is how overlayfs may record deletions in a user namespace.
 	for _, o := range []string{options + ",userxattr", options} {
 		if unix.Mount("overlay", target, "overlay", unix.MS_NOSUID|unix.MS_NODEV, o) == nil {
 			return nil
@@ -104,11 +103,11 @@ func overlay(source, layer, target string) error {
 	return remountReadOnly(target)
 }
 
-// escape protects a path within the options of overlayfs.
+// escape quotes a path for the options of overlayfs.
 func escape(p string) string { return strings.NewReplacer(`\`, `\\`, `:`, `\:`, `,`, `\,`).Replace(p) }
 
-// mask hides paths: a file behind /dev/null, a folder behind an empty one. Those
-// that do not exist need no hiding.
+// mask hides paths: a file by /dev/null, a folder by an empty one. Paths that do not
+// exist are skipped.
 func mask(paths []string) error {
 	for _, p := range paths {
 		info, err := os.Stat(p)
@@ -130,7 +129,7 @@ func mask(paths []string) error {
 	return nil
 }
 
-// protect makes paths read-only, those that exist.
+// protect makes paths read-only. Those that do not exist are skipped.
 func protect(paths []string) error {
 	for _, p := range paths {
 		err := unix.Mount(p, p, "", unix.MS_BIND|unix.MS_REC, "")

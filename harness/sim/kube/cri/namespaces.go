@@ -9,17 +9,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// namespaces are those that the containers of one pod share: they exist as long
-// as these descriptors are open or a process is in them.
+// namespaces are those that the containers of a pod share. They exist while these
+// descriptors are open, or a process is in them.
 type namespaces struct {
 	net *os.File // nil: the node's (hostNetwork)
 	ipc *os.File
-	uts *os.File // holds the host name
+	uts *os.File // has the host name
 }
 
-// newNamespaces makes the namespaces of a pod. In a network namespace of its own
-// everybody may listen on low ports, as containerd sets it up too, so that a
-// program that is not root can be a web server; sysctls are the pod's own.
+// newNamespaces makes the namespaces of a pod. As in containerd, every user may listen
+// on low ports in a new network namespace, so that web servers need not run as root.
+// sysctls are those in the pod's spec.
 func newNamespaces(hostNetwork bool, hostname string, sysctls map[string]string) (*namespaces, error) {
 	n := &namespaces{}
 	err := onThread(func() error {
@@ -36,8 +36,7 @@ func newNamespaces(hostNetwork bool, hostname string, sysctls map[string]string)
 			}
 		}
 		if !hostNetwork {
-			// Where /proc/sys may not be written, low ports are for root, as they
-			// are by default.
+			// If /proc/sys can't be written, low ports are for root, as by default.
 			_ = setSysctl("net.ipv4.ip_unprivileged_port_start", "0")
 		}
 		for name, value := range sysctls {
@@ -64,14 +63,14 @@ func newNamespaces(hostNetwork bool, hostname string, sysctls map[string]string)
 	return n, nil
 }
 
-// setSysctl writes one by its dotted name, in which no ".." can survive. Those of
+// setSysctl sets a sysctl by its dotted name, from which no ".." can result. Those of
 // the network and of IPC belong to the namespaces of the calling thread.
 func setSysctl(name, value string) error {
 	return os.WriteFile("/proc/sys/"+strings.ReplaceAll(name, ".", "/"), []byte(value), 0o644)
 }
 
-// inside runs f on a thread that is in the namespaces; processes started by f are
-// in them, sockets opened by f too.
+// inside calls f on a thread that is in the namespaces. So are processes that f starts
+// and sockets that it opens.
 func (n *namespaces) inside(f func() error) error {
 	return onThread(func() error {
 		for _, ns := range []struct {
@@ -89,8 +88,8 @@ func (n *namespaces) inside(f func() error) error {
 	})
 }
 
-// setns enters a namespace. A file that another goroutine closes meanwhile is an
-// error, and never somebody else's namespace under the same number.
+// setns enters a namespace. If another goroutine closes the file, it returns an error
+// instead of using a descriptor that now is another file.
 func setns(file *os.File, kind int) error {
 	raw, err := file.SyscallConn()
 	if err != nil {
@@ -105,13 +104,13 @@ func setns(file *os.File, kind int) error {
 func (n *namespaces) close() {
 	for _, f := range []*os.File{n.net, n.ipc, n.uts} {
 		if f != nil {
-			_ = f.Close() // only read links to namespaces: nothing to lose
+			_ = f.Close() // only links to namespaces
 		}
 	}
 }
 
-// onThread runs f on a thread of its own that ends with it: namespaces belong to
-// threads, and one that has changed its own must not serve other goroutines.
+// onThread calls f on a thread that is not used again: namespaces belong to threads,
+// and one that has changed its own must not run other goroutines.
 func onThread(f func() error) error {
 	done := make(chan error, 1)
 	go func() {

@@ -11,17 +11,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A pod is wired as the ptp plugin and Calico do it: a veth pair, on the node's
-// side the gateway's address and a route to the pod's one address, on the pod's
-// side a default route through the gateway. There is no bridge and no subnet on a
-// link, so whatever is not a living pod's address falls to the node's blackhole
-// route and vanishes: a client of a dead pod waits, and is not refused.
+// A pod is connected as by the ptp plugin and Calico: by a veth pair. The node's end
+// has the gateway's address and a route to the pod's address, the pod's end has a
+// default route through the gateway. There is no bridge, and no subnet on a link. So
+// packets to any address that no running pod has meet the node's blackhole route and
+// are lost: a client of a dead pod waits, and is not refused.
 
-// podInterface is the name of a pod's interface in the pod.
+// podInterface is the name of the interface in the pod.
 const podInterface = "eth0"
 
-// addBlackhole makes packets to addresses of no pod vanish. It says whether the
-// route is new; one that was there is left to whoever made it.
+// addBlackhole has packets to addresses without a pod dropped. added is false if the
+// route existed before; then it must not be removed.
 func addBlackhole(network netip.Prefix) (added bool, err error) {
 	err = netlink.RouteAdd(blackhole(network))
 	if errors.Is(err, unix.EEXIST) {
@@ -44,8 +44,8 @@ func blackhole(network netip.Prefix) *netlink.Route {
 	return &netlink.Route{Dst: ipNet(network.Masked()), Type: unix.RTN_BLACKHOLE}
 }
 
-// attachPod plugs the pod's network namespace into the node's, in which the
-// calling process is. On an error nothing is left.
+// attachPod connects the pod's network namespace to the node's, in which the calling
+// process is. After an error nothing is left.
 func attachPod(pod *namespaces, link string, address, gateway netip.Addr) (err error) {
 	here, err := netlink.NewHandle()
 	if err != nil {
@@ -96,8 +96,8 @@ func attachPod(pod *namespaces, link string, address, gateway netip.Addr) (err e
 	return nil
 }
 
-// detachPod unplugs a pod: the link's other end and the routes go with it. One
-// that is gone is no error.
+// detachPod removes a pod's link. Its other end and the routes go with it. It is not an
+// error if there is no link.
 func detachPod(link string) error {
 	l, err := netlink.LinkByName(link)
 	if errors.As(err, &netlink.LinkNotFoundError{}) {
@@ -112,7 +112,7 @@ func detachPod(link string) error {
 	return nil
 }
 
-// linkUp gives an interface its addresses and starts it; it returns its index.
+// linkUp adds addresses to an interface, sets it up, and returns its index.
 func linkUp(h *netlink.Handle, name string, addresses ...netip.Addr) (int, error) {
 	l, err := h.LinkByName(name)
 	if err != nil {
@@ -129,7 +129,7 @@ func linkUp(h *netlink.Handle, name string, addresses ...netip.Addr) (int, error
 	return l.Attrs().Index, nil
 }
 
-// single is the network of one address.
+// single returns the network of one address.
 func single(a netip.Addr) *net.IPNet { return ipNet(netip.PrefixFrom(a, a.BitLen())) }
 
 func ipNet(p netip.Prefix) *net.IPNet {

@@ -26,10 +26,10 @@ import (
 	runtime "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// appImage is the name of the image with the tests' program, at /app.
+// appImage is the image with the tests' program, at /app.
 const appImage = "test/app:v1"
 
-// node is a runtime as kubelet sees it.
+// A node is a runtime as the kubelet sees it.
 type node struct {
 	t       *testing.T
 	server  *Server
@@ -41,11 +41,11 @@ type node struct {
 
 var nodeCount atomic.Int32
 
-// newNode starts a runtime; at the end of the test it is stopped, and nothing may
-// be left.
+// newNode starts a runtime. At the end of the test it stops it, and fails the test if
+// anything is left.
 func newNode(t *testing.T) *node {
 	t.Helper()
-	// Not t.TempDir: its name is too long for a socket.
+	// Not t.TempDir, whose path is too long for a socket.
 	dir, err := os.MkdirTemp("", "cri-")
 	if err != nil {
 		t.Fatal(err)
@@ -80,8 +80,8 @@ func newNode(t *testing.T) *node {
 	return n
 }
 
-// checkNothingLeft looks for links, routes, mounts and processes; the machine of
-// the tests has nothing else than they make.
+// checkNothingLeft looks for links, routes, mounts and processes. There are none but
+// those that the tests make.
 func checkNothingLeft(t *testing.T, n *node) {
 	t.Helper()
 	links, err := netlink.LinkList()
@@ -117,8 +117,8 @@ func checkNothingLeft(t *testing.T, n *node) {
 	}
 }
 
-// processes lists all that runs in containers or in a role: the tests' own
-// process is the only other one, and the ordinary user's run below it.
+// processes returns all processes, but the tests' own one and the run of the ordinary
+// user below it.
 func processes(t *testing.T) []string {
 	t.Helper()
 	entries, err := os.ReadDir("/proc")
@@ -133,22 +133,22 @@ func processes(t *testing.T) []string {
 		}
 		line, err := os.ReadFile(filepath.Join("/proc", e.Name(), "cmdline"))
 		if err != nil {
-			continue // gone meanwhile
+			continue // it has ended
 		}
 		out = append(out, e.Name()+" "+string(bytes.ReplaceAll(line, []byte{0}, []byte{' '})))
 	}
 	return out
 }
 
-// running is processes without those that are dead and not reaped: what a command
-// leaves behind is for the container's process 1 to reap, and not all do.
+// running returns processes without zombies: a container's process 1 must reap what a
+// command leaves behind, and not all do.
 func running(t *testing.T) []string {
 	t.Helper()
 	return slices.DeleteFunc(processes(t), func(line string) bool { return strings.HasSuffix(line, " ") && strings.Count(line, " ") == 1 })
 }
 
-// load puts an image into the store: the description, with the given files of
-// this machine at the given paths of the container.
+// load writes an image to the store: the description, and files of this host by their
+// paths in the container.
 func (n *node) load(name string, description map[string]any, files map[string]string) {
 	n.t.Helper()
 	dir := filepath.Join(n.dir, "new")
@@ -179,7 +179,7 @@ func (n *node) load(name string, description map[string]any, files map[string]st
 	must(n.t, os.Rename(dir, place))
 }
 
-// sandbox is a running pod of the tests.
+// testSandbox is a running pod of the tests.
 type testSandbox struct {
 	n   *node
 	id  string
@@ -195,7 +195,7 @@ func sandboxConfig(n *node, name string) *runtime.PodSandboxConfig {
 			Servers: []string{"10.96.0.10"}, Searches: []string{"a.local", "b.local"}, Options: []string{"ndots:5"},
 		},
 		Linux: &runtime.LinuxPodSandboxConfig{SecurityContext: &runtime.LinuxSandboxSecurityContext{
-			NamespaceOptions: &runtime.NamespaceOption{Pid: runtime.NamespaceMode_CONTAINER}, // as kubelet
+			NamespaceOptions: &runtime.NamespaceOption{Pid: runtime.NamespaceMode_CONTAINER}, // like the kubelet
 		}},
 	}
 }
@@ -224,7 +224,7 @@ func (s *testSandbox) stop() {
 	must(s.n.t, err)
 }
 
-// create makes a container that calls the app with the arguments.
+// create creates a container that runs the app with these arguments.
 func (s *testSandbox) create(name string, args []string, change ...func(*runtime.ContainerConfig)) string {
 	s.n.t.Helper()
 	r, err := s.n.runtime.CreateContainer(s.n.ctx(), s.request(name, args, change...))
@@ -253,8 +253,8 @@ func (s *testSandbox) start(name string, args []string, change ...func(*runtime.
 	return id
 }
 
-// run runs a container to its end and returns what it wrote on its standard
-// output; it must exit with 0.
+// run runs a container to its end, and returns its standard output. It must exit with
+// 0.
 func (s *testSandbox) run(name string, args []string, change ...func(*runtime.ContainerConfig)) string {
 	s.n.t.Helper()
 	id := s.start(name, args, change...)
@@ -292,7 +292,7 @@ func (n *node) eventually(what string, f func() bool) {
 	}
 }
 
-// says waits for a line of a container's output.
+// says waits for a line in a container's output.
 func (n *node) says(id, line string) {
 	n.t.Helper()
 	n.eventually("the container says "+line, func() bool {
@@ -307,7 +307,7 @@ func (n *node) rawLog(id string) string {
 	return string(b)
 }
 
-// output puts together what the log has of one stream.
+// output returns everything that the log has of one stream.
 func (n *node) output(id, stream string) string {
 	n.t.Helper()
 	return streamOf(n.t, n.rawLog(id), stream)
@@ -318,7 +318,7 @@ func streamOf(t *testing.T, log, stream string) string {
 	var out strings.Builder
 	for line := range strings.Lines(log) {
 		if !strings.HasSuffix(line, "\n") {
-			break // being written
+			break // being written^
 		}
 		fields := strings.SplitN(strings.TrimSuffix(line, "\n"), " ", 4)
 		if len(fields) != 4 {

@@ -11,12 +11,11 @@ import (
 	runtime "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// defaultPath is where a program without a slash is looked for, if neither image
-// nor pod say it; as containerd's.
+// defaultPath is the PATH if neither image nor pod set one, as in containerd.
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-// plan makes of a container's configuration what its process 1 is told. It fails
-// with a reason where the configuration asks for what cannot be.
+// plan turns a container's configuration into the instructions for its process 1. It
+// returns an error if something in the configuration is not possible.
 func (s *Server) plan(sb *sandbox, cfg *runtime.ContainerConfig, img *image) (*initSpec, error) {
 	security := cfg.GetLinux().GetSecurityContext()
 	args, err := arguments(cfg, img)
@@ -51,7 +50,7 @@ func (s *Server) plan(sb *sandbox, cfg *runtime.ContainerConfig, img *image) (*i
 	return spec, nil
 }
 
-// arguments are the image's entrypoint, which the pod's command replaces, and the
+// arguments returns the pod's command, or else the image's entrypoint, followed by the
 // pod's args.
 func arguments(cfg *runtime.ContainerConfig, img *image) ([]string, error) {
 	args := slices.Clone(cfg.Command)
@@ -65,8 +64,8 @@ func arguments(cfg *runtime.ContainerConfig, img *image) ([]string, error) {
 	return args, nil
 }
 
-// environment is what a container starts with; later settings replace earlier
-// ones of the same name.
+// environment returns the variables of a container. If there are several of one name,
+// it is the last.
 func environment(sb *sandbox, cfg *runtime.ContainerConfig, img *image, who identity) []string {
 	home := "/"
 	if who.UID == 0 {
@@ -94,8 +93,8 @@ func environment(sb *sandbox, cfg *runtime.ContainerConfig, img *image, who iden
 	return out
 }
 
-// planMounts is the pod's own files, unless kubelet mounts something there, and
-// what kubelet wants, parents before children.
+// planMounts returns the kubelet's mounts, and the pod's own files unless the kubelet
+// mounts something there; parents before children.
 func planMounts(sb *sandbox, cfg *runtime.ContainerConfig) ([]mountSpec, error) {
 	var mounts []mountSpec
 	taken := map[string]bool{}
@@ -134,8 +133,8 @@ func planMount(m *runtime.Mount) (mountSpec, error) {
 	if !path.IsAbs(m.ContainerPath) {
 		return mountSpec{}, fmt.Errorf("a mount's path in the container must be absolute, not %q", m.ContainerPath)
 	}
-	// The container's root is built where the node's root is another folder, so a
-	// symbolic link on the way is followed here.
+	// The container's root is built when the node's root is at another path, so
+	// symbolic links must be resolved here.
 	source, err := filepath.EvalSymlinks(m.HostPath)
 	if err == nil && !filepath.IsAbs(source) {
 		err = errors.New("it must be absolute")
@@ -146,8 +145,8 @@ func planMount(m *runtime.Mount) (mountSpec, error) {
 	return mountSpec{Source: source, Target: path.Clean(m.ContainerPath), ReadOnly: m.Readonly}, nil
 }
 
-// checkNamespaces: see checkSandbox for the pod's own. "kubectl debug --target"
-// asks for another container's processes.
+// checkNamespaces refuses another container's processes, for which "kubectl debug
+// --target" asks. See checkSandbox for the other namespaces.
 func checkNamespaces(o *runtime.NamespaceOption) error {
 	if o.GetPid() == runtime.NamespaceMode_TARGET {
 		return errors.New("the simulated node cannot join another container's processes (kubectl debug --target): use kubectl exec, or a kind cluster")

@@ -13,16 +13,16 @@ import (
 )
 
 const (
-	// dialTimeout bounds the connection to a port of a pod, over its own loopback.
+	// dialTimeout bounds the connection to a port of a pod, over its loopback
+	// interface.
 	dialTimeout = 10 * time.Second
 
-	// lingerTimeout is how long, after the pod has closed a connection, the client
-	// may go on sending; as containerd.
+	// lingerTimeout is how long the client may go on sending after the pod has closed
+	// the connection, as in containerd.
 	lingerTimeout = time.Second
 )
 
-// PortForward connects the stream with a port that the pod listens on, on its
-// loopback interface as kubectl's port-forward does it.
+// PortForward connects the stream to a port on the pod's loopback interface.
 func (r streamRuntime) PortForward(ctx context.Context, id string, port int32, stream io.ReadWriteCloser) error {
 	ns, err := r.s.namespacesOf(id)
 	if err != nil {
@@ -43,8 +43,8 @@ func (r streamRuntime) PortForward(ctx context.Context, id string, port int32, s
 	return nil
 }
 
-// dialInside tries IPv4 and, where that is refused, IPv6; if both fail, the error
-// is that of IPv4.
+// dialInside tries IPv4 and, if that is refused, IPv6. If both fail, it returns the
+// error of IPv4.
 func dialInside(ctx context.Context, ns *namespaces, port int32) (net.Conn, error) {
 	var conn net.Conn
 	dialer := net.Dialer{Timeout: dialTimeout}
@@ -64,15 +64,15 @@ func dialInside(ctx context.Context, ns *namespaces, port int32) (net.Conn, erro
 	return conn, err
 }
 
-// join copies both ways until the pod has closed the connection. That the client
-// has no more to send is passed on, so that an answer that follows still arrives.
+// join copies both ways until the pod has closed the connection. The end of the
+// client's data is passed on, so that an answer to it still arrives.
 func join(conn net.Conn, stream io.ReadWriteCloser) {
 	defer conn.Close()
 	sent := make(chan struct{})
-	// Ends with the client's stream, which the caller closes when we return.
+	// Ends with the client's stream, which the caller closes after this returns.
 	go func() {
 		defer close(sent)
-		_, _ = io.Copy(conn, stream) // whichever end breaks, the connection is over
+		_, _ = io.Copy(conn, stream) // if either end fails, the connection is over
 		if half, ok := conn.(interface{ CloseWrite() error }); ok {
 			_ = half.CloseWrite()
 		}

@@ -70,7 +70,7 @@ func TestIDMap(t *testing.T) {
 	}
 }
 
-// What the kernel's files can never say must not stop a node either.
+// Even what the kernel never writes must not stop a node.
 func FuzzParseIDMap(f *testing.F) {
 	f.Add("0 1000 1\n1 100000 65535\n", uint32(7))
 	f.Fuzz(func(t *testing.T, text string, id uint32) {
@@ -100,7 +100,7 @@ func TestUsersThatDoNotExist(t *testing.T) {
 		}
 	}
 	if onlyOneUser(t) {
-		return // there, nobody is refused
+		return // nobody is refused there
 	}
 	for _, s := range []*runtime.LinuxContainerSecurityContext{
 		{RunAsUser: &runtime.Int64Value{Value: 70000}}, {SupplementalGroups: []int64{70000}},

@@ -10,21 +10,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// InitRoleName is the name, as argv[0], under which the binary has the role of
-// InitRole.
+// InitRoleName is the name, as argv[0], of the role InitRole.
 const InitRoleName = "container-init"
 
-// InitRole is process 1 of a container: it builds the container's root, becomes
-// whom the pod says, and executes the pod's program. It returns only if that
-// fails, with the exit code; the reason is on the report pipe.
+// InitRole runs as process 1 of a container: it builds the container's root, changes to
+// the pod's user, and executes the pod's program. It returns only if that fails, with
+// an exit code. It writes the reason to the report pipe.
 func InitRole() int {
-	// Namespaces, capabilities and the ban on new privileges belong to the thread.
+	// Namespaces, capabilities and no_new_privs belong to the thread.
 	goruntime.LockOSThread()
 	syscall.CloseOnExec(instructionFD)
 	syscall.CloseOnExec(reportFD)
 	report := os.NewFile(reportFD, "report")
 	err := becomeContainer(os.NewFile(instructionFD, "instruction"), report)
-	_, _ = report.WriteString(err.Error()) // if nobody reads it, nobody is there
+	_, _ = report.WriteString(err.Error()) // there may be no reader any more
 	return startFailed
 }
 
@@ -40,7 +39,7 @@ func becomeContainer(instruction io.Reader, report *os.File) error {
 	return executeAs(&spec.Process, report)
 }
 
-// executeAs becomes the process. It returns only with an error.
+// executeAs executes the program. It returns only with an error.
 func executeAs(p *process, report *os.File) error {
 	if err := takeRights(p.Rights); err != nil {
 		return err
@@ -65,8 +64,8 @@ func executeAs(p *process, report *os.File) error {
 	return fmt.Errorf("execute %q: %w", program, syscall.Exec(program, p.Args, p.Env))
 }
 
-// ownStreams lets the process open its streams again (/dev/stdout), which are
-// pipes made by root.
+// ownStreams lets the process open its streams again (/dev/stdout): they are pipes made
+// by root.
 func ownStreams(who identity) error {
 	if !who.Switch || who.UID == 0 {
 		return nil
@@ -79,8 +78,8 @@ func ownStreams(who identity) error {
 	return nil
 }
 
-// become changes user and groups, which also gives up the capabilities unless the
-// user is root.
+// become changes user and groups. Unless the user is root, this also gives up the
+// capabilities.
 func become(who identity) error {
 	if !who.Switch {
 		return nil
@@ -101,8 +100,8 @@ func become(who identity) error {
 	return nil
 }
 
-// takeRights limits what the thread, and whatever it executes, can ever do. The
-// capabilities that it has now stay until it executes something.
+// takeRights limits the rights of this thread, and of whatever it executes. It keeps
+// its present capabilities until it executes something.
 func takeRights(r rights) error {
 	if !r.AllCapabilities {
 		keep := map[uintptr]bool{}
@@ -111,7 +110,7 @@ func takeRights(r rights) error {
 		}
 		for c := uintptr(0); ; c++ {
 			if _, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, c, 0, 0, 0); err != nil {
-				break // the kernel knows no more
+				break // the kernel has no more
 			}
 			if keep[c] {
 				continue

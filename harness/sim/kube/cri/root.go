@@ -12,17 +12,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// rootSize bounds what a container can write to its root; it is memory.
+// rootSize bounds what a container can write to its root, which is in memory.
 const rootSize = "512m"
 
-// oldRoot is where the node's root is while the container's is built: paths of
-// the container then mean the same as they will to it, symbolic links included.
+// oldRoot is where the node's root is while the container's is built. So paths of the
+// container, and symbolic links in them, mean what they will mean to it.
 const oldRoot = "/.node"
 
-// buildRoot makes the root of a container in this process's own mount namespace:
-// a tmpfs with the image's files, /proc, /dev and what the pod mounts.
+// buildRoot makes the root of a container, in this process' own mount namespace: a
+// tmpfs with the image's files, /proc, /dev and the pod's mounts.
 func buildRoot(spec *initSpec) error {
-	// What is unmounted on the node vanishes here too; nothing goes the other way.
+	// What is unmounted on the node is unmounted here, too, but not the other way
+	// round.
 	if err := unix.Mount("", "/", "", unix.MS_SLAVE|unix.MS_REC, ""); err != nil {
 		return fmt.Errorf("separate the mounts from the node's: %w", err)
 	}
@@ -58,9 +59,9 @@ func buildRoot(spec *initSpec) error {
 	return nil
 }
 
-// enterRoot mounts a tmpfs, makes a folder of it the root, and puts the node's
-// root at oldRoot. It returns the folder, as it is then seen, for the layers that
-// containers write to above folders of the image; the container never sees it.
+// enterRoot mounts a tmpfs, makes a folder in it the root, and puts the node's root at
+// oldRoot. It returns another folder in it, below oldRoot, for the layers that
+// containers write above folders of the image. The container never sees that.
 func enterRoot(spec *initSpec) (layers string, err error) {
 	if err := unix.Mount("tmpfs", spec.Rootfs, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=755,size="+rootSize); err != nil {
 		return "", fmt.Errorf("mount the container's root: %w", err)
@@ -71,7 +72,7 @@ func enterRoot(spec *initSpec) (layers string, err error) {
 			return "", err
 		}
 	}
-	// pivot_root wants a mount point: the image's own root, or the folder itself.
+	// pivot_root requires a mount point: the image's own root, or the folder itself.
 	mounted := false
 	for _, e := range spec.Image {
 		if e.Target == "/" && e.Folder {
@@ -98,7 +99,7 @@ func enterRoot(spec *initSpec) (layers string, err error) {
 	return oldRoot + layers, nil
 }
 
-// leaveNode takes the node's root away.
+// leaveNode removes the node's root.
 func leaveNode() error {
 	if err := unix.Unmount(oldRoot, unix.MNT_DETACH); err != nil {
 		return err
@@ -119,8 +120,8 @@ func mountProc() error {
 	return unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "")
 }
 
-// makeDevices fills /dev. The devices are the node's: only the owner of the
-// machine may make others.
+// makeDevices fills /dev with devices of the node, since only root of the host may make
+// others.
 func makeDevices(shm string) error {
 	if err := unix.Mount("tmpfs", "/dev", "tmpfs", unix.MS_NOSUID|unix.MS_NOEXEC, "mode=755,size=64k"); err != nil {
 		return err
@@ -142,14 +143,13 @@ func makeDevices(shm string) error {
 	if err := os.Mkdir("/dev/pts", 0o755); err != nil {
 		return err
 	}
-	// Without it a program cannot make terminals; few want to.
+	// Without it a program can't make terminals, which few do.
 	_ = unix.Mount("devpts", "/dev/pts", "devpts", unix.MS_NOSUID|unix.MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620")
 	return bind(mountSpec{Source: shm, Target: "/dev/shm"})
 }
 
-// placeImage shows the image's files and folders; they are the same for all
-// containers, which therefore cannot change the files, and change folders in a
-// layer of their own.
+// placeImage mounts the image's files and folders. All containers share them. So files
+// are read-only, and containers write to folders in their own layer.
 func placeImage(entries []imageEntry, layers string) error {
 	for i, e := range entries {
 		var err error
@@ -169,7 +169,7 @@ func placeImage(entries []imageEntry, layers string) error {
 	return nil
 }
 
-// writeUsers gives root and the usual nobody a name, unless the image does.
+// writeUsers writes names of root and the usual other users, unless the image does.
 func writeUsers() error {
 	for file, text := range map[string]string{
 		"/etc/passwd": "root:x:0:0:root:/root:/sbin/nologin\nnobody:x:65534:65534:nobody:/:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/:/sbin/nologin\n",
@@ -185,7 +185,7 @@ func writeUsers() error {
 	return nil
 }
 
-// lookPath finds a program as execvp(3) does, with the PATH of env.
+// lookPath finds a program as execvp(3) does, with the PATH in env.
 func lookPath(name string, env []string) (string, error) {
 	if strings.Contains(name, "/") {
 		return name, executable(name)
@@ -205,7 +205,8 @@ func lookPath(name string, env []string) (string, error) {
 	return "", fmt.Errorf("the program %q has no slash, and the container has no PATH", name)
 }
 
-// executable says why a file cannot be executed, in so far as that is seen.
+// executable returns an error that says why a file can't be executed, if that is
+// apparent.
 func executable(file string) error {
 	info, err := os.Stat(file)
 	switch {

@@ -6,18 +6,18 @@ import (
 	runtime "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// Name and version under which the runtime appears in a Node's status and in the
-// container IDs of a Pod's status, as "simulated://...".
+// Name and version of the runtime, in a Node's status and in the container IDs of a
+// Pod's status ("simulated://...").
 const (
 	runtimeName    = "simulated"
 	runtimeVersion = "1.0.0"
 	criVersion     = "v1"
 )
 
-// runtimeService and imageService are the two gRPC services. They are types apart
-// from Server so that it exports no more than Start and Stop. What they do not
-// define is answered with Unimplemented (the evented PLEG and the streamed lists,
-// feature gates that are off; checkpoints).
+// runtimeService and imageService are the two gRPC services. They are separate from
+// Server so that it exports only Start and Stop. Calls that they do not define return
+// Unimplemented: checkpoints, and evented PLEG and streamed lists, whose feature gates
+// are off.
 type runtimeService struct {
 	runtime.UnimplementedRuntimeServiceServer
 	*Server
@@ -30,7 +30,7 @@ type imageService struct {
 
 func (runtimeService) Version(context.Context, *runtime.VersionRequest) (*runtime.VersionResponse, error) {
 	return &runtime.VersionResponse{
-		Version:     "0.1.0", // of kubelet's API: the only value it has ever had
+		Version:     "0.1.0", // version of the kubelet's API; it never had another value
 		RuntimeName: runtimeName, RuntimeVersion: runtimeVersion, RuntimeApiVersion: criVersion,
 	}, nil
 }
@@ -50,17 +50,17 @@ func (runtimeService) RuntimeConfig(context.Context, *runtime.RuntimeConfigReque
 	return &runtime.RuntimeConfigResponse{Linux: &runtime.LinuxRuntimeConfiguration{CgroupDriver: runtime.CgroupDriver_CGROUPFS}}, nil
 }
 
-// UpdateRuntimeConfig tells the pod network, which Config has given already.
+// UpdateRuntimeConfig receives the pod network, which is already in Config.
 func (runtimeService) UpdateRuntimeConfig(context.Context, *runtime.UpdateRuntimeConfigRequest) (*runtime.UpdateRuntimeConfigResponse, error) {
 	return &runtime.UpdateRuntimeConfigResponse{}, nil
 }
 
-// UpdateContainerResources has nothing to change without cgroups.
+// UpdateContainerResources changes nothing, as there are no cgroups.
 func (runtimeService) UpdateContainerResources(context.Context, *runtime.UpdateContainerResourcesRequest) (*runtime.UpdateContainerResourcesResponse, error) {
 	return &runtime.UpdateContainerResourcesResponse{}, nil
 }
 
-// UpdatePodSandboxResources: as UpdateContainerResources.
+// UpdatePodSandboxResources changes nothing, as there are no cgroups.
 func (runtimeService) UpdatePodSandboxResources(context.Context, *runtime.UpdatePodSandboxResourcesRequest) (*runtime.UpdatePodSandboxResourcesResponse, error) {
 	return &runtime.UpdatePodSandboxResourcesResponse{}, nil
 }

@@ -24,7 +24,7 @@ func TestRuntimeIsReady(t *testing.T) {
 	if !ready[runtime.RuntimeReady] || !ready[runtime.NetworkReady] {
 		t.Errorf("status: %v", st)
 	}
-	// What kubelet falls back from must say Unimplemented.
+	// If the kubelet has a fallback for a call, it must return Unimplemented.
 	events, err := n.runtime.GetContainerEvents(n.ctx(), &runtime.GetEventsRequest{})
 	must(t, err)
 	if _, err := events.Recv(); status.Code(err) != codes.Unimplemented {

@@ -18,28 +18,28 @@ import (
 	runtime "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// sandbox is a pod: what its containers share.
+// A sandbox is a pod: what its containers share.
 type sandbox struct {
 	id          string
 	cfg         *runtime.PodSandboxConfig
 	handler     string
 	hostNetwork bool
-	dir         string // its files: resolv.conf and others, and the shared memory
+	dir         string // for its files, such as resolv.conf, and the shared memory
 	address     netip.Addr
 	link        string // the node's end of its veth pair
 	created     time.Time
 
-	// teardown serialises the end of the network; it may be held while waiting,
-	// and is never taken with Server.mu held.
+	// teardown serializes the end of the network. It may be held while waiting, and
+	// must not be locked while Server.mu is held.
 	teardown sync.Mutex
 
 	// Guarded by Server.mu.
 	state        runtime.PodSandboxState
 	namespaces   *namespaces // nil once the sandbox is torn down
-	holdsAddress bool        // address is taken from the pool
+	holdsAddress bool        // address was taken from the pool
 }
 
-// newID returns a name for a sandbox or container, as long as everybody's.
+// newID returns a name for a sandbox or container, of the usual length.
 func newID() string {
 	b := make([]byte, 32)
 	_, _ = rand.Read(b) // never fails
@@ -50,7 +50,7 @@ func noSandbox(id string) error {
 	return status.Errorf(codes.NotFound, "there is no pod sandbox %q", id)
 }
 
-// RunPodSandbox makes the pod's namespaces and plugs it into the node's network.
+// RunPodSandbox makes the pod's namespaces, and connects it to the node's network.
 func (s runtimeService) RunPodSandbox(_ context.Context, req *runtime.RunPodSandboxRequest) (*runtime.RunPodSandboxResponse, error) {
 	if err := checkSandbox(req); err != nil {
 		return nil, err
@@ -73,8 +73,8 @@ func (s runtimeService) RunPodSandbox(_ context.Context, req *runtime.RunPodSand
 	return &runtime.RunPodSandboxResponse{PodSandboxId: id}, nil
 }
 
-// checkSandbox refuses, with the reason, what this runtime cannot do: a pod that
-// silently runs otherwise than asked would prove nothing.
+// checkSandbox returns an error for what this runtime can't do: a pod that runs in
+// another way than specified, without a word, would prove nothing.
 func checkSandbox(req *runtime.RunPodSandboxRequest) error {
 	cfg := req.Config
 	if cfg == nil {
@@ -85,7 +85,7 @@ func checkSandbox(req *runtime.RunPodSandboxRequest) error {
 	}
 	options := cfg.GetLinux().GetSecurityContext().GetNamespaceOptions()
 	switch {
-	case options == nil: // nobody has asked for anything
+	case options == nil: // nothing is specified
 	case options.GetPid() == runtime.NamespaceMode_POD:
 		return status.Error(codes.Unimplemented, "the simulated node cannot share a process namespace among a pod's containers: set shareProcessNamespace to false, or use a kind cluster")
 	case options.GetPid() != runtime.NamespaceMode_CONTAINER:
@@ -94,7 +94,7 @@ func checkSandbox(req *runtime.RunPodSandboxRequest) error {
 		return status.Error(codes.Unimplemented, "the simulated node has no user namespaces for pods: leave the pod's hostUsers out, or use a kind cluster")
 	}
 	if usesHostNetwork(cfg) {
-		return nil // its ports are the node's by themselves
+		return nil // its ports are ports of the node anyway
 	}
 	for _, p := range cfg.PortMappings {
 		if p.HostPort > 0 {
@@ -108,8 +108,7 @@ func usesHostNetwork(cfg *runtime.PodSandboxConfig) bool {
 	return cfg.GetLinux().GetSecurityContext().GetNamespaceOptions().GetNetwork() == runtime.NamespaceMode_NODE
 }
 
-// setUp makes everything of a new sandbox; what it leaves half done on an error
-// is removed by tearDown.
+// setUp sets up a new sandbox. After an error, tearDown must be called.
 func (s *Server) setUp(sb *sandbox) (err error) {
 	if !sb.hostNetwork {
 		s.mu.Lock()
@@ -137,7 +136,7 @@ func (s *Server) setUp(sb *sandbox) (err error) {
 	return attachPod(sb.namespaces, sb.link, sb.address, s.addresses.gateway)
 }
 
-// writeFiles makes what is mounted into every container of the pod.
+// writeFiles writes the files that are mounted into every container of the pod.
 func (sb *sandbox) writeFiles() error {
 	if err := os.MkdirAll(filepath.Join(sb.dir, "shm"), 0o755); err != nil {
 		return err
@@ -161,7 +160,7 @@ func (sb *sandbox) writeFiles() error {
 	return nil
 }
 
-// resolvConf is the file of that name, resolv.conf(5).
+// resolvConf returns the content of resolv.conf(5).
 func resolvConf(dns *runtime.DNSConfig) string {
 	var b strings.Builder
 	if searches := dns.GetSearches(); len(searches) > 0 {

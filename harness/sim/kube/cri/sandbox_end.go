@@ -11,8 +11,8 @@ import (
 	runtime "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// StopPodSandbox kills the pod's containers and takes its address off the
-// network. It may be repeated.
+// StopPodSandbox kills the pod's containers, and removes it from the network. It may be
+// called again.
 func (s runtimeService) StopPodSandbox(ctx context.Context, req *runtime.StopPodSandboxRequest) (*runtime.StopPodSandboxResponse, error) {
 	s.mu.Lock()
 	sb := s.sandboxes[req.PodSandboxId]
@@ -26,7 +26,7 @@ func (s runtimeService) StopPodSandbox(ctx context.Context, req *runtime.StopPod
 	return &runtime.StopPodSandboxResponse{}, nil
 }
 
-// RemovePodSandbox stops the pod if it runs, and forgets it and its containers.
+// RemovePodSandbox stops the pod if it runs, and removes it and its containers.
 func (s runtimeService) RemovePodSandbox(ctx context.Context, req *runtime.RemovePodSandboxRequest) (*runtime.RemovePodSandboxResponse, error) {
 	s.mu.Lock()
 	sb := s.sandboxes[req.PodSandboxId]
@@ -58,7 +58,7 @@ func (s *Server) removeSandbox(ctx context.Context, sb *sandbox) error {
 	return nil
 }
 
-// removeAllSandboxes ends everything at once; the server answers no more calls.
+// removeAllSandboxes removes all pods at once, when the server no longer answers calls.
 func (s *Server) removeAllSandboxes(ctx context.Context) []error {
 	s.mu.Lock()
 	var all []*sandbox
@@ -75,11 +75,11 @@ func (s *Server) removeAllSandboxes(ctx context.Context) []error {
 	return errs
 }
 
-// stopSandbox kills the pod's containers, one that is just starting too, and
-// tears its network down.
+// stopSandbox kills the pod's containers, even one that is just starting, and removes
+// the pod from the network.
 func (s *Server) stopSandbox(ctx context.Context, sb *sandbox) error {
 	s.mu.Lock()
-	sb.state = runtime.PodSandboxState_SANDBOX_NOTREADY // from here on nothing starts in it
+	sb.state = runtime.PodSandboxState_SANDBOX_NOTREADY // nothing starts in it after this
 	var inside []*container
 	for _, c := range s.containers {
 		if c.sandbox == sb {
@@ -99,7 +99,7 @@ func (s *Server) stopSandbox(ctx context.Context, sb *sandbox) error {
 	return s.tearDown(sb)
 }
 
-// tearDown unplugs the pod and gives its address back, if that has not happened.
+// tearDown disconnects the pod and frees its address, unless that was done before.
 func (s *Server) tearDown(sb *sandbox) error {
 	sb.teardown.Lock()
 	defer sb.teardown.Unlock()
@@ -108,7 +108,7 @@ func (s *Server) tearDown(sb *sandbox) error {
 	s.mu.Unlock()
 	if plugged {
 		if err := detachPod(sb.link); err != nil {
-			return err // kubelet tries again
+			return err // the kubelet tries again
 		}
 	}
 	s.mu.Lock()
@@ -124,7 +124,7 @@ func (s *Server) tearDown(sb *sandbox) error {
 	return nil
 }
 
-// namespacesOf returns those of a sandbox that is up.
+// namespacesOf returns the namespaces of a running sandbox.
 func (s *Server) namespacesOf(sandboxID string) (*namespaces, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

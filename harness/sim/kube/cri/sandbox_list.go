@@ -21,7 +21,7 @@ func (s runtimeService) PodSandboxStatus(_ context.Context, req *runtime.PodSand
 		Network: &runtime.PodSandboxNetworkStatus{},
 	}
 	if sb.holdsAddress {
-		st.Network.Ip = sb.address.String() // with hostNetwork kubelet knows it: the node's
+		st.Network.Ip = sb.address.String() // with hostNetwork it is the node's, which the kubelet knows
 	}
 	return &runtime.PodSandboxStatusResponse{Status: st, Timestamp: time.Now().UnixNano()}, nil
 }
@@ -45,7 +45,7 @@ func (s runtimeService) ListPodSandbox(_ context.Context, req *runtime.ListPodSa
 	return out, nil
 }
 
-// matches says whether the labels have all of the selector.
+// matches reports whether the labels have all those of the selector.
 func matches(selector, labels map[string]string) bool {
 	for k, v := range selector {
 		if have, ok := labels[k]; !ok || have != v {

@@ -22,7 +22,7 @@ func TestSandboxesReachEachOther(t *testing.T) {
 	n := newNode(t)
 	a, b := n.sandbox("a"), n.sandbox("b")
 	id := a.start("server", []string{"serve", "80"}, func(c *runtime.ContainerConfig) {
-		c.Linux.SecurityContext.RunAsUser = &runtime.Int64Value{Value: 65532} // and listens on a low port
+		c.Linux.SecurityContext.RunAsUser = &runtime.Int64Value{Value: 65532} // which listens on a low port
 	})
 	n.says(id, "ready")
 	for _, c := range []struct {
@@ -38,7 +38,7 @@ func TestSandboxesReachEachOther(t *testing.T) {
 			t.Errorf("from %s to %s: %q, want %q", c.from.cfg.Hostname, c.to, got, c.want)
 		}
 	}
-	// The node itself reaches the pod: kubelet's probes come from there.
+	// The node reaches the pod, as it must for the kubelet's probes.
 	conn, err := net.DialTimeout("tcp", a.address()+":80", 5*time.Second)
 	must(t, err)
 	_ = conn.Close()
@@ -66,7 +66,7 @@ func TestSandboxThatIsStoppedGoesSilent(t *testing.T) {
 	if got := b.run("never", []string{"dial", strings.TrimSuffix(address, "2") + "77:80"}); got != "silence\n" {
 		t.Errorf("an address that no pod has had: %q, want silence", got)
 	}
-	a.stop() // again
+	a.stop() // a second time
 	r, err := n.runtime.PodSandboxStatus(n.ctx(), &runtime.PodSandboxStatusRequest{PodSandboxId: a.id})
 	must(t, err)
 	if r.Status.State != runtime.PodSandboxState_SANDBOX_NOTREADY {
@@ -143,7 +143,7 @@ func TestSandboxOnTheHostNetwork(t *testing.T) {
 	defer l.Close()
 	host := n.sandbox("pod", func(c *runtime.PodSandboxConfig) {
 		c.Linux.SecurityContext.NamespaceOptions.Network = runtime.NamespaceMode_NODE
-		c.PortMappings = []*runtime.PortMapping{{HostPort: 80, ContainerPort: 80}} // as kubelet does it
+		c.PortMappings = []*runtime.PortMapping{{HostPort: 80, ContainerPort: 80}} // as the kubelet does
 	})
 	go func() {
 		if c, err := l.Accept(); err == nil {
@@ -254,7 +254,7 @@ func TestSandboxesAreListedAndRemoved(t *testing.T) {
 	}
 }
 
-// Kubelet stops a pod several times, and while its containers start.
+// The kubelet stops a pod several times, also while its containers start.
 func TestSandboxStopsWhileContainersStart(t *testing.T) {
 	n := newNode(t)
 	for range 5 {
@@ -265,7 +265,7 @@ func TestSandboxStopsWhileContainersStart(t *testing.T) {
 		}
 		var wg sync.WaitGroup
 		for _, id := range ids {
-			wg.Go(func() { // may succeed or not
+			wg.Go(func() { // this may succeed or fail
 				_, _ = n.runtime.StartContainer(n.ctx(), &runtime.StartContainerRequest{ContainerId: id})
 			})
 		}
@@ -305,7 +305,7 @@ func TestMachineKeepsItsOwnBlackhole(t *testing.T) {
 		t.Errorf("the route of somebody else is gone (%v)", err)
 	}
 	must(t, removeBlackhole(network))
-	must(t, removeBlackhole(network)) // again
+	must(t, removeBlackhole(network)) // a second time
 }
 
 func TestStartSaysWhatIsWrong(t *testing.T) {
@@ -337,7 +337,7 @@ func TestStartSaysWhatIsWrong(t *testing.T) {
 	must(t, removeBlackhole(good.PodNetwork))
 }
 
-// What a process that was killed has left of its socket is no obstacle.
+// A socket that is left by a process that was killed does no harm.
 func TestStartTakesOverAnOldSocket(t *testing.T) {
 	dir, err := os.MkdirTemp("", "cri-")
 	must(t, err)

@@ -22,42 +22,41 @@ import (
 )
 
 const (
-	// stopTimeout bounds the end of all containers in Stop: they are killed, so
-	// what remains is the kernel's work.
+	// stopTimeout bounds the end of all containers in Stop. They are killed, so that
+	// only the kernel has work left.
 	stopTimeout = 10 * time.Second
 
-	// maxSocketPath is what fits into a unix socket's address (sun_path, with its
-	// terminating zero, unix(7)).
+	// maxSocketPath is the longest path of a unix socket (sun_path with a terminating
+	// zero, unix(7)).
 	maxSocketPath = 107
 
-	// maxMessage bounds one gRPC message, in bytes; as kubelet's own limit.
+	// maxMessage bounds a gRPC message, in bytes; the kubelet has the same limit.
 	maxMessage = 16 << 20
 
-	// headerTimeout is how long a client of the streaming server may take for the
-	// header of its request.
+	// headerTimeout bounds the time in which a client of the streaming server must send
+	// the header of its request.
 	headerTimeout = 10 * time.Second
 )
 
-// Config is what one node's runtime works with.
+// Config is the configuration of a node's runtime.
 type Config struct {
-	// Root is the node's state directory; it is created. Here are the files made
-	// for pods and the place on which containers mount their root. The socket of
-	// Start may be in it.
+	// Root is the node's state directory, which is created. It has pods' files, and the
+	// folder on which containers mount their root. The socket of Start may be in it.
 	Root string
 
-	// Images is the image store, see imageStore.
+	// Images is the directory of the image store; see imageStore.
 	Images string
 
-	// NodeIP is the node's address; the streaming server (exec, port-forward)
-	// listens on it.
+	// NodeIP is the node's address, on which the streaming server (exec, port-forward)
+	// listens.
 	NodeIP net.IP
 
-	// PodNetwork holds the addresses of the node's pods, IPv4: its first is the
-	// gateway on the node's side, pods have those from the second on.
+	// PodNetwork has the addresses of the node's pods, IPv4. The first one is the
+	// gateway's, at the node's end of pods' links.
 	PodNetwork netip.Prefix
 
-	// Log gets one line for each call that changes something or fails, and for
-	// each change of state. Nil: no log. Writes are serialised.
+	// Log gets a line for each call that changes something or fails, and for each
+	// change of state. Writes are serialized. Nil: no log.
 	Log io.Writer
 }
 
@@ -80,9 +79,9 @@ type Server struct {
 	cfg    Config
 	log    *journal
 	images imageStore
-	rootfs string // an empty folder; each container mounts its root there, in its own mount namespace
+	rootfs string // an empty folder, on which each container mounts its root in its own mount namespace
 
-	// alive ends when Stop begins; whatever serves a client ends with it.
+	// alive ends when Stop begins. Everything that serves a client ends with it.
 	alive context.Context
 	end   context.CancelFunc
 
@@ -96,20 +95,19 @@ type Server struct {
 	stopOnce sync.Once
 	stopErr  error
 
-	// mu guards what follows and every field of a sandbox or container that is
-	// not set once at its creation. It is never held while waiting.
+	// mu guards the following fields, and every field of a sandbox or container that
+	// changes after its creation. It is never held while waiting.
 	mu         sync.Mutex
 	sandboxes  map[string]*sandbox
 	containers map[string]*container
 	addresses  addressPool
-	streaming  sync.WaitGroup // streams being served: begun under mu, while alive
+	streaming  sync.WaitGroup // streams that are served; begun under mu, while alive
 }
 
 // Start serves the CRI (runtime and image service) on the unix socket, and the
-// streaming server on the node's address. The calling process must be in the
-// node's network and mount namespace, with the rights to make others
-// (CAP_SYS_ADMIN and CAP_NET_ADMIN), and its main function must call InitRole when
-// it is called InitRoleName.
+// streaming server on the node's address. The process must be in the node's network and
+// mount namespace and have the rights to make others (CAP_SYS_ADMIN and CAP_NET_ADMIN).
+// Its main function must call InitRole if its name is InitRoleName.
 func Start(cfg Config, socket string) (*Server, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
@@ -150,7 +148,7 @@ func (s *Server) start(socket string) error {
 
 // serveCalls starts the gRPC server.
 func (s *Server) serveCalls(socket string) error {
-	// What is left of a process that was killed would refuse every client.
+	// A socket left by a process that was killed would refuse clients.
 	if err := os.Remove(socket); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("remove the old socket of the runtime: %w", err)
 	}
@@ -164,7 +162,7 @@ func (s *Server) serveCalls(socket string) error {
 	s.calls = grpc.NewServer(
 		grpc.UnaryInterceptor(s.log.intercept),
 		grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(2*execOutputLimit+1<<20),
-		grpc.WaitForHandlers(true), // Stop leaves no call behind that goes on changing things
+		grpc.WaitForHandlers(true), // so that Stop leaves no call that still changes something
 	)
 	runtime.RegisterRuntimeServiceServer(s.calls, runtimeService{Server: s})
 	runtime.RegisterImageServiceServer(s.calls, imageService{Server: s})
@@ -176,7 +174,7 @@ func (s *Server) serveCalls(socket string) error {
 	return nil
 }
 
-// serveStreams starts the HTTP server of exec and port-forward, on a free port.
+// serveStreams starts the HTTP server for exec and port-forward, on a free port.
 func (s *Server) serveStreams() error {
 	l, err := net.Listen("tcp", net.JoinHostPort(s.cfg.NodeIP.String(), "0"))
 	if err != nil {
@@ -196,8 +194,8 @@ func (s *Server) serveStreams() error {
 	return nil
 }
 
-// Stop ends the servers, kills all containers and removes the pods' links and
-// files. It may be called more than once; all calls return the first one's result.
+// Stop ends the servers, kills all containers, and removes the pods' links and files.
+// Only the first call does so; the others return its result.
 func (s *Server) Stop() error {
 	s.stopOnce.Do(func() { s.stopErr = s.stop() })
 	return s.stopErr
@@ -208,7 +206,7 @@ func (s *Server) stop() error {
 	s.end()
 	s.mu.Unlock()
 	if s.http != nil {
-		_ = s.http.Close() // its listener's error; nothing is left to do about it
+		_ = s.http.Close() // the error of its listener, which does not matter any more
 	}
 	if s.calls != nil {
 		s.calls.Stop()
@@ -224,9 +222,9 @@ func (s *Server) stop() error {
 	return errors.Join(errs...)
 }
 
-// defaultSignals: what this process ignores, programs that it executes would
-// ignore too, a container's Ctrl-C for one. A signal that is caught and dropped
-// is as good as ignored here, and has its default action there.
+// defaultSignals catches signals that this process ignores, and drops them. Programs
+// that it executes would inherit that a signal is ignored, so that Ctrl-C had no effect
+// in a container. For a caught signal they have the default action.
 func defaultSignals() {
 	for _, sig := range []os.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGPIPE, syscall.SIGTERM} {
 		if signal.Ignored(sig) {

@@ -5,38 +5,38 @@ import (
 	"io"
 )
 
-// What the runtime tells the process that becomes a container, as JSON through a
+// What the runtime sends to the process that becomes a container, as JSON through a
 // pipe.
 
-// initSpec is the instruction of a container's process 1.
+// initSpec has the instructions for a container's process 1.
 type initSpec struct {
-	Rootfs string // an empty folder of the node to mount the root on
+	Rootfs string // an empty folder of the node, on which to mount the root
 	Image  []imageEntry
-	Mounts []mountSpec // in the order in which they are made
+	Mounts []mountSpec // in the order in which they are mounted
 	Shm    string      // the pod's folder for /dev/shm
 
-	Masked   []string // paths of the container that it must not see
-	ReadOnly []string // and those that it must not change
+	Masked   []string // paths that the container must not see
+	ReadOnly []string // paths that it must not change
 
 	ReadOnlyRoot bool
 	Process      process
 }
 
-// imageEntry is a file or folder of the image. A file is the image's own, and
-// read-only; on a folder the container writes into a layer of its own.
+// imageEntry is a file or folder of the image. Files are read-only. The container
+// writes to a folder in its own layer.
 type imageEntry struct {
 	Source string // on the node
 	Target string // in the container
 	Folder bool
 }
 
-// mountSpec is a file or folder of the node that the container sees.
+// mountSpec is a file or folder of the node in the container.
 type mountSpec struct {
 	Source, Target string
 	ReadOnly       bool
 }
 
-// process is a program to execute and the rights that it gets.
+// A process is a program to execute, with its rights.
 type process struct {
 	Args     []string
 	Env      []string // KEY=value
@@ -45,19 +45,19 @@ type process struct {
 	Rights   rights
 }
 
-// identity is whom a process runs as.
+// identity is the user that a process runs as.
 type identity struct {
 	UID, GID uint32
 	Groups   []uint32
-	// Switch is false where only one user exists (a user namespace with a single
-	// ID): the process is that one already, and any change would be refused.
+	// Switch is false if only one user exists (a user namespace with a single id): the
+	// process has this id already, and any change would be refused.
 	Switch bool
 }
 
-// rights limits what a process may do, whoever it is.
+// rights limit what a process may do, whatever its user.
 type rights struct {
-	Capabilities    []uintptr // numbers of those that it or its children may ever have
-	AllCapabilities bool      // privileged: nothing is taken
+	Capabilities    []uintptr // those that it and its children may ever have
+	AllCapabilities bool      // privileged: it keeps all
 	NoNewPrivileges bool
 }
 

@@ -17,12 +17,12 @@ import (
 )
 
 const (
-	// startTimeout bounds the way from the fork to the container's own program.
-	// It takes 20 to 200 ms, most of it the start of this large binary.
+	// startTimeout bounds the time from the fork until the container's own program
+	// runs. It takes 20 to 200 ms, most of it for the start of this large binary.
 	startTimeout = 60 * time.Second
 
-	// startFailed is the exit code of a container whose program was never
-	// executed, as containerd reports it; the reason is startError.
+	// startFailed is the exit code of a container whose program was never executed, and
+	// startError the reason, as in containerd.
 	startFailed = 128
 	startError  = "StartError"
 )
@@ -45,7 +45,7 @@ func (s runtimeService) StartContainer(ctx context.Context, req *runtime.StartCo
 	return &runtime.StartContainerResponse{}, nil
 }
 
-// beginStart reserves the start of a container that was never started.
+// beginStart reserves a container that was never started, for the caller to start it.
 func (s *Server) beginStart(id string) (*container, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -62,8 +62,8 @@ func (s *Server) beginStart(id string) (*container, error) {
 	return c, nil
 }
 
-// launch starts the container's process 1. When it returns nil the container's
-// program runs, and a goroutine waits for its end.
+// launch starts the container's process 1. When it returns nil, the container's program
+// runs, and a goroutine waits for its end.
 func (s *Server) launch(ctx context.Context, c *container) error {
 	if err := c.log.open(); err != nil {
 		return err
@@ -82,7 +82,7 @@ func (s *Server) launch(ctx context.Context, c *container) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	if err := report.wait(ctx); err != nil {
-		_ = cmd.Process.Kill() // it has ended by itself, if that fails
+		_ = cmd.Process.Kill() // if this fails, it has ended
 		_ = cmd.Wait()
 		streams.drain()
 		return err
@@ -92,7 +92,7 @@ func (s *Server) launch(ctx context.Context, c *container) error {
 	c.process, c.enterable = cmd, true
 	s.mu.Unlock()
 	s.log.line("container %s runs, process %d", c.name(), cmd.Process.Pid)
-	go s.await(c, streams) // ends with the process; Stop waits for it through c.done
+	go s.await(c, streams) // ends with the process; Stop waits for it by c.done
 	return nil
 }
 
@@ -102,8 +102,8 @@ const (
 	reportFD      = 4 // see initReport
 )
 
-// initEnv is the environment of process 1 before that. It needs none; without a
-// garbage collector and with one processor this large binary starts faster.
+// initEnv is the environment of process 1 before that. Without garbage collection and
+// with one processor, this large binary starts faster.
 var initEnv = []string{"GOGC=off", "GOMAXPROCS=1"}
 
 // startInit starts a container's process 1 on the streams.
@@ -122,7 +122,7 @@ func startInit(c *container, streams *stdio) (*exec.Cmd, *initReport, error) {
 		ExtraFiles: []*os.File{instruction, out}, // become instructionFD and reportFD
 		SysProcAttr: &syscall.SysProcAttr{
 			Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNS,
-			Setsid:     true, Setctty: c.cfg.Tty, // of descriptor 0
+			Setsid:     true, Setctty: c.cfg.Tty, // descriptor 0 is the terminal
 		},
 	}
 	err = c.sandbox.namespaces.inside(cmd.Start)
@@ -131,29 +131,28 @@ func startInit(c *container, streams *stdio) (*exec.Cmd, *initReport, error) {
 		_, _ = feed.Close(), report.Close()
 		return nil, nil, fmt.Errorf("start the container's process 1: %w", err)
 	}
-	// An instruction may be larger than a pipe holds. Ends when it is read or the
-	// process is gone.
+	// The instructions may be larger than a pipe's buffer. This ends when they are
+	// read, or the process has ended.
 	go func() {
-		_ = encode(feed, c.spec) // its reader says what is wrong with it
+		_ = encode(feed, c.spec) // the reader reports what is wrong with it
 		_ = feed.Close()
 	}()
 	return cmd, &initReport{from: report}, nil
 }
 
-// initReport is what process 1 says before it becomes the program: reportReady
-// immediately before, and a sentence if something fails. The pipe is closed by
-// the exec that succeeds.
+// initReport is what process 1 reports: reportReady immediately before it executes the
+// program, or a sentence if something fails. If the exec succeeds, it closes the pipe.
 type initReport struct{ from *os.File }
 
 const (
 	reportReady = "\x01"
-	reportLimit = 16 << 10 // bytes of a report that are read
+	reportLimit = 16 << 10 // in bytes
 )
 
 // wait returns nil when the program was executed.
 func (r *initReport) wait(ctx context.Context) error {
 	defer r.from.Close()
-	// A read that is under way ends with the deadline.
+	// A read in progress ends with the deadline.
 	stop := context.AfterFunc(ctx, func() { _ = r.from.SetReadDeadline(time.Now()) })
 	defer stop()
 	text, err := io.ReadAll(io.LimitReader(r.from, reportLimit))

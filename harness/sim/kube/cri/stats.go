@@ -6,8 +6,8 @@ import (
 	runtime "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// Nothing is accounted without cgroups. The calls answer that there is nothing to
-// report, so that kubelet's own summary works; what is not there is NotFound.
+// There are no statistics without cgroups. The calls return empty ones, so that the
+// kubelet's own summary works.
 
 func (s runtimeService) ContainerStats(_ context.Context, req *runtime.ContainerStatsRequest) (*runtime.ContainerStatsResponse, error) {
 	s.mu.Lock()

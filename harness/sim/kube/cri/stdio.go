@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// drainTimeout bounds the wait for the rest of the output once all processes of a
-// container are gone: it is in the pipe already.
+// drainTimeout bounds the wait for the rest of the output after all processes of a
+// container have ended. It is already in the pipe.
 const drainTimeout = 5 * time.Second
 
-// stdio are the standard streams of a container: nothing to read, and a pipe for
-// each output, or a terminal for all three.
+// stdio has the standard streams of a container: empty input and a pipe for each
+// output, or a terminal for all three.
 type stdio struct {
-	stdin, stdout, stderr *os.File // the child's
-	out, errs             *os.File // ours; with a terminal errs is nil
+	stdin, stdout, stderr *os.File // the child's ends
+	out, errs             *os.File // this process' ends; with a terminal errs is nil
 	pumps                 sync.WaitGroup
 }
 
@@ -42,12 +42,12 @@ func newStdio(tty bool) (*stdio, error) {
 	return s, nil
 }
 
-// closeChildEnds closes what the child has inherited, so that our ends see the
-// end of the output.
+// closeChildEnds closes the ends that the child has inherited, so that reading the
+// output ends with the child.
 func (s *stdio) closeChildEnds() {
 	for _, f := range []*os.File{s.stdin, s.stdout, s.stderr} {
 		if f != nil {
-			_ = f.Close() // never written to by us; a terminal's three are one file
+			_ = f.Close() // not written to here; with a terminal all three are one file
 		}
 	}
 }
@@ -68,8 +68,8 @@ func (s *stdio) pump(log *containerLog) {
 	}
 }
 
-// drain waits for the end of the output. A process outside the container that
-// holds the other end (it was handed over a socket) must not hold up the rest.
+// drain waits for the end of the output. It gives up after drainTimeout, since a
+// process outside the container may have been passed the other end through a socket.
 func (s *stdio) drain() {
 	timer := time.AfterFunc(drainTimeout, s.closeOwnEnds)
 	s.pumps.Wait()

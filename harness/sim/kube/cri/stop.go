@@ -10,13 +10,13 @@ import (
 	runtime "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// StopContainer signals the container, gives it the grace period and kills it.
-// A second call with a shorter one shortens it: kubelet does that when a pod is
-// deleted by force.
+// StopContainer sends the stop signal, waits for the grace period, and kills the
+// container. A second call with a shorter grace period shortens it, as the kubelet does
+// when a pod is deleted by force.
 func (s runtimeService) StopContainer(ctx context.Context, req *runtime.StopContainerRequest) (*runtime.StopContainerResponse, error) {
 	c, err := s.get(req.ContainerId)
 	if err != nil {
-		return &runtime.StopContainerResponse{}, nil // gone already
+		return &runtime.StopContainerResponse{}, nil // it is gone already
 	}
 	if err := s.stopContainer(ctx, c, seconds(req.Timeout)); err != nil {
 		return nil, err
@@ -24,15 +24,15 @@ func (s runtimeService) StopContainer(ctx context.Context, req *runtime.StopCont
 	return &runtime.StopContainerResponse{}, nil
 }
 
-// seconds is a duration given in the CRI, bounded so that it is none that wraps.
+// seconds converts a duration of the CRI. It is bounded, so that it does not overflow.
 func seconds(n int64) time.Duration {
 	const most = 1 << 31 // 68 years
 	return time.Duration(max(0, min(n, most))) * time.Second
 }
 
-// stopContainer returns when the container has exited, or with an error when ctx
-// ends before. Each call has its own clock, so the shortest grace period rules;
-// the signal is sent once.
+// stopContainer returns when the container has exited, or with an error if ctx ends
+// before. Each call waits for its own grace period, so that the shortest one counts.
+// The signal is sent once.
 func (s *Server) stopContainer(ctx context.Context, c *container, grace time.Duration) error {
 	if err := s.waitForStart(ctx, c); err != nil {
 		return err
@@ -60,8 +60,8 @@ func (s *Server) stopContainer(ctx context.Context, c *container, grace time.Dur
 	}
 }
 
-// waitForStart lets a StartContainer under way finish, which takes milliseconds;
-// a container that was never started is made one that has exited.
+// waitForStart waits for a StartContainer in progress, which takes milliseconds. A
+// container that was never started becomes one that has exited.
 func (s *Server) waitForStart(ctx context.Context, c *container) error {
 	s.mu.Lock()
 	if c.state == runtime.ContainerState_CONTAINER_CREATED && !c.starting {
@@ -82,7 +82,7 @@ func (s *Server) signalOnce(c *container, grace time.Duration) {
 	first := c.process != nil && !c.signalled
 	if first {
 		c.signalled = true
-		_ = c.process.Process.Signal(c.stopSignal()) // it ended just now, if that fails
+		_ = c.process.Process.Signal(c.stopSignal()) // if this fails, it has just ended
 	}
 	s.mu.Unlock()
 	if first {
@@ -90,19 +90,19 @@ func (s *Server) signalOnce(c *container, grace time.Duration) {
 	}
 }
 
-// kill ends the container at once and says whether there was anything to kill.
-// The kernel kills what else is in its PID namespace.
+// kill kills the container, and reports whether it was running. The kernel also kills
+// all other processes in its PID namespace.
 func (s *Server) kill(c *container) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return c.process != nil && c.process.Process.Kill() == nil
 }
 
-// stopSignal is what the pod asks for, or SIGTERM.
+// stopSignal returns the signal that the pod specifies, or SIGTERM.
 func (c *container) stopSignal() syscall.Signal {
 	sig := c.cfg.GetStopSignal()
 	if sig >= runtime.Signal_SIGRTMIN {
-		return syscall.Signal(sig) - 1 // the CRI counts them in order, SIGRTMIN (34) is 35
+		return syscall.Signal(sig) - 1 // the CRI numbers them in order: SIGRTMIN (34) is 35
 	}
 	if n := unix.SignalNum(sig.String()); n != 0 {
 		return n
@@ -110,7 +110,7 @@ func (c *container) stopSignal() syscall.Signal {
 	return unix.SIGTERM
 }
 
-// stopSignalName is the effective one in the words of the CRI.
+// stopSignalName returns the stop signal as the CRI names it.
 func (c *container) stopSignalName() runtime.Signal {
 	if sig := c.cfg.GetStopSignal(); sig != runtime.Signal_RUNTIME_DEFAULT {
 		return sig

@@ -25,14 +25,14 @@ func TestContainerStopsByItself(t *testing.T) {
 	id := pod.start("c", []string{"serve", "80"})
 	n.says(id, "ready")
 	must(t, n.stop(id, ever))
-	st := n.status(id) // no waiting: Stop returns when it has exited
+	st := n.status(id) // at once, as Stop returns when it has exited
 	if st.State != runtime.ContainerState_CONTAINER_EXITED || st.ExitCode != 0 || st.Reason != "Completed" {
 		t.Errorf("it is %v with code %d, %q", st.State, st.ExitCode, st.Reason)
 	}
 	if got := n.output(id, "stdout"); got != "ready\nbye\n" {
 		t.Errorf("its log is %q", got)
 	}
-	must(t, n.stop(id, ever)) // again
+	must(t, n.stop(id, ever)) // a second time
 }
 
 func TestContainerGetsTheStopSignalOfThePod(t *testing.T) {
@@ -134,7 +134,7 @@ func TestContainerIsRemoved(t *testing.T) {
 	}
 }
 
-// A container's end is recorded when it dies in any way.
+// The end of a container is recorded, however it ends.
 func TestContainerKilledFromInside(t *testing.T) {
 	n := newNode(t)
 	pod := n.sandbox("pod")

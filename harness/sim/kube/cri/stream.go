@@ -14,8 +14,8 @@ import (
 	"k8s.io/cri-streaming/pkg/streaming/remotecommand"
 )
 
-// Exec, Attach and PortForward answer with an address of the streaming server,
-// at which kubelet then speaks for kubectl.
+// Exec, Attach and PortForward return a URL of the streaming server, to which the
+// kubelet then connects for kubectl.
 
 func (s runtimeService) Exec(_ context.Context, req *runtime.ExecRequest) (*runtime.ExecResponse, error) {
 	if _, err := s.get(req.ContainerId); err != nil {
@@ -35,11 +35,11 @@ func (s runtimeService) PortForward(_ context.Context, req *runtime.PortForwardR
 	return s.streams.GetPortForward(req)
 }
 
-// streamRuntime is what the streaming server calls. It is a type of its own
-// because its methods have the names of the gRPC ones.
+// streamRuntime has the methods that the streaming server calls. It is a separate type,
+// as they have the names of gRPC methods.
 type streamRuntime struct{ s *Server }
 
-// Exec runs a command whose streams are the client's.
+// Exec runs a command with the client's streams.
 func (r streamRuntime) Exec(ctx context.Context, id string, args []string, in io.Reader, out, errs io.WriteCloser, tty bool, sizes <-chan remotecommand.TerminalSize) error {
 	c, err := r.s.get(id)
 	if err != nil {
@@ -69,10 +69,10 @@ func (r streamRuntime) Exec(ctx context.Context, id string, args []string, in io
 	return nil
 }
 
-// runOnPipes: the client's input goes through a pipe of ours, so that a client
-// that never ends it does not hold up a command that has ended.
+// runOnPipes runs a command without a terminal. The client's input goes through a pipe,
+// so that a client that never ends it does not hold up a command that has ended.
 func (s *Server) runOnPipes(ctx context.Context, c *container, cmd *exec.Cmd, in io.Reader, out, errs io.WriteCloser) (int32, error) {
-	// Not nil interfaces of nil pointers: what the client did not ask for.
+	// They are nil if the client did not ask for them.
 	if out != nil {
 		cmd.Stdout = out
 	}
@@ -87,16 +87,16 @@ func (s *Server) runOnPipes(ctx context.Context, c *container, cmd *exec.Cmd, in
 		return 0, err
 	}
 	cmd.Stdin = childIn
-	// Ends with the client's input, which ends with the connection at the latest.
+	// Ends with the client's input, at the latest with the connection.
 	go func() {
-		_, _ = io.Copy(feed, in) // the command need not read it all
+		_, _ = io.Copy(feed, in) // the command need not read all of it
 		_ = feed.Close()
 	}()
 	return s.runCommand(ctx, c, cmd, func() { _ = childIn.Close() })
 }
 
-// runOnTerminal gives the command a terminal, which is copied to and from the
-// client and follows the size of its window.
+// runOnTerminal runs a command on a terminal, which is connected to the client, and has
+// the size of the client's window.
 func (s *Server) runOnTerminal(ctx context.Context, c *container, cmd *exec.Cmd, in io.Reader, out io.Writer, sizes <-chan remotecommand.TerminalSize) (int32, error) {
 	master, slave, err := newTerminal()
 	if err != nil {
@@ -105,7 +105,7 @@ func (s *Server) runOnTerminal(ctx context.Context, c *container, cmd *exec.Cmd,
 	defer master.Close()
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
 	if in != nil {
-		// Ends with the client's input, which ends with the connection at the latest.
+		// Ends with the client's input, at the latest with the connection.
 		go func() { _, _ = io.Copy(master, in) }()
 	}
 	go resizeTerminal(ctx, master, sizes)
@@ -115,7 +115,7 @@ func (s *Server) runOnTerminal(ctx context.Context, c *container, cmd *exec.Cmd,
 		if out == nil {
 			out = io.Discard
 		}
-		_, _ = io.Copy(out, master) // EIO when the last process has closed it
+		_, _ = io.Copy(out, master) // EIO when the last process has closed it^
 	}()
 	code, err := s.runCommand(ctx, c, cmd, func() { _ = slave.Close() })
 	select {
@@ -125,7 +125,8 @@ func (s *Server) runOnTerminal(ctx context.Context, c *container, cmd *exec.Cmd,
 	return code, err
 }
 
-// beginStream makes ctx end when Stop begins, and Stop wait for finish.
+// beginStream returns a context that ends when Stop begins. Stop waits until finish is
+// called.
 func (s *Server) beginStream(ctx context.Context) (_ context.Context, finish func(), err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -142,13 +143,13 @@ func (s *Server) beginStream(ctx context.Context) (_ context.Context, finish fun
 	}, nil
 }
 
-// Attach is never reached: no address for it is given out.
+// Attach is never called, since no URL for it is returned.
 func (streamRuntime) Attach(context.Context, string, io.Reader, io.WriteCloser, io.WriteCloser, bool, <-chan remotecommand.TerminalSize) error {
 	return errors.New("attach is not implemented")
 }
 
-// exitError is the exit code of a command, in the interface by which the
-// streaming server knows it (k8s.io/utils/exec.ExitError).
+// exitError is the exit code of a command, as the interface that the streaming server
+// knows (k8s.io/utils/exec.ExitError).
 type exitError int32
 
 func (e exitError) Error() string   { return fmt.Sprintf("exit code %d", int32(e)) }

@@ -15,9 +15,9 @@ import (
 	runtime "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// The tests speak the WebSocket form of the streaming protocol: each message
-// begins with the number of a channel, which is 0 for input, 1 and 2 for the
-// outputs, 3 for the result, 4 for the terminal's size.
+// The tests use the WebSocket form of the streaming protocol. Each message begins with
+// the number of a channel: 0 for input, 1 and 2 for the outputs, 3 for the result, 4
+// for the terminal's size.
 const protocol = "v4.channel.k8s.io"
 
 func dialStream(t *testing.T, url string) *websocket.Conn {
@@ -37,8 +37,8 @@ func send(t *testing.T, conn *websocket.Conn, channel byte, text string) {
 	must(t, websocket.Message.Send(conn, append([]byte{channel}, text...)))
 }
 
-// receive returns what came on each channel until the other side ends, or until
-// enough says so.
+// receive returns what arrived on each channel until the other side closes, or enough
+// returns true.
 func receive(t *testing.T, conn *websocket.Conn, enough func(map[byte]string) bool) map[byte]string {
 	t.Helper()
 	got := map[byte]string{}
@@ -63,7 +63,7 @@ func (n *node) stream(req *runtime.ExecRequest) *websocket.Conn {
 	return dialStream(n.t, r.Url)
 }
 
-// result is the exit code in the answer on channel 3; 0 for success.
+// result returns the exit code in the message on channel 3; 0 for success.
 func result(t *testing.T, text string) string {
 	t.Helper()
 	var st struct {
@@ -111,7 +111,7 @@ func TestStreamExec(t *testing.T) {
 			t.Errorf("sent %q, got %q", word, got)
 		}
 	}
-	_ = conn.Close() // and the end of it ends the command
+	_ = conn.Close() // the end of input ends the command
 	n.eventually("cat ends", func() bool { return len(running(t)) == 1 })
 	if _, err := n.runtime.Exec(n.ctx(), &runtime.ExecRequest{ContainerId: "unknown", Cmd: []string{"/app"}, Stdout: true}); status.Code(err) != codes.NotFound {
 		t.Errorf("in an unknown container: %v", err)
@@ -149,7 +149,7 @@ func TestStreamPortForward(t *testing.T) {
 		must(t, err)
 		return dialStream(t, r.Url)
 	}
-	// Each of the two channels of a port, data and error, begins with its number.
+	// The two channels of a port, data and error, each begin with its number.
 	header := string(binary.LittleEndian.AppendUint16(nil, 8080))
 	conn := open(8080)
 	big := strings.Repeat("0123456789", 20000)
@@ -171,7 +171,7 @@ func TestStreamPortForward(t *testing.T) {
 	}
 }
 
-// Stop ends what clients still have open, and leaves nothing.
+// Stop ends what clients have open, and leaves nothing.
 func TestStreamsEndWithTheServer(t *testing.T) {
 	n := newNode(t)
 	pod := n.sandbox("pod")
@@ -200,7 +200,7 @@ func TestStreamIsWaitedForByStop(t *testing.T) {
 	select {
 	case <-stopped:
 		t.Error("Stop returns while a stream is being served")
-	case <-time.After(300 * time.Millisecond): // a Stop that does not wait needs this long
+	case <-time.After(300 * time.Millisecond): // a Stop that does not wait would have returned by now
 	}
 	finish()
 	must(t, <-stopped)
@@ -225,7 +225,7 @@ func TestJoinPassesTheEndOn(t *testing.T) {
 	}
 }
 
-// oneShot is a client that sends and then waits for the answer.
+// oneShot is a client that sends, and then waits for the answer.
 type oneShot struct {
 	in     io.Reader
 	out    bytes.Buffer

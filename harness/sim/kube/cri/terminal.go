@@ -10,10 +10,10 @@ import (
 	"k8s.io/cri-streaming/pkg/streaming/remotecommand"
 )
 
-// newTerminal makes a pseudo-terminal. Its slave end is opened through the master
-// (TIOCGPTPEER), so no path of /dev/pts needs to be visible here.
+// newTerminal makes a pseudo-terminal. It opens the slave through the master
+// (TIOCGPTPEER), so that /dev/pts need not be mounted here.
 func newTerminal() (master, slave *os.File, err error) {
-	// Non-blocking, so that closing it ends a read that is under way.
+	// Non-blocking, so that a close ends a read in progress.
 	fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, nil, fmt.Errorf("make a terminal: open /dev/ptmx: %w", err)
@@ -29,7 +29,7 @@ func newTerminal() (master, slave *os.File, err error) {
 	return master, os.NewFile(peer, "terminal"), nil
 }
 
-// resizeTerminal follows the client's window until ctx ends.
+// resizeTerminal sets the size of the client's window, until ctx ends.
 func resizeTerminal(ctx context.Context, master *os.File, sizes <-chan remotecommand.TerminalSize) {
 	for {
 		var size remotecommand.TerminalSize

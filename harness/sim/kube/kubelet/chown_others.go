@@ -4,5 +4,5 @@ package kubelet
 
 import "golang.org/x/sys/unix"
 
-// The architectures with the kernel's generic table of calls have no others.
+// Architectures with the kernel's generic table have no other calls for this.
 var chownCalls = []uint32{unix.SYS_FCHOWN, unix.SYS_FCHOWNAT}

@@ -1,8 +1,9 @@
-// Package kubelet runs the real kubelet on a simulated node: everything of it but
-// the three parts that look at the machine's hardware and cgroups.
+// Package kubelet runs the real kubelet on a simulated node. It replaces three parts: the
+// one that reads the hardware (machine.go), the one that manages cgroups, and the one
+// that sets OOM scores.
 //
-// Probes, hooks, volumes, status, the pod lifecycle, exec and log streaming,
-// authentication and authorization of its API are kubelet's own.
+// Probes, hooks, volumes, status, the pod lifecycle, exec, log streaming, and the
+// authentication and authorization of its API are the kubelet's own.
 package kubelet
 
 import (
@@ -24,21 +25,21 @@ import (
 	"k8s.io/kubernetes/pkg/util/oom"
 )
 
-// Name is the role's name.
+// Name is the name of the role.
 const Name = "kubelet"
 
 // settings are what differs between nodes.
 type settings struct {
 	name, address      string
-	root               string // its directory, absolute
+	root               string // its directory, as an absolute path
 	runtime            string // the unix socket of the container runtime
 	kubeconfig         string
-	cert, key, ca      string // of its own API; ca signs the clients' certificates
+	cert, key, ca      string // for its own API; ca signs the certificates of clients
 	dnsAddress, domain string
 	verbosity          string
 }
 
-// Main runs kubelet with the flags in args until it is signalled, and returns the
+// Main runs the kubelet with these flags until it receives a signal, and returns the
 // exit code.
 func Main(args []string) int {
 	if err := run(args); err != nil {
@@ -72,8 +73,8 @@ func run(args []string) error {
 		return err
 	}
 	ctx := genericapiserver.SetupSignalContext()
-	// The only path that is no part of the configuration; /var/log/containers,
-	// the default, is not ours to write.
+	// This is the only path that is not in the configuration. The default,
+	// /var/log/containers, may not be writable.
 	kubelet.ContainerLogsDir = filepath.Join(s.root, "container-logs")
 	server, err := s.server()
 	if err != nil {
@@ -101,8 +102,8 @@ func logTo(verbosity string) error {
 	return level.Set(verbosity)
 }
 
-// server is kubelet's configuration: what a node without cgroups, image store and
-// root rights of its own cannot have is off, the rest is as on any node.
+// server returns the kubelet's configuration. What needs cgroups, an image store or
+// root on the host is off; all else is as on any node.
 func (s settings) server() (*options.KubeletServer, error) {
 	server, err := options.NewKubeletServer()
 	if err != nil {
@@ -119,14 +120,14 @@ func (s settings) server() (*options.KubeletServer, error) {
 	c.PodLogsDir = filepath.Join(s.root, "pod-logs")
 	c.VolumePluginDir = filepath.Join(s.root, "volume-plugins")
 	c.ClusterDNS, c.ClusterDomain, c.ResolverConfig = []string{s.dnsAddress}, s.domain, ""
-	// No cgroups: no limits, no quality-of-service classes, no statistics and so
-	// no eviction.
+	// Without cgroups there are no limits, no quality-of-service classes and no
+	// statistics, and so there is no eviction.
 	c.CgroupsPerQOS, c.CgroupDriver, c.EnforceNodeAllocatable = false, "cgroupfs", nil
 	c.FailSwapOn, c.FailCgroupV1 = false, false
 	c.EvictionHard = map[string]string{}
 	c.LocalStorageCapacityIsolation = false
-	c.ImageGCHighThresholdPercent = 100 // images are not its own to delete
-	// The machine's settings are not its own to change.
+	c.ImageGCHighThresholdPercent = 100 // the kubelet must not delete images
+	// The kubelet must not change the host's settings.
 	c.FeatureGates = map[string]bool{"KubeletInUserNamespace": true}
 	c.MakeIPTablesUtilChains = false
 	c.ProtectKernelDefaults = false
@@ -139,7 +140,7 @@ func (s settings) server() (*options.KubeletServer, error) {
 	return server, nil
 }
 
-// security is as kubeadm sets it, not as kubelet's old defaults have it: nobody is
+// security sets what kubeadm sets, instead of the kubelet's old defaults: nobody is
 // anonymous, and the API server decides who may do what.
 func (s settings) security(c *kubeletconfig.KubeletConfiguration) {
 	c.TLSCertFile, c.TLSPrivateKeyFile = s.cert, s.key

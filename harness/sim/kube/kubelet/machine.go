@@ -11,15 +11,15 @@ import (
 	"k8s.io/kubernetes/pkg/kubelet/cadvisor"
 )
 
-// The node's size, the same on every machine, so that what is scheduled where does
-// not depend on the machine that the tests run on.
+// The size of a node is fixed, so that the scheduler's decisions do not depend on the
+// host.
 const (
 	cores  = 8
 	memory = 16 << 30
 )
 
-// machine is what kubelet learns about the hardware: a fixed size, and the real
-// numbers of the file system. There are no cgroups to read statistics from.
+// machine is what the kubelet learns about the hardware: a fixed size, and the real
+// numbers of the file system. Without cgroups there are no statistics.
 type machine struct{ name, root string }
 
 var _ cadvisor.Interface = &machine{}

@@ -1,12 +1,11 @@
-// Package network is the wiring of one simulated cluster: a switch (a bridge), one
-// network namespace per machine, and a cable (a veth pair) between each machine
-// and the switch.
+// Package network makes the network of one simulated cluster: a bridge as the switch, a
+// network namespace per node, and a veth pair as the link between each node and the
+// switch.
 //
-// The namespace in which [New] is called holds the switch and is itself a machine
-// beside the nodes: the control plane runs there, and connections from outside the
-// cluster start there. It reaches pods through their nodes, and Services through
-// the first node whose cable is in place, as a client reaches a Service through
-// any node of a real cluster.
+// The namespace in which [New] is called has the switch, and is itself a host beside
+// the nodes: the control plane runs there, and connections from outside the cluster
+// start there. It reaches pods through their nodes, and Services through the first node
+// whose link is not cut, as clients reach a Service through any node of a real cluster.
 package network
 
 import (
@@ -23,18 +22,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Config are the networks, all IPv4.
+// Config has the networks, all IPv4.
 type Config struct {
-	Machines netip.Prefix // of the machines; the first address is the machine beside the nodes, 10 further on come the nodes
-	Pods     netip.Prefix // each node gets a /24 of it
-	Services netip.Prefix // their virtual addresses
+	Machines netip.Prefix // of the nodes; the first address is that of the host beside them, the 10th that of the first node
+	Pods     netip.Prefix // each node gets a /24 of it^
+	Services netip.Prefix // their cluster IPs
 	Nodes    int
 }
 
 // firstNode is the number of the first node's address in Config.Machines.
 const firstNode = 10
 
-// Node is one machine of the cluster.
+// Node is a node of the cluster.
 type Node struct {
 	Name    string
 	Address netip.Addr
@@ -44,19 +43,19 @@ type Node struct {
 	cut       bool
 }
 
-// Network is used by one goroutine at a time. It ends with the namespaces, that
-// is, with the processes in them.
+// Network may be used by one goroutine at a time. It ends with its namespaces, that is,
+// with the last process in them.
 type Network struct {
-	Outside netip.Addr // the address of the machine beside the nodes
+	Outside netip.Addr // the address of the host beside the nodes
 	Nodes   []*Node
 
 	config Config
 	handle *netlink.Handle
-	bridge int // its index
+	bridge int // index
 }
 
-// New wires the machines up. The calling process needs CAP_NET_ADMIN over its
-// network namespace, which must be fresh.
+// New makes the network. The process needs CAP_NET_ADMIN in its network namespace,
+// which must be new.
 func New(config Config) (*Network, error) {
 	n := &Network{Outside: nth(config.Machines.Addr(), 1), config: config}
 	var err error
@@ -80,7 +79,7 @@ func New(config Config) (*Network, error) {
 	return n, n.routeServices()
 }
 
-// Node returns the node of that name.
+// Node returns the node of this name.
 func (n *Network) Node(name string) (*Node, error) {
 	for _, node := range n.Nodes {
 		if node.Name == name {
@@ -90,7 +89,7 @@ func (n *Network) Node(name string) (*Node, error) {
 	return nil, fmt.Errorf("no node %q: they are called node0 to node%d", name, len(n.Nodes)-1)
 }
 
-// outside sets up the namespace that we are in.
+// outside sets up the namespace of this process.
 func (n *Network) outside() error {
 	if err := up(n.handle, "lo", netip.Prefix{}); err != nil {
 		return err
@@ -105,15 +104,14 @@ func (n *Network) outside() error {
 	}
 	return sysctls(map[string]string{
 		"net/ipv4/ip_forward": "1",
-		// A load generator opens thousands of connections a second from here, all
-		// to one address: with the defaults it would run out of ports before the
-		// cluster runs out of anything.
+		// A load generator opens thousands of connections a second from here to one
+		// address. With the defaults it would run out of ports first.
 		"net/ipv4/ip_local_port_range": "1024 65535",
 		"net/ipv4/tcp_tw_reuse":        "1",
 	})
 }
 
-// plug makes a node's namespace and connects it.
+// plug makes a node's namespace, and connects it.
 func (n *Network) plug(node *Node) error {
 	var err error
 	if node.namespace, err = newNamespace(); err != nil {
@@ -144,8 +142,8 @@ func (n *Network) plug(node *Node) error {
 	for _, other := range n.Nodes {
 		r := &netlink.Route{Dst: ipNet(other.Pods), Gw: other.Address.AsSlice()}
 		if other == node {
-			// Packets for a pod that is gone vanish, as on a node with a real
-			// network plugin; the routes of the pods there are are longer.
+			// Packets for a pod that is gone are lost, as with a real network plugin.
+			// The routes of existing pods have longer prefixes.
 			r = &netlink.Route{Dst: ipNet(other.Pods), Type: unix.RTN_BLACKHOLE}
 		}
 		routes = append(routes, r)
@@ -158,8 +156,8 @@ func (n *Network) plug(node *Node) error {
 	return n.handle.RouteReplace(&netlink.Route{Dst: ipNet(node.Pods), Gw: node.Address.AsSlice()})
 }
 
-// routeServices sends packets for Services through the first node that is
-// reachable. Without one it leaves things as they are: nothing answers.
+// routeServices routes packets for Services through the first node whose link is not
+// cut. If there is none, it changes nothing, and nobody answers.
 func (n *Network) routeServices() error {
 	for _, node := range n.Nodes {
 		if !node.cut {
@@ -173,12 +171,11 @@ func (n *Network) routeServices() error {
 	return nil
 }
 
-// Cut pulls the node's cable: nothing reaches it or its pods, and nothing comes
-// from there, while all of its processes go on. A cable that is cut already is no
-// error.
+// Cut cuts the node's link: no packet goes to or from it and its pods, while its
+// processes go on running. It is not an error if the link is cut already.
 func (n *Network) Cut(name string) error { return n.setCable(name, true) }
 
-// Restore plugs the cable in again.
+// Restore restores the link.
 func (n *Network) Restore(name string) error { return n.setCable(name, false) }
 
 func (n *Network) setCable(name string, cut bool) error {
@@ -186,8 +183,8 @@ func (n *Network) setCable(name string, cut bool) error {
 	if err != nil {
 		return err
 	}
-	// The switch's port, not the link: a link that is down takes the routes over
-	// it away, and packets would be refused ("no route") instead of lost.
+	// Disconnect the port of the switch. If the link were set down, the routes over it
+	// would be removed, and packets would be refused ("no route") instead of lost.
 	link, err := n.handle.LinkByName(name)
 	if err != nil {
 		return err
@@ -204,8 +201,8 @@ func (n *Network) setCable(name string, cut bool) error {
 	return n.routeServices()
 }
 
-// Do calls fn on a thread that is in the node's network namespace; a process
-// started there is in it. The thread ends with the call.
+// Do calls fn on a thread in the node's network namespace, in which fn may start a
+// process. The thread is not used again.
 func (node *Node) Do(fn func() error) error {
 	return onOwnThread(func() error {
 		if err := netns.Set(node.namespace); err != nil {
@@ -215,14 +212,14 @@ func (node *Node) Do(fn func() error) error {
 	})
 }
 
-// newNamespace makes a namespace that only the returned descriptor holds.
+// newNamespace makes a namespace that exists only by the returned descriptor.
 func newNamespace() (netns.NsHandle, error) {
 	handle := netns.None()
 	return handle, onOwnThread(func() error {
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 			return fmt.Errorf("make a network namespace: %w", err)
 		}
-		// These files show the namespace of the thread that opens them.
+		// These files are those of the calling thread's namespace.
 		if err := sysctls(map[string]string{"net/ipv4/ip_forward": "1"}); err != nil {
 			return err
 		}
@@ -232,8 +229,8 @@ func newNamespace() (netns.NsHandle, error) {
 	})
 }
 
-// onOwnThread calls fn on a thread that is thrown away, whose namespaces it may
-// therefore change.
+// onOwnThread calls fn on a thread that is not used again, so that fn may change its
+// namespaces.
 func onOwnThread(fn func() error) error {
 	result := make(chan error, 1)
 	go func() {
@@ -243,7 +240,8 @@ func onOwnThread(fn func() error) error {
 	return <-result
 }
 
-// up sets a link up, with an address unless that is the zero prefix.
+// up sets a link up. If address is not the zero prefix, it adds the address before
+// that.
 func up(h *netlink.Handle, name string, address netip.Prefix) error {
 	link, err := h.LinkByName(name)
 	if err != nil {
@@ -269,14 +267,14 @@ func sysctls(values map[string]string) error {
 	return nil
 }
 
-// nth is the n-th address after a.
+// nth returns the n-th address after a.
 func nth(a netip.Addr, n uint32) netip.Addr {
 	b := a.As4()
 	binary.BigEndian.PutUint32(b[:], binary.BigEndian.Uint32(b[:])+n)
 	return netip.AddrFrom4(b)
 }
 
-// ipNet keeps the host part of the address, which routes have none of.
+// ipNet converts p. It keeps the host part of an address, which routes do not have.
 func ipNet(p netip.Prefix) *net.IPNet {
 	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), 32)}
 }

@@ -15,7 +15,7 @@ import (
 
 const insideEnv = "NETWORK_TEST_INSIDE"
 
-// TestMain runs the tests in a user and a network namespace of their own.
+// TestMain runs the tests in a new user and network namespace.
 func TestMain(m *testing.M) {
 	if os.Getenv(insideEnv) == "" {
 		os.Exit(runInside())
@@ -52,7 +52,7 @@ func dial(address string, timeout time.Duration) error {
 	return err
 }
 
-// TestNetwork is one test, as a process can wire itself up once only.
+// TestNetwork is a single test, since a process can make only one network.
 func TestNetwork(t *testing.T) {
 	n, err := New(Config{
 		Machines: netip.MustParsePrefix("172.30.0.0/16"), Pods: netip.MustParsePrefix("10.244.0.0/16"),

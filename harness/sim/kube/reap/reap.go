@@ -1,9 +1,9 @@
-// Package reap lets a process be process 1 of a PID namespace, and start and wait
-// for processes of its own as any other.
+// Package reap lets a process be process 1 of a PID namespace, and also start and wait
+// for its own processes.
 //
-// Process 1 inherits every process whose parent ends first, and must reap it, or
-// it stays a zombie. A loop around wait4 for any child would do that and would
-// also steal the exit status of the children that somebody waits for.
+// Process 1 inherits every process whose parent ends first, and must reap it, or it
+// stays a zombie. A loop that waits for any child with wait4 would do so, but would
+// also take the exit status of children for which others wait.
 package reap
 
 import (
@@ -18,15 +18,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Children are the processes that this one has started, and waits for. The zero
-// value is ready for use.
+// Children are the processes that this one has started and waits for. The zero value is
+// ready to use.
 type Children struct {
 	mu   sync.Mutex
 	pids map[int]bool
 }
 
-// Start starts a process by launch, which is (*exec.Cmd).Start or calls it. Between
-// its birth and its entry in the set nothing is reaped.
+// Start starts a process by calling launch, which is (*exec.Cmd).Start or calls it.
+// Nothing is reaped before the process is in the set.
 func (s *Children) Start(cmd *exec.Cmd, launch func(*exec.Cmd) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -49,11 +49,11 @@ func (s *Children) Wait(cmd *exec.Cmd) error {
 	return err
 }
 
-// ownZombie is how long Orphans waits when the next dead process is one of the
-// children, which whoever started it is about to reap.
+// ownZombie is how long Orphans waits if the next zombie is in the set, so that its
+// Wait is about to reap it.
 const ownZombie = 20 * time.Millisecond
 
-// Orphans reaps all other children until stop is closed.
+// Orphans reaps all children that are not in the set, until stop is closed.
 func (s *Children) Orphans(stop <-chan struct{}) {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGCHLD)
@@ -72,21 +72,21 @@ func (s *Children) Orphans(stop <-chan struct{}) {
 	}
 }
 
-// reap returns false for a child of our own.
+// reap reaps a zombie. It returns false if that is in the set.
 func (s *Children) reap(pid int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.pids[pid] {
 		return false
 	}
-	_, _ = unix.Wait4(pid, nil, unix.WNOHANG, nil) // it is dead: there is nothing else to learn
+	_, _ = unix.Wait4(pid, nil, unix.WNOHANG, nil) // it has ended, so this can't fail
 	return true
 }
 
-// deadChild returns the number of a child that has ended, without reaping it, or 0.
+// deadChild returns the process id of a zombie, without reaping it, or 0.
 func deadChild() int {
-	// The kernel's siginfo_t; the child's number comes after three ints and, as
-	// the union behind them holds pointers, their padding.
+	// The kernel's siginfo_t. The child's process id follows three ints and their
+	// padding, since the union after them contains pointers.
 	var info struct {
 		signo, errno, code int32
 		fields             [29]uintptr

@@ -24,8 +24,8 @@ func start(t *testing.T, c *Children, script string) (*exec.Cmd, *strings.Builde
 	return cmd, out
 }
 
-// TestOrphansAndOwn has this process inherit orphans, as process 1 does, while it
-// starts processes of its own and wants their exit codes.
+// TestOrphansAndOwn has this process inherit orphans, like process 1, while it starts
+// its own processes and needs their exit codes.
 func TestOrphansAndOwn(t *testing.T) {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		t.Fatal(err)
@@ -37,13 +37,13 @@ func TestOrphansAndOwn(t *testing.T) {
 	reaper.Go(func() { children.Orphans(stop) })
 	defer func() {
 		close(stop)
-		// It sleeps until a child ends.
+		// Orphans is idle until a child ends.
 		cmd, _ := start(t, &children, "exit 0")
 		_ = children.Wait(cmd)
 		reaper.Wait()
 	}()
 
-	// One that is dead for long before anybody waits for it.
+	// This one has ended long before Wait is called.
 	cmd, _ := start(t, &children, "exit 42")
 	time.Sleep(5 * ownZombie)
 	var exit *exec.ExitError
@@ -52,7 +52,7 @@ func TestOrphansAndOwn(t *testing.T) {
 	}
 	var orphans []int
 	for i := range 20 {
-		// The shell ends and leaves a process behind, which ends later.
+		// The shell ends, and leaves a process that ends later.
 		cmd, out := start(t, &children, "sleep 0.05 >/dev/null & echo $!; exit "+strconv.Itoa(i+1))
 		var exit *exec.ExitError
 		if err := children.Wait(cmd); !errors.As(err, &exit) || exit.ExitCode() != i+1 {

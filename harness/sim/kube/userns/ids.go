@@ -12,17 +12,18 @@ import (
 	"strings"
 )
 
-// AllIDs is how many user ids a cluster wants: those that images use, and "nobody"
+// AllIDs is the number of user ids for a cluster: enough for images, and for "nobody"
 // (65534).
 const AllIDs = 65536
 
-// ErrNoSubordinates is why an ordinary user has one id only.
+// ErrNoSubordinates says why an ordinary user has only one id.
 var ErrNoSubordinates = errors.New("no subordinate ids: install newuidmap and newgidmap (package uidmap) and give this user 65536 ids in /etc/subuid and /etc/subgid")
 
-// Range is a row of subordinate ids.
+// Range is a range of subordinate ids.
 type Range struct{ First, Count int }
 
-// Subordinates are the ids that this user may map besides its own.
+// Subordinates returns the ids that this user may map besides its own. The error wraps
+// ErrNoSubordinates.
 func Subordinates() (uids, gids Range, err error) {
 	for _, program := range []string{"newuidmap", "newgidmap"} {
 		if _, err := exec.LookPath(program); err != nil {
@@ -48,8 +49,8 @@ func Subordinates() (uids, gids Range, err error) {
 	return uids, gids, nil
 }
 
-// parseSubordinates finds the longest row that belongs to one of the names, in
-// lines of the form name:first:count; see subuid(5).
+// parseSubordinates returns the largest range that belongs to one of the names, from
+// lines of the form name:first:count (subuid(5)).
 func parseSubordinates(r io.Reader, names []string) Range {
 	var best Range
 	lines := bufio.NewScanner(r)
@@ -69,10 +70,10 @@ func parseSubordinates(r io.Reader, names []string) Range {
 	return best
 }
 
-// OneUser returns whether this process's user namespace has one user id only.
+// OneUser reports whether the user namespace of this process has only one user id.
 func OneUser() bool { return oneUser(read("/proc/self/uid_map")) }
 
-// oneUser reads a uid_map, whose rows are "inside outside count".
+// oneUser reads a uid_map, whose lines are "inside outside count".
 func oneUser(uidMap string) bool {
 	fields := strings.Fields(uidMap)
 	return len(fields) == 3 && fields[2] == "1"

@@ -1,6 +1,5 @@
-// Package userns knows what this machine and this user may do with user
-// namespaces: which ids they can map, and, where something is forbidden, which
-// setting forbids it.
+// Package userns knows what this host and this user may do with user namespaces: which
+// ids they can map, and which setting forbids what is forbidden.
 package userns
 
 import (
@@ -9,7 +8,7 @@ import (
 	"strings"
 )
 
-// Unsupported is a failure that is the machine's fault.
+// Unsupported is the error if the host does not allow something.
 type Unsupported struct {
 	What string // what was tried: "mount /proc"
 	Err  error
@@ -20,13 +19,13 @@ func (e *Unsupported) Error() string { return fmt.Sprintf("%s: %v. %s", e.What, 
 
 func (e *Unsupported) Unwrap() error { return e.Err }
 
-// Forbidden explains a failure to make or to fill namespaces by this machine's
-// settings.
+// Forbidden explains, by the settings of this host, why namespaces could not be made or
+// set up.
 func Forbidden(what string, err error) error {
 	return &Unsupported{What: what, Err: err, Help: explain(read)}
 }
 
-// read returns the content of a file, or nothing.
+// read returns the content of a file, or "" if it can't be read.
 func read(path string) string {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -35,7 +34,7 @@ func read(path string) string {
 	return strings.TrimSpace(string(data))
 }
 
-// explain says what is in the way of namespaces on this machine, and what helps.
+// explain says what forbids namespaces on this host, and what helps.
 func explain(read func(path string) string) string {
 	var help []string
 	if read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == "1" {

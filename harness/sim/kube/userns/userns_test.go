@@ -76,7 +76,7 @@ bob:500000:70000
 		want  Range
 	}{
 		{[]string{"1001", "ann"}, Range{165536, 65536}},
-		{[]string{"1000", "ann"}, Range{300000, 131072}}, // the longer one
+		{[]string{"1000", "ann"}, Range{300000, 131072}}, // the larger one
 		{[]string{"1002", "bob"}, Range{500000, 70000}},
 		{[]string{"1003", "an"}, Range{}},
 	} {

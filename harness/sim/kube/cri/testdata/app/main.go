@@ -1,5 +1,5 @@
-// Command app is what the containers of the tests run: one program that does, by
-// its first argument, what a test wants to look at.
+// Command app is the program in the containers of the tests. Its first argument says
+// what it does.
 package main
 
 import (
@@ -40,10 +40,10 @@ func main() {
 			fmt.Printf("out %d\n", i)
 			fmt.Fprintf(os.Stderr, "err %d\n", i)
 		}
-	case "long": // long BYTES: one line of so many, then one without end
+	case "long": // a line of so many bytes, then one without an end
 		n, _ := strconv.Atoi(args[0])
 		fmt.Printf("%s\nend", strings.Repeat("x", n))
-	case "files": // files DIR: what is below
+	case "files": // lists what is below
 		_ = filepath.WalkDir(args[0], func(p string, d os.DirEntry, err error) error {
 			if d != nil && d.IsDir() && (p == "/proc" || p == "/dev") {
 				return filepath.SkipDir
@@ -59,18 +59,18 @@ func main() {
 		check(os.WriteFile(args[0], []byte(args[1]), 0o644))
 	case "serve": // serve PORT: sends back what it gets, until SIGTERM
 		serve(args[0])
-	case "dial": // dial ADDRESS: says how that went
+	case "dial": // prints the result
 		dial(args[0])
 	case "stubborn": // ignores SIGTERM
 		signal.Ignore(syscall.SIGTERM)
 		fmt.Println("ready")
-		time.Sleep(time.Hour) // the test ends it
+		time.Sleep(time.Hour) // the test kills it
 	case "signals": // prints the first signal that arrives, and exits with 42
 		c := make(chan os.Signal, 1)
 		signal.Notify(c)
 		fmt.Println("ready")
 		for s := range c {
-			if s != syscall.SIGURG { // Go's own
+			if s != syscall.SIGURG { // used by the Go runtime
 				fmt.Println(s)
 				os.Exit(42)
 			}
@@ -81,7 +81,7 @@ func main() {
 		child.Stdout = os.Stdout
 		check(child.Start())
 		check(child.Wait())
-	case "size": // the terminal's size, once it is set
+	case "size": // prints the terminal's size once it is set
 		for {
 			if s := terminalSize(); s != "0 0" {
 				fmt.Println(s)
@@ -105,7 +105,7 @@ func check(err error) {
 	}
 }
 
-// report prints who and where this process is, as JSON.
+// report prints the state of this process, as JSON.
 func report() {
 	host, _ := os.Hostname()
 	dir, _ := os.Getwd()

@@ -6,7 +6,7 @@ import (
 	"unsafe"
 )
 
-// terminalSize is "ROWS COLUMNS" of the terminal on the standard input.
+// terminalSize returns "ROWS COLUMNS" of the terminal on standard input.
 func terminalSize() string {
 	var size struct{ row, col, x, y uint16 }
 	if _, _, errno := syscall.Syscall(syscall.SYS_IOCTL, 0, syscall.TIOCGWINSZ, uintptr(unsafe.Pointer(&size))); errno != 0 {
