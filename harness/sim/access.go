@@ -10,26 +10,25 @@ import (
 	"k8s.io/client-go/tools/clientcmd/api"
 )
 
-// The client-side limits of the configurations given out, in requests per second:
-// client-go's default of 5 would make tests wait for themselves.
+// Limits of the client configurations, in requests per second. With client-go's default
+// of 5, tests would wait for nothing else.
 const (
 	clientQPS   = 1000
 	clientBurst = 2000
 )
 
 // RESTConfig returns the configuration of a client with every right (group
-// system:masters). Each call returns a copy of its own. It has no timeout, which
-// would end watches: use contexts.
+// system:masters). Each call returns a new copy. It has no timeout, since that would
+// end watches: use contexts.
 func (p *plane) RESTConfig() *rest.Config { return p.restConfig(p.admin) }
 
-// RESTConfigAs returns the configuration of a client that is this user, in these
-// groups and in system:authenticated, proved by a certificate signed for it. The
-// user has the rights that RBAC objects grant, at first next to none. Use the name
-// "system:serviceaccount:<namespace>:<name>", with the groups
-// "system:serviceaccounts" and "system:serviceaccounts:<namespace>", for what is
-// granted to a ServiceAccount.
+// RESTConfigAs returns the configuration of a client that is this user, in these groups
+// and in system:authenticated, by a certificate signed for it. The user has the rights
+// that RBAC objects grant, which are next to none at first. For the rights of a
+// ServiceAccount, use the name "system:serviceaccount:<namespace>:<name>" and the
+// groups "system:serviceaccounts" and "system:serviceaccounts:<namespace>".
 //
-// It panics if the user is empty or a name is not UTF-8: mistakes in a test.
+// It panics if the user is empty or a name is not UTF-8, which are mistakes in a test.
 func (p *plane) RESTConfigAs(user string, groups ...string) *rest.Config {
 	if user == "" {
 		panic("sim: RESTConfigAs needs a user's name")
@@ -51,18 +50,18 @@ func (p *plane) restConfig(own pair) *rest.Config {
 	}
 }
 
-// url is the API server's address, the same for its whole life.
+// url returns the API server's address, which never changes.
 func (p *plane) url() string { return fmt.Sprintf("https://127.0.0.1:%d", p.port.number) }
 
-// Kubeconfig returns the path of a kubeconfig file of the administrator, for
-// kubectl and for programs under test. It lies in the state directory.
+// Kubeconfig returns the path of the administrator's kubeconfig file, for kubectl and
+// for programs under test. It is in the state directory.
 func (p *plane) Kubeconfig() string {
 	return filepath.Join(p.Dir(), kubeconfigFile)
 }
 
-// WriteKubeconfigAs writes a kubeconfig file for this user (see RESTConfigAs) to
-// path, readable by the owner only. It holds the certificates themselves, and so
-// can be copied.
+// WriteKubeconfigAs writes a kubeconfig file for this user (see RESTConfigAs) to path,
+// which only the owner may read. The file contains the certificates, and so can be
+// copied.
 func (p *plane) WriteKubeconfigAs(path, user string, groups ...string) error {
 	own, err := p.authority.client(user, groups)
 	if err != nil {

@@ -14,15 +14,14 @@ import (
 
 const (
 	relayDialTimeout = 10 * time.Second
-	// relayConnections bounds the connections to the API server from outside; more
-	// wait in the listener's queue.
+	// relayConnections bounds the connections from outside to the API server; more wait
+	// in the listener's queue.
 	relayConnections = 4096
 )
 
-// apiRelay makes the API server of a cluster reachable on 127.0.0.1 of this
-// machine, for kubectl and programs under test. It listens while the API server
-// runs, so that connections are refused during an outage. A nil apiRelay does
-// nothing.
+// apiRelay makes the API server of a cluster reachable on 127.0.0.1 of this host, for
+// kubectl and programs under test. It listens only while the API server runs, so that
+// connections are refused during an outage. A nil apiRelay does nothing.
 type apiRelay struct {
 	port int // held by the cluster (heldPort)
 	dial func(context.Context) (net.Conn, error)
@@ -33,7 +32,7 @@ type apiRelay struct {
 	running  sync.WaitGroup
 }
 
-// start listens; it does nothing where it does already.
+// start listens, unless it already does.
 func (r *apiRelay) start() error {
 	if r == nil {
 		return nil
@@ -56,7 +55,7 @@ func (r *apiRelay) start() error {
 	return nil
 }
 
-// shareThePort lets the listener have a port that a heldPort holds.
+// shareThePort lets the listener have the port that a heldPort holds.
 func shareThePort(_, _ string, c syscall.RawConn) error {
 	var err error
 	if cerr := c.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) }); cerr != nil {
@@ -65,7 +64,7 @@ func shareThePort(_, _ string, c syscall.RawConn) error {
 	return err
 }
 
-// stop breaks all connections and returns when nothing of it runs any more.
+// stop closes all connections, and waits until all goroutines have ended.
 func (r *apiRelay) stop() {
 	if r == nil {
 		return
@@ -95,7 +94,7 @@ func (r *apiRelay) accept(ctx context.Context, l net.Listener) {
 			if ctx.Err() != nil {
 				return
 			}
-			// Closed an instant before ctx, or out of descriptors.
+			// Closed just before ctx ended, or out of descriptors.
 			select {
 			case <-time.After(10 * time.Millisecond):
 			case <-ctx.Done():
@@ -110,7 +109,7 @@ func (r *apiRelay) accept(ctx context.Context, l net.Listener) {
 	}
 }
 
-// serve copies both ways until both sides have ended, one has failed, or ctx ends.
+// serve copies both ways, until both sides have ended, one has failed, or ctx ends.
 func (r *apiRelay) serve(ctx context.Context, client net.Conn) {
 	defer client.Close()
 	dialCtx, cancel := context.WithTimeout(ctx, relayDialTimeout)
@@ -131,8 +130,8 @@ func (r *apiRelay) serve(ctx context.Context, client net.Conn) {
 	upward.Wait()
 }
 
-// pass copies to the end, and passes the end on; after a failure both connections
-// are of no use.
+// pass copies until the end, and passes that on. If this fails, it closes both
+// connections.
 func pass(to, from net.Conn) {
 	_, err := io.Copy(to, from)
 	if half, ok := to.(interface{ CloseWrite() error }); err == nil && ok {

@@ -15,33 +15,33 @@ import (
 	"time"
 )
 
-// binaryEnv names an environment variable: the path of a binary built elsewhere
-// (say, in an earlier stage of CI), taken as it is instead of building one.
+// binaryEnv is an environment variable with the path of a binary that was built
+// elsewhere, for example in an earlier stage of CI. It is used instead of building one.
 const binaryEnv = "TOOLSET_SIM_BINARY"
 
-// buildTimeout is long enough for a cold compile on one slow core, or beside much else.
+// buildTimeout is enough for a cold compile on one slow core, or on a busy host.
 const buildTimeout = 90 * time.Minute
 
-// howLong is what people are told of a cold compile.
+// howLong is what users are told about a cold compile.
 const howLong = "6 to 15 minutes on 2 cores, and longer beside other work"
 
-// ErrUnavailable is the cause of Build's error where the binary cannot be built
-// on this machine through no fault of the code: there is no go command, or the
-// modules are neither in the module cache nor to be downloaded.
+// ErrUnavailable is wrapped by Build's error if this host can't build the binary: it
+// has no go command, or the modules are neither in the module cache nor can be
+// downloaded.
 var ErrUnavailable = errors.New("the simulated cluster's binary cannot be built here")
 
-// Build returns the path of the binary that holds the control plane, compiling it
-// if the cache has none for the present source and Go version. A compile with an
-// empty Go build cache takes 6 to 15 minutes on 2 cores; progress, which may be
-// nil, is then told how many packages are compiled: on a terminal all the time, in
-// place, else in a line for each tenth. Several processes may call it at
-// once: one compiles and the others wait for it.
+// Build returns the path of the binary that contains the control plane. It compiles it
+// if the cache has none for the present source and Go version. With an empty Go build
+// cache, this takes 6 to 15 minutes on 2 cores. progress, which may be nil, is then
+// told how many packages are compiled: on a terminal in a line that changes, or else in
+// a line for each tenth. If several processes call it at once, one compiles and the
+// others wait for it.
 //
-// The cache is os.UserCacheDir()/dynamic-toolset/sim/<hash>; versions that have
-// not been used for long are removed after a compile. Where the environment
-// variable TOOLSET_SIM_BINARY is set, it is the result.
+// The cache is os.UserCacheDir()/dynamic-toolset/sim/<hash>. Versions that were not
+// used for long are removed after a compile. If the environment variable
+// TOOLSET_SIM_BINARY is set, it is the result.
 //
-// The error wraps [ErrUnavailable], or ctx's error, or is the compiler's report.
+// The error wraps [ErrUnavailable] or ctx's error, or is the output of the compiler.
 func Build(ctx context.Context, progress io.Writer) (binary string, err error) {
 	if binary := os.Getenv(binaryEnv); binary != "" {
 		if !isFile(binary) {
@@ -66,7 +66,7 @@ func Build(ctx context.Context, progress io.Writer) (binary string, err error) {
 		return "", err
 	}
 	defer unlock()
-	if cached(b.binary) { // by the one we waited for
+	if cached(b.binary) { // by the process that had the lock
 		return b.binary, nil
 	}
 	if err := b.compile(ctx); err != nil {
@@ -76,7 +76,7 @@ func Build(ctx context.Context, progress io.Writer) (binary string, err error) {
 	return b.binary, nil
 }
 
-// builder knows one version of the source and where its binary belongs.
+// A builder builds one version of the source.
 type builder struct {
 	dir      string // of the nested module
 	ldflags  string
@@ -114,13 +114,13 @@ func newBuilder(ctx context.Context, progress io.Writer) (*builder, error) {
 	return b, nil
 }
 
-// compile builds the binary into the cache.
+// compile builds the binary in the cache.
 func (b *builder) compile(ctx context.Context) error {
 	start := time.Now()
 	b.say("compiling the simulated cluster's binary (Kubernetes " + b.version + "), once; a cold compile takes " + howLong)
 
-	// Loading the packages first downloads what is missing, and tells a machine
-	// that cannot download from code that does not compile.
+	// Listing the packages first downloads what is missing, and tells a host that can't
+	// download from code that does not compile.
 	packages, err := b.run(ctx, "list", "-mod=readonly", "-deps", ".")
 	if err != nil {
 		if ctx.Err() != nil {
@@ -131,13 +131,13 @@ func (b *builder) compile(ctx context.Context) error {
 	if err := os.MkdirAll(filepath.Dir(b.binary), 0o755); err != nil {
 		return err
 	}
-	// Under a name of our own: the go command of a builder that was killed may
-	// still be writing its.
+	// Under its own name, since the go command of a builder that was killed may still
+	// write.
 	unfinished := fmt.Sprintf("%s.%d.unfinished", b.binary, os.Getpid())
 	defer os.Remove(unfinished)
 	b.meter = newMeter(b.progress, strings.Count(packages, "\n"), start)
-	// The linker drops DWARF (-w), so the compiler need not make it: about a tenth of its
-	// work, measured on k8s.io/api/core/v1.
+	// The linker drops DWARF (-w), so the compiler need not generate it, which saves
+	// about a tenth of its work (measured on k8s.io/api/core/v1).
 	_, err = b.run(ctx, "build", "-v", "-mod=readonly", "-trimpath", "-buildvcs=false", "-gcflags=all=-dwarf=false", "-ldflags", b.ldflags, "-o", unfinished, ".")
 	b.meter.end()
 	b.meter = nil
@@ -151,8 +151,8 @@ func (b *builder) compile(ctx context.Context) error {
 	return nil
 }
 
-// run calls the go command in the nested module and returns its standard output.
-// When ctx ends, the command and the compilers it started are killed.
+// run runs the go command in the nested module, and returns its standard output. When
+// ctx ends, it kills the command and the compilers that this has started.
 func (b *builder) run(ctx context.Context, args ...string) (string, error) {
 	var stdout, stderr bytes.Buffer
 	cmd := exec.CommandContext(ctx, "go", args...)
@@ -177,5 +177,5 @@ func (b *builder) run(ctx context.Context, args ...string) (string, error) {
 	return "", fmt.Errorf("go %s: %w\n%s", args[0], err, lastLines(stderr.String(), 20))
 }
 
-// say writes one line of progress; that nobody can read it is no failure.
+// say writes a line of progress. It does not matter if that fails.
 func (b *builder) say(line string) { _, _ = fmt.Fprintln(b.progress, "sim:", line) }

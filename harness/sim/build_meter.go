@@ -8,15 +8,16 @@ import (
 	"time"
 )
 
-// A meter tells how far the go command is, by the names of packages that it writes
-// with -v as it compiles them. Those that Go's build cache has are not among them.
+// A meter reports the progress of the go command, by the names of packages that this
+// writes with -v when it compiles them. It writes none for packages in Go's build
+// cache.
 type meter struct {
 	out      io.Writer
 	terminal bool
 	begun    time.Time
 	total    int
 	done     int
-	told     int // tenths
+	told     int // the last tenth that was reported
 	rest     []byte
 }
 
@@ -29,7 +30,7 @@ func newMeter(out io.Writer, total int, begun time.Time) *meter {
 	return m
 }
 
-// Write takes what the go command says.
+// Write takes the output of the go command.
 func (m *meter) Write(p []byte) (int, error) {
 	m.rest = append(m.rest, p...)
 	for {
@@ -38,7 +39,7 @@ func (m *meter) Write(p []byte) (int, error) {
 			return len(p), nil
 		}
 		m.rest = rest
-		// The compiler's reports, and what is downloaded, have spaces.
+		// Output of the compiler and about downloads has spaces.
 		if len(line) > 0 && !bytes.ContainsRune(line, ' ') && m.done < m.total {
 			m.done++
 			m.tell()
@@ -46,7 +47,7 @@ func (m *meter) Write(p []byte) (int, error) {
 	}
 }
 
-// tell writes how far it is; that nobody can read it is no failure.
+// tell writes the progress. It does not matter if that fails.
 func (m *meter) tell() {
 	text := fmt.Sprintf("sim: compiled %d of %d packages after %s", m.done, m.total, time.Since(m.begun).Round(time.Second))
 	switch tenths := 10 * m.done / m.total; {
@@ -58,7 +59,7 @@ func (m *meter) tell() {
 	}
 }
 
-// end leaves the line in which it was told.
+// end ends the line of the progress.
 func (m *meter) end() {
 	if m.terminal && m.done > 0 {
 		_, _ = fmt.Fprintln(m.out)

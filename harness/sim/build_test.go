@@ -13,9 +13,9 @@ import (
 	"time"
 )
 
-// fakeGo puts a go command into PATH that answers "env" and "list", and whose
-// "build" takes a moment, notes that it was called, and writes its output. The
-// cache is in a directory of the test's. It returns the file with the notes.
+// fakeGo puts a go command into PATH. It answers "env" and "list"; its "build" takes a
+// moment, notes that it was called, and writes its output. The cache is in a directory
+// of the test. fakeGo returns the file with the notes.
 func fakeGo(t *testing.T, list string) (notes string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -48,7 +48,7 @@ func TestBuildCompilesOnceForMany(t *testing.T) {
 	for i := range paths {
 		wg.Go(func() {
 			var err error
-			// The lock is of the open file, and so works between goroutines as
+			// The lock belongs to the open file, and so works between goroutines as
 			// between processes.
 			if paths[i], err = Build(context.Background(), nil); err != nil {
 				t.Error(err)
@@ -81,7 +81,7 @@ func TestBuildSaysWhatItDoes(t *testing.T) {
 	}
 }
 
-// Where nobody looks at a terminal, a tenth is a line.
+// If the output is not a terminal, each tenth is a line.
 func TestMeter(t *testing.T) {
 	var out bytes.Buffer
 	m := newMeter(&out, 40, time.Now())
@@ -166,7 +166,7 @@ func TestPruneKeepsWhatIsUsed(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	prune(dir, filepath.Join(dir, "a")) // "a" is the oldest, and kept all the same
+	prune(dir, filepath.Join(dir, "a")) // "a" is the oldest, but kept all the same
 	left, err := filepath.Glob(filepath.Join(dir, "*", "*"))
 	if err != nil {
 		t.Fatal(err)

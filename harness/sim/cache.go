@@ -14,18 +14,18 @@ import (
 )
 
 const (
-	// keepVersions is how many binaries stay in the cache: about 145 MB each, and
-	// a developer seldom moves between more branches than this.
+	// keepVersions is how many binaries stay in the cache. Each has about 145 MB, and
+	// developers seldom switch between more branches.
 	keepVersions = 3
-	// keepRecent protects a binary from removal for this long after its last use,
-	// so that one that is just being started by another process stays.
+	// keepRecent is how long a binary is kept after its last use, since another process
+	// may be about to start it.
 	keepRecent = time.Hour
 )
 
-// binaryName is the file's name in its cache entry.
+// binaryName is the name of the file in its cache entry.
 const binaryName = "kube"
 
-// cacheDir is where the binaries are, one directory per hash.
+// cacheDir returns the directory of the binaries, with one directory per hash.
 func cacheDir() (string, error) {
 	base, err := os.UserCacheDir()
 	if err != nil {
@@ -38,20 +38,20 @@ func cacheDir() (string, error) {
 	return dir, nil
 }
 
-// cached returns whether a complete binary is there, and marks it as used. A
-// binary appears under its name by a rename only, so one that is there is whole.
+// cached reports whether there is a binary, and marks it as used. A binary is complete
+// once it is there, since it is renamed to its name.
 func cached(binary string) bool {
 	if !isFile(binary) {
 		return false
 	}
 	now := time.Now()
-	_ = os.Chtimes(filepath.Dir(binary), now, now) // a read-only cache is fine: it is then not pruned either
+	_ = os.Chtimes(filepath.Dir(binary), now, now) // if the cache is read-only, it is not pruned either
 	return true
 }
 
-// lockFile takes the file's exclusive lock and returns the function that gives it
-// back. The lock is the kernel's (flock) and ends with the process, so a killed
-// builder blocks nobody. waiting is called once if another process has the lock.
+// lockFile takes an exclusive lock of a file, and returns the function that releases
+// it. The lock (flock) ends with the process, so that a builder that was killed blocks
+// nobody. waiting is called once if another process has the lock.
 func lockFile(ctx context.Context, path string, waiting func()) (unlock func(), err error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
@@ -60,7 +60,7 @@ func lockFile(ctx context.Context, path string, waiting func()) (unlock func(), 
 	for first := true; ; first = false {
 		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		if err == nil {
-			return func() { _ = f.Close() }, nil // closing the last descriptor unlocks
+			return func() { _ = f.Close() }, nil // closing the last descriptor unlocks^
 		}
 		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
 			_ = f.Close()
@@ -78,9 +78,9 @@ func lockFile(ctx context.Context, path string, waiting func()) (unlock func(), 
 	}
 }
 
-// prune removes the binaries least recently used, and what interrupted builds
-// have left; keep is never removed. Call it with the lock held. Failures are left
-// for the next time: they cost disk space only.
+// prune removes the least recently used binaries, but not keep, and what interrupted
+// builds have left. The lock must be held. If something can't be removed, it only takes
+// disk space until the next time.
 func prune(dir, keep string) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -108,8 +108,8 @@ func prune(dir, keep string) {
 	}
 }
 
-// removeUnfinished removes the outputs of builds that did not live to rename
-// them: whoever holds the lock knows that nobody is writing one.
+// removeUnfinished removes the files of builds that did not finish. The lock must be
+// held, so that nobody is writing one.
 func removeUnfinished(dir string) {
 	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err == nil && !d.IsDir() && d.Name() != binaryName {

@@ -12,19 +12,19 @@ import (
 	"time"
 )
 
-// authority signs the certificates of one control plane, for the server and for
-// its clients. Its key is in this process only.
+// An authority signs the certificates of one control plane and its clients. Its key is
+// only in this process.
 type authority struct {
 	key  *ecdsa.PrivateKey
 	cert *x509.Certificate
-	pem  []byte // what clients trust
+	pem  []byte // the certificate that clients trust
 }
 
-// pair is a certificate and its key, as PEM.
+// A pair is a certificate and its key, as PEM.
 type pair struct{ cert, key []byte }
 
-// Certificates are valid from an hour ago, for machines whose clock is set while
-// a test runs, and for longer than any control plane is up.
+// Certificates are valid since an hour ago, as the clock may be set during a test, and
+// for longer than any control plane runs.
 const (
 	validBefore = time.Hour
 	validFor    = 30 * 24 * time.Hour
@@ -49,9 +49,9 @@ func newAuthority() (*authority, error) {
 	return &authority{key: key, cert: cert, pem: pemBlock("CERTIFICATE", der)}, nil
 }
 
-// apiServer issues the API server's certificate, for the names under which it is
-// reached from this machine, from pods, and, where there are nodes, from these (at
-// address, empty where there are none).
+// apiServer issues the API server's certificate, for the names by which it is reached
+// from this host, from pods and from nodes. address is for the latter, and empty if
+// there are none.
 func (a *authority) apiServer(address string) (pair, error) {
 	addresses := []string{"127.0.0.1", kubernetesServiceIP}
 	if address != "" {
@@ -61,8 +61,8 @@ func (a *authority) apiServer(address string) (pair, error) {
 		"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local")
 }
 
-// kubelet issues the certificate of a kubelet's own API, which the API server
-// calls for logs, exec and port-forward.
+// kubelet issues the certificate of a kubelet's own API, which the API server calls for
+// logs, exec and port-forward.
 func (a *authority) kubelet(node, address string) (pair, error) {
 	return a.server(pkix.Name{CommonName: "system:node:" + node, Organization: []string{"system:nodes"}}, []string{address}, node)
 }
@@ -77,8 +77,8 @@ func (a *authority) server(subject pkix.Name, addresses []string, names ...strin
 	return a.issue(t)
 }
 
-// client issues a certificate for a user: Kubernetes takes the user's name from
-// the common name and its groups from the organizations.
+// client issues a certificate for a user. Kubernetes takes the user's name from the
+// common name, and the groups from the organizations.
 func (a *authority) client(user string, groups []string) (pair, error) {
 	t := template(pkix.Name{CommonName: user, Organization: groups})
 	t.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
@@ -98,8 +98,8 @@ func (a *authority) issue(t *x509.Certificate) (pair, error) {
 	return pair{cert: pemBlock("CERTIFICATE", der), key: keyPEM}, err
 }
 
-// template is a certificate for digital signatures only, which is all that TLS
-// needs of an ECDSA key. Its serial number is left to x509, which draws one.
+// template returns a certificate for digital signatures only, which is all that TLS
+// needs of an ECDSA key. x509 chooses the serial number.
 func template(subject pkix.Name) *x509.Certificate {
 	now := time.Now()
 	return &x509.Certificate{
@@ -109,7 +109,7 @@ func template(subject pkix.Name) *x509.Certificate {
 	}
 }
 
-// newKey returns a private key by itself, for signing ServiceAccount tokens.
+// newKey returns a private key for signing ServiceAccount tokens.
 func newKey() ([]byte, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -19,7 +19,8 @@ import (
 )
 
 // processesIn returns the processes whose working directory is or was dir: the
-// supervisor and its components. It reads /proc; elsewhere the test is skipped.
+// supervisor and its components. It reads /proc; on systems without it, the test is
+// skipped.
 func processesIn(t *testing.T, dir string) map[int]string {
 	t.Helper()
 	entries, err := filepath.Glob("/proc/[0-9]*/cwd")
@@ -30,22 +31,22 @@ func processesIn(t *testing.T, dir string) map[int]string {
 	for _, e := range entries {
 		cwd, err := os.Readlink(e)
 		if err != nil || strings.TrimSuffix(cwd, " (deleted)") != dir {
-			continue // not ours to read, gone, or another directory
+			continue // not readable, gone, or another directory
 		}
 		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(e)))
 		if err != nil {
 			t.Fatal(err)
 		}
 		args, err := os.ReadFile(filepath.Join(filepath.Dir(e), "cmdline"))
-		if err == nil && len(args) > 0 { // a zombie has no arguments
+		if err == nil && len(args) > 0 { // zombies have no arguments
 			found[pid] = strings.SplitN(string(args), "\x00", 2)[0]
 		}
 	}
 	return found
 }
 
-// wantNothingLeft waits until no process and no directory is left; with 0, it does not
-// wait.
+// wantNothingLeft waits until no process and no directory is left. If within is 0, it
+// does not wait.
 func wantNothingLeft(t *testing.T, dir string, within time.Duration) {
 	t.Helper()
 	wantNone(t, within, func() string {
@@ -55,8 +56,8 @@ func wantNothingLeft(t *testing.T, dir string, within time.Duration) {
 	})
 }
 
-// wantNone waits until left has nothing to tell. With 0 it asks once, and how long that
-// takes (it reads /proc) does not count.
+// wantNone waits until left returns nothing. If within is 0, it calls left once, and
+// the time that this takes (it reads /proc) does not count.
 func wantNone(t *testing.T, within time.Duration, left func() string) {
 	t.Helper()
 	if within == 0 {
@@ -76,7 +77,7 @@ func wantNone(t *testing.T, within time.Duration, left func() string) {
 	})
 }
 
-// leftovers tells of processes, and of a directory for which os.Stat said err.
+// leftovers describes processes, and a directory for which os.Stat returned err.
 func leftovers(processes map[int]string, err error) string {
 	if len(processes) == 0 && os.IsNotExist(err) {
 		return ""
@@ -137,8 +138,8 @@ func TestKilledOwnerLeavesNothing(t *testing.T) {
 	wantNothingLeft(t, dir, 10*time.Second)
 }
 
-// startOwner starts this test binary as an owner, which it ends with the test at
-// the latest, and returns its state directory.
+// startOwner starts this test binary as an owner, which is killed when the test ends,
+// and returns its state directory.
 func startOwner(t *testing.T, env ...string) (owner *exec.Cmd, dir string) {
 	t.Helper()
 	owner = exec.Command(os.Args[0])
@@ -164,11 +165,11 @@ func killOwner(t *testing.T, owner *exec.Cmd) {
 	if err := owner.Process.Kill(); err != nil {
 		t.Error(err)
 	}
-	_ = owner.Wait() // killed
+	_ = owner.Wait() // it was killed
 }
 
-// TestKilledSupervisorTakesAllWithIt kills the one process that cleans up: the
-// components follow it, and Stop removes the directory.
+// TestKilledSupervisorTakesAllWithIt kills the only process that cleans up. The
+// components end with it, and Stop removes the directory.
 func TestKilledSupervisorTakesAllWithIt(t *testing.T) {
 	cp := simtest.Start(t)
 	for pid, name := range processesIn(t, cp.Dir()) {

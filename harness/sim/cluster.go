@@ -11,32 +11,30 @@ import (
 	"strconv"
 )
 
-// ErrUnsupported is the cause of StartCluster's error on a machine that cannot run
-// a cluster. The error's text says what is missing and which setting, flag or
-// package helps.
+// ErrUnsupported is wrapped by StartCluster's error if this host can't run a cluster.
+// The error's text says what is missing, and which setting, flag or package helps.
 var ErrUnsupported = errors.New("the simulated cluster cannot run on this machine")
 
-// Cluster is a whole Kubernetes: a control plane with the controller manager and
-// the scheduler, and nodes that run pods. Its methods may be called from several
-// goroutines. Make one with [StartCluster], end it with [Cluster.Stop].
+// Cluster is a complete Kubernetes: a control plane with the controller manager and the
+// scheduler, and nodes that run pods. [StartCluster] starts one, and [Cluster.Stop]
+// ends it. Its methods may be called by several goroutines.
 type Cluster struct {
 	plane
 	dialer *insideDialer
 	images imageStore
 	// The controller manager and the scheduler, guarded by plane.mu.
 	controllers []*process
-	outage      bool           // they were stopped along with the API server
-	nodes       []*clusterNode // guarded, what changes in them, by plane.mu
+	outage      bool           // StopAPIServer has stopped them
+	nodes       []*clusterNode // plane.mu guards their fields that change
 }
 
-// StartCluster starts a cluster and returns when every node is Ready and the
-// ServiceAccount "default" exists, which pods need. It calls [Build] first, which
-// may compile for minutes, once.
+// StartCluster starts a cluster, and returns when every node is Ready and the
+// ServiceAccount "default" exists, which pods need. It calls [Build] first, which may
+// compile for minutes the first time.
 //
-// ctx bounds the start only. The error wraps [ErrUnavailable] where the binary
-// cannot be built here and [ErrUnsupported] where the machine does not allow a
-// cluster; where a process did not come up, it holds the end of its log. After an
-// error nothing is left running.
+// ctx bounds the start only. The error wraps [ErrUnavailable] if the binary can't be
+// built here, and [ErrUnsupported] if this host can't run a cluster. If a process did
+// not start, it has the end of its log. After an error nothing is left running.
 func StartCluster(ctx context.Context, opts ...Option) (*Cluster, error) {
 	o := newOptions(opts)
 	if o.nodes < 1 || o.nodes > maxNodes {
@@ -111,7 +109,7 @@ func (c *Cluster) start(ctx context.Context, o options) error {
 	return c.waitNodes(ctx)
 }
 
-// writeComponentCredentials gives every component the certificate of the user that
+// writeComponentCredentials writes a certificate for every component, of the user that
 // Kubernetes expects it to be.
 func (c *Cluster) writeComponentCredentials() error {
 	inside := "https://" + netip.AddrPortFrom(netip.MustParseAddr(c.supervisor.greeting.Outside), apiServerPort).String()
@@ -146,8 +144,8 @@ func (c *Cluster) writeComponentCredentials() error {
 	return c.writeFiles(map[string][]byte{kubeletCertFile: client.cert, kubeletKeyFile: client.key})
 }
 
-// startComponents starts all but etcd and the API server, which is there already:
-// the others would fall into back-offs without it.
+// startComponents starts everything but etcd and the API server, which must be running:
+// without it, the others would back off.
 func (c *Cluster) startComponents(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -159,7 +157,7 @@ func (c *Cluster) startComponents(ctx context.Context) error {
 	return c.startControllers(ctx)
 }
 
-// startControllers starts the controller manager and the scheduler. plane.mu is
+// startControllers starts the controller manager and the scheduler. plane.mu must be
 // held.
 func (c *Cluster) startControllers(ctx context.Context) error {
 	for role, args := range map[string][]string{
@@ -175,12 +173,12 @@ func (c *Cluster) startControllers(ctx context.Context) error {
 	return nil
 }
 
-// StopAPIServer kills the API server as that of a [ControlPlane], and with it the
-// controller manager and the scheduler: in a real cluster they end when they can't
-// renew their lease for ten seconds, and begin anew when the API server is back.
-// Here they have no lease, and a controller manager that lives through an outage
-// takes every node for dead before it has heard of one again. Kubelets, kube-proxies
-// and pods go on.
+// StopAPIServer kills the API server like that of a [ControlPlane], and also the
+// controller manager and the scheduler. In a real cluster these end when they can't
+// renew their lease for ten seconds, and restart when the API server is back. Here they
+// have no lease, and a controller manager that survives an outage would take every node
+// for dead before it hears from it again. Kubelets, kube-proxies and pods go on
+// running.
 func (c *Cluster) StopAPIServer() error {
 	err := c.plane.StopAPIServer()
 	c.mu.Lock()
@@ -196,8 +194,8 @@ func (c *Cluster) StopAPIServer() error {
 	return err
 }
 
-// StartAPIServer starts what StopAPIServer has stopped again, and returns when the
-// API server is ready.
+// StartAPIServer starts again what StopAPIServer has stopped, and returns when the API
+// server is ready.
 func (c *Cluster) StartAPIServer(ctx context.Context) error {
 	if err := c.plane.StartAPIServer(ctx); err != nil {
 		return err
@@ -211,13 +209,12 @@ func (c *Cluster) StartAPIServer(ctx context.Context) error {
 	return c.startControllers(ctx)
 }
 
-// OneUser returns whether all containers run as one and the same user: where the
-// cluster was started by an ordinary user that has no subordinate ids, runAsUser,
-// runAsGroup and fsGroup cannot be honoured.
+// OneUser reports whether all containers run as the same user: if an ordinary user
+// without subordinate ids has started the cluster, runAsUser, runAsGroup and fsGroup
+// have no effect.
 func (c *Cluster) OneUser() bool { return c.supervisor.greeting.OneUser }
 
-// Stop ends every process and removes the state directory; when it returns they
-// are gone. A second call does nothing.
+// Stop ends every process, and removes the state directory. A second call does nothing.
 func (c *Cluster) Stop() error {
 	return errors.Join(c.plane.Stop(), c.dialer.close())
 }

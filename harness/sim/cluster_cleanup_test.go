@@ -20,7 +20,7 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
-// descendants returns the processes below pid, by number, with their names.
+// descendants returns the names of the processes below pid, by number.
 func descendants(t *testing.T, pid int) map[int]string {
 	t.Helper()
 	parents, names := map[int]int{}, map[int]string{}
@@ -33,7 +33,7 @@ func descendants(t *testing.T, pid int) map[int]string {
 		if err != nil {
 			continue // it has ended
 		}
-		// 1234 (name, which may hold anything) S 1 ...
+		// 1234 (name, which may contain anything) S 1 ...
 		head, tail, ok := strings.Cut(string(data[:strings.LastIndex(string(data), ")")]), " (")
 		fields := strings.Fields(string(data[strings.LastIndex(string(data), ")")+1:]))
 		child, err1 := strconv.Atoi(head)
@@ -55,8 +55,8 @@ func descendants(t *testing.T, pid int) map[int]string {
 	return found
 }
 
-// wantGone waits until none of the processes is left, nor the directory; with 0, it
-// does not wait.
+// wantGone waits until none of the processes is left, nor the directory. If within is
+// 0, it does not wait.
 func wantGone(t *testing.T, processes map[int]string, dir string, within time.Duration) {
 	t.Helper()
 	wantNone(t, within, func() string {
@@ -72,7 +72,7 @@ func wantGone(t *testing.T, processes map[int]string, dir string, within time.Du
 	})
 }
 
-// TestTwoClustersAtOnce starts a second one, with the same addresses, beside the
+// TestTwoClustersAtOnce starts a second cluster, with the same addresses, beside the
 // shared one.
 func TestTwoClustersAtOnce(t *testing.T) {
 	first := cluster(t)
@@ -116,7 +116,7 @@ func TestTwoClustersAtOnce(t *testing.T) {
 }
 
 func TestKilledOwnerOfClusterLeavesNothing(t *testing.T) {
-	cluster(t) // so that the machine is known to be able to
+	cluster(t) // shows that this host can run a cluster
 	owner, dir := startOwner(t, clusterEnv+"=1")
 	processes := descendants(t, owner.Process.Pid)
 	if len(processes) < 12 {
@@ -126,7 +126,7 @@ func TestKilledOwnerOfClusterLeavesNothing(t *testing.T) {
 	wantGone(t, processes, dir, 10*time.Second)
 }
 
-// TestKilledFabric kills the process that everything in a cluster depends on.
+// TestKilledFabric kills the process that owns a cluster's namespaces.
 func TestKilledFabric(t *testing.T) {
 	cluster(t)
 	before := descendants(t, os.Getpid())
@@ -154,8 +154,7 @@ func TestKilledFabric(t *testing.T) {
 	wantGone(t, processes, c.Dir(), 5*time.Second)
 }
 
-// TestClusterOfOrdinaryUser runs pods, also one that wants to be somebody else,
-// without root.
+// TestClusterOfOrdinaryUser runs pods without root; one of them asks for another user.
 func TestClusterOfOrdinaryUser(t *testing.T) {
 	if os.Getuid() == 0 {
 		asNobody(t)
@@ -167,12 +166,12 @@ func TestClusterOfOrdinaryUser(t *testing.T) {
 	hardenedPod(t, p)
 }
 
-// asNobody runs the test once more, in a process without root's rights.
+// asNobody runs the test again, in a process without the rights of root.
 func asNobody(t *testing.T) {
 	t.Helper()
 	const nobody = 65534
 	dir := t.TempDir()
-	// go test's own folder, and the cache, may be root's alone.
+	// Only root may be able to read go test's folder and the cache.
 	for name, from := range map[string]string{"test": os.Args[0], "kube": simtest.Binary(t), "echo": echoProgram(t)} {
 		if err := copyProgram(filepath.Join(dir, name), from); err != nil {
 			t.Fatal(err)

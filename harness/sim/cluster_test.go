@@ -35,7 +35,8 @@ func TestDeploymentServesAndRolls(t *testing.T) {
 		t.Fatalf("the two pods are not on two nodes: %v", pods)
 	}
 	for _, pod := range pods {
-		// Both through the Service, so both nodes' pod networks and rules work.
+		// Both through the Service, so the pod networks and the rules of both nodes
+		// work.
 		p.wantAnswer(service, "/", pod.Name)
 		p.wantAnswer(podAddress(&pod), "/", pod.Name)
 		// From inside, through the rules of the pod's own node.
@@ -84,8 +85,8 @@ func TestExecLogsPortForward(t *testing.T) {
 	portForward(t, p, pod)
 }
 
-// kubectl is the one in the binary. (client-go's own packages for exec and
-// port-forward would add dependencies to the service's module.)
+// kubectl runs the kubectl in the binary. (client-go's packages for exec and
+// port-forward would add dependencies to the main module.)
 func kubectl(t *testing.T, p *place, args ...string) *exec.Cmd {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), soon)
@@ -105,7 +106,7 @@ func portForward(t *testing.T, p *place, pod *corev1.Pod) {
 	}
 	defer func() {
 		_ = forward.Process.Kill()
-		_ = forward.Wait() // killed
+		_ = forward.Wait() // it was killed
 	}()
 	line, err := bufio.NewReader(output).ReadString('\n')
 	fields := strings.Fields(line) // Forwarding from 127.0.0.1:41234 -> 8080
@@ -123,8 +124,8 @@ func portForward(t *testing.T, p *place, pod *corev1.Pod) {
 	}
 }
 
-// TestDialErrors shows that a client outside sees what it would see beside real
-// nodes: a port where nobody listens refuses, a pod that is gone says nothing.
+// TestDialErrors shows that a client outside gets the same errors as beside real nodes:
+// a port on which nobody listens refuses, and a pod that is gone does not answer.
 func TestDialErrors(t *testing.T) {
 	p := newPlace(t, cluster(t))
 	pod := p.run("echo", podSpec())
@@ -189,13 +190,13 @@ func hardenedPod(t *testing.T, p *place) {
 		want = "uid=0 written=false"
 	}
 	p.wantAnswer(podAddress(pod), "/me", want)
-	// The token's file belongs to the group fsGroup: the user can read it.
+	// The token's file belongs to the group fsGroup, so that the user can read it.
 	p.letView()
 	p.wantAnswer(podAddress(pod), "/api", pod.Name)
 }
 
-// TestNodesHaveTheirRightsOnly shows that a node's user may change its own Node and
-// no other, and that kubelet's own API wants to know who calls.
+// TestNodesHaveTheirRightsOnly shows that a node's user may only change its own Node,
+// and that the kubelet's API requires authentication.
 func TestNodesHaveTheirRightsOnly(t *testing.T) {
 	c := cluster(t)
 	node0 := client(t, c.RESTConfigAs("system:node:node0", "system:nodes")).CoreV1()
@@ -232,7 +233,7 @@ func TestEndsAreReported(t *testing.T) {
 		spec := podSpec()
 		spec.RestartPolicy = corev1.RestartPolicyNever
 		pod := p.run("exits", spec)
-		_, _ = p.get(testContext(t), podAddress(pod), "/exit?code=7") // it cannot answer
+		_, _ = p.get(testContext(t), podAddress(pod), "/exit?code=7") // it can't answer
 		state := terminated(t, p, pod.Name, nil)
 		if state.ExitCode != 7 || state.Reason != "Error" {
 			t.Errorf("the pod's status: %+v", state)
@@ -260,8 +261,8 @@ func TestEndsAreReported(t *testing.T) {
 	})
 }
 
-// terminated waits until the status of the pod's container says how it ended, in
-// the events of w, or else by asking.
+// terminated waits until the status of the pod's container says how it ended, in the
+// events of w or by polling.
 func terminated(t *testing.T, p *place, name string, w watch.Interface) corev1.ContainerStateTerminated {
 	t.Helper()
 	var state *corev1.ContainerStateTerminated
@@ -314,8 +315,8 @@ func TestFailedClusterStartSaysWhyAndLeavesNothing(t *testing.T) {
 	}
 }
 
-// TestInterruptedClusterStartLeavesNothing ends the context, as Ctrl-C does, when
-// some processes run and others do not yet.
+// TestInterruptedClusterStartLeavesNothing ends the context, like Ctrl-C, when some
+// processes run and others do not yet.
 func TestInterruptedClusterStartLeavesNothing(t *testing.T) {
 	cluster(t)
 	binary := simtest.Binary(t)

@@ -7,18 +7,17 @@ import (
 	"path/filepath"
 )
 
-// ControlPlane is one running etcd with its API server. Its methods may be called
-// from several goroutines. Make one with [StartControlPlane], end it with
-// [ControlPlane.Stop].
+// ControlPlane is a running etcd with its API server. [StartControlPlane] starts one,
+// and [ControlPlane.Stop] ends it. Its methods may be called by several goroutines.
 type ControlPlane struct{ plane }
 
-// StartControlPlane starts etcd and the API server and returns when the API is
-// ready: /readyz says so and the namespace "default" exists. It calls [Build]
-// first, which may compile for minutes, once.
+// StartControlPlane starts etcd and the API server, and returns when the API is ready:
+// /readyz says so, and the namespace "default" exists. It calls [Build] first, which
+// may compile for minutes the first time.
 //
-// ctx bounds the start only. The error wraps [ErrUnavailable] where the binary
-// cannot be built here; where a process did not come up, it holds the end of its
-// log. After an error nothing is left running.
+// ctx bounds the start only. The error wraps [ErrUnavailable] if the binary can't be
+// built here. If a process did not start, it has the end of its log. After an error
+// nothing is left running.
 func StartControlPlane(ctx context.Context, opts ...Option) (*ControlPlane, error) {
 	o := newOptions(opts)
 	if err := o.build(ctx); err != nil {

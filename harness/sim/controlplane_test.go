@@ -52,7 +52,7 @@ func service(name string) *corev1.Service {
 	}
 }
 
-// TestAPI takes the API through what the service and its tests rely on, on one
+// TestAPI tests everything in the API that the service and its tests rely on, on one
 // control plane.
 func TestAPI(t *testing.T) {
 	cp := simtest.Start(t)

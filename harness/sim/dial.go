@@ -13,24 +13,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// DialContext connects to an address in the cluster's network, of a Service
-// (ClusterIP), a pod or a node, as a machine beside the nodes would: packets for
-// Services go through the first node whose link is not cut. It is made for
-// http.Transport.DialContext and the like. The address needs an IP address: there
-// is no DNS.
+// DialContext connects to the address of a Service (ClusterIP), a pod or a node, like a
+// host beside the nodes: packets for Services go through the first node whose link is
+// not cut. It is for http.Transport.DialContext and the like. The address must have an
+// IP address, as there is no DNS.
 //
-// The connection is the kernel's own, with nothing in between: a reset, a
-// half-close or an end arrives as it was sent. Errors are those of a dial in that
-// network, *net.OpError as of package net; errors.Is(err, syscall.ECONNREFUSED)
-// and the like work, and Timeout() of the error.
+// The connection is the kernel's own, with nothing in between, so that resets,
+// half-closes and ends arrive as they were sent. The error is a *net.OpError, as of a
+// dial in that network: errors.Is(err, syscall.ECONNREFUSED) and the like work, and so
+// does Timeout.
 func (c *Cluster) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	return c.dialer.dial(ctx, network, address)
 }
 
-// insideDialer gets connected sockets from the fabric (kube/dial.go).
+// insideDialer gets connected sockets from process 1 of the cluster's namespaces
+// (kube/dial.go).
 type insideDialer struct {
-	// The path of the socket goes through an open directory: it is too long for a
-	// unix socket's where TMPDIR is deep.
+	// The path of the socket begins with an open directory, since in a deep TMPDIR it
+	// would be too long for a unix socket.
 	dir  *os.File
 	path string
 }
@@ -53,7 +53,7 @@ func (d *insideDialer) close() error {
 	return nil
 }
 
-// dialAnswer is described in kube/dial.go.
+// dialAnswer is documented in kube/dial.go.
 type dialAnswer struct {
 	Error string `json:"error"`
 	Errno int    `json:"errno"`
@@ -65,13 +65,13 @@ func (d *insideDialer) dial(ctx context.Context, network, address string) (net.C
 	if err == nil {
 		return conn, nil
 	}
-	if ctx.Err() != nil { // the error of a socket that we have closed says less
+	if ctx.Err() != nil { // the socket then failed because it was closed for this
 		err = ctx.Err()
 	}
 	return nil, &net.OpError{Op: "dial", Net: network, Addr: target{network, address}, Err: err}
 }
 
-// target is the address in an error.
+// A target is the address in an error.
 type target struct{ network, address string }
 
 func (t target) Network() string { return t.network }
@@ -98,7 +98,7 @@ func (d *insideDialer) ask(ctx context.Context, network, address string) (net.Co
 	return receive(fabric)
 }
 
-// receive reads the answer, which comes in one piece, with the socket.
+// receive reads the answer, which is one message, with the socket.
 func receive(fabric *net.UnixConn) (net.Conn, error) {
 	line := make([]byte, 4096)
 	rights := make([]byte, unix.CmsgSpace(4))
@@ -119,7 +119,7 @@ func receive(fabric *net.UnixConn) (net.Conn, error) {
 	return fromRights(rights[:nrights])
 }
 
-// fromRights makes a connection of the descriptor that came with a message.
+// fromRights returns a connection on the descriptor that came with a message.
 func fromRights(rights []byte) (net.Conn, error) {
 	messages, err := unix.ParseSocketControlMessage(rights)
 	if err != nil {
@@ -133,6 +133,6 @@ func fromRights(rights []byte) (net.Conn, error) {
 		return nil, err
 	}
 	f := os.NewFile(uintptr(fds[0]), "connection into the cluster")
-	defer f.Close() // FileConn makes a descriptor of its own
+	defer f.Close() // FileConn duplicates the descriptor
 	return net.FileConn(f)
 }

@@ -14,7 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// answers tries once, for as long as a cluster that works never needs.
+// answers tries once, for longer than a working cluster ever needs.
 func (p *place) answers(address string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
@@ -54,7 +54,7 @@ func TestCutLink(t *testing.T) {
 	p.wantAnswer(podAddress(there), "/", "there")
 	p.wantAnswer(service, "/", "there")
 
-	// Services are reached through node0 as long as that can be reached.
+	// Services are reached through node0 while that can be reached.
 	if err := p.c.CutLink("node0"); err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func TestKillKubelet(t *testing.T) {
 	if err := p.c.StartKubelet("node0"); err != nil {
 		t.Fatal(err)
 	}
-	p.run("new", spec) // so it works again
+	p.run("new", spec) // which shows that it works again
 	now, err := p.client.CoreV1().Pods(p.ns).Get(testContext(t), "old", metav1.GetOptions{})
 	if err != nil {
 		t.Fatal(err)
@@ -136,5 +136,5 @@ func TestAPIServerOutage(t *testing.T) {
 	if err := p.c.StartAPIServer(testContext(t)); err != nil {
 		t.Fatal(err)
 	}
-	p.run("after", podSpec()) // the scheduler and kubelet are back as well
+	p.run("after", podSpec()) // the scheduler and the kubelet are back, too
 }

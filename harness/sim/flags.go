@@ -15,28 +15,28 @@ const (
 	proxyRole             = "kube-proxy"
 )
 
-// The addresses of Services (the first is that of Service default/kubernetes) and,
-// in a cluster, of pods and machines; they exist inside its own network only, so
-// that several clusters have the same ones.
+// The addresses of Services (the first is that of Service default/kubernetes) and, in a
+// cluster, of pods and nodes. They exist only in the cluster's own network, so that all
+// clusters can have the same.
 const (
 	serviceCIDR         = "10.96.0.0/16"
 	kubernetesServiceIP = "10.96.0.1"
-	dnsServiceIP        = "10.96.0.10" // where a DNS server would be, if one is deployed
+	dnsServiceIP        = "10.96.0.10" // for a DNS server, if one is deployed
 	podCIDR             = "10.244.0.0/16"
 	machineCIDR         = "172.30.0.0/16"
-	apiServerPort       = 6443 // on the machine beside the nodes
+	apiServerPort       = 6443 // on the host beside the nodes
 )
 
-// Names inside the state directory, which is the processes' working directory.
-// etcd wants its unix sockets as URLs of the form host:port, and takes that for a
-// relative path: no port to collide on, nobody else can connect (the directory is
-// ours alone), and no limit on the length of the directory's name.
+// Names in the state directory, which is the processes' working directory. etcd
+// requires URLs of the form host:port for its unix sockets, and takes them as relative
+// paths. So there is no port that others could have, nobody else can connect (the
+// directory is private), and the length of the directory's path does not matter.
 const (
 	etcdSocket     = "etcd:0"
 	etcdPeerSocket = "etcd-peer:0"
 	dialSocket     = "dial"
 	imagesDir      = "images"
-	logsDir        = "logs" // of a cluster
+	logsDir        = "logs" // in a cluster
 
 	caFile          = "ca.crt"
 	serverCertFile  = "apiserver.crt"
@@ -50,9 +50,10 @@ const (
 func etcdFlags() []string {
 	return []string{
 		"--data-dir=etcd-data",
-		"--unsafe-no-fsync", // the data need not outlive a power failure
+		"--unsafe-no-fsync", // the data may be lost in a power failure
 		"--log-level=warn",
-		// Alone, it need not wait for votes: the default's election takes up to 1 s.
+		// A single member need not wait for votes: the default's election takes up to 1
+		// s.
 		"--heartbeat-interval=10", "--election-timeout=100",
 		"--listen-client-urls=unix://" + etcdSocket, "--advertise-client-urls=unix://" + etcdSocket,
 		"--listen-peer-urls=unix://" + etcdPeerSocket, "--initial-advertise-peer-urls=unix://" + etcdPeerSocket,
@@ -60,7 +61,7 @@ func etcdFlags() []string {
 	}
 }
 
-// apiServerFlags are common to both kinds.
+// apiServerFlags returns the flags of a control plane's and a cluster's API server.
 func apiServerFlags() []string {
 	return []string{
 		"--etcd-servers=unix://" + etcdSocket,
@@ -76,20 +77,20 @@ func apiServerFlags() []string {
 func controlPlaneAPIServerFlags(port int, extra []string) []string {
 	flags := append(apiServerFlags(),
 		"--bind-address=127.0.0.1", "--secure-port="+strconv.Itoa(port),
-		"--permit-port-sharing=true", // with the socket that holds the port
-		// Without it, a machine that has no network cannot start: it looks for a
-		// default route. Nobody is told it, as nobody reconciles the endpoints of
-		// default/kubernetes (they may not be loopback addresses).
+		"--permit-port-sharing=true", // with the socket of heldPort
+		// Without it, it looks for a default route, and so can't start on a host
+		// without a network. Nobody sees the address, since nobody reconciles the
+		// endpoints of default/kubernetes (these may not be loopback addresses).
 		"--advertise-address=127.0.0.1", "--endpoint-reconciler-type=none",
 		"--authorization-mode=RBAC",
-		// It waits for ServiceAccounts that only the controller manager makes.
+		// It waits for ServiceAccounts that only the controller manager creates.
 		"--disable-admission-plugins=ServiceAccount",
 	)
 	return append(flags, extra...)
 }
 
-// clusterAPIServerFlags are as kubeadm has them: kubelets may do what their node
-// needs only.
+// clusterAPIServerFlags returns flags like kubeadm's: kubelets have only the rights
+// that their node needs.
 func clusterAPIServerFlags(address string, extra []string) []string {
 	flags := append(apiServerFlags(),
 		"--bind-address=0.0.0.0", "--secure-port="+strconv.Itoa(apiServerPort), "--advertise-address="+address,
@@ -106,17 +107,18 @@ func controllerManagerFlags(kubeconfig string) []string {
 	return append(controllerFlags(kubeconfig),
 		"--use-service-account-credentials=true",
 		"--service-account-private-key-file="+tokenKeyFile, "--root-ca-file="+caFile,
-		"--cluster-cidr="+podCIDR, "--allocate-node-cidrs=false", // a node's pod network is part of its wiring
-		// The default, 20 a second, is for sharing the API server with others.
+		"--cluster-cidr="+podCIDR, "--allocate-node-cidrs=false", // the network sets a node's pod CIDR
+		// The default of 20 per second is for an API server that others use, too.
 		"--kube-api-qps=500", "--kube-api-burst=1000",
 	)
 }
 
-// controllerFlags are the scheduler's, and the first ones of the controller manager.
+// controllerFlags returns the flags of the scheduler, which are also the first ones of
+// the controller manager.
 func controllerFlags(kubeconfig string) []string {
 	return []string{
 		"--kubeconfig=" + kubeconfig, "--authentication-kubeconfig=" + kubeconfig, "--authorization-kubeconfig=" + kubeconfig,
-		"--leader-elect=false", // there is one
+		"--leader-elect=false", // there is only one
 		"--bind-address=127.0.0.1",
 	}
 }
@@ -141,17 +143,18 @@ func proxyFlags(n nodeInfo, kubeconfig string) []string {
 	return []string{
 		"--kubeconfig=" + kubeconfig, "--hostname-override=" + n.Name,
 		"--proxy-mode=nftables", "--cluster-cidr=" + podCIDR,
-		// The connection tracker's limits belong to the machine outside. The other
-		// settings, above all the second between two changes of the rules, are the
-		// defaults: that lag is part of what a rolling update meets.
+		// The limits of connection tracking are those of the host. All else is as by
+		// default, in particular the second between two changes of the rules, since
+		// rolling updates meet it in production.
 		"--conntrack-max-per-core=0", "--conntrack-min=0",
 		"--conntrack-tcp-timeout-established=0", "--conntrack-tcp-timeout-close-wait=0",
 		"--v=2",
 	}
 }
 
-// runtimeSocket is the container runtime's, as the node's processes see it.
+// runtimeSocket returns the path of the container runtime's socket, for processes on
+// the node.
 func (n nodeInfo) runtimeSocket() string { return n.Root + "/runtime.sock" }
 
-// file names a file of the node's in the state directory.
+// file returns the name of a file of the node in the state directory.
 func (n nodeInfo) file(kind string) string { return fmt.Sprintf("%s.%s", n.Name, kind) }

@@ -19,28 +19,29 @@ import (
 	"sync"
 )
 
-// Image is what a container is made of. It has nothing but these files, like an
-// image built FROM scratch: no shell, no libc, no certificates unless they are
-// among them. So a program must be linked statically (CGO_ENABLED=0).
+// Image is what a container is made of. It has only these files, like an image built
+// FROM scratch: no shell, no libc, no certificates. So a program must be statically
+// linked (CGO_ENABLED=0).
 type Image struct {
-	// Name is how pods name it: "example/app:v1". Without a tag it means ":latest".
+	// Name is how pods refer to it, such as "example/app:v1". Without a tag it means
+	// ":latest".
 	Name string
-	// Files maps paths in the container (absolute) to files or folders of this
-	// machine, which are copied. Everybody in the container may read them, and
-	// execute what its owner may execute.
+	// Files maps absolute paths in the container to files or folders of this host,
+	// which are copied. Everybody in the container may read them, and execute what its
+	// owner may execute.
 	Files map[string]string
-	// Entrypoint is what a container runs whose pod names no command, and before
-	// its args.
+	// Entrypoint is the command of containers whose pod has none. The pod's args follow
+	// it.
 	Entrypoint []string
-	// Env are further variables, as "NAME=value".
+	// Env are additional variables, as "NAME=value".
 	Env []string
-	// User is the user id of containers whose pod names none. 0 is root.
+	// User is the user id of containers whose pod has none. 0 is root.
 	User int64
 }
 
-// LoadImage makes an image known to all nodes, as if every registry had it; an
-// image of the same name is replaced for the containers that start from now on.
-// Where it is the same in content, too, nothing is done.
+// LoadImage makes an image available to all nodes, as if every registry had it. It
+// replaces an image of the same name for containers that start after that. If the
+// content is the same, it does nothing.
 func (c *Cluster) LoadImage(ctx context.Context, img Image) error {
 	if err := c.images.load(ctx, img); err != nil {
 		return fmt.Errorf("load the image %q: %w", img.Name, err)
@@ -48,7 +49,7 @@ func (c *Cluster) LoadImage(ctx context.Context, img Image) error {
 	return nil
 }
 
-// imageStore writes what the container runtime reads (kube/cri):
+// An imageStore writes what the container runtime (kube/cri) reads:
 //
 //	<dir>/<sha256 of the name>/image.json        replaced by a rename
 //	<dir>/<sha256 of the name>/<folder>/0, 1...  the files
@@ -59,16 +60,16 @@ type imageStore struct {
 	loaded map[string]loadedImage
 }
 
-// loadedImage is what is known of an image that was loaded.
+// loadedImage is what is known about an image that was loaded.
 type loadedImage struct {
-	digest  string   // of the last
+	digest  string   // of the last one
 	folders []string // of its files, oldest first
 }
 
 // imageFile is the content of image.json.
 type imageFile struct {
 	Name       string            `json:"name"`
-	Files      map[string]string `json:"files"` // to paths below the file's own folder
+	Files      map[string]string `json:"files"` // to paths in the directory of image.json
 	Entrypoint []string          `json:"entrypoint,omitempty"`
 	Env        []string          `json:"env,omitempty"`
 	User       int64             `json:"user"`
@@ -91,9 +92,9 @@ func (s *imageStore) load(ctx context.Context, img Image) error {
 		return err
 	}
 	written, digest, err := img.copyTo(ctx, folder)
-	// Runs that go on side by side each load the load generator's image. If each
-	// replaced it, the third would take away the files that the first one's pod is
-	// about to start from.
+	// An image with the same content is not replaced. Several runs in parallel each
+	// load the load generator's image. If each replaced it, the third would remove
+	// files from which the pod of the first is about to start.
 	last := s.loaded[name]
 	if err != nil || digest == last.digest {
 		return errors.Join(err, os.RemoveAll(folder))
@@ -109,8 +110,8 @@ func (s *imageStore) load(ctx context.Context, img Image) error {
 	if err := os.Rename(unfinished, filepath.Join(dir, "image.json")); err != nil {
 		return err
 	}
-	// The files of an image that has been replaced twice go: those replaced just now
-	// a container may still be about to use.
+	// Remove the files of an image that has been replaced twice. A container may still
+	// be about to start from those that were replaced just now.
 	folders := append(last.folders, folder)
 	for ; len(folders) > 2; folders = folders[1:] {
 		if err := os.RemoveAll(folders[0]); err != nil {
@@ -124,8 +125,8 @@ func (s *imageStore) load(ctx context.Context, img Image) error {
 	return nil
 }
 
-// copyTo copies the files into a folder. The digest is another for another image:
-// other files, another entrypoint.
+// copyTo copies the files into a folder. The digest differs if the files, the
+// entrypoint, the variables or the user do.
 func (img Image) copyTo(ctx context.Context, folder string) (written imageFile, digest string, err error) {
 	h := sha256.New()
 	fmt.Fprintf(h, "%q %q %d\n", img.Entrypoint, img.Env, img.User)
@@ -163,7 +164,7 @@ func (img Image) check() error {
 	return nil
 }
 
-// withTag is the name that kubelet asks for.
+// withTag returns the name that the kubelet asks for.
 func withTag(name string) string {
 	if strings.Contains(name, "@") || strings.Contains(path.Base(name), ":") {
 		return name
@@ -171,8 +172,8 @@ func withTag(name string) string {
 	return name + ":latest"
 }
 
-// copyTree copies a file or a folder, and writes to h what it copies. Links in a
-// folder stay links.
+// copyTree copies a file or a folder, and writes what it copies to h. Symbolic links in
+// a folder stay links.
 func copyTree(ctx context.Context, to, from string, h io.Writer) error {
 	from, err := filepath.EvalSymlinks(from)
 	if err != nil {

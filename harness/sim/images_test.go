@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// stored reads an image as the container runtime does: its files' contents by
-// their path in the container.
+// stored reads an image like the container runtime: its files' contents, by their path
+// in the container.
 func stored(t *testing.T, dir string) (imageFile, map[string]string) {
 	t.Helper()
 	found, err := filepath.Glob(filepath.Join(dir, "*", "image.json"))
@@ -87,7 +87,8 @@ func TestLoadImage(t *testing.T) {
 		t.Errorf("the link: %q, %v", link, err)
 	}
 
-	// What is the same is not replaced: a container may be about to start from it.
+	// The same content is not replaced, since a container may be about to start from
+	// it.
 	for range 3 {
 		load()
 	}
@@ -95,7 +96,7 @@ func TestLoadImage(t *testing.T) {
 		t.Errorf("the same image was replaced: %v, then %v", img.Files, again.Files)
 	}
 
-	for _, text := range []string{"two", "six", "four"} { // two of them of one length
+	for _, text := range []string{"two", "six", "four"} { // two of them have the same length
 		write("program", text, 0o700)
 		load()
 		if _, contents := stored(t, store.dir); contents["/app"] != text {

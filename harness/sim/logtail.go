@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// logTail is how many lines of a process's log an error holds: enough for its
-// last words, which a stack trace in between would push out of a shorter one.
+// logTail is how many lines of a process' log an error has. It is enough for a stack
+// trace and the lines before it.
 const logTail = 25
 
 // lastLines returns the last n lines of text, without empty ones at the end.
@@ -15,7 +15,7 @@ func lastLines(text string, n int) string {
 	return strings.Join(lines[max(0, len(lines)-n):], "\n")
 }
 
-// tailOf returns the end of the log file, or why there is none.
+// tailOf returns the end of a log file, or why there is none.
 func tailOf(path string) string {
 	data, err := os.ReadFile(path)
 	if err != nil {

@@ -18,9 +18,9 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
-// ownerEnv, set to the binary, makes the test binary, executed again, the owner of
-// a control plane (or, with clusterEnv set too, of a cluster) that a test kills;
-// see TestKilledOwnerLeavesNothing.
+// ownerEnv has the test binary, when it is run again, be the owner of a control plane
+// that a test kills, or with clusterEnv of a cluster. Its value is the binary. See
+// TestKilledOwnerLeavesNothing.
 const (
 	ownerEnv   = "SIM_TEST_OWNER"
 	clusterEnv = "SIM_TEST_OWNER_OF_CLUSTER"
@@ -43,8 +43,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// beOwner starts a control plane or a cluster, prints its state directory and
-// waits to be killed. It never returns.
+// beOwner starts a control plane or a cluster, prints its state directory and waits to
+// be killed. It never returns.
 func beOwner(binary string) {
 	var started interface{ Dir() string }
 	var err error
@@ -61,9 +61,9 @@ func beOwner(binary string) {
 	select {}
 }
 
-// shared is one cluster, with the image "example/echo:v1", for all tests that do
-// not end it. They take namespaces of their own, leave it as they found it, and do
-// not run in parallel: some cut it into pieces.
+// shared is a cluster with the image "example/echo:v1", for all tests that do not end
+// it. They have their own namespaces, leave it as they found it, and do not run in
+// parallel, since some disturb it.
 var shared sharedCluster
 
 type sharedCluster struct {
@@ -110,12 +110,12 @@ func (s *sharedCluster) end() error {
 	return err
 }
 
-// echoProgramEnv hands the program to a test binary that runs as another user.
+// echoProgramEnv passes the program to a test binary that runs as another user.
 const echoProgramEnv = "SIM_TEST_ECHO"
 
 var buildEcho sync.Once
 
-// echoImage is the program in testdata/echo, compiled once.
+// echoImage returns an image of the program in testdata/echo, which is compiled once.
 func echoImage(t *testing.T, name string) sim.Image {
 	t.Helper()
 	program := os.Getenv(echoProgramEnv)

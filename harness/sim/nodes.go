@@ -8,22 +8,21 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// maxNodes is how many nodes a cluster may have: the addresses would allow more,
-// but each takes 100 MB of memory.
+// maxNodes bounds the nodes of a cluster. Each takes 100 MB of memory.
 const maxNodes = 20
 
-// linkTimeout bounds a change of a node's cable, which takes about a millisecond.
+// linkTimeout bounds a change of a node's link, which takes about a millisecond.
 const linkTimeout = 10 * time.Second
 
-// clusterNode is one node's processes.
+// clusterNode has the processes of a node.
 type clusterNode struct {
 	nodeInfo
-	first   *process // the runtime, and the owner of the node's namespaces
+	first   *process // the container runtime, which owns the node's namespaces
 	kubelet *process // nil while killed
 	proxy   *process
 }
 
-// startNode starts what runs on a node.
+// startNode starts the processes of a node.
 func (c *Cluster) startNode(ctx context.Context, n *clusterNode) error {
 	var err error
 	if n.first, err = c.run(ctx, request{Name: n.Name, Role: nodeRole, Node: n.Name, Args: nodeFlags(n.nodeInfo), Socket: n.runtimeSocket()}); err != nil {
@@ -60,15 +59,14 @@ func (c *Cluster) node(name string) (*clusterNode, error) {
 	return nil, fmt.Errorf("the cluster has no node %q, only %v", name, c.Nodes())
 }
 
-// CutLink pulls the cable of a node: nothing reaches it or its pods and nothing
-// comes from there, while its processes go on. Packets to it are lost; after some
-// seconds, in which its address is asked for in vain, connections to it fail with
-// "no route to host", as on one switch. The node becomes NotReady after about 50
-// seconds, the controller manager's grace period. A cable that is cut already is
-// no error.
+// CutLink cuts the network link of a node: no packet goes to or from it and its pods,
+// while its processes go on running. After some seconds, connections to it fail with
+// "no route to host", as on a network switch. After about 50 seconds, the controller
+// manager's grace period, the node becomes NotReady. It is not an error if the link is
+// cut already.
 func (c *Cluster) CutLink(node string) error { return c.setLink("cut", node) }
 
-// RestoreLink plugs the cable in again.
+// RestoreLink restores the link.
 func (c *Cluster) RestoreLink(node string) error { return c.setLink("restore", node) }
 
 func (c *Cluster) setLink(op, node string) error {
@@ -81,8 +79,9 @@ func (c *Cluster) setLink(op, node string) error {
 	return err
 }
 
-// KillKubelet kills the kubelet of a node as a crash would. The node's pods go on,
-// but nobody probes, stops or replaces them. One that is dead already is no error.
+// KillKubelet kills the kubelet of a node as a crash would. The node's pods go on
+// running, but nobody probes, stops or replaces them. It is not an error if the kubelet
+// is dead already.
 func (c *Cluster) KillKubelet(node string) error {
 	n, err := c.node(node)
 	if err != nil {
@@ -98,9 +97,9 @@ func (c *Cluster) KillKubelet(node string) error {
 	return c.supervisor.stop(p)
 }
 
-// StartKubelet starts the kubelet of a node again; it finds the pods that are
-// there. It returns when the process is started, not when the node is Ready again.
-// One that runs is no error.
+// StartKubelet starts the kubelet of a node again, which finds the pods that run. It
+// returns when the process is started; the node is Ready later. It is not an error if
+// the kubelet runs.
 func (c *Cluster) StartKubelet(node string) error {
 	n, err := c.node(node)
 	if err != nil {
@@ -120,8 +119,8 @@ func (c *Cluster) StartKubelet(node string) error {
 	return err
 }
 
-// waitNodes returns when pods can run: every node is Ready and the ServiceAccount
-// exists that they get.
+// waitNodes waits until pods can run: every node is Ready, and their ServiceAccount
+// exists.
 func (c *Cluster) waitNodes(ctx context.Context) error {
 	get, done, err := c.getter()
 	if err != nil {
@@ -161,7 +160,7 @@ func (c *Cluster) firstEnded() *process {
 	return nil
 }
 
-// allReady wants as many Ready nodes in a list of nodes.
+// allReady returns an error unless so many nodes are Ready.
 func allReady(nodes *corev1.NodeList, want int) error {
 	ready := 0
 	why := ""

@@ -6,7 +6,7 @@ import (
 	"os"
 )
 
-// Option changes how [StartControlPlane] and [StartCluster] work.
+// Option is an option of [StartControlPlane] and [StartCluster].
 type Option func(*options)
 
 type options struct {
@@ -17,7 +17,7 @@ type options struct {
 	nodes          int
 }
 
-// defaultNodes is enough for pods to meet across machines.
+// defaultNodes is enough for pods to connect across nodes.
 const defaultNodes = 2
 
 func newOptions(opts []Option) options {
@@ -38,25 +38,25 @@ func (o *options) build(ctx context.Context) error {
 	return err
 }
 
-// WithNodes sets the number of nodes of a cluster, 1 to 20, by default 2. A
+// WithNodes sets the number of nodes of a cluster, from 1 to 20. The default is 2. A
 // control plane alone has none.
 func WithNodes(n int) Option { return func(o *options) { o.nodes = n } }
 
-// WithProgress sends the lines written while the binary is compiled to w instead
-// of standard error; nil drops them.
+// WithProgress writes the progress of the compiler to w instead of standard error; nil:
+// nowhere.
 func WithProgress(w io.Writer) Option { return func(o *options) { o.progress = w } }
 
-// WithBinary uses this binary (a result of [Build]) instead of calling Build.
+// WithBinary uses this binary, a result of [Build], instead of calling Build.
 func WithBinary(path string) Option { return func(o *options) { o.binary = path } }
 
-// WithLogDir writes the logs of the processes (etcd.log, kube-apiserver.log and so
-// on) to this directory, which must exist, and leaves them there. By default they are in
-// the state directory and go with it.
+// WithLogDir writes the logs of the processes (etcd.log, kube-apiserver.log and so on)
+// to this directory, which must exist, and keeps them. By default they are in the state
+// directory, and removed with it.
 func WithLogDir(dir string) Option { return func(o *options) { o.logDir = dir } }
 
-// WithAPIServerFlags adds flags to the kube-apiserver's command line, for
-// instance "--etcd-compaction-interval=2s" to have watches meet expired resource
-// versions. They come last and so win over the ones chosen here.
+// WithAPIServerFlags adds flags to the command line of kube-apiserver, for example
+// "--etcd-compaction-interval=2s" so that watches see expired resource versions. They
+// are last, and so override those of this package.
 func WithAPIServerFlags(flags ...string) Option {
 	return func(o *options) { o.apiServerFlags = append(o.apiServerFlags, flags...) }
 }

@@ -11,36 +11,36 @@ import (
 	"time"
 )
 
-// startTimeout bounds the start of the processes (not the compile before it):
-// about 2 s on an idle machine, 5 s with nodes, far more where other builds share
-// 2 cores.
+// startTimeout bounds the start of the processes, without the compile before it. It
+// takes about 2 s on an idle host, 5 s with nodes, and much longer if other builds
+// share 2 cores.
 const startTimeout = 90 * time.Second
 
-// plane is what a [ControlPlane] and a [Cluster] have in common: etcd, the API
-// server, and the credentials to use it.
+// plane is what a [ControlPlane] and a [Cluster] have in common: etcd, the API server,
+// and credentials.
 type plane struct {
 	kind          string // for messages
 	supervisor    *supervisor
-	logDir        string // where the logs are, seen from here
-	logArg        string // the same directory, seen by the supervisor
+	logDir        string // directory of the logs, as this process sees it
+	logArg        string // the same directory, as the supervisor sees it
 	apiServerArgs []string
 	port          *heldPort
 	authority     *authority
 	admin         pair
 
-	// Of a cluster, whose API server does not listen on port itself.
+	// Only for a cluster, whose API server does not listen on port itself.
 	dialAPI func(context.Context) (net.Conn, error)
 	relay   *apiRelay
 
 	mu        sync.Mutex // serializes starting and stopping
-	processes []*process // in the order of their first start
+	processes []*process // in the order of their first start^
 	etcd      *process
 	apiServer *process // nil while stopped
 	stopped   bool
 }
 
-// open starts the supervisor in this role of the binary and makes the credentials.
-// After an error the caller calls Stop where p.supervisor is set.
+// open starts the supervisor with these arguments, and creates the credentials. After
+// an error the caller must call Stop if p.supervisor is set.
 func (p *plane) open(ctx context.Context, o options, args ...string) error {
 	var err error
 	if p.supervisor, err = startSupervisor(ctx, o.binary, args...); err != nil {
@@ -52,8 +52,8 @@ func (p *plane) open(ctx context.Context, o options, args ...string) error {
 	return p.writeCredentials()
 }
 
-// writeCredentials makes the certificates and puts what the API server reads,
-// and the administrator's kubeconfig, into the state directory.
+// writeCredentials creates the certificates, and writes those that the API server reads
+// and the administrator's kubeconfig to the state directory.
 func (p *plane) writeCredentials() error {
 	var err error
 	if p.authority, err = newAuthority(); err != nil {
@@ -78,7 +78,7 @@ func (p *plane) writeCredentials() error {
 	return p.writeKubeconfig(p.Kubeconfig(), p.url(), "admin", p.admin)
 }
 
-// writeFiles writes files into the state directory, readable by the owner only.
+// writeFiles writes files into the state directory, which only the owner may read.
 func (p *plane) writeFiles(files map[string][]byte) error {
 	for name, data := range files {
 		if err := os.WriteFile(filepath.Join(p.Dir(), name), data, 0o600); err != nil {
@@ -88,15 +88,15 @@ func (p *plane) writeFiles(files map[string][]byte) error {
 	return nil
 }
 
-// startEtcd comes before the API server: an attempt at an etcd that is not there
-// yet costs that a second of back-off.
+// startEtcd must be called before the API server is started, which would back off for a
+// second if etcd were not there.
 func (p *plane) startEtcd(ctx context.Context) error {
 	var err error
 	p.etcd, err = p.run(ctx, request{Role: etcdRole, Args: etcdFlags(), Socket: etcdSocket})
 	return err
 }
 
-// run starts a component with a log named after it.
+// run starts a component, with a log of its name.
 func (p *plane) run(ctx context.Context, req request) (*process, error) {
 	if req.Name == "" {
 		req.Name = req.Role
@@ -116,11 +116,10 @@ func (p *plane) run(ctx context.Context, req request) (*process, error) {
 	return started, nil
 }
 
-// StartAPIServer starts the API server again after StopAPIServer, on the same
-// port, with the same data and credentials, and returns when it is ready. Where it
-// runs already it only waits for that; one that has crashed by itself is started
-// again. ctx bounds the wait, and so do 90 seconds; after an error the API server
-// is stopped.
+// StartAPIServer starts the API server again after StopAPIServer, on the same port and
+// with the same data and credentials, and returns when it is ready. If it runs already,
+// this only waits; if it has crashed, it is started again. ctx and 90 seconds bound the
+// wait. After an error the API server is stopped.
 func (p *plane) StartAPIServer(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
@@ -149,9 +148,9 @@ func (p *plane) StartAPIServer(ctx context.Context) error {
 	return nil
 }
 
-// StopAPIServer kills the API server as a crash would: connections break at
-// once, and new ones are refused until StartAPIServer. Everything else keeps
-// running. An API server that is stopped already is no error.
+// StopAPIServer kills the API server as a crash would: connections break at once, and
+// new ones are refused until StartAPIServer. Everything else goes on running. It is not
+// an error if the API server is stopped already.
 func (p *plane) StopAPIServer() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -165,8 +164,7 @@ func (p *plane) StopAPIServer() error {
 	return err
 }
 
-// Stop ends every process and removes the state directory; when it returns they
-// are gone. A second call does nothing.
+// Stop ends every process, and removes the state directory. A second call does nothing.
 func (p *plane) Stop() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -185,16 +183,15 @@ func (p *plane) Stop() error {
 	return nil
 }
 
-// Done is closed when everything has ended: after Stop, or when somebody killed
-// the supervisor.
+// Done returns a channel that is closed when all processes have ended: after Stop, or
+// if the supervisor was killed.
 func (p *plane) Done() <-chan struct{} { return p.supervisor.gone }
 
-// Dir is the state directory, which holds the kubeconfig and, unless
-// [WithLogDir] was used, the logs. It exists until Stop.
+// Dir returns the state directory, which has the kubeconfig and, without [WithLogDir],
+// the logs. It exists until Stop.
 func (p *plane) Dir() string { return p.supervisor.greeting.Dir }
 
-// LogTail returns the last lines that the processes have logged, for the report
-// of a test that failed.
+// LogTail returns the last log lines of the processes, for the output of a failed test.
 func (p *plane) LogTail() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -205,7 +202,7 @@ func (p *plane) LogTail() string {
 	return text
 }
 
-// withLog adds what a process said last.
+// withLog adds the end of the process' log to an error.
 func withLog(err error, p *process) error {
 	return fmt.Errorf("%w\nthe end of the log of %s:\n%s", err, p.name, tailOf(p.log))
 }

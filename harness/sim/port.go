@@ -9,22 +9,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// heldPort is a TCP port on 127.0.0.1 that is ours for as long as it is held,
-// whether or not the API server is running.
+// heldPort is a TCP port on 127.0.0.1 that is reserved, whether the API server runs or
+// not.
 //
-// The port is bound, with SO_REUSEPORT, to a socket that never listens. The
-// kernel gives such a port to nobody who asks for a free one and uses it for no
-// outgoing connection, yet lets another socket with the same option and user
-// listen on it: the API server, told --permit-port-sharing. While the API server
-// is down, a connection is refused, as with a server that has crashed. So there
-// is no gap between choosing a port and using it, nor during an outage.
+// A socket that never listens is bound to the port with SO_REUSEPORT. The kernel then
+// gives the port to nobody who asks for a free one, and uses it for no outgoing
+// connection. But another socket of the same user with this option may listen on it:
+// the API server, with --permit-port-sharing. While the API server is down, connections
+// are refused, as with a server that has crashed. So nobody can take the port before
+// the API server has started, or during an outage.
 type heldPort struct {
 	number int
 	socket *os.File
 }
 
 func holdPort() (*heldPort, error) {
-	syscall.ForkLock.RLock() // no child may inherit it before it is close-on-exec
+	syscall.ForkLock.RLock() // no child may inherit the socket before it is close-on-exec
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
 	if err == nil {
 		unix.CloseOnExec(fd)

@@ -6,16 +6,16 @@ import (
 	"time"
 )
 
-// stopTimeout bounds the end of one component, which is killed: what remains is
-// the kernel giving back its memory.
+// stopTimeout bounds the end of a component that was killed, until the kernel has freed
+// its memory.
 const stopTimeout = 15 * time.Second
 
-// process is one component under the supervisor.
+// A process is one component that the supervisor runs.
 type process struct {
 	name   string
-	log    string        // its file
+	log    string        // file
 	done   chan struct{} // closed when it has ended
-	status string        // how; read it only after done
+	status string        // how it ended; read it only after done is closed
 }
 
 func (p *process) hasEnded() bool {
@@ -27,12 +27,12 @@ func (p *process) hasEnded() bool {
 	}
 }
 
-// start starts a component; with a socket, it returns when that accepts. log is
-// where we read what the supervisor writes to req.Log.
+// start starts a component. If it has a socket, start returns when that accepts
+// connections. log is the path under which this process reads req.Log.
 func (s *supervisor) start(ctx context.Context, req request, log string) (*process, error) {
 	req.Op = "start"
 	p := &process{name: req.Name, log: log, done: make(chan struct{})}
-	// Known before it exists: the news of its end may follow the answer closely.
+	// Registered before it exists, since its end may be reported soon after the answer.
 	s.mu.Lock()
 	s.running[req.Name] = p
 	s.mu.Unlock()
@@ -43,7 +43,8 @@ func (s *supervisor) start(ctx context.Context, req request, log string) (*proce
 	return p, nil
 }
 
-// stop kills a component and waits for its end; one that has ended is no error.
+// stop kills a component, and waits for its end. It is not an error if it has ended
+// already.
 func (s *supervisor) stop(p *process) error {
 	s.forget(p, "it was stopped")
 	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
@@ -54,7 +55,7 @@ func (s *supervisor) stop(p *process) error {
 	return nil
 }
 
-// ended records what the supervisor reports.
+// ended records the end of a component, as the supervisor reports it.
 func (s *supervisor) ended(name, status string) {
 	s.mu.Lock()
 	p := s.running[name]
@@ -64,7 +65,7 @@ func (s *supervisor) ended(name, status string) {
 	}
 }
 
-// forget marks a process as ended, once.
+// forget marks a process as ended, unless it is already.
 func (s *supervisor) forget(p *process, status string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -21,7 +21,7 @@ func rbac(t *testing.T, cp *sim.ControlPlane, admin kubernetes.Interface) {
 		t.Errorf("a user without rights lists Services: %v, want forbidden", err)
 	}
 	letReadServices(ctx, t, admin, "readers")
-	// The authorizer follows roles and bindings through watches of its own.
+	// The authorizer follows roles and bindings by its own watches.
 	var err error
 	for range 200 {
 		if _, err = jane.CoreV1().Services("").List(ctx, metav1.ListOptions{}); err == nil {
@@ -37,8 +37,8 @@ func rbac(t *testing.T, cp *sim.ControlPlane, admin kubernetes.Interface) {
 	}
 }
 
-// letReadServices grants it to a group, with a role of its own: the built-in role
-// "view" is filled by the controller manager, which is not there.
+// letReadServices grants this right to a group by a new role: the built-in role "view"
+// is empty without the controller manager.
 func letReadServices(ctx context.Context, t *testing.T, admin kubernetes.Interface, group string) {
 	t.Helper()
 	role := &rbacv1.ClusterRole{

@@ -15,8 +15,8 @@ const (
 	pollTimeout  = 2 * time.Second // of one request
 )
 
-// waitReady returns when the API server says it is ready and the namespace that
-// tests take for granted exists, or when the process has ended, or ctx has.
+// waitReady waits until the API server is ready and the namespace "default" exists, or
+// the process or ctx has ended.
 func (p *plane) waitReady(ctx context.Context, server *process) error {
 	get, done, err := p.getter()
 	if err != nil {
@@ -41,8 +41,8 @@ func (p *plane) waitReady(ctx context.Context, server *process) error {
 	return nil
 }
 
-// getter gives a function that asks for a path once, as the administrator, and one
-// that ends its connections.
+// getter returns a function that sends one GET request as the administrator, and one
+// that closes the connections.
 func (p *plane) getter() (get func(ctx context.Context, path string) rest.Result, done func(), err error) {
 	config := p.RESTConfig()
 	config.Timeout = pollTimeout

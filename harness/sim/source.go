@@ -13,13 +13,12 @@ import (
 	"strings"
 )
 
-// modulePath is the main module's; the source of the binary lies inside it, in a
-// nested module.
+// modulePath is the main module. The source of the binary is a nested module in it.
 const modulePath = "kubernaut.io/dynamic-toolset"
 
-// sourceDir finds the nested module: beside this file if the tree in which this
-// package was compiled is still there, otherwise (compiled with -trimpath) in the
-// checkout around the working directory.
+// sourceDir finds the nested module: beside this file, if the source that this package
+// was compiled from is still there; otherwise (after -trimpath) in the checkout around
+// the working directory.
 func sourceDir() (string, error) {
 	if _, file, _, ok := runtime.Caller(0); ok && filepath.IsAbs(file) {
 		if dir := filepath.Join(filepath.Dir(file), "kube"); isFile(filepath.Join(dir, "go.mod")) {
@@ -47,15 +46,16 @@ func isFile(path string) bool {
 	return err == nil && info.Mode().IsRegular()
 }
 
-// sourceHash names the binary that the files in dir build: everything that goes
-// into the build is hashed, and nothing else, so that equal sources share a cache
-// entry whatever the checkout. inputs are the parts that are not files.
+// sourceHash identifies the binary that the files in dir build. It depends on
+// everything that goes into the build and on nothing else, so that checkouts with the
+// same source share a cache entry. inputs are the parts that are not files.
 func sourceHash(dir string, inputs ...string) (string, error) {
 	h := sha256.New()
 	for _, in := range inputs {
 		fmt.Fprintf(h, "%d:%s\n", len(in), in)
 	}
-	// WalkDir goes in lexical order: the hash does not depend on the file system.
+	// WalkDir goes in lexical order, so that the hash does not depend on the file
+	// system.
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || !isSource(d.Name()) {
 			return err
@@ -83,10 +83,9 @@ func isSource(name string) bool {
 
 var kubernetesRequirement = regexp.MustCompile(`(?m)^\s*(?:require )?k8s\.io/kubernetes (v(\d+)\.(\d+)\.\S+)`)
 
-// linkerFlags are the -ldflags of the build: without symbols, and with the
-// version that Kubernetes' own build stamps in, read from the nested go.mod. An
-// API server without it calls itself v0.0.0-master and disables what it thinks
-// is newer than itself.
+// linkerFlags returns the -ldflags of the build: without symbols, and with the version
+// that Kubernetes' own build sets, from the nested go.mod. Without it, an API server
+// takes itself for v0.0.0-master, and disables what it thinks is newer.
 func linkerFlags(dir string) (flags, version string, err error) {
 	mod, err := os.ReadFile(filepath.Join(dir, "go.mod"))
 	if err != nil {

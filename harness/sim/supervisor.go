@@ -17,29 +17,29 @@ import (
 )
 
 const (
-	greetingTimeout   = 30 * time.Second // 0.05 s on an idle machine
+	greetingTimeout   = 30 * time.Second // 0.05 s on an idle host
 	supervisorTimeout = 15 * time.Second // to kill everything and remove the directory
 )
 
-// supervisor is this process's end of the supervisor process, which owns the
-// components and the state directory (kube/supervise.go). Its standard input is
-// the lifeline: when it closes, because we close it or die, everything ends.
+// supervisor is this process' end of the supervisor process, which owns the components
+// and the state directory (kube/supervise.go). Its standard input is a lifeline: when
+// that is closed, by end or since this process has ended, all processes end.
 type supervisor struct {
 	greeting message
 
 	cmd    *exec.Cmd
 	input  io.WriteCloser
-	stderr bytes.Buffer // read it only after gone
+	stderr bytes.Buffer // read it only after gone is closed
 
-	gone chan struct{} // closed when the process has ended
+	gone chan struct{} // closed when the process has ended^
 
 	mu      sync.Mutex
 	lastID  int
-	waiting map[int]chan message // by request; closed unanswered at the end
+	waiting map[int]chan message // by request; closed without an answer at the end
 	running map[string]*process  // by name
 }
 
-// request, message and nodeInfo are described in kube/protocol.go.
+// request, message and nodeInfo are documented in kube/protocol.go.
 type request struct {
 	ID     int      `json:"id"`
 	Op     string   `json:"op"`
@@ -71,18 +71,17 @@ type nodeInfo struct {
 	State   string `json:"state"`
 }
 
-// isGreeting returns whether it is the first message, or the refusal in its place.
+// isGreeting reports whether it is the first message, which may be an error.
 func (m message) isGreeting() bool { return m.Dir != "" || m.Error != "" && m.ID == 0 }
 
-// startSupervisor starts the process, in a role of the binary with its arguments,
-// and waits for its greeting.
+// startSupervisor starts the binary with these arguments, and waits for its greeting.
 func startSupervisor(ctx context.Context, binary string, args ...string) (*supervisor, error) {
 	s := &supervisor{gone: make(chan struct{}), waiting: map[int]chan message{}, running: map[string]*process{}}
 	s.cmd = exec.Command(binary, args...)
 	s.cmd.Stderr = &s.stderr
 	s.cmd.Env = componentEnv(os.Environ())
-	// A process group of its own: an interrupt typed at the terminal reaches us
-	// alone, and we decide in which order things end.
+	// In its own process group, so that Ctrl-C at the terminal reaches only this
+	// process, which ends the others in the right order.
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	var err error
 	if s.input, err = s.cmd.StdinPipe(); err != nil {
@@ -117,8 +116,8 @@ func startSupervisor(ctx context.Context, binary string, args ...string) (*super
 	}
 }
 
-// read takes in the supervisor's messages until it ends, and then reaps it. It
-// is the only goroutine of this type, and closing the input ends it.
+// read handles the supervisor's messages until it ends, and then waits for the process.
+// It is the only goroutine of this type, and ends when the input is closed.
 func (s *supervisor) read(output io.Reader, greeting chan<- message) {
 	in := json.NewDecoder(bufio.NewReader(output))
 	for {
@@ -135,7 +134,7 @@ func (s *supervisor) read(output io.Reader, greeting chan<- message) {
 			s.answer(m)
 		}
 	}
-	_ = s.cmd.Wait() // how it ended is of no use: its words are in stderr
+	_ = s.cmd.Wait() // stderr says more than the exit code
 	s.mu.Lock()
 	for id, ch := range s.waiting {
 		delete(s.waiting, id)
@@ -159,15 +158,15 @@ func (s *supervisor) answer(m message) {
 	}
 }
 
-// ask sends a request and waits for its answer, or until ctx ends.
+// ask sends a request, and waits for the answer or the end of ctx.
 func (s *supervisor) ask(ctx context.Context, req request) (message, error) {
 	ch := make(chan message, 1)
 	s.mu.Lock()
 	s.lastID++
 	req.ID = s.lastID
 	s.waiting[req.ID] = ch
-	// Written under the lock, so that lines do not mix. It cannot block for long:
-	// the supervisor always reads, and a line fits into the pipe.
+	// Under the lock, so that lines do not mix. It can't block for long: the supervisor
+	// always reads, and a line fits into the pipe.
 	err := json.NewEncoder(s.input).Encode(req)
 	s.mu.Unlock()
 	if err != nil {
@@ -187,7 +186,7 @@ func (s *supervisor) ask(ctx context.Context, req request) (message, error) {
 	}
 }
 
-// end closes the lifeline and waits until everything is gone.
+// end closes the lifeline, and waits until all processes have ended.
 func (s *supervisor) end() error {
 	_ = s.input.Close()
 	timer := time.NewTimer(supervisorTimeout)
@@ -196,7 +195,7 @@ func (s *supervisor) end() error {
 	select {
 	case <-s.gone:
 	case <-timer.C:
-		// The components follow the supervisor; their groups need no kill.
+		// The components end with the supervisor.
 		_ = syscall.Kill(-s.cmd.Process.Pid, syscall.SIGKILL)
 		<-s.gone
 		err = fmt.Errorf("the supervisor did not end within %s and was killed", supervisorTimeout)
@@ -207,6 +206,6 @@ func (s *supervisor) end() error {
 	if s.greeting.Dir == "" {
 		return err
 	}
-	// Only where the supervisor itself was killed is something left to remove.
+	// There is something to remove only if the supervisor was killed.
 	return errors.Join(err, os.RemoveAll(s.greeting.Dir))
 }

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// supported finds out what can be known without trying: the rest the fabric
-// reports.
+// supported checks what can be found out without starting a cluster. The supervisor
+// reports the rest.
 func supported() error {
 	if runtime.GOOS != "linux" {
 		return fmt.Errorf("%w: it needs Linux, for its namespaces; use a Linux machine or container, or StartControlPlane, which runs anywhere", ErrUnsupported)
@@ -22,7 +22,7 @@ func supported() error {
 	return nil
 }
 
-// administratorDirs are where programs are that ordinary users' PATH may not name.
+// administratorDirs have programs, but may not be in the PATH of ordinary users.
 var administratorDirs = []string{"/usr/local/sbin", "/usr/sbin", "/sbin"}
 
 func inPath(program string) bool {
@@ -35,9 +35,9 @@ func inPath(program string) bool {
 	return false
 }
 
-// componentEnv is the environment of the processes. etcd takes every ETCD_
-// variable for a flag, and one left over in a shell must not change the tests;
-// and no component may go through a proxy that is meant for the internet.
+// componentEnv returns the environment of the processes. etcd takes every ETCD_
+// variable as a flag, and one in somebody's shell must not change tests. And no
+// component may use a proxy that is for the internet.
 func componentEnv(env []string) []string {
 	var kept []string
 	for _, v := range env {

@@ -22,11 +22,11 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
-// soon is how long a test waits for what the cluster does within a second or two
-// on an idle machine.
+// soon is how long a test waits for what a cluster does within a second or two on an
+// idle host.
 const soon = testenv.Patience
 
-// eventually waits until done returns nothing, which says what is missing.
+// eventually waits until done returns "". Before that it returns what is missing.
 func eventually(t *testing.T, done func(ctx context.Context) (missing string)) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), soon)
@@ -44,13 +44,13 @@ func eventually(t *testing.T, done func(ctx context.Context) (missing string)) {
 	}
 }
 
-// place is a namespace of a test's own.
+// A place is the namespace of a test.
 type place struct {
 	t      *testing.T
 	c      *sim.Cluster
 	client *kubernetes.Clientset
 	ns     string
-	http   *http.Client // into the cluster, a new connection for each request
+	http   *http.Client // into the cluster, with a new connection for each request
 }
 
 func newPlace(t *testing.T, c *sim.Cluster) *place {
@@ -62,7 +62,7 @@ func newPlace(t *testing.T, c *sim.Cluster) *place {
 		t.Fatal(err)
 	}
 	p.ns = ns.Name
-	// Not waited for: the next test does not mind.
+	// Without waiting, as the next test has another namespace.
 	t.Cleanup(func() {
 		_ = p.client.CoreV1().Namespaces().Delete(context.Background(), p.ns, metav1.DeleteOptions{GracePeriodSeconds: new(int64)})
 	})
@@ -76,7 +76,7 @@ func newPlace(t *testing.T, c *sim.Cluster) *place {
 	return p
 }
 
-// podSpec is a pod of the program echo that is ready when it answers.
+// podSpec returns a pod of the program echo, which is ready when it answers.
 func podSpec() corev1.PodSpec {
 	grace := int64(1)
 	return corev1.PodSpec{
@@ -91,8 +91,8 @@ func podSpec() corev1.PodSpec {
 	}
 }
 
-// deploy creates a Deployment, one pod per node, and a Service for it, and waits
-// until both pods are ready. It returns the Service's address.
+// deploy creates a Deployment with one pod per node and a Service, and waits until both
+// pods are ready. It returns the Service's address.
 func (p *place) deploy(name string, template corev1.PodSpec) (address string) {
 	p.t.Helper()
 	labels := map[string]string{"app": name}
@@ -116,7 +116,7 @@ func (p *place) deploy(name string, template corev1.PodSpec) (address string) {
 	return address
 }
 
-// expose makes a Service on port 80 and returns its address.
+// expose creates a Service on port 80, and returns its address.
 func (p *place) expose(name string, labels map[string]string) string {
 	p.t.Helper()
 	s, err := p.client.CoreV1().Services(p.ns).Create(testContext(p.t), &corev1.Service{
@@ -139,7 +139,7 @@ func (p *place) waitRollout(name string) {
 	}
 }
 
-// pods returns the pods with the label app.
+// pods returns the pods with this label app.
 func (p *place) pods(app string) []corev1.Pod {
 	p.t.Helper()
 	l, err := p.client.CoreV1().Pods(p.ns).List(testContext(p.t), metav1.ListOptions{LabelSelector: "app=" + app})
@@ -171,7 +171,7 @@ func (p *place) run(name string, spec corev1.PodSpec) *corev1.Pod {
 	return pod
 }
 
-// get returns what http://address/path answers.
+// get returns the answer of http://address/path.
 func (p *place) get(ctx context.Context, address, path string) (string, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+path, nil)
 	if err != nil {
@@ -189,7 +189,7 @@ func (p *place) get(ctx context.Context, address, path string) (string, error) {
 	return strings.TrimSpace(string(body)), err
 }
 
-// wantAnswer waits until the address answers with a text that contains want.
+// wantAnswer waits until the answer contains want.
 func (p *place) wantAnswer(address, path, want string) {
 	p.t.Helper()
 	eventually(p.t, func(ctx context.Context) string {

@@ -12,16 +12,16 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
-// beforeDeadline is how long before go test's own timeout a compile is given up,
-// so that the test fails with a sentence and not with every goroutine's stack.
+// beforeDeadline is how long before go test's own timeout a compile is given up, so
+// that the test fails with a message instead of the stack of every goroutine.
 const beforeDeadline = 20 * time.Second
 
-// howToBuild says how to get the binary on a machine that has none.
+// howToBuild says how to get the binary on a host that can't build it.
 const howToBuild = "Build it once where the Go module proxy can be reached, with: go run ./harness/sim/cmd/simcluster build"
 
-// Binary returns the path of the binary with Kubernetes in it, for tests that
-// start it themselves with [sim.WithBinary]. Where it cannot be built the test
-// ends as [testenv.Missing] has it.
+// Binary returns the path of the binary that contains Kubernetes, for tests that start
+// it themselves with [sim.WithBinary]. If it can't be built, it ends the test with
+// [testenv.Missing].
 func Binary(t testing.TB) string {
 	t.Helper()
 	ctx := context.Background()
@@ -42,12 +42,12 @@ func Binary(t testing.TB) string {
 	return path
 }
 
-// Start starts a control plane that is stopped when the test ends. Where its
-// binary cannot be built the test ends as [testenv.Missing] has it. If the test
-// fails, the end of the processes' logs is part of its output.
+// Start starts a control plane, which is stopped when the test ends. If its binary
+// can't be built, it ends the test with [testenv.Missing]. If the test fails, its
+// output has the end of the processes' logs.
 //
-// A test that needs nothing but an API should share one control plane with its
-// package and take a namespace of its own: one takes two seconds and 400 MB.
+// A test that only needs an API should share a control plane with its package, and have
+// its own namespace: a control plane takes two seconds and 400 MB.
 func Start(t testing.TB, opts ...sim.Option) *sim.ControlPlane {
 	t.Helper()
 	opts = append([]sim.Option{sim.WithBinary(Binary(t))}, opts...)
@@ -59,11 +59,11 @@ func Start(t testing.TB, opts ...sim.Option) *sim.ControlPlane {
 	return cp
 }
 
-// StartCluster starts a cluster with nodes that is stopped when the test ends;
-// otherwise it is like [Start]. Where the machine does not allow a cluster the
-// test ends as [testenv.Missing] has it.
+// StartCluster starts a cluster with nodes, which is stopped when the test ends. It is
+// like [Start]. If this host can't run a cluster, it ends the test with
+// [testenv.Missing].
 //
-// A test that needs no cluster of its own should share one with its package: one
+// A test should share a cluster with its package, unless it needs its own: a cluster
 // takes five seconds and 600 MB.
 func StartCluster(t testing.TB, opts ...sim.Option) *sim.Cluster {
 	t.Helper()
@@ -79,7 +79,7 @@ func StartCluster(t testing.TB, opts ...sim.Option) *sim.Cluster {
 	return c
 }
 
-// stopWithTest stops what a test has started when it ends.
+// stopWithTest stops what a test has started when the test ends.
 func stopWithTest(t testing.TB, started interface {
 	LogTail() string
 	Stop() error

@@ -12,7 +12,7 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/sim"
 )
 
-// kubectl becomes kubectl; it returns only where it cannot.
+// kubectl replaces this process by kubectl. It returns only if it can't.
 func kubectl(ctx context.Context, args []string, stderr io.Writer) error {
 	binary, err := sim.Build(ctx, stderr)
 	if err != nil {
@@ -30,7 +30,7 @@ func kubectl(ctx context.Context, args []string, stderr io.Writer) error {
 	return syscall.Exec(binary, append([]string{"kubectl"}, args...), os.Environ())
 }
 
-// namesCluster returns whether the arguments say themselves which cluster to use.
+// namesCluster reports whether the arguments specify a kubeconfig file.
 func namesCluster(args []string) bool {
 	for _, a := range args {
 		if a == "--kubeconfig" || strings.HasPrefix(a, "--kubeconfig=") {
@@ -40,8 +40,8 @@ func namesCluster(args []string) bool {
 	return false
 }
 
-// runningCluster returns the kubeconfig of the one cluster whose state directory
-// is in temp.
+// runningCluster returns the kubeconfig of the only cluster whose state directory is in
+// temp.
 func runningCluster(temp string) (string, error) {
 	found, err := filepath.Glob(filepath.Join(temp, "dynamic-toolset-sim-*", "admin.kubeconfig"))
 	switch {

@@ -1,5 +1,5 @@
-// Command simcluster builds and runs the simulated cluster by hand: a real
-// Kubernetes as plain processes. See --help.
+// Command simcluster builds and runs the simulated cluster (package harness/sim) for
+// people at a terminal. See --help.
 package main
 
 import (
@@ -82,7 +82,7 @@ type settings struct {
 func run(args []string, stdout, stderr io.Writer) (code int, err error) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	// What follows kubectl is kubectl's.
+	// All arguments after kubectl are for kubectl.
 	if len(args) > 0 && args[0] == "kubectl" {
 		return 1, kubectl(ctx, args[1:], stderr)
 	}
@@ -100,7 +100,7 @@ func run(args []string, stdout, stderr io.Writer) (code int, err error) {
 	}
 	for _, a := range args {
 		if a == "--help" || a == "-h" {
-			flags.SetOutput(stdout) // asked for, it is the output
+			flags.SetOutput(stdout) // requested help is output, not an error
 		}
 	}
 	if err := flags.Parse(args); err != nil {
@@ -129,7 +129,7 @@ func run(args []string, stdout, stderr io.Writer) (code int, err error) {
 	}
 }
 
-// started is what a control plane and a cluster have in common.
+// started is implemented by control planes and clusters.
 type started interface {
 	Kubeconfig() string
 	Dir() string
@@ -137,7 +137,7 @@ type started interface {
 	Stop() error
 }
 
-// up runs a cluster until ctx ends, which is how to stop it and no error.
+// up runs a cluster until ctx ends, which is not an error.
 func (s settings) up(ctx context.Context, stdout, stderr io.Writer) error {
 	opts := []sim.Option{sim.WithProgress(stderr), sim.WithAPIServerFlags(s.apiServerFlags...), sim.WithNodes(s.nodes)}
 	if s.logDir != "" {
@@ -196,7 +196,7 @@ func (s settings) start(ctx context.Context, opts []sim.Option, images []sim.Ima
 	return c, what, nil
 }
 
-// parseImages reads NAME=BINARY, where the name may hold no "=".
+// parseImages parses NAME=BINARY. The name may not contain "=".
 func parseImages(texts []string) ([]sim.Image, error) {
 	var images []sim.Image
 	for _, text := range texts {

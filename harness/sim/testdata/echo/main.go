@@ -27,7 +27,7 @@ import (
 
 const serviceAccount = "/var/run/secrets/kubernetes.io/serviceaccount/"
 
-// drainFor is longer than a node takes to take a pod out of a Service.
+// drainFor is longer than nodes need to remove a pod from a Service.
 const drainFor = 3 * time.Second
 
 func main() {
@@ -68,7 +68,7 @@ func main() {
 	_ = server.Shutdown(context.Background())
 }
 
-// listPods calls the API server as a program in a pod does.
+// listPods calls the API server, like a program in a pod.
 func listPods(w http.ResponseWriter, _ *http.Request) {
 	token, err := os.ReadFile(serviceAccount + "token")
 	if err != nil {
