@@ -53,7 +53,7 @@ type Options struct {
 func (o *Options) AddKindFlags(s *pflag.FlagSet) {
 	here := kind.FromEnvironment()
 	s.StringVar(&o.NodeImage, "node-image", here.NodeImage, "`IMAGE` of the nodes (kind), also by $"+kind.NodeImageVariable+"; empty: kind's own, which it pulls")
-	s.StringVar(&o.KindConfig, "kind-config", here.Config, "`FILE` with a kind configuration (kind), also by $"+kind.ConfigVariable+"; where it names nodes, --nodes has no effect")
+	s.StringVar(&o.KindConfig, "kind-config", here.Config, "`FILE` with a kind configuration (kind), also by $"+kind.ConfigVariable+"; if it lists nodes, --nodes has no effect")
 }
 
 // Existing is an existing cluster that was chosen, but not used yet.

@@ -13,8 +13,9 @@
 //
 // A request counts in the second and the phase in which it was due. It is drawn as lost at
 // its end, with a thin line back to when it was sent. Latencies are those of requests that
-// were not lost, since a quick failure would make them look better. The "latency" of an event stream is how long it was held, so streams are left out
-// where latencies are compared.
+// were not lost, since a quick failure would make them look better. The "latency" of an
+// event stream is how long it was held, so streams are left out where latencies are
+// compared.
 //
 // # What it trusts
 //

@@ -27,7 +27,7 @@ const usage = `Usage: compare [flags]
 
 Verifies a right server and the same server with each of twelve planted defects
 (harness/defects/faulty) on several clusters, one cluster after the other. The
-right server must pass and each defect must be caught in the way that is named
+right server must pass and each defect must be caught by the checks that are there
 for it, on every cluster. Run it in a checkout, with Go in PATH; it takes about
 five minutes for each cluster.
 

@@ -29,8 +29,8 @@ Measures what each step of the DD-007 shutdown is worth: the same server
 (harness/defects/faulty) under the same load in the same simulated cluster, during
 rolling restarts, stopped in three ways:
 
-  naive           on SIGTERM it closes its listener and exits, as a program that
-                  does nothing about signals nearly does
+  naive           on SIGTERM it closes its listener and exits, almost like a
+                  program that does not handle signals
   readiness-only  on SIGTERM readiness turns 503, and 5 s later it exits
   full            DD-007: readiness 503, 5 s, then the drain
 
@@ -61,7 +61,7 @@ func (s *shutdowns) parse(args []string, stdout io.Writer) error {
 	f := pflag.NewFlagSet("compare shutdowns", pflag.ContinueOnError)
 	f.StringVar(&s.out, "out", "docs/verification", "`FOLDER` for the table and the picture")
 	f.Float64Var(&s.rate, "rate", 500, "requests per second (`NUMBER`)")
-	f.IntVar(&s.restarts, "restarts", 3, "rolling restarts of each (`NUMBER`)")
+	f.IntVar(&s.restarts, "restarts", 3, "rolling restarts for each (`NUMBER`)")
 	f.IntVar(&s.replicas, "replicas", 3, "replicas (`NUMBER`)")
 	return parse(f, args, shutdownsUsage, stdout)
 }

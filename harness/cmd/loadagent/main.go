@@ -29,13 +29,13 @@ to send (POST /run), and ends on SIGTERM or SIGINT. It also relays connections
 
   --listen ADDRESS   where to listen; default :9000
 
-With run it sends the load of a configuration by hand and prints a table of what
-became of the requests. Ctrl-C ends it early. The exit code is 1 if a request was
-lost, 2 if the load could not be sent as configured.
+With run it sends the load of a configuration and prints a table of the outcomes.
+Ctrl-C ends it early. The exit code is 1 if a request was lost, 2 if the load could
+not be sent as configured.
 
-  --config FILE      the configuration, JSON; - is the standard input
+  --config FILE      the configuration, JSON; - is standard input
   --for DURATION     how long; default 10s
-  --records FILE     where to write each request and its fate, a line of JSON each
+  --records FILE     where to write each request and its outcome, a line of JSON each
 
 A configuration:
 

@@ -39,8 +39,8 @@ func (f *clusterFlags) add(s *pflag.FlagSet) {
 	f.cluster.AddKindFlags(s)
 	s.StringVar(&f.choice.Kubeconfig, "kubeconfig", "", "`FILE` that names the cluster (kubeconfig); empty: $KUBECONFIG or ~/.kube/config")
 	s.StringVar(&f.choice.Context, "context", "", "context `NAME` in that file (kubeconfig); empty: its current one")
-	s.StringVar(&f.choice.Namespace, "namespace", "", "`NAME` of the namespace to make and to delete at the end (kubeconfig); empty: a name of its own")
-	s.StringVar(&f.choice.AgentImage, "agent-image", "", "`NAME` of the load generator's image, where the cluster pulls from (kubeconfig)")
+	s.StringVar(&f.choice.Namespace, "namespace", "", "`NAME` of the namespace to create, and to delete at the end (kubeconfig); empty: a random one")
+	s.StringVar(&f.choice.AgentImage, "agent-image", "", "`NAME` of the load generator's image, which the cluster can pull (kubeconfig)")
 	s.BoolVar(&f.yes, "yes", false, "don't ask before an existing cluster is used (kubeconfig)")
 }
 

@@ -26,17 +26,16 @@ Does a rolling update of a Deployment lose requests? If so: which, when and why?
 Without flags it verifies the Dynamic Toolset Service: it starts a simulated
 cluster (real Kubernetes processes; no Docker, root or network needed), deploys
 the manifests of deploy/base with the program bin/dynamic-toolset, sends traffic
-of four client classes, restarts the Deployment three times meanwhile, and judges.
-No request is ever tried again: what is lost is counted.
+of four client classes, restarts the Deployment three times under that load, and
+judges. No request is sent a second time: each one that is lost counts.
 
 Clusters (--cluster):
   sim         a simulated one, for this run only
   kind        one of kind, for this run only; needs Docker, and pulls kind's node
-              image unless --node-image names one that is there
-  kubeconfig  one that exists, also one that others use: all is made in one
-              namespace of its own, which is deleted at the end; asks before it
-              starts. The cluster pulls the images: name them with --image and
-              --agent-image.
+              image unless --node-image names one that Docker has
+  kubeconfig  an existing one, which others may use: everything goes into a new
+              namespace, which is deleted at the end; asks before it starts. The
+              cluster pulls the images: name them with --image and --agent-image.
 
 Client classes:
   reused   kept connections, one request after the other
@@ -52,8 +51,8 @@ Any other Deployment:
   verify --manifest app.yaml --image-binary ./app --target my-app:80 --path /
   verify --manifest app.yaml --image-binary ./app --target my-app:80 --path / \
     --error-path /nope --slow-path '/slow?for={duration}' --stream-path /events
-The manifest must have a Service and the Deployment behind it. The image that its
-container names is made of the program; it must be static (CGO_ENABLED=0 for Go).
+The manifest must have a Service and the Deployment behind it. The image of its
+container is made of the program, which must be static (CGO_ENABLED=0 for Go).
 Give more files with --image-file /etc/app.conf=./app.conf.
 
 On kind and in an existing cluster:
@@ -63,16 +62,15 @@ On kind and in an existing cluster:
 
 A simulated cluster needs its source: run the command inside a checkout, or set
 TOOLSET_SIM_BINARY to the result of "go run ./harness/sim/cmd/simcluster build".
-In a pod that does not tell when it receives SIGTERM, times are counted from when
-the kubelet says that it begins to end it. --signal-line names the line of its log
-that tells, and makes them exact.
+If pods do not log when they receive SIGTERM, times are counted from the kubelet's
+event Killing. With the text of that log line in --signal-line, they are exact.
 
 Exit codes:
   0   passed
   1   failed: requests were lost, a pod did not stop as it should, or the load was
       not as it should be (checks load and coverage), so that the run proves nothing
-  2   no verdict: a mistake in the flags, a target that does not become ready, a
-      machine on which the cluster can't be started
+  2   no verdict: a mistake in the flags, a target that does not become ready, or a
+      machine that can't run the cluster
   130 interrupted
 
 Reports, in --reports: report.html (open it in a browser), report.json,
@@ -101,28 +99,28 @@ func newFlags() *flags {
 	s, o := f.set, &f.o
 	s.SortFlags = false
 	f.add(s)
-	s.StringArrayVar(&f.manifests, "manifest", nil, "manifest `FILE` or folder of the target, also one for kustomize; may be repeated (default deploy/base)")
+	s.StringArrayVar(&f.manifests, "manifest", nil, "manifest `FILE` or folder (also one with a kustomization) of the target; may be repeated (default deploy/base)")
 	s.StringVar(&f.binary, "image-binary", "", "static `PROGRAM` of which the container's image is made (default bin/dynamic-toolset)")
-	s.StringVar(&o.Image, "image", "", "`NAME` of an image that is there already, for the target's container, instead of --image-binary: in the Docker engine (kind), or where the cluster pulls from (kubeconfig)")
+	s.StringVar(&o.Image, "image", "", "`NAME` of an existing image for the target's container, instead of --image-binary: one that the Docker engine has (kind), or that the cluster can pull (kubeconfig)")
 	s.StringArrayVar(&f.files, "image-file", nil, "`PATH=FILE`: another file of the image; may be repeated")
-	s.StringVar(&o.Service, "target", "", "`SERVICE:PORT` to send the traffic to, or NAMESPACE/SERVICE:PORT; the port may be left out where there is one only (default the manifests' only Service)")
-	s.StringArrayVar(&f.around, "around", nil, "manifest `FILE` or folder of what should be in the cluster besides; may be repeated")
+	s.StringVar(&o.Service, "target", "", "`SERVICE:PORT` to send the traffic to, or NAMESPACE/SERVICE:PORT; the port may be left out if there is only one (default the manifests' only Service)")
+	s.StringArrayVar(&f.around, "around", nil, "manifest `FILE` or folder of what else the cluster should have; may be repeated")
 
-	s.StringVar(&f.scenario, "scenario", "rolling-restart", "`LIST` of what is done while the traffic is on; see above")
+	s.StringVar(&f.scenario, "scenario", "rolling-restart", "`LIST` of what to do under load; see above")
 	s.IntVar(&f.restarts, "restarts", 3, "`NUMBER` of rolling restarts")
 	s.IntVar(&o.Replicas, "replicas", 0, "`NUMBER` of replicas; 0: as the manifest says")
-	s.DurationVar(&o.Baseline, "baseline", 5*time.Second, "`DURATION` of traffic before anything is done")
-	s.DurationVar(&o.ReadyTimeout, "ready-timeout", 2*time.Minute, "`DURATION` in which the Deployment must be ready, each time; after an outage of the API server kubelets take up to a minute to notice that it is back")
+	s.DurationVar(&o.Baseline, "baseline", 5*time.Second, "`DURATION` of traffic before the scenario")
+	s.DurationVar(&o.ReadyTimeout, "ready-timeout", 2*time.Minute, "`DURATION` in which the Deployment must become ready, each time; after an outage of the API server, kubelets need up to a minute to notice its end")
 	s.DurationVar(&o.Outage, "outage", time.Minute, "`DURATION` of api-outage and kubelet-kill")
 
 	t := &o.Traffic
 	s.Float64Var(&t.Rate, "rate", 500, "requests per second, of all clients together (`NUMBER`)")
-	s.StringArrayVar(&t.Paths, "path", nil, "`PATH` to ask for; may be repeated")
+	s.StringArrayVar(&t.Paths, "path", nil, "`PATH` to request; may be repeated")
 	s.StringArrayVar(&t.ErrorPaths, "error-path", nil, "`PATH` that must answer 404; with --problem-json, by a problem document")
-	s.StringVar(&t.SlowPath, "slow-path", "", "`PATH` whose answer takes as long as {duration} in it says")
+	s.StringVar(&t.SlowPath, "slow-path", "", "`PATH` whose response takes as long as {duration} in it says")
 	s.StringVar(&t.SlowUpload, "slow-upload", "", "`PATH` to which slow clients POST a JSON body piece by piece, instead of --slow-path")
-	s.DurationVar(&t.SlowFor, "slow-for", 8*time.Second, "`DURATION` of the longest slow request; more than the target waits after SIGTERM, so that some are in flight then")
-	s.StringVar(&t.StreamPath, "stream-path", "", "`PATH` of server-sent events, which end by the event \"goodbye\"")
+	s.DurationVar(&t.SlowFor, "slow-for", 8*time.Second, "`DURATION` of the longest slow request; should be more than the target waits after SIGTERM, so that some are in flight then")
+	s.StringVar(&t.StreamPath, "stream-path", "", "`PATH` of server-sent events, which end with the event \"goodbye\"")
 	s.IntVar(&t.Streams, "streams", 12, "`NUMBER` of streams held open")
 	s.StringVar(&t.PodHeader, "pod-header", "X-Served-By", "response `HEADER` that names the pod")
 	s.StringVar(&t.Host, "host", "", "Host `HEADER`; empty: the Service's DNS name")
@@ -131,15 +129,15 @@ func newFlags() *flags {
 	s.StringVar(&o.ReadinessPath, "readiness-path", "", "`PATH` to probe terminating pods at; empty: that of the readinessProbe, -: none")
 	s.StringVar(&o.LivenessPath, "liveness-path", "", "`PATH` to probe terminating pods at; empty: that of the livenessProbe, -: none")
 	s.BoolVar(&o.Problems, "problem-json", false, "every error response must be a problem document (RFC 9457)")
-	s.StringArrayVar(&o.Milestones, "log-line", nil, "`TEXT` that each pod must log while it stops; repeated, in this order")
-	s.StringVar(&o.Signal, "signal-line", "", "`TEXT` that a pod logs when it receives SIGTERM, from which on the time is counted")
-	s.Float64Var(&o.MaxLatencyFactor, "max-latency-factor", 0, "fail if p99 is more than `NUMBER` times that of the baseline; 0: report it only")
+	s.StringArrayVar(&o.Milestones, "log-line", nil, "`TEXT` that each pod must log while it stops; may be repeated, for lines in this order")
+	s.StringVar(&o.Signal, "signal-line", "", "`TEXT` that a pod logs when it receives SIGTERM, from which times are counted")
+	s.Float64Var(&o.MaxLatencyFactor, "max-latency-factor", 0, "fail if p99 is more than `NUMBER` times that of the baseline; 0: only report it")
 
 	s.BoolVar(&f.version, "version", false, "print the version and exit")
 	s.StringVar(&f.reports, "reports", "reports", "`FOLDER` for the reports")
 	s.StringVar(&f.agent, "agent-binary", "", "the load generator's `PROGRAM` (default loadagent beside this program)")
 	s.StringVar(&f.cluster.LogDir, "cluster-logs", "", "existing `FOLDER` in which to keep the logs of the cluster's processes")
-	s.BoolVarP(&f.verbose, "verbose", "v", false, "show what the Kubernetes client logs, and, without a verdict, the last log lines of the cluster's processes")
+	s.BoolVarP(&f.verbose, "verbose", "v", false, "show what the Kubernetes client logs, and, if there is no verdict, the last log lines of the cluster's processes")
 	return f
 }
 

@@ -30,13 +30,13 @@ var defects = []struct {
 	about string
 }{
 	{exitsAtOnce, "exits with 0 as soon as SIGTERM comes: requests in flight and new connections are lost, most log lines are missing"},
-	{noPropagationWait, "drains well, but closes the listener at SIGTERM: those who are still routed here are refused"},
+	{noPropagationWait, "drains well, but closes the listener at SIGTERM: clients that are still routed here are refused"},
 	{ignoresSIGTERM, "goes on as if nothing had happened, until SIGKILL"},
-	{closesIdleConnections, "never says Connection: close during the wait, then closes all idle connections at once, without a last look"},
+	{closesIdleConnections, "never says Connection: close during the wait, then closes all idle connections at once, without a last check"},
 	{abandonsInFlight, "cuts the requests that are in flight after the wait, and says that it drained"},
 	{readinessStays200, "readiness answers 200 to the end"},
 	{livenessFails, "liveness answers 503 from SIGTERM on"},
-	{drainExceedsGrace, "loses nothing, but never ends its drain: SIGKILL does"},
+	{drainExceedsGrace, "loses nothing, but never ends its drain, until SIGKILL"},
 	{unavailableInDrain, "answers 503 to ordinary requests from SIGTERM on"},
 	{plainTextErrors, "sends errors as text/plain instead of problem documents"},
 	{exitCode1, "does everything right and exits with 1"},

@@ -32,9 +32,9 @@ func parseOptions(args []string, getenv func(string) string, output io.Writer) (
 	f.StringVar(&o.listen, "listen", ":8080", "`address` to serve on; port 0 picks one, see the first log line")
 	f.StringVar(&defectName, "defect", "", "`name` of the defect to have; none by default")
 	f.StringVar(&patternName, "shutdown", string(full), "`pattern`: full, readiness-only (503, wait, exit) or naive (close the listener, exit)")
-	f.DurationVar(&o.propagationDelay, "propagation-delay", 5*time.Second, "how long all goes on as ever after SIGTERM")
-	f.DurationVar(&o.drainTimeout, "drain-timeout", 30*time.Second, "how long the drain after that may take; what is left is cut, exit code 1")
-	f.DurationVar(&o.crashAfter, "crash-after", 0, "exit with 3 after that time; 0 is never")
+	f.DurationVar(&o.propagationDelay, "propagation-delay", 5*time.Second, "how long everything goes on as before after SIGTERM")
+	f.DurationVar(&o.drainTimeout, "drain-timeout", 30*time.Second, "how long the drain after that may take; then what is left is cut, and the exit code is 1")
+	f.DurationVar(&o.crashAfter, "crash-after", 0, "exit with code 3 after this time; 0: never")
 	f.BoolVar(&o.neverReady, "never-ready", false, "readiness answers 503 from the start")
 	if err := f.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {

@@ -25,13 +25,13 @@ A real Kubernetes on this machine, as plain processes: etcd, kube-apiserver,
 kube-controller-manager, kube-scheduler, and for every node a kubelet, a kube-proxy
 and the containers. No Docker, no root, no virtual machine, no images, no network.
 
-  build     Compile the binary that holds it all and print its path. The first
+  build     Compile the binary that contains all this, and print its path. The first
             compile takes 6 to 15 minutes on 2 cores, the next ones seconds or
             nothing: the result is cached. Run it before the tests in CI.
   up        Start a cluster, print how to use it, and run until interrupted
             (Ctrl-C or SIGTERM). Everything is removed at the end.
-  kubectl   Call kubectl, which the binary holds too, for the cluster that
-            KUBECONFIG names, or else for the one that runs.
+  kubectl   Run kubectl, which is in the binary, too, for the cluster that KUBECONFIG
+            names, or else for the one that is running.
 
 Flags of up:
 `
@@ -93,7 +93,7 @@ func run(args []string, stdout, stderr io.Writer) (code int, err error) {
 	flags.IntVar(&s.nodes, "nodes", 2, "number of nodes, 1 to 20; each takes about 100 MB")
 	flags.StringArrayVar(&s.images, "image", nil, "NAME=BINARY: a program of this machine as the image NAME, for pods to run; may be repeated")
 	flags.BoolVar(&s.controlPlaneOnly, "control-plane-only", false, "etcd and kube-apiserver alone, without nodes")
-	flags.StringVar(&s.logDir, "log-dir", "", "directory for the processes' logs, kept at the end; by default they go with the rest")
+	flags.StringVar(&s.logDir, "log-dir", "", "directory for the processes' logs, which are kept; by default they are removed with the rest")
 	flags.StringArrayVar(&s.apiServerFlags, "apiserver-flag", nil, "a flag to add to the kube-apiserver's, for instance --apiserver-flag=--v=4; may be repeated")
 	flags.Usage = func() {
 		fmt.Fprint(flags.Output(), usage, flags.FlagUsages(), examples)
