@@ -34,9 +34,9 @@ func (d *Deployment) logs(ctx context.Context) string {
 		fmt.Fprintf(&text, "--- pod %s on %s, %s\n", p.Name, cmp.Or(p.Spec.NodeName, "no node yet"), p.Status.Phase)
 		d.events(ctx, &text, p)
 		for _, c := range p.Status.ContainerStatuses {
-			// After a crash, the previous container has the interesting lines. If the
-			// current one is waiting it has none, or may have become the previous one
-			// by now.
+			// After a crash, the previous container has the interesting lines. While
+			// the next one waits to start, either may count as the current one, which
+			// is not read then.
 			if c.RestartCount > 0 {
 				d.tail(ctx, &text, p.Name, c.Name, true)
 			}

@@ -60,10 +60,10 @@ func (c *Cluster) node(name string) (*clusterNode, error) {
 }
 
 // CutLink cuts the network link of a node: no packet goes to or from it and its pods,
-// while its processes go on running. After some seconds, connections to it fail with
-// "no route to host", as on a network switch. After about 50 seconds, the controller
-// manager's grace period, the node becomes NotReady. It is not an error if the link is
-// cut already.
+// while its processes go on running. Packets to it are lost; after some seconds in
+// which ARP gets no answer, connections to it fail with "no route to host". After about
+// 50 seconds, the controller manager's grace period, the node becomes NotReady. It is
+// not an error if the link is cut already.
 func (c *Cluster) CutLink(node string) error { return c.setLink("cut", node) }
 
 // RestoreLink restores the link.

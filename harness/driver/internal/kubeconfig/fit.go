@@ -10,8 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// Fit moves every object into the namespace. Namespaces are left out. It returns an
-// error if there are other objects without a namespace.
+// Fit moves every object into the namespace. Namespaces are left out; other
+// cluster-scoped objects are an error.
 func (e *existing) Fit(objects []*unstructured.Unstructured) ([]*unstructured.Unstructured, []string, error) {
 	return fit(objects, e.target.Namespace, func(gvk schema.GroupVersionKind) (bool, error) {
 		mapping, err := e.mapper.RESTMapping(gvk.GroupKind(), gvk.Version)

@@ -11,8 +11,8 @@ import (
 )
 
 // whoAndRights returns the user and the rights of a container. If only one user id
-// exists, it is that one. A pod that asks for a user other than root then has no
-// capabilities, as it would have none.
+// exists, it is that one. A pod that asks for another user than root then gets no
+// capabilities, as that user would have none.
 func whoAndRights(security *runtime.LinuxContainerSecurityContext, imageUser uint32) (identity, rights, error) {
 	users, err := readIDMap("/proc/self/uid_map")
 	if err != nil {

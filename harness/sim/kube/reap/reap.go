@@ -26,7 +26,7 @@ type Children struct {
 }
 
 // Start starts a process by calling launch, which is (*exec.Cmd).Start or calls it.
-// Nothing is reaped before the process is in the set.
+// Nothing is reaped until the process is among the children.
 func (s *Children) Start(cmd *exec.Cmd, launch func(*exec.Cmd) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -49,11 +49,11 @@ func (s *Children) Wait(cmd *exec.Cmd) error {
 	return err
 }
 
-// ownZombie is how long Orphans waits if the next zombie is in the set, so that its
-// Wait is about to reap it.
+// ownZombie is how long Orphans waits if the next zombie is among the children, so that
+// its Wait is about to reap it.
 const ownZombie = 20 * time.Millisecond
 
-// Orphans reaps all children that are not in the set, until stop is closed.
+// Orphans reaps all child processes that Start has not started, until stop is closed.
 func (s *Children) Orphans(stop <-chan struct{}) {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGCHLD)
@@ -72,7 +72,7 @@ func (s *Children) Orphans(stop <-chan struct{}) {
 	}
 }
 
-// reap reaps a zombie. It returns false if that is in the set.
+// reap reaps a zombie. It returns false if that is for Wait to reap.
 func (s *Children) reap(pid int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
