@@ -43,8 +43,8 @@ type Cluster interface {
 	// Shared reports whether others use the cluster too. Then only the target's objects
 	// may be changed, and no node.
 	Shared() bool
-	// Fit returns the objects as they should be applied in this cluster. Those that it
-	// can't take as they are are changed or left out. The notes are sentences for the
+	// Fit returns the objects as they should be applied in this cluster, some changed
+	// or left out if it can't take them otherwise. The notes are sentences for the
 	// report, about these and about what the cluster accepts but does not honour.
 	Fit(objects []*unstructured.Unstructured) (fitted []*unstructured.Unstructured, notes []string, err error)
 	// Logs returns the last log lines of the cluster's own processes, to explain a

@@ -150,8 +150,8 @@ func TestCluster(t *testing.T) {
 	t.Run("verifies", func(t *testing.T) { verifies(t, &w) })
 }
 
-// In a cluster that others use, a correct server passes and a defective one fails, as
-// in other clusters. Afterwards the cluster is as before.
+// verifies checks that in a cluster that others use, a correct server passes and a
+// defective one fails, as in other clusters; and that the cluster is as before.
 func verifies(t *testing.T, w *world) {
 	before := w.state(t)
 
@@ -218,8 +218,8 @@ func neighbour(t *testing.T, client kubernetes.Interface) {
 	}
 }
 
-// An existing namespace is not used, as it would be deleted; and a user who may not
-// create one is told so.
+// refuses checks that an existing namespace is not used, as it would be deleted, and
+// that a user who may not create one is told so.
 func refuses(t *testing.T, w *world) {
 	limited := rest.AnonymousClientConfig(w.config)
 	limited.BearerToken = token(t, w.client, &rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"*"}})

@@ -15,7 +15,7 @@ import (
 	runtime "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// The tests use the WebSocket form of the streaming protocol. Each message begins with
+// protocol is the WebSocket form of the streaming protocol. Each message begins with
 // the number of a channel: 0 for input, 1 and 2 for the outputs, 3 for the result, 4
 // for the terminal's size.
 const protocol = "v4.channel.k8s.io"
