@@ -54,7 +54,7 @@ type Cluster interface {
 	Close() error
 }
 
-// Faults are implemented by clusters of the harness' own in which faults can be made.
+// Faults are implemented by clusters of the harness's own in which faults can be made.
 type Faults interface {
 	// StopAPIServer ends the API server as a crash would. StartAPIServer starts it
 	// again, and returns when it is ready.

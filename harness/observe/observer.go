@@ -2,7 +2,7 @@
 // Events. It reads the pods' logs, and probes each terminating pod directly, ten times
 // a second, for readiness and liveness.
 //
-// All times are by the harness' clock, when it saw something, except those of log
+// All times are by the harness's clock, when it saw something, except those of log
 // lines, which the container runtime sets.
 package observe
 

@@ -60,7 +60,7 @@ func lockFile(ctx context.Context, path string, waiting func()) (unlock func(), 
 	for first := true; ; first = false {
 		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		if err == nil {
-			return func() { _ = f.Close() }, nil // closing the last descriptor unlocks^
+			return func() { _ = f.Close() }, nil // closing the last descriptor unlocks
 		}
 		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
 			_ = f.Close()

@@ -52,8 +52,7 @@ func etcdFlags() []string {
 		"--data-dir=etcd-data",
 		"--unsafe-no-fsync", // the data may be lost in a power failure
 		"--log-level=warn",
-		// A single member need not wait for votes: the default's election takes up to 1
-		// s.
+		// A single member need not wait for votes; by default that takes up to 1 s.
 		"--heartbeat-interval=10", "--election-timeout=100",
 		"--listen-client-urls=unix://" + etcdSocket, "--advertise-client-urls=unix://" + etcdSocket,
 		"--listen-peer-urls=unix://" + etcdPeerSocket, "--initial-advertise-peer-urls=unix://" + etcdPeerSocket,

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// logTail is how many lines of a process' log an error has. It is enough for a stack
+// logTail is how many lines of a process's log an error has. It is enough for a stack
 // trace and the lines before it.
 const logTail = 25
 

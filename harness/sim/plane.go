@@ -33,7 +33,7 @@ type plane struct {
 	relay   *apiRelay
 
 	mu        sync.Mutex // serializes starting and stopping
-	processes []*process // in the order of their first start^
+	processes []*process // in the order of their first start
 	etcd      *process
 	apiServer *process // nil while stopped
 	stopped   bool
@@ -202,7 +202,7 @@ func (p *plane) LogTail() string {
 	return text
 }
 
-// withLog adds the end of the process' log to an error.
+// withLog adds the end of the process's log to an error.
 func withLog(err error, p *process) error {
 	return fmt.Errorf("%w\nthe end of the log of %s:\n%s", err, p.name, tailOf(p.log))
 }

@@ -21,7 +21,7 @@ const (
 	supervisorTimeout = 15 * time.Second // to kill everything and remove the directory
 )
 
-// supervisor is this process' end of the supervisor process, which owns the components
+// supervisor is this process's end of the supervisor process, which owns the components
 // and the state directory (kube/supervise.go). Its standard input is a lifeline: when
 // that is closed, by end or since this process has ended, all processes end.
 type supervisor struct {
@@ -31,7 +31,7 @@ type supervisor struct {
 	input  io.WriteCloser
 	stderr bytes.Buffer // read it only after gone is closed
 
-	gone chan struct{} // closed when the process has ended^
+	gone chan struct{} // closed when the process has ended
 
 	mu      sync.Mutex
 	lastID  int

@@ -24,7 +24,7 @@ func TestMissingProgramsAreNamed(t *testing.T) {
 	if !errors.Is(err, ErrUnsupported) || !strings.Contains(err.Error(), "install the package nftables") {
 		t.Errorf("without nft: %v", err)
 	}
-	put(administratorDirs[0], "nft", 0o755) // outside of PATH^
+	put(administratorDirs[0], "nft", 0o755) // outside of PATH
 	if _, err := StartCluster(context.Background(), WithBinary("/nothing")); errors.Is(err, ErrUnsupported) || err == nil {
 		t.Errorf("with nft: %v, want the binary to be missing", err)
 	}

@@ -58,7 +58,7 @@ func role(name string) func() int {
 	switch name {
 	case "etcd":
 		return func() int {
-			etcdmain.Main(os.Args) // ends the process itself on every error^
+			etcdmain.Main(os.Args) // ends the process itself on every error
 			return 0
 		}
 	case "kube-apiserver":

@@ -26,7 +26,7 @@ rm -rf "$2"`
 
 func startGuard(name, dir string) (*guard, error) {
 	cmd := exec.Command("sh", "-c", guardScript, "sh", name, dir) // #nosec G204 -- names of ours
-	// In its own session, so that Ctrl-C at the harness' terminal does not end it.
+	// In its own session, so that Ctrl-C at the harness's terminal does not end it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	pipe, err := cmd.StdinPipe()
 	if err != nil {

@@ -53,7 +53,7 @@ func waitUnreaped(pid int) {
 
 // reap returns the exit code, as a shell does.
 func reap(cmd *exec.Cmd) int32 {
-	_ = cmd.Wait() // any code but 0 is an error^
+	_ = cmd.Wait() // any code but 0 is an error
 	if cmd.ProcessState == nil {
 		return 255 // it was reaped elsewhere; containerd's code for this
 	}

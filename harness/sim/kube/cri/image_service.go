@@ -67,7 +67,7 @@ func (s imageService) ImageFsInfo(context.Context, *runtime.ImageFsInfoRequest) 
 	}
 	return &runtime.ImageFsInfoResponse{
 		ImageFilesystems:     []*runtime.FilesystemUsage{usage(s.cfg.Images, images, uint64(len(all)))},
-		ContainerFilesystems: []*runtime.FilesystemUsage{usage(s.cfg.Root, 0, 0)}, // containers write to memory^
+		ContainerFilesystems: []*runtime.FilesystemUsage{usage(s.cfg.Root, 0, 0)}, // containers write to memory
 	}, nil
 }
 

@@ -19,7 +19,7 @@ import (
 
 const (
 	insideEnv  = "CRI_TEST_INSIDE"  // set in the process in the namespaces
-	appEnv     = "CRI_TEST_APP"     // the program that containers run^
+	appEnv     = "CRI_TEST_APP"     // the program that containers run
 	oneUserEnv = "CRI_TEST_ONEUSER" // set in the run with a single user id
 )
 

@@ -318,7 +318,7 @@ func streamOf(t *testing.T, log, stream string) string {
 	var out strings.Builder
 	for line := range strings.Lines(log) {
 		if !strings.HasSuffix(line, "\n") {
-			break // being written^
+			break // being written
 		}
 		fields := strings.SplitN(strings.TrimSuffix(line, "\n"), " ", 4)
 		if len(fields) != 4 {

@@ -19,7 +19,7 @@ const rootSize = "512m"
 // container, and symbolic links in them, mean what they will mean to it.
 const oldRoot = "/.node"
 
-// buildRoot makes the root of a container, in this process' own mount namespace: a
+// buildRoot makes the root of a container, in this process's own mount namespace: a
 // tmpfs with the image's files, /proc, /dev and the pod's mounts.
 func buildRoot(spec *initSpec) error {
 	// What is unmounted on the node is unmounted here, too, but not the other way

@@ -14,7 +14,7 @@ const drainTimeout = 5 * time.Second
 // output, or a terminal for all three.
 type stdio struct {
 	stdin, stdout, stderr *os.File // the child's ends
-	out, errs             *os.File // this process' ends; with a terminal errs is nil
+	out, errs             *os.File // this process's ends; with a terminal errs is nil
 	pumps                 sync.WaitGroup
 }
 

@@ -115,7 +115,7 @@ func (s *Server) runOnTerminal(ctx context.Context, c *container, cmd *exec.Cmd,
 		if out == nil {
 			out = io.Discard
 		}
-		_, _ = io.Copy(out, master) // EIO when the last process has closed it^
+		_, _ = io.Copy(out, master) // EIO when the last process has closed it
 	}()
 	code, err := s.runCommand(ctx, c, cmd, func() { _ = slave.Close() })
 	select {

@@ -35,7 +35,7 @@ func ignoreChown() error {
 // others. It does not check the architecture, since it is not for protection: calls of
 // a 32-bit child, which have other numbers, may be allowed or answered.
 func chownFilter() []unix.SockFilter {
-	const number = 0 // the offset of nr in struct seccomp_data^
+	const number = 0 // the offset of nr in struct seccomp_data
 	filter := []unix.SockFilter{{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: number}}
 	for i, call := range chownCalls {
 		toSuccess := uint8(len(chownCalls) - i) // over the other calls and the permission

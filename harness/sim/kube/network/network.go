@@ -25,7 +25,7 @@ import (
 // Config has the networks, all IPv4.
 type Config struct {
 	Machines netip.Prefix // of the nodes; the first address is that of the host beside them, the 10th that of the first node
-	Pods     netip.Prefix // each node gets a /24 of it^
+	Pods     netip.Prefix // each node gets a /24 of it
 	Services netip.Prefix // their cluster IPs
 	Nodes    int
 }

@@ -40,10 +40,10 @@ func main() {
 			fmt.Printf("out %d\n", i)
 			fmt.Fprintf(os.Stderr, "err %d\n", i)
 		}
-	case "long": // a line of so many bytes, then one without an end
+	case "long": // long BYTES: a line of so many bytes, then one without an end
 		n, _ := strconv.Atoi(args[0])
 		fmt.Printf("%s\nend", strings.Repeat("x", n))
-	case "files": // lists what is below
+	case "files": // files DIR: lists what is below
 		_ = filepath.WalkDir(args[0], func(p string, d os.DirEntry, err error) error {
 			if d != nil && d.IsDir() && (p == "/proc" || p == "/dev") {
 				return filepath.SkipDir
@@ -59,7 +59,7 @@ func main() {
 		check(os.WriteFile(args[0], []byte(args[1]), 0o644))
 	case "serve": // serve PORT: sends back what it gets, until SIGTERM
 		serve(args[0])
-	case "dial": // prints the result
+	case "dial": // dial ADDRESS: prints the result
 		dial(args[0])
 	case "stubborn": // ignores SIGTERM
 		signal.Ignore(syscall.SIGTERM)
