@@ -23,8 +23,8 @@ const (
 const shortest = time.Second
 
 // usesPerSecond is how often a reused connection is used, if Config does not give their
-// number. As in the pool of a busy client, that is often enough for no idle timeout of
-// a server to end one.
+// number: as often as in the pool of a busy client, so that no idle timeout of a server
+// ends one.
 const usesPerSecond = 8
 
 // Config describes a load. In JSON, durations are strings such as "1.5s".
