@@ -1,6 +1,6 @@
-// Command health measures the health checks of ten thousand endpoints: real
-// HTTP servers in a process of their own, first all of them well, then some
-// slow and some hanging. See --help, and docs/scale.md for what came out.
+// Command health measures the health checks of ten thousand endpoints. They are real HTTP
+// servers in a process of their own: at first all are healthy, then some are slow and some
+// hang. See --help for its use and docs/scale.md for results.
 package main
 
 import (
@@ -18,17 +18,17 @@ import (
 
 const usage = `Usage: health [flags]
 
-Checks the health of many endpoints, twice: with all of them well, and with some
-that are slow and some that take a request and never answer it. It measures
+Checks the health of many endpoints, twice: first all of them are healthy, then
+some are slow and some accept a request but never answer it. It measures
 
-  - how many checks start in each second, from the start on
-  - how late the checks of those that are well start, and how regularly
-  - the connections, the file descriptors, the CPU time and the memory of the
-    process that checks, which is not that of the endpoints
+  - how many checks start in each second, from the beginning
+  - how regularly the healthy endpoints are checked, and how late these checks start
+  - connections, open files, CPU time and memory of the process that checks; the
+    endpoints are in another process
 
-It prints a table, writes it as JSON with --json, and exits with 1 if the budget
-is exceeded. It takes about four minutes, and needs a limit of open files of 4,000
-(ulimit -n).
+It prints a table and exits with 1 if the budget is exceeded; --json also writes the
+results to a file. It takes about four minutes and needs a limit of at least 4,000
+open files (ulimit -n).
 
 Flags:
 `
@@ -51,12 +51,12 @@ func parse(args []string) (*settings, error) {
 	f.IntVar(&s.endpoints, "endpoints", 10_000, "`NUMBER` of endpoints")
 	f.DurationVar(&s.interval, "interval", health.DefaultInterval, "`DURATION` between two checks of one endpoint")
 	f.DurationVar(&s.timeout, "timeout", health.DefaultTimeout, "`DURATION` of one attempt")
-	f.IntVar(&s.concurrency, "concurrency", health.DefaultConcurrency, "`NUMBER` of attempts under way at once")
-	f.Float64Var(&s.slow, "slow", 5, "`PERCENT` of the endpoints that are slow, in the second measurement")
-	f.Float64Var(&s.hang, "hang", 5, "`PERCENT` that hang")
-	f.DurationVar(&s.slowAfter, "slow-after", 3*time.Second, "`DURATION` after which slow ones answer")
-	f.DurationVar(&s.warmUp, "warm-up", time.Minute, "`DURATION` of the start, measured by itself")
-	f.DurationVar(&s.duration, "duration", time.Minute, "`DURATION` of the measurement after it")
+	f.IntVar(&s.concurrency, "concurrency", health.DefaultConcurrency, "largest `NUMBER` of attempts at once")
+	f.Float64Var(&s.slow, "slow", 5, "`PERCENT` of the endpoints that are slow in the second measurement")
+	f.Float64Var(&s.hang, "hang", 5, "`PERCENT` of the endpoints that hang in the second measurement")
+	f.DurationVar(&s.slowAfter, "slow-after", 3*time.Second, "`DURATION` after which a slow endpoint answers")
+	f.DurationVar(&s.warmUp, "warm-up", time.Minute, "`DURATION` of the warm-up, which is reported separately")
+	f.DurationVar(&s.duration, "duration", time.Minute, "`DURATION` of the measurement after the warm-up")
 	s.AddFlags(f, "the budget is exceeded")
 	f.Usage = func() { fmt.Print(usage + f.FlagUsages()) }
 	if err := f.Parse(args); err != nil {

@@ -20,9 +20,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// The command measures and reports; what it measures is not for a test, whose
-// machine does other things. But that each end that is well is checked in time, on a
-// machine that has time.
+// The figures themselves are not tested, since the machine may be busy. Only whether each
+// healthy endpoint is checked is, on a machine that is not busy.
 func TestASmallRunReports(t *testing.T) {
 	var r result
 	err := testenv.Measure(t, "whether the ends that are well are checked in time", func() (bool, error) {

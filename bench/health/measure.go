@@ -19,39 +19,38 @@ import (
 	"kubernaut.io/dynamic-toolset/service/health"
 )
 
-// A Measurement is that of one mixture of endpoints.
+// A Measurement is what was measured with one mixture of endpoints.
 type Measurement struct {
 	Well int `json:"well"`
 	Slow int `json:"slow"`
 	Hang int `json:"hang"`
 
-	// Starts are the requests that came in each second from the start on, to
-	// endpoints of all kinds, repeated attempts included; Steady are those
-	// after the warm-up.
+	// Starts has the number of requests that all endpoints received in each second of the
+	// warm-up, including repeated attempts. Steady has those after the warm-up.
 	Starts []int `json:"starts_per_second"`
 	Steady []int `json:"steady_per_second"`
-	// Ticks are Steady's in each tenth of a second.
+	// Ticks has the requests of Steady by tenth of a second.
 	Ticks []int `json:"steady_per_100ms"`
 
-	// Late is how long after they were due the checks started, after the
-	// warm-up, by what the endpoints did before.
+	// Late is how long after their due time the checks started, after the warm-up, by how
+	// the endpoint had behaved until then.
 	Late map[health.Class]stats.Summary `json:"late"`
-	// Gaps are the times between two requests to one endpoint that is well,
-	// after the warm-up, and Checked how many of these had a request at all.
+	// Gaps are the times between two requests to the same healthy endpoint after the
+	// warm-up. Checked is how many healthy endpoints had a request at all.
 	Gaps    stats.Summary `json:"gaps"`
 	Checked int           `json:"well_checked"`
-	// Wrong counts the checks of endpoints that are well with another result.
+	// Wrong counts the checks that reported a healthy endpoint as unhealthy.
 	Wrong int `json:"wrong"`
 
 	UnderWay int     `json:"most_under_way"` // requests at once
-	Open     int     `json:"most_open"`      // connections at once, as the endpoints see it
-	Opened   int     `json:"opened"`         // connections in all after the warm-up
+	Open     int     `json:"most_open"`      // connections at once, as the endpoints see them
+	Opened   int     `json:"opened"`         // connections opened after the warm-up
 	Files    int     `json:"most_open_files"`
 	CPU      float64 `json:"cpu_cores"`
 	PeakMB   float64 `json:"peak_memory_mb"`
 }
 
-// measure makes both measurements.
+// measure measures once with healthy endpoints only, and once with slow and hanging ones.
 func (s *settings) measure(ctx context.Context) (*result, error) {
 	r := &result{
 		Date: time.Now().UTC().Truncate(time.Second), Host: host.Describe(), Version: version(ctx), Load: host.Load(),
@@ -68,10 +67,10 @@ func (s *settings) measure(ctx context.Context) (*result, error) {
 	return r, nil
 }
 
-// class says how endpoint i behaves. The kinds are mixed, as in a cluster.
+// class returns how endpoint i behaves. The classes are mixed, as in a cluster.
 func (s *settings) class(i int, bad bool) backends.Class {
-	// Evenly, whatever their shares, and in no step with the places that the
-	// checker gives them in the interval.
+	// The multiplication spreads each class evenly, independently of the order in which
+	// the checker spreads the endpoints over the interval.
 	percent := float64(i*3779%10_000) / 100
 	switch {
 	case bad && percent < s.hang:
@@ -82,7 +81,7 @@ func (s *settings) class(i int, bad bool) backends.Class {
 	return backends.OK
 }
 
-// observer collects what a Checker tells.
+// observer collects what a Checker reports.
 type observer struct {
 	mu    sync.Mutex
 	late  map[health.Class][]time.Duration
@@ -112,7 +111,7 @@ func (o *observer) reset() {
 	o.late = map[health.Class][]time.Duration{}
 }
 
-// once checks one mixture.
+// once measures one mixture of endpoints: with bad, some are slow and some hang.
 func (s *settings) once(ctx context.Context, bad bool) (m *Measurement, err error) {
 	f, err := backends.Start(s.slowAfter, 0)
 	if err != nil {
@@ -177,7 +176,7 @@ func (s *settings) once(ctx context.Context, bad bool) (m *Measurement, err erro
 	return m, nil
 }
 
-// watch waits, and keeps how many files were open at most.
+// watch waits for d and records the largest number of open files.
 func (m *Measurement) watch(ctx context.Context, d time.Duration) error {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
@@ -196,7 +195,8 @@ func (m *Measurement) watch(ctx context.Context, d time.Duration) error {
 	return nil
 }
 
-// sumUp takes what the endpoints saw during the warm-up and after it.
+// sumUp fills in m from what the endpoints received during the warm-up (first) and after
+// it (then).
 func (m *Measurement) sumUp(first, then backends.Stats, watch *observer) {
 	m.Starts = perSecond(ticks(first))
 	m.Ticks = ticks(then)
@@ -212,7 +212,7 @@ func (m *Measurement) sumUp(first, then backends.Stats, watch *observer) {
 	}
 }
 
-// ticks adds up the requests of all classes in each tick.
+// ticks returns the number of requests in each tick, of all classes together.
 func ticks(s backends.Stats) []int {
 	var all []int
 	for _, c := range s.Classes {
@@ -226,7 +226,7 @@ func ticks(s backends.Stats) []int {
 	return all
 }
 
-// perSecond adds up whole seconds; the rest of one at the end is left out.
+// perSecond adds up ticks to seconds. It drops an incomplete second at the end.
 func perSecond(ticks []int) []int {
 	seconds := []int{}
 	for second := range slices.Chunk(ticks, int(time.Second/backends.Tick)) {
@@ -242,7 +242,7 @@ func perSecond(ticks []int) []int {
 	return seconds
 }
 
-// version says which source is measured, as far as git knows.
+// version returns the version that git describes, or "unknown".
 func version(ctx context.Context) string {
 	out, err := exec.CommandContext(ctx, "git", "describe", "--tags", "--always", "--dirty").Output()
 	if err != nil {

@@ -15,11 +15,10 @@ import (
 const (
 	budgetCores = 0.25
 	budgetMB    = 200
-	// otherFiles are those of the process besides connections to endpoints.
+	// otherFiles bounds the open files that are not connections to endpoints.
 	otherFiles = 32
 )
 
-// A result is all that was measured.
 type result struct {
 	Date    time.Time `json:"date"`
 	Host    string    `json:"machine"`
@@ -53,8 +52,8 @@ func (r *result) checks() []check {
 		atMost := func(what string, got, budget int) {
 			list = append(list, check{name + what, fmt.Sprintf("<= %d", budget), fmt.Sprint(got), got <= budget})
 		}
-		// What the endpoints see of a connection's end comes a little later.
 		atMost("requests under way", m.UnderWay, r.Concurrency)
+		// Open files and not m.Open: the endpoints see the end of a connection a little late.
 		atMost("open files", m.Files, r.Concurrency+r.MaxIdle+otherFiles)
 		atMost("well, not checked", m.Well-m.Checked, 0)
 		atMost("well, called unhealthy", m.Wrong, 0)
@@ -82,7 +81,7 @@ func (r *result) Print(w io.Writer) {
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", verdict, c.what, c.got, c.budget)
 	}
-	_ = t.Flush() // to standard output, as Fprintf
+	_ = t.Flush() // an error would be that of standard output, as for Fprintf
 
 	fmt.Fprintln(w)
 	t = tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
