@@ -9,28 +9,28 @@ import (
 )
 
 const (
-	// warmUp is how many exchanges it takes until every buffer has its size and
-	// every pool an object for each processor.
+	// warmUp is the number of exchanges before the measurement. After it every buffer has
+	// grown to its size and every pool has an object for each processor.
 	warmUp = 500
-	// measured is how many exchanges a round counts the allocations of.
+	// measured is the number of exchanges in a round.
 	measured = 2500
-	// rounds without success until a lookup is said to allocate.
+	// rounds is the number of rounds that must all see allocations before the test fails.
 	rounds = 20
 )
 
-// A lookup allocates nothing, in the whole server over real connections: with
-// request identifiers, metrics, in-flight counting and X-Served-By, with and
-// without authentication and a rate limit.
+// A lookup allocates nothing in the whole server, over real connections: with request
+// identifiers, metrics, in-flight counting and X-Served-By, with and without
+// authentication and a rate limit.
 //
-// What is counted are the allocations of the whole process. Others than those of
-// lookups are few and rare: fasthttp renders the date anew each second. So of
-// several rounds one must have none at all. What a lookup allocates is in every
-// round, and be it one in 2,500 that allocates.
+// The test counts the allocations of the whole process. A few do not come from lookups:
+// fasthttp renders the date once a second, for example. So one round without any
+// allocation is enough. If as few as one lookup in 2,500 allocated, every round would see
+// it.
 func TestLookupsDoNotAllocate(t *testing.T) {
 	if testenv.Race {
 		t.Skip("the race detector allocates; make test runs this test once more without it")
 	}
-	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // a collection empties the pools
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // the garbage collector empties the pools
 	for _, network := range []string{memory, tcp} {
 		for _, authorized := range []bool{false, true} {
 			dial := serveToolset(t, network, authorized)

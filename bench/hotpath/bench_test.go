@@ -10,12 +10,12 @@ import (
 	"time"
 )
 
-// connections for each processor: so many that the server always has something to
-// do, as under load, and does not wake up for each request.
+// connections is the number of connections for each processor. With these the server
+// always has work, as under load, and does not have to wake up for each request.
 const connections = 8
 
-// BenchmarkLookup measures the lookups. Its names have keys, for benchstat -col,
-// -row and -filter.
+// BenchmarkLookup measures the lookups. The names of its benchmarks are lists of key=value
+// for benchstat's -col, -row and -filter.
 func BenchmarkLookup(b *testing.B) {
 	for _, network := range []string{memory, tcp} {
 		toolset, authorized := serveToolset(b, network, false), serveToolset(b, network, true)
@@ -31,13 +31,13 @@ func BenchmarkLookup(b *testing.B) {
 	}
 }
 
-// measure has b.N lookups answered on several connections at a time.
+// measure sends b.N lookups on several connections at a time.
 func measure(b *testing.B, dial dialer, l lookup, withToken bool) {
 	n := connections * runtime.GOMAXPROCS(0)
 	clients := make(chan *client, n)
 	for range n {
 		c := newClient(b, dial, l, withToken)
-		if err := c.exchange(); err != nil { // the connection's buffers
+		if err := c.exchange(); err != nil { // so that the connection has its buffers
 			b.Fatal(err)
 		}
 		clients <- c
@@ -49,7 +49,7 @@ func measure(b *testing.B, dial dialer, l lookup, withToken bool) {
 	b.RunParallel(func(pb *testing.PB) {
 		c := <-clients
 		for pb.Next() {
-			// An operation is a lookup, not what is sent at once.
+			// An operation is one lookup, and an exchange has c.depth of them.
 			for range c.depth - 1 {
 				if !pb.Next() {
 					break
@@ -64,7 +64,7 @@ func measure(b *testing.B, dial dialer, l lookup, withToken bool) {
 	b.ReportMetric(float64(cpuTime(b)-begin)/float64(b.N), "cpu-ns/op")
 }
 
-// cpuTime is what this process has used of the processors, client and server.
+// cpuTime returns the CPU time that this process, client and server, has used.
 func cpuTime(tb testing.TB) time.Duration {
 	tb.Helper()
 	var u syscall.Rusage
@@ -74,8 +74,8 @@ func cpuTime(tb testing.TB) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// What the benchmarks compare are the same answers, and what they count are
-// answers to what they ask.
+// The servers that the benchmarks compare give the same answers, and these are the expected
+// ones.
 func TestServersAnswerTheSame(t *testing.T) {
 	for _, network := range []string{memory, tcp} {
 		dial := serveToolset(t, network, false)
@@ -92,7 +92,7 @@ func TestServersAnswerTheSame(t *testing.T) {
 	}
 }
 
-// comparable returns the fields of an answer, without the value of what varies.
+// comparable returns the header of an answer without the values that always differ.
 func comparable(r *http.Response) http.Header {
 	h := maps.Clone(r.Header)
 	h["Date"], h["X-Request-Id"] = nil, nil

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// A client sends one kind of lookup on one connection, and allocates nothing.
+// A client sends one kind of lookup on one connection. It does not allocate.
 type client struct {
 	conn    net.Conn
 	reader  *bufio.Reader
@@ -19,7 +19,7 @@ type client struct {
 	depth   int
 }
 
-// newClient connects a client, whose connection ends with the test.
+// newClient returns a connected client. Its connection is closed when the test ends.
 func newClient(tb testing.TB, dial dialer, l lookup, withToken bool) *client {
 	tb.Helper()
 	conn, err := dial()
@@ -30,7 +30,7 @@ func newClient(tb testing.TB, dial dialer, l lookup, withToken bool) *client {
 	return &client{conn, bufio.NewReaderSize(conn, 64<<10), l.request(withToken), l.depth}
 }
 
-// exchange sends the requests and reads their answers.
+// exchange sends c.depth requests at once and reads their answers.
 func (c *client) exchange() error {
 	if _, err := c.conn.Write(c.request); err != nil {
 		return err
@@ -45,7 +45,7 @@ func (c *client) exchange() error {
 
 var contentLength = []byte("Content-Length: ")
 
-// read reads an answer, which must be a 200 with a length or a 304.
+// read reads one answer, which must be a 200 with a Content-Length, or a 304.
 func (c *client) read() error {
 	length := -1
 	for first := true; ; first = false {
@@ -71,7 +71,7 @@ func (c *client) read() error {
 	}
 }
 
-// fetch sends one request of a lookup, and returns the answer, for a look at it.
+// fetch sends a single request of a lookup and returns the answer and its body.
 func fetch(tb testing.TB, dial dialer, l lookup, withToken bool) (*http.Response, []byte) {
 	tb.Helper()
 	conn, err := dial()

@@ -7,31 +7,31 @@ import (
 
 // A lookup is one kind of request.
 type lookup struct {
-	name  string // in the names of benchmarks
+	name  string // part of the benchmark's name
 	path  string
-	field string // a header field, or ""
+	field string // a line of the request's header, or ""
 	depth int    // requests that are sent at once; 1 if not pipelined
 }
 
-// The toolsets are 100, of one type, 10 in each namespace; see newCatalogue.
+// lookups is what is measured. There are 100 toolsets of one type, 10 in each namespace; see
+// newCatalogue.
 var lookups = []lookup{
 	{"list", "/api/v1/toolsets", "", 1},
 	{"list-gzip", "/api/v1/toolsets", "Accept-Encoding: gzip", 1},
 	{"filtered", "/api/v1/toolsets?namespace=ns-3&healthy=false", "", 1},
 	{"filtered-gzip", "/api/v1/toolsets?namespace=ns-3", "Accept-Encoding: gzip", 1},
 	{"by-name", "/api/v1/toolsets/p7", "", 1},
-	{"by-type", "/api/v1/toolsets/prometheus", "", 1}, // the primary of a hundred
+	{"by-type", "/api/v1/toolsets/prometheus", "", 1}, // answered with the primary one
 	{"not-modified", "/api/v1/toolsets/p7", "If-None-Match: *", 1},
 	{"request-id", "/api/v1/toolsets/p7", "X-Request-ID: 4bf92f3577b34da6a3ce929d0e0e4736", 1},
 	{"by-name-pipelined", "/api/v1/toolsets/p7", "", 16},
 	{"not-modified-pipelined", "/api/v1/toolsets/p7", "If-None-Match: *", 16},
 }
 
-// token is what callers send where they must; it has the size of a service
-// account's token.
+// token is the callers' bearer token. It is as long as a ServiceAccount's.
 var token = "e30." + strings.Repeat("x", 1000) + ".c2ln"
 
-// request returns the bytes of the lookup's requests.
+// request returns the bytes of l.depth requests.
 func (l lookup) request(withToken bool) []byte {
 	var b strings.Builder
 	for range l.depth {

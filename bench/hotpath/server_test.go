@@ -21,8 +21,8 @@ import (
 	"kubernaut.io/dynamic-toolset/transport"
 )
 
-// newCatalogue returns one with 100 toolsets, as package transport has it for its
-// own benchmarks.
+// newCatalogue returns a catalogue with 100 toolsets, like that of package transport's
+// benchmarks.
 func newCatalogue() *catalogue.Catalogue {
 	c := catalogue.New(func(s *corev1.Service) *service.Backend {
 		return &service.Backend{Key: service.Key{Namespace: s.Namespace, Name: s.Name}, Name: s.Name, Type: "prometheus", Enabled: true, Primary: s.Name == "p99",
@@ -37,8 +37,8 @@ func newCatalogue() *catalogue.Catalogue {
 	return c
 }
 
-// everybody is a Reviewer that accepts all tokens and allows everything. What is
-// measured is how a decision is remembered, not how it is made.
+// everybody is a Reviewer that accepts all tokens and allows everything. The benchmarks
+// measure how a decision is remembered, not how it is made.
 type everybody struct{}
 
 func (everybody) Authenticate(context.Context, string) (*auth.Identity, error) {
@@ -48,7 +48,7 @@ func (everybody) Authorize(context.Context, *auth.Identity, auth.Action) (bool, 
 	return true, nil
 }
 
-// The networks: how clients reach a server.
+// The networks on which a server can listen.
 const (
 	memory = "memory"
 	tcp    = "tcp"
@@ -57,14 +57,14 @@ const (
 // A dialer opens connections to a server.
 type dialer func() (net.Conn, error)
 
-// listen returns a listener on a network.
+// listen returns a listener on a network, and how to connect to it.
 func listen(tb testing.TB, network string) (net.Listener, dialer) {
 	tb.Helper()
 	if network == memory {
 		l := fasthttputil.NewInmemoryListener()
 		return l, l.Dial
 	}
-	// Without multipath TCP, as the server itself listens.
+	// The server itself listens without multipath TCP, too.
 	var config net.ListenConfig
 	config.SetMultipathTCP(false)
 	l, err := config.Listen(tb.Context(), "tcp", "127.0.0.1:0")
@@ -74,8 +74,8 @@ func listen(tb testing.TB, network string) (net.Listener, dialer) {
 	return l, func() (net.Conn, error) { return net.Dial("tcp", l.Addr().String()) }
 }
 
-// serveToolset starts the whole server, which stops at the end of the test.
-// authorized: with authentication and a rate limit, which nobody reaches.
+// serveToolset starts the whole server until the end of the test. With authorized it has
+// authentication and a rate limit, which nobody reaches.
 func serveToolset(tb testing.TB, network string, authorized bool) dialer {
 	tb.Helper()
 	l, dial := listen(tb, network)
@@ -105,20 +105,20 @@ func serveToolset(tb testing.TB, network string, authorized bool) dialer {
 	return dial
 }
 
-// serveBare starts fasthttp with its defaults and the least that answers as
-// toolset did: one path, one answer.
+// serveBare starts a fasthttp server with its defaults until the end of the test. It answers
+// one path in the simplest way, with the header of toolset and with body.
 func serveBare(tb testing.TB, network string, what lookup, toolset *http.Response, body []byte) dialer {
 	tb.Helper()
 	l, dial := listen(tb, network)
 	path, _, _ := strings.Cut(what.path, "?")
 	fields := map[string][]byte{}
 	for name := range toolset.Header {
-		if name != "Date" && name != "Server" && name != "Content-Length" && name != "Content-Type" { // fasthttp's own
+		if name != "Date" && name != "Server" && name != "Content-Length" && name != "Content-Type" { // fasthttp sends these itself
 			fields[name] = []byte(toolset.Header.Get(name))
 		}
 	}
 	type field struct{ name, value []byte }
-	var list []field // a map's order is another each time
+	var list []field // in a fixed order, unlike the map
 	for _, name := range []string{"X-Request-Id", "Cache-Control", "Vary", "Etag", "Content-Encoding", "X-Served-By"} {
 		if value, ok := fields[name]; ok {
 			list = append(list, field{[]byte(name), value})
@@ -150,7 +150,7 @@ func serveBare(tb testing.TB, network string, what lookup, toolset *http.Respons
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(l) }()
 	tb.Cleanup(func() {
-		// Shutdown would wait a while; the connections end with their clients.
+		// Without Shutdown, which would wait. The clients close their connections.
 		if err := l.Close(); err != nil {
 			tb.Error(err)
 		}

@@ -1,4 +1,4 @@
-// Package stats sums up measured durations.
+// Package stats summarizes measured durations.
 package stats
 
 import (
@@ -8,15 +8,14 @@ import (
 	"time"
 )
 
-// A Summary is what is reported of many durations. The zero value is that of
-// none.
+// A Summary is the number of durations, two quantiles and the largest. The zero value
+// stands for no durations.
 type Summary struct {
 	Count         int
 	P50, P99, Max time.Duration
 }
 
-// Of sums up samples, which it sorts. Quantiles are of the nearest rank: the
-// smallest sample that at least this share of all samples does not exceed.
+// Of summarizes samples, which it sorts.
 func Of(samples []time.Duration) Summary {
 	slices.Sort(samples)
 	return Summary{
@@ -27,8 +26,9 @@ func Of(samples []time.Duration) Summary {
 	}
 }
 
-// Quantile returns the nearest-rank quantile q (above 0, up to 1) of sorted
-// samples; 0 of none.
+// Quantile returns the quantile q (above 0, at most 1) of sorted samples by the nearest
+// rank: the smallest sample such that at least the share q of all samples is not larger. It
+// returns 0 if there are no samples.
 func Quantile(sorted []time.Duration, q float64) time.Duration {
 	if len(sorted) == 0 {
 		return 0
@@ -47,5 +47,5 @@ func (s Summary) MarshalJSON() ([]byte, error) {
 	}{s.Count, Milliseconds(s.P50), Milliseconds(s.P99), Milliseconds(s.Max)})
 }
 
-// Milliseconds returns d in milliseconds, to a thousandth.
+// Milliseconds returns d in milliseconds, to a thousandth of one.
 func Milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
