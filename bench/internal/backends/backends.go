@@ -1,6 +1,8 @@
-// Package backends is ten thousand back ends to check the health of: real HTTP
-// servers on many loopback addresses, in a process of their own, that record
-// when they are asked.
+// Package backends provides back ends whose health is checked: real HTTP servers on many
+// loopback addresses, in a process of their own, which record when they receive requests.
+//
+// [Start] runs the program that calls it once more, with [Command] as its first argument.
+// The program's main function must call [Main] in that case.
 package backends
 
 import (
@@ -21,26 +23,25 @@ import (
 	"time"
 )
 
-// Command is the first argument by which a program that uses this package is
-// told to be the back ends: its main calls Serve then.
+// Command is the first argument of a program that is to be the back ends. Its main function
+// must then call Main with the arguments that follow.
 const Command = "serve-endpoints"
 
 const (
-	// addresses is over how many loopback addresses the endpoints are spread.
-	// One would not do: connections that were closed keep their ports for a
-	// minute, of which there are 28,000 for each address.
+	// addresses is the number of loopback addresses of the endpoints. One is not enough: a
+	// closed connection keeps its port for a minute, and there are 28,000 ports for each
+	// address.
 	addresses = 50
-	// portTries is how often another port is tried when the one that was free
-	// on the first address isn't on all.
+	// portTries is how many ports are tried until one is free on all addresses.
 	portTries = 10
 )
 
-// CIDR holds all addresses of the back ends.
+// CIDR contains the addresses of all back ends.
 const CIDR = "127.77.0.0/24"
 
-// Serve is the process of the back ends: it listens on the port, 0 for any, writes the
-// port and the address at which it tells its statistics to out, and serves
-// until in ends. Slow endpoints answer after delay.
+// Serve runs the back ends until in ends. It listens on port, 0 for any that is free, and
+// then writes that port and the address of its statistics to out. Slow endpoints answer
+// after delay.
 func Serve(in io.Reader, out io.Writer, delay time.Duration, port int) error {
 	r := newRecorder()
 	ended, end := context.WithCancel(context.Background())
@@ -76,7 +77,7 @@ func Serve(in io.Reader, out io.Writer, delay time.Duration, port int) error {
 	return <-failed
 }
 
-// listen takes one port, 0 for any, on all addresses.
+// listen listens on one port, 0 for any, of all addresses.
 func listen(port int) (all []net.Listener, taken int, err error) {
 	for range portTries {
 		all, taken = nil, port
@@ -125,20 +126,20 @@ func (r *recorder) serve(ended context.Context, w http.ResponseWriter, req *http
 		case <-ended.Done():
 		}
 	}
-	_, _ = io.WriteString(w, "fine\n") // to a client that may have gone
+	_, _ = io.WriteString(w, "fine\n") // the client may have gone
 }
 
-// control answers GET /stats, and POST /reset.
+// control serves GET /stats and POST /reset.
 func (r *recorder) control() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /stats", func(w http.ResponseWriter, _ *http.Request) {
-		_ = json.NewEncoder(w).Encode(r.snapshot()) // the client sees that it is cut short
+		_ = json.NewEncoder(w).Encode(r.snapshot()) // after an error the client gets incomplete JSON
 	})
 	mux.HandleFunc("POST /reset", func(http.ResponseWriter, *http.Request) { r.reset() })
 	return mux
 }
 
-// A Process is the process of the back ends, seen from outside. End it with Close.
+// A Process is a running process with the back ends. End it with Close.
 type Process struct {
 	cmd     *exec.Cmd
 	in      io.Closer
@@ -147,13 +148,12 @@ type Process struct {
 	client  *http.Client
 }
 
-// URL returns the address of endpoint n of a class.
+// URL returns the URL of endpoint n of a class.
 func (p *Process) URL(c Class, n int) string {
 	return fmt.Sprintf("http://127.77.0.%d:%s/%s/%d", 1+n%addresses, p.port, c, n)
 }
 
-// Start runs this program once more, as the back ends, with its endpoints on a port,
-// 0 for any that is free.
+// Start runs this program once more, as the back ends; see Serve for delay and port.
 func Start(delay time.Duration, port int) (*Process, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -185,7 +185,7 @@ func Start(delay time.Duration, port int) (*Process, error) {
 	}, nil
 }
 
-// Main is what a program's main does with the arguments after Command.
+// Main serves the back ends. args are the program's arguments after Command.
 func Main(args []string) error {
 	if len(args) != 2 {
 		return fmt.Errorf("%s is for this program's own use", Command)
@@ -201,7 +201,7 @@ func Main(args []string) error {
 	return Serve(os.Stdin, os.Stdout, delay, port)
 }
 
-// Reset forgets what was recorded.
+// Reset deletes what was recorded.
 func (p *Process) Reset() error {
 	res, err := p.client.Post(p.control+"/reset", "", nil)
 	if err != nil {

@@ -42,7 +42,7 @@ func TestEndpointsBehaveAndAreRecorded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, _ = io.Copy(io.Discard, res.Body) // else the connection isn't kept
+		_, _ = io.Copy(io.Discard, res.Body) // otherwise the connection is not reused
 		_ = res.Body.Close()
 		if res.StatusCode != 200 {
 			t.Errorf("%s: %s", url, res.Status)

@@ -8,38 +8,39 @@ import (
 )
 
 const (
-	// Tick is the width of a bucket of Stats.PerTick.
+	// Tick is the length of time of one element of ClassStats.PerTick.
 	Tick = 100 * time.Millisecond
-	// maxTicks bounds what is recorded: an hour.
+	// maxTicks bounds what is recorded after a reset: one hour.
 	maxTicks = int(time.Hour / Tick)
 )
 
-// A Class is how endpoints behave.
+// A Class says how an endpoint behaves.
 type Class string
 
 // The classes of endpoints.
 const (
 	OK   Class = "ok"   // answers at once
 	Slow Class = "slow" // answers after the delay
-	Hang Class = "hang" // takes the request and never answers
+	Hang Class = "hang" // accepts the request and never answers
 )
 
-// ClassStats are what one class of endpoints saw since the last reset.
+// ClassStats are the requests to one class of endpoints since the last reset.
 type ClassStats struct {
 	Requests  int   `json:"requests"`
-	Endpoints int   `json:"endpoints"` // that were asked at all
-	PerTick   []int `json:"per_tick"`  // requests per Tick since the reset
-	// Gaps are all the times between two requests to one endpoint.
+	Endpoints int   `json:"endpoints"` // with at least one request
+	PerTick   []int `json:"per_tick"`  // requests in each Tick since the reset
+	// Gaps are the times between two successive requests to the same endpoint.
 	Gaps []time.Duration `json:"gaps"`
 }
 
-// Stats are what the back ends saw since the last reset.
+// Stats are the requests to all back ends and their connections since the last reset.
 type Stats struct {
 	Classes map[Class]ClassStats `json:"classes"`
-	Opened  int                  `json:"opened"` // connections since the reset
-	Open    int                  `json:"open"`   // connections now
-	Most    int                  `json:"most"`   // most connections at once since the reset
-	// Waiting and MostWaiting count requests that are not answered yet.
+	Opened  int                  `json:"opened"` // connections opened since the reset
+	Open    int                  `json:"open"`   // open connections
+	Most    int                  `json:"most"`   // largest Open since the reset
+	// Waiting is the number of requests that are not answered yet, MostWaiting the largest
+	// since the reset.
 	Waiting     int `json:"waiting"`
 	MostWaiting int `json:"most_waiting"`
 }
@@ -54,7 +55,7 @@ type recorder struct {
 
 type class struct {
 	ClassStats
-	last map[string]time.Time // the last request by path
+	last map[string]time.Time // time of the last request, by path
 }
 
 func newRecorder() *recorder {
@@ -74,7 +75,7 @@ func (r *recorder) reset() {
 	}
 }
 
-// request records one that has just come.
+// request records that a request has arrived.
 func (r *recorder) request(c Class, path string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -100,7 +101,7 @@ func (r *recorder) answered() {
 	r.stats.Waiting--
 }
 
-// connection is a http.Server's ConnState.
+// connection counts connections. It is the ConnState of an http.Server.
 func (r *recorder) connection(_ net.Conn, s http.ConnState) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -114,7 +115,7 @@ func (r *recorder) connection(_ net.Conn, s http.ConnState) {
 	}
 }
 
-// snapshot returns the statistics so far; they share nothing that changes.
+// snapshot returns a copy of the statistics.
 func (r *recorder) snapshot() Stats {
 	r.mu.Lock()
 	defer r.mu.Unlock()

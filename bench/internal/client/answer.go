@@ -6,7 +6,7 @@ import (
 	"fmt"
 )
 
-// maxHead bounds the head of an answer.
+// maxHead bounds the head of an answer in bytes.
 const maxHead = 16 << 10
 
 var (
@@ -14,26 +14,26 @@ var (
 	version   = []byte("HTTP/1.1 ")
 )
 
-// A parser reads the answers on one connection, in pieces as they come, and holds
-// them against what is expected. It knows of HTTP/1.1 (RFC 9112) what tells where
-// an answer ends: the status and Content-Length. Answers in chunks are an error.
+// A parser reads the answers on one connection, in pieces as they arrive, and compares them
+// with the expected one. Of HTTP/1.1 (RFC 9112) it knows just enough to find the end of an
+// answer: the status and Content-Length. An answer in chunks is an error.
 type parser struct {
 	want    *Exchange
-	head    []byte // of a head that has not ended
-	rest    int    // bytes of the body that are still to come
-	compare bool   // the body that is being read with the expected one
-	// compared is that a body has been: it is done once on each connection.
+	head    []byte // the beginning of a head that is not complete yet
+	rest    int    // bytes of the body that are still to be read
+	compare bool   // compare the body that is being read with the expected one
+	// compared is set once a body has been compared, which is done once for each connection.
 	compared bool
-	closes   bool // the last head says that the connection is closed
+	closes   bool // the last head has Connection: close
 }
 
-// reset makes it ready for another connection.
+// reset makes the parser ready for another connection.
 func (p *parser) reset() {
 	p.head, p.rest, p.compare, p.compared, p.closes = p.head[:0], 0, false, false, false
 }
 
-// feed takes what was read, and returns how many answers ended in it. After an
-// error nothing of the connection can be used.
+// feed parses the bytes that were read next and returns how many answers end in them. After
+// an error the connection must not be used any more.
 func (p *parser) feed(b []byte) (answers int, err error) {
 	for len(b) > 0 {
 		if p.rest > 0 {
@@ -64,8 +64,8 @@ func (p *parser) feed(b []byte) (answers int, err error) {
 	return answers, nil
 }
 
-// cut returns the next head, with the end of its last line, and what follows it;
-// no head if it has not ended.
+// cut returns the next head, up to and including the CR LF of its last line, and the bytes
+// after its empty line. It returns no head if the head is not complete yet.
 func (p *parser) cut(b []byte) (head, after []byte, err error) {
 	had := len(p.head)
 	if had == 0 {
@@ -88,7 +88,7 @@ func (p *parser) cut(b []byte) (head, after []byte, err error) {
 	return head, b[end+4-had:], nil
 }
 
-// begin reads a head: lines that each end in CR LF.
+// begin parses a head, whose lines end in CR LF.
 func (p *parser) begin(head []byte) error {
 	line, fields := cutLine(head)
 	if len(line) < 12 || !bytes.HasPrefix(line, version) || len(line) > 12 && line[12] != ' ' {
@@ -109,7 +109,7 @@ func (p *parser) begin(head []byte) error {
 		if colon < 1 || line[0] == ' ' || line[0] == '\t' {
 			return fmt.Errorf("a line of the head is no field: %.60q", line)
 		}
-		// The three names that matter differ in length from nearly all others.
+		// Comparing the lengths first is faster: few other names have these lengths.
 		switch name := line[:colon]; {
 		case len(name) == len("Content-Length") && equalFold(name, "content-length"):
 			n, ok := number(trim(line[colon+1:]))
@@ -123,8 +123,7 @@ func (p *parser) begin(head []byte) error {
 			return errors.New("the answer comes in chunks (Transfer-Encoding), which this client does not read; let the server send Content-Length")
 		}
 	}
-	// RFC 9110, sections 15.3.5 and 15.4.5: these have no body, whatever
-	// Content-Length says.
+	// These have no body, whatever Content-Length says (RFC 9110, sections 15.3.5 and 15.4.5).
 	if status == 304 || status == 204 {
 		p.rest, p.compared = 0, true
 		return nil
@@ -148,8 +147,8 @@ func (p *parser) differs(got []byte, at int) error {
 	return fmt.Errorf("another body from byte %d on: %.60q, not %.60q", at+i, got[i:], want[i:])
 }
 
-// cutLine returns the first line without its end, and the rest. A line that ends
-// without CR keeps its LF, and is no field then.
+// cutLine returns the first line without its CR LF, and what follows it. It returns nothing
+// if the line does not end in CR LF.
 func cutLine(b []byte) (line, rest []byte) {
 	end := bytes.IndexByte(b, '\n')
 	if end < 1 || b[end-1] != '\r' {
@@ -158,7 +157,7 @@ func cutLine(b []byte) (line, rest []byte) {
 	return b[:end-1], b[end+1:]
 }
 
-// number reads decimal digits, at most nine.
+// number returns the value of one to nine decimal digits.
 func number(b []byte) (int, bool) {
 	if len(b) == 0 || len(b) > 9 {
 		return 0, false
@@ -173,7 +172,7 @@ func number(b []byte) (int, bool) {
 	return n, true
 }
 
-// trim removes spaces and tabs around a field's value.
+// trim removes the spaces and tabs at both ends of a field's value.
 func trim(b []byte) []byte {
 	for len(b) > 0 && (b[0] == ' ' || b[0] == '\t') {
 		b = b[1:]
@@ -184,7 +183,8 @@ func trim(b []byte) []byte {
 	return b
 }
 
-// equalFold compares with ASCII letters, given in lower case.
+// equalFold reports whether b equals lower, which is in lower case, when the case of ASCII
+// letters is ignored.
 func equalFold(b []byte, lower string) bool {
 	if len(b) != len(lower) {
 		return false

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// Whatever is read in pieces means the same as read at once, and what is taken
-// for right answers, net/http reads as the same.
+// The parser finds the same whether it is fed at once or in pieces, and net/http reads the
+// same from what the parser accepts.
 func FuzzAnswers(f *testing.F) {
 	one := "HTTP/1.1 200 OK\r\nServer: a\r\nContent-Length: 21\r\n\r\n" + body
 	for _, s := range []string{
@@ -47,8 +47,7 @@ func FuzzAnswers(f *testing.F) {
 		for i := range answers {
 			res, err := http.ReadResponse(r, nil)
 			if err != nil {
-				// net/http is stricter about names and values of fields that don't
-				// matter here.
+				// net/http is stricter about the names and values of other fields.
 				return
 			}
 			b, err := io.ReadAll(res.Body)

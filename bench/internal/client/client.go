@@ -1,18 +1,20 @@
-// Package client asks an HTTP/1.1 server for one thing again and again, and
-// measures how much it answers and how fast. It costs less than the servers that
-// it measures: one thread, non-blocking sockets and epoll(7), nothing allocated
-// for a request, and no more of HTTP than needed to tell a right answer from a
-// wrong one.
+// Package client sends one request to an HTTP/1.1 server again and again and measures how
+// many answers it gets and how fast. There are three ways to measure:
 //
-//   - [Closed]: each connection asks again as soon as it is answered.
-//   - [Open]: requests are due at times that do not depend on the answers, and
-//     how long an answer took is counted from then. A server that stalls pays for
-//     all requests that it kept waiting (no "coordinated omission").
-//   - [Hold]: connections on which nothing happens.
+//   - [Closed]: each connection sends the next request as soon as it has its answer.
+//   - [Open]: requests are due at times that do not depend on the answers, and the time of
+//     an answer is counted from then. A server that stalls is charged with all requests
+//     that had to wait (no "coordinated omission").
+//   - [Hold]: idle connections.
 //
-// What is wrong is a failed request, and the connection is replaced: no answer,
-// one that is no HTTP, another status, another length of the body, or, in the
-// first answer on each connection, other bytes. Every window ends on time.
+// The client must need less time than the servers that it measures. So it has one thread,
+// non-blocking sockets and epoll(7), does not allocate for a request, and knows just enough
+// of HTTP to recognise a right answer.
+//
+// A request has failed if it has no answer, or an answer that is not HTTP, has another
+// status or another length of the body than expected, or, for the first answer on each
+// connection, another body. The connection is then replaced. A window ends on time, whatever
+// the server does.
 package client
 
 import (
@@ -24,50 +26,49 @@ import (
 	"time"
 )
 
-// An Exchange is a request and its answer.
+// An Exchange is a request and the expected answer.
 type Exchange struct {
-	Request []byte // all of it, to be sent as it is
+	Request []byte // the whole request, sent as it is
 	Status  int
-	Body    []byte // none with the statuses 204 and 304
+	Body    []byte // empty with the statuses 204 and 304
 }
 
-// Options are what a window is made of.
+// Options configure a window, the time during which requests are measured.
 type Options struct {
 	Addr     string // IPv4 address and port of the server
 	Exchange Exchange
-	// Connections are how many there are, and so the most requests that are under
-	// way if they aren't pipelined.
+	// Connections is the number of connections. Without pipelining it is also the largest
+	// number of requests under way.
 	Connections int
-	// Pipelined are how many requests are sent at once on a connection; the next
-	// ones follow when all of them are answered. 0 is 1.
+	// Pipelined is the number of requests that are sent at once on a connection. The next
+	// ones follow when all of these are answered. 0 means 1.
 	Pipelined int
-	// NewConnections opens one for each request. The request should ask for it to
-	// be closed; when the answer is complete, the client resets it (SO_LINGER of 0),
-	// so that neither side keeps the port for a minute (TIME-WAIT, RFC 9293,
-	// section 3.6.1) and ports don't run out.
+	// NewConnections opens a connection for each request, which should have Connection:
+	// close. After the answer the client resets the connection (SO_LINGER of 0). Otherwise
+	// one side would keep the port for a minute (TIME-WAIT, RFC 9293, section 3.6.1), and
+	// the ports would run out.
 	NewConnections bool
-	// Lead is how long the requests are sent before the window, in a closed loop,
-	// so that the server has set up the connections; it does not count.
+	// Lead is how long requests are sent before the window, in a closed loop, so that the
+	// server has set up the connections. They do not count.
 	Lead   time.Duration
 	Window time.Duration
-	// Patience is how long the requests may take that are under way when the lead
-	// of an open loop, or the window of a closed one, ends; those that take longer
-	// have failed. 0 is 10 seconds.
+	// Patience is how long to wait for the answers to requests that are under way when the
+	// lead of an open loop or the window of a closed loop ends. Then they have failed. 0
+	// means 10 seconds.
 	Patience time.Duration
-	// Spin asks for news all the time instead of sleeping until there are any. It
-	// is for a client that has a CPU to itself: it is not late then, and the server
-	// does not spend time on waking it.
+	// Spin polls the connections without a pause instead of sleeping. It is for a client
+	// that has a CPU to itself: the client is then never late, and the server spends no
+	// time on waking it.
 	Spin bool
-	// CPU returns what the server has used of the processor so far. It is asked
-	// when the window begins and ends. It may be nil.
+	// CPU, unless nil, returns the CPU time that the server has used so far. It is called
+	// when the window begins and when it ends.
 	CPU func() (time.Duration, error)
 }
 
 const (
 	maxConnections = 1 << 16
 	maxPipelined   = 1 << 10
-	// patience is Options.Patience where that is 0.
-	patience = 10 * time.Second
+	patience       = 10 * time.Second // default of Options.Patience
 )
 
 func (o *Options) check() (netip.AddrPort, error) {
@@ -91,24 +92,26 @@ func (o *Options) check() (netip.AddrPort, error) {
 	return addr, nil
 }
 
-// A Result is what a closed loop found.
+// A Result is what Closed measured.
 type Result struct {
-	// Requests that ended in the window, and all that failed, also before and
-	// shortly after it.
+	// Requests is the number of requests that were answered in the window, plus Failed.
 	Requests int
-	Failed   int // of these
-	Failure  string
-	Seconds  float64       // of the window, as long as it really was
-	CPU      time.Duration // that the server used in it
-	// Reconnects are how often a connection was replaced that the server had
-	// closed after an answer, which is no failure.
+	// Failed is the number of requests that failed, including those before the window and
+	// shortly after it.
+	Failed  int
+	Failure string        // the first one
+	Seconds float64       // actual length of the window
+	CPU     time.Duration // CPU time of the server in the window
+	// Reconnects is how often a connection was replaced because the server had closed it
+	// while no request was under way. This is not a failure.
 	Reconnects int
-	// Busy is the share of the window in which a client that spins had something to
-	// do. Near 1 the client is at its limit, and not the server.
+	// Busy is the share of the window in which a client with Options.Spin had something to
+	// do. If it is near 1, the client limits the result and not the server.
 	Busy float64
 }
 
-// Closed lets each connection ask again as soon as it is answered.
+// Closed measures a closed loop: each connection sends the next request as soon as it has
+// its answer.
 func Closed(ctx context.Context, o Options) (Result, error) {
 	e, err := newEngine(ctx, &o)
 	if err != nil {
@@ -138,7 +141,7 @@ func Closed(ctx context.Context, o Options) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	// Whoever hasn't answered is not overlooked.
+	// Requests that are never answered must count as failed.
 	if err := e.settle(o.patience()); err != nil {
 		return Result{}, err
 	}

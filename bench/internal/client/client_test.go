@@ -20,12 +20,12 @@ const body = "a body of some bytes\n"
 
 var exchange = Exchange{Request: []byte("GET /a HTTP/1.1\r\nHost: a\r\n\r\n"), Status: 200, Body: []byte(body)}
 
-// options are those of a short window that asks the server.
+// options returns the options for a short window.
 func options(addr string) Options {
 	return Options{Addr: addr, Exchange: exchange, Connections: 4, Window: 200 * time.Millisecond, Lead: 20 * time.Millisecond, Patience: 300 * time.Millisecond}
 }
 
-// served starts net/http's server.
+// served starts a server of net/http.
 func served(t *testing.T, h http.HandlerFunc) (*httptest.Server, string) {
 	t.Helper()
 	s := httptest.NewServer(h)
@@ -33,7 +33,7 @@ func served(t *testing.T, h http.HandlerFunc) (*httptest.Server, string) {
 	return s, s.Listener.Addr().String()
 }
 
-// scripted starts a server that hands each connection to serve, and closes it then.
+// scripted starts a server that calls serve for each connection and then closes it.
 func scripted(t *testing.T, serve func(conn net.Conn, r *bufio.Reader)) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -64,7 +64,7 @@ func scripted(t *testing.T, serve func(conn net.Conn, r *bufio.Reader)) string {
 	return l.Addr().String()
 }
 
-// request reads a request's head, and says whether there was one.
+// request reads the head of a request and reports whether there was one.
 func request(r *bufio.Reader) bool {
 	for {
 		line, err := r.ReadSlice('\n')
@@ -102,7 +102,7 @@ func TestClosedLoopCountsWhatIsAnswered(t *testing.T) {
 			defer s.Close()
 			o := options(s.Listener.Addr().String())
 			o.CPU = func() (time.Duration, error) {
-				n := answered.Load() // once: it goes on
+				n := answered.Load() // only once, as it changes all the time
 				inWindow.Store(n - inWindow.Load())
 				openedInWindow.Store(opened.Load() - openedInWindow.Load())
 				return time.Duration(n), nil
@@ -115,8 +115,8 @@ func TestClosedLoopCountsWhatIsAnswered(t *testing.T) {
 			if r.Failed != 0 || r.Requests == 0 || r.Seconds < o.Window.Seconds() {
 				t.Fatalf("%+v", r)
 			}
-			// What the server has answered, the client has read, but for what was
-			// under way when the window began or ended.
+			// Server and client may differ by the requests that were under way when the
+			// window began or ended.
 			underWay := int64(2 * o.Connections * max(1, o.Pipelined))
 			if d := inWindow.Load() - int64(r.Requests); d < -underWay || d > underWay {
 				t.Errorf("%d answered, %d counted", inWindow.Load(), r.Requests)
@@ -134,7 +134,7 @@ func TestClosedLoopCountsWhatIsAnswered(t *testing.T) {
 	}
 }
 
-// Any answer but the expected one fails, and the window ends all the same.
+// Any answer other than the expected one is a failure, and the window still ends.
 func TestWrongAnswersAreFailures(t *testing.T) {
 	right := "HTTP/1.1 200 OK\r\nContent-Length: 21\r\n\r\n"
 	for _, tc := range []struct{ name, answer, says string }{
@@ -171,14 +171,14 @@ func TestWrongAnswersAreFailures(t *testing.T) {
 
 func TestNoAnswerIsAFailure(t *testing.T) {
 	addr := scripted(t, func(_ net.Conn, r *bufio.Reader) {
-		for request(r) { //nolint:revive // reads to the end
+		for request(r) { // never answer
 		}
 	})
 	r, err := Closed(t.Context(), options(addr))
 	if err != nil || r.Failed != 4 || r.Requests != 4 || !strings.Contains(r.Failure, "not answered") {
 		t.Errorf("%+v, %v; want 4 failures", r, err)
 	}
-	// One of four connections hangs: the others go on, and it is not overlooked.
+	// If one of four connections hangs, the others go on, and its request has failed.
 	var n atomic.Int64
 	addr = scripted(t, func(conn net.Conn, r *bufio.Reader) {
 		hangs := n.Add(1) == 1
@@ -206,7 +206,7 @@ func TestNoServerIsAFailure(t *testing.T) {
 	}
 }
 
-// What one connection has left behind is not taken for the next one's.
+// The incomplete answer of a lost connection does not affect the connection that replaces it.
 func TestALostConnectionIsForgotten(t *testing.T) {
 	right := "HTTP/1.1 200 OK\r\nContent-Length: 21\r\n\r\n" + body
 	for _, cut := range []int{10, len(right) - 5} {
@@ -228,7 +228,8 @@ func TestALostConnectionIsForgotten(t *testing.T) {
 	}
 }
 
-// A server may close connections, but not those that it has taken a request from.
+// A server may close a connection that it has announced to close, but no other: a request
+// may be under way on it.
 func TestClosedConnectionsAreReplaced(t *testing.T) {
 	for _, tc := range []struct {
 		says   string

@@ -11,15 +11,16 @@ import (
 )
 
 const (
-	// retryPause is how long a connection stays away that has failed.
+	// retryPause is how long after a failure a connection is opened again.
 	retryPause = 10 * time.Millisecond
-	// nap is the longest sleep between two looks at the context.
+	// nap is the longest sleep before the context is checked again.
 	nap = 50 * time.Millisecond
-	// bufferSize is the most that is read at once.
+	// bufferSize is the largest number of bytes that are read at once.
 	bufferSize = 256 << 10
 )
 
-// An engine is the connections, and what is done on them.
+// An engine owns the connections and sends and receives on them. It is not safe for
+// concurrent use.
 type engine struct {
 	o    *Options
 	addr *unix.SockaddrInet4
@@ -29,36 +30,36 @@ type engine struct {
 	ep     int
 	events []unix.EpollEvent
 	buf    []byte
-	batch  []byte // the requests that are sent at once
+	batch  []byte // Options.Pipelined requests, which are sent at once
 	conns  []conn
-	down   int // connections that are not there, to be opened at retry
-	retry  time.Duration
+	down   int           // number of connections that are closed
+	retry  time.Duration // when these are opened again
 
 	epoch time.Time
-	// stopped is that no connection asks again by itself.
+	// stopped is set when a connection that has its answer sends no further request.
 	stopped bool
-	open    *schedule // of an open loop that has begun, else nil
+	open    *schedule // in the window of an open loop, otherwise nil
 
-	waiting    int // requests that were sent, or are being sent
+	waiting    int // requests under way, including those not completely sent yet
 	answers    int
 	failed     int
-	failure    string // the first
+	failure    string // the first one
 	reconnects int
-	nothing    time.Duration // spent on looking for news when there were none
-	quiet      bool          // the last poll found none
+	nothing    time.Duration // total time of polls that found no event
+	quiet      bool          // the last poll found no event
 }
 
 // A conn is one connection. It is down, or idle, or has requests under way.
 type conn struct {
 	parser
-	number int
-	fd     int    // -1: down
-	out    []byte // what is still to be sent
-	writes bool   // epoll tells when more can be
-	waits  int    // answers that are still to come
+	number int    // index in engine.conns
+	fd     int    // -1 if down
+	out    []byte // bytes that are still to be sent
+	writes bool   // epoll reports when out can be sent
+	waits  int    // number of answers that are still missing
 
-	due       int           // open loop: the number of the request
-	idleSince time.Duration // open loop
+	due       int           // in an open loop, the number of the request in the schedule
+	idleSince time.Duration // in an open loop, from the beginning of the window
 }
 
 func newEngine(ctx context.Context, o *Options) (*engine, error) {
@@ -87,8 +88,8 @@ func newEngine(ctx context.Context, o *Options) (*engine, error) {
 	return e, nil
 }
 
-// begin keeps the garbage collector away, which has nothing to do meanwhile, and
-// the calling goroutine on one thread, until the returned function is called.
+// begin turns the garbage collector off, which would only disturb, and locks the calling
+// goroutine to its thread, until the returned function is called.
 func (e *engine) begin() (release func()) {
 	runtime.LockOSThread()
 	runtime.GC()
@@ -102,23 +103,23 @@ func (e *engine) begin() (release func()) {
 func (e *engine) close() {
 	for i := range e.conns {
 		if fd := e.conns[i].fd; fd >= 0 {
-			_ = unix.Close(fd) // nothing is lost by it
+			_ = unix.Close(fd) // all that is needed has been read
 		}
 	}
-	_ = unix.Close(e.ep) // the same
+	_ = unix.Close(e.ep)
 }
 
-// now is the time since the engine was made.
+// now returns the time since the engine was made.
 func (e *engine) now() time.Duration { return time.Since(e.epoch) }
 
-// dialAll opens all connections; each asks at once unless the engine is stopped.
+// dialAll opens all connections.
 func (e *engine) dialAll() {
 	for i := range e.conns {
 		e.dial(&e.conns[i])
 	}
 }
 
-// dial opens the connection.
+// dial opens the connection. If it can't, that is a failure, and dialing is repeated later.
 func (e *engine) dial(c *conn) {
 	fd, err := connect(e.addr, e.o.NewConnections)
 	if err == nil {
@@ -137,7 +138,7 @@ func (e *engine) dial(c *conn) {
 	e.idle(c)
 }
 
-// idle lets a connection on which nothing is under way do what is next.
+// idle is called when a connection has no request under way. It sends the next one, if any.
 func (e *engine) idle(c *conn) {
 	switch {
 	case e.open != nil:
@@ -155,7 +156,7 @@ func (e *engine) ask(c *conn) {
 	e.flush(c)
 }
 
-// flush sends what it can.
+// flush sends as much of c.out as possible.
 func (e *engine) flush(c *conn) {
 	for len(c.out) > 0 {
 		n, errno := send(c.fd, c.out)
@@ -178,6 +179,7 @@ func (e *engine) flush(c *conn) {
 	}
 }
 
+// arm tells epoll whether to report when bytes can be sent.
 func (e *engine) arm(c *conn, writes bool) {
 	events := uint32(unix.EPOLLIN)
 	if writes {
@@ -189,7 +191,7 @@ func (e *engine) arm(c *conn, writes bool) {
 	}
 }
 
-// receive reads once.
+// receive reads once, counts the answers and decides what is next on the connection.
 func (e *engine) receive(c *conn) {
 	n, errno := read(c.fd, e.buf)
 	switch {
@@ -227,7 +229,7 @@ func (e *engine) receive(c *conn) {
 			e.dial(c)
 		}
 	case c.closes:
-		// The server says so, and answers nothing that was sent after it.
+		// After this answer the server does not answer any more.
 		if c.waits > 0 {
 			e.lose(c, errClosed)
 			return
@@ -249,9 +251,9 @@ const (
 	errUnasked failure = "the server sent what nothing was asked for"
 )
 
-// lose gives a connection up: what was under way on it has failed. It is opened
-// again after a pause. A server may close a connection on which nothing is under
-// way (RFC 9112, section 9.8).
+// lose closes a connection after an error. The requests under way on it have failed. Without
+// any it is no failure: a server may close an idle connection (RFC 9112, section 9.8). The
+// connection is opened again after a pause.
 func (e *engine) lose(c *conn, err error) {
 	waits := c.waits
 	if waits == 0 && err == errUnasked { //nolint:errorlint // a constant of this package, not wrapped
@@ -272,7 +274,7 @@ func (e *engine) hangUp(c *conn) {
 	if e.open != nil {
 		e.open.gone(c)
 	}
-	_ = unix.Close(c.fd) // nothing is lost by it
+	_ = unix.Close(c.fd) // all that is needed has been read
 	e.waiting -= c.waits
 	c.fd, c.waits, c.out, c.writes = -1, 0, nil, false
 }
@@ -284,15 +286,16 @@ func (e *engine) fail(n int, err error) {
 	}
 }
 
-// abandon counts what is under way as failed.
+// abandon counts the requests under way as failed.
 func (e *engine) abandon(format string, args ...any) {
 	if e.waiting > 0 {
 		e.fail(e.waiting, fmt.Errorf(format, args...))
 	}
 }
 
-// poll takes what there is to read and write, waiting for it no longer than until
-// then if it may wait at all.
+// poll handles all sockets that can be read or written. Unless Options.Spin is set, it waits
+// for one, at most until the given time. It also opens connections that are down. The error
+// is that of epoll or the cause of the context's end.
 func (e *engine) poll(until time.Duration) error {
 	var n int
 	var errno unix.Errno
@@ -341,7 +344,7 @@ func (e *engine) redial() {
 	}
 }
 
-// run goes on until then.
+// run polls until the given time.
 func (e *engine) run(until time.Duration) error {
 	for at := e.now(); at < until; {
 		if err := e.poll(until); err != nil {
@@ -356,7 +359,7 @@ func (e *engine) run(until time.Duration) error {
 	return nil
 }
 
-// settle asks no more and waits for the answers that are due, that long at most.
+// settle sends no further requests and waits for the missing answers, at most for timeout.
 func (e *engine) settle(timeout time.Duration) error {
 	e.stopped = true
 	until := e.now() + timeout

@@ -8,15 +8,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dialAtOnce are the connections that Hold opens before those are answered: no
-// more than fit in a server's queue of connections.
+// dialAtOnce is the number of connections that Hold opens at a time. It fits into a server's
+// queue of connections that are not accepted yet.
 const dialAtOnce = 100
 
-// A Held is connections on which nothing happens. End it with Close.
+// A Held is a set of idle connections. End it with Close.
 type Held struct{ e *engine }
 
-// Hold opens o.Connections connections, sends one request on each, and returns
-// when all are answered; that must be within o.Window. It fails if a request does.
+// Hold opens o.Connections connections, sends one request on each, and returns when all are
+// answered. It fails if a request fails or if this takes longer than o.Window.
 func Hold(ctx context.Context, o Options) (*Held, error) {
 	o.Pipelined, o.NewConnections = 1, false
 	e, err := newEngine(ctx, &o)
@@ -47,11 +47,9 @@ func Hold(ctx context.Context, o Options) (*Held, error) {
 	return &Held{e}, nil
 }
 
-// Lost returns how many of the connections the server has closed meanwhile, or
-// that it is many.
+// Lost returns how many of the connections the server has closed since, at most 1,024.
 func (h *Held) Lost() (int, error) {
-	// What epoll knows of is there to be read: the end of a connection, as
-	// nothing was asked for.
+	// No request is under way, so all that can be read is the end of a connection.
 	n, errno := wait(h.e.ep, h.e.events, time.Millisecond)
 	if errno != 0 && errno != unix.EINTR {
 		return 0, fmt.Errorf("epoll_pwait2: %w", errno)

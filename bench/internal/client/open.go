@@ -11,26 +11,26 @@ import (
 	"kubernaut.io/dynamic-toolset/bench/internal/stats"
 )
 
-// A Schedule is when the requests of an open loop are due: as if many clients who
-// don't know of each other sent them (a Poisson process).
+// A Schedule determines when the requests of an open loop are due: as if many independent
+// clients sent them (a Poisson process).
 type Schedule struct {
 	Rate float64 // requests per second on average
 	Seed uint64  // the same seed makes the same schedule
-	// Grace is how long after the window answers may come.
+	// Grace is how long after the window to wait for answers.
 	Grace time.Duration
 }
 
-// maxDue bounds the requests of a window, and so the memory for their times: 24
-// bytes for each.
+// maxDue bounds the number of requests in a window, and with it the memory for their times,
+// 24 bytes each.
 const maxDue = 20_000_000
 
-// times returns when requests are due, from the beginning of the window on.
+// times returns when the requests are due, counted from the beginning of the window.
 func (s *Schedule) times(window time.Duration) ([]time.Duration, error) {
 	expected := s.Rate * window.Seconds()
-	if !(s.Rate > 0 && expected >= 1 && expected <= maxDue) { // not a number, too
+	if !(s.Rate > 0 && expected >= 1 && expected <= maxDue) { // refuses NaN, too
 		return nil, fmt.Errorf("%v requests a second for %v: these must be 1 to %d requests", s.Rate, window, maxDue)
 	}
-	r := rand.New(rand.NewPCG(s.Seed, 2)) // #nosec G404 -- a sequence that can be had again
+	r := rand.New(rand.NewPCG(s.Seed, 2)) // #nosec G404 -- a sequence that can be repeated
 	due := make([]time.Duration, 0, int(expected*1.1)+1000)
 	for at := r.ExpFloat64() / s.Rate; at < window.Seconds(); at += r.ExpFloat64() / s.Rate {
 		due = append(due, time.Duration(at*float64(time.Second)))
@@ -38,27 +38,26 @@ func (s *Schedule) times(window time.Duration) ([]time.Duration, error) {
 	return due, nil
 }
 
-// A Latency is what an open loop found. All times are counted from when a request
-// was due. Quantiles (nearest rank) are of all requests that did not fail.
+// A Latency is what Open measured. All times are counted from when a request was due.
+// Quantiles (nearest rank) are those of all requests that did not fail.
 type Latency struct {
-	Due int
-	// Answered are those until the end of the grace. What was neither answered nor
-	// has failed by then is in the quantiles as if it had been answered then: at
-	// least so long it takes.
+	Due int // requests in the schedule
+	// Answered is the number of requests that were answered until the end of
+	// Schedule.Grace. A request that was then neither answered nor failed is in the
+	// quantiles as if it had been answered at that time, which is the least that it takes.
 	Answered            int
 	Failed              int
-	Failure             string // the first
+	Failure             string // the first one
 	P50, P99, P999, Max time.Duration
-	// Late99 and Late999 are how late the client itself was, after the time when a
-	// request was due, of those for which a connection was idle. It is in the
-	// quantiles above.
+	// Late99 and Late999 are quantiles of how long after its due time the client sent a
+	// request for which a connection was idle. The quantiles above include this time.
 	Late99, Late999 time.Duration
-	CPU             time.Duration // that the server used in the window
-	Reconnects      int
+	CPU             time.Duration // CPU time of the server in the window
+	Reconnects      int           // as in Result
 }
 
-// Open sends requests when they are due, each on the connection that has been
-// idle for longest; if none is, it waits until one is.
+// Open measures an open loop. It sends each request when it is due, on the connection that
+// has been idle longest, or, if none is idle, as soon as one is.
 func Open(ctx context.Context, o Options, s Schedule) (Latency, error) {
 	if o.NewConnections || o.Pipelined > 1 {
 		return Latency{}, errors.New("an open loop is on connections that are kept, and not pipelined")
@@ -108,22 +107,23 @@ func Open(ctx context.Context, o Options, s Schedule) (Latency, error) {
 	return l, nil
 }
 
-// A schedule is an open loop under way.
+// A schedule is the state of an open loop under way.
 type schedule struct {
-	began time.Duration
-	due   []time.Duration // from began on
-	sent  int             // requests; those from here on that are due wait for a connection
-	took  []time.Duration // of those that are answered
-	late  []time.Duration // of those for which a connection was idle when they were due
+	began time.Duration   // beginning of the window, as returned by engine.now
+	due   []time.Duration // when each request is due, from began
+	sent  int             // number of requests sent, in the order of due
+	took  []time.Duration // time of each answer; see unanswered
+	late  []time.Duration // see Latency.Late99
 
-	unanswered int // of took, to the end of the grace
+	unanswered int // entries of took for requests that had no answer at the end
 
-	ring  []*conn // idle connections, the one that is so for longest first
+	// ring is a queue of the idle connections, from the one that has been idle longest.
+	ring  []*conn
 	first int
 	count int
 }
 
-// run is the window.
+// run sends the requests that are due in the window.
 func (w *schedule) run(e *engine, window time.Duration) error {
 	w.began = e.now()
 	e.open = w
@@ -149,7 +149,7 @@ func (w *schedule) run(e *engine, window time.Duration) error {
 	}
 }
 
-// finish waits for the answers that are still to come.
+// finish waits for the missing answers, at most for grace.
 func (w *schedule) finish(e *engine, grace time.Duration) error {
 	end := e.now() + grace
 	for now := e.now(); now < end && len(w.took)+e.failed < len(w.due); now = e.now() {
@@ -170,7 +170,7 @@ func (w *schedule) finish(e *engine, grace time.Duration) error {
 	return nil
 }
 
-// send sends what is due on the connections that are idle.
+// send sends the requests that are due, as long as there are idle connections.
 func (w *schedule) send(e *engine, now time.Duration) {
 	now -= w.began
 	for w.count > 0 && w.sent < len(w.due) && w.due[w.sent] <= now {
@@ -186,7 +186,7 @@ func (w *schedule) send(e *engine, now time.Duration) {
 	}
 }
 
-// idle takes a connection that may be asked.
+// idle adds an idle connection to the queue.
 func (w *schedule) idle(e *engine, c *conn) {
 	now := e.now()
 	c.idleSince = now - w.began
@@ -195,17 +195,18 @@ func (w *schedule) idle(e *engine, c *conn) {
 	w.send(e, now)
 }
 
-// answered records the answer to what was asked on a connection.
+// answered records how long the answer on a connection took.
 func (w *schedule) answered(e *engine, c *conn) {
 	w.took = append(w.took, e.now()-w.began-w.due[c.due])
 }
 
+// miss records a request without an answer.
 func (w *schedule) miss(after time.Duration) {
 	w.took = append(w.took, after)
 	w.unanswered++
 }
 
-// gone forgets a connection that is closed.
+// gone removes a connection that is closed from the queue.
 func (w *schedule) gone(c *conn) {
 	kept := 0
 	for i := range w.count {

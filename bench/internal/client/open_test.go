@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// While the server stalls, requests are due of which it knows nothing. They are
-// as late as those that it has.
+// Requests that are due while the server stalls count from their due time, although they are
+// sent only later.
 func TestAStallIsInTheQuantilesOfAllThatWereDue(t *testing.T) {
 	const stall = 200 * time.Millisecond
 	var mu sync.Mutex
@@ -32,7 +32,7 @@ func TestAStallIsInTheQuantilesOfAllThatWereDue(t *testing.T) {
 	if err != nil || l.Failed != 0 || l.Answered != l.Due || l.Due < 800 {
 		t.Fatalf("%+v, %v", l, err)
 	}
-	// A fifth of all are due meanwhile, of which 4 can be under way.
+	// A fifth of the requests are due during the stall, and 4 can be under way.
 	if l.P99 < stall*8/10 || l.Max < stall*9/10 || l.P50 > l.P99 {
 		t.Errorf("%+v", l)
 	}
@@ -48,11 +48,11 @@ func TestOverloadIsLatencyAndNotAnswered(t *testing.T) {
 	if err != nil || l.Failed != 0 || l.Due < 300 || l.Answered <= 0 || l.Answered > 60 {
 		t.Fatalf("%+v, %v", l, err)
 	}
-	// Half of all were due in the first half of the window, and have waited since.
+	// Half of the requests were due in the first half of the window and still wait.
 	if l.P50 < o.Window/2 || l.Max < o.Window {
 		t.Errorf("%+v", l)
 	}
-	// It is the server that is late: no connection was idle when they were due.
+	// The server is late and not the client: no connection was idle when they were due.
 	if l.Late999 > l.Max/2 {
 		t.Errorf("the client takes the blame: %+v", l)
 	}
@@ -68,7 +68,7 @@ func TestAScheduleIsTheSameForAll(t *testing.T) {
 	if fmt.Sprint(a) != fmt.Sprint(b) || len(a) < 9_500 || len(a) > 10_500 {
 		t.Errorf("%d and %d requests", len(a), len(b))
 	}
-	// Exponential gaps: a share of 1/e is longer than the mean.
+	// The gaps are exponentially distributed: a share of 1/e is longer than the mean.
 	longer := 0
 	for i := 1; i < len(a); i++ {
 		if a[i] < a[i-1] {
@@ -88,8 +88,7 @@ func TestAScheduleIsTheSameForAll(t *testing.T) {
 	}
 }
 
-// A connection that the server closes while it is idle is no failure, and is not
-// used any more.
+// It is no failure if the server closes an idle connection. The connection is replaced.
 func TestIdleConnectionsMayBeClosed(t *testing.T) {
 	addr := scripted(t, func(conn net.Conn, r *bufio.Reader) {
 		if request(r) {
@@ -99,7 +98,7 @@ func TestIdleConnectionsMayBeClosed(t *testing.T) {
 	o := options(addr)
 	o.Lead = 0
 	l, err := Open(t.Context(), o, Schedule{Rate: 100, Seed: 6, Grace: time.Second})
-	// On a busy machine it may be asked before the client has seen that it is closed.
+	// On a busy machine the client may send a request before it notices the close.
 	if err != nil || l.Reconnects == 0 || l.Answered < l.Due/2 || l.Failed > 0 && !strings.Contains(l.Failure, "clos") && !strings.Contains(l.Failure, "reset") {
 		t.Errorf("%+v, %v", l, err)
 	}

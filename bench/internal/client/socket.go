@@ -10,34 +10,36 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The system calls that never wait are made "raw": the Go scheduler is not told,
-// which is half of what a small one costs.
+// System calls that never block are made with RawSyscall, which does not tell the Go
+// scheduler. That saves half the time of a short call.
 
 func read(fd int, b []byte) (int, unix.Errno) {
 	n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
 	return int(n), errno
 }
 
-// send does not raise SIGPIPE.
+// send writes to a socket. It does not raise SIGPIPE.
 func send(fd int, b []byte) (int, unix.Errno) {
 	n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), unix.MSG_NOSIGNAL, 0, 0)
 	return int(n), errno
 }
 
-// look returns what there is to be read and written, without waiting.
+// look fills events with the sockets that can be read or written and returns their number.
+// It does not wait.
 func look(ep int, events []unix.EpollEvent) (int, unix.Errno) {
 	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(ep), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), 0, 0, 0)
 	return int(n), errno
 }
 
-// wait is look that waits, to the nanosecond (epoll_pwait2, Linux 5.11).
+// wait is like look, but waits for an event for up to d, which is exact to the nanosecond
+// (epoll_pwait2(2), since Linux 5.11).
 func wait(ep int, events []unix.EpollEvent, d time.Duration) (int, unix.Errno) {
 	ts := unix.NsecToTimespec(max(0, d.Nanoseconds()))
 	n, _, errno := unix.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(ep), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), uintptr(unsafe.Pointer(&ts)), 0, 0)
 	return int(n), errno
 }
 
-// watch tells epoll of a socket; number is what it calls it in events.
+// watch adds a socket to epoll or changes its events. epoll reports it as number.
 func watch(ep, op, fd, number int, events uint32) error {
 	ev := unix.EpollEvent{Events: events, Fd: int32(number)} // #nosec G115 -- maxConnections
 	if _, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(ep), uintptr(op), uintptr(fd), uintptr(unsafe.Pointer(&ev)), 0, 0); errno != 0 {
@@ -46,7 +48,8 @@ func watch(ep, op, fd, number int, events uint32) error {
 	return nil
 }
 
-// connect opens a non-blocking socket that is, or will be, connected.
+// connect opens a non-blocking socket and begins to connect it. With reset, closing it resets
+// the connection.
 func connect(addr *unix.SockaddrInet4, reset bool) (int, error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -76,12 +79,12 @@ func sockaddr(a netip.AddrPort) *unix.SockaddrInet4 {
 	return &unix.SockaddrInet4{Addr: a.Addr().As4(), Port: int(a.Port())}
 }
 
-// spareFiles is how many files a program has open besides its connections.
+// spareFiles is the number of files that a program may have open besides its connections.
 const spareFiles = 200
 
-// AllowFiles raises the limit of open files for this process, and those that it
-// starts afterwards, so that it can have so many connections: up to the hard limit,
-// or, with the right to do so (CAP_SYS_RESOURCE), beyond.
+// AllowFiles raises the limit of open files, of this process and of those that it starts
+// afterwards, as far as needed for this number of connections. To exceed the hard limit it
+// needs CAP_SYS_RESOURCE. If it can't, the error says what to do.
 func AllowFiles(connections int) error {
 	need := uint64(connections + spareFiles) // #nosec G115 -- positive
 	var limit unix.Rlimit
