@@ -13,7 +13,7 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/testenv/chromium"
 )
 
-// show writes a result's charts and opens one.
+// show writes a result's charts and opens one in the browser.
 func show(t *testing.T, b *chromium.Browser, r *Result, chart string) (url string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -25,7 +25,7 @@ func show(t *testing.T, b *chromium.Browser, r *Result, chart string) (url strin
 	return url
 }
 
-// figure reads what a chart shows: "1,234", "12 %", "47.9 us", as a number.
+// figure returns the number that a chart shows as "1,234", "12 %" or "47.9 us".
 func figure(t *testing.T, text string) float64 {
 	t.Helper()
 	number, unit, _ := strings.Cut(strings.ReplaceAll(text, ",", ""), " ")
@@ -37,14 +37,14 @@ func figure(t *testing.T, text string) float64 {
 	return v * times
 }
 
-// textsApart wants every text of the charts to be inside of them, and to cover no other.
+// textsApart checks that all texts are within their chart and do not cover each other.
 func textsApart(t *testing.T, b *chromium.Browser, name string) {
 	t.Helper()
 	problems := chromium.Evaluate[[]string](t, b, `(() => {
 		const found = [];
 		for (const svg of document.querySelectorAll("svg.chart")) {
 			const view = svg.viewBox.baseVal;
-			// Without what lines have above and below their letters.
+			// A text's box is higher than its letters, so boxes may overlap a little.
 			const texts = [...svg.querySelectorAll("text")].filter(t => t.textContent).map(t => ({ text: t.textContent, box: t.getBoundingClientRect() }));
 			const all = svg.getBoundingClientRect(), close = 2;
 			for (const [i, a] of texts.entries()) {
@@ -61,7 +61,7 @@ func textsApart(t *testing.T, b *chromium.Browser, name string) {
 	}
 }
 
-// Pictures stand alone, and are light or dark as the reader has it.
+// Charts need no other file, and are light or dark as the reader prefers.
 func TestPicturesInABrowser(t *testing.T) {
 	b := chromium.Open(t)
 	missed := read(t)
@@ -92,7 +92,7 @@ func TestPicturesInABrowser(t *testing.T) {
 	}
 }
 
-// Whatever a result calls things, nothing of it runs.
+// No name in a result can make the browser run a script.
 func TestAHostileResultInABrowser(t *testing.T) {
 	b := chromium.Open(t)
 	for _, name := range Charts {

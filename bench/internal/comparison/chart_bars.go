@@ -11,7 +11,7 @@ import (
 type bar struct {
 	server Server
 	figure spread
-	value  string // as it is written beside it
+	value  string // written beside the bar
 	tip    string
 }
 
@@ -20,8 +20,9 @@ const (
 	barThick = 13
 )
 
-// bars draws a panel of bars from 0 on, and gives the height of it. A dashed line
-// continues the reference's bar, so that the eye can compare with it.
+// bars draws a panel of bars that start at 0, and returns the y coordinate of its lower end.
+// names and values are the widths of the texts at the left and the right. A dashed line
+// marks the end of the reference's bar across the panel.
 func (p *picture) bars(x, y, width, names, values float64, title string, all []bar) float64 {
 	p.Open("g", "class", "bars")
 	defer p.Close("g")
@@ -62,8 +63,8 @@ func (p *picture) bars(x, y, width, names, values float64, title string, all []b
 	return y + 1
 }
 
-// scaleOf is what the longest bar shows. Where one is more than three times as long as
-// any other it is broken, so that the others can be compared.
+// scaleOf returns the figure at the right end of the scale. If one bar is more than three
+// times as long as any other, it is broken, so that the others can be compared.
 func scaleOf(all []bar) (most float64, broken bool) {
 	var highs []float64
 	for _, b := range all {
@@ -80,7 +81,8 @@ func scaleOf(all []bar) (most float64, broken bool) {
 	}
 }
 
-// cpuPicture shows what each server needs for a million answers.
+// cpuPicture shows the CPU time of each server for a million answers. It returns nil if
+// there is none.
 func (r *Result) cpuPicture() *picture {
 	workloads := r.workloads()
 	if len(workloads) == 0 {
@@ -123,5 +125,5 @@ func (r *Result) cpuPicture() *picture {
 	return p
 }
 
-// note writes what a reader of the picture must know.
+// note writes a line of explanation.
 func (p *picture) note(y float64, text string) { p.Text(14, y, "key", text) }

@@ -14,13 +14,13 @@ const (
 	latencyRight  = pictureWidth - 24
 	latencyHeight = 190
 	overloadPitch = 17
-	// reach is how many times the least time the scale goes, so that what is far beyond
-	// the others, close to saturation, doesn't press them flat.
+	// reach is the largest ratio of the ends of a time scale. Without a limit, the times
+	// close to saturation would leave no room for the differences of the others.
 	reach = 50
 )
 
-// latencyPicture shows how long answers take at each rate: three panels, for three
-// quantiles, above which is who did not keep up from where on.
+// latencyPicture shows the latency at each rate in three panels, one for each quantile.
+// Above them it shows the rates at which servers did not keep up.
 func (r *Result) latencyPicture(l *latencySummary) *picture {
 	d := &latencyDrawing{picture: &picture{title: "Latency against rate: " + format.Cut(l.workload.called(), 60)}, l: l}
 	for _, rate := range l.rates {
@@ -55,8 +55,9 @@ type latencyDrawing struct {
 	*picture
 	l       *latencySummary
 	servers []Server
-	most    float64 // rate
-	// beyond counts the figures at the upper edge of a panel, by rate: each is written below the last.
+	most    float64 // highest rate
+	// beyond counts, by rate, the figures written at the upper edge of the panel, one below
+	// the other.
 	beyond map[float64]int
 }
 
@@ -67,8 +68,8 @@ func (d *latencyDrawing) x(rate float64) float64 {
 	return latencyLeft + (latencyRight-latencyLeft-14)*(max(rate, 0)/d.most)
 }
 
-// beside is how far a server's marks are beside the rate, so that equal ones
-// don't cover each other.
+// beside returns the horizontal distance of a server's marks from the rate, so that equal
+// figures don't cover each other.
 func (d *latencyDrawing) beside(name string) float64 {
 	for i, c := range d.servers {
 		if c.Name == name {
@@ -94,7 +95,7 @@ func (d *latencyDrawing) legend() {
 	d.height = y + 24
 }
 
-// overloads shows for each server at which rates it did not keep up.
+// overloads shows the rates at which each server did not keep up.
 func (d *latencyDrawing) overloads() {
 	first := true
 	for _, c := range d.servers {
@@ -159,7 +160,7 @@ func (d *latencyDrawing) panel(title string, of func(*latencyRow) spread) {
 	}
 }
 
-// series draws a server's line, broken where there are no figures, and its marks.
+// series draws a server's marks and the line through them, with gaps where it has no figures.
 func (d *latencyDrawing) series(c Server, scale chart.LogScale, top float64, of func(*latencyRow) spread) {
 	path, drawing := "", false
 	var lastX, lastY float64
@@ -215,7 +216,7 @@ func (d *latencyDrawing) gridline(y float64, label string) {
 	d.Text(latencyLeft-8, y+4, "tick end", label)
 }
 
-// rates writes the axis: the rates that were measured, where there is room.
+// rates labels the axis with the measured rates, as far as there is room.
 func (d *latencyDrawing) rates() {
 	last := math.Inf(-1)
 	y := d.height
@@ -233,7 +234,7 @@ func (d *latencyDrawing) rates() {
 	d.height = y + 32
 }
 
-// spoken is the p99 of all, and who did not keep up.
+// spoken returns the p99 of all servers as text, or that they did not keep up.
 func (d *latencyDrawing) spoken() string {
 	var all []string
 	for _, rate := range d.l.rates {

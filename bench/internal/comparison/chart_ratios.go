@@ -9,7 +9,8 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/format"
 )
 
-// ratioPicture shows each target with what every round got.
+// ratioPicture shows each target with the ratio of every round. It returns nil if there are
+// no targets.
 func (r *Result) ratioPicture() *picture {
 	if len(r.Targets) == 0 {
 		return nil
@@ -17,7 +18,7 @@ func (r *Result) ratioPicture() *picture {
 	const (
 		left, right = 300, 780
 		pitch       = 42
-		least, most = 0.0, 3.0 // what is beyond is drawn at the edge
+		least, most = 0.0, 3.0 // ratios beyond these are drawn at the edge
 	)
 	p := &picture{title: "This service against " + r.reference() + ", round by round"}
 	low, high := 0.95, 1.05
@@ -72,7 +73,7 @@ func (r *Result) ratioPicture() *picture {
 			p.line("median", at(t.Got), y+5, at(t.Got), y+pitch-5)
 		}
 		for n, v := range t.Ratios {
-			// One below the other, the first round at the top.
+			// The rounds are one below the other, the first at the top.
 			dy := float64(pitch-18) * ((float64(n)+0.5)/float64(len(t.Ratios)) - 0.5)
 			p.Open("circle", "class", "dot", "cx", at(v), "cy", middle+dy, "r", 4.2)
 			p.Title(fmt.Sprintf("round %d: %s", n+1, ratio(v)))

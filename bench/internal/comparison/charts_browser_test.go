@@ -9,12 +9,12 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/testenv/chromium"
 )
 
-// What the charts draw is what the tables say.
+// The charts show the same figures as the tables.
 func TestTheChartsShowTheData(t *testing.T) {
 	b := chromium.Open(t)
 	r := read(t)
 	show(t, b, r, "cpu")
-	// Bars are as long as the figures beside them, but for the broken ones.
+	// Bars, except broken ones, are as long as the figures beside them say.
 	type panelSeen struct {
 		Widths []float64
 		Values []string
@@ -96,7 +96,7 @@ func TestTheChartsShowTheData(t *testing.T) {
 	for _, marks := range panel {
 		slices.SortFunc(marks, func(a, b markSeen) int { return int(1e3 * (a.Y - b.Y)) })
 		for i := 1; i < len(marks); i++ {
-			// What is beyond the scale is at its edge, at one height.
+			// Marks beyond the scale are all at its edge.
 			if marks[i].Y-marks[i-1].Y > 0.2 && tipTime(t, marks[i].Tip) > tipTime(t, marks[i-1].Tip)*1.02 {
 				t.Errorf("%q is drawn below %q", marks[i].Tip, marks[i-1].Tip)
 			}
@@ -104,7 +104,8 @@ func TestTheChartsShowTheData(t *testing.T) {
 	}
 }
 
-// tipTime is the median in a mark's tooltip: "this service at 15,195/s (10 %): 47.9 us (46 - 49.5 us)".
+// tipTime returns the median in a mark's tooltip, such as "this service at 15,195/s (10 %):
+// 47.9 us (46 - 49.5 us)", in microseconds.
 func tipTime(t *testing.T, tip string) float64 {
 	t.Helper()
 	_, rest, _ := strings.Cut(tip, "): ")

@@ -1,6 +1,6 @@
-// Package comparison holds what a comparison of servers found: every figure of
-// every round, and what is said about them. It is written as JSON, as a table for
-// a terminal, and as charts: all three are in docs/benchmarks.md.
+// Package comparison holds the result of a comparison of servers: every figure of every
+// round, and summaries of them. A [Result] can be written as JSON, as a table for a terminal
+// and as charts. docs/benchmarks.md has all three.
 package comparison
 
 import (
@@ -8,69 +8,70 @@ import (
 	"time"
 )
 
-// A Result is what one run found. All servers were measured in it, in turn,
-// on the same machine and with the same requests and answers.
+// A Result is the result of one run. The servers were measured in turn, on the same machine
+// and with the same requests and answers.
 type Result struct {
-	Command   string    `json:"command"` // that makes a result like this one
+	Command   string    `json:"command"` // of the run
 	Version   string    `json:"version"` // of this project
 	Host      string    `json:"machine"` // see package host
-	At        time.Time `json:"at"`
-	Load      float64   `json:"load"` // average of the minute before the run
+	At        time.Time `json:"at"`      // beginning of the run
+	Load      float64   `json:"load"`    // load average of the minute before the run
 	ServerCPU int       `json:"server_cpu"`
-	ClientCPU int       `json:"client_cpu"` // the same as ServerCPU where there is only one
-	// Window is how long each round of each measurement took, in seconds.
+	ClientCPU int       `json:"client_cpu"` // equals ServerCPU if there is only one
+	// Window is the length of each window, which is one round of one measurement, in
+	// seconds.
 	Window      float64      `json:"window_seconds"`
-	Connections int          `json:"connections"` // that the client keeps, but for idle ones
+	Connections int          `json:"connections"` // of the client, except idle ones
 	Servers     []Server     `json:"contestants"`
 	Workloads   []Workload   `json:"workloads"`
 	Throughput  []Throughput `json:"throughput"`
 	Latency     []Latency    `json:"latency"`
 	Idle        []Idle       `json:"idle"`
 	Targets     []Target     `json:"targets"`
-	// Missing says what could not be measured on this machine, and why.
+	// Missing lists what could not be measured on this machine, and why.
 	Missing []string `json:"missing,omitempty"`
 }
 
-// A Server is one that was measured.
+// A Server is a server that was measured.
 type Server struct {
 	Name    string `json:"name"`    // "ours", "fasthttp"
 	Title   string `json:"title"`   // "this service", "bare fasthttp"
 	Version string `json:"version"` // "v1.78.0", "nginx/1.22.1"
-	Note    string `json:"note"`    // what it does, in a sentence
+	Note    string `json:"note"`    // a short description
 }
 
-// The servers. Reference is what the targets compare with.
+// Names of servers. The targets are ratios to Reference.
 const (
 	Ours              = "ours"
 	OursAuthenticated = "ours-auth"
 	Reference         = "fasthttp"
 )
 
-// A Workload is a kind of request that every server answers with the same body
-// and the same header fields.
+// A Workload is a kind of request. Every server answers it with the same body and the same
+// header fields.
 type Workload struct {
 	Name           string `json:"name"`  // "by-name"
 	Title          string `json:"title"` // "GET by name, 400 B"
 	Status         int    `json:"status"`
 	Body           int    `json:"body_bytes"`
-	Response       int    `json:"response_bytes"` // head and body, as ours sends it
-	Pipelined      int    `json:"pipelined"`      // requests that are sent at once; 1 for no pipelining
-	NewConnections bool   `json:"new_connections"`
+	Response       int    `json:"response_bytes"`  // head and body, as this service sends them
+	Pipelined      int    `json:"pipelined"`       // requests sent at once; 1 without pipelining
+	NewConnections bool   `json:"new_connections"` // one for each request
 }
 
-// The workloads that targets speak of.
+// The workloads that have a target.
 const (
 	ByName          = "by-name"
 	NotModified     = "not-modified"
 	ByNamePipelined = "by-name-pipelined"
-	// ByNameAuthenticated is ByName next to an API server, which OursAuthenticated
-	// lets review its callers; the other servers know nothing of it, but have what
-	// it does in the background beside them, too.
+	// ByNameAuthenticated is ByName while an API server runs on the machine, which
+	// OursAuthenticated asks about its callers. The API server's background work affects
+	// the other servers as well.
 	ByNameAuthenticated = "by-name-authenticated"
 )
 
-// A Throughput is how much of a workload a server answers to clients that ask
-// as fast as they are answered (a closed loop).
+// A Throughput is how much of a workload a server answers in a closed loop: each connection
+// sends the next request as soon as it has its answer.
 type Throughput struct {
 	Server   string  `json:"contestant"`
 	Workload string  `json:"workload"`
@@ -80,31 +81,30 @@ type Throughput struct {
 // A Round is one window of a closed loop.
 type Round struct {
 	Requests int     `json:"requests"`
-	Failed   int     `json:"failed"` // of these: connections lost, answers other than expected
+	Failed   int     `json:"failed"` // of Requests: without an answer, or with an unexpected one
 	Seconds  float64 `json:"seconds"`
-	// CPU is what the server's processes used of the processor, user and system
-	// time, in seconds.
+	// CPU is the CPU time of the server's processes, user and system time, in seconds.
 	CPU float64 `json:"cpu_seconds"`
-	// ClientBusy is the share of the window in which the client had something to do.
-	// Near 1 the client is what is slow; the CPU seconds are right all the same. 0 is
-	// that it is not known, as where client and server share a CPU.
+	// ClientBusy is the share of the window in which the client had something to do. If it
+	// is near 1, the client limits the answers per second; the CPU time is right anyway. It
+	// is 0 if unknown, for example because client and server share a CPU.
 	ClientBusy float64 `json:"client_busy,omitempty"`
 }
 
-// PerSecond is the answers per second of time.
+// PerSecond returns the answers per second.
 func (r Round) PerSecond() float64 { return float64(r.Requests-r.Failed) / r.Seconds }
 
-// PerCPUSecond is the answers per second of the server's CPU time.
+// PerCPUSecond returns the answers per second of the server's CPU time.
 func (r Round) PerCPUSecond() float64 { return float64(r.Requests-r.Failed) / r.CPU }
 
-// A Latency is how long answers took at a fixed rate of requests (an open loop):
-// counted from when each was due, so that a server that stalls pays for all
-// requests that it kept waiting.
+// A Latency is how long answers took at a fixed rate of requests (an open loop). The time is
+// counted from when a request was due, so that a server that stalls is charged with all
+// requests that had to wait.
 type Latency struct {
 	Server   string `json:"contestant"`
 	Workload string `json:"workload"`
-	// Rate is requests per second, Share what that is of the reference's
-	// saturation (0 to 1 and a little more).
+	// Rate is in requests per second. Share is the same as a share of the reference's
+	// saturation; it may be above 1.
 	Rate   float64        `json:"rate"`
 	Share  float64        `json:"share"`
 	Rounds []LatencyRound `json:"rounds"`
@@ -113,48 +113,48 @@ type Latency struct {
 // A LatencyRound is one window of an open loop. Times are in microseconds.
 type LatencyRound struct {
 	Due      int     `json:"due"`      // requests that were due in the window
-	Answered int     `json:"answered"` // of these, until shortly after it
+	Answered int     `json:"answered"` // of Due, until shortly after the window
 	Failed   int     `json:"failed"`
 	P50      float64 `json:"p50_us"`
 	P99      float64 `json:"p99_us"`
 	P999     float64 `json:"p999_us"`
 	Max      float64 `json:"max_us"`
 	CPU      float64 `json:"cpu_seconds"`
-	// ClientLate is how late the client sent 99 % of the requests, at most, after they
-	// were due, of those for which a connection was idle. It is part of the times above.
+	// ClientLate is the p99 of how long after its due time the client sent a request for
+	// which a connection was idle. The times above include it.
 	ClientLate float64 `json:"client_late_p99_us,omitempty"`
 }
 
-// An Idle is what connections cost on which nothing happens: each has been used
-// for one request before.
+// An Idle is the memory that idle connections need. Each has been used for one request
+// before.
 type Idle struct {
 	Server      string      `json:"contestant"`
 	Connections int         `json:"connections"`
 	Rounds      []IdleRound `json:"rounds"`
 }
 
-// An IdleRound is one measurement of memory. Bytes are of the resident set of the
-// server's processes.
+// An IdleRound is one measurement of the resident set of the server's processes, before and
+// after the connections were opened.
 type IdleRound struct {
 	Before int64 `json:"before_bytes"`
 	After  int64 `json:"after_bytes"`
 }
 
-// A Target is what the project promises, as a ratio to the reference.
+// A Target is a promise of the project: a ratio to the reference.
 type Target struct {
 	Title string  `json:"title"` // "GET by name: answers per CPU second"
 	Want  float64 `json:"want"`
-	// AtMost says that Want is the most and not the least.
+	// AtMost says that Want is an upper limit; otherwise it is a lower limit.
 	AtMost bool `json:"at_most"`
-	// Got is the median of the rounds' ratios, Low and High are their extremes. Each
-	// round's ratio is of two windows that followed one another.
+	// Got is the median of Ratios, Low and High are their extremes. Ratios has one ratio for
+	// each round, of two windows that followed one another.
 	Got    float64   `json:"got"`
 	Low    float64   `json:"low"`
 	High   float64   `json:"high"`
 	Ratios []float64 `json:"ratios"`
 }
 
-// Met reports whether the target was reached. One without a measurement was not.
+// Met reports whether the target was met. A target that was not measured was not met.
 func (t Target) Met() bool {
 	switch {
 	case len(t.Ratios) == 0:
@@ -166,7 +166,7 @@ func (t Target) Met() bool {
 	}
 }
 
-// Missed reports whether any target was.
+// Missed reports whether any target was missed.
 func (r *Result) Missed() bool {
 	return slices.ContainsFunc(r.Targets, func(t Target) bool { return !t.Met() })
 }

@@ -5,10 +5,10 @@ import (
 	"testing"
 )
 
-// documented is where docs/benchmarks.md has its figures from.
+// documented is the result that docs/benchmarks.md shows.
 const documented = "../../../docs/benchmarks/servers.json"
 
-// read gives the result that is documented.
+// read returns the documented result.
 func read(t *testing.T) *Result {
 	t.Helper()
 	f, err := os.Open(documented)

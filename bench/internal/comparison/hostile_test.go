@@ -14,10 +14,10 @@ import (
 	"unicode/utf8"
 )
 
-// hostile is what someone may have written into a file that is to be shown.
+// hostile is what an attacker may write into a file that is then shown.
 const hostile = `</script></style></title></svg><script>window.pwned=1</script><img src=x onerror="window.pwned=1">'"` + "`${window.pwned=1}` {{.}} ]]> \x1b[2J\x07 \x00 \xff\u202e\u2028 &lt; javascript:pwned()"
 
-// called is a result in which everything has the same name.
+// called returns a result in which everything has the same name.
 func called(name string) *Result {
 	rounds := []Round{{Requests: 10, Failed: 1, Seconds: 1, CPU: 1, ClientBusy: 1}, {}}
 	return &Result{
@@ -39,7 +39,8 @@ func called(name string) *Result {
 	}
 }
 
-// harmless fails the test where something that is made of a result is more than text.
+// harmless fails the test if the table or a chart of the result could do anything but show
+// text.
 func harmless(t *testing.T, r *Result) {
 	t.Helper()
 	if text := table(r); strings.ContainsFunc(text, func(c rune) bool { return c != '\n' && (c < ' ' || c > '~') }) {
@@ -55,8 +56,8 @@ func harmless(t *testing.T, r *Result) {
 	}
 }
 
-// wellFormed reads XML to its end, and wants of it no element that a picture doesn't
-// have, and no coordinate that is no number.
+// wellFormed checks that text is well-formed XML, with only the elements that pictures have
+// and with numbers as coordinates.
 func wellFormed(t *testing.T, name string, text []byte) {
 	t.Helper()
 	if !utf8.Valid(text) {
@@ -114,7 +115,7 @@ func TestHostileTextStaysText(t *testing.T) {
 	}
 }
 
-// What was not measured must not keep the rest from being shown.
+// A result can be shown even if parts of it were not measured.
 func TestPartsOfAResult(t *testing.T) {
 	for name, change := range map[string]func(r *Result){
 		"nothing":       func(r *Result) { *r = Result{} },
@@ -176,7 +177,7 @@ func TestPartsOfAResult(t *testing.T) {
 			if strings.Contains(text, "NaN") || strings.Contains(text, "Inf") {
 				t.Errorf("no number:\n%s", text)
 			}
-			// What is left is there.
+			// The other parts are shown.
 			for heading, has := range map[string]bool{
 				"\nTARGETS": len(r.Targets) > 0, "\nTHROUGHPUT": len(r.Throughput) > 0, "\nLATENCY": len(r.Latency) > 0, "\nMEMORY": len(r.Idle) > 0,
 			} {
@@ -188,7 +189,7 @@ func TestPartsOfAResult(t *testing.T) {
 	}
 }
 
-// FuzzReports shows whatever can be read.
+// Whatever Read accepts can be shown without harm.
 func FuzzReports(f *testing.F) {
 	small, err := json.Marshal(called(hostile))
 	if err != nil {

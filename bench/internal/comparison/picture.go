@@ -13,30 +13,29 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/format"
 )
 
-// chartStyle is the look of the charts, beside what all pictures have in common.
+// chartStyle is the style of these charts, in addition to the common one of package chart.
 //
 //go:embed chart.css
 var chartStyle string
 
-// The charts' own units are pixels where they are shown this wide.
+// pictureWidth is the width of the charts. Lengths are in pixels if a chart is shown at this
+// width.
 const pictureWidth = 920
 
-// A picture is one chart. About says what it shows to those who can't see it; all of
-// its figures are also in a table.
+// A picture is one chart. about describes it for people who can't see it.
 type picture struct {
 	chart.SVG
 	title, about string
 	height       float64
 }
 
-// Charts are what SVG can draw.
+// Charts are the names of the charts.
 var Charts = []string{"ratios", "cpu", "latency"}
 
-// errNothing is that nothing was measured that a chart would show.
 var errNothing = errors.New("nothing was measured that the chart shows")
 
-// SVG draws one of the Charts as a file of its own. The error is errNothing if there
-// is nothing to draw in it.
+// SVG returns one of the Charts as an SVG file. The error wraps errNothing if the result has
+// no figures for it.
 func (r *Result) SVG(name string) ([]byte, error) {
 	var p *picture
 	switch name {
@@ -64,8 +63,8 @@ func (r *Result) SVG(name string) ([]byte, error) {
 	return chart.Standalone(pictureWidth, head+p.height+foot, chartStyle, p.title+". "+p.about, d.Bytes()), nil
 }
 
-// WriteCharts writes each of the Charts that have something to show into a folder,
-// which is made where it is missing: ratios.svg and so on.
+// WriteCharts writes the Charts into a folder as ratios.svg and so on, except those for
+// which the result has no figures. It creates the folder if needed.
 func (r *Result) WriteCharts(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil { // #nosec G301 -- results are for everyone
 		return err
@@ -85,12 +84,12 @@ func (r *Result) WriteCharts(dir string) error {
 	return nil
 }
 
-// known are the servers that have a colour and a mark of their own. The colours
-// are told apart with any kind of colour vision (after Okabe and Ito, Color Universal
-// Design), the marks without colour.
+// known lists the servers that have a colour and a mark of their own. The colours can be
+// told apart with any kind of colour vision (after Okabe and Ito, Color Universal Design),
+// and the marks without colours.
 var known = []string{Ours, OursAuthenticated, Reference, "net/http", "chi", "nginx", "naive"}
 
-// marks are drawn around 0, 0.
+// marks are SVG paths around 0, 0, in the order of known. The last is for other servers.
 var marks = []string{
 	"M-4.5 0a4.5 4.5 0 1 0 9 0a4.5 4.5 0 1 0-9 0z", // circle
 	"M-4.5 0a4.5 4.5 0 1 0 9 0a4.5 4.5 0 1 0-9 0z", // ring
@@ -102,8 +101,7 @@ var marks = []string{
 	"M0-5.5L1.6-1.7L5.5-1.7L2.4 .9L3.5 5L0 2.6L-3.5 5L-2.4 .9L-5.5-1.7L-1.6-1.7z", // star
 }
 
-// look gives a server's place in the colours and marks; all that are not known
-// share the last.
+// look returns the index of a server's colour and mark. Unknown servers share the last.
 func look(name string) int {
 	if i := slices.Index(known, name); i >= 0 {
 		return i
@@ -113,7 +111,7 @@ func look(name string) int {
 
 func colour(name string) string { return "k" + string(rune('0'+look(name))) }
 
-// mark draws a server's.
+// mark draws a server's mark, with a tooltip unless tip is empty.
 func (p *picture) mark(x, y float64, name, tip string) {
 	class := "mark " + colour(name)
 	if look(name) == 1 {
@@ -127,12 +125,11 @@ func (p *picture) mark(x, y float64, name, tip string) {
 	p.Titled("path", tip, "class", class, "d", marks[look(name)], "transform", at)
 }
 
-// line draws a straight line.
 func (p *picture) line(class string, x1, y1, x2, y2 float64) {
 	p.Leaf("line", "class", class, "x1", x1, "y1", y1, "x2", x2, "y2", y2)
 }
 
-// nameClass makes the service's own name stand out.
+// nameClass returns the CSS class of a server's name. This service's own name stands out.
 func nameClass(name string) string {
 	if name == Ours || name == OursAuthenticated {
 		return "name ours"
@@ -140,5 +137,5 @@ func nameClass(name string) string {
 	return "name"
 }
 
-// spoken joins what a picture shows for those who can't see it.
+// spoken joins the parts of a picture's description.
 func spoken(parts []string) string { return strings.Join(parts, "; ") + "." }

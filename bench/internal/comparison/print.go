@@ -10,10 +10,10 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/format"
 )
 
-// nameWidth bounds the names of the servers, so that lines have 120 columns.
+// nameWidth bounds the names of the servers, so that lines have at most 120 columns.
 const nameWidth = 30
 
-// Print writes the result for people, as tables of at most 120 columns in ASCII.
+// Print writes the result as tables for a terminal, in ASCII and at most 120 columns wide.
 func (r *Result) Print(w io.Writer) {
 	p := &printer{}
 	p.line("%s", r.verdict())
@@ -30,10 +30,10 @@ func (r *Result) Print(w io.Writer) {
 			p.line("  %s", m)
 		}
 	}
-	_, _ = w.Write(p.out.Bytes()) // to standard output
+	_, _ = w.Write(p.out.Bytes()) // w is standard output
 }
 
-// conditions say what was measured on, and how.
+// conditions describes the machine, the versions and the settings of the run.
 func (r *Result) conditions() []string {
 	where := fmt.Sprintf("server and client share CPU %d, so the client's work is in the answers per second", r.ServerCPU)
 	if r.ServerCPU != r.ClientCPU {
@@ -57,7 +57,7 @@ func (p *printer) line(layout string, arguments ...any) {
 	p.out.WriteString(strings.TrimRight(text, " ") + "\n")
 }
 
-// heading begins a part of the output; about says what its figures are.
+// heading begins a section of the output. about explains its figures.
 func (p *printer) heading(title, about string) {
 	p.line("")
 	p.line("%s", title)
@@ -139,12 +139,11 @@ func cells(s spread, number func(float64) string) []string {
 	return []string{median, between}
 }
 
-// A row is a line of a table: its cells, of which all but the first are numbers; what
-// follows them; and a remark on a line of its own. One without cells is a remark, or
-// an empty line.
+// A row is a line of a table. Without cells it is a line with a note, or an empty line.
 type row struct {
-	cells      []string
-	tail, note string
+	cells []string // all but the first are aligned at the right
+	tail  string   // follows the cells
+	note  string   // on a line of its own below
 }
 
 func (p *printer) table(rows []row) {

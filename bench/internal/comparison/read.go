@@ -7,7 +7,7 @@ import (
 	"io"
 )
 
-// The most that Read takes, far above what a run has.
+// The limits of Read, far above what a run writes.
 const (
 	maxFile   = 16 << 20 // bytes
 	maxKinds  = 64       // servers, workloads, targets
@@ -15,7 +15,7 @@ const (
 	maxSeries = maxKinds * maxKinds
 )
 
-// Read reads what a run wrote as JSON, for instance to draw its charts again.
+// Read reads a result that a run wrote as JSON, for example to draw its charts again.
 func Read(from io.Reader) (*Result, error) {
 	limited := &io.LimitedReader{R: from, N: maxFile + 1}
 	decoder := json.NewDecoder(limited)
@@ -42,7 +42,7 @@ func Read(from io.Reader) (*Result, error) {
 	return &r, nil
 }
 
-// check says what keeps a result from being shown.
+// check returns an error if the result is empty or too large to be shown.
 func (r *Result) check() error {
 	if len(r.Throughput)+len(r.Latency)+len(r.Idle) == 0 {
 		return errors.New("it has no measurement")

@@ -20,7 +20,7 @@ func table(r *Result) string {
 	return out.String()
 }
 
-// The document shows the table of the run that it links to.
+// docs/benchmarks.md shows the table of the result that it links to.
 func TestTable(t *testing.T) {
 	const path, begin, end = "../../../docs/benchmarks.md", "\n\n```\n", "```\n"
 	text, err := os.ReadFile(path)

@@ -10,15 +10,15 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/format"
 )
 
-// A spread is what a figure was in several rounds. That of no round is the zero
-// value.
+// A spread summarises a figure that was measured in several rounds. The zero value stands
+// for no rounds.
 type spread struct {
 	median, low, high float64
 	rounds            int
 }
 
-// spreadOf leaves out what is no number: a ratio to nothing. The median of an even
-// count is the mean of the two in the middle.
+// spreadOf returns the spread of values. It leaves out NaN and infinite values, which are
+// ratios to 0. The median of an even number of values is the mean of the two in the middle.
 func spreadOf(values []float64) spread {
 	known := slices.DeleteFunc(slices.Clone(values), func(v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) })
 	if len(known) == 0 {
@@ -33,7 +33,8 @@ func spreadOf(values []float64) spread {
 	return s
 }
 
-// text writes the median, between the lowest and the highest.
+// text formats the median, and the lowest and the highest value as "low - high", which is
+// empty unless there are several rounds.
 func (s spread) text(number func(float64) string) (median, between string) {
 	switch s.rounds {
 	case 0:
@@ -48,8 +49,8 @@ func (s spread) text(number func(float64) string) (median, between string) {
 	return number(s.median), low + " - " + high
 }
 
-// ratios divides what two servers had in the same rounds, the windows of which
-// followed one another, so that what else the machine did met both alike.
+// ratios divides the figures of two servers round by round. In a round their windows followed
+// one another, so that other work on the machine affects both alike.
 func ratios(of, to []float64) []float64 {
 	all := make([]float64, 0, len(of))
 	for i := range min(len(of), len(to)) {
@@ -58,16 +59,16 @@ func ratios(of, to []float64) []float64 {
 	return all
 }
 
-// The ways to write figures. All are ASCII, and the same in the table and in the charts.
+// The functions below format figures, in ASCII, for the table and the charts.
 
 func count(v float64) string {
-	if math.Abs(v) >= 1e15 { // more than a float64 or a column can tell
+	if math.Abs(v) >= 1e15 { // too large for the precision of a float64 and for a column
 		return fmt.Sprintf("%.2e", v)
 	}
 	return format.Grouped(int(math.Round(v)))
 }
 
-// three writes three digits that matter, so that columns line up.
+// three writes at least three significant digits, and no more decimals than needed for them.
 func three(v float64) string {
 	switch a := math.Abs(v); {
 	case a >= 99.95:

@@ -9,10 +9,10 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/format"
 )
 
-// What follows is the result as it is shown, the same in the table and in the charts:
-// medians over the rounds, with the lowest and the highest.
+// The summaries are what the table and the charts show: the median, the lowest and the
+// highest figure of all rounds.
 
-// A workloadSummary is what all servers did with one workload.
+// A workloadSummary is the throughput of all servers with one workload.
 type workloadSummary struct {
 	workload Workload
 	rows     []throughputSummary
@@ -20,14 +20,14 @@ type workloadSummary struct {
 
 type throughputSummary struct {
 	server    Server
-	perSecond spread // answers
-	cpu       spread // seconds for a million answers
+	perSecond spread // answers per second
+	cpu       spread // CPU seconds for a million answers
 	ratio     spread // of answers per CPU second to those of the reference
-	failed    bool   // in any round
-	note      string // why the figures may be worth less than others
+	failed    bool   // whether a request failed in any round
+	note      string // see doubts
 }
 
-// workloads are in the order of the result's.
+// workloads summarises the throughput, in the order of Result.Workloads.
 func (r *Result) workloads() []workloadSummary {
 	var all []workloadSummary
 	for _, w := range r.workloadsOf(func(yield func(string)) {
@@ -72,7 +72,7 @@ func perCPUSecond(rounds []Round) []float64 {
 	return all
 }
 
-// doubts says why the figures may be worth less than others; nothing if they are not.
+// doubts returns why the figures of these rounds are less reliable than others, or "".
 func doubts(rounds []Round) string {
 	failed, requests, in := 0, 0, 0
 	var busy []float64
@@ -94,21 +94,21 @@ func doubts(rounds []Round) string {
 	return strings.Join(all, "; ")
 }
 
-// clientLimit is the share of the client's time from which on it, and not the server,
-// may be what limits the answers per second.
+// clientLimit is the value of Round.ClientBusy above which the client, and not the server,
+// may limit the answers per second.
 const clientLimit = 0.9
 
-// A latencySummary is how long the servers took for one workload.
+// A latencySummary is the latency of all servers with one workload.
 type latencySummary struct {
 	workload Workload
 	rates    []rateSummary
 }
 
-// A rateSummary is one rate of requests.
+// A rateSummary is the latency of all servers at one rate of requests.
 type rateSummary struct {
-	rate, share float64
+	rate, share float64 // see Latency
 	rows        []latencyRow
-	late        float64 // the client's own, in microseconds: the largest median of its p99
+	late        float64 // largest median of LatencyRound.ClientLate, in microseconds
 }
 
 func (s *rateSummary) title() string {
@@ -119,20 +119,20 @@ func (s *rateSummary) title() string {
 	return title
 }
 
-// A latencyRow has times in microseconds.
+// A latencyRow is the latency of one server at one rate. Times are in microseconds.
 type latencyRow struct {
 	server         Server
-	p50, p99, p999 spread // of the rounds that are no overload
-	busy           spread // share of a CPU's time
-	answered       spread // share of the due
-	// overload says that the server did not keep up, in at least half of the rounds:
-	// there are no times then, as they would only say how long the window was.
+	p50, p99, p999 spread // of the rounds without overload
+	busy           spread // server's CPU time, as a share of the window
+	answered       spread // share of the requests that were due
+	// overload is not empty if the server did not keep up in at least half of the rounds.
+	// There are no times then: they would only depend on the length of the window.
 	overload string
 	note     string // what else is wrong with the figures
 }
 
-// overloaded says that not all requests that were due were answered, some because the
-// server had no time for them.
+// overloaded reports whether some requests were neither answered nor failed, because the
+// server did not keep up.
 func (r LatencyRound) overloaded() bool { return r.Answered+r.Failed < r.Due }
 
 func (r *Result) latencies() []latencySummary {
@@ -201,7 +201,7 @@ func (r *Result) latencyRow(l *Latency) latencyRow {
 	return row
 }
 
-// share writes a share that is not quite all as less than all.
+// share writes a share in percent. A share below 1 is never written as 100.0 %.
 func share(v float64) string {
 	if v < 1 && v >= 0.9995 {
 		return "99.9 %"
@@ -209,12 +209,12 @@ func share(v float64) string {
 	return fmt.Sprintf("%.1f %%", 100*v)
 }
 
-// An idleSummary is what idle connections cost, in megabytes (10^6 bytes).
+// An idleSummary is the memory of idle connections of one server, in megabytes (10^6 bytes).
 type idleSummary struct {
 	server      Server
 	connections int
-	before      spread // MB without them
-	per         spread // MB per 10,000
+	before      spread // MB without the connections
+	per         spread // MB per 10,000 connections
 	ratio       spread // to the reference's
 }
 
@@ -246,7 +246,7 @@ func (i *Idle) perTenThousand() []float64 {
 	return all
 }
 
-// server gives what is known of one; its name, if nothing is.
+// server returns the server of this name. If it is unknown, only Name is set.
 func (r *Result) server(name string) Server {
 	for _, c := range r.Servers {
 		if c.Name == name {
@@ -256,13 +256,13 @@ func (r *Result) server(name string) Server {
 	return Server{Name: name}
 }
 
-// called is a server's title, or its name where it has none.
+// called returns the server's title, or its name if it has none.
 func (c Server) called() string { return cmp.Or(c.Title, c.Name, "?") }
 
-// reference is what the targets compare with, by its title.
+// reference returns the title of the reference.
 func (r *Result) reference() string { return format.Cut(r.server(Reference).called(), nameWidth) }
 
-// order compares two servers by their places in the result; unknown ones come last.
+// order compares two servers by their places in Result.Servers. Unknown servers come last.
 func (r *Result) order(a, b string) int {
 	place := func(name string) int {
 		if i := slices.IndexFunc(r.Servers, func(c Server) bool { return c.Name == name }); i >= 0 {
@@ -273,8 +273,8 @@ func (r *Result) order(a, b string) int {
 	return cmp.Compare(place(a), place(b))
 }
 
-// workloadsOf are the workloads that were measured: the known ones in their order, then
-// others, of which only the name is known.
+// workloadsOf returns the workloads whose names measured yields: those in Result.Workloads
+// in their order, and then others, of which only Name is set.
 func (r *Result) workloadsOf(measured func(yield func(string))) []Workload {
 	names := map[string]bool{}
 	var unknown []Workload
@@ -296,10 +296,10 @@ func (r *Result) workloadsOf(measured func(yield func(string))) []Workload {
 	return append(all, unknown...)
 }
 
-// called is a workload's title, or its name where it has none.
+// called returns the workload's title, or its name if it has none.
 func (w Workload) called() string { return cmp.Or(w.Title, w.Name, "?") }
 
-// details say what is sent: "200, body 402 B, response 690 B".
+// details describes the workload: "status 200, 402 B of body, 690 B in all".
 func (w Workload) details() string {
 	if w.Status == 0 {
 		return ""
@@ -314,7 +314,7 @@ func (w Workload) details() string {
 	return text
 }
 
-// heading is the title, with the details.
+// heading returns the title with the details.
 func (w Workload) heading() string {
 	title := format.Cut(w.called(), 60)
 	if d := w.details(); d != "" {
@@ -323,7 +323,7 @@ func (w Workload) heading() string {
 	return title
 }
 
-// verdict says in a sentence what a reader wants to know first.
+// verdict returns a sentence with the number of targets that were met or missed.
 func (r *Result) verdict() string {
 	missed := 0
 	for _, t := range r.Targets {
@@ -342,7 +342,7 @@ func (r *Result) verdict() string {
 	return fmt.Sprintf("%d of %d targets MISSED", missed, len(r.Targets))
 }
 
-// want writes what a target asks for.
+// want returns the target's limit as text.
 func (t *Target) want() string {
 	if t.AtMost {
 		return fmt.Sprintf("<= %.2f", t.Want)
@@ -350,7 +350,7 @@ func (t *Target) want() string {
 	return fmt.Sprintf(">= %.2f", t.Want)
 }
 
-// figures writes what a target got, and the lowest and highest.
+// figures returns as text the target's median ratio, and the lowest and the highest.
 func (t *Target) figures() (got, between string) {
 	if len(t.Ratios) == 0 {
 		return "not measured", ""
