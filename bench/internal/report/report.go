@@ -1,5 +1,5 @@
-// Package report is what the measurements of this folder have in common as
-// commands: how they end, and what becomes of what they found.
+// Package report has what the measuring commands of bench have in common: flags, output and
+// exit codes.
 package report
 
 import (
@@ -19,41 +19,42 @@ import (
 
 // Exit codes.
 const (
-	met    = 0 // or help was asked for
-	missed = 1 // a target, or the budget
-	failed = 2 // there is no measurement
-	busy   = 3 // likewise, and the cause is that the machine had other work
+	met    = 0 // all targets are met, or help was requested
+	missed = 1 // a target is missed, or the budget exceeded
+	failed = 2 // there is no result
+	busy   = 3 // there is no result because of ErrTooBusy
 )
 
-// ErrTooBusy is the cause of a measurement's error where other programs had the CPUs,
-// so that there is nothing to tell.
+// ErrTooBusy is wrapped by the error of a measurement that has no result because other
+// programs used the CPUs.
 var ErrTooBusy = errors.New("the machine is too busy")
 
-// Options are the flags that every measurement has.
+// Options are the flags that all commands have.
 type Options struct {
-	JSON      string // a file to write the results to
-	NoTargets bool   // what is missed makes no difference to the exit code
+	JSON      string // file to write the result to
+	NoTargets bool   // exit with 0 also if a target is missed
 }
 
-// AddFlags adds them to those of a command. missed says what may be missed, such as
-// "a target is missed".
+// AddFlags adds the options to a command's flags. missed is part of a help text, such as "a
+// target is missed".
 func (o *Options) AddFlags(f *pflag.FlagSet, missed string) {
 	f.StringVar(&o.JSON, "json", "", "`FILE` to write the results to, as JSON")
 	f.BoolVar(&o.NoTargets, "no-targets", false, "exit with 0 also if "+missed)
 }
 
-// A Result is what a measurement found. It is written as JSON, too.
+// A Result is the result of a measurement. It can be marshalled as JSON.
 type Result interface {
 	Print(io.Writer)
-	// Missed says whether anything is worse than it should be.
+	// Missed reports whether a target is missed or the budget exceeded.
 	Missed() bool
 }
 
-// Main runs a command until it ends or is interrupted, and returns the exit code: 0, 1
-// if something was missed, 2 if there is no measurement, 3 if that is so as the machine
-// was too busy (ErrTooBusy). parse reads the flags and
-// returns the measurement. The servers that a measurement starts in a process of their
-// own are this command, too.
+// Main runs a command until it ends or is interrupted, and returns the exit code: 0, 1 if a
+// target is missed, 2 if there is no result, or 3 if that is because of ErrTooBusy. parse
+// parses the flags and returns the function that measures.
+//
+// If the first argument is backends.Command, Main serves the back ends instead. Measurements
+// start them by running their own program once more.
 func Main(name string, args []string, parse func(args []string) (*Options, func(context.Context) (Result, error), error)) int {
 	if len(args) > 0 && args[0] == backends.Command {
 		if err := backends.Main(args[1:]); err != nil {

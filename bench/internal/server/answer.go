@@ -14,15 +14,15 @@ import (
 // The workloads. Each is one kind of request.
 const (
 	ByName      = "by-name"      // one toolset, about 400 B
-	NotModified = "not-modified" // the same, unchanged since the client asked: 304
+	NotModified = "not-modified" // the same toolset with If-None-Match; the answer is 304
 	List4K      = "list-4k"      // the toolsets of a namespace, about 4 KB
 	List400K    = "list-400k"    // all toolsets, about 400 KB
 )
 
-// Workloads returns the names of all.
+// Workloads returns the names of all workloads.
 func Workloads() []string { return []string{ByName, NotModified, List4K, List400K} }
 
-// target returns what the workload asks for.
+// target returns the workload's request target, path and query.
 func target(workload string) string {
 	switch workload {
 	case List4K:
@@ -35,25 +35,25 @@ func target(workload string) string {
 
 const listPath = "/api/v1/toolsets"
 
-// An Answer is a request and what a server answers it with.
+// An Answer is a request and a server's answer to it.
 type Answer struct {
 	Path string `json:"path"` // with the query
-	// Request is the whole request, from its first line to the empty one, to be
-	// sent as it is. The connection is kept.
+	// Request is the whole request, up to and including the empty line. It keeps the
+	// connection open.
 	Request []byte `json:"request"`
-	// Close is the same request, but asks for the connection to be closed. The
-	// response has the field Connection besides, the length of which Size has not.
+	// Close is the same request with Connection: close. The answer then also has a field
+	// Connection, which Size does not include.
 	Close  []byte `json:"close"`
 	Status int    `json:"status"`
-	// Header has the fields in the order in which they came, with their names as
-	// they were spelled.
+	// Header has the names and values of the fields as they were received, in their order.
 	Header [][2]string `json:"header"`
 	Body   []byte      `json:"body"`
-	// Size is the bytes of the whole response, head and body.
+	// Size is the size of the whole answer, head and body, in bytes.
 	Size int `json:"size"`
 }
 
-// field returns the value of the first field with this name, whatever its case.
+// field returns the value of the first field with this name, whose case does not matter, or
+// "".
 func (a Answer) field(name string) string {
 	for _, f := range a.Header {
 		if strings.EqualFold(f[0], name) {
@@ -63,7 +63,7 @@ func (a Answer) field(name string) string {
 	return ""
 }
 
-// names returns the names of the fields in lower case, in order.
+// names returns the names of the fields in lower case, sorted.
 func (a *Answer) names() []string {
 	var names []string
 	for _, f := range a.Header {
@@ -73,14 +73,14 @@ func (a *Answer) names() []string {
 	return names
 }
 
-// A Set is what one server answers: an Answer for each workload. Requests differ
-// from server to server, as each has its own entity tags.
+// A Set has one server's Answer for each workload. The requests differ from server to server
+// where they contain an entity tag.
 type Set map[string]Answer
 
 // host is the Host of all requests: the service's name in a cluster.
 const host = "dynamic-toolset.kubernaut-system.svc:8080"
 
-// request returns a request for path with these fields besides what every client sends.
+// request returns a request for path with the usual fields of a client and these.
 func request(path string, fields [][2]string) []byte {
 	var b strings.Builder
 	fmt.Fprintf(&b, "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: bench\r\nAccept: application/json\r\n", path, host)
@@ -93,7 +93,7 @@ func request(path string, fields [][2]string) []byte {
 
 const setFile = "answers.json"
 
-// write puts the set into a folder, for another process.
+// write writes the set into a folder, for another process.
 func (s Set) write(dir string) error {
 	b, err := json.Marshal(s)
 	if err != nil {
@@ -102,7 +102,7 @@ func (s Set) write(dir string) error {
 	return os.WriteFile(filepath.Join(dir, setFile), b, 0o600)
 }
 
-// readSet reads what write wrote.
+// readSet reads the set that write has written into the folder.
 func readSet(dir string) (Set, error) {
 	b, err := os.ReadFile(filepath.Join(dir, setFile)) // #nosec G304 -- of the process that started this one
 	if err != nil {

@@ -7,8 +7,8 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// requestID is what the others than ours send as X-Request-Id: the field is there, and
-// making it costs nothing.
+// requestID is the X-Request-Id of all servers but ours. So they send the field, but need no
+// time to make it.
 const requestID = "0123456789abcdef0123456789abcdef"
 
 // A document is a body with its entity tag.
@@ -19,11 +19,11 @@ type document struct {
 
 func documentOf(a Answer) document { return document{a.Body, a.field("ETag")} }
 
-// serverName is what all but nginx call themselves, as ours does.
+// serverName is the Server field of all servers except nginx.
 const serverName = "dynamic-toolset"
 
-// fastHTTP is fasthttp with its defaults and the least that gives the answers: what
-// ours is compared with.
+// fastHTTP returns a fasthttp server with its defaults and the simplest handler that gives
+// the answers. Ours is compared with it.
 func fastHTTP(set Set) (server, error) {
 	byName, namespace, all := documentOf(set[ByName]), documentOf(set[List4K]), documentOf(set[List400K])
 	s := &fasthttp.Server{

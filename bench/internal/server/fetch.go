@@ -15,17 +15,16 @@ import (
 )
 
 const (
-	answerTimeout = time.Minute // for what one connection is asked
+	answerTimeout = time.Minute // for all answers on one connection
 	maxHead       = 16 << 10    // bytes of a response's head
 	maxBody       = 4 << 20     // bytes of a response's body
 	deep          = 16          // requests that Fetch sends at once
 )
 
-// Fetch asks the server at addr, host and port, for each workload, and returns what
-// it answers. Requests have these fields besides the usual ones, such as
-// Authorization. It asks in all the ways that a server is measured in, again on the
-// same connection, with several requests at once, and on a connection that is closed
-// afterwards, and fails if the answers differ.
+// Fetch sends the request of each workload to the server at addr, a host and port, and
+// returns the answers. fields are sent in addition to the usual ones, for example
+// Authorization. Each request is sent in all the ways that are measured: alone, several at
+// once on the same connection, and with Connection: close. Fetch fails if the answers differ.
 func Fetch(ctx context.Context, addr string, fields ...[2]string) (Set, error) {
 	set := Set{}
 	for _, w := range Workloads() {
@@ -47,7 +46,7 @@ func Fetch(ctx context.Context, addr string, fields ...[2]string) (Set, error) {
 	return set, nil
 }
 
-// fetch asks for one workload.
+// fetch fetches the answer of one workload.
 func fetch(ctx context.Context, addr, path string, fields [][2]string) (Answer, error) {
 	a := Answer{Path: path, Request: request(path, fields)}
 	a.Close = request(path, append(slices.Clip(fields), [2]string{"Connection", "close"}))
@@ -98,16 +97,16 @@ func same(a, b *Answer) error {
 	return nil
 }
 
-// ask sends the request so many times, the first one alone and then the others at
-// once, and returns the answers. The server must not close the connection, or must
-// do so after the answer.
+// ask sends the request the given number of times, first once and then the others at once,
+// and returns the answers. With closes, the server must close the connection after the
+// answer.
 func ask(ctx context.Context, addr string, request []byte, times int, closes bool) ([]Answer, error) {
 	dialer := net.Dialer{Timeout: answerTimeout}
 	c, err := dialer.DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return nil, err
 	}
-	defer c.Close() //nolint:errcheck // all that is wanted was read
+	defer c.Close() //nolint:errcheck // all that is needed has been read
 	defer context.AfterFunc(ctx, func() { _ = c.Close() })()
 	if err := c.SetDeadline(time.Now().Add(answerTimeout)); err != nil {
 		return nil, err
@@ -178,7 +177,7 @@ func readAnswer(in *bufio.Reader) (Answer, error) {
 		return a, fmt.Errorf("Content-Length %q is none", length)
 	}
 	if a.Status == 304 {
-		return a, nil // it is that of what isn't sent (RFC 9110, section 8.6)
+		return a, nil // the length is that of the body of a 200 (RFC 9110, section 8.6)
 	}
 	a.Body = make([]byte, n)
 	if _, err := io.ReadFull(in, a.Body); err != nil {
@@ -188,7 +187,7 @@ func readAnswer(in *bufio.Reader) (Answer, error) {
 	return a, nil
 }
 
-// headLine reads a line of a response's head and counts its bytes.
+// headLine reads a line of a response's head and adds its length to a.Size.
 func headLine(in *bufio.Reader, a *Answer) (string, error) {
 	line, err := in.ReadSlice('\n')
 	if err != nil {
@@ -204,7 +203,7 @@ func headLine(in *bufio.Reader, a *Answer) (string, error) {
 	return text, nil
 }
 
-// difference says where two bodies differ.
+// difference describes where two bodies differ.
 func difference(want, got []byte) string {
 	i := 0
 	for i < min(len(want), len(got)) && want[i] == got[i] {

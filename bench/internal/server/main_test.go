@@ -19,7 +19,7 @@ import (
 
 var (
 	dir string // of the test's program
-	// build compiles the service for the first test that needs it.
+	// build builds the service when the first test needs it.
 	build = sync.OnceValues(func() (string, error) { return sut.Build(context.Background(), dir) })
 )
 
@@ -33,8 +33,8 @@ func service(t *testing.T) string {
 	return binary
 }
 
-// hold is the first argument by which the test's program is told to start all
-// servers, say their processes and do nothing.
+// hold is the first argument of the test binary when it is to start all servers, print their
+// process ids and wait.
 const hold = "hold-servers"
 
 func TestMain(m *testing.M) {
@@ -63,7 +63,7 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-// installed returns the servers that this machine has.
+// installed returns the names of the servers that this machine has.
 func installed() []string {
 	var names []string
 	for _, name := range Names() {
@@ -74,7 +74,7 @@ func installed() []string {
 	return names
 }
 
-// start starts a server, which the test's end stops.
+// start starts a server and stops it when the test ends.
 func start(t *testing.T, name string, o Options) *Server {
 	t.Helper()
 	o.Dir, o.Binary = t.TempDir(), service(t)
@@ -93,7 +93,7 @@ func start(t *testing.T, name string, o Options) *Server {
 	return s
 }
 
-// fetchOurs returns what the service answers.
+// fetchOurs returns the service's answers.
 func fetchOurs(t *testing.T) Set {
 	t.Helper()
 	set, err := Fetch(t.Context(), start(t, Ours, Options{CPU: AnyCPU}).Addr())
@@ -103,8 +103,7 @@ func fetchOurs(t *testing.T) Set {
 	return set
 }
 
-// gone reports whether there is no such process any more. One that nobody has waited
-// for yet is gone.
+// gone reports whether the process has ended. It may still be a zombie.
 func gone(pid int) bool {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -126,8 +125,8 @@ func waitGone(t *testing.T, pids []int) {
 	}
 }
 
-// held keeps what holdAll started: a peer ends when nobody has its standard input any
-// more.
+// held refers to the servers that holdAll has started, so that the garbage collector does not
+// close their standard input, which would end them.
 var held []*Server
 
 func holdAll(binary, dir string) error {

@@ -11,7 +11,7 @@ import (
 	"sync"
 )
 
-// A toolset as the naive server keeps it, and renders it for each request.
+// A toolset is what the naive server stores, and renders for each request.
 type toolset struct {
 	Name            string            `json:"name"`
 	Namespace       string            `json:"namespace"`
@@ -26,7 +26,7 @@ type toolset struct {
 	LastHealthCheck *string           `json:"lastHealthCheck"`
 }
 
-// A toolsetList is what a list answers.
+// A toolsetList is the answer to a request for a list.
 type toolsetList struct {
 	Toolsets         []toolset `json:"toolsets"`
 	Total            int       `json:"total"`
@@ -34,8 +34,8 @@ type toolsetList struct {
 	ConfigMapVersion string    `json:"configMapVersion"`
 }
 
-// A store is the obvious first version of such a service: toolsets in a map behind a
-// mutex, rendered when they are asked for.
+// A store is the obvious first version of such a service: toolsets in a map with a mutex,
+// rendered for each request.
 type store struct {
 	mu               sync.Mutex
 	toolsets         map[string]toolset // by name
@@ -92,7 +92,7 @@ func (s *store) one(w http.ResponseWriter, r *http.Request) {
 	sendRendered(w, r, body, err)
 }
 
-// sendRendered answers with what was just rendered, and makes its entity tag.
+// sendRendered answers with a body and computes its entity tag.
 func sendRendered(w http.ResponseWriter, r *http.Request, body []byte, err error) {
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)

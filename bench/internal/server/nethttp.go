@@ -8,7 +8,7 @@ import (
 	"github.com/go-chi/chi/v5"
 )
 
-// netHTTP is the standard library's server and router.
+// netHTTP returns the standard library's server with its router.
 func netHTTP(set Set) (server, error) {
 	p := prepare(set)
 	mux := http.NewServeMux()
@@ -17,7 +17,7 @@ func netHTTP(set Set) (server, error) {
 	return serveHTTP(mux), nil
 }
 
-// chiRouter is the standard library's server with a router that many use.
+// chiRouter returns the standard library's server with chi, a popular router.
 func chiRouter(set Set) (server, error) {
 	p := prepare(set)
 	r := chi.NewRouter()
@@ -26,13 +26,13 @@ func chiRouter(set Set) (server, error) {
 	return serveHTTP(r), nil
 }
 
-// serveHTTP is a http.Server with its defaults: nothing limits how long a client takes.
+// serveHTTP returns an http.Server with its defaults, which has no timeouts.
 func serveHTTP(h http.Handler) server {
-	s := &http.Server{Handler: h} // #nosec G112 -- what it costs is measured, by a client of our own
+	s := &http.Server{Handler: h} // #nosec G112 -- the only client is our own
 	return func(l net.Listener) error { return s.Serve(l) }
 }
 
-// prepared are answers that are made once, to be sent again and again.
+// prepared has answers that were rendered beforehand.
 type prepared struct{ names, namespaces map[string]document }
 
 func prepare(set Set) *prepared {
@@ -69,6 +69,6 @@ func sendDocument(w http.ResponseWriter, r *http.Request, d document, found bool
 		return
 	}
 	h.Set("Content-Type", "application/json")
-	h.Set("Content-Length", strconv.Itoa(len(d.body))) // else a large one is sent in chunks
-	_, _ = w.Write(d.body)                             // to a client that may have gone
+	h.Set("Content-Length", strconv.Itoa(len(d.body))) // otherwise a large body is sent in chunks
+	_, _ = w.Write(d.body)                             // the client may have gone
 }

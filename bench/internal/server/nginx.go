@@ -20,15 +20,15 @@ import (
 	"kubernaut.io/dynamic-toolset/bench/internal/sut"
 )
 
-// nginx serves the answers as files.
+// nginx is a running nginx, which serves the answers as files.
 type nginx struct {
-	release string
-	at      string
+	release string // "nginx/1.22.1"
+	at      string // address
 	cmd     *exec.Cmd
 	log     *bytes.Buffer
-	ended   chan struct{} // closed when the master is gone
-	err     error         // of Wait; set before ended is closed
-	all     []int
+	ended   chan struct{} // closed when the master has ended
+	err     error         // of cmd.Wait; set before ended is closed
+	all     []int         // process ids of the master and the worker
 }
 
 const (
@@ -36,8 +36,8 @@ const (
 	connectTick = 10 * time.Millisecond
 )
 
-// nginxPrograms are where nginx is looked for. Debian has it where the PATH of ordinary
-// users doesn't lead.
+// nginxPrograms lists where to look for nginx. On Debian it is not in the PATH of ordinary
+// users.
 var nginxPrograms = []string{"nginx", "/usr/sbin/nginx"}
 
 func nginxProgram() (string, error) {
@@ -64,12 +64,12 @@ func startNginx(ctx context.Context, dir string, o Options) (started, error) {
 	_, release, _ := strings.Cut(strings.TrimSpace(string(version)), "version: ")
 	files := map[string]string{ByName: "by-name.json", List4K: "list-4k.json", List400K: "list-400k.json"}
 	for w, file := range files {
-		// Its worker reads them, with the rights of whoever runs this.
+		// The worker reads them. It runs as the same user; see nginxConf.
 		if err := os.WriteFile(filepath.Join(dir, file), o.Answers[w].Body, 0o600); err != nil {
 			return nil, err
 		}
 	}
-	// nginx must be told a port. Another program may take one that was free.
+	// nginx needs a port number. Another program may take the free port before nginx does.
 	for range portTries {
 		var n *nginx
 		if n, err = runNginx(ctx, program, dir, o.CPU); err == nil {
@@ -93,7 +93,7 @@ func runNginx(ctx context.Context, program, dir string, cpu int) (*nginx, error)
 		return nil, err
 	}
 	n.cmd = exec.Command(program, "-p", dir, "-c", filepath.Join(dir, "nginx.conf")) // #nosec G204 -- found in startNginx
-	// Its master ends its worker on this signal.
+	// On this signal the master also ends the worker.
 	n.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	n.cmd.Stderr = n.log
 	if err := sut.OnCPU(cpu, n.cmd.Start); err != nil {
@@ -130,8 +130,8 @@ func (n *nginx) configure(dir string) error {
 	return os.WriteFile(filepath.Join(dir, "nginx.conf"), conf.Bytes(), 0o600)
 }
 
-// nginxConf is what costs nginx the least CPU time for these files, of what its
-// documentation offers (https://nginx.org/en/docs/http/ngx_http_core_module.html).
+// nginxConf has the settings with which nginx needs the least CPU time for these files
+// (https://nginx.org/en/docs/http/ngx_http_core_module.html).
 var nginxConf = template.Must(template.New("nginx.conf").Parse(`
 {{if .Root}}user root;{{end}}
 daemon off;
@@ -156,7 +156,7 @@ http {
 	open_file_cache max=100 inactive=1h;
 	open_file_cache_valid 1h;
 	default_type application/json;
-	# Of the fields that nginx has for files and ours has not.
+	# Without the fields that nginx sends for files and ours does not.
 	max_ranges 0;
 	add_header Last-Modified "";
 	add_header X-Request-Id {{.RequestID}};
@@ -175,14 +175,14 @@ http {
 }
 `))
 
-// ready waits until nginx answers: its worker does.
+// ready waits until nginx answers a request.
 func (n *nginx) ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, fmt.Errorf("nginx did not answer within %v", startTimeout))
 	defer cancel()
 	for {
 		_, err := ask(ctx, n.at, request(target(ByName), nil), 1, false)
 		select {
-		case <-n.ended: // and whoever answered was another program
+		case <-n.ended: // an answer came from another program
 			return fmt.Errorf("nginx ended at once: %w", n.err)
 		default:
 		}
@@ -198,7 +198,7 @@ func (n *nginx) ready(ctx context.Context) error {
 	}
 }
 
-// family returns a process and its children.
+// family returns the ids of nginx's processes, master and worker.
 func family(pid int) ([]int, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
 	if err != nil {
@@ -229,7 +229,7 @@ func (n *nginx) stop() error {
 	select {
 	case <-n.ended:
 	case <-time.After(stopTimeout):
-		for _, pid := range n.all { // a worker would outlive its master
+		for _, pid := range n.all { // the worker would survive the master
 			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
 		_ = n.cmd.Process.Kill()

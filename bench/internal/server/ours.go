@@ -18,17 +18,17 @@ import (
 )
 
 const (
-	// maxConnections lets in the connections that the client keeps besides those
-	// that are idle, of which there are as many as the service takes by default.
+	// maxConnections is above the service's default, which is the number of idle
+	// connections that are measured: the client has others besides.
 	maxConnections = 20_000
-	// servedBy is a pod's name, as the service has it in a cluster (see deploy/base).
+	// servedBy is the name of a pod, as the service has it in a cluster (see deploy/base).
 	servedBy    = "dynamic-toolset-6c9f7d5b8-x2k4j"
 	findTimeout = 2 * time.Minute // until the service has found the toolsets
 	findTick    = 20 * time.Millisecond
 )
 
-// ours is this service as it is shipped, but that its health checks are off and that
-// it lets in more connections.
+// ours is this service as it is shipped, except that more connections are allowed and that
+// health checks, which would change the answers, are off.
 type ours struct {
 	process *sut.Process
 	release string
@@ -37,9 +37,9 @@ type ours struct {
 func startOurs(ctx context.Context, dir string, o Options) (started, error) {
 	args := []string{
 		"--served-by=" + servedBy, "--health-checks=false", fmt.Sprintf("--max-connections=%d", maxConnections),
-		// The time of the last comparison is in the lists.
+		// A resync would change the lists, which contain its time.
 		"--resync=24h",
-		// Nobody routes to it when it is told to stop.
+		// No load balancer has to notice that it stops.
 		"--shutdown-propagation-delay=0s", "--shutdown-drain-timeout=5s",
 	}
 	if !slices.ContainsFunc(o.Args, func(a string) bool { return strings.HasPrefix(a, "--kubeconfig") }) {
@@ -62,7 +62,7 @@ func startOurs(ctx context.Context, dir string, o Options) (started, error) {
 	return s, nil
 }
 
-// writeManifests writes one file for each namespace.
+// writeManifests writes the Services as manifests, one file for each namespace.
 func writeManifests(dir string) error {
 	files := map[string][]byte{}
 	for _, svc := range Services() {

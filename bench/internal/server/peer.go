@@ -19,14 +19,15 @@ import (
 )
 
 const (
-	startTimeout = time.Minute // until a peer listens
-	stopTimeout  = time.Minute // until it is gone; then it is killed
+	startTimeout = time.Minute // until a server listens
+	stopTimeout  = time.Minute // until it has ended; then it is killed
 )
 
 // A server serves on the listener until that is closed.
 type server func(l net.Listener) error
 
-// peers are the servers in Go. Each is made with the answers it has to give.
+// peers has the functions that make the other servers in Go from the answers they are to
+// give.
 var peers = map[string]func(Set) (server, error){
 	FastHTTP: fastHTTP,
 	NetHTTP:  netHTTP,
@@ -34,12 +35,12 @@ var peers = map[string]func(Set) (server, error){
 	Naive:    naive,
 }
 
-// Command is the first argument by which a program that uses this package is
-// told to be one of the servers: its main calls Main then.
+// Command is the first argument of a program that is to be one of the servers. Its main
+// function must then call Main with the arguments that follow.
 const Command = "serve-contestant"
 
-// Main is what a program's main does with the arguments after Command. It serves
-// until standard input ends.
+// Main runs a server until standard input ends. args are the program's arguments after
+// Command.
 func Main(args []string) error {
 	if len(args) != 2 || peers[args[0]] == nil {
 		return fmt.Errorf("%s is for this program's own use", Command)
@@ -64,7 +65,7 @@ func Main(args []string) error {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		_, _ = io.Copy(io.Discard, os.Stdin) // either way there is nobody left to serve for
+		_, _ = io.Copy(io.Discard, os.Stdin) // after an error, too, the other end has gone
 	}()
 	select {
 	case <-ended:
@@ -74,7 +75,7 @@ func Main(args []string) error {
 	}
 }
 
-// A peer is a server in Go: this program once more.
+// A peer is one of the peers as a process, which runs this program once more.
 type peer struct {
 	name   string
 	cmd    *exec.Cmd
@@ -96,7 +97,7 @@ func startPeer(ctx context.Context, name, dir string, o Options) (started, error
 	}
 	p := &peer{name: name, stderr: &strings.Builder{}}
 	p.cmd = exec.Command(self, Command, name, dir) // #nosec G204 -- this program
-	// It must not outlive a measurement that is killed.
+	// It must end even if this program is killed.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	p.cmd.Stderr = p.stderr
 	if p.in, err = p.cmd.StdinPipe(); err != nil {
@@ -117,7 +118,7 @@ func startPeer(ctx context.Context, name, dir string, o Options) (started, error
 		err = errors.Join(context.Cause(ctx), err)
 	}
 	if err != nil {
-		_ = p.cmd.Process.Kill() // it may have ended by itself
+		_ = p.cmd.Process.Kill() // it may have ended already
 		return nil, fmt.Errorf("%w: %w: %s", err, p.cmd.Wait(), p.stderr)
 	}
 	p.at = strings.TrimSpace(line)
@@ -138,8 +139,7 @@ func (p *peer) version() string {
 	return runtime.Version()
 }
 
-// moduleVersion returns the version of a module that a program is built with. Programs
-// of go test don't say it.
+// moduleVersion returns the version of a module in a program. Test binaries don't have it.
 func moduleVersion(info *debug.BuildInfo, path string) string {
 	if info != nil {
 		for _, m := range info.Deps {

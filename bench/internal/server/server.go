@@ -1,10 +1,10 @@
-// Package server runs the servers of a comparison, each as a process of its
-// own on a CPU of its own: this service, and others that answer the same requests
-// with the same bytes.
+// Package server runs the servers of a comparison: this service ("ours"), and others that
+// answer the same requests with the same bytes. Each is a process of its own, which can be
+// held on one CPU.
 //
-// What the answers are is learnt from this service ([Fetch]), given to the others
-// ([Options].Answers), and held against what each of them answers ([Verify]), so
-// that no server is measured that does less than the others.
+// Ours is started first, and [Fetch] gets its answers. The other servers are started with
+// these answers ([Options].Answers). [Verify] then checks what they really answer, so that
+// no server is measured that does less than the others.
 package server
 
 import (
@@ -26,45 +26,43 @@ const (
 	Naive    = "naive"
 )
 
-// Names returns all of them. The first is the one that the others learn their
-// answers from.
+// Names returns the names of all servers, with Ours first.
 func Names() []string { return []string{Ours, FastHTTP, NetHTTP, Chi, Nginx, Naive} }
 
-// ErrMissing is that a server isn't installed on this machine. What Start
-// returns then says how to get it.
+// ErrMissing is wrapped by the error of Start if the server is not installed on this
+// machine. The error says how to install it.
 var ErrMissing = errors.New("not installed")
 
-// AnyCPU is the Options.CPU of a server that is pinned to no CPU.
+// AnyCPU is the Options.CPU of a server that may use all CPUs.
 const AnyCPU = -1
 
-// Options are how a server is run.
+// Options configure a server.
 type Options struct {
-	// Dir is a folder that the server may write in; each gets one of its own
-	// there. Whoever made it removes it.
+	// Dir is a folder in which Start makes another one for the server. The caller removes
+	// it.
 	Dir string
-	// CPU is the number of the one CPU that the server may use, from its first
-	// instruction on; AnyCPU for all.
+	// CPU is the number of the only CPU that the server may use, or AnyCPU.
 	CPU int
-	// Binary is the service's, of sut.Build, for Ours.
+	// Binary is the path of the service's binary, for Ours; see sut.Build.
 	Binary string
-	// Args are more arguments for Ours. With --kubeconfig among them it gets no
+	// Args are more arguments for Ours. Without --kubeconfig it reads its Services from
 	// manifests.
 	Args []string
-	// Fields are header fields that Ours wants to see in requests, such as Authorization.
+	// Fields are header fields that Ours needs in requests, such as Authorization.
 	Fields [][2]string
-	// Answers are what the others answer. Ours needs none.
+	// Answers are the answers of the other servers. Ours needs none.
 	Answers Set
 }
 
-// A Server is one that runs. End it with Stop, and keep it until then: a
-// server may end when nothing refers to its Server any more.
+// A Server is a running server. End it with Stop. Keep a reference to it until then: the
+// process ends if the Server is garbage collected.
 type Server struct {
 	s     started
 	stop  sync.Once
-	ended error // of Stop
+	ended error // result of Stop
 }
 
-// started is what each kind of server has behind it.
+// started is implemented by each kind of server.
 type started interface {
 	addr() string
 	pids() []int
@@ -72,7 +70,7 @@ type started interface {
 	stop() error
 }
 
-// Start runs the server of this name and returns when it answers.
+// Start starts the server of this name and returns when it answers.
 func Start(ctx context.Context, name string, o Options) (*Server, error) {
 	dir, err := os.MkdirTemp(o.Dir, strings.ReplaceAll(name, "/", "-")+"-")
 	if err != nil {
@@ -95,18 +93,18 @@ func Start(ctx context.Context, name string, o Options) (*Server, error) {
 	return &Server{s: s}, nil
 }
 
-// Addr returns where the server listens: host and port of 127.0.0.1.
+// Addr returns the address of the server, such as "127.0.0.1:8080".
 func (s *Server) Addr() string { return s.s.addr() }
 
-// PIDs returns the server's processes, all that use CPU time and memory for it.
+// PIDs returns the ids of all processes of the server.
 func (s *Server) PIDs() []int { return s.s.pids() }
 
-// Version returns what the server is built on, such as "nginx/1.22.1",
-// "fasthttp v1.78.0", "go1.26.8".
+// Version returns the version of the server's software, such as "nginx/1.22.1",
+// "fasthttp v1.78.0" or "go1.26.8".
 func (s *Server) Version() string { return s.s.version() }
 
-// Stop ends the server and its processes. A second call only returns what the first
-// one did.
+// Stop ends the server's processes. It returns an error if they had ended before. Another
+// call returns the result of the first.
 func (s *Server) Stop() error {
 	s.stop.Do(func() { s.ended = s.s.stop() })
 	return s.ended

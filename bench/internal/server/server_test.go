@@ -63,7 +63,7 @@ func TestStopEndsAllProcesses(t *testing.T) {
 	}
 }
 
-// A server that ended by itself was not measured to the end.
+// Stop reports that a server had ended by itself: it was then not measured to the end.
 func TestStopTellsOfAnEarlierEnd(t *testing.T) {
 	want := fetchOurs(t)
 	for _, name := range Names() {

@@ -9,22 +9,21 @@ import (
 	"kubernaut.io/dynamic-toolset/bench/internal/fixtures"
 )
 
-// What there is to be looked up: as many toolsets as make lists of the sizes that
-// the workloads say, each of the same length. Their health isn't checked, as each
-// check would change the bytes.
+// The toolsets. All have the same length, and their number gives lists of the sizes that
+// the workloads have in their names.
 const (
 	namespaces   = 100
-	perNamespace = 10  // toolsets, 4 KB as a list
-	toolsetBytes = 400 // a toolset as JSON
+	perNamespace = 10  // toolsets in each namespace
+	toolsetBytes = 400 // length of a toolset as JSON
 
 	askedNamespace = "team-042"
 	askedName      = "prometheus-042-7"
 )
 
-// Toolsets is how many toolsets the service has.
+// Toolsets is the number of toolsets.
 const Toolsets = namespaces * perNamespace
 
-// Namespaces returns the names of the namespaces that they are in.
+// Namespaces returns the names of the toolsets' namespaces.
 func Namespaces() []string {
 	var names []string
 	for n := range namespaces {
@@ -35,7 +34,7 @@ func Namespaces() []string {
 
 func namespace(n int) string { return fmt.Sprintf("team-%03d", n) }
 
-// Services returns the Services in which the service finds them.
+// Services returns the Services of the toolsets.
 func Services() []*corev1.Service {
 	var all []*corev1.Service
 	for n := range namespaces {
@@ -50,17 +49,17 @@ func Services() []*corev1.Service {
 }
 
 const (
-	// frame is what all toolsets have in common.
+	// frame is the JSON of a toolset without what differs between toolsets.
 	frame = `{"name":"","namespace":"","type":"","description":"","enabled":true,"healthy":false,"healthReason":"not checked yet",` +
 		`"config":{"url":"http://..svc.cluster.local:"},"serviceEndpoint":"http://..svc.cluster.local:",` +
 		`"discoveredAt":"2026-01-02T03:04:05.678Z","lastHealthCheck":null}`
 	sentence = "Of the team that runs the shop: what it serves, what it waits for, and what it has to say of it, for ninety days. Ask its owners for more."
 )
 
-// description returns one of such a length that all toolsets are of one length.
+// description returns a description as long as needed to make the toolset toolsetBytes long.
 func description(svc *corev1.Service) string {
 	kind, port := svc.Labels["app.kubernetes.io/name"], strconv.Itoa(int(svc.Spec.Ports[0].Port))
-	// Name, namespace and port are in both of the URLs, too.
+	// Both URLs contain the name, the namespace and the port, too.
 	others := len(frame) + 3*len(svc.Name) + 3*len(svc.Namespace) + 2*len(port) + len(kind)
 	return sentence[:toolsetBytes-others]
 }

@@ -11,22 +11,22 @@ import (
 	"strings"
 )
 
-// tolerance is the part of ours by which a response may be smaller or larger: one in so
-// many bytes.
+// tolerance is the divisor of the size of our response that gives the allowed difference.
 const tolerance = 20
 
-// Verify asks a server for each workload, as Fetch does, and returns what it
-// answers, which is what it is measured with. It fails if that is not to a client what
-// ours answers, and says in what.
+// Verify fetches the answers of a server, as Fetch does, and returns them. It fails if they
+// differ from ours in a way that matters to a client, and the error says how.
 //
-// Status, body and the names of the header fields must be equal, and the values of the
-// fields but for these: Date, as it is another time; Server; X-Request-Id, which ours
-// makes anew for each request while the others send one of the same length again and
-// again; and the ETag of nginx, which makes its own of a file's time and length, and of
-// the naive server, which makes it of the body. nginx also sends "Connection:
-// keep-alive", which can't be switched off. The whole response may be smaller or larger
-// by a twentieth. Bodies of the naive server may have their members in another
-// order.
+// Status, body, and names and values of the header fields must be equal, except:
+//
+//   - Date and Server have other values.
+//   - X-Request-Id has another value of the same length.
+//   - The ETag of nginx is made of a file's time and length, that of the naive server of the
+//     body.
+//   - nginx also sends "Connection: keep-alive", which can't be switched off.
+//   - The members of JSON objects in bodies of the naive server may be in another order.
+//
+// The whole response may be smaller or larger by a twentieth.
 func Verify(ctx context.Context, name, addr string, ours Set, fields ...[2]string) (Set, error) {
 	if err := ours.complete(); err != nil {
 		return nil, err
@@ -45,7 +45,7 @@ func Verify(ctx context.Context, name, addr string, ours Set, fields ...[2]strin
 	return set, errors.Join(all...)
 }
 
-// compare returns all in which an answer of the server differs from ours.
+// compare returns all differences between an answer of the server and ours.
 func compare(name string, want, got *Answer) (all []error) {
 	differs := func(format string, args ...any) { all = append(all, fmt.Errorf(format, args...)) }
 	if got.Status != want.Status {
@@ -63,7 +63,7 @@ func compare(name string, want, got *Answer) (all []error) {
 	}
 	for _, n := range want.names() {
 		if !slices.Contains(names, n) {
-			continue // it was said
+			continue // reported above
 		}
 		if w, g := want.field(n), got.field(n); !equalValues(name, n, w, g) {
 			differs("header field %s is %q instead of %q", n, g, w)
@@ -86,7 +86,8 @@ func equalBodies(name string, want, got []byte) bool {
 	return json.Unmarshal(want, &w) == nil && json.Unmarshal(got, &g) == nil && reflect.DeepEqual(w, g)
 }
 
-// equalValues compares the values of a field whose name is in lower case.
+// equalValues reports whether two values of a field, whose name is in lower case, count as
+// equal.
 func equalValues(server, field, want, got string) bool {
 	switch field {
 	case "server":

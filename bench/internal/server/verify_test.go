@@ -15,7 +15,7 @@ import (
 	"testing"
 )
 
-// Each way in which an answer may differ is found, and said.
+// Each kind of difference is found and described.
 func TestCompareFindsEachDifference(t *testing.T) {
 	ours := Answer{Status: 200, Size: 1000, Body: []byte(`{"a":1,"b":2}`), Header: [][2]string{
 		{"Server", "dynamic-toolset"}, {"Date", "Wed, 25 Nov 2026 17:07:12 GMT"}, {"X-Request-Id", "0123"}, {"Etag", `"1"`}, {"Vary", "Accept-Encoding"},
@@ -79,7 +79,7 @@ func TestCompareFindsEachDifference(t *testing.T) {
 	}
 }
 
-// Verify on a real server that answers one workload otherwise.
+// Verify names the server and the one workload that it answers differently.
 func TestVerifyNamesServerAndWorkload(t *testing.T) {
 	want := fetchOurs(t)
 	other := Set{}
@@ -99,7 +99,7 @@ func TestVerifyNamesServerAndWorkload(t *testing.T) {
 	}
 }
 
-// Servers that can't be measured: what they do is refused, and what is wrong said.
+// Fetch refuses answers that can't be measured, and says why.
 func TestFetchRefuses(t *testing.T) {
 	var n atomic.Int64
 	for _, c := range []struct {
@@ -128,7 +128,7 @@ func TestFetchRefuses(t *testing.T) {
 	}
 }
 
-// What the caller asks for is sent with each request, and what is sent is returned.
+// The caller's fields are sent with each request and are part of the returned requests.
 func TestFetchSendsFields(t *testing.T) {
 	var asked, without atomic.Int64
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -162,7 +162,7 @@ func TestFetchSendsFields(t *testing.T) {
 	}
 }
 
-// A server that says nothing holds nobody up longer than the caller wants.
+// Fetch does not wait for a server without an answer after the context has ended.
 func TestFetchEndsWithItsContext(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -207,7 +207,7 @@ func FuzzReadAnswer(f *testing.F) {
 		if !bytes.HasSuffix(b[:a.Size], a.Body) || a.Status != 304 && a.field("Content-Length") == "" {
 			t.Fatalf("%q is %+v", b, a)
 		}
-		// The standard library understands the same, what it takes at all.
+		// If the standard library accepts the answer, it reads the same.
 		res, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(b)), nil)
 		if err != nil {
 			return

@@ -7,19 +7,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// AnyCPU is no CPU in particular.
+// AnyCPU stands for all CPUs.
 const AnyCPU = -1
 
-// OnCPU calls start, which starts a process, such that the process may use this
-// CPU only, with all the threads that it will have and from its first instruction
-// on: a process inherits the CPUs of the thread that starts it. A Go program sees
-// one CPU then, and sets GOMAXPROCS to 1.
+// OnCPU calls start, which starts a process, and restricts the process with all of its
+// threads to this CPU. The restriction holds from the first instruction, since a process
+// inherits the CPUs of the thread that starts it. A Go program then sees one CPU and sets
+// GOMAXPROCS to 1.
 func OnCPU(cpu int, start func() error) error {
 	if cpu == AnyCPU {
 		return start()
 	}
-	// The thread is given back as it was, and not ended: Pdeathsig would end the
-	// process with it (PR_SET_PDEATHSIG of prctl(2)).
+	// The thread must not end, as it would without UnlockOSThread: its end would send the
+	// Pdeathsig to the process (PR_SET_PDEATHSIG of prctl(2)).
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	var before, only unix.CPUSet
@@ -32,7 +32,7 @@ func OnCPU(cpu int, start func() error) error {
 	}
 	err := start()
 	if back := unix.SchedSetaffinity(0, &before); back != nil {
-		// Whatever else runs on this thread would share the CPU that is measured.
+		// Other goroutines on this thread would use the CPU on which servers are measured.
 		panic(fmt.Sprintf("give this thread back its CPUs: %v", back))
 	}
 	return err

@@ -1,5 +1,4 @@
-// Package sut runs the service under measurement: the real binary, as a
-// process of its own.
+// Package sut runs the system under test: the service's real binary, as a process of its own.
 package sut
 
 import (
@@ -22,12 +21,12 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/host"
 )
 
-// buildTimeout bounds the compile, which takes a minute or two with a cold
-// build cache on two cores.
+// buildTimeout bounds the build. With an empty build cache it takes a minute or two on two
+// cores.
 const buildTimeout = 10 * time.Minute
 
-// Build compiles the service as a release is built, from the module around the
-// working directory, and returns the path of the binary in dir.
+// Build builds the service with the flags of a release, from the module of the working
+// directory, and returns the path of the binary in dir.
 func Build(ctx context.Context, dir string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, buildTimeout)
 	defer cancel()
@@ -43,11 +42,11 @@ func Build(ctx context.Context, dir string) (string, error) {
 // A Process is a running service. End it with Stop.
 type Process struct {
 	API, Metrics string    // base URLs
-	Started      time.Time // just before exec
+	Started      time.Time // just before the process was started
 
 	cmd   *exec.Cmd
-	ended chan struct{} // closed when the process is gone
-	err   error         // of Wait; set before ended is closed
+	ended chan struct{} // closed when the process has ended
+	err   error         // of cmd.Wait; set before ended is closed
 
 	mu   sync.Mutex
 	tail []string // the last lines of its log
@@ -55,23 +54,23 @@ type Process struct {
 
 const (
 	tailLines    = 20
-	startTimeout = 10 * time.Second // until it says where it listens
+	startTimeout = 10 * time.Second // until it logs where it listens
 	stopTimeout  = 45 * time.Second // DD-007: 5 s, then a drain of at most 30 s
 )
 
-// Start runs the binary with these arguments, on free ports of its choice, and
-// returns when it listens, which is before it is ready.
+// Start runs the binary with these arguments, on any free ports, and returns when it listens.
+// It may not be ready then.
 func Start(ctx context.Context, binary string, args ...string) (*Process, error) {
 	return StartOn(ctx, AnyCPU, binary, args...)
 }
 
-// StartOn is Start on one CPU: see OnCPU.
+// StartOn is like Start, but restricts the process to one CPU; see OnCPU.
 func StartOn(ctx context.Context, cpu int, binary string, args ...string) (*Process, error) {
 	args = append([]string{"serve", "--listen=127.0.0.1:0", "--metrics-listen=127.0.0.1:0", "--log-format=json"}, args...)
 	cmd := exec.Command(binary, args...) // #nosec G204 -- the caller's own build
-	// It must not outlive a measurement that is killed.
+	// It must end even if this program is killed.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	// Settings come from the arguments alone.
+	// The environment must not change the settings.
 	for _, v := range os.Environ() {
 		if !strings.HasPrefix(v, "TOOLSET_") {
 			cmd.Env = append(cmd.Env, v)
@@ -102,8 +101,8 @@ func StartOn(ctx context.Context, cpu int, binary string, args ...string) (*Proc
 	return nil, errors.Join(err, p.kill(), errors.New(p.LogTail()))
 }
 
-// follow reads the log to its end, keeps the last lines of it, and finds in it
-// where the service listens.
+// follow reads the log to its end and keeps its last lines. It closes serving when the log
+// says where the service listens.
 func (p *Process) follow(log io.Reader, serving chan struct{}) {
 	defer func() {
 		p.err = p.cmd.Wait()
@@ -122,7 +121,7 @@ func (p *Process) follow(log io.Reader, serving chan struct{}) {
 			close(serving)
 		}
 	}
-	_, _ = io.Copy(io.Discard, log) // after a line that is too long
+	_, _ = io.Copy(io.Discard, log) // the scanner stops at a line that is too long
 }
 
 func (p *Process) keep(line string) {
@@ -134,7 +133,7 @@ func (p *Process) keep(line string) {
 	p.tail = append(p.tail, line)
 }
 
-// LogTail returns the last lines that the service logged.
+// LogTail returns the last lines of the service's log.
 func (p *Process) LogTail() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -148,12 +147,11 @@ func (p *Process) failure() error {
 	return errors.New("exit code 0")
 }
 
-// readyTick is between two questions whether the service is ready, and so how
-// exact the time that WaitReady returns is.
+// readyTick is the pause between two requests for /ready. It limits the precision of
+// WaitReady's result.
 const readyTick = 2 * time.Millisecond
 
-// WaitReady waits until /ready answers 200 and returns how long after the
-// exec that was.
+// WaitReady waits until /ready answers 200 and returns how long that took since Started.
 func (p *Process) WaitReady(ctx context.Context) (time.Duration, error) {
 	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{}}
 	defer client.CloseIdleConnections()
@@ -161,7 +159,7 @@ func (p *Process) WaitReady(ctx context.Context) (time.Duration, error) {
 	for {
 		res, err := client.Get(p.API + "/ready")
 		if err == nil {
-			body, _ := io.ReadAll(io.LimitReader(res.Body, 4<<10)) // it is for a message only
+			body, _ := io.ReadAll(io.LimitReader(res.Body, 4<<10)) // for a message only
 			_ = res.Body.Close()
 			if res.StatusCode == http.StatusOK {
 				return time.Since(p.Started), nil
@@ -178,13 +176,14 @@ func (p *Process) WaitReady(ctx context.Context) (time.Duration, error) {
 	}
 }
 
-// PID is the number of the process.
+// PID returns the process id.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
-// Usage returns what the process has used.
+// Usage returns what the process has used so far.
 func (p *Process) Usage() (host.Usage, error) { return host.Of(p.cmd.Process.Pid) }
 
-// Stop tells the service to stop and waits for its end.
+// Stop stops the service with SIGTERM and waits for its end. It returns an error if the
+// service had ended before, or if its exit code is not 0.
 func (p *Process) Stop() error {
 	select {
 	case <-p.ended:
