@@ -14,56 +14,56 @@ import (
 	"kubernaut.io/dynamic-toolset/bench/internal/fixtures"
 )
 
-// A changeKind is what is done to a toolset's Service.
+// A changeKind is a kind of change to a toolset's Service.
 type changeKind string
 
 const (
-	annotate changeKind = "annotation" // another description
-	relabel  changeKind = "label"      // shown in the list of services only
-	rePort   changeKind = "port"       // another URL
-	add      changeKind = "added"
-	remove   changeKind = "deleted" // one that was added before
+	annotate changeKind = "annotation" // changes the description
+	relabel  changeKind = "label"      // visible in /api/v1/services only
+	rePort   changeKind = "port"       // changes the URL
+	add      changeKind = "added"      // creates another Service
+	remove   changeKind = "deleted"    // deletes a Service that was added before
 )
 
-// mix is how often each kind comes, of 20.
+// mix is the share of each kind, in twentieths.
 var mix = []struct {
 	kind changeKind
 	of20 int
 }{{annotate, 6}, {relabel, 4}, {rePort, 4}, {add, 3}, {remove, 3}}
 
-// A change is one request to the API server, and how it shows.
+// A change is one request to the API server, and how to see its effect.
 type change struct {
 	n         int
 	kind      changeKind
 	namespace string
 	name      string
-	// shows is a part of the toolset's JSON (of the service's, for relabel) that
-	// is there once the change is visible, and was not before. Of a deletion it
-	// is what is there until then.
+	// shows is a part of the toolset's JSON (of the Service's, for relabel) that appears
+	// when the change becomes visible. For remove it is one that disappears.
 	shows string
-	// do makes the change and returns the Service's new resource version, empty
-	// if it is gone.
+	// do makes the change and returns the new resource version of the Service, or "" if it
+	// was deleted.
 	do func(context.Context, kubernetes.Interface) (string, error)
 }
 
-// changes makes an endless, repeatable sequence of changes. Each goes to
-// another toolset than those before it, until all have had one.
+// changes generates an endless sequence of changes, which depends on the seed alone. It
+// changes all toolsets once before it changes one again.
 type changes struct {
 	plan  *fixtures.Plan
 	rand  *rand.Rand
-	order []int // of the toolsets
-	next  int
-	n     int
-	added []types.NamespacedName // and not yet deleted
+	order []int                  // the toolsets, shuffled
+	next  int                    // index in order
+	n     int                    // number of the next change
+	added []types.NamespacedName // Services that were added and not deleted yet
 }
 
 func newChanges(p *fixtures.Plan, seed uint64) *changes {
-	r := rand.New(rand.NewPCG(seed, 1)) // #nosec G404 -- a sequence that can be had again
-	// Not from 0 on: a cluster that is used again must not be told what an
-	// earlier run has told it.
+	r := rand.New(rand.NewPCG(seed, 1)) // #nosec G404 -- a sequence that can be repeated
+	// The first number is random, as in a cluster that is used again the values of an
+	// earlier run would be no changes.
 	return &changes{plan: p, rand: r, order: r.Perm(p.Toolsets()), n: r.IntN(1_000_000)}
 }
 
+// take returns the next change.
 func (c *changes) take() *change {
 	kind, roll := mix[0].kind, c.rand.IntN(20)
 	for _, m := range mix {
@@ -72,7 +72,7 @@ func (c *changes) take() *change {
 		}
 		roll -= m.of20
 	}
-	// So many are left alone that the creation of one has long ended.
+	// With this many others added since, the Service to delete has certainly been created.
 	if kind == remove && len(c.added) < 50 {
 		kind = add
 	}
@@ -139,7 +139,7 @@ func (c *changes) delete(ch *change) {
 	}
 }
 
-// cleanUp deletes what was added, so that a cluster can be used again.
+// cleanUp deletes the Services that were added, so that the cluster can be used again.
 func (c *changes) cleanUp(ctx context.Context, client kubernetes.Interface) {
 	for _, k := range c.added {
 		if err := client.CoreV1().Services(k.Namespace).Delete(ctx, k.Name, metav1.DeleteOptions{}); err != nil {

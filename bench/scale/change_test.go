@@ -16,8 +16,7 @@ import (
 	"kubernaut.io/dynamic-toolset/service/snapshot"
 )
 
-// Every change must show where the run looks for it: otherwise it would be
-// reported as never visible, or, worse, as visible before it was made.
+// Every change becomes visible where the run looks for it, and not before it is made.
 func TestEveryChangeShows(t *testing.T) {
 	plan := &fixtures.Plan{Services: 400}
 	client := fake.NewClientset()
@@ -66,8 +65,7 @@ func TestEveryChangeShows(t *testing.T) {
 	}
 }
 
-// render returns the namespace's toolsets and services as the API shows them,
-// as far as they have the change's name.
+// render returns the JSON of the toolset and of the Service that the change is about, or "".
 func render(t *testing.T, client *fake.Clientset, c *change) (toolset, services string) {
 	t.Helper()
 	svc, err := client.CoreV1().Services(c.namespace).Get(t.Context(), c.name, metav1.GetOptions{})

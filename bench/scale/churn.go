@@ -15,52 +15,52 @@ import (
 )
 
 const (
-	// pollPause is between two questions whether a change is visible, and so
-	// how exact the answer is; a twentieth of the time waited so far where that
-	// is more, so that the questions don't make a slow answer slower.
+	// pollPause is the pause between two lookups for the same change, and so the precision
+	// of the result. It grows to 1/pollShare of the time waited so far, so that lookups
+	// don't slow down a service that is slow already.
 	pollPause = 2 * time.Millisecond
 	pollShare = 20
-	// listSample and wholeSample: every so many changes are also waited for in
-	// the list of their namespace, and then looked for in the whole list, which
-	// has some megabytes. Asking for more would measure the questions.
+	// Every listSample-th change is also looked up in the list of its namespace, and every
+	// wholeSample-th in the list of all toolsets, which has some megabytes. With more, the
+	// lookups themselves would load the service.
 	listSample  = 5
 	wholeSample = 500
-	// giveUp is when a change counts as never visible.
+	// giveUp is the time after which a change counts as never visible.
 	giveUp = 20 * time.Second
-	// maxUnderWay bounds the changes under way. Beyond, the rate is not kept,
-	// which is reported.
+	// maxUnderWay bounds the changes under way. At this bound the rate drops, and the
+	// result has the actual one.
 	maxUnderWay = 500
 )
 
 // Churn is what was measured while the Services changed.
 type Churn struct {
 	Changes int     `json:"changes"`
-	Rate    float64 `json:"rate_per_second"` // that was reached
-	// API is how long the API server took to answer.
+	Rate    float64 `json:"rate_per_second"` // actual rate
+	// API is how long the API server took to answer a change.
 	API stats.Summary `json:"api_server"`
-	// Watch is how long after that answer the change came to a plain client
-	// that watches the Services as the service does, and does nothing with
-	// them. It is what the API server, and this machine, have in the figures
-	// below.
+	// Watch is how long after that answer a plain client, which only watches the Services,
+	// received the change. It is the part of the figures below that is due to the API
+	// server and this machine.
 	Watch stats.Summary `json:"api_server_watch"`
-	// How long after that answer the change was visible.
+	// Name, List and Stream are how long after that answer the change was visible in a
+	// lookup by name, in a list, and as an event.
 	Name   stats.Summary `json:"visible_by_name"`
 	List   stats.Summary `json:"visible_in_list"`
 	Stream stats.Summary `json:"visible_as_event"`
-	// Lookup is how long the lookups by name took by which that was found out.
+	// Lookup is how long the lookups by name took.
 	Lookup stats.Summary `json:"lookup_by_name"`
-	// Kinds are those of Name by kind of change; relabel's are those of List.
+	// Kinds has Name by kind of change. For relabel it has List.
 	Kinds map[changeKind]stats.Summary `json:"by_kind"`
-	// Whole counts the whole lists that were looked at for a change that a
-	// lookup had shown already.
+	// Whole is the number of lists of all toolsets that were checked for a change, after a
+	// lookup by name had shown it.
 	Whole    int     `json:"whole_lists"`
 	CPU      float64 `json:"service_cpu_cores"`
 	PeakMB   float64 `json:"peak_memory_mb"`
-	NeverHad int     `json:"never_visible"`
-	Failed   int     `json:"failed_lookups"` // no answer, or not in time
+	NeverHad int     `json:"never_visible"`  // number of changes
+	Failed   int     `json:"failed_lookups"` // lookups without an answer in time
 }
 
-// A churn is the changes under way.
+// A churn makes the changes and collects what is measured.
 type churn struct {
 	cluster *testCluster
 	http    *fasthttp.Client
@@ -71,16 +71,16 @@ type churn struct {
 	list     []time.Duration
 	name     map[changeKind][]time.Duration
 	lookup   []time.Duration
-	answered map[*change]time.Time
-	versions map[string]time.Time // the answers by resource version
+	answered map[*change]time.Time // when the API server answered
+	versions map[string]time.Time  // the same by resource version
 	whole    int
 	never    int
 	failed   int
 	errs     []error
 }
 
-// run changes Services for the duration at the rate, and waits for the last
-// change to be visible.
+// churn changes Services for s.duration at s.rate, and waits until the last change is
+// visible.
 func (s *settings) churn(ctx context.Context, c *testCluster, p *sut.Process, seq *changes) (*Churn, error) {
 	k := &churn{
 		cluster: c, base: p.API, http: &fasthttp.Client{MaxConnsPerHost: 2 * maxUnderWay, ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second},
@@ -152,7 +152,7 @@ func (s *settings) churn(ctx context.Context, c *testCluster, p *sut.Process, se
 	r.Name = stats.Of(all)
 	var streamed []time.Duration
 	for ch, at := range k.answered {
-		if ch.kind == relabel { // no event: labels are no part of a toolset
+		if ch.kind == relabel { // a toolset has no labels, so there is no event
 			continue
 		}
 		seen, ok := events.first(ch)
@@ -217,7 +217,7 @@ func (k *churn) follow(ctx context.Context, ch *change) error {
 	if ch.n%wholeSample != 0 {
 		return nil
 	}
-	// The lookup by name and the whole list come from one snapshot.
+	// All lookups are answered from one snapshot, so the list must show the change, too.
 	_, body, err := k.http.GetTimeout(nil, k.base+"/api/v1/toolsets", 10*time.Second)
 	if err != nil {
 		return err
@@ -240,8 +240,8 @@ func (k *churn) follow(ctx context.Context, ch *change) error {
 	return nil
 }
 
-// poll asks until the answer shows the change, and keeps how long that took
-// from at on. False if it never did.
+// poll repeats a lookup until the answer shows the change. It calls keep, with k.mu held,
+// with the time that this took since at. It returns false if the change was never visible.
 func (k *churn) poll(ctx context.Context, ch *change, path string, at time.Time, keep func(time.Duration)) bool {
 	byName := !strings.HasPrefix(path, "/api/v1/toolsets?") && !strings.HasPrefix(path, "/api/v1/services?")
 	var body []byte

@@ -18,24 +18,23 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/sim"
 )
 
-// account is who the service is: like in deploy/, it may list and watch
-// Services, and nothing else. Its requests take their turn in the API server,
-// as those of the administrator would not (API Priority and Fairness).
+// account is the service's user. As in deploy/, it may list and watch Services and nothing
+// else. API Priority and Fairness limits its requests, but not those of an administrator.
 const account = "system:serviceaccount:kubernaut-system:dynamic-toolset"
 
-// callTimeout bounds each call of the API server.
+// callTimeout bounds each call to the API server.
 const callTimeout = 30 * time.Second
 
 // A testCluster is the API server with the Services.
 type testCluster struct {
 	client     *kubernetes.Clientset
-	watcher    *kubernetes.Clientset // whose calls have no timeout
-	kubeconfig string                // for the service
+	watcher    *kubernetes.Clientset // without a timeout
+	kubeconfig string                // file for the service
 	version    string                // of Kubernetes
 	close      func() error
 }
 
-// open starts the API server, or connects to that of --kubeconfig.
+// open starts an API server, or connects to that of --kubeconfig.
 func (s *settings) open(ctx context.Context, dir string) (*testCluster, error) {
 	if s.kubeconfig != "" {
 		cfg, err := clientcmd.BuildConfigFromFlags("", s.kubeconfig)
@@ -82,6 +81,7 @@ func (c *testCluster) connect(cfg *rest.Config) (err error) {
 	return nil
 }
 
+// grant gives account its rights.
 func (c *testCluster) grant(ctx context.Context) error {
 	meta := metav1.ObjectMeta{Name: "dynamic-toolset"}
 	_, err := c.client.RbacV1().ClusterRoles().Create(ctx, &rbacv1.ClusterRole{ObjectMeta: meta, Rules: []rbacv1.PolicyRule{
@@ -100,7 +100,7 @@ func (c *testCluster) grant(ctx context.Context) error {
 	return err
 }
 
-// fill creates the Services.
+// fill creates the Services of the plan and returns how long that took.
 func (c *testCluster) fill(ctx context.Context, p *fixtures.Plan) (time.Duration, error) {
 	say("creating %d Services in %d namespaces", p.Services, len(p.Namespaces()))
 	began := time.Now()

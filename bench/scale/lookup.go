@@ -14,16 +14,17 @@ import (
 	"kubernaut.io/dynamic-toolset/bench/internal/sut"
 )
 
-// clients ask at once, each again as soon as it has its answer.
+// clients is the number of clients, each of which sends the next request as soon as it has
+// its answer.
 const clients = 4
 
-// Rate is how fast one kind of lookup is.
+// Rate is how many lookups of one kind are answered and how fast.
 type Rate struct {
 	PerSecond float64       `json:"per_second"` // the median of the rounds
 	Latency   stats.Summary `json:"latency"`    // of all rounds together
 }
 
-// Comparison is one kind of lookup with all Services and with 100.
+// Comparison compares one kind of lookup with all Services and with 100.
 type Comparison struct {
 	What  string  `json:"what"`
 	Path  string  `json:"path"`
@@ -32,8 +33,8 @@ type Comparison struct {
 	Ratio float64 `json:"ratio"` // of the lookups per second: all / small
 }
 
-// kindsOfLookup ask for the same in both clusters, and get the same bytes but
-// for times.
+// kindsOfLookup returns the lookups to compare. Both services answer them with the same
+// bytes, except for times.
 func kindsOfLookup(p *fixtures.Plan) []Comparison {
 	in := "?namespace=" + fixtures.SmallNamespace
 	return []Comparison{
@@ -42,8 +43,8 @@ func kindsOfLookup(p *fixtures.Plan) []Comparison {
 	}
 }
 
-// compare measures lookups in rounds, in each one service after the other, so
-// that whatever else the machine does meets both alike.
+// compare measures lookups in rounds. In each round it measures one service after the other,
+// so that other work on the machine affects both alike.
 func (s *settings) compare(ctx context.Context, plan *fixtures.Plan, all, small *sut.Process) ([]Comparison, error) {
 	list := kindsOfLookup(plan)
 	for i := range list {
@@ -75,7 +76,7 @@ func median(v []float64) float64 {
 	return (v[len(v)/2-1] + v[len(v)/2]) / 2
 }
 
-// lookups asks for url for that long and returns how long each answer took.
+// lookups requests url for the time d and returns how long each answer took.
 func lookups(ctx context.Context, url string, d time.Duration) ([]time.Duration, error) {
 	client := &fasthttp.Client{MaxConnsPerHost: clients, ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second}
 	defer client.CloseIdleConnections()

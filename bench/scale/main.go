@@ -1,6 +1,5 @@
-// Command scale measures the service in a large cluster: a real API server
-// with 100,000 Services, a tenth of them toolsets. See --help, and
-// docs/scale.md for what came out.
+// Command scale measures the service in a large cluster: a real API server with 100,000
+// Services, a tenth of them toolsets. See --help for its use and docs/scale.md for results.
 package main
 
 import (
@@ -18,20 +17,19 @@ import (
 
 const usage = `Usage: scale [flags]
 
-Starts etcd and a Kubernetes API server, fills them with Services, a tenth of
-them toolsets, starts the service as a program of its own beside them, and
-measures:
+Starts etcd and a Kubernetes API server, creates Services, a tenth of them
+toolsets, starts the service as a process of its own, and measures:
 
-  - the time from its start until it is ready, and its memory
-  - while the Services change: how long after the API server's answer a change
-    is visible in a lookup by name, in a list, and as an event of the stream
+  - how long it takes until the service is ready, and its memory
+  - while Services change: how long after the API server's answer a change is
+    visible in a lookup by name, in a list, and as an event of the stream
   - lookups per second and their latency, in turn with a second service that
-    watches 100 of the Services
+    watches only 100 of the Services
 
-It prints a table, writes it as JSON with --json, and exits with 1 if a target
-is missed. With 100,000 Services it takes five to ten minutes, most of them for
-creating these, and 4 GiB of memory. Run it inside of the repository, with Go
-in PATH.
+It prints a table and exits with 1 if a target is missed; --json also writes the
+results to a file. With 100,000 Services it needs 4 GiB of memory and five to ten
+minutes, most of them to create the Services. Run it in the repository, with Go in
+PATH.
 
 Flags:
 `
@@ -59,19 +57,19 @@ func parse(args []string) (*settings, error) {
 	f.IntVar(&s.services, "services", 100_000, "`NUMBER` of Services")
 	f.Float64Var(&s.rate, "rate", 100, "changes per second (`NUMBER`)")
 	f.DurationVar(&s.duration, "duration", time.Minute, "`DURATION` of the changes")
-	f.DurationVar(&s.settle, "settle", 40*time.Second, "`DURATION` between ready and the measurements, in which the health of all is checked for the first time")
+	f.DurationVar(&s.settle, "settle", 40*time.Second, "`DURATION` to wait, once the service is ready, for the first health check of all toolsets")
 	f.DurationVar(&s.idle, "idle", 10*time.Second, "`DURATION` over which the CPU time without changes is measured")
 	f.IntVar(&s.starts, "starts", 3, "`NUMBER` of starts; the slowest counts")
-	f.IntVar(&s.rounds, "rounds", 4, "`NUMBER` of rounds in which lookups are measured with all and with 100 Services in turn")
+	f.IntVar(&s.rounds, "rounds", 4, "`NUMBER` of rounds; in each, lookups are measured with all Services and then with 100")
 	f.DurationVar(&s.round, "round", 3*time.Second, "`DURATION` of each measurement of lookups")
 	f.BoolVar(&s.health, "health", true, "check the toolsets' health, at endpoints on loopback addresses")
-	f.StringVar(&s.kubeconfig, "kubeconfig", "", "`FILE` of a cluster to use instead of starting one; it is left filled, and another run uses what is there")
-	f.StringVar(&s.binary, "binary", "", "`FILE`: the service, built already; by default it is built")
+	f.StringVar(&s.kubeconfig, "kubeconfig", "", "kubeconfig `FILE` of a cluster to use instead of starting one; its Services are kept for the next run")
+	f.StringVar(&s.binary, "binary", "", "`FILE` with the service's binary; by default it is built")
 	s.AddFlags(f, "a target is missed")
-	f.StringArrayVar(&s.extra, "service-arg", nil, "`FLAG` for the service that is measured; may be given several times")
-	f.DurationVar(&s.targets.Ready, "target-ready", 10*time.Second, "`DURATION` in which the service must be ready")
-	f.Int64Var(&s.targets.MemoryMB, "target-memory", 600, "`MEGABYTES` (10^6 bytes) of memory it may use at most")
-	f.DurationVar(&s.targets.Visible, "target-visible", 50*time.Millisecond, "`DURATION` after which 99 % of the changes must be visible")
+	f.StringArrayVar(&s.extra, "service-arg", nil, "additional `FLAG` of the service; may be given several times")
+	f.DurationVar(&s.targets.Ready, "target-ready", 10*time.Second, "`DURATION` within which the service must be ready")
+	f.Int64Var(&s.targets.MemoryMB, "target-memory", 600, "`MEGABYTES` (10^6 bytes) of memory that the service may use")
+	f.DurationVar(&s.targets.Visible, "target-visible", 50*time.Millisecond, "`DURATION` within which 99 % of the changes must be visible")
 	f.Usage = func() { fmt.Print(usage + f.FlagUsages()) }
 	if err := f.Parse(args); err != nil {
 		return nil, err

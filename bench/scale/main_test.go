@@ -22,8 +22,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// The command measures and reports, on a real API server with the real service;
-// how fast it is is not for a test, whose machine does other things.
+// A small run, with a real API server and the real service. The figures themselves are not
+// tested, since the machine may be busy.
 func TestASmallRunReports(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a control plane")
@@ -68,7 +68,7 @@ func TestASmallRunReports(t *testing.T) {
 	if r.Toolsets != 120 || len(r.Ready) != 2 || r.Memory.Peak == 0 || len(r.Lookups) != 2 {
 		t.Errorf("%s", b)
 	}
-	// Changes of a label show in a list only, all others by name and as events.
+	// A change of a label is visible in a list only, any other by name and as an event.
 	if c.Never != 0 || c.Changes == 0 || c.Name.Count == 0 || c.Name.Count != c.Stream.Count || c.List.Count < c.Changes-c.Name.Count {
 		t.Errorf("%s", b)
 	}

@@ -14,12 +14,12 @@ import (
 	"kubernaut.io/dynamic-toolset/bench/internal/stats"
 )
 
-// A reference is a client that watches the Services and keeps when each version
-// came: what no client of the API server could be faster than.
+// A reference is a client that watches the Services and records when it receives each
+// version. No client of the API server can be faster.
 type reference struct {
 	cancel context.CancelFunc
 	ended  chan struct{}
-	seen   map[string]time.Time // by resource version; to be read once ended is closed
+	seen   map[string]time.Time // by resource version; only to be read after ended is closed
 	once   sync.Once
 }
 
@@ -61,8 +61,8 @@ func (r *reference) stop() {
 	<-r.ended
 }
 
-// after sums up how long after their answers the versions came; a version that
-// never came, as the watch ended early, is left out.
+// after summarises how long after the API server's answers the versions were received. It
+// leaves out versions that were not received because the watch ended early.
 func (r *reference) after(answers map[string]time.Time) stats.Summary {
 	var all []time.Duration
 	for version, at := range answers {

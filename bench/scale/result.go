@@ -10,22 +10,21 @@ import (
 	"kubernaut.io/dynamic-toolset/bench/internal/stats"
 )
 
-// targets are what must be reached.
+// targets are the upper limits that the service must not exceed.
 type targets struct {
-	Ready    time.Duration `json:"ready"` // nanoseconds, as Visible
+	Ready    time.Duration `json:"ready"` // in nanoseconds
 	MemoryMB int64         `json:"memory_mb"`
 	Visible  time.Duration `json:"visible_p99_ns"`
 }
 
-// Memory is the service's, in megabytes (10^6 bytes) that are resident.
+// Memory is the resident memory of the service in megabytes (10^6 bytes).
 type Memory struct {
 	StartMB  float64 `json:"peak_until_ready"`
-	SteadyMB float64 `json:"steady"`  // when nothing changed
+	SteadyMB float64 `json:"steady"`  // while nothing changed
 	AfterMB  float64 `json:"changed"` // after the changes
-	PeakMB   float64 `json:"peak"`    // the most there ever were
+	PeakMB   float64 `json:"peak"`    // largest until after the changes
 }
 
-// A result is all that was measured.
 type result struct {
 	Date       time.Time `json:"date"`
 	Host       string    `json:"machine"`
@@ -48,7 +47,7 @@ type result struct {
 	Lookups     []Comparison `json:"lookups"`
 }
 
-// A check is one target and what was reached.
+// A check compares a figure with its target.
 type check struct {
 	what, target, got string
 	ok                bool
@@ -93,7 +92,7 @@ func (r *result) Print(w io.Writer) {
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", verdict, c.what, c.got, c.target)
 	}
-	_ = t.Flush() // as for Fprintf: to standard output
+	_ = t.Flush() // an error would be that of standard output, as for Fprintf
 
 	c := r.Churn
 	fmt.Fprintf(w, "\nready after       %s s (%.2f s with 100 Services); %.1f s of CPU time\n", seconds(r.Ready), r.SmallReady, r.StartCPU)

@@ -14,14 +14,14 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/host"
 )
 
-// keptPort is where the toolsets' health is checked in a cluster that is kept
-// from run to run: the port stands in the Services.
+// keptPort is the port of the health endpoints in a cluster that is used for several runs:
+// its Services contain the port.
 const keptPort = 47808
 
-// readyTimeout ends a run whose service does not get ready at all.
+// readyTimeout bounds the time until the service is ready.
 const readyTimeout = 2 * time.Minute
 
-// A session is one measurement under way.
+// A session is the state of one measurement.
 type session struct {
 	*settings
 	dir     string
@@ -31,7 +31,7 @@ type session struct {
 	result  *result
 }
 
-// measure does all of it.
+// measure prepares the cluster, measures and returns the result.
 func (s *settings) measure(ctx context.Context) (r *result, err error) {
 	dir, err := os.MkdirTemp("", "scale-")
 	if err != nil {
@@ -124,8 +124,8 @@ func (m *session) services(ctx context.Context) (err error) {
 	return err
 }
 
-// start starts the service, with these arguments besides the usual ones, and
-// appends how many seconds it took to be ready.
+// start starts the service with these arguments and the usual ones. It appends the seconds
+// until the service was ready to ready.
 func (m *session) start(ctx context.Context, ready *[]float64, args ...string) (*sut.Process, error) {
 	args = append([]string{
 		"--kubeconfig=" + m.cluster.kubeconfig, "--configmap-enabled=false", "--shutdown-propagation-delay=0s",
@@ -149,8 +149,8 @@ func (m *session) start(ctx context.Context, ready *[]float64, args ...string) (
 	return p, nil
 }
 
-// quiet waits for the first health checks, and measures what the service uses
-// when nothing changes.
+// quiet waits for the first health checks and then measures CPU time and memory while nothing
+// changes.
 func (m *session) quiet(ctx context.Context, p *sut.Process) error {
 	first, err := p.Usage()
 	if err != nil {
@@ -191,7 +191,7 @@ func pause(ctx context.Context, d time.Duration) error {
 
 func megabytes(bytes int64) float64 { return float64(bytes) / 1e6 }
 
-// version says which source is measured, as far as git knows.
+// version returns the version that git describes, or "unknown".
 func version(ctx context.Context) string {
 	out, err := exec.CommandContext(ctx, "git", "describe", "--tags", "--always", "--dirty").Output()
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// A stream reads /api/v1/toolsets/watch, as an agent does, and keeps when each
-// change was told.
+// A stream reads /api/v1/toolsets/watch, as an agent does, and records when it receives each
+// change.
 type stream struct {
 	cancel context.CancelFunc
 	ended  chan struct{}
@@ -19,7 +19,7 @@ type stream struct {
 	err    error
 }
 
-// events are those of one toolset, by namespace/name, in their order.
+// events has the events of each toolset in their order, by namespace/name.
 type events map[string][]event
 
 type event struct {
@@ -27,8 +27,7 @@ type event struct {
 	data string
 }
 
-// settleTime is how long after the last change was visible the stream may
-// still tell it.
+// settleTime is how long to wait for events after the last change was visible in a lookup.
 const settleTime = time.Second
 
 func follow(base string) (*stream, error) {
@@ -49,7 +48,7 @@ func follow(base string) (*stream, error) {
 	}
 	s := &stream{cancel: cancel, ended: make(chan struct{}), events: events{}}
 	lines := bufio.NewReaderSize(res.Body, 1<<20)
-	// The first event is the whole list.
+	// The first event has all toolsets.
 	if err := skip(lines, "event: snapshot"); err != nil {
 		cancel()
 		return nil, errors.Join(err, res.Body.Close())
@@ -62,7 +61,7 @@ func follow(base string) (*stream, error) {
 	return s, nil
 }
 
-// skip reads the event that starts with this line to its end.
+// skip reads one event, which must begin with the line first.
 func skip(lines *bufio.Reader, first string) error {
 	line, err := lines.ReadString('\n')
 	if err == nil && strings.TrimSpace(line) != first {
@@ -102,13 +101,14 @@ func (e events) add(at time.Time, data string) {
 	e[key] = append(e[key], event{at, data})
 }
 
+// between returns what is between before and the next quotation mark.
 func between(text, before string) string {
 	_, rest, _ := strings.Cut(text, before)
 	value, _, _ := strings.Cut(rest, `"`)
 	return value
 }
 
-// first returns when a change was told first.
+// first returns when the first event for a change was received.
 func (e events) first(c *change) (time.Time, bool) {
 	for _, ev := range e[c.namespace+"/"+c.name] {
 		removed := strings.HasPrefix(ev.data, `{"change":"removed"`)
@@ -119,7 +119,7 @@ func (e events) first(c *change) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// end waits for the last events and returns all of them.
+// end waits for the last events, closes the stream and returns all events.
 func (s *stream) end() (events, error) {
 	select {
 	case <-s.ended:
