@@ -22,17 +22,18 @@ import (
 )
 
 const (
-	// The service and who calls it are two accounts in one namespace.
+	// authService and authCaller are ServiceAccounts in authNamespace: those of the service
+	// and of its caller.
 	authNamespace = "kubernaut-system"
 	authService   = "dynamic-toolset"
 	authCaller    = "holmesgpt"
 	authAudience  = "dynamic-toolset"
-	callTimeout   = 2 * time.Minute // it takes milliseconds, but where the machine has other work
-	creators      = 16              // calls under way at once that create Services
+	callTimeout   = 2 * time.Minute // a call takes milliseconds, but longer on a busy machine
+	creators      = 16              // largest number of calls at once when creating Services
 )
 
-// authentication measures what it costs that callers are known: next to an API
-// server, the reference, ours, and ours with --auth=token.
+// authentication measures the cost of authentication. While an API server runs, it measures
+// the reference, ours, and ours with --auth=token.
 func (m *session) authentication(ctx context.Context) (err error) {
 	if !m.auth {
 		return nil
@@ -87,7 +88,7 @@ func (m *session) authentication(ctx context.Context) (err error) {
 	}
 	authenticated.name = comparison.OursAuthenticated
 	entries[authenticated.name] = authenticated
-	// They differ in the time at which they have found the toolsets.
+	// The bodies differ in the time at which the toolsets were found, but not in length.
 	if a, b := ours[server.ByName].Size, authenticated.answers[server.ByName].Size; a != b {
 		return fmt.Errorf("with authentication an answer has %d bytes instead of %d", b, a)
 	}
@@ -100,7 +101,7 @@ func (m *session) authentication(ctx context.Context) (err error) {
 	return err
 }
 
-// enterInto enters a server and remembers it among those to be stopped.
+// enterInto starts a server as enter does, and adds it to entries, which are stopped later.
 func (m *session) enterInto(ctx context.Context, entries map[string]*entrant, name string, o server.Options, ours server.Set) (*entrant, error) {
 	e, err := m.enter(ctx, name, o, ours)
 	if err == nil {
@@ -109,8 +110,8 @@ func (m *session) enterInto(ctx context.Context, entries map[string]*entrant, na
 	return e, err
 }
 
-// grant gives the service the rights that deploy/ gives it, with authentication, and
-// a caller those of docs/authentication.md, and returns a token of the caller.
+// grant gives the service the rights of deploy/ with authentication, and the caller those of
+// docs/authentication.md. It returns a token of the caller.
 func grant(ctx context.Context, api kubernetes.Interface) (string, error) {
 	if _, err := api.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: authNamespace}}, metav1.CreateOptions{}); err != nil {
 		return "", err
@@ -147,7 +148,7 @@ func grant(ctx context.Context, api kubernetes.Interface) (string, error) {
 	return t.Status.Token, nil
 }
 
-// fill creates the Services of the toolsets that all other parts have, too.
+// fill creates the Services of the same toolsets as in all other measurements.
 func fill(ctx context.Context, api kubernetes.Interface) error {
 	for _, name := range server.Namespaces() {
 		if _, err := api.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{}); err != nil {

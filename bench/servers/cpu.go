@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// cpus are those that this program may use.
+// cpus returns the CPUs that this program may use.
 func cpus() ([]int, error) {
 	var set unix.CPUSet
 	if err := unix.SchedGetaffinity(0, &set); err != nil {
@@ -25,10 +25,10 @@ func cpus() ([]int, error) {
 	return all, nil
 }
 
-// choose returns the CPUs of server and client: those asked for, where they are not
-// negative; else the server has the last one, and the client the first one that is
-// not of the same core (siblings returns the CPUs of a CPU's core), the first one
-// that is, or, where there is only one, the same.
+// choose returns the CPUs of the server and the client. server and client are the requested
+// ones, or negative. The default of the server is the last CPU. The default of the client is
+// the first CPU of another core, or else the first other CPU, or else the server's. siblings
+// returns the CPUs of the core of a CPU.
 func choose(all []int, server, client int, siblings func(int) []int) (int, int, error) {
 	may := func(flag string, cpu int) error {
 		for _, c := range all {
@@ -73,8 +73,7 @@ func contains(all []int, cpu int) bool {
 	return false
 }
 
-// siblings returns the CPUs of the core that a CPU is of; none where the kernel
-// doesn't tell.
+// siblings returns all CPUs of the core of a CPU, or none if the kernel doesn't say.
 func siblings(cpu int) []int {
 	b, err := os.ReadFile(fmt.Sprintf("/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list", cpu))
 	if err != nil {
@@ -83,7 +82,7 @@ func siblings(cpu int) []int {
 	return cpuList(strings.TrimSpace(string(b)))
 }
 
-// cpuList reads a list such as "0-1,4" (the kernel's bitmap_parselist).
+// cpuList parses a list such as "0-1,4" (bitmap_parselist of the kernel).
 func cpuList(text string) []int {
 	var all []int
 	for part := range strings.SplitSeq(text, ",") {
@@ -105,15 +104,15 @@ func cpuList(text string) []int {
 	return all
 }
 
-// pin holds this program, all of its threads and those that it starts, on a CPU.
+// pin restricts all threads of this program, also later ones, to one CPU.
 func pin(cpu int) error {
-	// One processor for the client's loop, another for the rest: left alone, Go
-	// would make it one as it learns of the CPU.
+	// The client's loop occupies one processor of the Go scheduler, so others need a second.
+	// By default Go would reduce them to one when it notices that there is only one CPU.
 	runtime.GOMAXPROCS(2)
 	var set unix.CPUSet
 	set.Set(cpu)
-	// A thread that starts meanwhile has the CPUs of the one that starts it: the
-	// second look finds it.
+	// A thread that starts during the first pass may inherit all CPUs. The second pass finds
+	// it.
 	for range 2 {
 		threads, err := os.ReadDir("/proc/self/task")
 		if err != nil {
@@ -124,7 +123,7 @@ func pin(cpu int) error {
 			if err != nil {
 				return err
 			}
-			if err := unix.SchedSetaffinity(tid, &set); err != nil && err != unix.ESRCH { //nolint:errorlint // a plain number
+			if err := unix.SchedSetaffinity(tid, &set); err != nil && err != unix.ESRCH {
 				return fmt.Errorf("use CPU %d only: %w", cpu, err)
 			}
 		}

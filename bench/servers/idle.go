@@ -13,16 +13,16 @@ import (
 )
 
 const (
-	// maxIdleRounds is enough: memory varies little.
+	// maxIdleRounds bounds the number of rounds. More would not help: memory varies little.
 	maxIdleRounds = 3
-	// idleOpening bounds how long all the connections may take.
+	// idleOpening bounds the time to open all connections.
 	idleOpening = time.Minute
-	// idleSettle is before each look at the memory.
+	// idleSettle is the pause before memory is measured.
 	idleSettle = 500 * time.Millisecond
 )
 
-// idles measures the memory of idle connections, each time of a new process: what
-// was used before stays with a process for long, and would be used again.
+// idles measures the memory of idle connections. Each measurement starts a new process,
+// because a process keeps memory for a long time and uses it again.
 func (m *session) idles(ctx context.Context) error {
 	if m.idle == 0 {
 		return nil
@@ -44,11 +44,11 @@ func (m *session) idles(ctx context.Context) error {
 	return nil
 }
 
-// hold is one measurement of one server.
+// hold measures the memory of idle connections of one server once.
 func (m *session) hold(ctx context.Context, name string) (r comparison.IdleRound, err error) {
 	like := m.ours
 	if name == server.Ours {
-		like = nil // its answers have the time at which it found the toolsets
+		like = nil // a new process has found the toolsets at another time, which is in its answers
 	}
 	e, err := m.enter(ctx, name, server.Options{Answers: m.ours}, like)
 	if err != nil {
@@ -74,7 +74,7 @@ func (m *session) hold(ctx context.Context, name string) (r comparison.IdleRound
 	return r, nil
 }
 
-// resident is the memory of all processes of the entrant, after a while.
+// resident returns the resident memory of all processes of the server, after idleSettle.
 func (e *entrant) resident(ctx context.Context) (int64, error) {
 	select {
 	case <-time.After(idleSettle):

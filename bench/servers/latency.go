@@ -10,14 +10,14 @@ import (
 	"kubernaut.io/dynamic-toolset/bench/internal/report"
 )
 
-// shares of the reference's saturation are the rates at which latency is measured.
+// shares are the rates at which latency is measured, as shares of the reference's saturation.
 var shares = []float64{0.1, 0.25, halfOfSaturation, 0.75, 0.9, 1, 1.1}
 
-// grace is how long after a window answers may come: enough for a hiccup, and not
-// for a queue that has grown for the whole window.
+// grace is how long after a window to wait for answers. It is enough after a short stall, but
+// not for a queue that has grown during the whole window.
 const grace = 250 * time.Millisecond
 
-// latencies measures GET by name in open loops.
+// latencies measures the latency of GET by name in open loops.
 func (m *session) latencies(ctx context.Context) error {
 	if !m.latency {
 		return nil
@@ -33,7 +33,7 @@ func (m *session) latencies(ctx context.Context) error {
 	for round := range m.rounds {
 		for i, share := range shares {
 			say("round %d of %d: latency at %.0f requests a second", round+1, m.rounds, share*saturation)
-			// The same for all servers.
+			// All servers get the same schedule.
 			s := client.Schedule{Rate: share * saturation, Seed: m.seed + uint64(round*len(shares)+i), Grace: min(grace, m.window)} // #nosec G115 -- positive
 			for _, name := range turns(m.names, round) {
 				r, err := m.open(ctx, m.entries[name], w, s)
@@ -54,9 +54,9 @@ func (m *session) latencies(ctx context.Context) error {
 	return nil
 }
 
-// saturation is how many requests a second the reference can answer: as many as in a
-// second of CPU time, if it has a CPU to itself, which it also has if other programs
-// took some of it while that was measured.
+// saturation returns how many requests a second the reference can answer. If the client has
+// another CPU, these are its answers per second of CPU time: this is right even if other
+// programs used some of its CPU.
 func (m *session) saturation() float64 {
 	of := comparison.Round.PerSecond
 	if m.spin {
@@ -65,7 +65,7 @@ func (m *session) saturation() float64 {
 	return median(each(rounds(m.result, comparison.Reference, comparison.ByName), of))
 }
 
-// open is one window of one entrant.
+// open measures one window of an open loop with one server.
 func (m *session) open(ctx context.Context, e *entrant, w *workload, s client.Schedule) (comparison.LatencyRound, error) {
 	l, err := client.Open(ctx, m.options(e, w), s)
 	switch {

@@ -1,6 +1,6 @@
-// Command servers measures the service side by side with other HTTP servers that
-// answer the same requests with the same bytes. See --help, and docs/benchmarks.md
-// for what came out.
+// Command servers measures the service side by side with other HTTP servers that answer the
+// same requests with the same bytes. See --help for its use and docs/benchmarks.md for
+// results.
 package main
 
 import (
@@ -22,27 +22,28 @@ import (
 const usage = `Usage: servers [flags]
        servers render FILE.json [--charts DIR]
 
-Starts this service and other servers, each on the same CPU, with the same
-answers, and measures one after the other, in rounds, from a client on another
-CPU, while those that have no turn are idle:
+Starts this service and other servers on one CPU, all with the same answers.
+A client on another CPU measures them in rounds, one after the other; the servers
+that are not measured are idle:
 
-  - answers per second and per second of the server's CPU time, of clients that
-    ask again as soon as they are answered: by name, unchanged (304), lists of
-    4 KB and 400 KB, 16 requests at once (pipelined), and new connections
-  - latency (p50, p99, p99.9) at fixed rates, which are shares of what bare
-    fasthttp can do, counted from when each request was due
+  - answers per second, and per second of the server's CPU time, if each
+    connection sends the next request as soon as it has its answer: by name,
+    unchanged (304), lists of 4 KB and 400 KB, 16 requests at once (pipelined),
+    and new connections
+  - latency (p50, p99, p99.9), counted from when each request was due, at fixed
+    rates, which are shares of what bare fasthttp can answer
   - memory of 10,000 idle connections
-  - the cost of authentication: with a real API server, a token and RBAC
+  - the cost of authentication with a real API server, a token and RBAC
 
-It prints a table, writes it as JSON with --json and draws charts with --charts,
-and exits with 1 if a target is missed, with 2 if there is no result: one failed
-request is enough for that; with 3 if other programs kept the CPUs. What decides
-are ratios of windows that followed one another, and their median, so that other
-work on the machine matters little; still, a quiet machine gives better figures,
-and the windows of --quick are too short for any. "render" prints and draws what
-an earlier run has found.
+It prints a table; --json also writes the results to a file, and --charts draws
+charts. The exit code is 1 if a target is missed, 2 if there is no result, for
+which one failed request is enough, and 3 if there is none because other programs
+used the CPUs. A target is about the median of ratios of two windows that followed
+one another, so that other work on the machine matters little. Still, a quiet
+machine gives better figures. The windows of --quick are too short for any.
+"render" prints and draws the results of an earlier run.
 
-Run it inside of the repository, with Go in PATH. It takes up to ten minutes.
+Run it in the repository, with Go in PATH. It takes up to ten minutes.
 
   make bench
   make bench BENCH='--json bench.json --charts charts'
@@ -52,7 +53,6 @@ Run it inside of the repository, with Go in PATH. It takes up to ten minutes.
 Flags:
 `
 
-// A settings is what is measured, and how.
 type settings struct {
 	report.Options
 	charts      string
@@ -84,19 +84,19 @@ func parse(args []string) (*settings, error) {
 	f := pflag.NewFlagSet("servers", pflag.ContinueOnError)
 	s.AddFlags(f, "a target is missed")
 	f.StringVar(&s.charts, "charts", "", "`DIR` to write the charts to, as SVG files")
-	f.IntVar(&s.rounds, "rounds", 5, "`NUMBER` of rounds, in each of which every contestant has a window for everything")
+	f.IntVar(&s.rounds, "rounds", 5, "`NUMBER` of rounds; each has one window for every measurement of every server")
 	f.DurationVar(&s.window, "window", time.Second, "`DURATION` of each window")
-	f.IntVar(&s.connections, "connections", 64, "`NUMBER` of connections that the client has")
+	f.IntVar(&s.connections, "connections", 64, "`NUMBER` of the client's connections")
 	f.IntVar(&s.idle, "idle-connections", 10_000, "`NUMBER` of idle connections whose memory is measured; 0 leaves it out")
 	f.BoolVar(&s.latency, "latency", true, "measure latency at fixed rates")
-	f.BoolVar(&s.auth, "auth", true, "measure authentication, for which etcd and a Kubernetes API server are started")
-	f.StringArrayVar(&s.servers, "contestant", others, "`NAME` of a server to measure besides ours and bare fasthttp; may be given several times")
-	f.BoolVar(&s.quick, "quick", false, "see within a minute that it works: one round of 100 ms, and 500 idle connections, unless flags say otherwise; the figures mean nothing, and missed targets don't count")
-	f.IntVar(&s.serverCPU, "server-cpu", -1, "`CPU` for the servers; by default the last one that this program may use")
-	f.IntVar(&s.clientCPU, "client-cpu", -1, "`CPU` for the client; by default one of another core, if there is any")
-	f.BoolVar(&s.priority, "priority", false, "have the CPUs before other programs, for better figures on a machine that is not quiet (needs root)")
-	f.StringVar(&s.binary, "binary", "", "`FILE`: the service, built already; by default it is built")
-	f.Uint64Var(&s.seed, "seed", 1, "`NUMBER` that the times are made of at which requests are due")
+	f.BoolVar(&s.auth, "auth", true, "measure authentication; this starts etcd and a Kubernetes API server")
+	f.StringArrayVar(&s.servers, "contestant", others, "`NAME` of a server to measure besides this service and bare fasthttp; may be given several times")
+	f.BoolVar(&s.quick, "quick", false, "only see within a minute that it works: one round of 100 ms and 500 idle connections unless other flags set them; the figures mean nothing, and missed targets don't count")
+	f.IntVar(&s.serverCPU, "server-cpu", -1, "`CPU` of the servers; by default the last one that this program may use")
+	f.IntVar(&s.clientCPU, "client-cpu", -1, "`CPU` of the client; by default one of another core, if there is any")
+	f.BoolVar(&s.priority, "priority", false, "take precedence over other programs, for better figures on a busy machine (needs root)")
+	f.StringVar(&s.binary, "binary", "", "`FILE` with the service's binary; by default it is built")
+	f.Uint64Var(&s.seed, "seed", 1, "`NUMBER` that determines the random times at which requests are due")
 	f.Usage = func() { fmt.Print(usage + f.FlagUsages()) }
 	if err := f.Parse(args); err != nil {
 		return nil, err
@@ -109,7 +109,7 @@ func parse(args []string) (*settings, error) {
 				set()
 			}
 		}
-		s.NoTargets = true // such windows decide nothing
+		s.NoTargets = true // the windows are too short
 	}
 	for _, name := range s.servers {
 		if !slices.Contains(others, name) && !always(name) {
@@ -131,8 +131,8 @@ func parse(args []string) (*settings, error) {
 	return s, nil
 }
 
-// always reports whether a server is measured in any case: the one that all
-// answers are of, and the one that all is compared with.
+// always reports whether a server is measured in any case: ours, which has the answers that
+// the others give, and the reference.
 func always(name string) bool { return name == server.Ours || name == comparison.Reference }
 
 func main() { os.Exit(run(os.Args[1:])) }
@@ -155,7 +155,7 @@ func run(args []string) int {
 			return nil, nil, err
 		}
 		return &s.Options, func(ctx context.Context) (report.Result, error) {
-			// Ten minutes later would be late to learn of it.
+			// Check this now and not only after the ten minutes of the measurement.
 			if err := errors.Join(writable(s.JSON), makeDir(s.charts)); err != nil {
 				return nil, err
 			}
@@ -168,7 +168,7 @@ func run(args []string) int {
 	})
 }
 
-// writable makes sure that there can be a file of this name, which --json has given.
+// writable returns an error unless the file of --json can be written.
 func writable(name string) error {
 	if name == "" {
 		return nil
@@ -190,7 +190,8 @@ func makeDir(name string) error {
 	return nil
 }
 
-// parseRender reads the arguments of the command that draws what an earlier run has found.
+// parseRender parses the arguments of the command "render", and returns a function that reads
+// the result of an earlier run.
 func parseRender(args []string) (*report.Options, func(context.Context) (report.Result, error), error) {
 	o, charts := &report.Options{}, ""
 	f := pflag.NewFlagSet("servers render", pflag.ContinueOnError)
@@ -202,7 +203,7 @@ func parseRender(args []string) (*report.Options, func(context.Context) (report.
 	if f.NArg() != 1 {
 		return nil, nil, errors.New("render needs one argument, the FILE that --json has written; see --help")
 	}
-	// Whether targets were missed was said when it was measured.
+	// The exit code of the earlier run has already told whether targets were missed.
 	o.NoTargets = true
 	return o, func(context.Context) (report.Result, error) {
 		file, err := os.Open(f.Arg(0)) // #nosec G304 -- named by whoever runs this

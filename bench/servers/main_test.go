@@ -23,8 +23,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// The command measures everything, on real servers and a real API server, and no
-// request fails; how fast they are is not for a test, whose machine does other things.
+// A quick run measures everything, with real servers and a real API server, and no request
+// fails. The figures themselves are not tested, since the machine may be busy.
 func TestAQuickRunMeasuresEverything(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts all servers and a control plane")
@@ -36,7 +36,7 @@ func TestAQuickRunMeasuresEverything(t *testing.T) {
 	dir := t.TempDir()
 	file, charts := filepath.Join(dir, "result.json"), filepath.Join(dir, "charts")
 	var r *comparison.Result
-	// In a short window a server may not have had its turn, on a busy machine.
+	// On a busy machine a server may not get the CPU at all in a short window.
 	for _, window := range []string{"300ms", "2s", "10s"} {
 		code := run([]string{"--quick", "--window=" + window, "--json=" + file, "--charts=" + charts})
 		if code == 0 {
@@ -83,7 +83,7 @@ func TestAQuickRunMeasuresEverything(t *testing.T) {
 		}
 	}
 	for _, i := range r.Idle {
-		// What nginx needs for so few it has from its start.
+		// nginx has the memory for so few connections from its start.
 		if round := i.Rounds[0]; round.Before < 1<<20 || round.After <= round.Before && i.Server != server.Nginx {
 			t.Errorf("%s: %+v", i.Server, round)
 		}
@@ -93,7 +93,7 @@ func TestAQuickRunMeasuresEverything(t *testing.T) {
 			t.Errorf("%+v", target)
 		}
 	}
-	// The result can be drawn again, and is the same.
+	// "render" draws the same charts again.
 	again := filepath.Join(dir, "again")
 	if code := run([]string{"render", file, "--charts=" + again}); code != 0 {
 		t.Fatalf("exit code %d", code)
@@ -107,8 +107,8 @@ func TestAQuickRunMeasuresEverything(t *testing.T) {
 	}
 }
 
-// starved reports whether some server has not answered once in some window, of
-// which there is nothing to tell.
+// starved reports whether a server has not answered once in a window, so that there are no
+// figures.
 func starved(r *comparison.Result) bool {
 	for _, w := range r.Throughput {
 		if slices.ContainsFunc(w.Rounds, func(r comparison.Round) bool { return r.Requests == 0 }) {
@@ -137,8 +137,8 @@ func readResult(t *testing.T, name string) *comparison.Result {
 	return r
 }
 
-// Ours and the reference follow one another in every round, and nobody always has
-// the same place.
+// Ours and the reference follow one another in every round, and no server is always at the
+// same place.
 func TestTurnsArePairedAndRotate(t *testing.T) {
 	names := server.Names()
 	first, order := map[string]bool{}, map[bool]int{}
@@ -178,7 +178,7 @@ func TestTargetsAreRatiosOfRounds(t *testing.T) {
 		}
 		r.Throughput = append(r.Throughput, w)
 	}
-	// The machine was twice as fast in the first round.
+	// In the first round the machine was twice as fast.
 	add(comparison.Reference, comparison.ByName, 2000, 1000, 1000)
 	add(comparison.Ours, comparison.ByName, 1940, 960, 940)
 	add(comparison.Reference, comparison.NotModified, 1000, 1000, 1000)
@@ -212,7 +212,7 @@ func TestTargetsAreRatiosOfRounds(t *testing.T) {
 	if first := r.Targets[0]; first.Low != 0.94 || first.High != 0.97 {
 		t.Errorf("%+v", first)
 	}
-	// What was not asked for is no target, what could not be measured is missed.
+	// A measurement that is switched off has no target; one that has no result is missed.
 	none := &comparison.Result{}
 	(&settings{}).setTargets(none)
 	if len(none.Targets) != 3 || none.Targets[0].Met() || !none.Missed() {
@@ -235,7 +235,7 @@ func TestOtherProgramsAreNoticed(t *testing.T) {
 }
 
 func TestServerAndClientGetCPUsOfDifferentCores(t *testing.T) {
-	// Two threads for each core, numbered as Linux does: 0 and 2 are one core.
+	// Two threads for each core, numbered as Linux does it: 0 and 2 are on one core.
 	threads := func(cpu int) []int { return []int{cpu % 2, cpu%2 + 2} }
 	alone := func(cpu int) []int { return []int{cpu} }
 	for _, tc := range []struct {

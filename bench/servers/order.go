@@ -2,10 +2,9 @@ package main
 
 import "kubernaut.io/dynamic-toolset/bench/internal/comparison"
 
-// turns returns in which order the servers are measured in a round. Ours and the
-// reference follow one another, as their ratio is what counts: who of them is first
-// changes from round to round, as does where they stand among the others, and who of
-// the others is first.
+// turns returns the order in which the servers are measured in a round. Ours and the
+// reference follow one another, because their ratio matters. From round to round it changes
+// which of them is first, their place among the others, and which of the others is first.
 func turns(names []string, round int) []string {
 	var pair, others []string
 	for _, n := range names {

@@ -10,21 +10,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// autogroup is where Linux tells, and is told, how the programs of this session share
-// the CPUs with those of others: where there are such groups (sched(7), "The autogroup
-// feature"), the niceness of a program counts within its own only.
+// autogroup is the file with the niceness of this session's autogroup. On a Linux with
+// autogroups, the niceness of a process only counts within its own (sched(7), "The autogroup
+// feature").
 const autogroup = "/proc/self/autogroup"
 
 const mostFavourable = -20 // niceness
 
-// prefer lets this program, and those that it starts from now on, have the CPUs before
-// others, as far as the scheduler shares them at all, until restore is called.
+// prefer gives this program, and those that it starts later, the highest priority for the
+// CPUs until restore is called.
 func prefer() (restore func() error, err error) {
 	was, err := unix.Getpriority(unix.PRIO_PROCESS, 0)
 	if err != nil {
 		return nil, err
 	}
-	was = 20 - was // what the system call returns is never negative: getpriority(2)
+	was = 20 - was // the system call returns 20 minus the niceness (getpriority(2))
 	group, grouped := "", false
 	if b, err := os.ReadFile(autogroup); err == nil { // "/autogroup-12 nice 0"
 		_, group, grouped = strings.Cut(strings.TrimSpace(string(b)), " nice ")
@@ -46,7 +46,8 @@ func prefer() (restore func() error, err error) {
 	return restore, nil
 }
 
-// niceness sets that of all threads; others inherit it.
+// niceness sets the niceness of all threads of this program. Later threads and processes
+// inherit it.
 func niceness(n int) error {
 	threads, err := os.ReadDir("/proc/self/task")
 	if err != nil {

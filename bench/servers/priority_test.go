@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Whoever may have priority has it until it is given back; who may not is told.
+// With the right to do so, prefer gives priority until restore; without, it returns an error.
 func TestPriorityIsGivenBack(t *testing.T) {
 	state := func() (int, string) {
 		n, err := unix.Getpriority(unix.PRIO_PROCESS, 0)

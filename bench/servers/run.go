@@ -16,29 +16,29 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/host"
 )
 
-// A session is one measurement under way.
+// A session is the state of one measurement.
 type session struct {
 	*settings
 	dir     string
-	spin    bool // the client has a CPU to itself
-	ours    server.Set
+	spin    bool       // the client has a CPU to itself
+	ours    server.Set // the answers of this service
 	entries map[string]*entrant
-	names   []string // of those that take part, in the order of server.Names
+	names   []string // keys of entries, in the order of server.Names
 	result  *comparison.Result
-	started map[string]bool // warm: server and workload that have had a window
+	started map[string]bool // server and workload, if they have had a window
 }
 
-// An entrant is a server that runs, and what it is asked.
+// An entrant is a running server with its requests and answers.
 type entrant struct {
 	name    string
 	server  *server.Server
 	answers server.Set
 }
 
-// cpuTime is what the entrant has used.
+// cpuTime returns the CPU time that the server has used so far.
 func (e *entrant) cpuTime() (time.Duration, error) { return host.CPUTime(e.server.PIDs()...) }
 
-// measure does all of it.
+// measure starts the servers, measures them and returns the result.
 func (s *settings) measure(ctx context.Context) (r *comparison.Result, err error) {
 	began := time.Now()
 	dir, err := os.MkdirTemp("", "servers-")
@@ -85,7 +85,7 @@ func (s *settings) measure(ctx context.Context) (r *comparison.Result, err error
 	return m.result, nil
 }
 
-// place chooses the CPUs and holds this program on the client's.
+// place chooses the CPUs and restricts this program to the client's.
 func (m *session) place() error {
 	all, err := cpus()
 	if err != nil {
@@ -111,7 +111,7 @@ func (m *session) place() error {
 	return pin(r.ClientCPU)
 }
 
-// start starts the servers and makes sure that their answers are the same.
+// start starts the servers and checks that their answers are the same.
 func (m *session) start(ctx context.Context) error {
 	wanted := map[string]bool{}
 	for _, name := range m.servers {
@@ -140,7 +140,8 @@ func (m *session) start(ctx context.Context) error {
 	return nil
 }
 
-// enter starts one server; ours is what it must answer, nil for ours itself.
+// enter starts one server and checks that its answers are the same as ours, unless that is
+// nil.
 func (m *session) enter(ctx context.Context, name string, o server.Options, ours server.Set) (e *entrant, err error) {
 	o.Dir, o.CPU, o.Binary = m.dir, m.result.ServerCPU, m.binary
 	e = &entrant{name: name}
@@ -169,7 +170,7 @@ func (m *session) stop() error {
 	return errors.Join(all...)
 }
 
-// about is what the servers are called, and are.
+// about has the title and the note of each server.
 var about = map[string][2]string{
 	server.Ours:                  {"this service", "as it is shipped: request ids, metrics, limits, X-Served-By; health checks are off, so that answers don't change"},
 	comparison.OursAuthenticated: {"this service, --auth=token", "asks the API server who calls and what they may; decisions are remembered"},
@@ -180,6 +181,7 @@ var about = map[string][2]string{
 	server.Naive:                 {"the obvious approach", "net/http; JSON is made for each request, under a mutex"},
 }
 
+// describe adds the server to the result.
 func (m *session) describe(e *entrant) {
 	v := e.server.Version()
 	if e.name == server.Ours || e.name == comparison.OursAuthenticated {
@@ -188,7 +190,7 @@ func (m *session) describe(e *entrant) {
 	m.result.Servers = append(m.result.Servers, comparison.Server{Name: e.name, Title: about[e.name][0], Version: v, Note: about[e.name][1]})
 }
 
-// estimate is how long the windows take, and what is between them.
+// estimate returns how long the measurements will take.
 func (m *session) estimate() time.Duration {
 	windows := len(workloads) * len(m.names)
 	if m.latency {
@@ -204,7 +206,7 @@ func (m *session) estimate() time.Duration {
 	return d
 }
 
-// version says which source is measured, as far as git knows.
+// version returns the version that git describes, or "unknown".
 func version(ctx context.Context) string {
 	out, err := exec.CommandContext(ctx, "git", "describe", "--tags", "--always", "--dirty").Output()
 	if err != nil {

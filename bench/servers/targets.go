@@ -7,11 +7,11 @@ import (
 	"kubernaut.io/dynamic-toolset/bench/internal/comparison"
 )
 
-// halfOfSaturation is the share at which a target speaks of latency.
+// halfOfSaturation is the share of saturation at which latency has a target.
 const halfOfSaturation = 0.5
 
-// setTargets holds what was measured against what the project promises. What was left
-// out on request is no target of this run.
+// setTargets adds the targets, which the project promises, to the result. Measurements that
+// the flags have switched off have no target.
 func (s *settings) setTargets(r *comparison.Result) {
 	perCPU := func(title, workload, name string, want float64) {
 		r.Targets = append(r.Targets, target(title+": answers per CPU second", want, false, ratios(
@@ -53,7 +53,7 @@ func each[R any](rounds []R, value func(R) float64) []float64 {
 	return all
 }
 
-// ratios pairs round by round. What can't be divided is left out.
+// ratios divides two figures round by round. It leaves out rounds without a finite ratio.
 func ratios(of, to []float64) []float64 {
 	var all []float64
 	for i := range min(len(of), len(to)) {

@@ -11,22 +11,22 @@ import (
 )
 
 const (
-	// leadPart of a window is sent before each; half of one before the first of a
-	// server and a workload, in which the server has its memory to grow.
+	// Before each window, requests are sent for 1/leadPart of a window. Before the first
+	// window of a server with a workload it is 1/firstLeadPart, as its memory still grows.
 	leadPart, firstLeadPart = 20, 2
 	pipelined               = 16
-	// patience is how long answers may take before that is a failure: long enough
-	// for a server that other programs keep from its CPU.
+	// patience is client.Options.Patience. It is long enough for a server that has to wait
+	// for a busy CPU.
 	patience = time.Minute
 )
 
-// A workload is one of the servers' workloads, in a way of asking.
+// A workload is a workload of package server with a way to send it.
 type workload struct {
 	name      string
-	answer    string // one of package server's
-	title     string // with the size of the body
-	pipelined int
-	close     bool
+	answer    string // name of the workload in package server
+	title     string // may have %s for the size of the body
+	pipelined int    // requests sent at once; 0 without pipelining
+	close     bool   // a new connection for each request
 }
 
 var workloads = []workload{
@@ -39,7 +39,7 @@ var workloads = []workload{
 	{name: "list-4k-new", answer: server.List4K, title: "list of a namespace, %s, new connections", close: true},
 }
 
-// describe returns the workload as the result has it.
+// describe returns the workload for the result. a is its answer.
 func (w *workload) describe(a server.Answer) comparison.Workload {
 	title := w.title
 	if len(a.Body) > 0 {
@@ -51,7 +51,7 @@ func (w *workload) describe(a server.Answer) comparison.Workload {
 	}
 }
 
-// size tells bytes in a few digits, in units of a thousand.
+// size formats a number of bytes in B or, from 1,000 on, in KB of 1,000 bytes.
 func size(bytes int) string {
 	if bytes < 1000 {
 		return fmt.Sprintf("%d B", bytes)
@@ -59,7 +59,7 @@ func size(bytes int) string {
 	return fmt.Sprintf("%.0f KB", float64(bytes)/1000)
 }
 
-// options is a window of the entrant's, without what is particular to its kind.
+// options returns the client's options for a window of a server with a workload.
 func (m *session) options(e *entrant, w *workload) client.Options {
 	a := e.answers[w.answer]
 	o := client.Options{
@@ -94,11 +94,11 @@ func (m *session) throughput(ctx context.Context) error {
 	return nil
 }
 
-// undisturbed is the least share of its CPU that the reference has when nothing but the
-// requests keeps it busy.
+// undisturbed is the least share of its CPU that the reference uses, under full load, if no
+// other program uses that CPU.
 const undisturbed = 0.9
 
-// disturbed says that other programs had the servers' CPU, too, if it seems so.
+// disturbed returns a message if other programs seem to have used the servers' CPU.
 func (m *session) disturbed() string {
 	all := rounds(m.result, comparison.Reference, comparison.ByName)
 	share := median(each(all, func(r comparison.Round) float64 { return r.CPU / r.Seconds }))
@@ -109,7 +109,7 @@ func (m *session) disturbed() string {
 	return fmt.Sprintf("other programs used the CPUs, too: asked without a pause, bare fasthttp had %.0f %% of its own; trust ratios more than times, and use a quiet machine or --priority for better ones", 100*share)
 }
 
-// closed gives each entrant a window of each workload in each round.
+// closed measures one window of a closed loop for each server and workload in each round.
 func (m *session) closed(ctx context.Context, list []workload, names []string, entries map[string]*entrant) ([]comparison.Throughput, error) {
 	rounds := map[[2]string][]comparison.Round{}
 	for round := range m.rounds {
@@ -135,7 +135,7 @@ func (m *session) closed(ctx context.Context, list []workload, names []string, e
 	return all, nil
 }
 
-// ask is one window of one entrant.
+// ask measures one window of a closed loop with one server.
 func (m *session) ask(ctx context.Context, e *entrant, w *workload) (comparison.Round, error) {
 	r, err := client.Closed(ctx, m.options(e, w))
 	switch {
