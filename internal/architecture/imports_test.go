@@ -32,6 +32,7 @@ var (
 	routers     = []string{"github.com/fasthttp/router"}
 	logging     = []string{"go.uber.org/zap/...", "log", "log/slog", "k8s.io/klog/v2"}
 	domain      = all(httpServers, kubernetes, logging, []string{"net/http"})
+	yaml        = []string{"go.yaml.in/yaml/...", "sigs.k8s.io/yaml"} // what people write is read by strictyaml
 	clusters    = []string{"sigs.k8s.io/kind/...", "k8s.io/kubernetes/..."}
 )
 
@@ -51,15 +52,16 @@ var rules = []rule{
 	// direction. Who finds, checks or changes back ends knows none of these.
 	{of: "service", may: []string{"problem"}, never: domain},
 	{of: "service/endpoint", never: domain},
-	{of: "service/detect", may: []string{"service", "service/endpoint"}, never: domain},
+	{of: "service/detect", may: []string{"service", "service/endpoint", "service/internal/strictyaml"}, never: all(domain, yaml)},
 	{of: "service/health", may: []string{"service", "service/endpoint"}, never: all(httpServers, kubernetes, logging)}, // a client of the back ends
-	{of: "service/overrides", may: []string{"internal/suggest", "service", "service/endpoint"}, never: domain},
+	{of: "service/overrides", may: []string{"service", "service/endpoint", "service/internal/strictyaml"}, never: all(domain, yaml)},
 	{of: "service/aliases", may: []string{"service"}, never: domain},
 	{of: "service/output/kubernaut", may: []string{"problem", "service"}, never: domain},
-	{of: "service/output/holmesgpt", may: []string{"service/endpoint"}, never: domain},
+	{of: "service/output/holmesgpt", may: []string{"service/endpoint", "service/internal/strictyaml"}, never: domain},
 	{of: "service/snapshot/internal/gzipjoin", never: domain},
 	{of: "service/snapshot", may: []string{"internal/parallel", "internal/suggest", "service", "service/aliases", "service/output/..."}, never: domain},
 	{of: "service/catalogue", may: []string{"internal/parallel", "service", "service/overrides", "service/snapshot"}, never: domain},
+	{of: "service/internal/strictyaml", may: []string{"internal/suggest", "service/endpoint"}, never: domain},
 	{of: "service/internal/servicetest", may: []string{"internal/testenv", "service"}, never: domain},
 	{of: "auth/...", may: leaves, never: all(httpServers, kubernetes, logging)},
 	{of: "config/...", may: append(leaves, "transport/certificate"), never: all(httpServers, kubernetes, logging)},

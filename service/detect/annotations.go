@@ -95,7 +95,7 @@ func (d *declaration) read(k, v string, all map[string]string) {
 			d.problem(k, "must be \"true\" or \"false\"")
 		}
 	case AnnotationDescription:
-		if d.description = v; v == "" || len(v) > maxDescription || hasControl(v) {
+		if d.description = v; v == "" || len(v) > maxDescription || !endpoint.IsLine(v) {
 			d.description = ""
 			d.problem(k, "must be one line of text of at most 500 bytes, without control characters")
 		}

@@ -1,6 +1,6 @@
 package detect
 
-import "fmt"
+import "kubernaut.io/dynamic-toolset/service/internal/strictyaml"
 
 // compile builds the tables that Identify uses. It numbers the kinds.
 func compile(kinds []*kind, words wordLists) *Rules {
@@ -66,24 +66,20 @@ type wordLists struct {
 	others            map[int32]bool
 }
 
-func (r *reader) words(data []byte) wordLists {
+func readWords(r *strictyaml.Reader, data []byte) wordLists {
 	w := wordLists{keys: map[string]key{}, others: map[int32]bool{}}
-	root := r.document(data)
-	if root == nil {
-		return w
-	}
-	m := r.mapping(root, "", "nameKeys", "componentKeys", "ignoredKeys", "roles", "localRoles", "fronts", "neutral", "parts", "otherPorts")
+	m, _ := r.Read(data).Mapping("nameKeys", "componentKeys", "ignoredKeys", "roles", "localRoles", "fronts", "neutral", "parts", "otherPorts")
 	rank := 0
 	for _, list := range []struct {
 		field string
 		class keyClass
 	}{{"nameKeys", keyName}, {"componentKeys", keyComponent}, {"ignoredKeys", keyIgnored}} {
-		for _, s := range r.texts(m[list.field], list.field, func(string) string { return "" }) {
+		for _, s := range m.Get(list.field).Texts(maxListItems, func(string) string { return "" }) {
 			w.keys[s] = key{list.class, rank}
 			rank++
 		}
 	}
-	terms := func(field string) []string { return r.texts(m[field], field, wordProblem) }
+	terms := func(field string) []string { return m.Get(field).Texts(maxListItems, wordProblem) }
 	set := func(field string) map[string]bool {
 		all := map[string]bool{}
 		for _, s := range terms(field) {
@@ -93,8 +89,8 @@ func (r *reader) words(data []byte) wordLists {
 	}
 	w.roles, w.localRoles, w.fronts = terms("roles"), terms("localRoles"), terms("fronts")
 	w.neutral, w.parts = set("neutral"), set("parts")
-	for i, n := range r.list(m["otherPorts"], "otherPorts", maxListItems) {
-		w.others[r.number(n, fmt.Sprintf("otherPorts[%d]", i), 1, 65535)] = true
+	for _, port := range m.Get("otherPorts").List(maxListItems) {
+		w.others[port.Number(1, 65535)] = true
 	}
 	return w
 }

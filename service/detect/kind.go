@@ -1,14 +1,15 @@
 package detect
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
-	"go.yaml.in/yaml/v3"
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"kubernaut.io/dynamic-toolset/service"
 	"kubernaut.io/dynamic-toolset/service/endpoint"
+	"kubernaut.io/dynamic-toolset/service/internal/strictyaml"
 )
 
 // A kind is one kind of back end. rules.yaml explains the fields.
@@ -60,131 +61,131 @@ var (
 	frontFields  = []string{"words", "path"}
 )
 
-// kind reads one kind; off means that it only disables a built-in one. The result is not
-// used if there are errors.
-func (r *reader) kind(n *yaml.Node, path string) (k *kind, off bool) {
-	m := r.mapping(n, path, kindFields...)
-	if m == nil {
+// readKind reads one kind; off is true if it only disables a built-in one. After
+// an error the result isn't used.
+func readKind(v strictyaml.Value) (k *kind, off bool) {
+	m, ok := v.Mapping(kindFields...)
+	if !ok {
 		return nil, false
 	}
-	k = &kind{typ: r.text(m["type"], path+".type")}
+	typ := m.Get("type")
+	k = &kind{typ: typ.Text()}
 	switch {
-	case m["type"] == nil:
-		r.bad(n, path, `has no type; add one, such as "type: prometheus"`)
+	case !typ.Given():
+		m.Bad(`has no type; add one, such as "type: prometheus"`)
 	case k.typ != "" && !endpoint.IsLabel(k.typ):
-		r.bad(m["type"], path+".type", "%s must be lower case letters, digits and '-', at most 63 characters", quoted(k.typ))
+		typ.Bad("%s must be lower case letters, digits and '-', at most 63 characters", strictyaml.Quote(k.typ))
 		k.typ = ""
 	case k.typ == customType:
-		r.bad(m["type"], path+".type", "%s is for Services that only annotations declare; choose another", quoted(k.typ))
+		typ.Bad("%s is for Services that only annotations declare; choose another", strictyaml.Quote(k.typ))
 		k.typ = ""
 	case k.typ != "":
-		path += " (" + k.typ + ")"
+		m = m.Called(k.typ)
 	}
-	if r.boolean(m["disabled"], path+".disabled") {
-		if len(m) > 2 {
-			r.bad(n, path, "is disabled, so it must have no fields but type and disabled; remove the others, or remove disabled")
+	if m.Get("disabled").IsTrue() {
+		if m.Len() > 2 {
+			m.Bad("is disabled, so it must have no fields but type and disabled; remove the others, or remove disabled")
 		}
 		return k, true
 	}
-	if k.description = r.text(m["description"], path+".description"); m["description"] == nil {
-		r.bad(n, path, "has no description; add one sentence that tells an agent what it can ask this back end")
+	if k.description = m.Get("description").Text(); !m.Has("description") {
+		m.Bad("has no description; add one sentence that tells an agent what it can ask this back end")
 	}
-	k.names = r.texts(m["names"], path+".names", wordProblem)
-	k.weakNames = r.texts(m["weakNames"], path+".weakNames", wordProblem)
-	k.except = r.texts(m["except"], path+".except", wordProblem)
-	for i, p := range r.list(m["exceptPorts"], path+".exceptPorts", maxListItems) {
-		k.exceptPorts = append(k.exceptPorts, r.number(p, fmt.Sprintf("%s.exceptPorts[%d]", path, i), 1, 65535))
+	k.names = m.Get("names").Texts(maxListItems, wordProblem)
+	k.weakNames = m.Get("weakNames").Texts(maxListItems, wordProblem)
+	k.except = m.Get("except").Texts(maxListItems, wordProblem)
+	for _, p := range m.Get("exceptPorts").List(maxListItems) {
+		k.exceptPorts = append(k.exceptPorts, p.Number(1, 65535))
 	}
-	k.allow = r.texts(m["allow"], path+".allow", wordProblem)
-	k.portNames = r.texts(m["portNames"], path+".portNames", portNameProblem)
-	k.selectorKeys = r.texts(m["selectorKeys"], path+".selectorKeys", labelKeyProblem)
-	k.tlsKeys = r.texts(m["tlsKeys"], path+".tlsKeys", labelKeyProblem)
-	if m["names"] == nil {
-		r.bad(n, path, "has no names; add what Services, labels and selectors call it, such as [%s]", k.typ)
+	k.allow = m.Get("allow").Texts(maxListItems, wordProblem)
+	k.portNames = m.Get("portNames").Texts(maxListItems, portNameProblem)
+	k.selectorKeys = m.Get("selectorKeys").Texts(maxListItems, labelKeyProblem)
+	k.tlsKeys = m.Get("tlsKeys").Texts(maxListItems, labelKeyProblem)
+	if !m.Has("names") {
+		m.Bad("has no names; add what Services, labels and selectors call it, such as [%s]", k.typ)
 	}
-	for i, p := range r.list(m["ports"], path+".ports", maxListItems) {
-		k.ports = append(k.ports, r.port(p, fmt.Sprintf("%s.ports[%d]", path, i)))
+	for _, p := range m.Get("ports").List(maxListItems) {
+		k.ports = append(k.ports, readPort(p))
 	}
 	if len(k.ports) == 0 {
-		r.bad(n, path, "has no ports; add those at which it answers queries, best first, such as [{number: 9090}]")
+		m.Bad("has no ports; add those at which it answers queries, best first, such as [{number: 9090}]")
 	}
-	k.commonPorts = r.boolean(m["commonPorts"], path+".commonPorts")
-	if k.scheme = r.scheme(m["scheme"], path+".scheme"); k.scheme == "" {
-		k.scheme = "http"
-	}
-	k.apiPath = r.path(m["apiPath"], path+".apiPath")
-	k.health = r.health(m["health"], path+".health")
+	k.commonPorts = m.Get("commonPorts").IsTrue()
+	k.scheme = cmp.Or(readScheme(m.Get("scheme")), "http")
+	k.apiPath = readPath(m.Get("apiPath"))
+	k.health = readHealth(m.Get("health"))
 	return k, false
 }
 
-func (r *reader) port(n *yaml.Node, path string) port {
-	m := r.mapping(n, path, portFields...)
-	if m == nil {
+func readPort(v strictyaml.Value) port {
+	m, ok := v.Mapping(portFields...)
+	if !ok {
 		return port{}
 	}
-	if m["number"] == nil {
-		r.bad(n, path, "has no number; add the port's, such as {number: 9090}")
+	if !m.Has("number") {
+		m.Bad("has no number; add the port's, such as {number: 9090}")
 	}
 	return port{
-		number:       r.number(m["number"], path+".number", 1, 65535),
-		named:        r.texts(m["named"], path+".named", portNameProblem),
-		scheme:       r.scheme(m["scheme"], path+".scheme"),
-		apiPath:      r.path(m["apiPath"], path+".apiPath"),
-		identifies:   r.boolean(m["identifies"], path+".identifies"),
-		identifiedBy: r.texts(m["identifiedBy"], path+".identifiedBy", portNameProblem),
+		number:       m.Get("number").Number(1, 65535),
+		named:        m.Get("named").Texts(maxListItems, portNameProblem),
+		scheme:       readScheme(m.Get("scheme")),
+		apiPath:      readPath(m.Get("apiPath")),
+		identifies:   m.Get("identifies").IsTrue(),
+		identifiedBy: m.Get("identifiedBy").Texts(maxListItems, portNameProblem),
 	}
 }
 
-// health reads how to check a kind; by default, a connection must be accepted.
-func (r *reader) health(n *yaml.Node, path string) health {
-	if n == nil {
+// readHealth reads how to probe; without any, a TCP connection must do.
+func readHealth(v strictyaml.Value) health {
+	if !v.Given() {
 		return health{probe: service.ProbeTCP}
 	}
-	m := r.mapping(n, path, healthFields...)
+	m, ok := v.Mapping(healthFields...)
+	if !ok {
+		return health{}
+	}
+	probe := m.Get("probe")
 	h := health{
-		probe: r.text(m["probe"], path+".probe"),
-		path:  r.path(m["path"], path+".path"),
-		port:  r.number(m["port"], path+".port", 1, 65535),
+		probe: cmp.Or(probe.Text(), service.ProbeHTTP),
+		path:  readPath(m.Get("path")),
+		port:  m.Get("port").Number(1, 65535),
 	}
-	switch {
-	case h.probe == "":
-		h.probe = service.ProbeHTTP
-	case h.probe != service.ProbeHTTP && h.probe != service.ProbeTCP:
-		r.bad(m["probe"], path+".probe", "%s must be http or tcp", quoted(h.probe))
+	if h.probe != service.ProbeHTTP && h.probe != service.ProbeTCP {
+		probe.Bad("%s must be http or tcp", strictyaml.Quote(h.probe))
 	}
-	if m != nil && m["path"] == nil && (h.probe == service.ProbeHTTP || h.port != 0) {
-		r.bad(n, path, "has no path; add what to GET, such as /-/healthy")
+	if !m.Has("path") && (h.probe == service.ProbeHTTP || h.port != 0) {
+		m.Bad("has no path; add what to GET, such as /-/healthy")
 	}
-	if m["front"] != nil {
-		f := r.mapping(m["front"], path+".front", frontFields...)
-		h.frontWords = r.texts(f["words"], path+".front.words", oneWordProblem)
-		if h.frontPath = r.path(f["path"], path+".front.path"); f != nil && (f["words"] == nil || f["path"] == nil) {
-			r.bad(m["front"], path+".front", "must have both words, such as [gateway], and the path to GET there")
+	if m.Has("front") {
+		f, ok := m.Get("front").Mapping(frontFields...)
+		h.frontWords = f.Get("words").Texts(maxListItems, oneWordProblem)
+		if h.frontPath = readPath(f.Get("path")); ok && !(f.Has("words") && f.Has("path")) {
+			f.Bad("must have both words, such as [gateway], and the path to GET there")
 		}
 	}
-	for i, s := range r.list(m["acceptStatus"], path+".acceptStatus", 20) {
-		h.acceptStatus = append(h.acceptStatus, int(r.number(s, fmt.Sprintf("%s.acceptStatus[%d]", path, i), 100, 599)))
+	for _, s := range m.Get("acceptStatus").List(20) {
+		h.acceptStatus = append(h.acceptStatus, int(s.Number(100, 599)))
 	}
 	return h
 }
 
-func (r *reader) scheme(n *yaml.Node, path string) string {
-	s := r.text(n, path)
+func readScheme(v strictyaml.Value) string {
+	s := v.Text()
 	switch s {
 	case "", "http", "https", "grpc", "tcp":
 		return s
 	}
-	r.bad(n, path, "%s must be http, https, grpc or tcp", quoted(s))
+	v.Bad("%s must be http, https, grpc or tcp", strictyaml.Quote(s))
 	return ""
 }
 
-func (r *reader) path(n *yaml.Node, path string) string {
-	s := r.text(n, path)
+func readPath(v strictyaml.Value) string {
+	s := v.Text()
 	if s == "" {
 		return ""
 	}
 	if p := endpoint.PathProblem(s); p != "" {
-		r.bad(n, path, "%s", p)
+		v.Bad("%s", p)
 		return ""
 	}
 	return s

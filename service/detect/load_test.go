@@ -103,7 +103,7 @@ other: 1
 	}
 	want := []string{
 		`own.yaml:2: kinds[0].type: "Bad_Type" must be lower case letters, digits and '-', at most 63 characters`,
-		`own.yaml:7: kinds[1]: has no field "colour"; the fields are type, disabled, description, names, weakNames, selectorKeys, tlsKeys, except, exceptPorts, allow, ports, portNames, commonPorts, scheme, apiPath, health`,
+		`own.yaml:7: kinds[1].colour: is unknown; the fields are type, disabled, description, names, weakNames, selectorKeys, tlsKeys, except, exceptPorts, allow, ports, portNames, commonPorts, scheme, apiPath, health`,
 		`own.yaml:6: kinds[1] (a): has no description; add one sentence that tells an agent what it can ask this back end`,
 		`own.yaml:8: kinds[1] (a).names[0]: "UPPER" must be lower case letters, digits and '-'`,
 		`own.yaml:8: kinds[1] (a).names[2]: "a" is in the list twice; keep one`,
@@ -124,7 +124,7 @@ other: 1
 		`own.yaml:20: kinds[5]: has no type; add one, such as "type: prometheus"`,
 		`own.yaml:22: kinds[6] (nosuch): there is no built-in kind of this type to disable; there are alertmanager,`,
 		`own.yaml:23: kinds[7]: must be a mapping with fields of type, disabled, description, names, weakNames, selectorKeys, tlsKeys, except, exceptPorts, allow, ports, portNames, commonPorts, scheme, apiPath, health, not an alias (*anchor); write the value out, aliases are not accepted`,
-		`own.yaml:24: has no field "other"; the fields are kinds`,
+		`own.yaml:24: other: is unknown; the fields are kinds`,
 	}
 	for _, w := range want {
 		if !strings.Contains(err.Error(), w) {
@@ -145,7 +145,7 @@ func TestLoadRefuses(t *testing.T) {
 		"[]":                        "own.yaml:1: must be a mapping",
 		"{}":                        "own.yaml:1: has no kinds",
 		"kinds: {}":                 "own.yaml:1: kinds: must be a list",
-		"kinds:":                    "own.yaml:1: kinds: must be a list, such as [a, b], not nothing",
+		"kinds:":                    "own.yaml:1: kinds: must be a list, such as [a, b] or lines that begin with -, not nothing",
 		"kinds: []\n---\nkinds: []": "own.yaml:2: holds more than one YAML document",
 		"kinds: [{type: x, names: [loki], " + full + "}]":                                        `kinds[0] (x).names: "loki" already means the kind loki; use another, or disable that kind`,
 		`kinds: [{type: x, names: ["a-*"], ` + full + "}]":                                       `kinds[0] (x).names[0]: "a-*" must neither begin nor end with '*'`,
@@ -157,7 +157,7 @@ func TestLoadRefuses(t *testing.T) {
 		"kinds: [{type: x, names: [x], tlsKeys: ['a b'], " + full + "}]":                         "kinds[0] (x).tlsKeys[0]: \"a b\" must be the key of a Kubernetes label",
 		"kinds: [{type: x, names: [x], exceptPorts: [0], " + full + "}]":                         "kinds[0] (x).exceptPorts[0]: must be a whole number from 1 to 65535",
 		"kinds: [{type: x, names: [x], ports: [{number: 1, identifiedBy: [A]}]}]":                "kinds[0] (x).ports[0].identifiedBy[0]: \"A\" must be the name of a Service's port",
-		"kinds: [{type: x, names: [x], description: \"a\\nb\"}]":                                 "must not hold control characters",
+		"kinds: [{type: x, names: [x], description: \"a\\nb\"}]":                                 "must be one line, without control characters",
 		"kinds: [{type: x, names: [x], description: " + strings.Repeat("a", 301) + "}]":          "has 301 bytes; at most 300 are accepted",
 		strings.Repeat(" ", maxFileBytes+1):                                                      "own.yaml: has 262145 bytes; at most 262144 are accepted",
 		"kinds: [{type: x, names: [x], health: {path: /, front: {words: [a-b]}}, " + full + "}]": `kinds[0] (x).health.front.words[0]: "a-b" must be one word`,

@@ -4,14 +4,27 @@ import (
 	"cmp"
 	_ "embed"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"sync"
 
-	"go.yaml.in/yaml/v3"
+	"kubernaut.io/dynamic-toolset/service/internal/strictyaml"
 )
+
+// Bounds of a rules file. They are far above what anyone needs, and keep a
+// wrong file from costing memory.
+const (
+	maxFileBytes = 256 << 10
+	maxKinds     = 200 // built-in ones included
+	maxListItems = 200
+	maxTextBytes = 300
+	maxErrors    = 100 // beyond that nobody reads on
+)
+
+func newReader() *strictyaml.Reader {
+	return &strictyaml.Reader{MaxBytes: maxFileBytes, MaxText: maxTextBytes, MaxProblems: maxErrors}
+}
 
 // customType is the type of Services that only annotations declare.
 const customType = "custom"
@@ -68,10 +81,10 @@ var builtin = sync.OnceValue(func() *Rules {
 // defaults returns the kinds and words of the embedded files, read once. They must not be
 // changed.
 var defaults = sync.OnceValues(func() (parsed, error) {
-	rules, words := &reader{file: "built-in rules.yaml"}, &reader{file: "built-in words.yaml"}
-	kinds, _ := rules.kinds(rulesYAML)
-	p := parsed{kinds, words.words(wordsYAML)}
-	return p, errors.Join(rules.err(), words.err())
+	rules, words := newReader(), newReader()
+	kinds, _ := readKinds(rules, rulesYAML)
+	p := parsed{kinds, readWords(words, wordsYAML)}
+	return p, errors.Join(rules.Err("built-in rules.yaml"), words.Err("built-in words.yaml"))
 })
 
 type parsed struct {
@@ -84,10 +97,10 @@ func load(user []byte, filename string) (*Rules, error) {
 	if err != nil {
 		return nil, err
 	}
-	theirs := &reader{file: cmp.Or(filename, "rules file")}
-	added, disabled := theirs.kinds(user)
-	kinds := theirs.merge(built.kinds, added, disabled)
-	if err := theirs.err(); err != nil {
+	theirs := newReader()
+	added, disabled := readKinds(theirs, user)
+	kinds := merge(theirs, built.kinds, added, disabled)
+	if err := theirs.Err(cmp.Or(filename, "rules file")); err != nil {
 		return nil, err
 	}
 	return compile(kinds, built.words), nil
@@ -96,34 +109,36 @@ func load(user []byte, filename string) (*Rules, error) {
 // A located is a kind and where in a file it is defined, for error messages.
 type located struct {
 	*kind
-	node *yaml.Node
-	path string
+	line  int
+	field string
 }
 
-// kinds reads a rules file, and returns the kinds that it defines and those that it
+// readKinds reads a whole file. It returns the kinds it defines and those that it
 // disables.
-func (r *reader) kinds(data []byte) (defined, disabled []located) {
-	root := r.document(data)
-	if root == nil {
+func readKinds(r *strictyaml.Reader, data []byte) (defined, disabled []located) {
+	root := r.Read(data)
+	if !root.Given() {
+		if len(r.Problems()) == 0 {
+			root.Bad(`is empty; write "kinds: []" for no rules of your own`)
+		}
 		return nil, nil
 	}
-	m := r.mapping(root, "", "kinds")
-	if m != nil && m["kinds"] == nil {
-		r.bad(root, "", `has no kinds; write "kinds: []" for no rules of your own`)
+	m, ok := root.Mapping("kinds")
+	if ok && !m.Has("kinds") {
+		m.Bad(`has no kinds; write "kinds: []" for no rules of your own`)
 	}
 	lines := map[string]int{}
-	for i, n := range r.list(m["kinds"], "kinds", maxKinds) {
-		path := fmt.Sprintf("kinds[%d]", i)
-		k, off := r.kind(n, path)
+	for _, v := range m.Get("kinds").List(maxKinds) {
+		k, off := readKind(v)
 		if k == nil || k.typ == "" {
 			continue
 		}
 		if line := lines[k.typ]; line != 0 {
-			r.bad(n, path, "the type %s is defined in line %d already; keep one", k.typ, line)
+			v.Bad("the type %s is defined in line %d already; keep one", k.typ, line)
 			continue
 		}
-		lines[k.typ] = n.Line
-		l := located{k, n, path + " (" + k.typ + ")"}
+		lines[k.typ] = v.Line()
+		l := located{k, v.Line(), v.Field() + " (" + k.typ + ")"}
 		if off {
 			disabled = append(disabled, l)
 		} else {
@@ -133,9 +148,9 @@ func (r *reader) kinds(data []byte) (defined, disabled []located) {
 	return defined, disabled
 }
 
-// merge returns the built-in kinds without the disabled ones, and with the user's kinds in
-// place of those of the same type or at the end.
-func (r *reader) merge(defaults, added, disabled []located) []*kind {
+// merge puts the user's kinds in the place of the built-in ones of the same
+// type, or after them, and takes the disabled ones out.
+func merge(r *strictyaml.Reader, defaults, added, disabled []located) []*kind {
 	at := map[string]int{}
 	for i, d := range defaults {
 		at[d.typ] = i
@@ -144,7 +159,7 @@ func (r *reader) merge(defaults, added, disabled []located) []*kind {
 	for _, d := range disabled {
 		i, ok := at[d.typ]
 		if !ok {
-			r.bad(d.node, d.path, "there is no built-in kind of this type to disable; there are %s", strings.Join(slices.Sorted(maps.Keys(at)), ", "))
+			r.Bad(d.line, d.field, "there is no built-in kind of this type to disable; there are %s", strings.Join(slices.Sorted(maps.Keys(at)), ", "))
 			continue
 		}
 		all[i].kind = nil
@@ -158,9 +173,9 @@ func (r *reader) merge(defaults, added, disabled []located) []*kind {
 	}
 	all = slices.DeleteFunc(all, func(l located) bool { return l.kind == nil })
 	if len(all) > maxKinds {
-		r.bad(nil, "", "makes %d kinds with the built-in ones; at most %d are accepted", len(all), maxKinds)
+		r.Bad(0, "", "makes %d kinds with the built-in ones; at most %d are accepted", len(all), maxKinds)
 	}
-	r.collisions(all)
+	collisions(r, all)
 	kinds := make([]*kind, len(all))
 	for i, l := range all {
 		k := *l.kind // a copy: compile numbers them
@@ -169,13 +184,13 @@ func (r *reader) merge(defaults, added, disabled []located) []*kind {
 	return kinds
 }
 
-// collisions reports names and selector keys that would mean two kinds. Names are the same
-// if they have the same words.
-func (r *reader) collisions(all []located) {
+// collisions reports names and selector keys that would mean two kinds. Names
+// are compared by their words, as they are looked for.
+func collisions(r *strictyaml.Reader, all []located) {
 	owner := map[string]string{}
 	claim := func(l located, field, form, s string) {
 		if first, ok := owner[form]; ok && first != l.typ {
-			r.bad(l.node, l.path+"."+field, "%s already means the kind %s; use another, or disable that kind", quoted(s), first)
+			r.Bad(l.line, l.field+"."+field, "%s already means the kind %s; use another, or disable that kind", strictyaml.Quote(s), first)
 			return
 		}
 		owner[form] = l.typ

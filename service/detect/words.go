@@ -167,5 +167,6 @@ func addWord(words []string, w string) []string {
 	return append(words, strings.ToLower(w)) // allocates only if there are capitals
 }
 
-func isUpper(c byte) bool { return c >= 'A' && c <= 'Z' }
-func isAlnum(c byte) bool { return isLowerAlnum(c) || isUpper(c) }
+func isUpper(c byte) bool      { return c >= 'A' && c <= 'Z' }
+func isLowerAlnum(c byte) bool { return c >= 'a' && c <= 'z' || c >= '0' && c <= '9' }
+func isAlnum(c byte) bool      { return isLowerAlnum(c) || isUpper(c) }

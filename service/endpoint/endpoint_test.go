@@ -60,3 +60,15 @@ func TestParse(t *testing.T) {
 		}
 	}
 }
+
+func TestIsLine(t *testing.T) {
+	for text, want := range map[string]bool{
+		"": true, "Métriques de l'équipe 日本 \U0001f600": true, "\ufffd": true,
+		"a\nb": false, "\t": false, "\x1b[31m": false, "\u0085": false, "\u2028": false, "\u2029": false, "\u202e": false, "\xff": false,
+		"a\ufffeb": false, "\ufdd0": false, "\U0010ffff": false,
+	} {
+		if got := IsLine(text); got != want {
+			t.Errorf("%q: got %v", text, got)
+		}
+	}
+}

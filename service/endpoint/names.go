@@ -1,6 +1,10 @@
 package endpoint
 
-import "strings"
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
 
 // IsLabel reports whether s is a DNS label (RFC 1123), as names of Services, namespaces and
 // types must be.
@@ -28,6 +32,15 @@ func IsSubdomain(s string) bool {
 		}
 	}
 	return true
+}
+
+// IsLine reports whether s is at most one line of plain text. Some characters that are none
+// (U+FFFE, U+FFFF) may not stand in YAML at all, so one of them would make a whole document
+// unreadable, or unwritable.
+func IsLine(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(c rune) bool {
+		return unicode.IsControl(c) || unicode.In(c, unicode.Zl, unicode.Zp, unicode.Bidi_Control, unicode.Noncharacter_Code_Point)
+	})
 }
 
 func isLowerAlnum(c byte) bool { return c >= 'a' && c <= 'z' || c >= '0' && c <= '9' }

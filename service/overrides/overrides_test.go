@@ -231,7 +231,7 @@ Toolsets: []
 		`toolsets[13].description: must be one line, without control characters (line 21)`,
 		`toolsets[14].description: must not be empty; leave the field out instead (line 22)`,
 		`toolsets[15].name: must be a text, not "5"; put it in quotes if it is meant as one (line 23)`,
-		`toolsets[15].type: must be a text, not a list; put it in quotes if it is meant as one (line 23)`,
+		`toolsets[15].type: must be a text, not a list (line 23)`,
 		`toolsets[16]: must be a mapping with fields of name, namespace, add, disable, type, url, path, health, description, primary, not "just text" (line 24)`,
 		`toolsets[18]: must be a mapping with fields of name, namespace, add, disable, type, url, path, health, description, primary, not an alias (*x); write the value out, aliases are not accepted (line 26)`,
 		`toolsets[19].description: is given twice (first in line 27); keep one (line 27)`,
@@ -307,7 +307,7 @@ func FuzzParseOverrides(f *testing.F) {
 				t.Errorf("endpoint %q, path %q, probe %q: %v", b.Endpoint, b.APIPath, b.Probe.URL, err)
 			}
 			if !endpoint.IsLabel(b.Key.Namespace) || !endpoint.IsSubdomain(b.Key.Name) || !endpoint.IsSubdomain(b.Name) || !endpoint.IsLabel(b.Type) || b.Description == "" ||
-				strings.ContainsFunc(b.Description, invisible) || (b.Probe.URL == "") == (b.Probe.Address == "") {
+				!endpoint.IsLine(b.Description) || (b.Probe.URL == "") == (b.Probe.Address == "") {
 				t.Errorf("%+v", b)
 			}
 		}

@@ -1,19 +1,13 @@
 package overrides
 
 import (
-	"bytes"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
-	"go.yaml.in/yaml/v3"
-
-	"kubernaut.io/dynamic-toolset/internal/suggest"
 	"kubernaut.io/dynamic-toolset/service"
 	"kubernaut.io/dynamic-toolset/service/endpoint"
+	"kubernaut.io/dynamic-toolset/service/internal/strictyaml"
 )
 
 // Limits, far above what anyone needs.
@@ -35,185 +29,145 @@ var overrideFields = []string{"name", "namespace", "add", "disable", "type", "ur
 //	- {name: prometheus, namespace: monitoring, primary: true}
 //	- {name: metrics, namespace: cloud, add: true, type: prometheus, url: "https://metrics.example.com"}
 func Parse(doc []byte) (*Set, []service.Invalid) {
-	r := &overridesReader{o: &Set{byName: map[string][]*override{}}, seen: map[string]string{}, added: map[service.Key]string{}}
-	r.document(doc)
-	if len(r.found) > 0 {
-		return nil, r.found
+	p := &parser{o: &Set{byName: map[string][]*override{}}, seen: map[string]string{}, added: map[service.Key]string{}}
+	p.MaxBytes, p.MaxProblems = maxOverridesBytes, service.MaxInvalid
+	p.document(doc)
+	if len(p.Problems()) == 0 {
+		return p.o, nil
 	}
-	return r.o, nil
+	var wrong []service.Invalid
+	for _, f := range p.Problems() {
+		if f.Line > 0 {
+			f.Text += fmt.Sprintf(" (line %d)", f.Line)
+		}
+		wrong = append(wrong, service.Invalid{Field: f.Field, Message: f.Text})
+	}
+	return nil, wrong
 }
 
-type overridesReader struct {
+type parser struct {
+	strictyaml.Reader
 	o     *Set
-	found []service.Invalid
-	seen  map[string]string      // namespace/name of an entry that changes -> its place
-	added map[service.Key]string // of an entry that adds -> its place
+	seen  map[string]string      // namespace/name of an entry -> where
+	added map[service.Key]string // likewise, of those that add
 }
 
-// bad records a mistake. n gives its line, and may be nil.
-func (r *overridesReader) bad(n *yaml.Node, field, format string, args ...any) {
-	if len(r.found) >= service.MaxInvalid {
+// document reads the whole. Nothing, or comments only, are no overrides.
+func (p *parser) document(doc []byte) {
+	root := p.Read(doc)
+	if !root.Given() {
 		return
 	}
-	message := fmt.Sprintf(format, args...)
-	if n != nil && n.Line > 0 {
-		message += fmt.Sprintf(" (line %d)", n.Line)
+	m, ok := root.Mapping("toolsets")
+	if ok && !m.Has("toolsets") {
+		m.Get("toolsets").Bad(`is missing; write "toolsets: []" for no overrides`)
 	}
-	r.found = append(r.found, service.Invalid{Field: field, Message: message})
-}
-
-// document reads the whole document. It works on YAML nodes, so that no alias is ever
-// expanded.
-func (r *overridesReader) document(doc []byte) {
-	switch {
-	case len(doc) > maxOverridesBytes:
-		r.bad(nil, "", "has %d bytes; at most %d are accepted", len(doc), maxOverridesBytes)
-		return
-	case !utf8.Valid(doc):
-		r.bad(nil, "", "is not UTF-8")
-		return
-	}
-	d := yaml.NewDecoder(bytes.NewReader(doc))
-	var root, more yaml.Node
-	switch err := d.Decode(&root); {
-	case err == io.EOF:
-		return // nothing, or comments
-	case err != nil:
-		r.bad(nil, "", "is not YAML: %s", strings.TrimPrefix(err.Error(), "yaml: "))
-		return
-	}
-	if err := d.Decode(&more); err != io.EOF {
-		r.bad(&more, "", "holds more than one YAML document; put all toolsets into one list, without ---")
-		return
-	}
-	if len(root.Content) != 1 {
-		r.bad(&root, "", `must be a mapping with the field toolsets`)
-		return
-	}
-	m := r.mapping(root.Content[0], "", []string{"toolsets"})
-	if m == nil {
-		return
-	}
-	list := m["toolsets"]
-	switch {
-	case list == nil:
-		r.bad(root.Content[0], "toolsets", `is missing; write "toolsets: []" for no overrides`)
-		return
-	case list.Kind != yaml.SequenceNode:
-		r.bad(list, "toolsets", "must be a list with an entry, beginning with -, for each toolset, not %s", describeNode(list))
-		return
-	case len(list.Content) > maxOverrides:
-		r.bad(list, "toolsets", "has %d entries; at most %d are accepted", len(list.Content), maxOverrides)
-		return
-	}
-	for i, n := range list.Content {
-		r.entry(n, i)
+	for i, v := range m.Get("toolsets").List(maxOverrides) {
+		p.entry(v, i)
 	}
 }
 
 // entry reads one entry of the list.
-func (r *overridesReader) entry(n *yaml.Node, index int) {
+func (p *parser) entry(value strictyaml.Value, index int) {
+	m, ok := value.Mapping(overrideFields...)
+	if !ok {
+		return
+	}
 	v := &override{index: index}
-	at := v.at()
-	m := r.mapping(n, at, overrideFields)
-	if m == nil {
-		return
-	}
-	before := len(r.found)
-	if v.name = r.text(m, at, "name"); m["name"] == nil {
-		r.bad(n, at+".name", "is missing; write the name of the toolset or of its Service")
+	before := len(p.Problems())
+	name, namespace := m.Get("name"), m.Get("namespace")
+	if v.name = name.Text(); !name.Given() {
+		name.Bad("is missing; write the name of the toolset or of its Service")
 	} else if v.name != "" && !endpoint.IsSubdomain(v.name) {
-		r.bad(m["name"], at+".name", "must be lower case letters, digits, '-' and '.', beginning and ending with a letter or digit, at most 253 characters")
+		name.Bad("must be lower case letters, digits, '-' and '.', beginning and ending with a letter or digit, at most 253 characters")
 	}
-	if v.namespace = r.text(m, at, "namespace"); v.namespace != "" && !endpoint.IsLabel(v.namespace) {
-		r.bad(m["namespace"], at+".namespace", "must be the name of a namespace: lower case letters, digits and '-', at most 63 characters")
+	if v.namespace = namespace.Text(); v.namespace != "" && !endpoint.IsLabel(v.namespace) {
+		namespace.Bad("must be the name of a namespace: lower case letters, digits and '-', at most 63 characters")
 	}
-	add := r.boolean(m, at, "add")
-	v.disable, v.primary = r.boolean(m, at, "disable"), r.boolean(m, at, "primary")
-	r.values(&v.changes, m, at)
-	if add != nil && *add {
-		r.add(v, n, m, before)
-		return
+	add := m.Get("add").IsTrue()
+	v.disable, v.primary = m.Get("disable").Bool(), m.Get("primary").Bool()
+	v.changes = readChanges(m)
+	if add {
+		p.add(v, m, before)
+	} else {
+		p.change(v, m, before)
 	}
-	r.change(v, n, m, before)
 }
 
-// values reads the fields that give new values.
-func (r *overridesReader) values(c *changes, m map[string]*yaml.Node, at string) {
-	if c.kind = r.text(m, at, "type"); c.kind != "" && !endpoint.IsLabel(c.kind) {
-		r.bad(m["type"], at+".type", "must be lower case letters, digits and '-', at most 63 characters, such as \"prometheus\"")
+// readChanges reads the fields that give new values.
+func readChanges(m strictyaml.Mapping) (c changes) {
+	kind, url, path, health, description := m.Get("type"), m.Get("url"), m.Get("path"), m.Get("health"), m.Get("description")
+	if c.kind = kind.Text(); c.kind != "" && !endpoint.IsLabel(c.kind) {
+		kind.Bad("must be lower case letters, digits and '-', at most 63 characters, such as \"prometheus\"")
 	}
-	if s := r.text(m, at, "url"); s != "" {
+	if s := url.Text(); s != "" {
 		var problem string
 		if c.url, problem = parseOverrideURL(s); problem != "" {
-			r.bad(m["url"], at+".url", "%s", problem)
+			url.Bad("%s", problem)
 		}
 	}
-	if n := m["path"]; n != nil {
+	if path.Given() {
 		s := ""
-		if n.Kind != yaml.ScalarNode || n.ShortTag() != "!!str" || n.Value != "" { // an empty string removes the path
-			s = r.text(m, at, "path")
+		if !path.IsEmptyText() { // which takes a path away
+			s = strings.TrimRight(path.Text(), "/")
 		}
-		trimmed := strings.TrimRight(s, "/")
-		if problem := endpoint.PathProblem(trimmed); trimmed != "" && problem != "" {
-			r.bad(n, at+".path", "%s", problem)
+		if problem := endpoint.PathProblem(s); s != "" && problem != "" {
+			path.Bad("%s", problem)
 		}
-		c.path = &trimmed
+		c.path = &s
 	}
-	if c.health = r.text(m, at, "health"); strings.HasPrefix(c.health, "/") {
+	if c.health = health.Text(); strings.HasPrefix(c.health, "/") {
 		if problem := endpoint.PathProblem(c.health); problem != "" {
-			r.bad(m["health"], at+".health", "%s", problem)
+			health.Bad("%s", problem)
 		}
 	} else if c.health != "" {
-		url, problem := endpoint.Parse(c.health)
+		canonical, problem := endpoint.Parse(c.health)
 		if problem != "" {
-			r.bad(m["health"], at+".health", "%s; or write a path that starts with /, such as /health", problem)
+			health.Bad("%s; or write a path that starts with /, such as /health", problem)
 		}
-		c.health = url
+		c.health = canonical
 	}
-	c.description = r.text(m, at, "description")
-	if len(c.description) > maxDescription {
-		r.bad(m["description"], at+".description", "has %d bytes; at most %d are accepted", len(c.description), maxDescription)
+	if c.description = description.Text(); len(c.description) > maxDescription {
+		description.Bad("has %d bytes; at most %d are accepted", len(c.description), maxDescription)
 	}
+	return c
 }
 
-// add handles an entry that adds a toolset.
-func (r *overridesReader) add(v *override, n *yaml.Node, m map[string]*yaml.Node, before int) {
+// add takes an entry that adds a toolset.
+func (p *parser) add(v *override, m strictyaml.Mapping, before int) {
 	for _, field := range []string{"namespace", "type", "url"} {
-		if m[field] == nil {
-			r.bad(n, v.at()+"."+field, "is missing, which an added toolset must have")
+		if !m.Has(field) {
+			m.Get(field).Bad("is missing, which an added toolset must have")
 		}
 	}
 	if v.disable != nil {
-		r.bad(m["disable"], v.at()+".disable", "makes no sense with add; remove the entry instead")
+		m.Get("disable").Bad("makes no sense with add; remove the entry instead")
 	}
 	key := service.Key{Namespace: v.namespace, Name: v.name}
-	if first, ok := r.added[key]; ok && v.name != "" {
-		r.bad(n, v.at()+".name", "is added by %s as well; names are unique in a namespace", first)
+	if first, ok := p.added[key]; ok && v.name != "" {
+		m.Get("name").Bad("is added by %s as well; names are unique in a namespace", first)
 	}
-	r.added[key] = v.at()
-	if len(r.found) > before {
-		return
+	p.added[key] = v.at()
+	if len(p.Problems()) == before {
+		p.o.added = append(p.o.added, v.backend(v.namespace, v.name, v.primary != nil && *v.primary))
 	}
-	r.o.added = append(r.o.added, v.backend(v.namespace, v.name, v.primary != nil && *v.primary))
 }
 
-// change handles an entry that changes a discovered back end.
-func (r *overridesReader) change(v *override, n *yaml.Node, m map[string]*yaml.Node, before int) {
-	at := v.at()
-	if len(m) == 1 && m["name"] != nil || len(m) == 2 && m["name"] != nil && m["namespace"] != nil {
-		r.bad(n, at, `changes nothing; add "disable: true", or what is to be changed: %s`, strings.Join(overrideFields[4:], ", "))
+// change takes an entry that changes what was discovered.
+func (p *parser) change(v *override, m strictyaml.Mapping, before int) {
+	if m.Has("name") && (m.Len() == 1 || m.Len() == 2 && m.Has("namespace")) {
+		m.Bad(`changes nothing; add "disable: true", or what is to be changed: %s`, strings.Join(overrideFields[4:], ", "))
 	}
-	if (m["url"] != nil || m["health"] != nil) && m["namespace"] == nil {
-		r.bad(n, at+".namespace", "is missing, without which all of this name, in any namespace, would get one address; to add a toolset, write add: true")
+	if (m.Has("url") || m.Has("health")) && !m.Has("namespace") {
+		m.Get("namespace").Bad("is missing, without which all of this name, in any namespace, would get one address; to add a toolset, write add: true")
 	}
 	key := v.namespace + "/" + v.name
-	if first, ok := r.seen[key]; ok && v.name != "" {
-		r.bad(n, at+".name", "is changed by %s as well; put both into one entry", first)
+	if first, ok := p.seen[key]; ok && v.name != "" {
+		m.Get("name").Bad("is changed by %s as well; put both into one entry", first)
 	}
-	r.seen[key] = at
-	if len(r.found) == before {
-		r.o.byName[v.name] = append(r.o.byName[v.name], v)
+	p.seen[key] = v.at()
+	if len(p.Problems()) == before {
+		p.o.byName[v.name] = append(p.o.byName[v.name], v)
 	}
 }
 
@@ -234,85 +188,4 @@ func parseOverrideURL(s string) (canonical, problem string) {
 		return "", "must have the form " + scheme + "://host:port"
 	}
 	return scheme + "://" + host, ""
-}
-
-// mapping returns the values of a mapping by field; nil if n is not a mapping.
-func (r *overridesReader) mapping(n *yaml.Node, at string, fields []string) map[string]*yaml.Node {
-	if n.Kind != yaml.MappingNode {
-		r.bad(n, at, "must be a mapping with fields of %s, not %s", strings.Join(fields, ", "), describeNode(n))
-		return nil
-	}
-	m := make(map[string]*yaml.Node, len(n.Content)/2)
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		k, v := n.Content[i], n.Content[i+1]
-		field := strings.TrimPrefix(at+"."+service.FieldName(k.Value), ".")
-		switch {
-		case k.Kind == yaml.ScalarNode && m[k.Value] != nil:
-			r.bad(k, field, "is given twice (first in line %d); keep one", m[k.Value].Line)
-		case k.Kind == yaml.ScalarNode && slices.Contains(fields, k.Value):
-			m[k.Value] = v
-		default:
-			r.bad(k, field, "is unknown%s", unknown(k.Value, fields))
-		}
-	}
-	return m
-}
-
-func unknown(name string, fields []string) string {
-	if nearest := suggest.Of(name, fields); nearest != "" {
-		return "; did you mean " + nearest + "?"
-	}
-	return "; the fields are " + strings.Join(fields, ", ")
-}
-
-// text returns the value of a string field; empty if it is missing or wrong.
-func (r *overridesReader) text(m map[string]*yaml.Node, at, field string) string {
-	n := m[field]
-	switch {
-	case n == nil:
-	case n.Kind != yaml.ScalarNode || n.ShortTag() != "!!str":
-		r.bad(n, at+"."+field, "must be a text, not %s; put it in quotes if it is meant as one", describeNode(n))
-	case strings.TrimSpace(n.Value) == "":
-		r.bad(n, at+"."+field, "must not be empty; leave the field out instead")
-	case strings.ContainsFunc(n.Value, invisible):
-		r.bad(n, at+"."+field, "must be one line, without control characters")
-	default:
-		return n.Value
-	}
-	return ""
-}
-
-// invisible reports whether c is a control character, a line separator, a mark of direction
-// or a noncharacter, some of which YAML does not allow.
-func invisible(c rune) bool {
-	return unicode.IsControl(c) || unicode.In(c, unicode.Zl, unicode.Zp, unicode.Bidi_Control, unicode.Noncharacter_Code_Point)
-}
-
-// boolean returns the value of a boolean field; nil if it is missing or wrong.
-func (r *overridesReader) boolean(m map[string]*yaml.Node, at, field string) *bool {
-	n := m[field]
-	switch {
-	case n == nil:
-		return nil
-	case n.Kind != yaml.ScalarNode || n.ShortTag() != "!!bool":
-		r.bad(n, at+"."+field, "must be true or false, not %s", describeNode(n))
-		return nil
-	}
-	value := strings.EqualFold(n.Value, "true")
-	return &value
-}
-
-// describeNode describes the value of a node for a message.
-func describeNode(n *yaml.Node) string {
-	switch {
-	case n.Kind == yaml.MappingNode:
-		return "a mapping"
-	case n.Kind == yaml.SequenceNode:
-		return "a list"
-	case n.Kind == yaml.AliasNode:
-		return "an alias (*" + service.FieldName(n.Value) + "); write the value out, aliases are not accepted"
-	case n.ShortTag() == "!!null":
-		return "nothing"
-	}
-	return fmt.Sprintf("%q", service.FieldName(n.Value))
 }

@@ -1,69 +1,57 @@
 package holmesgpt
 
 import (
-	"bytes"
-	"errors"
-	"fmt"
-	"io"
-	"maps"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
+
+	"kubernaut.io/dynamic-toolset/service/internal/strictyaml"
 )
 
 // Check returns everything for which HolmesGPT, in any of the supported releases, would
 // refuse a document or misread it; nil if there is nothing. Check is stricter than
 // HolmesGPT, which ignores unknown fields.
 func Check(doc []byte) error {
-	c := &checker{tools: map[string]string{}}
-	c.document(doc)
-	return errors.Join(c.found...)
+	r := &strictyaml.Reader{MaxProblems: maxFound}
+	if readable(doc) {
+		c := checker{tools: map[string]string{}}
+		c.document(r.Read(doc), r)
+	} else {
+		r.Bad(0, "", "has bytes that are not UTF-8, or characters that PyYAML refuses")
+	}
+	return r.Err(Key)
 }
 
 // maxFound is the maximal number of errors.
 const maxFound = 50
 
 type checker struct {
-	found []error
-	tools map[string]string // name of a tool -> its toolset
+	tools map[string]string // name of a tool -> the toolset that has it
 }
 
-func (c *checker) bad(path, format string, args ...any) {
-	if len(c.found) < maxFound {
-		c.found = append(c.found, fmt.Errorf("%s: %s", path, fmt.Sprintf(format, args...)))
-	}
-}
-
-func (c *checker) document(doc []byte) {
-	if !readable(doc) {
-		c.bad("document", "has bytes that are not UTF-8, or characters that PyYAML refuses")
+func (c checker) document(root strictyaml.Value, r *strictyaml.Reader) {
+	if !root.Given() {
+		if len(r.Problems()) == 0 {
+			root.Bad("is empty")
+		}
 		return
 	}
-	d := yaml.NewDecoder(bytes.NewReader(doc))
-	var root, more yaml.Node
-	if err := d.Decode(&root); err != nil {
-		c.bad("document", "is not YAML: %v", err)
+	top, ok := root.Mapping("toolsets")
+	if !ok {
 		return
 	}
-	if err := d.Decode(&more); err != io.EOF {
-		c.bad("document", "goes on after its first YAML document")
+	toolsets := top.Get("toolsets")
+	if !toolsets.Given() {
+		top.Bad("has no toolsets")
 		return
 	}
-	top := c.mapping(root.Content[0], "document", "toolsets")
-	toolsets := top["toolsets"]
-	if toolsets == nil {
-		c.bad("document", "has no toolsets")
-		return
+	entries, ok := keyed(toolsets)
+	if ok && len(toolsets.Node().Content) == 0 {
+		toolsets.Bad("must be a mapping that is not empty")
 	}
-	if toolsets.Kind != yaml.MappingNode || len(toolsets.Content) == 0 {
-		c.bad("toolsets", "must be a mapping that is not empty")
-		return
-	}
-	entries := c.anyMapping(toolsets, "toolsets")
-	for _, name := range slices.Sorted(maps.Keys(entries)) {
-		c.toolset(name, entries[name])
+	for _, name := range entries.Keys() {
+		c.toolset(name, entries.Get(name))
 	}
 }
 
@@ -80,93 +68,70 @@ func readable(doc []byte) bool {
 	return utf8.Valid(doc)
 }
 
-// toolset checks one entry, both as a change of a built-in toolset, as in releases that
-// have one of this name, and as a definition, as in all others.
-func (c *checker) toolset(name string, n *yaml.Node) {
-	path := "toolsets." + name
-	m := c.mapping(n, path, "enabled", "description", "config", "tools", "prerequisites", "tags", "docs_url", "icon_url", "installation_instructions")
-	if m == nil {
+// toolset checks one entry: as a change of a built-in toolset, in releases in
+// which one has its name, and as a definition in all others.
+func (c checker) toolset(name string, v strictyaml.Value) {
+	m, ok := v.Mapping("enabled", "description", "config", "tools", "prerequisites", "tags", "docs_url", "icon_url", "installation_instructions")
+	if !ok {
 		return
 	}
-	c.boolean(m["enabled"], path+".enabled")
-	c.text(m["description"], path+".description", true)
+	boolean(m.Get("enabled"))
+	literal(m.Get("description"), true)
 	for _, field := range []string{"docs_url", "icon_url", "installation_instructions"} {
-		c.text(m[field], path+"."+field, false)
+		literal(m.Get(field), false)
 	}
-	for i, tag := range c.list(m["tags"], path+".tags") {
-		if s := c.text(tag, fmt.Sprintf("%s.tags[%d]", path, i), true); s != "core" && s != "cluster" && s != "cli" {
-			c.bad(path+".tags", "%q is none of core, cluster, cli", s)
+	for _, tag := range m.Get("tags").List(-1) {
+		if s := literal(tag, true); s != "core" && s != "cluster" && s != "cli" {
+			tag.Bad("%q is none of core, cluster, cli", s)
 		}
 	}
-	c.prerequisites(m["prerequisites"], path+".prerequisites")
-	if m["tools"] == nil {
-		c.bad(path, "has no tools, without which it is invalid where nothing of its name is built in")
+	prerequisites(m.Get("prerequisites"))
+	if !m.Has("tools") {
+		m.Bad("has no tools, without which it is invalid where nothing of its name is built in")
 	}
-	tools := c.list(m["tools"], path+".tools")
+	config, tools := m.Get("config"), m.Get("tools").List(-1)
 	schema, isBuiltin := schemas[name]
 	switch {
 	case isBuiltin && len(tools) > 0:
-		c.bad(path+".tools", "would take the place of those of the built-in toolset")
-	case isBuiltin && m["config"] == nil:
-		c.bad(path, "has no config")
+		m.Get("tools").Bad("would take the place of those of the built-in toolset")
+	case isBuiltin && !config.Given():
+		m.Bad("has no config")
 	case isBuiltin:
-		c.object(m["config"], path+".config", schema)
-	case m["config"] != nil:
-		c.bad(path+".config", "is used by nothing")
+		object(config, schema)
+	case config.Given():
+		config.Bad("is used by nothing")
 	}
-	for i, tool := range tools {
-		c.tool(tool, fmt.Sprintf("%s.tools[%d]", path, i), name)
+	for _, tool := range tools {
+		c.tool(tool, name)
 	}
 }
 
-func (c *checker) prerequisites(n *yaml.Node, path string) {
-	for i, p := range c.list(n, path) {
-		at := fmt.Sprintf("%s[%d]", path, i)
-		m := c.mapping(p, at, "command", "expected_output", "env")
+func prerequisites(v strictyaml.Value) {
+	for _, p := range v.List(-1) {
+		m, ok := p.Mapping("command", "expected_output", "env")
 		switch {
-		case m["env"] != nil && len(m) == 1:
-			for _, name := range c.list(m["env"], at+".env") {
-				c.text(name, at+".env", true)
+		case !ok:
+		case m.Has("env") && m.Len() == 1:
+			for _, name := range m.Get("env").List(-1) {
+				literal(name, true)
 			}
-		case m["command"] != nil && m["env"] == nil:
-			c.text(m["command"], at+".command", true)
-			c.text(m["expected_output"], at+".expected_output", false)
+		case m.Has("command") && !m.Has("env"):
+			literal(m.Get("command"), true)
+			literal(m.Get("expected_output"), false)
 		default:
-			c.bad(at, "must be one of env and command")
+			m.Bad("must be one of env and command")
 		}
 	}
 }
 
-// mapping returns the values of a mapping that may have these fields only.
-func (c *checker) mapping(n *yaml.Node, path string, fields ...string) map[string]*yaml.Node {
-	m := c.anyMapping(n, path)
-	for _, name := range slices.Sorted(maps.Keys(m)) {
-		if !slices.Contains(fields, name) {
-			c.bad(path, "has no field %q; the fields are %s", name, strings.Join(fields, ", "))
+// keyed returns a mapping by keys that can be any.
+func keyed(v strictyaml.Value) (strictyaml.Mapping, bool) {
+	return v.MappingOf(func(key *yaml.Node) string {
+		if isKey(key) {
+			return ""
 		}
-	}
-	return m
-}
-
-// anyMapping returns the values of a mapping by key; nil if n is not a mapping.
-func (c *checker) anyMapping(n *yaml.Node, path string) map[string]*yaml.Node {
-	if n.Kind != yaml.MappingNode || n.Anchor != "" || n.ShortTag() != "!!map" {
-		c.bad(path, "must be a mapping without anchor, tag or alias")
-		return nil
-	}
-	m := make(map[string]*yaml.Node, len(n.Content)/2)
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		k, v := n.Content[i], n.Content[i+1]
-		switch {
-		case !isKey(k):
-			c.bad(path, "has the key %q; keys are letters, digits and _ / -, begin with a letter, and mean nothing else in YAML", k.Value)
-		case m[k.Value] != nil:
-			c.bad(path, "has the key %q twice", k.Value)
-		default:
-			m[k.Value] = v
-		}
-	}
-	return m
+		return "must be a key of letters, digits and _ / - that begins with a letter, without quotes, and means nothing else in YAML"
+	})
 }
 
 // isKey reports whether k can be read only as the key that it is, by YAML 1.1 (PyYAML) and
@@ -189,46 +154,45 @@ func isKey(k *yaml.Node) bool {
 	return true
 }
 
-func (c *checker) list(n *yaml.Node, path string) []*yaml.Node {
-	switch {
-	case n == nil:
-		return nil
-	case n.Kind != yaml.SequenceNode || n.Anchor != "" || n.ShortTag() != "!!seq":
-		c.bad(path, "must be a list without anchor, tag or alias")
-		return nil
-	}
-	return n.Content
-}
-
-// text checks a string. It must be in double quotes, since other forms mean different
-// things to different readers.
-func (c *checker) text(n *yaml.Node, path string, required bool) string {
-	s, ok := c.quoted(n, path, required)
+// literal checks a text without placeholders.
+func literal(v strictyaml.Value, required bool) string {
+	s, ok := quoted(v, required)
 	if ok && strings.Contains(s, "{{") {
-		c.bad(path, "has {{, which HolmesGPT may replace")
+		v.Bad("has {{, which HolmesGPT may replace")
 	}
 	return s
 }
 
-func (c *checker) quoted(n *yaml.Node, path string, required bool) (s string, ok bool) {
+// quoted checks a text. It must be in double quotes: anything else means something
+// else to one reader or another.
+func quoted(v strictyaml.Value, required bool) (s string, ok bool) {
+	n := v.Node()
 	switch {
 	case n == nil:
 		if required {
-			c.bad(path, "is missing")
+			v.Bad("is missing")
 		}
 		return "", false
 	case n.Kind != yaml.ScalarNode || n.Style != yaml.DoubleQuotedStyle || n.Anchor != "" || n.Tag != "!!str":
-		c.bad(path, "must be a text in double quotes")
+		v.Bad("must be a text in double quotes")
 		return "", false
 	case required && n.Value == "":
-		c.bad(path, "is empty")
+		v.Bad("is empty")
 		return "", false
 	}
 	return n.Value, true
 }
 
-func (c *checker) boolean(n *yaml.Node, path string) {
-	if n == nil || n.Kind != yaml.ScalarNode || n.Style != 0 || n.Value != "true" && n.Value != "false" {
-		c.bad(path, "must be true or false")
+// plain returns a value that is written without quotes; empty if it is not.
+func plain(v strictyaml.Value) string {
+	if n := v.Node(); n != nil && n.Kind == yaml.ScalarNode && n.Style == 0 {
+		return n.Value
+	}
+	return ""
+}
+
+func boolean(v strictyaml.Value) {
+	if s := plain(v); s != "true" && s != "false" {
+		v.Bad("must be true or false")
 	}
 }

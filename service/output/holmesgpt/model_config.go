@@ -1,7 +1,6 @@
 package holmesgpt
 
 import (
-	"fmt"
 	"maps"
 	"net/url"
 	"regexp"
@@ -9,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"go.yaml.in/yaml/v3"
+	"kubernaut.io/dynamic-toolset/service/internal/strictyaml"
 )
 
 // A kind is the kind of value of a field in a config.
@@ -88,23 +87,26 @@ var elasticsearchConfig = schema{
 	"username": {kind: kindSecret}, "password": {kind: kindSecret}, "verify_ssl": {kind: kindBool},
 }
 
-// object checks a mapping against a schema.
-func (c *checker) object(n *yaml.Node, path string, s schema) {
-	m := c.anyMapping(n, path)
-	for _, name := range slices.Sorted(maps.Keys(m)) {
-		f, known := s[name]
-		switch {
-		case known:
-			c.value(m[name], path+"."+name, f)
-		case len(s) == 0:
-			c.value(m[name], path+"."+name, field{kind: kindText})
-		default:
-			c.bad(path, "has no field %q; the fields are %s", name, strings.Join(slices.Sorted(maps.Keys(s)), ", "))
+// object checks a mapping by its schema.
+func object(v strictyaml.Value, s schema) {
+	if len(s) == 0 {
+		m, _ := keyed(v)
+		for _, name := range m.Keys() {
+			value(m.Get(name), field{kind: kindText})
 		}
+		return
 	}
-	for _, name := range slices.Sorted(maps.Keys(s)) {
-		if s[name].required && m[name] == nil {
-			c.bad(path, "has no %s", name)
+	names := slices.Sorted(maps.Keys(s))
+	m, ok := v.Mapping(names...)
+	if !ok {
+		return
+	}
+	for _, name := range names {
+		switch {
+		case m.Has(name):
+			value(m.Get(name), s[name])
+		case s[name].required:
+			m.Bad("has no %s", name)
 		}
 	}
 }
@@ -112,41 +114,42 @@ func (c *checker) object(n *yaml.Node, path string, s schema) {
 // envReference is a reference to an environment variable.
 var envReference = regexp.MustCompile(`\{\{ env\.[A-Z][A-Z0-9_]* \}\}`)
 
-func (c *checker) value(n *yaml.Node, path string, f field) {
+func value(v strictyaml.Value, f field) {
 	switch f.kind {
 	case kindObject:
-		c.object(n, path, f.fields)
+		object(v, f.fields)
 		return
 	case kindList:
-		items := c.list(n, path)
+		items := v.List(-1)
 		if len(items) == 0 {
-			c.bad(path, "is empty")
+			v.Bad("is empty")
 		}
-		for i, item := range items {
-			c.object(item, fmt.Sprintf("%s[%d]", path, i), f.fields)
+		for _, item := range items {
+			object(item, f.fields)
 		}
 		return
 	case kindBool:
-		c.boolean(n, path)
+		boolean(v)
 		return
 	case kindPort:
-		if p, err := strconv.ParseUint(n.Value, 10, 16); n.Kind != yaml.ScalarNode || n.Style != 0 || err != nil || p == 0 || n.Value[0] == '0' {
-			c.bad(path, "must be a port")
+		s := plain(v)
+		if p, err := strconv.ParseUint(s, 10, 16); err != nil || p == 0 || s[0] == '0' {
+			v.Bad("must be a port")
 		}
 		return
 	}
-	s, ok := c.quoted(n, path, true)
+	s, ok := quoted(v, true)
 	if !ok {
 		return
 	}
 	rest := envReference.ReplaceAllString(s, "")
 	switch problem := problemOf(s, f.kind); {
 	case problem != "":
-		c.bad(path, "%s", problem)
+		v.Bad("%s", problem)
 	case f.kind == kindSecret && rest == s:
-		c.bad(path, "must refer to an environment variable, such as {{ env.TOKEN }}, and not hold the secret")
-	case f.kind != kindSecret && rest != s && !strings.Contains(path, ".headers."), strings.Contains(rest, "{{"):
-		c.bad(path, "has a reference to the environment where none belongs")
+		v.Bad("must refer to an environment variable, such as {{ env.TOKEN }}, and not hold the secret")
+	case f.kind != kindSecret && rest != s && !strings.Contains(v.Field(), ".headers."), strings.Contains(rest, "{{"):
+		v.Bad("has a reference to the environment where none belongs")
 	}
 }
 

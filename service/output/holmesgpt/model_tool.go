@@ -1,12 +1,10 @@
 package holmesgpt
 
 import (
-	"maps"
 	"regexp"
-	"slices"
 	"strings"
 
-	"go.yaml.in/yaml/v3"
+	"kubernaut.io/dynamic-toolset/service/internal/strictyaml"
 )
 
 var (
@@ -17,22 +15,23 @@ var (
 	placeholder = regexp.MustCompile(`\{\{ ([a-z][a-z0-9_]*) \}\}`)
 )
 
-// tool checks one tool of a toolset (HolmesGPT's YAMLTool).
-func (c *checker) tool(n *yaml.Node, path, toolset string) {
-	m := c.mapping(n, path, "name", "description", "command", "parameters")
-	if m == nil {
+// tool checks one tool of a toolset (YAMLTool).
+func (c checker) tool(v strictyaml.Value, toolset string) {
+	m, ok := v.Mapping("name", "description", "command", "parameters")
+	if !ok {
 		return
 	}
-	name := c.text(m["name"], path+".name", true)
+	name := literal(m.Get("name"), true)
 	if first, taken := c.tools[name]; taken {
-		c.bad(path+".name", "%q is a tool of %s already, whose place it would take", name, first)
+		m.Get("name").Bad("%q is a tool of %s already, whose place it would take", name, first)
 	}
 	c.tools[name] = toolset
 	if !toolNames.MatchString(name) {
-		c.bad(path+".name", "%q must be 1 to 64 letters, digits, _ and -", name)
+		m.Get("name").Bad("%q must be 1 to 64 letters, digits, _ and -", name)
 	}
-	c.text(m["description"], path+".description", true)
-	command, ok := c.quoted(m["command"], path+".command", true)
+	literal(m.Get("description"), true)
+	line := m.Get("command")
+	command, ok := quoted(line, true)
 	if !ok {
 		return
 	}
@@ -43,39 +42,42 @@ func (c *checker) tool(n *yaml.Node, path, toolset string) {
 	rest := placeholder.ReplaceAllString(command, "")
 	for _, mark := range []string{"{{", "}}", "{%", "%}", "{#", "#}"} {
 		if strings.Contains(rest, mark) {
-			c.bad(path+".command", "has %s outside of a placeholder {{ name }}", mark)
+			line.Bad("has %s outside of a placeholder {{ name }}", mark)
 		}
 	}
 	if strings.ContainsRune(rest, '$') {
-		c.bad(path+".command", "has $, which HolmesGPT replaces by environment variables")
+		line.Bad("has $, which HolmesGPT replaces by environment variables")
 	}
 	if used["env"] {
-		c.bad(path+".command", "has a parameter called env, which HolmesGPT takes for the environment")
+		line.Bad("has a parameter called env, which HolmesGPT takes for the environment")
 	}
-	c.parameters(m["parameters"], path+".parameters", used)
+	parameters(m.Get("parameters"), used)
 }
 
-func (c *checker) parameters(n *yaml.Node, path string, used map[string]bool) {
-	var declared map[string]*yaml.Node
-	if n != nil {
-		declared = c.anyMapping(n, path)
+func parameters(v strictyaml.Value, used map[string]bool) {
+	var declared strictyaml.Mapping
+	if v.Given() {
+		declared, _ = keyed(v)
 	}
-	for _, name := range slices.Sorted(maps.Keys(declared)) {
+	for _, name := range declared.Keys() {
 		if !used[name] {
-			c.bad(path, "%s is not in the command", name)
+			v.Bad("%s is not in the command", name)
 		}
-		m := c.mapping(declared[name], path+"."+name, "description", "type", "required")
-		c.text(m["description"], path+"."+name+".description", true)
-		switch kind := c.text(m["type"], path+"."+name+".type", true); kind {
+		m, ok := declared.Get(name).Mapping("description", "type", "required")
+		if !ok {
+			continue
+		}
+		literal(m.Get("description"), true)
+		switch kind := literal(m.Get("type"), true); kind {
 		case "string", "integer", "number", "boolean":
 		default:
-			c.bad(path+"."+name+".type", "%q is none of string, integer, number, boolean", kind)
+			m.Get("type").Bad("%q is none of string, integer, number, boolean", kind)
 		}
-		c.boolean(m["required"], path+"."+name+".required")
+		boolean(m.Get("required"))
 	}
 	for name := range used {
-		if declared[name] == nil {
-			c.bad(path, "%s is in the command, but not declared", name)
+		if !declared.Has(name) {
+			v.Bad("%s is in the command, but not declared", name)
 		}
 	}
 }
