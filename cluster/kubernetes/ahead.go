@@ -46,8 +46,7 @@ func (s *scope) listAhead(ctx context.Context, a *ahead) {
 	backoff := retry.Backoff()
 	for {
 		s.mu.Lock()
-		a.waiting = append(a.waiting, s.pending...)
-		s.pending, s.again = nil, false
+		s.moveWaiting(&a.waiting)
 		s.mu.Unlock()
 		var read service.Replacement
 		p := pager.New(pager.SimplePageFunc(func(o metav1.ListOptions) (runtime.Object, error) {

@@ -146,6 +146,13 @@ func (s *scope) release(waiting *[]chan<- error, err error) {
 	*waiting = nil
 }
 
+// moveWaiting adds the callers that wait for a list to those of the list that begins now.
+// s.mu must be held.
+func (s *scope) moveWaiting(waiting *[]chan<- error) {
+	*waiting = append(*waiting, s.pending...)
+	s.pending, s.again = nil, false
+}
+
 func (s *scope) wanted() bool { return s.again || len(s.pending) > 0 }
 
 // relist makes a new list begin now, or after the current one. Its result is sent to
@@ -288,8 +295,7 @@ func (l listWatch) ListWithContext(ctx context.Context, o metav1.ListOptions) (r
 			return list, nil
 		}
 		l.mu.Lock()
-		l.active = append(l.active, l.pending...)
-		l.pending, l.again = nil, false
+		l.moveWaiting(&l.active)
 		l.unpoke()
 		l.mu.Unlock()
 	}
