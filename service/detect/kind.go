@@ -61,8 +61,8 @@ var (
 	frontFields  = []string{"words", "path"}
 )
 
-// readKind reads one kind; off is true if it only disables a built-in one. After
-// an error the result isn't used.
+// readKind reads one kind; off means that it only disables a built-in one. The result is not
+// used if there are errors.
 func readKind(v strictyaml.Value) (k *kind, off bool) {
 	m, ok := v.Mapping(kindFields...)
 	if !ok {

@@ -12,14 +12,14 @@ import (
 	"kubernaut.io/dynamic-toolset/service/internal/strictyaml"
 )
 
-// Bounds of a rules file. They are far above what anyone needs, and keep a
-// wrong file from costing memory.
+// Limits of a rules file, far above what anyone needs. They keep a wrong file from using
+// much memory.
 const (
 	maxFileBytes = 256 << 10
 	maxKinds     = 200 // built-in ones included
 	maxListItems = 200
 	maxTextBytes = 300
-	maxErrors    = 100 // beyond that nobody reads on
+	maxErrors    = 100 // nobody reads more
 )
 
 func newReader() *strictyaml.Reader {
@@ -113,7 +113,7 @@ type located struct {
 	field string
 }
 
-// readKinds reads a whole file. It returns the kinds it defines and those that it
+// readKinds reads a rules file, and returns the kinds that it defines and those that it
 // disables.
 func readKinds(r *strictyaml.Reader, data []byte) (defined, disabled []located) {
 	root := r.Read(data)
@@ -148,8 +148,8 @@ func readKinds(r *strictyaml.Reader, data []byte) (defined, disabled []located) 
 	return defined, disabled
 }
 
-// merge puts the user's kinds in the place of the built-in ones of the same
-// type, or after them, and takes the disabled ones out.
+// merge returns the built-in kinds without the disabled ones, and with the user's kinds in
+// place of those of the same type or at the end.
 func merge(r *strictyaml.Reader, defaults, added, disabled []located) []*kind {
 	at := map[string]int{}
 	for i, d := range defaults {
@@ -184,8 +184,8 @@ func merge(r *strictyaml.Reader, defaults, added, disabled []located) []*kind {
 	return kinds
 }
 
-// collisions reports names and selector keys that would mean two kinds. Names
-// are compared by their words, as they are looked for.
+// collisions reports names and selector keys that would mean two kinds. Names are the same
+// if they have the same words.
 func collisions(r *strictyaml.Reader, all []located) {
 	owner := map[string]string{}
 	claim := func(l located, field, form, s string) {

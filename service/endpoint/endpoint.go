@@ -1,5 +1,5 @@
-// Package endpoint says which addresses, names and texts people may give to the service:
-// in annotations, in overrides, in rules.
+// Package endpoint says which addresses, names and texts people may give to the service, in
+// annotations, overrides and rules.
 //
 // They end up in documents, and agents put them into command lines. So only characters that
 // mean nothing to a shell, a template or a terminal are accepted. Addresses that a health

@@ -34,9 +34,9 @@ func IsSubdomain(s string) bool {
 	return true
 }
 
-// IsLine reports whether s is at most one line of plain text. Some characters that are none
-// (U+FFFE, U+FFFF) may not stand in YAML at all, so one of them would make a whole document
-// unreadable, or unwritable.
+// IsLine reports whether s is at most one line of plain text. That excludes the characters
+// that YAML does not allow (U+FFFE, U+FFFF), since one of them makes a whole document
+// unreadable.
 func IsLine(s string) bool {
 	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(c rune) bool {
 		return unicode.IsControl(c) || unicode.In(c, unicode.Zl, unicode.Zp, unicode.Bidi_Control, unicode.Noncharacter_Code_Point)

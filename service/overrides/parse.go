@@ -48,8 +48,8 @@ func Parse(doc []byte) (*Set, []service.Invalid) {
 type parser struct {
 	strictyaml.Reader
 	o     *Set
-	seen  map[string]string      // namespace/name of an entry -> where
-	added map[service.Key]string // likewise, of those that add
+	seen  map[string]string      // namespace/name of an entry that changes -> its place
+	added map[service.Key]string // of an entry that adds -> its place
 }
 
 // document reads the whole. Nothing, or comments only, are no overrides.
@@ -108,7 +108,7 @@ func readChanges(m strictyaml.Mapping) (c changes) {
 	}
 	if path.Given() {
 		s := ""
-		if !path.IsEmptyText() { // which takes a path away
+		if !path.IsEmptyText() { // which removes the path
 			s = strings.TrimRight(path.Text(), "/")
 		}
 		if problem := endpoint.PathProblem(s); s != "" && problem != "" {

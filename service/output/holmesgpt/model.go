@@ -27,7 +27,7 @@ func Check(doc []byte) error {
 const maxFound = 50
 
 type checker struct {
-	tools map[string]string // name of a tool -> the toolset that has it
+	tools map[string]string // name of a tool -> its toolset
 }
 
 func (c checker) document(root strictyaml.Value, r *strictyaml.Reader) {
@@ -68,8 +68,8 @@ func readable(doc []byte) bool {
 	return utf8.Valid(doc)
 }
 
-// toolset checks one entry: as a change of a built-in toolset, in releases in
-// which one has its name, and as a definition in all others.
+// toolset checks one entry, both as a change of a built-in toolset, as in releases that
+// have one of this name, and as a definition, as in all others.
 func (c checker) toolset(name string, v strictyaml.Value) {
 	m, ok := v.Mapping("enabled", "description", "config", "tools", "prerequisites", "tags", "docs_url", "icon_url", "installation_instructions")
 	if !ok {
@@ -124,7 +124,7 @@ func prerequisites(v strictyaml.Value) {
 	}
 }
 
-// keyed returns a mapping by keys that can be any.
+// keyed returns a mapping with keys that are not known.
 func keyed(v strictyaml.Value) (strictyaml.Mapping, bool) {
 	return v.MappingOf(func(key *yaml.Node) string {
 		if isKey(key) {
@@ -154,7 +154,7 @@ func isKey(k *yaml.Node) bool {
 	return true
 }
 
-// literal checks a text without placeholders.
+// literal checks a string without placeholders.
 func literal(v strictyaml.Value, required bool) string {
 	s, ok := quoted(v, required)
 	if ok && strings.Contains(s, "{{") {
@@ -163,8 +163,8 @@ func literal(v strictyaml.Value, required bool) string {
 	return s
 }
 
-// quoted checks a text. It must be in double quotes: anything else means something
-// else to one reader or another.
+// quoted checks a string. It must be in double quotes, since other forms mean different
+// things to different readers.
 func quoted(v strictyaml.Value, required bool) (s string, ok bool) {
 	n := v.Node()
 	switch {

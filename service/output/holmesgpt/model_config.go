@@ -87,7 +87,7 @@ var elasticsearchConfig = schema{
 	"username": {kind: kindSecret}, "password": {kind: kindSecret}, "verify_ssl": {kind: kindBool},
 }
 
-// object checks a mapping by its schema.
+// object checks a mapping against a schema.
 func object(v strictyaml.Value, s schema) {
 	if len(s) == 0 {
 		m, _ := keyed(v)

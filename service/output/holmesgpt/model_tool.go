@@ -15,7 +15,7 @@ var (
 	placeholder = regexp.MustCompile(`\{\{ ([a-z][a-z0-9_]*) \}\}`)
 )
 
-// tool checks one tool of a toolset (YAMLTool).
+// tool checks one tool of a toolset (HolmesGPT's YAMLTool).
 func (c checker) tool(v strictyaml.Value, toolset string) {
 	m, ok := v.Mapping("name", "description", "command", "parameters")
 	if !ok {
