@@ -215,7 +215,7 @@ func (t *timeline) lostTip(q *record.Request) string {
 	if q.Pod != "" {
 		b.WriteString("\npod " + format.Cut(q.Pod, 100))
 		if q.Inferred {
-			b.WriteString(" (which answered before on this connection)")
+			b.WriteString(" (inferred)")
 		}
 	}
 	return b.String()

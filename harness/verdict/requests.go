@@ -40,7 +40,7 @@ func (j *judge) describe(r *record.Request) string {
 	case pod == "":
 		pod = "a pod unknown"
 	case r.Inferred:
-		pod += " (by its connection)"
+		pod += " (inferred)"
 	}
 	text := fmt.Sprintf("at %s: %s, %s %s, %s", j.since(r.End), r.Outcome, r.Method, r.Path, pod)
 	if r.ConnectionUse > 0 {
