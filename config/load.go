@@ -27,7 +27,8 @@ func (p Problems) Error() string {
 
 // Load returns the settings from args (flags, without the names of the program and the
 // command), from environ (in the form of os.Environ) and from the YAML file that --config
-// names. If args has --help it writes the usage and returns ErrHelp; every other error is
+// names; of several values, a flag comes before the environment, and that before the file.
+// If args has --help it writes the usage and returns ErrHelp; every other error is
 // of type Problems.
 func Load(args []string, environ []string, usage io.Writer) (*Settings, error) {
 	s := &Settings{}

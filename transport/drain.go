@@ -12,7 +12,7 @@ const metricsDrain = 2 * time.Second
 // connection will be closed. The server goes on serving.
 func (s *Server) Flag() {
 	s.api.Stop()
-	s.apiPort.chain.Drain()
+	s.apiPort.chain.AnnounceClose()
 	s.flagged = time.Now()
 }
 
@@ -39,7 +39,7 @@ func (s *Server) CloseBackground(context.Context) error {
 // how long the shutdown took.
 func (s *Server) CloseMetrics(context.Context) error {
 	s.shutdownH.Observe(time.Since(s.flagged))
-	s.metricsPort.chain.Drain()
+	s.metricsPort.chain.AnnounceClose()
 	s.metricsPort.drain(metricsDrain, 0, time.Now()) //nolint:errcheck // a scrape that is cut loses nothing
 	return nil
 }

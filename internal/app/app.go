@@ -79,7 +79,7 @@ func New(s *config.Settings, version string, log *zap.Logger) (*App, error) {
 
 func (a *App) build() error {
 	s := a.settings
-	identify, err := recognise(s.Discovery.Rules, s.Cluster.Domain, newDiscoveryLog(a.log).see)
+	identify, err := recognise(s.Discovery.Rules, s.Cluster.Domain, newRecognitionLog(a.log).see)
 	if err != nil {
 		return err
 	}

@@ -43,14 +43,14 @@ func loadRules(file string) (*detect.Rules, error) {
 	return rules, nil
 }
 
-// maxTold bounds what a discoveryLog remembers, to a few megabytes. In a cluster with
+// maxTold bounds what a recognitionLog remembers, to a few megabytes. In a cluster with
 // more Services it repeats itself from time to time.
 const maxTold = 50_000
 
-// A discoveryLog logs wrong annotations, at warn level, and why each Service is listed or
+// A recognitionLog logs wrong annotations, at warn level, and why each Service is listed or
 // not, at debug level. It logs each change once: all Services are identified again every
 // few minutes, and nobody reads a line that is repeated all the time.
-type discoveryLog struct {
+type recognitionLog struct {
 	log  *zap.Logger
 	seed maphash.Seed
 
@@ -58,11 +58,11 @@ type discoveryLog struct {
 	told map[service.Key]uint64 // a hash of what was last logged about a Service
 }
 
-func newDiscoveryLog(log *zap.Logger) *discoveryLog {
-	return &discoveryLog{log: log, seed: maphash.MakeSeed(), told: map[service.Key]uint64{}}
+func newRecognitionLog(log *zap.Logger) *recognitionLog {
+	return &recognitionLog{log: log, seed: maphash.MakeSeed(), told: map[service.Key]uint64{}}
 }
 
-func (d *discoveryLog) see(svc *corev1.Service, res detect.Result) {
+func (d *recognitionLog) see(svc *corev1.Service, res detect.Result) {
 	if d.isNew(svc, &res) {
 		d.tell(svc, &res)
 	}
@@ -70,7 +70,7 @@ func (d *discoveryLog) see(svc *corev1.Service, res detect.Result) {
 
 // isNew reports whether there is something to log about a Service that differs from what
 // was last logged about it.
-func (d *discoveryLog) isNew(svc *corev1.Service, res *detect.Result) bool {
+func (d *recognitionLog) isNew(svc *corev1.Service, res *detect.Result) bool {
 	key := service.Key{Namespace: svc.Namespace, Name: svc.Name}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -92,7 +92,7 @@ func (d *discoveryLog) isNew(svc *corev1.Service, res *detect.Result) bool {
 
 // hash returns a hash of what would be logged about a Service. It includes the UID, since
 // an earlier Service may have had the same name.
-func (d *discoveryLog) hash(svc *corev1.Service, res *detect.Result) uint64 {
+func (d *recognitionLog) hash(svc *corev1.Service, res *detect.Result) uint64 {
 	var h maphash.Hash
 	h.SetSeed(d.seed)
 	say := func(s string) {
@@ -115,7 +115,7 @@ func (d *discoveryLog) hash(svc *corev1.Service, res *detect.Result) uint64 {
 	return h.Sum64()
 }
 
-func (d *discoveryLog) tell(svc *corev1.Service, res *detect.Result) {
+func (d *recognitionLog) tell(svc *corev1.Service, res *detect.Result) {
 	name := zap.String("service", svc.Namespace+"/"+svc.Name)
 	for _, p := range res.Problems {
 		d.log.Warn("An annotation is not usable", name, zap.String("annotation", p.Field), zap.String("problem", p.Message))

@@ -26,7 +26,7 @@ func aService(name string, port int32, annotations map[string]string) *corev1.Se
 func TestLogSaysWhyAServiceIsListedOrNot(t *testing.T) {
 	for _, level := range []zapcore.Level{zapcore.DebugLevel, zapcore.InfoLevel} {
 		core, logs := observer.New(level)
-		identify, err := recognise("", "", newDiscoveryLog(zap.New(core)).see)
+		identify, err := recognise("", "", newRecognitionLog(zap.New(core)).see)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -85,7 +85,7 @@ func TestLogSaysWhyAServiceIsListedOrNot(t *testing.T) {
 
 func TestRecognitionForgetsRatherThanGrows(t *testing.T) {
 	core, _ := observer.New(zapcore.DebugLevel)
-	d := newDiscoveryLog(zap.New(core))
+	d := newRecognitionLog(zap.New(core))
 	for i := range maxTold + 10 {
 		d.isNew(&corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprint("s", i)}}, &detect.Result{})
 	}

@@ -80,13 +80,13 @@ func (e *tableEdit[V]) search(k service.Key) (shard *[]tableEntry[V], at int, kn
 // A named is the result of lookups by one name. It is computed when a snapshot is built,
 // since a name may have thousands of candidates.
 type named struct {
-	// all counts the toolsets with the name, on those of them that are enabled, and
-	// primaries those of these that are marked as the primary of the type with this name.
-	all, on, primaries tally
-	// aliases counts the toolsets that have an alias with the name.
-	aliases tally
-	found   *rendered // the toolset that the name finds; nil if there is none or it is ambiguous
-	alias   *rendered // the toolset that the name finds as an alias; nil as for found
+	all       tally // toolsets with the name
+	enabled   tally // those of all that are enabled
+	primaries tally // those of enabled that are marked as the primary of the type with this name
+	aliases   tally // toolsets that have an alias with the name
+
+	found *rendered // the toolset that the name finds; nil if there is none or it is ambiguous
+	alias *rendered // the toolset that the name finds as an alias; nil as for found
 }
 
 // A tally counts a set of members, and knows the member if there is only one: ids is the
@@ -115,7 +115,7 @@ func (e *namesEdit) add(number uint64, r *rendered, n int) {
 		v := e.touch(service.Key{Namespace: in, Name: r.name})
 		v.all.add(number, n)
 		if b.Enabled {
-			v.on.add(number, n)
+			v.enabled.add(number, n)
 			if b.Primary && r.name == b.Type {
 				v.primaries.add(number, n)
 			}
@@ -141,8 +141,8 @@ func (e *namesEdit) finish(member func(id uint64) *rendered) *table[named] {
 		case v.all.n == 0 && v.aliases.n == 0:
 			e.remove(k)
 			continue
-		case v.on.n == 1:
-			v.found = member(v.on.ids)
+		case v.enabled.n == 1:
+			v.found = member(v.enabled.ids)
 		case v.all.n == 1:
 			v.found = member(v.all.ids)
 		case v.primaries.n == 1:

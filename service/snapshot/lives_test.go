@@ -236,7 +236,7 @@ func compareWithAnew(t *testing.T, s *state) {
 
 func sameNamed(a, b tableEntry[named]) bool {
 	v, w := &a.value, &b.value
-	return a.key == b.key && v.all.n == w.all.n && v.on.n == w.on.n && v.primaries.n == w.primaries.n && v.aliases.n == w.aliases.n
+	return a.key == b.key && v.all.n == w.all.n && v.enabled.n == w.enabled.n && v.primaries.n == w.primaries.n && v.aliases.n == w.aliases.n
 }
 
 func sameTyped(a, b tableEntry[*typed]) bool {

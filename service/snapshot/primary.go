@@ -43,7 +43,7 @@ func (t *typed) bodyOf(r *rendered) *Body {
 }
 
 // isPinned reports whether an administrator chose the primary.
-func (t *typed) isPinned() bool { return t.primary.order.marks == '0' }
+func (t *typed) isPinned() bool { return t.primary.order.mark == markPinned }
 
 // typedTail is what an answer to a lookup by type has in addition to the toolset.
 type typedTail struct {
@@ -59,14 +59,15 @@ func tailOf(all []*rendered) []byte {
 	if len(all) > 1 {
 		second = all[1]
 	}
-	// Disabled toolsets are last, and no alternatives to enabled ones.
+	// Disabled toolsets sort last, and are no alternatives to enabled ones.
 	enabled, _ := slices.BinarySearchFunc(all, true, func(r *rendered, _ bool) int { return index01(!r.isEnabled())*2 - 1 })
 	if enabled == 0 {
 		enabled = len(all)
 	}
-	// If a better one is down, that says more than what comes next.
-	down, _ := slices.BinarySearchFunc(all, order{marks: all[0].order.marks, down: true}, func(r *rendered, o order) int { return r.order.compare(&o) })
-	if down > 0 && down < len(all) && all[down].order.marks == all[0].order.marks && all[down].order.rest < all[0].order.rest {
+	// If a better one is down, that says more than what comes next. An empty rest finds the
+	// first that is down.
+	down, _ := slices.BinarySearchFunc(all, order{mark: all[0].order.mark, down: true}, func(r *rendered, o order) int { return r.order.compare(&o) })
+	if down > 0 && down < len(all) && all[down].order.mark == all[0].order.mark && all[down].order.rest < all[0].order.rest {
 		second = all[down]
 	}
 	t := typedTail{PrimaryReason: primaryReason(all[0], second), Alternatives: []string{}, Omitted: max(0, enabled-1-maxAlternatives)}
@@ -204,7 +205,7 @@ func (a *Builder) rank(old *table[*typed], edits rankingEdits, names *table[name
 		}
 		tail := tailOf(c.all)
 		var also *namesake
-		if n := names.find([]byte(c.key.Namespace), []byte(c.key.Name)); n != nil && n.on.n > 0 && n.found != nil &&
+		if n := names.find([]byte(c.key.Namespace), []byte(c.key.Name)); n != nil && n.enabled.n > 0 && n.found != nil &&
 			n.found != c.all[0] && n.found.backend.Type == c.key.Name {
 			also = namesakeOf(n.found, c.all, c.was)
 		}

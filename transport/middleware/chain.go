@@ -70,8 +70,8 @@ func New(o Options) *Chain {
 	return c
 }
 
-// Drain makes every response announce that its connection will be closed, from now on.
-func (c *Chain) Drain() { c.draining.Store(true) }
+// AnnounceClose makes responses announce from now on that their connection will be closed.
+func (c *Chain) AnnounceClose() { c.draining.Store(true) }
 
 // Unmatched is the route in metrics of requests that match no route.
 const Unmatched = "unmatched"

@@ -15,12 +15,12 @@ import (
 // An ahead counts the bytes of one connection.
 type ahead struct {
 	delivered int64  // bytes that reads have returned
-	next      int64  // how many of them are before the request that is being read or answered
+	position  int64  // how many of them are before the current request, and later before its body or its end
 	buffer    []byte // the server's buffer, from its start; nil if nothing was read into it
 	held      int    // bytes that were in it after the last read
 	// between: nothing is known yet about the next request.
 	between  bool
-	headRead bool // next is already behind the head of the request
+	headRead bool // position is after the head of the request
 	chunked  bool // the end of its body is not known, so it is the last request
 	// more: bytes follow the request that was answered last.
 	more bool
@@ -57,7 +57,7 @@ func (a *ahead) begin(left int) {
 	for len(b) > 0 && (b[0] == '\r' || b[0] == '\n') {
 		b = b[1:]
 	}
-	a.next = a.delivered - int64(len(b))
+	a.position = a.delivered - int64(len(b))
 	a.headRead, a.chunked = false, false
 	a.line.read(b)
 }
@@ -65,27 +65,27 @@ func (a *ahead) begin(left int) {
 // beginUnread is begin for a request that is in the server's buffer already.
 func (a *ahead) beginUnread() {
 	a.between = false
-	if left := a.delivered - a.next; 0 < left && left <= int64(a.held) {
+	if left := a.delivered - a.position; 0 < left && left <= int64(a.held) {
 		a.begin(int(left))
 	}
 }
 
-// endHead moves next to the end of the request's head.
+// endHead moves position to the end of the request's head.
 func (a *ahead) endHead(h Head) {
 	if a.headRead {
 		return
 	}
 	a.headRead = true
-	a.next += int64(len(h.Method()) + len(h.RequestURI()) + len(h.Protocol()) + len("  ") + a.line.end)
+	a.position += int64(len(h.Method()) + len(h.RequestURI()) + len(h.Protocol()) + len("  ") + a.line.end)
 	if n := len(h.RawHeaders()); n > 0 {
-		a.next += int64(n)
+		a.position += int64(n)
 		return
 	}
 	// Without any field, the head ends with an empty line that RawHeaders does not
 	// return.
-	a.next++
-	if i := int64(a.held) - (a.delivered - a.next); 0 < i && i < int64(a.held) && a.buffer[i-1] == '\r' {
-		a.next++
+	a.position++
+	if i := int64(a.held) - (a.delivered - a.position); 0 < i && i < int64(a.held) && a.buffer[i-1] == '\r' {
+		a.position++
 	}
 }
 
@@ -93,20 +93,20 @@ func (a *ahead) endHead(h Head) {
 // the server's buffer.
 func (a *ahead) behindHead(h Head) []byte {
 	a.endHead(h)
-	left := min(a.delivered-a.next, int64(a.held))
+	left := min(a.delivered-a.position, int64(a.held))
 	return a.buffer[a.held-int(max(left, 0)) : a.held]
 }
 
 // body is called for a request with a body of n bytes; -1 means chunked.
 func (a *ahead) body(n int) {
-	a.next += int64(max(n, 0))
+	a.position += int64(max(n, 0))
 	a.chunked = n == -1
 }
 
 // answered is called when the response to the request is made.
 func (a *ahead) answered(h Head) {
 	a.endHead(h)
-	a.more = !a.chunked && a.delivered > a.next
+	a.more = !a.chunked && a.delivered > a.position
 }
 
 // forget is called when the server has given its buffer to another connection.
@@ -116,7 +116,7 @@ func (a *ahead) forget() { a.buffer, a.held, a.more = nil, 0, false }
 // last. It is negative if part of that request's body is still to be read. Empty lines,
 // which some clients send behind a body, do not count.
 func (a *ahead) left() int64 {
-	left := a.delivered - a.next
+	left := a.delivered - a.position
 	if a.chunked {
 		return 0
 	}

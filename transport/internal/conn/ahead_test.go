@@ -62,7 +62,7 @@ func follow(t *testing.T, text string, piece func() int) (requests int, line req
 		}
 		c.answered(&req.Header)
 		requests++
-		if got, want := c.delivered-c.next, int64(br.Buffered()); got != want || c.more != (want > 0) {
+		if got, want := c.delivered-c.position, int64(br.Buffered()); got != want || c.more != (want > 0) {
 			rest, _ := br.Peek(br.Buffered())
 			t.Fatalf("behind request %d: counted %d bytes, more=%v; the reader holds %d: %q", requests, got, c.more, want, rest)
 		}

@@ -48,8 +48,8 @@ const (
 	waiting int32 = iota
 	// active: a request has begun, and its response has not been written yet.
 	active
-	// shaking: a TLS handshake has begun and is not complete yet.
-	shaking
+	// handshaking: a TLS handshake has begun and is not complete yet.
+	handshaking
 )
 
 // idleness is the state of a connection as the drain needs it.
@@ -58,8 +58,9 @@ type idleness struct {
 	// since is the instant at which the connection became idle, or at which the drain
 	// first found it idle; 0 if neither is known.
 	since atomic.Int64
-	// woken is set when the drain ends the read deadline, to the value that since must
-	// not exceed for the drain to mean this connection; 0 otherwise.
+	// woken is set when the drain ends the read deadline of a connection that has been
+	// idle since then or longer. The drain means the connection if since is still not
+	// later; 0 if it has not been woken.
 	woken atomic.Int64
 	// inSet is set while the connection is in the idle set.
 	inSet atomic.Bool

@@ -16,20 +16,22 @@ import (
 // set. To serve it again costs a few microseconds.
 const IdleAfter = 2 * time.Second
 
-// manyInside is how many connections the server may have outside the idle set before
+// manyServed is how many connections the server may have outside the idle set before
 // those that become idle go there at once. It bounds the memory for connections that are
 // silent or have just been used. With fewer connections, those in constant use never go
 // there.
-const manyInside = 2000
+const manyServed = 2000
 
-func (l *Listener) enters() {
-	if l.inside.Add(1) > manyInside && l.serve != nil && canWait {
+// takeUp counts a connection that the server gets.
+func (l *Listener) takeUp() {
+	if l.served.Add(1) > manyServed && l.serve != nil && canWait {
 		l.crowded.Store(true)
 	}
 }
 
-func (l *Listener) leaves() {
-	if l.inside.Add(-1) < manyInside*9/10 && l.crowded.Load() {
+// putAside counts a connection that the server has no longer: it is closed, or in the idle set.
+func (l *Listener) putAside() {
+	if l.served.Add(-1) < manyServed*9/10 && l.crowded.Load() {
 		l.crowded.Store(false)
 	}
 }
@@ -60,11 +62,11 @@ func (c *Conn) enterIdleSet() {
 	c.in.ahead.forget() // the server's buffer is for another connection now
 	c.forgetAttachment()
 	c.idle.inSet.Store(true)
-	c.owner.leaves()
+	c.owner.putAside()
 	go func() {
 		if c.wake() {
 			c.idle.inSet.Store(false)
-			c.owner.enters()
+			c.owner.takeUp()
 			c.idle.since.Store(int64(now())) // it is no longer silent
 			c.owner.serve(c)
 			return

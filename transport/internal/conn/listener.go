@@ -71,12 +71,12 @@ type Options struct {
 // A Listener accepts connections up to a limit, and keeps a list of the open ones for the
 // drain.
 type Listener struct {
-	socket net.Listener
-	log    *zap.Logger
-	limits Limits
-	answer func(io.Writer, Rejection) error
-	serve  func(net.Conn)
-	tls    *TLS
+	socket         net.Listener
+	log            *zap.Logger
+	limits         Limits
+	writeRejection func(io.Writer, Rejection) error
+	serve          func(net.Conn)
+	tls            *TLS
 
 	phase     atomic.Int32
 	emptied   chan struct{} // closed when the accept queue was found empty
@@ -89,9 +89,9 @@ type Listener struct {
 	// requests don't keep a connection open.
 	hurry atomic.Bool
 
-	// inside is how many connections the server has outside the idle set; crowded is set
-	// while that is more than manyInside, see idle_set.go.
-	inside  atomic.Int64
+	// served is how many connections the server has, without those in the idle set; crowded
+	// is set while that is more than manyServed, see idle_set.go.
+	served  atomic.Int64
 	crowded atomic.Bool
 	made    atomic.Int64 // bytes of bodies that were made for one request; see body.go
 
@@ -125,7 +125,7 @@ func New(socket net.Listener, o Options) *Listener {
 	if o.TLS != nil {
 		rejecting = maxRejectingTLS
 	}
-	l := &Listener{socket: socket, log: o.Log, limits: o.Limits, answer: o.Reject, serve: o.Serve, tls: o.TLS,
+	l := &Listener{socket: socket, log: o.Log, limits: o.Limits, writeRejection: o.Reject, serve: o.Serve, tls: o.TLS,
 		emptied: make(chan struct{}), rejecting: make(chan struct{}, rejecting), freed: make(chan struct{}, 1)}
 	l.list.prev, l.list.next = &l.list, &l.list
 	return l
@@ -198,7 +198,7 @@ func (l *Listener) admit(nc net.Conn) (*Conn, bool) {
 		case <-l.freed: // there may be room now
 		}
 	}
-	l.enters()
+	l.takeUp()
 	return c, true
 }
 
@@ -217,7 +217,7 @@ func (l *Listener) place(c *Conn) bool {
 
 func (l *Listener) forget(c *Conn) {
 	if !c.idle.inSet.Load() {
-		l.leaves()
+		l.putAside()
 	}
 	l.mu.Lock()
 	c.prev.next, c.next.prev = c.next, c.prev

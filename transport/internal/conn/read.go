@@ -28,7 +28,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 		c.in.ahead.read(p, 1)
 		return 1, nil
 	}
-	c.idle.state.Store(shaking)
+	c.idle.state.Store(handshaking)
 	if err := c.tls.layer.handshake(c, p[0]); err != nil {
 		c.tls.layer.settings.Failed(c.RemoteAddr(), err)
 		c.Linger() // so that the alert arrives

@@ -84,7 +84,7 @@ func (l *Listener) reject(nc net.Conn) {
 	if nc.SetDeadline(time.Now().Add(rejectWrite)) != nil { // the deadline of the read may have passed
 		return
 	}
-	if l.answer(nc, r) == nil {
+	if l.writeRejection(nc, r) == nil {
 		lingeringClose(nc)
 	}
 }

@@ -181,7 +181,7 @@ func TestTLSPipelinedBehindASlowHandler(t *testing.T) {
 func TestTLSWokenDuringTheHandshake(t *testing.T) {
 	c, client, holder := tlsPair(t, tls.VersionTLS13)
 	holder.split = func() {
-		for c.idle.state.Load() != shaking {
+		for c.idle.state.Load() != handshaking {
 			time.Sleep(time.Millisecond)
 		}
 		c.idle.woken.Store(int64(now()))

@@ -27,7 +27,7 @@ type wire struct {
 func (w *wire) Read(p []byte) (int, error) {
 	n, err := w.receive(p)
 	w.records.follow(p[:n])
-	if w.owner.idle.state.Load() == shaking {
+	if w.owner.idle.state.Load() == handshaking {
 		// Announced bytes count, since the layer makes room for a whole record.
 		if w.shaken += n; w.shaken+w.records.missing() > maxHandshake {
 			return n, errLongHandshake
@@ -57,7 +57,7 @@ func (w *wire) receive(p []byte) (int, error) {
 	}
 	for {
 		n, err := w.Conn.Read(p)
-		if n > 0 || w.owner.idle.state.Load() != shaking || !errors.Is(err, os.ErrDeadlineExceeded) || w.owner.idle.woken.Swap(0) == 0 {
+		if n > 0 || w.owner.idle.state.Load() != handshaking || !errors.Is(err, os.ErrDeadlineExceeded) || w.owner.idle.woken.Swap(0) == 0 {
 			return n, err
 		}
 		// The drain found the connection idle just as the handshake began.
@@ -72,7 +72,7 @@ func (w *wire) receive(p []byte) (int, error) {
 // and may have passed.
 func (w *wire) Write(p []byte) (int, error) {
 	switch {
-	case w.owner.idle.state.Load() == shaking:
+	case w.owner.idle.state.Load() == handshaking:
 		return w.Conn.Write(p) // a handshake has its own deadline
 	case w.reading:
 		if err := w.owner.SetWriteDeadline(time.Now().Add(w.owner.owner.limits.ReadTimeout)); err != nil {
