@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/internal/outbound"
 )
 
 // full returns a Checker with 10,000 endpoints in the prompt lane, whose attempts cost
@@ -18,7 +19,7 @@ func full(b *testing.B) *Checker {
 	if err != nil {
 		b.Fatal(err)
 	}
-	c.attempt = func(context.Context, *target, *conn) outcome { return outcome{healthy: true, text: "fine"} }
+	c.attempt = func(context.Context, *target, *outbound.Conn) outcome { return outcome{healthy: true, text: "fine"} }
 	now := time.Now()
 	for i := range 10_000 {
 		key := service.Key{Namespace: "bench", Name: fmt.Sprint(i)}

@@ -37,6 +37,7 @@ import (
 	"time"
 
 	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/internal/outbound"
 )
 
 // ErrStopped means that Run has ended.
@@ -49,7 +50,7 @@ type Checker struct {
 	epoch time.Time // the places in the interval count from it
 	wake  chan struct{}
 	// attempt makes one attempt, and takes over kept. Tests replace it.
-	attempt func(ctx context.Context, t *target, kept *conn) outcome
+	attempt func(ctx context.Context, t *target, kept *outbound.Conn) outcome
 
 	mu        sync.Mutex
 	endpoints map[service.Key]*endpoint
@@ -87,10 +88,10 @@ type endpoint struct {
 	due    time.Time
 	index  int // in the heap of its lane
 
-	attempts int       // made in the current check
-	began    time.Time // when the first of them began
-	hanging  bool      // the last check failed by taking too long
-	conn     *conn     // kept for the next attempt; nil while a job uses it
+	attempts int            // made in the current check
+	began    time.Time      // when the first of them began
+	hanging  bool           // the last check failed by taking too long
+	conn     *outbound.Conn // kept for the next attempt; nil while a job uses it
 	history  []service.HealthCheck
 
 	asked    uint64 // the last sweep that wants a check
@@ -288,7 +289,7 @@ func (c *Checker) nudge() {
 // dropConn closes the connection that e keeps, if there is one.
 func (c *Checker) dropConn(e *endpoint) {
 	if e.conn != nil {
-		e.conn.close()
+		e.conn.Close()
 		e.conn = nil
 		c.kept--
 	}

@@ -136,7 +136,7 @@ func TestOldConnectionsAreReplaced(t *testing.T) {
 	if conns.Load() != 1 || second.kept == nil {
 		t.Fatalf("%d connections, want 1: %+v", conns.Load(), second)
 	}
-	second.kept.born = second.kept.born.Add(-maxConnAge)
+	second.kept.Born = second.kept.Born.Add(-maxConnAge)
 	third := caller.call(t.Context(), target, second.kept)
 	if !third.healthy || third.kept != nil {
 		t.Errorf("a connection older than %v was kept: %+v", maxConnAge, third)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/internal/outbound"
 )
 
 // A job is one attempt at an endpoint.
@@ -19,7 +20,7 @@ type job struct {
 	class  Class         // that of lane when it started
 	first  bool          // it is the first attempt of its check
 	late   time.Duration // how long after it was due, if it is the first
-	kept   *conn
+	kept   *outbound.Conn
 
 	patience time.Time // when it becomes slow, unless it is slow already
 	over     bool      // the attempt has ended
@@ -90,12 +91,12 @@ func (c *Checker) run(ctx, attempt context.Context, j *job) {
 }
 
 // keep stores the connection of a finished job with its endpoint, or closes it.
-func (c *Checker) keep(e *endpoint, j *job, cn *conn) {
+func (c *Checker) keep(e *endpoint, j *job, cn *outbound.Conn) {
 	if cn == nil {
 		return
 	}
 	if e.gen != j.gen || c.kept >= c.opts.MaxIdleConns {
-		cn.close()
+		cn.Close()
 		return
 	}
 	e.conn = cn

@@ -92,11 +92,6 @@ func (o Options) withDefaults() (Options, error) {
 	o.Concurrency = orDefault(o.Concurrency, DefaultConcurrency)
 	o.HistorySize = orDefault(o.HistorySize, defaultHistorySize)
 	o.MaxIdleConns = orDefault(o.MaxIdleConns, DefaultMaxIdle)
-	if o.Resolver == nil {
-		// Not that of the C library, which blocks a thread for each lookup and can't be
-		// interrupted.
-		o.Resolver = &net.Resolver{PreferGo: true}
-	}
 	if o.Report == nil {
 		o.Report = func(service.Key, service.Health) {}
 	}
@@ -129,7 +124,6 @@ func (o Options) withDefaults() (Options, error) {
 	check(o.MaxIdleConns >= 0, "MaxIdleConns is %d; it must not be negative", o.MaxIdleConns)
 	for i, p := range o.AllowCIDRs {
 		check(p.IsValid(), "AllowCIDRs[%d] is not a network", i)
-		o.AllowCIDRs[i] = unmapPrefix(p)
 	}
 	return o, errors.Join(errs...)
 }

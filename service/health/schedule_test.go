@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/internal/outbound"
 )
 
 // A fakeNet replaces the network: attempts take time by the fake clock of synctest, and are
@@ -23,7 +24,7 @@ type fakeNet struct {
 	behave func(url string, attempt int) (time.Duration, bool)
 }
 
-func (f *fakeNet) attempt(ctx context.Context, t *target, _ *conn) outcome {
+func (f *fakeNet) attempt(ctx context.Context, t *target, _ *outbound.Conn) outcome {
 	url := t.probe.URL
 	f.mu.Lock()
 	f.now++

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/internal/outbound"
 )
 
 func TestCheckAllNowHasReportedEachEndpointWhenItReturns(t *testing.T) {
@@ -229,7 +230,7 @@ func TestALateAnswerForAnOldProbeIsNotReported(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			simulate(t, Options{}, healthyAfter(time.Hour), func(t *testing.T, c *Checker, f *fakeNet, r *recorder) {
 				c.mu.Lock()
-				c.attempt = func(ctx context.Context, t *target, _ *conn) outcome {
+				c.attempt = func(ctx context.Context, t *target, _ *outbound.Conn) outcome {
 					if t.probe.URL == "http://old/" {
 						<-ctx.Done() // there is an answer all the same
 						return outcome{healthy: true, text: "old"}
@@ -257,7 +258,7 @@ func TestRunReturnsAfterItsAttempts(t *testing.T) {
 			t.Fatal(err)
 		}
 		var ended atomic.Bool
-		c.attempt = func(ctx context.Context, _ *target, _ *conn) outcome {
+		c.attempt = func(ctx context.Context, _ *target, _ *outbound.Conn) outcome {
 			<-ctx.Done()
 			time.Sleep(time.Second) // slow to notice
 			ended.Store(true)

@@ -3,13 +3,13 @@ package health
 import (
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 
 	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/internal/outbound"
 )
 
 // userAgent tells the owner of an endpoint who calls it.
@@ -42,7 +42,7 @@ func compile(p service.Probe) *target {
 		}
 		t.setAddress(host, port)
 	default:
-		t.invalid = "the kind of health check must be http or tcp, not " + clean(p.Kind, 40)
+		t.invalid = "the kind of health check must be http or tcp, not " + outbound.Clean(p.Kind, 40)
 	}
 	return t
 }
@@ -83,7 +83,7 @@ func (t *target) compileHTTP(raw string) {
 		Header: http.Header{"User-Agent": {userAgent}, "Accept": {"*/*"}},
 	}
 	// Without the query, which may hold a token.
-	t.what = "GET " + clean(u.EscapedPath(), 60)
+	t.what = "GET " + outbound.Clean(u.EscapedPath(), 60)
 }
 
 // setAddress sets the host and port, or why they can't be used.
@@ -118,15 +118,3 @@ func (t *target) accepts(status int) bool {
 
 // hostport returns host:port.
 func (t *target) hostport() string { return net.JoinHostPort(t.host, t.port) }
-
-// names returns the forms of the host to look up in this order, until one exists.
-//
-// A full name is first looked up with a dot at its end, which makes the resolver ignore the
-// search domains of resolv.conf. In a pod, these are tried first for any name with fewer
-// than five dots, so that the lookup of a Service's full name would become ten.
-func (t *target) names() []string {
-	if _, err := netip.ParseAddr(t.host); err == nil || strings.HasSuffix(t.host, ".") || strings.Count(t.host, ".") < 3 {
-		return []string{t.host}
-	}
-	return []string{t.host + ".", t.host}
-}

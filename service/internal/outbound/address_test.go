@@ -1,4 +1,4 @@
-package health
+package outbound
 
 import (
 	"net/netip"
@@ -74,14 +74,11 @@ func TestAddressesThatMayBeCalled(t *testing.T) {
 }
 
 func TestAllowedNetworks(t *testing.T) {
-	o, err := Options{AllowCIDRs: []netip.Prefix{
+	d := NewDialer([]netip.Prefix{
 		netip.MustParsePrefix("127.0.0.2/32"),
 		netip.MustParsePrefix("::ffff:169.254.20.0/120"), // an IPv4-mapped network is the IPv4 network
 		netip.MustParsePrefix("fe80::/64"),
-	}}.withDefaults()
-	if err != nil {
-		t.Fatal(err)
-	}
+	}, nil)
 	for addr, allowed := range map[string]bool{
 		"127.0.0.2":           true,
 		"::ffff:127.0.0.2":    true,
@@ -95,7 +92,7 @@ func TestAllowedNetworks(t *testing.T) {
 		"169.254.169.254":     false,
 		"::ffff:169.254.20.1": true,
 	} {
-		if err := refuse(netip.MustParseAddr(addr), o.AllowCIDRs); (err == nil) != allowed {
+		if err := refuse(netip.MustParseAddr(addr), d.allow); (err == nil) != allowed {
 			t.Errorf("%s: got %v, want allowed = %v", addr, err, allowed)
 		}
 	}

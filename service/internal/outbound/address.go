@@ -1,4 +1,4 @@
-package health
+package outbound
 
 import (
 	"fmt"
@@ -41,12 +41,12 @@ func refuse(addr netip.Addr, allow []netip.Prefix) error {
 // control is a net.Dialer.Control. The dialer calls it for each address after name
 // resolution, just before it connects to that very address. So a name can't resolve to one
 // address for the check and to another for the connection.
-func (c *caller) control(_, address string, _ syscall.RawConn) error {
+func (d *Dialer) control(_, address string, _ syscall.RawConn) error {
 	ap, err := netip.ParseAddrPort(address)
 	if err != nil {
 		return &refusedError{why: "it is not an IP address and a port"}
 	}
-	return refuse(ap.Addr(), c.allow)
+	return refuse(ap.Addr(), d.allow)
 }
 
 // unmapPrefix returns the IPv4 network for a network of IPv4-mapped IPv6 addresses, as
