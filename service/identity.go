@@ -16,6 +16,9 @@ type Identity struct {
 	// Product and Version are as the back end says them; empty if unknown. They hold
 	// letters, digits and a few signs only.
 	Product, Version string
+	// URL is the one of the Question that has answered, with the scheme that it speaks;
+	// empty if none has.
+	URL string
 	// Evidence lists what was asked and answered, for people.
 	Evidence []string
 	// Access says how to reach it.
@@ -69,7 +72,7 @@ const (
 
 // Equal reports whether i and o say the same, at whatever time.
 func (i *Identity) Equal(o *Identity) bool {
-	return i.Verdict == o.Verdict && i.Type == o.Type && i.Product == o.Product && i.Version == o.Version &&
+	return i.Verdict == o.Verdict && i.Type == o.Type && i.Product == o.Product && i.Version == o.Version && i.URL == o.URL &&
 		i.Access == o.Access && slices.Equal(i.Evidence, o.Evidence)
 }
 
@@ -88,4 +91,12 @@ type Question struct {
 // Equal reports whether q and o ask the same.
 func (q Question) Equal(o Question) bool {
 	return q.Type == o.Type && slices.Equal(q.URLs, o.URLs) && slices.Equal(q.Hints, o.Hints)
+}
+
+// A Candidate is a Service that its metadata do not show to be a back end, but that may be
+// one.
+type Candidate struct {
+	Question Question
+	// Adopt returns the back end that an identity shows it to be; nil if it shows none.
+	Adopt func(*Identity) *Backend
 }

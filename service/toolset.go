@@ -127,6 +127,9 @@ type Backend struct {
 	// Annotations are those of the Service under kubernaut.io/. Others are left out, since
 	// they may hold secrets.
 	Annotations map[string]string
+	// Candidate is set for a Service that is not listed before it has said what it is. Then
+	// it has no other fields but Key.
+	Candidate *Candidate
 }
 
 // Equal reports whether b and o are equal in all fields.

@@ -52,9 +52,10 @@ var rules = []rule{
 	// direction. Who finds, checks or changes back ends knows none of these.
 	{of: "service", may: []string{"problem"}, never: domain},
 	{of: "service/endpoint", never: domain},
-	{of: "service/detect", may: []string{"service", "service/endpoint", "service/identity", "service/internal/strictyaml"}, never: domain},
+	{of: "service/detect", may: []string{"service", "service/endpoint", "service/identity", "service/internal/strictyaml"}, never: all(domain, yaml)},
 	{of: "service/health", may: []string{"service", "service/internal/outbound"}, never: all(httpServers, kubernetes, logging)}, // a client of the back ends
 	{of: "service/identity", may: []string{"service"}, never: domain},
+	{of: "service/identify", may: []string{"service", "service/identity", "service/internal/outbound"}, never: all(httpServers, kubernetes, logging)},
 	{of: "service/internal/outbound", may: []string{"service/endpoint"}, never: all(httpServers, kubernetes, logging)},
 	{of: "service/overrides", may: []string{"service", "service/endpoint", "service/internal/strictyaml"}, never: all(domain, yaml)},
 	{of: "service/aliases", may: []string{"service"}, never: domain},

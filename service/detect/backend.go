@@ -32,7 +32,7 @@ type builder struct {
 // rules found.
 func (r *Rules) builder(svc *corev1.Service, o Options, d *declaration, f *finding) *builder {
 	b := &builder{rules: r, svc: svc, kind: f.kind, typ: customType, front: f.front, evidence: f.evidence}
-	b.host = svc.Name + "." + cmp.Or(svc.Namespace, "default") + ".svc." + cmp.Or(o.ClusterDomain, defaultClusterDomain)
+	b.host = hostOf(svc, o)
 	ch := f.choice
 	if f.kind != nil {
 		b.typ = f.kind.typ
@@ -74,6 +74,11 @@ func (r *Rules) builder(svc *corev1.Service, o Options, d *declaration, f *findi
 		b.endpoint = scheme + "://" + b.host + ":" + strconv.Itoa(int(ch.number))
 	}
 	return b
+}
+
+// hostOf returns the DNS name of svc.
+func hostOf(svc *corev1.Service, o Options) string {
+	return svc.Name + "." + cmp.Or(svc.Namespace, "default") + ".svc." + cmp.Or(o.ClusterDomain, defaultClusterDomain)
 }
 
 // externalName returns the name that an ExternalName Service stands for; empty for another

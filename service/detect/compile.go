@@ -7,7 +7,7 @@ func compile(kinds []*kind, words wordLists) *Rules {
 	r := &Rules{
 		kinds: kinds, byType: map[string]*kind{}, selectorKeys: map[string]int16{},
 		keys: words.keys, neutral: words.neutral, parts: words.parts, numbers: map[int32]bool{}, others: words.others,
-		tlsKeys: map[string]bool{},
+		tlsKeys: map[string]bool{}, identities: identities(kinds),
 	}
 	v := &r.vocabulary
 	for _, s := range words.roles {

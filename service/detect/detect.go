@@ -50,6 +50,9 @@ type Problem struct {
 type Result struct {
 	// Backend is nil if the Service is no back end.
 	Backend *service.Backend
+	// Candidate is a Service that is no Backend, but may turn out to be one when it is
+	// asked; nil if nothing points at that.
+	Candidate *service.Backend
 	// Problems are the mistakes in the annotations. The Backend, if there is one, does not
 	// use the wrong values.
 	Problems []Problem

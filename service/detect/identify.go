@@ -26,6 +26,7 @@ func (r *Rules) identify(svc *corev1.Service, o Options) Result {
 			res.Problems = append(res.Problems, Problem{AnnotationToolset,
 				`must be "true" for the other annotations to declare a toolset, since no rule recognises the Service`})
 		}
+		res.Candidate = r.candidate(svc, o, &d, f.traces)
 		return res
 	case f.kind == nil && !d.valid:
 		res.Rejected = "declared by annotations, some of which are wrong"

@@ -9,6 +9,7 @@ import (
 
 	"kubernaut.io/dynamic-toolset/service"
 	"kubernaut.io/dynamic-toolset/service/endpoint"
+	"kubernaut.io/dynamic-toolset/service/identity"
 	"kubernaut.io/dynamic-toolset/service/internal/strictyaml"
 )
 
@@ -30,6 +31,7 @@ type kind struct {
 	scheme       string
 	apiPath      string
 	health       health
+	identity     *identity.Rule // nil if it can't prove itself
 }
 
 // A port is a port at which the kind answers queries.
@@ -55,7 +57,7 @@ type health struct {
 
 var (
 	kindFields = []string{"type", "disabled", "description", "names", "weakNames", "selectorKeys", "tlsKeys", "except", "exceptPorts", "allow",
-		"ports", "portNames", "commonPorts", "scheme", "apiPath", "health"}
+		"ports", "portNames", "commonPorts", "scheme", "apiPath", "health", "identity"}
 	portFields   = []string{"number", "named", "scheme", "apiPath", "identifies", "identifiedBy"}
 	healthFields = []string{"probe", "path", "port", "acceptStatus", "front"}
 	frontFields  = []string{"words", "path"}
@@ -114,6 +116,7 @@ func readKind(v strictyaml.Value) (k *kind, off bool) {
 	k.scheme = cmp.Or(readScheme(m.Get("scheme")), "http")
 	k.apiPath = readPath(m.Get("apiPath"))
 	k.health = readHealth(m.Get("health"))
+	k.identity = readIdentity(m.Get("identity"), k.typ)
 	return k, false
 }
 

@@ -123,7 +123,7 @@ other: 1
 		`own.yaml:21: kinds[5].description: is given twice (first in line 20); keep one`,
 		`own.yaml:20: kinds[5]: has no type; add one, such as "type: prometheus"`,
 		`own.yaml:22: kinds[6] (nosuch): there is no built-in kind of this type to disable; there are alertmanager,`,
-		`own.yaml:23: kinds[7]: must be a mapping with fields of type, disabled, description, names, weakNames, selectorKeys, tlsKeys, except, exceptPorts, allow, ports, portNames, commonPorts, scheme, apiPath, health, not an alias (*anchor); write the value out, aliases are not accepted`,
+		`own.yaml:23: kinds[7]: must be a mapping with fields of type, disabled, description, names, weakNames, selectorKeys, tlsKeys, except, exceptPorts, allow, ports, portNames, commonPorts, scheme, apiPath, health, identity, not an alias (*anchor); write the value out, aliases are not accepted`,
 		`own.yaml:24: other: is unknown; the fields are kinds`,
 	}
 	for _, w := range want {

@@ -26,6 +26,7 @@ type finding struct {
 	front    bool // a proxy in front of a back end of the kind
 	evidence []string
 	rejected string
+	traces   weakTrace // if kind is nil
 }
 
 // recognise applies the rules to svc.
@@ -35,9 +36,10 @@ func (r *Rules) recognise(svc *corev1.Service) (f finding) {
 	r.gather(svc, e)
 	for _, c := range r.candidates(svc, e) {
 		if c.kind >= 0 && r.accept(svc, e, c, &f) {
-			break
+			return f
 		}
 	}
+	f.traces = r.weakTraces(svc, e)
 	return f
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 
+	"kubernaut.io/dynamic-toolset/service/identity"
 	"kubernaut.io/dynamic-toolset/service/internal/strictyaml"
 )
 
@@ -49,6 +50,7 @@ type Rules struct {
 	numbers      map[int32]bool  // query ports without required names
 	others       map[int32]bool  // ports at which no kind answers queries
 	tlsKeys      map[string]bool // selector keys of operators that turn TLS on
+	identities   *identity.Rules
 }
 
 // A key says what the values of a label key mean.

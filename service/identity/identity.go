@@ -1,3 +1,451 @@
 // Package identity decides, from the answers of an endpoint, which product it is. Rules say
-// what to ask, and what the answers of each kind of back end look like.
+// what to ask, and what the answers of each kind of back end look like (rule.go, match.go).
+//
+// [Rules.Identify] asks no more than it needs. First it asks what the kind would answer
+// that the metadata of the Service say, at the root and at the prefixes that a redirect or
+// the rules name. Only if the answers are certainly those of something else, it asks what
+// other kinds would answer.
+//
+// The package sends nothing itself: an [Asker] does (package identify).
 package identity
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"kubernaut.io/dynamic-toolset/service"
+)
+
+// An Asker sends requests. It bounds their time and the size of the answers, follows no
+// redirects and sends no credentials.
+type Asker interface {
+	// Get sends a GET to an http or https URL.
+	Get(ctx context.Context, url string) Answer
+	// Kafka sends an ApiVersions request to host:port. The answer has Status 200 if it was
+	// answered as Kafka does.
+	Kafka(ctx context.Context, address string) Answer
+}
+
+// Bounds of the requests for one identification.
+const (
+	maxRequests          = 48 // of a Service that metadata recognise
+	maxCandidateRequests = 32 // of one that they do not
+	maxTimeouts          = 2  // further requests would not be answered either
+	maxPrefixes          = 4
+	maxEvidence          = 6
+)
+
+// Rules are the rules of all kinds. They never change, and may be used concurrently.
+type Rules struct {
+	all    []*Rule
+	byType map[string]*Rule
+}
+
+// NewRules returns rules for Identify. They must not be changed afterwards.
+func NewRules(all []*Rule) *Rules {
+	r := &Rules{byType: map[string]*Rule{}}
+	for _, rule := range all {
+		if len(rule.Proofs) > 0 || rule.Kafka {
+			r.all = append(r.all, rule)
+			r.byType[rule.Type] = rule
+		}
+	}
+	return r
+}
+
+// Knows reports whether there is a rule for a type.
+func (r *Rules) Knows(typ string) bool { return r.byType[typ] != nil }
+
+// Identify asks an endpoint who it is. The result has no time yet. It is Unverified if ctx
+// ends.
+func (r *Rules) Identify(ctx context.Context, q service.Question, ask Asker) service.Identity {
+	best := service.Identity{Verdict: service.Unverified}
+	left := maxRequests
+	if q.Type == "" {
+		left = maxCandidateRequests
+	}
+	for i, base := range q.URLs {
+		s := &session{ctx: ctx, ask: ask, rules: r, want: r.byType[q.Type], left: left / (len(q.URLs) - i), answers: map[string]*Answer{}}
+		before := s.left
+		id := s.identify(base, q)
+		left -= before - s.left
+		if id.Verdict == service.Verified {
+			return id
+		}
+		if i == 0 || id.Verdict == service.Refuted {
+			best = id
+		}
+	}
+	return best
+}
+
+// A session is what is known about one endpoint.
+type session struct {
+	ctx   context.Context
+	ask   Asker
+	rules *Rules
+	want  *Rule // the kind that the metadata say; nil if there is none
+	left  int   // requests
+
+	base     string // scheme, host, port and path that come before each prefix
+	answers  map[string]*Answer
+	prefixes []string // at which it may answer; the first is ""
+	timeouts int
+	closed   string // why nothing more is asked; empty while it is
+	guards   int    // answers that want credentials
+	unsure   string // an indefinite answer, for the evidence
+	definite []string
+	access   service.Access
+}
+
+func (s *session) identify(base string, q service.Question) service.Identity {
+	if s.want != nil && s.want.Kafka || s.want == nil && strings.HasPrefix(base, "tcp://") {
+		return s.kafka(base)
+	}
+	if !strings.HasPrefix(base, "http://") && !strings.HasPrefix(base, "https://") {
+		return service.Identity{Verdict: service.Unverified, Evidence: []string{"it does not speak HTTP, so it was not asked"}}
+	}
+	s.base, s.prefixes = strings.TrimSuffix(base, "/"), []string{""}
+	if !s.findScheme(s.firstPath(q)) {
+		return s.unverified()
+	}
+	if id, ok := s.prove(s.want, ""); ok {
+		return id
+	}
+	s.follow(s.get("", "/"))
+	for _, prefix := range s.prefixes[1:] {
+		if id, ok := s.prove(s.want, prefix); ok {
+			return id
+		}
+	}
+	if s.want != nil {
+		for _, prefix := range s.want.Prefixes {
+			if id, ok := s.prove(s.want, prefix); ok {
+				return id
+			}
+		}
+	}
+	for _, rule := range s.others(q) {
+		for _, prefix := range s.prefixes {
+			if id, ok := s.prove(rule, prefix); ok {
+				return id
+			}
+		}
+	}
+	return s.verdict()
+}
+
+// firstPath returns the path of the first request.
+func (s *session) firstPath(q service.Question) string {
+	if s.want != nil {
+		return s.want.Proofs[0][0].Get
+	}
+	for _, hint := range q.Hints {
+		if r := s.rules.byType[hint]; r != nil && len(r.Proofs) > 0 {
+			return r.Proofs[0][0].Get
+		}
+	}
+	return "/"
+}
+
+// others returns the kinds besides that of the metadata, the most likely first.
+func (s *session) others(q service.Question) []*Rule {
+	var out []*Rule
+	add := func(r *Rule) {
+		if r != nil && r != s.want && !r.Kafka && !slices.Contains(out, r) {
+			out = append(out, r)
+		}
+	}
+	for _, hint := range q.Hints {
+		add(s.rules.byType[hint])
+	}
+	for _, r := range s.rules.all {
+		add(r)
+	}
+	return out
+}
+
+// findScheme makes the first request, and changes the scheme if the endpoint speaks the
+// other one. It reports whether the endpoint answers.
+func (s *session) findScheme(path string) bool {
+	a := s.get("", path)
+	if a.Status != 0 && !a.wantsTLS() {
+		return true
+	}
+	if a.Failure == Unreachable || a.Failure == Timeout {
+		s.close(a.Why)
+		return false
+	}
+	scheme, rest, _ := strings.Cut(s.base, "://")
+	other := "https"
+	if scheme == "https" {
+		other = "http"
+	}
+	b := *s
+	b.base, b.answers, b.access = other+"://"+rest, map[string]*Answer{}, service.Access{}
+	a2 := b.get("", path)
+	if a2.Status != 0 && !a2.wantsTLS() {
+		*s = b
+		return true
+	}
+	s.left = b.left
+	if a.Status != 0 { // it says that it wants TLS, and then does not answer over TLS
+		s.unsure = "it wants TLS, but " + a2.Why
+		return false
+	}
+	s.close(a.Why)
+	return false
+}
+
+// get returns the answer to a GET of path below prefix. Each is sent once.
+func (s *session) get(prefix, path string) *Answer {
+	u := s.base + prefix + path
+	if a := s.answers[u]; a != nil {
+		return a
+	}
+	if s.closed == "" && s.left <= 0 {
+		s.close(fmt.Sprintf("its answers left it open after %d requests", maxRequests))
+	}
+	if s.closed != "" || s.ctx.Err() != nil {
+		return &Answer{Failure: Timeout, Why: s.closed}
+	}
+	s.left--
+	a := s.ask.Get(s.ctx, u)
+	s.answers[u] = &a
+	s.note(prefix+path, u, &a)
+	return &a
+}
+
+// note draws from an answer what it says besides the proofs.
+func (s *session) note(path, url string, a *Answer) {
+	if a.Status != 0 {
+		s.access.Scheme, _, _ = strings.Cut(s.base, "://")
+		s.access.TLS = a.TLS
+	}
+	what := "GET " + path
+	switch {
+	case a.Failure == Timeout:
+		if s.timeouts++; s.timeouts >= maxTimeouts {
+			s.close(a.Why)
+		}
+		s.unsure = what + ": " + a.Why
+	case a.Status == 0:
+		s.unsure = what + ": " + a.Why
+	case a.meaning() == guarded:
+		s.guard(a)
+		// Each further request might count as an attack, so no more than these are sent.
+		if s.guards++; s.guards >= maxGuards && len(s.definite) == 0 {
+			s.close(what + " wants credentials")
+		}
+	case a.elsewhere(url):
+		s.unsure = fmt.Sprintf("%s answered %d: it redirects to another address", what, a.Status)
+	case a.meaning() == indefinite:
+		s.unsure = fmt.Sprintf("%s answered %d", what, a.Status)
+	default:
+		s.definite = append(s.definite, fmt.Sprintf("%s answered %d", what, a.Status))
+	}
+}
+
+// maxGuards is how many answers in a row that want credentials end the questions.
+const maxGuards = 3
+
+func (s *session) close(why string) {
+	if s.closed == "" {
+		s.closed = why
+	}
+}
+
+// follow adds the prefixes to try that a redirect names: /grafana/login makes it /grafana.
+func (s *session) follow(a *Answer) {
+	to, ok := a.redirect(s.base + "/")
+	if !ok {
+		return
+	}
+	at := ""
+	for part := range strings.SplitSeq(strings.Trim(to, "/"), "/") {
+		if part == "" || len(s.prefixes) >= maxPrefixes || len(at)+len(part) > 100 || !isPathSegment(part) {
+			return
+		}
+		at += "/" + part
+		s.addPrefix(at)
+	}
+}
+
+func (s *session) addPrefix(p string) {
+	if !slices.Contains(s.prefixes, p) {
+		s.prefixes = append(s.prefixes, p)
+	}
+}
+
+func isPathSegment(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_' || c == '.' || c == '~') {
+			return false
+		}
+	}
+	return s != "." && s != ".."
+}
+
+// prove asks for the proofs of a rule below prefix.
+func (s *session) prove(r *Rule, prefix string) (id service.Identity, ok bool) {
+	if r == nil {
+		return id, false
+	}
+	for _, proof := range r.Proofs {
+		if m, ok := s.holds(proof, prefix); ok {
+			return s.verified(r, prefix, proof, m), true
+		}
+	}
+	return id, false
+}
+
+func (s *session) holds(proof []Ask, prefix string) (all match, ok bool) {
+	for i := range proof {
+		a := s.get(prefix, proof[i].Get)
+		m, ok := proof[i].match(a)
+		if !ok || a.Status == 0 {
+			return match{}, false
+		}
+		if m.product != "" {
+			all.product = m.product
+		}
+		if m.version != "" {
+			all.version = m.version
+		}
+	}
+	return all, true
+}
+
+func (s *session) verified(r *Rule, prefix string, proof []Ask, m match) service.Identity {
+	id := service.Identity{Verdict: service.Verified, Type: r.Type, Product: r.Product, Version: m.version, URL: s.base}
+	if m.product != "" {
+		id.Product = m.product
+	}
+	as := id.Product
+	if id.Version != "" {
+		as += " " + id.Version
+	}
+	for i := range proof {
+		id.Evidence = append(id.Evidence, fmt.Sprintf("GET %s answered as %s", prefix+proof[i].Get, as))
+	}
+	if s.want != nil && s.want != r {
+		id.Evidence = append(id.Evidence, "its metadata say "+s.want.Type)
+	}
+	s.use(r, prefix)
+	_, rest, _ := strings.Cut(s.base, "://")
+	if i := strings.IndexByte(rest, '/'); i >= 0 {
+		prefix = rest[i:] + prefix
+	}
+	s.access.Path = prefix
+	id.Access = s.access
+	return id
+}
+
+// use finds out which credentials the API wants, by a query such as agents send.
+func (s *session) use(r *Rule, prefix string) {
+	s.access.Auth, s.access.Tenant = "", false
+	if r.Use == "" {
+		return
+	}
+	s.closed = ""
+	s.left = max(s.left, 1)
+	a := s.get(prefix, r.Use)
+	switch {
+	case a.meaning() == guarded:
+		s.guard(a)
+		if s.access.Auth == service.AuthRequired && r.UseAuth != "" {
+			s.access.Auth = r.UseAuth
+		}
+	case a.Status >= 200 && a.Status <= 299:
+		s.access.Auth = service.AuthNone
+	case a.wantsTenant():
+		s.access.Auth, s.access.Tenant = service.AuthNone, true
+	}
+}
+
+// guard notes which credentials an answer wants.
+func (s *session) guard(a *Answer) {
+	switch {
+	case a.wantsTenant():
+		s.access.Auth, s.access.Tenant = service.AuthNone, true
+		return
+	case a.isLogin():
+		s.access.Auth = service.AuthLogin
+		return
+	}
+	s.access.Auth = service.AuthRequired
+	for _, field := range []string{"WWW-Authenticate", "Proxy-Authenticate"} {
+		for _, challenge := range a.values(field) {
+			scheme, _, _ := strings.Cut(strings.TrimSpace(challenge), " ")
+			switch strings.ToLower(scheme) {
+			case "bearer":
+				s.access.Auth = service.AuthBearer
+				return
+			case "basic":
+				s.access.Auth = service.AuthBasic
+				return
+			}
+		}
+	}
+}
+
+// verdict decides what the answers mean if they prove no kind.
+func (s *session) verdict() service.Identity {
+	if s.want == nil || s.closed != "" || s.guards > 0 || s.unsure != "" || len(s.definite) == 0 {
+		return s.unverified()
+	}
+	for _, prefix := range slices.Concat(s.prefixes, s.want.Prefixes) {
+		for i := range s.want.Compatible {
+			k := &s.want.Compatible[i]
+			a := s.get(prefix, k.Get)
+			if _, ok := k.match(a); ok {
+				id := s.unverified()
+				id.Evidence = []string{fmt.Sprintf("GET %s is answered as by %s, but nothing says which product it is", prefix+k.Get, s.want.Product)}
+				return id
+			}
+		}
+	}
+	if s.closed != "" || s.guards > 0 || s.unsure != "" { // by what was just asked
+		return s.unverified()
+	}
+	id := service.Identity{Verdict: service.Refuted, Access: s.access}
+	id.Evidence = append(id.Evidence, "it answers, but not as "+s.want.Product+" or any other known product")
+	id.Evidence = append(id.Evidence, s.definite[:min(len(s.definite), maxEvidence-1)]...)
+	return id
+}
+
+func (s *session) unverified() service.Identity {
+	id := service.Identity{Verdict: service.Unverified, Access: s.access}
+	switch {
+	case s.closed != "":
+		id.Evidence = []string{s.closed}
+	case s.unsure != "":
+		id.Evidence = []string{s.unsure}
+	case s.guards > 0:
+		id.Evidence = []string{"it wants credentials, which are not sent"}
+	}
+	return id
+}
+
+// kafka asks for the versions of Kafka's requests.
+func (s *session) kafka(base string) service.Identity {
+	_, address, _ := strings.Cut(base, "://")
+	a := s.ask.Kafka(s.ctx, address)
+	id := service.Identity{Verdict: service.Unverified, Evidence: []string{a.Why}}
+	if a.Status != 0 {
+		id.Access = service.Access{Scheme: "tcp", TLS: a.TLS}
+	}
+	if a.Status == 200 {
+		id.Verdict, id.Type, id.Product, id.URL = service.Verified, "kafka", "Kafka", base
+		for _, r := range s.rules.all {
+			if r.Kafka {
+				id.Type, id.Product = r.Type, r.Product
+			}
+		}
+		id.Evidence = []string{"an ApiVersions request was answered as by " + id.Product}
+	}
+	return id
+}

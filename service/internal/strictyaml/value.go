@@ -73,6 +73,16 @@ func (v Value) MappingOf(problem func(key *yaml.Node) string) (Mapping, bool) {
 	return v.mapping(problem), true
 }
 
+// MappingOfNames is MappingOf for keys that are texts.
+func (v Value) MappingOfNames(problem func(name string) string) (Mapping, bool) {
+	return v.MappingOf(func(key *yaml.Node) string {
+		if key.Kind != yaml.ScalarNode {
+			return "must be a text"
+		}
+		return problem(key.Value)
+	})
+}
+
 func (v Value) mapping(problem func(key *yaml.Node) string) Mapping {
 	m := Mapping{v, make(map[string]*yaml.Node, len(v.node.Content)/2)}
 	for i := 0; i+1 < len(v.node.Content); i += 2 {

@@ -1,0 +1,113 @@
+package detect
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/endpoint"
+)
+
+const (
+	maxCandidatePorts = 3
+	maxHints          = 4
+)
+
+// A weakTrace is what makes a Service a candidate: ports at which it may be asked, and the
+// kinds that it might be.
+type weakTrace struct {
+	ports []*corev1.ServicePort
+	hints []int16
+}
+
+// weakTraces returns why svc, which no rule recognises, may still be a back end: a port with
+// the number of a kind's query port, a port named after a kind, or words that name a kind or
+// a part of one, such as query-frontend. A kind that its words exclude is no hint:
+// prometheus-operator is known to be something else.
+func (r *Rules) weakTraces(svc *corev1.Service, e *evidence) (t weakTrace) {
+	if svc.Spec.Type == corev1.ServiceTypeExternalName || len(svc.Spec.Ports) == 0 {
+		return t
+	}
+	add := func(k int16, p *corev1.ServicePort) {
+		if k < 0 || !r.identities.Knows(r.kinds[k].typ) || r.kinds[k].exceptPort(svc) != 0 {
+			return
+		}
+		if m, _ := r.excluded(r.kinds[k], e, trustWeak, &choice{fit: fitNumber, port: p}); m != nil {
+			return
+		}
+		if !slices.Contains(t.hints, k) && len(t.hints) < maxHints {
+			t.hints = append(t.hints, k)
+		}
+		if !slices.Contains(t.ports, p) && len(t.ports) < maxCandidatePorts {
+			t.ports = append(t.ports, p)
+		}
+	}
+	for i := range svc.Spec.Ports {
+		p := &svc.Spec.Ports[i]
+		if p.Protocol == corev1.ProtocolUDP || p.Protocol == corev1.ProtocolSCTP || p.Port < 1 || p.Port > 65535 {
+			continue
+		}
+		number := cmp.Or(targetNumber(p), p.Port)
+		for _, k := range r.kinds {
+			if slices.ContainsFunc(k.ports, func(w port) bool { return len(w.named) == 0 && (w.number == number || w.number == p.Port) }) {
+				add(k.id, p)
+			}
+		}
+		if !isMetrics(p.Name) {
+			add(r.named(p.Name), p)
+		}
+	}
+	// Words alone say nothing about the port.
+	ch := mostHTTP(svc)
+	if ch.port == nil || r.others[cmp.Or(targetNumber(ch.port), ch.port.Port)] {
+		return t
+	}
+	for _, s := range e.sources() {
+		for _, event := range s.events {
+			add(event.kind, ch.port)
+			for _, k := range event.weak {
+				add(k, ch.port)
+			}
+		}
+	}
+	return t
+}
+
+// candidate returns svc as a candidate; nil if it is none.
+func (r *Rules) candidate(svc *corev1.Service, o Options, d *declaration, t weakTrace) *service.Backend {
+	if len(t.ports) == 0 || len(t.hints) == 0 {
+		return nil
+	}
+	q := service.Question{}
+	for _, k := range t.hints {
+		q.Hints = append(q.Hints, r.kinds[k].typ)
+	}
+	host := hostOf(svc, o)
+	numbers := map[string]*corev1.ServicePort{}
+	for _, p := range t.ports {
+		scheme := "http"
+		if r.isTLS(svc, p) {
+			scheme = "https"
+		}
+		if r.byType[q.Hints[0]].identity.Kafka {
+			scheme = "tcp"
+		}
+		url := scheme + "://" + host + ":" + strconv.Itoa(int(reachable(svc, p)))
+		q.URLs = append(q.URLs, url)
+		numbers[endpoint.Address(url)] = p
+	}
+	c := &service.Candidate{Question: q}
+	c.Adopt = func(id *service.Identity) *service.Backend {
+		k, p := r.byType[id.Type], numbers[endpoint.Address(id.URL)]
+		if id.Verdict != service.Verified || k == nil || p == nil {
+			return nil
+		}
+		b := &builder{rules: r, svc: svc, kind: k, typ: k.typ, host: host, endpoint: id.URL, apiPath: k.apiPath, port: p}
+		b.evidence = []string{"no label betrays it, but it answers as " + id.Product, "port " + strconv.Itoa(int(p.Port))}
+		return b.backend(cmp.Or(d.name, svc.Name), d)
+	}
+	return &service.Backend{Key: service.Key{Namespace: cmp.Or(svc.Namespace, "default"), Name: svc.Name}, Candidate: c}
+}

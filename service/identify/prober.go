@@ -1,0 +1,419 @@
+// Package identify asks back ends who they are. A [Prober] is given questions by Set and
+// Remove, asks them while Run runs, and reports identities to Options.Report.
+//
+// # When
+//
+// An endpoint is asked when it is new or its question changes, when its health recovers
+// (Recovered), and once an hour. An answer that refutes what the metadata say is asked for
+// again after a minute, before it is believed: a proxy may have answered while the back end
+// was restarting. Candidates wait for a place in the rate that Options.CandidatesPerMinute
+// allows.
+//
+// # What is sent
+//
+// GET requests and, for Kafka, one ApiVersions request, without credentials and cookies, to
+// the addresses of the question alone. Redirects are not followed. Addresses are refused as
+// for health checks (package outbound). At most Options.Concurrency endpoints are asked at
+// once; each request, each identification and each body has a bound.
+package identify
+
+import (
+	"container/heap"
+	"context"
+	"crypto/x509"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/identity"
+	"kubernaut.io/dynamic-toolset/service/internal/outbound"
+)
+
+// Defaults of Options.
+const (
+	defaultTimeout             = 5 * time.Second
+	defaultConcurrency         = 64
+	DefaultCandidatesPerMinute = 60
+	defaultInterval            = time.Hour
+	defaultConfirm             = time.Minute
+	defaultRest                = 5 * time.Minute
+)
+
+const (
+	// maxTime is the time for all requests of one identification.
+	maxTime = 30 * time.Second
+	// newcomerGap is the least time between the first questions to new endpoints, and
+	// newcomerJitter the maximal random delay: as for health checks.
+	newcomerGap    = 2 * time.Millisecond
+	newcomerJitter = 500 * time.Millisecond
+)
+
+// Options configure a Prober. A field that is zero has its default, if there is one.
+type Options struct {
+	// Rules say what to ask.
+	Rules *identity.Rules
+	// Timeout bounds one request. Default 5 s.
+	Timeout time.Duration
+	// Concurrency bounds the identifications at any time. Default 64.
+	Concurrency int
+	// CandidatesPerMinute bounds how many candidates are asked. Default 60.
+	CandidatesPerMinute int
+	// Interval is the time between two identifications of one endpoint. Default 1 h.
+	Interval time.Duration
+	// Confirm is the time before a refutation is asked for again. Default 1 min.
+	Confirm time.Duration
+	// Rest is the least time between an identification and one because of a recovery.
+	// Default 5 min.
+	Rest time.Duration
+
+	// AllowCIDRs are networks that may be called although they are refused by default.
+	AllowCIDRs []netip.Prefix
+	// RootCAs verify certificates; nil means those of the system.
+	RootCAs *x509.CertPool
+	// Resolver resolves names; nil means Go's own resolver.
+	Resolver *net.Resolver
+
+	// Report is called after each identification, never concurrently for one key. It should
+	// return soon, as it occupies a worker.
+	Report func(service.Key, service.Identity)
+	// OnRequest is called for each request, for metrics. The protocol is "http" or "kafka".
+	OnRequest func(typ, protocol string)
+}
+
+func (o *Options) setDefaults() error {
+	for d, def := range map[*time.Duration]time.Duration{&o.Timeout: defaultTimeout, &o.Interval: defaultInterval, &o.Confirm: defaultConfirm, &o.Rest: defaultRest} {
+		if *d == 0 {
+			*d = def
+		}
+		if *d < 0 {
+			return fmt.Errorf("identify: an option is %v; it must not be negative", *d)
+		}
+	}
+	for n, def := range map[*int]int{&o.Concurrency: defaultConcurrency, &o.CandidatesPerMinute: DefaultCandidatesPerMinute} {
+		if *n == 0 {
+			*n = def
+		}
+		if *n < 0 {
+			return fmt.Errorf("identify: an option is %d; it must not be negative", *n)
+		}
+	}
+	if o.Report == nil {
+		o.Report = func(service.Key, service.Identity) {}
+	}
+	if o.OnRequest == nil {
+		o.OnRequest = func(string, string) {}
+	}
+	return nil
+}
+
+// A Prober asks many endpoints who they are. Set, Remove, Recovered and Len may be called
+// concurrently, also before Run.
+type Prober struct {
+	opts   Options
+	dialer *outbound.Dialer
+	wake   chan struct{}
+
+	mu        sync.Mutex
+	endpoints map[service.Key]*endpoint
+	waiting   dueHeap
+	busy      int       // workers
+	newcomer  time.Time // when the next new endpoint may be asked
+	candidate time.Time // when the next candidate may be asked
+}
+
+// An endpoint is what the Prober knows about one key. It is in the heap, or a worker has it.
+type endpoint struct {
+	key      service.Key
+	question service.Question
+	gen      uint64             // number of changes of question
+	cancel   context.CancelFunc // of the worker; nil if there is none
+	removed  bool               // Remove was called, but a worker has it still
+	again    bool               // Recovered was called while a worker had it
+	asked    time.Time          // when the last identification ended
+	refuted  bool               // by the last identification
+	reported *service.Identity  // the last; nil if there is none for this question
+
+	due      time.Time
+	index    int // in the heap
+	queued   bool
+	admitted bool // a candidate that has a place in the rate, at due
+}
+
+// New returns a Prober, or an error that names an option that is out of bounds.
+func New(o Options) (*Prober, error) {
+	if err := o.setDefaults(); err != nil {
+		return nil, err
+	}
+	return &Prober{opts: o, dialer: outbound.NewDialer(o.AllowCIDRs, o.Resolver), wake: make(chan struct{}, 1), endpoints: map[service.Key]*endpoint{}}, nil
+}
+
+// Set adds an endpoint, or changes what to ask it. With the same question it does nothing.
+func (p *Prober) Set(key service.Key, q service.Question) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	e := p.endpoints[key]
+	switch {
+	case e == nil:
+		e = &endpoint{key: key}
+		p.endpoints[key] = e
+	case !e.removed && e.question.Equal(q):
+		return
+	}
+	e.removed, e.admitted, e.question, e.refuted, e.reported = false, false, q, false, nil
+	e.gen++
+	if e.cancel != nil {
+		e.cancel() // the worker puts it back into the heap
+		return
+	}
+	p.enqueue(e, p.soon())
+}
+
+// Remove ends the questions to an endpoint. A call of Report for it may still be running
+// when Remove returns.
+func (p *Prober) Remove(key service.Key) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	e := p.endpoints[key]
+	switch {
+	case e == nil, e.removed:
+	case e.cancel != nil:
+		e.removed = true
+		e.gen++
+		e.cancel()
+	default:
+		p.dequeue(e)
+		delete(p.endpoints, key)
+	}
+}
+
+// Recovered tells that an endpoint is healthy which was not: it may be another back end
+// now, or answer for the first time.
+func (p *Prober) Recovered(key service.Key) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	e := p.endpoints[key]
+	switch {
+	case e == nil, e.removed:
+	case e.cancel != nil:
+		e.again = true
+	default:
+		p.recover(e, time.Now())
+	}
+}
+
+func (p *Prober) recover(e *endpoint, now time.Time) {
+	at := now
+	if e.reported != nil && e.reported.Verdict == service.Verified {
+		at = e.asked.Add(p.opts.Rest)
+		if at.Before(now) {
+			at = now
+		}
+	}
+	if e.queued && at.Before(e.due) {
+		p.enqueue(e, at)
+	}
+}
+
+// Len returns the number of endpoints.
+func (p *Prober) Len() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := 0
+	for _, e := range p.endpoints {
+		if !e.removed {
+			n++
+		}
+	}
+	return n
+}
+
+// Run asks until ctx ends, and returns when its goroutines have ended. It must be called at
+// most once.
+func (p *Prober) Run(ctx context.Context) {
+	var workers sync.WaitGroup
+	defer workers.Wait()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for ctx.Err() == nil {
+		timer.Reset(p.startDue(ctx, &workers))
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+		case <-p.wake:
+		}
+	}
+}
+
+// startDue starts what is due and has a worker. It returns how long to wait for the next
+// one; a worker that becomes free wakes Run earlier.
+func (p *Prober) startDue(ctx context.Context, workers *sync.WaitGroup) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	for len(p.waiting) > 0 && p.busy < p.opts.Concurrency {
+		e := p.waiting[0]
+		if wait := e.due.Sub(now); wait > 0 {
+			return wait
+		}
+		if !p.admit(e, now) {
+			continue
+		}
+		p.dequeue(e)
+		p.busy++
+		var asking context.Context
+		asking, e.cancel = context.WithTimeout(ctx, maxTime)
+		gen, question := e.gen, e.question
+		workers.Go(func() { p.run(ctx, asking, e, gen, question) })
+	}
+	return time.Hour
+}
+
+// run asks an endpoint, reports, and puts it back into the heap.
+func (p *Prober) run(ctx, asking context.Context, e *endpoint, gen uint64, q service.Question) {
+	typ := q.Type
+	if typ == "" {
+		typ = "candidate"
+	}
+	a := &asker{dialer: p.dialer, roots: p.opts.RootCAs, timeout: p.opts.Timeout, sent: func(protocol string) { p.opts.OnRequest(typ, protocol) }}
+	id := p.opts.Rules.Identify(asking, q, a)
+	a.close()
+	id.At = time.Now()
+
+	p.mu.Lock()
+	valid := e.gen == gen && ctx.Err() == nil
+	next := p.opts.Interval
+	var report *service.Identity
+	if valid {
+		report, next = p.conclude(e, &id)
+	}
+	p.mu.Unlock()
+
+	if report != nil {
+		p.opts.Report(e.key, *report)
+	}
+
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.busy--
+	e.cancel()
+	e.cancel = nil
+	e.asked = id.At
+	defer p.nudge()
+	switch {
+	case ctx.Err() != nil: // Run is ending
+	case e.removed:
+		delete(p.endpoints, e.key)
+	case e.gen != gen:
+		p.enqueue(e, p.soon())
+	default:
+		p.enqueue(e, id.At.Add(next+jitter(next/10)))
+		if e.again {
+			p.recover(e, id.At)
+		}
+	}
+	e.again = false
+}
+
+// conclude returns what to report of an identification, and the time until the next one.
+func (p *Prober) conclude(e *endpoint, id *service.Identity) (report *service.Identity, next time.Duration) {
+	next = p.opts.Interval
+	first := id.Verdict == service.Refuted && !e.refuted
+	e.refuted = id.Verdict == service.Refuted
+	switch {
+	case first && e.reported != nil && e.reported.Verdict != service.Unverified:
+		return nil, p.opts.Confirm // what was known stays for the minute
+	case first:
+		id.Verdict, next = service.Unverified, p.opts.Confirm
+		id.Evidence = append(id.Evidence, "it will be asked again before that counts")
+	case id.Verdict == service.Unverified && e.reported != nil && e.reported.Verdict == service.Verified:
+		// No answer proves nothing: it is still what it was. Its health says the rest.
+		return nil, next
+	}
+	e.reported = id
+	return id, next
+}
+
+// soon returns when to ask an endpoint that is new or has another question.
+func (p *Prober) soon() time.Time {
+	now := time.Now()
+	at := p.newcomer
+	if at.Before(now) {
+		at = now
+	}
+	p.newcomer = at.Add(newcomerGap)
+	return at.Add(jitter(newcomerJitter))
+}
+
+// admit reports whether e, which is due, may be asked now. A candidate gets a place in the
+// rate, and waits for it.
+func (p *Prober) admit(e *endpoint, now time.Time) bool {
+	if e.question.Type != "" || e.admitted {
+		e.admitted = false
+		return true
+	}
+	at := p.candidate
+	if at.Before(now) {
+		at = now
+	}
+	p.candidate = at.Add(time.Minute / time.Duration(p.opts.CandidatesPerMinute))
+	if !at.After(now) {
+		return true
+	}
+	e.admitted = true
+	p.enqueue(e, at)
+	return false
+}
+
+// enqueue puts e into the heap, or moves it.
+func (p *Prober) enqueue(e *endpoint, due time.Time) {
+	p.dequeue(e)
+	e.due, e.queued = due, true
+	heap.Push(&p.waiting, e)
+	p.nudge()
+}
+
+func (p *Prober) dequeue(e *endpoint) {
+	if e.queued {
+		heap.Remove(&p.waiting, e.index)
+		e.queued = false
+	}
+}
+
+// nudge makes Run call startDue.
+func (p *Prober) nudge() {
+	select {
+	case p.wake <- struct{}{}:
+	default: // a token is there already
+	}
+}
+
+// jitter returns a random duration of at least 0 and less than d.
+func jitter(d time.Duration) time.Duration { return rand.N(max(d, 1)) }
+
+// A dueHeap is a container/heap of endpoints; the one that is due first is on top.
+type dueHeap []*endpoint
+
+func (h dueHeap) Len() int           { return len(h) }
+func (h dueHeap) Less(i, j int) bool { return h[i].due.Before(h[j].due) }
+func (h dueHeap) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].index, h[j].index = i, j
+}
+
+func (h *dueHeap) Push(x any) {
+	e := x.(*endpoint)
+	e.index = len(*h)
+	*h = append(*h, e)
+}
+
+func (h *dueHeap) Pop() any {
+	last := len(*h) - 1
+	e := (*h)[last]
+	(*h)[last] = nil // so that it can be collected
+	*h = (*h)[:last]
+	return e
+}
