@@ -83,6 +83,8 @@ func newFlags(s *Settings) *flagSet {
 
 	f.begin("Discovery", "How back ends are recognised.")
 	f.StringVar(&s.Discovery.Rules, "rules", "", "YAML `FILE` with recognition rules in addition to the built-in ones. Use it for back ends that are not recognised and can't be annotated.")
+	f.StringVar((*string)(&s.Discovery.Identify), "identify", string(IdentifyCandidates), "`WHICH` Services are asked who they are, by read-only requests without credentials: recognised, those that a rule recognises; candidates, also those with a weak sign of being a back end, such as its port number, which are listed only if they prove it; off, none. Switch it off where such requests are not wanted. --health-checks=false switches it off, too. See docs/identity.md.")
+	f.IntVar(&s.Discovery.CandidatesPerMinute, "identify-candidates-per-minute", 60, "`NUMBER` of candidates that are asked in a minute at most. Raise it in large clusters to find unlabelled back ends sooner after a start.")
 	f.end()
 
 	f.begin("Health", "How the back ends are checked.")
@@ -93,7 +95,7 @@ func newFlags(s *Settings) *flagSet {
 	f.IntVar(&s.Health.Concurrency, "health-concurrency", 512, "`NUMBER` of attempts under way at once; back ends that are slow or hang get at most half of them. Raise it when more than 1,500 hang and their recovery is noticed late; lower it to open fewer connections at once.")
 	f.StringVar(&s.Health.CAFile, "health-ca-file", "", "PEM `FILE` with CA certificates to trust in health checks, besides the system's. Set it when https back ends have certificates of a private CA.")
 	f.BoolVar(&s.Health.InsecureSkipTLSVerify, "health-insecure-skip-tls-verify", false, "accept any certificate in health checks. A last resort for self-signed certificates, as anyone can then answer in a back end's place. Prefer --health-ca-file.")
-	f.StringSliceVar(&f.cidrs, "allow-endpoint-cidrs", nil, "`CIDRS` that health checks may call although they are refused by default, separated by commas. Loopback, link-local, multicast and cloud metadata addresses are refused, as whoever may annotate a Service could direct checks to them. Set it to 127.0.0.0/8 to try the service with back ends on your own machine.")
+	f.StringSliceVar(&f.cidrs, "allow-endpoint-cidrs", nil, "`CIDRS` that health checks and identification may call although they are refused by default, separated by commas. Loopback, link-local, multicast and cloud metadata addresses are refused, as whoever may annotate a Service could direct checks to them. Set it to 127.0.0.0/8 to try the service with back ends on your own machine.")
 	f.end()
 
 	f.begin("ConfigMap", "Where the generated documents are published for clients that read ConfigMaps.")

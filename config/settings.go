@@ -91,7 +91,21 @@ type Discovery struct {
 	// Rules is a file with additional recognition rules; empty for the built-in ones
 	// only.
 	Rules string
+	// Identify says which Services are asked who they are.
+	Identify Identify
+	// CandidatesPerMinute bounds how many of those are asked that no rule recognises.
+	CandidatesPerMinute int
 }
+
+// An Identify says which Services are asked who they are. See package service/identify.
+type Identify string
+
+// The values of Identify. Each asks those of the one before as well.
+const (
+	IdentifyOff        Identify = "off"
+	IdentifyRecognised Identify = "recognised" // those that a rule recognises
+	IdentifyCandidates Identify = "candidates" // those that might be back ends
+)
 
 // Health says how health checks work. See package service/health.
 type Health struct {

@@ -251,6 +251,8 @@ func (l *loader) validateConfigMap() {
 
 func (l *loader) validateRest() {
 	s := l.settings
+	l.choice("identify", string(s.Discovery.Identify), string(IdentifyOff), string(IdentifyRecognised), string(IdentifyCandidates))
+	l.number("identify-candidates-per-minute", s.Discovery.CandidatesPerMinute, 1, 6000)
 	if s.Discovery.Rules != "" {
 		l.file("rules", s.Discovery.Rules)
 	}

@@ -14,6 +14,17 @@ type Prober interface {
 	Remove(key Key)
 }
 
+// An Identifier asks back ends who they are, and reports the outcome to
+// Catalogue.SetIdentity.
+type Identifier interface {
+	// Set adds an endpoint or changes what to ask it.
+	Set(key Key, q Question)
+	// Remove ends the questions to an endpoint.
+	Remove(key Key)
+	// Recovered tells that an endpoint is healthy which was not.
+	Recovered(key Key)
+}
+
 // A Replacement is a new state of a namespace or of the whole cluster, read piece by piece.
 // It has no effect until Commit; it may also be dropped. It is used by one goroutine at a
 // time.

@@ -95,6 +95,8 @@ type Backend struct {
 	// Primary marks the preferred back end of its type (kubernaut.io/toolset-primary),
 	// which a lookup by type finds.
 	Primary bool
+	// Fixed says what an administrator's overrides have decided, which nothing else changes.
+	Fixed Fixed
 	// Pinned means that an override made it Primary. It is preferred to those that an
 	// annotation marks.
 	Pinned bool
@@ -132,11 +134,14 @@ type Backend struct {
 	Candidate *Candidate
 }
 
+// Fixed says which fields of a Backend are not to be changed by what it answers.
+type Fixed struct{ Type, Enabled, Endpoint bool }
+
 // Equal reports whether b and o are equal in all fields.
 func (b *Backend) Equal(o *Backend) bool {
 	return b.Key == o.Key && b.Name == o.Name && b.Type == o.Type && b.Enabled == o.Enabled && b.Primary == o.Primary && b.Pinned == o.Pinned &&
 		b.Endpoint == o.Endpoint && b.APIPath == o.APIPath && b.Description == o.Description &&
 		b.Probe.Equal(o.Probe) && b.UserEndpoint == o.UserEndpoint && b.Declared == o.Declared && b.Pods.Equal(o.Pods) &&
-		b.Standing == o.Standing && b.Created.Equal(o.Created) && slices.Equal(b.Evidence, o.Evidence) &&
+		b.Standing == o.Standing && b.Fixed == o.Fixed && b.Created.Equal(o.Created) && slices.Equal(b.Evidence, o.Evidence) &&
 		maps.Equal(b.Labels, o.Labels) && maps.Equal(b.Annotations, o.Annotations)
 }

@@ -5,6 +5,7 @@
 //
 //	cluster source -> catalogue -> snapshots -> server, writer of the ConfigMap
 //	health checks  -> catalogue
+//	identification -> catalogue
 //
 // An [App] uses nothing of the process but what it is given, so that a test can run
 // several in one process. [Serve] runs one as the service, and sets up what belongs to
@@ -29,6 +30,7 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 	"kubernaut.io/dynamic-toolset/service/catalogue"
 	"kubernaut.io/dynamic-toolset/service/health"
+	"kubernaut.io/dynamic-toolset/service/identify"
 	"kubernaut.io/dynamic-toolset/shutdown"
 	"kubernaut.io/dynamic-toolset/transport"
 )
@@ -57,7 +59,8 @@ type App struct {
 	log       *zap.Logger
 	set       *metrics.Set
 	catalogue *catalogue.Catalogue
-	checker   *health.Checker // nil without health checks
+	checker   *health.Checker  // nil without health checks
+	prober    *identify.Prober // nil if nobody is asked who they are
 	source    cluster.Source
 	writer    writer               // nil if no ConfigMap is written
 	view      *configmap.View      // of the ConfigMap; nil without a cluster, or if the ConfigMap is not used
@@ -79,10 +82,11 @@ func New(s *config.Settings, version string, log *zap.Logger) (*App, error) {
 
 func (a *App) build() error {
 	s := a.settings
-	identify, err := recognise(s.Discovery.Rules, s.Cluster.Domain, newRecognitionLog(a.log).see)
+	rules, err := loadRules(s.Discovery.Rules)
 	if err != nil {
 		return err
 	}
+	identify := recognise(rules, s.Cluster.Domain, s.Discovery.Identify, newRecognitionLog(a.log).see)
 	a.discovery = a.set.NewPrometheusHistogram("toolset_discovery_duration_seconds")
 	var prober service.Prober
 	if s.Health.Enabled {
@@ -92,6 +96,11 @@ func (a *App) build() error {
 		prober = a.checker
 	}
 	a.catalogue = catalogue.New(identify, prober)
+	if s.Health.Enabled && s.Discovery.Identify != config.IdentifyOff {
+		if err := a.buildProber(rules); err != nil {
+			return err
+		}
+	}
 	if s.Cluster.Manifests != "" {
 		a.source, err = manifests.New(s.Cluster.Manifests, manifests.Options{Sink: a.catalogue, Logger: a.log})
 		if s.ConfigMap.Write != "" {
@@ -141,6 +150,9 @@ func (a *App) Run(signals Signals) (int, error) {
 	start(func(ctx context.Context) error { a.catalogue.Run(ctx); return nil })
 	if a.checker != nil {
 		start(func(ctx context.Context) error { a.checker.Run(ctx); return nil })
+	}
+	if a.prober != nil {
+		start(func(ctx context.Context) error { a.prober.Run(ctx); return nil })
 	}
 	start(a.readCluster)
 	if a.view != nil {

@@ -31,10 +31,11 @@ import (
 // of s. The warnings say what somebody should fix; they are returned with an error, too.
 func Generate(s *config.Generate, version string) (output []byte, warnings []string, err error) {
 	seen := &findings{found: map[service.Key]*detect.Result{}}
-	identify, err := recognise(s.Discovery.Rules, s.Cluster.Domain, seen.see)
+	rules, err := loadRules(s.Discovery.Rules)
 	if err != nil {
 		return nil, nil, err
 	}
+	identify := recognise(rules, s.Cluster.Domain, config.IdentifyOff, seen.see)
 	overrides, err := loadOverrides(s.Overrides)
 	if err != nil {
 		return nil, nil, err

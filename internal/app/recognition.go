@@ -9,25 +9,27 @@ import (
 	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
 
+	"kubernaut.io/dynamic-toolset/config"
 	"kubernaut.io/dynamic-toolset/service"
 	"kubernaut.io/dynamic-toolset/service/detect"
 )
 
-// recognise returns a function that identifies Services by the rules in a file, or by the
-// built-in rules if its name is empty. see is called with everything that was found out
-// about a Service; it may be called concurrently.
-func recognise(rulesFile, clusterDomain string, see func(*corev1.Service, detect.Result)) (service.Identify, error) {
-	rules, err := loadRules(rulesFile)
-	if err != nil {
-		return nil, err
-	}
+// recognise returns a function that identifies Services by rules. which says whether it
+// returns candidates as well. see is called with everything that was found out about a
+// Service; it may be called concurrently.
+func recognise(rules *detect.Rules, clusterDomain string, which config.Identify, see func(*corev1.Service, detect.Result)) service.Identify {
 	return func(svc *corev1.Service) *service.Backend {
 		result := rules.Identify(svc, detect.Options{ClusterDomain: clusterDomain})
 		see(svc, result)
+		if result.Backend == nil && which == config.IdentifyCandidates {
+			return result.Candidate
+		}
 		return result.Backend
-	}, nil
+	}
 }
 
+// loadRules returns the rules in a file together with the built-in ones, or these alone if
+// its name is empty.
 func loadRules(file string) (*detect.Rules, error) {
 	if file == "" {
 		return detect.Default(), nil

@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"kubernaut.io/dynamic-toolset/config"
 	"kubernaut.io/dynamic-toolset/service/detect"
 )
 
@@ -26,10 +27,7 @@ func aService(name string, port int32, annotations map[string]string) *corev1.Se
 func TestLogSaysWhyAServiceIsListedOrNot(t *testing.T) {
 	for _, level := range []zapcore.Level{zapcore.DebugLevel, zapcore.InfoLevel} {
 		core, logs := observer.New(level)
-		identify, err := recognise("", "", newRecognitionLog(zap.New(core)).see)
-		if err != nil {
-			t.Fatal(err)
-		}
+		identify := recognise(detect.Default(), "", config.IdentifyOff, newRecognitionLog(zap.New(core)).see)
 		lines := func() string {
 			var all []string
 			for _, e := range logs.TakeAll() {

@@ -29,17 +29,20 @@ import (
 type Catalogue struct {
 	identify service.Identify
 	prober   service.Prober
+	asking   Asking
 	current  atomic.Pointer[snapshot.Snapshot]
 	first    chan struct{} // closed when there is a snapshot
 	wake     chan struct{} // holds a token when there is an urgent change
 
-	mu        sync.Mutex // held for map accesses only, never while rendering
-	records   map[service.Key]*record
-	dirty     map[service.Key]struct{} // what the next snapshot must render again, or no longer has
-	minor     map[service.Key]bool     // what has only the time of its last check to show
-	overrides *overrides.Set
-	synced    bool
-	discovery time.Time
+	mu      sync.Mutex // held for map accesses only, never while rendering
+	records map[service.Key]*record
+	// candidates are Services that are not listed before they have said what they are.
+	candidates map[service.Key]*candidate
+	dirty      map[service.Key]struct{} // what the next snapshot must render again, or no longer has
+	minor      map[service.Key]bool     // what has only the time of its last check to show
+	overrides  *overrides.Set
+	synced     bool
+	discovery  time.Time
 
 	building sync.Mutex // held while a snapshot is built; guards what follows
 	builder  *snapshot.Builder
@@ -49,7 +52,9 @@ type Catalogue struct {
 
 // A record is what the catalogue knows of one back end.
 type record struct {
-	found *service.Backend // before overrides; nil if they added it
+	found    *service.Backend // before overrides; nil if they added it
+	applied  *service.Backend // after overrides, but before what it answers
+	question service.Question // what it is asked; no URLs if nothing
 	snapshot.State
 }
 
@@ -61,10 +66,10 @@ func New(identify service.Identify, prober service.Prober) *Catalogue {
 		prober:   prober,
 		first:    make(chan struct{}),
 		wake:     make(chan struct{}, 1),
-		records:  map[service.Key]*record{},
-		dirty:    map[service.Key]struct{}{},
-		minor:    map[service.Key]bool{},
-		builder:  snapshot.NewBuilder(),
+		records:  map[service.Key]*record{}, candidates: map[service.Key]*candidate{},
+		dirty:   map[service.Key]struct{}{},
+		minor:   map[service.Key]bool{},
+		builder: snapshot.NewBuilder(),
 	}
 }
 
@@ -150,8 +155,16 @@ func (r *replacement) Join(other service.Replacement) {
 func (r *replacement) Commit() {
 	c := r.c
 	c.mu.Lock()
+	gone := func(k service.Key) bool {
+		return r.found[k] == nil && (r.namespaces[""] || r.namespaces[k.Namespace])
+	}
 	for k, known := range c.records {
-		if known.found != nil && r.found[k] == nil && (r.namespaces[""] || r.namespaces[k.Namespace]) {
+		if known.found != nil && gone(k) {
+			c.remove(k)
+		}
+	}
+	for k := range c.candidates {
+		if gone(k) {
 			c.remove(k)
 		}
 	}
@@ -202,15 +215,34 @@ func (c *Catalogue) Delete(namespace, name string) {
 // set and remove change the record of one Service, and report whether anything is
 // different. c.mu is held.
 func (c *Catalogue) set(key service.Key, found *service.Backend) bool {
-	if r := c.records[key]; r != nil && r.found.Equal(found) {
+	if found.Candidate != nil {
+		return c.consider(key, found.Candidate)
+	}
+	if c.candidates[key] != nil { // it says more now
+		delete(c.candidates, key)
+		c.asking.Identifier.Remove(key)
+	} else if r := c.records[key]; r != nil && r.found.Equal(found) {
 		return false
 	}
 	return c.show(key, found, c.overrides.Apply(found))
 }
 
 func (c *Catalogue) remove(key service.Key) bool {
-	if c.records[key] == nil {
+	if c.candidates[key] != nil {
+		delete(c.candidates, key)
+		c.asking.Identifier.Remove(key)
+	}
+	return c.unlist(key)
+}
+
+// unlist removes the record of one Service, which may still be a candidate.
+func (c *Catalogue) unlist(key service.Key) bool {
+	r := c.records[key]
+	if r == nil {
 		return false
+	}
+	if len(r.question.URLs) > 0 {
+		c.asking.Identifier.Remove(key)
 	}
 	delete(c.records, key)
 	delete(c.minor, key)
@@ -221,14 +253,25 @@ func (c *Catalogue) remove(key service.Key) bool {
 	return true
 }
 
-// show makes b the back end that is shown for key, and reports whether that is a change.
-// found is the back end before overrides, or nil if they added b. c.mu is held.
-func (c *Catalogue) show(key service.Key, found, b *service.Backend) bool {
+// show makes applied, with what it has answered, the back end that is shown for key, and
+// reports whether that is a change. found is the back end before overrides, or nil if they
+// added it. c.mu is held.
+func (c *Catalogue) show(key service.Key, found, applied *service.Backend) bool {
 	r := c.records[key]
-	switch {
-	case r == nil:
+	known := r != nil
+	if !known {
 		r = &record{State: snapshot.State{Added: found == nil, Discovered: time.Now()}}
 		c.records[key] = r
+	}
+	r.applied = applied
+	asked := c.question(key, r)
+	b := c.correct(r)
+	switch {
+	case !known:
+	case asked:
+		if !r.Backend.Probe.Equal(b.Probe) {
+			r.Health = service.Health{}
+		}
 	case r.Backend.Equal(b):
 		r.found = found
 		return false
@@ -254,6 +297,9 @@ func (c *Catalogue) SetHealth(key service.Key, h service.Health) {
 		return
 	}
 	urgent := r.Health.Healthy != h.Healthy || r.Health.CheckedAt.IsZero()
+	if h.Healthy && !r.Health.Healthy && !r.Health.CheckedAt.IsZero() && c.asking.Identifier != nil {
+		c.asking.Identifier.Recovered(key)
+	}
 	r.Health = h
 	if _, waits := c.dirty[key]; urgent {
 		c.dirty[key] = struct{}{}

@@ -204,15 +204,20 @@ func (r *Rules) Correct(b *service.Backend, id *service.Identity) *service.Backe
 			return b
 		}
 		c := *b
-		if b.Type != id.Type && b.Annotations[AnnotationType] != b.Type {
+		if b.Type != id.Type && b.Annotations[AnnotationType] != b.Type && !b.Fixed.Type {
 			r.become(&c, k)
 		}
-		r.move(&c, b, id)
+		if !b.Fixed.Endpoint {
+			r.move(&c, b, id)
+		}
 		if c.Equal(b) {
 			return b
 		}
 		return &c
 	case service.Refuted:
+		if b.Fixed.Enabled {
+			return b
+		}
 		c := *b
 		c.Enabled = false
 		return &c

@@ -4,7 +4,7 @@
 // # When
 //
 // An endpoint is asked when it is new or its question changes, when its health recovers
-// (Recovered), and once an hour. An answer that refutes what the metadata say is asked for
+// (Recovered), and once an hour; more often only while it answers nothing at all. An answer that refutes what the metadata say is asked for
 // again after a minute, before it is believed: a proxy may have answered while the back end
 // was restarting. Candidates wait for a place in the rate that Options.CandidatesPerMinute
 // allows.
@@ -46,6 +46,9 @@ const (
 const (
 	// maxTime is the time for all requests of one identification.
 	maxTime = 30 * time.Second
+	// firstRetry is when an endpoint is asked again that has answered nothing, such as one
+	// whose pods are starting. The time doubles, up to Options.Interval.
+	firstRetry = 15 * time.Second
 	// newcomerGap is the least time between the first questions to new endpoints, and
 	// newcomerJitter the maximal random delay: as for health checks.
 	newcomerGap    = 2 * time.Millisecond
@@ -135,6 +138,7 @@ type endpoint struct {
 	again    bool               // Recovered was called while a worker had it
 	asked    time.Time          // when the last identification ended
 	refuted  bool               // by the last identification
+	silent   int                // identifications in a row without any answer
 	reported *service.Identity  // the last; nil if there is none for this question
 
 	due      time.Time
@@ -163,7 +167,7 @@ func (p *Prober) Set(key service.Key, q service.Question) {
 	case !e.removed && e.question.Equal(q):
 		return
 	}
-	e.removed, e.admitted, e.question, e.refuted, e.reported = false, false, q, false, nil
+	e.removed, e.admitted, e.question, e.refuted, e.silent, e.reported = false, false, q, false, 0, nil
 	e.gen++
 	if e.cancel != nil {
 		e.cancel() // the worker puts it back into the heap
@@ -321,6 +325,13 @@ func (p *Prober) run(ctx, asking context.Context, e *endpoint, gen uint64, q ser
 // conclude returns what to report of an identification, and the time until the next one.
 func (p *Prober) conclude(e *endpoint, id *service.Identity) (report *service.Identity, next time.Duration) {
 	next = p.opts.Interval
+	if id.Access.Scheme != "" {
+		e.silent = 0
+	} else if next = firstRetry << min(e.silent, 20); next < p.opts.Interval {
+		e.silent++
+	} else {
+		next = p.opts.Interval
+	}
 	first := id.Verdict == service.Refuted && !e.refuted
 	e.refuted = id.Verdict == service.Refuted
 	switch {

@@ -104,7 +104,7 @@ func (v *override) apply(b *service.Backend) {
 	var what []string
 	note := func(field string) { what = append(what, field) }
 	if v.disable != nil {
-		b.Enabled = !*v.disable
+		b.Enabled, b.Fixed.Enabled = !*v.disable, true
 		note("disable")
 	}
 	if v.primary != nil {
@@ -116,15 +116,16 @@ func (v *override) apply(b *service.Backend) {
 		note("description")
 	}
 	if v.kind != "" {
-		b.Type = v.kind
+		b.Type, b.Fixed.Type = v.kind, true
 		note("type")
 	}
 	if v.url != "" {
 		moveTo(b, v.url)
+		b.Fixed.Endpoint = true
 		note("url")
 	}
 	if v.path != nil {
-		b.APIPath = *v.path
+		b.APIPath, b.Fixed.Endpoint = *v.path, true
 		note("path")
 	}
 	if v.health != "" {
@@ -218,7 +219,7 @@ func (o *Set) Unmatched(discovered []*service.Backend) []string {
 func (c *changes) backend(namespace, name string, primary bool) *service.Backend {
 	b := &service.Backend{
 		Key: service.Key{Namespace: namespace, Name: name}, Name: name, Type: c.kind, Enabled: true, Primary: primary, Pinned: primary,
-		Endpoint: c.url, Description: c.description, UserEndpoint: true,
+		Endpoint: c.url, Description: c.description, UserEndpoint: true, Fixed: service.Fixed{Type: true, Endpoint: true},
 		Probe:    service.Probe{Kind: service.ProbeTCP, Address: endpoint.Address(c.url)},
 		Evidence: []string{Key + ": added"},
 	}

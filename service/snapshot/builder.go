@@ -51,6 +51,7 @@ type State struct {
 	Added      bool // by overrides: there is no such Service
 	Discovered time.Time
 	Health     service.Health
+	Identity   service.Identity // without a Verdict if back ends are not asked
 }
 
 // An Update is the new State of a back end. A nil Backend means that it is gone.

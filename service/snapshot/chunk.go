@@ -11,9 +11,11 @@ import (
 
 // A part is one member of a list, rendered. It never changes.
 type part struct {
-	key              service.Key // its place in the list
-	kind             string
-	enabled, healthy bool
+	key  service.Key // its place in the list
+	kind string
+
+	enabled, healthy, verified bool
+
 	// json is a comma and the member's object.
 	json     []byte
 	deflated []byte    // json by gzipjoin.DeflateMember; nil in lists that are never filtered
@@ -66,17 +68,17 @@ type chunk struct {
 
 	// A summary for filters, so that they need not look at each member.
 	facets   []facet
-	states   [2][2]int // number of members by enabled and healthy
-	kinds    uint64    // a bit for each type that is here, by hash
-	packed   int       // sum of the lengths of the parts' deflated
-	oneKind  bool      // all are of one type
-	oneSpace bool      // all are in one namespace
+	states   [2][2][2]int // number of members by enabled, healthy and verified
+	kinds    uint64       // a bit for each type that is here, by hash
+	packed   int          // sum of the lengths of the parts' deflated
+	oneKind  bool         // all are of one type
+	oneSpace bool         // all are in one namespace
 }
 
 // A facet is what filters ask about a member. Facets lie side by side in memory.
 type facet struct {
-	kind             string
-	enabled, healthy bool
+	kind                       string
+	enabled, healthy, verified bool
 }
 
 func kindBit[T string | []byte](kind T) uint64 { return 1 << (fnv(fnvBasis, kind) >> 58) }
@@ -99,8 +101,8 @@ func (c *chunk) finish() {
 	c.oneKind = true
 	for i, p := range c.parts {
 		c.json = append(c.json, p.json...)
-		c.facets[i] = facet{p.kind, p.enabled, p.healthy}
-		c.states[index01(p.enabled)][index01(p.healthy)]++
+		c.facets[i] = facet{p.kind, p.enabled, p.healthy, p.verified}
+		c.states[index01(p.enabled)][index01(p.healthy)][index01(p.verified)]++
 		c.kinds |= kindBit(p.kind)
 		c.packed += len(p.deflated)
 		c.oneKind = c.oneKind && p.kind == c.parts[0].kind

@@ -22,8 +22,8 @@ func (t Tri) admits(b bool) bool { return t == Any || (t == Yes) == b }
 // A Filter chooses members of a Collection. The zero Filter chooses all. Type and Namespace
 // are compared byte for byte; empty means any.
 type Filter struct {
-	Enabled, Healthy Tri
-	Type, Namespace  []byte
+	Enabled, Healthy, Verified Tri
+	Type, Namespace            []byte
 	// Limit is the maximal number of members in one answer; 0 means no limit. An answer
 	// that leaves members out has a token for the next one.
 	Limit int
@@ -33,7 +33,7 @@ type Filter struct {
 
 // All reports whether f chooses all members, in one answer.
 func (f *Filter) All() bool {
-	return f.Enabled == Any && f.Healthy == Any && len(f.Type) == 0 && len(f.Namespace) == 0 && f.Limit == 0 && f.After.IsZero()
+	return f.Enabled == Any && f.Healthy == Any && f.Verified == Any && len(f.Type) == 0 && len(f.Namespace) == 0 && f.Limit == 0 && f.After.IsZero()
 }
 
 // A verdict says how many members of a chunk a filter chooses.
@@ -66,12 +66,14 @@ func (f *Filter) judge(c *chunk) verdict {
 			return admitsNone
 		}
 	}
-	if f.Enabled != Any || f.Healthy != Any {
+	if f.Enabled != Any || f.Healthy != Any || f.Verified != Any {
 		n := 0
 		for _, enabled := range []bool{false, true} {
 			for _, healthy := range []bool{false, true} {
-				if f.Enabled.admits(enabled) && f.Healthy.admits(healthy) {
-					n += c.states[index01(enabled)][index01(healthy)]
+				for _, verified := range []bool{false, true} {
+					if f.Enabled.admits(enabled) && f.Healthy.admits(healthy) && f.Verified.admits(verified) {
+						n += c.states[index01(enabled)][index01(healthy)][index01(verified)]
+					}
 				}
 			}
 		}
@@ -89,7 +91,7 @@ func (f *Filter) judge(c *chunk) verdict {
 // admits reports whether f chooses the i-th member of c, regardless of Limit and After.
 func (f *Filter) admits(c *chunk, i int) bool {
 	m := &c.facets[i]
-	return (len(f.Type) == 0 || m.kind == string(f.Type)) && f.Enabled.admits(m.enabled) && f.Healthy.admits(m.healthy) &&
+	return (len(f.Type) == 0 || m.kind == string(f.Type)) && f.Enabled.admits(m.enabled) && f.Healthy.admits(m.healthy) && f.Verified.admits(m.verified) &&
 		(len(f.Namespace) == 0 || c.parts[i].key.Namespace == string(f.Namespace))
 }
 

@@ -10,11 +10,12 @@ import (
 
 // An order is the rank of a toolset among those of its type. It never changes.
 type order struct {
-	// mark and down come first: they are what people and health checks say. The rest
+	// mark, unproved and down come first: they are what people, the back end itself and health checks say. The rest
 	// depends on the Service alone, and changes only with it.
 	mark byte
-	down bool
-	rest string // scope, role, headless, age, namespace and name, in this order; sorts as text
+	// unproved is false for what has said itself that it is of its type.
+	unproved, down bool
+	rest           string // scope, role, headless, age, namespace and name, in this order; sorts as text
 }
 
 // What people say of a toolset, from the first to the last.
@@ -25,8 +26,8 @@ const (
 	markDisabled = '3'
 )
 
-func orderOf(b *service.Backend, name string, h *service.Health) order {
-	o := order{mark: markNone, down: down(h)}
+func orderOf(b *service.Backend, name string, h *service.Health, id *service.Identity) order {
+	o := order{mark: markNone, unproved: unproved(id), down: down(h)}
 	switch {
 	case !b.Enabled:
 		o.mark = markDisabled
@@ -45,10 +46,17 @@ func orderOf(b *service.Backend, name string, h *service.Health) order {
 }
 
 func (o *order) compare(p *order) int {
-	return cmp.Or(cmp.Compare(o.mark, p.mark), cmp.Compare(index01(o.down), index01(p.down)), strings.Compare(o.rest, p.rest))
+	return cmp.Or(cmp.Compare(o.mark, p.mark), cmp.Compare(index01(o.unproved), index01(p.unproved)), cmp.Compare(index01(o.down), index01(p.down)), strings.Compare(o.rest, p.rest))
 }
 
-// lasting returns the order without health, as text. The generated documents are in this
+// unproved reports whether a back end has not said that it is of its type. One that wants
+// credentials before it says anything is not worse for that.
+func unproved(id *service.Identity) bool {
+	wantsCredentials := id.Access.Auth != "" && id.Access.Auth != service.AuthNone
+	return id.Verdict != service.Verified && !wantsCredentials
+}
+
+// lasting returns the order without health and answers, as text. The generated documents are in this
 // order after the primary, so that a back end that comes and goes does not change them.
 func (o *order) lasting() string { return string(o.mark) + o.rest }
 

@@ -24,6 +24,8 @@ func primaryReason(first, second *rendered) string {
 	other := second.key().String()
 	s, o := &b.Standing, &second.backend.Standing
 	switch {
+	case first.order.unproved != second.order.unproved:
+		return "it has said itself what it is, and " + other + " has not"
 	case first.order.down != second.order.down:
 		return other + " has failed all of its last health checks"
 	case s.Scope != o.Scope:

@@ -26,6 +26,8 @@ type toolsetJSON struct {
 	DiscoveredAt    string                `json:"discoveredAt"`
 	LastHealthCheck *string               `json:"lastHealthCheck"`
 	Aliases         []string              `json:"aliases,omitempty"` // Services, as namespace/name
+	Identity        *identityJSON         `json:"identity,omitempty"`
+	Access          *accessJSON           `json:"access,omitempty"`
 	HealthHistory   []service.HealthCheck `json:"healthHistory,omitempty"`
 }
 
@@ -43,6 +45,8 @@ type serviceJSON struct {
 	DiscoveredAt string            `json:"discoveredAt"`
 	LastCheck    *string           `json:"lastCheck"`
 	AliasOf      string            `json:"aliasOf,omitempty"` // a toolset, as namespace/name
+	Identity     *identityJSON     `json:"identity,omitempty"`
+	Access       *accessJSON       `json:"access,omitempty"`
 }
 
 const notChecked = "not checked yet"
@@ -67,6 +71,7 @@ type rendered struct {
 	discovered time.Time
 	name       string // the toolset's name, unique in its namespace
 	healthy    bool
+	identity   *service.Identity
 	order      order
 	aliases    []service.Key // Services of the same back end
 	toolset    *part         // nil for an alias; of what follows, that has service alone
@@ -84,7 +89,7 @@ func (r *rendered) key() service.Key {
 // sameToWatchers reports whether r and o are equal to watchers, for whom times, latencies
 // and numbers of attempts don't matter.
 func (r *rendered) sameToWatchers(o *rendered) bool {
-	return r == o || r.name == o.name && r.healthy == o.healthy && r.discovered.Equal(o.discovered) && slices.Equal(r.aliases, o.aliases) &&
+	return r == o || r.name == o.name && r.healthy == o.healthy && r.discovered.Equal(o.discovered) && slices.Equal(r.aliases, o.aliases) && sameIdentity(r.identity, o.identity) &&
 		(r.backend == o.backend || r.backend.Key.Namespace == o.backend.Key.Namespace && r.backend.Type == o.backend.Type &&
 			r.backend.Description == o.backend.Description && r.backend.Enabled == o.backend.Enabled &&
 			r.backend.Endpoint == o.backend.Endpoint && r.backend.APIPath == o.backend.APIPath)
@@ -98,6 +103,10 @@ func render(m *member) *rendered {
 		reason = notChecked
 	}
 	r := &rendered{backend: b, number: m.number, discovered: m.Discovered, name: m.name, healthy: h.Healthy}
+	if m.Identity.Verdict != "" {
+		id := m.Identity // m changes
+		r.identity = &id
+	}
 	if !m.Added {
 		s := serviceJSON{
 			Name: b.Key.Name, Namespace: b.Key.Namespace, Type: b.Type, Endpoint: b.Endpoint,
@@ -108,13 +117,14 @@ func render(m *member) *rendered {
 		if m.of != nil {
 			s.AliasOf = service.Key{Namespace: m.of.key.Namespace, Name: m.of.name}.String()
 		}
+		s.Identity, s.Access = identityOf(&m.Identity, true)
 		r.service = r.part(b.Key, marshal(s))
 		r.service.deflated = gzipjoin.DeflateMember(r.service.json)
 	}
 	if m.of != nil {
 		return r
 	}
-	r.order = orderOf(b, m.name, h)
+	r.order = orderOf(b, m.name, h, &m.Identity)
 	t := toolsetJSON{
 		Name: m.name, Namespace: b.Key.Namespace, Type: b.Type, Description: b.Description,
 		Enabled: b.Enabled, Healthy: h.Healthy, HealthReason: reason,
@@ -127,9 +137,11 @@ func render(m *member) *rendered {
 		r.aliases = append(r.aliases, alias.key)
 		t.Aliases = append(t.Aliases, alias.key.String())
 	}
+	t.Identity, t.Access = identityOf(&m.Identity, false)
 	r.toolset = r.part(r.key(), marshal(t))
 	r.toolset.deflated = gzipjoin.DeflateMember(r.toolset.json)
 	t.HealthHistory = inUTC(h.History)
+	t.Identity, _ = identityOf(&m.Identity, true)
 	r.single = newBody(marshal(t))
 	if old != nil && old.toolset != nil && old.backend == b && old.name == m.name {
 		r.tool, r.fragment = old.tool, old.fragment
@@ -164,6 +176,7 @@ func (r *rendered) entry(primary bool, old *part) *part {
 
 func (r *rendered) part(key service.Key, json []byte) *part {
 	p := &part{key: key, kind: r.backend.Type, enabled: r.backend.Enabled, healthy: r.healthy, of: r}
+	p.verified = r.identity != nil && r.identity.Verdict == service.Verified
 	p.json = append(append(make([]byte, 0, len(json)+1), ','), json...)
 	return p
 }

@@ -11,8 +11,8 @@ import (
 	"kubernaut.io/dynamic-toolset/transport/internal/reply"
 )
 
-// filter sets f from the query of a list. states says whether the parameters enabled and
-// healthy are allowed. If the query is wrong it answers with all mistakes and returns
+// filter sets f from the query of a list. states says whether the parameters enabled, healthy
+// and verified are allowed. If the query is wrong it answers with all mistakes and returns
 // false.
 //
 // A parameter that is unknown or given twice is a mistake: ignoring it would answer a
@@ -23,7 +23,7 @@ func (a *API) filter(ctx *fasthttp.RequestCtx, f *snapshot.Filter, states bool) 
 		return true
 	}
 	var wrong []problem.FieldError
-	var seen [6]bool
+	var seen [7]bool
 	for key, value := range args.All() {
 		param := -1
 		switch string(key) {
@@ -41,6 +41,11 @@ func (a *API) filter(ctx *fasthttp.RequestCtx, f *snapshot.Filter, states bool) 
 				param = 3
 				wrong = parseTri(&f.Healthy, "healthy", value, wrong)
 			}
+		case "verified":
+			if states {
+				param = 6
+				wrong = parseTri(&f.Verified, "verified", value, wrong)
+			}
 		case "limit":
 			param = 4
 			wrong = parseLimit(&f.Limit, value, wrong)
@@ -54,7 +59,7 @@ func (a *API) filter(ctx *fasthttp.RequestCtx, f *snapshot.Filter, states bool) 
 		case param < 0:
 			known := "type, namespace, limit, continue"
 			if states {
-				known += ", enabled, healthy"
+				known += ", enabled, healthy, verified"
 			}
 			wrong = append(wrong, problem.InQuery(reply.Clipped(key), "is not a parameter of this list; it has: "+known))
 		case seen[param]:
