@@ -12,6 +12,7 @@ package identity
 import (
 	"context"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 
@@ -127,7 +128,7 @@ func (s *session) identify(base string, q service.Question) service.Identity {
 			}
 		}
 	}
-	for _, rule := range s.others(q) {
+	for rule := range s.others(q) {
 		for _, prefix := range s.prefixes {
 			if id, ok := s.prove(rule, prefix); ok {
 				return id
@@ -150,21 +151,42 @@ func (s *session) firstPath(q service.Question) string {
 	return "/"
 }
 
-// others returns the kinds besides that of the metadata, the most likely first.
-func (s *session) others(q service.Question) []*Rule {
-	var out []*Rule
-	add := func(r *Rule) {
-		if r != nil && r != s.want && !r.Kafka && !slices.Contains(out, r) {
-			out = append(out, r)
+// others yields the kinds to try besides that of the metadata: first the hints, then all
+// others. For a candidate, the others follow only if it answers as a relative of a hint:
+// most candidates are something else, and should be asked little.
+func (s *session) others(q service.Question) iter.Seq[*Rule] {
+	return func(yield func(*Rule) bool) {
+		tried := map[*Rule]bool{s.want: true, nil: true}
+		related := s.want != nil
+		for _, hint := range q.Hints {
+			r := s.rules.byType[hint]
+			if tried[r] || r.Kafka {
+				continue
+			}
+			tried[r] = true
+			if !yield(r) {
+				return
+			}
+			related = related || slices.ContainsFunc(s.prefixes, func(prefix string) bool { return s.compatible(r, prefix) != nil })
+		}
+		for _, r := range s.rules.all {
+			if related && !tried[r] && !r.Kafka && !yield(r) {
+				return
+			}
 		}
 	}
-	for _, hint := range q.Hints {
-		add(s.rules.byType[hint])
+}
+
+// compatible returns the ask by whose answer an endpoint shows that it speaks the API of a
+// kind; nil if there is none.
+func (s *session) compatible(r *Rule, prefix string) *Ask {
+	for i := range r.Compatible {
+		k := &r.Compatible[i]
+		if _, ok := k.match(s.get(prefix, k.Get)); ok {
+			return k
+		}
 	}
-	for _, r := range s.rules.all {
-		add(r)
-	}
-	return out
+	return nil
 }
 
 // findScheme makes the first request, and changes the scheme if the endpoint speaks the
@@ -398,14 +420,10 @@ func (s *session) verdict() service.Identity {
 		return s.unverified()
 	}
 	for _, prefix := range slices.Concat(s.prefixes, s.want.Prefixes) {
-		for i := range s.want.Compatible {
-			k := &s.want.Compatible[i]
-			a := s.get(prefix, k.Get)
-			if _, ok := k.match(a); ok {
-				id := s.unverified()
-				id.Evidence = []string{fmt.Sprintf("GET %s is answered as by %s, but nothing says which product it is", prefix+k.Get, s.want.Product)}
-				return id
-			}
+		if k := s.compatible(s.want, prefix); k != nil {
+			id := s.unverified()
+			id.Evidence = []string{fmt.Sprintf("GET %s is answered as by %s, but nothing says which product it is", prefix+k.Get, s.want.Product)}
+			return id
 		}
 	}
 	if s.closed != "" || s.guards > 0 || s.unsure != "" { // by what was just asked
