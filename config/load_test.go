@@ -51,6 +51,7 @@ func TestDefaults(t *testing.T) {
 		HTTP: HTTP{Listen: ":8080", MetricsListen: ":9090", ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second,
 			IdleTimeout: 2 * time.Minute, MaxConnectionAge: 5 * time.Minute},
 		Access:    Access{CacheTTL: 2 * time.Minute, RateBurst: 150},
+		Discovery: Discovery{Identify: IdentifyCandidates, CandidatesPerMinute: 60},
 		Health:    Health{Enabled: true, Interval: 30 * time.Second, Timeout: 5 * time.Second, Attempts: 3, Concurrency: 512},
 		ConfigMap: ConfigMap{Enabled: true, Namespace: "kubernaut-system", Name: "kubernaut-toolset-config", LeaderElection: true, Lease: "dynamic-toolset"},
 		Shutdown:  Shutdown{PropagationDelay: 5 * time.Second, DrainTimeout: 30 * time.Second},

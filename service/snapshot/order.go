@@ -10,12 +10,14 @@ import (
 
 // An order is the rank of a toolset among those of its type. It never changes.
 type order struct {
-	// mark, unproved and down come first: they are what people, the back end itself and health checks say. The rest
+	// mark, down and unproved come first: they are what people, health checks and the back
+	// end itself say. The rest
 	// depends on the Service alone, and changes only with it.
 	mark byte
+	down bool
 	// unproved is false for what has said itself that it is of its type.
-	unproved, down bool
-	rest           string // scope, role, headless, age, namespace and name, in this order; sorts as text
+	unproved bool
+	rest     string // scope, role, headless, age, namespace and name, in this order; sorts as text
 }
 
 // What people say of a toolset, from the first to the last.
@@ -46,7 +48,7 @@ func orderOf(b *service.Backend, name string, h *service.Health, id *service.Ide
 }
 
 func (o *order) compare(p *order) int {
-	return cmp.Or(cmp.Compare(o.mark, p.mark), cmp.Compare(index01(o.unproved), index01(p.unproved)), cmp.Compare(index01(o.down), index01(p.down)), strings.Compare(o.rest, p.rest))
+	return cmp.Or(cmp.Compare(o.mark, p.mark), cmp.Compare(index01(o.down), index01(p.down)), cmp.Compare(index01(o.unproved), index01(p.unproved)), strings.Compare(o.rest, p.rest))
 }
 
 // unproved reports whether a back end has not said that it is of its type. One that wants
@@ -54,6 +56,11 @@ func (o *order) compare(p *order) int {
 func unproved(id *service.Identity) bool {
 	wantsCredentials := id.Access.Auth != "" && id.Access.Auth != service.AuthNone
 	return id.Verdict != service.Verified && !wantsCredentials
+}
+
+// is reports whether people, health checks and answers say the same of o and p.
+func (o *order) is(p *order) bool {
+	return o.mark == p.mark && o.down == p.down && o.unproved == p.unproved
 }
 
 // lasting returns the order without health and answers, as text. The generated documents are in this

@@ -64,11 +64,15 @@ func tailOf(all []*rendered) []byte {
 	if enabled == 0 {
 		enabled = len(all)
 	}
-	// If a better one is down, that says more than what comes next. An empty rest finds the
-	// first that is down.
-	down, _ := slices.BinarySearchFunc(all, order{mark: all[0].order.mark, down: true}, func(r *rendered, o order) int { return r.order.compare(&o) })
-	if down > 0 && down < len(all) && all[down].order.mark == all[0].order.mark && all[down].order.rest < all[0].order.rest {
-		second = all[down]
+	// If a better one is down or unproved, that says more than what comes next.
+	best := all[0].order
+	for _, worse := range []order{{unproved: true}, {down: true}, {down: true, unproved: true}} {
+		worse.mark = best.mark
+		// An empty rest finds the first of them.
+		i, _ := slices.BinarySearchFunc(all, worse, func(r *rendered, o order) int { return r.order.compare(&o) })
+		if i > 0 && i < len(all) && all[i].order.is(&worse) && all[i].order.rest < best.rest {
+			best, second = all[i].order, all[i]
+		}
 	}
 	t := typedTail{PrimaryReason: primaryReason(all[0], second), Alternatives: []string{}, Omitted: max(0, enabled-1-maxAlternatives)}
 	for _, r := range all[1 : enabled-t.Omitted] {

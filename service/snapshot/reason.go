@@ -24,10 +24,10 @@ func primaryReason(first, second *rendered) string {
 	other := second.key().String()
 	s, o := &b.Standing, &second.backend.Standing
 	switch {
-	case first.order.unproved != second.order.unproved:
-		return "it has said itself what it is, and " + other + " has not"
 	case first.order.down != second.order.down:
 		return other + " has failed all of its last health checks"
+	case first.order.unproved != second.order.unproved:
+		return "it has said itself what it is, and " + other + " has not"
 	case s.Scope != o.Scope:
 		return scopeReason(s, o, other)
 	case s.Role != o.Role && o.Role == service.RoleFrontEnd:
