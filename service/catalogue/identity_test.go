@@ -55,6 +55,10 @@ const identityRules = `kinds:
   apiPath: /prometheus
   health: {path: /ready}
   identity: {product: Grafana Mimir, proofs: [[{get: /ready}]]}
+- type: silent
+  description: It can't say what it is.
+  names: [silent]
+  ports: [{number: 7777}]
 `
 
 func newAsking(t *testing.T) (*Catalogue, *asked) {
@@ -283,6 +287,7 @@ func TestIdentitiesAfterAnyHistory(t *testing.T) {
 		func(n string) *corev1.Service { return svc(n, 9090, "shop") },
 		func(n string) *corev1.Service { return svc(n, 8428, "victoriametrics") },
 		func(n string) *corev1.Service { return svc(n, 80, "shop") },
+		func(n string) *corev1.Service { return svc(n, 7777, "silent") },
 	}
 	for range 200 {
 		c, a := newAsking(t)
