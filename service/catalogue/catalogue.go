@@ -221,6 +221,9 @@ func (c *Catalogue) set(key service.Key, found *service.Backend) bool {
 	if c.candidates[key] != nil { // it says more now
 		delete(c.candidates, key)
 		c.asking.Identifier.Remove(key)
+		if r := c.records[key]; r != nil {
+			r.Identity = service.Identity{} // it answered another question
+		}
 	} else if r := c.records[key]; r != nil && r.found.Equal(found) {
 		return false
 	}
