@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netlink"
 )
@@ -127,7 +128,11 @@ func TestAsAnOrdinaryUser(t *testing.T) {
 	if onlyOneUser(t) || os.Getenv(oneUserEnv) != "" {
 		return // this is that run
 	}
-	args := []string{"-test.run=^Test(Container|Sandbox|Exec|Stream|Machine)", "-test.timeout=5m"}
+	patience := time.Hour
+	if end, ok := t.Deadline(); ok {
+		patience = time.Until(end)
+	}
+	args := []string{"-test.run=^Test(Container|Sandbox|Exec|Stream|Machine)", "-test.timeout=" + patience.String()}
 	if testing.Verbose() {
 		args = append(args, "-test.v")
 	}
