@@ -22,7 +22,7 @@ import (
 )
 
 const (
-	rules = "service/detect/identity.yaml.draft"
+	rules = "service/detect/rules.yaml"
 	out   = "service/identity/testdata/recorded"
 )
 
