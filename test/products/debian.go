@@ -42,26 +42,26 @@ var (
 			return nil
 		},
 	}
-	// VictoriaMetricsOld is one of 2022.
+	// VictoriaMetricsOld is one of 2022, which was built without its version.
 	VictoriaMetricsOld = &Software{
-		Name: "victoriametrics", Product: "VictoriaMetrics", Kind: "victoriametrics", Setup: "single node", Debian: "victoria-metrics",
-		find: installed("victoria-metrics", `([0-9]+\.[0-9]+\.[0-9]+)`, "-version"), ready: "/health",
+		Name: "victoriametrics", Product: "VictoriaMetrics", Kind: "victoriametrics", Setup: "single node", Debian: "victoria-metrics", Silent: true,
+		find: packaged("victoria-metrics"), ready: "/health",
 		setUp: setUpVictoriaMetrics,
 	}
 	InfluxDB = &Software{
-		Name: "influxdb", Product: "InfluxDB", Kind: "influxdb", Debian: "influxdb", NoPrefix: true,
+		Name: "influxdb", Product: "InfluxDB", Kind: "influxdb", Debian: "influxdb", NoPrefix: true, Silent: true,
 		find: installed("influxd", `v([0-9][^ ]*)`, "version"), ready: "/ping",
 		setUp: func(r *run) error { return setUpInfluxDB(r, false) },
 	}
 	// InfluxDBAuth wants credentials.
 	InfluxDBAuth = &Software{
-		Name: "influxdb-auth", Product: "InfluxDB", Kind: "influxdb", Setup: "with auth-enabled", Debian: "influxdb", NoPrefix: true,
+		Name: "influxdb-auth", Product: "InfluxDB", Kind: "influxdb", Setup: "with auth-enabled", Debian: "influxdb", NoPrefix: true, Silent: true,
 		find: installed("influxd", `v([0-9][^ ]*)`, "version"), ready: "/ping",
 		setUp: func(r *run) error { return setUpInfluxDB(r, true) },
 	}
 	// RabbitMQ always wants credentials.
 	RabbitMQ = &Software{
-		Name: "rabbitmq", Product: "RabbitMQ", Kind: "rabbitmq", Setup: "with the management plugin", Debian: "rabbitmq-server",
+		Name: "rabbitmq", Product: "RabbitMQ", Kind: "rabbitmq", Setup: "with the management plugin", Debian: "rabbitmq-server", Silent: true,
 		find: findRabbitMQ, ready: "/", setUp: setUpRabbitMQ,
 	}
 )
@@ -80,6 +80,22 @@ func installed(name, version string, arg ...string) func(context.Context) (strin
 			return "", "", fmt.Errorf("%s %s tells no version: %w\n%s", name, strings.Join(arg, " "), err, out)
 		}
 		return program, string(m[1]), nil
+	}
+}
+
+// packaged finds a program that doesn't print its version, in a package of the same name.
+func packaged(name string) func(context.Context) (string, string, error) {
+	return func(ctx context.Context) (string, string, error) {
+		program, err := exec.LookPath(name)
+		if err != nil {
+			return "", "", fmt.Errorf("%w: %w; scripts/requirements installs it", errNotHere, err)
+		}
+		out, err := exec.CommandContext(ctx, "dpkg-query", "-W", "-f", "${Version}", name).Output()
+		if err != nil {
+			return "", "", fmt.Errorf("the version of %s: %w", name, err)
+		}
+		version, _, _ := strings.Cut(string(out), "+")
+		return program, version, nil
 	}
 }
 

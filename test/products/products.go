@@ -32,6 +32,8 @@ type Software struct {
 	Debian  string // the package of Debian's that has it; empty if it is built
 	// NoPrefix means that it can't be served below a path of its own.
 	NoPrefix bool
+	// Silent means that its answers don't say its version, at least without credentials.
+	Silent bool
 
 	find  func(context.Context) (program, version string, err error)
 	setUp func(*run) error

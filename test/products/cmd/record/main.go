@@ -61,6 +61,9 @@ func one(ctx context.Context, r products.Setup, gets []string) error {
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	rec := products.Recording{Source: products.RealProcess, Product: r.Software.Product, Version: p.Version, Kind: r.Software.Kind,
 		Proves: r.Software.Kind != "", Setup: r.Software.Setup, Prefix: r.Options.Prefix}
+	if r.Software.Silent {
+		rec.Version = ""
+	}
 	base := strings.TrimSuffix(p.URL, r.Options.Prefix)
 	if rec.Answers, err = products.Record(ctx, client, p.URL, gets); err != nil {
 		return fmt.Errorf("%s: %w", r.Software.Name, err)

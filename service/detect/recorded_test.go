@@ -1,0 +1,162 @@
+package detect
+
+import (
+	"context"
+	"encoding/json"
+	"net/textproto"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/identity"
+)
+
+// recordedDir has what real products have answered (test/products/cmd/record makes the
+// files), and for those that can't be run here, what their documentation or bug reports say.
+const recordedDir = "../identity/testdata/recorded"
+
+type recordedAnswer struct {
+	Get    string            `json:"get"`
+	Status int               `json:"status"`
+	Header map[string]string `json:"header"`
+	Body   string            `json:"body"`
+}
+
+// A recording answers as a product has answered.
+type recording struct {
+	Source    string           `json:"source"`
+	Product   string           `json:"product"`
+	Version   string           `json:"version"`
+	Kind      string           `json:"kind"`
+	Proves    bool             `json:"proves"`
+	Prefix    string           `json:"prefix"`
+	Answers   []recordedAnswer `json:"answers"`
+	Above     []recordedAnswer `json:"above"`
+	Otherwise recordedAnswer   `json:"otherwise"`
+
+	asked []string
+}
+
+func (r *recording) Get(_ context.Context, u string) identity.Answer {
+	at, err := url.Parse(u)
+	if err != nil {
+		return identity.Answer{Failure: identity.Broken, Why: err.Error()}
+	}
+	path := strings.TrimPrefix(u, at.Scheme+"://"+at.Host)
+	r.asked = append(r.asked, path)
+	if at.Scheme != "http" {
+		return identity.Answer{Failure: identity.Broken, Why: "it does not speak TLS"}
+	}
+	answers, below := r.Answers, path
+	if r.Prefix != "" {
+		var ok bool
+		if below, ok = strings.CutPrefix(path, r.Prefix); !ok || below == "" {
+			answers, below = r.Above, path
+		}
+	}
+	for _, a := range answers {
+		if a.Get == below {
+			return a.answer()
+		}
+	}
+	return r.Otherwise.answer()
+}
+
+func (a *recordedAnswer) answer() identity.Answer {
+	out := identity.Answer{Status: a.Status, Header: map[string][]string{}, Body: []byte(a.Body)}
+	for k, v := range a.Header {
+		out.Header[textproto.CanonicalMIMEHeaderKey(k)] = []string{v}
+	}
+	return out
+}
+
+func (r *recording) Kafka(context.Context, string) identity.Answer {
+	return identity.Answer{Failure: identity.Broken, Why: "it does not speak Kafka's protocol"}
+}
+
+func recordings(t *testing.T) map[string]recording {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(recordedDir, "*.json"))
+	if err != nil || len(files) < 10 {
+		t.Fatalf("%d recordings in %s: %v", len(files), recordedDir, err)
+	}
+	all := map[string]recording{}
+	for _, f := range files {
+		data, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var r recording
+		if err := json.Unmarshal(data, &r); err != nil {
+			t.Fatalf("%s: %v", f, err)
+		}
+		if r.Source == "" || r.Product == "" || len(r.Answers) == 0 {
+			t.Errorf("%s has no source, product or answers", f)
+		}
+		all[strings.TrimSuffix(filepath.Base(f), ".json")] = r
+	}
+	return all
+}
+
+// Each product behind a Service that metadata call each kind, and behind one that they
+// don't recognise: it is verified as what it is, or not at all.
+func TestEachRecordedProductUnderEachLabel(t *testing.T) {
+	rules := Default().Identities()
+	for name, r := range recordings(t) {
+		for _, label := range append(Default().Types(), "") {
+			q := service.Question{URLs: []string{"http://" + "labelled.example:8080"}, Type: label}
+			if label != "" && !rules.Knows(label) {
+				continue
+			}
+			if label == "" {
+				q.Hints = []string{r.Kind}
+			}
+			r.asked = nil
+			id := rules.Identify(t.Context(), q, &r)
+			what := name + " labelled " + label
+			switch {
+			case label == "kafka":
+				if id.Verdict == service.Verified {
+					t.Errorf("%s: %+v", what, id)
+				}
+			case r.Kind != "" && r.Proves:
+				if r.Prefix != "" && label != r.Kind && !r.redirects() {
+					break // nothing leads there
+				}
+				if label != r.Kind && r.guarded() && id.Verdict == service.Unverified {
+					break // it was not asked much, since each further request might count as an attack
+				}
+				if id.Verdict != service.Verified || id.Type != r.Kind || id.Product != r.Product || strings.TrimPrefix(id.Version, "v") != r.Version {
+					t.Errorf("%s (%s): got %s %s %s %q %q after %d requests", what, r.Source, id.Verdict, id.Type, id.Product, id.Version, id.Evidence, len(r.asked))
+				}
+				if id.Access.Path != r.Prefix {
+					t.Errorf("%s: at %q, want %q", what, id.Access.Path, r.Prefix)
+				}
+				// Two prove it, one more shows the credentials.
+				if label == r.Kind && r.Prefix == "" && len(r.asked) > 4 {
+					t.Errorf("%s: %d requests: %q", what, len(r.asked), r.asked)
+				}
+			case id.Verdict == service.Verified:
+				t.Errorf("%s (%s): verified as %s: %q", what, r.Source, id.Type, id.Evidence)
+			}
+		}
+	}
+}
+
+// guarded reports whether it answers nothing without credentials.
+func (r *recording) guarded() bool {
+	return r.Otherwise.Status == 401 || r.Otherwise.Status == 302 && strings.Contains(r.Otherwise.Header["Location"], "/login")
+}
+
+// redirects reports whether the product itself leads from the root to its prefix.
+func (r *recording) redirects() bool {
+	for _, a := range r.Above {
+		if a.Get == "/" && a.Status >= 300 && a.Status <= 399 {
+			return true
+		}
+	}
+	return false
+}
