@@ -90,6 +90,8 @@ var rules = []rule{
 	{of: "cluster/internal/follow", may: []string{"cluster", "cluster/internal/retry"}, never: all(httpServers, clusters)},
 	{of: "cluster/internal/clustertest", may: []string{"cluster", "service", "internal/testenv"}},
 
+	// Real products as processes, which tests ask as the service would. They know nothing of it.
+	{of: "test/products/...", never: all(httpServers, kubernetes, clusters, logging)},
 	// The harness knows only the service's binary and its HTTP API. The server with
 	// planted defects imports nothing of ours: the verifier must treat it like any other
 	// server.
