@@ -22,7 +22,23 @@ var (
 	drifted          = events.About{Type: corev1.EventTypeWarning, Reason: "DriftRepaired", Action: "Write"}
 	overridesRefused = events.About{Type: corev1.EventTypeWarning, Reason: "OverridesRefused", Action: "Ignore"}
 	overridesApplied = events.About{Type: corev1.EventTypeNormal, Reason: "OverridesApplied", Action: "Apply"}
+	backendRefuted   = events.About{Type: corev1.EventTypeWarning, Reason: "BackendRefuted", Action: "Disable"}
+	productChanged   = events.About{Type: corev1.EventTypeNormal, Reason: "ProductChanged", Action: "Identify"}
 )
+
+// TellRefuted sends an Event that a back end is not what its Service says, if the writer is
+// active: every replica finds that out.
+func (w *Writer) TellRefuted(note string) { w.tell(backendRefuted, note) }
+
+// TellProduct sends an Event that another product answers than before, if the writer is
+// active.
+func (w *Writer) TellProduct(note string) { w.tell(productChanged, note) }
+
+func (w *Writer) tell(about events.About, note string) {
+	if w.active.Load() {
+		w.recorder.Post(about, note)
+	}
+}
 
 // newRecorder returns a recorder of Events about the ConfigMap of v.
 func newRecorder(v *View, opts events.Options) *events.Recorder {

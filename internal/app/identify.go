@@ -1,10 +1,17 @@
 package app
 
 import (
+	"context"
 	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
 
 	"go.uber.org/zap"
 
+	"kubernaut.io/dynamic-toolset/cluster/configmap"
 	"kubernaut.io/dynamic-toolset/service"
 	"kubernaut.io/dynamic-toolset/service/catalogue"
 	"kubernaut.io/dynamic-toolset/service/detect"
@@ -30,11 +37,38 @@ func (a *App) buildProber(rules *detect.Rules) error {
 		return err
 	}
 	a.catalogue.Ask(catalogue.Asking{Identifier: a.prober, Question: rules.Question, Correct: rules.Correct, Changed: a.identityChanged})
+	a.set.RegisterMetricsWriter(func(w io.Writer) {
+		all := a.catalogue.Identities()
+		for _, typ := range slices.Sorted(maps.Keys(all)) {
+			for _, verdict := range slices.Sorted(maps.Keys(all[typ])) {
+				fmt.Fprintf(w, "toolset_identity{service_type=%q,verdict=%q} %d\n", typ, verdict, all[typ][verdict]) //nolint:errcheck // the scrape's buffer
+			}
+		}
+	})
 	return nil
+}
+
+// settlePatience is how long, at the start, the documents wait for the first answers.
+const settlePatience = 30 * time.Second
+
+// settle waits until the back ends have been asked who they are for the first time. Before
+// that the documents would lose what the replica before has found out, such as prefixes, and
+// agents would reload them twice.
+func (a *App) settle(ctx context.Context) {
+	if a.prober == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, settlePatience)
+	defer cancel()
+	a.prober.Settled(ctx)
 }
 
 // identityChanged logs that a back end has said something new about itself.
 func (a *App) identityChanged(b *service.Backend, before, now *service.Identity) {
+	tell := func(func(*configmap.Writer, string), string) {}
+	if w, ok := a.writer.(*configmap.Writer); ok {
+		tell = func(send func(*configmap.Writer, string), note string) { send(w, note) }
+	}
 	fields := []zap.Field{
 		zap.Stringer("service", b.Key), zap.String("type", b.Type), zap.String("verdict", string(now.Verdict)),
 		zap.String("product", now.Product), zap.String("version", now.Version), zap.Strings("evidence", now.Evidence),
@@ -42,8 +76,10 @@ func (a *App) identityChanged(b *service.Backend, before, now *service.Identity)
 	switch {
 	case now.Verdict == service.Refuted:
 		a.log.Warn("A back end is not what its Service says; it is left out of the documents", fields...)
+		tell((*configmap.Writer).TellRefuted, fmt.Sprintf("%s is not %s: %s", b.Key, b.Type, strings.Join(now.Evidence, "; ")))
 	case before.Product != "" && now.Product != "" && before.Product != now.Product:
 		a.log.Warn("A back end is another product now", append(fields, zap.String("before", before.Product))...)
+		tell((*configmap.Writer).TellProduct, fmt.Sprintf("%s was %s and is %s %s now", b.Key, before.Product, now.Product, now.Version))
 	default:
 		a.log.Debug("A back end has said what it is", fields...)
 	}

@@ -43,10 +43,11 @@ func (a *App) elect(cfg *rest.Config, activate func(bool)) error {
 }
 
 // campaign runs the election once there is something to write. A replica that can't read
-// the cluster must not keep others from writing.
+// the cluster, or knows less of it than another, must not keep others from writing.
 func (a *App) campaign(ctx context.Context) error {
 	select {
 	case <-a.source.FirstSync():
+		a.settle(ctx)
 		return a.leader.Run(ctx)
 	case <-ctx.Done():
 		return nil

@@ -123,9 +123,11 @@ type Prober struct {
 	mu        sync.Mutex
 	endpoints map[service.Key]*endpoint
 	waiting   dueHeap
-	busy      int       // workers
-	newcomer  time.Time // when the next new endpoint may be asked
-	candidate time.Time // when the next candidate may be asked
+	busy      int           // workers
+	fresh     int           // endpoints, besides candidates, that were not asked yet
+	settled   chan struct{} // closed when fresh is 0; nil if nobody waits
+	newcomer  time.Time     // when the next new endpoint may be asked
+	candidate time.Time     // when the next candidate may be asked
 }
 
 // An endpoint is what the Prober knows about one key. It is in the heap, or a worker has it.
@@ -135,6 +137,7 @@ type endpoint struct {
 	gen      uint64             // number of changes of question
 	cancel   context.CancelFunc // of the worker; nil if there is none
 	removed  bool               // Remove was called, but a worker has it still
+	fresh    bool               // its question was not asked yet; counted in Prober.fresh
 	again    bool               // Recovered was called while a worker had it
 	asked    time.Time          // when the last identification ended
 	refuted  bool               // by the last identification
@@ -168,6 +171,7 @@ func (p *Prober) Set(key service.Key, q service.Question) {
 		return
 	}
 	e.removed, e.admitted, e.question, e.refuted, e.silent, e.reported = false, false, q, false, 0, nil
+	p.setFresh(e, q.Type != "")
 	e.gen++
 	if e.cancel != nil {
 		e.cancel() // the worker puts it back into the heap
@@ -185,10 +189,12 @@ func (p *Prober) Remove(key service.Key) {
 	switch {
 	case e == nil, e.removed:
 	case e.cancel != nil:
+		p.setFresh(e, false)
 		e.removed = true
 		e.gen++
 		e.cancel()
 	default:
+		p.setFresh(e, false)
 		p.dequeue(e)
 		delete(p.endpoints, key)
 	}
@@ -219,6 +225,40 @@ func (p *Prober) recover(e *endpoint, now time.Time) {
 	}
 	if e.queued && at.Before(e.due) {
 		p.enqueue(e, at)
+	}
+}
+
+// setFresh sets whether the question to e was not asked yet.
+func (p *Prober) setFresh(e *endpoint, fresh bool) {
+	switch {
+	case fresh && !e.fresh:
+		p.fresh++
+	case !fresh && e.fresh:
+		p.fresh--
+	}
+	e.fresh = fresh
+	if p.fresh == 0 && p.settled != nil {
+		close(p.settled)
+		p.settled = nil
+	}
+}
+
+// Settled returns when all endpoints, besides candidates, have been asked and reported once,
+// or when ctx ends.
+func (p *Prober) Settled(ctx context.Context) {
+	p.mu.Lock()
+	if p.fresh == 0 {
+		p.mu.Unlock()
+		return
+	}
+	if p.settled == nil {
+		p.settled = make(chan struct{})
+	}
+	settled := p.settled
+	p.mu.Unlock()
+	select {
+	case <-settled:
+	case <-ctx.Done():
 	}
 }
 
@@ -314,6 +354,7 @@ func (p *Prober) run(ctx, asking context.Context, e *endpoint, gen uint64, q ser
 	case e.gen != gen:
 		p.enqueue(e, p.soon())
 	default:
+		p.setFresh(e, false)
 		p.enqueue(e, id.At.Add(next+jitter(next/10)))
 		if e.again {
 			p.recover(e, id.At)

@@ -265,6 +265,37 @@ func TestManyChangesAtOnce(t *testing.T) {
 	}
 }
 
+func TestSettled(t *testing.T) {
+	r := newRecorder()
+	p := start(t, Options{Report: r.report, Timeout: testenv.Patience})
+	p.Settled(t.Context()) // there is nobody to ask
+	entered, gate := make(chan struct{}, 10), make(chan struct{})
+	slow := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		entered <- struct{}{}
+		<-gate
+	}))
+	defer slow.Close()
+	p.Set(service.Key{Name: "slow"}, service.Question{Type: "prometheus", URLs: []string{slow.URL}})
+	p.Set(service.Key{Name: "candidate"}, service.Question{Hints: []string{"prometheus"}, URLs: []string{slow.URL}})
+	<-entered
+	<-entered
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if p.Settled(ctx); ctx.Err() == nil {
+		t.Error("settled before the first answer")
+	}
+	close(gate)
+	p.Settled(t.Context())
+	r.mu.Lock()
+	if len(r.all[service.Key{Name: "slow"}]) != 1 {
+		t.Error("settled before the report")
+	}
+	r.mu.Unlock()
+	p.Set(service.Key{Name: "gone"}, service.Question{Type: "prometheus", URLs: []string{slow.URL + "/other"}})
+	p.Remove(service.Key{Name: "gone"})
+	p.Settled(t.Context())
+}
+
 func TestOptionsOutOfBounds(t *testing.T) {
 	for _, o := range []Options{{Timeout: -1}, {Concurrency: -1}, {CandidatesPerMinute: -1}, {Interval: -1}} {
 		if _, err := New(o); err == nil {
