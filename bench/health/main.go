@@ -19,15 +19,17 @@ import (
 const usage = `Usage: health [flags]
 
 Checks the health of many endpoints, twice: first all of them are healthy, then
-some are slow and some accept a request but never answer it. It measures
+some are slow and some accept a request but never answer it. Then it asks all of
+them who they are. It measures
 
   - how many checks start in each second, from the beginning
   - how regularly the healthy endpoints are checked, and how late these checks start
   - connections, open files, CPU time and memory of the process that checks; the
     endpoints are in another process
+  - how long it takes to identify all endpoints, and what that costs
 
 It prints a table and exits with 1 if the budget is exceeded; --json also writes the
-results to a file. It takes about four minutes and needs a limit of at least 4,000
+results to a file. It takes about six minutes and needs a limit of at least 4,000
 open files (ulimit -n).
 
 Flags:

@@ -45,6 +45,9 @@ func TestASmallRunReports(t *testing.T) {
 				return true, fmt.Errorf("%d of %d were checked: %+v", m.Checked, m.Well, m)
 			}
 		}
+		if r.Identification.Wrong > 0 {
+			return true, fmt.Errorf("%d that are well were not verified", r.Identification.Wrong)
+		}
 		return false, nil
 	})
 	if err != nil {
@@ -56,6 +59,9 @@ func TestASmallRunReports(t *testing.T) {
 	good, bad := r.Measurements[0], r.Measurements[1]
 	if good.Well != 200 || bad.Hang < 15 || bad.Hang > 25 || bad.Slow < 5 || bad.Slow > 15 || bad.Well+bad.Hang+bad.Slow != 200 {
 		t.Errorf("%+v\n%+v", good, bad)
+	}
+	if id := r.Identification; id.Well != bad.Well || id.Sent < 3*id.Well || id.Took <= 0 || id.All < id.Took || id.CPU <= 0 {
+		t.Errorf("%+v", id)
 	}
 	if bad.UnderWay == 0 || bad.Files == 0 || len(bad.Steady) == 0 || bad.CPU == 0 {
 		t.Errorf("%+v", bad)

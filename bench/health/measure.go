@@ -64,6 +64,11 @@ func (s *settings) measure(ctx context.Context) (*result, error) {
 		}
 		r.Measurements = append(r.Measurements, *m)
 	}
+	id, err := s.identified(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r.Identification = *id
 	return r, nil
 }
 

@@ -15,6 +15,11 @@ import (
 const (
 	budgetCores = 0.25
 	budgetMB    = 200
+	// budgetIdentified is the time for each endpoint in which those that are well are
+	// identified: 10,000 in a minute. budgetIdentityCPU is CPU time for each, in
+	// milliseconds; an identification is repeated each hour.
+	budgetIdentified  = 6 * time.Millisecond
+	budgetIdentityCPU = 5.0
 	// otherFiles bounds the open files that are not connections to endpoints.
 	otherFiles = 32
 )
@@ -32,7 +37,8 @@ type result struct {
 	Concurrency int     `json:"concurrency"`
 	MaxIdle     int     `json:"max_idle_connections"`
 
-	Measurements []Measurement `json:"measurements"`
+	Measurements   []Measurement  `json:"measurements"`
+	Identification Identification `json:"identification"`
 }
 
 // A check is one part of the budget.
@@ -61,7 +67,12 @@ func (r *result) checks() []check {
 			check{name + "CPU", fmt.Sprintf("<= %.2f cores", budgetCores), fmt.Sprintf("%.3f cores", m.CPU), m.CPU <= budgetCores},
 			check{name + "memory", fmt.Sprintf("<= %d MB", budgetMB), fmt.Sprintf("%.0f MB", m.PeakMB), m.PeakMB <= budgetMB})
 	}
-	return list
+	id := &r.Identification
+	most := time.Duration(r.Endpoints) * budgetIdentified
+	return append(list,
+		check{"identified: well, not verified", "<= 0", fmt.Sprint(id.Wrong), id.Wrong <= 0},
+		check{"identified: those that are well", "<= " + seconds(most), seconds(id.Took), id.Took <= most},
+		check{"identified: CPU for each", fmt.Sprintf("<= %.1f ms", budgetIdentityCPU), fmt.Sprintf("%.2f ms", id.PerEach), id.PerEach <= budgetIdentityCPU})
 }
 
 // Missed reports whether any part of the budget is exceeded.
@@ -110,6 +121,10 @@ func (r *result) Print(w io.Writer) {
 	columns("CPU, cores", func(m *Measurement) string { return fmt.Sprintf("%.3f", m.CPU) })
 	columns("memory, MB", func(m *Measurement) string { return fmt.Sprintf("%.0f", m.PeakMB) })
 	_ = t.Flush()
+
+	id := &r.Identification
+	fmt.Fprintf(w, "\nIdentified %d endpoints (%d slow, %d hanging) in %s, those that are well in %s: %d requests, at most %d at once, %d open files, %.1f s of CPU time.\n",
+		r.Endpoints, id.Slow, id.Hang, seconds(id.All), seconds(id.Took), id.Sent, id.MostAt, id.Files, id.CPU)
 }
 
 func late(m *Measurement, class health.Class) stats.Summary { return m.Late[class] }
