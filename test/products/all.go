@@ -19,11 +19,11 @@ func (s Setup) FileName() string {
 // All returns all that can be run, with and without a path prefix.
 func All() []Setup {
 	var all []Setup
-	for _, s := range []*Software{Prometheus, PrometheusAgent, Alertmanager, Pushgateway, VictoriaMetricsOld, InfluxDB, InfluxDBAuth, RabbitMQ} {
+	for _, s := range []*Software{Prometheus, PrometheusAgent, Alertmanager, Pushgateway, VictoriaMetricsOld, VictoriaMetrics, VMAuth, VictoriaLogs, InfluxDB, InfluxDBAuth, RabbitMQ} {
 		all = append(all, Setup{Software: s})
 	}
-	for s, prefix := range map[*Software]string{Prometheus: "/prometheus", Alertmanager: "/alertmanager", RabbitMQ: "/rabbitmq"} {
-		all = append(all, Setup{s, Options{Prefix: prefix}})
-	}
-	return all
+	return append(all, []Setup{
+		{Prometheus, Options{Prefix: "/prometheus"}}, {Alertmanager, Options{Prefix: "/alertmanager"}}, {RabbitMQ, Options{Prefix: "/rabbitmq"}},
+		{VictoriaMetrics, Options{Prefix: "/victoriametrics"}}, {VictoriaLogs, Options{Prefix: "/victorialogs"}},
+	}...)
 }
