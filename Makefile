@@ -13,7 +13,7 @@ VERIFY  ?=
 IMAGE   ?= dynamic-toolset:devel
 BASE    ?=
 
-.PHONY: help run build unit lint fuzz bench-compare requirements test test-integration-toolset test-verifier verify vuln bench bench-go bench-scale bench-health image tools clean
+.PHONY: help run build unit lint fuzz bench-compare requirements products test test-integration-toolset test-verifier verify vuln bench bench-go bench-scale bench-health image tools clean
 
 ##@ Try it
 
@@ -54,6 +54,9 @@ bench-compare: ## compare the Go benchmarks with those of BASE=REVISION (20 minu
 
 requirements: ## install or build what the tests need
 	scripts/requirements
+
+products: ## build all products that tests run, also those that take many minutes
+	$(GO) run ./test/products/cmd/build -all
 
 test: requirements ## run every test with the race detector (35 minutes)
 	scripts/test

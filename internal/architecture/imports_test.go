@@ -135,6 +135,9 @@ var rules = []rule{
 	{of: "test/e2e", may: []string{"cluster/...", "service/...", "transport/certificate/certtest", "harness/problemdoc", "harness/sim/...", "internal/patient", "internal/testenv/..."},
 		never: all(httpServers, logging[:3])},
 
+	// Real products, which know nothing of who asks them.
+	{of: "test/products/...", may: []string{"test/products"}, never: all(httpServers, kubernetes, clusters, logging)},
+
 	{of: "internal/testenv/apiserver", may: []string{"harness/sim", "internal/patient", "internal/testenv"}},
 	{of: "internal/testenv/...", may: []string{"internal/testenv/..."}},
 	{of: "internal/...", may: leaves},
