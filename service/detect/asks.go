@@ -192,6 +192,14 @@ func (r *Rules) Question(b *service.Backend) service.Question {
 	return service.Question{Type: b.Type, URLs: []string{b.Endpoint + strings.TrimSuffix(b.APIPath, k.apiPath)}}
 }
 
+// APIPath returns the path below the endpoint at which the API of a type answers.
+func (r *Rules) APIPath(typ string) string {
+	if k := r.byType[typ]; k != nil {
+		return k.apiPath
+	}
+	return ""
+}
+
 // Correct returns b as its answers have shown it to be: with the scheme and the prefix at
 // which it answers, and the kind that answers. A kind that its owner or an administrator
 // has declared stays, and a back end that is refuted is not enabled. It returns b itself if

@@ -36,7 +36,7 @@ import (
 // Defaults of Options.
 const (
 	defaultTimeout             = 5 * time.Second
-	defaultConcurrency         = 64
+	defaultConcurrency         = 256
 	DefaultCandidatesPerMinute = 60
 	defaultInterval            = time.Hour
 	defaultConfirm             = time.Minute
@@ -61,7 +61,7 @@ type Options struct {
 	Rules *identity.Rules
 	// Timeout bounds one request. Default 5 s.
 	Timeout time.Duration
-	// Concurrency bounds the identifications at any time. Default 64.
+	// Concurrency bounds the identifications at any time. Default 256.
 	Concurrency int
 	// CandidatesPerMinute bounds how many candidates are asked. Default 60.
 	CandidatesPerMinute int

@@ -20,8 +20,7 @@ type Answer struct {
 	// TLS is service.TLSTrusted or service.TLSUntrusted over https, else empty.
 	TLS string
 
-	parsed, isJSON bool
-	doc            any
+	noJSON bool // known not to be JSON
 }
 
 // MaxBody is how many bytes of a body are read.

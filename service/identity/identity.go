@@ -35,7 +35,10 @@ const (
 	maxCandidateRequests = 32 // of one that they do not
 	maxTimeouts          = 2  // further requests would not be answered either
 	maxPrefixes          = 4
-	maxEvidence          = 6
+	// maxKept is how many bytes of bodies a session keeps. What comes later is cut short.
+	maxKept     = 192 << 10
+	maxShort    = 2 << 10
+	maxEvidence = 6
 )
 
 // Rules are the rules of all kinds. They never change, and may be used concurrently.
@@ -93,6 +96,7 @@ type session struct {
 	base     string // scheme, host, port and path that come before each prefix
 	answers  map[string]*Answer
 	prefixes []string // at which it may answer; the first is ""
+	kept     int      // bytes of the bodies in answers
 	timeouts int
 	closed   string // why nothing more is asked; empty while it is
 	guards   int    // answers that want credentials
@@ -235,6 +239,10 @@ func (s *session) get(prefix, path string) *Answer {
 	}
 	s.left--
 	a := s.ask.Get(s.ctx, u)
+	if s.kept+len(a.Body) > maxKept && len(a.Body) > maxShort {
+		a.Body, a.Cut = slices.Clone(a.Body[:maxShort]), true
+	}
+	s.kept += len(a.Body)
 	s.answers[u] = &a
 	s.note(prefix+path, u, &a)
 	return &a

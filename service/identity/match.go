@@ -77,19 +77,19 @@ func (k *Ask) hasHeader(a *Answer) bool {
 	return true
 }
 
-// document returns the body as JSON; ok is false if it is none.
+// document returns the body as JSON; ok is false if it is none. It is not kept, since it may
+// take many times the memory of the body.
 func (a *Answer) document() (doc any, ok bool) {
-	if !a.parsed {
-		a.parsed = true
-		d := json.NewDecoder(bytes.NewReader(a.Body))
-		d.UseNumber()
-		if d.Decode(&a.doc) != nil {
-			a.doc = nil
-		} else {
-			a.isJSON = true
-		}
+	if a.noJSON {
+		return nil, false
 	}
-	return a.doc, a.isJSON
+	d := json.NewDecoder(bytes.NewReader(a.Body))
+	d.UseNumber()
+	if d.Decode(&doc) != nil {
+		a.noJSON = true
+		return nil, false
+	}
+	return doc, true
 }
 
 // member returns the text of a member, such as "data.version". Numbers in the path are
