@@ -19,11 +19,13 @@ func (s Setup) FileName() string {
 // All returns all that can be run, with and without a path prefix.
 func All() []Setup {
 	var all []Setup
-	for _, s := range []*Software{Prometheus, PrometheusAgent, Alertmanager, Pushgateway, VictoriaMetricsOld, VictoriaMetrics, VMAuth, VictoriaLogs, InfluxDB, InfluxDBAuth, RabbitMQ} {
+	for _, s := range []*Software{Prometheus, PrometheusAgent, Alertmanager, Pushgateway, VictoriaMetricsOld, VictoriaMetrics, VMAuth, VictoriaLogs, InfluxDB, InfluxDBAuth, RabbitMQ,
+		Prometheus3, PrometheusAgent3, Jaeger, Jaeger1, ThanosQuery, ThanosQueryFrontend, Cortex, CortexTenant} {
 		all = append(all, Setup{Software: s})
 	}
 	return append(all, []Setup{
 		{Prometheus, Options{Prefix: "/prometheus"}}, {Alertmanager, Options{Prefix: "/alertmanager"}}, {RabbitMQ, Options{Prefix: "/rabbitmq"}},
+		{Jaeger, Options{Prefix: "/jaeger"}}, {Jaeger1, Options{Prefix: "/jaeger"}}, {ThanosQuery, Options{Prefix: "/thanos"}},
 		{VictoriaMetrics, Options{Prefix: "/victoriametrics"}}, {VictoriaLogs, Options{Prefix: "/victorialogs"}},
 	}...)
 }

@@ -33,6 +33,9 @@ type Module struct {
 	// flags returns the linker's flags that the product's own build sets, which put its
 	// version into it.
 	flags func(version string) string
+	// release returns the product's version, for a module that has others; nil if it has
+	// none.
+	release func(version string) string
 }
 
 // BuildTimeout is enough for a cold compile of the biggest product on a busy machine.
@@ -47,7 +50,8 @@ var ErrUnavailable = errors.New("it cannot be built here")
 
 // Build builds products that the cache does not have yet, and tells progress about it. The
 // cache is os.UserCacheDir()/dynamic-toolset/products/NAME-HASH: the hash is of what goes
-// into the build. The compiler's own cache, which is much bigger, is removed afterwards.
+// into the build. The compiler's own cache, which is much bigger, is removed afterwards,
+// and so are the modules of big products, which are gigabytes.
 func Build(ctx context.Context, progress io.Writer, modules ...*Module) error {
 	scratch := ""
 	defer func() {
@@ -90,7 +94,11 @@ func (m *Module) find(ctx context.Context) (program, version string, err error) 
 	if !b.cached() {
 		return "", "", fmt.Errorf("%w: build it with: go run ./test/products/cmd/build %s", errNotHere, m.Name)
 	}
-	return b.binary, strings.TrimPrefix(b.version, "v"), nil
+	version = strings.TrimPrefix(b.version, "v")
+	if m.release != nil {
+		version = m.release(version)
+	}
+	return b.binary, version, nil
 }
 
 // A built is one version of a product in the cache.
@@ -190,14 +198,18 @@ func (b *built) prune() {
 
 // run runs the go command in the product's module. When ctx ends, it kills the command and
 // the compilers that this has started.
-func (b *built) run(ctx context.Context, goCache string, args ...string) (string, error) {
+func (b *built) run(ctx context.Context, scratch string, args ...string) (string, error) {
 	var stdout, stderr bytes.Buffer
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = b.dir
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=")
-	if goCache != "" {
-		cmd.Env = append(cmd.Env, "GOCACHE="+goCache)
+	if scratch != "" {
+		cmd.Env = append(cmd.Env, "GOCACHE="+filepath.Join(scratch, "build"))
+		if b.m.Big {
+			// Modules are read-only by default, so that they can't be removed.
+			cmd.Env = append(cmd.Env, "GOMODCACHE="+filepath.Join(scratch, "modules"), "GOFLAGS=-modcacherw")
+		}
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }

@@ -67,5 +67,3 @@ func Modules(big bool) []*Module {
 	}
 	return all
 }
-
-var bigModules []*Module
