@@ -138,6 +138,9 @@ var rules = []rule{
 	// Real products, which know nothing of who asks them.
 	{of: "test/products/...", may: []string{"test/products"}, never: all(httpServers, kubernetes, clusters, logging)},
 
+	// Real products are asked as the service asks back ends.
+	{of: "test/identify", may: []string{"service/...", "test/products"}, never: all(httpServers, kubernetes, clusters, logging)},
+
 	{of: "internal/testenv/apiserver", may: []string{"harness/sim", "internal/patient", "internal/testenv"}},
 	{of: "internal/testenv/...", may: []string{"internal/testenv/..."}},
 	{of: "internal/...", may: leaves},
