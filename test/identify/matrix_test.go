@@ -102,15 +102,17 @@ var rows = []row{
 }
 
 func TestEachProductUnderEachDifficulty(t *testing.T) {
+	m := &matrix{lines: map[string]map[string]string{}}
+	t.Cleanup(func() { m.compare(t) }) // after the parallel subtests
 	for _, r := range rows {
 		t.Run(strings.ReplaceAll(r.software.Product+" "+r.software.Name, " ", "-"), func(t *testing.T) {
 			t.Parallel()
-			difficulties(t, r)
+			difficulties(t, r, m)
 		})
 	}
 }
 
-func difficulties(t *testing.T, r row) {
+func difficulties(t *testing.T, r row, m *matrix) {
 	p := products.Start(t, r.software, products.Options{})
 	kind, patient, hasty := r.software.Kind, newClerk(t, 20*time.Second), newClerk(t, 300*time.Millisecond)
 
@@ -128,7 +130,7 @@ func difficulties(t *testing.T, r row) {
 		// As the Service's port may be called, without TLS.
 		id := patient.ask(t, strings.Replace(c.front.URL, "https://", "http://", 1), kind)
 		requests := c.front.Requests()
-		t.Logf("| %s %s | %s | %s %s %s | %d |", p.Software.Product, p.Version, name, id.Verdict, id.Version, id.Access.Auth, len(requests))
+		m.note(p, name, id, len(requests))
 		if id.Verdict != service.Verified || id.Type != kind || id.Product != p.Software.Product || id.Access.Path != c.path || id.Access.TLS != c.tls || id.Access.Auth != r.auth {
 			t.Errorf("%s: got %+v", name, id)
 		}
@@ -156,7 +158,7 @@ func difficulties(t *testing.T, r row) {
 	} {
 		id := patient.ask(t, c.front.URL, kind)
 		requests := c.front.Requests()
-		t.Logf("| %s %s | %s | %s %s | %d |", p.Software.Product, p.Version, name, id.Verdict, id.Access.Auth, len(requests))
+		m.note(p, name, id, len(requests))
 		if id.Verdict != service.Unverified || id.Access.Auth != c.auth || id.Access.Tenant != c.tenant {
 			t.Errorf("%s: got %+v", name, id)
 		}
