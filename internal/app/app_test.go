@@ -32,14 +32,19 @@ func (r *runningApp) Stop()                                 { r.told(); r.stop <
 // runApp runs the service with one back end, which has this name.
 func runApp(t *testing.T, name string) *runningApp {
 	t.Helper()
+	return runAppWith(t, fmt.Sprintf("apiVersion: v1\nkind: Service\nmetadata: {name: %s, namespace: monitoring, labels: {app.kubernetes.io/name: prometheus}}\n"+
+		"spec: {selector: {app: prometheus}, ports: [{name: http, port: 9090}]}\n", name), "--health-checks=false")
+}
+
+// runAppWith runs the service with a manifest and flags.
+func runAppWith(t *testing.T, manifest string, flags ...string) *runningApp {
+	t.Helper()
 	dir := t.TempDir()
-	manifest := "apiVersion: v1\nkind: Service\nmetadata: {name: %s, namespace: monitoring, labels: {app.kubernetes.io/name: prometheus}}\n" +
-		"spec: {selector: {app: prometheus}, ports: [{name: http, port: 9090}]}\n"
-	if err := os.WriteFile(filepath.Join(dir, "a.yaml"), fmt.Appendf(nil, manifest, name), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "a.yaml"), []byte(manifest), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	settings, err := config.Load([]string{"--manifests", dir, "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0",
-		"--health-checks=false", "--shutdown-propagation-delay", "0s"}, nil, io.Discard)
+	settings, err := config.Load(append([]string{"--manifests", dir, "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0",
+		"--shutdown-propagation-delay", "0s"}, flags...), nil, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
