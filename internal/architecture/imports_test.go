@@ -52,7 +52,7 @@ var rules = []rule{
 	// direction. Who finds, checks or changes back ends knows none of these.
 	{of: "service", may: []string{"problem"}, never: domain},
 	{of: "service/endpoint", never: domain},
-	{of: "service/detect", may: []string{"service", "service/endpoint", "service/identity", "service/internal/strictyaml"}, never: all(domain, yaml)},
+	{of: "service/detect", may: []string{"internal/suggest", "service", "service/endpoint", "service/identity", "service/internal/strictyaml"}, never: all(domain, yaml)},
 	{of: "service/health", may: []string{"service", "service/internal/outbound"}, never: all(httpServers, kubernetes, logging)}, // a client of the back ends
 	{of: "service/identity", may: []string{"service"}, never: domain},
 	{of: "service/identify", may: []string{"service", "service/identity", "service/internal/outbound"}, never: all(httpServers, kubernetes, logging)},
@@ -64,6 +64,7 @@ var rules = []rule{
 	{of: "service/snapshot/internal/gzipjoin", never: domain},
 	{of: "service/snapshot", may: []string{"internal/parallel", "internal/suggest", "service", "service/aliases", "service/output/..."}, never: domain},
 	{of: "service/catalogue", may: []string{"internal/parallel", "service", "service/overrides", "service/snapshot"}, never: domain},
+	{of: "service/explain", may: []string{"internal/suggest", "service", "service/catalogue", "service/detect", "service/snapshot"}, never: domain},
 	{of: "service/internal/strictyaml", may: []string{"internal/suggest", "service/endpoint"}, never: domain},
 	{of: "service/internal/servicetest", may: []string{"internal/testenv", "service"}, never: domain},
 	{of: "auth/...", may: leaves, never: all(httpServers, kubernetes, logging)},
@@ -74,14 +75,14 @@ var rules = []rule{
 	// api and middleware know neither each other nor the routes.
 	{of: "transport/internal/reply", may: []string{"problem"}, never: all(kubernetes, logging, routers, []string{"net/http"})},
 	{of: "transport/internal/profiles", may: []string{"problem", "transport/internal/reply"}, never: all(kubernetes, routers)},
-	{of: "transport/api", may: []string{"problem", "service", "service/catalogue", "service/output/kubernaut", "service/snapshot", "transport/internal/conn", "transport/internal/reply"}, never: all(kubernetes, routers, []string{"net/http"})},
+	{of: "transport/api", may: []string{"problem", "service", "service/catalogue", "service/explain", "service/output/kubernaut", "service/snapshot", "transport/internal/conn", "transport/internal/reply"}, never: all(kubernetes, routers, []string{"net/http"})},
 	{of: "transport/middleware", may: []string{"internal/boundedcache", "auth", "problem", "transport/internal/conn", "transport/internal/reply"}, never: all(kubernetes, routers, []string{"net/http"})},
-	{of: "transport", may: []string{"auth", "service/catalogue", "problem", "transport/..."}, never: all(kubernetes)},
+	{of: "transport", may: []string{"auth", "service", "service/catalogue", "service/explain", "problem", "transport/..."}, never: all(kubernetes)},
 	// First what the packages below cluster share, then those packages, which don't know
 	// one another. The exception: the writer of the ConfigMap sends Events.
 	{of: "cluster", may: []string{"service", "cluster/internal/retry"}, never: all(httpServers, clusters)},
 	{of: "cluster/kubernetes", may: []string{"service", "cluster", "cluster/internal/retry"}, never: all(httpServers, clusters)},
-	{of: "cluster/manifests", may: []string{"cluster"}, never: all(httpServers, kubernetes)},
+	{of: "cluster/manifests", may: []string{"cluster", "service"}, never: all(httpServers, kubernetes)},
 	{of: "cluster/configmap", may: []string{"service", "service/output/...", "service/overrides", "cluster", "cluster/events", "cluster/internal/follow", "cluster/internal/retry"}, never: all(httpServers, clusters)},
 	{of: "cluster/events", may: []string{"cluster", "cluster/internal/retry"}, never: all(httpServers, clusters)},
 	{of: "cluster/leader", may: []string{"cluster", "cluster/internal/follow", "cluster/internal/retry"}, never: all(httpServers, clusters)},

@@ -40,7 +40,8 @@ func FuzzLoad(f *testing.F) {
 }
 
 // For any Service, the result is the same each time, and an endpoint is a URL without
-// characters that mean something to a shell.
+// characters that mean something to a shell. An explanation says the same, and its changes
+// have the effect that they promise.
 func FuzzIdentify(f *testing.F) {
 	f.Add("prometheus", "ns", "app", "prometheus", "web", "web", int32(9090), "true", "custom", "n", "http://h:1/p", "/health", "text")
 	f.Add("es-http", "", "elasticsearch.k8s.elastic.co/cluster-name", "x", "https", "", int32(9200), "", "", "", "", "", "")
@@ -73,6 +74,7 @@ func FuzzIdentify(f *testing.F) {
 		if again := Default().Identify(svc.DeepCopy(), Options{}); !reflect.DeepEqual(withoutAdopt(res), withoutAdopt(again)) {
 			t.Errorf("two answers:\n%+v\n%+v", res, again)
 		}
+		checkExplanation(t, name, svc)
 		if after, _ := json.Marshal(svc); string(after) != string(before) {
 			t.Error("Identify changed the Service")
 		}

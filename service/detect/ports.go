@@ -38,7 +38,7 @@ func (r *Rules) choose(k *kind, svc *corev1.Service) choice {
 			continue
 		}
 		tcp++
-		f, rank := r.fit(k, p)
+		f, rank, _ := r.fit(k, p)
 		if isLegacy(p) && best.fit != fitNone {
 			continue // the same port under an old name
 		}
@@ -64,9 +64,24 @@ func isLegacy(p *corev1.ServicePort) bool {
 	return p != nil && (strings.HasPrefix(p.Name, "legacy-") || strings.HasPrefix(p.Name, "deprecated-"))
 }
 
-// fit returns how well p fits, and the index of the port in the rule that it fits;
-// len(k.ports) or more if none.
-func (r *Rules) fit(k *kind, p *corev1.ServicePort) (fit, int) {
+// A because says what a fit follows from.
+type because uint8
+
+const (
+	becauseUnknown  because = iota // neither number nor name say anything
+	becauseNumber                  // the number is one of the kind's
+	becauseNameless                // the number is one of the kind's, but has none of the names it must have
+	becauseTaken                   // the container's port has another use
+	becauseName                    // the name is one of the kind's
+	becauseRemapped                // the number is one of the kind's, but leads to an unknown port
+	becauseCommon                  // any web application may have the number
+	becauseProxied                 // the name is that of a proxy
+	becauseWeb                     // the name says no more than that it is HTTP
+)
+
+// fit returns how well p fits, the index of the port in the rule that it fits, and why;
+// the index is len(k.ports) or more if it fits none.
+func (r *Rules) fit(k *kind, p *corev1.ServicePort) (fit, int, because) {
 	target := targetNumber(p)
 	remapped, remappedRank, otherNamed, own := fitNone, len(k.ports), false, len(k.ports)
 	for i := range k.ports {
@@ -77,32 +92,37 @@ func (r *Rules) fit(k *kind, p *corev1.ServicePort) (fit, int) {
 				own = i
 			}
 		case target == w.number, target == 0 && p.Port == w.number:
-			return fitNumber, i
+			return fitNumber, i, becauseNumber
 		case p.Port == w.number && remapped == fitNone:
 			remapped, remappedRank = fitCommon, i // mapped to an unknown port
 		}
 	}
 	switch {
 	case own < len(k.ports): // its name says nothing else
-		return fitSole, own
+		return fitSole, own, becauseNameless
 	case r.numbers[target], r.others[target]: // a port of another kind, or another port of this one
-		return fitNone, 0
+		return fitNone, 0, becauseTaken
 	case k.portName(p) >= 0:
 		if remappedRank == len(k.ports) {
 			remappedRank += k.portName(p)
 		}
-		return fitName, remappedRank
+		return fitName, remappedRank, becauseName
 	case remapped != fitNone:
-		return remapped, remappedRank
+		return remapped, remappedRank, becauseRemapped
 	case !k.commonPorts:
-	case isCommon(p), isProxied(p):
-		return fitCommon, len(k.ports)
+	case isCommon(p):
+		return fitCommon, len(k.ports), becauseCommon
+	case isProxied(p):
+		return fitCommon, len(k.ports), becauseProxied
 	// If the target is known by name only, the Service's port may have any number, but
 	// hardly one of another kind.
 	case !otherNamed && !r.numbers[p.Port] && !r.others[p.Port] && isWeb(p.Name) && (target > 0 || isWeb(p.TargetPort.StrVal)):
-		return fitSole, len(k.ports)
+		return fitSole, len(k.ports), becauseWeb
 	}
-	return fitNone, 0
+	if otherNamed {
+		return fitNone, 0, becauseNameless
+	}
+	return fitNone, 0, becauseUnknown
 }
 
 // isNoName reports whether the name of p is empty, or only repeats its number or protocol,

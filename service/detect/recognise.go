@@ -25,7 +25,8 @@ type finding struct {
 	choice   choice
 	front    bool // a proxy in front of a back end of the kind
 	evidence []string
-	rejected string
+	rejected string    // why the first of the candidates was rejected, and which that was
+	why      string    // the same without which
 	traces   weakTrace // if kind is nil
 }
 
@@ -123,22 +124,22 @@ func (r *Rules) accept(svc *corev1.Service, e *evidence, c candidate, f *finding
 	k := r.kinds[c.kind]
 	ch := r.choose(k, svc)
 	if m, where := r.excluded(k, e, c.trust, &ch); m != nil {
-		f.reject("looks like %s, but %q in its %s says that it is something else", k.typ, m.text, where)
+		f.reject(k, "%q in its %s says that it is something else", m.text, where)
 		return false
 	}
 	if p := k.exceptPort(svc); p != 0 {
-		f.reject("looks like %s, but port %d says that it is something else", k.typ, p)
+		f.reject(k, "port %d says that it is something else", p)
 		return false
 	}
 	if ch.fit == fitNone {
-		f.reject("looks like %s, but none of its ports is one at which %s answers queries", k.typ, k.typ)
+		f.reject(k, "none of its ports is one at which %s answers queries", k.typ)
 		return false
 	}
 	if why := r.doubt(k, e, c.trust, &ch); why != "" {
-		f.reject("looks like %s, but %s", k.typ, why)
+		f.reject(k, "%s", why)
 		return false
 	}
-	f.kind, f.choice, f.rejected = k, ch, ""
+	f.kind, f.choice, f.rejected, f.why = k, ch, "", ""
 	f.front = e.isFront(k)
 	f.evidence = e.list(c, k, &ch)
 	return true
@@ -273,10 +274,15 @@ func isMetrics(name string) bool {
 	return false
 }
 
-func (f *finding) reject(format string, args ...any) {
-	if f.rejected == "" {
-		f.rejected = fmt.Sprintf(format, args...)
+func (f *finding) reject(k *kind, format string, args ...any) {
+	if f.rejected != "" {
+		return
 	}
+	var buffer [160]byte
+	text := append(append(append(buffer[:0], "looks like "...), k.typ...), ", but "...)
+	at := len(text)
+	f.rejected = string(fmt.Appendf(text, format, args...))
+	f.why = f.rejected[at:]
 }
 
 // list returns for people what led to the recognition.
