@@ -75,20 +75,55 @@ func Find(entries []*Entry) (toolsets [][]*Entry) {
 
 func compareKeys(a, b *Entry) int { return a.Key.Compare(b.Key) }
 
+// A criterion puts one of two Services of a back end before the other.
+type criterion struct {
+	compare func(a, b *Entry) int
+	// why says, of the first, why it comes before the other.
+	why string
+}
+
+// forClients are the criteria by which clients should use the first Service, the most
+// important one first.
+var forClients = []criterion{
+	{func(a, b *Entry) int { return yesFirst(a.Declared, b.Declared) }, "annotations or overrides say something about that Service"},
+	{func(a, b *Entry) int { return yesFirst(a.Pinned, b.Pinned) }, "the administrator's overrides make it the primary"},
+	{func(a, b *Entry) int { return yesFirst(a.Primary, b.Primary) }, "it is marked as the primary"},
+	{func(a, b *Entry) int { return -yesFirst(a.selector.pod != "", b.selector.pod != "") }, "it stands for all pods, and this one for a single pod"},
+	{func(a, b *Entry) int { return -yesFirst(a.Pods.Headless, b.Pods.Headless) }, "it has an address of its own, and this one is headless"},
+	{func(a, b *Entry) int { return -yesFirst(a.Pods.Operated, b.Pods.Operated) }, "an operator made this one for its own use"},
+	// Fewer labels select more pods.
+	{func(a, b *Entry) int { return cmp.Compare(len(a.selector.labels), len(b.selector.labels)) }, "its selector has fewer labels, and so covers more pods"},
+	{func(a, b *Entry) int { return cmp.Compare(a.Pods.Exposure, b.Pods.Exposure) }, "it was made for clients inside the cluster, and this one for others as well"},
+	{func(a, b *Entry) int { return compareAge(a.Created, b.Created) }, "it is older; nothing else tells them apart"},
+	{compareKeys, "it comes first by name; nothing else tells them apart"},
+}
+
 // compareForClients orders the Services of one back end. Clients should use the first.
 func compareForClients(a, b *Entry) int {
-	return cmp.Or(
-		yesFirst(a.Declared, b.Declared),
-		yesFirst(a.Pinned, b.Pinned),
-		yesFirst(a.Primary, b.Primary),
-		-yesFirst(a.selector.pod != "", b.selector.pod != ""), // for one pod only
-		-yesFirst(a.Pods.Headless, b.Pods.Headless),
-		-yesFirst(a.Pods.Operated, b.Pods.Operated),
-		cmp.Compare(len(a.selector.labels), len(b.selector.labels)), // fewer labels select more pods
-		cmp.Compare(a.Pods.Exposure, b.Pods.Exposure),
-		compareAge(a.Created, b.Created),
-		compareKeys(a, b),
-	)
+	for i := range forClients {
+		if c := forClients[i].compare(a, b); c != 0 {
+			return c
+		}
+	}
+	return 0
+}
+
+// Why returns why toolset, and not alias, is what clients should use; empty if it is the
+// other way round, or if the pods of one are unknown.
+func Why(toolset, alias *service.Backend) string {
+	a, b := New(toolset), New(alias)
+	if a == nil || b == nil {
+		return ""
+	}
+	for _, c := range forClients {
+		switch d := c.compare(a, b); {
+		case d < 0:
+			return c.why
+		case d > 0:
+			return ""
+		}
+	}
+	return ""
 }
 
 // compareAge puts the oldest first, and those of unknown age last.

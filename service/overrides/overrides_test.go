@@ -313,3 +313,33 @@ func FuzzParseOverrides(f *testing.F) {
 		}
 	})
 }
+
+// An explanation has the entries that Apply applies, also of what is not listed.
+func TestExplain(t *testing.T) {
+	o, wrong := Parse([]byte(`toolsets:
+- {name: a, disable: true}
+- {name: b, namespace: n, type: loki, url: "http://b.example:3100", path: "", health: /up, description: Logs., primary: false}
+- {name: c, namespace: n, add: true, type: loki, url: "http://a.n.svc.cluster.local:3100"}
+- {name: d, namespace: n, add: true, type: loki, url: "http://a.n/loki"}
+- {name: e, namespace: n, add: true, type: loki, url: "http://a.north:3100"}
+`))
+	if len(wrong) > 0 {
+		t.Fatal(wrong)
+	}
+	for key, want := range map[service.Key]string{
+		{Namespace: "n", Name: "a"}: `[{toolsets[0] [disable: true]}]`,
+		{Namespace: "n", Name: "b"}: `[{toolsets[1] [primary: false description: Logs. type: loki url: http://b.example:3100 path: "" health: /up]}]`,
+		{Namespace: "m", Name: "b"}: `[]`,
+	} {
+		if got := fmt.Sprint(o.Explain(&service.Backend{Key: key, Name: key.Name})); got != want {
+			t.Errorf("%s: got %s, want %s", key, got, want)
+		}
+	}
+	if got := fmt.Sprint(o.LeadingTo(service.Key{Namespace: "n", Name: "a"})); got != "[n/c n/d]" {
+		t.Errorf("to n/a lead %s", got)
+	}
+	var none *Set
+	if none.Explain(&service.Backend{}) != nil || none.LeadingTo(service.Key{}) != nil {
+		t.Error("no overrides explain something")
+	}
+}
