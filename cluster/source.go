@@ -21,6 +21,8 @@ package cluster
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -83,3 +85,24 @@ type Availability struct {
 
 // ErrNotRunning means that Run has not been called yet, or has returned.
 var ErrNotRunning = errors.New("cluster: not running (it has not been started yet, or is being shut down)")
+
+// A Finder finds single Services. It may ask the cluster, so a call takes a while and may
+// fail.
+type Finder interface {
+	// Find returns a Service, stripped. If there is none, it returns nil and others among
+	// which may be the one that is meant: some in the same namespace, and those of the same
+	// name in other namespaces. It returns a *NotWatched if the Source would not see the
+	// Service.
+	Find(ctx context.Context, key service.Key) (svc *corev1.Service, others []service.Key, err error)
+}
+
+// NotWatched is the error for a namespace that a Source does not look into.
+type NotWatched struct {
+	Namespace string
+	Watched   []string // the namespaces that it does look into
+}
+
+// Error implements error.
+func (n *NotWatched) Error() string {
+	return fmt.Sprintf("the namespace %s is not watched; watched are %s (--namespaces)", n.Namespace, strings.Join(n.Watched, ", "))
+}

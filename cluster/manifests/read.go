@@ -272,6 +272,7 @@ func (m *Source) apply(whole bool) {
 	}
 	old := m.state
 	m.state = next
+	m.shown.Store(&next)
 	if whole || old == nil {
 		services := slices.SortedFunc(maps.Values(next), func(a, b *corev1.Service) int {
 			return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))

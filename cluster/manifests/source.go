@@ -29,6 +29,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"kubernaut.io/dynamic-toolset/cluster"
+	"kubernaut.io/dynamic-toolset/service"
 )
 
 // Options configure a Source. Only Sink is required.
@@ -94,6 +95,9 @@ type Source struct {
 	state      map[types.NamespacedName]*corev1.Service
 	said       map[string]*saidOf // what was logged, by file
 	saidFolder saidOf
+
+	// shown is state, for Find; a map that does not change any more.
+	shown atomic.Pointer[map[types.NamespacedName]*corev1.Service]
 
 	mu       sync.Mutex
 	status   cluster.Availability
@@ -186,6 +190,24 @@ func (m *Source) Status() cluster.Availability {
 	default:
 	}
 	return a
+}
+
+// Find implements cluster.Finder. It looks into what was last read of the folder.
+func (m *Source) Find(_ context.Context, key service.Key) (*corev1.Service, []service.Key, error) {
+	state := m.shown.Load()
+	if state == nil {
+		return nil, nil, cluster.ErrNotRunning
+	}
+	if svc := (*state)[types.NamespacedName{Namespace: key.Namespace, Name: key.Name}]; svc != nil {
+		return svc, nil, nil
+	}
+	var others []service.Key
+	for name := range *state {
+		if name.Namespace == key.Namespace || name.Name == key.Name {
+			others = append(others, service.Key{Namespace: name.Namespace, Name: name.Name})
+		}
+	}
+	return nil, others, nil
 }
 
 // Problems returns what is wrong in the folder now, sorted by file; at most 1,000.

@@ -17,6 +17,7 @@ import (
 	"kubernaut.io/dynamic-toolset/cluster"
 	"kubernaut.io/dynamic-toolset/cluster/internal/clustertest"
 	"kubernaut.io/dynamic-toolset/internal/testenv"
+	"kubernaut.io/dynamic-toolset/service"
 )
 
 // yamlService is a Service as people write them.
@@ -282,4 +283,39 @@ func TestManifestsMany(t *testing.T) {
 	put(t, dir+"/7/new.yaml", yamlService("new"))
 	t.Logf("a new file is seen after %v", testenv.Eventually(t, soon, "seen", func() bool { return sink.Get("default", "new") != nil }))
 	testenv.Eventually(t, soon, "counts", func() bool { return sink.Counts() == "1 replaces, 2 upserts, 1 deletes, 0 overlaps" })
+}
+
+// Find returns what was last read, or names to suggest.
+func TestManifestsFind(t *testing.T) {
+	dir := t.TempDir()
+	put(t, filepath.Join(dir, "a.yaml"), yamlService("prometheus")+"---\n"+yamlService("grafana")+"---\n"+yamlService("prometheus", "  namespace: other\n")+"---\n"+yamlService("loki", "  namespace: other\n"))
+	m, _ := follow(t, dir, Options{})
+	find := func(namespace, name string) (string, int) {
+		t.Helper()
+		svc, others, err := m.Find(t.Context(), service.Key{Namespace: namespace, Name: name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if svc == nil {
+			return "", len(others)
+		}
+		return svc.Namespace + "/" + svc.Name, len(others)
+	}
+	for _, c := range []struct {
+		namespace, name, want string
+		others                int
+	}{{"default", "prometheus", "default/prometheus", 0}, {"default", "loki", "", 3}, {"nowhere", "prometheus", "", 2}, {"nowhere", "x", "", 0}} {
+		if got, others := find(c.namespace, c.name); got != c.want || others != c.others {
+			t.Errorf("%s/%s: got %q and %d others", c.namespace, c.name, got, others)
+		}
+	}
+	put(t, filepath.Join(dir, "b.yaml"), yamlService("tempo"))
+	testenv.Eventually(t, testenv.Patience, "the new Service is found", func() bool { got, _ := find("default", "tempo"); return got != "" })
+	unread, err := New(dir, Options{Sink: clustertest.NewSink()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := unread.Find(t.Context(), service.Key{Namespace: "default", Name: "tempo"}); !errors.Is(err, cluster.ErrNotRunning) {
+		t.Errorf("before anything was read: %v", err)
+	}
 }
