@@ -23,6 +23,7 @@ import (
 func TestResponsesMatchOpenAPI(t *testing.T) {
 	f := start(t, func(o *options) {
 		o.Generate = func(context.Context) (string, error) { return "42", nil }
+		o.Explain = explained
 	})
 	f.catalogue.SetHealth(service.Key{Namespace: "monitoring", Name: "prometheus"}, service.Health{
 		Healthy: true, Reason: "fine", CheckedAt: time.Now(),
@@ -75,6 +76,9 @@ func TestResponsesMatchOpenAPI(t *testing.T) {
 		{"GET", "/api/v1/toolsets/custom", "", nil, 200}, {"GET", "/api/v1/toolsets/main-headless", "", nil, 200}, {"GET", "/api/v1/toolsets/many", "", nil, 200},
 		{"GET", "/api/v1/services", "", nil, 200}, {"GET", "/api/v1/services?namespace=team-a", "", nil, 200}, {"GET", "/api/v1/services?x=1", "", nil, 400},
 		{"GET", "/api/v1/toolsets?limit=1", "", nil, 200}, {"GET", "/api/v1/services?limit=2&continue=", "", nil, 200}, {"GET", "/api/v1/services?limit=0", "", nil, 400},
+		{"GET", "/api/v1/services/monitoring/prometheus/explain", "", nil, 200}, {"GET", "/api/v1/services/monitoring/full/explain", "", nil, 200},
+		{"GET", "/api/v1/services/monitoring/none/explain", "", nil, 404}, {"GET", "/api/v1/services/monitoring/away/explain", "", nil, 503},
+		{"GET", "/api/v1/services/monitoring/prometheus/explain?x=1", "", nil, 400}, {"GET", "/api/v1/services/elsewhere/prometheus/explain", "", nil, 200},
 		{"GET", "/api/v1/toolset", "", nil, 200},
 		{"POST", "/api/v1/discover", "", js, 202}, {"POST", "/api/v1/discover?wait=5s", "", js, 200}, {"POST", "/api/v1/discover?wait=x", "", js, 400},
 		{"POST", "/api/v1/discover", "", nil, 415},

@@ -26,7 +26,9 @@ import (
 	"go.uber.org/zap"
 
 	"kubernaut.io/dynamic-toolset/auth"
+	"kubernaut.io/dynamic-toolset/service"
 	"kubernaut.io/dynamic-toolset/service/catalogue"
+	"kubernaut.io/dynamic-toolset/service/explain"
 	"kubernaut.io/dynamic-toolset/transport/api"
 	"kubernaut.io/dynamic-toolset/transport/internal/profiles"
 	"kubernaut.io/dynamic-toolset/transport/internal/reply"
@@ -78,6 +80,9 @@ type Options struct {
 	// Generate writes the ConfigMap and returns its resourceVersion. nil if nothing is
 	// written, as with manifests.
 	Generate func(context.Context) (version string, err error)
+	// Explain says why a Service is a toolset or not. The error is an *explain.Missing if
+	// there is no such Service. nil: requests for it are answered with 503.
+	Explain func(context.Context, service.Key) (*explain.Document, error)
 
 	// Pprof serves the profiles of the process on the metrics port, below /debug/pprof/.
 	// With Auth.Metrics, callers need a right for them.
@@ -192,7 +197,7 @@ func New(o Options) (*Server, error) {
 	scraped.MaxConnections = min(scraped.MaxConnections, maxMetricsConnections)
 	s.apiPort, s.metricsPort = newPort(passed, o.Limits, s.tls), newPort(passed, scraped, s.tls)
 	s.api = api.New(api.Options{
-		Catalogue: o.Catalogue, Discover: o.Discover, Generate: o.Generate, Version: o.Version,
+		Catalogue: o.Catalogue, Discover: o.Discover, Generate: o.Generate, Explain: o.Explain, Version: o.Version,
 		MaxWatchers: o.MaxWatchers, WriteTimeout: o.Limits.WriteTimeout,
 		Problem: s.problem, StreamRight: s.streamRight, RefuseCommand: s.apiPort.refuseCommand,
 		Life: s.life, Background: &s.background, Log: s.log,

@@ -19,12 +19,14 @@ import (
 	"go.uber.org/zap"
 
 	"kubernaut.io/dynamic-toolset/problem"
+	"kubernaut.io/dynamic-toolset/service"
 	"kubernaut.io/dynamic-toolset/service/catalogue"
+	"kubernaut.io/dynamic-toolset/service/explain"
 	"kubernaut.io/dynamic-toolset/service/snapshot"
 	"kubernaut.io/dynamic-toolset/transport/internal/reply"
 )
 
-// Options configure an API. Discover, Generate, StreamRight and RefuseCommand may be nil.
+// Options configure an API. Discover, Generate, Explain, StreamRight and RefuseCommand may be nil.
 type Options struct {
 	Catalogue *catalogue.Catalogue
 	// Discover lists the cluster again and makes all health checks now. nil: requests for
@@ -32,7 +34,10 @@ type Options struct {
 	Discover func(context.Context) error
 	// Generate writes the ConfigMap and returns its resourceVersion. nil if nothing is
 	// written, as with manifests.
-	Generate     func(context.Context) (version string, err error)
+	Generate func(context.Context) (version string, err error)
+	// Explain explains a Service. The error is an *explain.Missing if there is none. nil:
+	// requests for it are answered with 503.
+	Explain      func(context.Context, service.Key) (*explain.Document, error)
 	MaxWatchers  int           // number of event streams; none if negative
 	WriteTimeout time.Duration // for one event of a stream
 	Version      string
@@ -74,6 +79,7 @@ type API struct {
 	catalogue     *catalogue.Catalogue
 	discover      func(context.Context) error
 	generate      func(context.Context) (string, error)
+	explain       func(context.Context, service.Key) (*explain.Document, error)
 	streamRight   func(*fasthttp.RequestCtx) Right
 	refuseCommand func(*fasthttp.RequestCtx, []byte) bool
 	log           *zap.Logger
@@ -90,6 +96,8 @@ type API struct {
 
 	// validations holds a token for each document that is being validated.
 	validations chan struct{}
+	// explanations holds a token for each explanation that is being made.
+	explanations chan struct{}
 
 	life       context.Context
 	background *sync.WaitGroup
@@ -99,12 +107,12 @@ type API struct {
 // New returns an API. SetStatus must be called before the first request.
 func New(o Options) *API {
 	a := &API{
-		problem: o.Problem, catalogue: o.Catalogue, discover: o.Discover, generate: o.Generate,
+		problem: o.Problem, catalogue: o.Catalogue, discover: o.Discover, generate: o.Generate, explain: o.Explain,
 		streamRight: o.StreamRight, refuseCommand: o.RefuseCommand, log: o.Log,
 		version: renderVersion(o.Version), description: renderDescription(),
 		maxWatchers: o.MaxWatchers, writeTimeout: o.WriteTimeout, goodbye: make(chan struct{}),
-		validations: make(chan struct{}, maxValidations),
-		life:        o.Life, background: o.Background,
+		validations: make(chan struct{}, maxValidations), explanations: make(chan struct{}, maxExplanations),
+		life: o.Life, background: o.Background,
 	}
 	if a.streamRight == nil {
 		a.streamRight = func(*fasthttp.RequestCtx) Right { return nil }

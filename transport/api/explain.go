@@ -1,0 +1,95 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/valyala/fasthttp"
+	"go.uber.org/zap"
+
+	"kubernaut.io/dynamic-toolset/problem"
+	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/explain"
+	"kubernaut.io/dynamic-toolset/transport/internal/reply"
+)
+
+const (
+	// maxExplanations bounds how many explanations are made at the same time. Each may
+	// make a few calls to the API server, which watching needs as well.
+	maxExplanations = 4
+	// explainTimeout bounds the time for one.
+	explainTimeout = 5 * time.Second
+)
+
+// Explain answers why the Service that the path names is a toolset or not. It is no lookup:
+// it may ask the cluster.
+func (a *API) Explain(ctx *fasthttp.RequestCtx) {
+	if !a.noQuery(ctx) || a.snapshot(ctx) == nil {
+		return
+	}
+	if a.explain == nil {
+		a.problem(ctx, problem.Unavailable, "There is no cluster whose Services could be explained.")
+		return
+	}
+	select {
+	case a.explanations <- struct{}{}:
+		defer func() { <-a.explanations }()
+	default:
+		a.problem(ctx, problem.Unavailable, "The service explains as many Services as it can at the same time; try again.")
+		return
+	}
+	key := service.Key{Namespace: pathValue(ctx, "namespace"), Name: pathValue(ctx, "name")}
+	wait, cancel := context.WithTimeout(a.life, explainTimeout)
+	defer cancel()
+	document, err := a.explain(wait, key)
+	if missing, ok := errors.AsType[*explain.Missing](err); ok {
+		a.problem(ctx, problem.NotFound, "There is no Service "+ended(missing.Which()))
+		return
+	}
+	if err != nil {
+		a.log.Warn("A Service could not be explained", zap.Stringer("service", key), zap.Error(err))
+		a.problem(ctx, problem.Unavailable, "The Service could not be read from the cluster. "+reply.PublicCause(err))
+		return
+	}
+	ctx.Response.Header.SetCanonical(headerCache, valueNoStore)
+	if w := a.status.Load().warning; w != nil {
+		ctx.Response.Header.SetCanonical(headerWarning, w)
+	}
+	body, err := document.JSON()
+	if err != nil { // a document always marshals
+		panic(err)
+	}
+	ctx.SetContentType("application/json")
+	ctx.SetBody(body)
+}
+
+var valueNoStore = []byte("no-store")
+
+// pathValue returns a part of the path, as it was sent. It is a copy, as fasthttp uses the
+// memory of a request again.
+func pathValue(ctx *fasthttp.RequestCtx, name string) string {
+	value, _ := ctx.UserValue(name).(string)
+	return strings.Clone(value)
+}
+
+// ended returns a sentence with its full stop, unless it is a question.
+func ended(s string) string {
+	if strings.HasSuffix(s, "?") {
+		return s
+	}
+	return s + "."
+}
+
+// noQuery answers a query of a request that has no parameters, and reports whether there
+// is none.
+func (a *API) noQuery(ctx *fasthttp.RequestCtx) bool {
+	var wrong []problem.FieldError
+	for key := range ctx.QueryArgs().All() {
+		if wrong = append(wrong, problem.InQuery(reply.Clipped(key), "is not a parameter of this request; it has none")); len(wrong) >= 20 {
+			break
+		}
+	}
+	return a.rightQuery(ctx, wrong)
+}
