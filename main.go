@@ -5,6 +5,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -42,10 +43,12 @@ func run(args []string) int {
 		return exitOK
 	case "generate":
 		return generate(args)
+	case "explain":
+		return explain(args)
 	case "serve":
 		return serve(args, signals)
 	default:
-		fmt.Fprintf(os.Stderr, "dynamic-toolset: there is no command %q; the commands are serve (the default), generate, version and help\n", command)
+		fmt.Fprintf(os.Stderr, "dynamic-toolset: there is no command %q; the commands are serve (the default), generate, explain, version and help\n", command)
 		return exitUsage
 	}
 }
@@ -69,25 +72,36 @@ func serve(args []string, signals *shutdown.Signals) int {
 
 // generate runs the command generate: it prints what the service would write.
 func generate(args []string) int {
-	settings, err := config.LoadGenerate(args, os.Environ(), os.Stdout)
+	return printOnce("generate", args, config.LoadGenerate, app.Generate)
+}
+
+// explain runs the command explain: it prints why a Service is a toolset or not.
+func explain(args []string) int {
+	return printOnce("explain", args, config.LoadExplain, app.Explain)
+}
+
+// printOnce runs a command that prints something and ends.
+func printOnce[S any](command string, args []string, load func(args, environ []string, usage io.Writer) (S, error),
+	output func(S, string) (output []byte, warnings []string, err error)) int {
+	settings, err := load(args, os.Environ(), os.Stdout)
 	switch {
 	case errors.Is(err, config.ErrHelp):
 		return exitOK
 	case err != nil:
-		fmt.Fprintf(os.Stderr, "dynamic-toolset generate: these settings can't work; --help explains each:\n%s\n", indent(err.Error()))
+		fmt.Fprintf(os.Stderr, "dynamic-toolset %s: these settings can't work; --help explains each:\n%s\n", command, indent(err.Error()))
 		return exitUsage
 	}
 	// Nothing is printed until all of it is known to be right, so that a program that
 	// reads the output never gets half of it.
-	output, warnings, err := app.Generate(settings, versionText())
+	text, warnings, err := output(settings, versionText())
 	for _, w := range warnings {
-		fmt.Fprintf(os.Stderr, "dynamic-toolset generate: warning: %s\n", w)
+		fmt.Fprintf(os.Stderr, "dynamic-toolset %s: warning: %s\n", command, w)
 	}
 	if err == nil {
-		_, err = os.Stdout.Write(output)
+		_, err = os.Stdout.Write(text)
 	}
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "dynamic-toolset generate: %v\n", err)
+		fmt.Fprintf(os.Stderr, "dynamic-toolset %s: %v\n", command, err)
 		return exitFailed
 	}
 	return exitOK

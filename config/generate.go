@@ -10,20 +10,25 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
-// Generate has the settings of the command generate. They are valid if they come from
-// LoadGenerate.
-type Generate struct {
+// A Reading has the settings of commands that read the cluster once.
+type Reading struct {
 	Cluster   Cluster
 	Discovery Discovery
-	// Namespace and Name are those of the ConfigMap that is printed.
-	Namespace, Name string
 	// Overrides is a file with the content of the ConfigMap's key overrides.yaml; empty
 	// for none.
 	Overrides string
-	// Format is one of the Format constants.
-	Format string
 	// Timeout bounds the time for reading the cluster.
 	Timeout time.Duration
+}
+
+// Generate has the settings of the command generate. They are valid if they come from
+// LoadGenerate.
+type Generate struct {
+	Reading
+	// Namespace and Name are those of the ConfigMap that is printed.
+	Namespace, Name string
+	// Format is one of the Format constants.
+	Format string
 }
 
 // Values of Generate.Format.
@@ -49,11 +54,7 @@ func LoadGenerate(args []string, environ []string, usage io.Writer) (*Generate, 
 		generateUsage(usage)
 		return nil, ErrHelp
 	}
-	for _, flag := range sortedNames(l.origin) {
-		if strings.HasPrefix(l.origin[flag], "--") && !slices.Contains(generateShared, flag) && !ofGroup(l.flags, generateGroup, flag) {
-			l.problem("--%s is a setting of the service, which does nothing for generate; remove it", flag)
-		}
-	}
+	l.refuseOthers("generate", generateShared, generateGroup)
 	l.fromEnvironment()
 	l.fromFile()
 	l.validateGenerate(g)
@@ -64,22 +65,30 @@ func LoadGenerate(args []string, environ []string, usage io.Writer) (*Generate, 
 	return g, nil
 }
 
+// refuseOthers adds a problem for each flag that a command has not.
+func (l *loader) refuseOthers(command string, shared []string, group string) {
+	for _, flag := range sortedNames(l.origin) {
+		if strings.HasPrefix(l.origin[flag], "--") && !slices.Contains(shared, flag) && !ofGroup(l.flags, group, flag) {
+			l.problem("--%s is a setting of the service, which does nothing for %s; remove it", flag, command)
+		}
+	}
+}
+
 func addGenerateFlags(f *flagSet, g *Generate) {
 	f.begin(generateGroup, "What is printed.")
 	f.StringVar(&g.Format, "format", FormatConfigMap, "`FORMAT` to print: configmap for the ConfigMap that the service would write, as a manifest with both documents; kubernaut for toolset.json alone; holmesgpt for holmesgpt-toolsets.yaml alone.")
-	f.StringVar(&g.Overrides, "overrides", "", "YAML `FILE` with what the key overrides.yaml of the ConfigMap would hold: toolsets that are switched off, changed or added; - for standard input. The ones in a cluster's ConfigMap are not read. Its form is in docs/outputs.md.")
-	f.DurationVar(&g.Timeout, "timeout", seconds(30), "`DURATION` in which the cluster must have been read. Raise it for very large clusters.")
+	addReadingFlags(f, &g.Reading)
 	f.end()
 }
 
+// addReadingFlags adds the flags of commands that read the cluster once.
+func addReadingFlags(f *flagSet, r *Reading) {
+	f.StringVar(&r.Overrides, "overrides", "", "YAML `FILE` with what the key overrides.yaml of the ConfigMap would hold: toolsets that are switched off, changed or added; - for standard input. The ones in a cluster's ConfigMap are not read. Its form is in docs/outputs.md.")
+	f.DurationVar(&r.Timeout, "timeout", seconds(30), "`DURATION` in which the cluster must have been read. Raise it for very large clusters.")
+}
+
 func (l *loader) validateGenerate(g *Generate) {
-	l.validateCluster()
-	if file := l.settings.Discovery.Rules; file != "" {
-		l.file("rules", file)
-	}
-	if g.Overrides != "" && g.Overrides != "-" {
-		l.file("overrides", g.Overrides)
-	}
+	l.validateReading(&g.Reading)
 	c := l.settings.ConfigMap
 	if wrong := validation.IsDNS1123Label(c.Namespace); len(wrong) > 0 {
 		l.fail("configmap-namespace", "is %s, which can't be a namespace: use lower-case letters, digits and '-', at most 63", quote(c.Namespace))
@@ -88,7 +97,17 @@ func (l *loader) validateGenerate(g *Generate) {
 		l.fail("configmap-name", "is %s, which can't be the name of a ConfigMap: use lower-case letters, digits, '-' and '.', at most 253", quote(c.Name))
 	}
 	l.choice("format", g.Format, FormatConfigMap, FormatKubernaut, FormatHolmesGPT)
-	l.duration("timeout", g.Timeout, 100*time.Millisecond, time.Hour)
+}
+
+func (l *loader) validateReading(r *Reading) {
+	l.validateCluster()
+	if file := l.settings.Discovery.Rules; file != "" {
+		l.file("rules", file)
+	}
+	if r.Overrides != "" && r.Overrides != "-" {
+		l.file("overrides", r.Overrides)
+	}
+	l.duration("timeout", r.Timeout, 100*time.Millisecond, time.Hour)
 }
 
 const generateIntro = `Prints what the service would write, without a server, without health checks, and without touching the cluster: for a
@@ -111,15 +130,20 @@ standard error.
 `
 
 func generateUsage(w io.Writer) {
-	var b strings.Builder
-	wrap(&b, "", generateIntro)
-	b.WriteString(generateExamples)
 	f := newFlags(&Settings{})
 	addGenerateFlags(f, &Generate{})
+	commandUsage(w, f, generateIntro, generateExamples, generateShared, generateGroup)
+}
+
+// commandUsage writes the help of a command that shares some settings with the service.
+func commandUsage(w io.Writer, f *flagSet, intro, examples string, shared []string, group string) {
+	var b strings.Builder
+	wrap(&b, "", intro)
+	b.WriteString(examples)
 	for _, g := range f.groups {
 		var flags []*pflag.Flag
 		for _, flag := range g.flags {
-			if g.name == generateGroup || slices.Contains(generateShared, flag.Name) {
+			if g.name == group || slices.Contains(shared, flag.Name) {
 				flags = append(flags, flag)
 			}
 		}

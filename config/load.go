@@ -55,6 +55,8 @@ type loader struct {
 	// messages: "--listen", "TOOLSET_LISTEN" or "listen in settings.yaml".
 	origin   map[string]string
 	problems Problems
+	// operands are the arguments that are no flags; nil for a command that has none.
+	operands []string
 }
 
 func newLoader(s *Settings, environ []string) *loader {
@@ -121,6 +123,8 @@ func (l *loader) fromArgs(args []string) (help bool) {
 			if !hasValue && next {
 				i++
 			}
+		case !isFlag && l.operands != nil && !strings.HasPrefix(arg, "-"):
+			l.operands = append(l.operands, arg)
 		case !isFlag || name == "":
 			l.problem("%s is not expected here; settings are given as --name=value (see --help)", quote(arg))
 		case flag == nil:

@@ -10,7 +10,7 @@
 // An [App] uses nothing of the process but what it is given, so that a test can run
 // several in one process. [Serve] runs one as the service, and sets up what belongs to
 // the process, such as its log. [Generate] reads the cluster once and returns what would
-// be written.
+// be written, and [Explain] why one Service is a toolset or not.
 package app
 
 import (
@@ -22,13 +22,13 @@ import (
 	"github.com/VictoriaMetrics/metrics"
 	"go.uber.org/zap"
 
-	"kubernaut.io/dynamic-toolset/cluster"
 	"kubernaut.io/dynamic-toolset/cluster/configmap"
 	"kubernaut.io/dynamic-toolset/cluster/leader"
 	"kubernaut.io/dynamic-toolset/cluster/manifests"
 	"kubernaut.io/dynamic-toolset/config"
 	"kubernaut.io/dynamic-toolset/service"
 	"kubernaut.io/dynamic-toolset/service/catalogue"
+	"kubernaut.io/dynamic-toolset/service/detect"
 	"kubernaut.io/dynamic-toolset/service/health"
 	"kubernaut.io/dynamic-toolset/service/identify"
 	"kubernaut.io/dynamic-toolset/shutdown"
@@ -61,7 +61,8 @@ type App struct {
 	catalogue *catalogue.Catalogue
 	checker   *health.Checker  // nil without health checks
 	prober    *identify.Prober // nil if nobody is asked who they are
-	source    cluster.Source
+	source    source
+	rules     *detect.Rules
 	writer    writer               // nil if no ConfigMap is written
 	view      *configmap.View      // of the ConfigMap; nil without a cluster, or if the ConfigMap is not used
 	overrides *configmap.Overrides // in the ConfigMap; nil if view is nil
@@ -86,6 +87,7 @@ func (a *App) build() error {
 	if err != nil {
 		return err
 	}
+	a.rules = rules
 	identify := recognise(rules, s.Cluster.Domain, s.Discovery.Identify, newRecognitionLog(a.log).see)
 	a.discovery = a.set.NewPrometheusHistogram("toolset_discovery_duration_seconds")
 	var prober service.Prober
@@ -210,7 +212,7 @@ func (a *App) serverOptions() transport.Options {
 			MaxConnectionAge: s.HTTP.MaxConnectionAge,
 		},
 		Auth: a.auth, RateLimit: transport.RateLimit{PerSecond: s.Access.RateLimit, Burst: s.Access.RateBurst},
-		Catalogue: a.catalogue, Status: a.status, Discover: a.discover, Pprof: s.HTTP.Pprof,
+		Catalogue: a.catalogue, Status: a.status, Discover: a.discover, Explain: a.explain, Pprof: s.HTTP.Pprof,
 		Metrics: a.set, Log: a.log, Version: a.version,
 	}
 	if a.writer != nil {

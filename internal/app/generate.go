@@ -42,7 +42,7 @@ func Generate(s *config.Generate, version string) (output []byte, warnings []str
 	}
 	catalogue := catalogue.New(identify, nil)
 	catalogue.SetOverrides(overrides)
-	if err := readOnce(s, version, catalogue); err != nil {
+	if err := readOnce(&s.Reading, version, catalogue); err != nil {
 		return nil, seen.warnings(overrides), err
 	}
 	catalogue.Build()
@@ -106,7 +106,7 @@ func loadOverrides(file string) (*overrides.Set, error) {
 }
 
 // readOnce reads the whole state of the cluster into sink.
-func readOnce(s *config.Generate, version string, sink cluster.Sink) error {
+func readOnce(s *config.Reading, version string, sink cluster.Sink) error {
 	source, problems, err := newSource(s, version, sink)
 	if err != nil {
 		return err
@@ -149,7 +149,7 @@ func unread(a cluster.Availability, patience time.Duration) error {
 
 // newSource returns a source of Services, and a function that returns the problems of
 // those that could not be used, to be called after they have been read.
-func newSource(s *config.Generate, version string, sink cluster.Sink) (source cluster.Source, problems func() error, err error) {
+func newSource(s *config.Reading, version string, sink cluster.Sink) (source cluster.Source, problems func() error, err error) {
 	cluster.RedirectClientLogs(zap.NewNop())
 	if s.Cluster.Manifests != "" {
 		m, err := manifests.New(s.Cluster.Manifests, manifests.Options{Sink: sink})
@@ -161,11 +161,7 @@ func newSource(s *config.Generate, version string, sink cluster.Sink) (source cl
 			if len(list) == 0 {
 				return nil
 			}
-			lines := make([]string, len(list))
-			for i, p := range list {
-				lines[i] = "  " + p.String()
-			}
-			return fmt.Errorf("%s holds what can't be used; put it right, or move it elsewhere:\n%s", s.Cluster.Manifests, strings.Join(lines, "\n"))
+			return &unusable{s.Cluster.Manifests, list}
 		}, nil
 	}
 	cfg, err := cluster.Connect(s.Cluster.Kubeconfig, s.Cluster.Context, version)

@@ -90,7 +90,7 @@ var ways = []way{
 	{regexp.MustCompile(`^([A-Z]+=\S+ )*scripts/`), (*reader).script},
 	{regexp.MustCompile(`^cd `), func(r *reader, c string) { r.dir = filepath.Join(r.dir, strings.TrimPrefix(c, "cd ")) }},
 	{regexp.MustCompile(`^mkdir |^openssl `), (*reader).run},
-	{regexp.MustCompile(`^(bin/\w+|go run \S+) (.* )?--help$|^(bin/)?dynamic-toolset generate `), (*reader).run},
+	{regexp.MustCompile(`^(bin/\w+|go run \S+) (.* )?--help$|^(bin/)?dynamic-toolset (generate|explain) `), (*reader).run},
 	{regexp.MustCompile(`^(bin/)?dynamic-toolset `), (*reader).serve},
 	{regexp.MustCompile(`^curl `), (*reader).ask},
 	{regexp.MustCompile(`^go tool pprof `), (*reader).ask},
@@ -236,7 +236,7 @@ var (
 // ask runs a command that sends a request to the service: curl, or a profiling tool. It
 // replaces what a reader has to fill in, which are addresses and the name of a toolset.
 func (r *reader) ask(command string) {
-	command = strings.NewReplacer("localhost:8080", r.service.api, "localhost:9090", r.service.metrics, "my-prometheus", "grafana").Replace(command)
+	command = strings.NewReplacer("localhost:8080", r.service.api, "localhost:9090", r.service.metrics, "monitoring/my-prometheus", "monitoring/kps-grafana", "my-prometheus", "grafana").Replace(command)
 	command = seconds.ReplaceAllString(command, "seconds=1")
 	curl := "curl --fail-with-body --max-time 60"
 	switch {

@@ -74,6 +74,7 @@ func TestServeWithTokens(t *testing.T) {
 	p.answers("/version", 200)
 	agent := a.token("agent", audience)
 	p.answers(list, 401, "needs a bearer token")
+	p.answers("/api/v1/services/x/y/explain", 401, "needs a bearer token")
 	p.as(agent).answers(list, 503, `grant it the verb \"create\" on the resource \"tokenreviews\"`)
 	a.bind(account, "system:auth-delegator")
 	p.as(agent).answers(list, 403, "may not get /dynamic-toolset/api/v1/toolsets.")
@@ -84,6 +85,7 @@ func TestServeWithTokens(t *testing.T) {
 	a.bind("agent", "access-reader")
 	p.as(agent).answers(list+"?namespace="+a.ns, 200, `"total":0`)
 	p.as(agent).answers(one, 404, "No toolset has the name")
+	p.as(agent).answers("/api/v1/services/access-nowhere/y/explain", 404, "There is no Service")
 
 	a.role("access-scraper", rbacv1.PolicyRule{NonResourceURLs: []string{"/metrics"}, Verbs: []string{"get"}})
 	scraper := a.token("prometheus", audience)
@@ -91,6 +93,7 @@ func TestServeWithTokens(t *testing.T) {
 	p.answers("/metrics", 401)
 	p.as(scraper).answers("/metrics", 200, `toolset_kubernetes_forbidden_total{verb="create",resource="tokenreviews"}`)
 	p.as(scraper).answers(list, 403)
+	p.as(scraper).answers("/api/v1/services/x/y/explain", 403, "may not get /dynamic-toolset/api/v1/services/*.")
 
 	if err := cp.admin.RbacV1().ClusterRoleBindings().Delete(t.Context(), "agent-access-reader", metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)

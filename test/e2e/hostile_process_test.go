@@ -23,6 +23,7 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/problemdoc"
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 	"kubernaut.io/dynamic-toolset/service/detect"
+	"kubernaut.io/dynamic-toolset/service/explain"
 	"kubernaut.io/dynamic-toolset/service/output/holmesgpt"
 	"kubernaut.io/dynamic-toolset/service/output/kubernaut"
 )
@@ -96,6 +97,7 @@ func TestHostileAnnotations(t *testing.T) {
 		}
 	}
 	p.checkServices(t, sent)
+	p.checkExplanations(t, sent)
 	p.checkDocuments(t, out, want)
 	p.checkRequests(t)
 	p.stop() // it has not crashed
@@ -144,6 +146,26 @@ func (p *process) checkServices(t *testing.T, sent map[string]corev1.Service) {
 		for key, value := range s.Annotations {
 			if want := sent[s.Name].Annotations[key]; value != want {
 				t.Errorf("%s has the annotation %s: %.80q, not %.80q", s.Name, key, value, want)
+			}
+		}
+	}
+}
+
+// checkExplanations checks that each annotation is explained under its key, that its value
+// is cut, and that what people are told to copy has none of it.
+func (p *process) checkExplanations(t *testing.T, sent map[string]corev1.Service) {
+	t.Helper()
+	for name, s := range sent {
+		var got explain.Document
+		decode(t, p.answers("/api/v1/services/hostile/"+name+"/explain", 200), &got)
+		for key := range s.Annotations {
+			if len(got.Annotations) != 1 || got.Annotations[0].Key != key || len(got.Annotations[0].Value) > 250 {
+				t.Errorf("%s: %s is explained as %.500q", name, key, fmt.Sprint(got.Annotations))
+			}
+		}
+		for _, c := range got.Change {
+			if !regexp.MustCompile(`^kubectl annotate service -n hostile h-\d+ --overwrite( kubernaut\.io/[a-z-]+(=[a-z]+|-))+$|^add to the list toolsets in the key overrides\.yaml of the ConfigMap: - \{name: h-\d+, namespace: hostile, (disable|primary): true\}$`).MatchString(c.How) {
+				t.Errorf("%s: to be copied is %.300q", name, c.How)
 			}
 		}
 	}
