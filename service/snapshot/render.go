@@ -72,6 +72,7 @@ type rendered struct {
 	name       string // the toolset's name, unique in its namespace
 	healthy    bool
 	identity   *service.Identity
+	checked    bool // there was a health check
 	order      order
 	aliases    []service.Key // Services of the same back end
 	toolset    *part         // nil for an alias; of what follows, that has service alone
@@ -102,7 +103,7 @@ func render(m *member) *rendered {
 	if h.CheckedAt.IsZero() && reason == "" {
 		reason = notChecked
 	}
-	r := &rendered{backend: b, number: m.number, discovered: m.Discovered, name: m.name, healthy: h.Healthy}
+	r := &rendered{backend: b, number: m.number, discovered: m.Discovered, name: m.name, healthy: h.Healthy, checked: !h.CheckedAt.IsZero()}
 	if m.Identity.Verdict != "" {
 		id := m.Identity // m changes
 		r.identity = &id
