@@ -24,6 +24,9 @@ func TestEveryRouteIsAuthorized(t *testing.T) {
 	authorizedRoutes := 0
 	for _, path := range paths {
 		for _, suffix := range []string{"", "/"} {
+			if path+suffix == "//" {
+				continue // that is not the page
+			}
 			for _, method := range f.allowed(path) {
 				r := f.do(method, path+suffix, "", "Content-Type", "application/json")
 				switch {

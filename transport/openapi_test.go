@@ -56,6 +56,7 @@ func TestResponsesMatchOpenAPI(t *testing.T) {
 	if !strings.HasPrefix(doc.OpenAPI, "3.1") {
 		t.Errorf("OpenAPI version %s", doc.OpenAPI)
 	}
+	openapi3filter.RegisterBodyDecoder("text/html", openapi3filter.PlainBodyDecoder)
 	doc.Servers = nil
 	router, err := gorillamux.NewRouter(doc)
 	if err != nil {
@@ -67,6 +68,7 @@ func TestResponsesMatchOpenAPI(t *testing.T) {
 		header             []string
 		status             int
 	}{
+		{"GET", "/", "", []string{"Accept", "text/html"}, 200}, {"GET", "/?type=prometheus&page=2", "", nil, 200}, {"GET", "/?verdict=no", "", nil, 400}, {"GET", "/", "", []string{"Accept", "application/json"}, 404},
 		{"GET", "/health", "", nil, 200}, {"GET", "/healthz", "", nil, 200}, {"GET", "/readyz", "", nil, 200}, {"GET", "/health/live", "", nil, 200}, {"GET", "/health/ready", "", nil, 200},
 		{"GET", "/ready", "", nil, 200}, {"GET", "/version", "", nil, 200}, {"GET", "/openapi.json", "", nil, 200},
 		{"GET", "/api/v1/toolsets", "", nil, 200}, {"GET", "/api/v1/toolsets?type=grafana&enabled=true&healthy=false&namespace=monitoring", "", nil, 200},

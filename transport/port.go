@@ -26,6 +26,7 @@ type port struct {
 	chain    *middleware.Chain
 	routes   *router.Router
 	named    *nameRoute // nil if no route has a name in it
+	html     string     // the path of the page; empty if there is none
 	notFound func(*fasthttp.RequestCtx)
 	served   chan error // receives the result of Serve
 }

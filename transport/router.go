@@ -22,6 +22,9 @@ func (p *port) use(routes []route, pass func(*route) middleware.Pass) {
 		for _, method := range r.methods() {
 			p.routes.Handle(method, r.path, h)
 		}
+		if r.html {
+			p.html = r.path
+		}
 		if p.named != nil && r.path == string(p.named.prefix)+"{name}" {
 			p.named.handler = h
 		}
@@ -35,8 +38,12 @@ func (p *port) route(ctx *fasthttp.RequestCtx) {
 		p.notFound(ctx) // the target is not a path, and this is no proxy
 		return
 	}
-	if path := ctx.URI().PathOriginal(); len(path) > 1 && path[len(path)-1] == '/' {
+	if path := ctx.URI().PathOriginal(); len(path) > len("//") && path[len(path)-1] == '/' {
 		ctx.URI().SetPathBytes(path[:len(path)-1])
+	}
+	if p.html != "" && string(ctx.URI().PathOriginal()) == p.html && !acceptsHTML(ctx.Request.Header.PeekAll(fasthttp.HeaderAccept)) {
+		p.notFound(ctx)
+		return
 	}
 	if p.named != nil && p.named.matches(ctx) {
 		p.named.handler(ctx)

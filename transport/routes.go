@@ -19,6 +19,9 @@ type route struct {
 	handler fasthttp.RequestHandler
 	who     who
 	body    middleware.Body
+	// html means that the path exists only for clients that accept HTML. For others it is
+	// one where there is nothing.
+	html bool
 
 	// as is the path under which metrics and rights know the route, if not its own. So
 	// whoever counts probes, or leaves them out, need not know all their names.
@@ -49,6 +52,7 @@ var watch = route{method: get, path: "/api/v1/toolsets/watch", who: callers}
 // probes in Kubernaut's API specification.
 func (s *Server) apiRoutes() []route {
 	return []route{
+		{method: get, path: "/", handler: s.api.Page, who: callers, html: true},
 		{method: get, path: "/health", handler: s.api.Live},
 		{method: get, path: "/health/live", handler: s.api.Live},
 		{method: get, path: "/healthz", handler: s.api.Live, as: "/health"},

@@ -100,7 +100,11 @@ func TestRoutesInAnyOrder(t *testing.T) {
 				ctx := request(path, "X-Request-ID", "same")
 				ctx.Request.Header.SetMethod(method)
 				p.chain.Handle(ctx)
-				answers = append(answers, fmt.Sprint(ctx.Response.StatusCode(), " ", string(ctx.Response.Header.Peek("Allow")), " ", string(ctx.Response.Body())))
+				body := string(ctx.Response.Body())
+				if r.html { // the page says what time it is
+					body, _, _ = strings.Cut(body, "<time")
+				}
+				answers = append(answers, fmt.Sprint(ctx.Response.StatusCode(), " ", string(ctx.Response.Header.Peek("Allow")), " ", body))
 			}
 			if answers[0] != answers[1] {
 				t.Errorf("%s %s:\n%s\nthe other way round:\n%s", method, path, answers[0], answers[1])

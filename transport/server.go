@@ -33,6 +33,7 @@ import (
 	"kubernaut.io/dynamic-toolset/transport/internal/profiles"
 	"kubernaut.io/dynamic-toolset/transport/internal/reply"
 	"kubernaut.io/dynamic-toolset/transport/middleware"
+	"kubernaut.io/dynamic-toolset/transport/page"
 )
 
 // Options configure a Server. Catalogue and Status are required; zero fields have the
@@ -84,6 +85,10 @@ type Options struct {
 	// there is no such Service. nil: requests for it are answered with 503.
 	Explain func(context.Context, service.Key) (*explain.Document, error)
 
+	// PageState returns what the page at / says about the service. It must not block. nil:
+	// the page says nothing but the version.
+	PageState func() PageState
+
 	// Pprof serves the profiles of the process on the metrics port, below /debug/pprof/.
 	// With Auth.Metrics, callers need a right for them.
 	Pprof bool
@@ -95,6 +100,9 @@ type Options struct {
 
 // Status is the state of the connection to the cluster.
 type Status = api.Status
+
+// PageState is what the page says about the service.
+type PageState = page.State
 
 // Auth makes a server check who calls and what they may do.
 type Auth = middleware.Auth
@@ -197,7 +205,7 @@ func New(o Options) (*Server, error) {
 	scraped.MaxConnections = min(scraped.MaxConnections, maxMetricsConnections)
 	s.apiPort, s.metricsPort = newPort(passed, o.Limits, s.tls), newPort(passed, scraped, s.tls)
 	s.api = api.New(api.Options{
-		Catalogue: o.Catalogue, Discover: o.Discover, Generate: o.Generate, Explain: o.Explain, Version: o.Version,
+		Catalogue: o.Catalogue, Discover: o.Discover, Generate: o.Generate, Explain: o.Explain, PageState: o.PageState, Version: o.Version,
 		MaxWatchers: o.MaxWatchers, WriteTimeout: o.Limits.WriteTimeout,
 		Problem: s.problem, StreamRight: s.streamRight, RefuseCommand: s.apiPort.refuseCommand,
 		Life: s.life, Background: &s.background, Log: s.log,

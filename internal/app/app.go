@@ -69,6 +69,8 @@ type App struct {
 	leader    *leader.Candidate    // nil without leader election
 	auth      *transport.Auth      // nil: everybody may call
 	discovery *metrics.PrometheusHistogram
+	host      string // of the API server; empty without a cluster
+	shown     shown  // on the page
 }
 
 // New builds the service from the settings, without starting anything. version is the
@@ -212,7 +214,7 @@ func (a *App) serverOptions() transport.Options {
 			MaxConnectionAge: s.HTTP.MaxConnectionAge,
 		},
 		Auth: a.auth, RateLimit: transport.RateLimit{PerSecond: s.Access.RateLimit, Burst: s.Access.RateBurst},
-		Catalogue: a.catalogue, Status: a.status, Discover: a.discover, Explain: a.explain, Pprof: s.HTTP.Pprof,
+		Catalogue: a.catalogue, Status: a.status, Discover: a.discover, Explain: a.explain, PageState: a.pageState, Pprof: s.HTTP.Pprof,
 		Metrics: a.set, Log: a.log, Version: a.version,
 	}
 	if a.writer != nil {

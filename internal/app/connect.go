@@ -25,6 +25,7 @@ func (a *App) connect() error {
 	if err != nil {
 		return err
 	}
+	a.host = cfg.Host
 	a.source, err = kubernetes.New(cfg, kubernetes.Options{
 		Sink: a.catalogue, Logger: a.log, Namespaces: s.Cluster.Namespaces, Resync: s.Cluster.Resync,
 		OnForbidden: a.countForbidden,
@@ -68,8 +69,9 @@ func (a *App) buildFileWriter() {
 	})
 }
 
-// countWrite counts an attempt to write the documents.
+// countWrite counts an attempt to write the documents, and remembers it for the page.
 func (a *App) countWrite(outcome string) {
+	a.shown.written.Store(&written{outcome, time.Now()})
 	a.set.GetOrCreateCounter(fmt.Sprintf("toolset_configmap_writes_total{result=%q}", outcome)).Inc()
 }
 
@@ -90,6 +92,8 @@ func (a *App) override() func(*overrides.Set, []service.Invalid) {
 		}
 		a.catalogue.SetOverrides(o)
 		a.catalogue.Build()
+		a.shown.overridden.Store(&overridden{o != nil || len(wrong) > 0, wrong})
+		a.shown.idle.Store(nil)
 		if a.catalogue.Snapshot() != nil { // the first one is built once the cluster has been read
 			a.tellUnmatched()
 		}

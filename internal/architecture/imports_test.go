@@ -75,7 +75,9 @@ var rules = []rule{
 	// api and middleware know neither each other nor the routes.
 	{of: "transport/internal/reply", may: []string{"problem"}, never: all(kubernetes, logging, routers, []string{"net/http"})},
 	{of: "transport/internal/profiles", may: []string{"problem", "transport/internal/reply"}, never: all(kubernetes, routers)},
-	{of: "transport/api", may: []string{"problem", "service", "service/catalogue", "service/explain", "service/output/kubernaut", "service/snapshot", "transport/internal/conn", "transport/internal/reply"}, never: all(kubernetes, routers, []string{"net/http"})},
+	{of: "transport/api", may: []string{"problem", "service", "service/catalogue", "service/explain", "service/output/kubernaut", "service/snapshot", "transport/internal/conn", "transport/internal/reply", "transport/page"}, never: all(kubernetes, routers, []string{"net/http"})},
+	// What the page shows is a function of a snapshot, whoever serves it.
+	{of: "transport/page", may: []string{"internal/format", "service", "service/snapshot"}, never: domain},
 	{of: "transport/middleware", may: []string{"internal/boundedcache", "auth", "problem", "transport/internal/conn", "transport/internal/reply"}, never: all(kubernetes, routers, []string{"net/http"})},
 	{of: "transport", may: []string{"auth", "service", "service/catalogue", "service/explain", "problem", "transport/..."}, never: all(kubernetes)},
 	// First what the packages below cluster share, then those packages, which don't know

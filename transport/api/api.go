@@ -24,9 +24,11 @@ import (
 	"kubernaut.io/dynamic-toolset/service/explain"
 	"kubernaut.io/dynamic-toolset/service/snapshot"
 	"kubernaut.io/dynamic-toolset/transport/internal/reply"
+	"kubernaut.io/dynamic-toolset/transport/page"
 )
 
-// Options configure an API. Discover, Generate, Explain, StreamRight and RefuseCommand may be nil.
+// Options configure an API. Discover, Generate, Explain, PageState, StreamRight and
+// RefuseCommand may be nil.
 type Options struct {
 	Catalogue *catalogue.Catalogue
 	// Discover lists the cluster again and makes all health checks now. nil: requests for
@@ -37,7 +39,9 @@ type Options struct {
 	Generate func(context.Context) (version string, err error)
 	// Explain explains a Service. The error is an *explain.Missing if there is none. nil:
 	// requests for it are answered with 503.
-	Explain      func(context.Context, service.Key) (*explain.Document, error)
+	Explain func(context.Context, service.Key) (*explain.Document, error)
+	// PageState returns what the page says about the service. It must not block.
+	PageState    func() page.State
 	MaxWatchers  int           // number of event streams; none if negative
 	WriteTimeout time.Duration // for one event of a stream
 	Version      string
@@ -85,6 +89,7 @@ type API struct {
 	log           *zap.Logger
 
 	version, description []byte
+	versionText          string
 
 	status   atomic.Pointer[currentStatus]
 	stopping atomic.Bool
@@ -99,6 +104,11 @@ type API struct {
 	// explanations holds a token for each explanation that is being made.
 	explanations chan struct{}
 
+	page      *page.Page
+	pageState func() page.State
+	// drawings holds a token for each page that is being drawn.
+	drawings chan struct{}
+
 	life       context.Context
 	background *sync.WaitGroup
 	discovery  atomic.Pointer[discovery]
@@ -109,9 +119,10 @@ func New(o Options) *API {
 	a := &API{
 		problem: o.Problem, catalogue: o.Catalogue, discover: o.Discover, generate: o.Generate, explain: o.Explain,
 		streamRight: o.StreamRight, refuseCommand: o.RefuseCommand, log: o.Log,
-		version: renderVersion(o.Version), description: renderDescription(),
+		version: renderVersion(o.Version), versionText: o.Version, description: renderDescription(),
 		maxWatchers: o.MaxWatchers, writeTimeout: o.WriteTimeout, goodbye: make(chan struct{}),
 		validations: make(chan struct{}, maxValidations), explanations: make(chan struct{}, maxExplanations),
+		page: page.New(), pageState: o.PageState, drawings: make(chan struct{}, maxDrawings),
 		life: o.Life, background: o.Background,
 	}
 	if a.streamRight == nil {

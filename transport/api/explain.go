@@ -29,28 +29,8 @@ func (a *API) Explain(ctx *fasthttp.RequestCtx) {
 	if !a.noQuery(ctx) || a.snapshot(ctx) == nil {
 		return
 	}
-	if a.explain == nil {
-		a.problem(ctx, problem.Unavailable, "There is no cluster whose Services could be explained.")
-		return
-	}
-	select {
-	case a.explanations <- struct{}{}:
-		defer func() { <-a.explanations }()
-	default:
-		a.problem(ctx, problem.Unavailable, "The service explains as many Services as it can at the same time; try again.")
-		return
-	}
-	key := service.Key{Namespace: pathValue(ctx, "namespace"), Name: pathValue(ctx, "name")}
-	wait, cancel := context.WithTimeout(a.life, explainTimeout)
-	defer cancel()
-	document, err := a.explain(wait, key)
-	if missing, ok := errors.AsType[*explain.Missing](err); ok {
-		a.problem(ctx, problem.NotFound, "There is no Service "+ended(missing.Which()))
-		return
-	}
-	if err != nil {
-		a.log.Warn("A Service could not be explained", zap.Stringer("service", key), zap.Error(err))
-		a.problem(ctx, problem.Unavailable, "The Service could not be read from the cluster. "+reply.PublicCause(err))
+	document, ok := a.explained(ctx, service.Key{Namespace: pathValue(ctx, "namespace"), Name: pathValue(ctx, "name")})
+	if !ok {
 		return
 	}
 	ctx.Response.Header.SetCanonical(headerCache, valueNoStore)
@@ -63,6 +43,35 @@ func (a *API) Explain(ctx *fasthttp.RequestCtx) {
 	}
 	ctx.SetContentType("application/json")
 	ctx.SetBody(body)
+}
+
+// explained returns the explanation of a Service. If there is none it answers so and returns
+// false.
+func (a *API) explained(ctx *fasthttp.RequestCtx, key service.Key) (document *explain.Document, ok bool) {
+	if a.explain == nil {
+		a.problem(ctx, problem.Unavailable, "There is no cluster whose Services could be explained.")
+		return nil, false
+	}
+	select {
+	case a.explanations <- struct{}{}:
+		defer func() { <-a.explanations }()
+	default:
+		a.problem(ctx, problem.Unavailable, "The service explains as many Services as it can at the same time; try again.")
+		return nil, false
+	}
+	wait, cancel := context.WithTimeout(a.life, explainTimeout)
+	defer cancel()
+	document, err := a.explain(wait, key)
+	if missing, ok := errors.AsType[*explain.Missing](err); ok {
+		a.problem(ctx, problem.NotFound, "There is no Service "+ended(missing.Which()))
+		return nil, false
+	}
+	if err != nil {
+		a.log.Warn("A Service could not be explained", zap.Stringer("service", key), zap.Error(err))
+		a.problem(ctx, problem.Unavailable, "The Service could not be read from the cluster. "+reply.PublicCause(err))
+		return nil, false
+	}
+	return document, true
 }
 
 var valueNoStore = []byte("no-store")

@@ -1,0 +1,242 @@
+package page
+
+import (
+	"fmt"
+	"html/template"
+	"time"
+
+	"kubernaut.io/dynamic-toolset/internal/format"
+	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/snapshot"
+)
+
+// Bounds of what the page shows. The rest is told as a number.
+const (
+	rowsPerPage   = 100
+	maxTypes      = 40
+	maxAliases    = 8
+	maxEvidence   = 10
+	maxChecks     = 10
+	maxMistakes   = 20
+	maxCandidates = 50
+	maxText       = 300 // characters of a text from outside
+	maxURL        = 500
+)
+
+// A model is what the template shows. The template escapes its strings; the values of the
+// types of html/template are the files embedded in page.go.
+type model struct {
+	Style  template.CSS
+	Script template.JS
+
+	Event   string // up to which change of the event stream the page is up to date
+	Cluster string
+	Alerts  []alert
+	Total   string // of all back ends
+	Off     int    // those that are disabled
+	Meters  []meter
+	Facts   []fact
+	Types   []typeView
+	// TypesBeyond is how many types are left out.
+	TypesBeyond int
+	Query       Query
+	Explains    bool   // Services can be explained
+	Explained   string // what the search for a Service has in it
+	Filtered    bool
+	Clear       string // link to the page without filters
+	Selects     []choices
+	Namespaces  []string
+	Rows        []row
+	List        pager
+	Candidates  []candidateView
+	Unlisted    int
+	Explanation *explanation
+	Built       stamp
+	Version     string
+}
+
+// A badge is a word for a state. Its colour repeats what the word and the icon say.
+type badge struct{ Class, Icon, Word string }
+
+var (
+	verifiedBadge   = badge{"good", "check", "verified"}
+	refutedBadge    = badge{"bad", "cross", "refuted"}
+	unverifiedBadge = badge{"none", "dash", "unverified"}
+	candidateBadge  = badge{"info", "question", "candidate"}
+	healthyBadge    = badge{"good", "dot", "healthy"}
+	unhealthyBadge  = badge{"bad", "alert", "unhealthy"}
+	uncheckedBadge  = badge{"none", "ring", "not checked"}
+)
+
+func verdictBadge(v service.Verdict) badge {
+	switch v {
+	case service.Verified:
+		return verifiedBadge
+	case service.Refuted:
+		return refutedBadge
+	case service.Unverified, "":
+		return unverifiedBadge
+	}
+	return badge{"none", "dash", format.Cut(string(v), 30)}
+}
+
+func healthBadge(health string) badge {
+	switch health {
+	case Healthy:
+		return healthyBadge
+	case Unhealthy:
+		return unhealthyBadge
+	}
+	return uncheckedBadge
+}
+
+// A stamp is a time, as people and as programs read it.
+type stamp struct {
+	Age   string // "12 s ago"
+	Clock string // "15:04:05 UTC", with the date if it is another day
+	Exact string // RFC 3339
+}
+
+func (p *Page) stamp(t time.Time) stamp {
+	if t.IsZero() {
+		return stamp{}
+	}
+	now, clock := p.now().UTC(), "15:04:05 UTC"
+	if t = t.UTC(); t.YearDay() != now.YearDay() || t.Year() != now.Year() {
+		clock = "2006-01-02 " + clock
+	}
+	return stamp{Age: age(now.Sub(t)) + " ago", Clock: t.Format(clock), Exact: snapshot.FormatTime(t)}
+}
+
+// age formats how long ago something was. Nobody needs it more exactly.
+func age(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%d s", max(0, d/time.Second))
+	case d < time.Hour:
+		return fmt.Sprintf("%d min", d/time.Minute)
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d h", d/time.Hour)
+	}
+	return fmt.Sprintf("%d days", d/(24*time.Hour))
+}
+
+func (p *Page) model(snap *snapshot.Snapshot, state *State, q *Query, found any) (*model, error) {
+	o := p.overviewOf(snap)
+	m := &model{
+		Style: template.CSS(style), Script: template.JS(script), // from the files embedded in page.go
+		Event:   snap.EventID(snap.Sequence()),
+		Cluster: format.Cut(state.Cluster.Name, maxText),
+		Alerts:  p.alerts(state), Total: format.Grouped(o.total), Off: o.disabled, Meters: o.meters(), Facts: p.facts(snap, state),
+		Query: *q, Filtered: q.filters(), Clear: Query{}.link(), Selects: o.selects(q), Namespaces: o.namespaces,
+		Explains: state.Explains, Built: p.stamp(p.now()), Version: format.Cut(state.Version, maxText),
+	}
+	for i, t := range o.types {
+		if i == maxTypes {
+			m.TypesBeyond = len(o.types) - maxTypes
+			break
+		}
+		m.Types = append(m.Types, t.view(q))
+	}
+	for i := range state.Candidates {
+		if i == maxCandidates {
+			break
+		}
+		m.Candidates = append(m.Candidates, newCandidate(&state.Candidates[i]))
+	}
+	m.Unlisted = state.Unlisted + len(state.Candidates) - len(m.Candidates)
+	m.Rows, m.List = p.list(snap, q)
+	if q.Explain != (service.Key{}) {
+		m.Explained = q.Explain.String()
+		e, err := explain(q, found)
+		if err != nil {
+			return nil, err
+		}
+		m.Explanation = e
+	}
+	return m, nil
+}
+
+// A pager says which part of the list is shown, and leads to the others.
+type pager struct {
+	Total, Of          int // what the query chooses, of all
+	From, To           int // as people count
+	Number, Pages      int
+	First, Prev        string // links; empty on the first page
+	Next, Last         string // links; empty on the last page
+	TotalText, OfText  string
+	FromText, LastText string
+}
+
+// list returns the rows of the page of the list that q wants. Only these are drawn.
+func (p *Page) list(snap *snapshot.Snapshot, q *Query) ([]row, pager) {
+	number := max(1, q.Number)
+	from := (number - 1) * rowsPerPage
+	var shown []snapshot.Item
+	var tail []snapshot.Item // the last page, in case the one that is wanted is beyond it
+	n, all := 0, 0
+	for i := range snap.Items() {
+		all++
+		if !q.admits(i, p.verdictOf(i)) {
+			continue
+		}
+		if n%rowsPerPage == 0 {
+			tail = tail[:0]
+		}
+		tail = append(tail, i)
+		if n >= from && n < from+rowsPerPage {
+			shown = append(shown, i)
+		}
+		n++
+	}
+	pages := max(1, (n+rowsPerPage-1)/rowsPerPage)
+	if number > pages { // back ends may be gone since the link was made
+		number, from, shown = pages, (pages-1)*rowsPerPage, tail
+	}
+	l := pager{Total: n, Of: all, From: min(n, from+1), To: from + len(shown), Number: number, Pages: pages,
+		TotalText: format.Grouped(n), OfText: format.Grouped(all)}
+	l.FromText, l.LastText = format.Grouped(l.From), format.Grouped(l.To)
+	if number > 1 {
+		l.First, l.Prev = q.at(1), q.at(number-1)
+	}
+	if number < pages {
+		l.Next, l.Last = q.at(number+1), q.at(pages)
+	}
+	rows := make([]row, len(shown))
+	for i, item := range shown {
+		rows[i] = p.row(snap, item)
+	}
+	return rows, l
+}
+
+// cut cuts texts from outside, and returns how many are left out.
+func cut(texts []string, most int) (out []string, beyond int) {
+	for i, t := range texts {
+		if i == most {
+			return out, len(texts) - most
+		}
+		out = append(out, format.Cut(t, maxText))
+	}
+	return out, 0
+}
+
+// breakable divides a URL or a name into pieces between which a line may end.
+func breakable(s string) (pieces []string) {
+	from := 0
+	for i := range len(s) - 1 {
+		switch next := s[i+1]; s[i] {
+		case '/', '?', '&', '=', ',':
+			if next == '/' {
+				continue // "//" stays together
+			}
+		case '.', '-', '_', ':':
+		default:
+			continue
+		}
+		if i-from >= 3 && len(s)-i > 3 {
+			pieces = append(pieces, s[from:i+1])
+			from = i + 1
+		}
+	}
+	return append(pieces, s[from:])
+}
