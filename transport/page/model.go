@@ -3,6 +3,7 @@ package page
 import (
 	"fmt"
 	"html/template"
+	"strings"
 	"time"
 
 	"kubernaut.io/dynamic-toolset/internal/format"
@@ -15,11 +16,12 @@ const (
 	rowsPerPage   = 100
 	maxTypes      = 40
 	maxAliases    = 8
-	maxEvidence   = 10
-	maxChecks     = 10
+	maxEvidence   = 8
+	maxChecks     = 8
 	maxMistakes   = 20
 	maxCandidates = 50
 	maxText       = 300 // characters of a text from outside
+	maxLine       = 200 // of one of several
 	maxURL        = 500
 )
 
@@ -215,12 +217,13 @@ func cut(texts []string, most int) (out []string, beyond int) {
 		if i == most {
 			return out, len(texts) - most
 		}
-		out = append(out, format.Cut(t, maxText))
+		out = append(out, format.Cut(t, maxLine))
 	}
 	return out, 0
 }
 
-// breakable divides a URL or a name into pieces between which a line may end.
+// breakable divides a URL or a name into pieces between which a line may end. What follows
+// the namespace in the name of a Service stays together, with the port.
 func breakable(s string) (pieces []string) {
 	from := 0
 	for i := range len(s) - 1 {
@@ -229,7 +232,10 @@ func breakable(s string) (pieces []string) {
 			if next == '/' {
 				continue // "//" stays together
 			}
-		case '.', '-', '_', ':':
+		case '.', '-', '_':
+			if strings.HasSuffix(s[:i+1], ".svc.") || strings.HasSuffix(s[:i+1], ".svc.cluster.") {
+				continue
+			}
 		default:
 			continue
 		}

@@ -40,10 +40,14 @@ func (p *Page) overviewOf(s *snapshot.Snapshot) *overview {
 	types := map[string]*typeCount{}
 	for i := range s.Items() {
 		b, verdict, health := i.Backend(), string(p.verdictOf(i)), healthOf(i)
-		t := types[b.Type]
+		kind := b.Type
+		if len(kind) > maxValue { // no query may ask for it
+			kind = kind[:maxValue]
+		}
+		t := types[kind]
 		if t == nil {
-			t = &typeCount{name: b.Type, verdicts: map[string]int{}, healths: map[string]int{}}
-			types[b.Type] = t
+			t = &typeCount{name: kind, verdicts: map[string]int{}, healths: map[string]int{}}
+			types[kind] = t
 		}
 		t.total++
 		t.verdicts[verdict]++

@@ -28,13 +28,14 @@
 			return;
 		}
 		for (const { name } of [...a.attributes]) {
-			if (!b.hasAttribute(name) && !(name === "open" || name === "class" && a.nodeName === "TR")) a.removeAttribute(name);
+			if (!b.hasAttribute(name) && name !== "open") a.removeAttribute(name);
 		}
 		for (const { name, value } of [...b.attributes]) {
 			if (a.getAttribute(name) === value) continue;
 			if (name === "data-mark" && a.hasAttribute(name)) flash(a);
 			a.setAttribute(name, value);
 		}
+		if (a.nodeName === "TR" && flashing.has(a)) a.classList.add("changed");
 		if (b.dataset && b.firstElementChild && b.firstElementChild.dataset.key) keyed(a, b);
 		else {
 			const now = [...b.childNodes];
@@ -63,9 +64,14 @@
 			row.remove();
 		}
 	};
+	const flashing = new Set();
 	const flash = row => {
 		row.classList.add("changed");
-		setTimeout(() => row.classList.remove("changed"), 2600);
+		flashing.add(row);
+		setTimeout(() => {
+			flashing.delete(row);
+			row.classList.remove("changed");
+		}, 2600);
 	};
 
 	// load gets the page at an address. The explanation stays unless it is asked for: it may

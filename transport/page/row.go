@@ -2,6 +2,7 @@ package page
 
 import (
 	"encoding/json"
+	"hash/fnv"
 	"slices"
 	"strings"
 	"time"
@@ -14,7 +15,8 @@ import (
 // A row is one back end.
 type row struct {
 	Key  string // namespace/name of its toolset
-	Mark string // changes when something has changed that people should notice
+	Bad  bool   // somebody should look at it
+	Mark uint64 // changes when something has changed that people should notice
 
 	Name            []string // in pieces between which a line may end
 	Namespace, Type string
@@ -89,7 +91,12 @@ func (p *Page) row(snap *snapshot.Snapshot, i snapshot.Item) row {
 	p.health(&r, i, &t)
 	id := p.identityOf(i)
 	p.identity(&r, b, &id)
-	r.Mark = strings.Join([]string{r.Health.Word, r.Verdict.Word, r.Product, r.Type, t.Config.URL}, " ")
+	r.Bad = r.Health == unhealthyBadge || r.Verdict == refutedBadge
+	mark := fnv.New64a()
+	for _, s := range []string{r.Health.Word, r.Verdict.Word, r.Product, b.Type, t.Config.URL} {
+		mark.Write(append([]byte(s), 0)) // never fails
+	}
+	r.Mark = mark.Sum64()
 	return r
 }
 
@@ -111,7 +118,7 @@ func (p *Page) health(r *row, i snapshot.Item, t *toolset) {
 				r.Latency = latency
 			}
 		}
-		r.Checks = append(r.Checks, check{At: p.stamp(c.Time), Badge: badge, Reason: format.Cut(c.Reason, maxText), Latency: latency})
+		r.Checks = append(r.Checks, check{At: p.stamp(c.Time), Badge: badge, Reason: format.Cut(c.Reason, maxLine), Latency: latency})
 		r.History = append(r.History, tick{Class: badge.Class})
 	}
 	slices.Reverse(r.History)

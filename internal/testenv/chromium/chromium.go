@@ -4,12 +4,15 @@ package chromium
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/accessibility"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
@@ -104,6 +107,41 @@ func Evaluate[T any](t *testing.T, b *Browser, expression string) T {
 	return out
 }
 
+// Await waits until a JavaScript expression is true.
+func (b *Browser) Await(t *testing.T, expression string) {
+	t.Helper()
+	for end := time.Now().Add(testenv.Patience); !Evaluate[bool](t, b, expression); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("it is not true after %s that %s", testenv.Patience, expression)
+		}
+	}
+}
+
+// Names returns the accessible names of all that people can operate on the page, such as
+// "link Next". Nothing comes after the role of what has no name.
+func (b *Browser) Names(t *testing.T) (names []string) {
+	t.Helper()
+	tree, err := chromedp.Call(b.ctx, accessibility.GetFullAXTree, accessibility.GetFullAXTreeParams{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := func(v *accessibility.Value) (s string) {
+		if v != nil {
+			_ = json.Unmarshal(v.Value, &s) // a value that is no text counts as none
+		}
+		return s
+	}
+	for _, n := range tree.Nodes {
+		switch role := text(n.Role); role {
+		case "link", "button", "textbox", "searchbox", "combobox", "table", "navigation", "search", "form", "image", "img", "DisclosureTriangle":
+			if !n.Ignored {
+				names = append(names, strings.TrimSpace(role+" "+text(n.Name)))
+			}
+		}
+	}
+	return names
+}
+
 // Scheme makes the page dark or light.
 func (b *Browser) Scheme(t *testing.T, name string) {
 	t.Helper()
@@ -115,16 +153,44 @@ func (b *Browser) Scheme(t *testing.T, name string) {
 	}
 }
 
+// Scripts switches the scripts of pages on or off.
+func (b *Browser) Scripts(t *testing.T, on bool) {
+	t.Helper()
+	if _, err := chromedp.Call(b.ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !on}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// NoScrollbars hides scrollbars, which would cover the edge of a picture of the whole page.
+func (b *Browser) NoScrollbars(t *testing.T) {
+	t.Helper()
+	if _, err := chromedp.Call(b.ctx, emulation.SetScrollbarsHidden, emulation.SetScrollbarsHiddenParams{Hidden: true}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // Quiet fails the test if the browser had complaints, or if the page requested anything
 // but itself.
 func (b *Browser) Quiet(t *testing.T, page string) {
+	t.Helper()
+	b.quiet(t, func(address string) bool { return address == page })
+}
+
+// QuietBelow fails the test if the browser had complaints, or if the page requested anything
+// that does not begin with address, or "data:".
+func (b *Browser) QuietBelow(t *testing.T, address string) {
+	t.Helper()
+	b.quiet(t, func(asked string) bool { return strings.HasPrefix(asked, address) || strings.HasPrefix(asked, "data:") })
+}
+
+func (b *Browser) quiet(t *testing.T, allowed func(address string) bool) {
 	t.Helper()
 	for {
 		select {
 		case c := <-b.complaint:
 			t.Errorf("the browser complains: %s", c)
 		case r := <-b.requests:
-			if r != page {
+			if !allowed(r) {
 				t.Errorf("the page asked for %s", r)
 			}
 		default:

@@ -1,0 +1,333 @@
+package page
+
+import (
+	"fmt"
+	"iter"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/net/html"
+
+	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/snapshot"
+)
+
+func parameters(query string) iter.Seq2[[]byte, []byte] {
+	return func(yield func([]byte, []byte) bool) {
+		for part := range strings.SplitSeq(query, "&") {
+			k, v, _ := strings.Cut(part, "=")
+			k, _ = url.QueryUnescape(k)
+			v, _ = url.QueryUnescape(v)
+			if part != "" && !yield([]byte(k), []byte(v)) {
+				return
+			}
+		}
+	}
+}
+
+func rowsOf(root *html.Node) (keys []string) {
+	for _, tr := range elements(root, "tr") {
+		if key := attribute(tr, "data-key"); key != "" {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+func byID(root *html.Node, id string) *html.Node {
+	for n := range root.Descendants() {
+		if attribute(n, "id") == id {
+			return n
+		}
+	}
+	return nil
+}
+
+// Each back end is shown with everything that there is to know about it.
+func TestRows(t *testing.T) {
+	p, snap := drawn(few())
+	_, root := write(t, p, snap, fine(), &Query{}, nil)
+	text := map[string]string{}
+	for _, tr := range elements(root, "tr") {
+		text[attribute(tr, "data-key")] = strings.Join(strings.Fields(textOf(tr)), " ")
+	}
+	for key, wants := range map[string][]string{
+		"logging/elasticsearch-master":     {"elasticsearch", "https://elasticsearch-master.logging.svc.cluster.local:9200", "verified", "Elasticsearch 8.17.1", "basic credentials", "untrusted certificate", "healthy", "the only one of this type", "elasticsearch-master-headless"},
+		"logging/loki-gateway":             {"tenant needed"},
+		"messaging/kafka-bootstrap":        {"unverified", "unhealthy", refused},
+		"monitoring/prometheus":            {"http://prometheus.monitoring.svc.cluster.local:9090/prometheus", "older than monitoring/prometheus-federation", "GET /api/v1/status/buildinfo answered as Prometheus 3.5.0", "asked 6 min ago"},
+		"monitoring/prometheus-federation": {"unhealthy", "status 503 Service Unavailable", "12 s ago", "Primary no", "11:59:18 UTC"},
+		"shop/dashboard":                   {"disabled", "refuted", "Welcome to nginx!"},
+		"shop/metrics":                     {"refuted", "VictoriaMetrics 1.119.0"},
+		"tracing/zipkin":                   {"unverified", "not checked"},
+	} {
+		for _, want := range wants {
+			if want = strings.TrimPrefix(want, "Primary "); !strings.Contains(text[key], want) {
+				t.Errorf("%s: no %q in %q", key, want, text[key])
+			}
+		}
+	}
+	if n := len(rowsOf(root)); n != 12 { // of 14: two are aliases
+		t.Errorf("%d rows", n)
+	}
+	if strings.Contains(text["shop/dashboard"], "primary") {
+		t.Error("a disabled back end is shown as the primary")
+	}
+}
+
+// What the filters choose is what a plain loop chooses, on all pages together, and each page
+// is bounded.
+func TestFiltersAndPages(t *testing.T) {
+	all := many(2500)
+	p, snap := drawn(all)
+	health := func(m *made) string {
+		switch {
+		case m.checks == "":
+			return Unchecked
+		case strings.HasSuffix(m.checks, "+"):
+			return Healthy
+		}
+		return Unhealthy
+	}
+	verdict := func(m *made) string {
+		if m.id.Verdict == "" {
+			return "unverified"
+		}
+		return string(m.id.Verdict)
+	}
+	for _, query := range []string{"", "type=loki", "namespace=team-007", "verdict=verified", "verdict=refuted", "verdict=unverified", "health=healthy", "health=unhealthy", "health=unchecked",
+		"enabled=true", "enabled=false", "name=-0003", "type=loki&health=unhealthy&verdict=verified", "type=none", "namespace=team-00"} {
+		q, wrong := Parse(parameters(query))
+		if len(wrong) > 0 {
+			t.Fatal(wrong)
+		}
+		var want []string
+		for i := range all {
+			m := &all[i]
+			if (q.Type == "" || q.Type == m.kind) && (q.Namespace == "" || q.Namespace == m.key.Namespace) && (q.Name == "" || strings.Contains(m.key.Name, q.Name)) &&
+				(q.Verdict == "" || q.Verdict == verdict(m)) && (q.Health == "" || q.Health == health(m)) && (q.Enabled == "" || (q.Enabled == "true") == !m.off) {
+				want = append(want, m.key.String())
+			}
+		}
+		slices.Sort(want)
+		var got []string
+		rows, list := p.list(snap, &q)
+		for {
+			if len(rows) > rowsPerPage {
+				t.Fatalf("%s: %d rows on a page", query, len(rows))
+			}
+			for i := range rows {
+				got = append(got, rows[i].Key)
+			}
+			if list.Total != len(want) || list.Of != len(all) || list.To != len(got) {
+				t.Errorf("%s: %+v, want %d of %d", query, list, len(want), len(all))
+			}
+			if list.Next == "" {
+				break
+			}
+			next, wrong := Parse(parameters(list.Next[1:]))
+			if len(wrong) > 0 || next.Number != q.Number+1 && next.Number != 2 {
+				t.Fatalf("%s leads to %+v, %v", list.Next, next, wrong)
+			}
+			q = next
+			rows, list = p.list(snap, &q)
+		}
+		if slices.Sort(got); !slices.Equal(got, want) {
+			t.Errorf("%q chooses %d, want %d", query, len(got), len(want))
+		}
+	}
+	// A page beyond the last is the last.
+	if rows, list := p.list(snap, &Query{Number: 99, Type: "loki"}); len(rows) == 0 || list.Number != list.Pages || list.Next != "" || list.Prev == "" {
+		t.Errorf("%d rows, %+v", len(rows), list)
+	}
+	if rows, list := p.list(snap, &Query{Number: 7, Type: "none"}); len(rows) != 0 || list.Number != 1 || list.From != 0 || list.To != 0 {
+		t.Errorf("%d rows, %+v", len(rows), list)
+	}
+}
+
+// The numbers of the overview are those of a plain count, and of the current snapshot.
+func TestOverview(t *testing.T) {
+	p, snap := drawn(many(2000))
+	o := p.overviewOf(snap)
+	if sum := o.verdicts["verified"] + o.verdicts["refuted"] + o.verdicts["unverified"]; sum != 2000 || o.total != 2000 || o.verdicts["unverified"] != 400 {
+		t.Errorf("%+v", o)
+	}
+	if sum := o.healths[Healthy] + o.healths[Unhealthy] + o.healths[Unchecked]; sum != 2000 || o.healths[Unhealthy] != 182 {
+		t.Errorf("%+v", o.healths)
+	}
+	sum := 0
+	for i, typ := range o.types {
+		if sum += typ.total; i > 0 && o.types[i-1].total < typ.total {
+			t.Error("the types are not in the order of their size")
+		}
+	}
+	if sum != 2000 || !slices.IsSorted(o.namespaces) || len(o.namespaces) != 100 {
+		t.Errorf("%d back ends in all types, %d namespaces", sum, len(o.namespaces))
+	}
+	if p.overviewOf(snap) != o {
+		t.Error("the same snapshot is counted twice")
+	}
+	if now := p.overviewOf(snapshot.NewBuilder().Next(nil, nil, noon, "")); now.total != 0 {
+		t.Errorf("an empty snapshot: %+v", now)
+	}
+	_, root := write(t, p, snap, fine(), &Query{Type: "loki"}, nil)
+	link := ""
+	for _, a := range elements(byID(root, "types"), "a") {
+		if attribute(a, "aria-current") != "" {
+			link += attribute(a, "href") + textOf(a)
+		}
+	}
+	if !strings.HasPrefix(link, ".loki") {
+		t.Errorf("the current type leads to %q, not back to all", link)
+	}
+}
+
+// What the service says about itself, in good and bad times.
+func TestFacts(t *testing.T) {
+	p, snap := drawn(few())
+	for _, c := range []struct {
+		name  string
+		state *State
+		want  []string
+		never []string
+	}{
+		{"fine", fine(), []string{"https://10.96.0.1:443 can be read", "this replica holds the lease as dynamic-toolset-6d5f7c9b8-x2k4q_51c0a9e1d2f3",
+			"kubernaut-system/kubernaut-toolset-config version 48213; last attempt here: success, 4 min ago", "Overrides in force", "3 s old last change in the cluster 4 min ago", "1.4.0 served by dynamic-toolset-6d5f7c9b8-x2k4q"}, []string{"ignored", "can't"}},
+		{"troubled", troubled(), []string{"can't be read since 7 min ago", "Kubernetes has been unreachable", "dynamic-toolset-6d5f7c9b8-m9w7r_0fb1c2d3e4f5 leads; this replica stands by", "could not be written", "ended with forbidden",
+			"Overrides ignored 2 mistakes", "toolsets[4]: has neither a service nor a url (line 21)", "Candidates", "metrics-store"}, []string{"in force"}},
+		{"alone", &State{Version: "1"}, []string{"ConfigMap none is written", "Overrides none", "Cluster can be read"}, []string{"Leader", "Explain a Service", "explain"}},
+		{"vacant", &State{Leader: Leader{Self: "me", Vacant: "no replica holds the lease yet"}}, []string{"Leader no replica no replica holds the lease yet"}, nil},
+		{"idle", &State{Overrides: Overrides{Present: true, Unmatched: []string{"toolsets[2] (monitoring/thanos)"}}}, []string{"Overrides in force 1 of them without effect", "Overrides without effect toolsets[2] (monitoring/thanos)"}, nil},
+		{"some namespaces", &State{Cluster: Cluster{Name: "c", Namespaces: []string{"a", "b"}}}, []string{"only the namespaces a, b"}, nil},
+	} {
+		_, root := write(t, p, snap, c.state, &Query{}, nil)
+		for _, e := range elements(root, "script") {
+			e.Parent.RemoveChild(e)
+		}
+		for _, e := range elements(root, "style") {
+			e.Parent.RemoveChild(e)
+		}
+		var b strings.Builder
+		for n := range root.Descendants() { // with a blank between elements, as one sees them
+			if n.Type == html.TextNode {
+				b.WriteString(n.Data)
+				if p := n.Parent.Data; p == "dt" || p == "b" && n.Parent.Parent.Data == "dd" && n.NextSibling == nil || p == "h2" {
+					b.WriteString(" ")
+				}
+			}
+		}
+		text := strings.Join(strings.Fields(b.String()), " ")
+		for _, want := range c.want {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s: no %q in\n%s", c.name, want, text)
+			}
+		}
+		for _, never := range c.never {
+			if strings.Contains(text, never) {
+				t.Errorf("%s: %q in\n%s", c.name, never, text)
+			}
+		}
+	}
+}
+
+func TestExplanation(t *testing.T) {
+	p, snap := drawn(few())
+	q := &Query{Explain: service.Key{Namespace: "shop", Name: "query-frontend"}, Type: "loki"}
+	_, root := write(t, p, snap, fine(), q, explanationOf())
+	text := strings.Join(strings.Fields(textOf(byID(root, "explanation"))), " ")
+	for _, want := range []string{"shop/query-frontend", "not listed", "for: the port 3100 is that of Loki", "against: no label names the product", "404 Not Found",
+		"kubectl -n shop annotate service query-frontend kubernaut.io/toolset-type=loki", "It is listed as loki"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in %q", want, text)
+		}
+	}
+	for _, a := range elements(byID(root, "explanation"), "a") {
+		if attribute(a, "href") != "?type=loki" {
+			t.Errorf("it is closed by %q", attribute(a, "href"))
+		}
+	}
+	// No document is too strange, and nothing that a shell would run is offered to copy.
+	type object = map[string]any
+	for name, document := range map[string]any{
+		"nothing": nil, "empty": object{}, "more": object{"listed": true, "score": 3}, "null": object{"steps": nil, "asked": nil},
+		"shell": object{"change": []object{{"annotation": "kubernaut.io/a", "value": "x; rm -rf /"}, {"annotation": "-a", "value": "$(id)"}, {"annotation": "a", "value": "`id`"}}},
+	} {
+		_, root := write(t, p, snap, fine(), q, document)
+		if text := textOf(byID(root, "explanation")); !strings.Contains(text, "shop/query-frontend") || strings.Contains(text, "kubectl") {
+			t.Errorf("%s: %q", name, text)
+		}
+	}
+	if err := p.Write(&strings.Builder{}, snap, fine(), q, []string{"a list"}); err == nil || !strings.Contains(err.Error(), "shop/query-frontend") {
+		t.Errorf("%v", err)
+	}
+}
+
+// Any query has an answer, and a link leads to the same query.
+func FuzzParse(f *testing.F) {
+	for _, s := range []string{"", "type=a&namespace=b&name=c&verdict=verified&health=unchecked&enabled=true&page=7&explain=a/b", "type=&type=", "x", "page=999999999999999999999", "explain=%2f%2f", "%ff=%ff"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		q, wrong := Parse(parameters(s))
+		if len(wrong) > 20 {
+			t.Errorf("%d mistakes", len(wrong))
+		}
+		if len(wrong) > 0 || strings.ContainsRune(fmt.Sprint(q), '\uFFFD') {
+			return
+		}
+		again, wrong := Parse(parameters(strings.TrimPrefix(strings.TrimPrefix(q.link(), "?"), ".")))
+		if q.Number == 1 {
+			q.Number = 0
+		}
+		if len(wrong) > 0 || again != q {
+			t.Errorf("%q is %+v; its link is %+v, %v", s, q, again, wrong)
+		}
+	})
+}
+
+func TestBreakable(t *testing.T) {
+	for s, want := range map[string]string{
+		"http://prometheus.monitoring.svc.cluster.local:9090/prometheus": "http://|prometheus.|monitoring.|svc.cluster.local:9090/|prometheus",
+		"":                       "",
+		"loki":                   "loki",
+		"tempo-query-frontend":   "tempo-|query-|frontend",
+		"older than a/b-c; only": "older than a/|b-c; only",
+	} {
+		got := breakable(s)
+		if strings.Join(got, "") != s || strings.Join(got, "|") != want {
+			t.Errorf("%q becomes %q, want %q", s, got, want)
+		}
+	}
+}
+
+func TestAge(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		-time.Hour: "0 s", 0: "0 s", 59 * time.Second: "59 s", time.Minute: "1 min", 59 * time.Minute: "59 min", time.Hour: "1 h", 47 * time.Hour: "47 h", 48 * time.Hour: "2 days", 9000 * time.Hour: strconv.Itoa(375) + " days",
+	} {
+		if got := age(d); got != want {
+			t.Errorf("%s is %q, want %q", d, got, want)
+		}
+	}
+}
+
+// A page of 10,000 back ends costs what its hundred rows cost, and the count of all.
+func BenchmarkPage(b *testing.B) {
+	for _, n := range []int{10, 10_000} {
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
+			p, snap := drawn(many(n))
+			state := fine()
+			for b.Loop() {
+				p.overview.Store(nil)
+				var out strings.Builder
+				if err := p.Write(&out, snap, state, &Query{}, nil); err != nil {
+					b.Fatal(err)
+				}
+				b.ReportMetric(float64(out.Len()), "bytes")
+			}
+		})
+	}
+}
