@@ -22,7 +22,7 @@ help: ## list the targets
 
 run: build ## serve the example cluster on :8080
 	@echo
-	@echo "Serving examples/cluster. Try, in another terminal:"
+	@echo "Serving examples/cluster: http://localhost:8080/ in a browser. Try, in another terminal:"
 	@echo "  curl localhost:8080/api/v1/toolsets"
 	@echo "  curl localhost:8080/api/v1/toolsets/grafana"
 	@echo "  curl 'localhost:8080/api/v1/toolsets?healthy=true'"
