@@ -1,12 +1,14 @@
 package app
 
 import (
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"kubernaut.io/dynamic-toolset/cluster/configmap"
 	"kubernaut.io/dynamic-toolset/config"
 	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/catalogue"
 	"kubernaut.io/dynamic-toolset/transport/page"
 )
 
@@ -16,6 +18,7 @@ type shown struct {
 	written    atomic.Pointer[written]
 	overridden atomic.Pointer[overridden]
 	idle       atomic.Pointer[idle]
+	candidates atomic.Pointer[candidates]
 }
 
 // written is the last attempt to write the documents.
@@ -36,14 +39,25 @@ type idle struct {
 	texts []string
 }
 
-// idleAge is for how long the page shows the same idle overrides. To find them takes all
-// back ends.
-const idleAge = 5 * time.Second
+// candidates are those that are not listed, as found out at a time.
+type candidates struct {
+	at    time.Time
+	shown []page.Candidate
+	more  int
+}
+
+// maxAge is for how long the page shows the same idle overrides and candidates, since it
+// takes all back ends to find them.
+const maxAge = 5 * time.Second
+
+// maxCandidates bounds the candidates on the page.
+const maxCandidates = 50
 
 // pageState returns what the page says about the service.
 func (a *App) pageState() page.State {
 	s := a.settings
 	st := page.State{Version: a.version, Replica: s.HTTP.ServedBy, Cluster: a.clusterShown(), ConfigMap: a.configMapShown(), Overrides: a.overridesShown()}
+	st.Candidates, st.Unlisted = a.candidatesShown()
 	if a.leader != nil {
 		st.Leader = page.Leader{Self: a.leader.Identity(), Leads: a.leader.Leads(), Holder: a.leader.Holder()}
 		if why := a.leader.Vacant(); why != nil {
@@ -121,10 +135,39 @@ func (a *App) overridesShown() page.Overrides {
 		return shown
 	}
 	known := a.shown.idle.Load()
-	if known == nil || time.Since(known.at) > idleAge {
+	if known == nil || time.Since(known.at) > maxAge {
 		known = &idle{time.Now(), append(a.catalogue.UnmatchedOverrides(), a.catalogue.OverriddenAliases()...)}
 		a.shown.idle.Store(known)
 	}
 	shown.Unmatched = known.texts
+	return shown
+}
+
+// candidatesShown returns the Services that are asked what they are and not listed, and how
+// many there are besides.
+func (a *App) candidatesShown() ([]page.Candidate, int) {
+	known := a.shown.candidates.Load()
+	if known == nil || time.Since(known.at) > maxAge {
+		all, more := a.catalogue.Unlisted(maxCandidates)
+		known = &candidates{at: time.Now(), more: more}
+		for i := range all {
+			known.shown = append(known.shown, candidateShown(&all[i]))
+		}
+		a.shown.candidates.Store(known)
+	}
+	return known.shown, known.more
+}
+
+func candidateShown(u *catalogue.Unlisted) page.Candidate {
+	shown := page.Candidate{Key: u.Key, Type: strings.Join(u.Question.Hints, ", "), Refuted: u.Identity.Verdict == service.Refuted, Note: "not asked yet"}
+	if len(u.Question.URLs) > 0 {
+		shown.URL = u.Question.URLs[0]
+	}
+	switch n := len(u.Identity.Evidence); {
+	case n > 0:
+		shown.Note = u.Identity.Evidence[n-1]
+	case !u.Identity.At.IsZero():
+		shown.Note = "its answers prove nothing"
+	}
 	return shown
 }

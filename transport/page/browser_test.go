@@ -204,12 +204,12 @@ func TestPageWithoutScripts(t *testing.T) {
 	b.Do(t, chromedp.Click(`#list .head a[rel=next]`))
 	b.Await(t, `location.search === "?page=2" && document.querySelectorAll("#rows tr").length === 100`)
 	b.Do(t, chromedp.SetValue(`#f-health`, "unhealthy"), chromedp.Click(`#filter button`))
-	b.Await(t, `location.search.includes("health=unhealthy")`)
-	if got := chromium.Evaluate[string](t, b, `document.querySelector("#count").innerText`); got != "32 of 350 back ends" {
+	b.Await(t, `location.search.includes("health=unhealthy") && document.readyState === "complete"`)
+	if got := chromium.Evaluate[string](t, b, `document.querySelector("#count")?.innerText`); got != "32 of 350 back ends" {
 		t.Errorf("%s shows %q", at(), got)
 	}
 	b.Do(t, chromedp.SendKeys(`#service`, "shop/query-frontend"+kb.Enter))
-	b.Await(t, `location.search.includes("explain=shop%2Fquery-frontend")`)
+	b.Await(t, `location.search.includes("explain=shop%2Fquery-frontend") && document.readyState === "complete"`)
 	if got := chromium.Evaluate[string](t, b, `document.querySelector("#explanation").innerText`); !strings.Contains(got, "the port 3100 is that of Loki") {
 		t.Errorf("%s explains %q", at(), got)
 	}
@@ -230,14 +230,14 @@ func TestPageWithScripts(t *testing.T) {
 	b.Await(t, `document.documentElement.classList.contains("live")`)
 	chromium.Evaluate[bool](t, b, `window.same = true`)
 	b.Do(t, chromedp.SendKeys(`#f-name`, "-0011"))
-	b.Await(t, `document.querySelector("#count").innerText === "10 of 350 back ends" && document.activeElement.id === "f-name"`)
+	b.Await(t, `document.querySelector("#count")?.innerText === "10 of 350 back ends" && document.activeElement.id === "f-name"`)
 	chromium.Evaluate[bool](t, b, `(() => { const s = document.querySelector("#f-health"); s.value = "unhealthy"; s.dispatchEvent(new Event("change", { bubbles: true })); return true; })()`)
-	b.Await(t, `document.querySelector("#count").innerText === "1 of 350 back ends"`)
+	b.Await(t, `document.querySelector("#count")?.innerText === "1 of 350 back ends"`)
 	if got := chromium.Evaluate[string](t, b, `location.search`); got != "?health=unhealthy&name=-0011" {
 		t.Errorf("the address has %s", got)
 	}
 	b.Do(t, chromedp.SendKeys(`#service`, "shop/query-frontend"+kb.Enter))
-	b.Await(t, `document.querySelector("#explanation").innerText.includes("the port 3100") && document.activeElement.id === "explained"`)
+	b.Await(t, `document.querySelector("#explanation")?.innerText.includes("the port 3100") && document.activeElement.id === "explained"`)
 	if got := chromium.Evaluate[string](t, b, `location.search`); !strings.Contains(got, "explain=shop%2Fquery-frontend") || !strings.Contains(got, "name=-0011") {
 		t.Errorf("the address has %s", got)
 	}
@@ -250,7 +250,7 @@ func TestPageWithScripts(t *testing.T) {
 	}
 	// Back leads to what was there.
 	chromium.Evaluate[bool](t, b, `(history.back(), true)`)
-	b.Await(t, `window.same !== true && !document.querySelector(".explanation") && document.querySelector("#count").innerText === "1 of 350 back ends"`)
+	b.Await(t, `window.same !== true && !document.querySelector(".explanation") && document.querySelector("#count")?.innerText === "1 of 350 back ends"`)
 	if names := b.Names(t); !slices.Contains(names, "searchbox Explain a Service") || !slices.Contains(names, "combobox Health") {
 		t.Errorf("the names are %q", names)
 	}

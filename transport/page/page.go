@@ -57,7 +57,7 @@ type Page struct {
 // New returns a Page.
 func New() *Page {
 	return &Page{
-		identityOf: func(snapshot.Item) service.Identity { return service.Identity{} },
+		identityOf: snapshot.Item.Identity,
 		now:        time.Now,
 	}
 }

@@ -7,7 +7,7 @@
 	const main = document.getElementById("main");
 	const root = document.documentElement;
 	const said = document.getElementById("said");
-	let asked = 0, timer = 0, running = null, again = false, streaming = null;
+	let asked = 0, timer = 0, running = null, again = false, streaming = null, following = false;
 
 	const say = (state, text) => {
 		root.classList.remove("live", "lost");
@@ -121,38 +121,35 @@
 	};
 
 	// follow reads the event stream from the change on that the page shows, so that neither
-	// is a change missed nor the whole list sent.
+	// is a change missed nor the whole list sent. It ends when nobody looks at the page.
 	const follow = async () => {
-		for (let pause = 1000; ; pause = Math.min(2 * pause, 30000)) {
-			const own = streaming = new AbortController();
+		if (following) return;
+		following = true;
+		for (let pause = 1000; !document.hidden; pause = Math.min(2 * pause, 30000)) {
+			streaming = new AbortController();
 			try {
-				const response = await fetch("api/v1/toolsets/watch", { headers: { Accept: "text/event-stream", "Last-Event-ID": main.dataset.event }, cache: "no-store", signal: own.signal });
+				const response = await fetch("api/v1/toolsets/watch", { headers: { Accept: "text/event-stream", "Last-Event-ID": main.dataset.event }, cache: "no-store", signal: streaming.signal });
 				if (!response.ok) throw new Error();
 				const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
 				say("live", "live");
 				for (pause = 1000; ;) {
 					const { done, value } = await reader.read();
 					if (done) break;
-					if (!value.startsWith(":")) soon(0); // a heartbeat is a comment
+					if (value.replace(/^:.*\n/gm, "").trim()) soon(0); // heartbeats are comments
 				}
-			} catch (error) {
-				if (error.name === "AbortError") return;
+			} catch {
+				// It is tried again; load tells if there is no connection at all.
 			}
 			streaming = null;
 			if (!root.classList.contains("lost")) say("", "updated every " + oldest / 1000 + " s");
 			await new Promise(done => setTimeout(done, pause));
-			if (document.hidden) return;
 		}
+		following = false;
 	};
-
 	document.addEventListener("visibilitychange", () => {
-		if (document.hidden) {
-			streaming?.abort();
-			streaming = null;
-		} else {
-			soon(0);
-			if (!streaming) follow();
-		}
+		if (document.hidden) return void streaming?.abort();
+		soon(0);
+		follow();
 	});
 
 	// Filters work at once, and an explanation is shown in the page.

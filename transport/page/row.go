@@ -32,8 +32,8 @@ type row struct {
 	Asked          stamp
 
 	Health  badge
-	Reason  string // if it is not healthy
-	Latency string // of the last check
+	Reason  []string // if it is not healthy, in pieces
+	Latency string   // of the last check
 	Checked stamp
 	History []tick // the oldest first
 	// HistoryWidth is that of their picture.
@@ -104,7 +104,7 @@ func (p *Page) health(r *row, i snapshot.Item, t *toolset) {
 	health := healthOf(i)
 	r.Health = healthBadge(health)
 	if health == Unhealthy {
-		r.Reason = format.Cut(t.HealthReason, maxText)
+		r.Reason = breakable(format.Cut(t.HealthReason, maxText))
 	}
 	for n, c := range t.HealthHistory[:min(len(t.HealthHistory), maxChecks)] {
 		latency := format.Duration(time.Duration(c.LatencyMS * float64(time.Millisecond)))
@@ -162,8 +162,12 @@ type candidateView struct {
 }
 
 func newCandidate(c *Candidate) candidateView {
+	badge := candidateBadge
+	if c.Refuted {
+		badge = refutedBadge
+	}
 	return candidateView{
 		Namespace: format.Cut(c.Key.Namespace, maxText), Name: format.Cut(c.Key.Name, maxText), Type: format.Cut(c.Type, 60), Note: format.Cut(c.Note, maxText),
-		URL: breakable(format.Cut(c.URL, maxURL)), Badge: candidateBadge, Explain: Query{Explain: c.Key}.link(),
+		URL: breakable(format.Cut(c.URL, maxURL)), Badge: badge, Explain: Query{Explain: c.Key}.link(),
 	}
 }

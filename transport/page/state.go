@@ -66,4 +66,6 @@ type Candidate struct {
 	URL  string
 	Type string // what it may be; empty if unknown
 	Note string // what came of asking it
+	// Refuted means that it is something else.
+	Refuted bool
 }
