@@ -199,6 +199,16 @@ func (b *Browser) quiet(t *testing.T, allowed func(address string) bool) {
 	}
 }
 
+// Window returns a picture of what is in the window, as PNG.
+func (b *Browser) Window(t *testing.T) []byte {
+	t.Helper()
+	png, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return png
+}
+
 // Shoot saves a picture of the whole page, and logs where.
 func (b *Browser) Shoot(t *testing.T, name string) {
 	t.Helper()
