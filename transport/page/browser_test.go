@@ -210,7 +210,7 @@ func TestPageWithoutScripts(t *testing.T) {
 	}
 	b.Do(t, chromedp.SendKeys(`#service`, "shop/query-frontend"+kb.Enter))
 	b.Await(t, `location.search.includes("explain=shop%2Fquery-frontend") && document.readyState === "complete"`)
-	if got := chromium.Evaluate[string](t, b, `document.querySelector("#explanation").innerText`); !strings.Contains(got, "the port 3100 is that of Loki") {
+	if got := chromium.Evaluate[string](t, b, `document.querySelector("#explanation").innerText`); !strings.Contains(got, "3100 (http): is a number at which loki") {
 		t.Errorf("%s explains %q", at(), got)
 	}
 	b.Do(t, chromedp.Click(`#explanation .close`))
@@ -237,7 +237,7 @@ func TestPageWithScripts(t *testing.T) {
 		t.Errorf("the address has %s", got)
 	}
 	b.Do(t, chromedp.SendKeys(`#service`, "shop/query-frontend"+kb.Enter))
-	b.Await(t, `document.querySelector("#explanation")?.innerText.includes("the port 3100") && document.activeElement.id === "explained"`)
+	b.Await(t, `document.querySelector("#explanation")?.innerText.includes("3100 (http)") && document.activeElement.id === "explained"`)
 	if got := chromium.Evaluate[string](t, b, `location.search`); !strings.Contains(got, "explain=shop%2Fquery-frontend") || !strings.Contains(got, "name=-0011") {
 		t.Errorf("the address has %s", got)
 	}

@@ -172,13 +172,20 @@ func troubled() *State {
 func explanationOf() any {
 	type object = map[string]any
 	return object{
-		"service": object{"namespace": "shop", "name": "query-frontend"}, "listed": false, "type": "",
+		"service": object{"namespace": "shop", "name": "query-frontend"}, "listed": false, "otherRules": 19,
+		"outcome": "It is not listed: the metadata do not say which product it is. It is a candidate, and will be listed if it says so itself.",
 		"steps": []object{
-			{"rule": "annotations", "outcome": "no match", "for": []string{}, "against": []string{"it has none under kubernaut.io/"}},
-			{"rule": "loki", "outcome": "candidate", "for": []string{"the port 3100 is that of Loki", "the name query-frontend is a role in Loki, Mimir and Tempo"}, "against": []string{"no label names the product"}},
-			{"rule": "mimir", "outcome": "no match", "for": []string{"the name query-frontend is a role in Loki, Mimir and Tempo"}, "against": []string{"the port is none of 8080, 9095"}},
+			{"rule": "loki", "outcome": "rejected", "for": []string{"the Service's name has query-frontend, a role of loki"}, "against": []string{"neither its selector nor a label names loki"},
+				"ports": []object{{"port": "3100 (http)", "chosen": true, "text": "is a number at which loki answers queries"}, {"port": "9095 (grpc)", "text": "is a number at which loki answers no queries"}}},
+			{"rule": "tempo", "outcome": "not tried", "for": []string{"the Service's name has query-frontend, a role of tempo"}, "against": []string{"no port is one at which tempo answers queries"}, "ports": []object{}},
+			{"rule": "mimir", "outcome": "outranked", "for": []string{"the Service's name has query-frontend, a role of mimir"}, "against": []string{}, "ports": []object{}},
 		},
-		"asked":  []object{{"request": "GET http://query-frontend.shop.svc.cluster.local:3100/loki/api/v1/status/buildinfo", "answer": "404 Not Found"}},
-		"change": []object{{"annotation": "kubernaut.io/toolset-type", "value": "loki", "effect": "It is listed as loki, whatever its labels say."}, {"annotation": "kubernaut.io/toolset", "value": "true", "effect": "It is listed if a rule says what it may be."}},
+		"annotations": []object{{"key": "kubernaut.io/toolset-type", "value": "Loki!", "problem": "is ignored: a type has lower-case letters, digits and hyphens"}},
+		"overrides":   []object{{"entry": "toolsets[2]", "changes": []string{"disable: true"}, "effect": "changes nothing, as the Service is not listed"}},
+		"asked":       []object{{"request": "GET http://query-frontend.shop.svc.cluster.local:3100/loki/api/v1/status/buildinfo", "answer": "404 Not Found"}},
+		"primary":     object{"toolset": "logging/loki-gateway", "is": false, "reason": "the only one of this type"},
+		"health":      object{"healthy": false, "reason": "not checked yet", "checks": "GET http://query-frontend.shop.svc.cluster.local:3100/ready"},
+		"change": []object{{"how": "kubectl annotate service -n shop query-frontend --overwrite kubernaut.io/toolset-type=loki", "effect": "It is listed as loki, whatever its labels say.", "caution": "Nothing has shown that it is one."},
+			{"how": "kubectl annotate service -n shop query-frontend --overwrite kubernaut.io/toolset=false", "effect": "It is asked no longer."}},
 	}
 }

@@ -46,10 +46,13 @@ func called(text string) (*Page, *snapshot.Snapshot, *State, *Query, any) {
 	type object = map[string]any
 	list := slices.Repeat([]string{text}, 100)
 	explanation := object{
-		"service": text, "listed": true, "type": text,
-		"steps":  slices.Repeat([]object{{"rule": text, "outcome": text, "for": list, "against": list}}, 100),
+		"service": text, "listed": true, "type": text, "outcome": text, "toolset": text, "endpoint": text, "otherRules": 7,
+		"steps":       slices.Repeat([]object{{"rule": text, "outcome": text, "for": list, "against": list, "ports": []object{{"port": text, "text": text, "chosen": true}}}}, 100),
+		"annotations": slices.Repeat([]object{{"key": text, "value": text, "effect": text, "problem": text}}, 100),
+		"overrides":   slices.Repeat([]object{{"entry": text, "changes": list, "effect": text}}, 100),
+		"primary":     object{"toolset": text, "reason": text}, "health": object{"reason": text, "checks": text},
 		"asked":  slices.Repeat([]object{{"request": text, "answer": text}}, 100),
-		"change": slices.Repeat([]object{{"annotation": text, "value": text, "effect": text}}, 100),
+		"change": slices.Repeat([]object{{"how": text, "effect": text, "caution": text}}, 100),
 	}
 	return p, snap, state, q, explanation
 }
