@@ -41,7 +41,10 @@ type port struct {
 // known is something else that counts.
 type known struct{ Name, Text string }
 
-type question struct{ Request, Answer string }
+type question struct {
+	Request []string // in pieces between which a line may end
+	Answer  string
+}
 
 type change struct{ How, Effect, Caution string }
 
@@ -127,7 +130,7 @@ func explain(q *Query, document any) (*explanation, error) {
 		e.Steps = append(e.Steps, one)
 	}
 	for _, a := range first(d.Asked, e) {
-		e.Asked = append(e.Asked, question{format.Cut(a.Request, maxURL), format.Cut(a.Answer, maxText)})
+		e.Asked = append(e.Asked, question{breakable(format.Cut(a.Request, maxURL)), format.Cut(a.Answer, maxText)})
 	}
 	for _, c := range first(d.Change, e) {
 		e.Changes = append(e.Changes, change{format.Cut(c.How, 2*maxURL), format.Cut(c.Effect, maxURL), format.Cut(c.Caution, maxURL)})
