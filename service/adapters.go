@@ -41,3 +41,11 @@ type Replacement interface {
 	// the others keep their health.
 	Commit()
 }
+
+// Workloads finds the workloads of Services. Its method may be called concurrently.
+type Workloads interface {
+	// Selected returns the workloads whose pods have all labels of selector, a Service's in
+	// this namespace; always in the same order, and not more than some hundred. It returns
+	// none for an empty selector, which selects nothing.
+	Selected(namespace string, selector map[string]string) []*Workload
+}

@@ -65,6 +65,7 @@ var rules = []rule{
 	{of: "service/snapshot", may: []string{"internal/parallel", "internal/suggest", "service", "service/aliases", "service/output/..."}, never: domain},
 	{of: "service/catalogue", may: []string{"internal/parallel", "service", "service/overrides", "service/snapshot"}, never: domain},
 	{of: "service/explain", may: []string{"internal/suggest", "service", "service/catalogue", "service/detect", "service/snapshot"}, never: domain},
+	{of: "service/workloads", may: []string{"service"}, never: domain},
 	{of: "service/internal/strictyaml", may: []string{"internal/suggest", "service/endpoint"}, never: domain},
 	{of: "service/internal/servicetest", may: []string{"internal/testenv", "service"}, never: domain},
 	{of: "auth/...", may: leaves, never: all(httpServers, kubernetes, logging)},
@@ -84,7 +85,8 @@ var rules = []rule{
 	// one another. The exception: the writer of the ConfigMap sends Events.
 	{of: "cluster", may: []string{"service", "cluster/internal/retry"}, never: all(httpServers, clusters)},
 	{of: "cluster/kubernetes", may: []string{"service", "cluster", "cluster/internal/retry"}, never: all(httpServers, clusters)},
-	{of: "cluster/manifests", may: []string{"cluster", "service"}, never: all(httpServers, kubernetes)},
+	{of: "cluster/manifests", may: []string{"service", "cluster"}, never: all(httpServers, kubernetes)},
+	{of: "cluster/workloads", may: []string{"service", "cluster", "cluster/internal/retry"}, never: all(httpServers, clusters)},
 	{of: "cluster/configmap", may: []string{"service", "service/output/...", "service/overrides", "cluster", "cluster/events", "cluster/internal/follow", "cluster/internal/retry"}, never: all(httpServers, clusters)},
 	{of: "cluster/events", may: []string{"cluster", "cluster/internal/retry"}, never: all(httpServers, clusters)},
 	{of: "cluster/leader", may: []string{"cluster", "cluster/internal/follow", "cluster/internal/retry"}, never: all(httpServers, clusters)},
