@@ -7,7 +7,7 @@ func compile(kinds []*kind, words wordLists) *Rules {
 	r := &Rules{
 		kinds: kinds, byType: map[string]*kind{}, selectorKeys: map[string]int16{},
 		keys: words.keys, neutral: words.neutral, parts: words.parts, numbers: map[int32]bool{}, others: words.others,
-		tlsKeys: map[string]bool{}, identities: identities(kinds),
+		tlsKeys: map[string]bool{}, identities: identities(kinds), images: words.images.clone(),
 	}
 	v := &r.vocabulary
 	for _, s := range words.roles {
@@ -47,6 +47,9 @@ func compile(kinds []*kind, words wordLists) *Rules {
 				r.proofs = append(r.proofs, proof{p.number, k.id, p.identifiedBy})
 			}
 		}
+		for _, s := range k.images {
+			r.images.add(s, k.id)
+		}
 		for _, s := range k.tlsKeys {
 			r.tlsKeys[s] = true
 		}
@@ -64,11 +67,13 @@ type wordLists struct {
 	roles, localRoles []string
 	fronts            []string
 	others            map[int32]bool
+	images            imageTable // without those of kinds
 }
 
 func readWords(r *strictyaml.Reader, data []byte) wordLists {
 	w := wordLists{keys: map[string]key{}, others: map[int32]bool{}}
-	m, _ := r.Read(data).Mapping("nameKeys", "componentKeys", "ignoredKeys", "roles", "localRoles", "fronts", "neutral", "parts", "otherPorts")
+	m, _ := r.Read(data).Mapping("nameKeys", "componentKeys", "ignoredKeys", "roles", "localRoles", "fronts", "neutral", "parts", "otherPorts",
+		"imagePrefixes", "imageSuffixes", "imageHelpers", "imageProxies", "imageOthers")
 	rank := 0
 	for _, list := range []struct {
 		field string
@@ -89,6 +94,12 @@ func readWords(r *strictyaml.Reader, data []byte) wordLists {
 	}
 	w.roles, w.localRoles, w.fronts = terms("roles"), terms("localRoles"), terms("fronts")
 	w.neutral, w.parts = set("neutral"), set("parts")
+	w.images = imageTable{known: map[string]runs{}, prefixes: set("imagePrefixes"), suffixes: set("imageSuffixes")}
+	for field, use := range map[string]imageUse{"imageHelpers": imageHelper, "imageProxies": imageProxy, "imageOthers": imageOther} {
+		for _, s := range m.Get(field).Texts(maxListItems, imageNameProblem) {
+			w.images.known[imageKey(s)] = runs{use: use}
+		}
+	}
 	for _, port := range m.Get("otherPorts").List(maxListItems) {
 		w.others[port.Number(1, 65535)] = true
 	}

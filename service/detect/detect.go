@@ -38,6 +38,8 @@ type Options struct {
 	// ClusterDomain is the DNS domain of the cluster, a valid DNS name; cluster.local if
 	// empty.
 	ClusterDomain string
+	// Workloads are those of the cluster, as evidence; nil if they are not known.
+	Workloads service.Workloads
 }
 
 // A Problem is a mistake in a Service's annotations, which its owner should correct.

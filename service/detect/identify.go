@@ -19,7 +19,8 @@ func (r *Rules) identify(svc *corev1.Service, o Options) Result {
 		res.Rejected = "switched off by the annotation " + AnnotationToolset
 		return res
 	}
-	f := r.recognise(svc)
+	svc, seen := r.lookAt(svc, o.Workloads)
+	f := r.recognise(svc, seen)
 	switch {
 	case f.kind == nil && !d.on:
 		if res.Rejected = f.rejected; d.any {

@@ -198,6 +198,7 @@ type evidence struct {
 	operator               int16  // the kind with an operator's key in the selector; -1 if there is none
 	operatorKey            string // that key
 	chart                  string // the Helm chart that made the Service; empty if unknown
+	pods                   pods   // what is known of them; empty if nothing
 }
 
 // sources yields the streams, the most trusted one first.

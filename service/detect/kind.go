@@ -22,6 +22,8 @@ type kind struct {
 	weakNames    []string
 	selectorKeys []string
 	tlsKeys      []string
+	images       []string
+	imagesRun    imagesRun
 	except       []string
 	exceptPorts  []int32
 	allow        []string
@@ -56,7 +58,7 @@ type health struct {
 }
 
 var (
-	kindFields = []string{"type", "disabled", "description", "names", "weakNames", "selectorKeys", "tlsKeys", "except", "exceptPorts", "allow",
+	kindFields = []string{"type", "disabled", "description", "names", "weakNames", "selectorKeys", "tlsKeys", "images", "imagesRun", "except", "exceptPorts", "allow",
 		"ports", "portNames", "commonPorts", "scheme", "apiPath", "health", "identity"}
 	portFields   = []string{"number", "named", "scheme", "apiPath", "identifies", "identifiedBy"}
 	healthFields = []string{"probe", "path", "port", "acceptStatus", "front"}
@@ -103,6 +105,8 @@ func readKind(v strictyaml.Value) (k *kind, off bool) {
 	k.portNames = m.Get("portNames").Texts(maxListItems, portNameProblem)
 	k.selectorKeys = m.Get("selectorKeys").Texts(maxListItems, labelKeyProblem)
 	k.tlsKeys = m.Get("tlsKeys").Texts(maxListItems, labelKeyProblem)
+	k.images = m.Get("images").Texts(maxListItems, imageNameProblem)
+	k.imagesRun = readImagesRun(m.Get("imagesRun"))
 	if !m.Has("names") {
 		m.Bad("has no names; add what Services, labels and selectors call it, such as [%s]", k.typ)
 	}
@@ -170,6 +174,19 @@ func readHealth(v strictyaml.Value) health {
 		h.acceptStatus = append(h.acceptStatus, int(s.Number(100, 599)))
 	}
 	return h
+}
+
+func readImagesRun(v strictyaml.Value) imagesRun {
+	switch s := v.Text(); s {
+	case "":
+	case "parts":
+		return runParts
+	case "programs":
+		return runPrograms
+	default:
+		v.Bad("%s must be parts or programs", strictyaml.Quote(s))
+	}
+	return runOne
 }
 
 func readScheme(v strictyaml.Value) string {

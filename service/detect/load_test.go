@@ -103,7 +103,7 @@ other: 1
 	}
 	want := []string{
 		`own.yaml:2: kinds[0].type: "Bad_Type" must be lower case letters, digits and '-', at most 63 characters`,
-		`own.yaml:7: kinds[1].colour: is unknown; the fields are type, disabled, description, names, weakNames, selectorKeys, tlsKeys, except, exceptPorts, allow, ports, portNames, commonPorts, scheme, apiPath, health`,
+		`own.yaml:7: kinds[1].colour: is unknown; the fields are type, disabled, description, names, weakNames, selectorKeys, tlsKeys, images, imagesRun, except, exceptPorts, allow, ports, portNames, commonPorts, scheme, apiPath, health`,
 		`own.yaml:6: kinds[1] (a): has no description; add one sentence that tells an agent what it can ask this back end`,
 		`own.yaml:8: kinds[1] (a).names[0]: "UPPER" must be lower case letters, digits and '-'`,
 		`own.yaml:8: kinds[1] (a).names[2]: "a" is in the list twice; keep one`,
@@ -123,7 +123,7 @@ other: 1
 		`own.yaml:21: kinds[5].description: is given twice (first in line 20); keep one`,
 		`own.yaml:20: kinds[5]: has no type; add one, such as "type: prometheus"`,
 		`own.yaml:22: kinds[6] (nosuch): there is no built-in kind of this type to disable; there are alertmanager,`,
-		`own.yaml:23: kinds[7]: must be a mapping with fields of type, disabled, description, names, weakNames, selectorKeys, tlsKeys, except, exceptPorts, allow, ports, portNames, commonPorts, scheme, apiPath, health, identity, not an alias (*anchor); write the value out, aliases are not accepted`,
+		`own.yaml:23: kinds[7]: must be a mapping with fields of type, disabled, description, names, weakNames, selectorKeys, tlsKeys, images, imagesRun, except, exceptPorts, allow, ports, portNames, commonPorts, scheme, apiPath, health, identity, not an alias (*anchor); write the value out, aliases are not accepted`,
 		`own.yaml:24: other: is unknown; the fields are kinds`,
 	}
 	for _, w := range want {

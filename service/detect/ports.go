@@ -179,10 +179,11 @@ type proof struct {
 }
 
 // targetNumber returns the number of the container's port; 0 if only its name is known.
+// Beside a name there is a number if the workloads tell it (Rules.lookAt).
 func targetNumber(p *corev1.ServicePort) int32 {
 	switch {
 	case p.TargetPort.StrVal != "":
-		return 0
+		return p.TargetPort.IntVal
 	case p.TargetPort.IntVal != 0:
 		return p.TargetPort.IntVal
 	}

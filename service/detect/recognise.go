@@ -17,6 +17,7 @@ const (
 	trustName                  // the name of the Service, which anyone can choose
 	trustLabel                 // a label of the Service
 	trustSelector              // the selector: the pods themselves
+	trustImage                 // an image that the pods run
 )
 
 // A finding is the result of the rules, without annotations.
@@ -30,12 +31,19 @@ type finding struct {
 	traces   weakTrace // if kind is nil
 }
 
-// recognise applies the rules to svc.
-func (r *Rules) recognise(svc *corev1.Service) (f finding) {
+// recognise applies the rules to svc, of which seen is known.
+func (r *Rules) recognise(svc *corev1.Service, seen pods) (f finding) {
 	e := pool.Get().(*evidence)
 	defer pool.Put(e)
 	r.gather(svc, e)
-	for _, c := range r.candidates(svc, e) {
+	e.pods = seen
+	words := r.candidates(svc, e)
+	for _, c := range seen.kinds(svc, words[:]) {
+		if r.accept(svc, e, c, &f) {
+			return f
+		}
+	}
+	for _, c := range words {
 		if c.kind >= 0 && r.accept(svc, e, c, &f) {
 			return f
 		}
@@ -123,6 +131,10 @@ func (r *Rules) weak(svc *corev1.Service, e *evidence) int16 {
 func (r *Rules) accept(svc *corev1.Service, e *evidence, c candidate, f *finding) bool {
 	k := r.kinds[c.kind]
 	ch := r.choose(k, svc)
+	if why := e.pods.contradict(k, &ch, e.isFront(k)); why != "" {
+		f.reject("looks like %s, but %s", k.typ, why)
+		return false
+	}
 	if m, where := r.excluded(k, e, c.trust, &ch); m != nil {
 		f.reject(k, "%q in its %s says that it is something else", m.text, where)
 		return false
@@ -158,7 +170,11 @@ func (r *Rules) accept(svc *corev1.Service, e *evidence, c candidate, f *finding
 //   - Labels are heard about which part of the kind it is, and about everything if they
 //     name the kind.
 //   - The name is heard if it names the kind, before the term that excludes it.
+//   - If an image proves the kind, its own rules hold (pods.doubtful).
 func (r *Rules) excluded(k *kind, e *evidence, t trust, ch *choice) (m *meaning, where string) {
+	if t == trustImage {
+		return nil, ""
+	}
 	if t == trustPort {
 		for where, s := range e.sources() {
 			if m := s.excepted(k.id); m != nil {
@@ -214,6 +230,8 @@ func (r *Rules) doubt(k *kind, e *evidence, t trust, ch *choice) string {
 	switch {
 	case t == trustPort:
 		return ""
+	case t == trustImage:
+		return e.pods.doubtful(k, e, ch)
 	case t <= trustName && ch.fit != fitNumber:
 		return fmt.Sprintf("only its name says so, and port %d could be anything", ch.port.Port)
 	case t == trustWeak:
@@ -289,6 +307,9 @@ func (f *finding) reject(k *kind, format string, args ...any) {
 func (e *evidence) list(c candidate, k *kind, ch *choice) []string {
 	weak := c.trust == trustWeak
 	var out []string
+	if s := e.pods.describe(k, ch.port); s != "" {
+		out = append(out, s)
+	}
 	if v := e.selector.source(k.id, weak); v.key != "" {
 		out = append(out, "selector "+v.key+"="+v.text)
 	}

@@ -51,6 +51,7 @@ type Rules struct {
 	others       map[int32]bool  // ports at which no kind answers queries
 	tlsKeys      map[string]bool // selector keys of operators that turn TLS on
 	identities   *identity.Rules
+	images       imageTable
 }
 
 // A key says what the values of a label key mean.
