@@ -47,6 +47,19 @@ type Sink interface {
 	Delete(namespace, name string)
 }
 
+// A WorkloadSink receives the workloads of the cluster, as evidence for what Services are
+// (see Workload). Its methods may be called by several goroutines. They don't block, but
+// may pass on again all Services that are concerned.
+type WorkloadSink interface {
+	// ReplaceWorkloads makes these all workloads of a kind in a namespace; an empty string
+	// stands for all kinds or namespaces.
+	ReplaceWorkloads(kind, namespace string, workloads []*service.Workload)
+	// SetWorkload adds a workload or changes it. It may be called with an unchanged one.
+	SetWorkload(w *service.Workload)
+	// DeleteWorkload removes a workload, of which only the names count. It need not exist.
+	DeleteWorkload(w *service.Workload)
+}
+
 // A Source finds Services and keeps a Sink up to date.
 type Source interface {
 	// Run works until ctx ends, and returns when everything it has started has ended. It

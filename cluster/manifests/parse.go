@@ -14,21 +14,23 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"kubernaut.io/dynamic-toolset/cluster"
+	"kubernaut.io/dynamic-toolset/service"
 )
 
-// A finding is a Service in a manifest, or a problem with an object.
+// A finding is a Service in a manifest, the workloads of an object, or a problem with one.
 type finding struct {
-	service *corev1.Service // stripped and with defaults; nil if there is a problem
-	key     types.NamespacedName
-	where   string // the name of the object, or its place in the file, for people
-	problem string
-	foreign bool // it is neither a Kubernetes object nor looks like a Service
+	workloads []*service.Workload // nil if it is something else
+	service   *corev1.Service     // stripped and with defaults; nil if there is a problem
+	key       types.NamespacedName
+	where     string // the name of the object, or its place in the file, for people
+	problem   string
+	foreign   bool // it is neither a Kubernetes object nor looks like a Service
 }
 
 // maxListDepth bounds the nesting of Lists.
 const maxListDepth = 4
 
-// parseManifests returns the Services in a YAML file of one or more documents, or a JSON
+// parseManifests returns the Services and workloads in a YAML file of one or more documents, or a JSON
 // file of one or more values. It skips objects of other kinds. The error says that the
 // file as a whole is not well-formed; it is a tooMuch if the file has more than
 // maxObjects objects, or exceeds one of the bounds in bounds.go.
@@ -202,6 +204,10 @@ func (p *parser) object(raw []byte, place string, depth int) error {
 			} else if err := p.object(item, here, depth+1); err != nil {
 				return err
 			}
+		}
+	default:
+		if w := workloads(head, raw); len(w) > 0 {
+			p.found = append(p.found, finding{workloads: w})
 		}
 	}
 	return nil

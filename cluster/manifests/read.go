@@ -18,14 +18,16 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"kubernaut.io/dynamic-toolset/cluster"
+	"kubernaut.io/dynamic-toolset/service"
 )
 
 // A file is what is known about one manifest.
 type file struct {
-	info     os.FileInfo // when it was read; of the target if it is a link
-	services []*corev1.Service
-	problems []Problem // File is the path
-	emptied  time.Time // when it was first found empty although it had Services
+	info      os.FileInfo // when it was read; of the target if it is a link
+	services  []*corev1.Service
+	workloads []*service.Workload
+	problems  []Problem // File is the path
+	emptied   time.Time // when it was first found empty although it had Services
 }
 
 // A thoroughness says how much of the folder is read.
@@ -198,8 +200,12 @@ func (f *file) take(path string, found []finding) {
 	for _, svc := range f.services {
 		old[keyOf(svc)] = svc
 	}
-	f.services, f.problems = nil, nil
+	f.services, f.workloads, f.problems = nil, nil, nil
 	for _, d := range found {
+		if d.workloads != nil {
+			f.workloads = append(f.workloads, d.workloads...)
+			continue
+		}
 		svc := d.service
 		if d.problem != "" {
 			if len(f.problems) < maxProblems {
@@ -255,10 +261,12 @@ func (m *Source) apply(whole bool) {
 	next := make(map[types.NamespacedName]*corev1.Service, len(m.state))
 	from := make(map[types.NamespacedName]string, len(m.state))
 	var problems []Problem
+	var workloads workloadSet
 	// In the order of the paths, so that of several Services with one name it is always
 	// the same one that counts: the first.
 	for _, path := range slices.Sorted(maps.Keys(m.files)) {
 		f := m.files[path]
+		workloads.add(f.workloads)
 		problems = append(problems, f.problems...)
 		for _, svc := range f.services {
 			key := keyOf(svc)
@@ -269,6 +277,9 @@ func (m *Source) apply(whole bool) {
 			}
 			next[key], from[key] = svc, path
 		}
+	}
+	if m.opts.Workloads != nil { // first, so that Services are recognised by them at once
+		m.opts.Workloads.ReplaceWorkloads("", "", workloads.all)
 	}
 	old := m.state
 	m.state = next

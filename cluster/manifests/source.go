@@ -10,7 +10,8 @@
 // [Problem], which is logged once (report.go).
 //
 // A Service that is refused stays as it was before, and a file that is not well-formed
-// keeps its Services: half a file must not delete anything.
+// keeps its Services: half a file must not delete anything. A workload is only evidence: one
+// that can't be read is no problem, and counts for nothing.
 package manifests
 
 import (
@@ -34,8 +35,10 @@ import (
 
 // Options configure a Source. Only Sink is required.
 type Options struct {
-	Sink   cluster.Sink
-	Logger *zap.Logger // default: none
+	Sink cluster.Sink
+	// Workloads receives the workloads in the folder; nil for nobody.
+	Workloads cluster.WorkloadSink
+	Logger    *zap.Logger // default: none
 	// MaxFiles, MaxTotalSize (in bytes, of all files together) and MaxDepth (of folders)
 	// protect from a wrong folder, such as /. Defaults: 10,000 files of 256 MiB together,
 	// in as many folders, 16 deep.
@@ -76,7 +79,7 @@ const maxProblems = 1000
 // A Source reads the Services in a folder and its subfolders. It is a cluster.Source.
 //
 // It reads files named *.yaml, *.yml and *.json, except hidden ones ("."), and in them v1
-// Services, also in a List. It follows symbolic links only within the folder. A mounted
+// Services, also in a List, and workloads (workload.go). It follows symbolic links only within the folder. A mounted
 // ConfigMap works, whose files are links that are switched all at once.
 type Source struct {
 	opts     Options
