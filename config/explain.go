@@ -24,7 +24,7 @@ const (
 )
 
 // explainShared lists the settings of the service that explain has too.
-var explainShared = []string{"config", "manifests", "kubeconfig", "context", "namespaces", "cluster-domain", "rules"}
+var explainShared = []string{"config", "manifests", "kubeconfig", "context", "namespaces", "cluster-domain", "rules", "workload-evidence"}
 
 const explainGroup = "Explain"
 

@@ -85,6 +85,7 @@ func newFlags(s *Settings) *flagSet {
 	f.StringVar(&s.Discovery.Rules, "rules", "", "YAML `FILE` with recognition rules in addition to the built-in ones. Use it for back ends that are not recognised and can't be annotated.")
 	f.StringVar((*string)(&s.Discovery.Identify), "identify", string(IdentifyCandidates), "`WHICH` Services are asked who they are, by read-only requests without credentials: recognised, those that a rule recognises; candidates, also those with a weak sign of being a back end, such as its port number, which are listed only if they prove it; off, none. Switch it off where such requests are not wanted. --health-checks=false switches it off, too. See docs/identity.md.")
 	f.IntVar(&s.Discovery.CandidatesPerMinute, "identify-candidates-per-minute", 60, "`NUMBER` of candidates that are asked in a minute at most. Raise it in large clusters to find unlabelled back ends sooner after a start.")
+	f.BoolVar(&s.Discovery.WorkloadEvidence, "workload-evidence", false, "also watch the Deployments, StatefulSets and DaemonSets of the cluster, since the images of their pods say more than labels and names. Switch it on, and grant the rights (deploy/components/workload-evidence), to find back ends that no label betrays. With --manifests those in the folder are always read.")
 	f.end()
 
 	f.begin("Health", "How the back ends are checked.")

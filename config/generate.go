@@ -41,7 +41,7 @@ const (
 // generateShared lists the settings of the service that generate has too. A settings file
 // and the environment may hold the others as well, so that those of a deployment can be
 // used unchanged.
-var generateShared = []string{"config", "manifests", "kubeconfig", "context", "namespaces", "cluster-domain", "rules", "configmap-namespace", "configmap-name"}
+var generateShared = []string{"config", "manifests", "kubeconfig", "context", "namespaces", "cluster-domain", "rules", "workload-evidence", "configmap-namespace", "configmap-name"}
 
 const generateGroup = "Generate"
 

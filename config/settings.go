@@ -95,6 +95,9 @@ type Discovery struct {
 	Identify Identify
 	// CandidatesPerMinute bounds how many of those are asked that no rule recognises.
 	CandidatesPerMinute int
+	// WorkloadEvidence means that the workloads of the cluster are watched as well. Those
+	// in Cluster.Manifests are always read.
+	WorkloadEvidence bool
 }
 
 // An Identify says which Services are asked who they are. See package service/identify.

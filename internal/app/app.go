@@ -25,6 +25,7 @@ import (
 	"kubernaut.io/dynamic-toolset/cluster/configmap"
 	"kubernaut.io/dynamic-toolset/cluster/leader"
 	"kubernaut.io/dynamic-toolset/cluster/manifests"
+	"kubernaut.io/dynamic-toolset/cluster/workloads"
 	"kubernaut.io/dynamic-toolset/config"
 	"kubernaut.io/dynamic-toolset/service"
 	"kubernaut.io/dynamic-toolset/service/catalogue"
@@ -63,6 +64,8 @@ type App struct {
 	prober    *identify.Prober // nil if nobody is asked who they are
 	source    source
 	rules     *detect.Rules
+	evidence  service.Workloads    // nil if the workloads are not known
+	workloads *workloads.Watcher   // nil if they are not watched
 	writer    writer               // nil if no ConfigMap is written
 	view      *configmap.View      // of the ConfigMap; nil without a cluster, or if the ConfigMap is not used
 	overrides *configmap.Overrides // in the ConfigMap; nil if view is nil
@@ -90,7 +93,9 @@ func (a *App) build() error {
 		return err
 	}
 	a.rules = rules
-	identify := recognise(rules, s.Cluster.Domain, s.Discovery.Identify, newRecognitionLog(a.log).see)
+	index := usesWorkloads(s.Cluster, s.Discovery)
+	a.evidence = asEvidence(index)
+	identify := recognise(rules, s.Cluster.Domain, a.evidence, s.Discovery.Identify, newRecognitionLog(a.log).see)
 	a.discovery = a.set.NewPrometheusHistogram("toolset_discovery_duration_seconds")
 	var prober service.Prober
 	if s.Health.Enabled {
@@ -105,14 +110,15 @@ func (a *App) build() error {
 			return err
 		}
 	}
+	sink, follower := through(index, a.catalogue)
 	if s.Cluster.Manifests != "" {
-		a.source, err = manifests.New(s.Cluster.Manifests, manifests.Options{Sink: a.catalogue, Logger: a.log})
+		a.source, err = manifests.New(s.Cluster.Manifests, manifests.Options{Sink: sink, Workloads: follower, Logger: a.log})
 		if s.ConfigMap.Write != "" {
 			a.buildFileWriter()
 		}
 		return err
 	}
-	return a.connect()
+	return a.connect(sink, follower)
 }
 
 // Run starts everything in such an order that nothing misses its consumer, waits for a
@@ -157,6 +163,9 @@ func (a *App) Run(signals Signals) (int, error) {
 	}
 	if a.prober != nil {
 		start(func(ctx context.Context) error { a.prober.Run(ctx); return nil })
+	}
+	if a.workloads != nil {
+		start(func(ctx context.Context) error { a.workloads.Run(ctx); return nil })
 	}
 	start(a.readCluster)
 	if a.view != nil {

@@ -18,8 +18,9 @@ import (
 	"kubernaut.io/dynamic-toolset/service/snapshot"
 )
 
-// connect builds the source and the writer for a real cluster.
-func (a *App) connect() error {
+// connect builds the source and the writer for a real cluster. Services go to sink, and
+// workloads to follower, if it is not nil.
+func (a *App) connect(sink cluster.Sink, follower cluster.WorkloadSink) error {
 	s := a.settings
 	cfg, err := cluster.Connect(s.Cluster.Kubeconfig, s.Cluster.Context, a.version)
 	if err != nil {
@@ -27,9 +28,12 @@ func (a *App) connect() error {
 	}
 	a.host = cfg.Host
 	a.source, err = kubernetes.New(cfg, kubernetes.Options{
-		Sink: a.catalogue, Logger: a.log, Namespaces: s.Cluster.Namespaces, Resync: s.Cluster.Resync,
+		Sink: sink, Logger: a.log, Namespaces: s.Cluster.Namespaces, Resync: s.Cluster.Resync,
 		OnForbidden: a.countForbidden,
 	})
+	if err == nil && follower != nil {
+		a.workloads, err = watchWorkloads(cfg, follower, s.Cluster.Namespaces, a.log, a.countForbidden)
+	}
 	if err == nil {
 		err = a.askWhoCalls(cfg)
 	}
@@ -116,7 +120,8 @@ func (a *App) tellUnmatched() {
 const overridesPatience = 3 * time.Second
 
 // readCluster runs the source once the overrides are known, so that no lookup shows for a
-// moment what an administrator has switched off.
+// moment what an administrator has switched off, and once the workloads are, so that none
+// shows for a moment what they contradict.
 func (a *App) readCluster(ctx context.Context) error {
 	if a.overrides != nil {
 		patience := time.NewTimer(overridesPatience)
@@ -127,6 +132,9 @@ func (a *App) readCluster(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		}
+	}
+	if a.workloads != nil {
+		awaitWorkloads(ctx, a.workloads)
 	}
 	return a.source.Run(ctx)
 }

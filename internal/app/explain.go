@@ -42,13 +42,13 @@ func (a *App) explain(ctx context.Context, key service.Key) (*explain.Document, 
 	case svc == nil:
 		return nil, explain.NewMissing(key, others)
 	}
-	return document(svc, a.rules, a.settings.Cluster.Domain, a.catalogue), nil
+	return document(svc, a.rules, detect.Options{ClusterDomain: a.settings.Cluster.Domain, Workloads: a.evidence}, a.catalogue), nil
 }
 
 // document explains a Service that exists.
-func document(svc *corev1.Service, rules *detect.Rules, domain string, c *catalogue.Catalogue) *explain.Document {
+func document(svc *corev1.Service, rules *detect.Rules, o detect.Options, c *catalogue.Catalogue) *explain.Document {
 	key := service.Key{Namespace: svc.Namespace, Name: svc.Name}
-	x := rules.Explain(svc, detect.Options{ClusterDomain: domain})
+	x := rules.Explain(svc, o)
 	toolset := svc.Name
 	if x.Result.Backend != nil {
 		toolset = x.Result.Backend.Name
@@ -75,9 +75,11 @@ func Explain(s *config.Explain, version string) (output []byte, warnings []strin
 		return output, nil, err
 	}
 	wanted := &wanted{key: key}
-	catalogue := catalogue.New(recognise(rules, s.Cluster.Domain, config.IdentifyOff, wanted.see), nil)
+	index := usesWorkloads(s.Cluster, s.Discovery)
+	catalogue := catalogue.New(recognise(rules, s.Cluster.Domain, asEvidence(index), config.IdentifyOff, wanted.see), nil)
 	catalogue.SetOverrides(overrides)
-	err = readOnce(&s.Reading, version, catalogue)
+	sink, follower := through(index, catalogue)
+	err = readOnce(&s.Reading, version, sink, follower)
 	if refused, ok := errors.AsType[*unusable](err); ok {
 		// The Service may be all right, and if it is not, this says why it is not found.
 		for _, p := range refused.problems {
@@ -92,7 +94,7 @@ func Explain(s *config.Explain, version string) (output []byte, warnings []strin
 		return nil, warnings, explain.NewMissing(key, wanted.others)
 	}
 	catalogue.Build()
-	output, err = rendered(document(wanted.svc, rules, s.Cluster.Domain, catalogue), s.Output)
+	output, err = rendered(document(wanted.svc, rules, detect.Options{ClusterDomain: s.Cluster.Domain, Workloads: asEvidence(index)}, catalogue), s.Output)
 	return output, warnings, err
 }
 

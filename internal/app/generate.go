@@ -18,6 +18,7 @@ import (
 	"kubernaut.io/dynamic-toolset/cluster/configmap"
 	"kubernaut.io/dynamic-toolset/cluster/kubernetes"
 	"kubernaut.io/dynamic-toolset/cluster/manifests"
+	"kubernaut.io/dynamic-toolset/cluster/workloads"
 	"kubernaut.io/dynamic-toolset/config"
 	"kubernaut.io/dynamic-toolset/service"
 	"kubernaut.io/dynamic-toolset/service/catalogue"
@@ -35,14 +36,16 @@ func Generate(s *config.Generate, version string) (output []byte, warnings []str
 	if err != nil {
 		return nil, nil, err
 	}
-	identify := recognise(rules, s.Cluster.Domain, config.IdentifyOff, seen.see)
+	index := usesWorkloads(s.Cluster, s.Discovery)
+	identify := recognise(rules, s.Cluster.Domain, asEvidence(index), config.IdentifyOff, seen.see)
 	overrides, err := loadOverrides(s.Overrides)
 	if err != nil {
 		return nil, nil, err
 	}
 	catalogue := catalogue.New(identify, nil)
 	catalogue.SetOverrides(overrides)
-	if err := readOnce(&s.Reading, version, catalogue); err != nil {
+	sink, follower := through(index, catalogue)
+	if err := readOnce(&s.Reading, version, sink, follower); err != nil {
 		return nil, seen.warnings(overrides), err
 	}
 	catalogue.Build()
@@ -105,14 +108,29 @@ func loadOverrides(file string) (*overrides.Set, error) {
 	return nil, fmt.Errorf("%s has mistakes, so that the service would ignore all of it:\n%s", file, strings.Join(lines, "\n"))
 }
 
-// readOnce reads the whole state of the cluster into sink.
-func readOnce(s *config.Reading, version string, sink cluster.Sink) error {
-	source, problems, err := newSource(s, version, sink)
+// readOnce reads the whole state of the cluster into sink, and its workloads into follower,
+// if that is not nil.
+func readOnce(s *config.Reading, version string, sink cluster.Sink, follower cluster.WorkloadSink) error {
+	source, watcher, problems, err := newSource(s, version, sink, follower)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), s.Timeout)
 	defer cancel()
+	if watcher != nil {
+		var watching sync.WaitGroup
+		watching.Go(func() { watcher.Run(ctx) })
+		defer watching.Wait()
+		defer cancel()
+		select {
+		case <-watcher.Tried():
+		case <-ctx.Done():
+		}
+		// The output must not depend on whether a list has failed.
+		if err := watcher.Problem(); err != nil {
+			return fmt.Errorf("the workloads of the cluster can't be read: %w", err)
+		}
+	}
 	ended := make(chan error, 1)
 	go func() { ended <- source.Run(ctx) }()
 	stop := func() { cancel(); <-ended }
@@ -147,16 +165,18 @@ func unread(a cluster.Availability, patience time.Duration) error {
 	return fmt.Errorf("the cluster could not be read within %s: %s", patience, reason)
 }
 
-// newSource returns a source of Services, and a function that returns the problems of
-// those that could not be used, to be called after they have been read.
-func newSource(s *config.Reading, version string, sink cluster.Sink) (source cluster.Source, problems func() error, err error) {
+// newSource returns a source of Services, a watcher of workloads if they are to be watched,
+// and a function that returns the problems of those that could not be used, to be called
+// after they have been read.
+func newSource(s *config.Reading, version string, sink cluster.Sink, follower cluster.WorkloadSink) (
+	source cluster.Source, watcher *workloads.Watcher, problems func() error, err error) {
 	cluster.RedirectClientLogs(zap.NewNop())
 	if s.Cluster.Manifests != "" {
-		m, err := manifests.New(s.Cluster.Manifests, manifests.Options{Sink: sink})
+		m, err := manifests.New(s.Cluster.Manifests, manifests.Options{Sink: sink, Workloads: follower})
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
-		return m, func() error {
+		return m, nil, func() error {
 			list := m.Problems()
 			if len(list) == 0 {
 				return nil
@@ -166,10 +186,16 @@ func newSource(s *config.Reading, version string, sink cluster.Sink) (source clu
 	}
 	cfg, err := cluster.Connect(s.Cluster.Kubeconfig, s.Cluster.Context, version)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
+	}
+	if follower != nil {
+		watcher, err = watchWorkloads(cfg, follower, s.Cluster.Namespaces, zap.NewNop(), nil)
+		if err != nil {
+			return nil, nil, nil, err
+		}
 	}
 	k, err := kubernetes.New(cfg, kubernetes.Options{Sink: sink, Namespaces: s.Cluster.Namespaces})
-	return k, func() error { return nil }, err
+	return k, watcher, func() error { return nil }, err
 }
 
 // findings collects what was found out about Services, for warnings.

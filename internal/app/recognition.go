@@ -14,12 +14,12 @@ import (
 	"kubernaut.io/dynamic-toolset/service/detect"
 )
 
-// recognise returns a function that identifies Services by rules. which says whether it
-// returns candidates as well. see is called with everything that was found out about a
-// Service; it may be called concurrently.
-func recognise(rules *detect.Rules, clusterDomain string, which config.Identify, see func(*corev1.Service, detect.Result)) service.Identify {
+// recognise returns a function that identifies Services by rules, and by the workloads of
+// the cluster, which may be nil. which says whether it returns candidates as well. see is
+// called with everything that was found out about a Service; it may be called concurrently.
+func recognise(rules *detect.Rules, clusterDomain string, workloads service.Workloads, which config.Identify, see func(*corev1.Service, detect.Result)) service.Identify {
 	return func(svc *corev1.Service) *service.Backend {
-		result := rules.Identify(svc, detect.Options{ClusterDomain: clusterDomain})
+		result := rules.Identify(svc, detect.Options{ClusterDomain: clusterDomain, Workloads: workloads})
 		see(svc, result)
 		if result.Backend == nil && which == config.IdentifyCandidates {
 			return result.Candidate

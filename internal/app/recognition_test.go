@@ -27,7 +27,7 @@ func aService(name string, port int32, annotations map[string]string) *corev1.Se
 func TestLogSaysWhyAServiceIsListedOrNot(t *testing.T) {
 	for _, level := range []zapcore.Level{zapcore.DebugLevel, zapcore.InfoLevel} {
 		core, logs := observer.New(level)
-		identify := recognise(detect.Default(), "", config.IdentifyOff, newRecognitionLog(zap.New(core)).see)
+		identify := recognise(detect.Default(), "", nil, config.IdentifyOff, newRecognitionLog(zap.New(core)).see)
 		lines := func() string {
 			var all []string
 			for _, e := range logs.TakeAll() {
