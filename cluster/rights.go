@@ -55,8 +55,12 @@ func (r *MissingRight) hint() string {
 		return " (deploy/base/rbac.yaml), or limit the service to namespaces with --namespaces"
 	case r.Resource == "services":
 		return " (deploy/overlays/namespaced)"
-	case r.Resource == "deployments", r.Resource == "statefulsets", r.Resource == "daemonsets":
-		return " (deploy/components/workload-evidence/rbac.yaml), or do without what pods run with --workload-evidence=false"
+	case r.Group == "apps":
+		component := "workload-evidence"
+		if r.Namespace != "" {
+			component += "-namespaced"
+		}
+		return " (deploy/components/" + component + "/rbac.yaml), or do without the images of pods with --workload-evidence=false"
 	case r.Resource == "configmaps":
 		return " (deploy/components/configmap-writer/rbac.yaml), or do without the ConfigMap with --configmap-enabled=false"
 	case r.Resource == "events":

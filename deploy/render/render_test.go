@@ -27,6 +27,7 @@ var ways = []way{
 	{"namespaced", "../overlays/namespaced", "namespaced"},
 	{"namespaced-writer", "../overlays/namespaced-writer", "namespaced-writer"},
 	{"secured", "testdata/secured", "secured"},
+	{"namespaced-evidence", "testdata/namespaced-evidence", "namespaced-evidence"},
 	// An overlay of the user's own for another namespace, as in deploy/README.md.
 	{"another namespace", "testdata/another-namespace", "namespaced-writer"},
 }

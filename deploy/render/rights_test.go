@@ -26,6 +26,11 @@ func needs(s *config.Settings) []grant {
 		}
 	}
 	add("", "services", "", "list", "watch")
+	if s.Discovery.WorkloadEvidence {
+		for _, resource := range []string{"deployments", "statefulsets", "daemonsets"} {
+			add("apps", resource, "", "list", "watch")
+		}
+	}
 	if c := s.ConfigMap; c.Enabled {
 		add("", "configmaps", c.Name, "list", "watch", "create", "patch")
 		for n := 1; n <= configmap.PartNames; n++ {

@@ -99,6 +99,7 @@ func TestEveryValueHasItsEffect(t *testing.T) {
 		"TOOLSET_LEADER_ELECTION_LEASE":           "toolsets",
 		"TOOLSET_AUTH":                            "token",
 		"TOOLSET_AUTH_AUDIENCES":                  "toolsets,more",
+		"TOOLSET_WORKLOAD_EVIDENCE":               "true",
 		"TOOLSET_TLS_CERT_FILE":                   "/etc/dynamic-toolset/tls/tls.crt",
 		"TOOLSET_TLS_KEY_FILE":                    "/etc/dynamic-toolset/tls/tls.key",
 		"TOOLSET_NAMESPACES":                      "kubernaut-system,team-a",
@@ -178,7 +179,7 @@ func TestTwoReleases(t *testing.T) {
 var ownValue = []string{
 	"config", "manifests", "kubeconfig", "context", "write-configmap", // not for a pod
 	"listen", "metrics-listen", "served-by",
-	"namespaces", "rules", "health-ca-file", "configmap-enabled", "configmap-namespace", "configmap-name", "leader-election", "leader-election-lease", "auth", "auth-audiences", "tls-cert-file", "tls-key-file",
+	"namespaces", "rules", "workload-evidence", "health-ca-file", "configmap-enabled", "configmap-namespace", "configmap-name", "leader-election", "leader-election-lease", "auth", "auth-audiences", "tls-cert-file", "tls-key-file",
 	"shutdown-propagation-delay", "shutdown-drain-timeout",
 }
 

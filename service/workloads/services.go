@@ -1,6 +1,8 @@
 package workloads
 
 import (
+	"slices"
+
 	corev1 "k8s.io/api/core/v1"
 
 	"kubernaut.io/dynamic-toolset/service"
@@ -15,7 +17,7 @@ type services struct {
 // A shelf has the Services of one namespace.
 type shelf struct {
 	all map[string]*kept // by name
-	by  map[label]map[*kept]struct{}
+	by  map[label][]*kept
 }
 
 // A kept Service is one that selects pods, as protobuf: in a large cluster all Services as
@@ -23,8 +25,7 @@ type shelf struct {
 type kept struct {
 	data     []byte
 	name     string
-	selector map[string]string
-	filed    label // the label of its selector under which it is filed
+	selector []label // the first is the one under which it is filed
 }
 
 // keep returns svc to be remembered; nil if it selects no pods.
@@ -36,7 +37,21 @@ func keep(svc *corev1.Service) *kept {
 	if err != nil {
 		return nil // no object is without a form in protobuf
 	}
-	return &kept{data: data, name: svc.Name, selector: svc.Spec.Selector}
+	k := &kept{data: data, name: svc.Name, selector: make([]label, 0, len(svc.Spec.Selector))}
+	for key, value := range svc.Spec.Selector {
+		k.selector = append(k.selector, label{key, value})
+	}
+	return k
+}
+
+// selects reports whether pods with these labels are selected.
+func (k *kept) selects(labels map[string]string) bool {
+	for _, l := range k.selector {
+		if have, ok := labels[l.key]; !ok || have != l.value {
+			return false
+		}
+	}
+	return true
 }
 
 func (k *kept) service() *corev1.Service {
@@ -57,15 +72,19 @@ func (s *services) set(key service.Key, k *kept) {
 		if s.namespaces == nil {
 			s.namespaces = map[string]*shelf{}
 		}
-		sh = &shelf{all: map[string]*kept{}, by: map[label]map[*kept]struct{}{}}
+		sh = &shelf{all: map[string]*kept{}, by: map[label][]*kept{}}
 		s.namespaces[key.Namespace] = sh
 	}
 	if old := sh.all[key.Name]; old != nil {
 		delete(sh.all, key.Name)
-		if list := sh.by[old.filed]; len(list) > 1 {
-			delete(list, old)
+		filed := old.selector[0]
+		if list := sh.by[filed]; len(list) > 1 {
+			at := slices.Index(list, old)
+			list[at] = list[len(list)-1]
+			list[len(list)-1] = nil
+			sh.by[filed] = list[:len(list)-1]
 		} else {
-			delete(sh.by, old.filed)
+			delete(sh.by, filed)
 		}
 	}
 	if k == nil {
@@ -76,17 +95,17 @@ func (s *services) set(key service.Key, k *kept) {
 	}
 	// Under the label with the fewest Services: a name of an instance, rather than that of
 	// a product.
-	first := true
-	for key, value := range k.selector {
-		if l := (label{key, value}); first || len(sh.by[l]) < len(sh.by[k.filed]) {
-			k.filed, first = l, false
+	for i, l := range k.selector {
+		if len(sh.by[l]) < len(sh.by[k.selector[0]]) {
+			k.selector[0], k.selector[i] = l, k.selector[0]
 		}
 	}
 	sh.all[key.Name] = k
-	if sh.by[k.filed] == nil {
-		sh.by[k.filed] = make(map[*kept]struct{}, 1)
+	filed := sh.by[k.selector[0]]
+	if filed == nil {
+		filed = make([]*kept, 0, 1) // most have one
 	}
-	sh.by[k.filed][k] = struct{}{}
+	sh.by[k.selector[0]] = append(filed, k)
 }
 
 func (s *services) get(key service.Key) *kept {
@@ -103,8 +122,8 @@ func (s *services) selecting(namespace string, labels map[string]string, found m
 		return
 	}
 	for k, v := range labels {
-		for kept := range sh.by[label{k, v}] {
-			if selects(kept.selector, labels) {
+		for _, kept := range sh.by[label{k, v}] {
+			if kept.selects(labels) {
 				found[service.Key{Namespace: namespace, Name: kept.name}] = struct{}{}
 			}
 		}

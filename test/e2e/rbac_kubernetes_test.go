@@ -9,8 +9,11 @@ import (
 	"testing"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"kubernaut.io/dynamic-toolset/cluster/configmap"
 	"kubernaut.io/dynamic-toolset/service/output/holmesgpt"
@@ -22,6 +25,7 @@ var (
 	lookupFiles     = []string{"base/serviceaccount.yaml", "base/rbac.yaml"}
 	writerFiles     = append(slices.Clone(lookupFiles), "components/configmap-writer/rbac.yaml")
 	accessFiles     = append(slices.Clone(lookupFiles), "components/authentication/rbac.yaml")
+	evidenceFiles   = append(slices.Clone(lookupFiles), "components/workload-evidence/rbac.yaml")
 	namespacedFiles = []string{"base/serviceaccount.yaml", "overlays/namespaced/rbac.yaml"}
 )
 
@@ -47,6 +51,7 @@ func TestRightsAreEnoughAndNeeded(t *testing.T) {
 		{"a replica that writes", start(installNamespace, lookupAccount, writerFiles)},
 		{"a replica for lookups only", start("lookups", lookupAccount, lookupFiles, "--configmap-enabled=false")},
 		{"a replica with authentication", start("access", lookupAccount, accessFiles, "--configmap-enabled=false", "--auth=token", "--auth-audiences=dynamic-toolset")},
+		{"a replica with workloads", start("evidence", lookupAccount, evidenceFiles, "--configmap-enabled=false", "--workload-evidence")},
 		{"one namespace", start(oneNamespace, lookupAccount, namespacedFiles, "--configmap-enabled=false", "--namespaces", oneNamespace)},
 	}
 	for _, c := range cases {
@@ -60,6 +65,9 @@ func TestRightsAreEnoughAndNeeded(t *testing.T) {
 				in.actAs("caller", "dynamic-toolset-operator", "dynamic-toolset")
 			}
 			readsTheCluster(in)
+			if in.ns == "evidence" {
+				looksAtImages(in)
+			}
 			if slices.Contains(in.granted(), configMapRight("patch", in.ns)) {
 				keepsTheConfigMap(in)
 				keepsParts(in)
@@ -102,6 +110,41 @@ func readsTheCluster(in *installation) {
 		in.t.Errorf("discover answers %d %s", status, body)
 	}
 	in.within(5*time.Second, "the discovery's list", func() bool { return in.lists() > before })
+}
+
+// looksAtImages makes the service find a back end that only the image of its pods betrays,
+// and lose it when they run something else.
+func looksAtImages(in *installation) {
+	in.t.Helper()
+	labels := map[string]string{"app": "pictures"}
+	if _, err := in.cp.admin.CoreV1().Services(in.ns).Create(in.t.Context(), &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Name: "pictures"},
+		Spec:       corev1.ServiceSpec{Selector: labels, Ports: []corev1.ServicePort{{Name: "http", Port: 80, TargetPort: intstr.FromString("ui")}}},
+	}, metav1.CreateOptions{}); err != nil {
+		in.t.Fatal(err)
+	}
+	deployments := in.cp.admin.AppsV1().Deployments(in.ns)
+	d := &appsv1.Deployment{
+		ObjectMeta: metav1.ObjectMeta{Name: "pictures"},
+		Spec: appsv1.DeploymentSpec{Selector: &metav1.LabelSelector{MatchLabels: labels}, Template: corev1.PodTemplateSpec{
+			ObjectMeta: metav1.ObjectMeta{Labels: labels},
+			Spec: corev1.PodSpec{Containers: []corev1.Container{{
+				Name: "c", Image: "docker.io/grafana/grafana:12.1.0", Ports: []corev1.ContainerPort{{Name: "ui", ContainerPort: 3000}}}}},
+		}},
+	}
+	d, err := deployments.Create(in.t.Context(), d, metav1.CreateOptions{})
+	if err != nil {
+		in.t.Fatal(err)
+	}
+	in.within(soonGranted, "the image is seen", func() bool {
+		_, body := in.ask(http.MethodGet, "/api/v1/services?namespace="+in.ns)
+		return strings.Contains(body, "image docker.io/grafana/grafana:12.1.0 of Deployment evidence/pictures")
+	})
+	d.Spec.Template.Spec.Containers[0].Image = "nginx:1.29"
+	if _, err := deployments.Update(in.t.Context(), d, metav1.UpdateOptions{}); err != nil {
+		in.t.Fatal(err)
+	}
+	in.within(soonGranted, "another image is seen", func() bool { return !in.shows("pictures") })
 }
 
 // keepsTheConfigMap makes the service do everything that writes.

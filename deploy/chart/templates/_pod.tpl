@@ -194,6 +194,10 @@ affinity:
   value: {{ include "toolset.lease" . | quote }}
 {{- end }}
 {{- end }}
+{{- if $v.workloadEvidence }}
+- name: TOOLSET_WORKLOAD_EVIDENCE
+  value: "true"
+{{- end }}
 {{- if $v.authentication.enabled }}
 - name: TOOLSET_AUTH
   value: token
