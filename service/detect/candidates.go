@@ -23,10 +23,11 @@ type weakTrace struct {
 	hints []int16
 }
 
-// weakTraces returns why svc, which no rule recognises, may still be a back end: a port with
-// the number of a kind's query port, a port named after a kind, or words that name a kind or
-// a part of one, such as query-frontend. A kind that its words exclude is no hint:
-// prometheus-operator is known to be something else.
+// weakTraces returns why svc, which no rule recognises, may still be a back end: an
+// image of its pods that runs a kind among others, a port with the number of a kind's
+// query port, a port named after a kind, or words that name a kind or a part of one,
+// such as query-frontend. A kind that its words exclude is no hint: prometheus-operator
+// is known to be something else.
 func (r *Rules) weakTraces(svc *corev1.Service, e *evidence) (t weakTrace) {
 	if svc.Spec.Type == corev1.ServiceTypeExternalName || len(svc.Spec.Ports) == 0 {
 		return t
@@ -49,6 +50,9 @@ func (r *Rules) weakTraces(svc *corev1.Service, e *evidence) (t weakTrace) {
 		p := &svc.Spec.Ports[i]
 		if p.Protocol == corev1.ProtocolUDP || p.Protocol == corev1.ProtocolSCTP || p.Port < 1 || p.Port > 65535 {
 			continue
+		}
+		for _, k := range e.pods.see(p).kinds {
+			add(k, p)
 		}
 		number := cmp.Or(targetNumber(p), p.Port)
 		for _, k := range r.kinds {

@@ -128,6 +128,20 @@ func TestImageIsEvidence(t *testing.T) {
 	}
 }
 
+// An image that runs other programs as well makes a candidate, which is asked.
+func TestImageMakesACandidate(t *testing.T) {
+	svc := aService("x", "y", "http 80 1234")
+	for image, want := range map[string]string{"quay.io/thanos/thanos 1234": "thanos-query", "nginx 1234": ""} {
+		got := ""
+		if c := Default().Identify(svc, Options{Workloads: selected{running("d", image)}}).Candidate; c != nil {
+			got = strings.Join(c.Candidate.Question.Hints, " ")
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", image, got, want)
+		}
+	}
+}
+
 // On real Services, workloads of the right image change nothing but the evidence, and those
 // of an image that says nothing don't change even that.
 func TestImagesOfTheCorporaAgree(t *testing.T) {
