@@ -139,6 +139,11 @@ func FuzzManifests(f *testing.F) {
 		"", "---", "{", yamlService("a"), yamlService("a") + "---\n" + yamlService("b"), deepList(6), billionLaughs(),
 		`{"apiVersion":"v1","kind":"ServiceList","items":[{"metadata":{"name":"a"}},null,1]}`,
 		"apiVersion: v1\nkind: Service\nmetadata: {name: a, labels: {x: [1]}}\nspec: {type: ExternalName, externalName: x.y}\n",
+		"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\nspec: {template: {metadata: {labels: {a: b}}, spec: {containers: [{image: i, ports: [{name: p, containerPort: 1}]}]}}}\n",
+		"apiVersion: v1\nkind: Pod\nmetadata: {name: d, labels: {a: b}, ownerReferences: [{kind: Job}]}\nspec: {containers: [{image: i}, null]}\n",
+		"apiVersion: monitoring.coreos.com/v1\nkind: Prometheus\nmetadata: {name: d}\nspec: {image: [], thanos: 1, containers: {}, podMetadata: {labels: {a: 1}}}\n",
+		"apiVersion: kafka.strimzi.io/v1\nkind: Kafka\nmetadata: {name: d}\nspec: {kafka: {listeners: [1, {name: 1}, {name: a, port: 99999999999}]}}\n",
+		"apiVersion: operator.victoriametrics.com/v1beta1\nkind: VMCluster\nmetadata: {name: d, namespace: \"a\\nb\"}\nspec: {vmselect: [], vmstorage: {image: 1}}\n",
 		"a: &a [*a]", "<<: {a: b}", "kind: !!binary aGk=", "? [a]\n: b", "%YAML 1.1\n--- >\n x\n", "\xff\xfea\x00",
 	} {
 		f.Add([]byte(s))
@@ -149,6 +154,14 @@ func FuzzManifests(f *testing.F) {
 		}
 		found, _ := parseManifests(data, 10_000, never)
 		for _, d := range found {
+			if d.workloads != nil {
+				for _, w := range d.workloads {
+					if len(w.Labels) == 0 || len(w.Containers) == 0 || len(w.Containers) > 100 || strings.ContainsAny(w.String(), "\n\r\x1b\x00") {
+						t.Errorf("kept: %+v", w)
+					}
+				}
+				continue
+			}
 			if len(d.problem) > cluster.MaxText+10 || len(d.where) > cluster.MaxText+10 || !utf8.ValidString(d.problem) || strings.ContainsAny(d.problem+d.where, "\n\r\x1b\x00") {
 				t.Errorf("a problem that is unfit for a log: %q %q", d.where, d.problem)
 			}

@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/json"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"kubernaut.io/dynamic-toolset/cluster"
 	"kubernaut.io/dynamic-toolset/service"
@@ -47,11 +48,16 @@ func workloads(head objectHead, raw []byte) []*service.Workload {
 	var all []*service.Workload
 	for _, w := range made {
 		w.Kind = head.Kind
-		if kept := cluster.Workload(w); kept != nil && w.Key.Name != "" {
+		if kept := cluster.Workload(w); kept != nil && isName(w.Key) {
 			all = append(all, kept)
 		}
 	}
 	return all
+}
+
+// isName reports whether an API server would accept an object with this name. People see it.
+func isName(k service.Key) bool {
+	return len(validation.IsDNS1123Subdomain(k.Name)) == 0 && len(validation.IsDNS1123Label(k.Namespace)) == 0
 }
 
 // An objectMeta is that part of an object's metadata which is needed of a workload.
