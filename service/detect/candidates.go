@@ -51,8 +51,10 @@ func (r *Rules) weakTraces(svc *corev1.Service, e *evidence) (t weakTrace) {
 		if p.Protocol == corev1.ProtocolUDP || p.Protocol == corev1.ProtocolSCTP || p.Port < 1 || p.Port > 65535 {
 			continue
 		}
-		for _, k := range e.pods.see(p).kinds {
-			add(k, p)
+		if i < maxServicePorts {
+			for _, k := range e.pods.see(p).kinds {
+				add(k, p)
+			}
 		}
 		number := cmp.Or(targetNumber(p), p.Port)
 		for _, k := range r.kinds {

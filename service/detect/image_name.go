@@ -10,6 +10,10 @@ import (
 // bytes of name, 128 of tag, and a digest.
 const maxImageBytes = 512
 
+// maxImageWords bounds the words of the last component. The longest names of images have
+// eight, the mirrored ones some more.
+const maxImageWords = 16
+
 // An imageTable says what images run, by their names.
 type imageTable struct {
 	// known has what images run, by the last component or the last two components of their
@@ -53,9 +57,9 @@ func (t *imageTable) add(name string, kind int16) {
 // (distribution/reference). Registry, tag and digest are not looked at: mirrors keep only
 // the end of the path, which the name of the product is in.
 func (t *imageTable) look(image string, v *vocabulary) runs {
-	var buffer [maxTokens]string
+	var buffer [maxImageWords + 1]string
 	org, words := imageWords(image, buffer[:0])
-	if len(words) == 0 {
+	if len(words) == 0 || len(words) > maxImageWords {
 		return runs{}
 	}
 	end := len(words)

@@ -33,9 +33,17 @@ const (
 	runPrograms                  // other programs as well: a word must name the kind
 )
 
+// Bounds on what is looked at for one Service, so that nobody's workloads delay the others.
+// The rest is as if it were not there.
+const (
+	maxPodContainers = 500 // of all its workloads together
+	maxServicePorts  = 50
+)
+
 // pods are the workloads whose pods a Service selects.
 type pods struct {
 	workloads []*service.Workload
+	runs      [][]runs // of their containers
 	rules     *Rules
 }
 
@@ -56,12 +64,23 @@ func (r *Rules) lookAt(svc *corev1.Service, all service.Workloads) (*corev1.Serv
 	if all == nil || len(svc.Spec.Selector) == 0 || svc.Spec.Type == corev1.ServiceTypeExternalName {
 		return svc, pods{}
 	}
-	p := pods{all.Selected(namespaceOf(svc), svc.Spec.Selector), r}
+	p := pods{rules: r}
+	containers := 0
+	for _, w := range all.Selected(namespaceOf(svc), svc.Spec.Selector) {
+		if containers += len(w.Containers); containers > maxPodContainers {
+			break
+		}
+		run := make([]runs, len(w.Containers))
+		for i := range w.Containers {
+			run[i] = r.look(w.Containers[i].Image)
+		}
+		p.workloads, p.runs = append(p.workloads, w), append(p.runs, run)
+	}
 	if len(p.workloads) == 0 {
 		return svc, pods{}
 	}
 	copied := false
-	for i := range svc.Spec.Ports {
+	for i := range min(len(svc.Spec.Ports), maxServicePorts) {
 		n := p.number(svc.Spec.Ports[i].TargetPort)
 		if n == 0 {
 			continue
@@ -109,7 +128,7 @@ func (p *pods) number(target intstr.IntOrString) (n int32) {
 func (p *pods) see(port *corev1.ServicePort) (s sight) {
 	against := len(p.workloads) > 0
 	for i, w := range p.workloads {
-		one := p.seeOne(w, port)
+		one := seeOne(w, p.runs[i], port)
 		switch {
 		case len(one.kinds) == 0:
 			against = against && one.against
@@ -132,24 +151,24 @@ func (p *pods) see(port *corev1.ServicePort) (s sight) {
 	return s
 }
 
-// seeOne is see for one workload.
-func (p *pods) seeOne(w *service.Workload, port *corev1.ServicePort) sight {
+// seeOne is see for one workload, whose containers run what runs says.
+func seeOne(w *service.Workload, runs []runs, port *corev1.ServicePort) sight {
 	declaring, helped := false, false
-	for _, c := range w.Containers {
+	for i, c := range w.Containers {
 		if declares(c, port) {
 			declaring = true
-			if use := p.rules.look(c.Image).use; use == imageHelper || use == imageProxy {
+			if use := runs[i].use; use == imageHelper || use == imageProxy {
 				helped = true // it may pass requests on to any of the others
 			}
 		}
 	}
 	s := sight{against: true, declared: declaring && !helped, workload: w}
 	some := false // a container that says something, or that nobody knows
-	for _, c := range w.Containers {
+	for i, c := range w.Containers {
 		if declaring && !helped && !declares(c, port) {
 			continue
 		}
-		switch run := p.rules.look(c.Image); run.use {
+		switch run := runs[i]; run.use {
 		case imageOfKind:
 			if len(s.kinds) == 0 {
 				s.image, s.proxy = c.Image, false
@@ -184,10 +203,10 @@ func (r *Rules) look(image string) runs { return r.images.look(image, &r.vocabul
 // kinds returns the kinds whose images the pods of svc run at a port that they may answer
 // at. Those that the words name as well come first.
 func (p *pods) kinds(svc *corev1.Service, words []candidate) (all []candidate) {
-	for i := range svc.Spec.Ports {
-		if len(p.workloads) == 0 {
-			break
-		}
+	if len(p.workloads) == 0 {
+		return nil
+	}
+	for i := range min(len(svc.Spec.Ports), maxServicePorts) {
 		for _, k := range p.see(&svc.Spec.Ports[i]).kinds {
 			c := candidate{k, trustImage}
 			if !slices.Contains(all, c) {

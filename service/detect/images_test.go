@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -138,6 +139,41 @@ func TestImageMakesACandidate(t *testing.T) {
 		}
 		if got != want {
 			t.Errorf("%s: %q, want %q", image, got, want)
+		}
+	}
+}
+
+// Hostile workloads of one Service don't take the time that others need.
+func TestHostileWorkloads(t *testing.T) {
+	var all selected
+	for i := range 100 {
+		w := running(fmt.Sprint("d", i))
+		for range 50 {
+			c := service.Container{Image: "a/" + strings.Repeat("mirrored-linux-", 30) + "x"}
+			for j := range 50 {
+				c.Ports = append(c.Ports, service.ContainerPort{Name: "p", Number: int32(j + 1)})
+			}
+			w.Containers = append(w.Containers, c)
+		}
+		all = append(all, w)
+	}
+	svc := aService("prometheus", "prometheus", "web 9090")
+	for i := range 5000 {
+		svc.Spec.Ports = append(svc.Spec.Ports, corev1.ServicePort{Port: int32(i + 10_000), TargetPort: intstr.FromString("q")})
+	}
+	if b := Default().Identify(svc, Options{Workloads: all}).Backend; b == nil || b.Type != "prometheus" {
+		t.Errorf("%+v", b)
+	}
+	for _, svc := range []*corev1.Service{svc, aService("x", "x", "web 80")} {
+		svc.Spec.Ports = append(svc.Spec.Ports, make([]corev1.ServicePort, 5000)...)
+		took := time.Duration(testing.Benchmark(func(b *testing.B) {
+			for b.Loop() {
+				Default().Identify(svc, Options{Workloads: all})
+			}
+		}).NsPerOp())
+		t.Logf("%s takes %v", svc.Name, took)
+		if took > 2*time.Second {
+			t.Errorf("%s takes %v", svc.Name, took)
 		}
 	}
 }
