@@ -132,7 +132,7 @@ func (r *Rules) accept(svc *corev1.Service, e *evidence, c candidate, f *finding
 	k := r.kinds[c.kind]
 	ch := r.choose(k, svc)
 	if why := e.pods.contradict(k, &ch, e.isFront(k)); why != "" {
-		f.reject("looks like %s, but %s", k.typ, why)
+		f.reject(k, "%s", why)
 		return false
 	}
 	if m, where := r.excluded(k, e, c.trust, &ch); m != nil {
