@@ -60,8 +60,10 @@ type PortNote struct {
 func (r *Rules) Explain(svc *corev1.Service, o Options) Explanation {
 	x := Explanation{Result: r.identify(svc, o)}
 	x.Annotations = r.notes(svc.Annotations, svc.Labels, &x.Result)
+	svc, seen := r.lookAt(svc, o.Workloads)
 	s := stepper{rules: r, svc: svc, at: map[int16]int{}}
 	r.gather(svc, &s.evidence)
+	s.evidence.pods = seen
 	s.tried()
 	s.notTried()
 	x.Steps, x.Silent = s.steps, len(r.kinds)-len(s.steps)
@@ -82,10 +84,7 @@ type stepper struct {
 // tried adds the kinds that recognise tries, in its order, and those that it would have
 // tried next.
 func (s *stepper) tried() {
-	for _, c := range s.rules.candidates(s.svc, &s.evidence) {
-		if c.kind < 0 {
-			continue
-		}
+	for c := range s.rules.inOrder(s.svc, &s.evidence) {
 		k := s.rules.kinds[c.kind]
 		st := s.step(k, c.trust)
 		var f finding
@@ -116,6 +115,11 @@ func (s *stepper) step(k *kind, t trust) *Step {
 		s.steps = append(s.steps, Step{Kind: k.typ, Ports: s.rules.portNotes(k, s.svc)})
 	}
 	st := &s.steps[i]
+	for j := range min(len(s.svc.Spec.Ports), maxServicePorts) {
+		if image := s.evidence.pods.describe(k, &s.svc.Spec.Ports[j]); image != "" {
+			st.For = addNew(st.For, "its pods run the "+image)
+		}
+	}
 	for _, text := range s.evidence.speaksFor(k, t == trustWeak) {
 		st.For = addNew(st.For, text)
 	}
@@ -149,7 +153,7 @@ func (e *evidence) speaksFor(k *kind, weak bool) (out []string) {
 	if e.name.mention(k.id, weak) >= 0 {
 		out = append(out, "the Service's name "+verb)
 	}
-	if len(out) == 0 && weak {
+	if len(out) == 0 && weak && e.chart != "" {
 		out = append(out, "the Helm chart "+e.chart+" is called after it")
 	}
 	return out

@@ -122,7 +122,7 @@ func checkExplanation(t *testing.T, name string, svc *corev1.Service) Explanatio
 	if is := r.Identify(svc, Options{}); !reflect.DeepEqual(withoutAdopt(x.Result), withoutAdopt(is)) {
 		t.Fatalf("%s: explained is %+v, identified %+v", name, x.Result, is)
 	}
-	f := r.recognise(svc)
+	f := r.recognise(svc, pods{})
 	checkSteps(t, name, &x, &f, len(r.kinds))
 	checkNotes(t, name, &x, svc)
 	for _, c := range x.Changes {

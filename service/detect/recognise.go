@@ -2,6 +2,7 @@ package detect
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 	"sync"
 
@@ -37,19 +38,31 @@ func (r *Rules) recognise(svc *corev1.Service, seen pods) (f finding) {
 	defer pool.Put(e)
 	r.gather(svc, e)
 	e.pods = seen
-	words := r.candidates(svc, e)
-	for _, c := range seen.kinds(svc, words[:]) {
+	for c := range r.inOrder(svc, e) {
 		if r.accept(svc, e, c, &f) {
-			return f
-		}
-	}
-	for _, c := range words {
-		if c.kind >= 0 && r.accept(svc, e, c, &f) {
 			return f
 		}
 	}
 	f.traces = r.weakTraces(svc, e)
 	return f
+}
+
+// inOrder yields the kinds to try: those whose images the pods run, then those that words
+// and ports name.
+func (r *Rules) inOrder(svc *corev1.Service, e *evidence) iter.Seq[candidate] {
+	return func(yield func(candidate) bool) {
+		words := r.candidates(svc, e)
+		for _, c := range e.pods.kinds(svc, words[:]) {
+			if !yield(c) {
+				return
+			}
+		}
+		for _, c := range words {
+			if c.kind >= 0 && !yield(c) {
+				return
+			}
+		}
+	}
 }
 
 // pool keeps evidence values, of some kilobytes each, for reuse.
