@@ -113,6 +113,15 @@ func TestImagesOfPods(t *testing.T) {
 		if (res.Backend != nil || c.want == "") && got != c.want || !strings.Contains(got, c.want) {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
+		won := ""
+		for _, s := range Default().Explain(c.svc, Options{Workloads: selected(c.pods)}).Steps {
+			if s.Outcome == Recognised {
+				won = s.Kind
+			}
+		}
+		if b := res.Backend; b != nil && b.Type != won || b == nil && won != "" {
+			t.Errorf("%s: it is explained as %q, and is %q", name, won, got)
+		}
 		if !slices.EqualFunc(before.Spec.Ports, c.svc.Spec.Ports, func(a, b corev1.ServicePort) bool { return a.TargetPort == b.TargetPort }) || !maps.Equal(before.Labels, c.svc.Labels) {
 			t.Errorf("%s: the Service was changed", name)
 		}
