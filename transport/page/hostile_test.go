@@ -160,7 +160,7 @@ func TestLongTexts(t *testing.T) {
 	var all []made
 	long := strings.Repeat("<&'\"> ", 200)
 	for i := range rowsPerPage + 1 {
-		all = append(all, made{key: service.Key{Namespace: "n", Name: strings.Repeat("x", 200) + string(rune('a'+i%26)) + strings.Repeat("y", i%50)}, kind: long, url: long, checks: strings.Repeat("-", 100), reason: long, about: long,
+		all = append(all, made{key: service.Key{Namespace: "n", Name: strings.Repeat("x", 200) + string(rune('a'+i%26)) + strings.Repeat("y", i%50)}, kind: long, url: long, checks: strings.Repeat("-", 100), reason: long,
 			id: service.Identity{Product: long, Version: long, Evidence: slices.Repeat([]string{long}, 100)}})
 	}
 	p, snap := drawn(all)
