@@ -22,7 +22,7 @@ type flagSet struct {
 	groups []*group
 	// Raw values that validation converts to other types.
 	namespaces, cidrs []string
-	auth              string
+	auth, dnsServer   string
 }
 
 // envName returns the name of the environment variable for a flag.
@@ -97,6 +97,7 @@ func newFlags(s *Settings) *flagSet {
 	f.StringVar(&s.Health.CAFile, "health-ca-file", "", "PEM `FILE` with CA certificates to trust in health checks, besides the system's. Set it when https back ends have certificates of a private CA.")
 	f.BoolVar(&s.Health.InsecureSkipTLSVerify, "health-insecure-skip-tls-verify", false, "accept any certificate in health checks. A last resort for self-signed certificates, as anyone can then answer in a back end's place. Prefer --health-ca-file.")
 	f.StringSliceVar(&f.cidrs, "allow-endpoint-cidrs", nil, "`CIDRS` that health checks and identification may call although they are refused by default, separated by commas. Loopback, link-local, multicast and cloud metadata addresses are refused, as whoever may annotate a Service could direct checks to them. Set it to 127.0.0.0/8 to try the service with back ends on your own machine.")
+	f.StringVar(&f.dnsServer, "dns-server", "", "`ADDRESS` (IP:port) of the DNS server that resolves the names of the back ends for health checks and identification, in place of the system's; /etc/hosts still has precedence. Set it to the cluster's DNS when the service runs outside of the cluster, on a machine that can reach its Services.")
 	f.end()
 
 	f.begin("ConfigMap", "Where the generated documents are published for clients that read ConfigMaps.")

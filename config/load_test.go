@@ -216,6 +216,10 @@ func TestProblems(t *testing.T) {
 		{[]string{"--health-ca-file=" + write(t, "ca.pem", "no PEM")}, nil, "holds no certificate"},
 		{[]string{"--allow-endpoint-cidrs=10.0.0.0/8,nonsense"}, nil, `holds "nonsense"; it must be a network`},
 		{[]string{"--allow-endpoint-cidrs=10.0.0.1/8"}, nil, "write 10.0.0.0/8"},
+		{[]string{"--dns-server=10.96.0.10"}, nil, `--dns-server is "10.96.0.10"; it must be an IP address and a port, such as 10.96.0.10:53`},
+		{[]string{"--dns-server=kube-dns.kube-system:53"}, nil, "it must be an IP address and a port"},
+		{[]string{"--dns-server=10.96.0.10:0"}, nil, "it must be an IP address and a port"},
+		{nil, []string{"TOOLSET_DNS_SERVER=fd00::a:53"}, "it must be an IP address and a port"},
 		{[]string{"--rules=/does/not/exist"}, nil, "--rules names a file that can't be used: /does/not/exist does not exist"},
 		{[]string{"--rules=/"}, nil, "must name a file, but / is a folder"},
 		{[]string{"--manifests=/does/not/exist"}, nil, "--manifests must name a folder that can be read: /does/not/exist does not exist"},
@@ -312,6 +316,9 @@ func TestValidValues(t *testing.T) {
 	}
 	if s.Limits.MaxHeaderBytes != 8<<10 || s.Limits.MaxRequestBody != 2e6 || s.HTTP.Listen != "localhost:0" {
 		t.Errorf("%+v", s)
+	}
+	if s := mustLoad(t, []string{"--dns-server=[fd00::a]:53"}); s.Health.DNSServer.String() != "[fd00::a]:53" || s.Health.Resolver() == nil {
+		t.Errorf("%+v", s.Health)
 	}
 	mustLoad(t, []string{"--listen=127.0.0.1:80", "--metrics-listen=127.0.0.2:80"})
 	if s := mustLoad(t, []string{"--max-watchers=0"}); s.Limits.MaxWatchers != 0 { // 0 means none, not the default

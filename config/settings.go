@@ -12,8 +12,10 @@
 package config
 
 import (
+	"context"
 	"crypto/x509"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"time"
@@ -120,6 +122,20 @@ type Health struct {
 	CAFile                string // PEM, in addition to the CAs of the system; empty for these only
 	InsecureSkipTLSVerify bool
 	AllowEndpointCIDRs    []netip.Prefix
+	// DNSServer resolves the names of the back ends; not valid for the system's servers.
+	DNSServer netip.AddrPort
+}
+
+// Resolver returns what resolves the names of the back ends by DNSServer. Without one it
+// returns nil, which means the system's configuration.
+func (h Health) Resolver() *net.Resolver {
+	if !h.DNSServer.IsValid() {
+		return nil
+	}
+	// The third argument is an address of resolv.conf.
+	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, h.DNSServer.String())
+	}}
 }
 
 // RootCAs returns the CAs of the system and those in CAFile. Without a CAFile it returns

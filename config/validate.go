@@ -199,6 +199,13 @@ func (l *loader) validateHealth() {
 		}
 		h.AllowEndpointCIDRs = append(h.AllowEndpointCIDRs, prefix)
 	}
+	if text := l.flags.dnsServer; text != "" {
+		var err error
+		if h.DNSServer, err = netip.ParseAddrPort(text); err != nil || h.DNSServer.Port() == 0 {
+			l.fail("dns-server", "is %s; it must be an IP address and a port, such as 10.96.0.10:53 or [fd00::a]:53", quote(text))
+			h.DNSServer = netip.AddrPort{}
+		}
+	}
 }
 
 // parsePrefix parses a network, or a single address as a network of one.

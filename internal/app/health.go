@@ -19,7 +19,7 @@ func (a *App) buildChecker() error {
 	}
 	a.checker, err = health.New(health.Options{
 		Interval: s.Health.Interval, Timeout: s.Health.Timeout, Attempts: s.Health.Attempts, Concurrency: s.Health.Concurrency,
-		AllowCIDRs: s.Health.AllowEndpointCIDRs, RootCAs: roots, InsecureSkipTLSVerify: s.Health.InsecureSkipTLSVerify,
+		AllowCIDRs: s.Health.AllowEndpointCIDRs, RootCAs: roots, InsecureSkipTLSVerify: s.Health.InsecureSkipTLSVerify, Resolver: s.Health.Resolver(),
 		Report:  func(k service.Key, h service.Health) { a.catalogue.SetHealth(k, h) },
 		OnStart: a.observeLag(), OnCheck: a.countCheck,
 	})

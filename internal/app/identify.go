@@ -27,7 +27,7 @@ func (a *App) buildProber(rules *detect.Rules) error {
 	}
 	a.prober, err = identify.New(identify.Options{
 		Rules: rules.Identities(), Timeout: s.Health.Timeout, CandidatesPerMinute: s.Discovery.CandidatesPerMinute,
-		AllowCIDRs: s.Health.AllowEndpointCIDRs, RootCAs: roots,
+		AllowCIDRs: s.Health.AllowEndpointCIDRs, RootCAs: roots, Resolver: s.Health.Resolver(),
 		Report: func(k service.Key, id service.Identity) { a.catalogue.SetIdentity(k, id) },
 		OnRequest: func(typ, protocol string) {
 			a.set.GetOrCreateCounter(fmt.Sprintf("toolset_identity_requests_total{service_type=%q,protocol=%q}", typ, protocol)).Inc()
