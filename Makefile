@@ -20,18 +20,9 @@ BASE    ?=
 help: ## list the targets
 	@awk -F ':.*## ' '/^##@ / {print "\n" substr($$0, 5) ":"} /^[a-z-]+:.*## / {printf "  %-24s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: build ## serve the example cluster on :8080
-	@echo
-	@echo "Serving examples/cluster: http://localhost:8080/ in a browser. Try, in another terminal:"
-	@echo "  curl localhost:8080/api/v1/toolsets"
-	@echo "  curl localhost:8080/api/v1/toolsets/grafana"
-	@echo "  curl 'localhost:8080/api/v1/toolsets?healthy=true'"
-	@echo "  curl -N localhost:8080/api/v1/toolsets/watch     # then edit a file in examples/cluster"
-	@echo "  curl localhost:8080/api/v1/nothing               # an error: application/problem+json"
-	@echo "  curl localhost:9090/metrics"
-	@echo "Stop with Ctrl-C (twice to stop at once)."
-	@echo
-	@$(BIN) serve --manifests examples/cluster --allow-endpoint-cidrs 127.0.0.0/8
+run: build ## serve the example cluster on :8080; RUN: settings of the service, such as RUN=--identify=off
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o bin/example-backends ./examples/backends
+	@scripts/run $(RUN)
 
 ##@ While you work
 

@@ -132,6 +132,8 @@ var rules = []rule{
 	{of: "harness/sim/...", may: []string{"harness/sim", "internal/testenv"}, never: all(httpServers, clusters, logging[:3])},
 	{of: "harness/cmd/...", may: append(leaves, "harness/...", "internal/host"), never: all(httpServers, kubernetes, clusters, logging[:3])},
 	{of: "bench/...", may: append(leaves, "bench/...", "harness/sim/...", "service/...", "internal/chart", "internal/host", "internal/patient")},
+	// What make run starts beside the service knows it by its names and its recordings alone.
+	{of: "examples/backends", never: all(httpServers, kubernetes, clusters, logging[:1], logging[2:])},
 	{of: "deploy/..."},
 	{of: "docs"},
 

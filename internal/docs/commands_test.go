@@ -236,7 +236,7 @@ var (
 // ask runs a command that sends a request to the service: curl, or a profiling tool. It
 // replaces what a reader has to fill in, which are addresses and the name of a toolset.
 func (r *reader) ask(command string) {
-	command = strings.NewReplacer("localhost:8080", r.service.api, "localhost:9090", r.service.metrics, "monitoring/my-prometheus", "monitoring/kps-grafana", "my-prometheus", "grafana").Replace(command)
+	command = strings.NewReplacer("localhost:8080", r.service.api, "localhost:9090", r.service.metrics, "localhost:8081", r.service.metrics, "monitoring/my-prometheus", "monitoring/kps-grafana", "my-prometheus", "grafana").Replace(command)
 	command = seconds.ReplaceAllString(command, "seconds=1")
 	curl := "curl --fail-with-body --max-time 60"
 	switch {
