@@ -22,7 +22,7 @@ var standIns = []standIn{
 	{namespace: "messaging", name: "orders-queue", port: 15672, recorded: []string{"rabbitmq-3.10.8"}},
 	{namespace: "logging", name: "audit-es-http", port: 9200, tls: true, recorded: []string{"elasticsearch-7-security"}},
 	{namespace: "logging", name: "audit-kb-http", port: 5601, silent: true},
-	{namespace: "logging", name: "loki-gateway", port: 3100, recorded: []string{"loki-gateway", "loki-3-tenant"}},
+	{namespace: "logging", name: "loki-gateway", port: 3100, recorded: []string{"loki-gateway", "loki-3.6.7"}},
 	{namespace: "tracing", name: "otel-collector", port: 13133, recorded: []string{"otel-collector"}},
 	{namespace: "tracing", name: "jaeger-query", port: 16686, absent: true},
 	{namespace: "tracing", name: "tempo", port: 3200, absent: true},
