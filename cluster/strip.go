@@ -9,8 +9,9 @@ import (
 
 // Strip returns a Service with only those fields that the program uses. From an API
 // server a Service takes several kilobytes, mostly managedFields. The result shares maps
-// and slices with svc. It has only the annotations with AnnotationPrefix: others may
-// contain secrets, or a copy of the whole object (kubectl's last-applied-configuration).
+// and slices with svc. It has only the annotations with AnnotationPrefix and those that say
+// that the Service has a certificate: others may contain secrets, or a copy of the whole
+// object (kubectl's last-applied-configuration).
 func Strip(svc *corev1.Service) corev1.Service {
 	return corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{
@@ -20,7 +21,7 @@ func Strip(svc *corev1.Service) corev1.Service {
 			ResourceVersion:   svc.ResourceVersion,
 			CreationTimestamp: svc.CreationTimestamp,
 			Labels:            svc.Labels,
-			Annotations:       ours(svc.Annotations),
+			Annotations:       used(svc.Annotations),
 		},
 		Spec: corev1.ServiceSpec{
 			Type:         svc.Spec.Type,
@@ -32,10 +33,19 @@ func Strip(svc *corev1.Service) corev1.Service {
 	}
 }
 
-func ours(annotations map[string]string) map[string]string {
+// certificateAnnotations make OpenShift issue a certificate for the Service
+// (https://docs.openshift.com, "Securing service traffic using service serving
+// certificates"). Rules read them: the port speaks TLS.
+var certificateAnnotations = map[string]bool{
+	"service.beta.openshift.io/serving-cert-secret-name":  true,
+	"service.alpha.openshift.io/serving-cert-secret-name": true,
+}
+
+// used returns those of the annotations that the program uses.
+func used(annotations map[string]string) map[string]string {
 	var kept map[string]string
 	for k, v := range annotations {
-		if strings.HasPrefix(k, AnnotationPrefix) {
+		if strings.HasPrefix(k, AnnotationPrefix) || certificateAnnotations[k] {
 			if kept == nil {
 				kept = make(map[string]string, 4)
 			}

@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"kubernaut.io/dynamic-toolset/cluster"
 	"kubernaut.io/dynamic-toolset/config"
 	"kubernaut.io/dynamic-toolset/service/detect"
 )
@@ -89,5 +90,23 @@ func TestRecognitionForgetsRatherThanGrows(t *testing.T) {
 	}
 	if len(d.told) > maxTold || len(d.told) == 0 {
 		t.Errorf("remembers %d Services; the bound is %d", len(d.told), maxTold)
+	}
+}
+
+// What sources leave out of a Service, no rule reads.
+func TestSourcesKeepWhatRulesRead(t *testing.T) {
+	rules := detect.Default()
+	svc := aService("prometheus-k8s", 9091, map[string]string{"service.beta.openshift.io/serving-cert-secret-name": "tls", "other": "x", "kubernaut.io/toolset-name": "main"})
+	svc.Spec.Ports[0].Name = "web"
+	svc.Spec.Selector = map[string]string{"app.kubernetes.io/name": "prometheus"}
+	stripped := cluster.Strip(svc)
+	want, got := rules.Identify(svc, detect.Options{}).Backend, rules.Identify(&stripped, detect.Options{}).Backend
+	if want == nil || !want.Equal(got) || want.Name != "main" || len(got.Annotations) != 1 {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	svc.Annotations, svc.Spec.Ports[0] = map[string]string{"service.alpha.openshift.io/serving-cert-secret-name": "tls"}, corev1.ServicePort{Name: "web", Port: 9090}
+	stripped = cluster.Strip(svc)
+	if got := rules.Identify(&stripped, detect.Options{}).Backend; got == nil || got.Endpoint != "https://prometheus-k8s.monitoring.svc.cluster.local:9090" {
+		t.Errorf("%+v", got)
 	}
 }
