@@ -202,7 +202,7 @@ func TestPageWithoutScripts(t *testing.T) {
 		t.Errorf("the state is %q", said)
 	}
 	b.Do(t, chromedp.Click(`#list .head a[rel=next]`))
-	b.Await(t, `location.search === "?page=2" && document.querySelectorAll("#rows tr").length === 100`)
+	b.Await(t, `location.search === "?page=2" && document.readyState === "complete" && document.querySelectorAll("#rows tr").length === 100`)
 	b.Do(t, chromedp.SetValue(`#f-health`, "unhealthy"), chromedp.Click(`#filter button`))
 	b.Await(t, `location.search.includes("health=unhealthy") && document.readyState === "complete"`)
 	if got := chromium.Evaluate[string](t, b, `document.querySelector("#count")?.innerText`); got != "32 of 350 back ends" {
@@ -214,7 +214,7 @@ func TestPageWithoutScripts(t *testing.T) {
 		t.Errorf("%s explains %q", at(), got)
 	}
 	b.Do(t, chromedp.Click(`#explanation .close`))
-	b.Await(t, `!document.querySelector(".explanation")`)
+	b.Await(t, `!location.search.includes("explain") && document.readyState === "complete" && !document.querySelector(".explanation")`)
 	b.Do(t, chromedp.Click(`#rows summary`))
 	b.Await(t, `document.querySelector("#rows details").open`)
 	b.QuietBelow(t, url)

@@ -89,12 +89,32 @@ func Open(t *testing.T) *Browser {
 	return b
 }
 
-// Do runs steps, each of which must succeed.
+// Do runs steps, each of which must succeed. A step is tried again if the page was replaced
+// by another while it looked for its element.
 func (b *Browser) Do(t *testing.T, steps ...chromedp.Action[chromedp.Void]) {
 	t.Helper()
-	if err := chromedp.Do(b.ctx, steps...); err != nil {
-		t.Fatal(err)
+	for _, step := range steps {
+		for end := time.Now().Add(testenv.Patience); ; time.Sleep(50 * time.Millisecond) {
+			err := chromedp.Do(b.ctx, step)
+			if err == nil {
+				break
+			}
+			if !replaced(err) || time.Now().After(end) {
+				t.Fatal(err)
+			}
+		}
 	}
+}
+
+// replaced reports whether err says that the page was replaced by another meanwhile, so that
+// nothing was done.
+func replaced(err error) bool {
+	for _, words := range []string{"Could not find node", "No node with given id", "context was destroyed", "Cannot find context", "Node with given id does not belong"} {
+		if strings.Contains(err.Error(), words) {
+			return true
+		}
+	}
+	return false
 }
 
 // Evaluate returns the value of a JavaScript expression.
@@ -110,8 +130,14 @@ func Evaluate[T any](t *testing.T, b *Browser, expression string) T {
 // Await waits until a JavaScript expression is true.
 func (b *Browser) Await(t *testing.T, expression string) {
 	t.Helper()
-	for end := time.Now().Add(testenv.Patience); !Evaluate[bool](t, b, expression); time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(end) {
+	for end := time.Now().Add(testenv.Patience); ; time.Sleep(50 * time.Millisecond) {
+		is, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool](expression))
+		switch {
+		case err == nil && is:
+			return
+		case err != nil && !replaced(err):
+			t.Fatalf("%s: %v", expression, err)
+		case time.Now().After(end):
 			t.Fatalf("it is not true after %s that %s", testenv.Patience, expression)
 		}
 	}
