@@ -194,7 +194,8 @@ func TestSettingsOfTheGuide(t *testing.T) {
 		"--overrides",          // generate
 		"--scenario", "--help", // bin/verify
 		"--all-namespaces", "--as", "--sort-by", "--previous", "--prefix", "--since", "--tail", "--raw", "--show-managed-fields", "--audience", // kubectl
-		"--line-buffered", // grep
+		"--line-buffered",             // grep
+		"--pass-authorization-header", // oauth2-proxy
 	}
 	n := 0
 	for _, flag := range regexp.MustCompile(`--[a-z][a-z-]+`).FindAllString(readOperations(t), -1) {

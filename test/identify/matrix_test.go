@@ -105,6 +105,9 @@ func TestEachProductUnderEachDifficulty(t *testing.T) {
 	m := &matrix{lines: map[string]map[string]string{}}
 	t.Cleanup(func() { m.compare(t) }) // after the parallel subtests
 	for _, r := range rows {
+		if !r.software.Wanted(t) {
+			continue
+		}
 		t.Run(strings.ReplaceAll(r.software.Product+" "+r.software.Name, " ", "-"), func(t *testing.T) {
 			t.Parallel()
 			difficulties(t, r, m)
@@ -228,6 +231,9 @@ func TestEachProductUnderAWrongLabel(t *testing.T) {
 		products.Prometheus, products.PrometheusAgent, products.Alertmanager, products.Pushgateway, products.VictoriaMetricsOld, products.VictoriaMetrics,
 		products.VictoriaLogs, products.InfluxDB, products.RabbitMQ, products.Jaeger, products.ThanosQuery, products.Cortex, products.CortexTenant,
 	} {
+		if !s.Wanted(t) {
+			continue
+		}
 		t.Run(strings.ReplaceAll(s.Product+" "+s.Name, " ", "-"), func(t *testing.T) {
 			t.Parallel()
 			p := products.Start(t, s, products.Options{})
@@ -284,6 +290,9 @@ func TestBelowAPrefixOfItsOwn(t *testing.T) {
 		products.Prometheus: "/some/where", products.Alertmanager: "/alerts", products.RabbitMQ: "/mq", products.VictoriaMetrics: "/victoriametrics",
 		products.Jaeger: "/jaeger", products.ThanosQuery: "/thanos",
 	} {
+		if !s.Wanted(t) {
+			continue
+		}
 		t.Run(s.Name, func(t *testing.T) {
 			t.Parallel()
 			p := products.Start(t, s, products.Options{Prefix: prefix})

@@ -32,30 +32,30 @@ var (
 
 	// Prometheus3 is a new one; Debian has version 2.
 	Prometheus3 = &Software{
-		Name: "prometheus", Product: "Prometheus", Kind: "prometheus", find: prometheusModule.find, ready: "/-/ready",
+		Name: "prometheus", Product: "Prometheus", Kind: "prometheus", OnDemand: true, find: prometheusModule.find, ready: "/-/ready",
 		setUp: func(r *run) error { return setUpPrometheus(r, "--storage.tsdb.path="+r.dir+"/data") },
 	}
 	PrometheusAgent3 = &Software{
-		Name: "prometheus-agent", Product: "Prometheus", Setup: "in agent mode", find: prometheusModule.find, ready: "/-/ready",
+		Name: "prometheus-agent", Product: "Prometheus", Setup: "in agent mode", OnDemand: true, find: prometheusModule.find, ready: "/-/ready",
 		setUp: func(r *run) error { return setUpPrometheus(r, "--agent", "--storage.agent.path="+r.dir+"/data") },
 	}
 	// Jaeger is version 2, without the files of its page: those are not in the module.
-	Jaeger = &Software{Name: "jaeger", Product: "Jaeger", Kind: "jaeger", Setup: "version 2, all in one", find: jaegerModule.find, ready: "/api/services", setUp: setUpJaeger}
+	Jaeger = &Software{Name: "jaeger", Product: "Jaeger", Kind: "jaeger", Setup: "version 2, all in one", OnDemand: true, find: jaegerModule.find, ready: "/api/services", setUp: setUpJaeger}
 	// Jaeger1 is version 1.
-	Jaeger1 = &Software{Name: "jaeger-1", Product: "Jaeger", Kind: "jaeger", Setup: "version 1, all in one", find: jaeger1Module.find, ready: "/api/services", setUp: setUpJaeger1}
+	Jaeger1 = &Software{Name: "jaeger-1", Product: "Jaeger", Kind: "jaeger", Setup: "version 1, all in one", OnDemand: true, find: jaeger1Module.find, ready: "/api/services", setUp: setUpJaeger1}
 	// ThanosQuery has no stores.
-	ThanosQuery = &Software{Name: "thanos-query", Product: "Thanos", Kind: "thanos-query", find: thanosModule.find, ready: "/-/ready", setUp: setUpThanosQuery}
+	ThanosQuery = &Software{Name: "thanos-query", Product: "Thanos", Kind: "thanos-query", OnDemand: true, find: thanosModule.find, ready: "/-/ready", setUp: setUpThanosQuery}
 	// ThanosQueryFrontend is one before a Thanos query.
 	ThanosQueryFrontend = &Software{
 		Name: "thanos-query-frontend", Product: "Thanos", Kind: "thanos-query", NoPrefix: true, Setup: "the query frontend before a query",
-		find: thanosModule.find, ready: "/api/v1/stores", setUp: setUpThanosFrontend,
+		OnDemand: true, find: thanosModule.find, ready: "/api/v1/stores", setUp: setUpThanosFrontend,
 	}
 	// Cortex is no kind of back end that the rules know, but Mimir comes from it.
-	Cortex = &Software{Name: "cortex", Product: "Cortex", NoPrefix: true, find: cortexModule.find, ready: "/ready", setUp: func(r *run) error { return setUpCortex(r, false) }}
+	Cortex = &Software{Name: "cortex", Product: "Cortex", NoPrefix: true, OnDemand: true, find: cortexModule.find, ready: "/ready", setUp: func(r *run) error { return setUpCortex(r, false) }}
 	// CortexTenant wants to be told a tenant.
 	CortexTenant = &Software{
 		Name: "cortex-tenant", Product: "Cortex", NoPrefix: true, Setup: "with auth_enabled",
-		find: cortexModule.find, ready: "/ready", setUp: func(r *run) error { return setUpCortex(r, true) },
+		OnDemand: true, find: cortexModule.find, ready: "/ready", setUp: func(r *run) error { return setUpCortex(r, true) },
 	}
 )
 

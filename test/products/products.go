@@ -30,6 +30,8 @@ type Software struct {
 	Kind    string // its kind in the rules; empty if it is none of them
 	Setup   string // how it is run, in words
 	Debian  string // the package of Debian's that has it; empty if it is built
+	// OnDemand means that make products builds it, and nothing else does: it takes long.
+	OnDemand bool
 	// NoPrefix means that it can't be served below a path of its own.
 	NoPrefix bool
 	// Silent means that its answers don't say its version, at least without credentials.
@@ -76,6 +78,19 @@ type Product struct {
 	main    *process
 	helpers []*process
 	dir     string
+}
+
+// Wanted reports whether tests should start it: not if it is built on demand, and was not.
+func (s *Software) Wanted(t testing.TB) bool {
+	t.Helper()
+	if !s.OnDemand {
+		return true
+	}
+	_, _, err := s.find(t.Context())
+	if err != nil {
+		t.Logf("without %s, which make products builds: %v", s.Name, err)
+	}
+	return err == nil
 }
 
 // Start starts a product, waits until it answers, and ends it with the test. A product
