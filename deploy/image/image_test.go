@@ -18,9 +18,10 @@ import (
 
 // Bounds on the size of the images, in bytes. When they were set, the service's had 31.5
 // MB and the load generator's 6.4 MB. They should notice a new dependency, but not each
-// new file.
+// new file. html/template, which draws the page, makes the service's 21 MB larger: it finds
+// methods by name, so the linker keeps every exported method of every type.
 const (
-	largestService   = 45_000_000
+	largestService   = 62_000_000
 	largestLoadAgent = 12_000_000
 )
 
