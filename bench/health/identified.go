@@ -51,7 +51,8 @@ func (s *settings) identified(ctx context.Context) (m *Identification, err error
 			Type: "prometheus", Product: "Prometheus", Use: "/query",
 			Proofs: [][]identity.Ask{{{Get: "/info"}, {Get: "/stores"}}},
 		}}),
-		Timeout: s.timeout, AllowCIDRs: []netip.Prefix{netip.MustParsePrefix(backends.CIDR)},
+		// The short times of a small run are for health checks.
+		Timeout: max(s.timeout, 3*time.Second), AllowCIDRs: []netip.Prefix{netip.MustParsePrefix(backends.CIDR)},
 		OnRequest: func(string, string) { sent.Add(1) },
 		Report: func(key service.Key, id service.Identity) {
 			mu.Lock()
