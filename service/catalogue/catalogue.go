@@ -271,11 +271,7 @@ func (c *Catalogue) show(key service.Key, found, applied *service.Backend) bool 
 	b := c.correct(r)
 	switch {
 	case !known:
-	case asked:
-		if !r.Backend.Probe.Equal(b.Probe) {
-			r.Health = service.Health{}
-		}
-	case r.Backend.Equal(b):
+	case !asked && r.Backend.Equal(b):
 		r.found = found
 		return false
 	case !r.Backend.Probe.Equal(b.Probe):

@@ -103,8 +103,7 @@ func (c *Catalogue) SetIdentity(key service.Key, id service.Identity) {
 		return
 	default:
 		before, r.Identity = r.Identity, id
-		shown := c.asking.Correct(r.applied, &r.Identity)
-		if !shown.Equal(r.Backend) {
+		if shown := c.correct(r); !shown.Equal(r.Backend) {
 			c.reshow(key, r, shown)
 		}
 	}

@@ -232,7 +232,7 @@ func (s *session) get(prefix, path string) *Answer {
 		return a
 	}
 	if s.closed == "" && s.left <= 0 {
-		s.close(fmt.Sprintf("its answers left it open after %d requests", maxRequests))
+		s.close(fmt.Sprintf("its answers left it open after %d requests", len(s.answers)))
 	}
 	if s.closed != "" || s.ctx.Err() != nil {
 		return &Answer{Failure: Timeout, Why: s.closed}
