@@ -13,7 +13,7 @@ VERIFY  ?=
 IMAGE   ?= dynamic-toolset:devel
 BASE    ?=
 
-.PHONY: help run build unit lint fuzz bench-compare requirements products test test-integration-toolset test-verifier verify vuln bench bench-go bench-scale bench-health image tools clean
+.PHONY: help run build unit lint fuzz bench-compare requirements products test test-integration-toolset test-verifier verify vuln bench bench-go bench-scale bench-health image release tools clean
 
 ##@ Try it
 
@@ -86,9 +86,12 @@ bench-health: ## measure the health checks of 10,000 real endpoints (4 minutes);
 image: ## build the container image IMAGE with Docker, and print its size; no registry needed
 	@IMAGE='$(IMAGE)' VERSION='$(VERSION)' scripts/image
 
+release: ## make everything of a release in dist/: programs, image, chart, checksums, bills of materials; no network, no Docker
+	$(GO) -C deploy/release run . -source ../.. -out ../../dist -version '$(VERSION)'
+
 tools: ## build bin/verify and bin/loadagent, which make verify uses
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/verify ./harness/cmd/verify
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o bin/loadagent ./harness/cmd/loadagent
 
 clean: ## remove what was built
-	rm -rf bin
+	rm -rf bin dist

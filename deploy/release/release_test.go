@@ -1,0 +1,499 @@
+package main
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"io"
+	"io/fs"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/registry"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	ocilayout "github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/validate"
+	helm "helm.sh/helm/v4/pkg/registry"
+)
+
+const testVersion = "v1.2.3-test.1"
+
+// made is a release of this machine's platform, which all tests look at. That of all
+// platforms would compile for minutes.
+var made = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "release-test-*")
+	if err != nil {
+		return "", err
+	}
+	var out bytes.Buffer
+	err = run(context.Background(), []string{"-source", "../..", "-out", filepath.Join(dir, "dist"), "-version", testVersion, "-platforms", "linux/" + runtime.GOARCH}, &out)
+	return dir, err
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if dir, err := made(); err == nil {
+		os.RemoveAll(dir)
+	}
+	os.Exit(code)
+}
+
+func dist(t *testing.T) string {
+	t.Helper()
+	dir, err := made()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(dir, "dist")
+}
+
+// Two releases of a commit are the same to the last byte, also from another folder.
+func TestTwoReleasesAreTheSame(t *testing.T) {
+	first := dist(t)
+	clone := filepath.Join(t.TempDir(), "elsewhere")
+	if out, err := exec.Command("git", "clone", "-q", "--no-hardlinks", "../..", clone).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	copyChanges(t, clone)
+	second := filepath.Join(t.TempDir(), "dist")
+	err := run(t.Context(), []string{"-source", clone, "-out", second, "-version", testVersion, "-platforms", "linux/" + runtime.GOARCH}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b := sums(t, first), sums(t, second)
+	if a != b {
+		t.Errorf("the checksums differ:\n%s\n%s", a, b)
+	}
+	if n := strings.Count(a, "\n"); n != 5 {
+		t.Errorf("%d files, not 5:\n%s", n, a)
+	}
+}
+
+// copyChanges copies what is not committed to the clone, so that the test also tells
+// something while one works.
+func copyChanges(t *testing.T, clone string) {
+	t.Helper()
+	out, err := exec.Command("git", "-C", "../..", "status", "--porcelain", "-uall", "--no-renames").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(out)) {
+		name := strings.TrimSpace(line[3:])
+		from, to := filepath.Join("../..", name), filepath.Join(clone, name)
+		data, err := os.ReadFile(from)
+		if os.IsNotExist(err) {
+			os.Remove(to)
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(to, data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func sums(t *testing.T, dir string) string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(dir, sumsName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+// sha256sum reads the checksums, and finds a file that was changed.
+func TestChecksums(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(dist(t))); err != nil {
+		t.Fatal(err)
+	}
+	check := func() error {
+		cmd := exec.Command("sha256sum", "--check", "--strict", sumsName)
+		cmd.Dir = dir
+		out, err := cmd.CombinedOutput()
+		t.Logf("%s", out)
+		return err
+	}
+	if err := check(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "dynamic-toolset-1.2.3-test.1.tgz"), []byte("another"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if check() == nil {
+		t.Error("sha256sum did not see that the chart is another one")
+	}
+}
+
+// The program, the image's labels and tag, and the chart have one version.
+func TestVersionsAgree(t *testing.T) {
+	image, index := readImage(t)
+	config, err := image.ConfigFile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := config.Config.Labels["org.opencontainers.image.version"]; got != testVersion {
+		t.Errorf("the image is labelled %q", got)
+	}
+	manifest, err := index.IndexManifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := manifest.Annotations["org.opencontainers.image.version"]; got != testVersion {
+		t.Errorf("the index is labelled %q", got)
+	}
+
+	program := filepath.Join(t.TempDir(), programName)
+	archive := filepath.Join(dist(t), "dynamic-toolset_1.2.3-test.1_linux_"+runtime.GOARCH+".tar.gz")
+	if err := os.WriteFile(program, unpackGzip(t, archive)[programName], 0o755); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command(program, "version").Output()
+	if err != nil || !strings.HasPrefix(string(out), "dynamic-toolset "+testVersion+" ") {
+		t.Errorf("the program says %q, %v", out, err)
+	}
+
+	chart := string(unpackGzip(t, filepath.Join(dist(t), "dynamic-toolset-1.2.3-test.1.tgz"))["dynamic-toolset/Chart.yaml"])
+	for _, line := range []string{"\nversion: 1.2.3-test.1\n", "\nappVersion: " + testVersion + "\n"} {
+		if !strings.Contains(chart, line) {
+			t.Errorf("Chart.yaml has no line %q:\n%s", strings.TrimSpace(line), chart)
+		}
+	}
+}
+
+// Another project's library reads the image, checks each digest, and pushes it.
+func TestImage(t *testing.T) {
+	image, index := readImage(t)
+	if err := validate.Index(index); err != nil {
+		t.Error(err)
+	}
+	server := httptest.NewServer(registry.New())
+	defer server.Close()
+	ref, err := name.ParseReference(strings.TrimPrefix(server.URL, "http://")+"/dynamic-toolset:"+testVersion, name.Insecure)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := remote.WriteIndex(ref, index); err != nil {
+		t.Fatal(err)
+	}
+	pulled, err := remote.Image(ref, remote.WithPlatform(v1.Platform{OS: "linux", Architecture: runtime.GOARCH}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, b := digestOf(t, image), digestOf(t, pulled); a != b {
+		t.Errorf("pushed %s, pulled %s", a, b)
+	}
+
+	content := map[string]string{}
+	r := tar.NewReader(mutate.Extract(pulled))
+	for {
+		h, err := r.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h.Uid != 0 || h.Gid != 0 {
+			t.Errorf("%s belongs to %d:%d", h.Name, h.Uid, h.Gid)
+		}
+		content[strings.TrimSuffix(h.Name, "/")] = fs.FileMode(h.Mode).String()
+	}
+	want := map[string]string{
+		"dynamic-toolset": "-rwxr-xr-x", "etc": "-rwxr-xr-x", "etc/ssl": "-rwxr-xr-x", "etc/ssl/certs": "-rwxr-xr-x",
+		"etc/ssl/certs/ca-certificates.crt": "-rw-r--r--",
+	}
+	for name, mode := range want {
+		if content[name] != mode {
+			t.Errorf("%s has mode %q, not %s", name, content[name], mode)
+		}
+	}
+	if len(content) != len(want) {
+		t.Errorf("files %v", content)
+	}
+}
+
+// The image is described as the Dockerfile describes it.
+func TestImageIsThatOfTheDockerfile(t *testing.T) {
+	image, _ := readImage(t)
+	file, err := image.ConfigFile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile("../../Dockerfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The stages "image" and "image-service".
+	_, text, _ := strings.Cut(string(data), "FROM scratch AS image\n")
+	text, _, _ = strings.Cut(text, "FROM image AS image-loadagent")
+	labels := regexp.MustCompile(`(org\.opencontainers\.image\.[a-z]+)=("[^"]*"|\$[A-Z]+)`).FindAllStringSubmatch(text, -1)
+	if len(labels) != len(file.Config.Labels) || len(labels) < 7 {
+		t.Errorf("the Dockerfile has %d labels, the image has %v", len(labels), file.Config.Labels)
+	}
+	for _, l := range labels {
+		got, ok := file.Config.Labels[l[1]]
+		if !ok || strings.HasPrefix(l[2], `"`) && got != strings.Trim(l[2], `"`) {
+			t.Errorf("label %s is %q; in the Dockerfile it is %s", l[1], got, l[2])
+		}
+	}
+	for instruction, got := range map[string]string{
+		"USER":       file.Config.User,
+		"WORKDIR":    file.Config.WorkingDir,
+		"STOPSIGNAL": file.Config.StopSignal,
+		"ENTRYPOINT": `["` + strings.Join(file.Config.Entrypoint, `", "`) + `"]`,
+	} {
+		if !strings.Contains(text, instruction+" "+got+"\n") {
+			t.Errorf("%s is %q, which is not in the Dockerfile:\n%s", instruction, got, text)
+		}
+	}
+	ports := regexp.MustCompile(`EXPOSE (.*)`).FindStringSubmatch(text)
+	if len(strings.Fields(ports[1])) != len(file.Config.ExposedPorts) {
+		t.Errorf("ports %v; the Dockerfile has %s", file.Config.ExposedPorts, ports[1])
+	}
+	for _, port := range strings.Fields(ports[1]) {
+		if _, ok := file.Config.ExposedPorts[port+"/tcp"]; !ok {
+			t.Errorf("port %s is not exposed", port)
+		}
+	}
+}
+
+// Helm's own client pulls the chart from a registry that has it.
+func TestChartIsAnArtifact(t *testing.T) {
+	path, err := ocilayout.FromPath(unpack(t, filepath.Join(dist(t), "dynamic-toolset_1.2.3-test.1_chart.tar")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	index, err := path.ImageIndex()
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest, err := index.IndexManifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	artifact, err := index.Image(manifest.Manifests[0].Digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(registry.New())
+	defer server.Close()
+	where := strings.TrimPrefix(server.URL, "http://") + "/charts/dynamic-toolset:1.2.3-test.1"
+	ref, err := name.ParseReference(where, name.Insecure)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := remote.Write(ref, artifact); err != nil {
+		t.Fatal(err)
+	}
+	client, err := helm.NewClient(helm.ClientOptPlainHTTP(), helm.ClientOptWriter(io.Discard))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pulled, err := client.Pull(where)
+	if err != nil {
+		t.Fatal(err)
+	}
+	packed, err := os.ReadFile(filepath.Join(dist(t), "dynamic-toolset-1.2.3-test.1.tgz"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(pulled.Chart.Data, packed) {
+		t.Error("Helm pulled another chart than the packed one")
+	}
+	if m := pulled.Chart.Meta; m.Name != "dynamic-toolset" || m.Version != "1.2.3-test.1" || m.AppVersion != testVersion {
+		t.Errorf("Helm reads name %s, version %s, appVersion %s", m.Name, m.Version, m.AppVersion)
+	}
+}
+
+// The bill of materials names the libraries that the service is known to be made of.
+func TestMaterials(t *testing.T) {
+	data, err := os.ReadFile(filepath.Join(dist(t), "dynamic-toolset_1.2.3-test.1_linux_"+runtime.GOARCH+"_sbom.cdx.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var bom struct {
+		BOMFormat string `json:"bomFormat"`
+		Metadata  struct {
+			Component struct{ Name, Version string }
+		}
+		Components []struct {
+			Name     string
+			Licenses []any
+			Evidence struct{ Licenses []any }
+		}
+	}
+	if err := json.Unmarshal(data, &bom); err != nil {
+		t.Fatal(err)
+	}
+	if bom.BOMFormat != "CycloneDX" || bom.Metadata.Component.Version != testVersion {
+		t.Errorf("format %s, version %q", bom.BOMFormat, bom.Metadata.Component.Version)
+	}
+	found := map[string]bool{}
+	licensed := 0
+	for _, c := range bom.Components {
+		found[c.Name] = true
+		if len(c.Licenses)+len(c.Evidence.Licenses) > 0 {
+			licensed++
+		}
+	}
+	for _, module := range []string{"github.com/valyala/fasthttp", "k8s.io/client-go", "go.uber.org/zap", "std"} {
+		if !found[module] {
+			t.Errorf("%s is not in it", module)
+		}
+	}
+	if found["sigs.k8s.io/kind"] {
+		t.Error("kind is in it, which is not in the program")
+	}
+	if licensed*10 < len(bom.Components)*9 {
+		t.Errorf("only %d of %d have a license", licensed, len(bom.Components))
+	}
+	if bytes.Contains(data, []byte(os.TempDir())) {
+		t.Error("it has a path of this machine")
+	}
+}
+
+func TestReleaseVersion(t *testing.T) {
+	for text, want := range map[string]string{
+		"v1.2.3": "v1.2.3", "1.2.3": "v1.2.3", "v1.2.3-rc.1": "v1.2.3-rc.1", "v1.2.3-4-g504476b-dirty": "v1.2.3-4-g504476b-dirty",
+		"504476b": "v0.0.0-g504476b", "504476b-dirty": "v0.0.0-g504476b-dirty", "1234567": "v0.0.0-g1234567",
+	} {
+		if got, err := releaseVersion(text); err != nil || got != want {
+			t.Errorf("%s: %s, %v; want %s", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"", "devel", "v1.2", "v1.2.3+build", "1.2.3 ", "v1.02.3", "vv1.2.3"} {
+		if got, err := releaseVersion(text); err == nil {
+			t.Errorf("%q became %s", text, got)
+		}
+	}
+}
+
+func TestBadInput(t *testing.T) {
+	full := t.TempDir()
+	if err := os.WriteFile(filepath.Join(full, "old"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	roots := filepath.Join(full, "old")
+	for want, args := range map[string][]string{
+		"it must be a semantic version":            {"-version", "devel"},
+		"is not empty":                             {"-version", "v1.0.0", "-out", full},
+		"such as linux/arm64":                      {"-version", "v1.0.0", "-platforms", "linux"},
+		"there are no certificates":                {"-version", "v1.0.0", "-ca-file", roots},
+		"install the package ca-certificates":      {"-version", "v1.0.0", "-ca-file", filepath.Join(full, "none")},
+		"a release is made from a commit":          {"-source", full},
+		"there are no arguments":                   {"now"},
+		"none of the platforms is Linux":           nil, // below
+		"unsupported GOOS/GOARCH pair linux/i8086": {"-version", "v1.0.0", "-platforms", "linux/i8086", "-out", filepath.Join(full, "new")},
+	} {
+		if args == nil {
+			continue
+		}
+		if args[0] == "-version" {
+			args = append(args, "-source", "../..")
+		}
+		err := run(t.Context(), args, io.Discard)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v; want %s", args, err, want)
+		}
+	}
+	if err := (&release{}).image(t.Context()); err == nil || !strings.Contains(err.Error(), "none of the platforms is Linux") {
+		t.Errorf("an image without programs: %v", err)
+	}
+}
+
+// readImage returns this machine's image, and the index that names it.
+func readImage(t *testing.T) (v1.Image, v1.ImageIndex) {
+	t.Helper()
+	path, err := ocilayout.FromPath(unpack(t, filepath.Join(dist(t), "dynamic-toolset_1.2.3-test.1_image.tar")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	top, err := path.ImageIndex()
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest, err := top.IndexManifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(manifest.Manifests) != 1 || manifest.Manifests[0].Annotations["org.opencontainers.image.ref.name"] != testVersion {
+		t.Fatalf("the layout has %+v", manifest.Manifests)
+	}
+	index, err := top.ImageIndex(manifest.Manifests[0].Digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if manifest, err = index.IndexManifest(); err != nil {
+		t.Fatal(err)
+	}
+	image, err := index.Image(manifest.Manifests[0].Digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return image, index
+}
+
+func digestOf(t *testing.T, image v1.Image) string {
+	t.Helper()
+	d, err := image.Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d.String()
+}
+
+// unpack unpacks a tar archive, and returns the folder.
+func unpack(t *testing.T, archive string) string {
+	t.Helper()
+	dir := t.TempDir()
+	if out, err := exec.Command("tar", "--extract", "--file", archive, "--directory", dir).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return dir
+}
+
+// unpackGzip returns the files of an archive.
+func unpackGzip(t *testing.T, archive string) map[string][]byte {
+	t.Helper()
+	f, err := os.Open(archive)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := map[string][]byte{}
+	r := tar.NewReader(z)
+	for {
+		h, err := r.Next()
+		if err == io.EOF {
+			return files
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if files[h.Name], err = io.ReadAll(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
