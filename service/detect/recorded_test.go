@@ -146,6 +146,16 @@ func TestEachRecordedProductUnderEachLabel(t *testing.T) {
 	}
 }
 
+// What can't be queried is refuted after one request for each path of the rules, though its
+// root leads to a page below which nothing is.
+func TestAPrometheusAgentIsAskedLittle(t *testing.T) {
+	r := recordings(t)["prometheus-agent-2.42.0+ds"]
+	id := Default().Identities().Identify(t.Context(), service.Question{Type: "prometheus", URLs: []string{"http://agent.example:9090"}}, &r)
+	if id.Verdict != service.Refuted || len(r.asked) > 30 {
+		t.Errorf("%s after %d requests: %q", id.Verdict, len(r.asked), r.asked)
+	}
+}
+
 // guarded reports whether it answers nothing without credentials.
 func (r *recording) guarded() bool {
 	return r.Otherwise.Status == 401 || r.Otherwise.Status == 302 && strings.Contains(r.Otherwise.Header["Location"], "/login")

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/textproto"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -94,21 +95,18 @@ func (a *Answer) wantsTLS() bool {
 // loginWords in the path of a redirect say that one must log in.
 var loginWords = []string{"login", "log-in", "signin", "sign_in", "sign-in", "oauth", "oidc", "sso", "saml", "auth", "authorize", "openid"}
 
+// isLoginSegment reports whether part of a path, in lower case, says that one must log in.
+func isLoginSegment(part string) bool {
+	return slices.ContainsFunc(loginWords, func(w string) bool {
+		return part == w || strings.HasPrefix(part, w+"2") || strings.HasPrefix(part, w+".")
+	})
+}
+
 // isLogin reports whether the answer is a page to log in at, or leads to one.
 func (a *Answer) isLogin() bool {
 	if a.Status >= 300 && a.Status <= 399 {
 		to, err := url.Parse(a.value("Location"))
-		if err != nil {
-			return false
-		}
-		for part := range strings.SplitSeq(strings.ToLower(to.Path), "/") {
-			for _, w := range loginWords {
-				if part == w || strings.HasPrefix(part, w+"2") || strings.HasPrefix(part, w+".") {
-					return true
-				}
-			}
-		}
-		return false
+		return err == nil && slices.ContainsFunc(strings.Split(strings.ToLower(to.Path), "/"), isLoginSegment)
 	}
 	if a.Status != 200 || !strings.Contains(a.value("Content-Type"), "html") {
 		return false
@@ -117,27 +115,27 @@ func (a *Answer) isLogin() bool {
 	return bytes.Contains(body, []byte(`type="password"`)) || bytes.Contains(body, []byte(`type='password'`)) || bytes.Contains(body, []byte("type=password"))
 }
 
-// redirect returns the path to which the answer redirects on the same host; ok is false if
-// there is none. asked is the URL that was asked.
-func (a *Answer) redirect(asked string) (to string, ok bool) {
-	if a.Status < 300 || a.Status > 399 {
-		return "", false
+// target returns where the answer redirects to, and whether that is here, on the same host;
+// ok is false if it does not redirect. asked is the URL that was asked.
+func (a *Answer) target(asked string) (to *url.URL, here, ok bool) {
+	if a.Status < 300 || a.Status > 399 || a.Status == 304 {
+		return nil, false, false
 	}
 	from, err := url.Parse(asked)
 	if err != nil {
-		return "", false
+		return nil, false, false
 	}
-	target, err := from.Parse(a.value("Location"))
-	if err != nil || target.Hostname() != from.Hostname() || target.Scheme == from.Scheme && target.Port() != from.Port() {
-		return "", false
+	to, err = from.Parse(a.value("Location"))
+	if err != nil {
+		return nil, false, false
 	}
-	return target.Path, true
+	return to, to.Hostname() == from.Hostname() && (to.Scheme != from.Scheme || to.Port() == from.Port()), true
 }
 
 // elsewhere reports whether the answer redirects to another host.
 func (a *Answer) elsewhere(asked string) bool {
-	_, same := a.redirect(asked)
-	return a.Status >= 300 && a.Status <= 399 && a.Status != 304 && !same
+	_, here, _ := a.target(asked)
+	return a.Status >= 300 && a.Status <= 399 && a.Status != 304 && !here
 }
 
 // wantsTenant reports whether the answer says that the request must name a tenant, as

@@ -2,8 +2,8 @@
 // what to ask, and what the answers of each kind of back end look like (rule.go, match.go).
 //
 // [Rules.Identify] asks no more than it needs. First it asks what the kind would answer
-// that the metadata of the Service say, at the root and at the prefixes that a redirect or
-// the rules name. Only if the answers are certainly those of something else, it asks what
+// that the metadata of the Service say, at the root and at the prefixes that a redirect, a
+// page or the rules name. Only if the answers are certainly those of something else, it asks what
 // other kinds would answer.
 //
 // The package sends nothing itself: an [Asker] does (package identify).
@@ -34,7 +34,6 @@ const (
 	maxRequests          = 48 // of a Service that metadata recognise
 	maxCandidateRequests = 32 // of one that they do not
 	maxTimeouts          = 2  // further requests would not be answered either
-	maxPrefixes          = 4
 	// maxKept is how many bytes of bodies a session keeps. What comes later is cut short.
 	maxKept     = 192 << 10
 	maxShort    = 2 << 10
@@ -95,8 +94,9 @@ type session struct {
 
 	base     string // scheme, host, port and path that come before each prefix
 	answers  map[string]*Answer
-	prefixes []string // at which it may answer; the first is ""
-	kept     int      // bytes of the bodies in answers
+	prefixes []string        // at which it may answer; the first is "" (prefix.go)
+	empty    map[string]bool // those below which nothing answers
+	kept     int             // bytes of the bodies in answers
 	timeouts int
 	closed   string // why nothing more is asked; empty while it is
 	guards   int    // answers that want credentials
@@ -112,14 +112,15 @@ func (s *session) identify(base string, q service.Question) service.Identity {
 	if !strings.HasPrefix(base, "http://") && !strings.HasPrefix(base, "https://") {
 		return service.Identity{Verdict: service.Unverified, Evidence: []string{"it does not speak HTTP, so it was not asked"}}
 	}
-	s.base, s.prefixes = strings.TrimSuffix(base, "/"), []string{""}
+	s.base, s.prefixes, s.empty = strings.TrimSuffix(base, "/"), []string{""}, map[string]bool{}
 	if !s.findScheme(s.firstPath(q)) {
 		return s.unverified()
 	}
 	if id, ok := s.prove(s.want, ""); ok {
 		return id
 	}
-	s.follow(s.get("", "/"))
+	s.follow(s.firstPath(q))
+	s.follow("/")
 	for _, prefix := range s.prefixes[1:] {
 		if id, ok := s.prove(s.want, prefix); ok {
 			return id
@@ -133,7 +134,7 @@ func (s *session) identify(base string, q service.Question) service.Identity {
 		}
 	}
 	for rule := range s.others(q) {
-		for _, prefix := range s.prefixes {
+		for prefix := range s.served() {
 			if id, ok := s.prove(rule, prefix); ok {
 				return id
 			}
@@ -171,7 +172,9 @@ func (s *session) others(q service.Question) iter.Seq[*Rule] {
 			if !yield(r) {
 				return
 			}
-			related = related || slices.ContainsFunc(s.prefixes, func(prefix string) bool { return s.compatible(r, prefix) != nil })
+			for prefix := range s.served() {
+				related = related || s.compatible(r, prefix) != nil
+			}
 		}
 		for _, r := range s.rules.all {
 			if related && !tried[r] && !r.Kafka && !yield(r) {
@@ -285,38 +288,6 @@ func (s *session) close(why string) {
 	if s.closed == "" {
 		s.closed = why
 	}
-}
-
-// follow adds the prefixes to try that a redirect names: /grafana/login makes it /grafana.
-func (s *session) follow(a *Answer) {
-	to, ok := a.redirect(s.base + "/")
-	if !ok {
-		return
-	}
-	at := ""
-	for part := range strings.SplitSeq(strings.Trim(to, "/"), "/") {
-		if part == "" || len(s.prefixes) >= maxPrefixes || len(at)+len(part) > 100 || !isPathSegment(part) {
-			return
-		}
-		at += "/" + part
-		s.addPrefix(at)
-	}
-}
-
-func (s *session) addPrefix(p string) {
-	if !slices.Contains(s.prefixes, p) {
-		s.prefixes = append(s.prefixes, p)
-	}
-}
-
-func isPathSegment(s string) bool {
-	for i := range len(s) {
-		c := s[i]
-		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_' || c == '.' || c == '~') {
-			return false
-		}
-	}
-	return s != "." && s != ".."
 }
 
 // prove asks for the proofs of a rule below prefix.

@@ -87,6 +87,7 @@ func TestVerdicts(t *testing.T) {
 		want    string // type, product, version, scheme, path, auth, tls; parts of it, in this order
 		most    int    // requests
 		why     string // in the evidence
+		never   string // the beginning of paths that must not be asked; empty for none
 	}{
 		{
 			name: "plain", verdict: service.Verified, want: "prometheus Prometheus 3.5.0 http  none", most: 2, why: "answered as Prometheus 3.5.0",
@@ -97,6 +98,48 @@ func TestVerdicts(t *testing.T) {
 			site: site{pages: map[string]Answer{
 				"/": page(302, "", "Location", "/tools/prom/graph"), "/tools/prom/api/v1/status/buildinfo": page(200, prometheusInfo),
 				"/tools/prom/api/v1/query?query=1": page(200, queryAnswer),
+			}, fallback: notFound},
+		},
+		{
+			name: "redirects each path to its public address", verdict: service.Verified, want: "prometheus Prometheus 3.5.0 http /team/prom none", most: 4,
+			site: site{pages: map[string]Answer{
+				"/api/v1/status/buildinfo":           page(301, "", "Location", "https://metrics.example.com/team/prom/api/v1/status/buildinfo"),
+				"/":                                  page(301, "", "Location", "https://metrics.example.com/team/prom/"),
+				"/team/prom/api/v1/status/buildinfo": page(200, prometheusInfo), "/team/prom/api/v1/query?query=1": page(200, queryAnswer),
+			}, fallback: notFound},
+		},
+		{
+			name: "redirects its root to its public address", verdict: service.Verified, want: "prometheus Prometheus 3.5.0 http /team/prom none", most: 5,
+			site: site{pages: map[string]Answer{
+				"/": page(302, "", "Location", "//metrics.example.com:8443/team/prom/"), "/team/prom/api/v1/status/buildinfo": page(200, prometheusInfo),
+				"/team/prom/api/v1/query?query=1": page(200, queryAnswer),
+			}, fallback: notFound},
+		},
+		{
+			name: "redirects to its public address, and is not there", verdict: service.Unverified, most: 16, why: "redirects to another address",
+			site: site{pages: map[string]Answer{"/": page(302, "", "Location", "https://metrics.example.com/team/prom/")}, fallback: notFound},
+		},
+		{
+			name: "a page to log in at of another host has no prefix", verdict: service.Unverified, want: "   http  login", most: 14,
+			site:  site{pages: map[string]Answer{"/": page(302, "", "Location", "https://sso.example.com/realms/team/login")}, fallback: notFound},
+			never: "/realms",
+		},
+		{
+			name: "below the base of its page", verdict: service.Verified, want: "prometheus Prometheus 3.5.0 http /tools/prom none", most: 5,
+			site: site{pages: map[string]Answer{
+				"/":                                   page(200, "<!doctype html><head><BASE target=_blank\n href='https://metrics.example.com/tools/prom/index.html' /><title>x", html...),
+				"/tools/prom/api/v1/status/buildinfo": page(200, prometheusInfo), "/tools/prom/api/v1/query?query=1": page(200, queryAnswer),
+			}, fallback: notFound},
+		},
+		{
+			name: "a base that no page has", verdict: service.Refuted, most: 12, never: "/tools",
+			site: site{pages: map[string]Answer{"/": page(200, `{"x":"<base href='/tools/'>"}`)}, fallback: notFound},
+		},
+		{
+			name: "another application, whose root redirects to a page", verdict: service.Refuted, most: 14, why: "not as Prometheus", never: "/classic/metrics",
+			site: site{pages: map[string]Answer{
+				"/": page(302, "", "Location", "/classic/agent"), "/classic/agent/": page(301, "", "Location", "/classic/agent"), "/classic/agent": page(200, "<html>", html...),
+				"/api/v1/status/buildinfo": page(200, victoriaInfo), "/api/v1/query?query=1": page(422, `{"status":"error"}`),
 			}, fallback: notFound},
 		},
 		{
@@ -224,6 +267,9 @@ func TestVerdicts(t *testing.T) {
 				if !strings.Contains(u, "://prometheus.monitoring.svc.cluster.local:9090") {
 					t.Errorf("asked %s, which is another address", u)
 				}
+				if path := strings.TrimPrefix(u, base); tt.never != "" && strings.HasPrefix(path, tt.never) {
+					t.Errorf("asked %s", u)
+				}
 			}
 			if len(slices.Compact(slices.Sorted(slices.Values(tt.site.asked)))) != len(tt.site.asked) {
 				t.Errorf("something was asked twice: %q", tt.site.asked)
@@ -257,6 +303,49 @@ func TestRequestsAreBounded(t *testing.T) {
 		if n > maxRequests+3 {
 			t.Errorf("%d requests for type %q", n, typ)
 		}
+	}
+}
+
+// A prefix at which each path is answered with one page is asked for no further kind; one
+// that answers some of them otherwise is.
+func TestAPageForEachPathBelowAPrefix(t *testing.T) {
+	kinds := []*Rule{{Type: "wanted", Product: "Wanted", Proofs: [][]Ask{{{Get: "/api/wanted"}, {Get: "/api/wanted/2", Status: []int{299}}}}}}
+	for i := range 8 {
+		kinds = append(kinds, &Rule{Type: fmt.Sprint("k", i), Product: fmt.Sprint("K", i), Proofs: [][]Ask{{{Get: fmt.Sprintf("/api/k%d", i), JSON: map[string]string{"k": "*"}}}}})
+	}
+	for name, tt := range map[string]struct {
+		api     string // a path below /ui that is answered otherwise
+		product string
+		most    int // requests below /ui
+	}{
+		"files":             {most: 5},
+		"files and an API":  {api: "/ui/api/k7", product: "K7", most: 12},
+		"files and no such": {api: "/ui/api/k0", most: 12},
+	} {
+		t.Run(name, func(t *testing.T) {
+			below := 0
+			ask := askFunc(func(url string) Answer {
+				path := strings.TrimPrefix(url, base)
+				switch {
+				case path == "/":
+					return page(302, "", "Location", "/ui/")
+				case !strings.HasPrefix(path, "/ui/"):
+					return notFound
+				}
+				below++
+				switch {
+				case path == tt.api && tt.product != "":
+					return page(200, `{"k":"1"}`)
+				case path == tt.api, tt.api != "" && path == "/ui/api/wanted":
+					return notFound
+				}
+				return page(200, "<html>a user interface", "Content-Type", "text/html")
+			})
+			id := NewRules(kinds).Identify(t.Context(), service.Question{Type: "wanted", URLs: []string{base}}, ask)
+			if id.Product != tt.product || below > tt.most || tt.product == "" && id.Verdict != service.Refuted {
+				t.Errorf("%s %q after %d requests below /ui", id.Verdict, id.Product, below)
+			}
+		})
 	}
 }
 

@@ -38,7 +38,7 @@ func (s *session) verdict() service.Identity {
 	if s.want == nil || s.closed != "" || s.guards > 0 || s.unsure != "" || len(s.definite) == 0 {
 		return s.unverified()
 	}
-	for _, prefix := range slices.Concat(s.prefixes, s.want.Prefixes) {
+	for _, prefix := range slices.Concat(slices.Collect(s.served()), s.want.Prefixes) {
 		if k := s.compatible(s.want, prefix); k != nil {
 			id := s.unverified()
 			id.Evidence = []string{fmt.Sprintf("GET %s is answered as by %s, but nothing says which product it is", prefix+k.Get, s.want.Product)}
