@@ -23,7 +23,7 @@ const (
 
 var (
 	identityFields = []string{"product", "prefixes", "proofs", "compatible", "use", "useAuth", "kafka"}
-	askFields      = []string{"get", "status", "json", "without", "header", "text", "product", "version", "versionIn"}
+	askFields      = []string{"get", "status", "json", "without", "header", "text", "product", "version", "versionIn", "versionHeader"}
 )
 
 // readIdentity reads how a back end of a kind says who it is; nil if the kind has no way to
@@ -90,6 +90,8 @@ func readAsk(v strictyaml.Value) identity.Ask {
 		Text:    m.Get("text").Texts(maxMembers, func(string) string { return "" }),
 		Product: m.Get("product").Text(),
 		Version: m.Get("version").Text(),
+
+		VersionHeader: textproto.CanonicalMIMEHeaderKey(m.Get("versionHeader").Text()),
 	}
 	for _, s := range m.Get("status").List(maxMembers) {
 		a.Status = append(a.Status, int(s.Number(100, 599)))
@@ -105,6 +107,9 @@ func readAsk(v strictyaml.Value) identity.Ask {
 	}
 	if p := memberProblem(a.Version); a.Version != "" && p != "" {
 		m.Get("version").Bad("%s", p)
+	}
+	if p := memberProblem(a.VersionHeader); a.VersionHeader != "" && p != "" {
+		m.Get("versionHeader").Bad("%s", p)
 	}
 	if in := m.Get("versionIn"); in.Given() {
 		var err error

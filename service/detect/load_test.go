@@ -179,3 +179,43 @@ func TestLoadRefuses(t *testing.T) {
 		t.Errorf("too many kinds: got %v", err)
 	}
 }
+
+// So are those in what a kind is asked.
+func TestLoadErrorsOfAsks(t *testing.T) {
+	_, err := Load([]byte(`kinds:
+  - type: a
+    description: D.
+    names: [a]
+    ports: [{number: 5080}]
+    identity:
+      proofs:
+        - - {json: {x: "["}, product: "<b>"}
+          - get: no-slash
+            status: [99]
+            version: ""
+            versionIn: "no group"
+            versionHeader: "two\nlines"
+            headers: {x: y}
+`), "own.yaml")
+	if err == nil {
+		t.Fatal("no error")
+	}
+	for _, w := range []string{
+		`own.yaml:7: kinds[0] (a).identity: has no product; add its name, such as "product: Prometheus"`,
+		`own.yaml:8: kinds[0] (a).identity.proofs[0][0]: has no get; add the path to GET`,
+		`own.yaml:8: kinds[0] (a).identity.proofs[0][0].json.x: must be a pattern`,
+		`own.yaml:8: kinds[0] (a).identity.proofs[0][0].product: must be a name of at most 40 letters`,
+		`own.yaml:9: kinds[0] (a).identity.proofs[0][1].get: must start with /`,
+		`own.yaml:10: kinds[0] (a).identity.proofs[0][1].status[0]: must be a whole number from 100 to 599, not "99"`,
+		`own.yaml:12: kinds[0] (a).identity.proofs[0][1].versionIn: must be a regular expression with one group`,
+		`own.yaml:13: kinds[0] (a).identity.proofs[0][1].versionHeader: must be one line, without control characters`,
+		`own.yaml:14: kinds[0] (a).identity.proofs[0][1].headers: is unknown; did you mean header?`,
+	} {
+		if !strings.Contains(err.Error(), w) {
+			t.Errorf("missing: %s", w)
+		}
+	}
+	if t.Failed() {
+		t.Logf("got:\n%v", err)
+	}
+}

@@ -54,6 +54,9 @@ func (k *Ask) match(a *Answer) (m match, ok bool) {
 			m.version = string(found[1])
 		}
 	}
+	if k.VersionHeader != "" {
+		m.version = a.value(k.VersionHeader)
+	}
 	if !versionPattern.MatchString(m.version) {
 		m.version = ""
 	}

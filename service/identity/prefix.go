@@ -47,7 +47,7 @@ func (s *session) follow(path string) {
 func (s *session) addPrefixes(path string, parents bool) {
 	_, below, _ := strings.Cut(s.base, "://")
 	if i := strings.IndexByte(below, '/'); i >= 0 { // what the endpoint has is no part of the prefix
-		path = strings.TrimPrefix(path, below[i:])
+		path = strings.TrimPrefix(path+"/", below[i:]+"/")
 	}
 	at := ""
 	for part := range strings.SplitSeq(strings.Trim(path, "/"), "/") {

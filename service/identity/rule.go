@@ -32,6 +32,8 @@ type Ask struct {
 	Text    []string          // what the body must contain
 	Product string            // in place of the rule's
 	Version string            // the member that holds the version
+	// VersionHeader is the field that holds the version; empty if none does.
+	VersionHeader string
 	// VersionIn finds the version in the body, as its first group; nil if it is not there.
 	VersionIn *regexp.Regexp
 }

@@ -49,13 +49,13 @@ var (
 		setUp: setUpVictoriaMetrics,
 	}
 	InfluxDB = &Software{
-		Name: "influxdb", Product: "InfluxDB", Kind: "influxdb", Debian: "influxdb", NoPrefix: true, Silent: true,
+		Name: "influxdb", Product: "InfluxDB", Kind: "influxdb", Debian: "influxdb", NoPrefix: true,
 		find: installed("influxd", `v([0-9][^ ]*)`, "version"), ready: "/ping",
 		setUp: func(r *run) error { return setUpInfluxDB(r, false) },
 	}
 	// InfluxDBAuth wants credentials.
 	InfluxDBAuth = &Software{
-		Name: "influxdb-auth", Product: "InfluxDB", Kind: "influxdb", Setup: "with auth-enabled", Debian: "influxdb", NoPrefix: true, Silent: true,
+		Name: "influxdb-auth", Product: "InfluxDB", Kind: "influxdb", Setup: "with auth-enabled", Debian: "influxdb", NoPrefix: true,
 		find: installed("influxd", `v([0-9][^ ]*)`, "version"), ready: "/ping",
 		setUp: func(r *run) error { return setUpInfluxDB(r, true) },
 	}
