@@ -1,6 +1,7 @@
 package catalogue
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -143,6 +144,33 @@ func TestOverridesAndAliases(t *testing.T) {
 			t.Errorf("%s: told %q, want %q", what, got, q.told)
 		}
 		compareWithAnew(t, c)
+	}
+}
+
+// Nothing is known of an added toolset that speaks for it as the primary, so it is not
+// preferred to the cluster's own unless the administrator says so.
+func TestAnAddedToolsetIsNotThePrimaryByItself(t *testing.T) {
+	identify := func(svc *corev1.Service) *service.Backend {
+		b := servicetest.Identify(svc)
+		b.Standing = service.Standing{Scope: service.ScopeCluster, Role: service.RoleServer}
+		return b
+	}
+	for doc, want := range map[string]string{
+		`[{name: elsewhere, namespace: a, add: true, type: prometheus, url: "http://elsewhere.example:9090"}]`:                "b/prometheus it is the cluster's, which nothing says of a/elsewhere",
+		`[{name: elsewhere, namespace: a, add: true, type: prometheus, url: "http://elsewhere.example:9090", primary: true}]`: "a/elsewhere the administrator's overrides make it the primary",
+	} {
+		c := New(identify, probed{})
+		c.Replace([]*corev1.Service{servicetest.Service("b", "prometheus", "prometheus")})
+		c.SetOverrides(mustParse(t, "toolsets: "+doc))
+		c.Build()
+		body, match := c.Snapshot().Lookup([]byte("prometheus"), nil)
+		var got struct{ Namespace, Name, PrimaryReason string }
+		if err := json.Unmarshal(body.JSON, &got); err != nil || match != snapshot.Found {
+			t.Fatal(match, err, string(body.JSON))
+		}
+		if s := got.Namespace + "/" + got.Name + " " + got.PrimaryReason; s != want {
+			t.Errorf("%s:\ngot  %s\nwant %s", doc, s, want)
+		}
 	}
 }
 

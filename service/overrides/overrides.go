@@ -215,12 +215,14 @@ func (o *Set) Unmatched(discovered []*service.Backend) []string {
 	return out
 }
 
-// backend returns the back end that an entry adds.
+// backend returns the back end that an entry adds. Of its standing nothing is known: neither
+// that it is the cluster's, nor that it is in front of others.
 func (c *changes) backend(namespace, name string, primary bool) *service.Backend {
 	b := &service.Backend{
 		Key: service.Key{Namespace: namespace, Name: name}, Name: name, Type: c.kind, Enabled: true, Primary: primary, Pinned: primary,
 		Endpoint: c.url, Description: c.description, UserEndpoint: true, Fixed: service.Fixed{Type: true, Endpoint: true},
 		Probe:    service.Probe{Kind: service.ProbeTCP, Address: endpoint.Address(c.url)},
+		Standing: service.Standing{Scope: service.ScopeUnknown, Role: service.RoleServer},
 		Evidence: []string{Key + ": added"},
 	}
 	if c.path != nil {
