@@ -2,6 +2,7 @@ package observe
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -16,7 +17,11 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
 
 	"kubernaut.io/dynamic-toolset/harness/record"
 )
@@ -193,6 +198,48 @@ no time: not the kubelet's
 	if len(p.Milestones) != 2 || !p.Signalled.Equal(time.Date(2026, 1, 2, 3, 4, 5, 2, time.UTC)) {
 		t.Errorf("%v, signalled %v", p.Milestones, p.Signalled)
 	}
+}
+
+// An Event counts from the first moment of the run, and one that was there before never.
+func TestEvents(t *testing.T) {
+	event := func(name string) *corev1.Event {
+		return &corev1.Event{ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: name, UID: types.UID(name)}, InvolvedObject: corev1.ObjectReference{Kind: "Pod", Name: name}, Reason: "Pulled"}
+	}
+	api := fake.NewClientset(event("before"))
+	watches := make(chan struct{}, 10)
+	api.PrependWatchReactor("events", func(clienttesting.Action) (bool, watch.Interface, error) {
+		w, err := api.Tracker().Watch(corev1.SchemeGroupVersion.WithResource("events"), "n")
+		watches <- struct{}{}
+		return true, w, err
+	})
+	o, err := Start(t.Context(), Options{Client: api, Namespace: "n", Selector: labels.Everything(), Service: "web"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer o.Stop()
+	<-watches
+	if _, err := api.CoreV1().Events("n").Create(t.Context(), event("first"), metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(10 * time.Second); len(o.Events()) == 0 && time.Now().Before(end); {
+		time.Sleep(5 * time.Millisecond)
+	}
+	if got := o.Events(); len(got) != 1 || got[0].Object != "Pod/first" {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// Without the right to list Events, the rest is observed.
+func TestNoEvents(t *testing.T) {
+	api := fake.NewClientset()
+	api.PrependReactor("list", "events", func(clienttesting.Action) (bool, runtime.Object, error) {
+		return true, nil, errors.New("forbidden")
+	})
+	o, err := Start(t.Context(), Options{Client: api, Namespace: "n", Selector: labels.Everything(), Service: "web"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Stop()
 }
 
 type readCloser struct{ *strings.Reader }

@@ -59,6 +59,7 @@ type Observer struct {
 	work   sync.WaitGroup
 	// Closed when there was a first list.
 	podsListed, slicesListed chan struct{}
+	eventsListed             chan struct{} // also closed when they can't be listed
 
 	mu     sync.Mutex
 	pods   map[string]*pod // by UID
@@ -80,18 +81,19 @@ type pod struct {
 	probing context.CancelFunc // stops the probes; nil before they begin
 }
 
-// Start begins to observe, and returns when pods and slices have been listed. An error
-// means that ctx ended before that.
+// Start begins to observe, and returns when pods, slices and Events have been listed; Events
+// need not be, since there may be no right to. An error means that ctx ended before that.
 func Start(ctx context.Context, o Options) (*Observer, error) {
 	life, cancel := context.WithCancel(context.Background())
 	ob := &Observer{
-		opts: o, life: life, cancel: cancel, podsListed: make(chan struct{}), slicesListed: make(chan struct{}), began: time.Now(),
+		opts: o, life: life, cancel: cancel, began: time.Now(),
+		podsListed: make(chan struct{}), slicesListed: make(chan struct{}), eventsListed: make(chan struct{}),
 		pods: map[string]*pod{}, ready: map[string]bool{}, slices: map[string][]string{}, seen: map[string]int32{},
 	}
 	for _, r := range []*resource{ob.followPods(), ob.followSlices(), ob.followEvents()} {
 		ob.work.Go(func() { r.follow(life) })
 	}
-	for _, listed := range []<-chan struct{}{ob.podsListed, ob.slicesListed} {
+	for _, listed := range []<-chan struct{}{ob.podsListed, ob.slicesListed, ob.eventsListed} {
 		select {
 		case <-listed:
 		case <-ctx.Done():
@@ -121,7 +123,7 @@ func (o *Observer) Pods() []record.Pod {
 	return pods
 }
 
-// Events returns the Events since shortly after the start.
+// Events returns the Events since the start.
 func (o *Observer) Events() []record.EventLine {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -256,41 +258,58 @@ func (o *Observer) checkEndpoint(p *pod, now time.Time) {
 
 func (o *Observer) followEvents() *resource {
 	api := o.opts.Client.CoreV1().Events(o.opts.Namespace)
-	note := func(item runtime.Object, fresh bool) {
-		e, ok := item.(*corev1.Event)
-		if !ok {
-			return
-		}
-		o.mu.Lock()
-		defer o.mu.Unlock()
-		if p := o.pods[string(e.InvolvedObject.UID)]; fresh && p != nil && e.Reason == "Killing" && !p.Deleted.IsZero() && p.Killing.IsZero() {
-			p.Killing = time.Now() // the Event's own time is in whole seconds
-		}
-		count := max(e.Count, 1)
-		if o.seen[string(e.UID)] >= count || len(o.events) >= maxEvents {
-			return
-		}
-		o.seen[string(e.UID)] = count
-		at := time.Now()
-		if at.Sub(o.began) < 2*time.Second { // probably from before the run
-			return
-		}
-		o.events = append(o.events, record.EventLine{
-			At: at, Object: e.InvolvedObject.Kind + "/" + e.InvolvedObject.Name,
-			Reason: e.Reason, Message: e.Message, Warning: e.Type == corev1.EventTypeWarning,
-		})
-	}
+	listed := sync.OnceFunc(func() { close(o.eventsListed) })
+	before := true // what the first list has is from before the run
 	return &resource{
 		list:  func(ctx context.Context, lo metav1.ListOptions) (runtime.Object, error) { return api.List(ctx, lo) },
 		watch: api.Watch,
 		reset: func(items []runtime.Object) {
 			for _, item := range items {
-				note(item, false)
+				if e, ok := item.(*corev1.Event); ok {
+					o.noteEvent(e, before)
+				}
 			}
+			before = false
+			listed()
 		},
-		change: func(_ watch.EventType, item runtime.Object) { note(item, true) },
-		failed: func(error) {}, // the pods' outage has a note
+		change: func(t watch.EventType, item runtime.Object) {
+			e, ok := item.(*corev1.Event)
+			if !ok || t == watch.Deleted {
+				return
+			}
+			o.podKilled(e)
+			o.noteEvent(e, false)
+		},
+		failed: func(error) { listed() }, // the pods' outage has a note
 	}
+}
+
+// podKilled sets Killing of the pod that an Event is about, which has just come.
+func (o *Observer) podKilled(e *corev1.Event) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if p := o.pods[string(e.InvolvedObject.UID)]; p != nil && e.Reason == "Killing" && !p.Deleted.IsZero() && p.Killing.IsZero() {
+		p.Killing = time.Now() // the Event's own time is in whole seconds
+	}
+}
+
+// noteEvent records an Event, each time that it has happened again, unless it is from before
+// the run.
+func (o *Observer) noteEvent(e *corev1.Event, before bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	count := max(e.Count, 1)
+	if o.seen[string(e.UID)] >= count || len(o.events) >= maxEvents {
+		return
+	}
+	o.seen[string(e.UID)] = count
+	if before {
+		return
+	}
+	o.events = append(o.events, record.EventLine{
+		At: time.Now(), Object: e.InvolvedObject.Kind + "/" + e.InvolvedObject.Name,
+		Reason: e.Reason, Message: e.Message, Warning: e.Type == corev1.EventTypeWarning,
+	})
 }
 
 // Count returns the number of ready and of terminating pods.
