@@ -9,7 +9,7 @@ type Identify func(*corev1.Service) *Backend
 // Catalogue.SetHealth.
 type Prober interface {
 	// Set adds an endpoint or changes how it is checked.
-	Set(key Key, probe Probe, userEndpoint bool)
+	Set(key Key, probe Probe)
 	// Remove ends the checks of an endpoint.
 	Remove(key Key)
 }

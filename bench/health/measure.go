@@ -137,7 +137,7 @@ func (s *settings) once(ctx context.Context, bad bool) (m *Measurement, err erro
 	for i := range s.endpoints {
 		c := s.class(i, bad)
 		*map[backends.Class]*int{backends.OK: &m.Well, backends.Slow: &m.Slow, backends.Hang: &m.Hang}[c]++
-		checker.Set(service.Key{Namespace: string(c), Name: fmt.Sprint(i)}, service.Probe{Kind: service.ProbeHTTP, URL: f.URL(c, i)}, false)
+		checker.Set(service.Key{Namespace: string(c), Name: fmt.Sprint(i)}, service.Probe{Kind: service.ProbeHTTP, URL: f.URL(c, i)})
 	}
 	say("%d endpoints, %d of them slow, %d hanging: %v from the start, then %v", s.endpoints, m.Slow, m.Hang, s.warmUp, s.duration)
 	if err := f.Reset(); err != nil {

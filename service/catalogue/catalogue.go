@@ -281,7 +281,7 @@ func (c *Catalogue) show(key service.Key, found, applied *service.Backend) bool 
 	c.dirty[key] = struct{}{}
 	delete(c.minor, key)
 	if c.prober != nil {
-		c.prober.Set(key, b.Probe, b.UserEndpoint)
+		c.prober.Set(key, b.Probe)
 	}
 	return true
 }

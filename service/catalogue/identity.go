@@ -133,7 +133,7 @@ func (c *Catalogue) reshow(key service.Key, r *record, b *service.Backend) {
 	c.dirty[key] = struct{}{}
 	delete(c.minor, key)
 	if c.prober != nil {
-		c.prober.Set(key, b.Probe, b.UserEndpoint)
+		c.prober.Set(key, b.Probe)
 	}
 }
 

@@ -32,8 +32,8 @@ func (a *asked) Recovered(k service.Key)               { a.recovered = append(a.
 // A checked is the Prober beside it.
 type checked struct{ *asked }
 
-func (c checked) Set(k service.Key, p service.Probe, _ bool) { c.probes[k] = p }
-func (c checked) Remove(k service.Key)                       { delete(c.probes, k) }
+func (c checked) Set(k service.Key, p service.Probe) { c.probes[k] = p }
+func (c checked) Remove(k service.Key)               { delete(c.probes, k) }
 
 const identityRules = `kinds:
 - type: prometheus

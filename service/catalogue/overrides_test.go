@@ -21,8 +21,8 @@ import (
 // probed is a Prober that records its calls.
 type probed map[service.Key]string
 
-func (p probed) Set(key service.Key, probe service.Probe, user bool) {
-	p[key] = fmt.Sprintf("%s%s user=%v", probe.URL, probe.Address, user)
+func (p probed) Set(key service.Key, probe service.Probe) {
+	p[key] = probe.URL + probe.Address
 }
 func (p probed) Remove(key service.Key) { delete(p, key) }
 
@@ -68,7 +68,7 @@ toolsets:
 	if body, match := c.Snapshot().Lookup([]byte("outside"), nil); match != snapshot.Found || !strings.Contains(string(body.JSON), `"serviceEndpoint":"http://outside.example:9090"`) {
 		t.Errorf("what was added is not found: %v", match)
 	}
-	if got := prober[addedKey(&service.Backend{Key: service.Key{Namespace: "z"}, Name: "outside"})]; !strings.Contains(got, "outside.example:9090") || !strings.HasSuffix(got, "user=true") {
+	if got := prober[addedKey(&service.Backend{Key: service.Key{Namespace: "z"}, Name: "outside"})]; got != "outside.example:9090" {
 		t.Errorf("what was added is checked by %q; all checks: %v", got, prober)
 	}
 	c.SetHealth(service.Key{Namespace: "z", Name: overrides.Key + ":outside"}, service.Health{Healthy: true, Reason: "fine", CheckedAt: time.Now()})

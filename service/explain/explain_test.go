@@ -40,8 +40,8 @@ type world struct {
 // none is a Prober that checks nothing.
 type none struct{}
 
-func (none) Set(service.Key, service.Probe, bool) {}
-func (none) Remove(service.Key)                   {}
+func (none) Set(service.Key, service.Probe) {}
+func (none) Remove(service.Key)             {}
 
 func newWorld(t testing.TB, doc string) *world {
 	t.Helper()

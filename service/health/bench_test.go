@@ -23,7 +23,7 @@ func full(b *testing.B) *Checker {
 	now := time.Now()
 	for i := range 10_000 {
 		key := service.Key{Namespace: "bench", Name: fmt.Sprint(i)}
-		c.Set(key, httpProbe("http://bench/"), false)
+		c.Set(key, httpProbe("http://bench/"))
 		e := c.endpoints[key]
 		c.enqueue(e, prompt, c.nextPlace(e, now))
 	}
@@ -67,6 +67,6 @@ func BenchmarkSet(b *testing.B) {
 	key, probe := service.Key{Namespace: "bench", Name: "5000"}, httpProbe("http://bench/")
 	b.ReportAllocs()
 	for b.Loop() {
-		c.Set(key, probe, false)
+		c.Set(key, probe)
 	}
 }

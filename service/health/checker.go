@@ -116,11 +116,8 @@ func New(o Options) (*Checker, error) {
 
 // Set adds an endpoint, which is checked within about a second, or changes its probe, which
 // clears its history and checks it soon. With the same probe it does nothing.
-//
-// userEndpoint means that the endpoint came from an annotation. It makes no difference: the
-// same restrictions apply to all endpoints.
-func (c *Checker) Set(key service.Key, probe service.Probe, userEndpoint bool) {
-	_ = userEndpoint
+// Whoever chose the endpoint, the same restrictions apply.
+func (c *Checker) Set(key service.Key, probe service.Probe) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e := c.endpoints[key]

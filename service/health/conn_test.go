@@ -39,7 +39,7 @@ func checks(t *testing.T, o Options, url string, n int) *recorder {
 	r := newRecorder()
 	o.Report = r.report
 	c := start(t, o)
-	c.Set(testKey, httpProbe(url), false)
+	c.Set(testKey, httpProbe(url))
 	ctx, cancel := context.WithTimeout(context.Background(), testenv.Patience)
 	defer cancel()
 	for i := range n {
@@ -89,7 +89,7 @@ func TestConnectionsAreReused(t *testing.T) {
 				c.opts.MaxIdleConns = 0
 			}
 			run(t, c)
-			c.Set(testKey, httpProbe(url), false)
+			c.Set(testKey, httpProbe(url))
 			for range 5 {
 				if err := c.CheckAllNow(t.Context()); err != nil {
 					t.Fatal(err)
@@ -156,10 +156,10 @@ func TestRemoveClosesTheKeptConnection(t *testing.T) {
 	r := newRecorder()
 	c := start(t, fast(r))
 	for _, end := range []func(){
-		func() { c.Set(testKey, httpProbe(server.URL+"/other"), false) },
+		func() { c.Set(testKey, httpProbe(server.URL+"/other")) },
 		func() { c.Remove(testKey) },
 	} {
-		c.Set(testKey, httpProbe(server.URL), false)
+		c.Set(testKey, httpProbe(server.URL))
 		if err := c.CheckAllNow(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -303,7 +303,7 @@ func TestManyRealEndpoints(t *testing.T) {
 	o.Concurrency = 8
 	c := start(t, o)
 	for i := range 300 {
-		c.Set(service.Key{Name: fmt.Sprint(i)}, httpProbe(server.URL), false)
+		c.Set(service.Key{Name: fmt.Sprint(i)}, httpProbe(server.URL))
 	}
 	if err := c.CheckAllNow(t.Context()); err != nil {
 		t.Fatal(err)

@@ -67,7 +67,7 @@ func TestTenThousandEndpointsWithSomeThatHang(t *testing.T) {
 			case 13:
 				name = fmt.Sprintf("slow%05d", i)
 			}
-			c.Set(service.Key{Namespace: "n", Name: name}, httpProbe("http://"+name+"/"), false)
+			c.Set(service.Key{Namespace: "n", Name: name}, httpProbe("http://"+name+"/"))
 		}
 		time.Sleep(time.Minute)
 		if d := late.of(ClassNew); d > 50*time.Millisecond {
@@ -117,7 +117,7 @@ func TestOneThatIsKnownToHangIsTriedOnce(t *testing.T) {
 		return time.Hour, false
 	}
 	simulate(t, Options{}, behave, func(t *testing.T, c *Checker, f *fakeNet, r *recorder) {
-		c.Set(testKey, httpProbe("http://x/"), false)
+		c.Set(testKey, httpProbe("http://x/"))
 		time.Sleep(17 * time.Second)
 		if n := len(f.of("http://x/")); n != 3 {
 			t.Errorf("%d attempts before it is known, want 3", n)
@@ -215,16 +215,16 @@ func TestRealEndpointsThatHangDelayNobody(t *testing.T) {
 	c := start(t, o)
 	for i := range max(hanging, good) {
 		if i < hanging {
-			c.Set(service.Key{Namespace: "hanging", Name: fmt.Sprint(i)}, httpProbe(hangs.URL), false)
+			c.Set(service.Key{Namespace: "hanging", Name: fmt.Sprint(i)}, httpProbe(hangs.URL))
 		}
 		if i < good/2 {
-			c.Set(service.Key{Namespace: "good", Name: fmt.Sprint(i)}, httpProbe(answers.URL), false)
+			c.Set(service.Key{Namespace: "good", Name: fmt.Sprint(i)}, httpProbe(answers.URL))
 		}
 	}
 	// Half of them were known when the others began to hang. The other half must find
 	// workers among those for new endpoints.
 	for i := good / 2; i < good; i++ {
-		c.Set(service.Key{Namespace: "good", Name: fmt.Sprint(i)}, httpProbe(answers.URL), false)
+		c.Set(service.Key{Namespace: "good", Name: fmt.Sprint(i)}, httpProbe(answers.URL))
 	}
 	select {
 	case <-enough:

@@ -135,7 +135,7 @@ func check(t *testing.T, o Options, probe service.Probe) service.Health {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.Set(testKey, probe, true)
+	c.Set(testKey, probe)
 	stop := run(t, c)
 	defer stop()
 	ctx, cancel := context.WithTimeout(context.Background(), testenv.Patience)

@@ -120,7 +120,7 @@ func TestRealBackends(t *testing.T) {
 			o := fast(r)
 			o.Interval = 100 * time.Millisecond
 			c := start(t, o)
-			c.Set(testKey, httpProbe(fmt.Sprintf("http://127.0.0.1:%d/-/healthy", port)), false)
+			c.Set(testKey, httpProbe(fmt.Sprintf("http://127.0.0.1:%d/-/healthy", port)))
 			healthy := func(h service.Health) bool {
 				return h.Healthy && strings.HasPrefix(h.Reason, "GET /-/healthy answered 200 in ")
 			}

@@ -123,7 +123,7 @@ func healthyAfter(d time.Duration) func(string, int) (time.Duration, bool) {
 func set(c *Checker, prefix string, n int) {
 	for i := range n {
 		name := fmt.Sprintf("%s%05d", prefix, i)
-		c.Set(service.Key{Namespace: "n", Name: name}, httpProbe("http://"+name+"/"), false)
+		c.Set(service.Key{Namespace: "n", Name: name}, httpProbe("http://"+name+"/"))
 	}
 }
 
@@ -243,7 +243,7 @@ func TestHangingEndpointsDoNotDelayOthers(t *testing.T) {
 func TestBackoffDoubles(t *testing.T) {
 	behave := func(string, int) (time.Duration, bool) { return 10 * time.Millisecond, false }
 	simulate(t, Options{Attempts: 4}, behave, func(t *testing.T, c *Checker, f *fakeNet, r *recorder) {
-		c.Set(testKey, httpProbe("http://x/"), false)
+		c.Set(testKey, httpProbe("http://x/"))
 		time.Sleep(5 * time.Second)
 		times := f.of("http://x/")
 		if len(times) != 4 {
@@ -263,7 +263,7 @@ func TestBackoffDoubles(t *testing.T) {
 func TestAHangingEndpointGetsItsTimeoutOncePerAttempt(t *testing.T) {
 	behave := func(string, int) (time.Duration, bool) { return time.Hour, false }
 	simulate(t, Options{}, behave, func(t *testing.T, c *Checker, f *fakeNet, r *recorder) {
-		c.Set(testKey, httpProbe("http://x/"), false)
+		c.Set(testKey, httpProbe("http://x/"))
 		time.Sleep(17 * time.Second)
 		if h := r.of(testKey); h.Reason != "no answer within 5 s (3 attempts)" {
 			t.Errorf("%+v", h)
@@ -276,7 +276,7 @@ func TestHistoryIsBoundedAndNewestFirst(t *testing.T) {
 		return time.Duration(attempt) * time.Millisecond, true
 	}
 	simulate(t, Options{HistorySize: 3}, behave, func(t *testing.T, c *Checker, f *fakeNet, r *recorder) {
-		c.Set(testKey, httpProbe("http://x/"), false)
+		c.Set(testKey, httpProbe("http://x/"))
 		time.Sleep(time.Second)
 		early := r.of(testKey)
 		time.Sleep(5 * time.Minute)
@@ -288,7 +288,7 @@ func TestHistoryIsBoundedAndNewestFirst(t *testing.T) {
 		if early.History[0].LatencyMS != 1 {
 			t.Errorf("a reported history was changed later: %+v", early)
 		}
-		c.Set(testKey, httpProbe("http://y/"), false)
+		c.Set(testKey, httpProbe("http://y/"))
 		time.Sleep(time.Second)
 		if h := r.of(testKey); len(h.History) != 1 {
 			t.Errorf("the history survived a change of the probe: %+v", h)
@@ -299,18 +299,18 @@ func TestHistoryIsBoundedAndNewestFirst(t *testing.T) {
 func TestAnUnchangedProbeChangesNothing(t *testing.T) {
 	simulate(t, Options{}, healthyAfter(time.Millisecond), func(t *testing.T, c *Checker, f *fakeNet, r *recorder) {
 		probe := service.Probe{Kind: service.ProbeHTTP, URL: "http://x/", AcceptStatus: []int{401}}
-		c.Set(testKey, probe, false)
+		c.Set(testKey, probe)
 		time.Sleep(time.Second)
 		before := r.count()
 		for range 100 {
-			c.Set(testKey, probe, true)
+			c.Set(testKey, probe)
 		}
 		synctest.Wait()
 		if r.count() != before {
 			t.Error("it was checked again")
 		}
 		probe.AcceptStatus = []int{403}
-		c.Set(testKey, probe, false)
+		c.Set(testKey, probe)
 		time.Sleep(time.Second)
 		if n := r.count() - before; n < 1 || len(r.of(testKey).History) != 1 {
 			t.Errorf("a change of AcceptStatus alone went unnoticed: %d checks", n)

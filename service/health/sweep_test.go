@@ -65,7 +65,7 @@ func TestConcurrentCallsShareASweep(t *testing.T) {
 // What a caller gets was found out after its call, even if an attempt was under way.
 func TestCheckAllNowIsNotContentWithAnOlderAttempt(t *testing.T) {
 	simulate(t, Options{}, healthyAfter(2*time.Second), func(t *testing.T, c *Checker, f *fakeNet, r *recorder) {
-		c.Set(testKey, httpProbe("http://x/"), false)
+		c.Set(testKey, httpProbe("http://x/"))
 		time.Sleep(time.Second) // its first attempt is under way
 		began := time.Now()
 		if err := c.CheckAllNow(t.Context()); err != nil {
@@ -150,7 +150,7 @@ func TestCheckAllNowWithoutEndpointsOrRun(t *testing.T) {
 	if err := c.CheckAllNow(t.Context()); err != nil {
 		t.Errorf("without endpoints: %v", err)
 	}
-	c.Set(testKey, service.Probe{}, false)
+	c.Set(testKey, service.Probe{})
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
 	if err := c.CheckAllNow(ctx); !errors.Is(err, context.DeadlineExceeded) {
@@ -187,14 +187,14 @@ func TestAnAttemptForAnOldProbeIsForgotten(t *testing.T) {
 		return time.Millisecond, true
 	}
 	simulate(t, Options{}, behave, func(t *testing.T, c *Checker, f *fakeNet, r *recorder) {
-		c.Set(testKey, httpProbe("http://old/"), false)
+		c.Set(testKey, httpProbe("http://old/"))
 		time.Sleep(time.Second)
-		c.Set(testKey, httpProbe("http://new/"), false)
+		c.Set(testKey, httpProbe("http://new/"))
 		time.Sleep(time.Second)
 		if h := r.of(testKey); !h.Healthy || r.count() < 1 {
 			t.Errorf("after a change: %+v", h)
 		}
-		c.Set(testKey, httpProbe("http://old/"), false)
+		c.Set(testKey, httpProbe("http://old/"))
 		time.Sleep(time.Second)
 		before := r.count()
 		c.Remove(testKey)
@@ -203,10 +203,10 @@ func TestAnAttemptForAnOldProbeIsForgotten(t *testing.T) {
 		if b := booksOf(c); b != (books{}) {
 			t.Errorf("after Remove: %+v", b)
 		}
-		c.Set(testKey, httpProbe("http://old/"), false)
+		c.Set(testKey, httpProbe("http://old/"))
 		time.Sleep(time.Second)
 		c.Remove(testKey)
-		c.Set(testKey, httpProbe("http://new/"), false) // before the attempt at the removed one has ended
+		c.Set(testKey, httpProbe("http://new/")) // before the attempt at the removed one has ended
 		time.Sleep(time.Second)
 		if n := r.count() - before; n < 1 || n > 2 || !r.of(testKey).Healthy || c.Len() != 1 {
 			t.Errorf("%d reports after Remove and Set: %+v", n, r.of(testKey))
@@ -224,7 +224,7 @@ func TestAnAttemptForAnOldProbeIsForgotten(t *testing.T) {
 // about the new one.
 func TestALateAnswerForAnOldProbeIsNotReported(t *testing.T) {
 	for name, change := range map[string]func(*Checker){
-		"changed": func(c *Checker) { c.Set(testKey, httpProbe("http://new/"), false) },
+		"changed": func(c *Checker) { c.Set(testKey, httpProbe("http://new/")) },
 		"removed": func(c *Checker) { c.Remove(testKey) },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -238,7 +238,7 @@ func TestALateAnswerForAnOldProbeIsNotReported(t *testing.T) {
 					return outcome{healthy: true, text: "new"}
 				}
 				c.mu.Unlock()
-				c.Set(testKey, httpProbe("http://old/"), false)
+				c.Set(testKey, httpProbe("http://old/"))
 				time.Sleep(time.Second)
 				change(c)
 				synctest.Wait()
@@ -264,7 +264,7 @@ func TestRunReturnsAfterItsAttempts(t *testing.T) {
 			ended.Store(true)
 			return outcome{healthy: true, text: "late"}
 		}
-		c.Set(testKey, httpProbe("http://x/"), false)
+		c.Set(testKey, httpProbe("http://x/"))
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 		defer cancel()
 		c.Run(ctx)
@@ -298,7 +298,7 @@ func TestSetRemoveAndSweepRaces(t *testing.T) {
 					case 1, 2, 3:
 						c.Remove(key)
 					default:
-						c.Set(key, httpProbe("http://"+string(rune('a'+rand.N(3)))+"/"), false)
+						c.Set(key, httpProbe("http://"+string(rune('a'+rand.N(3)))+"/"))
 					}
 					time.Sleep(rand.N(100 * time.Millisecond))
 				}
