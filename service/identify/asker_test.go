@@ -5,10 +5,13 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/binary"
+	"encoding/json"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -223,6 +226,35 @@ func TestKafka(t *testing.T) {
 				t.Errorf("%d %s", got.Status, got.Why)
 			}
 		})
+	}
+}
+
+// What brokers have really answered is taken for Kafka's.
+func TestRecordedBrokers(t *testing.T) {
+	files, err := filepath.Glob("../identity/testdata/recorded/kafka-*.json")
+	if err != nil || len(files) < 3 {
+		t.Fatalf("%d recordings: %v", len(files), err)
+	}
+	for _, f := range files {
+		data, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var r struct{ Kafka [][3]uint16 }
+		if err := json.Unmarshal(data, &r); err != nil {
+			t.Fatalf("%s: %v", f, err)
+		}
+		answer := binary.BigEndian.AppendUint32(nil, correlationID)
+		answer = binary.BigEndian.AppendUint16(answer, 0)
+		answer = binary.BigEndian.AppendUint32(answer, uint32(len(r.Kafka)))
+		for _, api := range r.Kafka {
+			for _, n := range api {
+				answer = binary.BigEndian.AppendUint16(answer, n)
+			}
+		}
+		if len(answer) > maxKafka || !isAPIVersions(answer) {
+			t.Errorf("%s, %d bytes: not taken for Kafka's", f, len(answer))
+		}
 	}
 }
 
