@@ -53,10 +53,11 @@ var rules = []rule{
 	{of: "service", may: []string{"problem"}, never: domain},
 	{of: "service/endpoint", never: domain},
 	{of: "service/detect", may: []string{"internal/suggest", "service", "service/endpoint", "service/identity", "service/internal/strictyaml"}, never: all(domain, yaml)},
-	{of: "service/health", may: []string{"service", "service/internal/outbound"}, never: all(httpServers, kubernetes, logging)}, // a client of the back ends
+	{of: "service/health", may: []string{"service", "service/internal/outbound", "service/internal/schedule"}, never: all(httpServers, kubernetes, logging)}, // a client of the back ends
 	{of: "service/identity", may: []string{"service"}, never: domain},
-	{of: "service/identify", may: []string{"service", "service/identity", "service/internal/outbound"}, never: all(httpServers, kubernetes, logging)},
+	{of: "service/identify", may: []string{"service", "service/identity", "service/internal/outbound", "service/internal/schedule"}, never: all(httpServers, kubernetes, logging)},
 	{of: "service/internal/outbound", may: []string{"service/endpoint"}, never: all(httpServers, kubernetes, logging)},
+	{of: "service/internal/schedule", never: domain},
 	{of: "service/overrides", may: []string{"service", "service/endpoint", "service/internal/strictyaml"}, never: all(domain, yaml)},
 	{of: "service/aliases", may: []string{"service"}, never: domain},
 	{of: "service/output/kubernaut", may: []string{"problem", "service"}, never: domain},

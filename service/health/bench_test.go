@@ -40,7 +40,8 @@ func BenchmarkScheduling(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		c.mu.Lock()
-		c.queue.waiting[prompt][0].due = time.Time{} // due now; it remains the first
+		first := c.queue.waiting[prompt].First()
+		c.queue.waiting[prompt].Set(first, time.Time{}) // due now
 		c.mu.Unlock()
 		c.startDue(ctx, &jobs)
 		jobs.Wait()

@@ -32,12 +32,12 @@ import (
 	"context"
 	"errors"
 	"math"
-	"math/rand/v2"
 	"sync"
 	"time"
 
 	"kubernaut.io/dynamic-toolset/service"
 	"kubernaut.io/dynamic-toolset/service/internal/outbound"
+	"kubernaut.io/dynamic-toolset/service/internal/schedule"
 )
 
 // ErrStopped means that Run has ended.
@@ -55,12 +55,12 @@ type Checker struct {
 	mu        sync.Mutex
 	endpoints map[service.Key]*endpoint
 	queue     queue
-	started   []*job    // attempts that may still become slow, oldest first; see moveSlow
-	added     uint64    // number of endpoints ever added, to spread them evenly
-	newcomer  time.Time // when the next new endpoint may be checked
-	kept      int       // number of connections kept by endpoints
-	seq       uint64    // number of the last sweep
-	sweeps    []*sweep  // under way, oldest first
+	started   []*job // attempts that may still become slow, oldest first; see moveSlow
+	added     uint64 // number of endpoints ever added, to spread them evenly
+	newcomers schedule.Pace
+	kept      int      // number of connections kept by endpoints
+	seq       uint64   // number of the last sweep
+	sweeps    []*sweep // under way, oldest first
 	state     state
 }
 
@@ -76,6 +76,7 @@ const (
 // An endpoint is what the Checker knows about one key. At any time it is in the queue, or
 // has a running job, or the Checker has stopped.
 type endpoint struct {
+	schedule.Item
 	key     service.Key
 	target  *target
 	gen     uint64             // number of changes of target
@@ -83,11 +84,7 @@ type endpoint struct {
 	removed bool               // Remove was called, but a job is still running
 	place   time.Duration      // in the interval
 
-	queued bool
-	lane   lane
-	due    time.Time
-	index  int // in the heap of its lane
-
+	lane     lane
 	attempts int            // made in the current check
 	began    time.Time      // when the first of them began
 	hanging  bool           // the last check failed by taking too long
@@ -290,9 +287,4 @@ func (c *Checker) dropConn(e *endpoint) {
 		e.conn = nil
 		c.kept--
 	}
-}
-
-// jitter returns a random duration of at least 0 and less than d.
-func jitter(d time.Duration) time.Duration {
-	return rand.N(max(d, 1))
 }

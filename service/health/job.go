@@ -7,6 +7,7 @@ import (
 
 	"kubernaut.io/dynamic-toolset/service"
 	"kubernaut.io/dynamic-toolset/service/internal/outbound"
+	"kubernaut.io/dynamic-toolset/service/internal/schedule"
 )
 
 // A job is one attempt at an endpoint.
@@ -127,5 +128,5 @@ func (c *Checker) record(e *endpoint, o *outcome, now time.Time) service.Health 
 // default, varied by up to a quarter.
 func (c *Checker) backoff(attempts int) time.Duration {
 	d := min(c.opts.Backoff<<(attempts-1), maxTimeout)
-	return d*3/4 + jitter(d/2)
+	return d*3/4 + schedule.Jitter(d/2)
 }

@@ -1,34 +1,17 @@
 package health
 
 import (
-	"container/heap"
 	"time"
+
+	"kubernaut.io/dynamic-toolset/service/internal/schedule"
 )
 
-const (
-	// newcomerGap is the least time between the first checks of new endpoints. So ten
-	// thousand back ends are checked within 20 s at first, not in one burst.
-	newcomerGap = 2 * time.Millisecond
-	// newcomerJitter is the maximal random delay of a first check.
-	newcomerJitter = 500 * time.Millisecond
-	// placeJitter is the part of the interval by which a check may be later than its place,
-	// so that replicas don't stay in step.
-	placeJitter = 10 // a tenth
-)
+// placeJitter is the part of the interval by which a check may be later than its place, so
+// that replicas don't stay in step.
+const placeJitter = 10 // a tenth
 
 // soon returns when to check an endpoint about which nothing is known.
-func (c *Checker) soon() time.Time {
-	now := time.Now()
-	at := c.newcomer
-	if at.Before(now) {
-		at = now
-	}
-	if latest := now.Add(c.opts.Interval); at.After(latest) {
-		at = latest
-	}
-	c.newcomer = at.Add(newcomerGap)
-	return at.Add(jitter(min(newcomerJitter, c.opts.Interval/2)))
-}
+func (c *Checker) soon() time.Time { return c.newcomers.Newcomer(time.Now(), c.opts.Interval) }
 
 // nextPlace returns when the place of e in the interval comes next. Places count from a
 // fixed time, not from the last check, so that endpoints which were once checked together
@@ -46,14 +29,14 @@ func (c *Checker) nextPlace(e *endpoint, now time.Time) time.Time {
 	if from.Before(c.epoch.Add(e.place)) {
 		n = 0
 	}
-	return c.epoch.Add(e.place + n*c.opts.Interval + jitter(c.opts.Interval/placeJitter))
+	return c.epoch.Add(e.place + n*c.opts.Interval + schedule.Jitter(c.opts.Interval/placeJitter))
 }
 
 // enqueue puts e into the queue, or moves it.
 func (c *Checker) enqueue(e *endpoint, l lane, due time.Time) {
 	c.queue.remove(e)
-	e.lane, e.due = l, due
-	c.queue.add(e)
+	e.lane = l
+	c.queue.waiting[l].Set(e, due)
 }
 
 // A lane is the queue of a class of endpoints with a common bound on workers, so that
@@ -128,7 +111,7 @@ func (l lane) class() Class { return [lanes]Class{ClassPrompt, ClassNew, ClassSl
 
 // A queue has the waiting endpoints by due time, and counts the busy workers.
 type queue struct {
-	waiting [lanes]dueHeap
+	waiting [lanes]schedule.Queue[*endpoint]
 	busy    [lanes]int // workers, by lane
 	total   int        // bound on all workers
 	unknown int        // bound on those of newly and slow together
@@ -159,28 +142,18 @@ func (q *queue) room(l lane) bool {
 func (q *queue) next() (*endpoint, time.Time) {
 	var first *endpoint
 	for l := range lanes {
-		if h := q.waiting[l]; len(h) > 0 && (first == nil || h[0].due.Before(first.due)) && q.room(l) {
-			first = h[0]
+		if e := q.waiting[l].First(); e != nil && (first == nil || e.Due().Before(first.Due())) && q.room(l) {
+			first = e
 		}
 	}
 	if first == nil {
 		return nil, time.Time{}
 	}
-	return first, first.due
-}
-
-func (q *queue) add(e *endpoint) {
-	e.queued = true
-	heap.Push(&q.waiting[e.lane], e)
+	return first, first.Due()
 }
 
 // remove removes e from the queue if it is there.
-func (q *queue) remove(e *endpoint) {
-	if e.queued {
-		heap.Remove(&q.waiting[e.lane], e.index)
-		e.queued = false
-	}
-}
+func (q *queue) remove(e *endpoint) { q.waiting[e.lane].Remove(e) }
 
 // start moves e from the queue to a worker.
 func (q *queue) start(e *endpoint) {
@@ -190,27 +163,3 @@ func (q *queue) start(e *endpoint) {
 
 // done frees a worker.
 func (q *queue) done(l lane) { q.busy[l]-- }
-
-// A dueHeap is a container/heap of endpoints; the one that is due first is on top.
-type dueHeap []*endpoint
-
-func (h dueHeap) Len() int           { return len(h) }
-func (h dueHeap) Less(i, j int) bool { return h[i].due.Before(h[j].due) }
-func (h dueHeap) Swap(i, j int) {
-	h[i], h[j] = h[j], h[i]
-	h[i].index, h[j].index = i, j
-}
-
-func (h *dueHeap) Push(x any) {
-	e := x.(*endpoint)
-	e.index = len(*h)
-	*h = append(*h, e)
-}
-
-func (h *dueHeap) Pop() any {
-	last := len(*h) - 1
-	e := (*h)[last]
-	(*h)[last] = nil // so that it can be collected
-	*h = (*h)[:last]
-	return e
-}

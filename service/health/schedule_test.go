@@ -110,8 +110,8 @@ func booksOf(c *Checker) books {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	b := books{endpoints: len(c.endpoints), sweeps: len(c.sweeps), busy: c.queue.busy}
-	for l, h := range c.queue.waiting {
-		b.waiting[l] = len(h)
+	for l := range lanes {
+		b.waiting[l] = c.queue.waiting[l].Len()
 	}
 	return b
 }

@@ -72,7 +72,7 @@ func (c *Checker) joinSweep(now time.Time) *sweep {
 		due := now.Add(time.Duration(s.left) * sweepGap)
 		s.left++
 		// Between two attempts of a check, the pause remains.
-		if e.queued && e.attempts == 0 && e.due.After(due) {
+		if e.Queued() && e.attempts == 0 && e.Due().After(due) {
 			c.enqueue(e, e.lane, due)
 		}
 	}

@@ -18,14 +18,13 @@
 package identify
 
 import (
-	"container/heap"
 	"context"
-	"math/rand/v2"
 	"sync"
 	"time"
 
 	"kubernaut.io/dynamic-toolset/service"
 	"kubernaut.io/dynamic-toolset/service/internal/outbound"
+	"kubernaut.io/dynamic-toolset/service/internal/schedule"
 )
 
 const (
@@ -34,10 +33,6 @@ const (
 	// firstRetry is when an endpoint is asked again that has answered nothing, such as one
 	// whose pods are starting. The time doubles, up to Options.Interval.
 	firstRetry = 15 * time.Second
-	// newcomerGap is the least time between the first questions to new endpoints, and
-	// newcomerJitter the maximal random delay: as for health checks.
-	newcomerGap    = 2 * time.Millisecond
-	newcomerJitter = 500 * time.Millisecond
 )
 
 // A Prober asks many endpoints who they are. Set, Remove, Recovered and Len may be called
@@ -49,16 +44,17 @@ type Prober struct {
 
 	mu        sync.Mutex
 	endpoints map[service.Key]*endpoint
-	waiting   dueHeap
+	waiting   schedule.Queue[*endpoint]
 	busy      int           // workers
 	fresh     int           // endpoints, besides candidates, that were not asked yet
 	settled   chan struct{} // closed when fresh is 0; nil if nobody waits
-	newcomer  time.Time     // when the next new endpoint may be asked
-	candidate time.Time     // when the next candidate may be asked
+	newcomers schedule.Pace
+	candidate schedule.Pace
 }
 
-// An endpoint is what the Prober knows about one key. It is in the heap, or a worker has it.
+// An endpoint is what the Prober knows about one key. It is in the queue, or a worker has it.
 type endpoint struct {
+	schedule.Item
 	key      service.Key
 	question service.Question
 	gen      uint64             // number of changes of question
@@ -70,11 +66,7 @@ type endpoint struct {
 	refuted  bool               // by the last identification
 	silent   int                // identifications in a row without any answer
 	reported *service.Identity  // the last; nil if there is none for this question
-
-	due      time.Time
-	index    int // in the heap
-	queued   bool
-	admitted bool // a candidate that has a place in the rate, at due
+	admitted bool               // a candidate that has a place in the rate, when it is due
 }
 
 // New returns a Prober, or an error that names an option that is out of bounds.
@@ -101,7 +93,7 @@ func (p *Prober) Set(key service.Key, q service.Question) {
 	p.setFresh(e, q.Type != "")
 	e.gen++
 	if e.cancel != nil {
-		e.cancel() // the worker puts it back into the heap
+		e.cancel() // the worker puts it back into the queue
 		return
 	}
 	p.enqueue(e, p.soon())
@@ -122,7 +114,7 @@ func (p *Prober) Remove(key service.Key) {
 		e.cancel()
 	default:
 		p.setFresh(e, false)
-		p.dequeue(e)
+		p.waiting.Remove(e)
 		delete(p.endpoints, key)
 	}
 }
@@ -150,7 +142,7 @@ func (p *Prober) recover(e *endpoint, now time.Time) {
 			at = now
 		}
 	}
-	if e.queued && at.Before(e.due) {
+	if e.Queued() && at.Before(e.Due()) {
 		p.enqueue(e, at)
 	}
 }
@@ -225,15 +217,15 @@ func (p *Prober) startDue(ctx context.Context, workers *sync.WaitGroup) time.Dur
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
-	for len(p.waiting) > 0 && p.busy < p.opts.Concurrency {
-		e := p.waiting[0]
-		if wait := e.due.Sub(now); wait > 0 {
+	for p.waiting.Len() > 0 && p.busy < p.opts.Concurrency {
+		e := p.waiting.First()
+		if wait := e.Due().Sub(now); wait > 0 {
 			return wait
 		}
 		if !p.admit(e, now) {
 			continue
 		}
-		p.dequeue(e)
+		p.waiting.Remove(e)
 		p.busy++
 		var asking context.Context
 		asking, e.cancel = context.WithTimeout(ctx, maxTime)
@@ -243,7 +235,7 @@ func (p *Prober) startDue(ctx context.Context, workers *sync.WaitGroup) time.Dur
 	return time.Hour
 }
 
-// run asks an endpoint, reports, and puts it back into the heap.
+// run asks an endpoint, reports, and puts it back into the queue.
 func (p *Prober) run(ctx, asking context.Context, e *endpoint, gen uint64, q service.Question) {
 	typ := q.Type
 	if typ == "" {
@@ -282,7 +274,7 @@ func (p *Prober) run(ctx, asking context.Context, e *endpoint, gen uint64, q ser
 		p.enqueue(e, p.soon())
 	default:
 		p.setFresh(e, false)
-		p.enqueue(e, id.At.Add(next+jitter(next/10)))
+		p.enqueue(e, id.At.Add(next+schedule.Jitter(next/10)))
 		if e.again {
 			p.recover(e, id.At)
 		}
@@ -317,15 +309,7 @@ func (p *Prober) conclude(e *endpoint, id *service.Identity) (report *service.Id
 }
 
 // soon returns when to ask an endpoint that is new or has another question.
-func (p *Prober) soon() time.Time {
-	now := time.Now()
-	at := p.newcomer
-	if at.Before(now) {
-		at = now
-	}
-	p.newcomer = at.Add(newcomerGap)
-	return at.Add(jitter(newcomerJitter))
-}
+func (p *Prober) soon() time.Time { return p.newcomers.Newcomer(time.Now(), p.opts.Interval) }
 
 // admit reports whether e, which is due, may be asked now. A candidate gets a place in the
 // rate, and waits for it.
@@ -334,11 +318,7 @@ func (p *Prober) admit(e *endpoint, now time.Time) bool {
 		e.admitted = false
 		return true
 	}
-	at := p.candidate
-	if at.Before(now) {
-		at = now
-	}
-	p.candidate = at.Add(time.Minute / time.Duration(p.opts.CandidatesPerMinute))
+	at := p.candidate.Take(now, time.Minute/time.Duration(p.opts.CandidatesPerMinute))
 	if !at.After(now) {
 		return true
 	}
@@ -347,19 +327,10 @@ func (p *Prober) admit(e *endpoint, now time.Time) bool {
 	return false
 }
 
-// enqueue puts e into the heap, or moves it.
+// enqueue puts e into the queue, or moves it.
 func (p *Prober) enqueue(e *endpoint, due time.Time) {
-	p.dequeue(e)
-	e.due, e.queued = due, true
-	heap.Push(&p.waiting, e)
+	p.waiting.Set(e, due)
 	p.nudge()
-}
-
-func (p *Prober) dequeue(e *endpoint) {
-	if e.queued {
-		heap.Remove(&p.waiting, e.index)
-		e.queued = false
-	}
 }
 
 // nudge makes Run call startDue.
@@ -369,6 +340,3 @@ func (p *Prober) nudge() {
 	default: // a token is there already
 	}
 }
-
-// jitter returns a random duration of at least 0 and less than d.
-func jitter(d time.Duration) time.Duration { return rand.N(max(d, 1)) }
