@@ -250,6 +250,21 @@ func TestServiceLinksNoHarness(t *testing.T) {
 	}
 }
 
+// The service executes no template of the standard library. It would find methods by name, for
+// which the linker keeps every exported method of every type: 21 MB more. Packages of others
+// that import one without executing it are named.
+func TestServiceExecutesNoTemplate(t *testing.T) {
+	templates := []string{"text/template", "html/template"}
+	harmless := []string{"html/template", "github.com/a-h/templ"} // of the latter FromGoHTML and ToGoHTML, which nobody calls
+	for _, p := range list(t, "-deps", ".") {
+		for _, imported := range p.Imports {
+			if matchesAny(templates, imported) && !matchesAny(harmless, p.ImportPath) {
+				t.Errorf("%s, which the service links, imports %s", p.ImportPath, imported)
+			}
+		}
+	}
+}
+
 // The root has only main.go. No package but main may import internal/app, not even in its
 // tests.
 func TestTheRootIsTheCommandLine(t *testing.T) {

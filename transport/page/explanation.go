@@ -21,8 +21,8 @@ type explanation struct {
 	Facts   []known
 	Asked   []question
 	Changes []change
-	Beyond  int    // of all lists
-	Close   string // link to the page without it
+	Beyond  int  // of all lists
+	Close   link // to the page without it
 }
 
 type step struct {
@@ -44,6 +44,21 @@ type known struct{ Name, Text string }
 type question struct {
 	Request []string // in pieces between which a line may end
 	Answer  string
+}
+
+func (p port) text() string {
+	if p.Chosen {
+		return p.Port + ": " + p.Text + " (chosen)"
+	}
+	return p.Port + ": " + p.Text
+}
+
+// others says that there are rules besides those of the steps.
+func (e *explanation) others() string {
+	if len(e.Steps) > 0 {
+		return fmt.Sprintf("Nothing speaks for the other %d rules.", e.Others)
+	}
+	return fmt.Sprintf("Nothing speaks for any of the %d rules.", e.Others)
 }
 
 type change struct{ How, Effect, Caution string }

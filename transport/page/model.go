@@ -2,7 +2,6 @@ package page
 
 import (
 	"fmt"
-	"html/template"
 	"strings"
 	"time"
 
@@ -25,27 +24,22 @@ const (
 	maxURL        = 500
 )
 
-// A model is what the template shows. The template escapes its strings; the values of the
-// types of html/template are the files embedded in page.go.
+// A model is what the templates show. They escape its strings.
 type model struct {
-	Style  template.CSS
-	Script template.JS
-
-	Event   string // up to which change of the event stream the page is up to date
-	Cluster string
-	Alerts  []alert
-	Total   string // of all back ends
-	Off     int    // those that are disabled
-	Meters  []meter
-	Facts   []fact
-	Types   []typeView
+	Event  string // up to which change of the event stream the page is up to date
+	Alerts []alert
+	Total  string // of all back ends
+	Off    int    // those that are disabled
+	Meters []meter
+	Facts  []fact
+	Types  []typeView
 	// TypesBeyond is how many types are left out.
 	TypesBeyond int
 	Query       Query
 	Explains    bool   // Services can be explained
 	Explained   string // what the search for a Service has in it
 	Filtered    bool
-	Clear       string // link to the page without filters
+	Clear       link // to the page without filters
 	Selects     []choices
 	Namespaces  []string
 	Rows        []row
@@ -55,6 +49,29 @@ type model struct {
 	Explanation *explanation
 	Built       stamp
 	Version     string
+}
+
+func (m *model) title() string {
+	if m.Explained != "" {
+		return m.Explained + " - Dynamic Toolset Service"
+	}
+	return "Dynamic Toolset Service"
+}
+
+// total says how many back ends there are.
+func (m *model) total() string {
+	if m.Off > 0 {
+		return fmt.Sprintf("%s listed, %d disabled", m.Total, m.Off)
+	}
+	return m.Total + " listed"
+}
+
+// count says how many back ends the query chooses.
+func (m *model) count() string {
+	if m.Filtered {
+		return m.List.TotalText + " of " + m.List.OfText + " back ends"
+	}
+	return m.List.TotalText + " back ends"
 }
 
 // A badge is a word for a state. Its colour repeats what the word and the icon say.
@@ -126,10 +143,8 @@ func age(d time.Duration) string {
 func (p *Page) model(snap *snapshot.Snapshot, state *State, q *Query, found any) (*model, error) {
 	o := p.overviewOf(snap)
 	m := &model{
-		Style: template.CSS(style), Script: template.JS(script), // from the files embedded in page.go
-		Event:   snap.EventID(snap.Sequence()),
-		Cluster: format.Cut(state.Cluster.Name, maxText),
-		Alerts:  p.alerts(state), Total: format.Grouped(o.total), Off: o.disabled, Meters: o.meters(), Facts: p.facts(snap, state),
+		Event:  snap.EventID(snap.Sequence()),
+		Alerts: p.alerts(state), Total: format.Grouped(o.total), Off: o.disabled, Meters: o.meters(), Facts: p.facts(snap, state),
 		Query: *q, Filtered: q.filters(), Clear: Query{}.link(), Selects: o.selects(q), Namespaces: o.namespaces,
 		Explains: state.Explains, Built: p.stamp(p.now()), Version: format.Cut(state.Version, maxText),
 	}
@@ -164,8 +179,8 @@ type pager struct {
 	Total, Of          int // what the query chooses, of all
 	From, To           int // as people count
 	Number, Pages      int
-	First, Prev        string // links; empty on the first page
-	Next, Last         string // links; empty on the last page
+	First, Prev        link // empty on the first page
+	Next, Last         link // empty on the last page
 	TotalText, OfText  string
 	FromText, LastText string
 }

@@ -129,7 +129,7 @@ func TestFiltersAndPages(t *testing.T) {
 			if list.Next == "" {
 				break
 			}
-			next, wrong := Parse(parameters(list.Next[1:]))
+			next, wrong := Parse(parameters(string(list.Next[1:])))
 			if len(wrong) > 0 || next.Number != q.Number+1 && next.Number != 2 {
 				t.Fatalf("%s leads to %+v, %v", list.Next, next, wrong)
 			}
@@ -279,7 +279,7 @@ func FuzzParse(f *testing.F) {
 		if len(wrong) > 0 || strings.ContainsRune(fmt.Sprint(q), '\uFFFD') {
 			return
 		}
-		again, wrong := Parse(parameters(strings.TrimPrefix(strings.TrimPrefix(q.link(), "?"), ".")))
+		again, wrong := Parse(parameters(strings.TrimPrefix(strings.TrimPrefix(string(q.link()), "?"), ".")))
 		if q.Number == 1 {
 			q.Number = 0
 		}

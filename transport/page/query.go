@@ -154,9 +154,14 @@ func (q *Query) filters() bool {
 	return q.Type+q.Namespace+q.Name+q.Verdict+q.Health+q.Enabled != ""
 }
 
-// link returns the reference to the page for q, relative to the page itself. So it is right
-// behind a proxy that serves the page below another path, as kubectl proxy does.
-func (q Query) link() string {
+// A link leads to the page for another query. It is relative to the page itself, so it is
+// right behind a proxy that serves the page below another path, as kubectl proxy does; and
+// nothing from outside decides how it begins. The templates check once more that it runs
+// nothing: see [Page.Write].
+type link string
+
+// link returns the link to the page for q.
+func (q Query) link() link {
 	v := url.Values{}
 	for name, value := range map[string]string{"type": q.Type, "namespace": q.Namespace, "name": q.Name, "verdict": q.Verdict, "health": q.Health, "enabled": q.Enabled} {
 		if value != "" {
@@ -172,11 +177,11 @@ func (q Query) link() string {
 	if len(v) == 0 {
 		return "." // an empty reference would keep the query
 	}
-	return "?" + v.Encode()
+	return link("?" + v.Encode())
 }
 
 // at returns the link to another page of the same list.
-func (q Query) at(number int) string {
+func (q Query) at(number int) link {
 	q.Number, q.Explain = number, service.Key{}
 	return q.link()
 }

@@ -21,7 +21,7 @@ type row struct {
 	Name            []string // in pieces between which a line may end
 	Namespace, Type string
 	Disabled, Added bool
-	Explain         string // link to its explanation; empty if there is no Service
+	Explain         link // to its explanation; empty if there is no Service
 	URL             []string
 
 	Verdict        badge
@@ -158,7 +158,7 @@ type candidateView struct {
 	Namespace, Name, Type, Note string
 	URL                         []string
 	Badge                       badge
-	Explain                     string
+	Explain                     link
 }
 
 func newCandidate(c *Candidate) candidateView {

@@ -21,7 +21,7 @@ type share struct {
 	Badge    badge
 	N        int
 	Count    string
-	Link     string
+	Link     link
 	X, Width string
 }
 
@@ -57,9 +57,10 @@ func (o *overview) meters() []meter {
 
 // A typeView is a kind of back end, with the number of those of each verdict.
 type typeView struct {
-	Name, Count, Link string
-	Current           bool // it is the type that is shown
-	Meter             meter
+	Name, Count string
+	Link        link
+	Current     bool // it is the type that is shown
+	Meter       meter
 }
 
 func (t *typeCount) view(q *Query) typeView {
