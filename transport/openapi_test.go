@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +16,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers/gorillamux"
+	"golang.org/x/net/html"
 
 	"kubernaut.io/dynamic-toolset/problem"
 	"kubernaut.io/dynamic-toolset/service"
@@ -122,4 +125,52 @@ func TestResponsesMatchOpenAPI(t *testing.T) {
 			t.Errorf("%s: %v", ty.Name, err)
 		}
 	}
+}
+
+// The filters of the page offer what the description allows, and each has an answer.
+func TestThePagesFiltersAreDescribed(t *testing.T) {
+	f := start(t, nil)
+	doc, err := openapi3.NewLoader().LoadFromData(f.do("GET", "/openapi.json", "").body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	described := map[string][]string{}
+	for _, p := range doc.Paths.Value("/").Get.Parameters {
+		for _, value := range p.Value.Schema.Value.Enum {
+			described[p.Value.Name] = append(described[p.Value.Name], fmt.Sprint(value))
+		}
+	}
+	root, err := html.Parse(bytes.NewReader(f.do("GET", "/", "", "Accept", "text/html").body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	offered := map[string][]string{}
+	for n := range root.Descendants() {
+		if n.Data != "option" || n.Parent.Data != "select" {
+			continue
+		}
+		name := attributeOf(n.Parent, "name")
+		if value := attributeOf(n, "value"); value != "" && described[name] != nil {
+			offered[name] = append(offered[name], value)
+		}
+	}
+	if len(described) != 2 || !maps.EqualFunc(offered, described, slices.Equal[[]string]) {
+		t.Errorf("offered are %v, described %v", offered, described)
+	}
+	for name, values := range described {
+		for _, value := range values {
+			if r := f.do("GET", "/?"+name+"="+value, ""); r.StatusCode != http.StatusOK {
+				t.Errorf("%s=%s: %s", name, value, r)
+			}
+		}
+	}
+}
+
+func attributeOf(n *html.Node, name string) string {
+	for _, a := range n.Attr {
+		if a.Key == name {
+			return a.Val
+		}
+	}
+	return ""
 }

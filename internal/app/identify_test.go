@@ -14,6 +14,26 @@ import (
 	"kubernaut.io/dynamic-toolset/shutdown"
 )
 
+// pageOf returns the page for people.
+func pageOf(t *testing.T, url string) string {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Accept", "text/html")
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close() //nolint:errcheck // it was read
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("%s, %v: %s", resp.Status, err, body)
+	}
+	return string(body)
+}
+
 // With --identify=off a back end gets its health checks and nothing else; otherwise it is
 // asked who it is.
 func TestIdentifyOffSendsNothing(t *testing.T) {
@@ -59,6 +79,12 @@ func TestIdentifyOffSendsNothing(t *testing.T) {
 				testenv.Eventually(t, testenv.Patience, "it is verified", verified)
 			}
 			testenv.Eventually(t, testenv.Patience, "three health checks", func() bool { return count("/-/healthy") >= 3 })
+			page := pageOf(t, "http://"+r.api+"/")
+			if off := which == "off"; strings.Contains(page, `</svg>not asked</span>`) != off || strings.Contains(page, `</svg>unverified</span>`) == off {
+				_, shown, _ := strings.Cut(page, "<main")
+				shown, _, _ = strings.Cut(shown, "</main>")
+				t.Errorf("the page does not say whether back ends are asked: %s", shown)
+			}
 			mu.Lock()
 			all := slices.Compact(slices.Sorted(slices.Values(asked)))
 			mu.Unlock()

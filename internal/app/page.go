@@ -1,7 +1,6 @@
 package app
 
 import (
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -50,8 +49,8 @@ type candidates struct {
 // takes all back ends to find them.
 const maxAge = 5 * time.Second
 
-// maxCandidates bounds the candidates on the page.
-const maxCandidates = 50
+// maxCandidates bounds the candidates that the page can find.
+const maxCandidates = 1000
 
 // pageState returns what the page says about the service.
 func (a *App) pageState() page.State {
@@ -159,7 +158,7 @@ func (a *App) candidatesShown() ([]page.Candidate, int) {
 }
 
 func candidateShown(u *catalogue.Unlisted) page.Candidate {
-	shown := page.Candidate{Key: u.Key, Type: strings.Join(u.Question.Hints, ", "), Refuted: u.Identity.Verdict == service.Refuted, Note: "not asked yet"}
+	shown := page.Candidate{Key: u.Key, Types: u.Question.Hints, Refuted: u.Identity.Verdict == service.Refuted, Note: "not asked yet"}
 	if len(u.Question.URLs) > 0 {
 		shown.URL = u.Question.URLs[0]
 	}

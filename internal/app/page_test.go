@@ -2,6 +2,7 @@ package app
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -38,7 +39,7 @@ func TestWhatThePageTells(t *testing.T) {
 	} {
 		u.Question = service.Question{URLs: []string{"http://a", "https://a"}, Hints: []string{"loki", "mimir"}}
 		got := candidateShown(&u)
-		if got.Note != want || got.URL != "http://a" || got.Type != "loki, mimir" || got.Refuted != (want == "the last") {
+		if got.Note != want || got.URL != "http://a" || !slices.Equal(got.Types, u.Question.Hints) || got.Refuted != (want == "the last") {
 			t.Errorf("%+v, want %q", got, want)
 		}
 	}

@@ -104,7 +104,7 @@ func few() []made {
 		{key: key("logging/elasticsearch-master"), kind: "elasticsearch", url: "https://elasticsearch-master.logging.svc.cluster.local:9200", checks: "+++++", latency: 8.4, id: basic},
 		{key: key("logging/elasticsearch-master-headless"), kind: "elasticsearch", url: url("logging/elasticsearch-master-headless", "9200"), aliasOf: true},
 		{key: key("logging/loki-gateway"), kind: "loki", url: url("logging/loki-gateway", "80"), checks: "+++++", latency: 2.1, id: tenant},
-		{key: key("messaging/kafka-bootstrap"), kind: "kafka", url: "kafka-bootstrap.messaging.svc.cluster.local:9092", checks: "-----", reason: refused},
+		{key: key("messaging/kafka-bootstrap"), kind: "kafka", url: "kafka-bootstrap.messaging.svc.cluster.local:9092", checks: "-----", reason: refused, id: service.Identity{Verdict: service.Unverified}},
 		{key: key("monitoring/alertmanager"), kind: "alertmanager", url: url("monitoring/alertmanager", "9093"), checks: "+++++", latency: 1.2, id: verified("alertmanager", "Alertmanager", "0.28.1", "/api/v2/status")},
 		{key: key("monitoring/grafana"), kind: "grafana", url: url("monitoring/grafana", "80"), checks: "++-++", reason: "status 502 Bad Gateway", latency: 3.6, id: verified("grafana", "Grafana", "12.1.0", "/api/health")},
 		{key: key("monitoring/prometheus"), kind: "prometheus", url: url("monitoring/prometheus", "9090/prometheus"), checks: "+++++", latency: 1.4, id: prefixed},
@@ -134,8 +134,10 @@ func many(n int) []made {
 			m.checks = ""
 		}
 		switch {
+		case i%10 == 0:
+			m.id = service.Identity{} // nobody asks it
 		case i%5 == 0:
-			m.id = service.Identity{}
+			m.id = service.Identity{Verdict: service.Unverified}
 		case i%97 == 0:
 			m.id.Verdict = service.Refuted
 		}
@@ -162,8 +164,8 @@ func troubled() *State {
 	s.Overrides = Overrides{Present: true, Mistakes: []service.Invalid{
 		{Field: "toolsets[2].health", Message: `must be a path that begins with "/", not "ready" (line 14)`}, {Field: "toolsets[4]", Message: "has neither a service nor a url (line 21)"}}}
 	s.Candidates = []Candidate{
-		{Key: service.Key{Namespace: "shop", Name: "query-frontend"}, URL: "http://query-frontend.shop.svc.cluster.local:3100", Type: "loki", Note: "not asked yet: 12 others come before it"},
-		{Key: service.Key{Namespace: "team-data", Name: "metrics-store"}, URL: "http://metrics-store.team-data.svc.cluster.local:9090", Type: "prometheus", Note: "GET /api/v1/status/buildinfo: 404 Not Found"},
+		{Key: service.Key{Namespace: "shop", Name: "query-frontend"}, URL: "http://query-frontend.shop.svc.cluster.local:3100", Types: []string{"loki"}, Note: "not asked yet: 12 others come before it"},
+		{Key: service.Key{Namespace: "team-data", Name: "metrics-store"}, URL: "http://metrics-store.team-data.svc.cluster.local:9090", Types: []string{"prometheus"}, Note: "GET /api/v1/status/buildinfo: 404 Not Found"},
 	}
 	return s
 }

@@ -40,7 +40,7 @@ func called(text string) (*Page, *snapshot.Snapshot, *State, *Query, any) {
 		Overrides: Overrides{Present: true, Mistakes: slices.Repeat([]service.Invalid{{Field: text, Message: text}}, 100), Unmatched: slices.Repeat([]string{text}, 100)},
 	}
 	for range 100 {
-		state.Candidates = append(state.Candidates, Candidate{Key: service.Key{Namespace: text, Name: text}, URL: text, Type: text, Note: text})
+		state.Candidates = append(state.Candidates, Candidate{Key: service.Key{Namespace: text, Name: text}, URL: text, Types: []string{text}, Note: text})
 	}
 	q := &Query{Namespace: "", Name: "", Explain: service.Key{Namespace: "a", Name: "b"}}
 	type object = map[string]any

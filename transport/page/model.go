@@ -45,10 +45,13 @@ type model struct {
 	Rows        []row
 	List        pager
 	Candidates  []candidateView
-	Unlisted    int
-	Explanation *explanation
-	Built       stamp
-	Version     string
+	// Unlisted is how many candidates are left out, and Unsearched how many of them no query
+	// finds. Only means that the list has candidates, and no back ends.
+	Unlisted, Unsearched int
+	Only                 bool
+	Explanation          *explanation
+	Built                stamp
+	Version              string
 }
 
 func (m *model) title() string {
@@ -68,6 +71,9 @@ func (m *model) total() string {
 
 // count says how many back ends the query chooses.
 func (m *model) count() string {
+	if m.Only {
+		return m.List.TotalText + " of " + m.List.OfText + " candidates"
+	}
 	if m.Filtered {
 		return m.List.TotalText + " of " + m.List.OfText + " back ends"
 	}
@@ -81,22 +87,27 @@ var (
 	verifiedBadge   = badge{"good", "check", "verified"}
 	refutedBadge    = badge{"bad", "cross", "refuted"}
 	unverifiedBadge = badge{"none", "dash", "unverified"}
+	unaskedBadge    = badge{"none", "ring", "not asked"}
 	candidateBadge  = badge{"info", "question", "candidate"}
 	healthyBadge    = badge{"good", "dot", "healthy"}
 	unhealthyBadge  = badge{"bad", "alert", "unhealthy"}
 	uncheckedBadge  = badge{"none", "ring", "not checked"}
 )
 
-func verdictBadge(v service.Verdict) badge {
-	switch v {
-	case service.Verified:
+func verdictBadge(verdict string) badge {
+	switch verdict {
+	case string(service.Verified):
 		return verifiedBadge
-	case service.Refuted:
+	case string(service.Refuted):
 		return refutedBadge
-	case service.Unverified, "":
+	case string(service.Unverified):
 		return unverifiedBadge
+	case Unasked:
+		return unaskedBadge
+	case Candidates:
+		return candidateBadge
 	}
-	return badge{"none", "dash", format.Cut(string(v), 30)}
+	return badge{"none", "dash", format.Cut(verdict, 30)}
 }
 
 func healthBadge(health string) badge {
@@ -144,7 +155,7 @@ func (p *Page) model(snap *snapshot.Snapshot, state *State, q *Query, found any)
 	o := p.overviewOf(snap)
 	m := &model{
 		Event:  snap.EventID(snap.Sequence()),
-		Alerts: p.alerts(state), Total: format.Grouped(o.total), Off: o.disabled, Meters: o.meters(), Facts: p.facts(snap, state),
+		Alerts: p.alerts(state), Total: format.Grouped(o.total), Off: o.disabled, Meters: o.meters(len(state.Candidates) + state.Unlisted), Facts: p.facts(snap, state),
 		Query: *q, Filtered: q.filters(), Clear: Query{}.link(), Selects: o.selects(q), Namespaces: o.namespaces,
 		Explains: state.Explains, Built: p.stamp(p.now()), Version: format.Cut(state.Version, maxText),
 	}
@@ -155,14 +166,8 @@ func (p *Page) model(snap *snapshot.Snapshot, state *State, q *Query, found any)
 		}
 		m.Types = append(m.Types, t.view(q))
 	}
-	for i := range state.Candidates {
-		if i == maxCandidates {
-			break
-		}
-		m.Candidates = append(m.Candidates, newCandidate(&state.Candidates[i]))
-	}
-	m.Unlisted = state.Unlisted + len(state.Candidates) - len(m.Candidates)
 	m.Rows, m.List = p.list(snap, q)
+	m.candidates(state, q)
 	if q.Explain != (service.Key{}) {
 		m.Explained = q.Explain.String()
 		e, err := explain(q, found)
@@ -172,6 +177,28 @@ func (p *Page) model(snap *snapshot.Snapshot, state *State, q *Query, found any)
 		m.Explanation = e
 	}
 	return m, nil
+}
+
+// candidates fills in those that q chooses: a few below the back ends, or all, instead of
+// back ends, if it chooses only these.
+func (m *model) candidates(state *State, q *Query) {
+	var chosen []*Candidate
+	for i := range state.Candidates {
+		if c := &state.Candidates[i]; q.admitsCandidate(c) {
+			chosen = append(chosen, c)
+		}
+	}
+	from, to := 0, min(len(chosen), maxCandidates)
+	if m.Only = q.Verdict == Candidates; m.Only {
+		m.List = newPager(q, len(chosen), len(state.Candidates)+state.Unlisted)
+		from, to = max(0, m.List.From-1), m.List.To
+	}
+	for _, c := range chosen[from:to] {
+		m.Candidates = append(m.Candidates, newCandidate(c))
+	}
+	if m.Unsearched = state.Unlisted; !m.Only {
+		m.Unlisted = len(chosen) - to
+	}
 }
 
 // A pager says which part of the list is shown, and leads to the others.
@@ -206,11 +233,24 @@ func (p *Page) list(snap *snapshot.Snapshot, q *Query) ([]row, pager) {
 		}
 		n++
 	}
-	pages := max(1, (n+rowsPerPage-1)/rowsPerPage)
-	if number > pages { // back ends may be gone since the link was made
-		number, from, shown = pages, (pages-1)*rowsPerPage, tail
+	l := newPager(q, n, all)
+	if l.Number != number {
+		shown = tail
 	}
-	l := pager{Total: n, Of: all, From: min(n, from+1), To: from + len(shown), Number: number, Pages: pages,
+	rows := make([]row, len(shown))
+	for i, item := range shown {
+		rows[i] = p.row(snap, item)
+	}
+	return rows, l
+}
+
+// newPager returns the pager for the page that q wants of n rows. If that is beyond the last,
+// since back ends may be gone since the link was made, it is that of the last.
+func newPager(q *Query, n, all int) pager {
+	pages := max(1, (n+rowsPerPage-1)/rowsPerPage)
+	number := min(max(1, q.Number), pages)
+	from := (number - 1) * rowsPerPage
+	l := pager{Total: n, Of: all, From: min(n, from+1), To: min(n, from+rowsPerPage), Number: number, Pages: pages,
 		TotalText: format.Grouped(n), OfText: format.Grouped(all)}
 	l.FromText, l.LastText = format.Grouped(l.From), format.Grouped(l.To)
 	if number > 1 {
@@ -219,11 +259,7 @@ func (p *Page) list(snap *snapshot.Snapshot, q *Query) ([]row, pager) {
 	if number < pages {
 		l.Next, l.Last = q.at(number+1), q.at(pages)
 	}
-	rows := make([]row, len(shown))
-	for i, item := range shown {
-		rows[i] = p.row(snap, item)
-	}
-	return rows, l
+	return l
 }
 
 // cut cuts texts from outside, and returns how many are left out.

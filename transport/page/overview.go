@@ -5,7 +5,6 @@ import (
 	"maps"
 	"slices"
 
-	"kubernaut.io/dynamic-toolset/service"
 	"kubernaut.io/dynamic-toolset/service/snapshot"
 )
 
@@ -39,7 +38,7 @@ func (p *Page) overviewOf(s *snapshot.Snapshot) *overview {
 	o := &overview{of: s, verdicts: map[string]int{}, healths: map[string]int{}}
 	types := map[string]*typeCount{}
 	for i := range s.Items() {
-		b, verdict, health := i.Backend(), string(p.verdictOf(i)), healthOf(i)
+		b, verdict, health := i.Backend(), p.verdictOf(i), healthOf(i)
 		kind := b.Type
 		if len(kind) > maxValue { // no query may ask for it
 			kind = kind[:maxValue]
@@ -69,6 +68,6 @@ func (p *Page) overviewOf(s *snapshot.Snapshot) *overview {
 	return o
 }
 
-func (p *Page) verdictOf(i snapshot.Item) service.Verdict {
-	return cmp.Or(p.identityOf(i).Verdict, service.Unverified)
+func (p *Page) verdictOf(i snapshot.Item) string {
+	return cmp.Or(string(p.identityOf(i).Verdict), Unasked)
 }

@@ -222,7 +222,7 @@ func document(m *model) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		if len(m.Candidates) > 0 {
+		if len(m.Candidates) > 0 && !m.Only {
 			templ_7745c5c3_Err = candidates(m).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err

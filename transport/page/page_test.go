@@ -63,7 +63,7 @@ func TestRows(t *testing.T) {
 		"monitoring/prometheus-federation": {"unhealthy", "status 503 Service Unavailable", "12 s ago", "Primary no", "11:59:18 UTC"},
 		"shop/dashboard":                   {"disabled", "refuted", "Welcome to nginx!"},
 		"shop/metrics":                     {"refuted", "VictoriaMetrics 1.119.0"},
-		"tracing/zipkin":                   {"unverified", "not checked"},
+		"tracing/zipkin":                   {"not asked", "not checked"},
 	} {
 		for _, want := range wants {
 			if want = strings.TrimPrefix(want, "Primary "); !strings.Contains(text[key], want) {
@@ -95,11 +95,11 @@ func TestFiltersAndPages(t *testing.T) {
 	}
 	verdict := func(m *made) string {
 		if m.id.Verdict == "" {
-			return "unverified"
+			return "unasked"
 		}
 		return string(m.id.Verdict)
 	}
-	for _, query := range []string{"", "type=loki", "namespace=team-007", "verdict=verified", "verdict=refuted", "verdict=unverified", "health=healthy", "health=unhealthy", "health=unchecked",
+	for _, query := range []string{"", "type=loki", "namespace=team-007", "verdict=verified", "verdict=refuted", "verdict=unverified", "verdict=unasked", "verdict=candidate", "health=healthy", "health=unhealthy", "health=unchecked",
 		"enabled=true", "enabled=false", "name=-0003", "type=loki&health=unhealthy&verdict=verified", "type=none", "namespace=team-00"} {
 		q, wrong := Parse(parameters(query))
 		if len(wrong) > 0 {
@@ -149,11 +149,79 @@ func TestFiltersAndPages(t *testing.T) {
 	}
 }
 
+// candidatesOf returns those that a page shows, the verdicts that its filter offers, and what
+// it says of their number.
+func candidatesOf(root *html.Node) (names, offered []string, count string) {
+	for _, th := range elements(root, "th") {
+		if attribute(th, "scope") == "row" && attribute(th.Parent, "data-key") == "" {
+			names = append(names, textOf(elements(th, "bdi")[0])+textOf(elements(th, "bdi")[1]))
+		}
+	}
+	for _, o := range elements(byID(root, "f-verdict"), "option") {
+		offered = append(offered, attribute(o, "value")+"="+textOf(o))
+	}
+	return names, offered, strings.Join(strings.Fields(textOf(byID(root, "count"))), " ")
+}
+
+// Candidates are chosen as back ends are, with them or alone.
+func TestCandidates(t *testing.T) {
+	p, snap := drawn(few())
+	state := fine()
+	for i := range 120 {
+		c := Candidate{Key: service.Key{Namespace: fmt.Sprintf("team-%d", i%3), Name: fmt.Sprintf("service-%03d", i)}, Types: []string{"loki", "tempo"}}
+		if i%2 == 0 {
+			c.Types = []string{"mimir"}
+		}
+		c.Refuted = i >= 110
+		state.Candidates = append(state.Candidates, c)
+	}
+	state.Unlisted = 7
+	for query, want := range map[string]struct {
+		n           int
+		first, says string
+		rows        int
+	}{
+		"":                                   {50, "team-0/service-000", "12 back ends", 12},
+		"verdict=candidate":                  {100, "team-0/service-000", "120 of 127 candidates, 1 to 100", 0},
+		"verdict=candidate&page=2":           {20, "team-1/service-100", "120 of 127 candidates, 101 to 120", 0},
+		"verdict=candidate&page=9":           {20, "team-1/service-100", "120 of 127 candidates, 101 to 120", 0},
+		"verdict=candidate&type=tempo":       {60, "team-1/service-001", "60 of 127 candidates", 0},
+		"verdict=candidate&namespace=team-2": {40, "team-2/service-002", "40 of 127 candidates", 0},
+		"verdict=candidate&name=-11":         {10, "team-2/service-110", "10 of 127 candidates", 0},
+		"verdict=candidate&health=healthy":   {0, "", "0 of 127 candidates", 0},
+		"verdict=candidate&enabled=true":     {0, "", "0 of 127 candidates", 0},
+		"verdict=verified":                   {0, "", "7 of 12 back ends", 7},
+		"verdict=refuted":                    {10, "team-2/service-110", "2 of 12 back ends", 2},
+		"type=loki":                          {50, "team-1/service-001", "1 of 12 back ends", 1},
+		"health=unchecked":                   {50, "team-0/service-000", "1 of 12 back ends", 1},
+	} {
+		q, wrong := Parse(parameters(query))
+		if len(wrong) > 0 {
+			t.Fatal(wrong)
+		}
+		_, root := write(t, p, snap, state, &q, nil)
+		names, offered, count := candidatesOf(root)
+		if len(names) != want.n || want.n > 0 && names[0] != want.first || count != want.says || len(rowsOf(root)) != want.rows {
+			t.Errorf("%q shows %d candidates (%.40q), %d back ends, %q; want %+v", query, len(names), names, len(rowsOf(root)), count, want)
+		}
+		if !slices.Equal(offered, []string{"=any", "verified=verified", "refuted=refuted", "unverified=unverified", "unasked=not asked", "candidate=candidate"}) {
+			t.Errorf("the filter offers %q", offered)
+		}
+		if want.n == 0 && strings.Contains(query, Candidates) && !strings.Contains(textOf(root), "No candidate is like that.") {
+			t.Errorf("%q shows nothing, and does not say so", query)
+		}
+	}
+	_, root := write(t, p, snap, state, &Query{}, nil)
+	if text := strings.Join(strings.Fields(textOf(byID(root, "overview"))), " "); !strings.Contains(text, "127 candidate") || !strings.Contains(text, "1 not asked") {
+		t.Errorf("the overview says %q", text)
+	}
+}
+
 // The numbers of the overview are those of a plain count, and of the current snapshot.
 func TestOverview(t *testing.T) {
 	p, snap := drawn(many(2000))
 	o := p.overviewOf(snap)
-	if sum := o.verdicts["verified"] + o.verdicts["refuted"] + o.verdicts["unverified"]; sum != 2000 || o.total != 2000 || o.verdicts["unverified"] != 400 {
+	if sum := o.verdicts["verified"] + o.verdicts["refuted"] + o.verdicts["unverified"] + o.verdicts["unasked"]; sum != 2000 || o.total != 2000 || o.verdicts["unverified"] != 200 || o.verdicts["unasked"] != 200 {
 		t.Errorf("%+v", o)
 	}
 	if sum := o.healths[Healthy] + o.healths[Unhealthy] + o.healths[Unchecked]; sum != 2000 || o.healths[Unhealthy] != 182 {

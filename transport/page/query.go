@@ -17,12 +17,18 @@ import (
 type Query struct {
 	Type, Namespace string
 	Name            string // a part of the toolset's name
-	Verdict, Health string // one of the constants below
+	Verdict, Health string // one of the constants below; Verdict may be a service.Verdict
 	Enabled         string // "true" or "false"
 	Number          int    // of the page of the list; 0 and 1 are the first
 	// Explain is the Service to explain; zero for none.
 	Explain service.Key
 }
+
+// Values of Query.Verdict besides those of service.Verdict.
+const (
+	Unasked    = "unasked"   // nobody asks it, as with --identify=off
+	Candidates = "candidate" // Services that are not listed before they have said what they are
+)
 
 // Values of Query.Health.
 const (
@@ -32,7 +38,7 @@ const (
 )
 
 var (
-	verdicts = []string{string(service.Verified), string(service.Refuted), string(service.Unverified)}
+	verdicts = []string{string(service.Verified), string(service.Refuted), string(service.Unverified), Unasked, Candidates}
 	healths  = []string{Healthy, Unhealthy, Unchecked}
 	booleans = []string{"true", "false"}
 
@@ -128,15 +134,25 @@ func isObjectName(s string) bool {
 	return s != "" && len(s) <= maxValue && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-.") == ""
 }
 
-// admits reports whether q chooses an item that has this identity.
-func (q *Query) admits(i snapshot.Item, verdict service.Verdict) bool {
+// admits reports whether q chooses an item of this verdict.
+func (q *Query) admits(i snapshot.Item, verdict string) bool {
 	b := i.Backend()
 	return (q.Type == "" || q.Type == b.Type) &&
 		(q.Namespace == "" || q.Namespace == b.Key.Namespace) &&
 		(q.Name == "" || strings.Contains(i.Key().Name, q.Name)) &&
-		(q.Verdict == "" || q.Verdict == string(verdict)) &&
+		(q.Verdict == "" || q.Verdict == verdict) &&
 		(q.Health == "" || q.Health == healthOf(i)) &&
 		(q.Enabled == "" || (q.Enabled == "true") == b.Enabled)
+}
+
+// admitsCandidate reports whether q chooses a candidate. Nobody checks the health of one.
+func (q *Query) admitsCandidate(c *Candidate) bool {
+	return (q.Type == "" || slices.Contains(c.Types, q.Type)) &&
+		(q.Namespace == "" || q.Namespace == c.Key.Namespace) &&
+		(q.Name == "" || strings.Contains(c.Key.Name, q.Name)) &&
+		(q.Verdict == "" || q.Verdict == Candidates || q.Verdict == string(service.Refuted) && c.Refuted) &&
+		(q.Health == "" || q.Health == Unchecked) &&
+		q.Enabled == ""
 }
 
 func healthOf(i snapshot.Item) string {

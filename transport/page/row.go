@@ -1,6 +1,7 @@
 package page
 
 import (
+	"cmp"
 	"encoding/json"
 	"hash/fnv"
 	"slices"
@@ -130,7 +131,7 @@ func (p *Page) health(r *row, i snapshot.Item, t *toolset) {
 
 // identity fills in what the back end has said itself.
 func (p *Page) identity(r *row, b *service.Backend, id *service.Identity) {
-	r.Verdict = verdictBadge(id.Verdict)
+	r.Verdict = verdictBadge(cmp.Or(string(id.Verdict), Unasked))
 	r.Product = format.Cut(strings.TrimSpace(id.Product+" "+id.Version), 80)
 	r.Evidence, r.EvidenceBeyond = cut(id.Evidence, maxEvidence)
 	r.Asked = p.stamp(id.At)
@@ -167,7 +168,7 @@ func newCandidate(c *Candidate) candidateView {
 		badge = refutedBadge
 	}
 	return candidateView{
-		Namespace: format.Cut(c.Key.Namespace, maxText), Name: format.Cut(c.Key.Name, maxText), Type: format.Cut(c.Type, 60), Note: format.Cut(c.Note, maxText),
+		Namespace: format.Cut(c.Key.Namespace, maxText), Name: format.Cut(c.Key.Name, maxText), Type: format.Cut(strings.Join(c.Types, ", "), 60), Note: format.Cut(c.Note, maxText),
 		URL: breakable(format.Cut(c.URL, maxURL)), Badge: badge, Explain: Query{Explain: c.Key}.link(),
 	}
 }

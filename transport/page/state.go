@@ -18,7 +18,7 @@ type State struct {
 	// Explains means that any Service can be explained.
 	Explains bool
 	// Candidates are Services that are asked what they are, and not listed before they have
-	// said it. Unlisted is how many there are besides.
+	// said it: those that the page can find. Unlisted is how many there are besides.
 	Candidates []Candidate
 	Unlisted   int
 }
@@ -62,10 +62,10 @@ type Overrides struct {
 
 // A Candidate is a Service about which its metadata say too little to list it.
 type Candidate struct {
-	Key  service.Key
-	URL  string
-	Type string // what it may be; empty if unknown
-	Note string // what came of asking it
+	Key   service.Key
+	URL   string
+	Types []string // what it may be, the most likely first
+	Note  string   // what came of asking it
 	// Refuted means that it is something else.
 	Refuted bool
 }

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"kubernaut.io/dynamic-toolset/internal/format"
-	"kubernaut.io/dynamic-toolset/service"
 	"kubernaut.io/dynamic-toolset/service/snapshot"
 )
 
@@ -44,15 +43,31 @@ func newMeter(title string, total int, shares []share) meter {
 	return m
 }
 
-func (o *overview) meters() []meter {
-	var identity, health []share
+// verdictShares returns a share for each verdict of those that are listed. Verdicts that none can
+// have are left out: whether back ends are asked is one setting for all.
+func verdictShares(of map[string]int, total int) (all []share) {
+	unasked := total > 0 && of[Unasked] == total
 	for _, v := range verdicts {
-		identity = append(identity, share{Badge: verdictBadge(service.Verdict(v)), N: o.verdicts[v], Link: Query{Verdict: v}.link()})
+		if of[v] == 0 && (unasked || v == Unasked || v == Candidates) {
+			continue
+		}
+		all = append(all, share{Badge: verdictBadge(v), N: of[v], Link: Query{Verdict: v}.link()})
 	}
+	return all
+}
+
+func (o *overview) meters(candidates int) []meter {
+	identity := verdictShares(o.verdicts, o.total)
+	var health []share
 	for _, h := range healths {
 		health = append(health, share{Badge: healthBadge(h), N: o.healths[h], Link: Query{Health: h}.link()})
 	}
-	return []meter{newMeter("Identity", o.total, identity), newMeter("Health", o.total, health)}
+	both := []meter{newMeter("Identity", o.total, identity), newMeter("Health", o.total, health)}
+	if candidates > 0 { // which are no part of the listed ones
+		s := share{Badge: candidateBadge, Count: format.Grouped(candidates), Link: Query{Verdict: Candidates}.link()}
+		both[0].Shares = append(both[0].Shares, s)
+	}
+	return both
 }
 
 // A typeView is a kind of back end, with the number of those of each verdict.
@@ -68,11 +83,7 @@ func (t *typeCount) view(q *Query) typeView {
 	if v.Current { // once more for all types
 		v.Link = Query{}.link()
 	}
-	var shares []share
-	for _, name := range verdicts {
-		shares = append(shares, share{Badge: verdictBadge(service.Verdict(name)), N: t.verdicts[name]})
-	}
-	v.Meter = newMeter(v.Name, t.total, shares)
+	v.Meter = newMeter(v.Name, t.total, verdictShares(t.verdicts, t.total))
 	return v
 }
 
@@ -102,7 +113,7 @@ func (o *overview) selects(q *Query) []choices {
 	}
 	return []choices{
 		types,
-		fixed("Identity", "verdict", q.Verdict, verdicts, verdicts),
+		fixed("Identity", "verdict", q.Verdict, verdicts, []string{"verified", "refuted", "unverified", "not asked", "candidate"}),
 		fixed("Health", "health", q.Health, healths, []string{"healthy", "unhealthy", "not checked"}),
 		fixed("Enabled", "enabled", q.Enabled, booleans, []string{"yes", "no"}),
 	}
