@@ -1,9 +1,8 @@
 package page
 
 import (
-	"fmt"
-	"iter"
-	"net/url"
+	"cmp"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,19 +14,6 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 	"kubernaut.io/dynamic-toolset/service/snapshot"
 )
-
-func parameters(query string) iter.Seq2[[]byte, []byte] {
-	return func(yield func([]byte, []byte) bool) {
-		for part := range strings.SplitSeq(query, "&") {
-			k, v, _ := strings.Cut(part, "=")
-			k, _ = url.QueryUnescape(k)
-			v, _ = url.QueryUnescape(v)
-			if part != "" && !yield([]byte(k), []byte(v)) {
-				return
-			}
-		}
-	}
-}
 
 func rowsOf(root *html.Node) (keys []string) {
 	for _, tr := range elements(root, "tr") {
@@ -48,6 +34,7 @@ func byID(root *html.Node, id string) *html.Node {
 }
 
 // Each back end is shown with everything that there is to know about it.
+
 func TestRows(t *testing.T) {
 	p, snap := drawn(few())
 	_, root := write(t, p, snap, fine(), &Query{}, nil)
@@ -71,6 +58,28 @@ func TestRows(t *testing.T) {
 			}
 		}
 	}
+	// What is wrong is said at once, and the last checks are drawn in the order of their times.
+	for _, tr := range elements(root, "tr") {
+		if attribute(tr, "data-key") != "monitoring/prometheus-federation" {
+			continue
+		}
+		var drawn []string
+		for _, rect := range elements(tr, "rect") {
+			drawn = append(drawn, attribute(rect, "x")+attribute(rect, "class"))
+		}
+		if !slices.Equal(drawn, []string{"0good", "8good", "16good", "24bad", "32bad"}) {
+			t.Errorf("the checks are drawn as %q", drawn)
+		}
+		said := ""
+		for _, p := range elements(tr, "p") {
+			if attribute(p, "class") == "reason" {
+				said += textOf(p)
+			}
+		}
+		if said != "status 503 Service Unavailable, after 3 attempts" {
+			t.Errorf("the reason is %q", said)
+		}
+	}
 	if n := len(rowsOf(root)); n != 12 { // of 14: two are aliases
 		t.Errorf("%d rows", n)
 	}
@@ -80,144 +89,17 @@ func TestRows(t *testing.T) {
 }
 
 // What the filters choose is what a plain loop chooses, on all pages together, and each page
+
 // is bounded.
-func TestFiltersAndPages(t *testing.T) {
-	all := many(2500)
-	p, snap := drawn(all)
-	health := func(m *made) string {
-		switch {
-		case m.checks == "":
-			return Unchecked
-		case strings.HasSuffix(m.checks, "+"):
-			return Healthy
-		}
-		return Unhealthy
-	}
-	verdict := func(m *made) string {
-		if m.id.Verdict == "" {
-			return "unasked"
-		}
-		return string(m.id.Verdict)
-	}
-	for _, query := range []string{"", "type=loki", "namespace=team-007", "verdict=verified", "verdict=refuted", "verdict=unverified", "verdict=unasked", "verdict=candidate", "health=healthy", "health=unhealthy", "health=unchecked",
-		"enabled=true", "enabled=false", "name=-0003", "type=loki&health=unhealthy&verdict=verified", "type=none", "namespace=team-00"} {
-		q, wrong := Parse(parameters(query))
-		if len(wrong) > 0 {
-			t.Fatal(wrong)
-		}
-		var want []string
-		for i := range all {
-			m := &all[i]
-			if (q.Type == "" || q.Type == m.kind) && (q.Namespace == "" || q.Namespace == m.key.Namespace) && (q.Name == "" || strings.Contains(m.key.Name, q.Name)) &&
-				(q.Verdict == "" || q.Verdict == verdict(m)) && (q.Health == "" || q.Health == health(m)) && (q.Enabled == "" || (q.Enabled == "true") == !m.off) {
-				want = append(want, m.key.String())
-			}
-		}
-		slices.Sort(want)
-		var got []string
-		rows, list := p.list(snap, &q)
-		for {
-			if len(rows) > rowsPerPage {
-				t.Fatalf("%s: %d rows on a page", query, len(rows))
-			}
-			for i := range rows {
-				got = append(got, rows[i].Key)
-			}
-			if list.Total != len(want) || list.Of != len(all) || list.To != len(got) {
-				t.Errorf("%s: %+v, want %d of %d", query, list, len(want), len(all))
-			}
-			if list.Next == "" {
-				break
-			}
-			next, wrong := Parse(parameters(string(list.Next[1:])))
-			if len(wrong) > 0 || next.Number != q.Number+1 && next.Number != 2 {
-				t.Fatalf("%s leads to %+v, %v", list.Next, next, wrong)
-			}
-			q = next
-			rows, list = p.list(snap, &q)
-		}
-		if slices.Sort(got); !slices.Equal(got, want) {
-			t.Errorf("%q chooses %d, want %d", query, len(got), len(want))
-		}
-	}
-	// A page beyond the last is the last.
-	if rows, list := p.list(snap, &Query{Number: 99, Type: "loki"}); len(rows) == 0 || list.Number != list.Pages || list.Next != "" || list.Prev == "" {
-		t.Errorf("%d rows, %+v", len(rows), list)
-	}
-	if rows, list := p.list(snap, &Query{Number: 7, Type: "none"}); len(rows) != 0 || list.Number != 1 || list.From != 0 || list.To != 0 {
-		t.Errorf("%d rows, %+v", len(rows), list)
-	}
-}
 
 // candidatesOf returns those that a page shows, the verdicts that its filter offers, and what
+
 // it says of their number.
-func candidatesOf(root *html.Node) (names, offered []string, count string) {
-	for _, th := range elements(root, "th") {
-		if attribute(th, "scope") == "row" && attribute(th.Parent, "data-key") == "" {
-			names = append(names, textOf(elements(th, "bdi")[0])+textOf(elements(th, "bdi")[1]))
-		}
-	}
-	for _, o := range elements(byID(root, "f-verdict"), "option") {
-		offered = append(offered, attribute(o, "value")+"="+textOf(o))
-	}
-	return names, offered, strings.Join(strings.Fields(textOf(byID(root, "count"))), " ")
-}
 
 // Candidates are chosen as back ends are, with them or alone.
-func TestCandidates(t *testing.T) {
-	p, snap := drawn(few())
-	state := fine()
-	for i := range 120 {
-		c := Candidate{Key: service.Key{Namespace: fmt.Sprintf("team-%d", i%3), Name: fmt.Sprintf("service-%03d", i)}, Types: []string{"loki", "tempo"}}
-		if i%2 == 0 {
-			c.Types = []string{"mimir"}
-		}
-		c.Refuted = i >= 110
-		state.Candidates = append(state.Candidates, c)
-	}
-	state.Unlisted = 7
-	for query, want := range map[string]struct {
-		n           int
-		first, says string
-		rows        int
-	}{
-		"":                                   {50, "team-0/service-000", "12 back ends", 12},
-		"verdict=candidate":                  {100, "team-0/service-000", "120 of 127 candidates, 1 to 100", 0},
-		"verdict=candidate&page=2":           {20, "team-1/service-100", "120 of 127 candidates, 101 to 120", 0},
-		"verdict=candidate&page=9":           {20, "team-1/service-100", "120 of 127 candidates, 101 to 120", 0},
-		"verdict=candidate&type=tempo":       {60, "team-1/service-001", "60 of 127 candidates", 0},
-		"verdict=candidate&namespace=team-2": {40, "team-2/service-002", "40 of 127 candidates", 0},
-		"verdict=candidate&name=-11":         {10, "team-2/service-110", "10 of 127 candidates", 0},
-		"verdict=candidate&health=healthy":   {0, "", "0 of 127 candidates", 0},
-		"verdict=candidate&enabled=true":     {0, "", "0 of 127 candidates", 0},
-		"verdict=verified":                   {0, "", "7 of 12 back ends", 7},
-		"verdict=refuted":                    {10, "team-2/service-110", "2 of 12 back ends", 2},
-		"type=loki":                          {50, "team-1/service-001", "1 of 12 back ends", 1},
-		"health=unchecked":                   {50, "team-0/service-000", "1 of 12 back ends", 1},
-	} {
-		q, wrong := Parse(parameters(query))
-		if len(wrong) > 0 {
-			t.Fatal(wrong)
-		}
-		_, root := write(t, p, snap, state, &q, nil)
-		names, offered, count := candidatesOf(root)
-		if len(names) != want.n || want.n > 0 && names[0] != want.first || count != want.says || len(rowsOf(root)) != want.rows {
-			t.Errorf("%q shows %d candidates (%.40q), %d back ends, %q; want %+v", query, len(names), names, len(rowsOf(root)), count, want)
-		}
-		if !slices.Equal(offered, []string{"=any", "verified=verified", "refuted=refuted", "unverified=unverified", "unasked=not asked", "candidate=candidate"}) {
-			t.Errorf("the filter offers %q", offered)
-		}
-		if want.n == 0 && strings.Contains(query, Candidates) && !strings.Contains(textOf(root), "No candidate is like that.") {
-			t.Errorf("%q shows nothing, and does not say so", query)
-		}
-	}
-	_, root := write(t, p, snap, state, &Query{}, nil)
-	if text := strings.Join(strings.Fields(textOf(byID(root, "overview"))), " "); !strings.Contains(text, "127 candidate") || !strings.Contains(text, "1 not asked") {
-		t.Errorf("the overview says %q", text)
-	}
-}
 
 // The numbers of the overview are those of a plain count, and of the current snapshot.
+
 func TestOverview(t *testing.T) {
 	p, snap := drawn(many(2000))
 	o := p.overviewOf(snap)
@@ -243,6 +125,24 @@ func TestOverview(t *testing.T) {
 		t.Errorf("an empty snapshot: %+v", now)
 	}
 	_, root := write(t, p, snap, fine(), &Query{Type: "loki"}, nil)
+	// The shares of a bar lie side by side, and fill it.
+	for _, svg := range elements(root, "svg") {
+		if attribute(svg, "class") != "bar" {
+			continue
+		}
+		end := 0.0
+		for _, rect := range elements(svg, "rect") {
+			x, err := strconv.ParseFloat(attribute(rect, "x"), 64)
+			width, err2 := strconv.ParseFloat(attribute(rect, "width"), 64)
+			if err != nil || err2 != nil || math.Abs(x-end) > 0.01 || width <= 0 {
+				t.Errorf("%s: a share is %v wide from %v, want from %v", attribute(svg, "aria-label"), width, x, end)
+			}
+			end = x + width
+		}
+		if math.Abs(end-100) > 0.01 {
+			t.Errorf("%s: it is filled to %v", attribute(svg, "aria-label"), end)
+		}
+	}
 	link := ""
 	for _, a := range elements(byID(root, "types"), "a") {
 		if attribute(a, "aria-current") != "" {
@@ -255,6 +155,7 @@ func TestOverview(t *testing.T) {
 }
 
 // What the service says about itself, in good and bad times.
+
 func TestFacts(t *testing.T) {
 	p, snap := drawn(few())
 	for _, c := range []struct {
@@ -273,6 +174,15 @@ func TestFacts(t *testing.T) {
 		{"some namespaces", &State{Cluster: Cluster{Name: "c", Namespaces: []string{"a", "b"}}}, []string{"only the namespaces a, b"}, nil},
 	} {
 		_, root := write(t, p, snap, c.state, &Query{}, nil)
+		colours := ""
+		for _, e := range elements(elements(root, "dl")[0], "div") {
+			colours += " " + cmp.Or(attribute(e, "class"), "-")
+		}
+		if want := map[string]string{
+			"fine": " good - good good good -", "troubled": " bad - bad - bad -", "alone": " good - - - -", "vacant": " good - - warn - -", "idle": " good - - warn -", "some namespaces": " good - - - -",
+		}[c.name]; colours != want {
+			t.Errorf("%s: the colours are%s, want%s", c.name, colours, want)
+		}
 		for _, e := range elements(root, "script") {
 			e.Parent.RemoveChild(e)
 		}
@@ -334,28 +244,9 @@ func TestExplanation(t *testing.T) {
 	}
 }
 
+// What a query has wrong is told with what would be right, and nothing is guessed.
+
 // Any query has an answer, and a link leads to the same query.
-func FuzzParse(f *testing.F) {
-	for _, s := range []string{"", "type=a&namespace=b&name=c&verdict=verified&health=unchecked&enabled=true&page=7&explain=a/b", "type=&type=", "x", "page=999999999999999999999", "explain=%2f%2f", "%ff=%ff"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		q, wrong := Parse(parameters(s))
-		if len(wrong) > 20 {
-			t.Errorf("%d mistakes", len(wrong))
-		}
-		if len(wrong) > 0 || strings.ContainsRune(fmt.Sprint(q), '\uFFFD') {
-			return
-		}
-		again, wrong := Parse(parameters(strings.TrimPrefix(strings.TrimPrefix(string(q.link()), "?"), ".")))
-		if q.Number == 1 {
-			q.Number = 0
-		}
-		if len(wrong) > 0 || again != q {
-			t.Errorf("%q is %+v; its link is %+v, %v", s, q, again, wrong)
-		}
-	})
-}
 
 func TestBreakable(t *testing.T) {
 	for s, want := range map[string]string{
@@ -383,6 +274,7 @@ func TestAge(t *testing.T) {
 }
 
 // A page of 10,000 back ends costs what its hundred rows cost, and the count of all.
+
 func BenchmarkPage(b *testing.B) {
 	for _, n := range []int{10, 10_000} {
 		b.Run(strconv.Itoa(n), func(b *testing.B) {

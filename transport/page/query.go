@@ -58,13 +58,16 @@ func Parse(parameters iter.Seq2[[]byte, []byte]) (q Query, wrong []service.Inval
 	seen := map[string]bool{}
 	for k, v := range parameters {
 		name, value := string(k), strings.TrimSpace(string(v))
-		problem := ""
+		problem, longest := "", maxValue
+		if name == "explain" {
+			longest = maxValue + len("/") + maxValue
+		}
 		switch {
 		case seen[name]:
 			problem = "is given more than once"
 		case value == "" && slices.Contains(names, name):
-		case len(value) > maxValue+len("/")+maxValue:
-			problem = fmt.Sprintf("is longer than %d bytes", maxValue)
+		case len(value) > longest:
+			problem = fmt.Sprintf("is longer than %d bytes", longest)
 		default:
 			problem = q.set(name, value)
 		}
@@ -131,7 +134,7 @@ func parseService(s string) (service.Key, bool) {
 
 // isObjectName reports whether an object in Kubernetes may have this name, roughly.
 func isObjectName(s string) bool {
-	return s != "" && len(s) <= maxValue && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-.") == ""
+	return s != "" && len(s) <= maxValue && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-.") == "" && strings.Trim(s, "-.") == s
 }
 
 // admits reports whether q chooses an item of this verdict.
