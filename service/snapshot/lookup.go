@@ -27,33 +27,45 @@ const (
 // may create a Service could call it so. A disabled toolset is found only if no enabled one
 // has the name or type.
 func (s *Snapshot) Lookup(name, namespace []byte) (*Body, Match) {
+	a, m := s.lookup(name, namespace)
+	return a.body, m
+}
+
+// An answer is what a lookup finds.
+type answer struct {
+	of   *rendered
+	body *Body
+	tail []byte // what body has in addition to of.single, a typedTail; nil for nothing
+}
+
+func (s *Snapshot) lookup(name, namespace []byte) (answer, Match) {
 	if len(name) == 0 {
-		return nil, Unknown
+		return answer{}, Unknown
 	}
 	n, t := s.names.find(namespace, name), s.types.find(namespace, name)
 	typeOn := t != nil && (*t).primary.isEnabled()
 	switch {
 	case typeOn && (*t).isPinned():
-		return &(*t).body, Found
+		return (*t).answer(), Found
 	case n != nil && n.enabled.n > 0:
 		if typeOn && n.found != nil {
 			// A client that asks for grafana may mean any Grafana, so the answer names the
 			// others.
-			if b := (*t).bodyOf(n.found); b != nil {
-				return b, Found
+			if a, is := (*t).answerOf(n.found); is {
+				return a, Found
 			}
 		}
 		return n.found.match()
 	case typeOn:
-		return &(*t).body, Found
+		return (*t).answer(), Found
 	case n != nil && n.all.n > 0:
 		return n.found.match()
 	case t != nil:
-		return &(*t).body, Found
+		return (*t).answer(), Found
 	case n != nil:
 		return n.alias.match()
 	}
-	return nil, Unknown
+	return answer{}, Unknown
 }
 
 // Primary returns the primary of a type in a namespace, or in all if namespace is empty; ok
@@ -86,11 +98,11 @@ func (s *Snapshot) TypeLike(name string) string {
 }
 
 // match returns the outcome of a lookup that found r; nil for several.
-func (r *rendered) match() (*Body, Match) {
+func (r *rendered) match() (answer, Match) {
 	if r == nil {
-		return nil, Ambiguous
+		return answer{}, Ambiguous
 	}
-	return &r.single, Found
+	return answer{of: r, body: &r.single}, Found
 }
 
 // Candidates returns the toolsets that made a lookup ambiguous, at most limit.

@@ -30,16 +30,19 @@ type namesake struct {
 	tail []byte
 }
 
-// bodyOf returns the answer to a lookup by the name of the type that found r; nil if it is
-// the same as that to a lookup by any other name.
-func (t *typed) bodyOf(r *rendered) *Body {
+// answer returns the answer to a lookup by the type.
+func (t *typed) answer() answer { return answer{of: t.primary, body: &t.body, tail: t.tail} }
+
+// answerOf returns the answer to a lookup by the name of the type that found r; is is false
+// if it is the same as that to a lookup by any other name.
+func (t *typed) answerOf(r *rendered) (a answer, is bool) {
 	switch {
 	case t.primary == r:
-		return &t.body
+		return t.answer(), true
 	case t.namesake != nil && t.namesake.of == r:
-		return &t.namesake.body
+		return answer{of: r, body: &t.namesake.body, tail: t.namesake.tail}, true
 	}
-	return nil
+	return answer{}, false
 }
 
 // isPinned reports whether an administrator chose the primary.
