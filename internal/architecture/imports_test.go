@@ -66,6 +66,8 @@ var rules = []rule{
 	{of: "service/snapshot", may: []string{"internal/parallel", "internal/suggest", "service", "service/aliases", "service/output/..."}, never: domain},
 	{of: "service/catalogue", may: []string{"internal/parallel", "service", "service/overrides", "service/snapshot"}, never: domain},
 	{of: "service/explain", may: []string{"internal/suggest", "service", "service/catalogue", "service/detect", "service/snapshot"}, never: domain},
+	// What agents can ask is a function of a snapshot, whatever protocol they speak.
+	{of: "service/tools", may: []string{"internal/jsonobject", "service", "service/explain", "service/snapshot"}, never: domain},
 	{of: "service/workloads", may: []string{"service"}, never: domain},
 	{of: "service/internal/strictyaml", may: []string{"internal/suggest", "service/endpoint"}, never: domain},
 	{of: "service/internal/servicetest", may: []string{"internal/testenv", "service"}, never: domain},
@@ -80,6 +82,8 @@ var rules = []rule{
 	{of: "transport/api", may: []string{"problem", "service", "service/catalogue", "service/explain", "service/output/kubernaut", "service/snapshot", "transport/internal/conn", "transport/internal/reply", "transport/page"}, never: all(kubernetes, routers, []string{"net/http"})},
 	// What the page shows is a function of a snapshot, whoever serves it.
 	{of: "transport/page", may: []string{"internal/format", "service", "service/snapshot"}, never: domain},
+	// The protocol of agents, without HTTP and without what the tools do.
+	{of: "transport/mcp", may: []string{"internal/jsonobject"}, never: domain},
 	{of: "transport/middleware", may: []string{"internal/boundedcache", "auth", "problem", "transport/internal/conn", "transport/internal/reply"}, never: all(kubernetes, routers, []string{"net/http"})},
 	{of: "transport", may: []string{"auth", "service", "service/catalogue", "service/explain", "problem", "transport/..."}, never: all(kubernetes)},
 	// First what the packages below cluster share, then those packages, which don't know

@@ -1,0 +1,235 @@
+package tools
+
+import (
+	"fmt"
+	"strings"
+
+	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/snapshot"
+)
+
+// mostNamed is the number of other toolsets that an answer names.
+const mostNamed = 10
+
+// A backend is the answer of get_backend and find_backend.
+type backend struct {
+	Name        string `json:"name"`
+	Namespace   string `json:"namespace"`
+	Type        string `json:"type"`
+	Description string `json:"description"`
+	Disabled    string `json:"disabled,omitempty"`
+	URL         string `json:"url"`
+	Access      access `json:"access"`
+	// Example is a request that works as it is, but for credentials and tenant.
+	Example  string   `json:"example,omitempty"`
+	Language string   `json:"language,omitempty"`
+	Health   health   `json:"health"`
+	Identity identity `json:"identity"`
+	// Why says why it is this one of several; empty if there was nothing to choose.
+	Why          string   `json:"why,omitempty"`
+	Alternatives []string `json:"alternatives,omitempty"`
+	Omitted      int      `json:"alternativesOmitted,omitempty"`
+	Aliases      []string `json:"aliases,omitempty"`
+	warning
+}
+
+type access struct {
+	Path        string `json:"path,omitempty"` // the part of the URL that is the prefix
+	Credentials string `json:"credentials"`
+	Tenant      string `json:"tenant,omitempty"`
+	TLS         string `json:"tls"`
+}
+
+type health struct {
+	Healthy   bool   `json:"healthy"`
+	Reason    string `json:"reason,omitempty"`
+	CheckedAt string `json:"checkedAt,omitempty"`
+}
+
+type identity struct {
+	Verdict service.Verdict `json:"verdict"`
+	Product string          `json:"product,omitempty"`
+	Version string          `json:"version,omitempty"`
+	AskedAt string          `json:"askedAt,omitempty"`
+}
+
+func (v *View) get(object []byte) (any, error) {
+	a := read(object)
+	name := a.required("name", "the name of a back end, or a type such as prometheus")
+	namespace := a.text("namespace")
+	if err := a.end(); err != nil {
+		return nil, err
+	}
+	chosen, match := v.Snapshot.Choose([]byte(name), []byte(namespace))
+	switch match {
+	case snapshot.Found:
+		return v.backend(&chosen), nil
+	case snapshot.Ambiguous:
+		candidates := v.Snapshot.Candidates([]byte(name), []byte(namespace), mostNamed+1)
+		names, omitted := keys(candidates, mostNamed)
+		if omitted > 0 {
+			names = append(names, "...")
+		}
+		advice := "choose one by its namespace"
+		if namespace != "" {
+			advice = "ask for one by its name"
+		}
+		return nil, refuse("%s stands for several back ends; %s: %s.", quoted(name), advice, strings.Join(names, ", "))
+	}
+	where := ""
+	if namespace != "" {
+		where = " in the namespace " + quoted(namespace)
+	}
+	advice := "list_backends lists all"
+	if near := v.Snapshot.TypeLike(name); near != "" {
+		advice = "did you mean " + near + "? " + advice
+	}
+	return nil, refuse("No back end%s has the name or type %s; %s.", where, quoted(name), advice)
+}
+
+// backend returns the answer about a back end that was found.
+func (v *View) backend(c *snapshot.Chosen) *backend {
+	key, b, id := c.Key(), c.Backend(), c.Identity()
+	reason, at := c.Health()
+	out := &backend{
+		Name: key.Name, Namespace: key.Namespace, Type: b.Type, Description: b.Description, URL: b.Endpoint + b.APIPath,
+		Access:   accessOf(b, &id),
+		Health:   health{Healthy: c.Healthy(), CheckedAt: at},
+		Identity: identity{Verdict: id.Verdict, Product: id.Product, Version: id.Version},
+		Why:      c.Reason, Omitted: c.Omitted, warning: v.warning(),
+	}
+	if !c.Healthy() {
+		out.Health.Reason = cut(reason, 300)
+	}
+	if !b.Enabled {
+		out.Disabled = "an administrator has switched it off for agents, or it has answered as something else; explain_service says which"
+	}
+	if id.Verdict == "" {
+		out.Identity.Verdict = service.Unverified
+	}
+	if !id.At.IsZero() {
+		out.Identity.AskedAt = snapshot.FormatTime(id.At)
+	}
+	out.Example, out.Language = exampleOf(b.Type, out.URL)
+	out.Alternatives = c.Alternatives[:min(len(c.Alternatives), mostNamed)]
+	out.Omitted += len(c.Alternatives) - len(out.Alternatives)
+	out.Aliases, _ = keys(c.Aliases(), mostNamed)
+	return out
+}
+
+// accessOf says how to reach a back end, as far as its answers show it.
+func accessOf(b *service.Backend, id *service.Identity) access {
+	x := access{Path: id.Access.Path, TLS: "none"}
+	if strings.HasPrefix(b.Endpoint, "https:") {
+		x.TLS = "yes"
+		switch id.Access.TLS {
+		case service.TLSTrusted:
+			x.TLS = "its certificate is valid"
+		case service.TLSUntrusted:
+			x.TLS = "its certificate is of a private CA, of another name, or expired: a client must know the CA"
+		}
+	}
+	switch id.Access.Auth {
+	case service.AuthNone:
+		x.Credentials = "none"
+	case service.AuthBasic:
+		x.Credentials = "user name and password (HTTP Basic)"
+	case service.AuthBearer:
+		x.Credentials = "a bearer token"
+	case service.AuthLogin:
+		x.Credentials = "a login page stands before it; ask its owner for a token or another address"
+	case service.AuthRequired:
+		x.Credentials = "some, but its answer does not say which"
+	default:
+		x.Credentials = "unknown"
+	}
+	if id.Access.Tenant {
+		x.Tenant = "required: send the header X-Scope-OrgID"
+	}
+	return x
+}
+
+// signals are the types that hold each signal. Where nothing else decides, the first of
+// them is preferred: one that answers for several of the others.
+var signals = map[string][]string{
+	"metrics":    {"thanos-query", "mimir", "victoriametrics", "prometheus", "influxdb"},
+	"logs":       {"loki", "victorialogs", "opensearch", "elasticsearch", "quickwit"},
+	"traces":     {"tempo", "jaeger", "zipkin", "quickwit"},
+	"alerts":     {"alertmanager"},
+	"dashboards": {"grafana", "kibana"},
+	"messages":   {"kafka", "rabbitmq"},
+}
+
+// signalNames are the names in the order in which they are told.
+var signalNames = []string{"metrics", "logs", "traces", "alerts", "dashboards", "messages"}
+
+func (v *View) find(object []byte) (any, error) {
+	a := read(object)
+	signal := a.required("signal", "one of "+strings.Join(signalNames, ", "))
+	namespace := a.text("namespace")
+	types, known := signals[signal]
+	if !known {
+		a.bad("%s is no signal; there are %s.", quoted(signal), strings.Join(signalNames, ", "))
+	}
+	if err := a.end(); err != nil {
+		return nil, err
+	}
+	everywhere := v.Snapshot.Primaries(types, "")
+	if len(everywhere) == 0 {
+		return nil, refuse("No back end for %s is known; looked for %s. list_backends lists all.", signal, strings.Join(types, ", "))
+	}
+	var near []snapshot.Chosen
+	if namespace != "" {
+		near = v.Snapshot.Primaries(types, namespace)
+	}
+	best, why := everywhere[0], ""
+	switch scope := best.Backend().Standing.Scope; {
+	case len(near) > 0 && near[0].Key() == best.Key():
+		why = fmt.Sprintf("it is in the namespace %s, and nothing better is elsewhere", namespace)
+	case len(near) > 0 && !near[0].Down():
+		best, why = near[0], "it is in the namespace "+namespace
+	case len(near) > 0:
+		why = fmt.Sprintf("%s, in the namespace %s, has failed all of its last health checks", near[0].Key(), namespace)
+	case namespace != "" && scope == service.ScopeBundled:
+		why = fmt.Sprintf("none for %s is in the namespace %s, and nothing shows that this one covers it", signal, cut(namespace, 63))
+	case namespace != "":
+		why = fmt.Sprintf("none for %s is in the namespace %s", signal, cut(namespace, 63))
+	}
+	answer := v.backend(&best)
+	answer.Why = join(why, best.Reason)
+	answer.Alternatives, answer.Omitted = others(&best, near, everywhere)
+	return answer, nil
+}
+
+// join joins two reasons.
+func join(a, b string) string {
+	if a == "" || b == "" {
+		return a + b
+	}
+	return a + "; " + b
+}
+
+// others returns the alternatives to best: the primaries of the types, then what is left of
+// best's own.
+func others(best *snapshot.Chosen, near, everywhere []snapshot.Chosen) (names []string, omitted int) {
+	seen := map[string]bool{best.Key().String(): true}
+	add := func(key, typ string) {
+		switch {
+		case seen[key]:
+		case len(names) == mostNamed:
+			omitted++
+		default:
+			names = append(names, key+" ("+typ+")")
+		}
+		seen[key] = true
+	}
+	for _, list := range [][]snapshot.Chosen{near, everywhere} {
+		for _, c := range list {
+			add(c.Key().String(), c.Backend().Type)
+		}
+	}
+	for _, key := range best.Alternatives {
+		add(key, best.Backend().Type)
+	}
+	return names, omitted + best.Omitted
+}

@@ -1,0 +1,69 @@
+package tools
+
+import (
+	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/snapshot"
+)
+
+const (
+	listed     = 50  // back ends in an answer, unless the agent wants more or less
+	mostListed = 200 // back ends in an answer
+)
+
+// A listing is the answer of list_backends.
+type listing struct {
+	Backends []entry `json:"backends"`
+	Total    int     `json:"total"` // of those that the arguments select
+	Continue string  `json:"continue,omitempty"`
+	warning
+}
+
+// An entry is one back end of a listing.
+type entry struct {
+	Name      string `json:"name"`
+	Namespace string `json:"namespace"`
+	Type      string `json:"type"`
+	Verified  bool   `json:"verified"`
+	Healthy   bool   `json:"healthy"`
+	*details
+}
+
+type details struct {
+	URL         string `json:"url"`
+	Product     string `json:"product,omitempty"`
+	Version     string `json:"version,omitempty"`
+	Description string `json:"description"`
+}
+
+// list lists the enabled back ends; agents are not told of others, as in the documents.
+func (v *View) list(object []byte) (any, error) {
+	a := read(object)
+	f := snapshot.Filter{
+		Enabled: snapshot.Yes,
+		Type:    []byte(a.text("type")), Namespace: []byte(a.text("namespace")),
+		Verified: a.flag("verified"), Healthy: a.flag("healthy"),
+	}
+	detailed := a.flag("details") == snapshot.Yes
+	limit := a.number("limit", listed, mostListed)
+	if token := a.text("continue"); token != "" && !f.After.Parse([]byte(token)) {
+		a.bad("The argument continue is not the one of an answer before; leave it out to begin anew.")
+	}
+	if err := a.end(); err != nil {
+		return nil, err
+	}
+	answer := &listing{Backends: []entry{}, Total: v.Snapshot.Count(&f), warning: v.warning()}
+	for i := range v.Snapshot.Select(&f) {
+		key, b, id := i.Key(), i.Backend(), i.Identity()
+		if len(answer.Backends) == limit {
+			last := answer.Backends[limit-1]
+			answer.Continue = snapshot.TokenAfter(service.Key{Namespace: last.Namespace, Name: last.Name})
+			break
+		}
+		e := entry{Name: key.Name, Namespace: key.Namespace, Type: b.Type, Verified: id.Verdict == service.Verified, Healthy: i.Healthy()}
+		if detailed {
+			e.details = &details{b.Endpoint + b.APIPath, id.Product, id.Version, b.Description}
+		}
+		answer.Backends = append(answer.Backends, e)
+	}
+	return answer, nil
+}
