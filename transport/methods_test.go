@@ -11,7 +11,7 @@ import (
 var paths = []string{
 	"/", "/health", "/health/live", "/healthz", "/health/ready", "/ready", "/readyz", "/version", "/openapi.json", "/api/v1/toolsets",
 	"/api/v1/toolsets/prometheus", "/api/v1/toolsets/nothing", "/api/v1/toolsets/watch", "/api/v1/services", "/api/v1/toolset",
-	"/api/v1/discover", "/api/v1/toolsets/generate", "/api/v1/toolsets/validate",
+	"/api/v1/discover", "/api/v1/toolsets/generate", "/api/v1/toolsets/validate", "/mcp",
 }
 
 // allowed returns the Allow field of an OPTIONS request.

@@ -88,6 +88,11 @@ func TestResponsesMatchOpenAPI(t *testing.T) {
 		{"POST", "/api/v1/discover", "", js, 202}, {"POST", "/api/v1/discover?wait=5s", "", js, 200}, {"POST", "/api/v1/discover?wait=x", "", js, 400},
 		{"POST", "/api/v1/discover", "", nil, 415},
 		{"POST", "/api/v1/toolsets/generate", "{}", js, 200}, {"POST", "/api/v1/toolsets/generate", "", nil, 415},
+		{"POST", "/mcp", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"list_backends"}}`, js, 200},
+		{"POST", "/mcp", `[{"jsonrpc":"2.0","id":1,"method":"ping"},{"jsonrpc":"2.0","id":"x","method":"y"}]`, js, 200},
+		{"POST", "/mcp", `{"jsonrpc":"2.0","method":"notifications/initialized"}`, js, 202}, {"POST", "/mcp", `{`, js, 400}, {"POST", "/mcp", `{}`, nil, 415},
+		{"POST", "/mcp", `{}`, append([]string{"Origin", "https://example.com"}, js...), 403},
+		{"POST", "/mcp", stateless("ping", ""), append([]string{"MCP-Protocol-Version", "2026-07-28", "Mcp-Method", "ping"}, js...), 404},
 		{"POST", "/api/v1/toolsets/validate", `{"tools":[{}]}`, js, 200}, {"POST", "/api/v1/toolsets/validate", "{", js, 400},
 		{"GET", "/api/v1/toolsets?enabled=&healthy=", "", nil, 200},
 	} {

@@ -85,6 +85,10 @@ type Options struct {
 	// there is no such Service. nil: requests for it are answered with 503.
 	Explain func(context.Context, service.Key) (*explain.Document, error)
 
+	// MCPOrigins are origins of pages, such as https://agents.example.com, that may use /mcp
+	// besides those of the machine itself. What is no page, and sends no origin, may anyway.
+	MCPOrigins []string
+
 	// PageState returns what the page at / says about the service. It must not block. nil:
 	// the page says nothing but the version.
 	PageState func() PageState
@@ -207,6 +211,7 @@ func New(o Options) (*Server, error) {
 	s.api = api.New(api.Options{
 		Catalogue: o.Catalogue, Discover: o.Discover, Generate: o.Generate, Explain: o.Explain, PageState: o.PageState, Version: o.Version,
 		MaxWatchers: o.MaxWatchers, WriteTimeout: o.Limits.WriteTimeout,
+		MCPOrigins: o.MCPOrigins, Metrics: s.set,
 		Problem: s.problem, StreamRight: s.streamRight, RefuseCommand: s.apiPort.refuseCommand,
 		Life: s.life, Background: &s.background, Log: s.log,
 	})

@@ -79,7 +79,8 @@ var rules = []rule{
 	// api and middleware know neither each other nor the routes.
 	{of: "transport/internal/reply", may: []string{"problem"}, never: all(kubernetes, logging, routers, []string{"net/http"})},
 	{of: "transport/internal/profiles", may: []string{"problem", "transport/internal/reply"}, never: all(kubernetes, routers)},
-	{of: "transport/api", may: []string{"problem", "service", "service/catalogue", "service/explain", "service/output/kubernaut", "service/snapshot", "transport/internal/conn", "transport/internal/reply", "transport/page"}, never: all(kubernetes, routers, []string{"net/http"})},
+	{of: "transport/api", may: []string{"problem", "service", "service/catalogue", "service/explain", "service/output/kubernaut", "service/snapshot", "service/tools",
+		"transport/internal/conn", "transport/internal/reply", "transport/mcp", "transport/page"}, never: all(kubernetes, routers, []string{"net/http"})},
 	// What the page shows is a function of a snapshot, whoever serves it.
 	{of: "transport/page", may: []string{"internal/format", "service", "service/snapshot"}, never: domain},
 	// The protocol of agents, without HTTP and without what the tools do.

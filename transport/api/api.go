@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/VictoriaMetrics/metrics"
 	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
 
@@ -24,6 +25,7 @@ import (
 	"kubernaut.io/dynamic-toolset/service/explain"
 	"kubernaut.io/dynamic-toolset/service/snapshot"
 	"kubernaut.io/dynamic-toolset/transport/internal/reply"
+	"kubernaut.io/dynamic-toolset/transport/mcp"
 	"kubernaut.io/dynamic-toolset/transport/page"
 )
 
@@ -45,8 +47,11 @@ type Options struct {
 	MaxWatchers  int           // number of event streams; none if negative
 	WriteTimeout time.Duration // for one event of a stream
 	Version      string
+	// MCPOrigins are origins of pages that may use MCP, besides those of the machine itself.
+	MCPOrigins []string
 
 	Problem reply.Problem
+	Metrics *metrics.Set
 	// StreamRight returns the right of an event stream to continue; nil if streams need
 	// no right.
 	StreamRight func(*fasthttp.RequestCtx) Right
@@ -104,6 +109,10 @@ type API struct {
 	// explanations holds a token for each explanation that is being made.
 	explanations chan struct{}
 
+	mcp        *mcp.Server
+	mcpOrigins []string
+	toolCalls  toolCalls
+
 	page      *page.Page
 	pageState func() page.State
 	// drawings holds a token for each page that is being drawn.
@@ -125,6 +134,7 @@ func New(o Options) *API {
 		page: page.New(), pageState: o.PageState, drawings: make(chan struct{}, maxDrawings),
 		life: o.Life, background: o.Background,
 	}
+	a.mcp, a.mcpOrigins, a.toolCalls = NewMCP(o.Version, a.view), o.MCPOrigins, newToolCalls(o.Metrics)
 	if a.streamRight == nil {
 		a.streamRight = func(*fasthttp.RequestCtx) Right { return nil }
 	}
@@ -172,7 +182,9 @@ func (a *API) IsReady() bool {
 func (a *API) snapshot(ctx *fasthttp.RequestCtx) *snapshot.Snapshot {
 	snap := a.catalogue.Snapshot()
 	if snap == nil {
-		a.problem(ctx, problem.Unavailable, "The service is starting: it has not read the cluster yet. Try again in a second.")
+		a.problem(ctx, problem.Unavailable, startingText)
 	}
 	return snap
 }
+
+const startingText = "The service is starting: it has not read the cluster yet. Try again in a second."

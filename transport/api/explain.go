@@ -48,30 +48,42 @@ func (a *API) Explain(ctx *fasthttp.RequestCtx) {
 // explained returns the explanation of a Service. If there is none it answers so and returns
 // false.
 func (a *API) explained(ctx *fasthttp.RequestCtx, key service.Key) (document *explain.Document, ok bool) {
-	if a.explain == nil {
-		a.problem(ctx, problem.Unavailable, "There is no cluster whose Services could be explained.")
+	document, refused := a.explanation(key)
+	if refused != nil {
+		a.problem(ctx, refused.as, refused.text)
 		return nil, false
+	}
+	return document, true
+}
+
+// A refusal says why there is no answer.
+type refusal struct {
+	as   *problem.Type
+	text string
+}
+
+// explanation returns the explanation of a Service, or why there is none.
+func (a *API) explanation(key service.Key) (*explain.Document, *refusal) {
+	if a.explain == nil {
+		return nil, &refusal{problem.Unavailable, "There is no cluster whose Services could be explained."}
 	}
 	select {
 	case a.explanations <- struct{}{}:
 		defer func() { <-a.explanations }()
 	default:
-		a.problem(ctx, problem.Unavailable, "The service explains as many Services as it can at the same time; try again.")
-		return nil, false
+		return nil, &refusal{problem.Unavailable, "The service explains as many Services as it can at the same time; try again."}
 	}
 	wait, cancel := context.WithTimeout(a.life, explainTimeout)
 	defer cancel()
 	document, err := a.explain(wait, key)
 	if missing, ok := errors.AsType[*explain.Missing](err); ok {
-		a.problem(ctx, problem.NotFound, "There is no Service "+ended(missing.Which()))
-		return nil, false
+		return nil, &refusal{problem.NotFound, "There is no Service " + ended(missing.Which())}
 	}
 	if err != nil {
 		a.log.Warn("A Service could not be explained", zap.Stringer("service", key), zap.Error(err))
-		a.problem(ctx, problem.Unavailable, "The Service could not be read from the cluster. "+reply.PublicCause(err))
-		return nil, false
+		return nil, &refusal{problem.Unavailable, "The Service could not be read from the cluster. " + reply.PublicCause(err)}
 	}
-	return document, true
+	return document, nil
 }
 
 var valueNoStore = []byte("no-store")
