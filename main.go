@@ -45,10 +45,12 @@ func run(args []string) int {
 		return generate(args)
 	case "explain":
 		return explain(args)
+	case "mcp":
+		return mcp(args)
 	case "serve":
 		return serve(args, signals)
 	default:
-		fmt.Fprintf(os.Stderr, "dynamic-toolset: there is no command %q; the commands are serve (the default), generate, explain, version and help\n", command)
+		fmt.Fprintf(os.Stderr, "dynamic-toolset: there is no command %q; the commands are serve (the default), generate, explain, mcp, version and help\n", command)
 		return exitUsage
 	}
 }
@@ -80,6 +82,24 @@ func explain(args []string) int {
 	return printOnce("explain", args, config.LoadExplain, app.Explain)
 }
 
+// mcp runs the command mcp: it answers an agent on standard input and output.
+func mcp(args []string) int {
+	settings, err := config.LoadMCP(args, os.Environ(), os.Stdout)
+	switch {
+	case errors.Is(err, config.ErrHelp):
+		return exitOK
+	case err != nil:
+		fmt.Fprintf(os.Stderr, "dynamic-toolset mcp: these settings can't work; --help explains each:\n%s\n", indent(err.Error()))
+		return exitUsage
+	}
+	warn := func(text string) { fmt.Fprintf(os.Stderr, "dynamic-toolset mcp: warning: %s\n", text) }
+	if err := app.MCP(settings, versionText(), os.Stdin, os.Stdout, warn); err != nil {
+		fmt.Fprintf(os.Stderr, "dynamic-toolset mcp: %v\n", err)
+		return exitFailed
+	}
+	return exitOK
+}
+
 // printOnce runs a command that prints something and ends.
 func printOnce[S any](command string, args []string, load func(args, environ []string, usage io.Writer) (S, error),
 	output func(S, string) (output []byte, warnings []string, err error)) int {
@@ -109,8 +129,12 @@ func printOnce[S any](command string, args []string, load func(args, environ []s
 
 // catchSignals starts to catch signals, for the command that is about to run. A service
 // that is told to stop before it has served anything exits with 0. Any other command that
-// is stopped has not done its work, and exits with 128 plus the signal's number.
+// is stopped has not done its work, and exits with 128 plus the signal's number; but mcp
+// has none to finish, and agents end it by a signal.
 func catchSignals(command string) *shutdown.Signals {
+	if command == "mcp" {
+		return shutdown.Catch(func(os.Signal) int { return exitOK }, func(os.Signal) {})
+	}
 	if command != "serve" {
 		return shutdown.Catch(shutdown.ExitCode, func(sig os.Signal) {
 			fmt.Fprintf(os.Stderr, "dynamic-toolset %s: ended by a signal before it was done: %v\n", command, sig)

@@ -68,7 +68,7 @@ func (s *Server) apiRoutes() []route {
 		{method: get, path: "/api/v1/services", handler: s.api.ListServices, who: callers},
 		{method: get, path: "/api/v1/services/{namespace}/{name}/explain", handler: s.api.Explain, who: callers},
 		{method: get, path: "/api/v1/toolset", handler: s.api.GetDocument, who: callers},
-		{method: post, path: "/mcp", handler: s.api.MCP, who: callers, body: middleware.JSONBody},
+		{method: post, path: "/mcp", handler: s.api.MCP, who: callers, body: middleware.JSONBody, right: get}, // it only reads
 		{method: post, path: "/api/v1/discover", handler: s.api.Discover, who: callers, body: middleware.JSONBody},
 		{method: post, path: "/api/v1/toolsets/generate", handler: s.api.Generate, who: callers, body: middleware.JSONBody},
 		{method: post, path: "/api/v1/toolsets/validate", handler: s.api.Validate, who: callers, body: middleware.JSONBody},

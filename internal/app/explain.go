@@ -26,13 +26,26 @@ type source interface {
 	cluster.Finder
 }
 
-// explain says why a Service is a toolset or not. It asks the source for the Service, so
-// that the answer is about what it is now.
+// explain says why a Service is a toolset or not.
 func (a *App) explain(ctx context.Context, key service.Key) (*explain.Document, error) {
+	x := explainer{a.source, a.rules, detect.Options{ClusterDomain: a.settings.Cluster.Domain, Workloads: a.evidence}, a.catalogue}
+	return x.explain(ctx, key)
+}
+
+// An explainer explains Services.
+type explainer struct {
+	source    source
+	rules     *detect.Rules
+	options   detect.Options
+	catalogue *catalogue.Catalogue
+}
+
+// explain asks the source for the Service, so that the answer is about what it is now.
+func (x *explainer) explain(ctx context.Context, key service.Key) (*explain.Document, error) {
 	if !endpoint.IsLabel(key.Namespace) || !endpoint.IsLabel(key.Name) {
 		return nil, explain.NewMissing(key, nil) // no Service can have such a name
 	}
-	svc, others, err := a.source.Find(ctx, key)
+	svc, others, err := x.source.Find(ctx, key)
 	switch {
 	case err != nil:
 		if n, ok := errors.AsType[*cluster.NotWatched](err); ok {
@@ -42,7 +55,7 @@ func (a *App) explain(ctx context.Context, key service.Key) (*explain.Document, 
 	case svc == nil:
 		return nil, explain.NewMissing(key, others)
 	}
-	return document(svc, a.rules, detect.Options{ClusterDomain: a.settings.Cluster.Domain, Workloads: a.evidence}, a.catalogue), nil
+	return document(svc, x.rules, x.options, x.catalogue), nil
 }
 
 // document explains a Service that exists.

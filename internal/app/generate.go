@@ -1,7 +1,6 @@
 package app
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"maps"
@@ -9,16 +8,10 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
-	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
 
-	"kubernaut.io/dynamic-toolset/cluster"
 	"kubernaut.io/dynamic-toolset/cluster/configmap"
-	"kubernaut.io/dynamic-toolset/cluster/kubernetes"
-	"kubernaut.io/dynamic-toolset/cluster/manifests"
-	"kubernaut.io/dynamic-toolset/cluster/workloads"
 	"kubernaut.io/dynamic-toolset/config"
 	"kubernaut.io/dynamic-toolset/service"
 	"kubernaut.io/dynamic-toolset/service/catalogue"
@@ -106,96 +99,6 @@ func loadOverrides(file string) (*overrides.Set, error) {
 		lines[i] = "  " + strings.TrimPrefix(w.Field+": ", ": ") + w.Message
 	}
 	return nil, fmt.Errorf("%s has mistakes, so that the service would ignore all of it:\n%s", file, strings.Join(lines, "\n"))
-}
-
-// readOnce reads the whole state of the cluster into sink, and its workloads into follower,
-// if that is not nil.
-func readOnce(s *config.Reading, version string, sink cluster.Sink, follower cluster.WorkloadSink) error {
-	source, watcher, problems, err := newSource(s, version, sink, follower)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), s.Timeout)
-	defer cancel()
-	if watcher != nil {
-		var watching sync.WaitGroup
-		watching.Go(func() { watcher.Run(ctx) })
-		defer watching.Wait()
-		defer cancel()
-		select {
-		case <-watcher.Tried():
-		case <-ctx.Done():
-		}
-		// The output must not depend on whether a list has failed.
-		if err := watcher.Problem(); err != nil {
-			return fmt.Errorf("the workloads of the cluster can't be read: %w", err)
-		}
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- source.Run(ctx) }()
-	stop := func() { cancel(); <-ended }
-	look := time.NewTicker(20 * time.Millisecond)
-	defer look.Stop()
-	for {
-		select {
-		case <-source.FirstSync():
-			stop()
-			return problems()
-		case err := <-ended:
-			if err != nil {
-				return err
-			}
-			return unread(source.Status(), s.Timeout)
-		case <-look.C:
-			// Waiting does not help if a right is missing.
-			if denied := source.Status().Denied; denied != nil {
-				stop()
-				return fmt.Errorf("the cluster can't be read: %w", denied)
-			}
-		}
-	}
-}
-
-// unread returns an error that says why the cluster could not be read in time.
-func unread(a cluster.Availability, patience time.Duration) error {
-	reason := a.LastError
-	if reason == "" {
-		reason = "raise --timeout if it is very large"
-	}
-	return fmt.Errorf("the cluster could not be read within %s: %s", patience, reason)
-}
-
-// newSource returns a source of Services, a watcher of workloads if they are to be watched,
-// and a function that returns the problems of those that could not be used, to be called
-// after they have been read.
-func newSource(s *config.Reading, version string, sink cluster.Sink, follower cluster.WorkloadSink) (
-	source cluster.Source, watcher *workloads.Watcher, problems func() error, err error) {
-	cluster.RedirectClientLogs(zap.NewNop())
-	if s.Cluster.Manifests != "" {
-		m, err := manifests.New(s.Cluster.Manifests, manifests.Options{Sink: sink, Workloads: follower})
-		if err != nil {
-			return nil, nil, nil, err
-		}
-		return m, nil, func() error {
-			list := m.Problems()
-			if len(list) == 0 {
-				return nil
-			}
-			return &unusable{s.Cluster.Manifests, list}
-		}, nil
-	}
-	cfg, err := cluster.Connect(s.Cluster.Kubeconfig, s.Cluster.Context, version)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	if follower != nil {
-		watcher, err = watchWorkloads(cfg, follower, s.Cluster.Namespaces, zap.NewNop(), nil)
-		if err != nil {
-			return nil, nil, nil, err
-		}
-	}
-	k, err := kubernetes.New(cfg, kubernetes.Options{Sink: sink, Namespaces: s.Cluster.Namespaces})
-	return k, watcher, func() error { return nil }, err
 }
 
 // findings collects what was found out about Services, for warnings.

@@ -41,7 +41,7 @@ type access struct {
 }
 
 type health struct {
-	Healthy   bool   `json:"healthy"`
+	Healthy   *bool  `json:"healthy,omitempty"` // nil before it was checked
 	Reason    string `json:"reason,omitempty"`
 	CheckedAt string `json:"checkedAt,omitempty"`
 }
@@ -94,7 +94,7 @@ func (v *View) backend(c *snapshot.Chosen) *backend {
 	out := &backend{
 		Name: key.Name, Namespace: key.Namespace, Type: b.Type, Description: b.Description, URL: b.Endpoint + b.APIPath,
 		Access:   accessOf(b, &id),
-		Health:   health{Healthy: c.Healthy(), CheckedAt: at},
+		Health:   health{Healthy: healthy(&c.Item), CheckedAt: at},
 		Identity: identity{Verdict: id.Verdict, Product: id.Product, Version: id.Version},
 		Why:      c.Reason, Omitted: c.Omitted, warning: v.warning(),
 	}

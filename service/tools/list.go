@@ -24,7 +24,7 @@ type entry struct {
 	Namespace string `json:"namespace"`
 	Type      string `json:"type"`
 	Verified  bool   `json:"verified"`
-	Healthy   bool   `json:"healthy"`
+	Healthy   *bool  `json:"healthy,omitempty"` // nil before it was checked
 	*details
 }
 
@@ -59,11 +59,20 @@ func (v *View) list(object []byte) (any, error) {
 			answer.Continue = snapshot.TokenAfter(service.Key{Namespace: last.Namespace, Name: last.Name})
 			break
 		}
-		e := entry{Name: key.Name, Namespace: key.Namespace, Type: b.Type, Verified: id.Verdict == service.Verified, Healthy: i.Healthy()}
+		e := entry{Name: key.Name, Namespace: key.Namespace, Type: b.Type, Verified: id.Verdict == service.Verified, Healthy: healthy(&i)}
 		if detailed {
 			e.details = &details{b.Endpoint + b.APIPath, id.Product, id.Version, b.Description}
 		}
 		answer.Backends = append(answer.Backends, e)
 	}
 	return answer, nil
+}
+
+// healthy returns whether a back end is healthy; nil if it was not checked.
+func healthy(i *snapshot.Item) *bool {
+	if !i.Checked() {
+		return nil
+	}
+	h := i.Healthy()
+	return &h
 }
