@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +15,8 @@ type Access struct {
 	Audiences []string      // a token must have one of them; empty: those of the API server
 	CacheTTL  time.Duration // how long a decision is remembered
 	Metrics   bool          // /metrics needs a token as well
+
+	MCPOrigins []string // origins of pages that may use /mcp, besides those of the machine itself
 
 	RateLimit int // requests per second of one client; 0: no limit
 	RateBurst int // how many requests may come at once
@@ -31,6 +34,7 @@ func (f *flagSet) accessFlags(a *Access) {
 	f.StringSliceVar(&a.Audiences, "auth-audiences", nil, "`AUDIENCES` of which a token must have at least one, separated by commas; empty for those of the API server. Set it, and the same audience in the agents' projected tokens, so that a token that is sent here is of no use elsewhere.")
 	f.DurationVar(&a.CacheTTL, "auth-cache-ttl", minutes(2), "`DURATION` for which the decision about a token is remembered; a refusal, for at most 10 s. Lower it so that a right ends sooner after it was revoked; raise it to call the API server less often, and to go on for longer when it can't be reached.")
 	f.BoolVar(&a.Metrics, "auth-metrics", false, "require a token on /metrics as well; its owner must be allowed to get /metrics. Use it where the metrics port can be reached by others than Prometheus.")
+	f.StringSliceVar(&a.MCPOrigins, "mcp-origins", nil, "`ORIGINS` of pages that may use /mcp, separated by commas, such as https://agents.example.com; a request with another Origin is answered with 403, unless it is one of this machine, such as http://localhost:6274. Programs send none, so set it only for an agent that runs in a browser, or that sends an Origin all the same.")
 	f.IntVar(&a.RateLimit, "rate-limit", 0, "`NUMBER` of requests per second that one client may send; others are answered with 429; 0 for no limit. A client is a user with --auth=token, else an IP address (of IPv6, the first 64 bits). Set it, to 100 for example, where one client might send too many.")
 	f.IntVar(&a.RateBurst, "rate-limit-burst", 150, "`NUMBER` of requests that a client may send at once after a pause. Raise it for clients that send many when they start.")
 	f.end()
@@ -53,6 +57,7 @@ func (l *loader) validateAccess() {
 		}
 	}
 	a.Audiences = slices.Compact(slices.Sorted(slices.Values(a.Audiences)))
+	a.MCPOrigins = l.origins(a.MCPOrigins)
 	l.duration("auth-cache-ttl", a.CacheTTL, time.Second, time.Hour)
 	l.number("rate-limit", a.RateLimit, 0, 1_000_000)
 	l.number("rate-limit-burst", a.RateBurst, 1, 1_000_000)
@@ -63,6 +68,19 @@ func (l *loader) validateAccess() {
 	if !a.Tokens && a.Metrics {
 		l.fail("auth-metrics", idle)
 	}
+}
+
+// origins checks origins as browsers send them (RFC 6454, section 6.2), since they are
+// compared byte for byte.
+func (l *loader) origins(list []string) []string {
+	for i, o := range list {
+		list[i] = strings.TrimSpace(o)
+		u, err := url.Parse(list[i])
+		if err != nil || u.Scheme == "" || u.Host == "" || u.Scheme+"://"+u.Host != list[i] || strings.ToLower(list[i]) != list[i] || strings.Contains(u.Host, "*") {
+			l.fail("mcp-origins", "holds %s, which is no origin: use a scheme and a host in lower case, and a port unless it is the scheme's own, such as https://agents.example.com", quote(list[i]))
+		}
+	}
+	return slices.Compact(slices.Sorted(slices.Values(list)))
 }
 
 // warnAccess warns about settings of Access that work but may be a mistake.

@@ -223,7 +223,7 @@ func (a *App) serverOptions() transport.Options {
 			MaxConnectionAge: s.HTTP.MaxConnectionAge,
 		},
 		Auth: a.auth, RateLimit: transport.RateLimit{PerSecond: s.Access.RateLimit, Burst: s.Access.RateBurst},
-		Catalogue: a.catalogue, Status: a.status, Discover: a.discover, Explain: a.explain, PageState: a.pageState, Pprof: s.HTTP.Pprof,
+		Catalogue: a.catalogue, Status: a.status, Discover: a.discover, Explain: a.explain, MCPOrigins: s.Access.MCPOrigins, PageState: a.pageState, Pprof: s.HTTP.Pprof,
 		Metrics: a.set, Log: a.log, Version: a.version,
 	}
 	if a.writer != nil {

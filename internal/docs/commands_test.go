@@ -90,7 +90,7 @@ var ways = []way{
 	{regexp.MustCompile(`^([A-Z]+=\S+ )*scripts/`), (*reader).script},
 	{regexp.MustCompile(`^cd `), func(r *reader, c string) { r.dir = filepath.Join(r.dir, strings.TrimPrefix(c, "cd ")) }},
 	{regexp.MustCompile(`^mkdir |^openssl `), (*reader).run},
-	{regexp.MustCompile(`^(bin/\w+|go run \S+) (.* )?--help$|^(bin/)?dynamic-toolset (generate|explain) `), (*reader).run},
+	{regexp.MustCompile(`^(bin/\w+|go run \S+) (.* )?--help$|^(bin/)?dynamic-toolset (generate|explain|mcp) `), (*reader).run},
 	{regexp.MustCompile(`^(bin/)?dynamic-toolset `), (*reader).serve},
 	{regexp.MustCompile(`^curl `), (*reader).ask},
 	{regexp.MustCompile(`^go tool pprof `), (*reader).ask},
