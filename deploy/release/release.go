@@ -161,7 +161,7 @@ func (r *release) list(out io.Writer) error {
 			errs = append(errs, err)
 			continue
 		}
-		fmt.Fprintf(out, "  %-50s %6.1f MB\n", e.Name(), float64(info.Size())/1e6)
+		fmt.Fprintf(out, "  %-60s %6.1f MB\n", e.Name(), float64(info.Size())/1e6)
 	}
 	if strings.HasSuffix(r.version, "-dirty") {
 		fmt.Fprintln(out, "The project has changes that are not committed, so nobody can make the same release again.")
