@@ -26,6 +26,7 @@ type release struct {
 	version   string // such as v1.2.3: of the program, the image and the chart's appVersion
 	revision  string // the commit
 	created   time.Time
+	changed   bool // the folder has changes that are not committed
 	platforms []platform
 	roots     []byte // PEM
 	built     []built
@@ -56,6 +57,11 @@ func newRelease(ctx context.Context, source, version string) (*release, error) {
 	if r.version, err = releaseVersion(version); err != nil {
 		return nil, err
 	}
+	status, err := git("status", "--porcelain")
+	if err != nil {
+		return nil, err
+	}
+	r.changed = status != ""
 	seconds, err := git("log", "-1", "--format=%ct")
 	if err != nil {
 		return nil, err
@@ -163,7 +169,7 @@ func (r *release) list(out io.Writer) error {
 		}
 		fmt.Fprintf(out, "  %-60s %6.1f MB\n", e.Name(), float64(info.Size())/1e6)
 	}
-	if strings.HasSuffix(r.version, "-dirty") {
+	if r.changed {
 		fmt.Fprintln(out, "The project has changes that are not committed, so nobody can make the same release again.")
 	}
 	return errors.Join(errs...)

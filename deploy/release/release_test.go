@@ -386,6 +386,35 @@ func TestReleaseVersion(t *testing.T) {
 	}
 }
 
+// What is not committed is in the release, which says so.
+func TestChangesAreTold(t *testing.T) {
+	dir := t.TempDir()
+	for _, args := range [][]string{{"init", "-q"}, {"-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "-q", "--allow-empty", "-m", "first"}} {
+		if out, err := exec.Command("git", append([]string{"-C", dir}, args...)...).CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+	}
+	for _, changed := range []bool{false, true} {
+		if changed {
+			if err := os.WriteFile(filepath.Join(dir, "new"), nil, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r, err := newRelease(t.Context(), dir, "v1.0.0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.target = t.TempDir()
+		var out bytes.Buffer
+		if err := r.list(&out); err != nil {
+			t.Fatal(err)
+		}
+		if told := strings.Contains(out.String(), "not committed"); told != changed {
+			t.Errorf("changed %v: %s", changed, out.String())
+		}
+	}
+}
+
 func TestBadInput(t *testing.T) {
 	full := t.TempDir()
 	if err := os.WriteFile(filepath.Join(full, "old"), nil, 0o644); err != nil {
