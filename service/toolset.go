@@ -3,10 +3,11 @@
 // packages below it.
 //
 // A [Backend] is what was found in the cluster, a [Probe] how to check it, [Health] the
-// outcome, and a [Document] what agents read. The work is done by the packages below:
-// detect recognises back ends in Services, overrides changes them, aliases finds those that
-// are the same one, and health checks them. Package catalogue keeps the state, snapshot
-// renders it for lookups, and those in output know the documents.
+// outcome, a [Connection] what people say about how to connect to it, and a [Document] what
+// agents read. The work is done by the packages below: detect recognises back ends in
+// Services, overrides changes them, aliases finds those that are the same one, and health
+// checks them. Package catalogue keeps the state, snapshot renders it for lookups, and those
+// in output know the documents.
 package service
 
 import (
@@ -106,6 +107,8 @@ type Backend struct {
 	// APIPath is the path below Endpoint at which the API answers, such as
 	// "/prometheus" for Mimir; empty for most.
 	APIPath string
+	// Connection is what people say about how to connect to it; nil for most.
+	Connection *Connection
 	// Description is one sentence for the AI agent that reads the toolset.
 	Description string
 	// Probe says how to check its health.
@@ -140,7 +143,7 @@ type Fixed struct{ Type, Enabled, Endpoint bool }
 // Equal reports whether b and o are equal in all fields.
 func (b *Backend) Equal(o *Backend) bool {
 	return b.Key == o.Key && b.Name == o.Name && b.Type == o.Type && b.Enabled == o.Enabled && b.Primary == o.Primary && b.Pinned == o.Pinned &&
-		b.Endpoint == o.Endpoint && b.APIPath == o.APIPath && b.Description == o.Description &&
+		b.Endpoint == o.Endpoint && b.APIPath == o.APIPath && b.Connection.Equal(o.Connection) && b.Description == o.Description &&
 		b.Probe.Equal(o.Probe) && b.UserEndpoint == o.UserEndpoint && b.Declared == o.Declared && b.Pods.Equal(o.Pods) &&
 		b.Standing == o.Standing && b.Fixed == o.Fixed && b.Created.Equal(o.Created) && slices.Equal(b.Evidence, o.Evidence) &&
 		maps.Equal(b.Labels, o.Labels) && maps.Equal(b.Annotations, o.Annotations)

@@ -20,6 +20,7 @@ import (
 
 	"kubernaut.io/dynamic-toolset/problem"
 	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/overrides"
 )
 
 // Real responses, successful and not, match the served description.
@@ -43,6 +44,21 @@ func TestResponsesMatchOpenAPI(t *testing.T) {
 	for i := range 25 {
 		f.catalogue.Upsert(svc("many", fmt.Sprintf("m%d", i), "many"))
 	}
+	o, wrong := overrides.Parse([]byte(`toolsets:
+- name: prometheus
+  namespace: monitoring
+  connection: {tenant: a, headers: {X-A: b, X-B: {env: B}}, tlsVerify: true, caFile: /ca, externalUrl: "http://a", apiKeyEnv: A, urlEnv: U}
+- name: grafana
+  namespace: monitoring
+  connection: {usernameEnv: A, passwordEnv: B}
+- name: main
+  namespace: monitoring
+  connection: {bearerTokenEnv: A}
+`))
+	if len(wrong) > 0 {
+		t.Fatal(wrong)
+	}
+	f.catalogue.SetOverrides(o)
 	f.catalogue.Build()
 	if got := getToolset(t, f, "many"); len(got.Alternatives) != 20 || got.AlternativesOmitted != 4 {
 		t.Errorf("%+v", got)

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"kubernaut.io/dynamic-toolset/service"
 	"kubernaut.io/dynamic-toolset/service/endpoint"
 )
 
@@ -21,6 +22,11 @@ const (
 	AnnotationHealthEndpoint = annotationPrefix + "health-endpoint"     // path or URL; the health path takes precedence
 	AnnotationPrimary        = annotationPrefix + "toolset-primary"     // true or false
 	AnnotationDescription    = annotationPrefix + "toolset-description" // one sentence for the agent
+	// How agents connect. Credentials, headers and files are for overrides alone: whoever may
+	// annotate a Service must not choose which variables of an agent are sent to it.
+	AnnotationTenant      = annotationPrefix + "toolset-tenant"       // X-Scope-OrgID
+	AnnotationTLSVerify   = annotationPrefix + "toolset-tls-verify"   // true or false
+	AnnotationExternalURL = annotationPrefix + "toolset-external-url" // http or https URL, for people
 )
 
 const maxDescription = 500 // bytes of a description in an annotation
@@ -37,6 +43,7 @@ type declaration struct {
 	health      string // a path, or a URL
 	primary     bool
 	description string
+	agents      service.Connection
 	problems    []Problem
 }
 
@@ -99,6 +106,25 @@ func (d *declaration) read(k, v string, all map[string]string) {
 			d.description = ""
 			d.problem(k, "must be one line of text of at most 500 bytes, without control characters")
 		}
+	case AnnotationTenant:
+		if p := endpoint.TenantProblem(v); p != "" {
+			d.problem(k, p)
+		} else {
+			d.agents.Tenant = v
+		}
+	case AnnotationTLSVerify:
+		switch v {
+		case "true", "false":
+			skip := v == "false"
+			d.agents.SkipVerify = &skip
+		default:
+			d.problem(k, "must be \"true\" or \"false\"")
+		}
+	case AnnotationExternalURL:
+		var p string
+		if d.agents.ExternalURL, p = endpoint.Parse(v); p != "" {
+			d.problem(k, p)
+		}
 	default:
 		return // of another program, or of a later version
 	}
@@ -120,6 +146,15 @@ func (d *declaration) readHealthEndpoint(k, v string, all map[string]string) {
 	} else if _, ok := all[AnnotationHealthPath]; !ok {
 		d.health = value
 	}
+}
+
+// connectionForAgents returns what the annotations say about it; nil if they say nothing.
+func (d *declaration) connectionForAgents() *service.Connection {
+	c := d.agents
+	if c.Equal(&service.Connection{}) {
+		return nil
+	}
+	return &c
 }
 
 func (d *declaration) problem(field, message string) {

@@ -109,6 +109,22 @@ func TestAnnotations(t *testing.T) {
 	}
 }
 
+// How agents connect may be annotated, but for what could make an agent send its secrets.
+func TestAnnotationsOfAConnection(t *testing.T) {
+	res := Default().Identify(prometheus("toolset-tenant", "a|b", "toolset-tls-verify", "false", "toolset-external-url", "https://P.example.com/"), Options{})
+	skip := true
+	if want := (&service.Connection{Tenant: "a|b", SkipVerify: &skip, ExternalURL: "https://p.example.com"}); len(res.Problems) > 0 || !res.Backend.Connection.Equal(want) {
+		t.Errorf("got %+v %v", res.Backend.Connection, res.Problems)
+	}
+	if c := Default().Identify(prometheus("toolset-api-key-env", "AWS_SECRET_ACCESS_KEY"), Options{}).Backend.Connection; c != nil {
+		t.Errorf("got %+v", c)
+	}
+	res = Default().Identify(prometheus("toolset-tenant", "{{ env.HOME }}", "toolset-tls-verify", "no", "toolset-external-url", "javascript:alert(1)"), Options{})
+	if s := summary(res); !strings.HasSuffix(s, " !toolset-external-url !toolset-tenant !toolset-tls-verify") || res.Backend.Connection != nil {
+		t.Errorf("got %s, %+v", s, res.Backend.Connection)
+	}
+}
+
 func TestMostHTTPPort(t *testing.T) {
 	for ports, want := range map[string]string{
 		"grpc:9000 http:7777":            "7777",

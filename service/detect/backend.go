@@ -123,6 +123,7 @@ func (b *builder) backend(name string, d *declaration) *service.Backend {
 		Primary:      d.primary,
 		Endpoint:     b.endpoint,
 		APIPath:      b.apiPath,
+		Connection:   d.connectionForAgents(),
 		Description:  b.description(d),
 		Probe:        b.probe(d),
 		UserEndpoint: d.endpoint != "" || d.health != "" || b.svc.Spec.Type == corev1.ServiceTypeExternalName,

@@ -30,6 +30,9 @@ var effects = map[string]string{
 	AnnotationHealthEndpoint: "sets what the health check calls",
 	AnnotationPrimary:        "marks the preferred toolset of its type, or unmarks it",
 	AnnotationDescription:    "sets the description for agents",
+	AnnotationTenant:         "sets the tenant that agents name (X-Scope-OrgID)",
+	AnnotationTLSVerify:      "says whether agents verify the certificate",
+	AnnotationExternalURL:    "sets the URL for people with a browser",
 }
 
 // notes explains the annotations of a Service. Labels with the keys of annotations are a

@@ -48,6 +48,9 @@ func (v *override) fields() (out []string) {
 	if v.health != "" {
 		add("health", v.health)
 	}
+	if v.connection != nil {
+		add("connection", connectionFieldsOf(v.connection))
+	}
 	return out
 }
 

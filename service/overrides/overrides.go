@@ -40,6 +40,7 @@ type changes struct {
 	kind, url, description string
 	path                   *string // of the API, below url; may be empty
 	health                 string  // path or URL
+	connection             *service.Connection
 }
 
 // Apply returns b with all overrides that match it, as a copy, or b itself if none does. Of
@@ -132,6 +133,10 @@ func (v *override) apply(b *service.Backend) {
 		checkAt(b, v.health)
 		note("health")
 	}
+	if v.connection != nil {
+		b.Connection = b.Connection.With(v.connection)
+		note("connection")
+	}
 	// A toolset that is only switched off takes its aliases with it.
 	b.Declared = b.Declared || slices.ContainsFunc(what, func(field string) bool { return field != "disable" })
 	b.Evidence = append(b.Evidence, Key+": "+strings.Join(what, ", "))
@@ -220,7 +225,7 @@ func (o *Set) Unmatched(discovered []*service.Backend) []string {
 func (c *changes) backend(namespace, name string, primary bool) *service.Backend {
 	b := &service.Backend{
 		Key: service.Key{Namespace: namespace, Name: name}, Name: name, Type: c.kind, Enabled: true, Primary: primary, Pinned: primary,
-		Endpoint: c.url, Description: c.description, UserEndpoint: true, Fixed: service.Fixed{Type: true, Endpoint: true},
+		Endpoint: c.url, Connection: c.connection, Description: c.description, UserEndpoint: true, Fixed: service.Fixed{Type: true, Endpoint: true},
 		Probe:    service.Probe{Kind: service.ProbeTCP, Address: endpoint.Address(c.url)},
 		Standing: service.Standing{Scope: service.ScopeUnknown, Role: service.RoleServer},
 		Evidence: []string{Key + ": added"},

@@ -18,7 +18,7 @@ const (
 )
 
 // overrideFields are the fields of an entry, in the order in which people write them.
-var overrideFields = []string{"name", "namespace", "add", "disable", "type", "url", "path", "health", "description", "primary"}
+var overrideFields = []string{"name", "namespace", "add", "disable", "type", "url", "path", "health", "description", "primary", "connection"}
 
 // Parse reads the value of Key. With any mistake, all overrides are refused; the result
 // then lists everything that is wrong, at most service.MaxInvalid findings. The form is
@@ -28,6 +28,7 @@ var overrideFields = []string{"name", "namespace", "add", "disable", "type", "ur
 //	- {name: grafana, namespace: shop, disable: true}
 //	- {name: prometheus, namespace: monitoring, primary: true}
 //	- {name: metrics, namespace: cloud, add: true, type: prometheus, url: "https://metrics.example.com"}
+//	- {name: mimir, namespace: monitoring, connection: {tenant: shop}}
 func Parse(doc []byte) (*Set, []service.Invalid) {
 	p := &parser{o: &Set{byName: map[string][]*override{}}, seen: map[string]string{}, added: map[service.Key]string{}}
 	p.MaxBytes, p.MaxProblems = maxOverridesBytes, service.MaxInvalid
@@ -127,6 +128,7 @@ func readChanges(m strictyaml.Mapping) (c changes) {
 		}
 		c.health = canonical
 	}
+	c.connection = readConnection(m.Get("connection"))
 	if c.description = description.Text(); len(c.description) > maxDescription {
 		description.Bad("has %d bytes; at most %d are accepted", len(c.description), maxDescription)
 	}
@@ -160,6 +162,9 @@ func (p *parser) change(v *override, m strictyaml.Mapping, before int) {
 	}
 	if (m.Has("url") || m.Has("health")) && !m.Has("namespace") {
 		m.Get("namespace").Bad("is missing, without which all of this name, in any namespace, would get one address; to add a toolset, write add: true")
+	}
+	if m.Has("connection") && !m.Has("namespace") {
+		m.Get("namespace").Bad("is missing, without which all of this name, in any namespace, would be sent these credentials and headers")
 	}
 	key := v.namespace + "/" + v.name
 	if first, ok := p.seen[key]; ok && v.name != "" {

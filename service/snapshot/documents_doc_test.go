@@ -23,10 +23,10 @@ func TestOutputsDocumentation(t *testing.T) {
 		t.Fatal("no example of overrides")
 	}
 	o, wrong := overrides.Parse([]byte(example[1]))
-	if len(wrong) > 0 || len(o.Added()) != 1 || len(o.Unmatched(nil)) != 2 {
+	if len(wrong) > 0 || len(o.Added()) != 1 || len(o.Unmatched(nil)) != 3 {
 		t.Errorf("the example: %v", wrong)
 	}
-	for _, field := range []string{"name", "namespace", "add", "disable", "type", "url", "path", "health", "description", "primary"} {
+	for _, field := range []string{"name", "namespace", "add", "disable", "type", "url", "path", "health", "description", "primary", "connection"} {
 		if !strings.Contains(section, "\n| `"+field+"` |") {
 			t.Errorf("the field %s is not in the table", field)
 		}

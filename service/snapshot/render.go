@@ -23,6 +23,7 @@ type toolsetJSON struct {
 	HealthReason    string                `json:"healthReason"`
 	Config          map[string]string     `json:"config"`
 	ServiceEndpoint string                `json:"serviceEndpoint"`
+	Connection      *connectionJSON       `json:"connection,omitempty"`
 	DiscoveredAt    string                `json:"discoveredAt"`
 	LastHealthCheck *string               `json:"lastHealthCheck"`
 	Aliases         []string              `json:"aliases,omitempty"` // Services, as namespace/name
@@ -93,7 +94,7 @@ func (r *rendered) sameToWatchers(o *rendered) bool {
 	return r == o || r.name == o.name && r.healthy == o.healthy && r.discovered.Equal(o.discovered) && slices.Equal(r.aliases, o.aliases) && sameIdentity(r.identity, o.identity) &&
 		(r.backend == o.backend || r.backend.Key.Namespace == o.backend.Key.Namespace && r.backend.Type == o.backend.Type &&
 			r.backend.Description == o.backend.Description && r.backend.Enabled == o.backend.Enabled &&
-			r.backend.Endpoint == o.backend.Endpoint && r.backend.APIPath == o.backend.APIPath)
+			r.backend.Endpoint == o.backend.Endpoint && r.backend.APIPath == o.backend.APIPath && r.backend.Connection.Equal(o.backend.Connection))
 }
 
 // render renders m. It takes over from the last rendering what is the same.
@@ -131,6 +132,7 @@ func render(m *member) *rendered {
 		Enabled: b.Enabled, Healthy: h.Healthy, HealthReason: reason,
 		Config:          map[string]string{"url": b.Endpoint + b.APIPath},
 		ServiceEndpoint: b.Endpoint,
+		Connection:      connectionOf(b.Connection),
 		DiscoveredAt:    FormatTime(m.Discovered),
 		LastHealthCheck: optionalTime(h.CheckedAt),
 	}

@@ -53,14 +53,23 @@ func (v Value) Mapping(fields ...string) (Mapping, bool) {
 		return Mapping{}, false
 	}
 	return v.mapping(func(key *yaml.Node) string {
-		switch {
-		case key.Kind == yaml.ScalarNode && slices.Contains(fields, key.Value):
-			return ""
-		case suggest.Of(key.Value, fields) != "":
-			return "is unknown; did you mean " + suggest.Of(key.Value, fields) + "?"
+		if key.Kind != yaml.ScalarNode {
+			return Unknown("", fields)
 		}
-		return "is unknown; the fields are " + strings.Join(fields, ", ")
+		return Unknown(key.Value, fields)
 	}), true
+}
+
+// Unknown returns what is wrong with a field of this name, where these are known; empty if
+// it is one of them.
+func Unknown(name string, fields []string) string {
+	switch {
+	case slices.Contains(fields, name):
+		return ""
+	case suggest.Of(name, fields) != "":
+		return "is unknown; did you mean " + suggest.Of(name, fields) + "?"
+	}
+	return "is unknown; the fields are " + strings.Join(fields, ", ")
 }
 
 // MappingOf returns the value as a mapping with any keys for which problem returns
@@ -160,6 +169,9 @@ func (v Value) Text() string {
 	}
 	return ""
 }
+
+// IsMapping reports whether the value is a mapping.
+func (v Value) IsMapping() bool { return v.is(yaml.MappingNode, "!!map") }
 
 // IsEmptyText reports whether the value is a text of no characters.
 func (v Value) IsEmptyText() bool { return v.is(yaml.ScalarNode, "!!str") && v.node.Value == "" }
