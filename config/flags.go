@@ -22,6 +22,7 @@ type flagSet struct {
 	groups []*group
 	// Raw values that validation converts to other types.
 	namespaces, cidrs []string
+	leaveOut          []string
 	auth, dnsServer   string
 }
 
@@ -107,6 +108,13 @@ func newFlags(s *Settings) *flagSet {
 	f.BoolVar(&s.ConfigMap.LeaderElection, "leader-election", true, "elect, by a lease, the one replica that writes the ConfigMap; the others only read it. Switch it off only where there is never more than one replica, to do without rights on leases.")
 	f.StringVar(&s.ConfigMap.Lease, "leader-election-lease", DefaultLease, "`NAME` of that lease, in the namespace of the ConfigMap. Change it together with --configmap-name to run two installations in one namespace.")
 	f.StringVar(&s.ConfigMap.Write, "write-configmap", "", "`FILE` to write the ConfigMap to with --manifests, - for standard output. Use it to see what the service would write, or to apply it yourself.")
+	f.end()
+
+	f.begin("HolmesGPT", "What is in the document for HolmesGPT (holmesgpt-toolsets.yaml), and how it learns of changes.")
+	f.StringSliceVar(&f.leaveOut, "holmesgpt-leave-out", nil, "`NAMES` of built-in toolsets of HolmesGPT that the document does not configure, separated by commas, such as prometheus/metrics. Set it for those that you configure yourself: otherwise an entry of the document replaces yours.")
+	f.BoolVar(&s.HolmesGPT.Curl, "holmesgpt-curl", false, "write the document for HolmesGPT releases before June 2026, which have one back end for each built-in toolset: all others, and custom back ends, become curl commands. It costs an agent more tools.")
+	f.StringVar(&s.HolmesGPT.ReloadURL, "holmesgpt-reload-url", "", "`URL` to POST to after the ConfigMap was written, such as http://holmes.holmes.svc/api/admin/reload/toolsets; empty for no call. Set it so that HolmesGPT (July 2026 and later) notices changed addresses at once; without it, it notices only new and removed toolsets.")
+	f.DurationVar(&s.HolmesGPT.ReloadDelay, "holmesgpt-reload-delay", seconds(90), "`DURATION` between the write and that call. It must be longer than the time until the kubelet has updated the mounted ConfigMap, about a minute: lower it only where that is faster.")
 	f.end()
 
 	f.begin("Shutdown", "How the service stops without losing a request. terminationGracePeriodSeconds of the pod must be above the sum of both.")

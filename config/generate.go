@@ -28,7 +28,8 @@ type Generate struct {
 	// Namespace and Name are those of the ConfigMap that is printed.
 	Namespace, Name string
 	// Format is one of the Format constants.
-	Format string
+	Format    string
+	HolmesGPT HolmesGPT
 }
 
 // Values of Generate.Format.
@@ -41,7 +42,7 @@ const (
 // generateShared lists the settings of the service that generate has too. A settings file
 // and the environment may hold the others as well, so that those of a deployment can be
 // used unchanged.
-var generateShared = []string{"config", "manifests", "kubeconfig", "context", "namespaces", "cluster-domain", "rules", "workload-evidence", "configmap-namespace", "configmap-name"}
+var generateShared = []string{"config", "manifests", "kubeconfig", "context", "namespaces", "cluster-domain", "rules", "workload-evidence", "configmap-namespace", "configmap-name", "holmesgpt-leave-out", "holmesgpt-curl"}
 
 const generateGroup = "Generate"
 
@@ -62,6 +63,7 @@ func LoadGenerate(args []string, environ []string, usage io.Writer) (*Generate, 
 		return nil, l.problems
 	}
 	g.Cluster, g.Discovery, g.Namespace, g.Name = s.Cluster, s.Discovery, s.ConfigMap.Namespace, s.ConfigMap.Name
+	g.HolmesGPT = s.HolmesGPT
 	return g, nil
 }
 
@@ -89,6 +91,7 @@ func addReadingFlags(f *flagSet, r *Reading) {
 
 func (l *loader) validateGenerate(g *Generate) {
 	l.validateReading(&g.Reading)
+	l.validateHolmesGPT()
 	c := l.settings.ConfigMap
 	if wrong := validation.IsDNS1123Label(c.Namespace); len(wrong) > 0 {
 		l.fail("configmap-namespace", "is %s, which can't be a namespace: use lower-case letters, digits and '-', at most 63", quote(c.Namespace))

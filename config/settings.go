@@ -32,6 +32,7 @@ type Settings struct {
 	Discovery Discovery
 	Health    Health
 	ConfigMap ConfigMap
+	HolmesGPT HolmesGPT
 	Shutdown  Shutdown
 	Limits    Limits
 	Logs      Logs
@@ -179,6 +180,18 @@ type ConfigMap struct {
 	// Write is the file to write the ConfigMap to, with Cluster.Manifests only; "-" for
 	// standard output, empty for none.
 	Write string
+}
+
+// HolmesGPT says what is in the document for HolmesGPT, and how it learns of changes.
+type HolmesGPT struct {
+	// LeaveOut lists built-in toolsets of HolmesGPT that people configure themselves.
+	LeaveOut []string
+	// Curl makes the document fit for releases before June 2026.
+	Curl bool
+	// ReloadURL is POSTed to after a write; empty for no such call.
+	ReloadURL string
+	// ReloadDelay is the time from the write to the call.
+	ReloadDelay time.Duration
 }
 
 // Shutdown says how long the steps of a shutdown take.

@@ -26,6 +26,7 @@ func (l *loader) validate() {
 	l.validateAccess()
 	l.validateHealth()
 	l.validateConfigMap()
+	l.validateHolmesGPT()
 	l.validateRest()
 	l.warn()
 }

@@ -34,6 +34,9 @@ func (l *loader) warn() {
 			l.where("shutdown-propagation-delay"))
 	}
 
+	if s.HolmesGPT.ReloadURL != "" && !s.ConfigMap.Enabled {
+		warn("%s has no effect, as no ConfigMap is written", l.where("holmesgpt-reload-url"))
+	}
 	if c := &s.ConfigMap; c.LeaderElection && c.Name != DefaultConfigMap && c.Lease == DefaultLease {
 		warn("%s is changed and leader-election-lease is not: if another installation in the namespace has the same lease, only one of the two writes its ConfigMap; give each a lease of its own",
 			l.where("configmap-name"))

@@ -42,6 +42,10 @@ type Variables struct {
 	// URL is that of a variable with a whole connection URL, credentials included, as
 	// clients of databases take it.
 	URL string
+	// Usual means that nobody has named them: they have the usual names of the type. A
+	// document must not name such for more than one back end of a type, the preferred one:
+	// else anybody who can make a Service that asks for credentials would get them.
+	Usual bool
 }
 
 // Header that names a tenant, of Mimir, Loki, Tempo and Pyroscope.
@@ -97,7 +101,8 @@ func (c *Connection) skips() bool { return c.SkipVerify != nil && *c.SkipVerify 
 // capital letters, such as RABBITMQ_USERNAME and RABBITMQ_PASSWORD, or LOKI_TENANT.
 //
 // It names no credentials for a back end that does not ask for any, since an agent may
-// refuse an entry with a variable that is not set. The result must not be changed.
+// refuse an entry with a variable that is not set. Variables.Usual says whether they are of
+// the usual names. The result must not be changed.
 func (b *Backend) ConnectionTo(access *Access) Connection {
 	var c Connection
 	if b.Connection != nil {
@@ -119,14 +124,17 @@ func (b *Backend) ConnectionTo(access *Access) Connection {
 // of this kind.
 func usualVariables(kind, prefix, auth string) Variables {
 	switch {
+	case kind == "rabbitmq" && auth == "": // it always wants some
+		auth = AuthBasic
 	case auth == "" || auth == AuthNone:
 		return Variables{}
-	case kind == "grafana" && auth != AuthLogin: // it takes API keys and passwords
-		return Variables{APIKey: prefix + "_API_KEY"}
-	case auth == AuthBasic:
-		return Variables{Username: prefix + "_USERNAME", Password: prefix + "_PASSWORD"}
-	case auth == AuthRequired && (kind == "elasticsearch" || kind == "opensearch" || kind == "rabbitmq" || kind == "kibana"):
-		return Variables{Username: prefix + "_USERNAME", Password: prefix + "_PASSWORD"}
 	}
-	return Variables{BearerToken: prefix + "_BEARER_TOKEN"}
+	basic := auth == AuthBasic || auth == AuthRequired && (kind == "elasticsearch" || kind == "opensearch" || kind == "rabbitmq" || kind == "kibana")
+	switch {
+	case kind == "grafana" && auth != AuthLogin: // it takes API keys and passwords
+		return Variables{APIKey: prefix + "_API_KEY", Usual: true}
+	case basic:
+		return Variables{Username: prefix + "_USERNAME", Password: prefix + "_PASSWORD", Usual: true}
+	}
+	return Variables{BearerToken: prefix + "_BEARER_TOKEN", Usual: true}
 }

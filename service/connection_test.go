@@ -48,7 +48,7 @@ func TestConnectionEqual(t *testing.T) {
 // said so, and nowhere else.
 func TestConnectionTo(t *testing.T) {
 	basic := func(kind string) Variables {
-		return Variables{Username: kind + "_USERNAME", Password: kind + "_PASSWORD"}
+		return Variables{Username: kind + "_USERNAME", Password: kind + "_PASSWORD", Usual: true}
 	}
 	said := &Connection{Tenant: "shop", Variables: Variables{BearerToken: "T"}}
 	for _, c := range []struct {
@@ -59,12 +59,14 @@ func TestConnectionTo(t *testing.T) {
 	}{
 		{"grafana", nil, Access{}, Connection{}},
 		{"grafana", nil, Access{Auth: AuthNone}, Connection{}},
-		{"grafana", nil, Access{Auth: AuthBasic}, Connection{Variables: Variables{APIKey: "GRAFANA_API_KEY"}}},
-		{"grafana", nil, Access{Auth: AuthLogin}, Connection{Variables: Variables{BearerToken: "GRAFANA_BEARER_TOKEN"}}},
+		{"grafana", nil, Access{Auth: AuthBasic}, Connection{Variables: Variables{APIKey: "GRAFANA_API_KEY", Usual: true}}},
+		{"grafana", nil, Access{Auth: AuthLogin}, Connection{Variables: Variables{BearerToken: "GRAFANA_BEARER_TOKEN", Usual: true}}},
 		{"elasticsearch", nil, Access{Auth: AuthBasic, TLS: TLSUntrusted}, Connection{Variables: basic("ELASTICSEARCH")}},
 		{"opensearch", nil, Access{Auth: AuthRequired}, Connection{Variables: basic("OPENSEARCH")}},
-		{"thanos-query", nil, Access{Auth: AuthBearer}, Connection{Variables: Variables{BearerToken: "THANOS_QUERY_BEARER_TOKEN"}}},
+		{"thanos-query", nil, Access{Auth: AuthBearer}, Connection{Variables: Variables{BearerToken: "THANOS_QUERY_BEARER_TOKEN", Usual: true}}},
 		{"loki", nil, Access{Auth: AuthNone, Tenant: true}, Connection{Headers: []Header{{TenantHeader, "", "LOKI_TENANT"}}}},
+		{"rabbitmq", nil, Access{}, Connection{Variables: basic("RABBITMQ")}},
+		{"rabbitmq", nil, Access{Auth: AuthNone}, Connection{}},
 		{"loki", said, Access{}, *said},
 		{"loki", said, Access{Auth: AuthBasic, Tenant: true}, *said},
 		{"loki", &Connection{Headers: []Header{{"authorization", "", "A"}, {"x-scope-orgid", "", "B"}}}, Access{Auth: AuthBasic, Tenant: true},

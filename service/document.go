@@ -11,6 +11,8 @@ type Document struct {
 	// The document is Head, the Entries with Separator between them, and Tail.
 	Head, Separator, Tail []byte
 	Entries               [][]byte
+	// Tools is how many tools it brings to an agent, for documents that say so; else 0.
+	Tools int
 }
 
 // Size returns the length of the document in bytes.

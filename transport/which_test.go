@@ -16,6 +16,7 @@ import (
 	"kubernaut.io/dynamic-toolset/service/catalogue"
 	"kubernaut.io/dynamic-toolset/service/detect"
 	"kubernaut.io/dynamic-toolset/service/output/kubernaut"
+	"kubernaut.io/dynamic-toolset/service/snapshot"
 )
 
 // whichServices reads Services from testdata/which.
@@ -243,7 +244,7 @@ func checkWhichDocuments(t *testing.T, f *fixture, primaries map[string]string) 
 	var holmes struct {
 		Toolsets map[string]struct{ Config map[string]any }
 	}
-	if err := yaml.Unmarshal(f.catalogue.Snapshot().Documents()[1].Bytes(), &holmes); err != nil {
+	if err := yaml.Unmarshal(f.catalogue.Snapshot().Documents(snapshot.DocumentOptions{})[1].Bytes(), &holmes); err != nil {
 		t.Fatal(err)
 	}
 	for kind, endpoint := range primaries {
@@ -251,14 +252,14 @@ func checkWhichDocuments(t *testing.T, f *fixture, primaries map[string]string) 
 			t.Errorf("toolset.json has %s first of %s, and a lookup finds %s", first[kind], kind, endpoint)
 		}
 		builtin := map[string][2]string{
-			"prometheus": {"prometheus/metrics", "prometheus_url"}, "grafana": {"grafana/dashboards", "url"},
-			"loki": {"grafana/loki", "url"}, "elasticsearch": {"elasticsearch/data", "api_url"},
+			"prometheus": {"prometheus/metrics", "prometheus_url"}, "grafana": {"grafana/dashboards", "api_url"},
+			"loki": {"grafana/loki", "api_url"}, "elasticsearch": {"elasticsearch/data", "api_url"},
 		}[kind]
 		if builtin[0] == "" {
 			continue
 		}
 		config := holmes.Toolsets[builtin[0]].Config
-		if got := config[builtin[1]]; got != endpoint && config["api_url"] != endpoint {
+		if got := config[builtin[1]]; got != endpoint {
 			t.Errorf("HolmesGPT gets %v of %s, and a lookup finds %s", got, kind, endpoint)
 		}
 	}

@@ -67,6 +67,7 @@ type App struct {
 	evidence  service.Workloads    // nil if the workloads are not known
 	workloads *workloads.Watcher   // nil if they are not watched
 	writer    writer               // nil if no ConfigMap is written
+	reloader  *reloader            // nil if HolmesGPT is not told of changes
 	view      *configmap.View      // of the ConfigMap; nil without a cluster, or if the ConfigMap is not used
 	overrides *configmap.Overrides // in the ConfigMap; nil if view is nil
 	leader    *leader.Candidate    // nil without leader election
@@ -174,6 +175,9 @@ func (a *App) Run(signals Signals) (int, error) {
 	}
 	if a.writer != nil {
 		start(a.writer.Run)
+	}
+	if a.reloader != nil {
+		start(a.reloader.run)
 	}
 	if a.leader != nil {
 		start(a.campaign)

@@ -59,7 +59,10 @@ func (a *App) connect(sink cluster.Sink, follower cluster.WorkloadSink) error {
 		}
 		opts.Standby, opts.Fence = true, a.leader.Fence
 	}
-	writer = configmap.NewWriter(a.view, a.catalogue.Documents, opts)
+	if s.HolmesGPT.ReloadURL != "" {
+		a.reloader = newReloader(s.HolmesGPT.ReloadURL, s.HolmesGPT.ReloadDelay, a.log, a.set)
+	}
+	writer = configmap.NewWriter(a.view, a.documents(), opts)
 	a.writer = writer
 	return nil
 }
@@ -68,7 +71,7 @@ func (a *App) connect(sink cluster.Sink, follower cluster.WorkloadSink) error {
 func (a *App) buildFileWriter() {
 	c := a.settings.ConfigMap
 	a.set.NewCounter("toolset_configmap_drift_total") // always 0: nobody checks whether others change a file
-	a.writer = configmap.NewFileWriter(c.Write, os.Stdout, c.Namespace, c.Name, a.catalogue.Documents, configmap.FileOptions{
+	a.writer = configmap.NewFileWriter(c.Write, os.Stdout, c.Namespace, c.Name, a.documents(), configmap.FileOptions{
 		Logger: a.log, OnWrite: a.countWrite, OnVersion: a.catalogue.SetConfigMapVersion,
 	})
 }
@@ -77,6 +80,9 @@ func (a *App) buildFileWriter() {
 func (a *App) countWrite(outcome string) {
 	a.shown.written.Store(&written{outcome, time.Now()})
 	a.set.GetOrCreateCounter(fmt.Sprintf("toolset_configmap_writes_total{result=%q}", outcome)).Inc()
+	if a.reloader != nil && outcome == configmap.WriteSuccess {
+		a.reloader.written()
+	}
 }
 
 // override returns a function that puts overrides in force. When that returns, the

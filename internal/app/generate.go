@@ -42,7 +42,7 @@ func Generate(s *config.Generate, version string) (output []byte, warnings []str
 		return nil, seen.warnings(overrides), err
 	}
 	catalogue.Build()
-	docs := catalogue.Snapshot().Documents()
+	docs := catalogue.Snapshot().Documents(documentOptions(&s.HolmesGPT))
 	for i := range docs {
 		if docs[i].Key == holmesgpt.Key {
 			if err := holmesgpt.Check(docs[i].Bytes()); err != nil {
@@ -54,6 +54,11 @@ func Generate(s *config.Generate, version string) (output []byte, warnings []str
 	warnings = seen.warnings(overrides)
 	for _, entry := range catalogue.OverriddenAliases() {
 		warnings = append(warnings, "the overrides' "+entry+", which stays; name that one to switch it off")
+	}
+	for i := range docs {
+		if docs[i].Tools >= holmesgpt.ManyTools {
+			warnings = append(warnings, tooManyTools(&docs[i]))
+		}
 	}
 	return output, warnings, err
 }

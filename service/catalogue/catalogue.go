@@ -96,9 +96,9 @@ func (c *Catalogue) Snapshots(ctx context.Context) iter.Seq[*snapshot.Snapshot] 
 }
 
 // Documents returns the documents of the current snapshot; nil if there is none yet.
-func (c *Catalogue) Documents() []service.Document {
+func (c *Catalogue) Documents(o snapshot.DocumentOptions) []service.Document {
 	if snap := c.Snapshot(); snap != nil {
-		return snap.Documents()
+		return snap.Documents(o)
 	}
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 	"kubernaut.io/dynamic-toolset/service/detect"
 	"kubernaut.io/dynamic-toolset/service/overrides"
+	"kubernaut.io/dynamic-toolset/service/snapshot"
 )
 
 // An asked remembers what it was told to ask.
@@ -168,7 +169,7 @@ func TestWhatIsRefutedIsDisabled(t *testing.T) {
 	if got := shown(t, c, "p"); got.Enabled || got.Type != "prometheus" || got.Identity.Evidence[0] != "a web server" {
 		t.Errorf("%+v", got)
 	}
-	if docs := string(c.Documents()[0].Bytes()); strings.Contains(docs, "p.ns.svc") {
+	if docs := string(c.Documents(snapshot.DocumentOptions{})[0].Bytes()); strings.Contains(docs, "p.ns.svc") {
 		t.Errorf("it is in the documents:\n%s", docs)
 	}
 	o, wrong := overrides.Parse([]byte("toolsets: [{name: p, disable: false}]"))

@@ -57,13 +57,15 @@ func HeaderProblem(name string) string {
 		return "must be the name of an HTTP header, of at most 64 characters"
 	}
 	for i := range len(name) {
-		if c := name[i]; !isAlnum(c) && c != '-' && c != '_' {
-			return "must be the name of an HTTP header: letters, digits, - and _"
+		if c := name[i]; !isAlnum(c) && (c != '-' && c != '_' || i == 0) || i == 0 && c <= '9' {
+			return "must be the name of an HTTP header: letters, digits, - and _, beginning with a letter"
 		}
 	}
 	switch strings.ToLower(name) {
 	case "host", "content-length", "transfer-encoding", "connection", "te", "trailer", "upgrade", "expect", "keep-alive":
 		return "is set by the HTTP client itself"
+	case "y", "n", "yes", "no", "on", "off", "true", "false", "null":
+		return "means something else in YAML, and is no header"
 	}
 	return ""
 }

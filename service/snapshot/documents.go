@@ -13,13 +13,17 @@ func newDocument(entries *list) *Answer {
 	return newAnswer(entries, []byte(kubernaut.Head), []byte(kubernaut.End(entries.count)))
 }
 
+// DocumentOptions say what is in the documents.
+type DocumentOptions struct {
+	HolmesGPT holmesgpt.Options
+}
+
 // Documents returns the generated documents: first that for Kubernaut, then that for
 // HolmesGPT. Both are in the order of types, with the primary of each type first. Disabled
 // toolsets are in none, and the second leaves out those with which HolmesGPT can do nothing
 // (see package holmesgpt). What was rendered for an earlier snapshot is not rendered again.
-func (s *Snapshot) Documents() []service.Document {
+func (s *Snapshot) Documents(o DocumentOptions) []service.Document {
 	forKubernaut := service.Document{Key: kubernaut.Key, Head: []byte(kubernaut.Head), Separator: []byte(kubernaut.Separator)}
-	forHolmes := service.Document{Key: holmesgpt.Key, Head: []byte(holmesgpt.Head)}
 	var candidates []holmesgpt.Candidate
 	for _, c := range s.document.list.chunks {
 		for _, p := range c.parts {
@@ -33,13 +37,13 @@ func (s *Snapshot) Documents() []service.Document {
 		}
 	}
 	forKubernaut.Tail = []byte(kubernaut.End(len(forKubernaut.Entries)))
-	forHolmes.Entries = holmesgpt.Entries(candidates)
-	return []service.Document{forKubernaut, forHolmes}
+	return []service.Document{forKubernaut, holmesgpt.Document(candidates, o.HolmesGPT)}
 }
 
 // A fragment is a toolset rendered for HolmesGPT. That is done when it is first asked for,
 // which replicas that don't write never do.
 type fragment struct {
+	access   service.Access // what the back end has shown when it last answered
 	once     sync.Once
 	rendered *holmesgpt.Fragment // nil if there is nothing for HolmesGPT
 }
@@ -49,6 +53,7 @@ func (f *fragment) of(r *rendered) *holmesgpt.Fragment {
 		b := r.backend
 		rendered, err := holmesgpt.Render(holmesgpt.Toolset{
 			Namespace: b.Key.Namespace, Name: r.name, Type: b.Type, Endpoint: b.Endpoint, Path: b.APIPath, Description: b.Description,
+			Connection: b.ConnectionTo(&f.access),
 		})
 		// An error means a value that package detect and overrides should have refused.
 		// Then the toolset is left out.

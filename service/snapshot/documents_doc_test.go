@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"kubernaut.io/dynamic-toolset/service"
 	"kubernaut.io/dynamic-toolset/service/overrides"
 )
 
@@ -38,25 +39,37 @@ func TestOutputsDocumentation(t *testing.T) {
 	}
 
 	// It has all variables that a document refers to, and no others.
-	named := regexp.MustCompile("`([A-Z]+_[A-Z_]+)`").FindAllStringSubmatch(text[strings.Index(text, "**Credentials**"):strings.Index(text, "**What annotations")], -1)
+	named := regexp.MustCompile("`([A-Z]+_[A-Z_]+)`").FindAllStringSubmatch(text[strings.Index(text, "**Credentials**"):strings.Index(text, "- Variables that nobody has named")], -1)
 	var listed []string
 	for _, n := range named {
-		if n[1] != "CURL_CA_BUNDLE" {
+		if n[1] != "RABBITMQ_PASSWORD" { // an example of TYPE_PASSWORD
 			listed = append(listed, n[1])
 		}
 	}
 	var used []string
-	for _, kind := range []string{"prometheus", "thanos-query", "mimir", "victoriametrics", "grafana", "loki", "tempo", "elasticsearch", "opensearch", "rabbitmq", "kafka", "jaeger"} {
-		o, wrong := overrides.Parse([]byte("toolsets: [{name: x, namespace: y, add: true, type: " + kind + ", url: \"https://h:1\"}]"))
+	for _, kind := range []string{"prometheus", "thanos-query", "mimir", "victoriametrics", "grafana", "loki", "tempo", "elasticsearch", "opensearch", "rabbitmq", "kafka", "victorialogs", "jaeger", "postgresql", "mcp"} {
+		url := "https://h:1"
+		if kind == "kafka" {
+			url = "tcp://h:1"
+		}
+		o, wrong := overrides.Parse([]byte("toolsets: [{name: x, namespace: y, add: true, type: " + kind + ", url: \"" + url + "\"}]"))
 		if len(wrong) > 0 {
 			t.Fatal(wrong)
 		}
-		c := newCatalogue()
-		c.SetOverrides(o)
-		c.Build()
-		_, holmes := documents(t, c)
-		for _, ref := range regexp.MustCompile(`\{\{ env\.([A-Z_]+) \}\}`).FindAllStringSubmatch(string(holmes.Bytes()), -1) {
-			used = append(used, ref[1])
+		for _, auth := range []string{service.AuthNone, service.AuthBasic, service.AuthBearer, service.AuthLogin} {
+			c := newCatalogue()
+			c.SetOverrides(o)
+			c.Build()
+			says(c, "y", overrides.Key+":x", service.Access{Scheme: "https", Auth: auth, Tenant: kind == "loki"})
+			c.Build()
+			_, holmes := documents(t, c)
+			for _, ref := range regexp.MustCompile(`\{\{ env\.([A-Z_]+) \}\}`).FindAllStringSubmatch(string(holmes.Bytes()), -1) {
+				name := strings.Replace(ref[1], strings.ToUpper(strings.ReplaceAll(kind, "-", "_"))+"_", "TYPE_", 1)
+				if kind == "grafana" && auth != service.AuthLogin {
+					name = ref[1]
+				}
+				used = append(used, strings.Replace(name, "Y_X_", "NAMESPACE_NAME_", 1))
+			}
 		}
 	}
 	slices.Sort(listed)

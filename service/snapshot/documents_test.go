@@ -78,7 +78,7 @@ func newCatalogue(services ...*corev1.Service) *catalogue.Catalogue {
 // documents returns both documents, after it has checked that they are valid.
 func documents(t *testing.T, c *catalogue.Catalogue) (forKubernaut, forHolmes *service.Document) {
 	t.Helper()
-	docs := c.Snapshot().Documents()
+	docs := c.Snapshot().Documents(snapshot.DocumentOptions{})
 	if len(docs) != 2 || docs[0].Key != kubernaut.Key || docs[1].Key != holmesgpt.Key {
 		t.Fatalf("got %d documents: %+v", len(docs), docs)
 	}
@@ -130,7 +130,7 @@ func toolsetKeys(t *testing.T, d *service.Document) map[string]string {
 // The documents for the example cluster, as files to read.
 func TestExampleDocuments(t *testing.T) {
 	c := newCatalogue(exampleServices(t)...)
-	for _, d := range c.Snapshot().Documents() {
+	for _, d := range c.Snapshot().Documents(snapshot.DocumentOptions{}) {
 		checkDocument(t, d.Key, d.Bytes())
 		golden := filepath.Join("testdata", "example."+d.Key)
 		if *update {
@@ -158,7 +158,7 @@ func TestDocumentsInPieces(t *testing.T) {
 	forKubernaut, forHolmes := documents(t, newCatalogue(exampleServices(t)...))
 	for _, d := range []*service.Document{forKubernaut, forHolmes} {
 		for n := range d.Entries {
-			for _, part := range [][][]byte{d.Entries[:n], d.Entries[n:], d.Entries[n : n+1]} {
+			for _, part := range [][][]byte{d.Entries[:n+1], d.Entries[n:], d.Entries[n : n+1]} {
 				piece := *d
 				piece.Entries = part
 				checkDocument(t, d.Key, piece.Bytes())
@@ -318,7 +318,10 @@ toolsets:
 	c.Build()
 	forKubernaut, forHolmes := documents(t, c)
 	got := toolsetKeys(t, forHolmes)
-	want := map[string]string{"grafana/loki": "http://loki.c.svc.cluster.local:3100", "discovered/b/loki": "", "grafana/tempo": "https://tempo.example.com"}
+	want := map[string]string{
+		"grafana/loki": "http://loki.c.svc.cluster.local:3100", "discovered/grafana-loki": "",
+		"grafana/tempo": "https://tempo.example.com", "discovered/grafana-tempo": "",
+	}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("HolmesGPT has %v, want %v", got, want)
 	}
@@ -376,10 +379,10 @@ func BenchmarkDocuments(b *testing.B) {
 		all = append(all, alone(svc("shop", fmt.Sprintf("jaeger-%05d", i), "jaeger", 16686, nil)))
 	}
 	c := newCatalogue(all...)
-	c.Snapshot().Documents()
+	c.Snapshot().Documents(snapshot.DocumentOptions{})
 	for i := 0; b.Loop(); i++ {
 		c.Upsert(alone(svc("shop", "jaeger-00025", "jaeger", 16686, map[string]string{"kubernaut.io/toolset-description": fmt.Sprint(i)})))
 		c.Build()
-		c.Snapshot().Documents()
+		c.Snapshot().Documents(snapshot.DocumentOptions{})
 	}
 }

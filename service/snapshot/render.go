@@ -146,11 +146,17 @@ func render(m *member) *rendered {
 	t.HealthHistory = inUTC(h.History)
 	t.Identity, _ = identityOf(&m.Identity, true)
 	r.single = newBody(marshal(t))
+	access := m.Identity.Access
 	if old != nil && old.toolset != nil && old.backend == b && old.name == m.name {
-		r.tool, r.fragment = old.tool, old.fragment
+		// One that does not answer has not changed what it wants.
+		if r.tool = old.tool; access.Scheme == "" || access == old.fragment.access {
+			r.fragment = old.fragment
+		} else {
+			r.fragment = &fragment{access: access}
+		}
 		return r
 	}
-	r.fragment = &fragment{}
+	r.fragment = &fragment{access: access}
 	if b.Enabled {
 		r.tool = marshal(kubernaut.NewTool(b, m.name))
 	}

@@ -1,14 +1,14 @@
 package holmesgpt
 
 import (
-	"fmt"
 	"net/url"
-	"strconv"
 	"strings"
+
+	"kubernaut.io/dynamic-toolset/service"
 )
 
-// A slot is a built-in toolset of HolmesGPT, or several that need the same back end. One
-// back end fills it.
+// A slot is a built-in toolset of HolmesGPT, or several with the same configuration. All
+// back ends of its types are its instances.
 type slot string
 
 const (
@@ -16,7 +16,8 @@ const (
 	slotGrafana       slot = "grafana/dashboards"
 	slotLoki          slot = "grafana/loki"
 	slotTempo         slot = "grafana/tempo"
-	slotElasticsearch slot = "elasticsearch" // also OpenSearch; several toolsets
+	slotElasticsearch slot = "elasticsearch/data" // and elasticsearch/cluster; also OpenSearch
+	slotVictoriaLogs  slot = "victorialogs"
 	slotRabbitMQ      slot = "rabbitmq/core"
 	slotKafka         slot = "kafka/admin"
 )
@@ -24,22 +25,41 @@ const (
 // slots has the slot that each type of back end can fill.
 var slots = map[string]slot{
 	"prometheus": slotPrometheus, "thanos-query": slotPrometheus, "mimir": slotPrometheus, "victoriametrics": slotPrometheus,
-	"grafana": slotGrafana, "loki": slotLoki, "tempo": slotTempo,
+	"grafana": slotGrafana, "loki": slotLoki, "tempo": slotTempo, "victorialogs": slotVictoriaLogs,
 	"elasticsearch": slotElasticsearch, "opensearch": slotElasticsearch,
 	"rabbitmq": slotRabbitMQ, "kafka": slotKafka,
 }
 
-// A setting is a line of a built-in toolset's config; sub are the lines indented below it.
+// A builtin is a built-in toolset.
+type builtin struct {
+	name string
+	slot slot
+	// tools is how many it brings, by its page in HolmesGPT's documentation (2026).
+	tools int
+}
+
+// builtins are the built-in toolsets that a document can have, in its order. HolmesGPT has
+// more for Argo CD, Cilium and others, which are no back ends with an address.
+var builtins = []builtin{
+	{"prometheus/metrics", slotPrometheus, 8}, {"grafana/dashboards", slotGrafana, 4}, {"grafana/loki", slotLoki, 1}, {"grafana/tempo", slotTempo, 8},
+	{"elasticsearch/data", slotElasticsearch, 3}, {"elasticsearch/cluster", slotElasticsearch, 5},
+	{"victorialogs", slotVictoriaLogs, 5}, {"rabbitmq/core", slotRabbitMQ, 2}, {"kafka/admin", slotKafka, 6},
+}
+
+// Builtins returns the names of the built-in toolsets that a document can have.
+func Builtins() []string {
+	names := make([]string, len(builtins))
+	for i, b := range builtins {
+		names[i] = b.name
+	}
+	return names
+}
+
+// A setting is a line of YAML; sub are the lines indented below it.
 type setting struct {
 	name  string
 	value string // YAML
 	sub   []setting
-}
-
-// A builtin is the entry for one built-in toolset.
-type builtin struct {
-	key    string
-	config []setting
 }
 
 func text(name, value string) setting { return setting{name: name, value: quote(value)} }
@@ -47,87 +67,150 @@ func text(name, value string) setting { return setting{name: name, value: quote(
 // env returns a reference to an environment variable of HolmesGPT, for use in a string.
 func env(name string) string { return "{{ env." + name + " }}" }
 
-// builtins returns the entries with which the back end fills its slot. u is its endpoint.
-func (t *Toolset) builtins(u *url.URL) []builtin {
+// flat returns the configuration of the back end as the only one of its slot; nil if it has
+// no slot, or can't fill it. For Kafka and RabbitMQ, which have lists of clusters, it is an
+// item of that list. The keys are those of HolmesGPT 0.25 and later.
+func (t *Toolset) flat(u *url.URL) []setting {
 	base := t.Endpoint + t.Path
-	if u.Scheme != "http" && u.Scheme != "https" {
+	if slots[t.Type] == slotKafka {
+		return t.kafka(u)
+	}
+	if !isHTTP(u) {
 		return nil
 	}
 	switch slots[t.Type] {
 	case slotPrometheus:
-		config := []setting{text("prometheus_url", base)}
-		if t.Type != "prometheus" || t.Path != "" {
-			// Releases of 2025 check the health with a GET of this; the default, -/healthy,
-			// only works with Prometheus.
-			config = append(config, text("healthcheck", "api/v1/query?query=up"))
-		}
-		return []builtin{{string(slotPrometheus), config}}
+		return concat([]setting{text("prometheus_url", base)}, t.headers("additional_headers", true), t.verify())
 	case slotGrafana:
-		return []builtin{{string(slotGrafana), []setting{text("url", base), text("api_key", env("GRAFANA_API_KEY"))}}}
-	case slotLoki:
-		return []builtin{{string(slotLoki), []setting{text("url", base)}}}
-	case slotTempo:
-		return []builtin{{string(slotTempo), []setting{text("url", base)}}}
-	case slotElasticsearch:
-		return t.elasticsearch(u)
+		return concat([]setting{text("api_url", base)}, t.credentials("api_key", "api_key"), t.headers("additional_headers", false), t.external(), t.verify())
+	case slotLoki, slotTempo:
+		return concat([]setting{text("api_url", base)}, t.headers("additional_headers", true), t.verify())
+	case slotElasticsearch: // it has no headers
+		return concat([]setting{text("api_url", base)}, t.credentials("api_key", ""), t.verify())
+	case slotVictoriaLogs:
+		return concat([]setting{text("api_url", base)}, t.credentials("bearer_token", "bearer_token"), t.headers("headers", false), t.external(), t.verify())
 	case slotRabbitMQ:
 		if t.Path != "" {
 			base += "/" // paths are resolved against it, as in a browser
 		}
-		return []builtin{{string(slotRabbitMQ), []setting{{name: "clusters", sub: []setting{
-			text("- id", t.String()), text("  management_url", base),
-			text("  username", env("RABBITMQ_USERNAME")), text("  password", env("RABBITMQ_PASSWORD")),
-		}}}}}
+		return concat([]setting{text("id", t.String()), text("api_url", base)}, t.credentials("", ""), t.verify())
 	}
 	return nil
 }
 
-// elasticsearch returns the toolsets for Elasticsearch and OpenSearch: two for the releases
-// of 2026, then two for those of 2025. Credentials are used with TLS only: clusters without
-// it rarely need them, and anyone could read them.
-func (t *Toolset) elasticsearch(u *url.URL) []builtin {
-	base := t.Endpoint + t.Path
-	data := []setting{text("api_url", base)}
-	logs := []setting{text("opensearch_url", base), text("index_pattern", "*")}
-	cluster := []setting{{name: "- hosts", sub: []setting{{name: "- host", value: quote(u.Hostname())}, {name: "  port", value: port(u)}}}}
-	tls := u.Scheme == "https"
-	cluster = append(cluster, setting{name: "  use_ssl", value: strconv.FormatBool(tls)}, setting{name: "  verify_certs", value: strconv.FormatBool(tls)})
-	switch {
-	case tls && t.Type == "opensearch":
-		name, password := env("OPENSEARCH_USERNAME"), env("OPENSEARCH_PASSWORD")
-		data = append(data, text("username", name), text("password", password))
-		logs = append(logs, text("opensearch_auth_header", env("OPENSEARCH_AUTH_HEADER")))
-		cluster = append(cluster, setting{name: "  http_auth", sub: []setting{text("  username", name), text("  password", password)}})
-	case tls:
-		apiKey := env("ELASTICSEARCH_API_KEY")
-		data = append(data, text("api_key", apiKey))
-		logs = append(logs, text("opensearch_auth_header", "ApiKey "+apiKey))
-		cluster = append(cluster, setting{name: "  headers", sub: []setting{text("  Authorization", "ApiKey "+apiKey)}})
-	}
-	all := []builtin{{"elasticsearch/data", data}, {"elasticsearch/cluster", data}}
-	if t.Path == "" { // these two don't support paths
-		all = append(all, builtin{"opensearch/logs", logs}, builtin{"opensearch/status", []setting{{name: "opensearch_clusters", sub: cluster}}})
+func concat(lists ...[]setting) (all []setting) {
+	for _, l := range lists {
+		all = append(all, l...)
 	}
 	return all
 }
 
+// verify returns the setting for certificates, if they are not to be verified. HolmesGPT
+// has none for CAs, but its environment variable CERTIFICATE.
+func (t *Toolset) verify() []setting {
+	if skip := t.Connection.SkipVerify; skip != nil && *skip {
+		return []setting{{name: "verify_ssl", value: "false"}}
+	}
+	return nil
+}
+
+func (t *Toolset) external() []setting {
+	if t.Connection.ExternalURL == "" {
+		return nil
+	}
+	return []setting{text("external_url", t.Connection.ExternalURL)}
+}
+
+// credentials returns the settings for credentials: for an API key and for a bearer token by
+// these names, if the toolset has such settings, and else for a user and a password.
+func (t *Toolset) credentials(apiKey, bearer string) []setting {
+	v := &t.Connection.Variables
+	switch {
+	case v.APIKey != "" && apiKey != "":
+		return []setting{text(apiKey, env(v.APIKey))}
+	case v.BearerToken != "" && bearer != "":
+		return []setting{text(bearer, env(v.BearerToken))}
+	case v.Username != "":
+		return []setting{text("username", env(v.Username)), text("password", env(v.Password))}
+	}
+	return nil
+}
+
+// headers returns the setting for headers. If authorize is set, the toolset has no other
+// setting for credentials, and they become a header.
+func (t *Toolset) headers(name string, authorize bool) []setting {
+	c := &t.Connection
+	var list []setting
+	if c.Tenant != "" {
+		list = append(list, text(service.TenantHeader, c.Tenant))
+	}
+	for _, h := range c.Headers {
+		value := h.Value
+		if h.Variable != "" {
+			value = env(h.Variable)
+		}
+		list = append(list, text(h.Name, value))
+	}
+	if value := authorization(&c.Variables); authorize && value != "" {
+		list = append(list, text("Authorization", value))
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	return []setting{{name: name, sub: list}}
+}
+
+// authorization returns the value of the header Authorization; empty for none.
+func authorization(v *service.Variables) string {
+	switch {
+	case v.BearerToken != "":
+		return "Bearer " + env(v.BearerToken)
+	case v.APIKey != "":
+		return "Bearer " + env(v.APIKey)
+	case v.Username != "":
+		return "Basic " + env(basicVariable(v))
+	}
+	return ""
+}
+
+// basicVariable returns the name of the variable with user:password in base64, which the
+// header needs: PROMETHEUS_BASIC_AUTH beside PROMETHEUS_USERNAME and PROMETHEUS_PASSWORD.
+func basicVariable(v *service.Variables) string { return stem(v) + "_BASIC_AUTH" }
+
+func stem(v *service.Variables) string {
+	return strings.TrimSuffix(strings.TrimSuffix(v.Username, "_USERNAME"), "_USER")
+}
+
 // kafka returns the item for the list of clusters in kafka/admin; nil if the endpoint is
 // not just host and port.
-func (t *Toolset) kafka(u *url.URL) []byte {
+func (t *Toolset) kafka(u *url.URL) []setting {
 	if t.Path != "" || u.Path != "" || u.Port() == "" {
 		return nil
 	}
-	return fmt.Appendf(nil, "        - name: %s\n          kafka_broker: %s\n", quote(t.String()), quote(u.Host))
+	list := []setting{text("name", t.String()), text("broker", u.Host)}
+	v, protocol := &t.Connection.Variables, "SASL_PLAINTEXT"
+	if ca := t.Connection.CAFile; ca != "" {
+		list = append(list, text("ssl_ca_cert_path", ca))
+		protocol = "SASL_SSL"
+	}
+	switch {
+	case v.Username != "":
+		list = append(list, text("security_protocol", protocol), text("sasl_mechanism", env(stem(v)+"_SASL_MECHANISM")),
+			text("username", env(v.Username)), text("password", env(v.Password)))
+	case protocol == "SASL_SSL":
+		list = append(list, text("security_protocol", "SSL"))
+	}
+	return list
 }
 
-func port(u *url.URL) string {
-	switch p := u.Port(); {
-	case p != "":
-		return p
-	case u.Scheme == "https":
-		return "443"
+// secret reports whether the settings name an environment variable.
+func secret(list []setting) bool {
+	for _, s := range list {
+		if strings.Contains(s.value, "{{ env.") || secret(s.sub) {
+			return true
+		}
 	}
-	return "80"
+	return false
 }
 
 // write appends the settings to b, indented.
@@ -141,5 +224,13 @@ func write(b []byte, indent int, list []setting) []byte {
 		b = append(b, '\n')
 		b = write(b, indent+2, s.sub)
 	}
+	return b
+}
+
+// writeItem appends the settings to b as an item of a list, indented.
+func writeItem(b []byte, indent int, list []setting) []byte {
+	at := len(b) + indent
+	b = write(b, indent+2, list)
+	b[at] = '-'
 	return b
 }

@@ -1,6 +1,9 @@
 package holmesgpt
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // A param is a parameter of a tool, whose value the agent gives.
 type param struct{ name, description string }
@@ -11,7 +14,8 @@ type tool struct {
 	description string // for the agent, without a period
 	// path comes after the base URL; "{name}" in it is a param.
 	path string
-	// query has the query parameters, as name=value with a fixed value, or as name={param}.
+	// query has the query parameters, as name=value with a fixed value, as name={param}, or
+	// as name={param?} for one that is left out if the agent does not give it.
 	query  []string
 	params []param
 }
@@ -29,17 +33,55 @@ const curl = "curl -sS --fail-with-body --globoff --max-time 30 --netrc-optional
 // Every word is made of fixed text in single quotes and of placeholders. HolmesGPT replaces
 // a placeholder by one word quoted for the shell, or by nothing if the value is empty. A
 // placeholder always follows text in quotes, so that a value can't become an option.
-func (t *tool) command(base string) string {
+// options are further ones, each with a space in front.
+func (t *tool) command(base, options string) string {
 	var b strings.Builder
-	b.WriteString(curl)
+	b.WriteString(curl + options)
 	if len(t.query) > 0 {
 		b.WriteString(" --get")
 	}
 	for _, q := range t.query {
-		b.WriteString(" --data-urlencode " + words(q))
+		if name := optional(q); name != "" {
+			// A model that must give all parameters gives null for one that it leaves out,
+			// which arrives as None.
+			b.WriteString("{% if " + name + " and " + name + " != 'None' %} --data-urlencode " + words(strings.Replace(q, "?}", "}", 1)) + "{% endif %}")
+		} else {
+			b.WriteString(" --data-urlencode " + words(q))
+		}
 	}
 	b.WriteString(" " + words(base+t.path))
 	return b.String()
+}
+
+// optional returns the name of the parameter in name={param?}; empty for other forms.
+func optional(q string) string {
+	_, value, _ := strings.Cut(q, "={")
+	name, found := strings.CutSuffix(value, "?}")
+	if !found {
+		return ""
+	}
+	return name
+}
+
+// required reports whether the agent must give a parameter.
+func (t *tool) required(name string) bool {
+	return !slices.ContainsFunc(t.query, func(q string) bool { return optional(q) == name })
+}
+
+// request returns the tool as a request below the base URL, for an agent with a general
+// HTTP client: "GET /api/traces?service={service}".
+func (t *tool) request() string {
+	s := "GET " + t.path
+	if len(t.query) > 0 {
+		s += "?" + strings.ReplaceAll(strings.Join(t.query, "&"), "?}", "}")
+	}
+	return s
+}
+
+// alive returns a command that fails if nothing answers at base, a checked URL. Any answer
+// will do, also one that asks for credentials.
+func alive(base, options string) string {
+	return "curl -sS -o /dev/null --max-time 5" + options + " " + words(base)
 }
 
 // words returns s as one word: names in braces as placeholders, the rest in single quotes.

@@ -1,90 +1,46 @@
 package holmesgpt
 
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"kubernaut.io/dynamic-toolset/service"
+)
+
 // Key is the key of the document in the ConfigMap.
 const Key = "holmesgpt-toolsets.yaml"
 
-// Head begins each document. Its entry is there because HolmesGPT does not start with a
-// file without entries.
-const Head = `# Toolsets for HolmesGPT, written by dynamic-toolset; changes are overwritten.
+// keyPrefix begins the keys of all entries that are no built-in toolsets.
+const keyPrefix = "discovered/"
+
+// ManyTools is the number of tools from which on a document says that these are too many.
+// OpenAI's models accept 128, and HolmesGPT brings about 25 of its own.
+const ManyTools = 100
+
+// Options say what a document has.
+type Options struct {
+	// LeaveOut lists built-in toolsets that it does not configure, since people do that
+	// themselves: some of Builtins.
+	LeaveOut []string
+	// Curl makes all but the first back end of a built-in toolset, and those of no known
+	// kind, toolsets of curl commands. Releases before June 2026 need it.
+	Curl bool
+}
+
+const intro = `# Toolsets for HolmesGPT 0.25 and later, written by dynamic-toolset; changes are overwritten.
 # docs/outputs.md says how to load them and which environment variables they use.
-toolsets:
-  dynamic-toolset:
+`
+
+// nothing is the entry of a document without others, because HolmesGPT does not start with a file without entries.
+const nothing = `  dynamic-toolset:
     enabled: false
-    description: "Keeps this file from being empty. The other toolsets are the back ends found in the cluster."
+    description: "Keeps this file from being empty: no back ends were found in the cluster."
     tools: []
 `
 
-// A Fragment is a rendered toolset: as the built-in toolset that it may fill, and as a
-// toolset of its own. It can be used in any number of documents.
-type Fragment struct {
-	slot    slot
-	builtin []byte // nil if it can't fill a slot
-	custom  []byte // nil if there is nothing to read by HTTP
-	kafka   []byte // item in the list of kafka/admin, which has all clusters
-}
-
-// Empty reports whether HolmesGPT can't do anything with the toolset.
-func (f *Fragment) Empty() bool { return f.builtin == nil && f.custom == nil && f.kafka == nil }
-
-// Render renders t. An error wraps ErrUnsafe. The Fragment is empty if there is nothing to
-// read, or if the address is that of HolmesGPT's own machine or of its cloud's metadata, to
-// which whoever may annotate a Service must not direct an agent.
-func Render(t Toolset) (*Fragment, error) {
-	if err := t.check(); err != nil {
-		return nil, err
-	}
-	u, err := t.url()
-	if err != nil {
-		return nil, err
-	}
-	f := &Fragment{slot: slots[t.Type]}
-	if private(u) {
-		return f, nil
-	}
-	if f.slot == slotKafka {
-		f.kafka = t.kafka(u)
-		return f, nil
-	}
-	for _, b := range t.builtins(u) {
-		f.builtin = append(f.builtin, "  "+b.key+":\n    enabled: true\n    description: "+quote(t.described())+"\n    config:\n"...)
-		f.builtin = append(write(f.builtin, 6, b.config), "    tools: []\n"...)
-	}
-	if u.Scheme == "http" || u.Scheme == "https" {
-		f.custom = t.custom()
-	}
-	return f, nil
-}
-
-// described returns the description with the name and address of the back end.
-func (t *Toolset) described() string {
-	return prose(t.Description) + " (" + t.Type + " of the Service " + t.Name + " in namespace " + t.Namespace + ", " + t.Endpoint + t.Path + ")"
-}
-
-// custom renders t as a toolset with its own tools; nil if there are none.
-func (t *Toolset) custom() []byte {
-	list := toolsFor(t.Type)
-	if len(list) == 0 {
-		return nil
-	}
-	b := append([]byte(nil), "  "+t.key()+":\n    enabled: true\n    description: "+quote(t.described())+"\n    tools:\n"...)
-	for i := range list {
-		tool := &list[i]
-		b = append(b, "      - name: "+quote(t.toolName(tool.verb))+
-			"\n        description: "+quote(tool.description+" ("+t.Type+" "+t.Name+" in namespace "+t.Namespace+").")+
-			"\n        command: "+quote(tool.command(t.Endpoint+t.Path))+"\n"...)
-		if len(tool.params) == 0 {
-			continue
-		}
-		b = append(b, "        parameters:\n"...)
-		for _, p := range tool.params {
-			b = append(b, "          "+p.name+":\n            description: "+quote(prose(p.description))+"\n            type: \"string\"\n            required: true\n"...)
-		}
-	}
-	return b
-}
-
-// A Candidate is a toolset of a document, with what decides whether it becomes the built-in
-// toolset.
+// A Candidate is a toolset of a document, with what decides about its place among the
+// instances of a built-in toolset.
 type Candidate struct {
 	Fragment *Fragment
 	// Pinned means chosen by an administrator, Primary by an annotation.
@@ -109,45 +65,158 @@ func (c *Candidate) better(o *Candidate) bool {
 	return c.Order < o.Order
 }
 
-// maxKafka bounds the clusters in kafka/admin, which is one entry and can't be split.
-const maxKafka = 200
-
-// Entries returns the entries of the document with all candidates, which must be in a
-// stable order. Head and any number of entries, in this order, are a complete document. For
-// each built-in toolset the best candidate is chosen, the first of equal ones; the others
-// become toolsets of their own.
-func Entries(candidates []Candidate) [][]byte {
-	chosen := map[slot]*Candidate{}
-	entries := make([][]byte, 0, len(candidates))
-	var kafka []byte
-	clusters := 0
-	for i := range candidates {
-		c := &candidates[i]
-		if c.Fragment.kafka != nil && clusters < maxKafka {
-			kafka = append(kafka, c.Fragment.kafka...)
-			clusters++
-		}
-		if c.Fragment.builtin != nil && (chosen[c.Fragment.slot] == nil || c.better(chosen[c.Fragment.slot])) {
-			chosen[c.Fragment.slot] = c
-		}
-	}
-	if kafka != nil {
-		entries = append(entries, append([]byte(kafkaHead), append(kafka, "    tools: []\n"...)...))
+// Document returns the document of all candidates, which must be in a stable order. Its
+// head and tail with any of its entries, at least one, are a complete document.
+func Document(candidates []Candidate, o Options) service.Document {
+	w := &writer{options: o, left: map[slot]int{}}
+	for _, s := range slotOrder() {
+		w.slot(s, candidates)
 	}
 	for i := range candidates {
-		switch c := &candidates[i]; {
-		case c.Fragment.builtin != nil && chosen[c.Fragment.slot] == c:
-			entries = append(entries, c.Fragment.builtin)
-		case c.Fragment.custom != nil:
-			entries = append(entries, c.Fragment.custom)
+		switch f := candidates[i].Fragment; {
+		case f.mcp != nil:
+			w.servers = append(w.servers, f.mcp)
+		case f.flat == nil:
+			w.own(f)
 		}
 	}
-	return entries
+	for _, e := range httpEntries(w.parts) {
+		w.add(e, 1)
+	}
+	return w.document()
 }
 
-const kafkaHead = "  " + string(slotKafka) + `:
-    enabled: true
-    description: "Kafka carries streams of messages: topics, consumer groups and their lag, of each of the clusters in its list."
-    config:
-      kafka_clusters:
-`
+func slotOrder() (order []slot) {
+	for _, b := range builtins {
+		if !slices.Contains(order, b.slot) {
+			order = append(order, b.slot)
+		}
+	}
+	return order
+}
+
+// A writer collects the entries of a document.
+type writer struct {
+	options Options
+	entries [][]byte
+	tools   int
+	parts   []*httpPart
+	servers [][]byte     // in mcp_servers
+	left    map[slot]int // how many back ends are left out
+}
+
+func (w *writer) add(entry []byte, tools int) {
+	w.entries = append(w.entries, entry)
+	w.tools += tools
+}
+
+// slot adds the back ends of a slot: the best one first, and the others in their order. All
+// that it does not take become toolsets of their own.
+func (w *writer) slot(s slot, candidates []Candidate) {
+	var all []*Fragment
+	var best *Candidate
+	for i := range candidates {
+		c := &candidates[i]
+		if c.Fragment.slot != s || c.Fragment.flat == nil {
+			continue
+		}
+		all = append(all, c.Fragment)
+		if best == nil || c.better(best) {
+			best = c
+		}
+	}
+	if best == nil {
+		return
+	}
+	at := slices.Index(all, best.Fragment)
+	all = slices.Insert(slices.Delete(all, at, at+1), 0, best.Fragment)
+	names := w.names(s)
+	switch {
+	case len(names) == 0:
+		return // people do it themselves
+	case w.options.Curl && s == slotVictoriaLogs: // older releases have no such toolset
+		w.own(all...)
+		return
+	case w.options.Curl && s != slotKafka, s == slotRabbitMQ: // one cluster that is down makes all of RabbitMQ's fail
+		w.own(all[1:]...)
+		all = all[:1]
+	}
+	if most := map[bool]int{true: maxKafka, false: maxInstances}[s == slotKafka]; len(all) > most {
+		w.left[s] = len(all) - most
+		all = all[:most]
+	}
+	for i := range builtins {
+		if b := &builtins[i]; slices.Contains(names, b.name) {
+			w.add(b.entry(all), b.tools)
+			if len(all) > 1 && s != slotKafka {
+				w.tools++ // which lists the instances
+			}
+		}
+	}
+	w.add(s.guide(names, all), 0)
+}
+
+// names returns the built-in toolsets of a slot that are not left out.
+func (w *writer) names(s slot) (names []string) {
+	for _, b := range builtins {
+		if b.slot == s && !slices.Contains(w.options.LeaveOut, b.name) {
+			names = append(names, b.name)
+		}
+	}
+	return names
+}
+
+// own adds back ends as toolsets of their own.
+func (w *writer) own(fragments ...*Fragment) {
+	for _, f := range fragments {
+		switch {
+		case f.curl != nil && (w.options.Curl || f.entry == nil && f.http == nil):
+			w.add(f.curl, f.curls)
+		case f.entry != nil:
+			w.add(f.entry, f.tools)
+		case f.http != nil:
+			w.parts = append(w.parts, f.http)
+		}
+	}
+}
+
+func (w *writer) document() service.Document {
+	var head strings.Builder
+	plural := "s"
+	if w.tools == 1 {
+		plural = ""
+	}
+	fmt.Fprintf(&head, "%s# They bring %d tool%s", intro, w.tools, plural)
+	if len(w.servers) > 0 {
+		head.WriteString(", and those of the MCP servers")
+	}
+	head.WriteString(".\n")
+	if w.tools >= ManyTools {
+		head.WriteString("# These are too many for some models: OpenAI's accept 128, with those of HolmesGPT itself. Switch some off by overrides.\n")
+	}
+	for _, s := range slotOrder() {
+		if n := w.left[s]; n > 0 {
+			fmt.Fprintf(&head, "# %s: %d more back ends are left out.\n", s, n)
+		}
+	}
+	d := service.Document{Key: Key, Entries: w.entries, Tools: w.tools}
+	if n := len(w.servers) - maxServers; n > 0 {
+		fmt.Fprintf(&head, "# mcp_servers: %d more servers are left out.\n", n)
+		w.servers = w.servers[:maxServers]
+	}
+	head.WriteString("toolsets:")
+	switch {
+	case len(w.entries) > 0:
+		head.WriteString("\n")
+	case len(w.servers) > 0:
+		head.WriteString(" {}\n")
+	default:
+		head.WriteString("\n")
+		d.Entries = [][]byte{[]byte(nothing)}
+	}
+	d.Head = []byte(head.String())
+	if len(w.servers) > 0 {
+		d.Tail = append([]byte("mcp_servers:\n"), slices.Concat(w.servers...)...)
+	}
+	return d
+}

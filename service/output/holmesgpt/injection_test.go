@@ -25,7 +25,7 @@ var hostile = []string{
 // A description from others stays a description, whatever is in it.
 func TestHostileDescriptions(t *testing.T) {
 	for _, text := range hostile {
-		for _, kind := range []string{"jaeger", "prometheus", "elasticsearch", "kafka", "custom"} {
+		for _, kind := range []string{"jaeger", "prometheus", "elasticsearch", "kafka", "custom", "mcp", "postgresql"} {
 			ts := example(kind)
 			ts.Description = text
 			if kind == "kafka" {
@@ -37,10 +37,13 @@ func TestHostileDescriptions(t *testing.T) {
 			got, want := load(t, doc), load(t, document(t, plain))
 			for key := range want {
 				g, w := got[key], want[key]
-				if key != "kafka/admin" && key != "dynamic-toolset" && !strings.HasSuffix(g.Description, w.Description) {
+				if !strings.HasSuffix(g.Description, w.Description) {
 					t.Errorf("%q: %s is described as %q", text, key, g.Description)
 				}
-				g.Description = w.Description
+				if s := g.Instructions; strings.Contains(s, "{{") || strings.Contains(s, "{%") || strings.Contains(s, "{#") || strings.Count(s, "\n") != strings.Count(w.Instructions, "\n") {
+					t.Errorf("%q: the instructions of %s are %q", text, key, s)
+				}
+				g.Description, g.Instructions = w.Description, w.Instructions
 				if sprint(g) != sprint(w) {
 					t.Errorf("%q changes more of %s than the description:\n%+v\n%+v", text, key, g, w)
 				}
@@ -69,7 +72,7 @@ func TestHostileParameters(t *testing.T) {
 				for k, p := range list[i].params {
 					values[p.name] = clean(value + hostile[(n+k)%len(hostile)])
 				}
-				line := fill(list[i].command(base), values)
+				line := fill(list[i].command(base, ""), values)
 				shell := shells()[n%len(shells())]
 				if got, want := r.argv(t, shell, line), list[i].intended(base, values); !slices.Equal(got, want) {
 					t.Errorf("%s of %s with %q: curl got\n%q, not\n%q", list[i].verb, kind, values, got, want)
@@ -120,9 +123,11 @@ func FuzzRender(f *testing.F) {
 			t.Fatal(err)
 		}
 		for _, order := range [][]Candidate{{{Fragment: fragment}, {Fragment: other}}, {{Fragment: other}, {Fragment: fragment}}} {
-			loaded := load(t, append([]byte(Head), slices.Concat(Entries(order)...)...))
-			own, ok := loaded[ts.key()]
-			if !ok {
+			d := Document(order, Options{})
+			load(t, d.Bytes())
+			d = Document(order, Options{Curl: true})
+			own, ok := load(t, d.Bytes())[ts.key()]
+			if !ok || len(own.Tools) == 0 {
 				continue
 			}
 			list := toolsFor(kind)

@@ -1,7 +1,7 @@
 package holmesgpt
 
 import (
-	"bytes"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,14 +17,20 @@ import (
 
 type loadedTool struct {
 	Name, Description, Command string
-	Parameters                 map[string]struct{ Description, Type string }
+	Parameters                 map[string]struct {
+		Description, Type string
+		Required          bool
+	}
 }
 
 type loadedToolset struct {
-	Enabled     bool
-	Description string
-	Config      map[string]any
-	Tools       []loadedTool
+	Enabled       bool
+	Type          string
+	Description   string
+	Instructions  string `yaml:"llm_instructions"`
+	Config        map[string]any
+	Tools         []loadedTool
+	Prerequisites []struct{ Command string }
 }
 
 // load reads a document, which must be valid.
@@ -33,10 +39,17 @@ func load(t *testing.T, doc []byte) map[string]loadedToolset {
 	if err := Check(doc); err != nil {
 		t.Fatalf("HolmesGPT would not load it: %v\n%s", err, doc)
 	}
-	var all struct{ Toolsets map[string]loadedToolset }
+	var all struct {
+		Toolsets map[string]loadedToolset
+		Servers  map[string]loadedToolset `yaml:"mcp_servers"`
+	}
 	if err := yaml.Unmarshal(doc, &all); err != nil {
 		t.Fatal(err)
 	}
+	if all.Toolsets == nil {
+		all.Toolsets = map[string]loadedToolset{}
+	}
+	maps.Copy(all.Toolsets, all.Servers) // as toolset_manager.py does
 	return all.Toolsets
 }
 
@@ -58,9 +71,17 @@ func sanitize(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'"'"'`) + "'"
 }
 
-// fill inserts the parameters, as Jinja does for a template with nothing but placeholders.
+// fill inserts the parameters, as Jinja does for a template with nothing but placeholders
+// and conditions.
 // Check makes sure that there is nothing else.
 func fill(command string, values map[string]string) string {
+	command = conditional.ReplaceAllStringFunc(command, func(part string) string {
+		p := conditional.FindStringSubmatch(part)
+		if v := sanitize(values[p[1]]); v == "" || v == "None" {
+			return ""
+		}
+		return p[3]
+	})
 	return placeholder.ReplaceAllStringFunc(command, func(p string) string {
 		return sanitize(values[placeholder.FindStringSubmatch(p)[1]])
 	})
@@ -110,6 +131,12 @@ func (t *tool) intended(base string, values map[string]string) []string {
 		argv = append(argv, "--get")
 	}
 	for _, q := range t.query {
+		if name := optional(q); name != "" {
+			if v := values[name]; v == "" || v == "None" {
+				continue
+			}
+			q = strings.Replace(q, "?}", "}", 1)
+		}
 		argv = append(argv, "--data-urlencode", put(q))
 	}
 	return append(argv, base+put(t.path))
@@ -123,6 +150,12 @@ func shells() []string {
 // document returns the whole document.
 func document(t testing.TB, toolsets ...Toolset) []byte {
 	t.Helper()
+	return with(t, Options{}, toolsets...)
+}
+
+// with returns the whole document with options.
+func with(t testing.TB, o Options, toolsets ...Toolset) []byte {
+	t.Helper()
 	var candidates []Candidate
 	for _, ts := range toolsets {
 		f, err := Render(ts)
@@ -131,5 +164,6 @@ func document(t testing.TB, toolsets ...Toolset) []byte {
 		}
 		candidates = append(candidates, Candidate{Fragment: f})
 	}
-	return append([]byte(Head), bytes.Join(Entries(candidates), nil)...)
+	d := Document(candidates, o)
+	return d.Bytes()
 }

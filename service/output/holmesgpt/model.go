@@ -1,6 +1,9 @@
 package holmesgpt
 
 import (
+	"maps"
+	"regexp"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -9,9 +12,15 @@ import (
 	"kubernaut.io/dynamic-toolset/service/internal/strictyaml"
 )
 
-// Check returns everything for which HolmesGPT, in any of the supported releases, would
-// refuse a document or misread it; nil if there is nothing. Check is stricter than
-// HolmesGPT, which ignores unknown fields.
+// Check returns everything for which HolmesGPT, in any of the supported releases (0.25 and
+// later), would refuse a document or misread it; nil if there is nothing. Check is stricter
+// than HolmesGPT, which ignores unknown fields of configurations. It knows only what this
+// package writes.
+//
+// Releases from 0.18 to 0.24 are not supported: they take most of a document, but want the
+// former names of keys (url for api_url, headers for additional_headers, management_url,
+// kafka_clusters, kafka_broker), send references to the environment inside of lists as they
+// are, and know no instances, no victorialogs and, before February 2026, no type http.
 func Check(doc []byte) error {
 	r := &strictyaml.Reader{MaxProblems: maxFound}
 	if readable(doc) {
@@ -37,21 +46,34 @@ func (c checker) document(root strictyaml.Value, r *strictyaml.Reader) {
 		}
 		return
 	}
-	top, ok := root.Mapping("toolsets")
+	top, ok := root.Mapping("toolsets", "mcp_servers")
 	if !ok {
 		return
 	}
-	toolsets := top.Get("toolsets")
+	toolsets, servers := top.Get("toolsets"), top.Get("mcp_servers")
 	if !toolsets.Given() {
 		top.Bad("has no toolsets")
 		return
 	}
 	entries, ok := keyed(toolsets)
-	if ok && len(toolsets.Node().Content) == 0 {
+	if ok && len(toolsets.Node().Content) == 0 && !servers.Given() {
 		toolsets.Bad("must be a mapping that is not empty")
 	}
 	for _, name := range entries.Keys() {
 		c.toolset(name, entries.Get(name))
+	}
+	if !servers.Given() {
+		return
+	}
+	all, ok := keyed(servers)
+	if ok && len(servers.Node().Content) == 0 {
+		servers.Bad("is empty")
+	}
+	for _, name := range all.Keys() {
+		if entries.Has(name) {
+			all.Get(name).Bad("has the name of a toolset, whose place it would take")
+		}
+		server(all.Get(name))
 	}
 }
 
@@ -68,23 +90,20 @@ func readable(doc []byte) bool {
 	return utf8.Valid(doc)
 }
 
-// toolset checks one entry, both as a change of a built-in toolset, as in releases that
-// have one of this name, and as a definition, as in all others.
+// toolset checks one entry.
 func (c checker) toolset(name string, v strictyaml.Value) {
-	m, ok := v.Mapping("enabled", "description", "config", "tools", "prerequisites", "tags", "docs_url", "icon_url", "installation_instructions")
+	m, ok := v.Mapping("enabled", "type", "description", "llm_instructions", "config", "tools", "prerequisites")
 	if !ok {
 		return
 	}
+	enabled := plain(m.Get("enabled"))
 	boolean(m.Get("enabled"))
 	literal(m.Get("description"), true)
-	for _, field := range []string{"docs_url", "icon_url", "installation_instructions"} {
-		literal(m.Get(field), false)
+	if m.Has("type") {
+		c.typed(name, m)
+		return
 	}
-	for _, tag := range m.Get("tags").List(-1) {
-		if s := literal(tag, true); s != "core" && s != "cluster" && s != "cli" {
-			tag.Bad("%q is none of core, cluster, cli", s)
-		}
-	}
+	template(m.Get("llm_instructions"))
 	prerequisites(m.Get("prerequisites"))
 	if !m.Has("tools") {
 		m.Bad("has no tools, without which it is invalid where nothing of its name is built in")
@@ -94,15 +113,104 @@ func (c checker) toolset(name string, v strictyaml.Value) {
 	switch {
 	case isBuiltin && len(tools) > 0:
 		m.Get("tools").Bad("would take the place of those of the built-in toolset")
+	case isBuiltin && m.Has("llm_instructions"):
+		m.Get("llm_instructions").Bad("would take the place of those of the built-in toolset")
 	case isBuiltin && !config.Given():
 		m.Bad("has no config")
 	case isBuiltin:
 		object(config, schema)
+		instances(config)
 	case config.Given():
 		config.Bad("is used by nothing")
+	case len(tools) == 0 && !m.Has("llm_instructions") && enabled != "false":
+		m.Bad("has neither tools nor instructions")
 	}
 	for _, tool := range tools {
 		c.tool(tool, name)
+	}
+}
+
+// notInToolNames is what HolmesGPT replaces in the name of a toolset for those of tools.
+var notInToolNames = regexp.MustCompile(`[^a-zA-Z0-9]+`)
+
+// typed checks an entry with a type, of which HolmesGPT makes the tools. A list of tools, or
+// prerequisites, would be a second value for the same parameter in Python.
+func (c checker) typed(name string, m strictyaml.Mapping) {
+	kind := literal(m.Get("type"), true)
+	schema, known := types[kind]
+	if !known {
+		m.Get("type").Bad("%q is none of http, database, mongodb", kind)
+		return
+	}
+	for _, field := range []string{"tools", "prerequisites"} {
+		if m.Has(field) {
+			m.Get(field).Bad("can't be given for the type %s", kind)
+		}
+	}
+	template(m.Get("llm_instructions"))
+	if config := m.Get("config"); config.Given() {
+		object(config, schema.config)
+	} else {
+		m.Bad("has no config")
+	}
+	for _, verb := range schema.tools {
+		c.name(m.Value, strings.Trim(notInToolNames.ReplaceAllString(name, "_"), "_")+"_"+verb, name)
+	}
+}
+
+// name takes the name of a tool.
+func (c checker) name(v strictyaml.Value, name, toolset string) {
+	if first, taken := c.tools[name]; taken {
+		v.Bad("%q is a tool of %s already, whose place it would take", name, first)
+	}
+	c.tools[name] = toolset
+	if !toolNames.MatchString(name) {
+		v.Bad("%q must be 1 to 64 letters, digits, _ and -", name)
+	}
+}
+
+// server checks an entry of mcp_servers.
+func server(v strictyaml.Value) {
+	m, ok := v.Mapping("enabled", "description", "llm_instructions", "config")
+	if !ok {
+		return
+	}
+	boolean(m.Get("enabled"))
+	literal(m.Get("description"), true)
+	template(m.Get("llm_instructions"))
+	object(m.Get("config"), mcpSchema)
+}
+
+// instances checks what must be true of the list of instances, if there is one.
+func instances(config strictyaml.Value) {
+	names := slices.Sorted(maps.Keys(allFields))
+	m, ok := config.Mapping(names...)
+	if !ok || !m.Has("instances") {
+		return
+	}
+	for _, field := range names {
+		if m.Has(field) && field != "instances" && field != "api_url" && field != "prometheus_url" {
+			m.Get(field).Bad("is inherited by all instances; give it to each that needs it")
+		}
+	}
+	seen := map[string]bool{}
+	for _, item := range m.Get("instances").List(-1) {
+		fields, _ := item.Mapping(names...)
+		name, _ := quoted(fields.Get("name"), true)
+		if seen[name] {
+			item.Bad("has the name of another, for which HolmesGPT refuses all of them")
+		}
+		seen[name] = true
+	}
+}
+
+// template checks a text that HolmesGPT renders as a Jinja template, or uses as it is.
+func template(v strictyaml.Value) {
+	s, _ := quoted(v, false)
+	for _, mark := range []string{"{{", "{%", "{#"} {
+		if strings.Contains(s, mark) {
+			v.Bad("has %s, which means something to Jinja", mark)
+		}
 	}
 }
 

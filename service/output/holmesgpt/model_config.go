@@ -5,7 +5,6 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"kubernaut.io/dynamic-toolset/service/internal/strictyaml"
@@ -18,68 +17,58 @@ const (
 	kindText   kind = iota
 	kindURL         // http or https, absolute
 	kindSecret      // a string with a reference {{ env.NAME }}, not the secret itself
+	kindHeader      // a string that may have such references
 	kindBool
-	kindPort
-	kindHost   // a name or an address
-	kindBroker // host:port
+	kindBroker  // host:port
+	kindHeaders // an object of any names, with values of kindHeader
 	kindObject
-	kindList // of objects; not empty
+	kindList  // of objects; not empty
+	kindTexts // of texts; not empty
+	kindURLs  // of URLs; not empty
 )
 
 // A field is a field of an object.
 type field struct {
 	kind     kind
 	required bool
-	fields   schema // of kindObject and kindList; if empty, any fields with strings
+	fields   schema // of kindObject and kindList
 }
 
 type schema map[string]field
 
 // schemas are the configs of the built-in toolsets that this package writes, with the
-// fields of HolmesGPT's models (PrometheusConfig, GrafanaConfig, OpenSearchConfig,
-// BaseOpenSearchConfig, ElasticsearchConfig, RabbitMQConfig, KafkaConfig).
+// fields of HolmesGPT's models of 0.25 and later (PrometheusConfig, GrafanaConfig,
+// ElasticsearchConfig, VictoriaLogsConfig, RabbitMQConfig, KafkaConfig).
 var schemas = map[string]schema{
-	"prometheus/metrics": {
-		"prometheus_url": {kind: kindURL, required: true}, "healthcheck": {}, "headers": {kind: kindObject},
-		"additional_labels": {kind: kindObject}, "prometheus_ssl_enabled": {kind: kindBool},
-	},
-	"grafana/dashboards": {
-		"url": {kind: kindURL, required: true}, "api_key": {kind: kindSecret}, "headers": {kind: kindObject},
-		"external_url": {kind: kindURL}, "healthcheck": {},
-	},
-	"grafana/loki":  datasource,
-	"grafana/tempo": datasource,
-	"opensearch/status": {
-		"opensearch_clusters": {kind: kindList, required: true, fields: schema{
-			"hosts":   {kind: kindList, required: true, fields: schema{"host": {kind: kindHost, required: true}, "port": {kind: kindPort, required: true}}},
-			"use_ssl": {kind: kindBool}, "verify_certs": {kind: kindBool}, "ssl_assert_hostname": {kind: kindBool}, "ssl_show_warn": {kind: kindBool},
-			"headers":   {kind: kindObject},
-			"http_auth": {kind: kindObject, fields: schema{"username": {kind: kindSecret, required: true}, "password": {kind: kindSecret, required: true}}},
-		}},
-	},
-	"opensearch/logs": {
-		"opensearch_url": {kind: kindURL, required: true}, "index_pattern": {required: true},
-		"opensearch_auth_header": {kind: kindSecret}, "labels": {kind: kindObject},
-	},
-	"elasticsearch/data":    elasticsearchConfig,
-	"elasticsearch/cluster": elasticsearchConfig,
+	"prometheus/metrics": several(schema{
+		"prometheus_url": {kind: kindURL, required: true}, "additional_headers": {kind: kindHeaders}, "verify_ssl": {kind: kindBool},
+	}),
+	"grafana/dashboards": several(schema{
+		"api_url": {kind: kindURL, required: true}, "api_key": {kind: kindSecret}, "username": {kind: kindSecret}, "password": {kind: kindSecret},
+		"additional_headers": {kind: kindHeaders}, "external_url": {kind: kindURL}, "verify_ssl": {kind: kindBool},
+	}),
+	"grafana/loki": several(datasource), "grafana/tempo": several(datasource),
+	"elasticsearch/data": several(elasticsearchConfig), "elasticsearch/cluster": several(elasticsearchConfig),
+	"victorialogs": several(schema{
+		"api_url": {kind: kindURL, required: true}, "username": {kind: kindSecret}, "password": {kind: kindSecret}, "bearer_token": {kind: kindSecret},
+		"headers": {kind: kindHeaders}, "external_url": {kind: kindURL}, "verify_ssl": {kind: kindBool},
+	}),
 	"rabbitmq/core": {
 		"clusters": {kind: kindList, required: true, fields: schema{
-			"id": {required: true}, "management_url": {kind: kindURL, required: true},
-			"username": {kind: kindSecret}, "password": {kind: kindSecret}, "verify_certs": {kind: kindBool},
+			"id": {required: true}, "api_url": {kind: kindURL, required: true},
+			"username": {kind: kindSecret}, "password": {kind: kindSecret}, "verify_ssl": {kind: kindBool},
 		}},
 	},
 	"kafka/admin": {
-		"kafka_clusters": {kind: kindList, required: true, fields: schema{
-			"name": {required: true}, "kafka_broker": {kind: kindBroker, required: true}, "kafka_security_protocol": {},
-			"kafka_sasl_mechanism": {}, "kafka_username": {kind: kindSecret}, "kafka_password": {kind: kindSecret}, "kafka_client_id": {},
+		"clusters": {kind: kindList, required: true, fields: schema{
+			"name": {required: true}, "broker": {kind: kindBroker, required: true}, "security_protocol": {},
+			"sasl_mechanism": {kind: kindSecret}, "username": {kind: kindSecret}, "password": {kind: kindSecret}, "ssl_ca_cert_path": {},
 		}},
 	},
 }
 
 var datasource = schema{
-	"url": {kind: kindURL, required: true}, "api_key": {kind: kindSecret}, "headers": {kind: kindObject},
-	"grafana_datasource_uid": {}, "external_url": {kind: kindURL}, "healthcheck": {}, "labels": {kind: kindObject},
+	"api_url": {kind: kindURL, required: true}, "additional_headers": {kind: kindHeaders}, "verify_ssl": {kind: kindBool},
 }
 
 var elasticsearchConfig = schema{
@@ -87,15 +76,57 @@ var elasticsearchConfig = schema{
 	"username": {kind: kindSecret}, "password": {kind: kindSecret}, "verify_ssl": {kind: kindBool},
 }
 
+// several returns the schema of a toolset that takes a list of instances besides a flat
+// configuration (multi_instance.py).
+func several(flat schema) schema {
+	item := maps.Clone(flat)
+	item["name"] = field{required: true}
+	out := maps.Clone(flat)
+	out["instances"] = field{kind: kindList, fields: item}
+	return out
+}
+
+// allFields has the names of the fields in schemas and their instances.
+var allFields = func() map[string]bool {
+	all := map[string]bool{"name": true}
+	for _, s := range schemas {
+		for name := range s {
+			all[name] = true
+		}
+	}
+	return all
+}()
+
+// types are the entries with a type: their config, and what the names of their tools end
+// with (HttpToolset, DatabaseToolset, MongoDBToolset).
+var types = map[string]struct {
+	config schema
+	tools  []string
+}{
+	"http": {schema{
+		"endpoints": {kind: kindList, required: true, fields: schema{
+			"hosts": {kind: kindURLs, required: true}, "paths": {kind: kindTexts}, "methods": {kind: kindTexts, required: true},
+			"auth": {kind: kindObject, fields: schema{
+				"type": {required: true}, "token": {kind: kindSecret}, "username": {kind: kindSecret}, "password": {kind: kindSecret},
+			}},
+		}},
+		"default_headers": {kind: kindHeaders}, "verify_ssl": {kind: kindBool},
+	}, []string{"request"}},
+	"database": {databaseConfig, []string{"query", "list_tables", "describe_table"}},
+	"mongodb":  {databaseConfig, []string{"query", "aggregate", "list_collections", "collection_schema", "list_databases", "server_status", "current_op"}},
+}
+
+var databaseConfig = schema{
+	"connection_url": {kind: kindSecret, required: true}, "read_only": {kind: kindBool, required: true}, "verify_ssl": {kind: kindBool},
+}
+
+// mcpSchema is the config of an MCP server (MCPConfig).
+var mcpSchema = schema{
+	"url": {kind: kindURL, required: true}, "mode": {required: true}, "headers": {kind: kindHeaders}, "verify_ssl": {kind: kindBool},
+}
+
 // object checks a mapping against a schema.
 func object(v strictyaml.Value, s schema) {
-	if len(s) == 0 {
-		m, _ := keyed(v)
-		for _, name := range m.Keys() {
-			value(m.Get(name), field{kind: kindText})
-		}
-		return
-	}
 	names := slices.Sorted(maps.Keys(s))
 	m, ok := v.Mapping(names...)
 	if !ok {
@@ -119,23 +150,30 @@ func value(v strictyaml.Value, f field) {
 	case kindObject:
 		object(v, f.fields)
 		return
-	case kindList:
+	case kindHeaders:
+		m, _ := keyed(v)
+		for _, name := range m.Keys() {
+			value(m.Get(name), field{kind: kindHeader})
+		}
+		return
+	case kindList, kindTexts, kindURLs:
 		items := v.List(-1)
 		if len(items) == 0 {
 			v.Bad("is empty")
 		}
 		for _, item := range items {
-			object(item, f.fields)
+			switch f.kind {
+			case kindList:
+				object(item, f.fields)
+			case kindTexts:
+				value(item, field{kind: kindText})
+			default:
+				value(item, field{kind: kindURL})
+			}
 		}
 		return
 	case kindBool:
 		boolean(v)
-		return
-	case kindPort:
-		s := plain(v)
-		if p, err := strconv.ParseUint(s, 10, 16); err != nil || p == 0 || s[0] == '0' {
-			v.Bad("must be a port")
-		}
 		return
 	}
 	s, ok := quoted(v, true)
@@ -148,7 +186,7 @@ func value(v strictyaml.Value, f field) {
 		v.Bad("%s", problem)
 	case f.kind == kindSecret && rest == s:
 		v.Bad("must refer to an environment variable, such as {{ env.TOKEN }}, and not hold the secret")
-	case f.kind != kindSecret && rest != s && !strings.Contains(v.Field(), ".headers."), strings.Contains(rest, "{{"):
+	case f.kind != kindSecret && f.kind != kindHeader && rest != s, strings.Contains(rest, "{{"):
 		v.Bad("has a reference to the environment where none belongs")
 	}
 }
@@ -159,13 +197,10 @@ func problemOf(s string, k kind) string {
 		if u, err := url.Parse(s); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 			return "must be an absolute http or https URL without user, query and fragment"
 		}
-	case kindHost, kindBroker:
-		if k == kindHost && strings.Contains(s, ":") {
-			s = "[" + s + "]" // an IPv6 address
-		}
+	case kindBroker:
 		u, err := url.Parse("tcp://" + s)
-		if err != nil || u.Hostname() == "" || u.User != nil || u.Path != "" || u.RawQuery != "" || (u.Port() != "") != (k == kindBroker) {
-			return "must be a host, with a port if it is a broker"
+		if err != nil || u.Hostname() == "" || u.User != nil || u.Path != "" || u.RawQuery != "" || u.Port() == "" {
+			return "must be a host with a port"
 		}
 	}
 	return ""

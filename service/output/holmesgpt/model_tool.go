@@ -10,8 +10,9 @@ import (
 var (
 	// toolNames are the names of functions that model APIs accept.
 	toolNames = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,64}$`)
-	// placeholder is the only form of Jinja that a command may have. Other forms might
-	// change a quoted value.
+	// These are the only forms of Jinja that a command may have: a parameter, and a part that
+	// is left out without one. Other forms might change a quoted value.
+	conditional = regexp.MustCompile(`\{% if ([a-z][a-z0-9_]*) and ([a-z][a-z0-9_]*) != 'None' %\}([^%]*)\{% endif %\}`)
 	placeholder = regexp.MustCompile(`\{\{ ([a-z][a-z0-9_]*) \}\}`)
 )
 
@@ -21,21 +22,22 @@ func (c checker) tool(v strictyaml.Value, toolset string) {
 	if !ok {
 		return
 	}
-	name := literal(m.Get("name"), true)
-	if first, taken := c.tools[name]; taken {
-		m.Get("name").Bad("%q is a tool of %s already, whose place it would take", name, first)
-	}
-	c.tools[name] = toolset
-	if !toolNames.MatchString(name) {
-		m.Get("name").Bad("%q must be 1 to 64 letters, digits, _ and -", name)
-	}
+	c.name(m.Get("name"), literal(m.Get("name"), true), toolset)
 	literal(m.Get("description"), true)
 	line := m.Get("command")
 	command, ok := quoted(line, true)
 	if !ok {
 		return
 	}
-	used := map[string]bool{}
+	used, may := map[string]bool{}, map[string]bool{}
+	command = conditional.ReplaceAllStringFunc(command, func(part string) string {
+		p := conditional.FindStringSubmatch(part)
+		if p[1] != p[2] {
+			return part // which the marks below refuse
+		}
+		may[p[1]] = true
+		return p[3]
+	})
 	for _, p := range placeholder.FindAllStringSubmatch(command, -1) {
 		used[p[1]] = true
 	}
@@ -51,10 +53,12 @@ func (c checker) tool(v strictyaml.Value, toolset string) {
 	if used["env"] {
 		line.Bad("has a parameter called env, which HolmesGPT takes for the environment")
 	}
-	parameters(m.Get("parameters"), used)
+	parameters(m.Get("parameters"), used, may)
 }
 
-func parameters(v strictyaml.Value, used map[string]bool) {
+// parameters checks the parameters of a tool. used are those in its command, may those that
+// it does without.
+func parameters(v strictyaml.Value, used, may map[string]bool) {
 	var declared strictyaml.Mapping
 	if v.Given() {
 		declared, _ = keyed(v)
@@ -74,6 +78,9 @@ func parameters(v strictyaml.Value, used map[string]bool) {
 			m.Get("type").Bad("%q is none of string, integer, number, boolean", kind)
 		}
 		boolean(m.Get("required"))
+		if required := plain(m.Get("required")); may[name] != (required == "false") {
+			m.Get("required").Bad("is %s, but the command says the other", required)
+		}
 	}
 	for name := range used {
 		if !declared.Has(name) {

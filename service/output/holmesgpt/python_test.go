@@ -39,7 +39,7 @@ func TestByHolmesGPTsOwnLibraries(t *testing.T) {
 	}
 	interpreter, r := python(t), newRecorder(t)
 	var toolsets []Toolset
-	for n, kind := range append(slices.Sorted(maps.Keys(tools)), "custom", "kafka", "otel-collector") {
+	for n, kind := range append(slices.Sorted(maps.Keys(tools)), "custom", "kafka", "otel-collector", "postgresql", "mcp") {
 		for m := range 2 {
 			ts := example(kind)
 			ts.Name = kind + "-" + string(rune('a'+m))
@@ -47,19 +47,25 @@ func TestByHolmesGPTsOwnLibraries(t *testing.T) {
 			toolsets = append(toolsets, ts)
 		}
 	}
-	doc := document(t, toolsets...)
+	doc := with(t, Options{Curl: true}, toolsets...)
 	loaded := load(t, doc)
 	var runs []run
 	var want [][]string
 	for n, ts := range toolsets {
 		own, ok := loaded[ts.key()]
-		if !ok {
+		if !ok || len(own.Tools) == 0 {
 			continue
 		}
 		for i, tool := range toolsFor(ts.Type) {
 			params := map[string]string{}
 			for k, p := range tool.params {
-				params[p.name] = clean(hostile[(7*n+3*i+k)%len(hostile)])
+				// Optional ones are left out in each of the ways of a model, too.
+				switch value := clean(hostile[(7*n+3*i+k)%len(hostile)]); {
+				case tool.required(p.name) || (n+i+k)%4 > 1:
+					params[p.name] = value
+				case (n+i+k)%4 == 1:
+					params[p.name] = "None"
+				}
 			}
 			runs = append(runs, run{ts.key(), own.Tools[i].Name, params})
 			want = append(want, tool.intended(ts.Endpoint+ts.Path, params))
@@ -68,7 +74,7 @@ func TestByHolmesGPTsOwnLibraries(t *testing.T) {
 	for _, shell := range shells() {
 		os.Remove(r.out) //nolint:errcheck // from the shell before
 		job, err := json.Marshal(map[string]any{"document": string(doc), "runs": runs, "shell": shell, "environ": map[string]string{
-			"PATH": r.dir, "SECRET": "the-secret", "GRAFANA_API_KEY": "k", "RABBITMQ_USERNAME": "u", "RABBITMQ_PASSWORD": "p"}})
+			"PATH": r.dir, "SECRET": "the-secret", "GRAFANA_API_KEY": "k", "RABBITMQ_USERNAME": "u", "RABBITMQ_PASSWORD": "p", "OBS_POSTGRESQL_A_DATABASE_URL": "postgresql://u:p@h/a", "OBS_POSTGRESQL_B_DATABASE_URL": "postgresql://u:p@h/b"}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -80,13 +86,16 @@ func TestByHolmesGPTsOwnLibraries(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v: %s", shell, err, stderr.String())
 		}
-		var answer struct{ Toolsets map[string]string }
+		var answer struct{ Toolsets, Instructions map[string]string }
 		if err := json.Unmarshal(out, &answer); err != nil {
 			t.Fatal(err)
 		}
 		for name, ts := range loaded {
 			if d := answer.Toolsets[name]; d != ts.Description || strings.Contains(d, "the-secret") {
 				t.Errorf("PyYAML has for %s %q, not %q", name, d, ts.Description)
+			}
+			if d := answer.Instructions[name]; d != ts.Instructions || strings.Contains(d, "the-secret") {
+				t.Errorf("Jinja makes of the instructions of %s %q, not %q", name, d, ts.Instructions)
 			}
 		}
 		argv, err := os.ReadFile(r.out)

@@ -2,44 +2,36 @@ package holmesgpt
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"testing"
+
+	"kubernaut.io/dynamic-toolset/service"
 )
 
 func example(kind string) Toolset {
 	return Toolset{Namespace: "obs", Name: kind, Type: kind, Endpoint: "http://" + kind + ".obs.svc.cluster.local:8080", Description: "It holds data."}
 }
 
-// Two back ends of every type that the rules know: the first is a built-in toolset if
-// HolmesGPT has one, the second a toolset of its own.
+// Two back ends of every type that the rules know, and of some that they don't: together
+// they are instances of a built-in toolset, or each is a toolset of its own.
 func TestEveryType(t *testing.T) {
+	own := func(kind string) []string { return []string{"discovered/obs/" + kind, "discovered/obs/second"} }
+	builtin := func(names ...string) []string {
+		return append(names, "discovered/"+strings.ReplaceAll(names[0], "/", "-"))
+	}
 	for kind, want := range map[string][]string{
-		"prometheus":      {"prometheus/metrics", "discovered/obs/second"},
-		"thanos-query":    {"prometheus/metrics", "discovered/obs/second"},
-		"mimir":           {"prometheus/metrics", "discovered/obs/second"},
-		"victoriametrics": {"prometheus/metrics", "discovered/obs/second"},
-		"grafana":         {"grafana/dashboards", "discovered/obs/second"},
-		"loki":            {"grafana/loki", "discovered/obs/second"},
-		"tempo":           {"grafana/tempo", "discovered/obs/second"},
-		"elasticsearch":   {"elasticsearch/data", "elasticsearch/cluster", "opensearch/logs", "opensearch/status", "discovered/obs/second"},
-		"opensearch":      {"elasticsearch/data", "elasticsearch/cluster", "opensearch/logs", "opensearch/status", "discovered/obs/second"},
-		"rabbitmq":        {"rabbitmq/core", "discovered/obs/second"},
-		"kafka":           {"kafka/admin"},
-		"jaeger":          {"discovered/obs/jaeger", "discovered/obs/second"},
-		"zipkin":          {"discovered/obs/zipkin", "discovered/obs/second"},
-		"alertmanager":    {"discovered/obs/alertmanager", "discovered/obs/second"},
-		"kibana":          {"discovered/obs/kibana", "discovered/obs/second"},
-		"victorialogs":    {"discovered/obs/victorialogs", "discovered/obs/second"},
-		"pyroscope":       {"discovered/obs/pyroscope", "discovered/obs/second"},
-		"kiali":           {"discovered/obs/kiali", "discovered/obs/second"},
-		"argocd":          {"discovered/obs/argocd", "discovered/obs/second"},
-		"influxdb":        {"discovered/obs/influxdb", "discovered/obs/second"},
-		"quickwit":        {"discovered/obs/quickwit", "discovered/obs/second"},
-		"custom":          {"discovered/obs/custom", "discovered/obs/second"},
-		"openobserve":     {"discovered/obs/openobserve", "discovered/obs/second"},
-		"otel-collector":  {},
+		"prometheus": builtin("prometheus/metrics"), "thanos-query": builtin("prometheus/metrics"), "mimir": builtin("prometheus/metrics"), "victoriametrics": builtin("prometheus/metrics"),
+		"grafana": builtin("grafana/dashboards"), "loki": builtin("grafana/loki"), "tempo": builtin("grafana/tempo"), "victorialogs": builtin("victorialogs"),
+		"elasticsearch": builtin("elasticsearch/data", "elasticsearch/cluster"), "opensearch": builtin("elasticsearch/data", "elasticsearch/cluster"),
+		"rabbitmq": append(builtin("rabbitmq/core"), "discovered/obs/second"), "kafka": builtin("kafka/admin"),
+		"jaeger": own("jaeger"), "zipkin": own("zipkin"), "alertmanager": own("alertmanager"), "kibana": own("kibana"), "pyroscope": own("pyroscope"),
+		"kiali": own("kiali"), "argocd": own("argocd"), "influxdb": own("influxdb"), "quickwit": own("quickwit"), "mcp": own("mcp"),
+		"custom": {"discovered/http"}, "openobserve": {"discovered/http"},
+		"postgresql":     {"discovered/obs-postgresql-e4ba6c1b1f8dbc8f", "discovered/obs-second-3da6f2d0b1ab6bb4"},
+		"otel-collector": {"dynamic-toolset"}, "redis": {"dynamic-toolset"}, "nats": {"dynamic-toolset"},
 	} {
 		first, second := example(kind), example(kind)
 		second.Name = "second"
@@ -47,67 +39,113 @@ func TestEveryType(t *testing.T) {
 			first.Endpoint, second.Endpoint = "tcp://kafka.obs:9092", "tcp://second.obs:9092"
 		}
 		got := load(t, document(t, first, second))
-		if ts := got["dynamic-toolset"]; ts.Enabled || ts.Description == "" {
-			t.Errorf("%s: the entry that keeps the file from being empty is %+v", kind, ts)
-		}
-		delete(got, "dynamic-toolset")
 		slices.Sort(want)
+		if kind == "postgresql" {
+			want = []string{first.databaseKey(), second.databaseKey()}
+		}
 		if names := slices.Sorted(maps.Keys(got)); !slices.Equal(names, want) {
 			t.Errorf("%s: got %q, want %q", kind, names, want)
 		}
 		for name, ts := range got {
-			if !ts.Enabled || !strings.HasPrefix(ts.Description, "It holds data.") && name != "kafka/admin" {
+			switch {
+			case ts.Enabled == (name == "dynamic-toolset") || ts.Description == "":
 				t.Errorf("%s: %s is %+v", kind, name, ts)
-			}
-			if own := strings.HasPrefix(name, "discovered/"); own != (len(ts.Tools) > 0) || own == (len(ts.Config) > 0) {
-				t.Errorf("%s: %s has tools %v, config %v", kind, name, ts.Tools, ts.Config)
+			case schemas[name] != nil:
+				if len(ts.Tools) > 0 || len(ts.Config) == 0 || ts.Instructions != "" {
+					t.Errorf("%s: %s is %+v", kind, name, ts)
+				}
+			case name != "dynamic-toolset" && !strings.Contains(ts.Instructions, "It holds data."):
+				t.Errorf("%s: nothing tells the model about %s: %q", kind, name, ts.Instructions)
+			case len(ts.Tools) > 0 && len(ts.Prerequisites) != 1:
+				t.Errorf("%s: nothing checks whether %s answers", kind, name)
 			}
 		}
 	}
 }
 
+func yes() *bool { b := true; return &b }
+
 func TestConfigs(t *testing.T) {
-	render := func(kind, endpoint, path string) map[string]loadedToolset {
-		ts := example(kind)
-		ts.Endpoint, ts.Path = endpoint, path
-		return load(t, document(t, ts))
-	}
-	for _, c := range []struct{ key, kind, endpoint, path, want string }{
-		{"prometheus/metrics", "prometheus", "http://p:9090", "", "map[prometheus_url:http://p:9090]"},
-		{"prometheus/metrics", "prometheus", "http://p:9090", "/prom", "map[healthcheck:api/v1/query?query=up prometheus_url:http://p:9090/prom]"},
-		{"prometheus/metrics", "mimir", "http://m:8080", "/prometheus", "map[healthcheck:api/v1/query?query=up prometheus_url:http://m:8080/prometheus]"},
-		{"grafana/dashboards", "grafana", "http://g:3000", "", "map[api_key:{{ env.GRAFANA_API_KEY }} url:http://g:3000]"},
-		{"grafana/loki", "loki", "http://l:3100", "", "map[url:http://l:3100]"},
-		{"rabbitmq/core", "rabbitmq", "http://r:15672", "", "map[clusters:[map[id:obs/rabbitmq management_url:http://r:15672 password:{{ env.RABBITMQ_PASSWORD }} username:{{ env.RABBITMQ_USERNAME }}]]]"},
-		{"rabbitmq/core", "rabbitmq", "http://r:15672", "/mq", "map[clusters:[map[id:obs/rabbitmq management_url:http://r:15672/mq/ password:{{ env.RABBITMQ_PASSWORD }} username:{{ env.RABBITMQ_USERNAME }}]]]"},
-		{"kafka/admin", "kafka", "tcp://k:9092", "", "map[kafka_clusters:[map[kafka_broker:k:9092 name:obs/kafka]]]"},
-		{"elasticsearch/data", "elasticsearch", "http://e:9200", "/es", "map[api_url:http://e:9200/es]"},
-		{"elasticsearch/data", "elasticsearch", "https://e:9200", "", "map[api_key:{{ env.ELASTICSEARCH_API_KEY }} api_url:https://e:9200]"},
-		{"opensearch/logs", "elasticsearch", "https://e:9200", "", "map[index_pattern:* opensearch_auth_header:ApiKey {{ env.ELASTICSEARCH_API_KEY }} opensearch_url:https://e:9200]"},
-		{"opensearch/status", "elasticsearch", "https://e", "", "map[opensearch_clusters:[map[headers:map[Authorization:ApiKey {{ env.ELASTICSEARCH_API_KEY }}] hosts:[map[host:e port:443]] use_ssl:true verify_certs:true]]]"},
-		{"opensearch/status", "opensearch", "https://[fd00::1]:9200", "", "map[opensearch_clusters:[map[hosts:[map[host:fd00::1 port:9200]] http_auth:map[password:{{ env.OPENSEARCH_PASSWORD }} username:{{ env.OPENSEARCH_USERNAME }}] use_ssl:true verify_certs:true]]]"},
-		{"opensearch/status", "opensearch", "http://o", "", "map[opensearch_clusters:[map[hosts:[map[host:o port:80]] use_ssl:false verify_certs:false]]]"},
+	none := service.Connection{}
+	named := service.Connection{Tenant: "shop", Headers: []service.Header{{Name: "X-A", Value: "b"}, {Name: "X-B", Variable: "B"}}, SkipVerify: yes(), CAFile: "/ca",
+		ExternalURL: "https://ext", Variables: service.Variables{Username: "P_USER", Password: "P_PASSWORD"}}
+	key := service.Connection{Variables: service.Variables{APIKey: "K"}}
+	token := service.Connection{Variables: service.Variables{BearerToken: "T"}}
+	headers := "map[Authorization:Basic {{ env.P_BASIC_AUTH }} X-A:b X-B:{{ env.B }} X-Scope-OrgID:shop]"
+	plain := "map[X-A:b X-B:{{ env.B }} X-Scope-OrgID:shop]"
+	userPassword := "password:{{ env.P_PASSWORD }} username:{{ env.P_USER }}"
+	for _, c := range []struct {
+		key, kind, endpoint, path string
+		connection                service.Connection
+		want                      string
+	}{
+		{"prometheus/metrics", "prometheus", "http://p:9090", "", none, "map[prometheus_url:http://p:9090]"},
+		{"prometheus/metrics", "mimir", "http://m:8080", "/prometheus", named, "map[additional_headers:" + headers + " prometheus_url:http://m:8080/prometheus verify_ssl:false]"},
+		{"prometheus/metrics", "prometheus", "http://p:9090", "", token, "map[additional_headers:map[Authorization:Bearer {{ env.T }}] prometheus_url:http://p:9090]"},
+		{"grafana/dashboards", "grafana", "http://g:3000", "", none, "map[api_url:http://g:3000]"},
+		{"grafana/dashboards", "grafana", "http://g:3000", "", key, "map[api_key:{{ env.K }} api_url:http://g:3000]"},
+		{"grafana/dashboards", "grafana", "http://g:3000", "", named, "map[additional_headers:" + plain + " api_url:http://g:3000 external_url:https://ext " + userPassword + " verify_ssl:false]"},
+		{"grafana/loki", "loki", "http://l:3100", "", none, "map[api_url:http://l:3100]"},
+		{"grafana/tempo", "tempo", "http://t:3200", "", named, "map[additional_headers:" + headers + " api_url:http://t:3200 verify_ssl:false]"},
+		{"victorialogs", "victorialogs", "http://v:9428", "", token, "map[api_url:http://v:9428 bearer_token:{{ env.T }}]"},
+		{"victorialogs", "victorialogs", "http://v:9428", "", named, "map[api_url:http://v:9428 external_url:https://ext headers:" + plain + " " + userPassword + " verify_ssl:false]"},
+		{"rabbitmq/core", "rabbitmq", "http://r:15672", "/mq", named, "map[clusters:[map[api_url:http://r:15672/mq/ id:obs/rabbitmq " + userPassword + " verify_ssl:false]]]"},
+		{"kafka/admin", "kafka", "tcp://k:9092", "", none, "map[clusters:[map[broker:k:9092 name:obs/kafka]]]"},
+		{"kafka/admin", "kafka", "tcp://k:9092", "", named, "map[clusters:[map[broker:k:9092 name:obs/kafka password:{{ env.P_PASSWORD }} sasl_mechanism:{{ env.P_SASL_MECHANISM }} security_protocol:SASL_SSL ssl_ca_cert_path:/ca username:{{ env.P_USER }}]]]"},
+		{"elasticsearch/data", "elasticsearch", "http://e:9200", "/es", none, "map[api_url:http://e:9200/es]"},
+		{"elasticsearch/cluster", "elasticsearch", "https://e:9200", "", key, "map[api_key:{{ env.K }} api_url:https://e:9200]"},
+		{"elasticsearch/data", "opensearch", "https://e:9200", "", named, "map[api_url:https://e:9200 " + userPassword + " verify_ssl:false]"},
+		{"discovered/http", "custom", "http://c:80/x", "/y", named, "map[default_headers:" + plain + " endpoints:[map[auth:map[password:{{ env.P_PASSWORD }} type:basic username:{{ env.P_USER }}] hosts:[http://c:80] methods:[GET] paths:[/x/y /x/y/*]]] verify_ssl:false]"},
+		{"discovered/http", "jaeger", "http://c:80", "", token, "map[endpoints:[map[auth:map[token:{{ env.T }} type:bearer] hosts:[http://c:80] methods:[GET]]]]"},
+		{"discovered/obs/mcp", "mcp", "http://m:80", "/mcp", token, "map[headers:map[Authorization:Bearer {{ env.T }}] mode:streamable-http url:http://m:80/mcp]"},
 	} {
-		got := render(c.kind, c.endpoint, c.path)
+		ts := example(c.kind)
+		ts.Endpoint, ts.Path, ts.Connection = c.endpoint, c.path, c.connection
+		got := load(t, document(t, ts))
 		if s := sprint(got[c.key].Config); s != c.want {
 			t.Errorf("%s at %s%s:\ngot  %s\nwant %s", c.kind, c.endpoint, c.path, s, c.want)
 		}
 	}
-	for _, c := range []struct{ kind, endpoint, path, absent string }{
-		{"elasticsearch", "http://e:9200", "/es", "opensearch/status"}, // does not support paths
-		{"kafka", "http://k:9092", "/x", "kafka/admin"},
-		{"kafka", "http://k", "", "kafka/admin"},
-		{"prometheus", "tcp://p:9090", "", "prometheus/metrics"},
-		{"custom", "grpc://c:1", "", "discovered/obs/custom"},
+	for _, c := range []struct{ kind, endpoint, path string }{
+		{"kafka", "http://k:9092", "/x"}, {"kafka", "http://k", ""}, {"prometheus", "tcp://p:9090", ""}, {"custom", "grpc://c:1", ""}, {"custom", "http://db:5432", ""},
+		{"runbooks", "http://db:6379", ""}, {"mcp", "tcp://m:1", ""},
 	} {
-		if _, ok := render(c.kind, c.endpoint, c.path)[c.absent]; ok {
-			t.Errorf("%s at %s%s: there is %s", c.kind, c.endpoint, c.path, c.absent)
+		ts := example(c.kind)
+		ts.Endpoint, ts.Path = c.endpoint, c.path
+		if got := load(t, document(t, ts)); got["dynamic-toolset"].Description == "" || len(got) != 1 {
+			t.Errorf("%s at %s%s: there is %v", c.kind, c.endpoint, c.path, got)
 		}
 	}
 }
 
-// Which back end becomes the built-in toolset: one that an administrator chose, then one by
-// annotation, then one that answers, then the first.
+// Databases are reached by a variable; the names of their tools can't be made to collide.
+func TestDatabases(t *testing.T) {
+	ts := example("postgresql")
+	ts.Name, ts.Connection.Variables.URL = "orders.db", "ORDERS_URL"
+	other := example("mongodb")
+	other.Namespace, other.Name = "1", "m"
+	got := load(t, document(t, ts, other, example("clickhouse")))
+	for key, want := range map[string]string{
+		ts.databaseKey():    "database map[connection_url:{{ env.ORDERS_URL }} read_only:true]",
+		other.databaseKey(): "mongodb map[connection_url:{{ env.N1_M_DATABASE_URL }} read_only:true]",
+	} {
+		if s := got[key].Type + " " + sprint(got[key].Config); s != want {
+			t.Errorf("%s: got %s, want %s", key, s, want)
+		}
+	}
+	seen := map[string]string{}
+	long := strings.Repeat("a", 63)
+	for _, ts := range []Toolset{{Namespace: "a", Name: "b-c"}, {Namespace: "a-b", Name: "c"}, {Namespace: "a", Name: "b.c"}, {Namespace: long, Name: long}, {Namespace: long, Name: long + "-b"}} {
+		tool := strings.Trim(notInToolNames.ReplaceAllString(ts.databaseKey(), "_"), "_") + "_list_collections"
+		if seen[tool] != "" || !toolNames.MatchString(tool) || len(tool) > 63 {
+			t.Errorf("%v has the tool %q, as %q", &ts, tool, seen[tool])
+		}
+		seen[tool] = ts.String()
+	}
+}
+
+// Which back end is first: one that an administrator chose, then one by annotation, then one
+// that answers, then the first. The others follow, each with its own health check.
 func TestPrimary(t *testing.T) {
 	var c [3]Candidate
 	for i := range c {
@@ -125,18 +163,66 @@ func TestPrimary(t *testing.T) {
 		set  func()
 		want string
 	}{
-		{"none is better", func() {}, "http://a"},
-		{"the first is down", func() { c[0].Down = true }, "http://b"},
-		{"an annotation beats health", func() { c[0].Primary = true }, "http://a"},
-		{"of two annotated ones, the one that is up", func() { c[2].Primary = true }, "http://c"},
-		{"an administrator beats both", func() { c[1].Pinned, c[1].Primary, c[1].Down = true, true, true }, "http://b"},
+		{"none is better", func() {}, "a b c"},
+		{"the first is down", func() { c[0].Down = true }, "b a c"},
+		{"an annotation beats health", func() { c[0].Primary = true }, "a b c"},
+		{"of two annotated ones, the one that is up", func() { c[2].Primary = true }, "c a b"},
+		{"an administrator beats both", func() { c[1].Pinned, c[1].Primary, c[1].Down = true, true, true }, "b a c"},
 	} {
 		s.set()
-		doc := append([]byte(Head), slices.Concat(Entries(c[:])...)...)
-		got := load(t, doc)
-		if url := got["grafana/loki"].Config["url"]; url != s.want || len(got) != 4 {
-			t.Errorf("%s: got %v of %d, want %s", s.what, url, len(got), s.want)
+		d := Document(c[:], Options{})
+		config := load(t, d.Bytes())["grafana/loki"].Config
+		var order []string
+		for _, i := range config["instances"].([]any) {
+			order = append(order, strings.TrimPrefix(i.(map[string]any)["name"].(string), "obs/"))
 		}
+		if got := strings.Join(order, " "); got != s.want || config["api_url"] != "http://"+s.want[:1] || d.Tools != 2 {
+			t.Errorf("%s: got %s, %v and %d tools, want %s", s.what, got, config["api_url"], d.Tools, s.want)
+		}
+		d = Document(c[:], Options{Curl: true})
+		if got := load(t, d.Bytes()); got["grafana/loki"].Config["api_url"] != "http://"+s.want[:1] || got["grafana/loki"].Config["instances"] != nil || len(got) != 4 {
+			t.Errorf("%s, for older releases: %v", s.what, got)
+		}
+	}
+}
+
+// Credentials that nobody has named go to the first back end alone: else anybody could make
+// a Service that asks for them. They are never beside the instances, which would inherit
+// them.
+func TestUsualCredentials(t *testing.T) {
+	usual := service.Connection{Variables: service.Variables{APIKey: "GRAFANA_API_KEY", Usual: true}}
+	first, second, third := example("grafana"), example("grafana"), example("grafana")
+	first.Connection, second.Connection, third.Connection = usual, usual, service.Connection{Variables: service.Variables{APIKey: "THIRD"}}
+	second.Name, third.Name = "second", "third"
+	config := sprint(load(t, document(t, first, second, third))["grafana/dashboards"].Config)
+	const url = "api_url:http://grafana.obs.svc.cluster.local:8080"
+	if want := "map[" + url + " instances:[map[api_key:{{ env.GRAFANA_API_KEY }} " + url + " name:obs/grafana] map[" + url + " name:obs/second] map[api_key:{{ env.THIRD }} " + url + " name:obs/third]]]"; config != want {
+		t.Errorf("got  %s\nwant %s", config, want)
+	}
+	usual.Variables = service.Variables{BearerToken: "T", Usual: true}
+	for _, kind := range []string{"jaeger", "custom", "mcp", "rabbitmq"} {
+		a, b := example(kind), example(kind)
+		a.Connection, b.Connection, b.Name = usual, usual, "second"
+		if doc := string(document(t, a, b)); strings.Contains(doc, "env.") {
+			t.Errorf("%s: %s", kind, doc)
+		}
+	}
+}
+
+// Built-in toolsets that people configure themselves are left out, with their back ends.
+func TestLeaveOut(t *testing.T) {
+	o := Options{LeaveOut: []string{"elasticsearch/cluster", "grafana/loki", "kafka/admin"}}
+	got := load(t, with(t, o, example("elasticsearch"), example("loki"), Toolset{Namespace: "n", Name: "k", Type: "kafka", Endpoint: "tcp://k:9092"}))
+	if names := slices.Sorted(maps.Keys(got)); !slices.Equal(names, []string{"discovered/elasticsearch-data", "elasticsearch/data"}) {
+		t.Errorf("got %q", names)
+	}
+	for _, b := range builtins {
+		if schemas[b.name] == nil {
+			t.Errorf("%s has no schema", b.name)
+		}
+	}
+	if len(Builtins()) != len(schemas) {
+		t.Errorf("%q are not all", Builtins())
 	}
 }
 
@@ -157,10 +243,10 @@ func TestPrivateAddresses(t *testing.T) {
 	}
 }
 
-// Head and any one entry are a valid document, so that a large one can be split.
+// Head and tail with any one entry are a valid document, so that a large one can be split.
 func TestEntriesStandAlone(t *testing.T) {
 	var candidates []Candidate
-	for kind := range slots {
+	for _, kind := range append(slices.Collect(maps.Keys(slots)), "jaeger", "custom", "mcp", "postgresql", "mongodb") {
 		for _, name := range []string{"one", "two"} {
 			ts := example(kind)
 			ts.Name = kind + "-" + name
@@ -171,28 +257,43 @@ func TestEntriesStandAlone(t *testing.T) {
 			candidates = append(candidates, Candidate{Fragment: f})
 		}
 	}
-	for _, e := range Entries(candidates) {
-		if err := Check(append([]byte(Head), e...)); err != nil {
-			t.Errorf("%v\n%s", err, e)
+	for _, o := range []Options{{}, {Curl: true}} {
+		d := Document(candidates, o)
+		for _, e := range d.Entries {
+			if err := Check(slices.Concat(d.Head, e, d.Tail)); err != nil {
+				t.Errorf("%v\n%s", err, e)
+			}
 		}
 	}
-	if err := Check([]byte(Head)); err != nil {
-		t.Errorf("without any: %v", err)
+	for _, of := range [][]Candidate{nil, candidates[len(candidates)-6 : len(candidates)-4]} {
+		if d := Document(of, Options{}); Check(d.Bytes()) != nil {
+			t.Errorf("%v\n%s", Check(d.Bytes()), d.Bytes())
+		}
 	}
 }
 
-func TestKafkaIsBounded(t *testing.T) {
-	f, err := Render(Toolset{Namespace: "n", Name: "k", Type: "kafka", Endpoint: "tcp://k:9092"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	candidates := make([]Candidate, maxKafka+50)
-	for i := range candidates {
-		candidates[i].Fragment = f
-	}
-	entries := Entries(candidates)
-	if n := strings.Count(string(entries[0]), "kafka_broker"); n != maxKafka || len(entries) != 1 {
-		t.Errorf("%d clusters in %d entries", n, len(entries))
+// What can't be split is bounded, and the document says what it lacks.
+func TestBounds(t *testing.T) {
+	for kind, c := range map[string]struct {
+		endpoint, count, said string
+		most                  int
+	}{
+		"kafka": {"tcp://k:9092", "broker:", "# kafka/admin: 50 more back ends are left out.", maxKafka}, "loki": {"http://l", "- name:", "# grafana/loki: 50 more back ends are left out.", maxInstances},
+		"mcp": {"http://m", "streamable-http", "# mcp_servers: 50 more servers are left out.", maxServers},
+	} {
+		candidates := make([]Candidate, c.most+50)
+		for i := range candidates {
+			f, err := Render(Toolset{Namespace: "n", Name: fmt.Sprint("x", i), Type: kind, Endpoint: c.endpoint})
+			if err != nil {
+				t.Fatal(err)
+			}
+			candidates[i].Fragment = f
+		}
+		d := Document(candidates, Options{})
+		doc := string(d.Bytes())
+		if n := strings.Count(doc, c.count); n != c.most || !strings.Contains(doc, c.said) || Check(d.Bytes()) != nil {
+			t.Errorf("%s: %d of them, %v\n%s", kind, n, Check(d.Bytes()), d.Head)
+		}
 	}
 }
 
@@ -226,6 +327,11 @@ func TestToolTables(t *testing.T) {
 	all["custom"] = anyTool
 	for kind, list := range all {
 		for _, tool := range list {
+			for _, p := range tool.params {
+				if !strings.Contains(tool.path+strings.Join(tool.query, " "), "{"+p.name) {
+					t.Errorf("%s: %s has no %s", kind, tool.verb, p.name)
+				}
+			}
 			if len(tool.verb) > maxVerb || strings.Contains(tool.verb, "__") || strings.HasSuffix(tool.description, ".") || !strings.HasPrefix(tool.path, "/") {
 				t.Errorf("%s: %+v", kind, tool)
 			}
@@ -237,13 +343,25 @@ func TestToolTables(t *testing.T) {
 }
 
 // Every word of a command is in quotes or a placeholder, even if it would not need quotes.
+// Parameters that may be left out leave nothing behind.
 func TestCommandLine(t *testing.T) {
-	got := load(t, document(t, example("jaeger")))["discovered/obs/jaeger"].Tools[2]
-	const want = "curl -sS --fail-with-body --globoff --max-time 30 --netrc-optional --get" +
-		" --data-urlencode 'service='{{ service }} --data-urlencode 'start='{{ start_us }} --data-urlencode 'end='{{ end_us }}" +
-		" --data-urlencode 'limit='{{ limit }} 'http://jaeger.obs.svc.cluster.local:8080/api/traces'"
+	ts := example("jaeger")
+	ts.Connection = service.Connection{Tenant: "a|b", Headers: []service.Header{{Name: "X-A", Value: "b c"}}, SkipVerify: yes(), CAFile: "/ca.pem"}
+	own := load(t, document(t, ts))["discovered/obs/jaeger"]
+	got := own.Tools[2]
+	const options = " --insecure --cacert '/ca.pem' -H 'X-Scope-OrgID: a|b' -H 'X-A: b c'"
+	const want = "curl -sS --fail-with-body --globoff --max-time 30 --netrc-optional" + options + " --get" +
+		" --data-urlencode 'service='{{ service }}{% if start_us and start_us != 'None' %} --data-urlencode 'start='{{ start_us }}{% endif %}" +
+		"{% if end_us and end_us != 'None' %} --data-urlencode 'end='{{ end_us }}{% endif %}{% if limit and limit != 'None' %} --data-urlencode 'limit='{{ limit }}{% endif %}" +
+		" 'http://jaeger.obs.svc.cluster.local:8080/api/traces'"
 	if got.Name != "find_traces__obs__jaeger" || got.Command != want {
 		t.Errorf("got  %s %s\nwant %s", got.Name, got.Command, want)
+	}
+	if !got.Parameters["service"].Required || got.Parameters["limit"].Required {
+		t.Errorf("%+v", got.Parameters)
+	}
+	if p := own.Prerequisites[0].Command; p != "curl -sS -o /dev/null --max-time 5"+options+" 'http://jaeger.obs.svc.cluster.local:8080/'" {
+		t.Errorf("the check is %s", p)
 	}
 	if got := words("/api/{a}/b{c}"); got != "'/api/'{{ a }}'/b'{{ c }}" {
 		t.Errorf("got %s", got)
@@ -274,6 +392,15 @@ func TestRenderRefuses(t *testing.T) {
 		"not ASCII":                  func(t *Toolset) { t.Endpoint = "http://ä" },
 		"too long":                   func(t *Toolset) { t.Path = "/" + strings.Repeat("a", maxEndpoint) },
 		"query":                      func(t *Toolset) { t.Endpoint = "http://a/?x=1" },
+		"a tenant with a quote":      func(t *Toolset) { t.Connection.Tenant = "a'b" },
+		"a CA file with a space":     func(t *Toolset) { t.Connection.CAFile = "/a b" },
+		"a variable with Jinja":      func(t *Toolset) { t.Connection.Variables.APIKey = "A }}" },
+		"a URL's variable":           func(t *Toolset) { t.Connection.Variables.URL = "a" },
+		"a user without a password":  func(t *Toolset) { t.Connection.Variables.Username = "A" },
+		"an external URL of scripts": func(t *Toolset) { t.Connection.ExternalURL = "javascript:1" },
+		"a header with a line break": func(t *Toolset) { t.Connection.Headers = []service.Header{{Name: "A", Value: "a\nb"}} },
+		"a header that is a secret":  func(t *Toolset) { t.Connection.Headers = []service.Header{{Name: "Authorization", Value: "a"}} },
+		"a header without a value":   func(t *Toolset) { t.Connection.Headers = []service.Header{{Name: "A"}} },
 	} {
 		ts := good
 		change(&ts)

@@ -24,7 +24,7 @@ var prometheusTools = []tool{
 		[]param{promQL, start, end, {"step", "Resolution, such as 30s or 5m"}}},
 	{"list_label_values", "List the values of a label", "/api/v1/label/{label}/values", nil, []param{label}},
 	{"find_series", "Find the series that a selector matches, with their labels", "/api/v1/series",
-		[]string{"match[]={selector}", "start={start}", "end={end}"},
+		[]string{"match[]={selector}", "start={start?}", "end={end?}"},
 		[]param{{"selector", `Series selector, such as up{job="api"}`}, start, end}},
 }
 
@@ -35,7 +35,7 @@ var elasticsearchTools = []tool{
 	{"list_indexes", "List the indexes with health, documents and size", "/_cat/indices", []string{"format=json"}, nil},
 	{"get_mapping", "Read which fields the documents of an index have", "/{index}/_mapping", nil, []param{index}},
 	{"search_documents", "Search documents, newest first", "/{index}/_search",
-		[]string{"q={query}", "size={limit}", "sort=@timestamp:desc"},
+		[]string{"q={query?}", "size={limit?}", "sort=@timestamp:desc"},
 		[]param{index, {"query", `Query in Lucene syntax, such as level:error AND kubernetes.namespace_name:"shop"`}, limit}},
 }
 
@@ -49,15 +49,15 @@ var tools = map[string][]tool{
 	"elasticsearch":   elasticsearchTools,
 	"opensearch":      elasticsearchTools,
 	"grafana": {
-		{"search_dashboards", "Search dashboards by title", "/api/search", []string{"type=dash-db", "query={title}", "limit={limit}"},
-			[]param{{"title", "Part of the title; empty for all"}, limit}},
+		{"search_dashboards", "Search dashboards by title", "/api/search", []string{"type=dash-db", "query={title?}", "limit={limit?}"},
+			[]param{{"title", "Part of the title; all without it"}, limit}},
 		{"get_dashboard", "Read a dashboard with its panels and their queries", "/api/dashboards/uid/{uid}", nil,
 			[]param{{"uid", "UID of the dashboard, from its search"}}},
 		{"list_data_sources", "List the data sources", "/api/datasources", nil, nil},
 	},
 	"loki": {
 		{"query_logs", "Run a LogQL query over a time range", "/loki/api/v1/query_range",
-			[]string{"query={query}", "start={start}", "end={end}", "limit={limit}"},
+			[]string{"query={query}", "start={start?}", "end={end?}", "limit={limit?}"},
 			[]param{{"query", `LogQL query, such as {namespace="shop"} |= "error"`}, start, end, limit}},
 		{"list_labels", "List the names of the labels", "/loki/api/v1/labels", nil, nil},
 		{"list_label_values", "List the values of a label", "/loki/api/v1/label/{label}/values", nil,
@@ -65,7 +65,7 @@ var tools = map[string][]tool{
 	},
 	"tempo": {
 		{"search_traces", "Search traces by TraceQL", "/api/search",
-			[]string{"q={query}", "start={start_s}", "end={end_s}", "limit={limit}"},
+			[]string{"q={query}", "start={start_s?}", "end={end_s?}", "limit={limit?}"},
 			[]param{{"query", `TraceQL query, such as { resource.service.name = "cart" && status = error }`},
 				{"start_s", "Start of the time range, Unix seconds"}, {"end_s", "End of the time range, Unix seconds"}, limit}},
 		{"get_trace", "Read a trace with all its spans", "/api/traces/{trace_id}", nil, []param{traceID}},
@@ -76,23 +76,23 @@ var tools = map[string][]tool{
 		{"list_operations", "List the operations of a service", "/api/operations", []string{"service={service}"},
 			[]param{{"service", "Name of the service"}}},
 		{"find_traces", "Find traces of a service", "/api/traces",
-			[]string{"service={service}", "start={start_us}", "end={end_us}", "limit={limit}"},
+			[]string{"service={service}", "start={start_us?}", "end={end_us?}", "limit={limit?}"},
 			[]param{{"service", "Name of the service"}, {"start_us", "Start of the time range, Unix microseconds"},
 				{"end_us", "End of the time range, Unix microseconds"}, limit}},
 		{"get_trace", "Read a trace with all its spans", "/api/traces/{trace_id}", nil, []param{traceID}},
 		{"list_dependencies", "List which services call which", "/api/dependencies",
-			[]string{"endTs={end_ms}", "lookback={lookback_ms}"}, []param{endMS, lookback}},
+			[]string{"endTs={end_ms?}", "lookback={lookback_ms?}"}, []param{endMS, lookback}},
 	},
 	"zipkin": {
 		{"list_services", "List the services that have sent traces", "/api/v2/services", nil, nil},
 		{"list_spans", "List the names of the spans of a service", "/api/v2/spans", []string{"serviceName={service}"},
 			[]param{{"service", "Name of the service"}}},
 		{"find_traces", "Find traces of a service", "/api/v2/traces",
-			[]string{"serviceName={service}", "endTs={end_ms}", "lookback={lookback_ms}", "limit={limit}"},
+			[]string{"serviceName={service?}", "endTs={end_ms?}", "lookback={lookback_ms?}", "limit={limit?}"},
 			[]param{{"service", "Name of the service"}, endMS, lookback, limit}},
 		{"get_trace", "Read a trace with all its spans", "/api/v2/trace/{trace_id}", nil, []param{traceID}},
 		{"list_dependencies", "List which services call which", "/api/v2/dependencies",
-			[]string{"endTs={end_ms}", "lookback={lookback_ms}"}, []param{endMS, lookback}},
+			[]string{"endTs={end_ms}", "lookback={lookback_ms?}"}, []param{endMS, lookback}},
 	},
 	"alertmanager": {
 		{"list_active_alerts", "List the alerts that fire and are neither silenced nor inhibited", "/api/v2/alerts",
@@ -105,8 +105,8 @@ var tools = map[string][]tool{
 	"kibana": {
 		{"get_status", "Read the state of Kibana and its plugins", "/api/status", nil, nil},
 		{"find_saved_objects", "Find dashboards, searches and other saved objects by title", "/api/saved_objects/_find",
-			[]string{"type={type}", "search_fields=title", "search={title}", "per_page={limit}"},
-			[]param{{"type", "dashboard, search, visualization, lens or index-pattern"}, {"title", "Words of the title; * for all"}, limit}},
+			[]string{"type={type}", "search_fields=title", "search={title?}", "per_page={limit?}"},
+			[]param{{"type", "dashboard, search, visualization, lens or index-pattern"}, {"title", "Words of the title; all without it"}, limit}},
 		{"list_data_views", "List the data views, which name the indexes that are searched", "/api/data_views", nil, nil},
 	},
 	"rabbitmq": {
@@ -119,12 +119,12 @@ var tools = map[string][]tool{
 	},
 	"victorialogs": {
 		{"query_logs", "Run a LogsQL query over a time range", "/select/logsql/query",
-			[]string{"query={query}", "start={start}", "end={end}", "limit={limit}"}, []param{logsQL, start, end, limit}},
+			[]string{"query={query}", "start={start?}", "end={end?}", "limit={limit?}"}, []param{logsQL, start, end, limit}},
 		{"count_hits", "Count the logs that match, in steps of time", "/select/logsql/hits",
-			[]string{"query={query}", "start={start}", "end={end}", "step={step}"},
+			[]string{"query={query}", "start={start?}", "end={end?}", "step={step?}"},
 			[]param{logsQL, start, end, {"step", "Length of a step, such as 5m"}}},
 		{"list_fields", "List the names of the fields that matching logs have", "/select/logsql/field_names",
-			[]string{"query={query}", "start={start}", "end={end}"}, []param{logsQL, start, end}},
+			[]string{"query={query}", "start={start?}", "end={end?}"}, []param{logsQL, start, end}},
 	},
 	"pyroscope": {
 		{"render_profile", "Read a profile over a time range, as a flame graph", "/pyroscope/render",
@@ -135,7 +135,7 @@ var tools = map[string][]tool{
 	"kiali": {
 		{"list_namespaces", "List the namespaces of the mesh", "/namespaces", nil, nil},
 		{"get_graph", "Read who calls whom in some namespaces, with rates and errors", "/namespaces/graph",
-			[]string{"namespaces={namespaces}", "duration={duration}", "graphType=workload"},
+			[]string{"namespaces={namespaces}", "duration={duration?}", "graphType=workload"},
 			[]param{{"namespaces", "Names of the namespaces, with commas between them"}, {"duration", "Length of the time range until now, such as 10m"}}},
 		{"get_health", "Read the health of the applications of some namespaces", "/clusters/health",
 			[]string{"namespaces={namespaces}", "type=app"}, []param{{"namespaces", "Names of the namespaces, with commas between them"}}},
@@ -156,7 +156,7 @@ var tools = map[string][]tool{
 		{"list_indexes", "List the indexes", "/indexes", nil, nil},
 		{"describe_index", "Read the size of an index and its time range", "/indexes/{index}/describe", nil, []param{index}},
 		{"search_documents", "Search documents over a time range", "/{index}/search",
-			[]string{"query={query}", "start_timestamp={start_s}", "end_timestamp={end_s}", "max_hits={limit}"},
+			[]string{"query={query}", "start_timestamp={start_s?}", "end_timestamp={end_s?}", "max_hits={limit?}"},
 			[]param{index, {"query", "Query, such as severity_text:ERROR AND service_name:cart"},
 				{"start_s", "Start of the time range, Unix seconds"}, {"end_s", "End of the time range, Unix seconds"}, limit}},
 	},
@@ -169,16 +169,10 @@ var anyTool = []tool{
 		[]param{{"path", "Path and query to read, without a slash in front and with spaces as %20, such as api/health?full=1"}}},
 }
 
-// silent are the types that have nothing to read, since they only pass data on.
-var silent = map[string]bool{"otel-collector": true}
-
-// toolsFor returns the tools for a type of back end.
+// toolsFor returns the tools for a type of back end that is read by HTTP.
 func toolsFor(kind string) []tool {
-	switch list, known := tools[kind]; {
-	case known:
+	if list, known := tools[kind]; known {
 		return list
-	case silent[kind]:
-		return nil
 	}
 	return anyTool
 }

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 
+	"kubernaut.io/dynamic-toolset/service"
 	"kubernaut.io/dynamic-toolset/service/endpoint"
 )
 
@@ -24,6 +25,8 @@ type Toolset struct {
 	Endpoint, Path string
 	// Description is one sentence for the agent.
 	Description string
+	// Connection says how to connect: see service.Backend.ConnectionTo.
+	Connection service.Connection
 }
 
 // ErrUnsafe means that a Toolset has a value that must not become part of a command.
@@ -47,8 +50,41 @@ func (t *Toolset) check() error {
 	case t.Path != "" && !strings.HasPrefix(t.Path, "/"):
 		return fmt.Errorf("%w: the path %.80q does not start with a slash", ErrUnsafe, t.Path)
 	}
+	if err := t.checkConnection(); err != nil {
+		return err
+	}
 	_, err := t.url()
 	return err
+}
+
+// checkConnection returns an error unless all of the Connection may be in a document.
+func (t *Toolset) checkConnection() error {
+	c := &t.Connection
+	bad := func(what string) error { return fmt.Errorf("%w: the %s of its connection", ErrUnsafe, what) }
+	variable := func(name string) bool { return name == "" || endpoint.VariableProblem(name) == "" }
+	for _, h := range c.Headers {
+		switch {
+		case endpoint.HeaderProblem(h.Name) != "" || (h.Value == "") == (h.Variable == ""):
+			return bad("headers")
+		case h.Variable == "" && endpoint.HeaderValueProblem(h.Name, h.Value) != "" || !variable(h.Variable):
+			return bad("headers")
+		}
+	}
+	v := &c.Variables
+	switch {
+	case c.Tenant != "" && endpoint.TenantProblem(c.Tenant) != "":
+		return bad("tenant")
+	case c.CAFile != "" && endpoint.FileProblem(c.CAFile) != "":
+		return bad("CA file")
+	case !variable(v.APIKey) || !variable(v.BearerToken) || !variable(v.Username) || !variable(v.Password) || !variable(v.URL) || (v.Username == "") != (v.Password == ""):
+		return bad("variables")
+	}
+	if c.ExternalURL != "" {
+		if canonical, problem := endpoint.Parse(c.ExternalURL); problem != "" || canonical != c.ExternalURL {
+			return bad("external URL")
+		}
+	}
+	return nil
 }
 
 // url returns the URL of the API. It accepts only characters that mean nothing to a shell,
@@ -81,7 +117,7 @@ func (t *Toolset) url() (*url.URL, error) {
 // dot, which HolmesGPT would refuse, and is unique: namespaces have no slash, and names no
 // underscore.
 func (t *Toolset) key() string {
-	return "discovered/" + t.Namespace + "/" + strings.ReplaceAll(t.Name, ".", "_")
+	return keyPrefix + t.Namespace + "/" + strings.ReplaceAll(t.Name, ".", "_")
 }
 
 // private reports whether the host is the caller's own machine or the metadata of its

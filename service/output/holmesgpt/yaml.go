@@ -19,6 +19,8 @@ func quote(s string) string {
 		case r == '"' || r == '\\':
 			b.WriteByte('\\')
 			b.WriteRune(r)
+		case r == '\n':
+			b.WriteString(`\n`)
 		case r == ' ' || r != utf8.RuneError && unicode.IsPrint(r):
 			b.WriteRune(r)
 		case r <= 0xFFFF:

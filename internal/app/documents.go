@@ -1,0 +1,51 @@
+package app
+
+import (
+	"fmt"
+	"sync/atomic"
+
+	"go.uber.org/zap"
+
+	"kubernaut.io/dynamic-toolset/config"
+	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/output/holmesgpt"
+	"kubernaut.io/dynamic-toolset/service/snapshot"
+)
+
+// documentOptions returns what is in the documents by the settings.
+func documentOptions(s *config.HolmesGPT) snapshot.DocumentOptions {
+	return snapshot.DocumentOptions{HolmesGPT: holmesgpt.Options{LeaveOut: s.LeaveOut, Curl: s.Curl}}
+}
+
+// documents returns a function that returns the current documents, for a writer, and tells
+// how many tools they bring to an agent: by a metric, and once by the log when these become
+// too many. It is called by one goroutine at a time.
+func (a *App) documents() func() []service.Document {
+	options := documentOptions(&a.settings.HolmesGPT)
+	var tools atomic.Int64
+	a.set.NewGauge("toolset_holmesgpt_tools", func() float64 { return float64(tools.Load()) })
+	warned := false
+	return func() []service.Document {
+		docs := a.catalogue.Documents(options)
+		for i := range docs {
+			d := &docs[i]
+			if d.Key != holmesgpt.Key {
+				continue
+			}
+			tools.Store(int64(d.Tools))
+			if many := d.Tools >= holmesgpt.ManyTools; many != warned {
+				if warned = many; many {
+					a.log.Warn("The document for HolmesGPT has many tools", zap.Int("tools", d.Tools), zap.String("remedy", tooManyRemedy))
+				}
+			}
+		}
+		return docs
+	}
+}
+
+const tooManyRemedy = "switch toolsets off by overrides, or leave built-in ones out by --holmesgpt-leave-out; without --holmesgpt-curl several back ends of a type share tools"
+
+// tooManyTools says that a document has too many tools.
+func tooManyTools(d *service.Document) string {
+	return fmt.Sprintf("%s brings %d tools, which is too many for some models (OpenAI's accept 128, with those of HolmesGPT itself): %s", d.Key, d.Tools, tooManyRemedy)
+}

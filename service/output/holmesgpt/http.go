@@ -1,0 +1,96 @@
+package holmesgpt
+
+import (
+	"fmt"
+	"strings"
+)
+
+// An httpPart is what a back end adds to a toolset of the type http, which is one tool for
+// all back ends in it.
+type httpPart struct {
+	shared []byte // settings of the whole toolset; only back ends with equal ones share it
+	item   []byte // in its list of endpoints
+	guide  string // lines of its instructions
+}
+
+// http returns the part of t, which must be readable.
+func (t *Toolset) http() *httpPart {
+	base, rest := t.Endpoint, t.Path
+	scheme, host, _ := strings.Cut(base, "://")
+	host, path, found := strings.Cut(host, "/")
+	if found {
+		rest = "/" + path + rest
+	}
+	b := append([]byte(nil), "        - hosts:\n            - "+quote(scheme+"://"+host)+"\n"...)
+	if rest != "" {
+		b = append(b, "          paths:\n            - "+quote(rest)+"\n            - "+quote(rest+"/*")+"\n"...)
+	}
+	b = append(b, "          methods:\n            - \"GET\"\n"...)
+	p := &httpPart{shared: write(nil, 6, concat(t.headers("default_headers", false), t.verify()))}
+	p.item = write(b, 10, t.auth())
+	p.guide = "- " + t.Endpoint + t.Path + ": " + t.place() + ". " + prose(t.Description)
+	for _, tool := range tools[t.Type] {
+		p.guide += "\n  - " + prose(tool.description+": "+tool.request())
+	}
+	return p
+}
+
+// auth returns the setting for the credentials of one endpoint.
+func (t *Toolset) auth() []setting {
+	v := &t.Connection.Variables
+	token := v.BearerToken
+	if token == "" {
+		token = v.APIKey
+	}
+	switch {
+	case token != "":
+		return []setting{{name: "auth", sub: []setting{text("type", "bearer"), text("token", env(token))}}}
+	case v.Username != "":
+		return []setting{{name: "auth", sub: []setting{text("type", "basic"), text("username", env(v.Username)), text("password", env(v.Password))}}}
+	}
+	return nil
+}
+
+// maxEndpoints bounds the back ends in one toolset of the type http.
+const maxEndpoints = 50
+
+const httpDescription = "Reads back ends of the cluster by HTTP GET."
+
+// httpEntries returns entries of the type http for all parts: as few as possible.
+func httpEntries(parts []*httpPart) (entries [][]byte) {
+	groups := map[string][]*httpPart{}
+	var order []string
+	for _, p := range parts {
+		shared := string(p.shared)
+		if groups[shared] == nil {
+			order = append(order, shared)
+		}
+		groups[shared] = append(groups[shared], p)
+	}
+	for _, shared := range order {
+		for group := groups[shared]; len(group) > 0; {
+			n := min(len(group), maxEndpoints)
+			entries = append(entries, httpEntry(len(entries), shared, group[:n]))
+			group = group[n:]
+		}
+	}
+	return entries
+}
+
+// httpEntry returns the entry with this index.
+func httpEntry(index int, shared string, parts []*httpPart) []byte {
+	key := keyPrefix + "http"
+	if index > 0 {
+		key += fmt.Sprintf("-%d", index+1)
+	}
+	guide := []string{"Back ends of the cluster that are read by GET, with the URL from this list and a path below it:"}
+	for _, p := range parts {
+		guide = append(guide, p.guide)
+	}
+	b := append([]byte(nil), "  "+key+":\n    type: \"http\"\n    enabled: true\n    description: "+quote(httpDescription)+
+		"\n    llm_instructions: "+quote(strings.Join(guide, "\n"))+"\n    config:\n"+shared+"      endpoints:\n"...)
+	for _, p := range parts {
+		b = append(b, p.item...)
+	}
+	return b
+}
