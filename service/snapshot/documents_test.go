@@ -367,6 +367,9 @@ func TestOneChangeRendersOneEntry(t *testing.T) {
 		t.Fatalf("%d and %d entries", len(before.Entries), len(after.Entries))
 	}
 	for i := range after.Entries {
+		if i == 0 { // it has a comment about all
+			continue
+		}
 		if same := &after.Entries[i][0] == &before.Entries[i][0]; same != (i != 25) {
 			t.Errorf("entry %d: rendered anew: %v", i, !same)
 		}

@@ -221,8 +221,8 @@ func TestHolmesGPTBudget(t *testing.T) {
 		d := newCatalogue(c.services...).Snapshot().Documents(snapshot.DocumentOptions{})[1]
 		tools, tokens := bill(t, d.Bytes())
 		t.Logf("%s: %d tools, %d tokens", c.what, tools, tokens)
-		if tools != d.Tools || !strings.Contains(string(d.Head), fmt.Sprintf("They bring %d tools.", tools)) {
-			t.Errorf("%s: the document says %d tools, and has %d: %s", c.what, d.Tools, tools, d.Head)
+		if tools != d.Tools || !strings.Contains(string(d.Bytes()), fmt.Sprintf("They bring %d tools.", tools)) {
+			t.Errorf("%s: the document says %d tools, and has %d: %s", c.what, d.Tools, tools, d.Entries[0])
 		}
 		if tools > c.tools || tokens > c.tokens {
 			t.Errorf("%s: %d tools and %d tokens; at most %d and %d", c.what, tools, tokens, c.tools, c.tokens)
@@ -230,7 +230,7 @@ func TestHolmesGPTBudget(t *testing.T) {
 		old := newCatalogue(c.services...).Snapshot().Documents(snapshot.DocumentOptions{HolmesGPT: holmesgpt.Options{Curl: true}})[1]
 		tools, tokens = bill(t, old.Bytes())
 		t.Logf("%s, with curl: %d tools, %d tokens", c.what, tools, tokens)
-		if many := strings.Contains(string(old.Head), "too many for some models"); many != (tools >= holmesgpt.ManyTools) {
+		if many := strings.Contains(string(old.Bytes()), "too many for some models"); many != (tools >= holmesgpt.ManyTools) {
 			t.Errorf("%s: %d tools, and the document warns: %v", c.what, tools, many)
 		}
 	}

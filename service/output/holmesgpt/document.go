@@ -181,42 +181,44 @@ func (w *writer) own(fragments ...*Fragment) {
 }
 
 func (w *writer) document() service.Document {
-	var head strings.Builder
-	plural := "s"
+	d := service.Document{Key: Key, Head: []byte(intro + "toolsets:\n"), Entries: w.entries, Tools: w.tools}
+	if n := len(w.servers); n > 0 {
+		d.Tail = append([]byte("mcp_servers:\n"), slices.Concat(w.servers[:min(n, maxServers)]...)...)
+	}
+	switch {
+	case len(w.entries) > 0:
+		// In the first entry, not the head: that is in each part of a document that is split,
+		// and all of these would be written again for one toolset more.
+		w.entries[0] = append([]byte(w.notes()), w.entries[0]...)
+	case len(w.servers) > 0:
+		d.Head = []byte(intro + "toolsets: {}\n")
+	default:
+		d.Entries = [][]byte{[]byte(nothing)}
+	}
+	return d
+}
+
+// notes returns comments for people: how many tools there are, and what is left out.
+func (w *writer) notes() string {
+	var b strings.Builder
+	plural, servers := "s", ""
 	if w.tools == 1 {
 		plural = ""
 	}
-	fmt.Fprintf(&head, "%s# They bring %d tool%s", intro, w.tools, plural)
 	if len(w.servers) > 0 {
-		head.WriteString(", and those of the MCP servers")
+		servers = ", and those of the MCP servers"
 	}
-	head.WriteString(".\n")
+	fmt.Fprintf(&b, "  # They bring %d tool%s%s.\n", w.tools, plural, servers)
 	if w.tools >= ManyTools {
-		head.WriteString("# These are too many for some models: OpenAI's accept 128, with those of HolmesGPT itself. Switch some off by overrides.\n")
+		b.WriteString("  # These are too many for some models: OpenAI's accept 128, with those of HolmesGPT itself. Switch some off by overrides.\n")
 	}
 	for _, s := range slotOrder() {
 		if n := w.left[s]; n > 0 {
-			fmt.Fprintf(&head, "# %s: %d more back ends are left out.\n", s, n)
+			fmt.Fprintf(&b, "  # %s: %d more back ends are left out.\n", s, n)
 		}
 	}
-	d := service.Document{Key: Key, Entries: w.entries, Tools: w.tools}
 	if n := len(w.servers) - maxServers; n > 0 {
-		fmt.Fprintf(&head, "# mcp_servers: %d more servers are left out.\n", n)
-		w.servers = w.servers[:maxServers]
+		fmt.Fprintf(&b, "  # mcp_servers: %d more are left out.\n", n)
 	}
-	head.WriteString("toolsets:")
-	switch {
-	case len(w.entries) > 0:
-		head.WriteString("\n")
-	case len(w.servers) > 0:
-		head.WriteString(" {}\n")
-	default:
-		head.WriteString("\n")
-		d.Entries = [][]byte{[]byte(nothing)}
-	}
-	d.Head = []byte(head.String())
-	if len(w.servers) > 0 {
-		d.Tail = append([]byte("mcp_servers:\n"), slices.Concat(w.servers...)...)
-	}
-	return d
+	return b.String()
 }

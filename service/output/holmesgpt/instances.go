@@ -45,7 +45,9 @@ func (b *builtin) entry(fragments []*Fragment) []byte {
 
 // guide returns the entry that tells the model about the back ends of a slot. It is an entry
 // of its own, since instructions in that of a built-in toolset would replace those that
-// HolmesGPT has for it, and its description is shown to nobody while it works.
+// HolmesGPT has for it, or be replaced by them, depending on the release (override_with in
+// tools.py, _publish_llm_instructions in multi_instance.py); and a description is shown to
+// nobody while the toolset works.
 func (s slot) guide(names []string, fragments []*Fragment) []byte {
 	which, asks := strings.Join(names, " and "), " asks"
 	if len(names) > 1 {

@@ -279,7 +279,7 @@ func TestBounds(t *testing.T) {
 		most                  int
 	}{
 		"kafka": {"tcp://k:9092", "broker:", "# kafka/admin: 50 more back ends are left out.", maxKafka}, "loki": {"http://l", "- name:", "# grafana/loki: 50 more back ends are left out.", maxInstances},
-		"mcp": {"http://m", "streamable-http", "# mcp_servers: 50 more servers are left out.", maxServers},
+		"mcp": {"http://m", "streamable-http", "", maxServers},
 	} {
 		candidates := make([]Candidate, c.most+50)
 		for i := range candidates {
