@@ -285,6 +285,8 @@ func FuzzParseOverrides(f *testing.F) {
 	f.Add(`toolsets: [{name: prom-svc, namespace: monitoring, url: "tcp://h:1", health: "https://h/"}]`)
 	f.Add("toolsets:\n- {name: a.b, namespace: n, add: true, type: t, url: 'grpcs://[::1]:1'}\n- {name: prom, disable: true}")
 	f.Add("toolsets: &a [*a]")
+	f.Add(whole)
+	f.Add("toolsets: [{name: prom, namespace: monitoring, connection: {headers: {A: {env: B}, a: c}, tlsVerify: false, bearerTokenEnv: glsa_x}}]")
 	f.Add("<<: {toolsets: []}")
 	f.Add("toolsets: !!set {a}")
 	f.Fuzz(func(t *testing.T, doc string) {

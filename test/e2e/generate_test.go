@@ -66,7 +66,7 @@ toolsets:
 	}
 	for text, want := range map[string]bool{
 		"grafana/dashboards": false, `prometheus_url: "https://metrics.example.com"`: true,
-		"discovered/monitoring/kps-kube-prometheus-stack-prometheus": true,
+		`- name: "monitoring/kps-kube-prometheus-stack-prometheus"`: true,
 	} {
 		if strings.Contains(stdout, text) != want {
 			t.Errorf("%q is there: %v\n%s", text, !want, stdout)

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"kubernaut.io/dynamic-toolset/service"
 )
 
 func sprint(v any) string { return fmt.Sprint(v) }
@@ -147,6 +149,55 @@ func FuzzRender(f *testing.F) {
 				t.Errorf("curl got\n%q, not\n%q", got, want)
 			}
 			return
+		}
+	})
+}
+
+// Any connection is refused, or gives documents that HolmesGPT loads and commands that give
+// curl its headers as they are.
+func FuzzConnection(f *testing.F) {
+	for i, text := range hostile {
+		f.Add(text, "X-A", "b", "V", "/ca", "https://h", uint8(i))
+		f.Add("t", text, "b", "V", "/ca", "", uint8(i))
+		f.Add("t", "X-A", text, "", "", "", uint8(i))
+		f.Add("t", "X-A", "", text, "/ca", "", uint8(i))
+		f.Add("", "X-A", "b", "", text, "https://h", uint8(i))
+		f.Add("", "X-A", "b", "", "", text, uint8(i))
+	}
+	kinds := []string{"jaeger", "prometheus", "grafana", "victorialogs", "custom", "mcp", "rabbitmq", "elasticsearch", "postgresql"}
+	r := newRecorder(f)
+	f.Fuzz(func(t *testing.T, tenant, header, value, variable, ca, external string, which uint8) {
+		ts := example(kinds[int(which)%len(kinds)])
+		c := &ts.Connection
+		*c = service.Connection{Tenant: tenant, Headers: []service.Header{{Name: header, Value: value}, {Name: "X-Second", Variable: variable}},
+			CAFile: ca, ExternalURL: external, Variables: service.Variables{Username: variable, Password: variable, URL: variable}}
+		if variable == "" {
+			c.Headers = c.Headers[:1]
+		}
+		if _, err := Render(ts); err != nil {
+			if !errors.Is(err, ErrUnsafe) {
+				t.Errorf("an error of another kind: %v", err)
+			}
+			return
+		}
+		load(t, document(t, ts))
+		load(t, with(t, Options{Curl: true}, ts))
+		ts.Type = "alertmanager"
+		c.Variables, c.Headers = service.Variables{}, c.Headers[:1]
+		own := load(t, document(t, ts))[ts.key()]
+		want := []string{"-H", header + ": " + value}
+		if tenant != "" {
+			want = append([]string{"-H", "X-Scope-OrgID: " + tenant}, want...)
+		}
+		if ca != "" {
+			want = append([]string{"--cacert", ca}, want...)
+		}
+		for _, line := range []string{own.Tools[0].Command, own.Prerequisites[0].Command} {
+			argv := r.argv(t, shells()[int(which)%len(shells())], fill(expandvars(line, map[string]string{"HOME": "x"}), nil))
+			at := slices.IndexFunc(argv, func(a string) bool { return a == want[0] })
+			if at < 0 || len(argv) < at+len(want) || !slices.Equal(argv[at:at+len(want)], want) {
+				t.Errorf("curl got\n%q, without\n%q", argv, want)
+			}
 		}
 	})
 }
