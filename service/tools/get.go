@@ -146,7 +146,31 @@ func accessOf(b *service.Backend, id *service.Identity) access {
 	if id.Access.Tenant {
 		x.Tenant = "required: send the header X-Scope-OrgID"
 	}
+	if c := b.Connection; c != nil { // what people say is more than what an answer shows
+		if c.Tenant != "" {
+			x.Tenant = "send the header X-Scope-OrgID: " + c.Tenant
+		}
+		if names := named(&c.Variables); names != "" {
+			x.Credentials = "in the environment variables " + names + ", if you have these"
+		}
+		if c.SkipVerify != nil && *c.SkipVerify && x.TLS != "none" {
+			x.TLS = "an administrator or its owner says not to verify its certificate"
+		}
+	}
 	return x
+}
+
+// named returns the names of the variables that hold credentials, with what each is.
+func named(v *service.Variables) string {
+	var all []string
+	for _, f := range []struct{ name, what string }{
+		{v.Username, "user name"}, {v.Password, "password"}, {v.BearerToken, "bearer token"}, {v.APIKey, "API key"}, {v.URL, "URL with credentials"},
+	} {
+		if f.name != "" {
+			all = append(all, f.name+" ("+f.what+")")
+		}
+	}
+	return strings.Join(all, ", ")
 }
 
 // signals are the types that hold each signal. Where nothing else decides, the first of

@@ -243,7 +243,7 @@ func TestGetBackend(t *testing.T) {
 	w.SetHealth(k, service.Health{Reason: strings.Repeat("refused ", 100), CheckedAt: at, History: []service.HealthCheck{{Healthy: true}}})
 	w.SetIdentity(k, service.Identity{Verdict: service.Verified, Type: "prometheus", Product: "Prometheus", Version: "3.5.0", URL: "http://main.monitoring.svc.cluster.local:9090/prom", At: at,
 		Access: service.Access{Scheme: "http", Path: "/prom", Auth: service.AuthBasic, Tenant: true}})
-	o, wrong := overrides.Parse([]byte("toolsets:\n- name: other\n  namespace: team-a\n  disable: true\n"))
+	o, wrong := overrides.Parse([]byte("toolsets:\n- name: other\n  namespace: team-a\n  disable: true\n  connection: {tenant: shop, usernameEnv: A_USER, passwordEnv: A_PASSWORD, tlsVerify: false}\n"))
 	if len(wrong) > 0 {
 		t.Fatal(wrong)
 	}
@@ -284,6 +284,9 @@ func TestGetBackend(t *testing.T) {
 	got = w.call(v, "get_backend", `{"name":"other"}`)
 	if got["disabled"] == nil || got["warning"] != "The cluster could not be read since 2026-11-29T12:00:00.000Z; this may be out of date." {
 		t.Error(got)
+	}
+	if a := fmt.Sprint(got["access"]); a != "map[credentials:in the environment variables A_USER (user name), A_PASSWORD (password), if you have these tenant:send the header X-Scope-OrgID: shop tls:none]" {
+		t.Error(a)
 	}
 	// Agents are not told of it unless they ask for it.
 	if got := w.call(v, "list_backends", `{"type":"prometheus"}`); got["total"] != 1.0 || got["warning"] == nil {
