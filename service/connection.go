@@ -48,7 +48,7 @@ type Variables struct {
 	Usual bool
 }
 
-// Header that names a tenant, of Mimir, Loki, Tempo and Pyroscope.
+// TenantHeader names a tenant, in requests to Mimir, Loki, Tempo and Pyroscope.
 const TenantHeader = "X-Scope-OrgID"
 
 // Equal reports whether c and o say the same. Both may be nil.

@@ -145,3 +145,33 @@ func TestBounds(t *testing.T) {
 		}
 	}
 }
+
+// Custom back ends share a toolset unless they need other variables or headers: one of these
+// that is not set must not take the others with it.
+func TestHTTPGroups(t *testing.T) {
+	var all []Toolset
+	for i, c := range []service.Connection{{}, {Variables: service.Variables{BearerToken: "A"}}, {}, {Variables: service.Variables{BearerToken: "B"}}, {Tenant: "t"}, {Variables: service.Variables{BearerToken: "A"}}} {
+		ts := example("custom")
+		ts.Name, ts.Connection = fmt.Sprint("c", i), c
+		all = append(all, ts)
+	}
+	got := load(t, document(t, all...))
+	for key, want := range map[string]string{"http": "c0 c2", "http-2": "c1 c5", "http-3": "c3", "http-4": "c4"} {
+		var names []string
+		for _, m := range strings.Split(got["discovered/"+key].Instructions, "Service ")[1:] {
+			names = append(names, m[:2])
+		}
+		if s := strings.Join(names, " "); s != want {
+			t.Errorf("%s has %s, want %s", key, s, want)
+		}
+	}
+	all = nil
+	for i := range maxEndpoints + 1 {
+		ts := example("custom")
+		ts.Name = fmt.Sprint("c", i)
+		all = append(all, ts)
+	}
+	if got := load(t, document(t, all...)); len(got) != 2 {
+		t.Errorf("%d back ends are in %d toolsets", len(all), len(got))
+	}
+}

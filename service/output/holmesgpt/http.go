@@ -8,7 +8,8 @@ import (
 // An httpPart is what a back end adds to a toolset of the type http, which is one tool for
 // all back ends in it.
 type httpPart struct {
-	shared []byte // settings of the whole toolset; only back ends with equal ones share it
+	shared []byte // settings of the whole toolset
+	group  string // only back ends with equal ones share a toolset
 	item   []byte // in its list of endpoints
 	guide  string // lines of its instructions
 }
@@ -27,7 +28,11 @@ func (t *Toolset) http() *httpPart {
 	}
 	b = append(b, "          methods:\n            - \"GET\"\n"...)
 	p := &httpPart{shared: write(nil, 6, concat(t.headers("default_headers", false), t.verify()))}
-	p.item = write(b, 10, t.auth())
+	auth := write(nil, 10, t.auth())
+	p.item = append(b, auth...)
+	// A variable that is not set makes all of a toolset fail, so only those that need the same
+	// ones are together.
+	p.group = string(p.shared) + string(auth)
 	p.guide = "- " + t.Endpoint + t.Path + ": " + t.place() + ". " + prose(t.Description)
 	for _, tool := range tools[t.Type] {
 		p.guide += "\n  - " + prose(tool.description+": "+tool.request())
@@ -61,16 +66,15 @@ func httpEntries(parts []*httpPart) (entries [][]byte) {
 	groups := map[string][]*httpPart{}
 	var order []string
 	for _, p := range parts {
-		shared := string(p.shared)
-		if groups[shared] == nil {
-			order = append(order, shared)
+		if groups[p.group] == nil {
+			order = append(order, p.group)
 		}
-		groups[shared] = append(groups[shared], p)
+		groups[p.group] = append(groups[p.group], p)
 	}
-	for _, shared := range order {
-		for group := groups[shared]; len(group) > 0; {
+	for _, name := range order {
+		for group := groups[name]; len(group) > 0; {
 			n := min(len(group), maxEndpoints)
-			entries = append(entries, httpEntry(len(entries), shared, group[:n]))
+			entries = append(entries, httpEntry(len(entries), group[:n]))
 			group = group[n:]
 		}
 	}
@@ -78,7 +82,7 @@ func httpEntries(parts []*httpPart) (entries [][]byte) {
 }
 
 // httpEntry returns the entry with this index.
-func httpEntry(index int, shared string, parts []*httpPart) []byte {
+func httpEntry(index int, parts []*httpPart) []byte {
 	key := keyPrefix + "http"
 	if index > 0 {
 		key += fmt.Sprintf("-%d", index+1)
@@ -88,7 +92,7 @@ func httpEntry(index int, shared string, parts []*httpPart) []byte {
 		guide = append(guide, p.guide)
 	}
 	b := append([]byte(nil), "  "+key+":\n    type: \"http\"\n    enabled: true\n    description: "+quote(httpDescription)+
-		"\n    llm_instructions: "+quote(strings.Join(guide, "\n"))+"\n    config:\n"+shared+"      endpoints:\n"...)
+		"\n    llm_instructions: "+quote(strings.Join(guide, "\n"))+"\n    config:\n"+string(parts[0].shared)+"      endpoints:\n"...)
 	for _, p := range parts {
 		b = append(b, p.item...)
 	}
