@@ -35,6 +35,7 @@ const secret = "SECRET.canary-0123456789"
 var hostileKeys = []string{
 	detect.AnnotationToolset, detect.AnnotationType, detect.AnnotationHealthPath, detect.AnnotationHealthEndpoint,
 	detect.AnnotationPrimary, detect.AnnotationType, "kubernaut.io/of-nobody",
+	detect.AnnotationTenant, detect.AnnotationExternalURL, detect.AnnotationTLSVerify,
 }
 
 // Services with annotations that are meant to break something go through the whole
@@ -77,7 +78,10 @@ func TestHostileAnnotations(t *testing.T) {
 	p.answers("/ready", 200)
 	body := p.answers("/api/v1/toolsets", 200, fmt.Sprintf(`"total":%d`, want))
 	var toolsets struct {
-		Toolsets []struct{ Name, Namespace, Type, Description, ServiceEndpoint string }
+		Toolsets []struct {
+			Name, Namespace, Type, Description, ServiceEndpoint string
+			Connection                                          struct{ Tenant, ExternalURL string }
+		}
 	}
 	decode(t, body, &toolsets)
 	if len(toolsets.Toolsets) != want {
@@ -86,6 +90,9 @@ func TestHostileAnnotations(t *testing.T) {
 	intact := map[string]bool{}
 	for _, ts := range toolsets.Toolsets {
 		checkTool(t, ts.Name, ts.Namespace, ts.Type, ts.ServiceEndpoint, ts.Description)
+		if c := ts.Connection; strings.ContainsAny(c.Tenant+c.ExternalURL, " \t\r\n'\"`$;&<>{}\\") || c.ExternalURL != "" && !strings.HasPrefix(c.ExternalURL, "http") {
+			t.Errorf("%s is to be connected to with %q", ts.Name, c)
+		}
 		intact[ts.Description] = true
 	}
 	for _, value := range testenv.HostileTexts {
