@@ -57,6 +57,7 @@ type Page struct {
 	now        func() time.Time
 
 	overview atomic.Pointer[overview] // of the snapshot that was shown last
+	size     atomic.Int64             // bytes of the page that was drawn last
 }
 
 // New returns a Page.
@@ -76,9 +77,11 @@ func (p *Page) Write(w io.Writer, snap *snapshot.Snapshot, state *State, q *Quer
 		return err
 	}
 	var out strings.Builder
+	out.Grow(int(p.size.Load()) + 4096)
 	if err := document(m).Render(context.Background(), &out); err != nil { // there is nothing to wait for
 		return fmt.Errorf("the page's template: %w", err)
 	}
+	p.size.Store(int64(out.Len()))
 	_, err = io.WriteString(w, format.Visible(out.String()))
 	return err
 }

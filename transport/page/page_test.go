@@ -1,7 +1,10 @@
 package page
 
 import (
+	"bytes"
 	"cmp"
+	"compress/gzip"
+	"errors"
 	"math"
 	"slices"
 	"strconv"
@@ -280,14 +283,24 @@ func BenchmarkPage(b *testing.B) {
 		b.Run(strconv.Itoa(n), func(b *testing.B) {
 			p, snap := drawn(many(n))
 			state := fine()
+			var out bytes.Buffer
 			for b.Loop() {
 				p.overview.Store(nil)
-				var out strings.Builder
+				out.Reset()
 				if err := p.Write(&out, snap, state, &Query{}, nil); err != nil {
 					b.Fatal(err)
 				}
-				b.ReportMetric(float64(out.Len()), "bytes")
 			}
+			b.ReportMetric(float64(out.Len()), "bytes")
+			var compressed bytes.Buffer
+			z, err := gzip.NewWriterLevel(&compressed, gzip.BestSpeed) // as the service does
+			if err == nil {
+				_, err = out.WriteTo(z)
+			}
+			if err = errors.Join(err, z.Close()); err != nil {
+				b.Fatal(err)
+			}
+			b.ReportMetric(float64(compressed.Len()), "gzip-bytes")
 		})
 	}
 }
