@@ -107,6 +107,7 @@ func TestPageInABrowser(t *testing.T) {
 	}{
 		{"fine", served(t, p, snap, fine(), nil), "", 12},
 		{"troubled", served(t, p, snap, troubled(), explanationOf()), "?explain=shop/query-frontend", 12},
+		{"candidates", served(t, p, snap, troubled(), nil), "?verdict=candidate", 0},
 		{"many", served(t, large, all, fine(), nil), "?page=37", rowsPerPage},
 		{"empty", served(t, none, nothing, &State{Version: "1.4.0"}, nil), "", 0},
 		{"unmatched", served(t, p, snap, fine(), nil), "?type=loki&health=unhealthy", 0},

@@ -273,6 +273,8 @@ func cut(texts []string, most int) (out []string, beyond int) {
 	return out, 0
 }
 
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+
 // breakable divides a URL or a name into pieces between which a line may end. What follows
 // the namespace in the name of a Service stays together, with the port.
 func breakable(s string) (pieces []string) {
@@ -284,6 +286,9 @@ func breakable(s string) (pieces []string) {
 				continue // "//" stays together
 			}
 		case '.', '-', '_':
+			if i > 0 && isDigit(s[i-1]) && isDigit(next) {
+				continue // an IP address or a version
+			}
 			if strings.HasSuffix(s[:i+1], ".svc.") || strings.HasSuffix(s[:i+1], ".svc.cluster.") {
 				continue
 			}

@@ -254,10 +254,12 @@ func TestExplanation(t *testing.T) {
 func TestBreakable(t *testing.T) {
 	for s, want := range map[string]string{
 		"http://prometheus.monitoring.svc.cluster.local:9090/prometheus": "http://|prometheus.|monitoring.|svc.cluster.local:9090/|prometheus",
-		"":                       "",
-		"loki":                   "loki",
-		"tempo-query-frontend":   "tempo-|query-|frontend",
-		"older than a/b-c; only": "older than a/|b-c; only",
+		"":                                 "",
+		"loki":                             "loki",
+		"refused by 127.0.0.1:8080, again": "refused by 127.0.0.1:8080,| again",
+		"loki-3.6.7-canary":                "loki-|3.6.7-|canary",
+		"tempo-query-frontend":             "tempo-|query-|frontend",
+		"older than a/b-c; only":           "older than a/|b-c; only",
 	} {
 		got := breakable(s)
 		if strings.Join(got, "") != s || strings.Join(got, "|") != want {

@@ -3,6 +3,7 @@ package page
 import (
 	"bytes"
 	"flag"
+	"fmt"
 	"image/png"
 	"os"
 	"testing"
@@ -16,6 +17,9 @@ var (
 	picture   = flag.String("picture", "", "write a picture of the page to this file, for the README")
 	pictureOf = flag.String("of", "", "the page of -picture, such as http://localhost:8080/; empty for that of a made-up cluster")
 )
+
+// tallest is how high the picture may be.
+const tallest = 1180
 
 // TestPicture writes the picture in the README:
 //
@@ -34,8 +38,11 @@ func TestPicture(t *testing.T) {
 		p, snap := drawn(few())
 		url = served(t, p, snap, fine(), nil)
 	}
-	b.Do(t, chromedp.EmulateViewport(1440, 1180), chromedp.Navigate(url))
+	b.Do(t, chromedp.EmulateViewport(1440, tallest), chromedp.Navigate(url))
 	b.Await(t, `document.documentElement.classList.contains("live")`)
+	// It ends below a row, so that none is cut.
+	end := chromium.Evaluate[float64](t, b, fmt.Sprintf(`Math.max(...[...document.querySelectorAll("#rows tr")].map(r => r.getBoundingClientRect().bottom).filter(y => y <= %d))`, tallest))
+	b.Do(t, chromedp.EmulateViewport(1440, int64(end)))
 	shot, err := png.Decode(bytes.NewReader(b.Window(t)))
 	if err != nil {
 		t.Fatal(err)
