@@ -19,7 +19,7 @@ var (
 )
 
 // tallest is how high the picture may be.
-const tallest = 1180
+const tallest = 1500
 
 // TestPicture writes the picture in the README:
 //
