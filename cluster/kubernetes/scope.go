@@ -12,23 +12,22 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
-	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
 
 	"kubernaut.io/dynamic-toolset/cluster"
+	"kubernaut.io/dynamic-toolset/cluster/internal/listwatch"
 	"kubernaut.io/dynamic-toolset/cluster/internal/retry"
 	"kubernaut.io/dynamic-toolset/service"
 )
 
-// A scope lists and watches the Services of one namespace, or of all. client-go's
-// Reflector implements the protocol (bookmarks, expired versions, lists after a gap). The
-// scope decides when it starts again, and makes the list for that while the watch goes on
-// (see ahead).
+// A scope lists and watches the Services of one namespace, or of all (package listwatch). It
+// decides when that starts again, and makes the list for it while the watch goes on (see
+// ahead).
 type scope struct {
 	k         *Source
 	index     int
 	namespace string
-	reflector *cache.Reflector
+	reflector *listwatch.Reflector
 	wake      chan struct{}       // ends a pause between two runs
 	read      service.Replacement // what the current list has found; used by the Reflector's goroutine
 
@@ -44,19 +43,19 @@ type scope struct {
 
 	ctx    context.Context // the context of run
 	aheads sync.WaitGroup
-
-	// inCall is held during a list. When its context ends, the Reflector returns without
-	// waiting for a list under way. With this lock run does.
-	inCall sync.Mutex
 }
 
 func newScope(k *Source, index int, namespace string) *scope {
 	s := &scope{k: k, index: index, namespace: namespace, wake: make(chan struct{}, 1)}
-	backoff := retry.Backoff()
-	logger := cluster.Logr(k.log)
-	s.reflector = cache.NewReflectorWithOptions(listWatch{s}, &corev1.Service{}, store{s},
-		cache.ReflectorOptions{Name: "services", Logger: &logger, Backoff: &backoff})
-	s.reflector.WatchListPageSize = k.opts.PageSize
+	s.reflector = listwatch.New(listwatch.Options{
+		Name: "services", Example: &corev1.Service{}, Log: k.log, PageSize: k.opts.PageSize,
+		List: s.list, Watch: s.watch, Worked: s.worked, Listed: s.listed,
+		Changed: func(object any) {
+			svc := cluster.Strip(object.(*corev1.Service))
+			k.fan.upsert(index, &svc)
+		},
+		Deleted: func(object any) { k.fan.delete(index, object.(*corev1.Service)) },
+	})
 	return s
 }
 
@@ -73,7 +72,7 @@ func (s *scope) run(ctx context.Context) {
 		runCtx, cancel := context.WithCancel(logged)
 		s.begin(cancel)
 		start := time.Now()
-		err := s.reflector.ListAndWatchWithContext(runCtx)
+		err := s.reflector.Once(runCtx)
 		if runCtx.Err() != nil {
 			err = nil // restart has ended it, perhaps while the watch began
 		}
@@ -97,7 +96,7 @@ func (s *scope) run(ctx context.Context) {
 		t.Stop()
 	}
 	s.aheads.Wait()
-	s.inCall.Lock() // wait for a list that the Reflector has left behind
+	s.reflector.Wait()
 	s.mu.Lock()
 	s.ended = true
 	s.release(&s.active, cluster.ErrNotRunning)
@@ -106,7 +105,6 @@ func (s *scope) run(ctx context.Context) {
 		s.release(&s.ahead.waiting, cluster.ErrNotRunning)
 	}
 	s.mu.Unlock()
-	s.inCall.Unlock()
 }
 
 func (s *scope) begin(cancel context.CancelFunc) {
@@ -266,51 +264,24 @@ func (s *scope) problem() cluster.FailureLog {
 	return s.watchFailures
 }
 
-// listWatch implements cache.ListerWatcher for the Reflector.
-type listWatch struct{ *scope }
-
-// IsWatchListSemanticsUnSupported makes the Reflector list before it watches. Otherwise
-// it would get the list through the watch: Relist could not tell when its list began, and
-// the watch's retries would not end with the context.
-func (l listWatch) IsWatchListSemanticsUnSupported() bool { return true }
-
-func (l listWatch) List(o metav1.ListOptions) (runtime.Object, error) {
-	return l.ListWithContext(context.Background(), o)
-}
-
-func (l listWatch) Watch(o metav1.ListOptions) (watch.Interface, error) {
-	return l.WatchWithContext(context.Background(), o)
-}
-
-// ListWithContext reads one page.
-func (l listWatch) ListWithContext(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-	l.inCall.Lock()
-	defer l.inCall.Unlock()
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
+// list reads one page for the Reflector. A list that was made ahead has one.
+func (s *scope) list(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 	if o.Continue == "" {
-		if list, read := l.take(); list != nil {
-			l.read = read
+		if list, read := s.take(); list != nil {
+			s.read = read
 			return list, nil
 		}
-		l.mu.Lock()
-		l.moveWaiting(&l.active)
-		l.unpoke()
-		l.mu.Unlock()
+		s.mu.Lock()
+		s.moveWaiting(&s.active)
+		s.unpoke()
+		s.mu.Unlock()
 	}
-	return l.page(ctx, o, &l.read)
+	return s.page(ctx, o, &s.read)
 }
 
 // page reads one page of a list into read, which the first of them sets.
 func (s *scope) page(ctx context.Context, o metav1.ListOptions, read *service.Replacement) (*corev1.ServiceList, error) {
-	// Always ask for the latest state. The Reflector would accept any state that is not
-	// older than the last one it has seen, and so would never follow a cluster that was
-	// restored from a backup.
-	o.ResourceVersion, o.ResourceVersionMatch = "", ""
-	ctx, cancel := context.WithTimeout(ctx, s.k.opts.ListTimeout)
-	defer cancel()
-	page, err := s.k.client.CoreV1().Services(s.namespace).List(ctx, o)
+	page, err := listwatch.Page(ctx, s.k.opts.ListTimeout, o, s.k.client.CoreV1().Services(s.namespace).List)
 	if err != nil {
 		return nil, err
 	}
@@ -328,33 +299,16 @@ func (s *scope) page(ctx context.Context, o metav1.ListOptions, read *service.Re
 	return page, nil
 }
 
-func (l listWatch) WatchWithContext(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-	w, err := l.k.client.CoreV1().Services(l.namespace).Watch(ctx, o)
-	switch {
-	case err == nil:
-		l.worked(cluster.VerbWatch)
-	case ctx.Err() == nil:
-		err = l.failed(cluster.VerbWatch, err)
+func (s *scope) watch(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+	w, err := s.k.client.CoreV1().Services(s.namespace).Watch(ctx, o)
+	if err != nil && ctx.Err() == nil {
+		err = s.failed(cluster.VerbWatch, err)
 	}
 	return w, err
 }
 
-// store receives what the Reflector finds. Its methods are called one at a time.
-type store struct{ *scope }
-
-func (s store) Add(obj any) error { return s.Update(obj) }
-func (s store) Resync() error     { return nil }
-func (s store) Update(obj any) error {
-	svc := cluster.Strip(obj.(*corev1.Service))
-	s.k.fan.upsert(s.index, &svc)
-	return nil
-}
-func (s store) Delete(obj any) error { s.k.fan.delete(s.index, obj.(*corev1.Service)); return nil }
-
-// Replace is called at the end of a list. It ignores its arguments, since the pages have
-// been handled already.
-func (s store) Replace([]any, string) error {
-	s.worked(cluster.VerbList)
+// listed is called at the end of a list, whose pages have been handled already.
+func (s *scope) listed([]any, string) {
 	s.k.fan.replace(s.index, s.read)
 	s.read = nil
 	s.mu.Lock()
@@ -362,5 +316,4 @@ func (s store) Replace([]any, string) error {
 	s.listing = false
 	s.release(&s.active, nil)
 	s.startOver()
-	return nil
 }

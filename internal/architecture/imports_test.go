@@ -90,15 +90,16 @@ var rules = []rule{
 	// First what the packages below cluster share, then those packages, which don't know
 	// one another. The exception: the writer of the ConfigMap sends Events.
 	{of: "cluster", may: []string{"service", "cluster/internal/retry"}, never: all(httpServers, clusters)},
-	{of: "cluster/kubernetes", may: []string{"service", "cluster", "cluster/internal/retry"}, never: all(httpServers, clusters)},
+	{of: "cluster/kubernetes", may: []string{"service", "cluster", "cluster/internal/listwatch", "cluster/internal/retry"}, never: all(httpServers, clusters)},
 	{of: "cluster/manifests", may: []string{"service", "cluster"}, never: all(httpServers, kubernetes)},
-	{of: "cluster/workloads", may: []string{"service", "cluster", "cluster/internal/retry"}, never: all(httpServers, clusters)},
+	{of: "cluster/workloads", may: []string{"service", "cluster", "cluster/internal/listwatch"}, never: all(httpServers, clusters)},
 	{of: "cluster/configmap", may: []string{"service", "service/output/...", "service/overrides", "cluster", "cluster/events", "cluster/internal/follow", "cluster/internal/retry"}, never: all(httpServers, clusters)},
 	{of: "cluster/events", may: []string{"cluster", "cluster/internal/retry"}, never: all(httpServers, clusters)},
 	{of: "cluster/leader", may: []string{"cluster", "cluster/internal/follow", "cluster/internal/retry"}, never: all(httpServers, clusters)},
 	{of: "cluster/tokenreview", may: []string{"auth", "cluster"}, never: all(httpServers, clusters)},
 	{of: "cluster/internal/retry", never: all(httpServers, kubernetes)},
-	{of: "cluster/internal/follow", may: []string{"cluster", "cluster/internal/retry"}, never: all(httpServers, clusters)},
+	{of: "cluster/internal/listwatch", may: []string{"cluster", "cluster/internal/retry"}, never: all(httpServers, clusters)},
+	{of: "cluster/internal/follow", may: []string{"cluster", "cluster/internal/listwatch"}, never: all(httpServers, clusters)},
 	{of: "cluster/internal/clustertest", may: []string{"cluster", "service", "internal/testenv"}},
 
 	// Real products as processes, which tests ask as the service would. They know nothing of it.

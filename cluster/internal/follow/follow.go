@@ -1,14 +1,12 @@
 // Package follow follows one object of an API server: a ConfigMap or a Lease.
 //
 // A [Follower] lists and watches with a field selector for the object's name, so that it
-// needs no right to see others of its kind. client-go's Reflector implements the protocol
-// (bookmarks, expired versions, lists after a gap); this package decides when it starts
-// again, and what is logged when it fails.
+// needs no right to see others of its kind (package listwatch). This package decides when it
+// starts again, and what is logged when it fails.
 package follow
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -17,11 +15,9 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/apimachinery/pkg/watch"
-	"k8s.io/client-go/tools/cache"
-	"k8s.io/klog/v2"
 
 	"kubernaut.io/dynamic-toolset/cluster"
-	"kubernaut.io/dynamic-toolset/cluster/internal/retry"
+	"kubernaut.io/dynamic-toolset/cluster/internal/listwatch"
 )
 
 // An Object is a type of Kubernetes objects, such as *corev1.ConfigMap.
@@ -66,51 +62,42 @@ type Follower[T Object, L runtime.Object] struct {
 	// watch is missing, so that it is only listed now and then; all is well again.
 	CannotFollow, CannotWatch, CanFollow string
 
-	// inCall is held during a list. When its context ends, the Reflector returns without
-	// waiting for a list under way. With this lock Run does.
-	inCall sync.Mutex
-
-	// These belong to the goroutine of Run.
-	listed   bool // since the Reflector was started
-	failures cluster.FailureLog
+	failures cluster.FailureLog // used by the goroutine of Run
 }
 
 // Run follows the object until ctx ends.
 func (f *Follower[T, L]) Run(ctx context.Context) {
-	logger, backoff := cluster.Logr(f.Log), retry.Backoff()
-	var example T
-	reflector := cache.NewReflectorWithOptions(calls[T, L]{f}, example, store[T, L]{f},
-		cache.ReflectorOptions{Name: f.Kind, Logger: &logger, Backoff: &backoff})
-	pauses := retry.Backoff()
-	logged := klog.NewContext(ctx, logger)
-	for {
-		f.listed = false
-		err := reflector.ListAndWatchWithContext(logged)
-		if ctx.Err() != nil {
-			break
-		}
-		if err != nil {
-			f.failed(err)
-		} else {
-			pauses = retry.Backoff()
-		}
-		pause := pauses.Step()
-		if f.Hopeless(&f.failures) {
-			pause = retry.Jitter(retry.Denied, 0.1)
-		}
-		if !retry.Sleep(ctx, pause) {
-			break
-		}
-	}
-	f.inCall.Lock() // wait for a list that the Reflector has left behind
-	defer f.inCall.Unlock()
+	var example, none T
+	listwatch.New(listwatch.Options{
+		Name: f.Kind, Example: example, Log: f.Log,
+		List: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+			if f.Listing != nil {
+				f.Listing()
+			}
+			return listwatch.Page(ctx, f.Timeout, f.only(o), f.Client.List)
+		},
+		Watch: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+			return f.Client.Watch(ctx, f.only(o))
+		},
+		Worked: f.worked,
+		Listed: func(list []any, version string) {
+			if len(list) == 0 {
+				f.Seen(none, version, true)
+			}
+			for _, object := range list {
+				o := object.(T)
+				f.Seen(o, o.GetResourceVersion(), true)
+			}
+		},
+		Changed: func(object any) {
+			o := object.(T)
+			f.Seen(o, o.GetResourceVersion(), false)
+		},
+		Deleted: func(object any) { f.Seen(none, object.(T).GetResourceVersion(), false) },
+	}).Run(ctx, f.failed, func() bool { return f.Hopeless(&f.failures) })
 }
 
-func (f *Follower[T, L]) failed(err error) {
-	verb := cluster.VerbList
-	if f.listed {
-		verb = cluster.VerbWatch
-	}
+func (f *Follower[T, L]) failed(verb string, err error) {
 	err = f.Explain(verb, err)
 	tell, right := f.failures.Note(verb, err), f.failures.Right
 	if right != nil {
@@ -138,84 +125,6 @@ func (f *Follower[T, L]) worked(verb string) {
 func (f *Follower[T, L]) only(o metav1.ListOptions) metav1.ListOptions {
 	o.FieldSelector = fields.OneTermEqualSelector(metav1.ObjectNameField, f.Name).String()
 	return o
-}
-
-// calls implements cache.ListerWatcher for the Reflector.
-type calls[T Object, L runtime.Object] struct{ *Follower[T, L] }
-
-// IsWatchListSemanticsUnSupported makes the Reflector list before it watches. Otherwise
-// it would get the list through the watch, whose retries do not end with the context.
-func (c calls[T, L]) IsWatchListSemanticsUnSupported() bool { return true }
-
-// List implements cache.ListerWatcher.
-func (c calls[T, L]) List(o metav1.ListOptions) (runtime.Object, error) {
-	return c.ListWithContext(context.Background(), o)
-}
-
-// Watch implements cache.ListerWatcher.
-func (c calls[T, L]) Watch(o metav1.ListOptions) (watch.Interface, error) {
-	return c.WatchWithContext(context.Background(), o)
-}
-
-// ListWithContext implements cache.ListerWatcherWithContext.
-func (c calls[T, L]) ListWithContext(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-	c.inCall.Lock()
-	defer c.inCall.Unlock()
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
-	defer cancel()
-	o = c.only(o)
-	// Always ask for the latest state. The Reflector would accept any state that is not
-	// older than the last one it has seen, and so would never follow a cluster that was
-	// restored from a backup.
-	o.ResourceVersion, o.ResourceVersionMatch = "", ""
-	if c.Listing != nil {
-		c.Listing()
-	}
-	return c.Client.List(ctx, o)
-}
-
-// WatchWithContext implements cache.ListerWatcherWithContext.
-func (c calls[T, L]) WatchWithContext(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-	w, err := c.Client.Watch(ctx, c.only(o))
-	if err == nil {
-		c.worked(cluster.VerbWatch)
-	}
-	return w, err
-}
-
-// store receives what the Reflector finds.
-type store[T Object, L runtime.Object] struct{ *Follower[T, L] }
-
-func (s store[T, L]) Add(object any) error { return s.Update(object) }
-func (s store[T, L]) Resync() error        { return nil }
-
-func (s store[T, L]) Update(object any) error {
-	o := object.(T)
-	s.Seen(o, o.GetResourceVersion(), false)
-	return nil
-}
-
-func (s store[T, L]) Delete(object any) error {
-	var none T
-	s.Seen(none, object.(T).GetResourceVersion(), false)
-	return nil
-}
-
-func (s store[T, L]) Replace(list []any, version string) error {
-	s.listed = true
-	s.worked(cluster.VerbList)
-	if len(list) == 0 {
-		var none T
-		s.Seen(none, version, true)
-	}
-	for _, object := range list {
-		o := object.(T)
-		s.Seen(o, o.GetResourceVersion(), true)
-	}
-	return nil
 }
 
 // OlderOrSame reports whether the resourceVersion a is not later than b; false if they
