@@ -23,9 +23,6 @@ const (
 	OutputJSON = "json" // the same document as that of the HTTP API
 )
 
-// explainShared lists the settings of the service that explain has too.
-var explainShared = []string{"config", "manifests", "kubeconfig", "context", "namespaces", "cluster-domain", "rules", "workload-evidence"}
-
 const explainGroup = "Explain"
 
 // LoadExplain does for the command explain what Load does for the service. One of args is
@@ -39,7 +36,7 @@ func LoadExplain(args []string, environ []string, usage io.Writer) (*Explain, er
 		explainUsage(usage)
 		return nil, ErrHelp
 	}
-	l.refuseOthers("explain", explainShared, explainGroup)
+	l.refuseOthers("explain", readingShared, explainGroup)
 	l.fromEnvironment()
 	l.fromFile()
 	l.validateExplain(e)
@@ -100,5 +97,5 @@ can't be used are warnings on standard error.
 func explainUsage(w io.Writer) {
 	f := newFlags(&Settings{})
 	addExplainFlags(f, &Explain{})
-	commandUsage(w, f, explainIntro, explainExamples, explainShared, explainGroup)
+	commandUsage(w, f, explainIntro, explainExamples, readingShared, explainGroup)
 }

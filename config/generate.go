@@ -39,10 +39,14 @@ const (
 	FormatHolmesGPT = "holmesgpt" // holmesgpt-toolsets.yaml
 )
 
-// generateShared lists the settings of the service that generate has too. A settings file
-// and the environment may hold the others as well, so that those of a deployment can be
-// used unchanged.
-var generateShared = []string{"config", "manifests", "kubeconfig", "context", "namespaces", "cluster-domain", "rules", "workload-evidence", "configmap-namespace", "configmap-name", "holmesgpt-leave-out", "holmesgpt-curl"}
+// readingShared lists the settings of the service that commands have too which read the
+// cluster once, and generateShared those that generate has. A settings file and the
+// environment may hold the others as well, so that those of a deployment can be used
+// unchanged.
+var (
+	readingShared  = []string{"config", "manifests", "kubeconfig", "context", "namespaces", "cluster-domain", "rules", "workload-evidence"}
+	generateShared = slices.Concat(readingShared, []string{"configmap-namespace", "configmap-name", "holmesgpt-leave-out", "holmesgpt-curl"})
+)
 
 const generateGroup = "Generate"
 

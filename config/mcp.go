@@ -16,7 +16,7 @@ func LoadMCP(args []string, environ []string, usage io.Writer) (*MCP, error) {
 		mcpUsage(usage)
 		return nil, ErrHelp
 	}
-	l.refuseOthers("mcp", explainShared, mcpGroup)
+	l.refuseOthers("mcp", readingShared, mcpGroup)
 	l.fromEnvironment()
 	l.fromFile()
 	l.validateReading(&m.Reading)
@@ -55,5 +55,5 @@ read or written, 2 wrong settings.
 func mcpUsage(w io.Writer) {
 	f := newFlags(&Settings{})
 	addMCPFlags(f, &MCP{})
-	commandUsage(w, f, mcpIntro, mcpExamples, explainShared, mcpGroup)
+	commandUsage(w, f, mcpIntro, mcpExamples, readingShared, mcpGroup)
 }
