@@ -7,67 +7,15 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
 
-	"golang.org/x/net/dns/dnsmessage"
-
 	"kubernaut.io/dynamic-toolset/internal/testenv"
+	"kubernaut.io/dynamic-toolset/internal/testenv/nameserver"
 	"kubernaut.io/dynamic-toolset/shutdown"
 )
-
-// nameServer starts a DNS server that knows one name, at 127.0.0.1, and returns its address
-// and whether it was asked for a name.
-func nameServer(t *testing.T, known string) (address string, asked func(string) bool) {
-	t.Helper()
-	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var (
-		mu    sync.Mutex
-		names = map[string]bool{}
-		ended = make(chan struct{})
-	)
-	go func() {
-		defer close(ended)
-		buf := make([]byte, 1500)
-		for {
-			n, from, err := pc.ReadFrom(buf)
-			if err != nil {
-				return
-			}
-			var m dnsmessage.Message
-			if m.Unpack(buf[:n]) != nil || len(m.Questions) != 1 {
-				continue
-			}
-			q := m.Questions[0]
-			mu.Lock()
-			names[q.Name.String()] = true
-			mu.Unlock()
-			m.Response, m.Additionals = true, nil
-			switch {
-			case q.Name.String() != known:
-				m.RCode = dnsmessage.RCodeNameError
-			case q.Type == dnsmessage.TypeA:
-				m.Answers = []dnsmessage.Resource{{Header: dnsmessage.ResourceHeader{Name: q.Name, Type: q.Type, Class: q.Class}, Body: &dnsmessage.AResource{A: [4]byte{127, 0, 0, 1}}}}
-			}
-			if out, err := m.Pack(); err == nil {
-				_, _ = pc.WriteTo(out, from)
-			}
-		}
-	}()
-	t.Cleanup(func() {
-		pc.Close() //nolint:errcheck // it ends the goroutine
-		<-ended
-	})
-	return pc.LocalAddr().String(), func(name string) bool {
-		mu.Lock()
-		defer mu.Unlock()
-		return names[name]
-	}
-}
 
 // Health checks and identification resolve names by the server that --dns-server names.
 func TestDNSServer(t *testing.T) {
@@ -84,8 +32,15 @@ func TestDNSServer(t *testing.T) {
 	}))
 	defer backend.Close()
 	_, port, _ := net.SplitHostPort(backend.Listener.Addr().String())
-	server, asked := nameServer(t, "known.monitoring.svc.cluster.local.")
-	checked := []string{"--health-checks", "--health-attempts=1", "--allow-endpoint-cidrs=127.0.0.0/8", "--dns-server", server}
+	var asked sync.Map // names
+	server := nameserver.Start(t, func(name string) []netip.Addr {
+		asked.Store(name, true)
+		if name != "known.monitoring.svc.cluster.local." {
+			return nil
+		}
+		return []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})}
+	})
+	checked := []string{"--health-checks", "--health-attempts=1", "--allow-endpoint-cidrs=127.0.0.0/8", "--dns-server", server.Address}
 
 	for name, want := range map[string]string{"known": "verified healthy", "unknown": "unverified name does not resolve: unknown.monitoring.svc.cluster.local"} {
 		r := runAppWith(t, fmt.Sprintf("apiVersion: v1\nkind: Service\nmetadata: {name: %s, namespace: monitoring}\n"+
@@ -96,7 +51,8 @@ func TestDNSServer(t *testing.T) {
 		if code := <-r.code; code != shutdown.ExitOK {
 			t.Errorf("exit code %d", code)
 		}
-		if full := name + ".monitoring.svc.cluster.local."; !asked(full) {
+		full := name + ".monitoring.svc.cluster.local."
+		if _, ok := asked.Load(full); !ok {
 			t.Errorf("nobody asked for %s", full)
 		}
 	}

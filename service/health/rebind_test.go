@@ -1,7 +1,6 @@
 package health
 
 import (
-	"context"
 	"fmt"
 	"net"
 	"net/http"
@@ -11,60 +10,14 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"golang.org/x/net/dns/dnsmessage"
-
+	"kubernaut.io/dynamic-toolset/internal/testenv/nameserver"
 	"kubernaut.io/dynamic-toolset/service"
 )
 
-// nameServer starts a name server and returns a resolver that asks it. The server answers A
-// queries with the result of answer; nil means that the name does not exist.
+// nameServer starts a name server, and returns a resolver that asks it.
 func nameServer(t *testing.T, answer func(name string) []netip.Addr) *net.Resolver {
 	t.Helper()
-	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		buf := make([]byte, 1500)
-		for {
-			n, from, err := pc.ReadFrom(buf)
-			if err != nil {
-				return
-			}
-			var m dnsmessage.Message
-			if m.Unpack(buf[:n]) != nil || len(m.Questions) != 1 {
-				continue
-			}
-			q := m.Questions[0]
-			m.Response, m.Authoritative, m.Additionals = true, true, nil
-			// Queries of both types must agree whether the name exists, and only an A query
-			// may use up an answer.
-			if q.Type == dnsmessage.TypeA {
-				addrs := answer(q.Name.String())
-				if addrs == nil {
-					m.RCode = dnsmessage.RCodeNameError
-				}
-				for _, a := range addrs {
-					m.Answers = append(m.Answers, dnsmessage.Resource{
-						Header: dnsmessage.ResourceHeader{Name: q.Name, Type: q.Type, Class: q.Class},
-						Body:   &dnsmessage.AResource{A: a.As4()},
-					})
-				}
-			}
-			if out, err := m.Pack(); err == nil {
-				_, _ = pc.WriteTo(out, from)
-			}
-		}
-	}()
-	t.Cleanup(func() {
-		pc.Close()
-		<-ended
-	})
-	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "udp", pc.LocalAddr().String())
-	}}
+	return nameserver.Start(t, answer).Resolver()
 }
 
 // A check made before the connection can be evaded by a name that resolves to a harmless
