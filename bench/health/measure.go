@@ -6,14 +6,13 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"os/exec"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"kubernaut.io/dynamic-toolset/bench/internal/backends"
 	"kubernaut.io/dynamic-toolset/bench/internal/stats"
+	"kubernaut.io/dynamic-toolset/bench/internal/sut"
 	"kubernaut.io/dynamic-toolset/internal/host"
 	"kubernaut.io/dynamic-toolset/service"
 	"kubernaut.io/dynamic-toolset/service/health"
@@ -53,7 +52,7 @@ type Measurement struct {
 // measure measures once with healthy endpoints only, and once with slow and hanging ones.
 func (s *settings) measure(ctx context.Context) (*result, error) {
 	r := &result{
-		Date: time.Now().UTC().Truncate(time.Second), Host: host.Describe(), Version: version(ctx), Load: host.Load(),
+		Date: time.Now().UTC().Truncate(time.Second), Host: host.Describe(), Version: sut.Version(ctx), Load: host.Load(),
 		Endpoints: s.endpoints, Interval: s.interval.String(), Timeout: s.timeout.String(), Seconds: s.duration.Seconds(),
 		Concurrency: s.concurrency, MaxIdle: health.DefaultMaxIdle,
 	}
@@ -245,13 +244,4 @@ func perSecond(ticks []int) []int {
 		seconds = append(seconds, sum)
 	}
 	return seconds
-}
-
-// version returns the version that git describes, or "unknown".
-func version(ctx context.Context) string {
-	out, err := exec.CommandContext(ctx, "git", "describe", "--tags", "--always", "--dirty").Output()
-	if err != nil {
-		return "unknown"
-	}
-	return strings.TrimSpace(string(out))
 }

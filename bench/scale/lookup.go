@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -61,19 +60,11 @@ func (s *settings) compare(ctx context.Context, plan *fixtures.Plan, all, small 
 				latencies[which] = append(latencies[which], samples...)
 			}
 		}
-		c.All = Rate{median(rates[0]), stats.Of(latencies[0])}
-		c.Small = Rate{median(rates[1]), stats.Of(latencies[1])}
+		c.All = Rate{stats.Median(rates[0]), stats.Of(latencies[0])}
+		c.Small = Rate{stats.Median(rates[1]), stats.Of(latencies[1])}
 		c.Ratio = c.All.PerSecond / c.Small.PerSecond
 	}
 	return list, nil
-}
-
-func median(v []float64) float64 {
-	slices.Sort(v)
-	if len(v)%2 == 1 {
-		return v[len(v)/2]
-	}
-	return (v[len(v)/2-1] + v[len(v)/2]) / 2
 }
 
 // lookups requests url for the time d and returns how long each answer took.

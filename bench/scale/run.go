@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"os/exec"
-	"strings"
 	"time"
 
 	"kubernaut.io/dynamic-toolset/bench/internal/backends"
@@ -40,7 +38,7 @@ func (s *settings) measure(ctx context.Context) (r *result, err error) {
 	defer os.RemoveAll(dir) //nolint:errcheck // temporary
 	m := &session{settings: s, dir: dir, plan: &fixtures.Plan{Services: s.services}, binary: s.binary}
 	m.result = &result{
-		Date: time.Now().UTC().Truncate(time.Second), Host: host.Describe(), Version: version(ctx),
+		Date: time.Now().UTC().Truncate(time.Second), Host: host.Describe(), Version: sut.Version(ctx),
 		Services: s.services, Toolsets: m.plan.Toolsets(), Health: s.health, Targets: s.targets,
 	}
 	if m.binary == "" {
@@ -190,12 +188,3 @@ func pause(ctx context.Context, d time.Duration) error {
 }
 
 func megabytes(bytes int64) float64 { return float64(bytes) / 1e6 }
-
-// version returns the version that git describes, or "unknown".
-func version(ctx context.Context) string {
-	out, err := exec.CommandContext(ctx, "git", "describe", "--tags", "--always", "--dirty").Output()
-	if err != nil {
-		return "unknown"
-	}
-	return strings.TrimSpace(string(out))
-}

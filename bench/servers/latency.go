@@ -8,6 +8,7 @@ import (
 	"kubernaut.io/dynamic-toolset/bench/internal/client"
 	"kubernaut.io/dynamic-toolset/bench/internal/comparison"
 	"kubernaut.io/dynamic-toolset/bench/internal/report"
+	"kubernaut.io/dynamic-toolset/bench/internal/stats"
 )
 
 // shares are the rates at which latency is measured, as shares of the reference's saturation.
@@ -62,7 +63,7 @@ func (m *session) saturation() float64 {
 	if m.spin {
 		of = comparison.Round.PerCPUSecond
 	}
-	return median(each(rounds(m.result, comparison.Reference, comparison.ByName), of))
+	return stats.Median(each(rounds(m.result, comparison.Reference, comparison.ByName), of))
 }
 
 // open measures one window of an open loop with one server.

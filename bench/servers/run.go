@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"strings"
 	"time"
 
 	"kubernaut.io/dynamic-toolset/bench/internal/client"
@@ -48,7 +46,7 @@ func (s *settings) measure(ctx context.Context) (r *comparison.Result, err error
 	defer os.RemoveAll(dir) //nolint:errcheck // temporary
 	m := &session{settings: s, dir: dir, entries: map[string]*entrant{}, started: map[string]bool{}}
 	m.result = &comparison.Result{
-		Command: s.command, Version: version(ctx), Host: host.Describe(), At: began.UTC().Truncate(time.Second), Load: host.Load(),
+		Command: s.command, Version: sut.Version(ctx), Host: host.Describe(), At: began.UTC().Truncate(time.Second), Load: host.Load(),
 		Window: s.window.Seconds(), Connections: s.connections,
 	}
 	if err := client.AllowFiles(max(s.idle, s.connections)); err != nil {
@@ -204,13 +202,4 @@ func (m *session) estimate() time.Duration {
 		d += time.Duration(3*m.rounds)*m.window + 20*time.Second
 	}
 	return d
-}
-
-// version returns the version that git describes, or "unknown".
-func version(ctx context.Context) string {
-	out, err := exec.CommandContext(ctx, "git", "describe", "--tags", "--always", "--dirty").Output()
-	if err != nil {
-		return "unknown"
-	}
-	return strings.TrimSpace(string(out))
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"kubernaut.io/dynamic-toolset/bench/internal/comparison"
+	"kubernaut.io/dynamic-toolset/bench/internal/stats"
 )
 
 // halfOfSaturation is the share of saturation at which latency has a target.
@@ -40,7 +41,7 @@ func perConnections(i comparison.IdleRound) float64 { return float64(i.After - i
 func target(title string, want float64, atMost bool, ratios []float64) comparison.Target {
 	t := comparison.Target{Title: title, Want: want, AtMost: atMost, Ratios: ratios}
 	if len(ratios) > 0 {
-		t.Got, t.Low, t.High = median(ratios), slices.Min(ratios), slices.Max(ratios)
+		t.Got, t.Low, t.High = stats.Median(ratios), slices.Min(ratios), slices.Max(ratios)
 	}
 	return t
 }
@@ -62,14 +63,6 @@ func ratios(of, to []float64) []float64 {
 		}
 	}
 	return all
-}
-
-func median(values []float64) float64 {
-	v := slices.Sorted(slices.Values(values))
-	if len(v)%2 == 1 {
-		return v[len(v)/2]
-	}
-	return (v[len(v)/2-1] + v[len(v)/2]) / 2
 }
 
 func rounds(r *comparison.Result, name, workload string) []comparison.Round {

@@ -8,6 +8,7 @@ import (
 	"kubernaut.io/dynamic-toolset/bench/internal/client"
 	"kubernaut.io/dynamic-toolset/bench/internal/comparison"
 	"kubernaut.io/dynamic-toolset/bench/internal/server"
+	"kubernaut.io/dynamic-toolset/bench/internal/stats"
 )
 
 const (
@@ -101,8 +102,8 @@ const undisturbed = 0.9
 // disturbed returns a message if other programs seem to have used the servers' CPU.
 func (m *session) disturbed() string {
 	all := rounds(m.result, comparison.Reference, comparison.ByName)
-	share := median(each(all, func(r comparison.Round) float64 { return r.CPU / r.Seconds }))
-	busy := median(each(all, func(r comparison.Round) float64 { return r.ClientBusy }))
+	share := stats.Median(each(all, func(r comparison.Round) float64 { return r.CPU / r.Seconds }))
+	busy := stats.Median(each(all, func(r comparison.Round) float64 { return r.ClientBusy }))
 	if !m.spin || share >= undisturbed || busy >= undisturbed {
 		return ""
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"kubernaut.io/dynamic-toolset/bench/internal/stats"
 	"kubernaut.io/dynamic-toolset/internal/format"
 )
 
@@ -24,13 +25,7 @@ func spreadOf(values []float64) spread {
 	if len(known) == 0 {
 		return spread{}
 	}
-	slices.Sort(known)
-	half := len(known) / 2
-	s := spread{median: known[half], low: known[0], high: known[len(known)-1], rounds: len(known)}
-	if len(known)%2 == 0 {
-		s.median = (known[half-1] + known[half]) / 2
-	}
-	return s
+	return spread{median: stats.Median(known), low: slices.Min(known), high: slices.Max(known), rounds: len(known)}
 }
 
 // text formats the median, and the lowest and the highest value as "low - high", which is

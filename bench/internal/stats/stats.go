@@ -1,4 +1,4 @@
-// Package stats summarizes measured durations.
+// Package stats summarizes what was measured.
 package stats
 
 import (
@@ -35,6 +35,17 @@ func Quantile(sorted []time.Duration, q float64) time.Duration {
 	}
 	rank := int(math.Ceil(q * float64(len(sorted))))
 	return sorted[min(max(rank, 1), len(sorted))-1]
+}
+
+// Median returns the value in the middle of values, or the mean of the two that are. There
+// must be one value at least.
+func Median(values []float64) float64 {
+	v := slices.Sorted(slices.Values(values))
+	half := len(v) / 2
+	if len(v)%2 == 1 {
+		return v[half]
+	}
+	return (v[half-1] + v[half]) / 2
 }
 
 // MarshalJSON writes the durations in milliseconds.

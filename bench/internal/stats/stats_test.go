@@ -24,6 +24,18 @@ func TestQuantilesAreNearestRanks(t *testing.T) {
 	}
 }
 
+func TestMedian(t *testing.T) {
+	values := []float64{5, 1, 9, 3}
+	for n, want := range map[int]float64{1: 5, 2: 3, 3: 5, 4: 4} {
+		if got := Median(values[:n]); got != want {
+			t.Errorf("of %v: %v, want %v", values[:n], got, want)
+		}
+	}
+	if values[0] != 5 {
+		t.Error("the values were sorted in place")
+	}
+}
+
 func TestJSONIsInMilliseconds(t *testing.T) {
 	b, err := json.Marshal(Of([]time.Duration{1500 * time.Microsecond}))
 	if want := `{"count":1,"p50_ms":1.5,"p99_ms":1.5,"max_ms":1.5}`; err != nil || string(b) != want {

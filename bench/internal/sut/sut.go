@@ -209,3 +209,12 @@ func (p *Process) kill() error {
 	}
 	return err
 }
+
+// Version returns the version of the working directory that git describes, or "unknown".
+func Version(ctx context.Context) string {
+	out, err := exec.CommandContext(ctx, "git", "describe", "--tags", "--always", "--dirty").Output()
+	if err != nil {
+		return "unknown"
+	}
+	return strings.TrimSpace(string(out))
+}
