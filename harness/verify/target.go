@@ -20,6 +20,7 @@ import (
 
 	"kubernaut.io/dynamic-toolset/harness/manifest"
 	"kubernaut.io/dynamic-toolset/harness/rollout"
+	"kubernaut.io/dynamic-toolset/internal/format"
 )
 
 // A target is what the manifests describe: a Service, and the Deployment behind it.
@@ -62,7 +63,7 @@ func findTarget(objects []manifest.Object, o *Options) (*target, error) {
 		t.service.Namespace = namespaceOf(object)
 	}
 	if t.service == nil {
-		return nil, fmt.Errorf("the manifests have no Service %s; they have: %s", o.Service, orNone(services))
+		return nil, fmt.Errorf("the manifests have no Service %s; they have: %s", o.Service, format.Names(services))
 	}
 	if len(t.service.Spec.Selector) == 0 {
 		return nil, fmt.Errorf("the Service %s selects no pods", name)
@@ -103,7 +104,7 @@ func onlyService(objects []manifest.Object) (namespace, name string, err error) 
 		}
 	}
 	if len(found) != 1 {
-		return "", "", fmt.Errorf("name the Service to send the traffic to with --target; the manifests have: %s", orNone(found))
+		return "", "", fmt.Errorf("name the Service to send the traffic to with --target; the manifests have: %s", format.Names(found))
 	}
 	return namespace, name, nil
 }
@@ -119,7 +120,7 @@ func (t *target) choosePort(want string) error {
 		for _, p := range ports {
 			have = append(have, fmt.Sprint(p.Port))
 		}
-		return fmt.Errorf("name a port of the Service %s: it has %s", t.service.Name, orNone(have))
+		return fmt.Errorf("name a port of the Service %s: it has %s", t.service.Name, format.Names(have))
 	}
 	t.port = ports[i]
 	containers := t.deployment.Spec.Template.Spec.Containers
@@ -244,13 +245,6 @@ func (t *target) among(objects []manifest.Object) (manifest.Object, error) {
 		}
 	}
 	return manifest.Object{}, errors.New("the Deployment is gone from the manifests")
-}
-
-func orNone(list []string) string {
-	if len(list) == 0 {
-		return "none"
-	}
-	return strings.Join(list, ", ")
 }
 
 // ImageOf returns the name of the image that the target's container runs.

@@ -127,14 +127,14 @@ var rules = []rule{
 	{of: "harness/scenario", may: []string{"harness/cluster", "harness/rollout"}, never: all(httpServers, clusters, logging)},
 	// A verification is given a cluster, and makes no reports.
 	{of: "harness/verify", may: []string{"harness/cluster", "harness/load", "harness/load/agent", "harness/load/agentpod", "harness/manifest", "harness/observe",
-		"harness/record", "harness/rollout", "harness/scenario", "harness/verdict"}, never: all(httpServers, clusters, logging[:3])},
+		"harness/record", "harness/rollout", "harness/scenario", "harness/verdict", "internal/format"}, never: all(httpServers, clusters, logging[:3])},
 	{of: "harness/defects/...", may: []string{"harness/cluster", "harness/defects", "harness/record", "harness/scenario", "harness/verdict", "harness/verify", "internal/testenv"},
 		never: all(httpServers, clusters, logging[:3])},
 	// Who brings clusters up, each in a package that the others don't know.
 	{of: "harness/driver", may: []string{"harness/cluster"}, never: all(httpServers, clusters, logging[:3])},
 	{of: "harness/driver/internal/sim", may: []string{"harness/cluster", "harness/sim"}, never: all(httpServers, clusters, logging[:3])},
 	{of: "harness/driver/internal/gateway", may: []string{"harness/load/agentpod", "harness/load/relay"}, never: all(httpServers, clusters, logging[:3])},
-	{of: "harness/driver/internal/...", may: []string{"harness/cluster", "harness/driver/internal/gateway", "harness/driver/internal/kind", "harness/load/agentpod", "internal/testenv"},
+	{of: "harness/driver/internal/...", may: []string{"harness/cluster", "harness/driver/internal/gateway", "harness/driver/internal/kind", "harness/load/agentpod", "internal/format", "internal/testenv"},
 		never: all(httpServers, kubernetes[1:], logging[:3])},
 	{of: "harness/sim/...", may: []string{"harness/sim", "internal/testenv"}, never: all(httpServers, clusters, logging[:3])},
 	{of: "harness/cmd/...", may: append(leaves, "harness/...", "internal/host"), never: all(httpServers, kubernetes, clusters, logging[:3])},

@@ -115,3 +115,11 @@ func Printable(s string) string {
 		return r
 	}, s)
 }
+
+// Names lists names for a sentence: "a, b", or "none".
+func Names(names []string) string {
+	if len(names) == 0 {
+		return "none"
+	}
+	return strings.Join(names, ", ")
+}

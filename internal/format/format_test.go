@@ -38,3 +38,11 @@ func TestPrintable(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+func TestNames(t *testing.T) {
+	for want, names := range map[string][]string{"none": nil, "a": {"a"}, "a, b": {"a", "b"}} {
+		if got := Names(names); got != want {
+			t.Errorf("%q: %q, want %q", names, got, want)
+		}
+	}
+}

@@ -26,6 +26,7 @@ import (
 
 	"kubernaut.io/dynamic-toolset/harness/cluster"
 	"kubernaut.io/dynamic-toolset/harness/driver/internal/gateway"
+	"kubernaut.io/dynamic-toolset/internal/format"
 )
 
 // Name is the name of this kind of cluster.
@@ -79,7 +80,7 @@ func Choose(o Options) (*Target, error) {
 		for name := range raw.Contexts {
 			have = append(have, name)
 		}
-		return nil, fmt.Errorf("the kubeconfig has no context %q; choose one with --context: %s", t.Context, orNone(have))
+		return nil, fmt.Errorf("the kubeconfig has no context %q; choose one with --context: it has %s", t.Context, format.Names(have))
 	}
 	if t.config, err = loader.ClientConfig(); err != nil {
 		return nil, fmt.Errorf("the kubeconfig can't be used: %w", err)
@@ -192,11 +193,4 @@ func (e *existing) remove() error {
 		return fmt.Errorf("the namespace %s is still there; delete it: kubectl --context %s delete namespace %s: %w", name, e.target.Context, name, err)
 	}
 	return nil
-}
-
-func orNone(list []string) string {
-	if len(list) == 0 {
-		return "it has none"
-	}
-	return "it has " + strings.Join(list, ", ")
 }
