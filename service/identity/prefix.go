@@ -99,13 +99,13 @@ func (s *session) served() iter.Seq[string] {
 // alike is how many requests with the same answer show that each path is answered so.
 const alike = 3
 
-// isEmpty reports whether nothing is below prefix: its root is not found, or is the page
-// without the slash, or each path is answered with one page, as the files of a user interface
+// isEmpty reports whether nothing is below prefix: its root is not found, or redirects to
+// itself or to the page without the slash, or each path is answered with one page, as the files of a user interface
 // are served.
 func (s *session) isEmpty(prefix string) bool {
 	root := s.get(prefix, "/")
 	if to, here, ok := root.target(s.base + prefix + "/"); ok {
-		return here && strings.HasSuffix(to.Path, prefix)
+		return here && strings.HasSuffix(strings.TrimSuffix(to.Path, "/"), prefix)
 	}
 	switch {
 	case root.Status == 404, root.Status == 410:
