@@ -1,11 +1,11 @@
 package report
 
 import (
-	"math"
 	"slices"
 	"time"
 
 	"kubernaut.io/dynamic-toolset/harness/record"
+	"kubernaut.io/dynamic-toolset/internal/quantile"
 )
 
 // A tally counts the requests of one class in a period.
@@ -35,21 +35,11 @@ func numbers(by map[record.Class]*tally) []ClassNumbers {
 		slices.Sort(t.latencies)
 		out = append(out, ClassNumbers{class, Numbers{
 			Sent: t.sent, Failed: t.failed,
-			P50: percentile(t.latencies, 0.50),
-			P99: percentile(t.latencies, 0.99),
-			Max: percentile(t.latencies, 1),
+			P50: quantile.Of(t.latencies, 0.50),
+			P99: quantile.Of(t.latencies, 0.99),
+			Max: quantile.Of(t.latencies, 1),
 		}})
 	}
 	slices.SortFunc(out, func(a, b ClassNumbers) int { return compareClasses(a.Class, b.Class) })
 	return out
-}
-
-// percentile returns the nearest-rank percentile: the smallest value that at least the
-// share q of all values does not exceed, which is always a measured one.
-func percentile(sorted []time.Duration, q float64) time.Duration {
-	if len(sorted) == 0 {
-		return 0
-	}
-	rank := int(math.Ceil(q * float64(len(sorted))))
-	return sorted[max(rank, 1)-1]
 }

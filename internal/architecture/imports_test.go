@@ -111,7 +111,7 @@ var rules = []rule{
 	// What a run is, and what is made of it: data, and pure functions.
 	{of: "harness/record", never: all(httpServers, kubernetes, logging, []string{"net/http", "os"})},
 	{of: "harness/verdict", may: []string{"harness/record"}, never: all(httpServers, kubernetes, logging, []string{"os"})},
-	{of: "harness/report", may: []string{"harness/record", "internal/chart", "internal/format"}, never: all(httpServers, kubernetes, logging)},
+	{of: "harness/report", may: []string{"harness/record", "internal/chart", "internal/format", "internal/quantile"}, never: all(httpServers, kubernetes, logging)},
 	{of: "harness/problemdoc", never: all(httpServers, kubernetes, logging)},
 	// The load generator runs in a pod as a small program, which speaks HTTP and knows no
 	// Kubernetes; the pod is made from outside.
@@ -138,7 +138,7 @@ var rules = []rule{
 		never: all(httpServers, kubernetes[1:], logging[:3])},
 	{of: "harness/sim/...", may: []string{"harness/sim", "internal/testenv"}, never: all(httpServers, clusters, logging[:3])},
 	{of: "harness/cmd/...", may: append(leaves, "harness/...", "internal/host"), never: all(httpServers, kubernetes, clusters, logging[:3])},
-	{of: "bench/...", may: append(leaves, "bench/...", "harness/sim/...", "service/...", "internal/chart", "internal/host", "internal/patient")},
+	{of: "bench/...", may: append(leaves, "bench/...", "harness/sim/...", "service/...", "internal/chart", "internal/host", "internal/patient", "internal/quantile")},
 	// What make run starts beside the service knows it by its names and its recordings alone.
 	{of: "examples/backends", never: all(httpServers, kubernetes, clusters, logging[:1], logging[2:])},
 	{of: "deploy/..."},

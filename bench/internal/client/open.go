@@ -8,7 +8,7 @@ import (
 	"slices"
 	"time"
 
-	"kubernaut.io/dynamic-toolset/bench/internal/stats"
+	"kubernaut.io/dynamic-toolset/internal/quantile"
 )
 
 // A Schedule determines when the requests of an open loop are due: as if many independent
@@ -223,7 +223,7 @@ func (w *schedule) sum(e *engine) Latency {
 	slices.Sort(w.late)
 	return Latency{
 		Due: len(w.due), Answered: len(w.took) - w.unanswered, Failed: e.failed, Failure: e.failure, Reconnects: e.reconnects,
-		P50: stats.Quantile(w.took, 0.5), P99: stats.Quantile(w.took, 0.99), P999: stats.Quantile(w.took, 0.999), Max: stats.Quantile(w.took, 1),
-		Late99: stats.Quantile(w.late, 0.99), Late999: stats.Quantile(w.late, 0.999),
+		P50: quantile.Of(w.took, 0.5), P99: quantile.Of(w.took, 0.99), P999: quantile.Of(w.took, 0.999), Max: quantile.Of(w.took, 1),
+		Late99: quantile.Of(w.late, 0.99), Late999: quantile.Of(w.late, 0.999),
 	}
 }

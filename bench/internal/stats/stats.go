@@ -3,9 +3,10 @@ package stats
 
 import (
 	"encoding/json"
-	"math"
 	"slices"
 	"time"
+
+	"kubernaut.io/dynamic-toolset/internal/quantile"
 )
 
 // A Summary is the number of durations, two quantiles and the largest. The zero value
@@ -20,21 +21,10 @@ func Of(samples []time.Duration) Summary {
 	slices.Sort(samples)
 	return Summary{
 		Count: len(samples),
-		P50:   Quantile(samples, 0.5),
-		P99:   Quantile(samples, 0.99),
-		Max:   Quantile(samples, 1),
+		P50:   quantile.Of(samples, 0.5),
+		P99:   quantile.Of(samples, 0.99),
+		Max:   quantile.Of(samples, 1),
 	}
-}
-
-// Quantile returns the quantile q (above 0, at most 1) of sorted samples by the nearest
-// rank: the smallest sample such that at least the share q of all samples is not larger. It
-// returns 0 if there are no samples.
-func Quantile(sorted []time.Duration, q float64) time.Duration {
-	if len(sorted) == 0 {
-		return 0
-	}
-	rank := int(math.Ceil(q * float64(len(sorted))))
-	return sorted[min(max(rank, 1), len(sorted))-1]
 }
 
 // Median returns the value in the middle of values, or the mean of the two that are. There
