@@ -152,6 +152,9 @@ var rules = []rule{
 	// Real products, which know nothing of who asks them.
 	{of: "test/products/...", may: []string{"test/products"}, never: all(httpServers, kubernetes, clusters, logging)},
 
+	// Clients that others have written, which know the service as a process.
+	{of: "test/mcp", may: []string{"internal/testenv"}, never: all(httpServers, kubernetes, clusters, logging, []string{"net/http"})},
+
 	// Real products are asked as the service asks back ends.
 	{of: "test/identify", may: []string{"service/...", "test/products"}, never: all(httpServers, kubernetes, clusters, logging)},
 
