@@ -12,7 +12,7 @@ import (
 
 // The hostile suite sends what no honest client sends, over raw sockets, to the real
 // server. Whatever comes, each response is well-formed for a strict parser and has a
-// request identifier, each error is a problem document, none is a 5xx, nothing of another
+// request identifier, each error is a problem document (or one of MCP), none is a 5xx, nothing of another
 // connection shows up, and the server goes on.
 
 // patience is how long a client waits for a server that sends nothing. To wait that long
@@ -150,7 +150,7 @@ func (h *hostile) judge(t *testing.T, got []*answer, statuses []string, end stri
 
 // hostiles returns all cases that need no clock.
 func hostiles() []hostile {
-	return slices.Concat(smugglings(), chunkings(), lengths(), requestLines(), versions(), headsRefused(), targets(), fieldLines(), identifiers(), contents(), pipelines())
+	return slices.Concat(smugglings(), chunkings(), lengths(), requestLines(), versions(), headsRefused(), targets(), fieldLines(), identifiers(), contents(), pipelines(), messages())
 }
 
 func TestHostileRequests(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"kubernaut.io/dynamic-toolset/service/catalogue"
 )
@@ -96,7 +97,10 @@ func TestMCP(t *testing.T) {
 
 // What is no error of the protocol is a problem document.
 func TestMCPProblems(t *testing.T) {
-	f := start(t, func(o *options) { o.Limits.MaxRequestBody = 1000; o.MCPOrigins = []string{"https://agents.example.com"} })
+	f := start(t, func(o *options) {
+		o.Limits.MaxRequestBody = 1000
+		o.MCPOrigins = []string{"https://agents.example.com"}
+	})
 	js := []string{"Content-Type", "application/json"}
 	for _, method := range []string{"GET", "DELETE", "PUT"} { // an older client opens a stream, or ends a session
 		r := f.do(method, "/mcp", "")
@@ -159,5 +163,45 @@ func TestMCPErrorsOfTheProtocol(t *testing.T) {
 	}
 	if r := f.do("POST", "/mcp", `{"jsonrpc":"2.0","method":"notifications/initialized"}`, "Content-Type", "application/json"); r.StatusCode != http.StatusAccepted || len(r.body) > 0 || r.Header.Get("Content-Type") != "" {
 		t.Error(r)
+	}
+}
+
+// The right to get /mcp is enough for all tools, since they only read.
+func TestMCPNeedsARight(t *testing.T) {
+	reg := newRegistry()
+	reg.may["agent"] = []string{"get /dynamic-toolset/mcp"}
+	f := authorizing(t, reg, func(o *options) { o.RateLimit = slowly })
+	wantProblem(t, f.ask("tools/list", "", ""), 401, "unauthorized")
+	wantProblem(t, f.ask("tools/list", "", "", "Authorization", "Bearer reader"), 403, "forbidden")
+	if r := f.ask("tools/call", "list_backends", "", "Authorization", "Bearer agent"); r.StatusCode != 200 {
+		t.Error(r)
+	}
+	for range 20 { // a message is a request, also for the rate limit
+		if r := f.ask("tools/list", "", "", "Authorization", "Bearer agent"); r.StatusCode == 429 {
+			wantProblem(t, r, 429, "too-many-requests")
+			return
+		}
+	}
+	t.Error("no limit")
+}
+
+// A call during the drain is answered, and says that the connection ends.
+func TestMCPDuringTheDrain(t *testing.T) {
+	f := start(t, func(o *options) { o.PropagationDelay, o.IdleGrace = 50*time.Millisecond, 5*time.Second })
+	c := f.dial()
+	body := stateless("tools/call", `"name":"list_backends"`)
+	call := fmt.Sprintf("POST /mcp HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nMCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: list_backends\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+	c.write(call)
+	if r := c.read(); r.StatusCode != 200 || r.Close {
+		t.Fatal(r)
+	}
+	done := f.stop()
+	f.logged("Draining in-flight HTTP connections")
+	c.write(call)
+	if r := c.read(); r.StatusCode != 200 || !r.Close || !strings.Contains(string(r.body), `"total":4`) {
+		t.Error(r)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }

@@ -59,11 +59,7 @@ func (s *Snapshot) Select(f *Filter) iter.Seq[Item] {
 }
 
 // Count returns how many toolsets f selects, whatever its After and Limit.
-func (s *Snapshot) Count(f *Filter) int {
-	all := *f
-	all.After, all.Limit = Position{}, 0
-	return s.toolsets.choose(&all).total
-}
+func (s *Snapshot) Count(f *Filter) int { return s.toolsets.choose(f).total }
 
 // TokenAfter returns the token of the position after the toolset with the key k; see
 // [Position].
