@@ -63,7 +63,7 @@ var rules = []rule{
 	{of: "service/output/kubernaut", may: []string{"problem", "service"}, never: domain},
 	{of: "service/output/holmesgpt", may: []string{"service", "service/endpoint", "service/internal/strictyaml"}, never: domain},
 	{of: "service/snapshot/internal/gzipjoin", never: domain},
-	{of: "service/snapshot", may: []string{"internal/parallel", "internal/suggest", "service", "service/aliases", "service/output/..."}, never: domain},
+	{of: "service/snapshot", may: []string{"internal/jsonobject", "internal/parallel", "internal/suggest", "service", "service/aliases", "service/output/..."}, never: domain},
 	{of: "service/catalogue", may: []string{"internal/parallel", "service", "service/overrides", "service/snapshot"}, never: domain},
 	{of: "service/explain", may: []string{"internal/suggest", "service", "service/catalogue", "service/detect", "service/snapshot"}, never: domain},
 	// What agents can ask is a function of a snapshot, whatever protocol they speak.

@@ -50,10 +50,15 @@ func afterString(doc []byte, i int) int {
 
 // Members yields the names and values of an object, in its order; nothing for any other
 // value. Names that occur twice are yielded twice. doc must be valid.
-func Members(doc []byte) iter.Seq2[string, []byte] {
-	return func(yield func(string, []byte) bool) {
+func Members(doc []byte) iter.Seq2[[]byte, []byte] {
+	return func(yield func(name, value []byte) bool) {
 		for name, value := range items(doc, '{') {
-			if !yield(unquoted(name), value) {
+			if bytes.IndexByte(name, '\\') < 0 {
+				name = name[1 : len(name)-1]
+			} else {
+				name = []byte(unquoted(name))
+			}
+			if !yield(name, value) {
 				return
 			}
 		}

@@ -72,7 +72,7 @@ func FuzzMembers(f *testing.F) {
 		_ = json.Unmarshal(doc, &members)
 		found := map[string][]byte{}
 		for name, value := range Members(doc) {
-			found[name] = value
+			found[string(name)] = value
 		}
 		if len(found) != len(members) {
 			t.Fatalf("%q: %q, want %q", doc, found, members)

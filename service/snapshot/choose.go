@@ -2,10 +2,11 @@ package snapshot
 
 import (
 	"cmp"
-	"encoding/json"
 	"iter"
 	"slices"
+	"strconv"
 
+	"kubernaut.io/dynamic-toolset/internal/jsonobject"
 	"kubernaut.io/dynamic-toolset/service"
 )
 
@@ -15,30 +16,53 @@ import (
 // A Chosen is a toolset that was looked up, with what is to be said about the choice.
 type Chosen struct {
 	Item
-	// Reason says why it is the primary of its type, and Alternatives are others of the
-	// type; empty for a lookup by a name that is no type.
-	Reason       string
-	Alternatives []string // as namespace/name
-	Omitted      int      // alternatives that are left out
+	tail []byte // a typedTail, or nil
 }
 
 // Choose finds what Lookup finds.
 func (s *Snapshot) Choose(name, namespace []byte) (Chosen, Match) {
 	a, m := s.lookup(name, namespace)
-	if m != Found {
-		return Chosen{}, m
-	}
-	return a.chosen(), Found
+	return Chosen{Item{a.of}, a.tail}, m
 }
 
-func (a answer) chosen() Chosen {
-	var t typedTail
-	if a.tail != nil {
-		if err := json.Unmarshal(a.tail, &t); err != nil { // it is what was marshalled
-			panic(err)
+// Reason says why it is the primary of its type; empty for a lookup by a name that is no
+// type.
+func (c Chosen) Reason() string { return textOf(c.tail, "primaryReason") }
+
+// Alternatives returns others of the type, as namespace/name, and how many are left out;
+// none for a lookup by a name that is no type.
+func (c Chosen) Alternatives(most int) (names []string, omitted int) {
+	for member, value := range jsonobject.Members(c.tail) {
+		switch string(member) {
+		case "alternatives":
+			for e := range jsonobject.Elements(value) {
+				if len(names) == most {
+					omitted++
+					continue
+				}
+				name, _ := jsonobject.Text(e)
+				names = append(names, name)
+			}
+		case "alternativesOmitted":
+			n, err := strconv.Atoi(string(value))
+			if err != nil { // it is what was marshalled
+				panic(err)
+			}
+			omitted += n
 		}
 	}
-	return Chosen{Item{a.of}, t.PrimaryReason, t.Alternatives, t.Omitted}
+	return names, omitted
+}
+
+// textOf returns a member of a JSON object; empty if there is none, or null.
+func textOf(doc []byte, name string) string {
+	for member, value := range jsonobject.Members(doc) {
+		if string(member) == name {
+			text, _ := jsonobject.Text(value)
+			return text
+		}
+	}
+	return ""
 }
 
 // Select yields the toolsets that f selects after f.After, whatever its Limit, in the order
@@ -83,7 +107,7 @@ func (s *Snapshot) Primaries(types []string, namespace string) []Chosen {
 	})
 	chosen := make([]Chosen, len(found))
 	for i, a := range found {
-		chosen[i] = a.chosen()
+		chosen[i] = Chosen{Item{a.of}, a.tail}
 	}
 	return chosen
 }
@@ -94,12 +118,6 @@ func (i Item) Down() bool { return i.of.order.down }
 // Health returns what the answer to a lookup says of the last health check: a sentence, and
 // its time; an empty one if there was none.
 func (i Item) Health() (reason, at string) {
-	var t struct {
-		HealthReason    string
-		LastHealthCheck string
-	}
-	if err := json.Unmarshal(i.of.single.JSON, &t); err != nil { // the snapshot has rendered it
-		panic(err)
-	}
-	return t.HealthReason, t.LastHealthCheck
+	doc := i.of.single.JSON
+	return textOf(doc, "healthReason"), textOf(doc, "lastHealthCheck")
 }

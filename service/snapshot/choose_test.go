@@ -31,12 +31,16 @@ func TestChooseFindsWhatLookupFinds(t *testing.T) {
 			}
 			// What the lookup's answer says.
 			key := got.Key()
-			for _, part := range []string{fmt.Sprintf(`{"name":%q,"namespace":%q`, key.Name, key.Namespace), `"primaryReason":"` + got.Reason, `"` + strings.Join(got.Alternatives, `","`)} {
+			names, omitted := got.Alternatives(20)
+			if omitted > 0 {
+				t.Errorf("%d are left out", omitted)
+			}
+			for _, part := range []string{fmt.Sprintf(`{"name":%q,"namespace":%q`, key.Name, key.Namespace), `"primaryReason":"` + got.Reason(), `"` + strings.Join(names, `","`)} {
 				if part != `"primaryReason":"` && !strings.Contains(string(body.JSON), part) {
 					t.Errorf("%q in %q: %s is not in %s", name, namespace, part, body.JSON)
 				}
 			}
-			if (got.Reason != "") != strings.Contains(string(body.JSON), `"primaryReason"`) {
+			if (got.Reason() != "") != strings.Contains(string(body.JSON), `"primaryReason"`) {
 				t.Errorf("%q in %q: %+v, but %s", name, namespace, got, body.JSON)
 			}
 		}
@@ -121,5 +125,21 @@ func TestPrimaries(t *testing.T) {
 	down := c.Primaries(types, "")[1]
 	if reason, at := down.Health(); !down.Down() || reason != "refused" || at != FormatTime(at0) {
 		t.Error(reason, at)
+	}
+}
+
+func TestAlternativesThatAreLeftOut(t *testing.T) {
+	c := newState()
+	var all []*corev1.Service
+	for i := range 30 {
+		all = append(all, servicetest.Service("a", fmt.Sprintf("s-%02d", i), "loki"))
+	}
+	c.Replace(all)
+	c.Build()
+	found, _ := c.Choose([]byte("loki"), nil)
+	for most, left := range map[int]int{0: 29, 10: 19, 20: 9, 50: 9} {
+		if names, omitted := found.Alternatives(most); len(names) != min(most, 20) || omitted != left {
+			t.Errorf("%d: %q and %d", most, names, omitted)
+		}
 	}
 }

@@ -24,10 +24,10 @@ const maxText = 640
 func read(object []byte) *arguments {
 	a := &arguments{values: map[string][]byte{}}
 	for name, value := range jsonobject.Members(object) {
-		if _, twice := a.values[name]; twice {
-			a.bad("The argument %s is there twice.", quoted(name))
+		if _, twice := a.values[string(name)]; twice {
+			a.bad("The argument %s is there twice.", quoted(string(name)))
 		}
-		a.values[name] = value
+		a.values[string(name)] = value
 	}
 	return a
 }

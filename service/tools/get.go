@@ -96,7 +96,7 @@ func (v *View) backend(c *snapshot.Chosen) *backend {
 		Access:   accessOf(b, &id),
 		Health:   health{Healthy: healthy(&c.Item), CheckedAt: at},
 		Identity: identity{Verdict: id.Verdict, Product: id.Product, Version: id.Version},
-		Why:      c.Reason, Omitted: c.Omitted, warning: v.warning(),
+		Why:      c.Reason(), warning: v.warning(),
 	}
 	if !c.Healthy() {
 		out.Health.Reason = cut(reason, 300)
@@ -111,8 +111,7 @@ func (v *View) backend(c *snapshot.Chosen) *backend {
 		out.Identity.AskedAt = snapshot.FormatTime(id.At)
 	}
 	out.Example, out.Language = exampleOf(b.Type, out.URL)
-	out.Alternatives = c.Alternatives[:min(len(c.Alternatives), mostNamed)]
-	out.Omitted += len(c.Alternatives) - len(out.Alternatives)
+	out.Alternatives, out.Omitted = c.Alternatives(mostNamed)
 	out.Aliases, _ = keys(c.Aliases(), mostNamed)
 	return out
 }
@@ -220,7 +219,7 @@ func (v *View) find(object []byte) (any, error) {
 		why = fmt.Sprintf("none for %s is in the namespace %s", signal, cut(namespace, 63))
 	}
 	answer := v.backend(&best)
-	answer.Why = join(why, best.Reason)
+	answer.Why = join(why, answer.Why)
 	answer.Alternatives, answer.Omitted = others(&best, near, everywhere)
 	return answer, nil
 }
@@ -252,8 +251,9 @@ func others(best *snapshot.Chosen, near, everywhere []snapshot.Chosen) (names []
 			add(c.Key().String(), c.Backend().Type)
 		}
 	}
-	for _, key := range best.Alternatives {
+	same, more := best.Alternatives(mostNamed)
+	for _, key := range same {
 		add(key, best.Backend().Type)
 	}
-	return names, omitted + best.Omitted
+	return names, omitted + more
 }

@@ -233,7 +233,7 @@ func FuzzMessages(f *testing.F) {
 
 func member(doc []byte, name string) string {
 	for n, value := range jsonobject.Members(doc) {
-		if n == name {
+		if string(n) == name {
 			return string(value)
 		}
 	}

@@ -30,10 +30,10 @@ func read(body []byte) *message {
 			m.wrong = what
 		}
 	}
-	var seen []string
+	var seen members
 	version := false
 	for name, value := range jsonobject.Members(body) {
-		switch name {
+		switch string(name) {
 		case "jsonrpc":
 			version = string(value) == `"2.0"`
 		case "id":
@@ -54,20 +54,42 @@ func read(body []byte) *message {
 		default:
 			continue
 		}
-		if slices.Contains(seen, name) { // readers differ in which of two they take
-			bad(name + " is there twice")
+		if seen.has(name) { // readers differ in which of two they take
+			bad(string(name) + " is there twice")
 		}
-		seen = append(seen, name)
+		seen.add(name)
 	}
 	switch {
 	case !version:
 		bad(`jsonrpc must be "2.0"`)
-	case !m.response && !slices.Contains(seen, "method"):
+	case !m.response && !seen.has([]byte("method")):
 		bad("there is no method")
-	case m.response && slices.Contains(seen, "method"):
+	case m.response && seen.has([]byte("method")):
 		bad("it is a request and a response")
 	}
 	return m
+}
+
+// members are names that an object has; those that it may have are few.
+type members struct {
+	names [8][]byte
+	n     int
+}
+
+func (m *members) has(name []byte) bool {
+	for _, n := range m.names[:m.n] {
+		if bytes.Equal(n, name) {
+			return true
+		}
+	}
+	return false
+}
+
+func (m *members) add(name []byte) {
+	if !m.has(name) {
+		m.names[m.n] = name
+		m.n++
+	}
 }
 
 // validID reports whether an id is a string or an integer that can be sent back as it is.
@@ -112,10 +134,10 @@ func (m *message) readParams() (p *params, wrong string) {
 	if jsonobject.Kind(m.params) != '{' {
 		return nil, "they must be an object"
 	}
-	var seen []string
+	var seen members
 	for name, value := range jsonobject.Members(m.params) {
 		var ok bool
-		switch name {
+		switch string(name) {
 		case "name":
 			if p.name, ok = jsonobject.Text(value); !ok && m.method == "tools/call" {
 				return nil, "name must be a string"
@@ -144,17 +166,17 @@ func (m *message) readParams() (p *params, wrong string) {
 		default:
 			continue
 		}
-		if slices.Contains(seen, name) {
-			return nil, name + " is there twice"
+		if seen.has(name) {
+			return nil, string(name) + " is there twice"
 		}
-		seen = append(seen, name)
+		seen.add(name)
 	}
 	return p, ""
 }
 
 func (p *params) readMeta(meta []byte) (wrong string) {
 	for name, value := range jsonobject.Members(meta) {
-		switch name {
+		switch string(name) {
 		case metaVersion:
 			if p.hasVersion {
 				return metaVersion + " is there twice"
@@ -174,7 +196,7 @@ func (p *params) readMeta(meta []byte) (wrong string) {
 func isImplementation(value []byte) bool {
 	name, version := false, false
 	for member, v := range jsonobject.Members(value) {
-		switch member {
+		switch string(member) {
 		case "name":
 			name = jsonobject.Kind(v) == '"'
 		case "version":
