@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -111,7 +112,7 @@ func TestFindTargetRefuses(t *testing.T) {
 // All mistakes are reported at once, before anything is started.
 func TestValidate(t *testing.T) {
 	o := Options{AgentBinary: "/none/agent", Images: []cluster.Image{{Name: "web:1", Files: map[string]string{"/web": "/none/web"}}}, Baseline: time.Hour * 2, Traffic: Traffic{
-		Rate: 1, SlowPath: "/slow", SlowUpload: "/upload", StreamPath: "events",
+		Rate: 1, SlowPath: "/slow", SlowUpload: "/upload", StreamPath: "events", MCPPath: "mcp",
 	}}
 	err := o.Validate()
 	if err == nil {
@@ -119,7 +120,7 @@ func TestValidate(t *testing.T) {
 	}
 	for _, want := range []string{
 		"name the manifests", "--restarts", "baseline", "at least 5s", "load generator is missing", "the image web:1", "a rate of 1",
-		"at least one path", "not both", "{duration}", `"events" must begin with /`,
+		"at least one path", "not both", "{duration}", `"events" must begin with /`, `"mcp" must begin with /`, "the tool that they call",
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not said: %v", want, err)
@@ -142,7 +143,7 @@ func TestValidate(t *testing.T) {
 // The rates of the classes add up, and the load generator accepts the configuration.
 func TestTrafficConfig(t *testing.T) {
 	for _, traffic := range []Traffic{
-		{Rate: 500, Paths: []string{"/a", "/b"}, ErrorPaths: []string{"/no"}, SlowUpload: "/up", SlowBody: "{}", SlowFor: 8 * time.Second, StreamPath: "/events", Streams: 3, ExpectJSON: true},
+		{Rate: 500, Paths: []string{"/a", "/b"}, ErrorPaths: []string{"/no"}, SlowUpload: "/up", SlowBody: "{}", SlowFor: 8 * time.Second, StreamPath: "/events", Streams: 3, ExpectJSON: true, MCPPath: "/mcp", MCPTool: "list_backends"},
 		{Rate: 10, Paths: []string{"/"}, SlowPath: "/slow?for={duration}", SlowFor: 2 * time.Second},
 		{Rate: 5000, Paths: []string{"/"}},
 	} {
@@ -159,10 +160,20 @@ func TestTrafficConfig(t *testing.T) {
 		if sum < traffic.Rate-0.01 || sum > traffic.Rate+0.01 || len(classes) != len(traffic.classes()) {
 			t.Errorf("rate %g in classes %v", sum, classes)
 		}
+		calls := 0
 		for _, target := range c.Targets {
+			if target.Path == traffic.MCPPath {
+				calls++
+				if !json.Valid([]byte(target.Body)) || target.Method != "POST" || target.ExpectStatus != 200 || !target.ExpectJSON || target.Header["Content-Type"] != "application/json" {
+					t.Errorf("%+v", target)
+				}
+			}
 			if target.ExpectProblem != (target.ExpectStatus == 404) {
 				t.Errorf("%+v", target)
 			}
+		}
+		if want := map[bool]int{true: 2, false: 0}[traffic.MCPPath != ""]; calls != want {
+			t.Errorf("%d targets are calls of tools, want %d", calls, want)
 		}
 	}
 }

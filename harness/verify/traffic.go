@@ -18,6 +18,12 @@ type Traffic struct {
 	Paths []string // GET by reused and new clients; 2xx expected
 	// ErrorPaths are requested now and then, and must give 404.
 	ErrorPaths []string
+	// MCPPath takes messages of the Model Context Protocol; empty: no agents. Reused and new
+	// clients call a tool there as often as they request one of Paths: with the stateless
+	// revision, as often as with the one before it.
+	MCPPath string
+	// MCPTool is the tool that is called, without arguments. It must have a result.
+	MCPTool string
 	// Slow clients either GET SlowPath, in which {duration} is replaced by how long the
 	// response should take, or POST the JSON SlowBody to SlowUpload, slowly. If both
 	// are empty there are no slow clients.
@@ -48,7 +54,10 @@ func (t *Traffic) validate() error {
 	if t.SlowPath != "" && !strings.Contains(t.SlowPath, "{duration}") {
 		problems = append(problems, fmt.Errorf("the slow path %q must say where the duration belongs, such as /slow?for={duration}", t.SlowPath))
 	}
-	for _, p := range append(append([]string{t.SlowPath, t.SlowUpload, t.StreamPath}, t.Paths...), t.ErrorPaths...) {
+	if (t.MCPPath == "") != (t.MCPTool == "") {
+		problems = append(problems, errors.New("name both the path for agents and the tool that they call, or neither"))
+	}
+	for _, p := range append(append([]string{t.MCPPath, t.SlowPath, t.SlowUpload, t.StreamPath}, t.Paths...), t.ErrorPaths...) {
 		if p != "" && !strings.HasPrefix(p, "/") {
 			problems = append(problems, fmt.Errorf("the path %q must begin with /", p))
 		}
@@ -92,6 +101,9 @@ func (t *Traffic) config(address, host string, problems bool) load.Config {
 	for _, p := range t.ErrorPaths {
 		c.Targets = append(c.Targets, load.Target{Path: p, ExpectStatus: http.StatusNotFound, ExpectProblem: problems, Weight: max(1, len(t.Paths)/len(t.ErrorPaths))})
 	}
+	if t.MCPPath != "" {
+		c.Targets = append(c.Targets, t.toolCalls()...)
+	}
 	slow, stream := []record.Class{record.Slow}, []record.Class{record.Stream}
 	if t.SlowPath != "" {
 		c.Targets = append(c.Targets, load.Target{Classes: slow, Path: t.SlowPath})
@@ -106,4 +118,18 @@ func (t *Traffic) config(address, host string, problems bool) load.Config {
 		c.Targets = append(c.Targets, load.Target{Classes: stream, Path: t.StreamPath})
 	}
 	return c
+}
+
+// toolCalls returns the calls of a tool, in two revisions of the Model Context Protocol.
+func (t *Traffic) toolCalls() []load.Target {
+	const call = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":%q,"arguments":{}%s}}`
+	const meta = `,"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}`
+	target := func(body string, header map[string]string) load.Target {
+		header["Content-Type"], header["Accept"] = "application/json", "application/json, text/event-stream"
+		return load.Target{Method: http.MethodPost, Path: t.MCPPath, Header: header, Body: body, ExpectStatus: http.StatusOK, ExpectJSON: true, Weight: errorEvery / 2}
+	}
+	return []load.Target{
+		target(fmt.Sprintf(call, t.MCPTool, meta), map[string]string{"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/call", "Mcp-Name": t.MCPTool}),
+		target(fmt.Sprintf(call, t.MCPTool, ""), map[string]string{"MCP-Protocol-Version": "2025-11-25"}),
+	}
 }

@@ -117,6 +117,8 @@ func newFlags() *flags {
 	s.Float64Var(&t.Rate, "rate", 500, "requests per second, of all clients together (`NUMBER`)")
 	s.StringArrayVar(&t.Paths, "path", nil, "`PATH` to request; may be repeated")
 	s.StringArrayVar(&t.ErrorPaths, "error-path", nil, "`PATH` that must answer 404; with --problem-json, by a problem document")
+	s.StringVar(&t.MCPPath, "mcp-path", "", "`PATH` for messages of the Model Context Protocol, where clients call --mcp-tool")
+	s.StringVar(&t.MCPTool, "mcp-tool", "", "`NAME` of the tool that clients call, without arguments")
 	s.StringVar(&t.SlowPath, "slow-path", "", "`PATH` whose response takes as long as {duration} in it says")
 	s.StringVar(&t.SlowUpload, "slow-upload", "", "`PATH` to which slow clients POST a JSON body piece by piece, instead of --slow-path")
 	s.DurationVar(&t.SlowFor, "slow-for", 8*time.Second, "`DURATION` of the longest slow request; should be more than the target waits after SIGTERM, so that some are in flight then")
@@ -237,6 +239,9 @@ func (f *flags) verifyOurselves() {
 		t.ExpectJSON = true
 	})
 	unless("error-path", func() { t.ErrorPaths = []string{"/api/v1/toolsets/no-such-toolset", "/nothing-here"} })
+	if !f.set.Changed("mcp-tool") {
+		unless("mcp-path", func() { t.MCPPath, t.MCPTool = "/mcp", "list_backends" })
+	}
 	if t.SlowPath == "" {
 		unless("slow-upload", func() { t.SlowUpload = "/api/v1/toolsets/validate" })
 	}
