@@ -38,8 +38,9 @@ var examples = map[string]struct{ path, language string }{
 	"argocd":          {"/applications", ""},
 }
 
-// exampleOf returns the request to show for a back end of a type; empty if there is none.
-func exampleOf(typ, url string) (example, language string) {
+// Example returns the request to show for a back end of a type at url, such as "GET
+// http://loki:3100/loki/api/v1/labels", and its query language; empty if there is none.
+func Example(typ, url string) (example, language string) {
 	x, ok := examples[typ]
 	if !ok {
 		return "", ""

@@ -110,7 +110,7 @@ func (v *View) backend(c *snapshot.Chosen) *backend {
 	if !id.At.IsZero() {
 		out.Identity.AskedAt = snapshot.FormatTime(id.At)
 	}
-	out.Example, out.Language = exampleOf(b.Type, out.URL)
+	out.Example, out.Language = Example(b.Type, out.URL)
 	out.Alternatives, out.Omitted = c.Alternatives(mostNamed)
 	out.Aliases, _ = keys(c.Aliases(), mostNamed)
 	return out

@@ -17,6 +17,7 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 	"kubernaut.io/dynamic-toolset/service/detect"
 	"kubernaut.io/dynamic-toolset/service/identify"
+	"kubernaut.io/dynamic-toolset/service/tools"
 	"kubernaut.io/dynamic-toolset/test/products"
 )
 
@@ -82,23 +83,22 @@ func (c *clerk) ask(t *testing.T, url, typ string, hints ...string) service.Iden
 type row struct {
 	software *products.Software
 	auth     string // what its API wants by itself
-	first    string // an agent's first query, below the URL
 }
 
 var rows = []row{
-	{products.Prometheus, service.AuthNone, "/api/v1/query?query=up"},
-	{products.Prometheus3, service.AuthNone, "/api/v1/query?query=up"},
-	{products.Alertmanager, service.AuthNone, "/api/v2/alerts"},
-	{products.VictoriaMetricsOld, service.AuthNone, "/api/v1/query?query=up"},
-	{products.VictoriaMetrics, service.AuthNone, "/api/v1/query?query=up"},
-	{products.VMAuth, service.AuthNone, "/api/v1/query?query=up"},
-	{products.VictoriaLogs, service.AuthNone, "/select/logsql/query?query=error"},
-	{products.InfluxDB, service.AuthNone, "/query?q=SHOW+DATABASES"},
-	{products.RabbitMQ, service.AuthBasic, "/api/overview"},
-	{products.Jaeger, service.AuthNone, "/api/services"},
-	{products.Jaeger1, service.AuthNone, "/api/services"},
-	{products.ThanosQuery, service.AuthNone, "/api/v1/query?query=up"},
-	{products.ThanosQueryFrontend, service.AuthNone, "/api/v1/query?query=up"},
+	{products.Prometheus, service.AuthNone},
+	{products.Prometheus3, service.AuthNone},
+	{products.Alertmanager, service.AuthNone},
+	{products.VictoriaMetricsOld, service.AuthNone},
+	{products.VictoriaMetrics, service.AuthNone},
+	{products.VMAuth, service.AuthNone},
+	{products.VictoriaLogs, service.AuthNone},
+	{products.InfluxDB, service.AuthNone},
+	{products.RabbitMQ, service.AuthBasic},
+	{products.Jaeger, service.AuthNone},
+	{products.Jaeger1, service.AuthNone},
+	{products.ThanosQuery, service.AuthNone},
+	{products.ThanosQueryFrontend, service.AuthNone},
 }
 
 func TestEachProductUnderEachDifficulty(t *testing.T) {
@@ -182,7 +182,8 @@ func difficulties(t *testing.T, r row, m *matrix) {
 	}
 }
 
-// worksAt sends an agent's first query to the URL in the answer.
+// worksAt sends an agent's first query, the example that the tools of MCP give, to the URL in
+// the answer.
 func worksAt(t *testing.T, name string, client *http.Client, id service.Identity, r row) {
 	t.Helper()
 	if id.URL == "" {
@@ -191,7 +192,9 @@ func worksAt(t *testing.T, name string, client *http.Client, id service.Identity
 	host := strings.SplitN(strings.SplitN(id.URL, "://", 2)[1], "/", 2)[0]
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, id.Access.Scheme+"://"+host+id.Access.Path+r.first, nil)
+	example, _ := tools.Example(r.software.Kind, id.Access.Scheme+"://"+host+id.Access.Path)
+	method, first, _ := strings.Cut(example, " ")
+	req, err := http.NewRequestWithContext(ctx, method, first, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
