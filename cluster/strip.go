@@ -9,9 +9,9 @@ import (
 
 // Strip returns a Service with only those fields that the program uses. From an API
 // server a Service takes several kilobytes, mostly managedFields. The result shares maps
-// and slices with svc. It has only the annotations with AnnotationPrefix and those that say
-// that the Service has a certificate: others may contain secrets, or a copy of the whole
-// object (kubectl's last-applied-configuration).
+// and slices with svc. It has only the annotations with AnnotationPrefix and those of other
+// projects that rules read: others may contain secrets, or a copy of the whole object
+// (kubectl's last-applied-configuration).
 func Strip(svc *corev1.Service) corev1.Service {
 	return corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{
@@ -33,19 +33,26 @@ func Strip(svc *corev1.Service) corev1.Service {
 	}
 }
 
-// certificateAnnotations make OpenShift issue a certificate for the Service
-// (https://docs.openshift.com, "Securing service traffic using service serving
-// certificates"). Rules read them: the port speaks TLS.
-var certificateAnnotations = map[string]bool{
+// foreignAnnotations are those of other projects that rules read (package detect).
+var foreignAnnotations = map[string]bool{
+	// They make OpenShift issue a certificate for the Service: the port speaks TLS
+	// (https://docs.openshift.com, "Securing service traffic using service serving
+	// certificates").
 	"service.beta.openshift.io/serving-cert-secret-name":  true,
 	"service.alpha.openshift.io/serving-cert-secret-name": true,
+	// They say where an MCP server answers, to kagent and to MCP gateways.
+	"kagent.dev/mcp-service-path":     true,
+	"kagent.dev/mcp-service-port":     true,
+	"kagent.dev/mcp-service-protocol": true,
+	"agentgateway.dev/mcp-path":       true,
+	"kgateway.dev/mcp-path":           true,
 }
 
 // used returns those of the annotations that the program uses.
 func used(annotations map[string]string) map[string]string {
 	var kept map[string]string
 	for k, v := range annotations {
-		if strings.HasPrefix(k, AnnotationPrefix) || certificateAnnotations[k] {
+		if strings.HasPrefix(k, AnnotationPrefix) || foreignAnnotations[k] {
 			if kept == nil {
 				kept = make(map[string]string, 4)
 			}

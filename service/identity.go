@@ -45,7 +45,7 @@ type Access struct {
 	// Scheme is "http", "https" or "tcp"; empty if nothing has answered.
 	Scheme string
 	// Path is the prefix below which everything answers, such as "/prometheus"; empty for
-	// most.
+	// most. For an MCP server it is the path at which it answers.
 	Path string
 	// Auth is what credentials the API wants: one of the constants below; empty if unknown.
 	Auth string
@@ -53,7 +53,13 @@ type Access struct {
 	Tenant bool
 	// TLS is TLSTrusted or TLSUntrusted for https, else empty.
 	TLS string
+	// Transport is that of an MCP server: see Backend.Transport.
+	Transport string
 }
+
+// TransportSSE is the Transport of an MCP server of the revision 2024-11-05, which is
+// called "HTTP with SSE".
+const TransportSSE = "sse"
 
 // Values of Access.Auth.
 const (

@@ -109,4 +109,18 @@ func TestSourcesKeepWhatRulesRead(t *testing.T) {
 	if got := rules.Identify(&stripped, detect.Options{}).Backend; got == nil || got.Endpoint != "https://prometheus-k8s.monitoring.svc.cluster.local:9090" {
 		t.Errorf("%+v", got)
 	}
+	protocol := "mcp"
+	for key, value := range map[string]string{"kagent.dev/mcp-service-path": "/a", "kagent.dev/mcp-service-port": "81", "kagent.dev/mcp-service-protocol": "SSE",
+		"kgateway.dev/mcp-path": "/b", "agentgateway.dev/mcp-path": "/c"} {
+		svc := aService("tools", 80, nil)
+		svc.Labels = map[string]string{"kagent.dev/mcp-service": "true"}
+		svc.Spec.Ports = []corev1.ServicePort{{Port: 80, AppProtocol: &protocol}, {Port: 81}}
+		bare := rules.Identify(svc, detect.Options{}).Backend
+		svc.Annotations = map[string]string{key: value}
+		stripped := cluster.Strip(svc)
+		want, got := rules.Identify(svc, detect.Options{}).Backend, rules.Identify(&stripped, detect.Options{}).Backend
+		if got == nil || !got.Equal(want) || got.Equal(bare) {
+			t.Errorf("%s: %+v, want %+v", key, got, want)
+		}
+	}
 }

@@ -22,7 +22,7 @@ const (
 )
 
 var (
-	identityFields = []string{"product", "prefixes", "proofs", "compatible", "use", "useAuth", "kafka"}
+	identityFields = []string{"product", "prefixes", "proofs", "compatible", "use", "useAuth", "kafka", "mcp"}
 	askFields      = []string{"get", "status", "json", "without", "header", "text", "product", "version", "versionIn", "versionHeader"}
 )
 
@@ -36,7 +36,7 @@ func readIdentity(v strictyaml.Value, typ string) *identity.Rule {
 	if !ok {
 		return nil
 	}
-	rule := &identity.Rule{Type: typ, Product: m.Get("product").Text(), Kafka: m.Get("kafka").IsTrue()}
+	rule := &identity.Rule{Type: typ, Product: m.Get("product").Text(), Kafka: m.Get("kafka").IsTrue(), MCP: m.Get("mcp").IsTrue()}
 	if rule.Product != "" && !isProduct(rule.Product) {
 		m.Get("product").Bad(`must be a name of at most 40 letters, digits, spaces and "-", such as "Prometheus"`)
 	}
@@ -63,7 +63,9 @@ func readIdentity(v strictyaml.Value, typ string) *identity.Rule {
 	switch {
 	case rule.Kafka && m.Has("proofs"):
 		m.Bad("has both kafka and proofs; keep one")
-	case !rule.Kafka && len(rule.Proofs) == 0:
+	case rule.MCP && (rule.Kafka || m.Has("proofs")):
+		m.Bad("has mcp and another way to prove it; keep one")
+	case !rule.Kafka && !rule.MCP && len(rule.Proofs) == 0:
 		m.Bad("has no proofs; add what to GET and what the answer must be, such as [[{get: /api/health, json: {database: ok}}]]")
 	}
 	rule.Use = readQueryPath(m.Get("use"))
@@ -194,6 +196,9 @@ func (r *Rules) Question(b *service.Backend) service.Question {
 	if k == nil || !r.identities.Knows(b.Type) {
 		return service.Question{}
 	}
+	if k.identity.MCP {
+		return service.Question{Type: b.Type, URLs: []string{b.Endpoint + b.APIPath}}
+	}
 	return service.Question{Type: b.Type, URLs: []string{b.Endpoint + strings.TrimSuffix(b.APIPath, k.apiPath)}}
 }
 
@@ -265,6 +270,10 @@ func (r *Rules) move(b, found *service.Backend, id *service.Identity) {
 		return
 	}
 	host, path := splitPath(scheme + "://" + rest)
+	if k := r.byType[b.Type]; k != nil && k.identity != nil && k.identity.MCP {
+		b.Endpoint, b.APIPath, b.Transport = host, id.Access.Path, id.Access.Transport
+		return
+	}
 	if id.Access.Path == path && strings.HasPrefix(found.Endpoint, scheme+"://") {
 		return
 	}

@@ -23,9 +23,12 @@ type builder struct {
 	host     string // the Service's DNS name
 	endpoint string // empty if there is no usable port
 	apiPath  string
-	front    bool                // as in finding
-	port     *corev1.ServicePort // the port that answers; nil if none does
-	evidence []string
+	// given means that an annotation of ours has the endpoint with its path.
+	given     bool
+	transport string              // of an MCP server
+	front     bool                // as in finding
+	port      *corev1.ServicePort // the port that answers; nil if none does
+	evidence  []string
 }
 
 // builder determines type and endpoint. Those in d take precedence over those that the
@@ -64,7 +67,7 @@ func (r *Rules) builder(svc *corev1.Service, o Options, d *declaration, f *findi
 		// If the kind's API is not at the root, the path in the annotation is that of the
 		// API, and the health path stays below the root.
 		if root, path := splitPath(b.endpoint); path != "" && b.apiPath != "" {
-			b.endpoint, b.apiPath = root, path
+			b.endpoint, b.apiPath, b.given = root, path, true
 		}
 	case ch.port != nil:
 		scheme := b.scheme(ch)
@@ -73,6 +76,7 @@ func (r *Rules) builder(svc *corev1.Service, o Options, d *declaration, f *findi
 		}
 		b.endpoint = scheme + "://" + b.host + ":" + strconv.Itoa(int(ch.number))
 	}
+	b.readMCP()
 	return b
 }
 
@@ -123,6 +127,7 @@ func (b *builder) backend(name string, d *declaration) *service.Backend {
 		Primary:      d.primary,
 		Endpoint:     b.endpoint,
 		APIPath:      b.apiPath,
+		Transport:    b.transport,
 		Connection:   d.connectionForAgents(),
 		Description:  b.description(d),
 		Probe:        b.probe(d),

@@ -23,6 +23,9 @@ func compile(kinds []*kind, words wordLists) *Rules {
 	for i, k := range kinds {
 		k.id = int16(i) // there are at most maxKinds
 		r.byType[k.typ] = k
+		if len(k.appProtocols)+len(k.labels) > 0 {
+			r.declarable = append(r.declarable, k)
+		}
 		for _, s := range k.names {
 			v.term(s).kind = k.id
 		}

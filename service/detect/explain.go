@@ -115,6 +115,9 @@ func (s *stepper) step(k *kind, t trust) *Step {
 		s.steps = append(s.steps, Step{Kind: k.typ, Ports: s.rules.portNotes(k, s.svc)})
 	}
 	st := &s.steps[i]
+	if text := k.declaration(s.svc); text != "" {
+		st.For = addNew(st.For, text+" declares it")
+	}
 	for j := range min(len(s.svc.Spec.Ports), maxServicePorts) {
 		if image := s.evidence.pods.describe(k, &s.svc.Spec.Ports[j]); image != "" {
 			st.For = addNew(st.For, "its pods run the "+image)
@@ -287,6 +290,13 @@ func (k *kind) answersAt() string {
 	var ports []string
 	for _, c := range conditions {
 		ports = append(ports, orList(numbers[c])+c)
+	}
+	if len(ports) == 0 {
+		var declared []string
+		for _, l := range k.labels {
+			declared = append(declared, l.key+"="+l.value)
+		}
+		return k.typ + " is declared by the appProtocol " + orList(k.appProtocols) + ", or by the label " + orList(declared)
 	}
 	text := k.typ + " answers queries at port " + strings.Join(ports, ", or ")
 	if len(k.portNames) > 0 {

@@ -36,6 +36,8 @@ func (r *Rules) portText(k *kind, p *corev1.ServicePort, why because) string {
 	switch why {
 	case becauseNumber:
 		return fmt.Sprintf("is a number at which %s answers queries", k.typ)
+	case becauseProtocol:
+		return fmt.Sprintf("says by its appProtocol that it is of %s", k.typ)
 	case becauseNameless:
 		var names []string
 		for _, w := range k.ports {

@@ -294,7 +294,7 @@ spec:
 
 // Each built-in kind is complete, as agents are told about all of them.
 func TestBuiltinKinds(t *testing.T) {
-	want := strings.Fields("alertmanager argocd elasticsearch grafana influxdb jaeger kafka kiali kibana loki mimir opensearch otel-collector " +
+	want := strings.Fields("alertmanager argocd elasticsearch grafana influxdb jaeger kafka kiali kibana loki mcp mimir opensearch otel-collector " +
 		"prometheus pyroscope quickwit rabbitmq tempo thanos-query victorialogs victoriametrics zipkin")
 	if got := Default().Types(); !slices.Equal(got, want) {
 		t.Errorf("the built-in kinds are %v, want %v", got, want)

@@ -21,6 +21,8 @@ type kind struct {
 	names        []string
 	weakNames    []string
 	selectorKeys []string
+	appProtocols []string // of a port, which declare it without a name
+	labels       []label  // of the Service, which do the same
 	tlsKeys      []string
 	images       []string
 	imagesRun    imagesRun
@@ -35,6 +37,9 @@ type kind struct {
 	health       health
 	identity     *identity.Rule // nil if it can't prove itself
 }
+
+// A label is a key and its value.
+type label struct{ key, value string }
 
 // A port is a port at which the kind answers queries.
 type port struct {
@@ -58,7 +63,7 @@ type health struct {
 }
 
 var (
-	kindFields = []string{"type", "disabled", "description", "names", "weakNames", "selectorKeys", "tlsKeys", "images", "imagesRun", "except", "exceptPorts", "allow",
+	kindFields = []string{"type", "disabled", "description", "names", "weakNames", "selectorKeys", "appProtocols", "labels", "tlsKeys", "images", "imagesRun", "except", "exceptPorts", "allow",
 		"ports", "portNames", "commonPorts", "scheme", "apiPath", "health", "identity"}
 	portFields   = []string{"number", "named", "scheme", "apiPath", "identifies", "identifiedBy"}
 	healthFields = []string{"probe", "path", "port", "acceptStatus", "front"}
@@ -107,13 +112,16 @@ func readKind(v strictyaml.Value) (k *kind, off bool) {
 	k.tlsKeys = m.Get("tlsKeys").Texts(maxListItems, labelKeyProblem)
 	k.images = m.Get("images").Texts(maxListItems, imageNameProblem)
 	k.imagesRun = readImagesRun(m.Get("imagesRun"))
-	if !m.Has("names") {
+	k.appProtocols = m.Get("appProtocols").Texts(maxListItems, appProtocolProblem)
+	k.labels = readLabels(m.Get("labels"))
+	declarable := len(k.appProtocols)+len(k.labels) > 0
+	if !m.Has("names") && !declarable {
 		m.Bad("has no names; add what Services, labels and selectors call it, such as [%s]", k.typ)
 	}
 	for _, p := range m.Get("ports").List(maxListItems) {
 		k.ports = append(k.ports, readPort(p))
 	}
-	if len(k.ports) == 0 {
+	if len(k.ports) == 0 && !declarable {
 		m.Bad("has no ports; add those at which it answers queries, best first, such as [{number: 9090}]")
 	}
 	k.commonPorts = m.Get("commonPorts").IsTrue()
@@ -122,6 +130,26 @@ func readKind(v strictyaml.Value) (k *kind, off bool) {
 	k.health = readHealth(m.Get("health"))
 	k.identity = readIdentity(m.Get("identity"), k.typ)
 	return k, false
+}
+
+// readLabels reads labels and the value that each must have.
+func readLabels(v strictyaml.Value) (out []label) {
+	if !v.Given() {
+		return nil
+	}
+	m, ok := v.MappingOfNames(labelKeyProblem)
+	if !ok {
+		return nil
+	}
+	for _, key := range m.Keys() {
+		value := m.Get(key)
+		if text := value.Text(); len(validation.IsValidLabelValue(text)) > 0 {
+			value.Bad("must be the value of a Kubernetes label, in quotes if it is true or a number")
+		} else {
+			out = append(out, label{key, text})
+		}
+	}
+	return out
 }
 
 func readPort(v strictyaml.Value) port {
@@ -243,6 +271,13 @@ func oneWordProblem(s string) string {
 func labelKeyProblem(s string) string {
 	if p := validation.IsQualifiedName(s); len(p) > 0 {
 		return "must be the key of a Kubernetes label, such as prometheus or elasticsearch.k8s.elastic.co/cluster-name"
+	}
+	return ""
+}
+
+func appProtocolProblem(s string) string {
+	if p := validation.IsQualifiedName(s); len(p) > 0 {
+		return "must be the appProtocol of a Service's port, such as mcp or kgateway.dev/mcp"
 	}
 	return ""
 }

@@ -103,7 +103,7 @@ other: 1
 	}
 	want := []string{
 		`own.yaml:2: kinds[0].type: "Bad_Type" must be lower case letters, digits and '-', at most 63 characters`,
-		`own.yaml:7: kinds[1].colour: is unknown; the fields are type, disabled, description, names, weakNames, selectorKeys, tlsKeys, images, imagesRun, except, exceptPorts, allow, ports, portNames, commonPorts, scheme, apiPath, health`,
+		`own.yaml:7: kinds[1].colour: is unknown; the fields are type, disabled, description, names, weakNames, selectorKeys, appProtocols, labels, tlsKeys, images, imagesRun, except, exceptPorts, allow, ports, portNames, commonPorts, scheme, apiPath, health`,
 		`own.yaml:6: kinds[1] (a): has no description; add one sentence that tells an agent what it can ask this back end`,
 		`own.yaml:8: kinds[1] (a).names[0]: "UPPER" must be lower case letters, digits and '-'`,
 		`own.yaml:8: kinds[1] (a).names[2]: "a" is in the list twice; keep one`,
@@ -123,7 +123,7 @@ other: 1
 		`own.yaml:21: kinds[5].description: is given twice (first in line 20); keep one`,
 		`own.yaml:20: kinds[5]: has no type; add one, such as "type: prometheus"`,
 		`own.yaml:22: kinds[6] (nosuch): there is no built-in kind of this type to disable; there are alertmanager,`,
-		`own.yaml:23: kinds[7]: must be a mapping with fields of type, disabled, description, names, weakNames, selectorKeys, tlsKeys, images, imagesRun, except, exceptPorts, allow, ports, portNames, commonPorts, scheme, apiPath, health, identity, not an alias (*anchor); write the value out, aliases are not accepted`,
+		`own.yaml:23: kinds[7]: must be a mapping with fields of type, disabled, description, names, weakNames, selectorKeys, appProtocols, labels, tlsKeys, images, imagesRun, except, exceptPorts, allow, ports, portNames, commonPorts, scheme, apiPath, health, identity, not an alias (*anchor); write the value out, aliases are not accepted`,
 		`own.yaml:24: other: is unknown; the fields are kinds`,
 	}
 	for _, w := range want {
@@ -175,7 +175,7 @@ func TestLoadRefuses(t *testing.T) {
 	for i := range 190 {
 		many += "  - {type: x" + strings.Repeat("x", i%60) + string(rune('a'+i/60)) + ", names: [y" + strings.Repeat("y", i) + "], " + full + "}\n"
 	}
-	if _, err := Load([]byte(many), "own.yaml"); err == nil || !strings.Contains(err.Error(), "makes 212 kinds with the built-in ones") {
+	if _, err := Load([]byte(many), "own.yaml"); err == nil || !strings.Contains(err.Error(), "makes 213 kinds with the built-in ones") {
 		t.Errorf("too many kinds: got %v", err)
 	}
 }
@@ -217,5 +217,45 @@ func TestLoadErrorsOfAsks(t *testing.T) {
 	}
 	if t.Failed() {
 		t.Logf("got:\n%v", err)
+	}
+}
+
+// Kinds of one's own may be declared by a protocol or by labels, too.
+func TestDeclaredKinds(t *testing.T) {
+	rules, err := Load([]byte(`kinds:
+- type: agents
+  description: "Agents."
+  appProtocols: [example.com/a2a]
+  labels: {example.com/agent: "yes"}
+  health: {probe: tcp}
+`), "own.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for manifest, want := range map[string]string{
+		`{metadata: {name: x, namespace: ns}, spec: {ports: [{port: 9090}, {port: 81, appProtocol: Example.com/A2A}]}}`:                                             "http://x.ns.svc.cluster.local:81",
+		`{metadata: {name: x, namespace: ns, labels: {example.com/agent: "yes"}}, spec: {ports: [{port: 9090, name: metrics}, {port: 82, name: http}]}}`:            "http://x.ns.svc.cluster.local:82",
+		`{metadata: {name: x, namespace: ns, labels: {example.com/agent: "no"}}, spec: {ports: [{port: 83}]}}`:                                                      "",
+		`{metadata: {name: x, namespace: ns, labels: {example.com/agent: "yes"}}, spec: {ports: [{port: 84, protocol: UDP}]}}`:                                      "",
+		`{metadata: {name: x, namespace: ns, labels: {example.com/agent: "yes"}}, spec: {clusterIP: None, selector: {a: b}, ports: [{port: 80, targetPort: web}]}}`: "http://x.ns.svc.cluster.local:80",
+	} {
+		got := ""
+		if b := rules.Identify(parse(t, manifest), Options{}).Backend; b != nil {
+			got = b.Endpoint
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", manifest, got, want)
+		}
+	}
+	for bad, want := range map[string]string{
+		"appProtocols: [a b]": "must be the appProtocol of a Service's port",
+		"labels: {a b: c}":    "must be the key of a Kubernetes label",
+		"labels: {a: 'b c'}":  "must be the value of a Kubernetes label",
+		"labels: {a: true}":   "must be a text",
+	} {
+		_, err := Load([]byte("kinds: [{type: x, description: d, "+bad+"}]"), "own.yaml")
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", bad, err)
+		}
 	}
 }

@@ -30,6 +30,9 @@ type choice struct {
 // choose returns the query port of k in svc: the best fit; among equal fits the first in
 // the rule, then the first in svc.
 func (r *Rules) choose(k *kind, svc *corev1.Service) choice {
+	if p := k.declaredPort(svc); p != nil {
+		return choice{fit: fitNumber, port: p, number: reachable(svc, p)}
+	}
 	var best choice
 	bestRank, tcp := 0, 0
 	for i := range svc.Spec.Ports {
@@ -76,12 +79,16 @@ const (
 	becauseRemapped                // the number is one of the kind's, but leads to an unknown port
 	becauseCommon                  // any web application may have the number
 	becauseProxied                 // the name is that of a proxy
+	becauseProtocol                // its appProtocol is one of the kind's
 	becauseWeb                     // the name says no more than that it is HTTP
 )
 
 // fit returns how well p fits, the index of the port in the rule that it fits, and why;
 // the index is len(k.ports) or more if it fits none.
 func (r *Rules) fit(k *kind, p *corev1.ServicePort) (fit, int, because) {
+	if k.speaks(p) {
+		return fitNumber, len(k.ports), becauseProtocol
+	}
 	target := targetNumber(p)
 	remapped, remappedRank, otherNamed, own := fitNone, len(k.ports), false, len(k.ports)
 	for i := range k.ports {
@@ -208,7 +215,9 @@ func (k *kind) reachable(svc *corev1.Service, p *corev1.ServicePort, rank int) i
 		if rank < len(k.ports) {
 			return k.ports[rank].number
 		}
-		return k.ports[0].number
+		if len(k.ports) > 0 {
+			return k.ports[0].number
+		}
 	}
 	return reachable(svc, p)
 }

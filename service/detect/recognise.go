@@ -19,6 +19,7 @@ const (
 	trustLabel                 // a label of the Service
 	trustSelector              // the selector: the pods themselves
 	trustImage                 // an image that the pods run
+	trustDeclared              // the owner says so, for other projects
 )
 
 // A finding is the result of the rules, without annotations.
@@ -47,10 +48,13 @@ func (r *Rules) recognise(svc *corev1.Service, seen pods) (f finding) {
 	return f
 }
 
-// inOrder yields the kinds to try: those whose images the pods run, then those that words
+// inOrder yields the kinds to try: that which the owner declares, those whose images the pods run, then those that words
 // and ports name.
 func (r *Rules) inOrder(svc *corev1.Service, e *evidence) iter.Seq[candidate] {
 	return func(yield func(candidate) bool) {
+		if k := r.declaredAs(svc); k >= 0 && !yield(candidate{k, trustDeclared}) {
+			return
+		}
 		words := r.candidates(svc, e)
 		for _, c := range e.pods.kinds(svc, words[:]) {
 			if !yield(c) {
@@ -144,6 +148,15 @@ func (r *Rules) weak(svc *corev1.Service, e *evidence) int16 {
 func (r *Rules) accept(svc *corev1.Service, e *evidence, c candidate, f *finding) bool {
 	k := r.kinds[c.kind]
 	ch := r.choose(k, svc)
+	if c.trust == trustDeclared {
+		if ch.fit == fitNone {
+			f.reject(k, "it has no TCP port")
+			return false
+		}
+		f.kind, f.choice, f.rejected, f.why, f.front = k, ch, "", "", false
+		f.evidence = []string{k.declaration(svc), "port " + ch.describe()}
+		return true
+	}
 	if why := e.pods.contradict(k, &ch, e.isFront(k)); why != "" {
 		f.reject(k, "%s", why)
 		return false

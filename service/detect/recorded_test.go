@@ -82,6 +82,10 @@ func (r *recording) Kafka(context.Context, string) identity.Answer {
 	return identity.Answer{Failure: identity.Broken, Why: "it does not speak Kafka's protocol"}
 }
 
+func (r *recording) MCP(context.Context, string, string) identity.Answer {
+	return r.Otherwise.answer() // no product of these speaks the protocol
+}
+
 func recordings(t *testing.T) map[string]recording {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(recordedDir, "*.json"))

@@ -47,6 +47,7 @@ type Rules struct {
 	neutral      map[string]bool
 	parts        map[string]bool
 	proofs       []proof
+	declarable   []*kind         // that a protocol or a label declares
 	numbers      map[int32]bool  // query ports without required names
 	others       map[int32]bool  // ports at which no kind answers queries
 	tlsKeys      map[string]bool // selector keys of operators that turn TLS on

@@ -44,19 +44,26 @@ func (a *asker) Get(ctx context.Context, raw string) identity.Answer {
 	if err != nil || u.Host == "" {
 		return identity.Answer{Failure: identity.Unreachable, Why: "its address is not a valid URL"}
 	}
+	a.sent("http")
+	request := newRequest(http.MethodGet, u)
+	request.Header.Set("Accept", "application/json, */*;q=0.5")
+	return a.do(ctx, request)
+}
+
+func newRequest(method string, u *url.URL) *http.Request {
+	return &http.Request{Method: method, URL: u, Host: u.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{"User-Agent": {userAgent}}}
+}
+
+// do sends a request and returns its answer.
+func (a *asker) do(ctx context.Context, request *http.Request) identity.Answer {
 	ctx, cancel := context.WithTimeout(ctx, a.timeout)
 	defer cancel()
-	a.sent("http")
+	u := request.URL
 	port := u.Port()
 	if port == "" {
 		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
 	}
-	request := &http.Request{
-		Method: http.MethodGet, URL: u, Host: u.Host,
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: http.Header{"User-Agent": {userAgent}, "Accept": {"application/json, */*;q=0.5"}},
-	}
-	answer, err := a.get(ctx, u.Scheme, u.Hostname(), port, request)
+	answer, err := a.exchange(ctx, u.Scheme, u.Hostname(), port, request)
 	if err != nil {
 		return failure(ctx, u.Hostname(), port, err)
 	}
@@ -64,9 +71,9 @@ func (a *asker) Get(ctx context.Context, raw string) identity.Answer {
 	return answer
 }
 
-// get sends a request over the kept connection, or a new one if there is none or the server
+// exchange sends a request over the kept connection, or a new one if there is none or the server
 // has closed it.
-func (a *asker) get(ctx context.Context, scheme, host, port string, request *http.Request) (identity.Answer, error) {
+func (a *asker) exchange(ctx context.Context, scheme, host, port string, request *http.Request) (identity.Answer, error) {
 	address := scheme + "://" + net.JoinHostPort(host, port)
 	if a.conn != nil && a.address != address {
 		a.close()
@@ -78,6 +85,9 @@ func (a *asker) get(ctx context.Context, scheme, host, port string, request *htt
 				return identity.Answer{}, err
 			}
 			a.address = address
+		}
+		if request.GetBody != nil {
+			request.Body, _ = request.GetBody() // it has no errors
 		}
 		response, reusable, err := a.conn.Exchange(ctx, request)
 		if err != nil {

@@ -11,8 +11,9 @@
 //
 // # What is sent
 //
-// GET requests and, for Kafka, one ApiVersions request, without credentials and cookies, to
-// the addresses of the question alone. Redirects are not followed. Addresses are refused as
+// GET requests, for Kafka one ApiVersions request, and for an MCP server one or two requests
+// by POST that call nothing (mcp.go), without credentials and cookies, to the addresses of
+// the question alone. Redirects are not followed. Addresses are refused as
 // for health checks (package outbound). At most Options.Concurrency endpoints are asked at
 // once; each request, each identification and each body has a bound.
 package identify

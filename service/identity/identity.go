@@ -27,6 +27,9 @@ type Asker interface {
 	// Kafka sends an ApiVersions request to host:port. The answer has Status 200 if it was
 	// answered as Kafka does.
 	Kafka(ctx context.Context, address string) Answer
+	// MCP sends a request of the Model Context Protocol, MCPDiscover or MCPInitialize, to
+	// an http or https URL. A session that the answer begins is ended.
+	MCP(ctx context.Context, url, method string) Answer
 }
 
 // Bounds of the requests for one identification.
@@ -50,7 +53,7 @@ type Rules struct {
 func NewRules(all []*Rule) *Rules {
 	r := &Rules{byType: map[string]*Rule{}}
 	for _, rule := range all {
-		if len(rule.Proofs) > 0 || rule.Kafka {
+		if len(rule.Proofs) > 0 || rule.Kafka || rule.MCP {
 			r.all = append(r.all, rule)
 			r.byType[rule.Type] = rule
 		}
@@ -112,6 +115,13 @@ func (s *session) identify(base string, q service.Question) service.Identity {
 	if !strings.HasPrefix(base, "http://") && !strings.HasPrefix(base, "https://") {
 		return service.Identity{Verdict: service.Unverified, Evidence: []string{"it does not speak HTTP, so it was not asked"}}
 	}
+	if s.want != nil && s.want.MCP {
+		id := s.mcp(base)
+		if id.Verdict != service.Refuted {
+			return id
+		}
+		return s.afterAll(id, q)
+	}
 	s.base, s.prefixes, s.empty = strings.TrimSuffix(base, "/"), []string{""}, map[string]bool{}
 	if !s.findScheme(s.firstPath(q)) {
 		return s.unverified()
@@ -165,7 +175,7 @@ func (s *session) others(q service.Question) iter.Seq[*Rule] {
 		related := s.want != nil
 		for _, hint := range q.Hints {
 			r := s.rules.byType[hint]
-			if tried[r] || r.Kafka {
+			if tried[r] || r.Kafka || r.MCP {
 				continue
 			}
 			tried[r] = true
@@ -177,7 +187,7 @@ func (s *session) others(q service.Question) iter.Seq[*Rule] {
 			}
 		}
 		for _, r := range s.rules.all {
-			if related && !tried[r] && !r.Kafka && !yield(r) {
+			if related && !tried[r] && !r.Kafka && !r.MCP && !yield(r) {
 				return
 			}
 		}
@@ -247,17 +257,16 @@ func (s *session) get(prefix, path string) *Answer {
 	}
 	s.kept += len(a.Body)
 	s.answers[u] = &a
-	s.note(prefix+path, u, &a)
+	s.note("GET "+prefix+path, u, &a)
 	return &a
 }
 
-// note draws from an answer what it says besides the proofs.
-func (s *session) note(path, url string, a *Answer) {
+// note draws from the answer to what was asked what it says besides the proofs.
+func (s *session) note(what, url string, a *Answer) {
 	if a.Status != 0 {
 		s.access.Scheme, _, _ = strings.Cut(s.base, "://")
 		s.access.TLS = a.TLS
 	}
-	what := "GET " + path
 	switch {
 	case a.Failure == Timeout:
 		if s.timeouts++; s.timeouts >= maxTimeouts {

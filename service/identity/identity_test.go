@@ -62,6 +62,8 @@ func (s *site) Get(_ context.Context, url string) Answer {
 
 func (s *site) Kafka(context.Context, string) Answer { return s.fallback }
 
+func (s *site) MCP(ctx context.Context, url, method string) Answer { return s.Get(ctx, method+" "+url) }
+
 func page(status int, body string, header ...string) Answer {
 	a := Answer{Status: status, Body: []byte(body), Header: map[string][]string{}}
 	if json.Valid(a.Body) {
@@ -353,6 +355,8 @@ type askFunc func(url string) Answer
 
 func (f askFunc) Get(_ context.Context, url string) Answer    { return f(url) }
 func (f askFunc) Kafka(_ context.Context, addr string) Answer { return f(addr) }
+
+func (f askFunc) MCP(_ context.Context, url, method string) Answer { return f(method + " " + url) }
 
 func TestPatterns(t *testing.T) {
 	for _, tt := range []struct {

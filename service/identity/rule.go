@@ -20,6 +20,8 @@ type Rule struct {
 	UseAuth string
 	// Kafka means that it is proved by an ApiVersions request over TCP, and not by HTTP.
 	Kafka bool
+	// MCP means that it is proved by requests of the Model Context Protocol (mcp.go).
+	MCP bool
 }
 
 // An Ask is a GET and what its answer must be.

@@ -47,7 +47,7 @@ var (
 	errInterim    = errors.New("nothing but interim (1xx) answers came")
 )
 
-// Exchange sends a request without a body and reads the answer up to its body, before ctx
+// Exchange sends a request and reads the answer up to its body, before ctx
 // ends. The body must be read by ReadBody. reusable means that the connection can be reused
 // afterwards.
 func (c *Conn) Exchange(ctx context.Context, request *http.Request) (response *http.Response, reusable bool, err error) {
