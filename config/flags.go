@@ -107,6 +107,8 @@ func newFlags(s *Settings) *flagSet {
 	f.StringVar(&s.ConfigMap.Name, "configmap-name", DefaultConfigMap, "`NAME` of the ConfigMap. Change it to run two installations in one namespace.")
 	f.BoolVar(&s.ConfigMap.LeaderElection, "leader-election", true, "elect, by a lease, the one replica that writes the ConfigMap; the others only read it. Switch it off only where there is never more than one replica, to do without rights on leases.")
 	f.StringVar(&s.ConfigMap.Lease, "leader-election-lease", DefaultLease, "`NAME` of that lease, in the namespace of the ConfigMap. Change it together with --configmap-name to run two installations in one namespace.")
+	f.StringSliceVar(&s.Documents.Outputs, "outputs", []string{FormatHolmesGPT, FormatKubernaut}, "`FORMATS` of the generated documents, separated by commas: "+strings.Join(formats, ", ")+". Each is a key of the ConfigMap. Name those that somebody loads. See docs/outputs.md.")
+	f.StringVar(&s.Documents.OwnURL, "own-url", "", "`URL` at which agents reach this service, such as http://dynamic-toolset.kubernaut-system.svc.cluster.local:8080; empty to leave it out. Set it to have this service itself, as an MCP server, in the documents of MCP servers (mcp, kagent).")
 	f.StringVar(&s.ConfigMap.Write, "write-configmap", "", "`FILE` to write the ConfigMap to with --manifests, - for standard output. Use it to see what the service would write, or to apply it yourself.")
 	f.end()
 

@@ -27,17 +27,26 @@ type Generate struct {
 	Reading
 	// Namespace and Name are those of the ConfigMap that is printed.
 	Namespace, Name string
+	// Documents says which documents that has.
+	Documents Documents
 	// Format is one of the Format constants.
 	Format    string
 	HolmesGPT HolmesGPT
 }
 
-// Values of Generate.Format.
+// Values of Generate.Format; those after the first also of Documents.Outputs.
 const (
-	FormatConfigMap = "configmap" // the manifest, for kubectl apply
-	FormatKubernaut = "kubernaut" // toolset.json
-	FormatHolmesGPT = "holmesgpt" // holmesgpt-toolsets.yaml
+	FormatConfigMap       = "configmap"           // the manifest, for kubectl apply
+	FormatKubernaut       = "kubernaut"           // toolset.json
+	FormatHolmesGPT       = "holmesgpt"           // holmesgpt-toolsets.yaml
+	FormatGrafana         = "grafana-datasources" // grafana-datasources.yaml
+	FormatKubernautValues = "kubernaut-values"    // kubernaut-values.yaml
+	FormatMCP             = "mcp"                 // mcp.json
+	FormatKagent          = "kagent"              // kagent.yaml
 )
+
+// formats are those of single documents.
+var formats = []string{FormatKubernaut, FormatHolmesGPT, FormatGrafana, FormatKubernautValues, FormatMCP, FormatKagent}
 
 // readingShared lists the settings of the service that commands have too which read the
 // cluster once, and generateShared those that generate has. A settings file and the
@@ -45,7 +54,7 @@ const (
 // unchanged.
 var (
 	readingShared  = []string{"config", "manifests", "kubeconfig", "context", "namespaces", "cluster-domain", "rules", "workload-evidence"}
-	generateShared = slices.Concat(readingShared, []string{"configmap-namespace", "configmap-name", "holmesgpt-leave-out", "holmesgpt-curl"})
+	generateShared = slices.Concat(readingShared, []string{"configmap-namespace", "configmap-name", "holmesgpt-leave-out", "holmesgpt-curl", "outputs", "own-url"})
 )
 
 const generateGroup = "Generate"
@@ -66,7 +75,7 @@ func LoadGenerate(args []string, environ []string, usage io.Writer) (*Generate, 
 	if len(l.problems) > 0 {
 		return nil, l.problems
 	}
-	g.Cluster, g.Discovery, g.Namespace, g.Name = s.Cluster, s.Discovery, s.ConfigMap.Namespace, s.ConfigMap.Name
+	g.Cluster, g.Discovery, g.Namespace, g.Name, g.Documents = s.Cluster, s.Discovery, s.ConfigMap.Namespace, s.ConfigMap.Name, s.Documents
 	g.HolmesGPT = s.HolmesGPT
 	return g, nil
 }
@@ -82,7 +91,7 @@ func (l *loader) refuseOthers(command string, shared []string, group string) {
 
 func addGenerateFlags(f *flagSet, g *Generate) {
 	f.begin(generateGroup, "What is printed.")
-	f.StringVar(&g.Format, "format", FormatConfigMap, "`FORMAT` to print: configmap for the ConfigMap that the service would write, as a manifest with both documents; kubernaut for toolset.json alone; holmesgpt for holmesgpt-toolsets.yaml alone.")
+	f.StringVar(&g.Format, "format", FormatConfigMap, "`FORMAT` to print: configmap for the ConfigMap that the service would write, as a manifest with the documents of --outputs; or one document alone: "+strings.Join(formats, ", ")+".")
 	addReadingFlags(f, &g.Reading)
 	f.end()
 }
@@ -103,7 +112,8 @@ func (l *loader) validateGenerate(g *Generate) {
 	if wrong := validation.IsDNS1123Subdomain(c.Name); len(wrong) > 0 {
 		l.fail("configmap-name", "is %s, which can't be the name of a ConfigMap: use lower-case letters, digits, '-' and '.', at most 253", quote(c.Name))
 	}
-	l.choice("format", g.Format, FormatConfigMap, FormatKubernaut, FormatHolmesGPT)
+	l.validateDocuments()
+	l.choice("format", g.Format, append([]string{FormatConfigMap}, formats...)...)
 }
 
 func (l *loader) validateReading(r *Reading) {

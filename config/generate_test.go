@@ -37,7 +37,7 @@ func TestLoadGenerateRefuses(t *testing.T) {
 	}
 	for _, want := range []string{
 		"--drain is not a setting", "--health-checks is a setting of the service, which does nothing for generate; remove it",
-		`--format is "xml"; it must be configmap, kubernaut or holmesgpt`, "--timeout is 0s; it must be between 100ms and 1h", "--rules names a file that can't be used",
+		`--format is "xml"; it must be configmap, kubernaut, holmesgpt, grafana-datasources, kubernaut-values, mcp or kagent`, "--timeout is 0s; it must be between 100ms and 1h", "--rules names a file that can't be used",
 		"--overrides must name a file, but", "--configmap-name is", "--configmap-namespace is", "TOOLSET_NOTHING is not a setting",
 	} {
 		if !strings.Contains(err.Error(), want) {

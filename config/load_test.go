@@ -54,6 +54,7 @@ func TestDefaults(t *testing.T) {
 		Discovery: Discovery{Identify: IdentifyCandidates, CandidatesPerMinute: 60},
 		Health:    Health{Enabled: true, Interval: 30 * time.Second, Timeout: 5 * time.Second, Attempts: 3, Concurrency: 512},
 		ConfigMap: ConfigMap{Enabled: true, Namespace: "kubernaut-system", Name: "kubernaut-toolset-config", LeaderElection: true, Lease: "dynamic-toolset"},
+		Documents: Documents{Outputs: []string{"holmesgpt", "kubernaut"}},
 		HolmesGPT: HolmesGPT{ReloadDelay: 90 * time.Second},
 		Shutdown:  Shutdown{PropagationDelay: 5 * time.Second, DrainTimeout: 30 * time.Second},
 		Limits:    Limits{MaxConnections: 10_000, MaxRequestBody: 1 << 20, MaxHeaderBytes: 16 << 10, MaxWatchers: 1000},

@@ -32,6 +32,7 @@ type Settings struct {
 	Discovery Discovery
 	Health    Health
 	ConfigMap ConfigMap
+	Documents Documents
 	HolmesGPT HolmesGPT
 	Shutdown  Shutdown
 	Limits    Limits
@@ -165,6 +166,15 @@ const (
 	DefaultConfigMap = "kubernaut-toolset-config"
 	DefaultLease     = "dynamic-toolset"
 )
+
+// Documents says which documents are generated.
+type Documents struct {
+	// Outputs lists the formats, without duplicates; there is at least one.
+	Outputs []string
+	// OwnURL is where clients reach this service, for documents of MCP servers; empty if it
+	// is to be in none.
+	OwnURL string
+}
 
 // ConfigMap says where the generated documents are written.
 type ConfigMap struct {

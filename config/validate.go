@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -27,6 +28,7 @@ func (l *loader) validate() {
 	l.validateHealth()
 	l.validateConfigMap()
 	l.validateHolmesGPT()
+	l.validateDocuments()
 	l.validateRest()
 	l.warn()
 }
@@ -223,6 +225,30 @@ func parsePrefix(text string) (netip.Prefix, error) {
 			prefix.Bits(), prefix.Masked(), prefix.Bits())
 	}
 	return prefix, nil
+}
+
+// validateDocuments checks which documents are generated.
+func (l *loader) validateDocuments() {
+	d := &l.settings.Documents
+	var outputs []string
+	for _, format := range d.Outputs {
+		if !slices.Contains(formats, format) {
+			l.fail("outputs", "holds %s; the formats are %s", quote(format), strings.Join(formats, ", "))
+		} else if !slices.Contains(outputs, format) {
+			outputs = append(outputs, format)
+		}
+	}
+	if len(d.Outputs) == 0 {
+		l.fail("outputs", "is empty: name at least one format, or set --configmap-enabled=false to write none")
+	}
+	d.Outputs = outputs
+	if d.OwnURL == "" {
+		return
+	}
+	u, err := url.Parse(d.OwnURL)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.String() != d.OwnURL {
+		l.fail("own-url", "is %s: write an http or https URL without user, query and fragment, such as http://dynamic-toolset.kubernaut-system.svc.cluster.local:8080", quote(d.OwnURL))
+	}
 }
 
 func (l *loader) validateConfigMap() {

@@ -29,8 +29,12 @@ import (
 	"errors"
 
 	"kubernaut.io/dynamic-toolset/cluster"
+	"kubernaut.io/dynamic-toolset/service/output/grafana"
 	"kubernaut.io/dynamic-toolset/service/output/holmesgpt"
+	"kubernaut.io/dynamic-toolset/service/output/kagent"
 	"kubernaut.io/dynamic-toolset/service/output/kubernaut"
+	"kubernaut.io/dynamic-toolset/service/output/kubernautvalues"
+	"kubernaut.io/dynamic-toolset/service/output/mcpjson"
 )
 
 // IndexKey is the key that the ConfigMap has instead of the documents if these are too
@@ -53,7 +57,7 @@ const (
 
 // ownKeys are the keys that belong to this service by contract, in the main ConfigMap and
 // its parts. If somebody else sets one, it is corrected. All other keys are left alone.
-var ownKeys = []string{kubernaut.Key, holmesgpt.Key, IndexKey}
+var ownKeys = []string{kubernaut.Key, holmesgpt.Key, grafana.Key, kubernautvalues.Key, mcpjson.Key, kagent.Key, IndexKey}
 
 // ownAnnotations are the annotations that belong to this service in the same way.
 var ownAnnotations = []string{WriterAnnotation, PartsAnnotation, PartOfAnnotation}

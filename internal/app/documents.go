@@ -12,16 +12,16 @@ import (
 	"kubernaut.io/dynamic-toolset/service/snapshot"
 )
 
-// documentOptions returns what is in the documents by the settings.
-func documentOptions(s *config.HolmesGPT) snapshot.DocumentOptions {
-	return snapshot.DocumentOptions{HolmesGPT: holmesgpt.Options{LeaveOut: s.LeaveOut, Curl: s.Curl}}
+// documentOptions returns which documents there are, and what is in them, by the settings.
+func documentOptions(s *config.HolmesGPT, d *config.Documents) snapshot.DocumentOptions {
+	return snapshot.DocumentOptions{Outputs: d.Outputs, OwnURL: d.OwnURL, HolmesGPT: holmesgpt.Options{LeaveOut: s.LeaveOut, Curl: s.Curl}}
 }
 
 // documents returns a function that returns the current documents, for a writer, and tells
 // how many tools they bring to an agent: by a metric, and once by the log when these become
 // too many. It is called by one goroutine at a time.
 func (a *App) documents() func() []service.Document {
-	options := documentOptions(&a.settings.HolmesGPT)
+	options := documentOptions(&a.settings.HolmesGPT, &a.settings.Documents)
 	var tools atomic.Int64
 	a.set.NewGauge("toolset_holmesgpt_tools", func() float64 { return float64(tools.Load()) })
 	warned := false

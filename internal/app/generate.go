@@ -17,7 +17,6 @@ import (
 	"kubernaut.io/dynamic-toolset/service/catalogue"
 	"kubernaut.io/dynamic-toolset/service/detect"
 	"kubernaut.io/dynamic-toolset/service/output/holmesgpt"
-	"kubernaut.io/dynamic-toolset/service/output/kubernaut"
 	"kubernaut.io/dynamic-toolset/service/overrides"
 )
 
@@ -42,7 +41,7 @@ func Generate(s *config.Generate, version string) (output []byte, warnings []str
 		return nil, seen.warnings(overrides), err
 	}
 	catalogue.Build()
-	docs := catalogue.Snapshot().Documents(documentOptions(&s.HolmesGPT))
+	docs := catalogue.Snapshot().Documents(documentOptions(&s.HolmesGPT, &config.Documents{Outputs: printed(s), OwnURL: s.Documents.OwnURL}))
 	for i := range docs {
 		if docs[i].Key == holmesgpt.Key {
 			if err := holmesgpt.Check(docs[i].Bytes()); err != nil {
@@ -67,9 +66,15 @@ func format(s *config.Generate, docs []service.Document) ([]byte, error) {
 	if s.Format == config.FormatConfigMap {
 		return configmap.Manifest(s.Namespace, s.Name, docs)
 	}
-	key := map[string]string{config.FormatKubernaut: kubernaut.Key, config.FormatHolmesGPT: holmesgpt.Key}[s.Format]
-	i := slices.IndexFunc(docs, func(d service.Document) bool { return d.Key == key })
-	return docs[i].Bytes(), nil
+	return docs[0].Bytes(), nil
+}
+
+// printed returns the formats of the documents that are printed.
+func printed(s *config.Generate) []string {
+	if s.Format == config.FormatConfigMap {
+		return s.Documents.Outputs
+	}
+	return []string{s.Format}
 }
 
 // maxOverridesFile keeps a wrong file from being read whole. It is far more than

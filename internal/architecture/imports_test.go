@@ -62,6 +62,8 @@ var rules = []rule{
 	{of: "service/aliases", may: []string{"service"}, never: domain},
 	{of: "service/output/kubernaut", may: []string{"problem", "service"}, never: domain},
 	{of: "service/output/holmesgpt", may: []string{"service", "service/endpoint", "service/internal/strictyaml"}, never: domain},
+	{of: "service/output", may: []string{"service", "service/endpoint"}, never: domain},
+	{of: "service/output/...", may: []string{"service", "service/output"}, never: domain}, // and none knows another
 	{of: "service/snapshot/internal/gzipjoin", never: domain},
 	{of: "service/snapshot", may: []string{"internal/jsonobject", "internal/parallel", "internal/suggest", "service", "service/aliases", "service/output/..."}, never: domain},
 	{of: "service/catalogue", may: []string{"internal/parallel", "service", "service/overrides", "service/snapshot"}, never: domain},

@@ -163,6 +163,12 @@ func render(m *member) *rendered {
 	return r
 }
 
+// The first byte of the name in an entry's key.
+const (
+	placePrimary byte = '0'
+	placeOther   byte = '1'
+)
+
 // entry returns the entry of r in the document for Kubernaut; nil if it is disabled or an
 // alias. The document is in the order of types, with the primary of each first. old is the
 // entry before, which may be nil; entry returns it if it is still right.
@@ -170,11 +176,11 @@ func (r *rendered) entry(primary bool, old *part) *part {
 	if r == nil || r.tool == nil {
 		return nil
 	}
-	place := "1"
+	place := placeOther
 	if primary {
-		place = "0"
+		place = placePrimary
 	}
-	key := service.Key{Namespace: r.backend.Type, Name: place + r.order.lasting()}
+	key := service.Key{Namespace: r.backend.Type, Name: string(place) + r.order.lasting()}
 	if old != nil && old.key == key && old.of.order == r.order && old.of.fragment == r.fragment {
 		return old
 	}

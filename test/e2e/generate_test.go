@@ -139,7 +139,7 @@ func TestGenerateRefuses(t *testing.T) {
 		args []string
 	}{
 		{exitUsage, []string{"there is no cluster to watch"}, nil},
-		{exitUsage, []string{"--format is \"json\"; it must be configmap, kubernaut or holmesgpt"}, []string{"--manifests", example, "--format", "json"}},
+		{exitUsage, []string{"--format is \"json\"; it must be configmap, kubernaut, holmesgpt, grafana-datasources, kubernaut-values, mcp or kagent"}, []string{"--manifests", example, "--format", "json"}},
 		{exitUsage, []string{"--listen is a setting of the service", "--manifst is not a setting; did you mean --manifests?"}, []string{"--listen=:1", "--manifst=x"}},
 		{exitUsage, []string{"does not exist"}, []string{"--manifests", "/nowhere"}},
 		{exitUsage, []string{"--overrides names a file that can't be used"}, []string{"--manifests", example, "--overrides", "/nowhere"}},

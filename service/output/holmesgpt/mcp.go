@@ -1,6 +1,10 @@
 package holmesgpt
 
-import "net/url"
+import (
+	"net/url"
+
+	"kubernaut.io/dynamic-toolset/service"
+)
 
 // maxServers bounds the MCP servers of a document, as each part of it has all of them.
 const maxServers = 50
@@ -10,7 +14,11 @@ func (t *Toolset) mcp(u *url.URL) []byte {
 	if t.Type != typeMCP || !isHTTP(u) {
 		return nil
 	}
-	config := concat([]setting{text("url", t.Endpoint+t.Path), text("mode", "streamable-http")}, t.headers("headers", true), t.verify())
+	mode := "streamable-http"
+	if t.Transport == service.TransportSSE {
+		mode = "sse"
+	}
+	config := concat([]setting{text("url", t.Endpoint+t.Path), text("mode", mode)}, t.headers("headers", true), t.verify())
 	b := append([]byte(nil), "  "+t.key()+":\n    enabled: true\n    description: "+quote(t.described())+
 		"\n    llm_instructions: "+quote("MCP server "+t.place()+". "+prose(t.Description))+"\n    config:\n"...)
 	return write(b, 6, config)

@@ -25,6 +25,8 @@ type Toolset struct {
 	Endpoint, Path string
 	// Description is one sentence for the agent.
 	Description string
+	// Transport is that of an MCP server: see service.Backend.
+	Transport string
 	// Connection says how to connect: see service.Backend.ConnectionTo.
 	Connection service.Connection
 }
