@@ -94,6 +94,8 @@ func TestEveryValueHasItsEffect(t *testing.T) {
 		"TOOLSET_HEALTH_INSECURE_SKIP_TLS_VERIFY": "true",
 		"TOOLSET_ALLOW_ENDPOINT_CIDRS":            "127.0.0.0/8,169.254.0.0/16",
 		"TOOLSET_MAX_REQUEST_BODY":                "2MiB",
+		"TOOLSET_OUTPUTS":                         "kagent,mcp",
+		"TOOLSET_OWN_URL":                         "https://toolset.example.com/base",
 		"TOOLSET_MCP_ORIGINS":                     "https://agents.example.com",
 		"TOOLSET_LOG_LEVEL":                       "debug",
 		"TOOLSET_HOLMESGPT_LEAVE_OUT":             "grafana/loki,kafka/admin",
