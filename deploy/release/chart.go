@@ -101,7 +101,7 @@ var (
 // versioned returns Chart.yaml with the version of the release; its comments stay.
 func (r *release) versioned(data []byte) ([]byte, error) {
 	if len(versionLine.FindAll(data, 2)) != 1 || len(appVersionLine.FindAll(data, 2)) != 1 {
-		return nil, errors.New("Chart.yaml needs one line version: and one line appVersion:")
+		return nil, errors.New("the file Chart.yaml needs one line that begins with version: and one with appVersion")
 	}
 	data = versionLine.ReplaceAllLiteral(data, []byte("version: "+r.number()))
 	return appVersionLine.ReplaceAllLiteral(data, []byte("appVersion: "+r.version)), nil
