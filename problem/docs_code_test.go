@@ -80,22 +80,51 @@ func typeNames(t *testing.T) map[string]string {
 func details(t *testing.T) map[string][]string {
 	t.Helper()
 	names, sent := typeNames(t), map[string][]string{}
-	for _, tree := range parse(t, serverCode...) {
+	trees := parse(t, serverCode...)
+	constants := map[string][]string{} // by package and name
+	for _, tree := range trees {
+		for _, d := range tree.Decls {
+			decl, ok := d.(*ast.GenDecl)
+			if !ok || decl.Tok != token.CONST {
+				continue
+			}
+			for _, s := range decl.Specs {
+				if spec := s.(*ast.ValueSpec); len(spec.Names) == 1 && len(spec.Values) == 1 {
+					constants[tree.Name.Name+"."+spec.Names[0].Name] = literals(spec.Values[0])
+				}
+			}
+		}
+	}
+	// A type stands before its text: in a call of the method problem, and in a literal of a
+	// type whose fields are both, which is answered elsewhere.
+	for _, tree := range trees {
 		ast.Inspect(tree, func(n ast.Node) bool {
-			call, ok := n.(*ast.CallExpr)
-			if !ok || len(call.Args) < 3 {
+			var typ, text ast.Expr
+			switch n := n.(type) {
+			case *ast.CallExpr:
+				if method, ok := n.Fun.(*ast.SelectorExpr); ok && method.Sel.Name == "problem" && len(n.Args) >= 3 {
+					typ, text = n.Args[1], n.Args[2]
+				}
+			case *ast.CompositeLit:
+				if len(n.Elts) == 2 {
+					typ, text = n.Elts[0], n.Elts[1]
+				}
+			}
+			of, ok := typ.(*ast.SelectorExpr)
+			if !ok {
 				return true
 			}
-			method, isMethod := call.Fun.(*ast.SelectorExpr)
-			typ, isType := call.Args[1].(*ast.SelectorExpr)
-			if !isMethod || !isType || method.Sel.Name != "problem" {
+			if pkg, ok := of.X.(*ast.Ident); !ok || pkg.Name != "problem" {
 				return true
 			}
-			name, known := names[typ.Sel.Name]
+			name, known := names[of.Sel.Name]
 			if !known {
-				t.Errorf("the server sends problem.%s, which types.go does not have", typ.Sel.Name)
+				t.Errorf("the server sends problem.%s, which types.go does not have", of.Sel.Name)
 			}
-			sent[name] = append(sent[name], literals(call.Args[2])...)
+			sent[name] = append(sent[name], literals(text)...)
+			if constant, ok := text.(*ast.Ident); ok {
+				sent[name] = append(sent[name], constants[tree.Name.Name+"."+constant.Name]...)
+			}
 			return true
 		})
 	}

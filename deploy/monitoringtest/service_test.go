@@ -136,6 +136,7 @@ func startReplica(t *testing.T, args ...string) *replica {
 	r.cmd, r.ended = start(t, buildService(t), append([]string{
 		"--manifests", r.manifests, "--listen", r.api, "--metrics-listen", r.metrics, "--log-format", "json",
 		"--write-configmap", filepath.Join(r.configMap, "configmap.yaml"), "--allow-endpoint-cidrs", "127.0.0.0/8",
+		"--holmesgpt-reload-url", "http://127.0.0.1:9/api/admin/reload/toolsets", // for its series; nothing is sent for 90 s
 		"--health-interval", "2s", "--health-attempts", "1", "--health-timeout", "1s",
 	}, args...)...)
 	eventually(t, "ready", func() bool { return r.get("/ready") == 200 })

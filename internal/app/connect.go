@@ -59,9 +59,7 @@ func (a *App) connect(sink cluster.Sink, follower cluster.WorkloadSink) error {
 		}
 		opts.Standby, opts.Fence = true, a.leader.Fence
 	}
-	if s.HolmesGPT.ReloadURL != "" {
-		a.reloader = newReloader(s.HolmesGPT.ReloadURL, s.HolmesGPT.ReloadDelay, a.log, a.set)
-	}
+	a.buildReloader()
 	writer = configmap.NewWriter(a.view, a.documents(), opts)
 	a.writer = writer
 	return nil
@@ -70,10 +68,18 @@ func (a *App) connect(sink cluster.Sink, follower cluster.WorkloadSink) error {
 // buildFileWriter builds the writer of --write-configmap.
 func (a *App) buildFileWriter() {
 	c := a.settings.ConfigMap
+	a.buildReloader()
 	a.set.NewCounter("toolset_configmap_drift_total") // always 0: nobody checks whether others change a file
 	a.writer = configmap.NewFileWriter(c.Write, os.Stdout, c.Namespace, c.Name, a.documents(), configmap.FileOptions{
 		Logger: a.log, OnWrite: a.countWrite, OnVersion: a.catalogue.SetConfigMapVersion,
 	})
+}
+
+// buildReloader builds what tells HolmesGPT of writes, if there is an address for it.
+func (a *App) buildReloader() {
+	if h := a.settings.HolmesGPT; h.ReloadURL != "" {
+		a.reloader = newReloader(h.ReloadURL, h.ReloadDelay, a.log, a.set)
+	}
 }
 
 // countWrite counts an attempt to write the documents, and remembers it for the page.
