@@ -1,6 +1,9 @@
 package endpoint
 
-import "net/netip"
+import (
+	"net/netip"
+	"strings"
+)
 
 // refusedNetworks are networks in which no back end of a cluster lives, but what must not
 // be called on someone else's behalf. The first match gives the reason, so single addresses
@@ -61,4 +64,15 @@ func Refusal(addr netip.Addr) string {
 		}
 	}
 	return ""
+}
+
+// IsPrivate reports whether a host, a name or an IP address, is the caller's own machine or
+// the metadata of its cloud. A name that resolves to such an address is not recognised;
+// network policies must prevent such calls.
+func IsPrivate(host string) bool {
+	if addr, err := netip.ParseAddr(host); err == nil {
+		return Refusal(addr.Unmap().WithZone("")) != ""
+	}
+	host = strings.TrimSuffix(strings.ToLower(host), ".")
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") || host == "metadata" || host == "metadata.google.internal"
 }

@@ -11,7 +11,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"net/netip"
 	"net/url"
 	"strings"
 	"unicode"
@@ -68,19 +67,10 @@ func address(s string) string {
 		}
 	}
 	u, err := url.Parse(s)
-	if err != nil || u.Hostname() == "" || u.User != nil || isPrivate(u.Hostname()) {
+	if err != nil || u.Hostname() == "" || u.User != nil || endpoint.IsPrivate(u.Hostname()) {
 		return ""
 	}
 	return s
-}
-
-// isPrivate reports whether host is the reader's own machine or the metadata of its cloud.
-func isPrivate(host string) bool {
-	if addr, err := netip.ParseAddr(host); err == nil {
-		return endpoint.Refusal(addr.Unmap().WithZone("")) != ""
-	}
-	host = strings.TrimSuffix(strings.ToLower(host), ".")
-	return host == "localhost" || strings.HasSuffix(host, ".localhost") || host == "metadata" || host == "metadata.google.internal"
 }
 
 // Headers returns the headers that requests must have, credentials included, except a user

@@ -1,6 +1,9 @@
 package holmesgpt
 
-import "kubernaut.io/dynamic-toolset/service"
+import (
+	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/endpoint"
+)
 
 // A Fragment is a rendered toolset, in each form that it may have in a document. It can be
 // used in any number of documents.
@@ -38,7 +41,7 @@ func Render(t Toolset) (*Fragment, error) {
 		return nil, err
 	}
 	f := &Fragment{ref: t.String(), place: t.place(), description: prose(t.Description), described: t.described(), slot: slots[t.Type]}
-	if private(u) {
+	if endpoint.IsPrivate(u.Hostname()) {
 		return f, nil
 	}
 	if f.first = t.flat(u); t.Connection.Variables.Usual {

@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"net/netip"
 	"net/url"
 	"strings"
 
@@ -120,18 +119,6 @@ func (t *Toolset) url() (*url.URL, error) {
 // underscore.
 func (t *Toolset) key() string {
 	return keyPrefix + t.Namespace + "/" + strings.ReplaceAll(t.Name, ".", "_")
-}
-
-// private reports whether the host is the caller's own machine or the metadata of its
-// cloud. A name that resolves to such an address is not recognised; network policies must
-// prevent such calls.
-func private(u *url.URL) bool {
-	host := u.Hostname()
-	if addr, err := netip.ParseAddr(host); err == nil {
-		return endpoint.Refusal(addr.Unmap().WithZone("")) != ""
-	}
-	host = strings.TrimSuffix(strings.ToLower(host), ".")
-	return host == "localhost" || strings.HasSuffix(host, ".localhost") || host == "metadata" || host == "metadata.google.internal"
 }
 
 const maxToolName = 64 // what model APIs accept
