@@ -42,6 +42,9 @@ func (r *run) keepBusy(ctx context.Context, line <-chan time.Time, ch *choice, t
 		}
 		var req *record.Request
 		c, req = r.serve(ctx, record.Reused, c, &job{message: ch.next(), due: due}, t)
+		if req == nil {
+			continue
+		}
 		// While the connection was busy, the request waited for the server. Only the
 		// rest of the delay is the generator's own.
 		if free.After(due) {
@@ -60,6 +63,9 @@ func (r *run) fresh(ctx context.Context, client Client, ch *choice, t *tally) {
 	r.each(ctx, client, t, func(i int, due time.Time) {
 		// Half of them ask the server to close, the others close by themselves.
 		c, req := r.serve(ctx, record.New, nil, &job{message: ch.next(), due: due, hangUp: i%2 == 0}, t)
+		if req == nil {
+			return
+		}
 		t.late.Add(req.Sent.Sub(due))
 		if c != nil {
 			hangUp(c)
@@ -78,6 +84,9 @@ func (r *run) slow(ctx context.Context, client Client, ch *choice, t *tally) {
 			c = kept.take()
 		}
 		c, req := r.serve(ctx, record.Slow, c, j, t)
+		if req == nil {
+			return
+		}
 		t.late.Add(req.Sent.Sub(due))
 		if !req.Failed() && req.End.Sub(req.Sent) < j.duration {
 			t.early.Add(1)

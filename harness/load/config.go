@@ -40,6 +40,11 @@ type Config struct {
 	PodHeader string `json:"podHeader,omitempty"`
 
 	DialTimeout time.Duration `json:"dialTimeout,omitempty"`
+	// PortRest is how long a source port rests before it is used again, since a node
+	// remembers to which pod of a Service it has sent a connection: at most 120 s. If no
+	// port has rested for so long, requests are not sent, and counted. 0: the kernel
+	// chooses the ports, and Dial is used.
+	PortRest time.Duration `json:"portRest,omitempty"`
 	// ResponseTimeout bounds a request, from its first byte to the last byte of the
 	// response. The duration of a slow request is added. For a stream, it bounds the
 	// wait for the response header.
@@ -56,7 +61,7 @@ type Config struct {
 	Clients []Client `json:"clients"`
 	Targets []Target `json:"targets"`
 
-	// Dial makes the connections; nil: a [net.Dialer]. Its context has the timeout.
+	// Dial makes the connections if PortRest is 0; nil: a [net.Dialer]. Its context has the timeout.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error) `json:"-"`
 }
 

@@ -28,6 +28,7 @@ type (
 	configJSON  struct {
 		*plainConfig
 		DialTimeout       duration `json:"dialTimeout,omitzero"`
+		PortRest          duration `json:"portRest,omitzero"`
 		ResponseTimeout   duration `json:"responseTimeout,omitzero"`
 		StreamIdleTimeout duration `json:"streamIdleTimeout,omitzero"`
 	}
@@ -41,7 +42,7 @@ type (
 // MarshalJSON omits Dial.
 func (c Config) MarshalJSON() ([]byte, error) {
 	return json.Marshal(configJSON{
-		(*plainConfig)(&c), duration(c.DialTimeout), duration(c.ResponseTimeout), duration(c.StreamIdleTimeout),
+		(*plainConfig)(&c), duration(c.DialTimeout), duration(c.PortRest), duration(c.ResponseTimeout), duration(c.StreamIdleTimeout),
 	})
 }
 
@@ -52,6 +53,7 @@ func (c *Config) UnmarshalJSON(data []byte) error {
 		return err
 	}
 	c.DialTimeout = time.Duration(v.DialTimeout)
+	c.PortRest = time.Duration(v.PortRest)
 	c.ResponseTimeout = time.Duration(v.ResponseTimeout)
 	c.StreamIdleTimeout = time.Duration(v.StreamIdleTimeout)
 	return nil

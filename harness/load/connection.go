@@ -18,6 +18,8 @@ type connection struct {
 	uses   int    // requests sent
 	pod    string // that answered last
 	cut    bool   // the last request was not sent completely, so that none can follow
+	// release gives the source port back, once the connection is closed; may be nil.
+	release func()
 
 	out  []byte // the request; its memory is reused
 	body bytes.Buffer
@@ -28,4 +30,13 @@ func newConnection(conn net.Conn, opened time.Time) *connection {
 	return &connection{
 		Conn: conn, socket: socketOf(conn), wire: w, reader: bufio.NewReader(w), opened: opened,
 	}
+}
+
+// Close closes the connection, and gives its source port back.
+func (c *connection) Close() error {
+	err := c.Conn.Close()
+	if c.release != nil {
+		c.release()
+	}
+	return err
 }

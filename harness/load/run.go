@@ -75,22 +75,22 @@ type run struct {
 
 // A tally counts what a client class did.
 type tally struct {
-	sent, skipped, opened, early atomic.Int64
-	late                         schedule.Lateness
+	sent, skipped, opened, early, noPort atomic.Int64
+	late                                 schedule.Lateness
 }
 
 func (t *tally) summary(c Client) record.Client {
 	return record.Client{
 		Class: c.Class, Rate: c.Rate, Connections: c.Connections, Duration: c.Duration,
 		Late: t.late.Percentile(99), Skipped: int(t.skipped.Load()), Sent: int(t.sent.Load()),
-		Opened: int(t.opened.Load()), Early: int(t.early.Load()),
+		Opened: int(t.opened.Load()), Early: int(t.early.Load()), NoPort: int(t.noPort.Load()),
 	}
 }
 
 // report counts and emits a request that has ended.
 func (r *run) report(req *record.Request, t *tally, c *connection) {
 	t.sent.Add(1)
-	if req.Failed() && c != nil {
+	if c != nil && (req.Failed() || req.Pod == "" && r.PortRest > 0) {
 		req.Local = c.LocalAddr().String()
 	}
 	r.mu.Lock()
@@ -105,26 +105,6 @@ func (r *run) tooLate() bool {
 	return at != 0 && time.Since(time.Unix(0, at)) > r.DialTimeout+r.ResponseTimeout
 }
 
-// dial opens a connection for req. If it fails, req has the outcome and the result is
-// nil.
-func (r *run) dial(ctx context.Context, req *record.Request, t *tally) *connection {
-	// A request that is in flight when ctx ends is still finished.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.DialTimeout)
-	defer cancel()
-	conn, err := r.Dial(ctx, "tcp", r.Address)
-	if err != nil {
-		req.End = time.Now()
-		req.Outcome, req.Detail = dialOutcome(err), err.Error()
-		if isOwnFault(err) {
-			req.Detail = "the load generator's own fault: " + req.Detail
-			r.failed(err)
-		}
-		return nil
-	}
-	t.opened.Add(1)
-	return newConnection(conn, req.Sent)
-}
-
 // failed records the first failure of the generator itself.
 func (r *run) failed(err error) {
 	r.mu.Lock()
@@ -136,11 +116,16 @@ func (r *run) failed(err error) {
 
 // serve sends the job on c, or on a new connection if c is nil, and reports the
 // outcome. It returns the connection if another request can follow; otherwise it closes
-// it and returns nil.
+// it and returns nil. If there is no source port for a new connection, nothing is sent,
+// and the request is nil, too.
 func (r *run) serve(ctx context.Context, class record.Class, c *connection, j *job, t *tally) (*connection, *record.Request) {
 	req := &record.Request{Class: class, Due: j.due, Sent: time.Now(), Method: j.Method, Path: j.path(j.duration)}
 	if c == nil {
-		if c = r.dial(ctx, req, t); c == nil {
+		var err error
+		if c, err = r.dial(ctx, req, t); err != nil {
+			return nil, nil
+		}
+		if c == nil {
 			r.report(req, t, nil)
 			return nil, req
 		}

@@ -24,8 +24,8 @@ func (r *run) streams(ctx context.Context, client Client, ch *choice, t *tally) 
 			for ctx.Err() == nil {
 				now := time.Now()
 				req := &record.Request{Class: record.Stream, Due: now, Sent: now}
-				r.stream(ctx, &job{message: ch.next(), due: now}, req, t)
-				if req.Failed() || req.End.Sub(req.Sent) < breath {
+				sent := r.stream(ctx, &job{message: ch.next(), due: now}, req, t)
+				if !sent || req.Failed() || req.End.Sub(req.Sent) < breath {
 					select {
 					case <-ctx.Done():
 					case <-time.After(breath):
@@ -37,13 +37,17 @@ func (r *run) streams(ctx context.Context, client Client, ch *choice, t *tally) 
 	all.Wait()
 }
 
-// stream opens an event stream and reads it to its end.
-func (r *run) stream(ctx context.Context, j *job, req *record.Request, t *tally) {
+// stream opens an event stream and reads it to its end. It reports whether it was asked
+// for: without a source port it is not.
+func (r *run) stream(ctx context.Context, j *job, req *record.Request, t *tally) bool {
 	req.Method, req.Path = j.Method, j.Path
-	c := r.dial(ctx, req, t)
+	c, err := r.dial(ctx, req, t)
+	if err != nil {
+		return false
+	}
 	if c == nil {
 		r.report(req, t, nil)
-		return
+		return true
 	}
 	defer hangUp(c)
 	resp, err := c.ask(j, r.ResponseTimeout, r.PodHeader, req)
@@ -56,6 +60,7 @@ func (r *run) stream(ctx context.Context, j *job, req *record.Request, t *tally)
 		req.End = time.Now()
 	}
 	r.report(req, t, c)
+	return true
 }
 
 // refuseStream records a response that is not a stream.

@@ -51,6 +51,9 @@ func (c *Config) Validate() error {
 			bad("%s is %v; it must be more than 0 and at most %v", name, d, maxDuration)
 		}
 	}
+	if v.PortRest < 0 || v.PortRest > maxDuration {
+		bad("portRest is %v; it must be 0, for ports as the kernel chooses them, or at most %v", v.PortRest, maxDuration)
+	}
 	errs = append(errs, checkHeader("header", v.Header)...)
 	if len(v.Clients) == 0 {
 		bad("clients is empty: say which client classes send, such as reused")

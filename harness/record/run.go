@@ -54,6 +54,9 @@ type Client struct {
 	Late time.Duration `json:"lateNs,omitempty"`
 	// Skipped counts requests that were not sent, since too many were waiting.
 	Skipped int `json:"skipped,omitempty"`
+	// NoPort counts requests that were not sent, since no source port had rested for long
+	// enough to tell a new connection from an old one.
+	NoPort int `json:"noPort,omitempty"`
 	// Sent counts requests that were sent, whatever their outcome.
 	Sent int `json:"sent"`
 	// Opened counts connections.

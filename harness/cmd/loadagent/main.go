@@ -16,11 +16,12 @@ import (
 	"syscall"
 	"time"
 
+	"kubernaut.io/dynamic-toolset/harness/conntrack"
 	"kubernaut.io/dynamic-toolset/harness/load/agent"
 	"kubernaut.io/dynamic-toolset/harness/load/relay"
 )
 
-const usage = `Usage: loadagent [--listen ADDRESS]
+const usage = `Usage: loadagent [--listen ADDRESS] [--connections]
        loadagent run --config FILE [--for DURATION] [--records FILE]
 
 Without a command it is an agent: it waits for a harness that tells it what load
@@ -28,6 +29,10 @@ to send (POST /run), and ends on SIGTERM or SIGINT. It also relays connections
 (CONNECT) for a harness that is outside of the pod's network.
 
   --listen ADDRESS   where to listen; default :9000
+  --connections      also tell to which pod of a Service each connection of a client
+                     was sent (GET /connections?client=IP&service=IP:PORT), as the
+                     node's connection tracking knows it. It takes a pod in the network
+                     of the client's node (hostNetwork) with CAP_NET_ADMIN
 
 With run it sends the load of a configuration and prints a table of the outcomes.
 Ctrl-C ends it early. The exit code is 1 if a request was lost, 2 if the load could
@@ -108,6 +113,7 @@ var errTold = errors.New("the agent was told to end by a signal")
 func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("loadagent", flag.ContinueOnError)
 	listen := flags.String("listen", ":9000", "")
+	connections := flags.Bool("connections", false, "")
 	if err := parse(flags, args, stdout); err != nil {
 		return err
 	}
@@ -117,7 +123,12 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	fmt.Fprintln(stderr, "listening on", listener.Addr())
 	a := agent.New()
-	server := &http.Server{Handler: relay.Handler(a), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
+	handler := relay.Handler(a)
+	if *connections {
+		// No relay: it would let all who reach the node into the node's own network.
+		handler = conntrack.Handler(a)
+	}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
 	select {
