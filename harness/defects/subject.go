@@ -116,7 +116,7 @@ func (s *Subject) Options(d Deployment) (verify.Options, error) {
 		Baseline: 2 * time.Second, ReadyTimeout: 3 * time.Minute, Cleanup: true,
 		Traffic: verify.Traffic{
 			Rate: 250, Paths: []string{"/", "/api/v1/toolsets"}, ErrorPaths: []string{"/no-such-path"}, ExpectJSON: true,
-			SlowPath: "/slow?for={duration}", SlowFor: 8 * time.Second, StreamPath: "/events", Streams: streams, PodHeader: "X-Served-By",
+			SlowPath: "/slow?for={duration}", SlowFor: 8 * time.Second, StreamPath: "/events", Streams: streams, Goodbye: "goodbye", PodHeader: "X-Served-By",
 		},
 		Problems: true, Milestones: verify.Milestones(), Signal: verify.Milestones()[0],
 	}, nil

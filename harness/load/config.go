@@ -52,8 +52,11 @@ type Config struct {
 	// StreamIdleTimeout is how long an open stream may be silent before it counts as
 	// broken. Negative: for ever.
 	StreamIdleTimeout time.Duration `json:"streamIdleTimeout,omitempty"`
-	// Goodbye is the name of the event after which a server may end a stream.
-	Goodbye string `json:"goodbye,omitempty"`
+	// Goodbye is the name of the event after which a server may end a stream in any way;
+	// empty: "goodbye". MustSayGoodbye says that a stream without it is broken even if its
+	// response ended in good order, by its length or its last chunk.
+	Goodbye        string `json:"goodbye,omitempty"`
+	MustSayGoodbye bool   `json:"mustSayGoodbye,omitempty"`
 	// Problems says that every error must be a problem document (RFC 9457). The detail
 	// of an unexpected status then says if it was not one.
 	Problems bool `json:"problems,omitempty"`

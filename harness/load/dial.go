@@ -54,7 +54,7 @@ func (r *run) dial(ctx context.Context, req *record.Request, t *tally) (*connect
 	t.opened.Add(1)
 	c := newConnection(conn, req.Sent)
 	if port != 0 {
-		c.release = sync.OnceFunc(func() { sourcePorts().Release(port) })
+		c.release = sync.OnceFunc(func() { r.ports.Release(port) })
 	}
 	return c, nil
 }
@@ -67,7 +67,7 @@ func (r *run) connect(ctx context.Context) (conn net.Conn, port uint16, err erro
 		return conn, 0, err
 	}
 	for range maxTaken {
-		port, ok := sourcePorts().Take(r.PortRest)
+		port, ok := r.ports.Take(r.PortRest)
 		if !ok {
 			return nil, 0, errNoPort
 		}
@@ -76,7 +76,7 @@ func (r *run) connect(ctx context.Context) (conn net.Conn, port uint16, err erro
 		if err == nil {
 			return conn, port, nil
 		}
-		sourcePorts().Release(port)
+		r.ports.Release(port)
 		// The kernel still needs it, for an earlier connection or for another program.
 		if !errors.Is(err, syscall.EADDRINUSE) {
 			return nil, port, err

@@ -38,7 +38,11 @@
 // that the server answers slowly. Half use a kept connection, half a new one.
 //
 // Stream clients hold server-sent event streams open. A stream that ends after the event
-// "goodbye" ended well, and is opened again at once. Any other end is a broken stream.
+// "goodbye", or whose response is complete, ended well, and is opened again at once. Any
+// other end is a broken stream.
+//
+// A node remembers for two minutes to which pod it has sent a connection. So source ports
+// can be made to rest for as long (Config.PortRest).
 //
 // # Where it runs
 //

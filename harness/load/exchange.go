@@ -150,7 +150,9 @@ func (c *connection) attribute(r *record.Request, resp *http.Response, podHeader
 			return
 		}
 	}
-	r.Pod, r.Inferred = c.pod, c.pod != ""
+	if r.Pod = c.pod; r.Pod != "" {
+		r.Inferred, r.PodBy = true, record.ByConnection
+	}
 }
 
 // readHeader reads the header of the response to asked, and skips interim ones.

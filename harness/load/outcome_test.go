@@ -43,6 +43,8 @@ func TestOutcomes(t *testing.T) {
 	reset := (*serverConn).reset
 	var hold func(*serverConn)
 	const stream = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nX-Pod: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+	const sized = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nX-Pod: a\r\nContent-Length: "
+	const endless = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nX-Pod: a\r\n\r\n"
 	const event = "9\r\ndata: x\n\n\r\n"
 
 	tests := []struct {
@@ -118,7 +120,14 @@ func TestOutcomes(t *testing.T) {
 		},
 		{name: "no stream", server: after(good, hold), classes: []record.Class{record.Stream}, want: record.WrongBody, detail: "text/event-stream"},
 		{name: "an error cut short", server: after("HTTP/1.1 500 No\r\nContent-Length: 9\r\n\r\nabc", fin), classes: record.Classes, want: record.EOFMid, detail: "500"},
-		{name: "a stream ended in order", server: after(stream+event+"0\r\n\r\n", fin), classes: []record.Class{record.Stream}, want: record.StreamBroken, detail: "after 1 events: the stream ended in good order"},
+		{name: "a stream ended in order", server: after(stream+event+"0\r\n\r\n", fin), classes: []record.Class{record.Stream}, want: record.OK},
+		{
+			name: "a stream ended in order that should have said goodbye", server: after(stream+event+"0\r\n\r\n", fin), classes: []record.Class{record.Stream},
+			want: record.StreamBroken, detail: "after 1 events: the stream ended in good order", change: mustSayGoodbye,
+		},
+		{name: "a stream that is as long as it said", server: after(sized+"8\r\n\r\ndata: 1\n", fin), classes: []record.Class{record.Stream}, want: record.OK},
+		{name: "a stream that is shorter than it said", server: after(sized+"9\r\n\r\ndata: 1\n", fin), classes: []record.Class{record.Stream}, want: record.StreamBroken, detail: "EOF"},
+		{name: "a stream whose end can't be told", server: after(endless+"data: 1\n\n", fin), classes: []record.Class{record.Stream}, want: record.StreamBroken, detail: "after 1 events: the connection was closed"},
 		{name: "a stream ended", server: after(stream+event, fin), classes: []record.Class{record.Stream}, want: record.StreamBroken, detail: "EOF"},
 		{name: "a stream reset", server: after(stream+event, reset), classes: []record.Class{record.Stream}, want: record.StreamBroken, detail: "reset"},
 		{name: "a stream garbled", server: after(stream+event+"zz\r\n", hold), classes: []record.Class{record.Stream}, want: record.StreamBroken, detail: "chunk"},
@@ -126,7 +135,7 @@ func TestOutcomes(t *testing.T) {
 			name: "a stream gone silent", server: after(stream+event, hold), classes: []record.Class{record.Stream}, want: record.StreamBroken, detail: "after 1 events: no byte for 40ms",
 			change: func(c *Config) { c.StreamIdleTimeout = 40 * time.Millisecond },
 		},
-		{name: "a goodbye that is none", server: after(stream+"20\r\ndata: event: goodbye\n\n: goodbye \r\n0\r\n\r\n", fin), classes: []record.Class{record.Stream}, want: record.StreamBroken, detail: "after 1 events: the stream ended in good order"},
+		{name: "a goodbye that is none", server: after(stream+"20\r\ndata: event: goodbye\n\n: goodbye \r\n0\r\n\r\n", fin), classes: []record.Class{record.Stream}, want: record.StreamBroken, detail: "after 1 events: the stream ended in good order", change: mustSayGoodbye},
 		{name: "a stream with a goodbye", server: after(stream+event+"1a\r\nevent: goodbye\ndata: {}\n\n\r\n0\r\n\r\n", fin), classes: []record.Class{record.Stream}, want: record.OK},
 		{name: "a stream reset after its goodbye", server: after(stream+event+"1a\r\nevent: goodbye\ndata: {}\n\n\r\n", reset), classes: []record.Class{record.Stream}, want: record.OK},
 		{
@@ -169,6 +178,8 @@ func TestOutcomes(t *testing.T) {
 		}
 	}
 }
+
+func mustSayGoodbye(c *Config) { c.MustSayGoodbye = true }
 
 // The outcomes of a dial.
 func TestDialOutcomes(t *testing.T) {

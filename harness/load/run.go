@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"kubernaut.io/dynamic-toolset/harness/load/internal/ports"
 	"kubernaut.io/dynamic-toolset/harness/load/internal/schedule"
 	"kubernaut.io/dynamic-toolset/harness/record"
 )
@@ -33,6 +34,9 @@ func Run(ctx context.Context, c Config, emit func(record.Request)) (Summary, err
 		return Summary{}, fmt.Errorf("the load's configuration: %w", err)
 	}
 	r := &run{Config: c.withDefaults(), emit: emit, begin: time.Now()}
+	if r.PortRest > 0 {
+		r.ports = sourcePorts()
+	}
 	defer context.AfterFunc(ctx, func() { r.stopped.Store(time.Now().UnixNano()) })()
 	tallies := make([]tally, len(r.Clients))
 	var classes sync.WaitGroup
@@ -66,6 +70,7 @@ func Run(ctx context.Context, c Config, emit func(record.Request)) (Summary, err
 type run struct {
 	Config
 	begin   time.Time
+	ports   *ports.Pool  // nil: the kernel chooses them
 	stopped atomic.Int64 // when ctx ended, in ns since 1970; 0 before that
 
 	mu      sync.Mutex // guards failure, and calls of emit

@@ -55,7 +55,7 @@ func (r *run) stream(ctx context.Context, j *job, req *record.Request, t *tally)
 		if resp.StatusCode != http.StatusOK || mediaType(resp) != "text/event-stream" {
 			c.refuseStream(j, resp, req)
 		} else {
-			r.follow(ctx, c, resp.Body, req)
+			r.follow(ctx, c, resp, req)
 		}
 		req.End = time.Now()
 	}
@@ -81,11 +81,11 @@ func (c *connection) refuseStream(j *job, resp *http.Response, req *record.Reque
 
 // follow reads the events of an open stream until it ends. When ctx ends, it closes the
 // connection.
-func (r *run) follow(ctx context.Context, c *connection, body io.Reader, req *record.Request) {
+func (r *run) follow(ctx context.Context, c *connection, resp *http.Response, req *record.Request) {
 	defer context.AfterFunc(ctx, func() { hangUp(c) })()
 	c.wire.idle = max(0, r.StreamIdleTimeout)
 	err := c.SetDeadline(time.Time{})
-	source, goodbye := sse.NewReader(body), false
+	source, goodbye := sse.NewReader(resp.Body), false
 	for err == nil {
 		c.wire.left = maxEvent
 		var name string
@@ -102,10 +102,22 @@ func (r *run) follow(ctx context.Context, c *connection, body io.Reader, req *re
 	switch {
 	case goodbye, isOurs(err) && ctx.Err() != nil:
 		req.Outcome = record.OK
+	case err == io.EOF && !r.MustSayGoodbye && saysItsEnd(resp):
+		req.Outcome = record.OK // the server had no more to say
 	default:
 		req.Outcome = record.StreamBroken
-		req.Detail = fmt.Sprintf("after %d events: %s", req.Events, howItEnded(err, c.wire.idle))
+		how := howItEnded(err, c.wire.idle)
+		if err == io.EOF && !saysItsEnd(resp) {
+			how = "the connection was closed, and the response has neither a length nor chunks that would tell if it was complete"
+		}
+		req.Detail = fmt.Sprintf("after %d events: %s", req.Events, how)
 	}
+}
+
+// saysItsEnd reports whether a response that is cut off can be told from a complete one.
+// One that lasts until the connection is closed can't.
+func saysItsEnd(resp *http.Response) bool {
+	return resp.ContentLength >= 0 || len(resp.TransferEncoding) > 0
 }
 
 // howItEnded describes how a stream ended without a goodbye.

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"path"
+	"strconv"
 	"strings"
 	"time"
 
@@ -31,6 +33,7 @@ func (o *Observer) podChanged(p *corev1.Pod, now time.Time) {
 		o.order = append(o.order, known.uid)
 	}
 	known.Node, known.IP = p.Spec.NodeName, p.Status.PodIP
+	known.PreStop = o.preStop(p)
 	if known.Ready.IsZero() && rollout.PodReady(p) {
 		known.Ready = now
 	}
@@ -45,6 +48,48 @@ func (o *Observer) podChanged(p *corev1.Pod, now time.Time) {
 			o.startProbes(known)
 		}
 	}
+}
+
+// preStop describes the hook of the target's container; nil if it has none.
+func (o *Observer) preStop(p *corev1.Pod) *record.PreStop {
+	for i := range p.Spec.Containers {
+		c := &p.Spec.Containers[i]
+		if o.opts.Container != "" && c.Name != o.opts.Container {
+			continue
+		}
+		if c.Lifecycle == nil || c.Lifecycle.PreStop == nil {
+			return nil
+		}
+		hook := &record.PreStop{}
+		switch h := c.Lifecycle.PreStop; {
+		case h.Sleep != nil:
+			hook.Sleep = time.Duration(h.Sleep.Seconds) * time.Second
+		case h.Exec != nil:
+			hook.Sleep = sleepOf(h.Exec.Command)
+		}
+		return hook
+	}
+	return nil
+}
+
+// sleepOf returns how long a command sleeps that does nothing else, such as "sleep 5" in
+// a shell or without; 0 if it is another.
+func sleepOf(command []string) time.Duration {
+	if len(command) == 3 && (strings.HasSuffix(command[0], "sh")) && command[1] == "-c" {
+		command = strings.Fields(strings.TrimPrefix(strings.TrimSuffix(strings.TrimSpace(command[2]), ";"), "exec "))
+	}
+	if len(command) != 2 || path.Base(command[0]) != "sleep" {
+		return 0
+	}
+	text := command[1]
+	if _, err := strconv.ParseFloat(text, 64); err == nil {
+		text += "s"
+	}
+	d, err := time.ParseDuration(text) // s, m and h mean the same to sleep(1)
+	if err != nil || d < 0 {
+		return 0
+	}
+	return d
 }
 
 // containerChanged records restarts and the end of the container, and starts to read

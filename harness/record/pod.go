@@ -17,6 +17,9 @@ type Pod struct {
 	// Killing is when the kubelet's event Killing said that it began to end the
 	// container. The preStop hook, if there is one, and SIGTERM follow.
 	Killing time.Time `json:"killing,omitzero"`
+	// PreStop is the container's preStop hook; nil if it has none. Between Killing and
+	// SIGTERM the kubelet waits for its end.
+	PreStop *PreStop `json:"preStop,omitempty"`
 	// Signalled is when the pod logged that it received SIGTERM, by the time that the
 	// container runtime gave the line. Zero if it logs no such line.
 	Signalled time.Time `json:"signalled,omitzero"`
@@ -51,6 +54,51 @@ func (p *Pod) TermBegan() time.Time {
 		return p.Killing
 	}
 	return p.Deleted
+}
+
+// PreStop describes a preStop hook.
+type PreStop struct {
+	// Sleep is how long it sleeps, if that is all that it does; 0: how long it takes is not
+	// known.
+	Sleep time.Duration `json:"sleepNs,omitempty"`
+}
+
+// SIGTERM returns when the kubelet sent SIGTERM: as the pod logged it, or else as it
+// follows from when the kubelet began to end the container, and from its preStop hook.
+// by says which. It returns the zero time if that is not known.
+func (p *Pod) SIGTERM() (at time.Time, by string) {
+	switch {
+	case !p.Signalled.IsZero():
+		return p.Signalled, "as the pod logged it"
+	case p.Killing.IsZero():
+		return time.Time{}, ""
+	case p.PreStop == nil:
+		return p.Killing, "as the kubelet began to end it"
+	case p.PreStop.Sleep > 0 && (p.Grace == 0 || p.PreStop.Sleep < p.Grace):
+		at = p.Killing.Add(p.PreStop.Sleep)
+		if !p.Exited.IsZero() && p.Exited.Before(at) {
+			return time.Time{}, "" // it had ended by itself
+		}
+		return at, "after its preStop hook had slept " + p.PreStop.Sleep.String()
+	}
+	return time.Time{}, ""
+}
+
+// SinceStop says how long before t the pod was told to stop, and by what: "3 s after
+// SIGTERM". format formats the duration.
+func (p *Pod) SinceStop(t time.Time, format func(time.Duration) string) string {
+	at, _ := p.SIGTERM()
+	switch {
+	case !at.IsZero() && !t.Before(at) && !p.Killing.IsZero() && p.PreStop != nil:
+		return format(t.Sub(at)) + " after SIGTERM, which came " + format(at.Sub(p.Killing)) + " after its preStop hook began"
+	case !at.IsZero() && !t.Before(at):
+		return format(t.Sub(at)) + " after SIGTERM"
+	case !p.Killing.IsZero() && p.PreStop != nil:
+		return format(t.Sub(p.Killing)) + " after its preStop hook began"
+	case !p.Killing.IsZero():
+		return format(t.Sub(p.Killing)) + " after the kubelet began to end it"
+	}
+	return format(t.Sub(p.Deleted)) + " after its deletion"
 }
 
 // LogLine is a line that a container logged.

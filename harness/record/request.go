@@ -1,6 +1,9 @@
 package record
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Class is a kind of client. A rolling update loses the requests of each in a different
 // way.
@@ -62,11 +65,13 @@ type Request struct {
 	Path   string `json:"path"`
 	Status int    `json:"status,omitempty"` // 0: no response
 
-	// Pod is the pod that answered, as the response's header says. If there was no
-	// response, it is the pod that the requests before on the connection reached, or
-	// the one that verify found out, and Inferred is set.
-	Pod      string `json:"pod,omitempty"`
-	Inferred bool   `json:"inferred,omitempty"`
+	// Pod is the pod that the request was sent to, as far as it is known; PodBy says by
+	// what. Inferred says that it is a conclusion, not what was seen.
+	Pod      string    `json:"pod,omitempty"`
+	PodBy    PodSource `json:"podBy,omitempty"`
+	Inferred bool      `json:"inferred,omitempty"`
+	// Suspects are the pods that may have lost the request, if Pod is not known.
+	Suspects []string `json:"suspects,omitempty"`
 
 	ConnectionAge time.Duration `json:"connectionAgeNs,omitempty"` // when the request was sent
 	// ConnectionUse is the number of earlier requests on the connection.
@@ -79,7 +84,42 @@ type Request struct {
 
 	Events int    `json:"events,omitempty"` // of a stream
 	Detail string `json:"detail,omitempty"` // cause of a failure
-	Local  string `json:"local,omitempty"`  // the client's address, if it failed
+	// Local is the client's address, if the request failed or no response names its pod.
+	Local string `json:"local,omitempty"`
+}
+
+// PodSource says how the pod of a request is known.
+type PodSource string
+
+const (
+	ByHeader     PodSource = ""           // the response's header names it
+	ByConnection PodSource = "connection" // the responses before on the connection name it
+	// ByTracking: the connection tracking of the client's node says where it has sent the
+	// connection.
+	ByTracking PodSource = "tracking"
+	// ByElimination: it is the only pod that can have lost the request.
+	ByElimination PodSource = "elimination"
+)
+
+// Whose says for a reader which pod the request was sent to.
+func (r *Request) Whose() string {
+	switch {
+	case r.Pod == "" && len(r.Suspects) == 0:
+		return "a pod unknown"
+	case r.Pod == "" && len(r.Suspects) == 1:
+		return "perhaps " + r.Suspects[0]
+	case r.Pod == "":
+		return "one of " + strings.Join(r.Suspects, ", ")
+	case r.PodBy == ByConnection:
+		return r.Pod + " (by earlier responses on its connection)"
+	case r.PodBy == ByTracking:
+		return r.Pod + " (by the node's connection tracking)"
+	case r.PodBy == ByElimination:
+		return r.Pod + " (by elimination)"
+	case r.Inferred:
+		return r.Pod + " (inferred)"
+	}
+	return r.Pod
 }
 
 // Failed reports whether the request was lost.

@@ -83,6 +83,23 @@ type Phase struct {
 	Ended time.Time `json:"ended"`
 }
 
+// LostBefore counts the requests that were lost before the first action. What is done
+// later can't be the cause.
+func (r *Run) LostBefore() int {
+	lost := 0
+	for i := range r.Phases {
+		if r.Phases[i].Kind == Action {
+			for k := range r.Requests {
+				if q := &r.Requests[k]; q.Failed() && q.End.Before(r.Phases[i].Began) {
+					lost++
+				}
+			}
+			break
+		}
+	}
+	return lost
+}
+
 // Result is the result of a check.
 type Result string
 

@@ -1,7 +1,6 @@
 package report
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -74,13 +73,10 @@ func firstFailures(s *Summary) []failureView {
 		q := &s.Failures[i]
 		v := failureView{
 			At: offset(s.From, lostAt(q)), Sent: offset(s.From, sentAt(q)), Class: string(q.Class), Outcome: string(q.Outcome),
-			Request: format.Cut(q.Method+" "+q.Path, 200), Pod: format.Cut(cmp.Or(q.Pod, "-"), 253), Connection: connection(q), Detail: format.Cut(q.Detail, 300),
+			Request: format.Cut(q.Method+" "+q.Path, 200), Pod: format.Cut(q.Whose(), 600), Connection: connection(q), Detail: format.Cut(q.Detail, 300),
 		}
 		if q.Status != 0 {
 			v.Outcome += " (" + strconv.Itoa(q.Status) + ")"
-		}
-		if q.Inferred {
-			v.Pod += " (inferred)"
 		}
 		out = append(out, v)
 	}

@@ -35,7 +35,7 @@ func legend(d *chart.SVG) float64 {
 	x := float64(plotLeft)
 	for _, e := range []struct{ shape, class, text string }{
 		{"", "starting", "starting"}, {"", "ready", "ready"}, {"", "terminating", "terminating"}, {"", "gone", "ended"},
-		{"term", "term", "told to stop"}, {"readiness", "probe readiness", "readiness changed"},
+		{"prestop", "term", "preStop"}, {"term", "term", "SIGTERM"}, {"readiness", "probe readiness", "readiness changed"},
 		{"liveness", "probe liveness", "liveness changed"}, {"endpoint", "endpoint", "left the endpoints"},
 		{"exit", "exit", "exit"}, {"lost", "x", "lost request"},
 	} {
@@ -49,7 +49,7 @@ func legend(d *chart.SVG) float64 {
 		} else {
 			at := float64(y)
 			switch e.shape {
-			case "term":
+			case "term", "prestop":
 				at += 8
 			case "endpoint":
 				at -= 8

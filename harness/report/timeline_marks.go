@@ -26,6 +26,7 @@ func markShapes(d *chart.SVG) {
 	d.Close("pattern")
 	d.Leaf("path", "id", "m-lost", "d", "M-3.5-3.5L3.5 3.5M-3.5 3.5L3.5-3.5")
 	d.Leaf("path", "id", "m-term", "d", "M-4-11.5H4L0-5Z")
+	d.Leaf("path", "id", "m-prestop", "d", "M-4-11.5H4V-9.5H1V-5H-1V-9.5H-4Z")
 	d.Leaf("path", "id", "m-endpoint", "d", "M-4 11.5H4L0 5Z")
 	d.Leaf("path", "id", "m-exit", "d", "M-1.25-8H1.25V8H-1.25Z")
 	d.Leaf("circle", "id", "m-readiness", "r", 3.2)
@@ -49,22 +50,7 @@ func (t *timeline) podMarks(p *record.Pod, y float64) {
 		}
 		t.mark(word(string(c.Kind)), "probe "+word(string(c.Kind)), t.axis.x(c.At), y, text)
 	}
-	if !term.IsZero() {
-		var lines []string
-		for _, one := range []struct {
-			at   time.Time
-			what string
-		}{
-			{p.Deleted, "deletion was seen"},
-			{p.Killing, "the kubelet began to end it"},
-			{p.Signalled, "SIGTERM, as the pod logged it"},
-		} {
-			if !one.at.IsZero() {
-				lines = append(lines, offset(from, one.at)+": "+one.what)
-			}
-		}
-		t.mark("term", "term", t.axis.x(term), y, strings.Join(lines, "\n"))
-	}
+	t.stopMarks(p, y)
 	if !p.EndpointGone.IsZero() {
 		t.mark("endpoint", "endpoint", t.axis.x(p.EndpointGone), y,
 			offset(from, p.EndpointGone)+": no EndpointSlice lists it as ready any more"+afterDeletion(p))
@@ -89,6 +75,41 @@ func (t *timeline) podMarks(p *record.Pod, y float64) {
 		}
 	} else if p.Lost && !p.Gone.IsZero() {
 		t.exitLabel(t.axis.x(p.Gone), y, "cut off")
+	}
+}
+
+// stopMarks draws when a pod was told to stop: when its preStop hook began, if it has
+// one, and when SIGTERM came, as far as that is known. Without either, it is when its
+// deletion was seen.
+func (t *timeline) stopMarks(p *record.Pod, y float64) {
+	from := t.s.From
+	signal, by := p.SIGTERM()
+	var lines []string
+	for _, one := range []struct {
+		at   time.Time
+		what string
+	}{
+		{p.Deleted, "deletion was seen"},
+		{p.Killing, "the kubelet began to end it"},
+		{signal, "SIGTERM, " + by},
+	} {
+		if !one.at.IsZero() {
+			lines = append(lines, offset(from, one.at)+": "+one.what)
+		}
+	}
+	tip := strings.Join(lines, "\n")
+	hook := p.PreStop != nil && !p.Killing.IsZero()
+	if hook {
+		if signal.IsZero() {
+			tip += "\nwhen SIGTERM followed its preStop hook is not known"
+		}
+		t.mark("prestop", "term", t.axis.x(p.Killing), y, tip)
+	}
+	switch term := p.TermBegan(); {
+	case !signal.IsZero():
+		t.mark("term", "term", t.axis.x(signal), y, tip)
+	case !hook && !term.IsZero():
+		t.mark("term", "term", t.axis.x(term), y, tip)
 	}
 }
 
@@ -212,11 +233,8 @@ func (t *timeline) lostTip(q *record.Request) string {
 	if q.Detail != "" {
 		b.WriteString("\n" + format.Cut(q.Detail, 160))
 	}
-	if q.Pod != "" {
-		b.WriteString("\npod " + format.Cut(q.Pod, 100))
-		if q.Inferred {
-			b.WriteString(" (inferred)")
-		}
+	if q.Pod != "" || len(q.Suspects) > 0 {
+		b.WriteString("\npod: " + format.Cut(q.Whose(), 300))
 	}
 	return b.String()
 }

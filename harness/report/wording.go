@@ -13,7 +13,14 @@ import (
 func verdict(run *record.Run, s *Summary) string {
 	lost := lostOf(s)
 	if during := actions(run); during != "" {
-		lost += " during " + during
+		switch before := run.LostBefore(); {
+		case before == 0:
+			lost += " during " + during
+		case before == s.Failed:
+			lost += ", all of them before anything was done; none during " + during
+		default:
+			lost += ": " + format.Grouped(before) + " before anything was done, " + format.Grouped(s.Failed-before) + " during " + during
+		}
 	}
 	took := " (" + format.Duration(s.To.Sub(s.From)) + ")"
 	failed, made := failedChecks(run)

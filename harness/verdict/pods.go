@@ -91,12 +91,12 @@ func (j *judge) liveness() record.Check {
 			case probe.Status == http.StatusOK:
 				answered = true
 			default:
-				f.add("%s: status %d at %s, %s after SIGTERM", p.Name, probe.Status, j.since(probe.At), ms(probe.At.Sub(p.TermBegan())))
+				f.add("%s: status %d at %s, %s", p.Name, probe.Status, j.since(probe.At), p.SinceStop(probe.At, ms))
 				return
 			}
 		}
 		if !answered {
-			f.add("%s: no liveness probe was answered after SIGTERM", p.Name)
+			f.add("%s: no liveness probe was answered after it was told to stop", p.Name)
 		}
 	})
 }
@@ -129,9 +129,9 @@ func (j *judge) grace() record.Check {
 	return j.eachStopped(GraceID, "pods end within their grace period", "no SIGKILL", "did", func(f *finding, p *record.Pod) {
 		switch {
 		case p.ExitCode != nil && *p.ExitCode == sigkilled:
-			f.add("%s: killed (exit code 137) %s after SIGTERM; its grace period is %s", p.Name, ms(p.Exited.Sub(p.TermBegan())), p.Grace)
+			f.add("%s: killed (exit code 137) %s; its grace period, which a preStop hook is part of, is %s", p.Name, p.SinceStop(p.Exited, ms), p.Grace)
 		case p.Exited.IsZero() && p.Gone.IsZero():
-			f.add("%s: still there at the end of the run, %s after SIGTERM", p.Name, ms(j.run.Ended.Sub(p.TermBegan())))
+			f.add("%s: still there at the end of the run, %s", p.Name, p.SinceStop(j.run.Ended, ms))
 		}
 	})
 }

@@ -35,14 +35,7 @@ func (j *judge) requests(class record.Class) record.Check {
 
 // describe describes a lost request in one line.
 func (j *judge) describe(r *record.Request) string {
-	pod := r.Pod
-	switch {
-	case pod == "":
-		pod = "a pod unknown"
-	case r.Inferred:
-		pod += " (inferred)"
-	}
-	text := fmt.Sprintf("at %s: %s, %s %s, %s", j.since(r.End), r.Outcome, r.Method, r.Path, pod)
+	text := fmt.Sprintf("at %s: %s, %s %s, %s", j.since(r.End), r.Outcome, r.Method, r.Path, r.Whose())
 	if r.ConnectionUse > 0 {
 		text += fmt.Sprintf(", request %d of a connection %s old", r.ConnectionUse+1, ms(r.ConnectionAge))
 	}

@@ -60,6 +60,10 @@ type Options struct {
 	Signal           string
 	MaxLatencyFactor float64
 
+	// ReadNodes reads the connection tracking of the load's node even in a cluster that
+	// others use.
+	ReadNodes bool
+
 	// Cleanup deletes what was applied. It is not needed if the cluster is deleted
 	// anyway.
 	Cleanup bool

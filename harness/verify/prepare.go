@@ -85,7 +85,11 @@ func (v *verification) prepare(ctx context.Context) error {
 	if v.agent, err = v.startAgent(ctx); err != nil {
 		return err
 	}
-	return v.describe(ctx)
+	if err := v.describe(ctx); err != nil {
+		return err
+	}
+	v.watchNode(ctx)
+	return nil
 }
 
 // fit has the cluster's driver change the objects as it needs, and finds the target

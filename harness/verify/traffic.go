@@ -32,6 +32,9 @@ type Traffic struct {
 	// StreamPath serves server-sent events; empty: no stream clients.
 	StreamPath string
 	Streams    int // open at a time
+	// Goodbye is the event that a stream must have before its end; empty: none, but the
+	// response must be complete unless an event "goodbye" came.
+	Goodbye string
 
 	Host      string            // Host header; empty: the Service's DNS name
 	Header    map[string]string // of every request
@@ -75,11 +78,15 @@ const (
 	errorEvery = 50
 )
 
+// portRest is how long a source port is left alone. A node's connection tracking keeps a
+// connection for up to 120 s after its last packet, in all states but ESTABLISHED.
+const portRest = 125 * time.Second
+
 // config returns the load for a target at an address.
 func (t *Traffic) config(address, host string, problems bool) load.Config {
 	c := load.Config{
 		Address: address, Host: host, Header: t.Header, PodHeader: t.PodHeader, Problems: problems,
-		ResponseTimeout: 10 * time.Second,
+		ResponseTimeout: 10 * time.Second, PortRest: portRest, Goodbye: t.Goodbye, MustSayGoodbye: t.Goodbye != "",
 	}
 	rest := t.Rate
 	for _, class := range t.classes() {

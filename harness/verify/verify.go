@@ -67,6 +67,7 @@ type verification struct {
 	applier *manifest.Applier
 	applied []manifest.Object
 	agent   *agentpod.Pod
+	nodes   nodeView
 	rules   verdict.Rules
 
 	mu         sync.Mutex // guards run.Requests, run.Phases, the counts and overflow
@@ -133,7 +134,7 @@ func (v *verification) verify(ctx context.Context) error {
 	if v.overflow {
 		return fmt.Errorf("the run was too long: more than %d requests", maxRequests)
 	}
-	attribute(&v.run)
+	v.attribute()
 	v.run.Checks = verdict.Judge(&v.run, v.rules)
 	return nil
 }
@@ -249,6 +250,7 @@ func (v *verification) live(ctx context.Context, observer *observe.Observer) {
 // cleanup deletes what the run has put into the cluster.
 func (v *verification) cleanup() error {
 	var errs []error
+	errs = append(errs, v.nodes.close())
 	if v.agent != nil {
 		errs = append(errs, v.agent.Remove())
 	}

@@ -121,6 +121,7 @@ var rules = []rule{
 	{of: "harness/load/agent", may: []string{"harness/load", "harness/record"}, never: all(httpServers, kubernetes, logging)},
 	{of: "harness/load", may: []string{"harness/record", "harness/problemdoc"}, never: all(httpServers, kubernetes, logging)},
 	{of: "harness/load/...", never: all(httpServers, kubernetes, logging)},
+	{of: "harness/conntrack", never: all(httpServers, kubernetes, logging)},
 	// What is in the cluster, seen and changed through its API alone.
 	{of: "harness/cluster", never: all(httpServers, clusters, logging)},
 	{of: "harness/manifest", never: all(httpServers, clusters, logging)},
@@ -128,7 +129,7 @@ var rules = []rule{
 	{of: "harness/observe", may: []string{"harness/problemdoc", "harness/record", "harness/rollout"}, never: all(httpServers, clusters, logging)},
 	{of: "harness/scenario", may: []string{"harness/cluster", "harness/rollout"}, never: all(httpServers, clusters, logging)},
 	// A verification is given a cluster, and makes no reports.
-	{of: "harness/verify", may: []string{"harness/cluster", "harness/load", "harness/load/agent", "harness/load/agentpod", "harness/manifest", "harness/observe",
+	{of: "harness/verify", may: []string{"harness/cluster", "harness/conntrack", "harness/load", "harness/load/agent", "harness/load/agentpod", "harness/manifest", "harness/observe",
 		"harness/record", "harness/rollout", "harness/scenario", "harness/verdict", "internal/format"}, never: all(httpServers, clusters, logging[:3])},
 	{of: "harness/defects/...", may: []string{"harness/cluster", "harness/defects", "harness/record", "harness/scenario", "harness/verdict", "harness/verify", "internal/testenv"},
 		never: all(httpServers, clusters, logging[:3])},

@@ -122,7 +122,9 @@ func newFlags() *flags {
 	s.StringVar(&t.SlowPath, "slow-path", "", "`PATH` whose response takes as long as {duration} in it says")
 	s.StringVar(&t.SlowUpload, "slow-upload", "", "`PATH` to which slow clients POST a JSON body piece by piece, instead of --slow-path")
 	s.DurationVar(&t.SlowFor, "slow-for", 8*time.Second, "`DURATION` of the longest slow request; should be more than the target waits after SIGTERM, so that some are in flight then")
-	s.StringVar(&t.StreamPath, "stream-path", "", "`PATH` of server-sent events, which end with the event \"goodbye\"")
+	s.StringVar(&t.StreamPath, "stream-path", "", "`PATH` of server-sent events")
+	s.StringVar(&t.Goodbye, "goodbye-event", "", "`NAME` of the event that each stream must have before the server ends it; empty: a stream may end without, if its response is complete")
+	s.BoolVar(&o.ReadNodes, "read-nodes", false, "in an existing cluster, too, read the connection tracking of the load's node, to know which pod has lost a request; it takes a pod with hostNetwork and NET_ADMIN (kubeconfig)")
 	s.IntVar(&t.Streams, "streams", 12, "`NUMBER` of streams held open")
 	s.StringVar(&t.PodHeader, "pod-header", "X-Served-By", "response `HEADER` that names the pod")
 	s.StringVar(&t.Host, "host", "", "Host `HEADER`; empty: the Service's DNS name")
@@ -246,6 +248,7 @@ func (f *flags) verifyOurselves() {
 		unless("slow-upload", func() { t.SlowUpload = "/api/v1/toolsets/validate" })
 	}
 	unless("stream-path", func() { t.StreamPath = "/api/v1/toolsets/watch" })
+	unless("goodbye-event", func() { t.Goodbye = "goodbye" })
 	unless("problem-json", func() { o.Problems = true })
 	unless("log-line", func() { o.Milestones = verify.Milestones() })
 	unless("signal-line", func() { o.Signal = verify.Milestones()[0] })

@@ -1,0 +1,108 @@
+package verify
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"kubernaut.io/dynamic-toolset/harness/conntrack"
+	"kubernaut.io/dynamic-toolset/harness/load/agentpod"
+)
+
+// watchTimeout bounds the start of the pod that reads the connection tracking.
+const watchTimeout = 30 * time.Second
+
+// A nodeView is what the load's node says about where it sends connections.
+type nodeView struct {
+	pod   *agentpod.Pod
+	trace *conntrack.Trace // nil: nothing is known
+	why   string           // there is none
+}
+
+func (n *nodeView) close() error {
+	if n.trace != nil {
+		n.trace.Close()
+	}
+	if n.pod != nil {
+		return n.pod.Remove()
+	}
+	return nil
+}
+
+// watchNode begins to collect to which pods the load's node sends connections. Without
+// it, the run is as good, but less is known of what is lost.
+func (v *verification) watchNode(ctx context.Context) {
+	if v.cluster.Shared() && !v.ReadNodes {
+		v.nodes.why = "to have it read in a cluster that others use, give --read-nodes"
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, watchTimeout)
+	defer cancel()
+	if err := v.startTrace(ctx); err != nil {
+		v.nodes.why = err.Error()
+	}
+}
+
+func (v *verification) startTrace(ctx context.Context) error {
+	client, err := netip.ParseAddr(v.agent.Status.PodIP)
+	if err != nil {
+		return err
+	}
+	service, err := netip.ParseAddrPort(v.run.Target.Address)
+	if err != nil {
+		return err
+	}
+	v.nodes.pod, err = agentpod.Start(ctx, agentpod.Options{
+		Client: v.client, Namespace: v.cluster.Namespace(), Name: "connections",
+		Image: v.agent.Spec.Containers[0].Image, Port: conntrack.Port, Edit: v.inNode,
+		Dial: func(ctx context.Context, pod *corev1.Pod) (net.Conn, error) {
+			return v.cluster.DialContext(ctx, "tcp", net.JoinHostPort(pod.Status.PodIP, strconv.Itoa(conntrack.Port)))
+		},
+	})
+	if err != nil {
+		return err
+	}
+	v.nodes.trace, err = conntrack.Follow(ctx, v.cluster.DialContext, v.nodes.pod.Address, conntrack.Filter{Client: client, Service: service})
+	return err
+}
+
+// inNode puts a pod into the network of the load's node, where it may read the
+// connection tracking.
+func (v *verification) inNode(p *corev1.Pod) {
+	no, root := false, int64(0)
+	p.Spec.NodeName, p.Spec.HostNetwork = v.agent.Spec.NodeName, true
+	// Capabilities are for root only, unless the program's file grants them.
+	p.Spec.SecurityContext.RunAsNonRoot, p.Spec.SecurityContext.RunAsUser = &no, &root
+	c := &p.Spec.Containers[0]
+	c.Args = append(c.Args, "--connections")
+	c.SecurityContext.Capabilities.Add = []corev1.Capability{"NET_ADMIN"}
+}
+
+// attribute finds the pods of requests that no response names, and says in a note if
+// that could be done better.
+func (v *verification) attribute() {
+	a := attribution{run: &v.run}
+	if v.nodes.trace != nil {
+		v.nodes.trace.Close()
+		a.trace, a.node = v.nodes.trace, v.agent.Spec.NodeName
+		if err := v.nodes.trace.Problem(); err != nil {
+			v.nodes.why = err.Error()
+		}
+	}
+	a.all()
+	if v.nodes.why != "" && a.unsure > 0 {
+		v.run.Notes = append(v.run.Notes, fmt.Sprintf("Which pods have lost %d of the lost requests is not known for certain. The connection tracking of the node %s, which knows it, was not read: %s.",
+			a.unsure, v.agent.Spec.NodeName, v.nodes.why))
+	}
+	for _, c := range v.run.Load {
+		if c.NoPort > 0 {
+			v.run.Notes = append(v.run.Notes, fmt.Sprintf("%s clients: %d requests were not sent, beside the %d that were. Each needed a new connection, and every source port of the load had been used within the last %s: the node would have taken it for the old connection. At most about %d connections a second can be opened; lower --rate to have all requests sent.",
+				c.Class, c.NoPort, c.Sent, portRest, int(64_512/portRest.Seconds())))
+		}
+	}
+}
