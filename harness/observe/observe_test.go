@@ -256,3 +256,19 @@ func (o *Observer) seenEvents() []string {
 	}
 	return uids
 }
+
+// A hook that only sleeps says when SIGTERM comes.
+func TestSleepOf(t *testing.T) {
+	for _, c := range []struct {
+		command []string
+		want    time.Duration
+	}{
+		{[]string{"sleep", "10"}, 10 * time.Second}, {[]string{"/bin/sleep", "2.5s"}, 2500 * time.Millisecond}, {[]string{"sleep", "1m"}, time.Minute},
+		{[]string{"/bin/sh", "-c", "sleep 15"}, 15 * time.Second}, {[]string{"bash", "-c", " exec sleep 5; "}, 5 * time.Second},
+		{[]string{"sh", "-c", "sleep 5; nginx -s quit"}, 0}, {[]string{"nginx", "-s", "quit"}, 0}, {[]string{"sleep", "infinity"}, 0}, {[]string{"sleep"}, 0}, {nil, 0},
+	} {
+		if got := sleepOf(c.command); got != c.want {
+			t.Errorf("%q: %s, not %s", c.command, got, c.want)
+		}
+	}
+}

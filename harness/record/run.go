@@ -23,8 +23,21 @@ type Run struct {
 	Pods     []Pod       `json:"pods"`
 	Events   []EventLine `json:"events"`
 
+	// Propagation is what the load's node says about stopping pods; nil: nothing.
+	Propagation *Propagation `json:"propagation,omitempty"`
+
 	Checks []Check  `json:"checks"`
 	Notes  []string `json:"notes,omitempty"` // what a reader should know, such as what could not be done as asked
+}
+
+// Propagation is for how long one node went on to send new connections to pods that were
+// told to stop. Both durations are the longest of all these pods; negative or 0: none
+// came after that.
+type Propagation struct {
+	Node          string        `json:"node"`
+	Pods          int           `json:"pods"` // that were told to stop
+	AfterDeletion time.Duration `json:"afterDeletionNs"`
+	AfterEndpoint time.Duration `json:"afterEndpointNs"` // after they had left the endpoints
 }
 
 // Target is what was verified.

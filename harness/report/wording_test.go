@@ -10,6 +10,7 @@ func TestVerdict(t *testing.T) {
 	pass, fail, not := record.Check{ID: "a", Result: record.Pass}, record.Check{ID: "exit", Result: record.Fail}, record.Check{ID: "c", Result: record.NotChecked}
 	good := record.Request{Class: record.New, Outcome: record.OK, Sent: began, End: began}
 	bad := record.Request{Class: record.New, Outcome: record.Refused, Sent: began, End: began}
+	early := record.Request{Class: record.New, Outcome: record.Refused, Sent: at(-1), End: at(-1)}
 	restart := func(n string) record.Phase {
 		return record.Phase{Name: n, Kind: record.Action, Began: began, Ended: at(1)}
 	}
@@ -24,6 +25,10 @@ func TestVerdict(t *testing.T) {
 		{[]record.Check{pass, fail}, []record.Request{good}, []record.Phase{restart("scale down and up 1"), restart("scale down and up 2")},
 			"FAILED: none of 1 request lost during 2 x scale down and up, but 1 check failed: exit (2 s)"},
 		{[]record.Check{fail}, []record.Request{good, bad}, nil, "FAILED: 1 of 2 requests lost (2 s)"},
+		{[]record.Check{fail}, []record.Request{early, bad, bad, good}, []record.Phase{restart("rolling restart 1")},
+			"FAILED: 3 of 4 requests lost: 1 before anything was done, 2 during 1 rolling restart (2 s)"},
+		{[]record.Check{fail}, []record.Request{early, good}, []record.Phase{restart("rolling restart 1")},
+			"FAILED: 1 of 2 requests lost, all of them before anything was done; none during 1 rolling restart (2 s)"},
 		{[]record.Check{not}, []record.Request{good}, nil, "FAILED: no check was made; none of 1 request lost (2 s)"},
 		{nil, nil, nil, "FAILED: no check was made; no request was sent (2 s)"},
 		{[]record.Check{not, {ID: "latency", Result: record.Reported}}, []record.Request{good}, nil, "FAILED: no check was made; none of 1 request lost (2 s)"},

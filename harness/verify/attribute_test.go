@@ -3,6 +3,7 @@ package verify
 import (
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -115,5 +116,45 @@ func TestAttributeByTracking(t *testing.T) {
 		if a.unsure != 1 || !slices.Equal(run.Requests[0].Suspects, []string{"b", "c"}) {
 			t.Errorf("%d are unsure, suspects %q", a.unsure, run.Requests[0].Suspects)
 		}
+	}
+}
+
+// The advice rests on connections to pods that were stopping; not on those to a pod that
+// was not, or that has the address of one that is gone.
+func TestPropagation(t *testing.T) {
+	run := &record.Run{Pods: []record.Pod{
+		{Name: "a", IP: "10.0.0.1", Created: at(0), Deleted: at(10), EndpointGone: at(10.1), Gone: at(20)},
+		{Name: "b", IP: "10.0.0.2", Created: at(0)},
+		{Name: "c", IP: "10.0.0.1", Created: at(30)},
+	}}
+	var flows []conntrack.Flow
+	a := &attribution{run: run, node: "n0"}
+	each := func(yield func(conntrack.Flow) bool) {
+		for _, f := range flows {
+			yield(f)
+		}
+	}
+	for _, c := range []struct {
+		ip     string
+		s      float64
+		want   float64
+		advice string
+	}{
+		{"10.0.0.2", 40, 0, "no new connection to any of 1 stopping pod"},
+		{"10.0.0.1", 9, 0, "no new connection to any of 1 stopping pod"},
+		{"10.0.0.1", 40, 0, "no new connection"},
+		{"10.0.0.1", 10.05, 0.05, "(none came after a pod had left the endpoints"},
+		{"10.0.0.1", 11.6, 1.6, "at least 5s after"},
+		{"10.0.0.1", 11.2, 1.6, "1.5 s after it had left the endpoints"},
+	} {
+		flows = append(flows, conntrack.Flow{At: at(c.s), To: netip.AddrPortFrom(netip.MustParseAddr(c.ip), 80)})
+		p := a.propagation(each)
+		if got := max(0, p.AfterDeletion); (got-time.Duration(c.want*float64(time.Second))).Abs() > time.Millisecond || !strings.Contains(advise(p), c.advice) {
+			t.Errorf("with %s at %g s: %s; %s", c.ip, c.s, got, advise(p))
+		}
+	}
+	run.Pods = run.Pods[1:]
+	if p := a.propagation(each); p != nil {
+		t.Errorf("no pod was told to stop: %+v", p)
 	}
 }

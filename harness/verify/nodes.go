@@ -95,6 +95,11 @@ func (v *verification) attribute() {
 		}
 	}
 	a.all()
+	if v.nodes.trace != nil {
+		if v.run.Propagation = a.propagation(v.nodes.trace.Flows); v.run.Propagation != nil {
+			v.run.Notes = append(v.run.Notes, advise(v.run.Propagation))
+		}
+	}
 	if v.nodes.why != "" && a.unsure > 0 {
 		v.run.Notes = append(v.run.Notes, fmt.Sprintf("Which pods have lost %d of the lost requests is not known for certain. The connection tracking of the node %s, which knows it, was not read: %s.",
 			a.unsure, v.agent.Spec.NodeName, v.nodes.why))
