@@ -121,7 +121,7 @@ var rules = []rule{
 	{of: "harness/load/agent", may: []string{"harness/load", "harness/record"}, never: all(httpServers, kubernetes, logging)},
 	{of: "harness/load", may: []string{"harness/record", "harness/problemdoc"}, never: all(httpServers, kubernetes, logging)},
 	{of: "harness/load/...", never: all(httpServers, kubernetes, logging)},
-	{of: "harness/conntrack", never: all(httpServers, kubernetes, logging)},
+	{of: "harness/conntrack", may: []string{"internal/testenv"}, never: all(httpServers, kubernetes, logging)},
 	// What is in the cluster, seen and changed through its API alone.
 	{of: "harness/cluster", never: all(httpServers, clusters, logging)},
 	{of: "harness/manifest", never: all(httpServers, clusters, logging)},
