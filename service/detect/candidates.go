@@ -27,7 +27,8 @@ type weakTrace struct {
 // image of its pods that runs a kind among others, a port with the number of a kind's
 // query port, a port named after a kind, or words that name a kind or a part of one,
 // such as query-frontend. A kind that its words exclude is no hint: prometheus-operator
-// is known to be something else.
+// is known to be something else. What a port says counts only as far as the words and the
+// images don't explain the port better; see explained.
 func (r *Rules) weakTraces(svc *corev1.Service, e *evidence) (t weakTrace) {
 	if svc.Spec.Type == corev1.ServiceTypeExternalName || len(svc.Spec.Ports) == 0 {
 		return t
@@ -51,19 +52,20 @@ func (r *Rules) weakTraces(svc *corev1.Service, e *evidence) (t weakTrace) {
 		if p.Protocol == corev1.ProtocolUDP || p.Protocol == corev1.ProtocolSCTP || p.Port < 1 || p.Port > 65535 {
 			continue
 		}
+		var seen sight
 		if i < maxServicePorts {
-			for _, k := range e.pods.see(p).kinds {
-				add(k, p)
-			}
+			seen = e.pods.see(p)
 		}
-		number := cmp.Or(targetNumber(p), p.Port)
+		for _, k := range seen.kinds {
+			add(k, p)
+		}
 		for _, k := range r.kinds {
-			if slices.ContainsFunc(k.ports, func(w port) bool { return len(w.named) == 0 && (w.number == number || w.number == p.Port) }) {
+			if k.hasNumber(p) && !r.explained(e, &seen, k.id, p) {
 				add(k.id, p)
 			}
 		}
-		if !isMetrics(p.Name) {
-			add(r.named(p.Name), p)
+		if k := r.named(p.Name); k >= 0 && !isMetrics(p.Name) && !r.explained(e, &seen, k, p) {
+			add(k, p)
 		}
 	}
 	// Words alone say nothing about the port.
@@ -80,6 +82,41 @@ func (r *Rules) weakTraces(svc *corev1.Service, e *evidence) (t weakTrace) {
 		}
 	}
 	return t
+}
+
+// hasNumber reports whether k answers queries at the number of p, whatever p is called.
+func (k *kind) hasNumber(p *corev1.ServicePort) bool {
+	number := cmp.Or(targetNumber(p), p.Port)
+	return slices.ContainsFunc(k.ports, func(w port) bool { return len(w.named) == 0 && (w.number == number || w.number == p.Port) })
+}
+
+// explained reports whether the port p is explained better than by kind k, which has such a
+// port: nothing but the port speaks for k, and either
+//
+//   - the pods are known to run something else there,
+//   - the words name another kind that has the same number: Loki and old charts of Tempo
+//     have 3100, or
+//   - the words name a part of another kind that answers no queries, or something around
+//     it: its ports are its own.
+func (r *Rules) explained(e *evidence, seen *sight, k int16, p *corev1.ServicePort) bool {
+	if e.mentions(k, true) {
+		return false
+	}
+	if len(seen.kinds) > 0 || seen.against && !seen.proxy {
+		return !slices.Contains(seen.kinds, k)
+	}
+	for _, s := range e.sources() {
+		for _, event := range s.events {
+			if event.kind < 0 {
+				continue
+			}
+			other := r.kinds[event.kind]
+			if m, _ := r.excluded(other, e, trustLabel, &choice{fit: fitNumber, port: p}); m != nil || other.hasNumber(p) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // candidate returns svc as a candidate; nil if it is none.
