@@ -116,9 +116,6 @@ type Backend struct {
 	Description string
 	// Probe says how to check its health.
 	Probe Probe
-	// UserEndpoint means that whoever may change the Service chose where the endpoint or
-	// the health check leads: by an annotation, or by an external name.
-	UserEndpoint bool
 	// Declared means that annotations or overrides say something about this very Service.
 	// So it is never a mere alias of another.
 	Declared bool
@@ -147,7 +144,7 @@ type Fixed struct{ Type, Enabled, Endpoint bool }
 func (b *Backend) Equal(o *Backend) bool {
 	return b.Key == o.Key && b.Name == o.Name && b.Type == o.Type && b.Enabled == o.Enabled && b.Primary == o.Primary && b.Pinned == o.Pinned &&
 		b.Endpoint == o.Endpoint && b.APIPath == o.APIPath && b.Transport == o.Transport && b.Connection.Equal(o.Connection) && b.Description == o.Description &&
-		b.Probe.Equal(o.Probe) && b.UserEndpoint == o.UserEndpoint && b.Declared == o.Declared && b.Pods.Equal(o.Pods) &&
+		b.Probe.Equal(o.Probe) && b.Declared == o.Declared && b.Pods.Equal(o.Pods) &&
 		b.Standing == o.Standing && b.Fixed == o.Fixed && b.Created.Equal(o.Created) && slices.Equal(b.Evidence, o.Evidence) &&
 		maps.Equal(b.Labels, o.Labels) && maps.Equal(b.Annotations, o.Annotations)
 }

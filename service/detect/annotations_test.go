@@ -45,9 +45,6 @@ func summary(res Result) string {
 		} else {
 			fmt.Fprintf(&b, " get %s", k.Probe.URL)
 		}
-		if k.UserEndpoint {
-			b.WriteString(" user")
-		}
 		if k.Primary {
 			b.WriteString(" primary")
 		}
@@ -71,23 +68,23 @@ func TestAnnotations(t *testing.T) {
 		{"declared, the other word", annotated("http:8080", "toolset", "enabled"), "custom app " + app + ":8080 tcp app.n.svc.cluster.local:8080"},
 		{"all of them", annotated("http:8080", "toolset", "true", "toolset-type", "runbooks", "toolset-name", "incident.runbooks",
 			"toolset-endpoint", "HTTPS://Runbooks.Example.COM:8443/api/", "toolset-health-path", "/live", "toolset-primary", "true"),
-			"runbooks incident.runbooks https://runbooks.example.com:8443/api get https://runbooks.example.com:8443/api/live user primary"},
+			"runbooks incident.runbooks https://runbooks.example.com:8443/api get https://runbooks.example.com:8443/api/live primary"},
 		{"a health URL", annotated("http:8080", "toolset", "true", "health-endpoint", "http://127.0.0.1:8081/ready/"),
-			"custom app " + app + ":8080 get http://127.0.0.1:8081/ready/ user"},
+			"custom app " + app + ":8080 get http://127.0.0.1:8081/ready/"},
 		{"the health path has priority", annotated("http:8080", "toolset", "true", "health-endpoint", "/a", "toolset-health-path", "/b"),
-			"custom app " + app + ":8080 get " + app + ":8080/b user"},
+			"custom app " + app + ":8080 get " + app + ":8080/b"},
 		{"a known type", annotated("x:1234 web:9009", "toolset", "true", "toolset-type", "mimir"),
 			"mimir app " + app + ":9009/prometheus get " + app + ":9009/ready"},
 		{"a known type, elsewhere, with a path", annotated("x:1234", "toolset", "true", "toolset-type", "mimir", "toolset-endpoint", "http://m/tenant"),
-			"mimir app http://m/tenant get http://m/ready user"},
+			"mimir app http://m/tenant get http://m/ready"},
 		{"an address gets the scheme's port", annotated("", "toolset", "true", "toolset-endpoint", "https://[::1]"),
-			"custom app https://[::1] tcp [::1]:443 user"},
+			"custom app https://[::1] tcp [::1]:443"},
 		{"a health path of something that has no HTTP", annotated("client:9092", "toolset", "true", "toolset-type", "kafka", "toolset-health-path", "/h"),
-			"kafka app tcp://app.n.svc.cluster.local:9092 get " + app + ":9092/h user"},
+			"kafka app tcp://app.n.svc.cluster.local:9092 get " + app + ":9092/h"},
 
 		{"off", prometheus("toolset", "false"), "none"},
 		{"off, the other word", prometheus("toolset", "disabled"), "none"},
-		{"refined", prometheus("toolset-name", "main", "toolset-health-path", "/up"), "prometheus main " + in9090 + " get " + in9090 + "/up user"},
+		{"refined", prometheus("toolset-name", "main", "toolset-health-path", "/up"), "prometheus main " + in9090 + " get " + in9090 + "/up"},
 		{"of another type", prometheus("toolset-type", "custom"), "custom app " + in9090 + " tcp app.n.svc.cluster.local:9090"},
 		{"a wrong word leaves it as it is", prometheus("toolset", "yes"), "prometheus app " + in9090 + " get " + in9090 + "/-/healthy !toolset"},
 		{"one wrong part of the connection spoils the rest of it, not the name",

@@ -151,7 +151,7 @@ func moveTo(b *service.Backend, url string) {
 		i += len(url) - len(afterScheme(url))
 		url, b.APIPath = url[:i], url[i:]
 	}
-	b.Endpoint, b.UserEndpoint = url, true
+	b.Endpoint = url
 	b.Pods = nil
 	below, found := strings.CutPrefix(b.Probe.URL, old)
 	if b.Probe.Kind == service.ProbeHTTP && found && strings.HasPrefix(url, "http") {
@@ -171,7 +171,6 @@ func checkAt(b *service.Backend, health string) {
 		health = base + health
 	}
 	b.Probe = service.Probe{Kind: service.ProbeHTTP, URL: health, AcceptStatus: b.Probe.AcceptStatus}
-	b.UserEndpoint = true
 }
 
 func afterScheme(url string) string {
@@ -225,7 +224,7 @@ func (o *Set) Unmatched(discovered []*service.Backend) []string {
 func (c *changes) backend(namespace, name string, primary bool) *service.Backend {
 	b := &service.Backend{
 		Key: service.Key{Namespace: namespace, Name: name}, Name: name, Type: c.kind, Enabled: true, Primary: primary, Pinned: primary,
-		Endpoint: c.url, Connection: c.connection, Description: c.description, UserEndpoint: true, Fixed: service.Fixed{Type: true, Endpoint: true},
+		Endpoint: c.url, Connection: c.connection, Description: c.description, Fixed: service.Fixed{Type: true, Endpoint: true},
 		Probe:    service.Probe{Kind: service.ProbeTCP, Address: endpoint.Address(c.url)},
 		Standing: service.Standing{Scope: service.ScopeUnknown, Role: service.RoleServer},
 		Evidence: []string{Key + ": added"},

@@ -35,7 +35,7 @@ func describe(b *service.Backend) string {
 	for _, f := range []struct {
 		on   bool
 		name string
-	}{{!b.Enabled, "disabled"}, {b.Primary, "primary"}, {b.Pinned, "pinned"}, {b.UserEndpoint, "user"}} {
+	}{{!b.Enabled, "disabled"}, {b.Primary, "primary"}, {b.Pinned, "pinned"}} {
 		if f.on {
 			s += " " + f.name
 		}
@@ -55,12 +55,12 @@ func TestOverridesApply(t *testing.T) {
 		{"chosen", `{name: prom, primary: true}`, `prometheus ` + url + ` "D." ` + health + ` primary pinned`, "primary"},
 		{"text and type", `{name: prom, type: mimir, description: "It holds {{ x }} 'all'."}`, `mimir ` + url + ` "It holds {{ x }} 'all'." ` + health, "description, type"},
 		{"API path", `{name: prom, path: /prometheus/}`, `prometheus ` + url + `/prometheus "D." ` + health, "path"},
-		{"endpoint, with the check below it", `{name: prom, ` + in + `url: "HTTPS://Proxy:443/prom/"}`, `prometheus https://proxy:443/prom "D." https://proxy:443/prom/-/healthy user`, "url"},
-		{"endpoint that is no HTTP", `{name: prom, ` + in + `url: "tcp://k:9092"}`, `prometheus tcp://k:9092 "D." k:9092 user`, "url"},
-		{"IPv6", `{name: prom, ` + in + `url: "grpc://[::1]:9092"}`, `prometheus grpc://[::1]:9092 "D." [::1]:9092 user`, "url"},
-		{"health path", `{name: prom, ` + in + `health: /ready}`, `prometheus ` + url + ` "D." ` + url + `/ready user`, "health"},
-		{"health URL", `{name: prom, ` + in + `health: "http://h:1/x"}`, `prometheus ` + url + ` "D." http://h:1/x user`, "health"},
-		{"endpoint and health path", `{name: prom, ` + in + `url: "tcp://k:9092", health: /x}`, `prometheus tcp://k:9092 "D." http://k:9092/x user`, "url, health"},
+		{"endpoint, with the check below it", `{name: prom, ` + in + `url: "HTTPS://Proxy:443/prom/"}`, `prometheus https://proxy:443/prom "D." https://proxy:443/prom/-/healthy`, "url"},
+		{"endpoint that is no HTTP", `{name: prom, ` + in + `url: "tcp://k:9092"}`, `prometheus tcp://k:9092 "D." k:9092`, "url"},
+		{"IPv6", `{name: prom, ` + in + `url: "grpc://[::1]:9092"}`, `prometheus grpc://[::1]:9092 "D." [::1]:9092`, "url"},
+		{"health path", `{name: prom, ` + in + `health: /ready}`, `prometheus ` + url + ` "D." ` + url + `/ready`, "health"},
+		{"health URL", `{name: prom, ` + in + `health: "http://h:1/x"}`, `prometheus ` + url + ` "D." http://h:1/x`, "health"},
+		{"endpoint and health path", `{name: prom, ` + in + `url: "tcp://k:9092", health: /x}`, `prometheus tcp://k:9092 "D." http://k:9092/x`, "url, health"},
 	} {
 		o := mustOverrides(t, "toolsets: ["+c.entry+"]")
 		b, before := discovered(), discovered()
@@ -98,7 +98,7 @@ func TestOverridesOfAnAPIPath(t *testing.T) {
 	b := discovered()
 	b.APIPath, b.Probe.URL = "/prometheus", b.Endpoint+"/ready"
 	got := mustOverrides(t, `toolsets: [{name: prom, namespace: monitoring, url: "http://m:1/prom"}]`).Apply(b)
-	if s := describe(got); s != `prometheus http://m:1/prom "D." http://m:1/ready user` || got.APIPath != "/prom" {
+	if s := describe(got); s != `prometheus http://m:1/prom "D." http://m:1/ready` || got.APIPath != "/prom" {
 		t.Errorf("got %s", s)
 	}
 	got = mustOverrides(t, `toolsets: [{name: prom, namespace: monitoring, path: ""}]`).Apply(b)
@@ -148,8 +148,8 @@ toolsets:
 		got = append(got, b.Key.String()+" "+b.Name+" "+describe(b)+" "+b.Evidence[0])
 	}
 	want := []string{
-		`cloud/metrics metrics prometheus https://metrics.example.com/api/prom "Metrics of the cloud." https://metrics.example.com/-/ready primary pinned user overrides.yaml: added`,
-		`cloud/events events kafka tcp://kafka.example.com:9092 "A back end of type kafka that an administrator added." kafka.example.com:9092 user overrides.yaml: added`,
+		`cloud/metrics metrics prometheus https://metrics.example.com/api/prom "Metrics of the cloud." https://metrics.example.com/-/ready primary pinned overrides.yaml: added`,
+		`cloud/events events kafka tcp://kafka.example.com:9092 "A back end of type kafka that an administrator added." kafka.example.com:9092 overrides.yaml: added`,
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))

@@ -100,7 +100,7 @@ func (l Life) Added() *service.Backend {
 	name := fmt.Sprintf("s%d", l.IntN(5))
 	return &service.Backend{
 		Key: service.Key{Namespace: fmt.Sprintf("ns%d", l.IntN(4)), Name: "added:" + name}, Name: name, Type: "added", Enabled: true,
-		UserEndpoint: true, Endpoint: "http://elsewhere",
+		Endpoint: "http://elsewhere",
 	}
 }
 
