@@ -51,7 +51,7 @@ func Right() Case { return Case{About: "does everything right", Grace: ampleGrac
 
 // Planted returns the defects, in the order of the server's own list.
 func Planted() []Case {
-	reused, fresh, slow := verdict.RequestsID(record.Reused), verdict.RequestsID(record.New), verdict.RequestsID(record.Slow)
+	blind, fresh, slow := verdict.RequestsID(record.Blind), verdict.RequestsID(record.New), verdict.RequestsID(record.Slow)
 	cut := []record.Outcome{record.EOFMid, record.ResetMid}
 	return []Case{
 		{
@@ -67,8 +67,8 @@ func Planted() []Case {
 		},
 		{Name: "ignores-sigterm", About: "ignores SIGTERM", Grace: shortGrace, Checks: []string{verdict.GraceID}},
 		{
-			Name: "closes-idle-connections", About: "closes idle kept connections at once", Grace: ampleGrace, Checks: []string{reused},
-			Losses: []Loss{{Class: record.Reused, By: []record.Outcome{record.EOFBefore, record.ResetBefore}}},
+			Name: "closes-idle-connections", About: "closes idle kept connections at once", Grace: ampleGrace, Checks: []string{blind},
+			Losses: []Loss{{Class: record.Blind, By: []record.Outcome{record.EOFBefore, record.ResetBefore}}},
 		},
 		{
 			Name: "abandons-in-flight", About: "abandons what is in flight after the wait", Grace: ampleGrace, Checks: []string{slow},
@@ -78,7 +78,7 @@ func Planted() []Case {
 		{Name: "liveness-fails", About: "liveness fails during the drain", Grace: ampleGrace, Checks: []string{verdict.LivenessID}},
 		{Name: "drain-exceeds-grace", About: "drains for longer than the grace period", Grace: shortGrace, Checks: []string{verdict.GraceID}},
 		{
-			Name: "503-while-draining", About: "503 to ordinary requests while it drains", Grace: ampleGrace, Checks: []string{reused},
+			Name: "503-while-draining", About: "503 to ordinary requests while it drains", Grace: ampleGrace, Checks: []string{blind},
 			Losses: []Loss{{By: []record.Outcome{record.UnexpectedStatus}}},
 		},
 		{

@@ -118,6 +118,6 @@ func (s *Subject) Options(d Deployment) (verify.Options, error) {
 			Rate: 250, Paths: []string{"/", "/api/v1/toolsets"}, ErrorPaths: []string{"/no-such-path"}, ExpectJSON: true,
 			SlowPath: "/slow?for={duration}", SlowFor: 8 * time.Second, StreamPath: "/events", Streams: streams, Goodbye: "goodbye", PodHeader: "X-Served-By",
 		},
-		Problems: true, Milestones: verify.Milestones(), Signal: verify.Milestones()[0],
+		Problems: true, Milestones: verify.Milestones(), Signal: verify.Milestones()[0], Strict: true,
 	}, nil
 }

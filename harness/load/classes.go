@@ -11,14 +11,14 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/record"
 )
 
-// reused sends requests on kept connections. If all are busy, a request that is due
+// kept sends requests on kept connections. If all are busy, a request that is due
 // waits in the channel line. Of the goroutines that receive from it, Go serves the one
 // that has waited longest, so the connections take turns.
-func (r *run) reused(ctx context.Context, client Client, ch *choice, t *tally) {
+func (r *run) kept(ctx context.Context, client Client, ch *choice, t *tally) {
 	line := make(chan time.Time, client.MaxInFlight)
 	var workers sync.WaitGroup
 	for range client.Connections {
-		workers.Go(func() { r.keepBusy(ctx, line, ch, t) })
+		workers.Go(func() { r.keepBusy(ctx, client.Class, line, ch, t) })
 	}
 	r.failed(schedule.Run(ctx, r.begin, client.Rate, func(_ int, due time.Time) {
 		select {
@@ -32,7 +32,7 @@ func (r *run) reused(ctx context.Context, client Client, ch *choice, t *tally) {
 }
 
 // keepBusy sends requests on one kept connection, and dials again when it is lost.
-func (r *run) keepBusy(ctx context.Context, line <-chan time.Time, ch *choice, t *tally) {
+func (r *run) keepBusy(ctx context.Context, class record.Class, line <-chan time.Time, ch *choice, t *tally) {
 	var c *connection
 	var free time.Time // when the last request ended
 	for due := range line {
@@ -41,7 +41,7 @@ func (r *run) keepBusy(ctx context.Context, line <-chan time.Time, ch *choice, t
 			continue
 		}
 		var req *record.Request
-		c, req = r.serve(ctx, record.Reused, c, &job{message: ch.next(), due: due}, t)
+		c, req = r.serve(ctx, class, c, &job{message: ch.next(), due: due}, t)
 		if req == nil {
 			continue
 		}
@@ -73,7 +73,8 @@ func (r *run) fresh(ctx context.Context, client Client, ch *choice, t *tally) {
 	})
 }
 
-// slow sends requests that take long, in turn on new and on kept connections.
+// slow sends requests that take long, in turn on new and on kept connections. Before it
+// sends on one of these, it looks whether that is closed: what it loses is lost in flight.
 func (r *run) slow(ctx context.Context, client Client, ch *choice, t *tally) {
 	var kept idle
 	r.each(ctx, client, t, func(i int, due time.Time) {

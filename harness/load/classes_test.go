@@ -11,7 +11,7 @@ import (
 
 // Requests beyond the limit are skipped and counted; the others are sent.
 func TestSkipped(t *testing.T) {
-	for class, want := range map[record.Class]int{record.Reused: 7, record.New: 5, record.Slow: 5} {
+	for class, want := range map[record.Class]int{record.Pooled: 7, record.Blind: 7, record.New: 5, record.Slow: 5} {
 		t.Run(string(class), func(t *testing.T) {
 			t.Parallel()
 			ctx, cancel := context.WithCancel(context.Background())
@@ -28,7 +28,7 @@ func TestSkipped(t *testing.T) {
 			})
 			c := config(s.address, class, 1000)
 			c.Clients[0].MaxInFlight = 5
-			if class == record.Reused {
+			if class == record.Pooled || class == record.Blind {
 				c.Clients[0].Connections = 2
 			}
 			n := 0
@@ -62,7 +62,7 @@ func TestSkipped(t *testing.T) {
 }
 
 // The kept connections take turns, and one whose end was announced is not used again.
-func TestReusedConnectionsTakeTurns(t *testing.T) {
+func TestKeptConnectionsTakeTurns(t *testing.T) {
 	s := startServer(t, func(c *serverConn) {
 		for i := 0; i < 10; i++ {
 			if _, _, ok := c.request(); !ok {
@@ -76,7 +76,7 @@ func TestReusedConnectionsTakeTurns(t *testing.T) {
 			c.say(good)
 		}
 	})
-	c := config(s.address, record.Reused, 400)
+	c := config(s.address, record.Blind, 400)
 	c.Clients[0].Connections = 5
 	all, summary := runUntil(t, c, func(_ *record.Request, n int) bool { return n == 200 })
 	uses := map[int]int{}
@@ -88,6 +88,60 @@ func TestReusedConnectionsTakeTurns(t *testing.T) {
 	}
 	if opened := summary.Clients[0].Opened; uses[0] != opened || uses[9] < opened-5 || opened < len(all)/10 {
 		t.Errorf("%d connections, requests by use: %v", opened, uses)
+	}
+}
+
+// A client that looks takes another connection once the server's close has arrived, or
+// something that it did not ask for. One that does not look loses its request, and the
+// record says why.
+func TestPooledLooks(t *testing.T) {
+	for name, last := range map[string]string{"FIN": "", "a last message": "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"} {
+		for _, class := range []record.Class{record.Pooled, record.Blind} {
+			t.Run(name+"/"+string(class), func(t *testing.T) {
+				t.Parallel()
+				s := startServer(t, func(c *serverConn) {
+					if _, _, ok := c.request(); !ok {
+						return
+					}
+					c.say(good)
+					time.Sleep(20 * time.Millisecond) // the client has the response
+					c.say(last)
+				})
+				all, summary := runUntil(t, config(s.address, class, 5), func(_ *record.Request, n int) bool { return n == 8 })
+				lost := 0
+				for i := range all {
+					r := &all[i]
+					if !r.Failed() {
+						continue
+					}
+					lost++
+					if last == "" && !r.OnlyBlind() {
+						t.Errorf("%+v", r)
+					}
+				}
+				stale := summary.Clients[0].Stale
+				switch {
+				case class == record.Pooled && (lost > 0 || stale < len(all)-1):
+					t.Errorf("%d of %d lost; %d connections found closed", lost, len(all), stale)
+				case class == record.Blind && (lost < len(all)/2-1 || stale > 0):
+					t.Errorf("%d of %d lost; %d connections found closed", lost, len(all), stale)
+				}
+			})
+		}
+	}
+}
+
+// What responses say about their server is in the summary.
+func TestSignature(t *testing.T) {
+	s := startServer(t, func(c *serverConn) {
+		if _, _, ok := c.request(); ok {
+			c.say("HTTP/1.1 200 OK\r\nServer: nginx/1.29.1\r\nX-Powered-By: PHP/8.4\r\nKeep-Alive: timeout=5\r\nContent-Length: 0\r\n\r\n")
+		}
+	})
+	_, summary := runUntil(t, config(s.address, record.New, 20), func(_ *record.Request, n int) bool { return n == 2 })
+	want := record.Signature{Server: "nginx/1.29.1", PoweredBy: "PHP/8.4", KeepAlive: "timeout=5"}
+	if got := summary.Clients[0].Server; got != want {
+		t.Errorf("%+v, not %+v", got, want)
 	}
 }
 

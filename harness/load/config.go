@@ -22,7 +22,7 @@ const (
 // shortest is the duration of the shortest slow request.
 const shortest = time.Second
 
-// usesPerSecond is how often a reused connection is used, if Config does not give their
+// usesPerSecond is how often a kept connection is used, if Config does not give their
 // number: as often as in the pool of a busy client, so that no idle timeout of a server
 // ends one.
 const usesPerSecond = 8
@@ -73,19 +73,19 @@ type Client struct {
 	Class record.Class `json:"class"`
 	// Rate is the number of requests per second; 0 for streams.
 	Rate float64 `json:"rate,omitempty"`
-	// Connections is the number of connections that reused clients share, or of streams
+	// Connections is the number of connections that pooled or blind clients share, or of streams
 	// held open. 0: by the rate, or 8 streams.
 	Connections int `json:"connections,omitempty"`
 	// Duration is that of the longest slow request; 0: 8 s.
 	Duration time.Duration `json:"duration,omitempty"`
-	// MaxInFlight bounds the requests that wait for a reused connection, and the
+	// MaxInFlight bounds the requests that wait for a kept connection, and the
 	// requests in flight of new and of slow clients. More are skipped. 0: 2,000.
 	MaxInFlight int `json:"maxInFlight,omitempty"`
 }
 
 // Target is a request, and the response that is expected.
 type Target struct {
-	// Classes are the client classes that send it; empty: reused and new.
+	// Classes are the client classes that send it; empty: pooled, blind and new.
 	Classes []record.Class `json:"classes,omitempty"`
 	Method  string         `json:"method,omitempty"` // empty: GET
 	// Path has the query, too. In the path of a slow request, {duration} is replaced by
@@ -122,7 +122,7 @@ func (c *Config) withDefaults() Config {
 	out.Clients = make([]Client, len(c.Clients))
 	for i, client := range c.Clients {
 		switch client.Class {
-		case record.Reused:
+		case record.Pooled, record.Blind:
 			fill(&client.Connections, max(1, int(client.Rate/usesPerSecond)))
 		case record.Slow:
 			fill(&client.Duration, defaultSlowDuration)
@@ -139,7 +139,7 @@ func (c *Config) withDefaults() Config {
 		fill(&target.Method, "GET")
 		fill(&target.Weight, 1)
 		if len(target.Classes) == 0 {
-			target.Classes = []record.Class{record.Reused, record.New}
+			target.Classes = []record.Class{record.Pooled, record.Blind, record.New}
 		}
 		out.Targets[i] = target
 	}

@@ -16,7 +16,7 @@ func valid() Config {
 		Address: "10.96.0.20:80", Host: "toolset", Header: map[string]string{"X-A": "b"}, PodHeader: "X-Served-By",
 		DialTimeout: time.Second, ResponseTimeout: 1500 * time.Millisecond, StreamIdleTimeout: -1, Goodbye: "end", Problems: true,
 		Clients: []Client{
-			{Class: record.Reused, Rate: 320, Connections: 40, MaxInFlight: 10}, {Class: record.New, Rate: 0.5},
+			{Class: record.Blind, Rate: 320, Connections: 40, MaxInFlight: 10}, {Class: record.New, Rate: 0.5},
 			{Class: record.Slow, Rate: 5, Duration: 8 * time.Second}, {Class: record.Stream, Connections: 2},
 		},
 		Targets: []Target{
@@ -68,7 +68,7 @@ func TestConfigInWrongJSON(t *testing.T) {
 }
 
 func TestDefaults(t *testing.T) {
-	c := Config{Address: "a:1", Clients: []Client{{Class: record.Reused, Rate: 320}, {Class: record.Slow, Rate: 1}, {Class: record.Stream}}, Targets: []Target{{Path: "/"}}}
+	c := Config{Address: "a:1", Clients: []Client{{Class: record.Blind, Rate: 320}, {Class: record.Slow, Rate: 1}, {Class: record.Stream}}, Targets: []Target{{Path: "/"}}}
 	got := c.withDefaults()
 	if got.Host != "a:1" || got.DialTimeout != 2*time.Second || got.ResponseTimeout != 5*time.Second || got.StreamIdleTimeout != 45*time.Second ||
 		got.Goodbye != "goodbye" || got.Dial == nil {

@@ -6,6 +6,8 @@ import (
 	"net"
 	"syscall"
 	"time"
+
+	"kubernaut.io/dynamic-toolset/harness/record"
 )
 
 // A connection is a client's connection. It carries one request at a time.
@@ -17,7 +19,10 @@ type connection struct {
 	opened time.Time
 	uses   int    // requests sent
 	pod    string // that answered last
-	cut    bool   // the last request was not sent completely, so that none can follow
+	server record.Signature
+	// recognised: server is from a response.
+	recognised bool
+	cut        bool // the last request was not sent completely, so that none can follow
 	// release gives the source port back, once the connection is closed; may be nil.
 	release func()
 

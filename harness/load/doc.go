@@ -3,7 +3,7 @@
 //
 //	summary, err := load.Run(ctx, load.Config{
 //		Address: "10.96.0.20:80",
-//		Clients: []load.Client{{Class: record.Reused, Rate: 320}, {Class: record.New, Rate: 150}},
+//		Clients: []load.Client{{Class: record.Pooled, Rate: 320}, {Class: record.New, Rate: 150}},
 //		Targets: []load.Target{{Path: "/api/v1/toolsets", ExpectJSON: true}},
 //	}, func(r record.Request) { ... })
 //
@@ -25,17 +25,22 @@
 //
 // # The client classes
 //
-// Reused clients keep their connections and use them in turn, for one request at a time.
-// They do not check, before they send, whether the server has closed the connection: many
-// clients don't, and none can be sure. The record says if the close had already arrived.
-// They dial again after a failure, or after a response that announced the close.
+// Pooled clients keep their connections and use them in turn, for one request at a time.
+// Before they send, they look whether the server has closed the connection, and dial again
+// then, as the clients of Go, undici, nginx, HAProxy and Envoy do. None can be sure: a
+// request may cross the close on the way, and is lost then. They also dial again after a
+// failure, or after a response that announced the close.
+//
+// Blind clients do the same, but do not look, as many clients. The record says of each
+// request whether the close had already arrived when it was sent: that one was lost only
+// since its client did not look.
 //
 // New clients dial for each request. Half of them ask for Connection: close, the others
 // close after the response.
 //
 // Slow clients take seconds for each request, evenly spread from one second to a maximum,
 // so that some are in flight at any moment. They upload the body in pieces, or use a path
-// that the server answers slowly. Half use a kept connection, half a new one.
+// that the server answers slowly. Half use a kept connection, at which they look first, half a new one.
 //
 // Stream clients hold server-sent event streams open. A stream that ends after the event
 // "goodbye", or whose response is complete, ended well, and is opened again at once. Any

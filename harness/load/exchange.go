@@ -62,7 +62,9 @@ func (c *connection) ask(j *job, timeout time.Duration, podHeader string, r *rec
 	if c.uses > 0 {
 		r.ConnectionUse = c.uses
 		r.ConnectionAge = r.Sent.Sub(c.opened)
-		r.SentAfterClose = c.hasClosed()
+		// One that looks did so just before. A close that has arrived since then is one
+		// that crossed the request.
+		r.SentAfterClose = !looks(r.Class) && c.hasClosed()
 	}
 	c.uses++
 	c.cut = false
@@ -89,6 +91,7 @@ func (c *connection) ask(j *job, timeout time.Duration, podHeader string, r *rec
 		r.Status = resp.StatusCode
 		r.CloseAnnounced = resp.Close
 		c.attribute(r, resp, podHeader)
+		c.recognise(resp.Header)
 		return resp, nil
 	}
 	r.End = time.Now()
@@ -153,6 +156,22 @@ func (c *connection) attribute(r *record.Request, resp *http.Response, podHeader
 	if r.Pod = c.pod; r.Pod != "" {
 		r.Inferred, r.PodBy = true, record.ByConnection
 	}
+}
+
+// maxSignature bounds each header that is kept of a server's signature.
+const maxSignature = 200
+
+// recognise keeps what the first response says about the server.
+func (c *connection) recognise(h http.Header) {
+	if c.recognised {
+		return
+	}
+	c.recognised = true
+	get := func(name string) string {
+		v := h.Get(name)
+		return strings.Clone(v[:min(len(v), maxSignature)])
+	}
+	c.server = record.Signature{Server: get("Server"), PoweredBy: get("X-Powered-By"), Via: get("Via"), KeepAlive: get("Keep-Alive")}
 }
 
 // readHeader reads the header of the response to asked, and skips interim ones.

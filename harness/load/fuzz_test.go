@@ -91,7 +91,7 @@ func FuzzResponse(f *testing.F) {
 // BenchmarkExchange measures a request without the kernel's part.
 func BenchmarkExchange(b *testing.B) {
 	cfg := Config{Address: "a:1"}
-	j := &job{message: newMessage(&cfg, &Target{Method: "GET", Path: "/", ExpectJSON: true}, record.Reused)}
+	j := &job{message: newMessage(&cfg, &Target{Method: "GET", Path: "/", ExpectJSON: true}, record.Blind)}
 	in := bytes.NewReader([]byte(good))
 	c := newConnection(&canned{in: in, end: io.EOF}, time.Now())
 	b.ReportAllocs()

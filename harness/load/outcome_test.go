@@ -16,8 +16,8 @@ import (
 )
 
 var (
-	short   = []record.Class{record.Reused, record.New}
-	answers = []record.Class{record.Reused, record.New, record.Slow}
+	short   = []record.Class{record.Pooled, record.Blind, record.New}
+	answers = []record.Class{record.Pooled, record.Blind, record.New, record.Slow}
 )
 
 // Every way to lose a request has its outcome, in every class that can lose it that
@@ -264,15 +264,15 @@ func TestSentAfterClose(t *testing.T) {
 			}
 			defer conn.Close()
 			c := newConnection(conn, time.Now())
-			cfg := config(s.address, record.Reused, 1)
-			j := &job{message: newMessage(&cfg, &Target{Method: "GET", Path: "/"}, record.Reused)}
-			r := record.Request{Sent: time.Now()}
+			cfg := config(s.address, record.Blind, 1)
+			j := &job{message: newMessage(&cfg, &Target{Method: "GET", Path: "/"}, record.Blind)}
+			r := record.Request{Class: record.Blind, Sent: time.Now()}
 			if !c.exchange(j, patience, "X-Pod", &r) || r.Pod != "a" || r.Inferred || r.SentAfterClose || r.ConnectionUse != 0 {
 				t.Fatalf("the first request: %+v", r)
 			}
 			ended <- true
 			<-ended
-			r = record.Request{Sent: time.Now()}
+			r = record.Request{Class: record.Blind, Sent: time.Now()}
 			if c.exchange(j, patience, "X-Pod", &r) {
 				t.Error("another request is to follow")
 			}

@@ -45,8 +45,8 @@ func Run(ctx context.Context, c Config, emit func(record.Request)) (Summary, err
 		ch := newChoice(&r.Config, client.Class)
 		classes.Go(func() {
 			switch client.Class {
-			case record.Reused:
-				r.reused(ctx, client, ch, t)
+			case record.Pooled, record.Blind:
+				r.kept(ctx, client, ch, t)
 			case record.New:
 				r.fresh(ctx, client, ch, t)
 			case record.Slow:
@@ -80,15 +80,16 @@ type run struct {
 
 // A tally counts what a client class did.
 type tally struct {
-	sent, skipped, opened, early, noPort atomic.Int64
-	late                                 schedule.Lateness
+	sent, skipped, opened, early, noPort, stale atomic.Int64
+	late                                        schedule.Lateness
+	server                                      record.Signature // guarded by run.mu
 }
 
 func (t *tally) summary(c Client) record.Client {
 	return record.Client{
 		Class: c.Class, Rate: c.Rate, Connections: c.Connections, Duration: c.Duration,
 		Late: t.late.Percentile(99), Skipped: int(t.skipped.Load()), Sent: int(t.sent.Load()),
-		Opened: int(t.opened.Load()), Early: int(t.early.Load()), NoPort: int(t.noPort.Load()),
+		Opened: int(t.opened.Load()), Early: int(t.early.Load()), NoPort: int(t.noPort.Load()), Stale: int(t.stale.Load()), Server: t.server,
 	}
 }
 
@@ -100,6 +101,9 @@ func (r *run) report(req *record.Request, t *tally, c *connection) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if c != nil && t.server == (record.Signature{}) {
+		t.server = c.server
+	}
 	r.emit(*req)
 }
 
@@ -125,6 +129,11 @@ func (r *run) failed(err error) {
 // and the request is nil, too.
 func (r *run) serve(ctx context.Context, class record.Class, c *connection, j *job, t *tally) (*connection, *record.Request) {
 	req := &record.Request{Class: class, Due: j.due, Sent: time.Now(), Method: j.Method, Path: j.path(j.duration)}
+	if c != nil && looks(class) && c.unusable() {
+		t.stale.Add(1)
+		hangUp(c)
+		c = nil
+	}
 	if c == nil {
 		var err error
 		if c, err = r.dial(ctx, req, t); err != nil {
@@ -143,5 +152,9 @@ func (r *run) serve(ctx context.Context, class record.Class, c *connection, j *j
 	}
 	return c, req
 }
+
+// looks reports whether clients of a class look, before they send on a kept connection,
+// whether the server has closed it.
+func looks(class record.Class) bool { return class != record.Blind }
 
 func hangUp(c net.Conn) { _ = c.Close() } // nothing can be lost any more

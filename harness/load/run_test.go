@@ -59,7 +59,7 @@ func TestRightServer(t *testing.T) {
 	c := Config{
 		Address: rightServer(t, &requests), PodHeader: "X-Pod", ResponseTimeout: patience, DialTimeout: patience,
 		Clients: []Client{
-			{Class: record.Reused, Rate: 200, Connections: 8}, {Class: record.New, Rate: 50},
+			{Class: record.Blind, Rate: 200, Connections: 8}, {Class: record.New, Rate: 50},
 			{Class: record.Slow, Rate: 8, Duration: 1500 * time.Millisecond}, {Class: record.Stream, Connections: 3},
 		},
 		Targets: []Target{
@@ -117,8 +117,8 @@ func TestRightServer(t *testing.T) {
 		if client.Class == record.New && client.Opened != client.Sent {
 			t.Errorf("%d new connections for %d requests", client.Opened, client.Sent)
 		}
-		if client.Class == record.Reused && client.Opened != 8 {
-			t.Errorf("%d reused connections; want 8", client.Opened)
+		if client.Class == record.Blind && client.Opened != 8 {
+			t.Errorf("%d blind connections; want 8", client.Opened)
 		}
 		if client.Class == record.Slow && (client.Opened >= client.Sent && client.Sent > 12 || client.Early != 0) {
 			t.Errorf("slow: %d connections for %d requests, %d early", client.Opened, client.Sent, client.Early)
@@ -153,7 +153,7 @@ func TestStallDelaysEveryRequestDue(t *testing.T) {
 			mu.Unlock()
 		}
 	})
-	c := config(s.address, record.Reused, rate)
+	c := config(s.address, record.Blind, rate)
 	c.Clients[0].Connections = connections
 	all, summary := runUntil(t, c, func(_ *record.Request, n int) bool { return n == 400 })
 	seen := 0
@@ -184,7 +184,7 @@ func TestStallDelaysEveryRequestDue(t *testing.T) {
 
 // No request is sent twice, whatever its outcome.
 func TestNoRetry(t *testing.T) {
-	for _, class := range []record.Class{record.Reused, record.New} {
+	for _, class := range []record.Class{record.Pooled, record.Blind, record.New} {
 		t.Run(string(class), func(t *testing.T) {
 			t.Parallel()
 			s := startServer(t, func(c *serverConn) {
@@ -210,7 +210,7 @@ func TestNoRetry(t *testing.T) {
 					lost++
 				}
 			}
-			if class == record.Reused && summary.Clients[0].Opened > lost+1 || lost < 10 {
+			if class == record.Blind && summary.Clients[0].Opened > lost+1 || lost < 10 {
 				t.Errorf("%d connections, %d lost", summary.Clients[0].Opened, lost)
 			}
 		})
@@ -221,7 +221,7 @@ func TestNoRetry(t *testing.T) {
 // counted, so that the run ends even if the server no longer answers.
 func TestWaitingIsGivenUpAfterTheEnd(t *testing.T) {
 	s := startServer(t, (*serverConn).hold)
-	c := config(s.address, record.Reused, 1000)
+	c := config(s.address, record.Blind, 1000)
 	c.DialTimeout, c.ResponseTimeout = time.Second, 100*time.Millisecond
 	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
 	defer cancel()
@@ -258,7 +258,7 @@ func TestEnd(t *testing.T) {
 		}
 		c.hold() // until the client closes
 	})
-	c := config(s.address, record.Reused, 1)
+	c := config(s.address, record.Blind, 1)
 	c.Clients = append(c.Clients, Client{Class: record.Slow, Rate: 1}, Client{Class: record.Stream, Connections: 1}, Client{Class: record.New, Rate: 1})
 	c.Targets = append(c.Targets, Target{Path: "/watch", Classes: []record.Class{record.Stream}},
 		Target{Path: "/{duration}", Classes: []record.Class{record.Slow}}, Target{Path: "/", Classes: []record.Class{record.New}})
@@ -322,7 +322,7 @@ func TestRunRefusesABadConfiguration(t *testing.T) {
 // A dialer's connection need not be a socket.
 func TestDialerOfOurOwn(t *testing.T) {
 	s := startServer(t, behave)
-	c := config("service.example:80", record.Reused, 100)
+	c := config("service.example:80", record.Blind, 100)
 	c.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
 		if address != "service.example:80" || network != "tcp" {
 			t.Errorf("dialled %s %s", network, address)

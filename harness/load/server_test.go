@@ -152,7 +152,7 @@ func config(address string, class record.Class, rate float64) Config {
 		Targets: []Target{{Path: "/", Classes: []record.Class{class}}},
 	}
 	switch class {
-	case record.Reused:
+	case record.Pooled, record.Blind:
 		c.Clients[0].Connections = 1
 	case record.Slow:
 		c.Targets[0].Path = "/?for={duration}"

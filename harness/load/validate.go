@@ -56,7 +56,7 @@ func (c *Config) Validate() error {
 	}
 	errs = append(errs, checkHeader("header", v.Header)...)
 	if len(v.Clients) == 0 {
-		bad("clients is empty: say which client classes send, such as reused")
+		bad("clients is empty: say which client classes send, such as pooled")
 	}
 	seen := map[record.Class]bool{}
 	for i := range v.Clients {
@@ -67,7 +67,7 @@ func (c *Config) Validate() error {
 		}
 		seen[client.Class] = true
 		if !slices.ContainsFunc(v.Targets, func(t Target) bool { return slices.Contains(t.Classes, client.Class) }) {
-			bad("clients[%d]: no target lists the class %q in its classes (left out, they are reused and new)", i, client.Class)
+			bad("clients[%d]: no target lists the class %q in its classes (left out, they are pooled, blind and new)", i, client.Class)
 		}
 	}
 	for i := range v.Targets {
@@ -100,7 +100,7 @@ func (c *Client) check(where string) (errs []error) {
 		}
 	}
 	switch c.Class {
-	case record.Reused, record.Stream:
+	case record.Pooled, record.Blind, record.Stream:
 		if c.Connections < 0 || c.Connections > maxConnections {
 			bad("connections is %d; it must be from 1 to %d", c.Connections, maxConnections)
 		}

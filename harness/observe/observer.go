@@ -38,6 +38,9 @@ type Options struct {
 	// The probes; none if the path is empty.
 	ReadinessPort, LivenessPort int
 	ReadinessPath, LivenessPath string
+	// Port serves the traffic. If neither probe above asks there, connections are made to
+	// it and closed again; 0: none.
+	Port int
 
 	// Milestones are the log lines to keep in Pod.Milestones. Signal is the line by
 	// which a pod says that it received SIGTERM; empty if there is none.

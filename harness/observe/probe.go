@@ -35,8 +35,23 @@ func (o *Observer) startProbes(p *pod) {
 	}{{record.Readiness, o.opts.ReadinessPort, o.opts.ReadinessPath}, {record.Liveness, o.opts.LivenessPort, o.opts.LivenessPath}} {
 		if kind.path != "" {
 			url := "http://" + net.JoinHostPort(ip, strconv.Itoa(kind.port)) + kind.path
-			o.work.Go(func() { o.probe(ctx, p, kind.kind, url) })
+			o.work.Go(func() {
+				// A client of net/http sends a request again only if the connection was used
+				// before.
+				client := &http.Client{
+					Timeout:       probeTimeout,
+					Transport:     &http.Transport{DialContext: o.opts.Dial, DisableKeepAlives: true},
+					CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+				}
+				o.probe(ctx, p, func(ctx context.Context) record.Probe { return ask(ctx, client, kind.kind, url) })
+			})
 		}
+	}
+	asked := o.opts.ReadinessPath != "" && o.opts.ReadinessPort == o.opts.Port || o.opts.LivenessPath != "" && o.opts.LivenessPort == o.opts.Port
+	if address := net.JoinHostPort(ip, strconv.Itoa(o.opts.Port)); o.opts.Port != 0 && !asked {
+		o.work.Go(func() {
+			o.probe(ctx, p, func(ctx context.Context) record.Probe { return o.connect(ctx, address) })
+		})
 	}
 }
 
@@ -47,23 +62,16 @@ func (o *Observer) stopProbes(p *pod) {
 	}
 }
 
-// probe sends a probe every probeInterval, each on a new connection, without waiting
-// for the answers to earlier ones.
-func (o *Observer) probe(ctx context.Context, p *pod, kind record.ProbeKind, url string) {
-	// A client of net/http sends a request again only if the connection was used
-	// before.
-	client := &http.Client{
-		Timeout:       probeTimeout,
-		Transport:     &http.Transport{DialContext: o.opts.Dial, DisableKeepAlives: true},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
+// probe makes a probe every probeInterval, each on a new connection, without waiting for
+// the answers to earlier ones.
+func (o *Observer) probe(ctx context.Context, p *pod, one func(context.Context) record.Probe) {
 	var asking sync.WaitGroup
 	defer asking.Wait()
 	tick := time.NewTicker(probeInterval)
 	defer tick.Stop()
 	for range maxProbes {
 		asking.Go(func() {
-			probe := ask(ctx, client, kind, url)
+			probe := one(ctx)
 			if ctx.Err() != nil {
 				return // the end of the pod was seen
 			}
@@ -77,6 +85,21 @@ func (o *Observer) probe(ctx context.Context, p *pod, kind record.ProbeKind, url
 		case <-tick.C:
 		}
 	}
+}
+
+// connect makes a connection, and closes it.
+func (o *Observer) connect(ctx context.Context, address string) record.Probe {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	probe := record.Probe{Kind: record.Connection, At: time.Now()}
+	conn, err := o.opts.Dial(ctx, "tcp", address)
+	probe.Took = time.Since(probe.At)
+	if err != nil {
+		probe.Refused, probe.Detail = errors.Is(err, syscall.ECONNREFUSED), err.Error()
+		return probe
+	}
+	_ = conn.Close() // nothing was sent
+	return probe
 }
 
 func ask(ctx context.Context, client *http.Client, kind record.ProbeKind, url string) record.Probe {

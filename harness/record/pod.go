@@ -113,6 +113,9 @@ type ProbeKind string
 const (
 	Readiness ProbeKind = "readiness"
 	Liveness  ProbeKind = "liveness"
+	// Connection: only a connection was made, to the port that serves the traffic, and
+	// closed again.
+	Connection ProbeKind = "connection"
 )
 
 // Probe is a request that the harness itself sent to a terminating pod. Those of the
@@ -126,6 +129,12 @@ type Probe struct {
 	// Refused says that no connection could be made; Detail has the cause.
 	Refused bool   `json:"refused,omitempty"`
 	Detail  string `json:"detail,omitempty"`
+}
+
+// Answered reports whether there was an answer; of a probe that only connects, whether it
+// could.
+func (p *Probe) Answered() bool {
+	return p.Status != 0 || p.Kind == Connection && !p.Refused && p.Detail == ""
 }
 
 // EventLine is a Kubernetes Event, or something that was done to the cluster.

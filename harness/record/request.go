@@ -10,10 +10,13 @@ import (
 type Class string
 
 const (
-	// Reused keeps its connections, and sends one request after the other on each. Like
-	// many clients it does not check, before it sends, whether the server has closed
-	// the connection.
-	Reused Class = "reused"
+	// Pooled keeps its connections, and sends one request after the other on each. Before
+	// it sends, it looks whether the server's close has arrived, and takes another
+	// connection then, as the clients of Go, undici, nginx, HAProxy and Envoy do. It still
+	// loses a request that crosses the close on the way.
+	Pooled Class = "pooled"
+	// Blind keeps its connections, too, but does not look before it sends.
+	Blind Class = "blind"
 	// New opens a connection for each request.
 	New Class = "new"
 	// Slow takes seconds for each request, so that some are in flight whenever a pod is
@@ -24,7 +27,7 @@ const (
 )
 
 // Classes are all client classes, in the order in which reports show them.
-var Classes = []Class{Reused, New, Slow, Stream}
+var Classes = []Class{Pooled, Blind, New, Slow, Stream}
 
 // Outcome says whether a request succeeded, or how it was lost.
 type Outcome string
@@ -124,6 +127,13 @@ func (r *Request) Whose() string {
 
 // Failed reports whether the request was lost.
 func (r *Request) Failed() bool { return r.Outcome != OK }
+
+// OnlyBlind reports whether the request was lost only since its client did not look: the
+// server's close had arrived before the request was sent. Any other loss would have met
+// any client.
+func (r *Request) OnlyBlind() bool {
+	return r.SentAfterClose && (r.Outcome == EOFBefore || r.Outcome == ResetBefore)
+}
 
 // Latency returns the time since the request was due, so that a stall shows in all the
 // requests that it delayed.

@@ -27,7 +27,8 @@ type Run struct {
 	Propagation *Propagation `json:"propagation,omitempty"`
 
 	Checks []Check  `json:"checks"`
-	Notes  []string `json:"notes,omitempty"` // what a reader should know, such as what could not be done as asked
+	Causes []Cause  `json:"causes,omitempty"` // why requests were lost, and what to do; see package cause
+	Notes  []string `json:"notes,omitempty"`  // what a reader should know, such as what could not be done as asked
 }
 
 // Propagation is for how long one node went on to send new connections to pods that were
@@ -42,11 +43,42 @@ type Propagation struct {
 
 // Target is what was verified.
 type Target struct {
-	Name     string   `json:"name"` // namespace/Deployment
+	Name     string   `json:"name"`           // namespace/Deployment
+	Kind     string   `json:"kind,omitempty"` // of the workload; empty: Deployment
 	Image    string   `json:"image,omitempty"`
 	Address  string   `json:"address"` // of the Service
 	Paths    []string `json:"paths"`
 	Replicas int      `json:"replicas"`
+
+	Container string   `json:"container,omitempty"` // that serves the traffic
+	Port      int      `json:"port,omitempty"`      // on which it does
+	Command   []string `json:"command,omitempty"`   // of the container, with its arguments; empty: as the image says
+	// Program is how the program in the image describes itself, for example by its Go
+	// module and those it uses. Empty if that is not known.
+	Program string `json:"program,omitempty"`
+	// Server is what responses said about the program that made them.
+	Server Signature `json:"server,omitzero"`
+	// Grace is terminationGracePeriodSeconds.
+	Grace time.Duration `json:"graceNs,omitempty"`
+	// PreStop describes the container's preStop hook; empty: none. PreStopSleep is how
+	// long it sleeps, if it is a sleep.
+	PreStop string `json:"preStop,omitempty"`
+	// PreStopByCommand: the hook runs a command, if only to sleep.
+	PreStopByCommand bool          `json:"preStopByCommand,omitempty"`
+	PreStopSleep     time.Duration `json:"preStopSleepNs,omitempty"`
+	// StopSignal is the signal that tells the container to stop, where the manifest or
+	// the image names one. Empty: SIGTERM, as far as known.
+	StopSignal string `json:"stopSignal,omitempty"`
+	// ReadinessProbe: the container has one.
+	ReadinessProbe bool `json:"readinessProbe,omitempty"`
+}
+
+// A Signature has the headers of responses by which a server can be recognised.
+type Signature struct {
+	Server    string `json:"server,omitempty"`
+	PoweredBy string `json:"poweredBy,omitempty"` // X-Powered-By
+	Via       string `json:"via,omitempty"`
+	KeepAlive string `json:"keepAlive,omitempty"`
 }
 
 // Cluster is where it was verified.
@@ -74,6 +106,11 @@ type Client struct {
 	Sent int `json:"sent"`
 	// Opened counts connections.
 	Opened int `json:"opened"`
+	// Stale counts kept connections that a pooled client found closed when it looked, so
+	// that it took another one.
+	Stale int `json:"stale,omitempty"`
+	// Server is what the first response said about its server.
+	Server Signature `json:"server,omitzero"`
 	// Early counts slow requests that succeeded before their time was over, and so may
 	// not have been in flight when they should have been.
 	Early int `json:"early,omitempty"`
@@ -119,6 +156,9 @@ type Result string
 const (
 	Pass Result = "pass"
 	Fail Result = "fail"
+	// Warning: what must hold does not, but no client need notice. With --strict it is a
+	// Fail.
+	Warning Result = "warning"
 	// Reported: measured for the reader; there is no bound.
 	Reported Result = "reported"
 	// NotChecked: it does not apply, or the user turned it off; Measured says why. What
@@ -136,7 +176,7 @@ type Check struct {
 	Evidence []string `json:"evidence,omitempty"` // the first cases of a failure
 }
 
-// Passed reports whether no check failed and at least one passed.
+// Passed reports whether no check failed and at least one passed. A warning does not count.
 func (r *Run) Passed() bool {
 	passed := false
 	for i := range r.Checks {

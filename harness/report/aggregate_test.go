@@ -23,12 +23,12 @@ func TestAggregateByHand(t *testing.T) {
 		Pods:   []record.Pod{{Name: "a"}, {Name: "b"}},
 		Checks: []record.Check{{ID: "requests", Result: record.Fail}},
 		Requests: []record.Request{
-			request(record.Reused, record.OK, 0.1, 0.1, 0.11, "a"),
-			request(record.Reused, record.OK, 0.2, 0.2, 0.23, "b"),
+			request(record.Blind, record.OK, 0.1, 0.1, 0.11, "a"),
+			request(record.Blind, record.OK, 0.2, 0.2, 0.23, "b"),
 			request(record.New, record.Refused, 2.0, 2.0, 2.01, ""),              // a moment between two phases belongs to the later
 			request(record.New, record.DialTimeout, 1.9, 2.4, 3.9, "gone-since"), // counts in the second and the phase in which it was due
-			request(record.Reused, record.OK, 0.9, 1.5, 1.6, "a"),                // sent late: its latency counts since it was due
-			request(record.Reused, record.EOFBefore, 3.5, 3.5, 3.6, "b"),
+			request(record.Blind, record.OK, 0.9, 1.5, 1.6, "a"),                // sent late: its latency counts since it was due
+			request(record.Blind, record.EOFBefore, 3.5, 3.5, 3.6, "b"),
 		},
 	}
 	s := Aggregate(run)
@@ -37,7 +37,7 @@ func TestAggregateByHand(t *testing.T) {
 		t.Errorf("sent %d, failed %d, pod unknown %d, passed %v; want 6, 3, 2, false", s.Sent, s.Failed, s.PodUnknown, s.Passed)
 	}
 	wantClasses := []ClassSummary{
-		{ClassNumbers: ClassNumbers{record.Reused, Numbers{4, 1, 30 * time.Millisecond, 700 * time.Millisecond, 700 * time.Millisecond}}, Rate: 4 / 3.4}, // the load lasts from 0.1 to 3.5 s
+		{ClassNumbers: ClassNumbers{record.Blind, Numbers{4, 1, 30 * time.Millisecond, 700 * time.Millisecond, 700 * time.Millisecond}}, Rate: 4 / 3.4}, // the load lasts from 0.1 to 3.5 s
 		{ClassNumbers: ClassNumbers{record.New, Numbers{2, 2, 0, 0, 0}}, Rate: 2 / 3.4, AskedRate: 1, Late: time.Millisecond, Skipped: 2},
 		// Readers must see a class that was told to send and sent nothing.
 		{ClassNumbers: ClassNumbers{Class: record.Slow}, AskedRate: 3, Connections: 7},

@@ -10,54 +10,65 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/record"
 )
 
-// readiness checks that readiness is 503 soon after SIGTERM, and stays so.
+// readiness checks that readiness fails soon after SIGTERM, and from then on. Kubernetes
+// takes a terminating pod out of the endpoints whatever it answers; what else asks, such
+// as a load balancer with checks of its own, learns it only from the answer. So it is a
+// warning, unless the rules are strict.
 func (j *judge) readiness() record.Check {
 	const name = "readiness fails once a pod is told to stop"
-	bound := fmt.Sprintf("503 within %s of SIGTERM, and from then on", j.rules.ReadinessWithin)
+	bound := fmt.Sprintf("a failing status, such as 503, within %s of SIGTERM, and from then on", j.rules.ReadinessWithin)
 	if !j.rules.Readiness {
-		return notChecked(ReadinessID, name, bound, "the target has no readiness endpoint (see --readiness-path)")
+		return notChecked(ReadinessID, name, bound, "no readiness endpoint was asked (see --readiness-path)")
 	}
 	if j.rules.PreStop && !slices.ContainsFunc(j.stopped, func(p *record.Pod) bool { return !p.Signalled.IsZero() }) {
 		return notChecked(ReadinessID, name, bound, "when SIGTERM came after the preStop hook is not known (see --signal-line)")
 	}
 	return j.eachStopped(ReadinessID, name, bound, "did", func(f *finding, p *record.Pod) {
-		failing, known, late := firstFailing(p), time.Time{}, time.Time{}
+		f.mild = !j.rules.Strict
+		failing, known, late, lateStatus := firstFailing(p), time.Time{}, time.Time{}, 0
 		if failing != nil {
 			known = failing.At.Add(failing.Took)
 		}
 		for _, probe := range p.Probes {
-			if probe.Kind != record.Readiness || probe.Status == 0 || probe.Status == http.StatusServiceUnavailable {
+			if probe.Kind != record.Readiness || probe.Status == 0 || fails(probe.Status) {
 				continue
 			}
 			switch {
 			case failing != nil && probe.At.After(known):
-				f.add("%s: status %d at %s, after it had been 503", p.Name, probe.Status, j.since(probe.At))
+				f.add("%s: status %d at %s, after it had failed", p.Name, probe.Status, j.since(probe.At))
 				return
 			case probe.At.Sub(p.TermBegan()) > j.rules.ReadinessWithin:
-				late = probe.At
+				late, lateStatus = probe.At, probe.Status
 			}
 		}
 		switch {
 		case !late.IsZero():
-			f.add("%s: not 503 yet %s after %s", p.Name, ms(late.Sub(p.TermBegan())), toldBy(p))
+			f.add("%s: status %d, which is not failing, %s after %s", p.Name, lateStatus, ms(late.Sub(p.TermBegan())), toldBy(p))
 		case failing == nil && !p.Exited.IsZero() && p.Exited.Sub(p.TermBegan()) < j.rules.ReadinessWithin:
-			f.add("%s: never answered 503; it had ended %s after %s", p.Name, ms(p.Exited.Sub(p.TermBegan())), toldBy(p))
+			f.add("%s: never answered that it is not ready; it had ended %s after %s", p.Name, ms(p.Exited.Sub(p.TermBegan())), toldBy(p))
 		case failing == nil:
-			f.add("%s: never answered 503", p.Name)
+			f.add("%s: never answered that it is not ready", p.Name)
 		case failing.At.Sub(p.TermBegan()) > j.rules.ReadinessWithin:
-			f.add("%s: first 503 %s after %s", p.Name, ms(failing.At.Sub(p.TermBegan())), toldBy(p))
+			f.add("%s: first failing status %s after %s", p.Name, ms(failing.At.Sub(p.TermBegan())), toldBy(p))
 		}
 	})
 }
 
-// firstFailing returns the readiness probe whose 503 arrived first, or nil. Probes
-// overlap on a busy host: a 200 that arrives after a 503 may belong to an earlier
-// probe. So only probes sent after the first 503 arrived must be 503.
+// fails reports whether a readiness probe with this status fails: the kubelet takes 200 to
+// 399 for success
+// (https://kubernetes.io/docs/tasks/configure-pod-container/configure-liveness-readiness-startup-probes/).
+func fails(status int) bool {
+	return status < http.StatusOK || status >= http.StatusBadRequest
+}
+
+// firstFailing returns the readiness probe whose failing status arrived first, or nil.
+// Probes overlap on a busy host: a 200 that arrives after a 503 may belong to an earlier
+// probe. So only probes sent after the first 503 arrived must fail.
 func firstFailing(p *record.Pod) *record.Probe {
 	var first *record.Probe
 	for i := range p.Probes {
 		probe := &p.Probes[i]
-		if probe.Kind == record.Readiness && probe.Status == http.StatusServiceUnavailable &&
+		if probe.Kind == record.Readiness && probe.Status != 0 && fails(probe.Status) &&
 			(first == nil || probe.At.Add(probe.Took).Before(first.At.Add(first.Took))) {
 			first = probe
 		}
@@ -76,14 +87,16 @@ func toldBy(p *record.Pod) string {
 	return "its deletion (name the line that it logs at SIGTERM with --signal-line, to count from there)"
 }
 
-// liveness checks that liveness is 200 for as long as the pod answers. If it failed,
-// the kubelet would kill the pod early.
+// liveness checks that liveness is 200 for as long as the pod answers. A kubelet does not
+// ask pods that are to be deleted. What else asks, such as a supervisor in the pod, could
+// end the container early. So it is a warning, unless the rules are strict.
 func (j *judge) liveness() record.Check {
 	const name, bound = "liveness holds until the listener is closed", "200 to every probe that was answered"
 	if !j.rules.Liveness {
-		return notChecked(LivenessID, name, bound, "the target has no liveness endpoint (see --liveness-path)")
+		return notChecked(LivenessID, name, bound, "no liveness endpoint was asked (see --liveness-path)")
 	}
 	return j.eachStopped(LivenessID, name, bound, "did", func(f *finding, p *record.Pod) {
+		f.mild = !j.rules.Strict
 		answered := false
 		for _, probe := range p.Probes {
 			switch {
@@ -104,9 +117,6 @@ func (j *judge) liveness() record.Check {
 // refused checks that a pod accepts connections as long as an EndpointSlice lists it.
 func (j *judge) refused() record.Check {
 	const name, bound = "connections are taken until the endpoint is gone", "none refused while an EndpointSlice lists the pod; nodes may route to it a little longer"
-	if !j.rules.Readiness && !j.rules.Liveness {
-		return notChecked(RefusedID, name, bound, "the pods were not probed directly")
-	}
 	return j.eachStopped(RefusedID, name, bound, "did", func(f *finding, p *record.Pod) {
 		for _, probe := range p.Probes {
 			if probe.Refused && (p.EndpointGone.IsZero() || probe.At.Before(p.EndpointGone)) {
@@ -136,9 +146,12 @@ func (j *judge) grace() record.Check {
 	})
 }
 
-// exitCode checks that each pod exited with 0. One that was killed fails this, too.
+// exitCode checks that each pod exited with 0. One that was killed fails this, too. No
+// client sees it, and some servers that stop as they should end by the signal itself, such
+// as Java's (143). So it is a warning, unless the rules are strict.
 func (j *judge) exitCode() record.Check {
 	return j.eachStopped(ExitCodeID, "pods exit with code 0", "0", "did", func(f *finding, p *record.Pod) {
+		f.mild = !j.rules.Strict
 		switch {
 		case p.ExitCode == nil:
 			f.add("%s: its exit code was not seen", p.Name)

@@ -3,7 +3,8 @@
 //
 // [Judge] is a pure function of the record and the [Rules]. Each check has a bound and
 // a measured value, and fails if the bound does not hold. It also fails if it could not
-// be measured: a run that proves nothing must not pass. A check that does not apply, or
+// be measured: a run that proves nothing must not pass. What no client need notice is a
+// warning, unless the rules are strict. A check that does not apply, or
 // that the user turned off, says so and does not count.
 package verdict
 
@@ -19,8 +20,12 @@ type Rules struct {
 	// Readiness and Liveness: the pods have such an endpoint, and terminating pods were
 	// probed there.
 	Readiness, Liveness bool
-	// ReadinessWithin is how soon after SIGTERM readiness must be 503. Zero: 1 s.
+	// ReadinessWithin is how soon after SIGTERM readiness must fail. Zero: 1 s.
 	ReadinessWithin time.Duration
+	// Strict: what no client need notice is a failure, too, instead of a warning: losses
+	// that only clients have that don't look, readiness that does not fail, liveness that
+	// does, and exit codes other than 0.
+	Strict bool
 	// PreStop: the container has a preStop hook, so that SIGTERM comes later than the
 	// kubelet's event Killing.
 	PreStop bool
@@ -92,6 +97,7 @@ type judge struct {
 type finding struct {
 	wrong    int
 	evidence []string
+	mild     bool // it is a warning only
 }
 
 func (f *finding) add(format string, args ...any) {
@@ -105,6 +111,9 @@ func (f *finding) check(id, name, bound, measured string) record.Check {
 	c := record.Check{ID: id, Name: name, Bound: bound, Measured: measured, Result: record.Pass, Evidence: f.evidence}
 	if f.wrong > 0 {
 		c.Result = record.Fail
+		if f.mild {
+			c.Result = record.Warning
+		}
 	}
 	if more := f.wrong - len(f.evidence); more > 0 {
 		c.Evidence = append(c.Evidence, fmt.Sprintf("and %d more", more))

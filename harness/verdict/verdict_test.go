@@ -14,7 +14,7 @@ var (
 	began = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	lines = []string{"Received shutdown signal", "Draining", "complete"}
 	rules = verdict.Rules{
-		Readiness: true, Liveness: true, Problems: true, Milestones: lines, Classes: record.Classes, Terminations: true,
+		Readiness: true, Liveness: true, Problems: true, Milestones: lines, Classes: record.Classes, Terminations: true, Strict: true,
 	}
 )
 
@@ -45,17 +45,18 @@ func clean() *record.Run {
 	}
 	for i := range 40 {
 		s := float64(i) / 10
-		request(record.Reused, s, s+0.01)
+		request(record.Pooled, s, s+0.01)
+		request(record.Blind, s, s+0.01)
 		request(record.New, s, s+0.01)
 	}
 	for i := range 40 { // after the update, by another pod
 		s := 4 + float64(i)/10
-		request(record.Reused, s, s+0.02)
+		request(record.Blind, s, s+0.02)
 		run.Requests[len(run.Requests)-1].Pod = "b"
 	}
 	request(record.Slow, 2, 8)
 	request(record.Stream, 0, 9)
-	request(record.Reused, 1, 1.01)
+	request(record.Blind, 1, 1.01)
 	run.Requests[len(run.Requests)-1].Status = 404 // as expected, and a problem document
 	a := record.Pod{
 		Name: "a", Created: at(-60), Ready: at(-50), Deleted: at(4), Signalled: at(4.05), EndpointGone: at(4.5), Exited: at(9.2), Gone: at(9.4),
@@ -89,7 +90,7 @@ func TestCleanRunPasses(t *testing.T) {
 			t.Errorf("%s: %s, %s, %q", c.ID, c.Result, c.Measured, c.Evidence)
 		}
 	}
-	if !run.Passed() || len(run.Checks) != 4+12 {
+	if !run.Passed() || len(run.Checks) != 5+12 {
 		t.Errorf("passed %v, %d checks", run.Passed(), len(run.Checks))
 	}
 }
@@ -128,15 +129,15 @@ func TestEachCheckCatchesItsDefect(t *testing.T) {
 		ids      []string
 		evidence string
 	}{
-		"a reused request is lost": {lose(record.Reused, record.EOFBefore, 5), []string{"requests-reused"}, "EOF before response"},
+		"a blind request is lost": {lose(record.Blind, record.EOFBefore, 5), []string{"requests-blind"}, "EOF before response"},
 		"a new request is lost":    {lose(record.New, record.Refused, 5), []string{"requests-new"}, "a pod unknown"},
 		"a slow request is lost":   {lose(record.Slow, record.EOFMid, 5), []string{"requests-slow"}, "EOF mid-response"},
 		"a stream breaks":          {lose(record.Stream, record.StreamBroken, 5), []string{"requests-stream"}, "without goodbye"},
 		"something is lost early":  {lose(record.New, record.ResponseTimeout, 1), []string{"requests-new", verdict.BaselineID}, "response timeout"},
-		"readiness stays 200":      {probes(func(p *record.Probe) { p.Status = min(p.Status, 200) }), []string{verdict.ReadinessID}, "not 503 yet"},
+		"readiness stays 200":      {probes(func(p *record.Probe) { p.Status = min(p.Status, 200) }), []string{verdict.ReadinessID}, "status 200, which is not failing"},
 		"readiness fails late":     {probes(func(p *record.Probe) { late(p, 1.3) }), []string{verdict.ReadinessID}, "after SIGTERM"},
-		"readiness recovers":       {func(r *record.Run) { r.Pods[0].Probes[60].Status = 200 }, []string{verdict.ReadinessID}, "after it had been 503"},
-		"readiness never answers":  {probes(func(p *record.Probe) { silence(p, record.Readiness) }), []string{verdict.ReadinessID}, "never answered 503"},
+		"readiness recovers":       {func(r *record.Run) { r.Pods[0].Probes[60].Status = 200 }, []string{verdict.ReadinessID}, "after it had failed"},
+		"readiness never answers":  {probes(func(p *record.Probe) { silence(p, record.Readiness) }), []string{verdict.ReadinessID}, "never answered that it is not ready"},
 		"liveness fails":           {func(r *record.Run) { r.Pods[0].Probes[41].Status, r.Pods[0].Probes[41].Problem = 503, true }, []string{verdict.LivenessID}, "status 503"},
 		"liveness never answers":   {probes(func(p *record.Probe) { silence(p, record.Liveness) }), []string{verdict.LivenessID}, "no liveness probe"},
 		"a connection is refused": {func(r *record.Run) {
@@ -155,7 +156,7 @@ func TestEachCheckCatchesItsDefect(t *testing.T) {
 		"an error is plain text": {func(r *record.Run) {
 			last := &r.Requests[len(r.Requests)-1]
 			last.Outcome = record.NotProblem
-		}, []string{"requests-reused", verdict.BaselineID, verdict.ProblemsID}, "no problem document"},
+		}, []string{"requests-blind", verdict.BaselineID, verdict.ProblemsID}, "no problem document"},
 		"a probe's error is plain text": {func(r *record.Run) { r.Pods[0].Probes[60].Problem = false }, []string{verdict.ProblemsID}, "readiness probe of a"},
 		"a container restarts":          {func(r *record.Run) { r.Pods[1].Restarts = 1 }, []string{verdict.RestartsID}, "b: restarted"},
 		"requests are skipped":          {func(r *record.Run) { r.Load[0].Skipped = 7 }, []string{verdict.LoadID}, "7 requests"},

@@ -140,7 +140,7 @@ func wasDeaf(p *record.Pod, at time.Time) bool {
 		return true
 	}
 	for i := range p.Probes {
-		if q := &p.Probes[i]; q.Status == 0 && at.Sub(q.At).Abs() <= probeNear {
+		if q := &p.Probes[i]; !q.Answered() && at.Sub(q.At).Abs() <= probeNear {
 			return true
 		}
 	}

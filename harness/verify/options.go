@@ -59,6 +59,8 @@ type Options struct {
 	Milestones       []string
 	Signal           string
 	MaxLatencyFactor float64
+	// Strict makes failures of what are warnings otherwise; see verdict.Rules.
+	Strict bool
 
 	// ReadNodes reads the connection tracking of the load's node even in a cluster that
 	// others use.
@@ -134,7 +136,7 @@ func (o *Options) Validate() error {
 
 // classes returns the client classes that the traffic consists of.
 func (t *Traffic) classes() []record.Class {
-	classes := []record.Class{record.Reused, record.New}
+	classes := []record.Class{record.Pooled, record.Blind, record.New}
 	if t.SlowPath != "" || t.SlowUpload != "" {
 		classes = append(classes, record.Slow)
 	}

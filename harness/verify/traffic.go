@@ -15,11 +15,11 @@ import (
 type Traffic struct {
 	// Rate is the number of requests per second, of all classes together.
 	Rate  float64
-	Paths []string // GET by reused and new clients; 2xx expected
+	Paths []string // GET by pooled, blind and new clients; 2xx expected
 	// ErrorPaths are requested now and then, and must give 404.
 	ErrorPaths []string
-	// MCPPath takes messages of the Model Context Protocol; empty: no agents. Reused and new
-	// clients call a tool there as often as they request one of Paths: with the stateless
+	// MCPPath takes messages of the Model Context Protocol; empty: no agents. Pooled, blind
+	// and new clients call a tool there as often as they request one of Paths: with the stateless
 	// revision, as often as with the one before it.
 	MCPPath string
 	// MCPTool is the tool that is called, without arguments. It must have a result.
@@ -69,11 +69,10 @@ func (t *Traffic) validate() error {
 }
 
 // Shares of the classes. Slow clients send slowPart of all requests, which is little,
-// as each of them is in flight for seconds. New clients send newPart of the rest.
+// as each of them is in flight for seconds. Pooled, blind and new clients share the rest.
 const (
 	slowPart = 0.02
 	minSlow  = 4.0 // per second, so that each pod always has some
-	newPart  = 1.0 / 3
 	// errorEvery: one of so many requests is to an error path.
 	errorEvery = 50
 )
@@ -100,7 +99,7 @@ func (t *Traffic) config(address, host string, problems bool) load.Config {
 		}
 	}
 	c.Clients = append([]load.Client{
-		{Class: record.Reused, Rate: rest * (1 - newPart)}, {Class: record.New, Rate: rest * newPart},
+		{Class: record.Pooled, Rate: rest / 3}, {Class: record.Blind, Rate: rest / 3}, {Class: record.New, Rate: rest / 3},
 	}, c.Clients...)
 	for _, p := range t.Paths {
 		c.Targets = append(c.Targets, load.Target{Path: p, ExpectJSON: t.ExpectJSON, Weight: errorEvery - 1})

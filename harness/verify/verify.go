@@ -10,6 +10,7 @@ import (
 
 	"k8s.io/client-go/kubernetes"
 
+	"kubernaut.io/dynamic-toolset/harness/cause"
 	"kubernaut.io/dynamic-toolset/harness/cluster"
 	"kubernaut.io/dynamic-toolset/harness/load"
 	"kubernaut.io/dynamic-toolset/harness/load/agent"
@@ -82,14 +83,14 @@ func (v *verification) verify(ctx context.Context) error {
 	readiness, readinessPort := t.probe(v.ReadinessPath, t.container.ReadinessProbe)
 	liveness, livenessPort := t.probe(v.LivenessPath, t.container.LivenessProbe)
 	v.rules = verdict.Rules{
-		Readiness: readiness != "", Liveness: liveness != "", Problems: v.Problems, Milestones: v.Milestones,
+		Readiness: readiness != "", Liveness: liveness != "", Problems: v.Problems, Milestones: v.Milestones, Strict: v.Strict,
 		MaxLatencyFactor: v.MaxLatencyFactor, Classes: v.Traffic.classes(),
 		PreStop:      t.container.Lifecycle != nil && t.container.Lifecycle.PreStop != nil,
 		Terminations: slices.ContainsFunc(v.Steps, func(s scenario.Step) bool { return s.Terminations }),
 	}
 	observer, err := observe.Start(ctx, observe.Options{
 		Client: v.client, Namespace: t.deployment.Namespace, Selector: t.selector, Service: t.service.Name, Container: t.container.Name,
-		Dial: v.cluster.DialContext, ReadinessPath: readiness, ReadinessPort: readinessPort, LivenessPath: liveness, LivenessPort: livenessPort,
+		Dial: v.cluster.DialContext, ReadinessPath: readiness, ReadinessPort: readinessPort, LivenessPath: liveness, LivenessPort: livenessPort, Port: t.podPort(),
 		Milestones: v.Milestones, Signal: v.Signal,
 	})
 	if err != nil {
@@ -135,7 +136,9 @@ func (v *verification) verify(ctx context.Context) error {
 		return fmt.Errorf("the run was too long: more than %d requests", maxRequests)
 	}
 	v.attribute()
+	v.run.Target.Server = signature(summary.Clients)
 	v.run.Checks = verdict.Judge(&v.run, v.rules)
+	v.run.Causes = cause.Find(&v.run)
 	return nil
 }
 

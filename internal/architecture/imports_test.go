@@ -113,7 +113,8 @@ var rules = []rule{
 	// What a run is, and what is made of it: data, and pure functions.
 	{of: "harness/record", never: all(httpServers, kubernetes, logging, []string{"net/http", "os"})},
 	{of: "harness/verdict", may: []string{"harness/record"}, never: all(httpServers, kubernetes, logging, []string{"os"})},
-	{of: "harness/report", may: []string{"harness/record", "internal/chart", "internal/format", "internal/quantile"}, never: all(httpServers, kubernetes, logging)},
+	{of: "harness/cause", may: []string{"harness/record"}, never: all(httpServers, kubernetes, logging, []string{"net/http", "os"})},
+	{of: "harness/report", may: []string{"harness/cause", "harness/record", "internal/chart", "internal/format", "internal/quantile"}, never: all(httpServers, kubernetes, logging)},
 	{of: "harness/problemdoc", never: all(httpServers, kubernetes, logging)},
 	// The load generator runs in a pod as a small program, which speaks HTTP and knows no
 	// Kubernetes; the pod is made from outside.
@@ -129,7 +130,7 @@ var rules = []rule{
 	{of: "harness/observe", may: []string{"harness/problemdoc", "harness/record", "harness/rollout"}, never: all(httpServers, clusters, logging)},
 	{of: "harness/scenario", may: []string{"harness/cluster", "harness/rollout"}, never: all(httpServers, clusters, logging)},
 	// A verification is given a cluster, and makes no reports.
-	{of: "harness/verify", may: []string{"harness/cluster", "harness/conntrack", "harness/load", "harness/load/agent", "harness/load/agentpod", "harness/manifest", "harness/observe",
+	{of: "harness/verify", may: []string{"harness/cause", "harness/cluster", "harness/conntrack", "harness/load", "harness/load/agent", "harness/load/agentpod", "harness/manifest", "harness/observe",
 		"harness/record", "harness/rollout", "harness/scenario", "harness/verdict", "internal/format"}, never: all(httpServers, clusters, logging[:3])},
 	{of: "harness/defects/...", may: []string{"harness/cluster", "harness/defects", "harness/record", "harness/scenario", "harness/verdict", "harness/verify", "internal/testenv"},
 		never: all(httpServers, clusters, logging[:3])},

@@ -117,7 +117,7 @@ func (s *shutdowns) write(runs []*record.Run) error {
 <!-- Written by the command below; don't edit. -->
 
 One server (harness/defects/faulty) with three ways to stop, each under the same load in the same simulated
-cluster (Kubernetes %s, %d nodes): %d replicas, %d rolling restarts, %g requests/s of four client classes. No request
+cluster (Kubernetes %s, %d nodes): %d replicas, %d rolling restarts, %g requests/s of five client classes. No request
 is tried again. Measured %s by
 
 `+"```sh\n%s\n```\n\n![Requests lost, by the way of stopping](dd-007.svg)\n\n", first.Cluster.Kubernetes, len(first.Cluster.Nodes), s.replicas, s.restarts, s.rate,
@@ -148,7 +148,7 @@ is tried again. Measured %s by
 		fmt.Fprintf(&text, " %s |\n", cmp.Or(strings.Join(how, ", "), "-"))
 	}
 	text.WriteString(`
-The columns from "reused" on are the lost requests of each client class. How a request is lost: a connection is
+The columns from "pooled" on are the lost requests of each client class. How a request is lost: a connection is
 refused or a SYN unanswered while nodes still route to a pod that has stopped listening; a request in flight ends in
 an EOF or a reset when the process exits.
 

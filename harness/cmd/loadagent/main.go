@@ -48,7 +48,8 @@ A configuration:
     "address": "127.0.0.1:8080",
     "podHeader": "X-Served-By",
     "clients": [
-      {"class": "reused", "rate": 320, "connections": 40},
+      {"class": "pooled", "rate": 160, "connections": 20},
+      {"class": "blind", "rate": 160, "connections": 20},
       {"class": "new", "rate": 150},
       {"class": "slow", "rate": 5, "duration": "8s"},
       {"class": "stream", "connections": 8}

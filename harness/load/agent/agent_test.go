@@ -49,7 +49,7 @@ func startAgent(t *testing.T, a http.Handler) *httptest.Server {
 func config(address string) load.Config {
 	return load.Config{
 		Address: address, PodHeader: "X-Pod", DialTimeout: patience, ResponseTimeout: patience,
-		Clients: []load.Client{{Class: record.Reused, Rate: 200, Connections: 2}, {Class: record.New, Rate: 20}},
+		Clients: []load.Client{{Class: record.Blind, Rate: 200, Connections: 2}, {Class: record.New, Rate: 20}},
 		Targets: []load.Target{{Path: "/"}},
 	}
 }
