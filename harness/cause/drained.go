@@ -128,7 +128,7 @@ func stopping(losses []*loss) []*life {
 func (f *finder) closedEarly(losses []*loss) {
 	t := &f.run.Target
 	pods := stopping(losses)
-	c := record.Cause{ID: ListenerClosed, Title: "Pods stop to accept connections while nodes still route to them", InServer: f.server.wait}
+	c := record.Cause{ID: ListenerClosed, Title: "Pods stop accepting connections while nodes still route to them", InServer: f.server.wait}
 	if all := after(pods, closed); len(all) > 0 && !f.hookUnknown() {
 		c.Evidence = append(c.Evidence, fmt.Sprintf("They refused connections %s after the signal.", span(all)))
 	}

@@ -160,7 +160,7 @@ func (f *finder) waited(all []*life, grace time.Duration, evidence []string) {
 	if len(all) == 0 {
 		return
 	}
-	evidence = append(evidence, fmt.Sprintf("They had stopped to accept connections %s after the signal, and then did not end.", span(after(all, closed))))
+	evidence = append(evidence, fmt.Sprintf("They had stopped accepting connections %s after the signal, and then did not end.", span(after(all, closed))))
 	losses := f.on(all)
 	var requests, streams, kept int
 	for _, l := range losses {
@@ -238,6 +238,7 @@ func (f *finder) endedAtOnce() {
 	case f.server.graceful != "" && signal == "SIGTERM" && (t.PreStop == "" || t.PreStopSleep > 0) && (cutThere || len(f.on(all)) > 0):
 		c.ID = WrongSignal
 		c.Title = fmt.Sprintf("%s ends at once on SIGTERM; %s is its signal for a graceful stop", f.server.Name, f.server.graceful)
+		c.Likely = !cutThere // perhaps the image names that signal, and it had little to do
 		f.quit(&c)
 	case bySignal == len(all) && !(f.server.ends143 && !cutThere):
 		c.ID = NoHandler

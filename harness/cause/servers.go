@@ -1,7 +1,7 @@
 package cause
 
 // anyHandler is what a server needs that is not known by name.
-const anyHandler = "Handle SIGTERM: stop to accept connections, finish the requests in flight, then exit."
+const anyHandler = "Handle SIGTERM: stop accepting connections, finish the requests in flight, then exit."
 
 // anyIdle is how clients learn that a connection ends, for any server of HTTP/1.1.
 const anyIdle = "After SIGTERM go on serving for about 10 s, with \"Connection: close\" in every response, so that each client leaves " +
@@ -120,7 +120,7 @@ var servers = []server{
 	{
 		Name: "Undertow", words: []string{"undertow"}, products: []string{"undertow"}, ends143: true,
 		handler: "In Spring Boot set server.shutdown=graceful (the default since 3.4) and spring.lifecycle.timeout-per-shutdown-phase.",
-		errors:  "While it stops gracefully, Undertow answers 503 to new requests, where Tomcat, Jetty and Netty stop to accept. Let the preStop hook sleep first, so that no request comes any more.",
+		errors:  "While it stops gracefully, Undertow answers 503 to new requests, where Tomcat, Jetty and Netty stop accepting. Let the preStop hook sleep first, so that no request comes any more.",
 		limit:   "spring.lifecycle.timeout-per-shutdown-phase",
 	},
 	{
