@@ -147,13 +147,13 @@ func TestFind(t *testing.T) {
 		},
 		"idle connections end with the process": {
 			newRun().stop(5, 8, 0).lose(20, record.Blind, record.EOFBefore, 18.1, 0.001, afterClose, on("a")),
-			"idle-connections-closed:20(20)", []string{"The process ended at that time"}, []string{"lived on"},
+			"idle-connections-closed:20(20)", []string{"The process ended then"}, []string{"lived on"},
 		},
 		"cuts requests, as the process lives on": {
 			newRun().stop(5, 10, 0).lose(2, record.Slow, record.ResetMid, 12, 3.1, on("a")), "requests-cut:2(0)", []string{"under way for 3.1 s", "lived on"}, nil,
 		},
 		"the process ends with requests in flight": {
-			newRun().stop(5, 7, 0).lose(2, record.Slow, record.EOFBefore, 12, 5.1, on("a")), "requests-cut:2(0)", []string{"The process ended at that time"}, nil,
+			newRun().stop(5, 7, 0).lose(2, record.Slow, record.EOFBefore, 12, 5.1, on("a")), "requests-cut:2(0)", []string{"The process ended then"}, nil,
 		},
 		"cuts streams": {
 			newRun().stop(5, 9, 0).lose(6, record.Stream, record.StreamBroken, 1, 9.1, on("a")), "streams-cut:6(0)", []string{"goodbye"}, nil,

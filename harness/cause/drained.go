@@ -107,9 +107,9 @@ func timing(losses []*loss) string {
 	case gone == 0:
 		return "The process lived on: the server closed them itself."
 	case lived == 0:
-		return "The process ended at that time, and took them with it."
+		return "The process ended then, as far as a kubelet's report is exact (2 s), and took them with it."
 	}
-	return fmt.Sprintf("Of %d, the process lived on, so that the server closed them itself; of %d, it ended at that time.", lived, gone)
+	return fmt.Sprintf("Of %d, the process lived on, so that the server closed them itself; of %d, it ended then, as far as a kubelet's report is exact (2 s).", lived, gone)
 }
 
 // stopping returns the pods on which losses happened.

@@ -27,7 +27,7 @@ type life struct {
 	// end is when its process ended: the first time at which nothing answered any more, or
 	// when the end was seen.
 	end time.Time
-	// worked is the last time at which it is known to have answered something.
+	// worked is the last time at which it is known to have answered or logged something.
 	worked time.Time
 
 	code   int
@@ -62,6 +62,9 @@ func lives(run *record.Run) []*life {
 			case q.Refused && (l.closed.IsZero() || q.At.Before(l.closed)):
 				l.closed = q.At
 			}
+		}
+		if n := len(p.Log); n > 0 && p.Log[n-1].At.After(l.worked) {
+			l.worked = p.Log[n-1].At // by the container runtime's clock, on the same nodes
 		}
 		if l.end.IsZero() {
 			l.end = p.Gone

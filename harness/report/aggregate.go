@@ -24,6 +24,9 @@ type Summary struct {
 
 	Sent   int `json:"sent"`
 	Failed int `json:"failed"`
+	// OnlyBlind counts those of the lost that only clients lose that don't look before
+	// they send; see record.Request.
+	OnlyBlind int `json:"onlyBlind"`
 
 	Classes  []ClassSummary `json:"classes"`
 	Outcomes []OutcomeCount `json:"outcomes"` // of the lost requests, by class
@@ -136,6 +139,9 @@ func Aggregate(run *record.Run) *Summary {
 			continue
 		}
 		failed = append(failed, i)
+		if q.OnlyBlind() {
+			s.OnlyBlind++
+		}
 		if pod != nil {
 			pod.Failed++
 		} else {

@@ -27,7 +27,7 @@ func TestAggregateByHand(t *testing.T) {
 			request(record.Blind, record.OK, 0.2, 0.2, 0.23, "b"),
 			request(record.New, record.Refused, 2.0, 2.0, 2.01, ""),              // a moment between two phases belongs to the later
 			request(record.New, record.DialTimeout, 1.9, 2.4, 3.9, "gone-since"), // counts in the second and the phase in which it was due
-			request(record.Blind, record.OK, 0.9, 1.5, 1.6, "a"),                // sent late: its latency counts since it was due
+			request(record.Blind, record.OK, 0.9, 1.5, 1.6, "a"),                 // sent late: its latency counts since it was due
 			request(record.Blind, record.EOFBefore, 3.5, 3.5, 3.6, "b"),
 		},
 	}

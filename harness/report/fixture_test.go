@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"kubernaut.io/dynamic-toolset/harness/cause"
 	"kubernaut.io/dynamic-toolset/harness/record"
 	"kubernaut.io/dynamic-toolset/internal/format"
 )
@@ -33,6 +34,7 @@ func newFixture(seconds float64, replicas int) *fixture {
 		Target: record.Target{
 			Name: "toolset/dynamic-toolset", Image: "dynamic-toolset:devel", Address: "10.96.0.12:8080",
 			Paths: []string{"/api/v1/toolsets"}, Replicas: replicas,
+			Container: "toolset", Port: 8080, Grace: 45 * time.Second, ReadinessProbe: true, Program: "go1.26.0 kubernaut.io/dynamic-toolset",
 		},
 		Cluster:  record.Cluster{Driver: "sim", Kubernetes: "v1.36.3", Nodes: []string{"node-1", "node-2"}},
 		Scenario: "rolling restarts",
@@ -150,6 +152,7 @@ func (f *fixture) traffic(class record.Class, from, to, rate, latency float64, l
 			if pod >= 0 {
 				q.Pod, q.Inferred = f.run.Pods[pod].Name, true
 			}
+			q.SentAfterClose = class == record.Blind && outcome == record.EOFBefore && q.ConnectionUse > 0
 			q.Detail = detailOf(outcome)
 			q.Local = "172.30.0.1:40122"
 		}
@@ -220,7 +223,7 @@ func naiveRun() *record.Run {
 	f.run.Notes = []string{"runAsUser 65532 could not be honoured: only one user id is mapped on this machine."}
 	f.run.Checks = []record.Check{
 		{ID: "requests", Name: "no request is lost", Bound: "0 in every class", Measured: "lost in 3 of 4 classes", Result: record.Fail,
-			Evidence: []string{"new at 11.312 s: connection refused", "reused at 11.330 s: reset before response on dynamic-toolset-7d9f8c6b5-8x2kd",
+			Evidence: []string{"new at 11.312 s: connection refused", "blind at 11.330 s: reset before response on dynamic-toolset-7d9f8c6b5-8x2kd",
 				"new at 11.338 s: connection refused", "new at 11.342 s: connection refused", "slow at 11.351 s: connection refused", "and 513 more"}},
 		{ID: "readiness", Name: "readiness answers 503 after SIGTERM", Bound: "within 1 s, with a problem document", Measured: "9 of 9 pods never did", Result: record.Fail,
 			Evidence: []string{"dynamic-toolset-7d9f8c6b5-8x2kd: no connection could be made 70 ms after SIGTERM"}},
@@ -228,17 +231,48 @@ func naiveRun() *record.Run {
 		{ID: "liveness", Name: "liveness answers 200 until the end", Bound: "each of 10 probes a second", Measured: "the listener was closed before the first probe", Result: record.NotChecked},
 		{ID: "kill", Name: "no pod had to be killed", Bound: "no SIGKILL", Measured: "0 of 9 pods", Result: record.Pass},
 	}
+	f.run.Causes = cause.Find(f.run)
+	return f.run
+}
+
+// warnedRun is a run of a server that stops as it should, but closes idle connections
+// without an announcement.
+func warnedRun() *record.Run {
+	f := newFixture(30, 3)
+	f.phase("baseline", record.Baseline, 0, 10)
+	end := f.restart(1, 10, false)
+	f.phase("settle", record.Settle, end, 30)
+	f.allTraffic(30, never)
+	lost := 0
+	for i := range f.run.Requests {
+		q := &f.run.Requests[i]
+		pod := f.run.Pods[i%3]
+		if since := q.Sent.Sub(pod.Deleted); q.Class == record.Blind && q.ConnectionUse > 0 && since > 5500*time.Millisecond && since < 6*time.Second && lost < 31 {
+			lost++
+			q.Outcome, q.Status, q.SentAfterClose, q.Pod, q.Inferred, q.Detail = record.EOFBefore, 0, true, pod.Name, true, "EOF"
+		}
+	}
+	f.run.Checks = []record.Check{
+		{ID: "requests-pooled", Name: "pooled clients lose no request", Bound: "0 lost", Measured: "0 of 2,700 lost", Result: record.Pass},
+		{ID: "requests-blind", Name: "blind clients lose no request", Bound: "0 lost", Measured: "31 of 2,700 lost, all sent after the server had closed the connection", Result: record.Warning,
+			Evidence: []string{"at 15.712 s: EOF before response, GET /api/v1/toolsets (and 30 more like it)"}},
+		{ID: "exit", Name: "pods exit with code 0 within the grace period", Bound: "0, within 45 s", Measured: "3 of 3, at most 6.2 s", Result: record.Pass},
+		{ID: "log-lines", Name: "the shutdown sequence is logged in order", Bound: "each DD-007 line, once", Measured: "not asked for", Result: record.NotChecked},
+	}
+	f.run.Causes = cause.Find(f.run)
 	return f.run
 }
 
 func (f *fixture) allTraffic(seconds float64, lose func(float64) (record.Outcome, int, float64)) {
 	f.run.Load = []record.Client{
-		{Class: record.Reused, Rate: 180, Connections: 30, Late: 300 * time.Microsecond},
+		{Class: record.Pooled, Rate: 90, Connections: 15, Late: 300 * time.Microsecond},
+		{Class: record.Blind, Rate: 90, Connections: 15, Late: 300 * time.Microsecond},
 		{Class: record.New, Rate: 100, Late: 280 * time.Microsecond},
 		{Class: record.Slow, Rate: 20, Duration: 3 * time.Second, Late: 250 * time.Microsecond},
 		{Class: record.Stream, Connections: 10},
 	}
-	f.traffic(record.Reused, 0, seconds, 180, 0.0012, lose)
+	f.traffic(record.Pooled, 0, seconds, 90, 0.0012, lose)
+	f.traffic(record.Blind, 0, seconds, 90, 0.0012, lose)
 	f.traffic(record.New, 0, seconds, 100, 0.0021, lose)
 	f.traffic(record.Slow, 0, seconds-3, 20, 1.9, lose)
 	f.traffic(record.Stream, 0, seconds-7, 2, 5, never)

@@ -27,7 +27,7 @@ func runCalled(name string) *record.Run {
 	line := []record.LogLine{{At: at(1), Text: name}}
 	return &record.Run{
 		Command: []string{name, name}, Version: name, Began: began, Ended: at(5), Scenario: name,
-		Target:  record.Target{Name: name, Image: name, Address: name, Paths: []string{name}, Replicas: 1},
+		Target:  record.Target{Name: name, Image: name, Address: name, Paths: []string{name}, Replicas: 1, Container: name, Port: 80, Kind: name, Command: []string{name}},
 		Cluster: record.Cluster{Driver: name, Kubernetes: name, Nodes: []string{name}},
 		Load:    []record.Client{{Class: record.Class(name), Rate: 1}},
 		Phases:  []record.Phase{{Name: name, Kind: record.PhaseKind(name), Began: at(0), Ended: at(2)}, {Name: name, Kind: record.Action, Began: at(2), Ended: at(5)}},
@@ -47,6 +47,10 @@ func runCalled(name string) *record.Run {
 			{ID: name, Name: name, Bound: name, Measured: name, Result: record.Result(name)},
 			{ID: name, Name: name, Bound: name, Measured: name, Result: record.NotChecked},
 		},
+		Causes: []record.Cause{{
+			ID: name, Title: name, Lost: 3, OnlyBlind: 1, Pods: []string{name, name, name, name, name}, Evidence: []string{name}, Likely: true,
+			Server: name, InServer: name, InKubernetes: name, Change: record.Change{PreStop: []string{name}, Command: []string{name}, ReadinessPath: name, Grace: time.Hour},
+		}},
 		Notes: []string{name},
 	}
 }

@@ -39,7 +39,10 @@ func writePage(w io.Writer, run *record.Run, s *Summary) error {
 		Run:    run, S: s,
 		Began:    s.From.UTC().Format("2006-01-02 15:04:05 UTC"),
 		Where:    where(run),
-		Checks:   checkViews(run.Checks),
+		Causes:   causeViews(run),
+		Patch:    patchCommand(run),
+		Checks:   checkViews(asked(run.Checks)),
+		Result:   result(run, s),
 		Lost:     lostOutcomes(s),
 		First:    firstFailures(s),
 		Classes:  classViews(s),
@@ -62,7 +65,9 @@ func writePage(w io.Writer, run *record.Run, s *Summary) error {
 // pageView is the data of the template. The template escapes strings. Values of the
 // types of html/template are trusted, and contain nothing that was not escaped.
 type pageView struct {
-	Policy, Began, Where, Command string
+	Policy, Began, Where, Command, Patch string
+	// Result is passed, warned or failed.
+	Result string
 
 	Style    template.CSS
 	Script   template.JS
@@ -73,6 +78,7 @@ type pageView struct {
 	Run     *record.Run
 	S       *Summary
 	Tiles   []tile
+	Causes  []causeView
 	Checks  []checkView
 	Lost    lostTable
 	First   []failureView
@@ -84,6 +90,16 @@ type pageView struct {
 	Notes   []string
 
 	EventsBeyond, FailuresBeyond, LogsBeyond int
+}
+
+func result(run *record.Run, s *Summary) string {
+	switch {
+	case !s.Passed:
+		return "failed"
+	case len(warnings(run)) > 0:
+		return "warned"
+	}
+	return "passed"
 }
 
 // drawn returns the timeline as an element of the page. chart.SVG has escaped every

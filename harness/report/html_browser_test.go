@@ -37,6 +37,7 @@ func TestPageInABrowser(t *testing.T) {
 	}{
 		{"clean", cleanRun(), "rgb(11, 110, 79)"},
 		{"naive", naiveRun(), "rgb(179, 0, 27)"},
+		{"warned", warnedRun(), "rgb(138, 90, 0)"},
 	} {
 		t.Run(one.name, func(t *testing.T) {
 			page := open(t, b, one.run)
@@ -48,15 +49,18 @@ func TestPageInABrowser(t *testing.T) {
 			if got := chromium.Evaluate[string](t, b, `getComputedStyle(document.querySelector("#verdict")).color`); got != one.colour {
 				t.Errorf("the verdict is %s, want %s", got, one.colour)
 			}
-			if got := chromium.Evaluate[int](t, b, `document.querySelectorAll("#checks tbody tr").length`); got != len(one.run.Checks) {
-				t.Errorf("%d checks, want %d", got, len(one.run.Checks))
+			if got := chromium.Evaluate[int](t, b, `document.querySelectorAll("#checks tbody tr").length`); got != len(asked(one.run.Checks)) {
+				t.Errorf("%d checks, want %d", got, len(asked(one.run.Checks)))
 			}
 			sections := chromium.Evaluate[[]string](t, b, `[...document.querySelectorAll("section")].map(s => s.id)`)
 			if i := slices.Index(sections, "lost"); (i >= 0) != (s.Failed > 0) || i >= 0 && sections[i-1] != "checks" {
 				t.Errorf("the sections are %q; what was lost belongs right after the checks", sections)
 			}
-			if s.Failed > 0 {
-				counts := chromium.Evaluate[[]string](t, b, `[...document.querySelectorAll("#lost tbody tr:first-child")][0].innerText.split("\t").slice(0, 6)`)
+			if i := slices.Index(sections, "causes"); (i == 0) != (len(one.run.Causes) > 0) {
+				t.Errorf("the sections are %q; the causes belong on top, if there are any", sections)
+			}
+			if one.name == "naive" {
+				counts := chromium.Evaluate[[]string](t, b, `[...document.querySelectorAll("#lost tbody tr:first-child")][0].innerText.split("\t").slice(0, 7)`)
 				if want := "connection refused 196 115 20 331 11.384 s"; strings.Join(counts, " ") != want {
 					t.Errorf("the first row of the lost is %q, want %q", counts, want)
 				}

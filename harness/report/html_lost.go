@@ -17,8 +17,8 @@ type lostTable struct {
 }
 
 type lostRow struct {
-	Outcome, Meaning, Total, First string
-	Counts                         []string // by class
+	Outcome, Total, First string
+	Counts                []string // by class
 }
 
 // lostOutcomes returns the table, with the most frequent outcome first.
@@ -54,7 +54,7 @@ func lostOutcomes(s *Summary) lostTable {
 	slices.SortStableFunc(outcomes, func(a, b record.Outcome) int { return sums[b].total - sums[a].total })
 	for _, o := range outcomes {
 		one := sums[o]
-		row := lostRow{Outcome: string(o), Meaning: meaning[o], Total: format.Grouped(one.total), First: offset(s.From, one.first)}
+		row := lostRow{Outcome: string(o), Total: format.Grouped(one.total), First: offset(s.From, one.first)}
 		for _, n := range one.counts {
 			row.Counts = append(row.Counts, format.Grouped(n))
 		}

@@ -29,12 +29,15 @@ type tile struct {
 func tiles(run *record.Run, s *Summary) []tile {
 	out := []tile{
 		{"requests", format.Grouped(s.Sent), s.Sent == 0},
-		{"lost", format.Grouped(s.Failed), s.Failed > 0},
+		{"lost by any client", format.Grouped(s.Failed - s.OnlyBlind), s.Failed > s.OnlyBlind},
+	}
+	if s.OnlyBlind > 0 {
+		out = append(out, tile{"more, by clients that don't look", format.Grouped(s.OnlyBlind), !s.Passed && s.Failed == s.OnlyBlind})
 	}
 	failed, made := failedChecks(run)
-	out = append(out, tile{"checks passed", fmt.Sprintf("%d of %d", made-len(failed), made), len(failed) > 0 || made == 0})
+	out = append(out, tile{"checks passed", fmt.Sprintf("%d of %d", made-len(failed)-len(warnings(run)), made), len(failed) > 0 || made == 0})
 	for _, c := range s.Classes {
-		if c.Class == record.Reused || c.Class == record.New {
+		if c.Class == record.Pooled || c.Class == record.New {
 			out = append(out, tile{"p99, " + string(c.Class), format.Duration(c.P99), false})
 		}
 	}
@@ -47,7 +50,7 @@ type checkView struct {
 	Evidence                          []string
 }
 
-// checkViews returns the failed checks first.
+// checkViews returns the failed checks first, and then the warnings.
 func checkViews(checks []record.Check) []checkView {
 	out := make([]checkView, 0, len(checks))
 	for i := range checks {
@@ -58,6 +61,8 @@ func checkViews(checks []record.Check) []checkView {
 			v.Mark, v.Class, v.Word = "✓", "pass", "pass"
 		case record.NotChecked:
 			v.Mark, v.Class, v.Word = "–", "none", "not checked"
+		case record.Warning:
+			v.Mark, v.Class, v.Word = "!", "warn", "warning"
 		case record.Reported:
 			v.Mark, v.Class, v.Word = "i", "info", "info"
 		default:
@@ -76,7 +81,7 @@ func checkViews(checks []record.Check) []checkView {
 }
 
 func checkRank(v checkView) int {
-	return map[string]int{"fail": 0, "pass": 1, "info": 2, "none": 3}[v.Class]
+	return map[string]int{"fail": 0, "warn": 1, "pass": 2, "info": 3, "none": 4}[v.Class]
 }
 
 type classView struct {

@@ -41,18 +41,18 @@ func TestPodTimesAreCountedFromTheDeletion(t *testing.T) {
 // A value without a bound is neither passed nor failed.
 func TestReportedIsNeitherPassedNorFailed(t *testing.T) {
 	run := &record.Run{Began: began, Checks: []record.Check{
-		{ID: "a", Result: record.Reported}, {ID: "b", Result: record.NotChecked}, {ID: "c", Result: record.Pass}, {ID: "d", Result: record.Fail},
+		{ID: "a", Result: record.Reported}, {ID: "b", Result: record.NotChecked}, {ID: "c", Result: record.Pass}, {ID: "d", Result: record.Fail}, {ID: "e", Result: record.Warning},
 	}}
 	var order []string
 	for _, v := range checkViews(run.Checks) {
 		order = append(order, v.ID+" "+v.Word)
 	}
-	if got := strings.Join(order, ", "); got != "d FAIL, c pass, a info, b not checked" {
+	if got := strings.Join(order, ", "); got != "d FAIL, e warning, c pass, a info, b not checked" {
 		t.Error(got)
 	}
 	for _, one := range tiles(run, Aggregate(run)) {
-		if one.Label == "checks passed" && one.Value != "1 of 2" {
-			t.Errorf("checks passed: %s, want 1 of 2", one.Value)
+		if one.Label == "checks passed" && one.Value != "1 of 3" {
+			t.Errorf("checks passed: %s, want 1 of 3", one.Value)
 		}
 	}
 }

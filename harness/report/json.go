@@ -11,8 +11,9 @@ import (
 
 // jsonFormat is the format of report.json. Its number changes if a field is removed or
 // changes its meaning, not if one is added. In format 1, seconds and phases counted the
-// requests sent in them, and rates were those over the whole run.
-const jsonFormat = "rolling-update-verification/2"
+// requests sent in them, and rates were those over the whole run. In format 2, pooled and
+// blind clients were one class, reused, which did not look.
+const jsonFormat = "rolling-update-verification/3"
 
 // writeDocument writes report.json: the run as recorded, and its numbers. Requests are
 // counted per second; lost ones are there in full.

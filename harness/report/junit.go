@@ -56,6 +56,16 @@ type (
 	}
 )
 
+// causesText says why requests were lost, a line for each cause.
+func causesText(run *record.Run) string {
+	var b strings.Builder
+	for i := range run.Causes {
+		c := &run.Causes[i]
+		b.WriteString(titleOf(c) + " (" + c.ID + "): " + lostBy(c) + "\n")
+	}
+	return b.String()
+}
+
 // writeJUnit writes junit.xml: a suite with a test case per check, with the evidence of
 // a failure. A run without any check gets a failed case, since many CI systems take an
 // empty suite for a passed one.
@@ -72,8 +82,10 @@ func writeJUnit(w io.Writer, run *record.Run, s *Summary) error {
 			{"harness", run.Version},
 			{"requests", strconv.Itoa(s.Sent)},
 			{"lost", strconv.Itoa(s.Failed)},
+			{"lost-only-by-clients-that-do-not-look", strconv.Itoa(s.OnlyBlind)},
+			{"warnings", strconv.Itoa(len(warnings(run)))},
 		},
-		Out: s.Verdict + "\n",
+		Out: s.Verdict + "\n" + causesText(run),
 	}
 	made := 0
 	for i := range run.Checks {
@@ -83,6 +95,9 @@ func writeJUnit(w io.Writer, run *record.Run, s *Summary) error {
 		case record.Pass:
 			made++
 			one.Out = "must: " + c.Bound + "\nmeasured: " + c.Measured + "\n"
+		case record.Warning: // likewise: to CI it is passed, and the text says what it is
+			made++
+			one.Out = "WARNING\nshould be: " + c.Bound + "\nmeasured: " + c.Measured + "\n" + strings.Join(c.Evidence, "\n") + "\n"
 		case record.Reported: // JUnit has nothing else for it than a passed case
 			one.Out = "measured: " + c.Measured + "\n"
 		case record.NotChecked:

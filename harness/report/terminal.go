@@ -2,11 +2,12 @@ package report
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
+	"kubernaut.io/dynamic-toolset/harness/cause"
 	"kubernaut.io/dynamic-toolset/harness/record"
 	"kubernaut.io/dynamic-toolset/internal/format"
 )
@@ -21,9 +22,9 @@ const (
 	maxLostLines = 20
 )
 
-// Terminal prints the verdict for people: a sentence, the checks, the classes, what was
-// lost, and where the reports are. No line is longer than width, which is forced into
-// 32 to 80 columns; 0 means 80. All of it is ASCII, so that it reads the same in a log.
+// Terminal prints the verdict for people: a sentence, the causes and what to change, the
+// checks, the classes, what was lost, and where the reports are. No line but those of a
+// command to copy is longer than width, which is forced into 32 to 80 columns; 0 means 80. All of it is ASCII, so that it reads the same in a log.
 // Colours add no meaning.
 func Terminal(w io.Writer, run *record.Run, s *Summary, width int, colour bool, files ...string) error {
 	if width <= 0 {
@@ -31,15 +32,19 @@ func Terminal(w io.Writer, run *record.Run, s *Summary, width int, colour bool, 
 	}
 	p := &printer{width: min(max(width, narrowest), widest), colour: colour}
 	style := green
-	if !s.Passed {
+	switch {
+	case !s.Passed:
 		style = red
+	case len(warnings(run)) > 0:
+		style = yellow
 	}
 	p.line("")
 	p.wrap(s.Verdict, "", "", style)
 	p.line("")
 	p.wrap(strings.Join([]string{run.Target.Name, where(run)}, ", "), "", "  ", plain)
 	p.line("")
-	p.checks(run.Checks)
+	p.causes(run)
+	p.checks(asked(run.Checks))
 	p.classes(s)
 	p.lost(s)
 	for _, note := range run.Notes {
@@ -82,6 +87,8 @@ const (
 	plain style = ""
 	red   style = "1;31"
 	green style = "1;32"
+	// yellow is for warnings.
+	yellow style = "1;33"
 )
 
 type printer struct {
@@ -89,6 +96,41 @@ type printer struct {
 	width  int
 	colour bool
 }
+
+// causes prints why requests were lost, and what to change.
+func (p *printer) causes(run *record.Run) {
+	if len(run.Causes) == 0 {
+		return
+	}
+	p.line("why, and what to change:")
+	p.line("")
+	for i := range run.Causes {
+		c := &run.Causes[i]
+		const indent = "   "
+		p.wrapMarked(fmt.Sprintf("%-3d", i+1), plain, titleOf(c)+": "+lostBy(c), indent)
+		for _, e := range c.Evidence {
+			p.wrap(e, indent+"- ", indent+"  ", plain)
+		}
+		if c.InServer != "" {
+			p.wrap("in "+serverName(c)+": "+c.InServer, indent+"> ", indent+"  ", plain)
+		}
+		if c.InKubernetes != "" {
+			p.wrap("in the manifest: "+c.InKubernetes, indent+"> ", indent+"  ", plain)
+		}
+		p.line("")
+	}
+	if command := cause.Command(run, cause.Patch(run)); command != "" {
+		p.line("what can be changed in the manifest, at once:")
+		p.line("")
+		for line := range strings.Lines(command) {
+			p.line(format.Printable(format.Cut(strings.TrimSuffix(line, "\n"), 1000))) // never wrapped, since people copy it
+		}
+		p.line("")
+	}
+}
+
+// serverName returns the name of the server in which something is to be changed.
+func serverName(c *record.Cause) string { return cmp.Or(c.Server, "the server") }
 
 func (p *printer) checks(checks []record.Check) {
 	const indent = "      "
@@ -104,12 +146,15 @@ func (p *printer) checks(checks []record.Check) {
 			text = c.Name + ": not checked: " + c.Measured
 		case record.Reported:
 			word, st = "info  ", plain
+		case record.Warning:
+			word, st = "warn  ", yellow
+			text += " (should be: " + c.Bound + ")"
 		default:
 			text += " (must be: " + c.Bound + ")"
 		}
 		p.wrapMarked(word, st, text, indent)
-		if st != red {
-			continue // evidence is for failures only
+		if st != red && st != yellow {
+			continue // evidence is for failures and warnings
 		}
 		for _, e := range c.Evidence[:min(len(c.Evidence), maxEvidence)] {
 			p.wrap(e, indent+"- ", indent+"  ", plain)
@@ -154,24 +199,6 @@ func (p *printer) lost(s *Summary) {
 		p.line("  and " + format.Grouped(more) + " kinds more")
 	}
 	p.line("")
-	p.meanings(s)
-}
-
-// meanings says what usually causes each outcome, in the order of the table.
-func (p *printer) meanings(s *Summary) {
-	var said []record.Outcome
-	for _, o := range s.Outcomes {
-		if meaning[o.Outcome] == "" || slices.Contains(said, o.Outcome) {
-			continue
-		}
-		if said = append(said, o.Outcome); len(said) == 1 {
-			p.line("  what usually lies behind:")
-		}
-		p.wrap(string(o.Outcome)+": "+meaning[o.Outcome], "  - ", "    ", plain)
-	}
-	if len(said) > 0 {
-		p.line("")
-	}
 }
 
 // table prints columns, the first aligned to the left, the others to the right.

@@ -24,7 +24,7 @@ func terminal(t *testing.T, run *record.Run, width int, colour bool, files ...st
 }
 
 func TestTerminalText(t *testing.T) {
-	for name, run := range map[string]*record.Run{"clean": cleanRun(), "naive": naiveRun()} {
+	for name, run := range map[string]*record.Run{"clean": cleanRun(), "naive": naiveRun(), "warned": warnedRun()} {
 		got := terminal(t, run, 0, false, "out/report.html", "out/report.json")
 		path := "testdata/terminal-" + name + ".txt"
 		if *update {
@@ -46,6 +46,9 @@ var escape = regexp.MustCompile("\x1b\\[[0-9;]*m")
 
 func TestTerminalFits(t *testing.T) {
 	for name, run := range map[string]*record.Run{"naive": naiveRun(), "hostile": hostileRun()} {
+		for i := range run.Causes {
+			run.Causes[i].Change = record.Change{} // the command is not wrapped, since people copy it
+		}
 		for _, width := range []int{1, 32, 40, 57, 80, 200} {
 			plain := terminal(t, run, width, false)
 			for line := range strings.Lines(plain) {
@@ -74,7 +77,7 @@ func TestTerminalCutsNoNumber(t *testing.T) {
 	for width := 32; width < 80; width++ {
 		for line := range strings.Lines(terminal(t, naiveRun(), width, false)) {
 			line = strings.TrimRight(line, "\n")
-			if !strings.HasPrefix(line, "  reused ") && !strings.HasPrefix(line, "  stream ") {
+			if !strings.HasPrefix(line, "  blind ") && !strings.HasPrefix(line, "  stream ") {
 				continue
 			}
 			whole := slices.ContainsFunc(wide, func(w string) bool { return w == line || strings.HasPrefix(w, line+" ") })

@@ -15,6 +15,9 @@ func verdict(run *record.Run, s *Summary) string {
 	if during := actions(run); during != "" {
 		switch before := run.LostBefore(); {
 		case before == 0:
+			if s.OnlyBlind > 0 {
+				lost += ","
+			}
 			lost += " during " + during
 		case before == s.Failed:
 			lost += ", all of them before anything was done; none during " + during
@@ -24,6 +27,7 @@ func verdict(run *record.Run, s *Summary) string {
 	}
 	took := " (" + format.Duration(s.To.Sub(s.From)) + ")"
 	failed, made := failedChecks(run)
+	warned := warnings(run)
 	switch {
 	case made == 0:
 		return "FAILED: no check was made; " + lost + took
@@ -31,6 +35,8 @@ func verdict(run *record.Run, s *Summary) string {
 		return "FAILED: " + lost + ", but " + plural(len(failed), "check") + " failed: " + strings.Join(failed, ", ") + took
 	case len(failed) > 0:
 		return "FAILED: " + lost + took
+	case len(warned) > 0:
+		return "PASSED with " + plural(len(warned), "warning") + ": " + lost + took
 	case s.Failed > 0:
 		return "PASSED in the checks that were made, though " + lost + took
 	}
@@ -45,41 +51,75 @@ func lostOf(s *Summary) string {
 	case s.Failed == 0:
 		return "none of " + plural(s.Sent, "request") + " lost"
 	}
-	return format.Grouped(s.Failed) + " of " + plural(s.Sent, "request") + " lost"
+	of := " of " + plural(s.Sent, "request") + " lost"
+	switch s.OnlyBlind {
+	case 0:
+		return format.Grouped(s.Failed) + of
+	case s.Failed:
+		return "none" + of + " by any client, " + format.Grouped(s.OnlyBlind) + " only by clients that don't look"
+	}
+	return format.Grouped(s.Failed-s.OnlyBlind) + of + " by any client, " + format.Grouped(s.OnlyBlind) + " more only by clients that don't look"
 }
 
-// failedChecks returns the checks that failed, and the number of those that passed or
-// failed.
+// warnings returns the checks that ended in a warning.
+func warnings(run *record.Run) (names []string) {
+	for i := range run.Checks {
+		if run.Checks[i].Result == record.Warning {
+			names = append(names, run.Checks[i].ID)
+		}
+	}
+	return names
+}
+
+// failedChecks returns the checks that failed, and the number of those that passed,
+// failed, or ended in a warning.
 func failedChecks(run *record.Run) (names []string, made int) {
 	for i := range run.Checks {
 		switch run.Checks[i].Result {
 		case record.Fail:
 			names = append(names, run.Checks[i].ID)
 			made++
-		case record.Pass:
+		case record.Pass, record.Warning:
 			made++
 		}
 	}
 	return names, made
 }
 
-// meaning says what usually causes an outcome. This is a hint only; the timeline shows
-// more.
-var meaning = map[record.Outcome]string{
-	record.Refused:          "a pod no longer listened while it was still routed to",
-	record.DialTimeout:      "a pod was gone while it was still routed to",
-	record.DialFailed:       "no way to the pod; the cause is given with each",
-	record.ResetBefore:      "a connection was closed with the request unread, or before it was accepted",
-	record.EOFBefore:        "an idle connection was closed as the request came, or the server ended while it worked",
-	record.ResetMid:         "the server ended while it answered",
-	record.EOFMid:           "the server ended while it answered",
-	record.ResponseTimeout:  "the request was taken and never answered",
-	record.UnexpectedStatus: "the server turned the request away, as if it were not ready",
-	record.WrongBody:        "the answer was not the one that was asked for",
-	record.NotProblem:       "an error came without a problem document (RFC 9457)",
-	record.StreamBroken:     "a stream ended without telling its client to connect anew",
-	record.Malformed:        "what came was not HTTP/1.1",
+// lostBy says how many requests a cause explains.
+func lostBy(c *record.Cause) string {
+	switch {
+	case c.Lost == 0:
+		return "no request lost"
+	case c.OnlyBlind == 0:
+		return plural(c.Lost, "request") + " lost"
+	case c.OnlyBlind == c.Lost:
+		return plural(c.Lost, "request") + " lost, only by clients that don't look"
+	}
+	return plural(c.Lost, "request") + " lost, " + format.Grouped(c.OnlyBlind) + " of them only by clients that don't look"
 }
+
+// titleOf returns the title of a cause, and says if it is not certain.
+func titleOf(c *record.Cause) string {
+	if c.Likely {
+		return c.Title + " (likely)"
+	}
+	return c.Title
+}
+
+// asked returns the checks without those that were not asked for.
+func asked(checks []record.Check) []record.Check {
+	out := make([]record.Check, 0, len(checks))
+	for i := range checks {
+		if c := &checks[i]; c.Result != record.NotChecked || c.Measured != notAskedFor {
+			out = append(out, *c)
+		}
+	}
+	return out
+}
+
+// notAskedFor is what package verdict says of a check for which a flag is missing.
+const notAskedFor = "not asked for"
 
 // actions counts the action phases: "3 rolling restarts, 1 node drain".
 func actions(run *record.Run) string {

@@ -198,7 +198,7 @@ func (j *judge) milestones() record.Check {
 
 // restarts checks that no container ended by itself.
 func (j *judge) restarts() record.Check {
-	var f finding
+	f := j.finding()
 	for i := range j.run.Pods {
 		if p := &j.run.Pods[i]; p.Restarts > 0 {
 			f.add("%s: restarted %d times", p.Name, p.Restarts)

@@ -11,7 +11,7 @@ import (
 // requests checks that a class lost no request, in any phase. What only clients lose that
 // don't look is a warning, unless the rules are strict.
 func (j *judge) requests(class record.Class) record.Check {
-	var f finding
+	f := j.finding()
 	total, blind := 0, 0
 	for i := range j.run.Requests {
 		r := &j.run.Requests[i]
@@ -67,7 +67,7 @@ func (j *judge) problems() record.Check {
 	if !j.rules.Problems {
 		return notChecked(ProblemsID, name, bound, "not asked for")
 	}
-	var f finding
+	f := j.finding()
 	seen := 0
 	for i := range j.run.Requests {
 		r := &j.run.Requests[i]
@@ -101,7 +101,7 @@ func (j *judge) problems() record.Check {
 // lost that don't look: no server that is left alone should close what is in use.
 func (j *judge) baseline() record.Check {
 	const name, bound = "nothing is lost before anything is done", "0 lost in the baseline"
-	var f finding
+	f := j.finding()
 	total := 0
 	for _, phase := range j.run.Phases {
 		if phase.Kind != record.Baseline {
@@ -130,7 +130,7 @@ const maxLate = 500 * time.Millisecond
 
 // load checks that the load generator sent what it was told to.
 func (j *judge) load() record.Check {
-	var f finding
+	f := j.finding()
 	skipped, late := 0, time.Duration(0)
 	for _, c := range j.run.Load {
 		skipped += c.Skipped
@@ -173,7 +173,7 @@ func (j *judge) coverage() record.Check {
 	if len(byPod) == 0 {
 		return notChecked(CoverageID, name, bound, "no response names its pod: make the target send its name in a header (see --pod-header)")
 	}
-	var f finding
+	f := j.finding()
 	measured := ""
 	for _, class := range j.rules.Classes {
 		met := 0
@@ -222,7 +222,7 @@ func (j *judge) latency() record.Check {
 		return c
 	}
 	factor := float64(during) / float64(before)
-	var f finding
+	f := j.finding()
 	if j.rules.MaxLatencyFactor > 0 && factor > j.rules.MaxLatencyFactor {
 		f.add("p99 %s, %.1f times the baseline's %s", ms(during), factor, ms(before))
 	}

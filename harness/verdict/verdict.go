@@ -10,6 +10,8 @@ package verdict
 
 import (
 	"fmt"
+	"regexp"
+	"strings"
 	"time"
 
 	"kubernaut.io/dynamic-toolset/harness/record"
@@ -63,7 +65,7 @@ const (
 // RequestsID returns the identifier of the check that a class lost no request.
 func RequestsID(c record.Class) string { return "requests-" + string(c) }
 
-// maxEvidence bounds the number of cases that a failed check lists.
+// maxEvidence bounds the number of kinds of cases that a failed check lists.
 const maxEvidence = 5
 
 // Judge returns the checks of a run. It does not modify the run.
@@ -91,32 +93,68 @@ type judge struct {
 	run     *record.Run
 	rules   Rules
 	stopped []*record.Pod // pods that were told to stop, and whose end could be seen
+	names   *strings.Replacer
 }
 
-// A finding counts what is wrong, and describes the first few cases.
+// A finding counts what is wrong, and describes the first case of each of the first few
+// kinds. Cases that differ only in numbers and in the pod are of one kind.
 type finding struct {
 	wrong    int
-	evidence []string
+	evidence []string // the first case of each kind
+	alike    []int    // how many cases there are of that kind
+	kinds    map[string]int
 	mild     bool // it is a warning only
+	names    *strings.Replacer
 }
 
+func (j *judge) finding() finding {
+	if j.names == nil {
+		var names []string
+		for i := range j.run.Pods {
+			if name := j.run.Pods[i].Name; name != "" {
+				names = append(names, name, "*")
+			}
+		}
+		j.names = strings.NewReplacer(names...)
+	}
+	return finding{kinds: map[string]int{}, names: j.names}
+}
+
+var numbers = regexp.MustCompile(`([0-9][0-9.,]*(ns|[uµ]s|ms|[smh])?)+`)
+
 func (f *finding) add(format string, args ...any) {
-	if f.wrong++; f.wrong <= maxEvidence {
-		f.evidence = append(f.evidence, fmt.Sprintf(format, args...))
+	f.wrong++
+	text := fmt.Sprintf(format, args...)
+	kind := numbers.ReplaceAllString(f.names.Replace(text), "#")
+	if i, ok := f.kinds[kind]; ok {
+		f.alike[i]++
+		return
+	}
+	if len(f.evidence) < maxEvidence {
+		f.kinds[kind] = len(f.evidence)
+		f.evidence, f.alike = append(f.evidence, text), append(f.alike, 1)
 	}
 }
 
 // check returns the finding as a check.
 func (f *finding) check(id, name, bound, measured string) record.Check {
-	c := record.Check{ID: id, Name: name, Bound: bound, Measured: measured, Result: record.Pass, Evidence: f.evidence}
+	c := record.Check{ID: id, Name: name, Bound: bound, Measured: measured, Result: record.Pass}
+	more := f.wrong
+	for i, text := range f.evidence {
+		more -= f.alike[i]
+		if n := f.alike[i] - 1; n > 0 {
+			text += fmt.Sprintf(" (and %d more like it)", n)
+		}
+		c.Evidence = append(c.Evidence, text)
+	}
 	if f.wrong > 0 {
 		c.Result = record.Fail
 		if f.mild {
 			c.Result = record.Warning
 		}
 	}
-	if more := f.wrong - len(f.evidence); more > 0 {
-		c.Evidence = append(c.Evidence, fmt.Sprintf("and %d more", more))
+	if more > 0 {
+		c.Evidence = append(c.Evidence, fmt.Sprintf("and %d more, of other kinds", more))
 	}
 	return c
 }
@@ -128,7 +166,7 @@ func notChecked(id, name, bound, why string) record.Check {
 // eachStopped runs a check over the pods that were told to stop. It fails if there is
 // none though the scenario should have stopped some.
 func (j *judge) eachStopped(id, name, bound, good string, look func(*finding, *record.Pod)) record.Check {
-	var f finding
+	f := j.finding()
 	if len(j.stopped) == 0 {
 		if !j.rules.Terminations {
 			return notChecked(id, name, bound, "the scenario stops no pod")

@@ -1,6 +1,7 @@
 package verdict_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -130,16 +131,16 @@ func TestEachCheckCatchesItsDefect(t *testing.T) {
 		evidence string
 	}{
 		"a blind request is lost": {lose(record.Blind, record.EOFBefore, 5), []string{"requests-blind"}, "EOF before response"},
-		"a new request is lost":    {lose(record.New, record.Refused, 5), []string{"requests-new"}, "a pod unknown"},
-		"a slow request is lost":   {lose(record.Slow, record.EOFMid, 5), []string{"requests-slow"}, "EOF mid-response"},
-		"a stream breaks":          {lose(record.Stream, record.StreamBroken, 5), []string{"requests-stream"}, "without goodbye"},
-		"something is lost early":  {lose(record.New, record.ResponseTimeout, 1), []string{"requests-new", verdict.BaselineID}, "response timeout"},
-		"readiness stays 200":      {probes(func(p *record.Probe) { p.Status = min(p.Status, 200) }), []string{verdict.ReadinessID}, "status 200, which is not failing"},
-		"readiness fails late":     {probes(func(p *record.Probe) { late(p, 1.3) }), []string{verdict.ReadinessID}, "after SIGTERM"},
-		"readiness recovers":       {func(r *record.Run) { r.Pods[0].Probes[60].Status = 200 }, []string{verdict.ReadinessID}, "after it had failed"},
-		"readiness never answers":  {probes(func(p *record.Probe) { silence(p, record.Readiness) }), []string{verdict.ReadinessID}, "never answered that it is not ready"},
-		"liveness fails":           {func(r *record.Run) { r.Pods[0].Probes[41].Status, r.Pods[0].Probes[41].Problem = 503, true }, []string{verdict.LivenessID}, "status 503"},
-		"liveness never answers":   {probes(func(p *record.Probe) { silence(p, record.Liveness) }), []string{verdict.LivenessID}, "no liveness probe"},
+		"a new request is lost":   {lose(record.New, record.Refused, 5), []string{"requests-new"}, "a pod unknown"},
+		"a slow request is lost":  {lose(record.Slow, record.EOFMid, 5), []string{"requests-slow"}, "EOF mid-response"},
+		"a stream breaks":         {lose(record.Stream, record.StreamBroken, 5), []string{"requests-stream"}, "without goodbye"},
+		"something is lost early": {lose(record.New, record.ResponseTimeout, 1), []string{"requests-new", verdict.BaselineID}, "response timeout"},
+		"readiness stays 200":     {probes(func(p *record.Probe) { p.Status = min(p.Status, 200) }), []string{verdict.ReadinessID}, "status 200, which is not failing"},
+		"readiness fails late":    {probes(func(p *record.Probe) { late(p, 1.3) }), []string{verdict.ReadinessID}, "after SIGTERM"},
+		"readiness recovers":      {func(r *record.Run) { r.Pods[0].Probes[60].Status = 200 }, []string{verdict.ReadinessID}, "after it had failed"},
+		"readiness never answers": {probes(func(p *record.Probe) { silence(p, record.Readiness) }), []string{verdict.ReadinessID}, "never answered that it is not ready"},
+		"liveness fails":          {func(r *record.Run) { r.Pods[0].Probes[41].Status, r.Pods[0].Probes[41].Problem = 503, true }, []string{verdict.LivenessID}, "status 503"},
+		"liveness never answers":  {probes(func(p *record.Probe) { silence(p, record.Liveness) }), []string{verdict.LivenessID}, "no liveness probe"},
 		"a connection is refused": {func(r *record.Run) {
 			r.Pods[0].Probes[6] = record.Probe{Kind: record.Readiness, At: at(4.3), Refused: true}
 		}, []string{verdict.RefusedID}, "200ms before"},
@@ -336,13 +337,29 @@ func TestLatencyBound(t *testing.T) {
 	}
 }
 
+// Of many cases of many kinds, the first of each of the first kinds is shown.
+func TestKindsOfEvidence(t *testing.T) {
+	run := clean()
+	for i := range 70 {
+		run.Requests = append(run.Requests, record.Request{Class: record.New, Outcome: record.Failures[i%7], End: at(5), Pod: []string{"a", "b"}[i/7%2], Detail: fmt.Sprintf("10.0.0.%d:80", i)})
+	}
+	for _, c := range verdict.Judge(run, rules) {
+		if c.ID != "requests-new" {
+			continue
+		}
+		if len(c.Evidence) != 6 || c.Evidence[5] != "and 20 more, of other kinds" || !strings.Contains(c.Evidence[1], string(record.Failures[1])) || !strings.HasSuffix(c.Evidence[1], "(and 9 more like it)") {
+			t.Errorf("%q", c.Evidence)
+		}
+	}
+}
+
 func TestEvidenceIsBounded(t *testing.T) {
 	run := clean()
 	for range 100 {
 		run.Requests = append(run.Requests, record.Request{Class: record.New, Outcome: record.Refused, End: at(5)})
 	}
 	for _, c := range verdict.Judge(run, rules) {
-		if c.ID == "requests-new" && (len(c.Evidence) != 6 || c.Evidence[5] != "and 95 more" || c.Measured != "100 of 140 lost") {
+		if c.ID == "requests-new" && (len(c.Evidence) != 1 || !strings.HasSuffix(c.Evidence[0], " (and 99 more like it)") || c.Measured != "100 of 140 lost") {
 			t.Errorf("%+v", c)
 		}
 	}
