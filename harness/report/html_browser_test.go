@@ -61,7 +61,7 @@ func TestPageInABrowser(t *testing.T) {
 			}
 			if one.name == "naive" {
 				counts := chromium.Evaluate[[]string](t, b, `[...document.querySelectorAll("#lost tbody tr:first-child")][0].innerText.split("\t").slice(0, 7)`)
-				if want := "connection refused 196 115 20 331 11.384 s"; strings.Join(counts, " ") != want {
+				if want := "connection refused 105 94 124 24 347 11.401 s"; strings.Join(counts, " ") != want {
 					t.Errorf("the first row of the lost is %q, want %q", counts, want)
 				}
 			}
