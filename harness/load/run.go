@@ -129,7 +129,7 @@ func (r *run) failed(err error) {
 // and the request is nil, too.
 func (r *run) serve(ctx context.Context, class record.Class, c *connection, j *job, t *tally) (*connection, *record.Request) {
 	req := &record.Request{Class: class, Due: j.due, Sent: time.Now(), Method: j.Method, Path: j.path(j.duration)}
-	if c != nil && looks(class) && c.unusable() {
+	if c != nil && looks(class) && (c.hasClosed() || c.saidUnasked()) {
 		t.stale.Add(1)
 		hangUp(c)
 		c = nil
