@@ -29,6 +29,12 @@ type Run struct {
 	Checks []Check  `json:"checks"`
 	Causes []Cause  `json:"causes,omitempty"` // why requests were lost, and what to do; see package cause
 	Notes  []string `json:"notes,omitempty"`  // what a reader should know, such as what could not be done as asked
+	Checks []Check `json:"checks"`
+	Causes []Cause `json:"causes,omitempty"` // why requests were lost, and what to do; see package cause
+	// Fixed is the same verification once more, with the manifest changed as the causes
+	// ask; nil if there was none.
+	Fixed *Run     `json:"fixed,omitempty"`
+	Notes []string `json:"notes,omitempty"` // what a reader should know, such as what could not be done as asked
 }
 
 // Propagation is for how long one node went on to send new connections to pods that were

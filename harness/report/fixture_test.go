@@ -263,6 +263,13 @@ func warnedRun() *record.Run {
 	return f.run
 }
 
+// fixedRun is a naive server's run, and one with a changed manifest.
+func fixedRun() *record.Run {
+	run := naiveRun()
+	run.Fixed = warnedRun()
+	return run
+}
+
 func (f *fixture) allTraffic(seconds float64, lose func(float64) (record.Outcome, int, float64)) {
 	f.run.Load = []record.Client{
 		{Class: record.Pooled, Rate: 90, Connections: 15, Late: 300 * time.Microsecond},

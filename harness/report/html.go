@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"strings"
 	"time"
 
 	"kubernaut.io/dynamic-toolset/harness/record"
@@ -40,6 +41,7 @@ func writePage(w io.Writer, run *record.Run, s *Summary) error {
 		Began:    s.From.UTC().Format("2006-01-02 15:04:05 UTC"),
 		Where:    where(run),
 		Causes:   causeViews(run),
+		Fixed:    fixedRows(run, s),
 		Patch:    patchCommand(run),
 		Checks:   checkViews(asked(run.Checks)),
 		Result:   result(run, s),
@@ -55,6 +57,11 @@ func writePage(w io.Writer, run *record.Run, s *Summary) error {
 		Legend:   drawnLegend(),
 		Hover:    hoverData(t),
 		Tiles:    tiles(run, s),
+	}
+	if run.Fixed != nil {
+		after := Aggregate(run.Fixed)
+		view.FixedVerdict, view.FixedResult = after.Verdict, result(run.Fixed, after)
+		view.FixedTimeline = still(newTimeline(run.Fixed, after), after)
 	}
 	view.Logs, view.LogsBeyond = logViews(run, s)
 	view.EventsBeyond = len(run.Events) - len(view.Events)
@@ -75,19 +82,23 @@ type pageView struct {
 	Legend   template.HTML
 	Hover    hover
 
-	Run     *record.Run
-	S       *Summary
-	Tiles   []tile
-	Causes  []causeView
-	Checks  []checkView
-	Lost    lostTable
-	First   []failureView
-	Classes []classView
-	Phases  []phaseView
-	Pods    []podView
-	Logs    []logView
-	Events  []eventView
-	Notes   []string
+	Run    *record.Run
+	S      *Summary
+	Tiles  []tile
+	Causes []causeView
+	Fixed  []fixedRow
+	// FixedVerdict and FixedTimeline are those of the run with the changed manifest.
+	FixedVerdict, FixedResult string
+	FixedTimeline             template.HTML
+	Checks                    []checkView
+	Lost                      lostTable
+	First                     []failureView
+	Classes                   []classView
+	Phases                    []phaseView
+	Pods                      []podView
+	Logs                      []logView
+	Events                    []eventView
+	Notes                     []string
 
 	EventsBeyond, FailuresBeyond, LogsBeyond int
 }
@@ -112,6 +123,17 @@ func drawn(t *timeline, s *Summary) template.HTML {
 	d.Write(t.Bytes())
 	d.Close("svg")
 	return template.HTML(d.String())
+}
+
+// still returns a timeline that the page's script leaves alone. Its identifiers are not
+// those of the other on the page.
+func still(t *timeline, s *Summary) template.HTML {
+	var d chart.SVG
+	d.Open("svg", "class", "chart timeline", "viewBox", "0 0 "+chart.Coordinate(chartWidth)+" "+chart.Coordinate(t.height()), "role", "img", "aria-label", "Timeline: "+s.Verdict)
+	d.Write(t.Bytes())
+	d.Close("svg")
+	// In texts quotes are escaped, so that these are attributes.
+	return template.HTML(strings.NewReplacer(` id="`, ` id="after-`, `"url(#`, `"url(#after-`, ` href="#`, ` href="#after-`).Replace(d.String()))
 }
 
 func drawnLegend() template.HTML {

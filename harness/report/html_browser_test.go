@@ -38,6 +38,7 @@ func TestPageInABrowser(t *testing.T) {
 		{"clean", cleanRun(), "rgb(11, 110, 79)"},
 		{"naive", naiveRun(), "rgb(179, 0, 27)"},
 		{"warned", warnedRun(), "rgb(138, 90, 0)"},
+		{"fixed", fixedRun(), "rgb(179, 0, 27)"},
 	} {
 		t.Run(one.name, func(t *testing.T) {
 			page := open(t, b, one.run)
@@ -58,6 +59,12 @@ func TestPageInABrowser(t *testing.T) {
 			}
 			if i := slices.Index(sections, "causes"); (i == 0) != (len(one.run.Causes) > 0) {
 				t.Errorf("the sections are %q; the causes belong on top, if there are any", sections)
+			}
+			if i := slices.Index(sections, "fixed"); (i == 1) != (one.run.Fixed != nil) {
+				t.Errorf("the sections are %q; what the change is worth belongs below the causes", sections)
+			}
+			if twice := chromium.Evaluate[[]string](t, b, `(ids => ids.filter((id, i) => ids.indexOf(id) !== i))([...document.querySelectorAll("[id]")].map(e => e.id))`); len(twice) != 0 {
+				t.Errorf("identifiers that are there twice: %q", twice)
 			}
 			if one.name == "naive" {
 				counts := chromium.Evaluate[[]string](t, b, `[...document.querySelectorAll("#lost tbody tr:first-child")][0].innerText.split("\t").slice(0, 7)`)

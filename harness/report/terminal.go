@@ -44,6 +44,7 @@ func Terminal(w io.Writer, run *record.Run, s *Summary, width int, colour bool, 
 	p.wrap(strings.Join([]string{run.Target.Name, where(run)}, ", "), "", "  ", plain)
 	p.line("")
 	p.causes(run)
+	p.fixed(run, s)
 	p.checks(asked(run.Checks))
 	p.classes(s)
 	p.lost(s)

@@ -24,7 +24,7 @@ func terminal(t *testing.T, run *record.Run, width int, colour bool, files ...st
 }
 
 func TestTerminalText(t *testing.T) {
-	for name, run := range map[string]*record.Run{"clean": cleanRun(), "naive": naiveRun(), "warned": warnedRun()} {
+	for name, run := range map[string]*record.Run{"clean": cleanRun(), "naive": naiveRun(), "warned": warnedRun(), "fixed": fixedRun()} {
 		got := terminal(t, run, 0, false, "out/report.html", "out/report.json")
 		path := "testdata/terminal-" + name + ".txt"
 		if *update {

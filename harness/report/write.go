@@ -21,6 +21,9 @@ const (
 	pictureFile  = "timeline.svg"
 )
 
+// fixedDir is the folder beside them for the reports of the run with the changed manifest.
+const fixedDir = "fixed"
+
 // Remove deletes the reports that an earlier run left in dir, so that nobody takes them
 // for those of a run without a verdict. It keeps other files.
 func Remove(dir string) error {
@@ -29,12 +32,15 @@ func Remove(dir string) error {
 			return fmt.Errorf("remove the report of an earlier run: %w", err)
 		}
 	}
+	if fixed := filepath.Join(dir, fixedDir); filepath.Base(dir) != fixedDir {
+		return Remove(fixed)
+	}
 	return nil
 }
 
 // WriteAll writes all reports of a run to dir, which it creates if necessary, and
 // returns their paths, report.html first. A file replaces an older one only once it is
-// complete. If one can't be written the others still are, and the error names each that
+// complete. The reports of run.Fixed are in a folder of their own. If one can't be written the others still are, and the error names each that
 // is missing.
 func WriteAll(dir string, run *record.Run) (files []string, err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -52,6 +58,13 @@ func WriteAll(dir string, run *record.Run) (files []string, err error) {
 		{pictureFile, func(w io.Writer) error { return writePicture(w, run, s) }},
 	}
 	var problems []error
+	if run.Fixed != nil {
+		more, err := WriteAll(filepath.Join(dir, fixedDir), run.Fixed)
+		if err != nil {
+			problems = append(problems, err)
+		}
+		defer func() { files = append(files, more...) }()
+	}
 	for _, one := range all {
 		path := filepath.Join(dir, one.name)
 		if err := writeFile(path, one.write); err != nil {

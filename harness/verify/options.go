@@ -40,6 +40,8 @@ type Options struct {
 	// one.
 	Service, Port string
 	Replicas      int // 0: as in the manifest
+	// Patch is a strategic merge patch of the target's workload, in YAML; may be empty.
+	Patch string
 
 	Steps    []scenario.Step
 	Scenario string // the steps' name, for the report

@@ -54,6 +54,11 @@ func (v *verification) prepare(ctx context.Context) error {
 			return err
 		}
 	}
+	if v.Patch != "" {
+		if err := v.target.patch(objects, v.Patch); err != nil {
+			return err
+		}
+	}
 	if len(v.Around) > 0 {
 		around, err := manifest.Read(v.Around...)
 		if err != nil {

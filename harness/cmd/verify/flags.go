@@ -57,6 +57,10 @@ The manifest must have a Service and the Deployment behind it. The image of its
 container is made of the program, which must be static (CGO_ENABLED=0 for Go).
 Give more files with --image-file /etc/app.conf=./app.conf.
 
+The report begins with the causes of what was lost, and with what to change in
+the server and in the manifest. To see what the latter is worth:
+  verify --manifest app.yaml --image-binary ./app --target my-app:80 --path / --prove-fix
+
 On kind and in an existing cluster:
   verify --cluster kind --image my-app:1.2 --manifest app.yaml --target my-app:80 --path /
   verify --cluster kubeconfig --context staging --agent-image registry.example/loadagent:1.2 \
@@ -92,6 +96,7 @@ type flags struct {
 	binary, agent            string
 	scenario                 string
 	restarts                 int
+	proveFix                 bool
 
 	o verify.Options
 }
@@ -137,6 +142,7 @@ func newFlags() *flags {
 	s.BoolVar(&o.Problems, "problem-json", false, "every error response must be a problem document (RFC 9457)")
 	s.StringArrayVar(&o.Milestones, "log-line", nil, "`TEXT` that each pod must log while it stops; may be repeated, for lines in this order")
 	s.StringVar(&o.Signal, "signal-line", "", "`TEXT` that a pod logs when it receives SIGTERM, from which times are counted")
+	s.BoolVar(&f.proveFix, "prove-fix", false, "if the report asks for a change of the manifest, make it, verify again, and show both runs; what is to be changed in the server is not")
 	s.BoolVar(&o.Strict, "strict", false, "make failures of warnings: what only clients lose that don't look before they send, readiness that does not fail after SIGTERM, liveness that does, exit codes other than 0 (default for our own service)")
 	s.Float64Var(&o.MaxLatencyFactor, "max-latency-factor", 0, "fail if p99 is more than `NUMBER` times that of the baseline; 0: only report it")
 

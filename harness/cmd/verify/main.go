@@ -112,7 +112,7 @@ func verifyIn(ctx context.Context, f *flags, o *verify.Options, existing *driver
 		}
 		err = errors.Join(err, c.Close())
 	}()
-	return verify.Run(ctx, c, *o)
+	return f.prove(ctx, c, o)
 }
 
 // conclude writes the reports, prints the verdict and returns the exit code.

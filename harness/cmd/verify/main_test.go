@@ -13,7 +13,7 @@ func TestHelp(t *testing.T) {
 	if code := run([]string{"--help"}, strings.NewReader(""), &out, &errs); code != exitPassed || errs.Len() > 0 {
 		t.Errorf("code %d, %s", code, &errs)
 	}
-	for _, want := range []string{"rolling-restart", "kubelet-kill", "--image-binary", "Exit codes", "report.html", "/slow?for={duration}"} {
+	for _, want := range []string{"rolling-restart", "kubelet-kill", "--image-binary", "Exit codes", "report.html", "/slow?for={duration}", "--prove-fix", "--strict", "pooled", "blind"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the help does not speak of %q", want)
 		}
@@ -108,5 +108,26 @@ func TestCheckProgram(t *testing.T) {
 	}
 	if err := checkProgram(script, true); err != nil {
 		t.Error(err)
+	}
+}
+
+// Our own service is verified strictly, others are not, unless the user says so.
+func TestStrict(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		want bool
+	}{
+		{nil, true}, {[]string{"--strict=false"}, false}, {[]string{"--manifest", "app.yaml"}, false}, {[]string{"--manifest", "app.yaml", "--strict"}, true},
+	} {
+		f := newFlags()
+		if err := f.set.Parse(c.args); err != nil {
+			t.Fatal(err)
+		}
+		if len(f.manifests) == 0 {
+			f.verifyOurselves()
+		}
+		if f.o.Strict != c.want {
+			t.Errorf("%q: %v", c.args, f.o.Strict)
+		}
 	}
 }
