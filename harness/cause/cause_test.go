@@ -182,6 +182,24 @@ func TestFind(t *testing.T) {
 				return r
 			}(), "ready-too-early:7(0)", []string{"no readiness probe", "Give the container a readiness probe"}, nil,
 		},
+		"a new pod is not ready, while an old one still serves": {
+			func() aRun {
+				r := newRun().target(func(t *record.Target) { t.ReadinessProbe = false }).target(sleeps(5*time.Second)).stop(5, 8, 0).lose(7, record.New, record.Refused, 11, 0.001)
+				r.Pods = append(r.Pods, record.Pod{Name: "c", Created: at(10), Ready: at(10)})
+				return r
+			}(), "ready-too-early:7(0)", []string{"Give the container a readiness probe"}, nil,
+		},
+		"the record names the new pod": {
+			func() aRun {
+				r := newRun().stop(0, 8, 0).lose(7, record.New, record.Refused, 11, 0.001, on("c"))
+				r.Pods = append(r.Pods, record.Pod{Name: "c", Created: at(10), Ready: at(10)})
+				return r
+			}(), "ready-too-early:7(0)", []string{"has a readiness probe; it passes before", "likely"}, nil,
+		},
+		"gunicorn exits with 2": {
+			newRun().target(command("gunicorn", "app:app")).stop(-1, 0.02, 2).lose(3, record.Slow, record.EOFMid, 8, 2.07, on("a")),
+			"ends-at-once:3(0)", []string{"with exit code 2."}, []string{"Go program"},
+		},
 		"its own idle timeout": {
 			newRun().stop(5, 9, 0).lose(7, record.Blind, record.EOFBefore, 5, 0.001, afterClose, on("a")), "idle-timeout:7(7)", []string{"No pod was being stopped", "likely"}, nil,
 		},

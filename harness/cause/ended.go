@@ -215,9 +215,11 @@ func (f *finder) endedAtOnce() {
 	}
 	t := &f.run.Target
 	codes, bySignal := map[int]int{}, 0
+	// The runtime of Go exits with 2 if it has PID 1, since the signal can't end it then.
+	couldBeGo := f.server.Name == "" || strings.HasPrefix(t.Program, "go1")
 	for _, l := range all {
 		codes[l.code]++
-		if l.code > 128 && l.code < 160 || l.code == 2 {
+		if l.code > 128 && l.code < 160 || l.code == 2 && couldBeGo {
 			bySignal++
 		}
 	}
@@ -228,7 +230,7 @@ func (f *finder) endedAtOnce() {
 		}
 	}
 	signal := cmp.Or(t.StopSignal, "SIGTERM")
-	evidence := []string{fmt.Sprintf("%s of %d ended %s after %s, with exit code %s.", count(len(all), "pod"), len(f.lives), span(after(all, turned)), signal, codeText(codes))}
+	evidence := []string{fmt.Sprintf("%s of %d ended %s after %s, with exit code %s.", count(len(all), "pod"), len(f.lives), span(after(all, turned)), signal, codeText(codes, couldBeGo))}
 	if t.PreStopSleep > 0 {
 		evidence = append(evidence, fmt.Sprintf("The preStop hook had slept %s before; connections that are kept stay with the pod all that time.", seconds(t.PreStopSleep)))
 	}
@@ -261,14 +263,14 @@ func turned(l *life) time.Time {
 	return l.end
 }
 
-func codeText(codes map[int]int) string {
+func codeText(codes map[int]int, couldBeGo bool) string {
 	var parts []string
 	for code := range 256 {
 		switch n := codes[code]; {
 		case n == 0:
 		case code > 128 && code < 160:
 			parts = append(parts, fmt.Sprintf("%d (128 + %d: a signal ended it)", code, code-128))
-		case code == 2:
+		case code == 2 && couldBeGo:
 			parts = append(parts, "2 (as a Go program without a handler that has PID 1)")
 		default:
 			parts = append(parts, fmt.Sprint(code))

@@ -84,10 +84,10 @@ func (f *finder) sort() []*loss {
 		if named := byName[r.Pod]; named != nil && named.covers(l.at()) {
 			l.life, l.sure = named, true
 		}
-		if r.Pod == "" || byName[r.Pod] == nil && r.Inferred {
+		if r.Pod == "" {
 			var least time.Duration
 			for _, one := range f.lives {
-				if !one.covers(l.Sent) && !one.covers(l.at()) {
+				if !one.covers(l.Sent) && !one.covers(l.at()) || l.way == unreached && one.reachable(l.at()) {
 					continue
 				}
 				if d := l.at().Sub(one.turn()).Abs(); l.life == nil || d < least {
@@ -98,6 +98,12 @@ func (f *finder) sort() []*loss {
 		out = append(out, l)
 	}
 	return out
+}
+
+// reachable reports whether the pod still took connections at a moment, so that it can't
+// have refused one.
+func (l *life) reachable(at time.Time) bool {
+	return at.Before(l.turn().Add(-slack))
 }
 
 // turn returns when the pod most likely began to lose requests: when it closed its
