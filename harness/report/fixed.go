@@ -27,7 +27,7 @@ func fixedRows(run *record.Run, s *Summary) []fixedRow {
 	rows := []fixedRow{
 		{"requests", format.Grouped(s.Sent), format.Grouped(after.Sent), false, false},
 		number("lost by any client", s.Failed-s.OnlyBlind, after.Failed-after.OnlyBlind),
-		number("lost only by clients that don't look", s.OnlyBlind, after.OnlyBlind),
+		number("lost by clients that don't look", s.OnlyBlind, after.OnlyBlind),
 	}
 	for _, c := range s.Classes {
 		lost := 0
