@@ -5,6 +5,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -18,13 +19,26 @@ var ErrUnsupported = errors.New("not supported here")
 // Namespace is where the harness has its own pods, in clusters of its own.
 const Namespace = "toolset-verification"
 
-// Image is a container image: either made of files of this host, or one that the host's
-// container engine has.
+// Image is a container image: made of files of this host, or of an image that is in a
+// file of it, or one that the host's container engine has.
 type Image struct {
 	Name       string            // as manifests name it, such as dynamic-toolset:devel
-	Files      map[string]string // path in the container -> file or folder on the host; empty: the engine has the image
+	Files      map[string]string // path in the container -> file or folder on the host
 	Entrypoint []string
 	User       int64 // the image's USER; 0 is root
+
+	// Root is a folder of this host with a root file system, for clusters that run it
+	// from there; nobody may change it while they do. What follows is what the image
+	// says besides, as far as pods do not say otherwise.
+	Root       string
+	Cmd, Env   []string
+	Username   string // instead of User, if it is not empty; in the image's /etc/passwd
+	WorkingDir string // empty: /
+	StopSignal string // empty: SIGTERM
+	// Archive writes the image as docker save does, under a name, for clusters whose
+	// nodes have a container engine. If it is nil and there are no Files, the host's
+	// engine has the image.
+	Archive func(ctx context.Context, name string, to io.Writer) error
 }
 
 // Cluster is a running cluster.

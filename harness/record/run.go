@@ -26,9 +26,6 @@ type Run struct {
 	// Propagation is what the load's node says about stopping pods; nil: nothing.
 	Propagation *Propagation `json:"propagation,omitempty"`
 
-	Checks []Check  `json:"checks"`
-	Causes []Cause  `json:"causes,omitempty"` // why requests were lost, and what to do; see package cause
-	Notes  []string `json:"notes,omitempty"`  // what a reader should know, such as what could not be done as asked
 	Checks []Check `json:"checks"`
 	Causes []Cause `json:"causes,omitempty"` // why requests were lost, and what to do; see package cause
 	// Fixed is the same verification once more, with the manifest changed as the causes

@@ -19,24 +19,36 @@ import (
 	"sync"
 )
 
-// Image is what a container is made of. It has only these files, like an image built
-// FROM scratch: no shell, no libc, no certificates. So a program must be statically
-// linked (CGO_ENABLED=0).
+// Image is what a container is made of: a root file system, or only some files, like an
+// image built FROM scratch: no shell, no libc, no certificates. A program must then be
+// statically linked (CGO_ENABLED=0).
 type Image struct {
 	// Name is how pods refer to it, such as "example/app:v1". Without a tag it means
 	// ":latest".
 	Name string
+	// Root is a folder of this host with a root file system; empty: none. It is not
+	// copied, as it may be large: it must stay as it is while there are containers.
+	// Containers do not change it; each writes in a layer of its own, in memory. Modes
+	// and owners of its files count, as far as the cluster has those users.
+	Root string
 	// Files maps absolute paths in the container to files or folders of this host,
 	// which are copied. Everybody in the container may read them, and execute what its
 	// owner may execute.
 	Files map[string]string
 	// Entrypoint is the command of containers whose pod has none. The pod's args follow
-	// it.
-	Entrypoint []string
+	// it, or Cmd if the pod has no args either.
+	Entrypoint, Cmd []string
 	// Env are additional variables, as "NAME=value".
 	Env []string
-	// User is the user id of containers whose pod has none. 0 is root.
-	User int64
+	// User is the user id of containers whose pod has none. 0 is root. Username is used
+	// instead if it is not empty; it must be in the image's /etc/passwd.
+	User     int64
+	Username string
+	// WorkingDir is where containers begin whose pod does not say; empty: /.
+	WorkingDir string
+	// StopSignal is what stops containers whose pod does not say, such as SIGQUIT;
+	// empty: SIGTERM.
+	StopSignal string
 }
 
 // LoadImage makes an image available to all nodes, as if every registry had it. It
@@ -53,6 +65,7 @@ func (c *Cluster) LoadImage(ctx context.Context, img Image) error {
 //
 //	<dir>/<sha256 of the name>/image.json        replaced by a rename
 //	<dir>/<sha256 of the name>/<folder>/0, 1...  the files
+//	<dir>/<sha256 of the name>/<folder>/root     a link to the root file system
 type imageStore struct {
 	dir string
 
@@ -71,8 +84,14 @@ type imageFile struct {
 	Name       string            `json:"name"`
 	Files      map[string]string `json:"files"` // to paths in the directory of image.json
 	Entrypoint []string          `json:"entrypoint,omitempty"`
+	Cmd        []string          `json:"cmd,omitempty"`
 	Env        []string          `json:"env,omitempty"`
 	User       int64             `json:"user"`
+	Username   string            `json:"username,omitempty"`
+	WorkingDir string            `json:"workingDir,omitempty"`
+	StopSignal string            `json:"stopSignal,omitempty"`
+	Digest     string            `json:"digest,omitempty"` // so that a large root is not read at each use
+	Size       int64             `json:"size,omitempty"`
 }
 
 func (s *imageStore) load(ctx context.Context, img Image) error {
@@ -125,12 +144,15 @@ func (s *imageStore) load(ctx context.Context, img Image) error {
 	return nil
 }
 
-// copyTo copies the files into a folder. The digest differs if the files, the
-// entrypoint, the variables or the user do.
+// copyTo copies the files into a folder, and links to the root. The digest differs if
+// the files or what else the image says do.
 func (img Image) copyTo(ctx context.Context, folder string) (written imageFile, digest string, err error) {
 	h := sha256.New()
-	fmt.Fprintf(h, "%q %q %d\n", img.Entrypoint, img.Env, img.User)
-	written = imageFile{Name: withTag(img.Name), Files: map[string]string{}, Entrypoint: img.Entrypoint, Env: img.Env, User: img.User}
+	fmt.Fprintf(h, "%q %q %d %q %q %q %q\n", img.Entrypoint, img.Env, img.User, img.Cmd, img.Username, img.WorkingDir, img.StopSignal)
+	written = imageFile{
+		Name: withTag(img.Name), Files: map[string]string{}, Entrypoint: img.Entrypoint, Cmd: img.Cmd, Env: img.Env,
+		User: img.User, Username: img.Username, WorkingDir: img.WorkingDir, StopSignal: img.StopSignal,
+	}
 	for i, inside := range slices.Sorted(maps.Keys(img.Files)) {
 		number := strconv.Itoa(i)
 		fmt.Fprintf(h, "%q\n", path.Clean(inside))
@@ -139,22 +161,70 @@ func (img Image) copyTo(ctx context.Context, folder string) (written imageFile, 
 		}
 		written.Files[path.Clean(inside)] = filepath.Base(folder) + "/" + number
 	}
+	if img.Root != "" {
+		root, err := filepath.Abs(img.Root)
+		if err != nil {
+			return written, "", err
+		}
+		if written.Size, err = lookAt(ctx, root, h); err != nil {
+			return written, "", err
+		}
+		if err := os.Symlink(root, filepath.Join(folder, "root")); err != nil {
+			return written, "", err
+		}
+		written.Files["/"] = filepath.Base(folder) + "/root"
+		written.Digest = hex.EncodeToString(h.Sum(nil))
+	}
 	return written, string(h.Sum(nil)), nil
+}
+
+// lookAt writes to h what is quick to read about the files below a folder, so that it
+// changes when they do. It returns their size in bytes.
+func lookAt(ctx context.Context, root string, h io.Writer) (size int64, err error) {
+	root, err = filepath.EvalSymlinks(root)
+	if err != nil {
+		return 0, err
+	}
+	if info, err := os.Stat(root); err != nil || !info.IsDir() {
+		return 0, errors.Join(err, fmt.Errorf("the root file system %s is no folder", root))
+	}
+	fmt.Fprintf(h, "%q\n", root)
+	err = filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(h, "%q %v %d %d\n", strings.TrimPrefix(name, root), info.Mode(), info.Size(), info.ModTime().UnixNano())
+		if info.Mode().IsRegular() {
+			size += info.Size()
+		}
+		return nil
+	})
+	return size, err
 }
 
 func (img Image) check() error {
 	switch {
 	case img.Name == "":
 		return errors.New("it needs a name, such as example/app:v1")
-	case len(img.Files) == 0:
-		return errors.New("it needs files: give at least the program")
+	case len(img.Files) == 0 && img.Root == "":
+		return errors.New("it needs files: give at least the program, or a root file system")
 	case img.User < 0:
 		return fmt.Errorf("user %d: give 0 or more", img.User)
 	}
 	for inside := range img.Files {
 		if !path.IsAbs(inside) || path.Clean(inside) == "/" {
-			return fmt.Errorf("the path %q in the container must be absolute, and not /", inside)
+			return fmt.Errorf("the path %q in the container must be absolute, and not / (a root file system is given as such)", inside)
 		}
+	}
+	if img.WorkingDir != "" && !path.IsAbs(img.WorkingDir) {
+		return fmt.Errorf("the working directory %q must be absolute", img.WorkingDir)
 	}
 	for _, v := range img.Env {
 		if name, _, ok := strings.Cut(v, "="); !ok || name == "" {

@@ -114,6 +114,54 @@ func TestLoadImage(t *testing.T) {
 	}
 }
 
+// A root file system is not copied, and the runtime need not read it to know whether it
+// is another one.
+func TestLoadRoot(t *testing.T) {
+	root := t.TempDir()
+	write := func(text string) {
+		if err := os.WriteFile(filepath.Join(root, "file"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("one")
+	store := imageStore{dir: t.TempDir()}
+	load := func(change func(*Image)) imageFile {
+		t.Helper()
+		img := Image{Name: "a:1", Root: root, Cmd: []string{"x"}, Username: "web", WorkingDir: "/srv", StopSignal: "SIGQUIT"}
+		change(&img)
+		if err := store.load(t.Context(), img); err != nil {
+			t.Fatal(err)
+		}
+		written, contents := stored(t, store.dir)
+		if contents["/"] != "folder" {
+			t.Errorf("the root is %q", contents["/"])
+		}
+		found, err := filepath.Glob(filepath.Join(store.dir, "*", written.Files["/"]))
+		if err != nil || len(found) != 1 {
+			t.Fatalf("%q, %v", found, err)
+		}
+		link, err := filepath.EvalSymlinks(found[0])
+		if err != nil || link != root {
+			t.Errorf("the root is at %s, %v", link, err)
+		}
+		return written
+	}
+	first := load(func(*Image) {})
+	if first.Size != 3 || first.Username != "web" || first.WorkingDir != "/srv" || first.StopSignal != "SIGQUIT" || first.Cmd[0] != "x" || len(first.Digest) != 64 {
+		t.Errorf("%+v", first)
+	}
+	if again := load(func(*Image) {}); again.Digest != first.Digest {
+		t.Error("the same root is another one")
+	}
+	if other := load(func(i *Image) { i.StopSignal = "SIGINT" }); other.Digest == first.Digest {
+		t.Error("another stop signal is the same image")
+	}
+	write("two!")
+	if other := load(func(*Image) {}); other.Digest == first.Digest {
+		t.Error("another file is the same image")
+	}
+}
+
 func TestLoadImageRefuses(t *testing.T) {
 	program := filepath.Join(t.TempDir(), "program")
 	if err := os.WriteFile(program, nil, 0o755); err != nil {
@@ -123,6 +171,8 @@ func TestLoadImageRefuses(t *testing.T) {
 	for want, img := range map[string]Image{
 		"needs a name":     {Files: files},
 		"needs files":      {Name: "a"},
+		"no folder":        {Name: "a", Root: program},
+		"must be absolute": {Name: "a", Files: files, WorkingDir: "srv"},
 		"user -1":          {Name: "a", Files: files, User: -1},
 		`"app"`:            {Name: "a", Files: map[string]string{"app": program}},
 		`"/"`:              {Name: "a", Files: map[string]string{"/": program}},

@@ -71,6 +71,8 @@ type Options struct {
 	// Cleanup deletes what was applied. It is not needed if the cluster is deleted
 	// anyway.
 	Cleanup bool
+	// Notes are sentences for the report, about what was left out.
+	Notes []string
 
 	Say  func(format string, args ...any) // reports progress, a line a call; may be nil
 	Live func(Live)                       // called four times a second; may be nil

@@ -19,6 +19,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"kubernaut.io/dynamic-toolset/harness/cluster"
+	"kubernaut.io/dynamic-toolset/harness/image"
 	"kubernaut.io/dynamic-toolset/harness/load/agentpod"
 	"kubernaut.io/dynamic-toolset/harness/manifest"
 	"kubernaut.io/dynamic-toolset/harness/record"
@@ -59,6 +60,7 @@ func (v *verification) prepare(ctx context.Context) error {
 			return err
 		}
 	}
+	v.run.Notes = append(v.run.Notes, v.useLoaded(objects)...)
 	if len(v.Around) > 0 {
 		around, err := manifest.Read(v.Around...)
 		if err != nil {
@@ -72,9 +74,9 @@ func (v *verification) prepare(ctx context.Context) error {
 	if v.applier, err = manifest.NewApplier(v.cluster.RESTConfig()); err != nil {
 		return err
 	}
-	for _, image := range v.Images {
-		if err := v.cluster.LoadImage(ctx, image); err != nil {
-			return fmt.Errorf("load the image %s: %w", image.Name, err)
+	for _, i := range v.Images {
+		if err := v.cluster.LoadImage(ctx, i); err != nil {
+			return fmt.Errorf("load the image %s: %w", i.Name, err)
 		}
 	}
 	v.Say("applying %d objects", len(objects))
@@ -197,8 +199,10 @@ func (v *verification) describe(ctx context.Context) error {
 // digest identifies what runs: the program, if the image is made of one, or else the
 // image. It may be empty.
 func (v *verification) digest(ctx context.Context) (string, error) {
-	if len(v.Images) > 0 && len(v.Images[0].Files) > 0 {
-		return digestOf(v.Images[0])
+	for _, i := range v.Images {
+		if image.Same(i.Name, v.target.container.Image) && len(i.Files) > 0 {
+			return digestOf(i)
+		}
 	}
 	pods, err := v.client.CoreV1().Pods(v.target.deployment.Namespace).List(ctx, metav1.ListOptions{LabelSelector: v.target.selector.String(), Limit: 1})
 	if err != nil {

@@ -247,11 +247,7 @@ func (t *target) among(objects []manifest.Object) (manifest.Object, error) {
 	return manifest.Object{}, errors.New("the Deployment is gone from the manifests")
 }
 
-// ImageOf returns the name of the image that the target's container runs.
-func ImageOf(objects []manifest.Object, o *Options) (string, error) {
-	t, err := findTarget(objects, o)
-	if err != nil {
-		return "", err
-	}
-	return t.container.Image, nil
+// is reports whether an object is the target's workload.
+func (t *target) is(o manifest.Object) bool {
+	return o.GetKind() == "Deployment" && o.GetName() == t.deployment.Name && namespaceOf(o) == t.deployment.Namespace
 }

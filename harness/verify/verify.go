@@ -49,6 +49,7 @@ func Run(ctx context.Context, c cluster.Cluster, o Options) (*record.Run, error)
 	}
 	v := &verification{Options: o, cluster: c, client: client}
 	v.run.Command, v.run.Version, v.run.Scenario = o.Command, o.Version, o.Scenario
+	v.run.Notes = append(v.run.Notes, o.Notes...)
 	if err := v.prepare(ctx); err != nil {
 		return nil, errors.Join(err, v.cleanup())
 	}

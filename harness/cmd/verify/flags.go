@@ -14,7 +14,6 @@ import (
 
 	"kubernaut.io/dynamic-toolset/harness/cluster"
 	"kubernaut.io/dynamic-toolset/harness/driver"
-	"kubernaut.io/dynamic-toolset/harness/manifest"
 	"kubernaut.io/dynamic-toolset/harness/scenario"
 	"kubernaut.io/dynamic-toolset/harness/verify"
 )
@@ -88,15 +87,16 @@ type flags struct {
 	set *pflag.FlagSet
 
 	clusterFlags
+	imageFlags
 	reports string
 	verbose bool
 	version bool
 
-	manifests, around, files []string
-	binary, agent            string
-	scenario                 string
-	restarts                 int
-	proveFix                 bool
+	manifests, around []string
+	agent             string
+	scenario          string
+	restarts          int
+	proveFix          bool
 
 	o verify.Options
 }
@@ -105,11 +105,9 @@ func newFlags() *flags {
 	f := &flags{set: pflag.NewFlagSet("verify", pflag.ContinueOnError)}
 	s, o := f.set, &f.o
 	s.SortFlags = false
-	f.add(s)
+	f.clusterFlags.add(s)
 	s.StringArrayVar(&f.manifests, "manifest", nil, "manifest `FILE` or folder (also one with a kustomization) of the target; may be repeated (default deploy/base)")
-	s.StringVar(&f.binary, "image-binary", "", "static `PROGRAM` of which the container's image is made (default bin/dynamic-toolset)")
-	s.StringVar(&o.Image, "image", "", "`NAME` of an existing image for the target's container, instead of --image-binary: one that the Docker engine has (kind), or that the cluster can pull (kubeconfig)")
-	s.StringArrayVar(&f.files, "image-file", nil, "`PATH=FILE`: another file of the image; may be repeated")
+	f.imageFlags.add(s)
 	s.StringVar(&o.Service, "target", "", "`SERVICE:PORT` to send the traffic to, or NAMESPACE/SERVICE:PORT; the port may be left out if there is only one (default the manifests' only Service)")
 	s.StringArrayVar(&f.around, "around", nil, "manifest `FILE` or folder of what else the cluster should have; may be repeated")
 
@@ -241,7 +239,7 @@ func (f *flags) verifyOurselves() {
 		}
 	}
 	unless("around", func() { f.around = []string{"examples/cluster"} })
-	if f.cluster.Name != driver.Kubeconfig && o.Image == "" {
+	if f.cluster.Name != driver.Kubeconfig && len(f.images) == 0 {
 		unless("image-binary", func() { f.binary = "bin/dynamic-toolset" })
 	}
 	unless("target", func() { o.Service = "dynamic-toolset:8080" })
@@ -264,39 +262,6 @@ func (f *flags) verifyOurselves() {
 	unless("signal-line", func() { o.Signal = verify.Milestones()[0] })
 }
 
-// makeImages describes the image of the target's container, with its name in the
-// manifest.
-func (f *flags) makeImages() error {
-	if f.o.Image != "" || f.cluster.Name == driver.Kubeconfig {
-		return f.takeImage()
-	}
-	if f.binary == "" {
-		return errors.New("name the program of the image with --image-binary")
-	}
-	objects, err := manifest.Read(f.manifests...)
-	if err != nil {
-		return err
-	}
-	name, err := verify.ImageOf(objects, &f.o)
-	if err != nil {
-		return err
-	}
-	if err := checkProgram(f.binary, len(f.files) > 0); err != nil {
-		return err
-	}
-	program := "/" + filepath.Base(f.binary)
-	image := cluster.Image{Name: name, Files: map[string]string{program: f.binary}, Entrypoint: []string{program}, User: 65532}
-	for _, file := range f.files {
-		path, from, ok := strings.Cut(file, "=")
-		if !ok || !strings.HasPrefix(path, "/") {
-			return fmt.Errorf("--image-file is %q; write it as /path/in/the/image=file", file)
-		}
-		image.Files[path] = from
-	}
-	f.o.Images = []cluster.Image{image}
-	return nil
-}
-
 // takeImage checks the flags for an image that exists, and describes it.
 func (f *flags) takeImage() error {
 	switch {
@@ -305,12 +270,10 @@ func (f *flags) takeImage() error {
 			return errors.New("an existing cluster pulls its images: push one to a registry of yours, and give --image instead of --image-binary and --image-file")
 		}
 		return errors.New("give either --image or --image-binary (with --image-file), not both")
-	case f.cluster.Name == driver.Sim:
-		return errors.New("the simulated cluster can't take an image; give the program with --image-binary")
 	case f.cluster.Name == driver.Kind && isLatest(f.o.Image):
 		return fmt.Errorf("the nodes would pull %s, as its tag is latest; give it another: docker tag %s NAME:devel", f.o.Image, f.o.Image)
 	case f.cluster.Name == driver.Kind:
-		f.o.Images = []cluster.Image{{Name: f.o.Image}}
+		f.o.Images = append(f.o.Images, cluster.Image{Name: f.o.Image})
 	case f.o.Image == "" && slices.Contains(f.manifests, "deploy/overlays/namespaced"):
 		return errors.New("name the service's image, pushed to a registry of yours, with --image (make image makes it)")
 	}

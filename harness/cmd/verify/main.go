@@ -36,6 +36,11 @@ func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
 
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	f := newFlags()
+	defer func() {
+		if err := f.imageFlags.close(); err != nil {
+			fmt.Fprintf(stderr, "verify: remove the unpacked images by hand: %v\n", err)
+		}
+	}()
 	err := f.parse(args, stdout)
 	switch {
 	case errors.Is(err, pflag.ErrHelp):
@@ -97,6 +102,9 @@ func quiet(verbose bool, stderr io.Writer) {
 
 // verifyIn starts the cluster, verifies, and in any case deletes the cluster.
 func verifyIn(ctx context.Context, f *flags, o *verify.Options, existing *driver.Existing, p *progress) (result *record.Run, err error) {
+	if err := f.unpack(ctx, p.say); err != nil {
+		return nil, err
+	}
 	c, err := f.open(ctx, existing, p)
 	if err != nil {
 		return nil, err

@@ -40,9 +40,12 @@ func (c *kindCluster) LoadImage(ctx context.Context, image cluster.Image) error 
 	}
 	defer os.Remove(file.Name()) //nolint:errcheck // temporary
 	defer file.Close()           //nolint:errcheck // only read after this
-	if len(image.Files) == 0 {
+	switch {
+	case image.Archive != nil:
+		err = image.Archive(ctx, image.Name, file)
+	case len(image.Files) == 0:
 		err = saveImage(ctx, image.Name, file)
-	} else {
+	default:
 		err = writeImage(image, file)
 	}
 	if err != nil {

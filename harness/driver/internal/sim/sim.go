@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -55,10 +56,14 @@ func (s simulated) Logs() string    { return s.LogTail() }
 func (s simulated) Close() error    { return s.Stop() }
 
 func (s simulated) LoadImage(ctx context.Context, i cluster.Image) error {
-	if len(i.Files) == 0 {
-		return fmt.Errorf("%w: the simulated cluster has no container engine to take the image %s from; give the program with --image-binary", cluster.ErrUnsupported, i.Name)
+	if len(i.Files) == 0 && i.Root == "" {
+		return fmt.Errorf("%w: the simulated cluster has no container engine to take the image %s from; give its file with --image %s=FILE, or the program with --image-binary", cluster.ErrUnsupported, i.Name, i.Name)
 	}
-	return s.Cluster.LoadImage(ctx, sim.Image{Name: i.Name, Files: i.Files, Entrypoint: i.Entrypoint, User: i.User})
+	name, _, _ := strings.Cut(i.Name, "@") // the nodes look for the name alone, as they can't check a digest
+	return s.Cluster.LoadImage(ctx, sim.Image{
+		Name: name, Root: i.Root, Files: i.Files, Entrypoint: i.Entrypoint, Cmd: i.Cmd, Env: i.Env,
+		User: i.User, Username: i.Username, WorkingDir: i.WorkingDir, StopSignal: i.StopSignal,
+	})
 }
 
 // Fit changes nothing, as all pods are accepted. If the host lets the cluster use only

@@ -4,9 +4,11 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -168,6 +170,87 @@ func TestContainerFolderOfAnImage(t *testing.T) {
 	}
 	if got := pod.run("read2", []string{"read", "/etc/hostname"}, image); got != "pod-host\n" {
 		t.Errorf("its /etc/hostname is %q", got)
+	}
+}
+
+// A container begins as the image says: with its arguments, in its folder, as its user
+// with that user's groups and home. What the pod says counts more.
+func TestContainerAsTheImageSays(t *testing.T) {
+	n := newNode(t)
+	root := t.TempDir()
+	for file, text := range map[string]string{
+		"etc/real-passwd": "root:x:0:0:root:/root:/bin/sh\nweb:x:33:44:web:/var/www:/bin/false\nother:x:50:51::/home/other:\n",
+		"etc/group":       "web:x:44:\ntty:x:5:other,web\nbroken\n",
+		"srv/file":        "",
+	} {
+		must(t, os.MkdirAll(filepath.Dir(filepath.Join(root, file)), 0o755))
+		must(t, os.WriteFile(filepath.Join(root, file), []byte(text), 0o644))
+	}
+	must(t, os.Symlink("/etc/real-passwd", filepath.Join(root, "etc/passwd"))) // absolute, as in images of Nix
+	n.load("test/says:v1", map[string]any{
+		"entrypoint": []string{"/bin/app"}, "cmd": []string{"report"}, "username": "web", "workingDir": "/srv", "stopSignal": "SIGQUIT",
+	}, map[string]string{"/": root, "/bin/app": os.Getenv(appEnv)})
+	roots, err := filepath.Glob(filepath.Join(n.dir, "images/*/files/*/etc"))
+	must(t, err)
+	must(t, os.Chmod(filepath.Dir(roots[0]), 0o700)) // as whoever unpacks an image in a folder of his own has it
+	st, err := n.images.ImageStatus(n.ctx(), &runtime.ImageStatusRequest{Image: spec("test/says:v1")})
+	must(t, err)
+	if st.Image.Username != "web" || st.Image.Uid != nil {
+		t.Errorf("the image's user is %q, %v: the kubelet would not pass the name on", st.Image.Username, st.Image.Uid)
+	}
+	pod := n.sandbox("pod")
+	image := func(c *runtime.ContainerConfig) { c.Image.Image = "test/says:v1" }
+	type says struct {
+		UID, GID int
+		Groups   []int
+		Dir      string
+		Env      []string
+	}
+	for name, what := range map[string]struct {
+		change func(*runtime.ContainerConfig)
+		want   says
+		home   string
+	}{
+		"the image's":         {func(*runtime.ContainerConfig) {}, says{UID: 33, GID: 44, Groups: []int{5}, Dir: "/srv"}, "/var/www"},
+		"the kubelet's name":  {func(c *runtime.ContainerConfig) { c.Linux.SecurityContext.RunAsUsername = "other" }, says{UID: 50, GID: 51, Groups: []int{5}, Dir: "/srv"}, "/home/other"},
+		"the pod's number":    {func(c *runtime.ContainerConfig) { c.Linux.SecurityContext.RunAsUser = &runtime.Int64Value{Value: 50} }, says{UID: 50, GID: 51, Groups: []int{5}, Dir: "/srv"}, "/home/other"},
+		"a number not listed": {func(c *runtime.ContainerConfig) { c.Linux.SecurityContext.RunAsUser = &runtime.Int64Value{Value: 7} }, says{UID: 7, GID: 0, Groups: []int{}, Dir: "/srv"}, "/"},
+		"the pod's folder":    {func(c *runtime.ContainerConfig) { c.WorkingDir = "/etc" }, says{UID: 33, GID: 44, Groups: []int{5}, Dir: "/etc"}, "/var/www"},
+	} {
+		var got says
+		text := pod.run(name, nil, image, what.change)
+		must(t, json.Unmarshal([]byte(text), &got))
+		if !slices.Contains(got.Env, "HOME="+what.home) {
+			t.Errorf("%s: no HOME=%s in %q", name, what.home, got.Env)
+		}
+		got.Env, got.Groups = nil, append([]int{}, got.Groups...)
+		if onlyOneUser(t) {
+			got.UID, got.GID, got.Groups = what.want.UID, what.want.GID, what.want.Groups
+		}
+		if !reflect.DeepEqual(got, what.want) {
+			t.Errorf("%s: %+v, want %+v", name, got, what.want)
+		}
+	}
+	for sig, want := range map[runtime.Signal]string{runtime.Signal_RUNTIME_DEFAULT: "quit", runtime.Signal_SIGINT: "interrupt"} {
+		id := pod.start("stop"+sig.String(), []string{"signals"}, image, func(c *runtime.ContainerConfig) { c.StopSignal = sig })
+		n.says(id, "ready")
+		must(t, n.stop(id, ever))
+		if got := n.output(id, "stdout"); got != "ready\n"+want+"\n" {
+			t.Errorf("the stop signal: its log is %q, want %q", got, want)
+		}
+	}
+}
+
+func TestParseSignal(t *testing.T) {
+	for text, want := range map[string]syscall.Signal{"SIGQUIT": 3, "quit": 3, "3": 3, "SIGRTMIN": 34, "SIGRTMIN+3": 37, "RTMAX-1": 63, "SIGRTMAX": 64} {
+		if got, err := parseSignal(text); err != nil || got != want {
+			t.Errorf("%s: %v, %v", text, got, err)
+		}
+	}
+	for _, wrong := range []string{"", "SIGNAL", "0", "-1", "65", "SIGRTMIN+31"} {
+		if got, err := parseSignal(wrong); err == nil {
+			t.Errorf("%q: %v", wrong, got)
+		}
 	}
 }
 

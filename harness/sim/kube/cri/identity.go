@@ -1,6 +1,7 @@
 package cri
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"slices"
@@ -10,73 +11,78 @@ import (
 	runtime "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// whoAndRights returns the user and the rights of a container. If only one user id
-// exists, it is that one. A pod that asks for another user than root then gets no
-// capabilities, as that user would have none.
-func whoAndRights(security *runtime.LinuxContainerSecurityContext, imageUser uint32) (identity, rights, error) {
+// whoAndRights returns the user, the user's home and the rights of a container. If only
+// one user id exists, it is that one. A pod that asks for another user than root then
+// gets no capabilities, as that user would have none.
+func whoAndRights(security *runtime.LinuxContainerSecurityContext, img *image) (who identity, home string, can rights, err error) {
 	users, err := readIDMap("/proc/self/uid_map")
 	if err != nil {
-		return identity{}, rights{}, err
+		return identity{}, "", rights{}, err
 	}
 	groups, err := readIDMap("/proc/self/gid_map")
 	if err != nil {
-		return identity{}, rights{}, err
+		return identity{}, "", rights{}, err
 	}
-	who, err := wanted(security, imageUser)
-	if err != nil {
-		return identity{}, rights{}, err
+	if who, home, err = wanted(security, img); err != nil {
+		return identity{}, "", rights{}, err
 	}
-	can, err := capabilitiesOf(security)
-	if err != nil {
-		return identity{}, rights{}, err
+	if can, err = capabilitiesOf(security); err != nil {
+		return identity{}, "", rights{}, err
 	}
 	if only, ok := users.only(); ok {
 		if who.UID != 0 {
 			can.Capabilities, can.AllCapabilities = nil, false
 		}
 		group, _ := groups.only()
-		return identity{UID: only, GID: group}, can, nil
+		return identity{UID: only, GID: group}, home, can, nil
 	}
 	if !users.has(who.UID) {
-		return identity{}, rights{}, fmt.Errorf("the user %d does not exist here: the cluster's user namespace maps %s; choose a runAsUser within, or let the cluster be started by root", who.UID, users)
+		return identity{}, "", rights{}, fmt.Errorf("the user %d does not exist here: the cluster's user namespace maps %s; choose a runAsUser within, or let the cluster be started by root", who.UID, users)
 	}
 	for _, g := range append(slices.Clone(who.Groups), who.GID) {
 		if !groups.has(g) {
-			return identity{}, rights{}, fmt.Errorf("the group %d does not exist here: the cluster's user namespace maps %s; choose groups within, or let the cluster be started by root", g, groups)
+			return identity{}, "", rights{}, fmt.Errorf("the group %d does not exist here: the cluster's user namespace maps %s; choose groups within, or let the cluster be started by root", g, groups)
 		}
 	}
 	who.Switch = true
-	return who, can, nil
+	return who, home, can, nil
 }
 
-// wanted returns what the pod asks for, or else the image.
-func wanted(security *runtime.LinuxContainerSecurityContext, imageUser uint32) (identity, error) {
-	if name := security.GetRunAsUsername(); name != "" {
-		return identity{}, fmt.Errorf("the user %q must be given by its number: images of the simulated cluster have no list of users", name)
-	}
-	who := identity{UID: imageUser}
+// wanted returns what the pod asks for, or else the image, with the user's home. Groups
+// are those of the image's user, unless the pod asks for others, as in containerd.
+func wanted(security *runtime.LinuxContainerSecurityContext, img *image) (who identity, home string, err error) {
+	user := cmp.Or(security.GetRunAsUsername(), img.Username, strconv.FormatUint(uint64(img.User), 10))
 	if u := security.GetRunAsUser(); u != nil {
 		id, err := id32("runAsUser", u.Value)
 		if err != nil {
-			return identity{}, err
+			return identity{}, "", err
 		}
-		who.UID = id
+		user = strconv.FormatUint(uint64(id), 10)
 	}
+	a, err := img.account(user)
+	if err != nil {
+		return identity{}, "", err
+	}
+	who = identity{UID: a.uid, GID: a.gid, Groups: a.groups}
 	if g := security.GetRunAsGroup(); g != nil {
-		id, err := id32("runAsGroup", g.Value)
-		if err != nil {
-			return identity{}, err
+		if who.GID, err = id32("runAsGroup", g.Value); err != nil {
+			return identity{}, "", err
 		}
-		who.GID = id
 	}
 	for _, g := range security.GetSupplementalGroups() {
 		id, err := id32("supplementalGroups", g)
 		if err != nil {
-			return identity{}, err
+			return identity{}, "", err
 		}
 		who.Groups = append(who.Groups, id)
 	}
-	return who, nil
+	if home = a.home; home == "" {
+		home = "/"
+		if who.UID == 0 {
+			home = "/root"
+		}
+	}
+	return who, home, nil
 }
 
 func id32(field string, n int64) (uint32, error) {

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -21,9 +22,15 @@ import (
 // image's name in hexadecimal. In it are image.json and the files:
 //
 //	{"name": "ns/app:v1", "files": {"/app/server": "files/0"},
-//	 "entrypoint": ["/app/server"], "env": ["A=b"], "user": 65532}
+//	 "entrypoint": ["/app/server"], "cmd": ["-v"], "env": ["A=b"], "user": 65532,
+//	 "username": "", "workingDir": "/app", "stopSignal": "SIGQUIT",
+//	 "digest": "", "size": 0}
 //
-// "files" maps paths in the container to a file or folder, relative to the image's folder.
+// "files" maps paths in the container to a file or folder, relative to the image's folder,
+// where a symbolic link may lead to one elsewhere. The path "/" is the root file system.
+// "username" is the user of an image that names it; it is in the image's /etc/passwd.
+// With "digest", which is different for another content, the files are not looked at;
+// "size" is then their size in bytes.
 // The owner of the cluster adds images while it runs, with a rename so that they are
 // complete. They are read at each use.
 type imageStore struct{ dir string }
@@ -40,8 +47,16 @@ type image struct {
 	Name       string            `json:"name"`
 	Files      map[string]string `json:"files"`
 	Entrypoint []string          `json:"entrypoint"`
+	Cmd        []string          `json:"cmd"`
 	Env        []string          `json:"env"`
 	User       uint32            `json:"user"`
+	Username   string            `json:"username"`
+	WorkingDir string            `json:"workingDir"`
+	StopSignal string            `json:"stopSignal"`
+	Digest     string            `json:"digest"`
+	Size       uint64            `json:"size"`
+
+	stopSignal syscall.Signal // 0: the image has none
 
 	entries []imageEntry // Files, parents before children
 	size    uint64       // of the content, in bytes
@@ -154,6 +169,15 @@ func parseImage(text []byte) (*image, error) {
 			return nil, fmt.Errorf("in its %s, %q is no NAME=value", imageFile, e)
 		}
 	}
+	if img.WorkingDir != "" && !path.IsAbs(img.WorkingDir) {
+		return nil, fmt.Errorf("in its %s, the working directory %q must be absolute", imageFile, img.WorkingDir)
+	}
+	if img.StopSignal != "" {
+		var err error
+		if img.stopSignal, err = parseSignal(img.StopSignal); err != nil {
+			return nil, fmt.Errorf("in its %s, the stop signal: %w", imageFile, err)
+		}
+	}
 	return img, nil
 }
 
@@ -179,6 +203,10 @@ func (img *image) resolve(dir string, description []byte) error {
 	}
 	slices.SortFunc(img.entries, func(a, b imageEntry) int { return strings.Compare(a.Target, b.Target) })
 	for _, e := range img.entries {
+		if img.Digest != "" {
+			img.size = img.Size
+			break
+		}
 		err := filepath.WalkDir(e.Source, func(p string, d fs.DirEntry, err error) error {
 			if err != nil {
 				return err

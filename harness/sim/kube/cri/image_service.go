@@ -80,9 +80,13 @@ func usage(dir string, bytes, inodes uint64) *runtime.FilesystemUsage {
 }
 
 func (img *image) describe() *runtime.Image {
-	return &runtime.Image{
+	out := &runtime.Image{
 		Id: img.ref, RepoTags: []string{img.Name}, RepoDigests: []string{img.ref},
-		Size: img.size, Uid: &runtime.Int64Value{Value: int64(img.User)},
+		Size: img.size, Username: img.Username,
 		Spec: &runtime.ImageSpec{Image: img.Name}, Pinned: true,
 	}
+	if img.Username == "" { // the kubelet takes a number for the user, whatever the name
+		out.Uid = &runtime.Int64Value{Value: int64(img.User)}
+	}
+	return out
 }

@@ -1,6 +1,7 @@
 package cri
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"path"
@@ -22,7 +23,7 @@ func (s *Server) plan(sb *sandbox, cfg *runtime.ContainerConfig, img *image) (*i
 	if err != nil {
 		return nil, err
 	}
-	who, rights, err := whoAndRights(security, img.User)
+	who, home, rights, err := whoAndRights(security, img)
 	if err != nil {
 		return nil, err
 	}
@@ -37,12 +38,9 @@ func (s *Server) plan(sb *sandbox, cfg *runtime.ContainerConfig, img *image) (*i
 		Rootfs: s.rootfs, Image: img.entries, Mounts: mounts, Shm: filepath.Join(sb.dir, "shm"),
 		ReadOnlyRoot: security.GetReadonlyRootfs(),
 		Process: process{
-			Args: args, Env: environment(sb, cfg, img, who), Dir: cfg.WorkingDir,
+			Args: args, Env: environment(sb, cfg, img, home), Dir: cmp.Or(cfg.WorkingDir, img.WorkingDir, "/"),
 			Identity: who, Rights: rights,
 		},
-	}
-	if spec.Process.Dir == "" {
-		spec.Process.Dir = "/"
 	}
 	if !security.GetPrivileged() {
 		spec.Masked, spec.ReadOnly = security.GetMaskedPaths(), security.GetReadonlyPaths()
@@ -51,11 +49,14 @@ func (s *Server) plan(sb *sandbox, cfg *runtime.ContainerConfig, img *image) (*i
 }
 
 // arguments returns the pod's command, or else the image's entrypoint, followed by the
-// pod's args.
+// pod's args, or else, if the pod has no command either, by the image's own.
 func arguments(cfg *runtime.ContainerConfig, img *image) ([]string, error) {
 	args := slices.Clone(cfg.Command)
 	if len(args) == 0 {
 		args = slices.Clone(img.Entrypoint)
+		if len(cfg.Args) == 0 {
+			args = append(args, img.Cmd...)
+		}
 	}
 	args = append(args, cfg.Args...)
 	if len(args) == 0 || args[0] == "" {
@@ -66,11 +67,7 @@ func arguments(cfg *runtime.ContainerConfig, img *image) ([]string, error) {
 
 // environment returns the variables of a container. If there are several of one name,
 // it is the last.
-func environment(sb *sandbox, cfg *runtime.ContainerConfig, img *image, who identity) []string {
-	home := "/"
-	if who.UID == 0 {
-		home = "/root"
-	}
+func environment(sb *sandbox, cfg *runtime.ContainerConfig, img *image, home string) []string {
 	env := []string{"PATH=" + defaultPath, "HOSTNAME=" + sb.cfg.Hostname, "HOME=" + home}
 	if cfg.Tty {
 		env = append(env, "TERM=xterm")

@@ -95,7 +95,7 @@ func TestUsersThatDoNotExist(t *testing.T) {
 		{SupplementalGroups: []int64{1 << 40}},
 		{RunAsUsername: "someone"},
 	} {
-		if who, err := wanted(s, 0); err == nil {
+		if who, _, err := wanted(s, &image{}); err == nil {
 			t.Errorf("%v is %v", s, who)
 		}
 	}
@@ -105,7 +105,7 @@ func TestUsersThatDoNotExist(t *testing.T) {
 	for _, s := range []*runtime.LinuxContainerSecurityContext{
 		{RunAsUser: &runtime.Int64Value{Value: 70000}}, {SupplementalGroups: []int64{70000}},
 	} {
-		if who, _, err := whoAndRights(s, 0); err == nil || !strings.Contains(err.Error(), "0 to 65535") {
+		if who, _, _, err := whoAndRights(s, &image{}); err == nil || !strings.Contains(err.Error(), "0 to 65535") {
 			t.Errorf("%v is %v, %v", s, who, err)
 		}
 	}

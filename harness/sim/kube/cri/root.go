@@ -1,6 +1,7 @@
 package cri
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -16,8 +17,9 @@ import (
 const rootSize = "512m"
 
 // oldRoot is where the node's root is while the container's is built. So paths of the
-// container, and symbolic links in them, mean what they will mean to it.
-const oldRoot = "/.node"
+// container, and symbolic links in them, mean what they will mean to it. No image can
+// have a link into it, since its name is new in each process.
+var oldRoot = "/.node-" + strings.ToLower(rand.Text()[:12])
 
 // buildRoot makes the root of a container, in this process's own mount namespace: a
 // tmpfs with the image's files, /proc, /dev and the pod's mounts.
@@ -79,6 +81,10 @@ func enterRoot(spec *initSpec) (layers string, err error) {
 			if err := overlay(e.Source, filepath.Join(layers, "root"), root); err != nil {
 				return "", fmt.Errorf("mount the image's root: %w", err)
 			}
+			// All users of a container may enter its root, whoever unpacked it.
+			if err := widen(root); err != nil {
+				return "", err
+			}
 			mounted = true
 		}
 	}
@@ -87,7 +93,7 @@ func enterRoot(spec *initSpec) (layers string, err error) {
 			return "", err
 		}
 	}
-	if err := os.MkdirAll(root+oldRoot, 0o700); err != nil {
+	if err := os.Mkdir(root+oldRoot, 0o700); err != nil {
 		return "", err
 	}
 	if err := unix.PivotRoot(root, root+oldRoot); err != nil {
@@ -97,6 +103,15 @@ func enterRoot(spec *initSpec) (layers string, err error) {
 		return "", err
 	}
 	return oldRoot + layers, nil
+}
+
+// widen lets everybody enter and read a folder.
+func widen(dir string) error {
+	info, err := os.Stat(dir)
+	if err != nil || info.Mode()&0o555 == 0o555 {
+		return err
+	}
+	return os.Chmod(dir, info.Mode()|0o555)
 }
 
 // leaveNode removes the node's root.

@@ -2,7 +2,6 @@ package cri
 
 import (
 	"context"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -96,24 +95,4 @@ func (s *Server) kill(c *container) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return c.process != nil && c.process.Process.Kill() == nil
-}
-
-// stopSignal returns the signal that the pod specifies, or SIGTERM.
-func (c *container) stopSignal() syscall.Signal {
-	sig := c.cfg.GetStopSignal()
-	if sig >= runtime.Signal_SIGRTMIN {
-		return syscall.Signal(sig) - 1 // the CRI numbers them in order: SIGRTMIN (34) is 35
-	}
-	if n := unix.SignalNum(sig.String()); n != 0 {
-		return n
-	}
-	return unix.SIGTERM
-}
-
-// stopSignalName returns the stop signal as the CRI names it.
-func (c *container) stopSignalName() runtime.Signal {
-	if sig := c.cfg.GetStopSignal(); sig != runtime.Signal_RUNTIME_DEFAULT {
-		return sig
-	}
-	return runtime.Signal_SIGTERM
 }

@@ -1,0 +1,500 @@
+package image_test
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+
+	"kubernaut.io/dynamic-toolset/harness/image"
+)
+
+// A member is a file of a layer.
+type member struct {
+	name string
+	kind byte // tar.TypeReg...; 0: a file
+	text string
+	mode int64
+}
+
+var when = time.Date(2020, 2, 3, 4, 5, 6, 0, time.UTC)
+
+func layerOf(t *testing.T, members ...member) v1.Layer {
+	t.Helper()
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for _, m := range members {
+		h := &tar.Header{Name: m.name, Typeflag: m.kind, Mode: m.mode, ModTime: when, Uid: 33, Gid: 44}
+		switch m.kind {
+		case 0, tar.TypeReg:
+			h.Typeflag, h.Size = tar.TypeReg, int64(len(m.text))
+		case tar.TypeSymlink, tar.TypeLink:
+			h.Linkname = m.text
+		case tar.TypeChar:
+			h.Devmajor, h.Devminor = 1, 3
+		}
+		if h.Mode == 0 {
+			h.Mode = 0o644
+		}
+		if err := w.WriteHeader(h); err != nil {
+			t.Fatal(err)
+		}
+		if h.Typeflag == tar.TypeReg {
+			if _, err := io.WriteString(w, m.text); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	l, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b.Bytes())), nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func imageOf(t *testing.T, arch string, layers ...v1.Layer) v1.Image {
+	t.Helper()
+	made, err := mutate.AppendLayers(empty.Image, layers...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := made.ConfigFile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	config = config.DeepCopy()
+	config.OS, config.Architecture = "linux", arch
+	config.Config = v1.Config{
+		Entrypoint: []string{"/app"}, Cmd: []string{"-v"}, Env: []string{"A=b"}, User: "www-data:staff", WorkingDir: "srv", StopSignal: "SIGQUIT",
+	}
+	if made, err = mutate.ConfigFile(made, config); err != nil {
+		t.Fatal(err)
+	}
+	return made
+}
+
+// save writes an archive as docker save does.
+func save(t *testing.T, images map[string]v1.Image) string {
+	t.Helper()
+	byTag := map[name.Tag]v1.Image{}
+	for n, i := range images {
+		tag, err := name.NewTag(n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		byTag[tag] = i
+	}
+	file := filepath.Join(t.TempDir(), "image.tar")
+	if err := tarball.MultiWriteToFile(file, byTag); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+func open(t *testing.T, path, name string) *image.Image {
+	t.Helper()
+	i, err := image.Open(path, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := i.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return i
+}
+
+// unpack unpacks an image of these layers, from an archive.
+func unpack(t *testing.T, layers ...v1.Layer) (string, image.Unpacked, error) {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "root")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	done, err := open(t, save(t, map[string]v1.Image{"app:1": imageOf(t, runtime.GOARCH, layers...)}), "").Unpack(t.Context(), dir)
+	return dir, done, err
+}
+
+// files returns what is below a folder, with the content of files and the targets of
+// links.
+func files(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	err := filepath.WalkDir(dir, func(p string, d os.DirEntry, err error) error {
+		if err != nil || p == dir {
+			return err
+		}
+		inside, _ := filepath.Rel(dir, p)
+		switch {
+		case d.IsDir():
+			all[inside+"/"] = ""
+		case d.Type()&os.ModeSymlink != 0:
+			to, err := os.Readlink(p)
+			all[inside] = "-> " + to
+			return err
+		default:
+			text, err := os.ReadFile(p)
+			all[inside] = string(text)
+			return err
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func check(t *testing.T, got, want map[string]string) {
+	t.Helper()
+	for name, text := range want {
+		if g, ok := got[name]; !ok || g != text {
+			t.Errorf("%s is %q (there: %v), want %q", name, g, ok, text)
+		}
+	}
+	for name := range got {
+		if _, ok := want[name]; !ok {
+			t.Errorf("there is %s, which should not be", name)
+		}
+	}
+}
+
+// An image says how to start it, whatever it is in.
+func TestFormats(t *testing.T) {
+	made := imageOf(t, runtime.GOARCH, layerOf(t, member{name: "app", text: "x", mode: 0o755}))
+	other := imageOf(t, "s390x", layerOf(t, member{name: "other", text: "y"}))
+	archive := save(t, map[string]v1.Image{"registry.example/app:1": made, "other:1": made})
+	folder := filepath.Join(t.TempDir(), "layout")
+	index := mutate.AppendManifests(empty.Index,
+		mutate.IndexAddendum{Add: other, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: "s390x"}}},
+		mutate.IndexAddendum{Add: made, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: runtime.GOARCH}}},
+		mutate.IndexAddendum{Add: other, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "unknown", Architecture: "unknown"}}})
+	nested := mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: index})
+	if _, err := layout.Write(folder, nested); err != nil {
+		t.Fatal(err)
+	}
+	for what, path := range map[string]string{"archive": archive, "compressed": squeeze(t, archive), "layout": folder, "layout in an archive": pack(t, folder)} {
+		i := open(t, path, "app:1") // as the name is in one of them
+		if what == "archive" || what == "compressed" {
+			i = open(t, path, "registry.example/app:1")
+		}
+		c := i.Config
+		if !slices.Equal(c.Entrypoint, []string{"/app"}) || !slices.Equal(c.Cmd, []string{"-v"}) || !slices.Equal(c.Env, []string{"A=b"}) || c.WorkingDir != "/srv" || c.StopSignal != "SIGQUIT" {
+			t.Errorf("%s: %+v", what, c)
+		}
+		if id, user := c.UserID(); id != 0 || user != "www-data" {
+			t.Errorf("%s: the user %d %q", what, id, user)
+		}
+		dir := t.TempDir()
+		if _, err := i.Unpack(t.Context(), dir); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+		check(t, files(t, dir), map[string]string{"app": "x"})
+	}
+}
+
+func squeeze(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	if _, err := z.Write(text); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return write(t, "image.tar.gz", b.String())
+}
+
+func write(t *testing.T, name, text string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(file, []byte(text), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+func pack(t *testing.T, dir string) string {
+	t.Helper()
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	if err := w.AddFS(os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return write(t, "layout.tar", b.String())
+}
+
+// Layers change, delete and hide what is in those below.
+func TestLayers(t *testing.T) {
+	dir, done, err := unpack(t,
+		layerOf(t,
+			member{name: "./", kind: tar.TypeDir, mode: 0o700},
+			member{name: "etc/", kind: tar.TypeDir, mode: 0o755}, member{name: "etc/gone", text: "1"}, member{name: "etc/stays", text: "1"},
+			member{name: "cleared/", kind: tar.TypeDir, mode: 0o755}, member{name: "cleared/old", text: "1"}, member{name: "cleared/sub/old", text: "1"},
+			member{name: "usr/bin/a", text: "old", mode: 0o4755}, member{name: "usr/bin/b", kind: tar.TypeLink, text: "usr/bin/a"},
+			member{name: "bin", kind: tar.TypeSymlink, text: "/usr/bin"}, member{name: "file-then-folder", text: "1"},
+			member{name: "folder-then-link/x", text: "1"}, member{name: "tmp", kind: tar.TypeDir, mode: 0o1777},
+			member{name: "dev/null", kind: tar.TypeChar},
+		),
+		layerOf(t,
+			member{name: "cleared/sub/new", text: "2"}, member{name: "cleared/.wh..wh..opq"}, member{name: "cleared/new", text: "2"},
+			member{name: "etc/.wh.gone"}, member{name: "etc/.wh.never-was"}, member{name: ".wh..wh.plnk/1", text: "aufs"},
+			member{name: "usr/bin/a", text: "new", mode: 0o755}, // b keeps the old content
+			member{name: "bin/c", text: "through the link"}, member{name: "file-then-folder", kind: tar.TypeDir, mode: 0o755}, member{name: "file-then-folder/x", kind: tar.TypeDir, mode: 0o755},
+			member{name: "folder-then-link", kind: tar.TypeSymlink, text: "nowhere"},
+			member{name: "etc/again", text: "1"}, member{name: "etc/.wh.again"}, // not of a layer below
+		))
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, files(t, dir), map[string]string{
+		"etc/": "", "etc/stays": "1", "etc/again": "1", "cleared/": "", "cleared/new": "2", "cleared/sub/": "", "cleared/sub/new": "2",
+		"usr/": "", "usr/bin/": "", "usr/bin/a": "new", "usr/bin/b": "old", "usr/bin/c": "through the link", "bin": "-> /usr/bin",
+		"file-then-folder/": "", "file-then-folder/x/": "", "folder-then-link": "-> nowhere", "tmp/": "", "dev/": "",
+	})
+	if done.Devices != 1 || done.Owners != (os.Geteuid() != 0) {
+		t.Errorf("left out: %+v", done)
+	}
+	for file, want := range map[string]os.FileMode{
+		".": os.ModeDir | 0o755, "tmp": os.ModeDir | os.ModeSticky | 0o777, "usr/bin/a": 0o755, "usr/bin/b": 0o755,
+	} {
+		info, err := os.Stat(filepath.Join(dir, file))
+		if err != nil || info.Mode() != want {
+			t.Errorf("%s: %v, %v, want %v", file, info.Mode(), err, want)
+		}
+		if file == "usr/bin/a" && !info.ModTime().Equal(when) {
+			t.Errorf("%s is of %s", file, info.ModTime())
+		}
+	}
+	if os.Geteuid() == 0 {
+		if !image.HasOwner(filepath.Join(dir, "usr/bin/c"), 33, 44) {
+			t.Error("a file does not belong to its owner")
+		}
+	}
+}
+
+// Whatever links and names an image has, nothing outside of the folder is changed.
+func TestNothingLeavesTheFolder(t *testing.T) {
+	outside := t.TempDir()
+	secret := filepath.Join(outside, "secret")
+	if err := os.WriteFile(secret, []byte("kept"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	up := strings.Repeat("../", 20)
+	for what, members := range map[string][]member{
+		"a name with ..":        {{name: up + strings.TrimPrefix(secret, "/"), text: "bad"}},
+		"an absolute name":      {{name: secret, text: "bad"}},
+		"an absolute link":      {{name: "l", kind: tar.TypeSymlink, text: outside}, {name: "l/secret", text: "bad"}},
+		"a relative link":       {{name: "l", kind: tar.TypeSymlink, text: up + strings.TrimPrefix(outside, "/")}, {name: "l/secret", text: "bad"}},
+		"links in links":        {{name: "a", kind: tar.TypeSymlink, text: ".."}, {name: "b", kind: tar.TypeSymlink, text: "a/a/" + up}, {name: "b" + secret, text: "bad"}},
+		"a link to the file":    {{name: "l", kind: tar.TypeSymlink, text: secret}, {name: "l", text: "bad"}},
+		"a hard link":           {{name: "h", kind: tar.TypeLink, text: secret}, {name: "h", text: "bad"}},
+		"a hard link by a link": {{name: "l", kind: tar.TypeSymlink, text: outside}, {name: "h", kind: tar.TypeLink, text: "l/secret"}},
+		"a whiteout":            {{name: "l", kind: tar.TypeSymlink, text: outside}, {name: "l/.wh.secret"}},
+		"a whiteout of ..":      {{name: "x/.wh..."}, {name: "x/.wh.."}},
+		"an opaque link":        {{name: "l", kind: tar.TypeSymlink, text: outside}, {name: "l/.wh..wh..opq"}},
+		"a mode by a link":      {{name: "l", kind: tar.TypeSymlink, text: secret}, {name: "l", kind: tar.TypeSymlink, text: secret, mode: 0o777}},
+		"a folder on a link":    {{name: "l", kind: tar.TypeSymlink, text: outside}, {name: "l", kind: tar.TypeDir, mode: 0o777}},
+		"a circle":              {{name: "l", kind: tar.TypeSymlink, text: "l"}, {name: "l/x", text: "bad"}},
+	} {
+		_, _, err := unpack(t, layerOf(t, members...))
+		if err != nil && !errors.Is(err, image.ErrUnusable) {
+			t.Errorf("%s: %v", what, err)
+		}
+		text, err := os.ReadFile(secret)
+		info, _ := os.Stat(secret)
+		entries, _ := os.ReadDir(outside)
+		if string(text) != "kept" || info == nil || info.Mode() != 0o600 || len(entries) != 1 {
+			t.Fatalf("%s: the file outside has %q, %v, among %d", what, text, err, len(entries))
+		}
+	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	good := imageOf(t, runtime.GOARCH, layerOf(t, member{name: "app", text: strings.Repeat("x", 1<<16)}))
+	text, err := os.ReadFile(save(t, map[string]v1.Image{"app:1": good}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	docker := t.TempDir()
+	if err := os.WriteFile(filepath.Join(docker, "manifest.json"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	export := t.TempDir()
+	if err := os.WriteFile(filepath.Join(export, "bin"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	broken := t.TempDir()
+	for name, content := range map[string]string{"oci-layout": `{"imageLayoutVersion":"1.0.0"}`, "index.json": `{"schemaVersion":2,"manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json","size":1,"digest":"sha256:` + strings.Repeat("0", 64) + `"}]}`} {
+		if err := os.WriteFile(filepath.Join(broken, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	foreign := map[string]string{"amd64": "\xb7", "arm64": "\x3e"}[runtime.GOARCH] // arm64, amd64
+	arm := "\x7fELF\x02\x01\x01" + strings.Repeat("\x00", 9) + "\x02\x00" + foreign + "\x00\x01\x00\x00\x00" + strings.Repeat("\x00", 32) + "\x40\x00\x38\x00\x00\x00\x40\x00\x00\x00\x00\x00"
+	rootfs := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(rootfs, "usr/bin"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range []error{
+		os.Symlink("/usr/bin", filepath.Join(rootfs, "bin")), os.WriteFile(filepath.Join(rootfs, "usr/bin/sh"), []byte(arm), 0o700),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for what, c := range map[string]struct{ path, want string }{
+		"nothing":                    {docker + "/none", "no such file"},
+		"an empty folder":            {t.TempDir(), "is empty"},
+		"an empty file":              {write(t, "f", ""), "is empty"},
+		"a device":                   {"/dev/null", "neither a file nor a folder"},
+		"a text":                     {write(t, "f", "hello"), "neither an archive"},
+		"zstd":                       {write(t, "f", "\x28\xb5\x2f\xfd..."), "decompress it first"},
+		"an unpacked archive":        {docker, "give the archive itself"},
+		"docker export":              {pack(t, export), "docker export"},
+		"the first half":             {write(t, "f", string(text[:len(text)/2])), "damaged"},
+		"another machine":            {save(t, map[string]v1.Image{"app:1": imageOf(t, "s390x")}), "is for linux/s390x, and this machine is linux/" + runtime.GOARCH},
+		"a root file system's":       {rootfs, "and this machine is linux/"},
+		"a program's":                {write(t, "f", arm), "and this machine is linux/"},
+		"two images":                 {save(t, map[string]v1.Image{"a:1": good, "b:1": imageOf(t, "arm64")}), "has 2 images, and none of them is app:1"},
+		"a layout that lacks a file": {broken, "lacks sha256:0000"},
+	} {
+		i, err := image.Open(c.path, "app:1")
+		if err == nil || !errors.Is(err, image.ErrUnusable) || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, %v, not %q", what, i, err, c.want)
+		}
+	}
+}
+
+// What is damaged or does not fit is refused while it is unpacked, and that ends with
+// the context.
+func TestUnpackRefuses(t *testing.T) {
+	for what, c := range map[string]struct {
+		member member
+		want   string
+	}{
+		"an unknown kind":      {member{name: "x", kind: 'Z'}, "not known"},
+		"a link to a folder":   {member{name: "x", kind: tar.TypeLink, text: "/"}, "a link to the folder"},
+		"a link to nothing":    {member{name: "x", kind: tar.TypeLink, text: "none"}, "no such file"},
+		"a whiteout of no one": {member{name: "x/.wh."}, "deletes no file"},
+	} {
+		if _, _, err := unpack(t, layerOf(t, c.member)); err == nil || !errors.Is(err, image.ErrUnusable) || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, not %q", what, err, c.want)
+		}
+	}
+	i := open(t, save(t, map[string]v1.Image{"app:1": imageOf(t, runtime.GOARCH, layerOf(t, member{name: "x", text: strings.Repeat("x", 1<<20)}))}), "")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := i.Unpack(ctx, t.TempDir()); !errors.Is(err, context.Canceled) {
+		t.Errorf("canceled: %v", err)
+	}
+	image.SetReserve(t, 1<<62)
+	if _, err := i.Unpack(t.Context(), t.TempDir()); err == nil || !errors.Is(err, image.ErrUnusable) || !strings.Contains(err.Error(), "does not fit on the disk") {
+		t.Errorf("a full disk: %v", err)
+	}
+}
+
+// A container engine can load what is written, under the name that is wanted.
+func TestWriteArchive(t *testing.T) {
+	rootfs := t.TempDir()
+	if err := os.WriteFile(filepath.Join(rootfs, "file"), []byte("1"), 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("file", filepath.Join(rootfs, "link")); err != nil {
+		t.Fatal(err)
+	}
+	made := save(t, map[string]v1.Image{"app:1": imageOf(t, runtime.GOARCH, layerOf(t, member{name: "file", text: "1", mode: 0o640}, member{name: "link", kind: tar.TypeSymlink, text: "file"}))})
+	for _, path := range []string{rootfs, made} {
+		var b bytes.Buffer
+		if err := open(t, path, "").WriteArchive(t.Context(), "registry.example/mine:2", &b); err != nil {
+			t.Fatal(err)
+		}
+		again := open(t, write(t, "again.tar", b.String()), "")
+		if !slices.Equal(again.Tags, []string{"registry.example/mine:2"}) {
+			t.Errorf("%s: the tags %q", path, again.Tags)
+		}
+		dir := t.TempDir()
+		if _, err := again.Unpack(t.Context(), dir); err != nil {
+			t.Fatal(err)
+		}
+		check(t, files(t, dir), map[string]string{"file": "1", "link": "-> file"})
+		if info, err := os.Stat(filepath.Join(dir, "file")); err != nil || info.Mode() != 0o640 {
+			t.Errorf("%s: %v, %v", path, info.Mode(), err)
+		}
+	}
+}
+
+func TestSame(t *testing.T) {
+	for _, c := range []struct {
+		a, b string
+		want bool
+	}{
+		{"nginx", "docker.io/library/nginx:latest", true}, {"nginx:1", "nginx:1@sha256:" + strings.Repeat("0", 64), true},
+		{"a/b:1", "index.docker.io/a/b:1", true}, {"a/b:1", "a/b:2", false}, {"r.example/a:1", "a:1", false}, {"NOT valid", "NOT valid", true},
+	} {
+		if got := image.Same(c.a, c.b); got != c.want {
+			t.Errorf("%s, %s: %v", c.a, c.b, got)
+		}
+	}
+}
+
+// Folders of processes that were killed are removed, and no others.
+func TestAbandonedFolders(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	used, err := image.NewTemp()
+	if err != nil {
+		t.Fatal(err)
+	}
+	abandoned := filepath.Join(os.TempDir(), "dynamic-toolset-image-1")
+	if err := os.MkdirAll(filepath.Join(abandoned, "root"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	old := time.Now().Add(-time.Hour)
+	for _, dir := range []string{used.Dir, abandoned} {
+		if err := os.Chtimes(dir, old, old); err != nil {
+			t.Fatal(err)
+		}
+	}
+	next, err := image.NewTemp()
+	if err != nil {
+		t.Fatal(err)
+	}
+	left, _ := filepath.Glob(filepath.Join(os.TempDir(), "*"))
+	if want := []string{used.Dir, next.Dir}; len(left) != 2 || !slices.Contains(left, want[0]) || !slices.Contains(left, want[1]) {
+		t.Errorf("left: %q, want %q", left, want)
+	}
+	if err := errors.Join(used.Close(), next.Close()); err != nil {
+		t.Error(err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(os.TempDir(), "*")); len(left) > 0 {
+		t.Errorf("left at the end: %q", left)
+	}
+}
