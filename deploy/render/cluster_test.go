@@ -118,7 +118,7 @@ func (in *installation) install(ctx context.Context) {
 		in.t.Fatal(err)
 	}
 	for _, d := range all[appsv1.Deployment](in.t, in.objects, "Deployment") {
-		r := rollout.Deployment{Client: in.client, Namespace: in.namespace, Name: d.Name}
+		r := rollout.Workload{Client: in.client, Namespace: in.namespace, Name: d.Name}
 		if err := r.Wait(ctx, time.Minute, false); err != nil {
 			in.t.Fatal(err)
 		}

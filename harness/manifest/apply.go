@@ -45,8 +45,12 @@ func NewApplier(config *rest.Config) (*Applier, error) {
 // Apply applies objects in their order. If one of a namespaced kind has no namespace,
 // it goes into "default".
 func (a *Applier) Apply(ctx context.Context, objects []Object) error {
+	defined := definitions(objects)
 	for _, o := range objects {
 		r, err := a.resource(o)
+		if err != nil && defined[o.GroupVersionKind().GroupKind()] {
+			r, err = a.await(ctx, o)
+		}
 		if err != nil {
 			return err
 		}
@@ -58,6 +62,23 @@ func (a *Applier) Apply(ctx context.Context, objects []Object) error {
 		}
 	}
 	return nil
+}
+
+// await waits until the API server serves a kind that was defined just now.
+func (a *Applier) await(ctx context.Context, o Object) (dynamic.ResourceInterface, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	for {
+		r, err := a.resource(o)
+		if err == nil {
+			return r, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
 }
 
 // Delete deletes objects in reverse order, without waiting until they are gone. It is

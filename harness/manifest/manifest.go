@@ -37,13 +37,27 @@ func (o Object) String() string {
 	return o.GetKind() + " " + name
 }
 
+// Stdin is the path that means the standard input.
+const Stdin = "-"
+
 // Read reads the objects in files and in folders, of which it takes *.yaml, *.yml and
 // *.json, without subfolders. A folder with a kustomization file is built as by kubectl
 // apply -k. The result is in an order in which it can be applied.
-func Read(paths ...string) ([]Object, error) {
+func Read(paths ...string) ([]Object, error) { return ReadFrom(nil, paths...) }
+
+// ReadFrom does what Read does, and reads stdin for the path "-".
+func ReadFrom(stdin io.Reader, paths ...string) ([]Object, error) {
 	var files []string
 	var objects []Object
 	for _, path := range paths {
+		if path == Stdin {
+			read, err := readStdin(stdin)
+			if err != nil {
+				return nil, err
+			}
+			objects = append(objects, read...)
+			continue
+		}
 		info, err := os.Stat(path)
 		if err != nil {
 			return nil, fmt.Errorf("the manifest %s can't be read: %w", path, err)
@@ -51,6 +65,9 @@ func Read(paths ...string) ([]Object, error) {
 		if !info.IsDir() {
 			files = append(files, path)
 			continue
+		}
+		if isChart(path) {
+			return nil, fmt.Errorf("the folder %s is a Helm chart; render it: helm template NAME %[1]s | verify --manifest - ...", path)
 		}
 		if isKustomization(path) {
 			built, err := Kustomize(path)
@@ -94,6 +111,30 @@ func Read(paths ...string) ([]Object, error) {
 	}
 	slices.SortStableFunc(objects, func(a, b Object) int { return rank(a.GetKind()) - rank(b.GetKind()) })
 	return objects, nil
+}
+
+func readStdin(stdin io.Reader) ([]Object, error) {
+	if stdin == nil {
+		return nil, errors.New("there is no standard input to read manifests from")
+	}
+	data, err := io.ReadAll(io.LimitReader(stdin, maxFile+1))
+	if err == nil && len(data) > maxFile {
+		err = fmt.Errorf("it is larger than %d bytes", maxFile)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the manifests on the standard input can't be read: %w", err)
+	}
+	objects, err := Parse(data, "the standard input")
+	if err == nil && len(objects) == 0 {
+		err = errors.New("the standard input has no manifests")
+	}
+	return objects, err
+}
+
+// isChart reports whether a folder has a Helm chart.
+func isChart(folder string) bool {
+	_, err := os.Stat(filepath.Join(folder, "Chart.yaml"))
+	return err == nil
 }
 
 // Parse reads the documents of a file, whose name is for messages.

@@ -18,8 +18,8 @@ const (
 
 // logs returns the last log lines of pods that are not ready, and the Events about
 // them.
-func (d *Deployment) logs(ctx context.Context) string {
-	_, pods, err := d.State(ctx)
+func (w *Workload) logs(ctx context.Context) string {
+	_, pods, err := w.State(ctx)
 	if err != nil {
 		return ""
 	}
@@ -32,16 +32,16 @@ func (d *Deployment) logs(ctx context.Context) string {
 		}
 		shown++
 		fmt.Fprintf(&text, "--- pod %s on %s, %s\n", p.Name, cmp.Or(p.Spec.NodeName, "no node yet"), p.Status.Phase)
-		d.events(ctx, &text, p)
+		w.events(ctx, &text, p)
 		for _, c := range p.Status.ContainerStatuses {
 			// After a crash, the previous container has the interesting lines. While
 			// the next one waits to start, either may count as the current one, which
 			// is not read then.
 			if c.RestartCount > 0 {
-				d.tail(ctx, &text, p.Name, c.Name, true)
+				w.tail(ctx, &text, p.Name, c.Name, true)
 			}
 			if c.RestartCount == 0 || c.State.Waiting == nil {
-				d.tail(ctx, &text, p.Name, c.Name, false)
+				w.tail(ctx, &text, p.Name, c.Name, false)
 			}
 		}
 	}
@@ -49,10 +49,10 @@ func (d *Deployment) logs(ctx context.Context) string {
 }
 
 // events writes the latest warnings about a pod.
-func (d *Deployment) events(ctx context.Context, text *strings.Builder, p *corev1.Pod) {
+func (w *Workload) events(ctx context.Context, text *strings.Builder, p *corev1.Pod) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	list, err := d.Client.CoreV1().Events(d.Namespace).List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.uid=" + string(p.UID) + ",type=Warning"})
+	list, err := w.Client.CoreV1().Events(w.Namespace).List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.uid=" + string(p.UID) + ",type=Warning"})
 	if err != nil {
 		return
 	}
@@ -61,11 +61,11 @@ func (d *Deployment) events(ctx context.Context, text *strings.Builder, p *corev
 	}
 }
 
-func (d *Deployment) tail(ctx context.Context, text *strings.Builder, pod, container string, previous bool) {
+func (w *Workload) tail(ctx context.Context, text *strings.Builder, pod, container string, previous bool) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	lines, limit := logLines, maxBytes
-	body, err := d.Client.CoreV1().Pods(d.Namespace).GetLogs(pod, &corev1.PodLogOptions{
+	body, err := w.Client.CoreV1().Pods(w.Namespace).GetLogs(pod, &corev1.PodLogOptions{
 		Container: container, TailLines: &lines, LimitBytes: &limit, Previous: previous,
 	}).DoRaw(ctx)
 	switch {

@@ -1,4 +1,4 @@
-// Package rollout waits for a Deployment, and explains why it does not become ready: an
+// Package rollout waits for the rollout of a Deployment, StatefulSet or DaemonSet, and explains why it does not become ready: an
 // image that can't be pulled, for example, or a container that crashes, with its last
 // log lines.
 package rollout
@@ -9,10 +9,8 @@ import (
 	"fmt"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes"
 )
 
 const (
@@ -25,78 +23,65 @@ const (
 	maxCrashes = 2
 )
 
-// Deployment names a Deployment in a cluster.
-type Deployment struct {
-	Client          kubernetes.Interface
-	Namespace, Name string
-}
-
-// Get reads the Deployment.
-func (d *Deployment) Get(ctx context.Context) (*appsv1.Deployment, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	return d.Client.AppsV1().Deployments(d.Namespace).Get(ctx, d.Name, metav1.GetOptions{})
-}
-
-// NotReadyError says that a Deployment did not become ready, and why, with the last log
+// NotReadyError says that a workload did not become ready, and why, with the last log
 // lines of its pods.
 type NotReadyError struct {
-	Deployment string
-	Why        string
-	Logs       string // may be empty
+	Workload string // kind, namespace and name
+	Why      string
+	Logs     string // may be empty
 }
 
 func (e *NotReadyError) Error() string {
-	text := fmt.Sprintf("the Deployment %s does not become ready: %s", e.Deployment, e.Why)
+	text := fmt.Sprintf("the %s does not become ready: %s", e.Workload, e.Why)
 	if e.Logs != "" {
 		text += "\n" + e.Logs
 	}
 	return text
 }
 
-// State reads the Deployment and all pods that its selector matches, with the
+// State reads the workload and all pods that its selector matches, with the
 // terminating ones.
-func (d *Deployment) State(ctx context.Context) (*appsv1.Deployment, []corev1.Pod, error) {
-	dep, err := d.Get(ctx)
+func (w *Workload) State(ctx context.Context) (*State, []corev1.Pod, error) {
+	state, err := w.Get(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	selector, err := metav1.LabelSelectorAsSelector(dep.Spec.Selector)
+	selector, err := metav1.LabelSelectorAsSelector(state.Selector)
 	if err != nil {
 		return nil, nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	list, err := d.Client.CoreV1().Pods(d.Namespace).List(ctx, metav1.ListOptions{LabelSelector: selector.String()})
+	list, err := w.Client.CoreV1().Pods(w.Namespace).List(ctx, metav1.ListOptions{LabelSelector: selector.String()})
 	if err != nil {
 		return nil, nil, err
 	}
-	return dep, list.Items, nil
+	return state, list.Items, nil
 }
 
 // Wait returns when all replicas have the current template and are available. If
 // settled is set, it also waits until all other pods are gone, with the terminating
 // ones. It returns a NotReadyError after timeout, or at once if there is no hope.
-func (d *Deployment) Wait(ctx context.Context, timeout time.Duration, settled bool) error {
+func (w *Workload) Wait(ctx context.Context, timeout time.Duration, settled bool) error {
 	deadline := time.Now().Add(timeout)
 	since := map[string]time.Time{} // when a hopeless state began, by pod and container
 	last := "the API server was not reached"
 	for {
-		dep, pods, err := d.State(ctx)
+		state, pods, err := w.State(ctx)
 		switch {
 		case err == nil:
 			var done bool
-			if done, last = progress(dep, pods, settled); done {
+			if done, last = state.progress(pods, settled); done {
 				return nil
 			}
-			if why := hopeless(dep, pods, since); why != "" {
-				return d.notReady(ctx, why)
+			if why := hopeless(state, pods, since); why != "" {
+				return w.notReady(ctx, why)
 			}
 		case ctx.Err() == nil:
 			last = err.Error()
 		}
 		if time.Now().After(deadline) {
-			return d.notReady(ctx, fmt.Sprintf("not within %s: %s", timeout, last))
+			return w.notReady(ctx, fmt.Sprintf("not within %s: %s", timeout, last))
 		}
 		select {
 		case <-ctx.Done():
@@ -104,24 +89,6 @@ func (d *Deployment) Wait(ctx context.Context, timeout time.Duration, settled bo
 		case <-time.After(pollInterval):
 		}
 	}
-}
-
-// progress reports whether the rollout is complete, in the sense of kubectl rollout
-// status.
-func progress(dep *appsv1.Deployment, pods []corev1.Pod, settled bool) (done bool, text string) {
-	want := int32(1)
-	if dep.Spec.Replicas != nil {
-		want = *dep.Spec.Replicas
-	}
-	s := dep.Status
-	text = fmt.Sprintf("%d of %d replicas are new, %d available", s.UpdatedReplicas, want, s.AvailableReplicas)
-	if s.ObservedGeneration < dep.Generation || s.UpdatedReplicas < want || s.Replicas > s.UpdatedReplicas || s.AvailableReplicas < want {
-		return false, text
-	}
-	if !settled {
-		return true, text
-	}
-	return len(pods) == int(want), fmt.Sprintf("%s, %d pods in all", text, len(pods))
 }
 
 // PodReady reports whether the pod's condition Ready is true.
@@ -135,7 +102,7 @@ func PodReady(p *corev1.Pod) bool {
 }
 
 // hopeless returns why the pods will not become ready, or "".
-func hopeless(dep *appsv1.Deployment, pods []corev1.Pod, since map[string]time.Time) string {
+func hopeless(state *State, pods []corev1.Pod, since map[string]time.Time) string {
 	for i := range pods {
 		for _, c := range pods[i].Status.ContainerStatuses {
 			if c.RestartCount >= maxCrashes && c.LastTerminationState.Terminated != nil && pods[i].DeletionTimestamp == nil {
@@ -156,7 +123,7 @@ func hopeless(dep *appsv1.Deployment, pods []corev1.Pod, since map[string]time.T
 			}
 		}
 	}
-	return failed(dep)
+	return state.Failed
 }
 
 func hopelessReason(reason string) bool {
@@ -168,22 +135,11 @@ func hopelessReason(reason string) bool {
 	return false
 }
 
-// failed returns what the Deployment's status gives as a reason, such as that admission
-// or a quota refuses its pods.
-func failed(dep *appsv1.Deployment) string {
-	for _, c := range dep.Status.Conditions {
-		if c.Type == appsv1.DeploymentReplicaFailure && c.Status == corev1.ConditionTrue {
-			return c.Reason + ": " + c.Message
-		}
-	}
-	return ""
-}
-
-func (d *Deployment) notReady(ctx context.Context, why string) error {
+func (w *Workload) notReady(ctx context.Context, why string) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	return &NotReadyError{Deployment: d.Namespace + "/" + d.Name, Why: why, Logs: d.logs(ctx)}
+	return &NotReadyError{Workload: w.String(), Why: why, Logs: w.logs(ctx)}
 }
 
 // IsNotReady reports whether err is a NotReadyError.

@@ -39,7 +39,7 @@ func kubeletKill(ctx context.Context, e *Env) error {
 }
 
 // outage stops something and starts it again, even if ctx ends in between. Then it
-// waits until the Deployment is well.
+// waits until the target is well.
 func (e *Env) outage(ctx context.Context, what string, stop, start func() error) error {
 	if err := stop(); err != nil {
 		return err

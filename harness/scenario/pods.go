@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -32,35 +31,25 @@ func restart(ctx context.Context, e *Env) error {
 	if err != nil {
 		return err
 	}
-	if err := e.patch(ctx, patch); err != nil {
-		return fmt.Errorf("restart the Deployment: %w", err)
+	if err := e.Target.Patch(ctx, patch); err != nil {
+		return fmt.Errorf("restart the %s: %w", &e.Target, err)
 	}
 	return e.Target.Wait(ctx, e.ReadyTimeout, false)
 }
 
-func (e *Env) patch(ctx context.Context, patch []byte) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	_, err := e.Client.AppsV1().Deployments(e.Target.Namespace).Patch(ctx, e.Target.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{})
-	return err
-}
-
 // scale scales down to one replica, and up again.
 func scale(ctx context.Context, e *Env) error {
-	dep, err := e.Target.Get(ctx)
+	state, err := e.Target.Get(ctx)
 	if err != nil {
 		return err
 	}
-	before := int32(1)
-	if dep.Spec.Replicas != nil {
-		before = *dep.Spec.Replicas
-	}
+	before := state.Replicas
 	if before < 2 {
-		return fmt.Errorf("the Deployment has %d replicas; scaling down needs at least 2", before)
+		return fmt.Errorf("the %s has %d replicas; scaling down needs at least 2", &e.Target, before)
 	}
 	for _, n := range []int32{1, before} {
 		e.Say("scaling to %d", n)
-		if err := e.patch(ctx, fmt.Appendf(nil, `{"spec":{"replicas":%d}}`, n)); err != nil {
+		if err := e.Target.Patch(ctx, fmt.Appendf(nil, `{"spec":{"replicas":%d}}`, n)); err != nil {
 			return fmt.Errorf("scale to %d: %w", n, err)
 		}
 		// Wait until the pods are gone: they may receive requests until then.
@@ -99,11 +88,11 @@ func (e *Env) deletePod(ctx context.Context, name string) error {
 	return nil
 }
 
-// waitReplaced waits until the Deployment has all its replicas ready without this pod.
+// waitReplaced waits until the target has all its replicas ready without this pod.
 func (e *Env) waitReplaced(ctx context.Context, uid types.UID) error {
 	deadline := time.Now().Add(e.ReadyTimeout)
 	for {
-		pods, dep, err := e.pods(ctx)
+		pods, state, err := e.pods(ctx)
 		if err == nil {
 			ready := 0
 			for i := range pods {
@@ -111,7 +100,7 @@ func (e *Env) waitReplaced(ctx context.Context, uid types.UID) error {
 					ready++
 				}
 			}
-			if dep.Spec.Replicas == nil || ready >= int(*dep.Spec.Replicas) {
+			if ready >= int(state.Replicas) {
 				return nil
 			}
 		}
@@ -164,7 +153,7 @@ func (e *Env) busiestNode(ctx context.Context) (node string, count map[string]in
 		}
 	}
 	if node == "" {
-		return "", nil, nil, fmt.Errorf("the Deployment %s/%s has no pods", e.Target.Namespace, e.Target.Name)
+		return "", nil, nil, fmt.Errorf("the %s has no pods", &e.Target)
 	}
 	return node, count, pods, nil
 }
@@ -207,7 +196,7 @@ func (e *Env) evictFrom(ctx context.Context, node string, pods []corev1.Pod) err
 }
 
 // pods returns the target's pods that are not being deleted.
-func (e *Env) pods(ctx context.Context) ([]corev1.Pod, *appsv1.Deployment, error) {
-	dep, all, err := e.Target.State(ctx)
-	return slices.DeleteFunc(all, func(p corev1.Pod) bool { return p.DeletionTimestamp != nil }), dep, err
+func (e *Env) pods(ctx context.Context) ([]corev1.Pod, *rollout.State, error) {
+	state, all, err := e.Target.State(ctx)
+	return slices.DeleteFunc(all, func(p corev1.Pod) bool { return p.DeletionTimestamp != nil }), state, err
 }

@@ -18,8 +18,8 @@ import (
 type Env struct {
 	Client kubernetes.Interface
 	Faults cluster.Faults // nil if the cluster has none
-	Target rollout.Deployment
-	// ReadyTimeout bounds each wait for the Deployment.
+	Target rollout.Workload
+	// ReadyTimeout bounds each wait for the target.
 	ReadyTimeout time.Duration
 	// Outage is how long the API server or a kubelet is stopped.
 	Outage time.Duration
@@ -37,7 +37,12 @@ type Step struct {
 	Nodes bool
 	// Faults: it needs a cluster that implements cluster.Faults.
 	Faults bool
-	Run    func(context.Context, *Env) error
+	// Replicas: it changes the number of replicas.
+	Replicas bool
+	// Rollout: it is a rollout, which a workload that replaces pods only when they are
+	// deleted does not have.
+	Rollout bool
+	Run     func(context.Context, *Env) error
 }
 
 // A kind is a kind of step, with its name on the command line.
@@ -50,13 +55,13 @@ var kinds = []kind{
 	{"rolling-restart", "kubectl rollout restart, as often as --restarts says", func(n int) []Step {
 		steps := make([]Step, n)
 		for i := range steps {
-			steps[i] = Step{Name: fmt.Sprintf("rolling restart %d", i+1), Terminations: true, Run: restart}
+			steps[i] = Step{Name: fmt.Sprintf("rolling restart %d", i+1), Terminations: true, Rollout: true, Run: restart}
 		}
 		return steps
 	}},
 	{"node-drain", "cordon the node with most of the pods and evict them, then uncordon it", one(Step{Name: "node drain", Terminations: true, Nodes: true, Run: drain})},
 	{"pod-deletion", "delete one pod after the other", one(Step{Name: "pod deletion", Terminations: true, Run: deletePods})},
-	{"scale", "scale down to one replica and up again", one(Step{Name: "scaling down and up", Terminations: true, Run: scale})},
+	{"scale", "scale down to one replica and up again", one(Step{Name: "scaling down and up", Terminations: true, Replicas: true, Run: scale})},
 	{"api-outage", "stop the API server for the time of --outage", one(Step{Name: "API server outage", Faults: true, Run: apiOutage})},
 	{"kubelet-kill", "kill the kubelet of a node, start it again after the time of --outage", one(Step{Name: "kubelet outage", Faults: true, Run: kubeletKill})},
 }

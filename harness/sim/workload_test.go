@@ -133,7 +133,7 @@ func (p *place) expose(name string, labels map[string]string) string {
 // ready.
 func (p *place) waitRollout(name string) {
 	p.t.Helper()
-	d := rollout.Deployment{Client: p.client, Namespace: p.ns, Name: name}
+	d := rollout.Workload{Client: p.client, Namespace: p.ns, Name: name}
 	if err := d.Wait(context.Background(), soon, false); err != nil {
 		p.t.Fatal(err)
 	}

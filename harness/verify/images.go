@@ -19,9 +19,7 @@ type ContainerImage struct {
 	Main                bool // it is the one that serves the traffic
 }
 
-// Images returns the images of all containers, with init containers and sidecars, in
-// the order of the manifests.
-func Images(objects []manifest.Object, o *Options) ([]ContainerImage, error) {
+func containerImages(objects []manifest.Object, o *Options) ([]ContainerImage, error) {
 	t, err := findTarget(objects, o)
 	if err != nil {
 		return nil, err

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"kubernaut.io/dynamic-toolset/harness/cluster"
+	"kubernaut.io/dynamic-toolset/harness/manifest"
 	"kubernaut.io/dynamic-toolset/harness/record"
 	"kubernaut.io/dynamic-toolset/harness/scenario"
 )
@@ -27,7 +28,8 @@ type Options struct {
 	// Manifests are the files and folders of the target. Around are those of what else
 	// the cluster should have; if an object is in both, the target's is used.
 	Manifests, Around []string
-	Images            []cluster.Image // loaded into the cluster first
+	objects, around   []manifest.Object // their content, once they have been read
+	Images            []cluster.Image   // loaded into the cluster first
 	// Image replaces the image of the target's container; empty: as in the manifests.
 	Image       string
 	AgentBinary string // the load generator's program, static

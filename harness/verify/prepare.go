@@ -38,10 +38,14 @@ func (v *verification) prepare(ctx context.Context) error {
 			return fmt.Errorf("%w: the scenario %q touches a node, which others use too: it needs a cluster of its own (--cluster sim or kind)", cluster.ErrUnsupported, s.Name)
 		}
 	}
-	objects, err := manifest.Read(v.Manifests...)
-	if err != nil {
-		return err
+	if v.objects == nil {
+		if err := v.Read(nil, v.cluster.Shared()); err != nil {
+			return err
+		}
 	}
+	v.run.Notes = append(v.run.Notes, v.Notes...)
+	objects := v.objects
+	var err error
 	if v.target, err = findTarget(objects, &v.Options); err != nil {
 		return err
 	}
@@ -61,12 +65,9 @@ func (v *verification) prepare(ctx context.Context) error {
 		}
 	}
 	v.run.Notes = append(v.run.Notes, v.useLoaded(objects)...)
-	if len(v.Around) > 0 {
-		around, err := manifest.Read(v.Around...)
-		if err != nil {
-			return err
-		}
-		objects = append(without(around, objects), objects...)
+	objects = append(without(v.around, objects), objects...)
+	if !v.cluster.Shared() {
+		objects = withNamespaces(objects)
 	}
 	if objects, err = v.fit(objects); err != nil {
 		return err
@@ -85,7 +86,7 @@ func (v *verification) prepare(ctx context.Context) error {
 		return err
 	}
 	d := v.target.rollout(v.client)
-	v.Say("waiting for the Deployment %s/%s", d.Namespace, d.Name)
+	v.Say("waiting for the %s", &d)
 	if err := d.Wait(ctx, v.ReadyTimeout, true); err != nil {
 		return err
 	}
@@ -169,7 +170,7 @@ func (v *verification) describe(ctx context.Context) error {
 		}
 	}
 	d := v.target.rollout(v.client)
-	dep, err := d.Get(ctx)
+	state, err := d.Get(ctx)
 	if err != nil {
 		return err
 	}
@@ -178,7 +179,7 @@ func (v *verification) describe(ctx context.Context) error {
 		return err
 	}
 	v.run.Target = record.Target{
-		Name: d.Namespace + "/" + d.Name, Image: v.target.container.Image, Address: address, Paths: v.Traffic.Paths, Replicas: 1,
+		Name: d.Namespace + "/" + d.Name, Image: v.target.container.Image, Address: address, Paths: v.Traffic.Paths, Replicas: int(state.Replicas),
 	}
 	describeContainer(&v.run.Target, &v.target.deployment.Spec.Template.Spec, v.target.container)
 	v.run.Target.Port = v.target.podPort()
@@ -189,9 +190,6 @@ func (v *verification) describe(ctx context.Context) error {
 	}
 	if digest != "" {
 		v.run.Target.Image += " (" + digest + ")"
-	}
-	if dep.Spec.Replicas != nil {
-		v.run.Target.Replicas = int(*dep.Spec.Replicas)
 	}
 	return nil
 }
@@ -204,7 +202,7 @@ func (v *verification) digest(ctx context.Context) (string, error) {
 			return digestOf(i)
 		}
 	}
-	pods, err := v.client.CoreV1().Pods(v.target.deployment.Namespace).List(ctx, metav1.ListOptions{LabelSelector: v.target.selector.String(), Limit: 1})
+	pods, err := v.client.CoreV1().Pods(v.target.workload.namespace).List(ctx, metav1.ListOptions{LabelSelector: v.target.selector.String(), Limit: 1})
 	if err != nil {
 		return "", err
 	}

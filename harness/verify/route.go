@@ -73,7 +73,7 @@ func (v *verification) awaitRoute(ctx context.Context, c load.Config) error {
 	case r.mistake != "":
 		return fmt.Errorf("a path of the Service %s is not answered as expected; correct the flags: %s", v.Service, r.mistake)
 	case !r.routed:
-		return fmt.Errorf("the Service %s does not answer as expected from inside the cluster, though its Deployment is ready; the last failure: %s", v.Service, r.last)
+		return fmt.Errorf("the Service %s does not answer as expected from inside the cluster, though its pods are ready; the last failure: %s", v.Service, r.last)
 	}
 	return err
 }

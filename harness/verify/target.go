@@ -3,7 +3,6 @@ package verify
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -11,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -23,17 +21,17 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/format"
 )
 
-// A target is what the manifests describe: a Service, and the Deployment behind it.
+// A target is what the manifests describe: a Service, and the workload behind it.
 type target struct {
-	service    *corev1.Service
-	deployment *appsv1.Deployment
-	container  *corev1.Container
-	port       corev1.ServicePort
-	selector   labels.Selector
+	service   *corev1.Service
+	workload  workload
+	container *corev1.Container
+	port      corev1.ServicePort
+	selector  labels.Selector
 }
 
-// findTarget finds the Service that the user names among the objects, and the
-// Deployment whose pods it selects.
+// findTarget finds the Service that the user names among the objects, and the workload
+// whose pods it selects.
 func findTarget(objects []manifest.Object, o *Options) (*target, error) {
 	namespace, name := splitService(o.Service)
 	if name == "" {
@@ -68,42 +66,45 @@ func findTarget(objects []manifest.Object, o *Options) (*target, error) {
 	if len(t.service.Spec.Selector) == 0 {
 		return nil, fmt.Errorf("the Service %s selects no pods", name)
 	}
-	for _, object := range objects {
-		if object.GetKind() != "Deployment" || namespaceOf(object) != t.service.Namespace {
-			continue
-		}
-		var d appsv1.Deployment
-		if err := convert(object, &d); err != nil {
-			return nil, err
-		}
-		if labels.SelectorFromSet(t.service.Spec.Selector).Matches(labels.Set(d.Spec.Template.Labels)) {
-			if t.deployment != nil {
-				return nil, fmt.Errorf("the Service %s selects the pods of two Deployments, %s and %s", name, t.deployment.Name, d.Name)
-			}
-			d.Namespace = t.service.Namespace
-			t.deployment = &d
-		}
+	if t.service.Spec.ClusterIP == corev1.ClusterIPNone {
+		return nil, fmt.Errorf("the Service %s is headless (clusterIP: None): nothing balances its traffic; name another one with --target, or add one with a cluster IP", name)
 	}
-	if t.deployment == nil {
-		return nil, fmt.Errorf("no Deployment in the manifests has pods that the Service %s selects", name)
+	if err := t.findWorkload(objects); err != nil {
+		return nil, err
 	}
 	var err error
-	if t.selector, err = metav1.LabelSelectorAsSelector(t.deployment.Spec.Selector); err != nil {
-		return nil, fmt.Errorf("the selector of the Deployment %s: %w", t.deployment.Name, err)
+	if t.selector, err = metav1.LabelSelectorAsSelector(t.workload.Selector); err != nil {
+		return nil, fmt.Errorf("the selector of the %s: %w", &t.workload, err)
 	}
 	return &t, t.choosePort(o.Port)
 }
 
 // onlyService returns the Service that is meant if the user names none.
 func onlyService(objects []manifest.Object) (namespace, name string, err error) {
-	var found []string
+	var found, usable []string
 	for _, o := range objects {
-		if o.GetKind() == "Service" {
+		if o.GetKind() != "Service" {
+			continue
+		}
+		found = append(found, o.GetName())
+		var s corev1.Service
+		if err := convert(o, &s); err != nil {
+			return "", "", err
+		}
+		if len(s.Spec.Selector) > 0 && s.Spec.ClusterIP != corev1.ClusterIPNone {
 			namespace, name = namespaceOf(o), o.GetName()
-			found = append(found, name)
+			usable = append(usable, name)
 		}
 	}
-	if len(found) != 1 {
+	if len(found) == 1 {
+		usable = found // its own error says what is wrong with it
+		for _, o := range objects {
+			if o.GetKind() == "Service" {
+				namespace, name = namespaceOf(o), o.GetName()
+			}
+		}
+	}
+	if len(usable) != 1 {
 		return "", "", fmt.Errorf("name the Service to send the traffic to with --target; the manifests have: %s", format.Names(found))
 	}
 	return namespace, name, nil
@@ -123,9 +124,9 @@ func (t *target) choosePort(want string) error {
 		return fmt.Errorf("name a port of the Service %s: it has %s", t.service.Name, format.Names(have))
 	}
 	t.port = ports[i]
-	containers := t.deployment.Spec.Template.Spec.Containers
+	containers := t.workload.Template.Spec.Containers
 	if len(containers) == 0 {
-		return fmt.Errorf("the Deployment %s has no container", t.deployment.Name)
+		return fmt.Errorf("the %s has no container", &t.workload)
 	}
 	t.container = &containers[0]
 	for i := range containers {
@@ -187,8 +188,8 @@ func (t *target) address(ctx context.Context, client kubernetes.Interface) (stri
 	return net.JoinHostPort(s.Spec.ClusterIP, strconv.Itoa(int(t.port.Port))), nil
 }
 
-func (t *target) rollout(client kubernetes.Interface) rollout.Deployment {
-	return rollout.Deployment{Client: client, Namespace: t.deployment.Namespace, Name: t.deployment.Name}
+func (t *target) rollout(client kubernetes.Interface) rollout.Workload {
+	return rollout.Workload{Client: client, Kind: t.workload.kind, Namespace: t.workload.namespace, Name: t.workload.name}
 }
 
 func namespaceOf(o manifest.Object) string {
@@ -209,7 +210,7 @@ func convert(from manifest.Object, to any) error {
 	return nil
 }
 
-// setReplicas sets the Deployment's number of replicas in the objects.
+// setReplicas sets the workload's number of replicas in the objects.
 func (t *target) setReplicas(objects []manifest.Object, n int) error {
 	o, err := t.among(objects)
 	if err != nil {
@@ -237,17 +238,17 @@ func (t *target) setImage(objects []manifest.Object, image string) error {
 	return unstructured.SetNestedSlice(o.Object, containers, path...)
 }
 
-// among finds the Deployment in the objects.
+// among finds the workload in the objects.
 func (t *target) among(objects []manifest.Object) (manifest.Object, error) {
 	for _, o := range objects {
-		if o.GetKind() == "Deployment" && o.GetName() == t.deployment.Name && namespaceOf(o) == t.deployment.Namespace {
+		if t.is(o) {
 			return o, nil
 		}
 	}
-	return manifest.Object{}, errors.New("the Deployment is gone from the manifests")
+	return manifest.Object{}, fmt.Errorf("the %s is gone from the manifests", &t.workload)
 }
 
 // is reports whether an object is the target's workload.
 func (t *target) is(o manifest.Object) bool {
-	return o.GetKind() == "Deployment" && o.GetName() == t.deployment.Name && namespaceOf(o) == t.deployment.Namespace
+	return o.GetKind() == t.workload.kind && o.GetName() == t.workload.name && namespaceOf(o) == t.workload.namespace
 }

@@ -70,8 +70,8 @@ func TestFindTarget(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if target.deployment.Name != "web" || target.container.Image != "web:1" || target.podPort() != 8080 {
-		t.Errorf("%s, %s, port %d", target.deployment.Name, target.container.Image, target.podPort())
+	if target.workload.name != "web" || target.container.Image != "web:1" || target.podPort() != 8080 {
+		t.Errorf("%s, %s, port %d", target.workload.name, target.container.Image, target.podPort())
 	}
 	for _, c := range []struct {
 		path string
@@ -96,7 +96,7 @@ func TestFindTargetRefuses(t *testing.T) {
 		{"", "80", "name the Service to send the traffic to with --target; the manifests have: web, nobody, external"},
 		{"web", "", "name a port of the Service web: it has 80, 9090"},
 		{"web", "81", "it has 80, 9090"},
-		{"nobody", "80", "no Deployment in the manifests has pods"},
+		{"nobody", "80", "no Deployment, StatefulSet or DaemonSet in the manifests has pods"},
 		{"external", "80", "selects no pods"},
 	} {
 		if _, err := findTarget(parse(t, app), &Options{Service: c.service, Port: c.port}); err == nil || !strings.Contains(err.Error(), c.want) {
@@ -104,7 +104,7 @@ func TestFindTargetRefuses(t *testing.T) {
 		}
 	}
 	twice := strings.ReplaceAll(app, "namespace: elsewhere", "namespace: shop")
-	if _, err := findTarget(parse(t, twice), &Options{Service: "web", Port: "http"}); err == nil || !strings.Contains(err.Error(), "two Deployments") {
+	if _, err := findTarget(parse(t, twice), &Options{Service: "web", Port: "http"}); err == nil || !strings.Contains(err.Error(), "two workloads, Deployment web and Deployment other") {
 		t.Errorf("%v", err)
 	}
 }

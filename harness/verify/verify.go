@@ -49,7 +49,6 @@ func Run(ctx context.Context, c cluster.Cluster, o Options) (*record.Run, error)
 	}
 	v := &verification{Options: o, cluster: c, client: client}
 	v.run.Command, v.run.Version, v.run.Scenario = o.Command, o.Version, o.Scenario
-	v.run.Notes = append(v.run.Notes, o.Notes...)
 	if err := v.prepare(ctx); err != nil {
 		return nil, errors.Join(err, v.cleanup())
 	}
@@ -90,7 +89,7 @@ func (v *verification) verify(ctx context.Context) error {
 		Terminations: slices.ContainsFunc(v.Steps, func(s scenario.Step) bool { return s.Terminations }),
 	}
 	observer, err := observe.Start(ctx, observe.Options{
-		Client: v.client, Namespace: t.deployment.Namespace, Selector: t.selector, Service: t.service.Name, Container: t.container.Name,
+		Client: v.client, Namespace: t.workload.namespace, Selector: t.selector, Service: t.service.Name, Container: t.container.Name,
 		Dial: v.cluster.DialContext, ReadinessPath: readiness, ReadinessPort: readinessPort, LivenessPath: liveness, LivenessPort: livenessPort, Port: t.podPort(),
 		Milestones: v.Milestones, Signal: v.Signal,
 	})
@@ -194,7 +193,7 @@ func (v *verification) phases(ctx context.Context) error {
 
 // grace returns the pods' grace period.
 func (v *verification) grace() time.Duration {
-	if s := v.target.deployment.Spec.Template.Spec.TerminationGracePeriodSeconds; s != nil {
+	if s := v.target.workload.Template.Spec.TerminationGracePeriodSeconds; s != nil {
 		return time.Duration(*s) * time.Second
 	}
 	return 30 * time.Second

@@ -15,7 +15,6 @@ import (
 
 	"kubernaut.io/dynamic-toolset/harness/cluster"
 	"kubernaut.io/dynamic-toolset/harness/driver"
-	"kubernaut.io/dynamic-toolset/harness/manifest"
 	"kubernaut.io/dynamic-toolset/harness/verify"
 )
 
@@ -71,9 +70,6 @@ func (f *clusterFlags) choose(o *verify.Options, stdin io.Reader, stderr io.Writ
 	t, err := driver.Choose(f.choice)
 	if err != nil {
 		return nil, err
-	}
-	if _, err := manifest.Read(append(slices.Clone(o.Around), o.Manifests...)...); err != nil {
-		return nil, err // before the user is asked
 	}
 	fmt.Fprintf(stderr, `This uses a cluster that exists:
 

@@ -14,6 +14,7 @@ import (
 
 	"kubernaut.io/dynamic-toolset/harness/cluster"
 	"kubernaut.io/dynamic-toolset/harness/driver"
+	"kubernaut.io/dynamic-toolset/harness/manifest"
 	"kubernaut.io/dynamic-toolset/harness/scenario"
 	"kubernaut.io/dynamic-toolset/harness/verify"
 )
@@ -106,7 +107,7 @@ func newFlags() *flags {
 	s, o := f.set, &f.o
 	s.SortFlags = false
 	f.clusterFlags.add(s)
-	s.StringArrayVar(&f.manifests, "manifest", nil, "manifest `FILE` or folder (also one with a kustomization) of the target; may be repeated (default deploy/base)")
+	s.StringArrayVar(&f.manifests, "manifest", nil, "manifest `FILE` or folder (also one with a kustomization) of the target, - for the standard input (helm template ... | verify --manifest -); may be repeated (default deploy/base)")
 	f.imageFlags.add(s)
 	s.StringVar(&o.Service, "target", "", "`SERVICE:PORT` to send the traffic to, or NAMESPACE/SERVICE:PORT; the port may be left out if there is only one (default the manifests' only Service)")
 	s.StringArrayVar(&f.around, "around", nil, "manifest `FILE` or folder of what else the cluster should have; may be repeated")
@@ -174,7 +175,7 @@ func (f *flags) parse(args []string, stdout io.Writer) error {
 }
 
 // options returns the options that the flags mean.
-func (f *flags) options() (*verify.Options, error) {
+func (f *flags) options(stdin io.Reader) (*verify.Options, error) {
 	o := &f.o
 	if err := f.clusterFlags.check(f.set); err != nil {
 		return nil, err
@@ -203,6 +204,12 @@ func (f *flags) options() (*verify.Options, error) {
 		return nil, err
 	}
 	o.Scenario = f.scenario
+	if slices.Contains(f.manifests, manifest.Stdin) && f.cluster.Name == driver.Kubeconfig && !f.yes {
+		return nil, errors.New("the manifests come from the standard input, so there is nowhere to ask whether the cluster may be used: say --yes if that is meant")
+	}
+	if err := o.Read(stdin, f.cluster.Name == driver.Kubeconfig); err != nil {
+		return nil, err
+	}
 	return o, f.makeImages()
 }
 

@@ -74,7 +74,7 @@ func (f *flags) makeImages() error {
 			return err
 		}
 	}
-	needed, err := f.neededImages()
+	needed, err := f.o.ContainerImages()
 	if err != nil {
 		return err
 	}
@@ -99,15 +99,6 @@ func (f *flags) makeImages() error {
 func isThere(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
-}
-
-// neededImages returns the images of the manifests' containers.
-func (f *flags) neededImages() ([]verify.ContainerImage, error) {
-	objects, err := f.read(f.manifests)
-	if err != nil {
-		return nil, err
-	}
-	return verify.Images(objects, &f.o)
 }
 
 func mainImage(needed []verify.ContainerImage) string {

@@ -54,7 +54,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return exitPassed
 	}
 	quiet(f.verbose, stderr)
-	options, err := f.options()
+	options, err := f.options(stdin)
 	if err == nil {
 		options.Command, options.Version = append([]string{"verify"}, args...), version
 		err = options.Validate()

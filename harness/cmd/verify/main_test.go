@@ -66,7 +66,7 @@ users: [{name: me, user: {token: t}}]
 		{[]string{"--cluster=minikube"}, `no kind of cluster "minikube"; there are: sim, kind, kubeconfig`},
 		{[]string{"--node-image=x", "--yes"}, "--yes means nothing for the cluster sim; it is for: kubeconfig"},
 		{[]string{"--node-image=x", "--yes"}, "--node-image means nothing for the cluster sim; it is for: kind"},
-		{[]string{"--manifest", deployment, "--image=web:1"}, "the simulated cluster can't take an image"},
+		{[]string{"--manifest", deployment, "--image=web:1"}, "docker save -o FILE web:1"},
 		{[]string{"--manifest", deployment, "--cluster=kind", "--image=registry:5000/web"}, "its tag is latest"},
 		{[]string{"--manifest", deployment, "--cluster=kind", "--image=web:1", "--image-binary", app}, "either --image or --image-binary"},
 		{[]string{"--manifest", deployment, "--cluster=kubeconfig", "--image-binary", app}, "push one to a registry"},

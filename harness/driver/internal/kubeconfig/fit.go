@@ -10,8 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// Fit moves every object into the namespace. Namespaces are left out; other
-// cluster-scoped objects are an error.
+// Fit moves every object into the namespace. Namespaces and kinds that the cluster does
+// not know are left out; other cluster-scoped objects are an error.
 func (e *existing) Fit(objects []*unstructured.Unstructured) ([]*unstructured.Unstructured, []string, error) {
 	return fit(objects, e.target.Namespace, func(gvk schema.GroupVersionKind) (bool, error) {
 		mapping, err := e.mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
@@ -24,11 +24,14 @@ func (e *existing) Fit(objects []*unstructured.Unstructured) ([]*unstructured.Un
 
 func fit(objects []*unstructured.Unstructured, namespace string, namespaced func(schema.GroupVersionKind) (bool, error)) ([]*unstructured.Unstructured, []string, error) {
 	var fitted []*unstructured.Unstructured
-	var outside, leftOut []string
+	var outside, leftOut, unknown []string
 	names := map[string]string{} // of kind and name, with the namespace before
 	for _, o := range objects {
 		inside, err := namespaced(o.GroupVersionKind())
 		switch {
+		case meta.IsNoMatchError(err):
+			unknown = append(unknown, o.GetKind()+" "+o.GetName())
+			continue
 		case err != nil:
 			return nil, nil, err
 		case inside:
@@ -57,6 +60,9 @@ func fit(objects []*unstructured.Unstructured, namespace string, namespaced func
 		return nil, nil, errors.New("the manifests have nothing that goes into a namespace")
 	}
 	var notes []string
+	if len(unknown) > 0 {
+		notes = append(notes, fmt.Sprintf("Left out, as the cluster has no such kinds: %s.", strings.Join(unknown, ", ")))
+	}
 	if len(leftOut) > 0 {
 		notes = append(notes, fmt.Sprintf("Everything ran in the namespace %s; the manifests' namespaces (%s) were not made.", namespace, strings.Join(leftOut, ", ")))
 	}

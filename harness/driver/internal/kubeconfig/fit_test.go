@@ -2,9 +2,11 @@ package kubeconfig
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -28,7 +30,9 @@ func objects(t *testing.T, text string) []*unstructured.Unstructured {
 func scopes(gvk schema.GroupVersionKind) (bool, error) {
 	switch gvk.Kind {
 	case "Widget":
-		return false, errors.New("no such kind")
+		return false, fmt.Errorf("asking: %w", &meta.NoKindMatchError{GroupKind: gvk.GroupKind()})
+	case "Broken":
+		return false, errors.New("the API server is away")
 	case "Namespace", "ClusterRole":
 		return false, nil
 	}
@@ -58,12 +62,16 @@ roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: web}
 subjects:
 - {kind: ServiceAccount, name: web, namespace: shop}
 - {kind: Group, name: developers}
+---
+apiVersion: example.com/v1
+kind: Widget
+metadata: {name: w}
 `)
 	fitted, notes, err := fit(all, "ours", scopes)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(fitted) != 3 || len(notes) != 1 || !strings.Contains(notes[0], "namespaces (shop) were not made") {
+	if len(fitted) != 3 || len(notes) != 2 || !strings.Contains(notes[0], "no such kinds: Widget w") || !strings.Contains(notes[1], "namespaces (shop) were not made") {
 		t.Fatalf("%d objects, %q", len(fitted), notes)
 	}
 	for _, o := range fitted {
@@ -82,7 +90,7 @@ func TestFitRefuses(t *testing.T) {
 	for text, want := range map[string]string{
 		service + "apiVersion: v1\nkind: Service\nmetadata: {name: web, namespace: b}\n":                                                  `in the namespaces "a" and "b"`,
 		service + "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: all}\n":                                  "ClusterRole all: name manifests without them",
-		service + "apiVersion: example.com/v1\nkind: Widget\nmetadata: {name: w}\n":                                                       "no such kind",
+		service + "apiVersion: example.com/v1\nkind: Broken\nmetadata: {name: w}\n":                                                       "the API server is away",
 		"apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n":                                                                          "nothing that goes into a namespace",
 		service + "apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {name: b, namespace: a}\nsubjects: everybody\n": "subjects",
 	} {

@@ -66,10 +66,14 @@ func (s simulated) LoadImage(ctx context.Context, i cluster.Image) error {
 	})
 }
 
-// Fit changes nothing, as all pods are accepted. If the host lets the cluster use only
-// one user id, it notes which pods do not run as the user that they ask for.
+// Fit gives pods that claim volumes empty folders instead, as the cluster has no storage.
+// All other pods are accepted. If the host lets the cluster use only one user id, it
+// notes which pods do not run as the user that they ask for.
 func (s simulated) Fit(objects []*unstructured.Unstructured) (fitted []*unstructured.Unstructured, notes []string, err error) {
 	for _, o := range objects {
+		if emptyVolumes(o) {
+			notes = append(notes, fmt.Sprintf("%s %s: its pods had empty folders instead of the volumes that they claim, as this cluster has no storage. What a pod writes is gone with it.", o.GetKind(), o.GetName()))
+		}
 		if s.OneUser() && asksForUser(o) {
 			notes = append(notes, fmt.Sprintf("%s %s: its pods ran as the one user that this cluster has, not as runAsUser and fsGroup say. "+
 				"Start the verification as root, or give yourself subordinate ids (package uidmap, /etc/subuid and /etc/subgid).", o.GetKind(), o.GetName()))
