@@ -31,6 +31,8 @@ type Workload struct {
 // State is what the API server says about a workload.
 type State struct {
 	Object metav1.ObjectMeta
+	// Whole is the object: an appsv1.Deployment, for example.
+	Whole any
 	// Replicas is how many pods it should have: for a DaemonSet, as many as there are
 	// nodes for it.
 	Replicas int32
@@ -109,7 +111,7 @@ func (w *Workload) Patch(ctx context.Context, patch []byte) error {
 // OfDeployment returns the state of a Deployment.
 func OfDeployment(d *appsv1.Deployment) *State {
 	s := &State{
-		Object: d.ObjectMeta, Replicas: orOne(d.Spec.Replicas), Template: d.Spec.Template, Selector: d.Spec.Selector, Paused: d.Spec.Paused,
+		Object: d.ObjectMeta, Whole: d, Replicas: orOne(d.Spec.Replicas), Template: d.Spec.Template, Selector: d.Spec.Selector, Paused: d.Spec.Paused,
 		observed: d.Status.ObservedGeneration >= d.Generation, updated: d.Status.UpdatedReplicas, available: d.Status.AvailableReplicas,
 		others: d.Status.Replicas - d.Status.UpdatedReplicas,
 	}
@@ -124,7 +126,7 @@ func OfDeployment(d *appsv1.Deployment) *State {
 // OfStatefulSet returns the state of a StatefulSet.
 func OfStatefulSet(o *appsv1.StatefulSet) *State {
 	s := &State{
-		Object: o.ObjectMeta, Replicas: orOne(o.Spec.Replicas), Template: o.Spec.Template, Selector: o.Spec.Selector,
+		Object: o.ObjectMeta, Whole: o, Replicas: orOne(o.Spec.Replicas), Template: o.Spec.Template, Selector: o.Spec.Selector,
 		OnDelete: o.Spec.UpdateStrategy.Type == appsv1.OnDeleteStatefulSetStrategyType,
 		observed: o.Status.ObservedGeneration >= o.Generation, updated: o.Status.UpdatedReplicas, available: o.Status.AvailableReplicas,
 	}
@@ -142,7 +144,7 @@ func OfStatefulSet(o *appsv1.StatefulSet) *State {
 // OfDaemonSet returns the state of a DaemonSet.
 func OfDaemonSet(o *appsv1.DaemonSet) *State {
 	return &State{
-		Object: o.ObjectMeta, Replicas: o.Status.DesiredNumberScheduled, Template: o.Spec.Template, Selector: o.Spec.Selector,
+		Object: o.ObjectMeta, Whole: o, Replicas: o.Status.DesiredNumberScheduled, Template: o.Spec.Template, Selector: o.Spec.Selector,
 		OnDelete: o.Spec.UpdateStrategy.Type == appsv1.OnDeleteDaemonSetStrategyType,
 		observed: o.Status.ObservedGeneration >= o.Generation && o.Generation > 0, updated: o.Status.UpdatedNumberScheduled, available: o.Status.NumberAvailable,
 	}

@@ -19,17 +19,21 @@ import (
 // callTimeout bounds one call to the API server.
 const callTimeout = 10 * time.Second
 
-// restartedAt is the annotation that kubectl rollout restart sets.
-const restartedAt = "kubectl.kubernetes.io/restartedAt"
+// RestartedAt is the annotation that kubectl rollout restart sets.
+const RestartedAt = "kubectl.kubernetes.io/restartedAt"
 
 // restart does what kubectl rollout restart does, and waits as kubectl rollout status
 // does.
 func restart(ctx context.Context, e *Env) error {
+	at := time.Now().Format(time.RFC3339Nano)
 	patch, err := json.Marshal(map[string]any{"spec": map[string]any{"template": map[string]any{
-		"metadata": map[string]any{"annotations": map[string]string{restartedAt: time.Now().Format(time.RFC3339Nano)}},
+		"metadata": map[string]any{"annotations": map[string]string{RestartedAt: at}},
 	}}})
 	if err != nil {
 		return err
+	}
+	if e.Restarting != nil {
+		e.Restarting(at)
 	}
 	if err := e.Target.Patch(ctx, patch); err != nil {
 		return fmt.Errorf("restart the %s: %w", &e.Target, err)

@@ -23,6 +23,9 @@ type Env struct {
 	ReadyTimeout time.Duration
 	// Outage is how long the API server or a kubelet is stopped.
 	Outage time.Duration
+	// Restarting is called before a restart, with the value of the annotation that
+	// makes it; may be nil.
+	Restarting func(at string)
 	// Say reports progress.
 	Say func(format string, args ...any)
 }

@@ -70,6 +70,13 @@ type Options struct {
 	// others use.
 	ReadNodes bool
 
+	// InPlace is a workload of the cluster to verify where it is, instead of one that
+	// the Manifests describe; nil: none.
+	InPlace *InPlace
+	// MaxLost ends the run early when more requests were lost; 0: never. Steps that
+	// have not begun are then left out.
+	MaxLost int
+
 	// Cleanup deletes what was applied. It is not needed if the cluster is deleted
 	// anyway.
 	Cleanup bool
@@ -109,7 +116,7 @@ func Milestones() []string {
 func (o *Options) Validate() error {
 	var problems []error
 	problem := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
-	if len(o.Manifests) == 0 {
+	if len(o.Manifests) == 0 && o.InPlace == nil {
 		problem("name the manifests of the target")
 	}
 	if len(o.Steps) == 0 {
@@ -117,6 +124,9 @@ func (o *Options) Validate() error {
 	}
 	if o.Replicas < 0 || o.Replicas > 50 {
 		problem("%d replicas can't be had here; between 1 and 50 can", o.Replicas)
+	}
+	if o.MaxLost < 0 {
+		problem("--max-lost is %d; give 0 for no limit, or more", o.MaxLost)
 	}
 	if o.Baseline < time.Second || o.Baseline > time.Hour {
 		problem("the baseline of %s is not between 1s and 1h", o.Baseline)

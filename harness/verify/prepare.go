@@ -38,6 +38,16 @@ func (v *verification) prepare(ctx context.Context) error {
 			return fmt.Errorf("%w: the scenario %q touches a node, which others use too: it needs a cluster of its own (--cluster sim or kind)", cluster.ErrUnsupported, s.Name)
 		}
 	}
+	if v.InPlace != nil {
+		if err := v.findInPlace(ctx); err != nil {
+			return err
+		}
+		var err error
+		if v.agent, err = v.startAgent(ctx); err != nil {
+			return err
+		}
+		return v.describe(ctx)
+	}
 	if v.objects == nil {
 		if err := v.Read(nil, v.cluster.Shared()); err != nil {
 			return err

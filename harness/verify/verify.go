@@ -71,7 +71,10 @@ type verification struct {
 	nodes   nodeView
 	rules   verdict.Rules
 
-	mu         sync.Mutex // guards run.Requests, run.Phases, the counts and overflow
+	overspent context.CancelCauseFunc // ends the steps early; nil before they begin
+
+	mu         sync.Mutex // guards run.Requests, run.Phases, the counts, overflow and restarts
+	restarts   []string   // the annotations of those that were made here
 	run        record.Run
 	sent, lost int
 	overflow   bool
@@ -155,7 +158,28 @@ func (v *verification) underLoad(ctx context.Context, session *agent.Session, ob
 		}
 	})
 	watching.Go(func() { v.live(steps, observer) })
+	if v.InPlace != nil {
+		g, err := newGuard(ctx, v.target.rollout(v.client))
+		if err != nil {
+			return load.Summary{}, err
+		}
+		watching.Go(func() {
+			if err := g.watch(steps, v.restarted); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	v.mu.Lock()
+	v.overspent = cancel
+	v.mu.Unlock()
 	err := v.phases(steps)
+	if cause := context.Cause(steps); err != nil && ctx.Err() == nil && cause != nil {
+		err = cause // not that a call was canceled
+	}
+	if errors.Is(err, errOverspent) {
+		v.run.Notes = append(v.run.Notes, fmt.Sprintf("The run ended early, as more than %d requests were lost (--max-lost). The rollout that had begun was left to the cluster.", v.MaxLost))
+		err = nil
+	}
 	cancel(nil)
 	watching.Wait()
 	stopCtx, stop := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
@@ -171,6 +195,11 @@ func (v *verification) underLoad(ctx context.Context, session *agent.Session, ob
 // gone.
 func (v *verification) phases(ctx context.Context) error {
 	env := &scenario.Env{Client: v.client, Target: v.target.rollout(v.client), ReadyTimeout: v.ReadyTimeout, Outage: v.Outage, Say: v.Say}
+	env.Restarting = func(at string) {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		v.restarts = append(v.restarts, at)
+	}
 	env.Faults, _ = v.cluster.(cluster.Faults)
 	v.Say("baseline: %s of traffic, %g requests/s", v.Baseline, v.Traffic.Rate)
 	if err := v.phase("baseline", record.Baseline, func() error { return scenario.Pause(ctx, v.Baseline) }); err != nil {
@@ -223,7 +252,20 @@ func (v *verification) emit(r record.Request) {
 	v.sent++
 	if r.Failed() {
 		v.lost++
+		if v.MaxLost > 0 && v.lost > v.MaxLost && v.overspent != nil {
+			v.overspent(errOverspent)
+		}
 	}
+}
+
+// errOverspent ends a run in which more requests were lost than the user allows.
+var errOverspent = errors.New("more requests were lost than allowed")
+
+// restarted returns the annotations of the restarts that were made here.
+func (v *verification) restarted() []string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return slices.Clone(v.restarts)
 }
 
 // live calls v.Live four times a second, until ctx is done.

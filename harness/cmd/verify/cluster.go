@@ -71,17 +71,20 @@ func (f *clusterFlags) choose(o *verify.Options, stdin io.Reader, stderr io.Writ
 	if err != nil {
 		return nil, err
 	}
+	what := fmt.Sprintf("  namespace  %s (made now, deleted at the end; nothing else is touched)\n  objects    of %s", t.Namespace, strings.Join(append(slices.Clone(o.Manifests), o.Around...), ", "))
+	if o.InPlace != nil {
+		what = fmt.Sprintf("  target     the %s, on which the scenario is carried out: its users may lose requests\n  namespace  %s for the load generator (made now, deleted at the end)", o.InPlace, t.Namespace)
+	}
 	fmt.Fprintf(stderr, `This uses a cluster that exists:
 
   context    %s
   server     %s
-  namespace  %s (made now, deleted at the end; nothing else is touched)
-  objects    of %s
+%s
   traffic    %g requests per second inside the cluster, scenario %s
 
 If the verification is killed: kubectl --context %s delete namespace %s
 
-`, t.Context, t.Server, t.Namespace, strings.Join(append(slices.Clone(o.Manifests), o.Around...), ", "), o.Traffic.Rate, o.Scenario, t.Context, t.Namespace)
+`, t.Context, t.Server, what, o.Traffic.Rate, o.Scenario, t.Context, t.Namespace)
 	if f.yes {
 		return t, nil
 	}

@@ -20,6 +20,7 @@ import (
 )
 
 const intro = `Usage: verify [flags]
+       verify deployment/NAME -n NAMESPACE --agent-image IMAGE [flags]
 
 Does a rolling update of a Deployment lose requests? If so: which, when and why?
 
@@ -66,6 +67,23 @@ On kind and in an existing cluster:
   verify --cluster kubeconfig --context staging --agent-image registry.example/loadagent:1.2 \
     --image registry.example/my-app:1.2 --manifest app.yaml --target my-app:80 --path /
 
+Images, in the simulated cluster and on kind (NAME as in the manifest; with init
+containers and sidecars, each has one):
+  docker save -o app.tar my-app:1.2
+  verify --manifest app.yaml --image my-app:1.2=app.tar --image my-proxy:1=./rootfs --target my-app
+
+Charts, and what runs in a cluster (what the server has set is removed):
+  helm template my-app ./chart | verify --manifest - --image my-app:1.2=app.tar
+  kubectl get deployment,service,configmap my-app -o yaml | verify --manifest - --image my-app:1.2=app.tar
+
+Where it is: a Deployment, StatefulSet or DaemonSet of an existing cluster is rolled
+out once under load, as kubectl rollout restart does, and nothing else is done to it:
+  verify deployment/my-app -n shop --context staging --agent-image registry.example/loadagent:1.2 --max-lost 20
+  verify deployment/my-app -n shop --print-rbac | kubectl apply -f -
+The load generator's pod has a namespace of its own, which is deleted at the end. When
+more requests than --max-lost are lost, the load ends, and the rollout that has begun
+is left to the cluster. If others change the workload meanwhile, there is no verdict.
+
 A simulated cluster needs its source: run the command inside a checkout, or set
 TOOLSET_SIM_BINARY to the result of "go run ./harness/sim/cmd/simcluster build".
 If pods do not log when they receive SIGTERM, times are counted from the kubelet's
@@ -89,6 +107,7 @@ type flags struct {
 
 	clusterFlags
 	imageFlags
+	inPlaceFlags
 	reports string
 	verbose bool
 	version bool
@@ -109,6 +128,7 @@ func newFlags() *flags {
 	f.clusterFlags.add(s)
 	s.StringArrayVar(&f.manifests, "manifest", nil, "manifest `FILE` or folder (also one with a kustomization) of the target, - for the standard input (helm template ... | verify --manifest -); may be repeated (default deploy/base)")
 	f.imageFlags.add(s)
+	f.inPlaceFlags.add(s, o)
 	s.StringVar(&o.Service, "target", "", "`SERVICE:PORT` to send the traffic to, or NAMESPACE/SERVICE:PORT; the port may be left out if there is only one (default the manifests' only Service)")
 	s.StringArrayVar(&f.around, "around", nil, "manifest `FILE` or folder of what else the cluster should have; may be repeated")
 
@@ -168,10 +188,7 @@ func (f *flags) parse(args []string, stdout io.Writer) error {
 	if err := f.set.Parse(args); err != nil {
 		return err
 	}
-	if f.set.NArg() > 0 {
-		return fmt.Errorf("%q is no flag; this command takes flags only", f.set.Arg(0))
-	}
-	return nil
+	return f.takeArguments()
 }
 
 // options returns the options that the flags mean.
@@ -183,7 +200,11 @@ func (f *flags) options(stdin io.Reader) (*verify.Options, error) {
 	if f.restarts < 1 || f.restarts > 1000 {
 		return nil, fmt.Errorf("--restarts is %d; it must be between 1 and 1000", f.restarts)
 	}
-	if len(f.manifests) == 0 {
+	if o.InPlace != nil {
+		if err := f.verifyInPlace(); err != nil {
+			return nil, err
+		}
+	} else if len(f.manifests) == 0 {
 		f.verifyOurselves()
 	}
 	if f.agent == "" {
@@ -204,6 +225,9 @@ func (f *flags) options(stdin io.Reader) (*verify.Options, error) {
 		return nil, err
 	}
 	o.Scenario = f.scenario
+	if o.InPlace != nil {
+		return o, nil
+	}
 	if slices.Contains(f.manifests, manifest.Stdin) && f.cluster.Name == driver.Kubeconfig && !f.yes {
 		return nil, errors.New("the manifests come from the standard input, so there is nowhere to ask whether the cluster may be used: say --yes if that is meant")
 	}

@@ -53,6 +53,13 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stdout, "verify", version)
 		return exitPassed
 	}
+	if f.printRBAC {
+		if err := f.writeRBAC(stdout); err != nil {
+			fmt.Fprintf(stderr, "verify: %v\n", err)
+			return exitUnable
+		}
+		return exitPassed
+	}
 	quiet(f.verbose, stderr)
 	options, err := f.options(stdin)
 	if err == nil {

@@ -75,6 +75,13 @@ func Choose(o Options) (*Target, error) {
 	if t.Context == "" {
 		t.Context = raw.CurrentContext
 	}
+	if t.Context == "" && len(raw.Contexts) == 0 {
+		// A pod without a kubeconfig uses its ServiceAccount, as kubectl does.
+		if t.config, err = rest.InClusterConfig(); err == nil {
+			t.Context = "(in the cluster)"
+			return t, t.complete()
+		}
+	}
 	if _, ok := raw.Contexts[t.Context]; !ok {
 		var have []string
 		for name := range raw.Contexts {
@@ -85,15 +92,20 @@ func Choose(o Options) (*Target, error) {
 	if t.config, err = loader.ClientConfig(); err != nil {
 		return nil, fmt.Errorf("the kubeconfig can't be used: %w", err)
 	}
+	return t, t.complete()
+}
+
+// complete sets what does not depend on where the configuration is from.
+func (t *Target) complete() error {
 	t.config.Timeout, t.config.QPS, t.config.Burst = 0, 50, 100 // each call has its own timeout
 	t.Server = t.config.Host
 	if t.Namespace == "" {
 		t.Namespace = "toolset-verification-" + strings.ToLower(rand.Text()[:6])
 	}
 	if wrong := validation.IsDNS1123Label(t.Namespace); len(wrong) > 0 {
-		return nil, fmt.Errorf("the namespace %q can't be: %s", t.Namespace, strings.Join(wrong, "; "))
+		return fmt.Errorf("the namespace %q can't be: %s", t.Namespace, strings.Join(wrong, "; "))
 	}
-	return t, nil
+	return nil
 }
 
 type existing struct {
