@@ -89,9 +89,10 @@ image: ## build the container image IMAGE with Docker, and print its size; no re
 release: ## make everything of a release in dist/: programs, image, chart, checksums, bills of materials; no network, no Docker
 	$(GO) -C deploy/release run . -source ../.. -out ../../dist -version '$(VERSION)'
 
-tools: ## build bin/verify and bin/loadagent, which make verify uses
+tools: ## build bin/verify (also as a plugin of kubectl) and bin/loadagent, which make verify uses
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/verify ./harness/cmd/verify
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o bin/loadagent ./harness/cmd/loadagent
+	ln -sf verify bin/kubectl-verify_rollout
 
 clean: ## remove what was built
 	rm -rf bin dist

@@ -140,6 +140,7 @@ const guardInterval = 500 * time.Millisecond
 type guard struct {
 	workload rollout.Workload
 	before   string // its specification
+	at       string // the time of its last restart
 }
 
 // newGuard remembers the workload as it is.
@@ -149,7 +150,7 @@ func newGuard(ctx context.Context, w rollout.Workload) (*guard, error) {
 		return nil, err
 	}
 	spec, err := specification(state)
-	return &guard{workload: w, before: spec}, err
+	return &guard{workload: w, before: spec, at: state.Template.Annotations[scenario.RestartedAt]}, err
 }
 
 // watch returns an error if others change the workload, or nil when ctx ends. The
@@ -157,7 +158,6 @@ func newGuard(ctx context.Context, w rollout.Workload) (*guard, error) {
 func (g *guard) watch(ctx context.Context, restarts func() []string) error {
 	tick := time.NewTicker(guardInterval)
 	defer tick.Stop()
-	first := ""
 	for {
 		select {
 		case <-ctx.Done():
@@ -176,10 +176,7 @@ func (g *guard) watch(ctx context.Context, restarts func() []string) error {
 			return err
 		}
 		at := state.Template.Annotations[scenario.RestartedAt]
-		if first == "" {
-			first = "=" + at // as it was
-		}
-		if spec != g.before || first != "="+at && !slices.Contains(restarts(), at) {
+		if spec != g.before || at != g.at && !slices.Contains(restarts(), at) {
 			return fmt.Errorf("the %s was changed by others (%s) while it was verified: %w; it was left as they made it", &g.workload, lastManager(state), ErrChanged)
 		}
 	}

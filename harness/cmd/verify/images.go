@@ -144,7 +144,7 @@ func (f *flags) openImage(name, source string, needed []verify.ContainerImage) e
 		for _, c := range needed {
 			have = append(have, c.Image)
 		}
-		return fmt.Errorf("--image %s=%s: no container of the manifests runs %[1]s; they run: %s", name, source, strings.Join(slices.Compact(have), ", "))
+		return fmt.Errorf("--image %s=%s: no container of the manifests runs %[1]s; they run: %[3]s", name, source, strings.Join(slices.Compact(have), ", "))
 	}
 	name = users[0].Image
 	if slices.ContainsFunc(f.o.Images, func(i cluster.Image) bool { return image.Same(i.Name, name) }) {
