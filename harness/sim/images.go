@@ -26,10 +26,11 @@ type Image struct {
 	// Name is how pods refer to it, such as "example/app:v1". Without a tag it means
 	// ":latest".
 	Name string
-	// Root is a folder of this host with a root file system; empty: none. It is not
-	// copied, as it may be large: it must stay as it is while there are containers.
-	// Containers do not change it; each writes in a layer of its own, in memory. Modes
-	// and owners of its files count, as far as the cluster has those users.
+	// Root is a folder of this host with a root file system; empty: none. Its files are
+	// linked where that is possible, as they may be large, and copied otherwise: they
+	// must stay as they are while there are containers. Containers do not change them;
+	// each writes in a layer of its own, in memory. Modes and owners of files count, as
+	// far as the cluster has those users.
 	Root string
 	// Files maps absolute paths in the container to files or folders of this host,
 	// which are copied. Everybody in the container may read them, and execute what its
@@ -65,7 +66,7 @@ func (c *Cluster) LoadImage(ctx context.Context, img Image) error {
 //
 //	<dir>/<sha256 of the name>/image.json        replaced by a rename
 //	<dir>/<sha256 of the name>/<folder>/0, 1...  the files
-//	<dir>/<sha256 of the name>/<folder>/root     a link to the root file system
+//	<dir>/<sha256 of the name>/<folder>/root     the root file system
 type imageStore struct {
 	dir string
 
@@ -144,7 +145,7 @@ func (s *imageStore) load(ctx context.Context, img Image) error {
 	return nil
 }
 
-// copyTo copies the files into a folder, and links to the root. The digest differs if
+// copyTo copies the files into a folder, and links those of the root. The digest differs if
 // the files or what else the image says do.
 func (img Image) copyTo(ctx context.Context, folder string) (written imageFile, digest string, err error) {
 	h := sha256.New()
@@ -162,51 +163,13 @@ func (img Image) copyTo(ctx context.Context, folder string) (written imageFile, 
 		written.Files[path.Clean(inside)] = filepath.Base(folder) + "/" + number
 	}
 	if img.Root != "" {
-		root, err := filepath.Abs(img.Root)
-		if err != nil {
-			return written, "", err
-		}
-		if written.Size, err = lookAt(ctx, root, h); err != nil {
-			return written, "", err
-		}
-		if err := os.Symlink(root, filepath.Join(folder, "root")); err != nil {
+		if written.Size, err = linkRoot(ctx, filepath.Join(folder, "root"), img.Root, h); err != nil {
 			return written, "", err
 		}
 		written.Files["/"] = filepath.Base(folder) + "/root"
 		written.Digest = hex.EncodeToString(h.Sum(nil))
 	}
 	return written, string(h.Sum(nil)), nil
-}
-
-// lookAt writes to h what is quick to read about the files below a folder, so that it
-// changes when they do. It returns their size in bytes.
-func lookAt(ctx context.Context, root string, h io.Writer) (size int64, err error) {
-	root, err = filepath.EvalSymlinks(root)
-	if err != nil {
-		return 0, err
-	}
-	if info, err := os.Stat(root); err != nil || !info.IsDir() {
-		return 0, errors.Join(err, fmt.Errorf("the root file system %s is no folder", root))
-	}
-	fmt.Fprintf(h, "%q\n", root)
-	err = filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		info, err := d.Info()
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(h, "%q %v %d %d\n", strings.TrimPrefix(name, root), info.Mode(), info.Size(), info.ModTime().UnixNano())
-		if info.Mode().IsRegular() {
-			size += info.Size()
-		}
-		return nil
-	})
-	return size, err
 }
 
 func (img Image) check() error {
