@@ -2,6 +2,7 @@ package kubeconfig_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -62,7 +63,11 @@ func (w *world) spec(t *testing.T, namespace string) string {
 	if len(d.Spec.Template.Annotations) == 0 {
 		d.Spec.Template.Annotations = nil
 	}
-	return d.Spec.String()
+	text, err := json.Marshal(d.Spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
 
 // A Deployment that others use is restarted as often as asked for, and is otherwise as
