@@ -5,6 +5,7 @@ import (
 	"net"
 	"time"
 
+	"kubernaut.io/dynamic-toolset/harness/load/https"
 	"kubernaut.io/dynamic-toolset/harness/record"
 )
 
@@ -38,6 +39,11 @@ type Config struct {
 	// PodHeader is the response header that has the name of the pod which answered,
 	// such as X-Served-By. Empty: pods are not recorded.
 	PodHeader string `json:"podHeader,omitempty"`
+
+	// Protocol is what the clients speak; empty: HTTP/1.1.
+	Protocol record.Protocol `json:"protocol,omitempty"`
+	// TLS says how; nil: without TLS.
+	TLS *https.Settings `json:"tls,omitempty"`
 
 	DialTimeout time.Duration `json:"dialTimeout,omitempty"`
 	// PortRest is how long a source port rests before it is used again, since a node
@@ -100,6 +106,8 @@ type Target struct {
 
 	// ExpectStatus is the expected status code; 0: any 2xx, or 304.
 	ExpectStatus int `json:"expectStatus,omitempty"`
+	// AlsoExpect are further status codes that are right.
+	AlsoExpect []int `json:"alsoExpect,omitempty"`
 	// ExpectProblem says that the body must be a problem document.
 	ExpectProblem bool `json:"expectProblem,omitempty"`
 	// ExpectJSON says that the body must be JSON, and the Content-Type say so.
@@ -112,6 +120,7 @@ func (c *Config) withDefaults() Config {
 	if out.Host == "" {
 		out.Host = out.Address
 	}
+	fill(&out.Protocol, record.HTTP1)
 	fill(&out.DialTimeout, defaultDialTimeout)
 	fill(&out.ResponseTimeout, defaultResponseTimeout)
 	fill(&out.StreamIdleTimeout, defaultStreamIdleTimeout)

@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"time"
 
+	"kubernaut.io/dynamic-toolset/harness/load/https"
 	"kubernaut.io/dynamic-toolset/harness/record"
 )
 
@@ -44,4 +45,17 @@ func (c *connection) Close() error {
 		c.release()
 	}
 	return err
+}
+
+// hasClosed reports whether the peer's close or reset has arrived, without waiting.
+func (c *connection) hasClosed() bool {
+	t, ok := c.Conn.(*https.Conn)
+	if !ok {
+		return c.socketClosed()
+	}
+	c.wire.expect()
+	return t.HasClosed(func() error {
+		_, err := c.reader.Peek(1)
+		return err
+	})
 }

@@ -52,6 +52,14 @@ func (r *run) dial(ctx context.Context, req *record.Request, t *tally) (*connect
 		return nil, nil
 	}
 	t.opened.Add(1)
+	if conn, err = r.secure(ctx, conn); err != nil {
+		req.End = time.Now()
+		req.Outcome, req.Detail = handshakeOutcome(err), err.Error()
+		if port != 0 {
+			r.ports.Release(port)
+		}
+		return nil, nil
+	}
 	c := newConnection(conn, req.Sent)
 	if port != 0 {
 		c.release = sync.OnceFunc(func() { r.ports.Release(port) })

@@ -69,6 +69,7 @@ func (c *connection) ask(j *job, timeout time.Duration, podHeader string, r *rec
 	c.uses++
 	c.cut = false
 	c.wire.expect()
+	c.wire.got = c.reader.Buffered() // what TLS had to read to see if the server has closed
 	c.out = j.appendTo(c.out[:0], path, j.hangUp)
 
 	deadline := time.Now().Add(j.duration + timeout)
@@ -186,7 +187,7 @@ func (c *connection) readHeader(asked *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 		if !strings.HasPrefix(start, string(first)) {
-			return nil, fmt.Errorf("it begins with %q", first)
+			return nil, fmt.Errorf("it begins with %q%s", first, otherProtocol(c.reader))
 		}
 		resp, err := http.ReadResponse(c.reader, asked)
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 
 	"kubernaut.io/dynamic-toolset/harness/problemdoc"
@@ -38,6 +39,9 @@ func (m *message) judge(resp *http.Response, body []byte) (record.Outcome, strin
 }
 
 func (m *message) expects(status int) bool {
+	if slices.Contains(m.AlsoExpect, status) {
+		return true
+	}
 	if m.ExpectStatus != 0 {
 		return status == m.ExpectStatus
 	}

@@ -15,9 +15,10 @@ import (
 // and the Connection header.
 type message struct {
 	*Target
-	asked    *http.Request // for the parser of responses, which must know the method
-	headers  string        // from after the path to the end of the last header
-	problems bool          // Config.Problems
+	asked    *http.Request     // for the parser of responses, which must know the method
+	fields   map[string]string // the headers, without those that belong to the protocol
+	headers  string            // from after the path to the end of the last header
+	problems bool              // Config.Problems
 }
 
 func newMessage(c *Config, t *Target, class record.Class) *message {
@@ -43,7 +44,7 @@ func newMessage(c *Config, t *Target, class record.Class) *message {
 	if t.Body != "" || !slices.Contains([]string{"GET", "HEAD", "OPTIONS", "DELETE"}, t.Method) {
 		fmt.Fprintf(&b, "Content-Length: %d\r\n", len(t.Body))
 	}
-	return &message{Target: t, asked: &http.Request{Method: t.Method}, headers: b.String(), problems: c.Problems}
+	return &message{Target: t, asked: &http.Request{Method: t.Method}, fields: header, headers: b.String(), problems: c.Problems}
 }
 
 // appendTo appends the request to b; for a slow upload, without the body.

@@ -51,9 +51,9 @@ func lostOutcome(parse, wire error, begun bool) record.Outcome {
 		return record.Malformed // the connection did not fail
 	case isTimeout(wire):
 		return record.ResponseTimeout
-	case errors.Is(wire, io.EOF) && !begun:
+	case isEnd(wire) && !begun:
 		return record.EOFBefore
-	case errors.Is(wire, io.EOF):
+	case isEnd(wire):
 		return record.EOFMid
 	case !begun: // a reset, or the network is gone
 		return record.ResetBefore
@@ -61,6 +61,10 @@ func lostOutcome(parse, wire error, begun bool) record.Outcome {
 		return record.ResetMid
 	}
 }
+
+// isEnd reports whether the peer closed the connection in good order; with TLS, also
+// without saying so.
+func isEnd(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) }
 
 // isOurs reports whether the connection ended because this side closed it.
 func isOurs(err error) bool { return errors.Is(err, net.ErrClosed) }

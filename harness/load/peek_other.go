@@ -4,8 +4,8 @@ package load
 
 import "syscall"
 
-// hasClosed is not implemented on this system.
-func (c *connection) hasClosed() bool { return false }
+// socketClosed is not implemented on this system.
+func (c *connection) socketClosed() bool { return false }
 
 // saidUnasked is not implemented on this system.
 func (c *connection) saidUnasked() bool { return false }

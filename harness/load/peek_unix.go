@@ -8,12 +8,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hasClosed reports whether the peer's close or reset has arrived, without waiting. It
+// socketClosed reports whether the peer's close or reset has arrived, without waiting. It
 // is false for a connection that is not a socket, such as a tunnel.
 //
 // If there is a reset, this takes it from the socket: the next write fails with EPIPE
 // instead of ECONNRESET, and both have the same outcome.
-func (c *connection) hasClosed() bool {
+func (c *connection) socketClosed() bool {
 	_, n, err := c.peek()
 	return n == 0 && err == nil || isReset(err)
 }

@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"sync"
@@ -34,6 +35,9 @@ func Run(ctx context.Context, c Config, emit func(record.Request)) (Summary, err
 		return Summary{}, fmt.Errorf("the load's configuration: %w", err)
 	}
 	r := &run{Config: c.withDefaults(), emit: emit, begin: time.Now()}
+	if err := r.prepareTLS(); err != nil {
+		return Summary{}, fmt.Errorf("the load's configuration: %w", err)
+	}
 	if r.PortRest > 0 {
 		r.ports = sourcePorts()
 	}
@@ -44,6 +48,10 @@ func Run(ctx context.Context, c Config, emit func(record.Request)) (Summary, err
 		client, t := r.Clients[i], &tallies[i]
 		ch := newChoice(&r.Config, client.Class)
 		classes.Go(func() {
+			if r.multiplexes() {
+				r.multiplexed(ctx, client, ch, t)
+				return
+			}
 			switch client.Class {
 			case record.Pooled, record.Blind:
 				r.kept(ctx, client, ch, t)
@@ -69,6 +77,7 @@ func Run(ctx context.Context, c Config, emit func(record.Request)) (Summary, err
 // A run is a load in progress.
 type run struct {
 	Config
+	tls     *tls.Config // nil: without TLS
 	begin   time.Time
 	ports   *ports.Pool  // nil: the kernel chooses them
 	stopped atomic.Int64 // when ctx ended, in ns since 1970; 0 before that
@@ -128,7 +137,7 @@ func (r *run) failed(err error) {
 // it and returns nil. If there is no source port for a new connection, nothing is sent,
 // and the request is nil, too.
 func (r *run) serve(ctx context.Context, class record.Class, c *connection, j *job, t *tally) (*connection, *record.Request) {
-	req := &record.Request{Class: class, Due: j.due, Sent: time.Now(), Method: j.Method, Path: j.path(j.duration)}
+	req := &record.Request{Class: class, Protocol: r.Protocol, Due: j.due, Sent: time.Now(), Method: j.Method, Path: j.path(j.duration)}
 	if c != nil && looks(class) && (c.hasClosed() || c.saidUnasked()) {
 		t.stale.Add(1)
 		hangUp(c)

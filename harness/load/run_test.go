@@ -19,6 +19,12 @@ import (
 
 // rightServer is a server of net/http without a defect, for all classes.
 func rightServer(t *testing.T, requests *atomic.Int64) string {
+	s := httptest.NewServer(rightHandler(t, requests))
+	t.Cleanup(s.Close)
+	return s.Listener.Addr().String()
+}
+
+func rightHandler(t *testing.T, requests *atomic.Int64) http.Handler {
 	goodbye := make(chan struct{})
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
@@ -47,9 +53,8 @@ func rightServer(t *testing.T, requests *atomic.Int64) string {
 		case <-goodbye:
 		}
 	})
-	s := httptest.NewServer(mux)
-	t.Cleanup(func() { close(goodbye); s.Close() })
-	return s.Listener.Addr().String()
+	t.Cleanup(func() { close(goodbye) })
+	return mux
 }
 
 // Against a server without a defect, nothing is lost, and what the schedule requires is

@@ -23,7 +23,7 @@ func (r *run) streams(ctx context.Context, client Client, ch *choice, t *tally) 
 		all.Go(func() {
 			for ctx.Err() == nil {
 				now := time.Now()
-				req := &record.Request{Class: record.Stream, Due: now, Sent: now}
+				req := &record.Request{Class: record.Stream, Protocol: r.Protocol, Due: now, Sent: now}
 				sent := r.stream(ctx, &job{message: ch.next(), due: now}, req, t)
 				if !sent || req.Failed() || req.End.Sub(req.Sent) < breath {
 					select {

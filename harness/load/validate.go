@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -43,6 +44,7 @@ func (c *Config) Validate() error {
 	if v.PodHeader != "" && !isToken(v.PodHeader) {
 		bad("podHeader %q is no header's name", v.PodHeader)
 	}
+	errs = append(errs, v.checkProtocol()...)
 	if strings.ContainsAny(v.Goodbye, "\r\n") {
 		bad("goodbye %q has a line break, which an event's name cannot hold", v.Goodbye)
 	}
@@ -123,8 +125,13 @@ func (t *Target) check(where string) (errs []error) {
 	bad := func(format string, args ...any) {
 		errs = append(errs, fmt.Errorf(where+": "+format, args...))
 	}
-	if !isToken(t.Method) {
+	switch {
+	case !isToken(t.Method):
 		bad("method %q is no HTTP method", t.Method)
+	case t.Method == http.MethodConnect:
+		bad("method CONNECT makes a tunnel: no request can follow on its connection")
+	case t.Method != strings.ToUpper(t.Method):
+		bad("method %q: methods are in capital letters, as %s", t.Method, strings.ToUpper(t.Method))
 	}
 	if !strings.HasPrefix(t.Path, "/") || !isVisible(t.Path) {
 		bad("path %q must start with / and hold visible ASCII characters only (escape others as %%XX)", t.Path)
@@ -161,6 +168,11 @@ func (t *Target) check(where string) (errs []error) {
 	}
 	if t.ExpectStatus != 0 && (t.ExpectStatus < 200 || t.ExpectStatus > 599) {
 		bad("expectStatus is %d; it must be from 200 to 599, or left out for any 2xx and 304", t.ExpectStatus)
+	}
+	for _, status := range t.AlsoExpect {
+		if status < 200 || status > 599 || t.ExpectStatus == 0 {
+			bad("alsoExpect has %d; it must be from 200 to 599, beside an expectStatus", status)
+		}
 	}
 	if t.ExpectProblem && t.ExpectStatus < 400 {
 		bad("expectProblem needs an expectStatus of 400 or more")

@@ -29,6 +29,19 @@ const (
 // Classes are all client classes, in the order in which reports show them.
 var Classes = []Class{Pooled, Blind, New, Slow, Stream}
 
+// Protocol is what a client speaks.
+type Protocol string
+
+const (
+	HTTP1     Protocol = "http/1.1" // the raw wire, without TLS or with it
+	HTTP2     Protocol = "h2"       // with TLS, or with prior knowledge without it (h2c)
+	GRPC      Protocol = "grpc"
+	WebSocket Protocol = "websocket"
+)
+
+// Protocols are all protocols.
+var Protocols = []Protocol{HTTP1, HTTP2, GRPC, WebSocket}
+
 // Outcome says whether a request succeeded, or how it was lost.
 type Outcome string
 
@@ -46,23 +59,31 @@ const (
 	WrongBody        Outcome = "wrong body"                        // of a response with the right status
 	NotProblem       Outcome = "error body is no problem document" // RFC 9457
 	StreamBroken     Outcome = "stream broken without goodbye"
-	Malformed        Outcome = "malformed response" // not HTTP/1.1
+	Malformed        Outcome = "malformed response" // not of the protocol
+	// StreamReset: the server ended the request by RST_STREAM (HTTP/2, gRPC).
+	StreamReset Outcome = "stream reset"
+	// NotProcessed: the server said again and again, each time on another connection, that
+	// it did not process the request (GOAWAY, REFUSED_STREAM).
+	NotProcessed Outcome = "not processed"
 )
 
 // Failures are all outcomes but OK, in the order in which reports show them.
 var Failures = []Outcome{
 	Refused, DialTimeout, DialFailed, ResetBefore, EOFBefore, ResetMid, EOFMid, ResponseTimeout,
-	UnexpectedStatus, WrongBody, NotProblem, StreamBroken, Malformed,
+	UnexpectedStatus, WrongBody, NotProblem, StreamBroken, Malformed, StreamReset, NotProcessed,
 }
 
 // Request is one request and its outcome. No request is sent again: a retry would hide
-// what is measured. An event stream is one request, from its start to its end.
+// what is measured. The exception is one of which the server has said that it did not
+// process it (see Again). An event stream is one request, from its start to its end.
 type Request struct {
-	Class   Class     `json:"class"`
-	Outcome Outcome   `json:"outcome"`
-	Due     time.Time `json:"due"`  // when the constant rate required it
-	Sent    time.Time `json:"sent"` // when its first byte was written, or the dial began
-	End     time.Time `json:"end"`
+	Class Class `json:"class"`
+	// Protocol is what the client spoke.
+	Protocol Protocol  `json:"protocol,omitempty"`
+	Outcome  Outcome   `json:"outcome"`
+	Due      time.Time `json:"due"`  // when the constant rate required it
+	Sent     time.Time `json:"sent"` // when its first byte was written, or the dial began
+	End      time.Time `json:"end"`
 
 	Method string `json:"method"`
 	Path   string `json:"path"`
@@ -82,6 +103,10 @@ type Request struct {
 	// SentAfterClose says that the server's close had arrived before the request was
 	// written. A client that checks first would not have lost it.
 	SentAfterClose bool `json:"sentAfterClose,omitempty"`
+	// Again is how often the request was sent again, on another connection, since the
+	// server had said that it did not process it, by a GOAWAY with a lower last stream or
+	// by REFUSED_STREAM (RFC 9113, section 8.7).
+	Again int `json:"again,omitempty"`
 	// CloseAnnounced says that the response announced Connection: close.
 	CloseAnnounced bool `json:"closeAnnounced,omitempty"`
 

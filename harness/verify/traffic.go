@@ -15,7 +15,7 @@ import (
 type Traffic struct {
 	// Rate is the number of requests per second, of all classes together.
 	Rate  float64
-	Paths []string // GET by pooled, blind and new clients; 2xx expected
+	Paths []string // requested by pooled, blind and new clients; see Message
 	// ErrorPaths are requested now and then, and must give 404.
 	ErrorPaths []string
 	// MCPPath takes messages of the Model Context Protocol; empty: no agents. Pooled, blind
@@ -41,6 +41,9 @@ type Traffic struct {
 	PodHeader string            // header of responses that has the pod's name
 	// ExpectJSON: responses of Paths must be JSON.
 	ExpectJSON bool
+
+	Message           // what is sent to Paths
+	Protocol Protocol // what is spoken
 }
 
 func (t *Traffic) validate() error {
@@ -65,6 +68,7 @@ func (t *Traffic) validate() error {
 			problems = append(problems, fmt.Errorf("the path %q must begin with /", p))
 		}
 	}
+	problems = append(problems, t.validateProtocol()...)
 	return errors.Join(problems...)
 }
 
@@ -87,6 +91,7 @@ func (t *Traffic) config(address, host string, problems bool) load.Config {
 		Address: address, Host: host, Header: t.Header, PodHeader: t.PodHeader, Problems: problems,
 		ResponseTimeout: 10 * time.Second, PortRest: portRest, Goodbye: t.Goodbye, MustSayGoodbye: t.Goodbye != "",
 	}
+	t.Protocol.set(&c)
 	rest := t.Rate
 	for _, class := range t.classes() {
 		switch class {
@@ -102,7 +107,7 @@ func (t *Traffic) config(address, host string, problems bool) load.Config {
 		{Class: record.Pooled, Rate: rest / 3}, {Class: record.Blind, Rate: rest / 3}, {Class: record.New, Rate: rest / 3},
 	}, c.Clients...)
 	for _, p := range t.Paths {
-		c.Targets = append(c.Targets, load.Target{Path: p, ExpectJSON: t.ExpectJSON, Weight: errorEvery - 1})
+		c.Targets = append(c.Targets, t.Message.target(load.Target{Path: p, ExpectJSON: t.ExpectJSON, Weight: errorEvery - 1}))
 	}
 	for _, p := range t.ErrorPaths {
 		c.Targets = append(c.Targets, load.Target{Path: p, ExpectStatus: http.StatusNotFound, ExpectProblem: problems, Weight: max(1, len(t.Paths)/len(t.ErrorPaths))})

@@ -108,6 +108,7 @@ type flags struct {
 	clusterFlags
 	imageFlags
 	inPlaceFlags
+	protocolFlags
 	reports string
 	verbose bool
 	version bool
@@ -154,7 +155,7 @@ func newFlags() *flags {
 	s.IntVar(&t.Streams, "streams", 12, "`NUMBER` of streams held open")
 	s.StringVar(&t.PodHeader, "pod-header", "X-Served-By", "response `HEADER` that names the pod")
 	s.StringVar(&t.Host, "host", "", "Host `HEADER`; empty: the Service's DNS name")
-	s.StringToStringVar(&t.Header, "header", nil, "`NAME=VALUE`: a header of every request; may be repeated")
+	f.addProtocol()
 
 	s.StringVar(&o.ReadinessPath, "readiness-path", "", "`PATH` to probe terminating pods at; empty: that of the readinessProbe, -: none")
 	s.StringVar(&o.LivenessPath, "liveness-path", "", "`PATH` to probe terminating pods at; empty: that of the livenessProbe, -: none")
@@ -213,6 +214,9 @@ func (f *flags) options(stdin io.Reader) (*verify.Options, error) {
 	o.Manifests, o.Around, o.AgentBinary, o.AgentImage = f.manifests, f.around, f.agent, f.choice.AgentImage
 	if name, port, ok := strings.Cut(o.Service, ":"); ok {
 		o.Service, o.Port = name, port
+	}
+	if err := f.takeProtocol(); err != nil {
+		return nil, err
 	}
 	if len(o.Traffic.Paths) == 0 {
 		o.Traffic.Paths = []string{"/"}

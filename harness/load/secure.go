@@ -1,0 +1,76 @@
+package load
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+
+	"kubernaut.io/dynamic-toolset/harness/load/https"
+	"kubernaut.io/dynamic-toolset/harness/record"
+)
+
+// alpn are the names of the protocols over TLS (RFC 7301).
+var alpn = map[record.Protocol]string{record.HTTP1: "http/1.1", record.HTTP2: "h2", record.GRPC: "h2", record.WebSocket: "http/1.1"}
+
+func (c *Config) checkProtocol() (errs []error) {
+	if !slices.Contains(record.Protocols, c.Protocol) {
+		return []error{fmt.Errorf("there is no protocol %q; the protocols are %v", c.Protocol, record.Protocols)}
+	}
+	if c.TLS != nil {
+		if _, err := c.TLS.Config(c.Host, alpn[c.Protocol]); err != nil {
+			errs = append(errs, fmt.Errorf("tls: %w", err))
+		}
+	}
+	return errs
+}
+
+// prepareTLS makes the configuration that all connections share.
+func (r *run) prepareTLS() (err error) {
+	if r.TLS != nil {
+		r.tls, err = r.TLS.Config(r.Host, alpn[r.Protocol])
+	}
+	return err
+}
+
+// secure puts TLS on conn, if the load is to have it. If it fails, conn is closed.
+func (r *run) secure(ctx context.Context, conn net.Conn) (net.Conn, error) {
+	if r.tls == nil {
+		return conn, nil
+	}
+	c, err := https.Client(ctx, conn, r.tls)
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// handshakeOutcome returns the outcome of a request whose connection was made, but not
+// TLS on it. A connection that ended meanwhile is lost as it would be without TLS.
+func handshakeOutcome(err error) record.Outcome {
+	switch {
+	case isTimeout(err), errors.Is(err, context.DeadlineExceeded):
+		return record.DialTimeout
+	case isReset(err):
+		return record.ResetBefore
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return record.EOFBefore
+	}
+	return record.DialFailed
+}
+
+// otherProtocol says what it is that is no HTTP/1.1, if it can be recognised.
+func otherProtocol(r *bufio.Reader) string {
+	start, err := r.Peek(min(r.Buffered(), 9))
+	switch {
+	case err != nil || len(start) < 2:
+	case (start[0] == 0x15 || start[0] == 0x16) && start[1] == 3: // an alert or a handshake (RFC 8446, section 5.1)
+		return ": the server speaks TLS on this port"
+	case len(start) == 9 && (start[3] == 4 || start[3] == 7) && string(start[5:]) == "\x00\x00\x00\x00": // SETTINGS or GOAWAY on stream 0 (RFC 9113, section 4.1)
+		return ": the server speaks HTTP/2 on this port"
+	}
+	return ""
+}
