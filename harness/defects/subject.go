@@ -21,8 +21,9 @@ import (
 
 // The packages of the programs.
 const (
-	serverPackage = "kubernaut.io/dynamic-toolset/harness/defects/faulty"
-	agentPackage  = "kubernaut.io/dynamic-toolset/harness/cmd/loadagent"
+	serverPackage   = "kubernaut.io/dynamic-toolset/harness/defects/faulty"
+	polyglotPackage = "kubernaut.io/dynamic-toolset/harness/defects/polyglot"
+	agentPackage    = "kubernaut.io/dynamic-toolset/harness/cmd/loadagent"
 )
 
 // template is the server's manifest, with placeholders that Manifest fills in.
@@ -33,26 +34,28 @@ var template string
 // service is the name of the Service in the manifest.
 const service = "subject"
 
-// A Subject has the programs of a verification: the server and the load generator.
+// A Subject has the programs of a verification: the servers and the load generator.
 type Subject struct {
 	Server, Agent string // paths of the programs, statically linked
 
-	dir string // for the manifests
+	polyglot string // path of the server that speaks other protocols
+	dir      string // for the manifests
 }
 
 // Build builds the programs into a folder. It runs the go command, and so must run
 // within a checkout of this module.
 func Build(ctx context.Context, dir string) (*Subject, error) {
-	s := &Subject{Server: filepath.Join(dir, filepath.Base(serverPackage)), Agent: filepath.Join(dir, filepath.Base(agentPackage)), dir: dir}
+	s := &Subject{Server: filepath.Join(dir, filepath.Base(serverPackage)), Agent: filepath.Join(dir, filepath.Base(agentPackage)), dir: dir,
+		polyglot: filepath.Join(dir, filepath.Base(polyglotPackage))}
 	// The programs are linked statically, since the images have no libraries.
-	build := exec.CommandContext(ctx, "go", "build", "-o", dir+string(filepath.Separator), serverPackage, agentPackage)
+	build := exec.CommandContext(ctx, "go", "build", "-o", dir+string(filepath.Separator), serverPackage, polyglotPackage, agentPackage)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	var said strings.Builder
 	build.Stderr = &said
 	if err := build.Run(); err != nil {
 		return nil, fmt.Errorf("%s: %w; run this in a checkout, with Go in PATH\n%s", strings.Join(build.Args, " "), err, said.String())
 	}
-	return s, nil
+	return s, certify(dir)
 }
 
 // Image returns the image that the manifest names. It must be loaded into the cluster

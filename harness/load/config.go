@@ -45,6 +45,13 @@ type Config struct {
 	// TLS says how; nil: without TLS.
 	TLS *https.Settings `json:"tls,omitempty"`
 
+	// Descriptors have the types of gRPC methods: a FileDescriptorSet in its binary form.
+	// Empty: the server is asked by reflection, but for grpc.health.v1.
+	Descriptors []byte `json:"descriptors,omitempty"`
+	// CloseCodes are the codes with which a server may close a held WebSocket connection;
+	// empty: 1001 and 1012.
+	CloseCodes []int `json:"closeCodes,omitempty"`
+
 	DialTimeout time.Duration `json:"dialTimeout,omitempty"`
 	// PortRest is how long a source port rests before it is used again, since a node
 	// remembers to which pod of a Service it has sent a connection: at most 120 s. If no
@@ -121,6 +128,9 @@ func (c *Config) withDefaults() Config {
 		out.Host = out.Address
 	}
 	fill(&out.Protocol, record.HTTP1)
+	if len(out.CloseCodes) == 0 {
+		out.CloseCodes = defaultCloseCodes
+	}
 	fill(&out.DialTimeout, defaultDialTimeout)
 	fill(&out.ResponseTimeout, defaultResponseTimeout)
 	fill(&out.StreamIdleTimeout, defaultStreamIdleTimeout)

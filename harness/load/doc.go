@@ -49,6 +49,23 @@
 // A node remembers for two minutes to which pod it has sent a connection. So source ports
 // can be made to rest for as long (Config.PortRest).
 //
+// # Protocols
+//
+// HTTP/1.1 is written on the raw wire, with TLS below it if need be (package https). The
+// other protocols are in packages of their own, which make no connection and send nothing
+// twice: h2 (HTTP/2), rpc (gRPC) and websocket.
+//
+// Over HTTP/2 and gRPC a connection carries several requests at a time, and the client
+// always reads, so that it knows of a close before it sends. A request that the server
+// says it did not process, by GOAWAY or REFUSED_STREAM, is sent again on a new connection
+// as RFC 9113 allows, at most 5 times, and its record counts that (record.Request.Again).
+// A request on a connection that ends otherwise is lost.
+//
+// WebSocket has two classes. New clients connect, send one message or ping, wait for the
+// reply, and close. Stream clients hold connections, and do the same twice a second. A held
+// connection ended well if the server closed it with 1001 or 1012, and a message that was
+// on its way then counts as not lost: unlike GOAWAY, the close does not say what was read.
+//
 // # Where it runs
 //
 // It runs in a pod, so that its packets take the same way as the cluster's own traffic.

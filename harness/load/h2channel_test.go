@@ -137,7 +137,7 @@ func TestFatesOfHTTP2(t *testing.T) {
 					x.first(p, id)
 				}
 			})
-			c := config(s.address, record.Reused, 20)
+			c := config(s.address, record.Pooled, 20)
 			c.Protocol = record.HTTP2
 			r := first(t, c, 1)[0]
 			if r.Outcome != x.want || r.Again != x.again || !strings.Contains(r.Detail, x.detail) || r.Failed() != (r.Local != "") {
@@ -177,7 +177,7 @@ func TestIdleEndOfHTTP2(t *testing.T) {
 			p.c.CloseWrite()
 		}
 	})
-	c := config(s.address, record.Reused, 5)
+	c := config(s.address, record.Pooled, 5)
 	c.Protocol = record.HTTP2
 	all := first(t, c, 4)
 	for _, r := range all {

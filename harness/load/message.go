@@ -16,6 +16,7 @@ import (
 type message struct {
 	*Target
 	asked    *http.Request     // for the parser of responses, which must know the method
+	given    map[string]string // the headers of the configuration
 	fields   map[string]string // the headers, without those that belong to the protocol
 	headers  string            // from after the path to the end of the last header
 	problems bool              // Config.Problems
@@ -26,9 +27,11 @@ func newMessage(c *Config, t *Target, class record.Class) *message {
 	if class == record.Stream {
 		header["Accept"] = "text/event-stream"
 	}
-	for _, given := range []map[string]string{c.Header, t.Header} {
-		for name, value := range given {
+	given := map[string]string{}
+	for _, from := range []map[string]string{c.Header, t.Header} {
+		for name, value := range from {
 			header[http.CanonicalHeaderKey(name)] = value
+			given[http.CanonicalHeaderKey(name)] = value
 		}
 	}
 	var b strings.Builder
@@ -44,7 +47,7 @@ func newMessage(c *Config, t *Target, class record.Class) *message {
 	if t.Body != "" || !slices.Contains([]string{"GET", "HEAD", "OPTIONS", "DELETE"}, t.Method) {
 		fmt.Fprintf(&b, "Content-Length: %d\r\n", len(t.Body))
 	}
-	return &message{Target: t, asked: &http.Request{Method: t.Method}, fields: header, headers: b.String(), problems: c.Problems}
+	return &message{Target: t, asked: &http.Request{Method: t.Method}, given: given, fields: header, headers: b.String(), problems: c.Problems}
 }
 
 // appendTo appends the request to b; for a slow upload, without the body.

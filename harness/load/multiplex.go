@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"kubernaut.io/dynamic-toolset/harness/load/rpc"
 	"kubernaut.io/dynamic-toolset/harness/record"
 )
 
@@ -30,7 +31,7 @@ const maxAgain = 5
 const keptBySlow = 8
 
 // multiplexes reports whether a connection carries several requests at a time.
-func (r *run) multiplexes() bool { return r.Protocol == record.HTTP2 }
+func (r *run) multiplexes() bool { return r.Protocol == record.HTTP2 || r.Protocol == record.GRPC }
 
 // multiplexed sends the load of a class on connections that carry several requests at a
 // time.
@@ -110,10 +111,21 @@ func (r *run) openChannel(ctx context.Context, q *record.Request, t *tally) *sha
 	if c == nil || err != nil {
 		return nil
 	}
-	return &share{channel: r.newChannel(c.Conn), opened: c.opened, local: c.LocalAddr().String()}
+	channel, err := r.newChannel(c.Conn)
+	if err != nil {
+		q.End, q.Outcome, q.Detail = time.Now(), record.DialFailed, err.Error()
+		return nil
+	}
+	return &share{channel: channel, opened: c.opened, local: c.LocalAddr().String()}
 }
 
-func (r *run) newChannel(conn net.Conn) channel { return newH2Channel(conn, r) }
+func (r *run) newChannel(conn net.Conn) (channel, error) {
+	if r.Protocol == record.HTTP2 {
+		return newH2Channel(conn, r), nil
+	}
+	c, err := rpc.New(conn, r.Host, r.TLS != nil)
+	return &grpcChannel{Conn: c, run: r}, err
+}
 
 // A share is a channel that several requests use.
 type share struct {

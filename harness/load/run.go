@@ -11,6 +11,7 @@ import (
 
 	"kubernaut.io/dynamic-toolset/harness/load/internal/ports"
 	"kubernaut.io/dynamic-toolset/harness/load/internal/schedule"
+	"kubernaut.io/dynamic-toolset/harness/load/rpc"
 	"kubernaut.io/dynamic-toolset/harness/record"
 )
 
@@ -34,13 +35,17 @@ func Run(ctx context.Context, c Config, emit func(record.Request)) (Summary, err
 	if err := c.Validate(); err != nil {
 		return Summary{}, fmt.Errorf("the load's configuration: %w", err)
 	}
-	r := &run{Config: c.withDefaults(), emit: emit, begin: time.Now()}
+	r := &run{Config: c.withDefaults(), emit: emit}
 	if err := r.prepareTLS(); err != nil {
 		return Summary{}, fmt.Errorf("the load's configuration: %w", err)
 	}
 	if r.PortRest > 0 {
 		r.ports = sourcePorts()
 	}
+	if err := r.prepareGRPC(ctx); err != nil {
+		return Summary{}, err
+	}
+	r.begin = time.Now()
 	defer context.AfterFunc(ctx, func() { r.stopped.Store(time.Now().UnixNano()) })()
 	tallies := make([]tally, len(r.Clients))
 	var classes sync.WaitGroup
@@ -48,8 +53,12 @@ func Run(ctx context.Context, c Config, emit func(record.Request)) (Summary, err
 		client, t := r.Clients[i], &tallies[i]
 		ch := newChoice(&r.Config, client.Class)
 		classes.Go(func() {
-			if r.multiplexes() {
+			switch {
+			case r.multiplexes():
 				r.multiplexed(ctx, client, ch, t)
+				return
+			case r.Protocol == record.WebSocket:
+				r.websockets(ctx, client, ch, t)
 				return
 			}
 			switch client.Class {
@@ -77,7 +86,8 @@ func Run(ctx context.Context, c Config, emit func(record.Request)) (Summary, err
 // A run is a load in progress.
 type run struct {
 	Config
-	tls     *tls.Config // nil: without TLS
+	tls     *tls.Config            // nil: without TLS
+	methods map[string]*rpc.Method // of gRPC, by path
 	begin   time.Time
 	ports   *ports.Pool  // nil: the kernel chooses them
 	stopped atomic.Int64 // when ctx ended, in ns since 1970; 0 before that

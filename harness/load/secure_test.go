@@ -38,7 +38,7 @@ func allClasses(address string) Config {
 	return Config{
 		Address: address, PodHeader: "X-Pod", ResponseTimeout: patience, DialTimeout: patience,
 		Clients: []Client{
-			{Class: record.Reused, Rate: 100, Connections: 4}, {Class: record.New, Rate: 30},
+			{Class: record.Pooled, Rate: 100, Connections: 4}, {Class: record.New, Rate: 30},
 			{Class: record.Slow, Rate: 8, Duration: 1500 * time.Millisecond}, {Class: record.Stream, Connections: 2},
 		},
 		Targets: []Target{
@@ -111,9 +111,9 @@ func secureConnection(t *testing.T, address string, settings *https.Settings) *c
 }
 
 func ask(c *connection, address string) record.Request {
-	cfg := config(address, record.Reused, 1)
+	cfg := config(address, record.Pooled, 1)
 	r := record.Request{Sent: time.Now()}
-	c.exchange(&job{message: newMessage(&cfg, &Target{Method: "GET", Path: "/"}, record.Reused)}, patience, "X-Pod", &r)
+	c.exchange(&job{message: newMessage(&cfg, &Target{Method: "GET", Path: "/"}, record.Pooled)}, patience, "X-Pod", &r)
 	return r
 }
 

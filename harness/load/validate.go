@@ -73,7 +73,7 @@ func (c *Config) Validate() error {
 		}
 	}
 	for i := range v.Targets {
-		errs = append(errs, v.Targets[i].check(fmt.Sprintf("targets[%d]", i))...)
+		errs = append(errs, v.Targets[i].check(fmt.Sprintf("targets[%d]", i), v.Protocol)...)
 	}
 	return errors.Join(errs...)
 }
@@ -121,7 +121,7 @@ func (c *Client) check(where string) (errs []error) {
 	return errs
 }
 
-func (t *Target) check(where string) (errs []error) {
+func (t *Target) check(where string, protocol record.Protocol) (errs []error) {
 	bad := func(format string, args ...any) {
 		errs = append(errs, fmt.Errorf(where+": "+format, args...))
 	}
@@ -148,21 +148,27 @@ func (t *Target) check(where string) (errs []error) {
 			bad("there is no class %q; the classes are %v", class, record.Classes)
 		}
 	}
-	slow := t.SlowUpload || strings.Contains(t.Path, durationMark)
+	marked := t.Path
+	if protocol == record.GRPC {
+		marked = t.Body
+	}
+	slow := t.SlowUpload || strings.Contains(marked, durationMark)
 	switch {
 	case t.SlowUpload && strings.Contains(t.Path, durationMark):
 		bad("a request is slow by slowUpload or by %s in its path, not by both", durationMark)
+	case t.SlowUpload && (protocol == record.GRPC || protocol == record.WebSocket):
+		bad("slowUpload is for HTTP only")
 	case t.SlowUpload && len(t.Body) < 2:
 		bad("slowUpload needs a body of two bytes at least, as it is sent in pieces")
 	}
 	for _, class := range t.Classes {
 		switch {
 		case class == record.Slow && !slow:
-			bad("for the class slow it needs slowUpload or %s in its path", durationMark)
+			bad("for the class slow it needs slowUpload or %s in its path (gRPC: its body)", durationMark)
 		case class != record.Slow && slow:
 			bad("slowUpload and %s in the path are for the class slow only, not for %q", durationMark, class)
 		}
-		if class == record.Stream && (t.Body != "" || t.ExpectStatus != 0 || t.ExpectProblem || t.ExpectJSON) {
+		if class == record.Stream && protocol != record.WebSocket && (t.Body != "" || t.ExpectStatus != 0 || t.ExpectProblem || t.ExpectJSON) {
 			bad("of a stream neither a body nor an expectation can be given: 200 and text/event-stream are right")
 		}
 	}

@@ -64,6 +64,9 @@ func startShared() error {
 	if shared.cluster, err = driver.Open(ctx, driver.Options{Name: driver.Sim, Progress: os.Stderr}); err != nil {
 		return err
 	}
+	if err := shared.cluster.LoadImage(ctx, shared.subject.Polyglot()); err != nil {
+		return err
+	}
 	return shared.cluster.LoadImage(ctx, shared.subject.Image())
 }
 

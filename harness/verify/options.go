@@ -153,6 +153,12 @@ func (o *Options) Validate() error {
 // classes returns the client classes that the traffic consists of.
 func (t *Traffic) classes() []record.Class {
 	classes := []record.Class{record.Pooled, record.Blind, record.New}
+	switch t.Protocol.Name {
+	case record.WebSocket:
+		return []record.Class{record.New, record.Stream}
+	case record.HTTP2, record.GRPC:
+		classes = []record.Class{record.Pooled, record.New} // who keeps such a connection reads from it
+	}
 	if t.SlowPath != "" || t.SlowUpload != "" {
 		classes = append(classes, record.Slow)
 	}

@@ -30,35 +30,37 @@ func (m *Message) target(t load.Target) load.Target {
 type Protocol struct {
 	Name record.Protocol // empty: HTTP/1.1
 	TLS  *https.Settings // nil: without TLS
+	// SlowBody is the JSON request of the slow gRPC method SlowPath, with {duration}.
+	SlowBody string
+	// Descriptors have the types of gRPC methods (a FileDescriptorSet); empty: the server
+	// is asked by reflection.
+	Descriptors []byte
+	// CloseCodes are those of WebSocket that are a goodbye; empty: 1001 and 1012.
+	CloseCodes []int
 }
 
 // set puts the protocol into a load.
-func (p *Protocol) set(c *load.Config) { c.Protocol, c.TLS = p.Name, p.TLS }
+func (p *Protocol) set(c *load.Config) {
+	c.Protocol, c.TLS, c.Descriptors, c.CloseCodes = p.Name, p.TLS, p.Descriptors, p.CloseCodes
+}
 
-// validateProtocol finds mistakes in the protocol and the message. What both mean to the
-// load generator is checked by it.
-func (t *Traffic) validateProtocol() []error {
-	if len(t.Paths) == 0 || t.Rate <= 0 {
-		return nil // said already
+// slow returns the request of slow clients.
+func (t *Traffic) slow() load.Target {
+	target := load.Target{Classes: []record.Class{record.Slow}, Path: t.SlowPath}
+	if t.Protocol.Name == record.GRPC {
+		target.Method, target.Body = "POST", t.Protocol.SlowBody
 	}
-	if err := t.trial().Validate(); err != nil {
+	return target
+}
+
+// validateProtocol finds mistakes in the protocol and the message, before anything is
+// started.
+func (t *Traffic) validateProtocol() []error {
+	c := t.config("target:1", "target", false)
+	if err := c.Validate(); err != nil {
 		return []error{err}
 	}
 	return nil
-}
-
-// trial returns a load of the paths alone, with which the settings can be checked before
-// the address is known.
-func (t *Traffic) trial() *load.Config {
-	c := load.Config{
-		Address: "target:1", Host: t.Host, Header: t.Header, PodHeader: t.PodHeader,
-		Clients: []load.Client{{Class: record.New, Rate: t.Rate}},
-	}
-	t.Protocol.set(&c)
-	for _, path := range t.Paths {
-		c.Targets = append(c.Targets, t.Message.target(load.Target{Path: path, ExpectJSON: t.ExpectJSON}))
-	}
-	return &c
 }
 
 // spoken describes what is spoken.

@@ -38,7 +38,7 @@ func (v *verification) awaitRoute(ctx context.Context, c load.Config) error {
 	ctx, cancel := context.WithTimeout(ctx, routeTimeout)
 	defer cancel()
 	clients := []load.Client{{Class: record.New, Rate: routeRate}}
-	if v.Traffic.StreamPath != "" {
+	if slices.Contains(v.Traffic.classes(), record.Stream) {
 		clients = append(clients, load.Client{Class: record.Stream, Connections: 1})
 	}
 	c.Clients = clients
@@ -67,11 +67,16 @@ func (v *verification) awaitRoute(ctx context.Context, c load.Config) error {
 	stopCtx, stop := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer stop()
 	_, err = session.Stop(stopCtx)
+	if spoken := v.speaks(ctx, c, r); spoken != "" {
+		return fmt.Errorf("the Service %s does not speak %s, as it was asked; it does speak %s: correct the flags --protocol and --tls", v.Service, v.Traffic.Protocol.spoken(), spoken)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
 	case r.mistake != "":
 		return fmt.Errorf("a path of the Service %s is not answered as expected; correct the flags: %s", v.Service, r.mistake)
+	case !r.routed && err != nil && ctx.Err() == nil:
+		return fmt.Errorf("the load for the Service %s can't be sent: %w", v.Service, err)
 	case !r.routed:
 		return fmt.Errorf("the Service %s does not answer as expected from inside the cluster, though its pods are ready; the last failure: %s", v.Service, r.last)
 	}

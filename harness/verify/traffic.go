@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -57,7 +58,7 @@ func (t *Traffic) validate() error {
 	if t.SlowPath != "" && t.SlowUpload != "" {
 		problems = append(problems, errors.New("slow requests are either asked for by a path or made by an upload, not both"))
 	}
-	if t.SlowPath != "" && !strings.Contains(t.SlowPath, "{duration}") {
+	if t.SlowPath != "" && t.Protocol.Name != record.GRPC && !strings.Contains(t.SlowPath, "{duration}") {
 		problems = append(problems, fmt.Errorf("the slow path %q must say where the duration belongs, such as /slow?for={duration}", t.SlowPath))
 	}
 	if (t.MCPPath == "") != (t.MCPTool == "") {
@@ -68,7 +69,9 @@ func (t *Traffic) validate() error {
 			problems = append(problems, fmt.Errorf("the path %q must begin with /", p))
 		}
 	}
-	problems = append(problems, t.validateProtocol()...)
+	if len(problems) == 0 {
+		problems = t.validateProtocol()
+	}
 	return errors.Join(problems...)
 }
 
@@ -103,9 +106,19 @@ func (t *Traffic) config(address, host string, problems bool) load.Config {
 			c.Clients = append(c.Clients, load.Client{Class: class, Connections: t.Streams})
 		}
 	}
-	c.Clients = append([]load.Client{
-		{Class: record.Pooled, Rate: rest / 3}, {Class: record.Blind, Rate: rest / 3}, {Class: record.New, Rate: rest / 3},
-	}, c.Clients...)
+	if t.Protocol.Name == record.WebSocket {
+		c.Clients = append([]load.Client{{Class: record.New, Rate: rest}}, c.Clients...)
+		for _, p := range t.Paths {
+			c.Targets = append(c.Targets, load.Target{Path: p, Body: t.Message.Body, Classes: t.classes()})
+		}
+		return c
+	}
+	if slices.Contains(t.classes(), record.Blind) {
+		c.Clients = append([]load.Client{{Class: record.Pooled, Rate: rest / 3}, {Class: record.Blind, Rate: rest / 3}}, c.Clients...)
+	} else {
+		c.Clients = append([]load.Client{{Class: record.Pooled, Rate: rest * 2 / 3}}, c.Clients...)
+	}
+	c.Clients = append(c.Clients, load.Client{Class: record.New, Rate: rest / 3})
 	for _, p := range t.Paths {
 		c.Targets = append(c.Targets, t.Message.target(load.Target{Path: p, ExpectJSON: t.ExpectJSON, Weight: errorEvery - 1}))
 	}
@@ -117,7 +130,7 @@ func (t *Traffic) config(address, host string, problems bool) load.Config {
 	}
 	slow, stream := []record.Class{record.Slow}, []record.Class{record.Stream}
 	if t.SlowPath != "" {
-		c.Targets = append(c.Targets, load.Target{Classes: slow, Path: t.SlowPath})
+		c.Targets = append(c.Targets, t.slow())
 	}
 	if t.SlowUpload != "" {
 		c.Targets = append(c.Targets, load.Target{

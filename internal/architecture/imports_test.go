@@ -110,6 +110,7 @@ var rules = []rule{
 	// planted defects imports nothing of ours: the verifier must treat it like any other
 	// server.
 	{of: "harness/defects/faulty", never: all(httpServers, kubernetes, clusters)},
+	{of: "harness/defects/polyglot", never: all(httpServers, kubernetes, clusters)},
 	// What a run is, and what is made of it: data, and pure functions.
 	{of: "harness/record", never: all(httpServers, kubernetes, logging, []string{"net/http", "os"})},
 	{of: "harness/verdict", may: []string{"harness/record"}, never: all(httpServers, kubernetes, logging, []string{"os"})},
@@ -131,9 +132,9 @@ var rules = []rule{
 	{of: "harness/observe", may: []string{"harness/problemdoc", "harness/record", "harness/rollout"}, never: all(httpServers, clusters, logging)},
 	{of: "harness/scenario", may: []string{"harness/cluster", "harness/rollout"}, never: all(httpServers, clusters, logging)},
 	// A verification is given a cluster, and makes no reports.
-	{of: "harness/verify", may: []string{"harness/cause", "harness/cluster", "harness/conntrack", "harness/image", "harness/load", "harness/load/agent", "harness/load/agentpod", "harness/manifest", "harness/observe",
+	{of: "harness/verify", may: []string{"harness/cause", "harness/cluster", "harness/conntrack", "harness/image", "harness/load", "harness/load/agent", "harness/load/agentpod", "harness/load/https", "harness/manifest", "harness/observe",
 		"harness/record", "harness/rollout", "harness/scenario", "harness/verdict", "internal/format"}, never: all(httpServers, clusters, logging[:3])},
-	{of: "harness/defects/...", may: []string{"harness/cluster", "harness/defects", "harness/record", "harness/scenario", "harness/verdict", "harness/verify", "internal/testenv"},
+	{of: "harness/defects/...", may: []string{"harness/cluster", "harness/defects", "harness/load/https", "harness/record", "harness/scenario", "harness/verdict", "harness/verify", "internal/testenv"},
 		never: all(httpServers, clusters, logging[:3])},
 	// Who brings clusters up, each in a package that the others don't know.
 	{of: "harness/driver", may: []string{"harness/cluster"}, never: all(httpServers, clusters, logging[:3])},

@@ -62,6 +62,20 @@ The report begins with the causes of what was lost, and with what to change in
 the server and in the manifest. To see what the latter is worth:
   verify --manifest app.yaml --image-binary ./app --target my-app:80 --path / --prove-fix
 
+Other requests and protocols (each with --manifest and --target as above):
+  verify ... --path /orders --method POST --body '{"n":1}' \
+    --header 'Content-Type: application/json' --expect-status 201,409
+  verify ... --tls --ca-file ca.pem --server-name my-app.example --path /
+  verify ... --protocol h2 --path /                      (h2c)
+  verify ... --protocol h2 --insecure --path /           (TLS)
+  verify ... --protocol grpc                             (grpc.health.v1, Check)
+  verify ... --protocol grpc --path /shop.Orders/Get --body '{"id":"1"}' \
+    --slow-path /shop.Orders/Report --slow-body '{"wait":"{duration}"}'
+  verify ... --protocol websocket --path /ws --body hello
+Of HTTP/2 and gRPC a request counts as lost unless the server said that it did not
+process it (GOAWAY, REFUSED_STREAM); then it is sent again on a new connection. A
+held WebSocket connection may be closed with 1001 or 1012.
+
 On kind and in an existing cluster:
   verify --cluster kind --image my-app:1.2 --manifest app.yaml --target my-app:80 --path /
   verify --cluster kubeconfig --context staging --agent-image registry.example/loadagent:1.2 \
