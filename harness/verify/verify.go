@@ -110,6 +110,9 @@ func (v *verification) verify(ctx context.Context) error {
 		host = fmt.Sprintf("%s.%s.svc", t.service.Name, t.service.Namespace)
 	}
 	config := v.Traffic.config(v.run.Target.Address, host, v.Problems)
+	if p := &v.Traffic.Protocol; p.TLS != nil || config.Protocol != "" && config.Protocol != record.HTTP1 {
+		v.run.Notes = append(v.run.Notes, "The clients spoke "+p.spoken()+".")
+	}
 	if err := v.awaitRoute(ctx, config); err != nil {
 		// If the target is not ready any more, that is the better explanation.
 		d := t.rollout(v.client)

@@ -101,7 +101,8 @@ func New(conn net.Conn) *Conn {
 			err = c.readFrame()
 		}
 		c.mu.Lock()
-		if c.sendErr != nil && errors.Is(err, os.ErrDeadlineExceeded) {
+		// A write that fails takes a reset from the socket, and the reader finds EOF.
+		if c.sendErr != nil && (errors.Is(err, os.ErrDeadlineExceeded) || err == io.EOF) {
 			err = c.sendErr
 		}
 		c.mu.Unlock()
@@ -220,6 +221,30 @@ func (c *Conn) forget(s *stream) {
 	if last {
 		_ = c.conn.Close() // the reader ends, and with it all else
 	}
+}
+
+// reply writes on behalf of the reader. If it fails, the reader goes on: what the server
+// sent before it closed is still to be read.
+func (c *Conn) reply(f func() error) {
+	if err := c.write(f); err != nil {
+		c.mourn(err)
+	}
+}
+
+// lookFor is how long the reader has to find out how a connection ended that can't be
+// written to. It finds a close or a reset at once; only a connection on which nothing
+// moves takes that long.
+const lookFor = 5 * time.Second
+
+// mourn records that a write failed. The reader ends the connection: by what it finds,
+// which is more exact, or else by this error.
+func (c *Conn) mourn(err error) {
+	c.mu.Lock()
+	if c.sendErr == nil {
+		c.sendErr = fmt.Errorf("while sending: %w", err)
+	}
+	c.mu.Unlock()
+	_ = c.conn.SetReadDeadline(time.Now().Add(lookFor)) // if it fails, the reader has ended
 }
 
 // write locks the writing side and calls f.

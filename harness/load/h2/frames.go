@@ -14,7 +14,8 @@ func (c *Conn) readFrame() error {
 	var ofStream http2.StreamError
 	if errors.As(err, &ofStream) {
 		c.finish(ofStream.StreamID, &LostError{Err: fmt.Errorf("malformed frame: %w", err), Malformed: true})
-		return c.write(func() error { return c.framer.WriteRSTStream(ofStream.StreamID, ofStream.Code) })
+		c.reply(func() error { return c.framer.WriteRSTStream(ofStream.StreamID, ofStream.Code) })
+		return nil
 	}
 	if err != nil {
 		return err
@@ -26,7 +27,7 @@ func (c *Conn) readFrame() error {
 		if f.IsAck() {
 			return nil
 		}
-		return c.write(func() error { return c.framer.WritePing(true, f.Data) })
+		c.reply(func() error { return c.framer.WritePing(true, f.Data) })
 	case *http2.GoAwayFrame:
 		c.leave(f)
 	case *http2.WindowUpdateFrame:
@@ -50,7 +51,7 @@ func (c *Conn) readFrame() error {
 			return s.header(f)
 		}
 	case *http2.DataFrame:
-		return c.data(f)
+		c.data(f)
 	case *http2.PushPromiseFrame:
 		return errors.New("the server pushes, though it was told not to")
 	}
@@ -98,7 +99,8 @@ func (c *Conn) settings(f *http2.SettingsFrame) error {
 	if err != nil {
 		return err
 	}
-	return c.write(c.framer.WriteSettingsAck)
+	c.reply(c.framer.WriteSettingsAck)
+	return nil
 }
 
 // leave takes a GOAWAY: streams above its last are not processed (RFC 9113, section 6.8).
@@ -126,7 +128,7 @@ func (c *Conn) leave(f *http2.GoAwayFrame) {
 }
 
 // data takes a part of a response's body.
-func (c *Conn) data(f *http2.DataFrame) error {
+func (c *Conn) data(f *http2.DataFrame) {
 	length := f.Length // with padding, which counts, too
 	s := c.stream(f.StreamID)
 	if s != nil {
@@ -135,7 +137,7 @@ func (c *Conn) data(f *http2.DataFrame) error {
 	// The connection's window is opened at once. That of the stream bounds what is
 	// buffered, and is opened as the body is read.
 	padding := length - uint32(len(f.Data())) // #nosec G115 -- a frame has at most 16 MB
-	return c.write(func() error {
+	c.reply(func() error {
 		if length > 0 {
 			if err := c.framer.WriteWindowUpdate(0, length); err != nil {
 				return err

@@ -144,7 +144,7 @@ func (c *Conn) start(ctx context.Context, r *Request) (*stream, error) {
 	})
 	if err != nil {
 		// The reader finds out how the connection ended, which is more exact.
-		s.mourn(err)
+		c.mourn(err)
 	}
 	return s, nil
 }
@@ -206,7 +206,7 @@ func (s *stream) send(ctx context.Context, text string, over time.Duration) {
 			}
 			end := n == len(piece) && i == pieces-1
 			if err := s.conn.write(func() error { return s.conn.framer.WriteData(s.id, end, []byte(piece[:n])) }); err != nil {
-				s.mourn(err)
+				s.conn.mourn(err)
 				return
 			}
 			piece = piece[n:]
@@ -231,22 +231,6 @@ func (s *stream) reserve(ctx context.Context, want int) (int, bool) {
 		}
 		c.changed.Wait()
 	}
-}
-
-// lookFor is how long the reader has to find out how a connection ended that can't be
-// written to.
-const lookFor = 200 * time.Millisecond
-
-// mourn records that a write failed. The reader ends the connection: by what it finds,
-// which is more exact, or else by this error.
-func (s *stream) mourn(err error) {
-	c := s.conn
-	c.mu.Lock()
-	if c.sendErr == nil {
-		c.sendErr = fmt.Errorf("while sending: %w", err)
-	}
-	c.mu.Unlock()
-	_ = c.conn.SetReadDeadline(time.Now().Add(lookFor)) // if it fails, the reader has ended
 }
 
 // wait waits for news; mu must be held.
