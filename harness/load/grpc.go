@@ -58,11 +58,11 @@ func (r *run) resolve(ctx context.Context, path string) (*rpc.Method, error) {
 		return m, err
 	}
 	q := new(record.Request)
-	c := r.dial(ctx, q, new(tally))
+	c := r.dialConn(ctx, q, new(tally))
 	if c == nil {
 		return nil, fmt.Errorf("%w: %s", errUnreached, q.Detail)
 	}
-	cc, err := rpc.New(c.Conn, r.Host, r.TLS != nil)
+	cc, err := rpc.New(c, r.Host, r.TLS != nil)
 	if err != nil {
 		return nil, err
 	}

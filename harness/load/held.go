@@ -47,14 +47,14 @@ func (r *run) websockets(ctx context.Context, client Client, ch *choice, t *tall
 // openWebSocket opens a connection. If it fails, q has the outcome.
 func (r *run) openWebSocket(ctx context.Context, m *message, q *record.Request, t *tally) *websocket.Conn {
 	q.Method, q.Path = m.Method, m.Path
-	conn := r.dial(ctx, q, t)
+	conn := r.dialConn(ctx, q, t)
 	if conn == nil {
 		return nil
 	}
 	local := conn.LocalAddr().String()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.ResponseTimeout)
 	defer cancel()
-	c, err := websocket.Open(ctx, conn.Conn, &websocket.Request{Host: r.Host, Path: m.Path, Header: m.given, Message: m.Body})
+	c, err := websocket.Open(ctx, conn, &websocket.Request{Host: r.Host, Path: m.Path, Header: m.given, Message: m.Body})
 	if err == nil {
 		q.Status = http.StatusSwitchingProtocols
 		if r.PodHeader != "" {

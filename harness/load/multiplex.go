@@ -107,16 +107,38 @@ func (r *run) channelFor(ctx context.Context, q *record.Request, t *tally, kept 
 
 // openChannel dials.
 func (r *run) openChannel(ctx context.Context, q *record.Request, t *tally) *share {
-	c, err := r.dial(ctx, q, t)
-	if c == nil || err != nil {
+	c := r.dialConn(ctx, q, t)
+	if c == nil {
 		return nil
 	}
-	channel, err := r.newChannel(c.Conn)
+	channel, err := r.newChannel(c)
 	if err != nil {
 		q.End, q.Outcome, q.Detail = time.Now(), record.DialFailed, err.Error()
 		return nil
 	}
-	return &share{channel: channel, opened: c.opened, local: c.LocalAddr().String()}
+	return &share{channel: channel, opened: q.Sent, local: c.LocalAddr().String()}
+}
+
+// dialConn dials for a protocol that is not the raw wire. The result may be closed more
+// than once.
+func (r *run) dialConn(ctx context.Context, q *record.Request, t *tally) net.Conn {
+	c, err := r.dial(ctx, q, t)
+	if c == nil || err != nil {
+		return nil
+	}
+	return &closeOnce{Conn: c}
+}
+
+// closeOnce is a connection that is closed once, however many find that it is over.
+type closeOnce struct {
+	net.Conn
+	once sync.Once
+	err  error
+}
+
+func (c *closeOnce) Close() error {
+	c.once.Do(func() { c.err = c.Conn.Close() })
+	return c.err
 }
 
 func (r *run) newChannel(conn net.Conn) (channel, error) {
