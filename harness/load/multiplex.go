@@ -71,7 +71,7 @@ func (r *run) carry(ctx context.Context, class record.Class, j *job, t *tally, k
 	q := &record.Request{Class: class, Protocol: r.Protocol, Due: j.due, Sent: time.Now(), Method: j.Method, Path: j.path(j.duration)}
 	t.late.Add(q.Sent.Sub(j.due))
 	// A request that is in flight when ctx ends is still finished.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.DialTimeout+j.duration+r.ResponseTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.DialTimeout+j.duration+2*r.ResponseTimeout) // of the handshake, and of the response
 	defer cancel()
 	for {
 		s := r.channelFor(ctx, q, t, kept)

@@ -83,6 +83,9 @@ func (r *run) secure(ctx context.Context, conn net.Conn) (net.Conn, error) {
 	if r.tls == nil {
 		return conn, nil
 	}
+	// The connection is made; what follows takes the server time, as a response does.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.ResponseTimeout)
+	defer cancel()
 	c, err := https.Client(ctx, conn, r.tls)
 	if err != nil {
 		return nil, err
@@ -95,7 +98,7 @@ func (r *run) secure(ctx context.Context, conn net.Conn) (net.Conn, error) {
 func handshakeOutcome(err error) record.Outcome {
 	switch {
 	case isTimeout(err), errors.Is(err, context.DeadlineExceeded):
-		return record.DialTimeout
+		return record.ResponseTimeout
 	case isReset(err):
 		return record.ResetBefore
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
