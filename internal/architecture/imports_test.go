@@ -136,6 +136,9 @@ var rules = []rule{
 		"harness/record", "harness/rollout", "harness/scenario", "harness/verdict", "internal/format"}, never: all(httpServers, clusters, logging[:3])},
 	{of: "harness/defects/...", may: []string{"harness/cluster", "harness/defects", "harness/load/https", "harness/record", "harness/scenario", "harness/verdict", "harness/verify", "internal/testenv"},
 		never: all(httpServers, clusters, logging[:3])},
+	// Servers of others, which know nothing of who asks them.
+	{of: "harness/zoo", may: []string{"harness/cluster", "harness/driver", "harness/record", "harness/scenario", "harness/verdict", "harness/verify", "internal/testenv"},
+		never: all(httpServers, clusters, logging[:3])},
 	// Who brings clusters up, each in a package that the others don't know.
 	{of: "harness/driver", may: []string{"harness/cluster"}, never: all(httpServers, clusters, logging[:3])},
 	{of: "harness/driver/internal/sim", may: []string{"harness/cluster", "harness/sim"}, never: all(httpServers, clusters, logging[:3])},

@@ -1,0 +1,165 @@
+package zoo
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"kubernaut.io/dynamic-toolset/harness/record"
+	"kubernaut.io/dynamic-toolset/harness/verdict"
+)
+
+// Losses are the requests that a run has lost while pods were stopped, and who lost them.
+type Losses struct {
+	Sent     int
+	Baseline int                  // lost before anything was done
+	Anybody  map[record.Class]int // lost by any client
+	Blind    int                  // lost only by clients that don't look
+}
+
+// Count counts the losses of a run.
+func Count(run *record.Run) Losses {
+	l := Losses{Sent: len(run.Requests), Anybody: map[record.Class]int{}}
+	for i := range run.Requests {
+		r := &run.Requests[i]
+		switch {
+		case !r.Failed():
+		case inBaseline(run, r):
+			l.Baseline++
+		case r.SentAfterClose:
+			l.Blind++
+		default:
+			l.Anybody[r.Class]++
+		}
+	}
+	return l
+}
+
+// Any returns how many requests any client would have lost.
+func (l Losses) Any() (n int) {
+	for _, more := range l.Anybody {
+		n += more
+	}
+	return n
+}
+
+// Grade returns who loses requests.
+func (l Losses) Grade() Grade {
+	switch {
+	case l.Any() > 0:
+		return Anybody
+	case l.Blind > 0:
+		return Blind
+	}
+	return Nobody
+}
+
+func inBaseline(run *record.Run, r *record.Request) bool {
+	return slices.ContainsFunc(run.Phases, func(p record.Phase) bool {
+		return p.Kind == record.Baseline && r.End.Before(p.Ended)
+	})
+}
+
+// TooBusy reports whether the host had no time to send the load, so that a run measures
+// the host.
+func TooBusy(run *record.Run) bool { return slices.Contains(failed(run), verdict.LoadID) }
+
+// Judge returns what is wrong with the verdict on a variant: nothing, if it is the right
+// one.
+func (e *Expectation) Judge(run *record.Run) (wrong []string) {
+	say := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
+	l := Count(run)
+	if l.Baseline > 0 {
+		say("%d requests were lost before anything was done", l.Baseline)
+	}
+	wrong = append(wrong, e.lost(l)...)
+
+	// The checks of the verifier: each that should fail, and no other.
+	lost := map[record.Class]bool{}
+	for i := range run.Requests {
+		if r := &run.Requests[i]; r.Failed() {
+			lost[r.Class] = true
+		}
+	}
+	expected := slices.Clone(e.Fails)
+	for class := range lost {
+		expected = append(expected, verdict.RequestsID(class))
+	}
+	got := failed(run)
+	for _, id := range expected {
+		if !slices.Contains(got, id) {
+			say("the check %s did not fail", id)
+		}
+	}
+	for _, id := range got {
+		if !slices.Contains(expected, id) && !slices.Contains(e.MayFail, id) && (id != verdict.BaselineID || l.Baseline == 0) {
+			say("false alarm of the check %s: %s", id, evidence(run, id))
+		}
+	}
+	return append(wrong, pods(run)...)
+}
+
+// lost compares the losses with those that are expected.
+func (e *Expectation) lost(l Losses) (wrong []string) {
+	say := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
+	may := 0
+	for class, n := range l.Anybody {
+		switch {
+		case slices.Contains(e.Classes, class):
+			may += n
+		case e.Lost != Anybody && class != record.New && n <= e.Race: // it met the close on its way
+		default:
+			say("%d %s requests lost by any client", n, class)
+		}
+	}
+	if e.Lost == Anybody && may == 0 {
+		say("no client lost a request as it came")
+	}
+	if e.Lost == Blind && l.Blind == 0 {
+		say("no client that doesn't look lost a request")
+	}
+	if e.Lost == Nobody && l.Blind > 0 {
+		say("%d requests lost by clients that don't look", l.Blind)
+	}
+	return wrong
+}
+
+// pods finds lost requests for which a pod is blamed that was not even told to stop.
+func pods(run *record.Run) (wrong []string) {
+	n, example := 0, ""
+	for i := range run.Requests {
+		r := &run.Requests[i]
+		if !r.Failed() || r.Pod == "" || inBaseline(run, r) {
+			continue
+		}
+		for k := range run.Pods {
+			if p := &run.Pods[k]; p.Name == r.Pod && (p.Deleted.IsZero() || p.Deleted.After(r.End)) {
+				n++
+				example = p.Name
+			}
+		}
+	}
+	if n > 0 {
+		wrong = append(wrong, fmt.Sprintf("%d losses blamed on a pod that was not told to stop (%s)", n, example))
+	}
+	return wrong
+}
+
+// failed returns the identifiers of the checks that failed.
+func failed(run *record.Run) (ids []string) {
+	for _, c := range run.Checks {
+		if c.Result == record.Fail {
+			ids = append(ids, c.ID)
+		}
+	}
+	return ids
+}
+
+func evidence(run *record.Run, id string) string {
+	for _, c := range run.Checks {
+		if c.ID == id {
+			return strings.Join(append([]string{c.Measured}, c.Evidence[:min(1, len(c.Evidence))]...), "; ")
+		}
+	}
+	return ""
+}
