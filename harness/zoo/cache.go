@@ -108,6 +108,9 @@ func cached(name, key string, fill func(dir string) error) (string, error) {
 		return "", errors.Join(err, os.RemoveAll(unfinished))
 	}
 	prune(root, name, now.Add(-keepUnused))
+	if err := os.Chtimes(unfinished, now, now); err != nil { // an archive may have set an old time
+		return "", err
+	}
 	return dir, os.Rename(unfinished, dir)
 }
 
