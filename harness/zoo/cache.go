@@ -24,7 +24,9 @@ const keepUnused = 7 * 24 * time.Hour
 // A Program is a server that is there to be run.
 type Program struct {
 	Server Server
-	// Files of its image: paths in the container, and those of this host.
+	// Root is a folder with the root file system of its image; empty: none. Files are
+	// more files: paths in the container, and those of this host.
+	Root  string
 	Files map[string]string
 	// Version is that of the server, or what it is made of.
 	Version string

@@ -40,11 +40,10 @@ func (p *Program) unpack(ctx context.Context, progress io.Writer) error {
 		}
 	}
 	sum := sha256.Sum256([]byte(strings.Join(packages, "\n")))
-	dir, err := cached(p.Server.Name, hex.EncodeToString(sum[:])[:keyLength], func(dir string) error {
+	p.Root, err = cached(p.Server.Name, hex.EncodeToString(sum[:])[:keyLength], func(dir string) error {
 		_, _ = fmt.Fprintf(progress, "zoo: downloading %d packages for %s, once\n", len(packages), p.Server.Name)
 		return makeRoot(ctx, pins, packages, dir)
 	})
-	p.Files["/"] = dir
 	return err
 }
 

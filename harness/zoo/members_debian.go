@@ -99,7 +99,10 @@ func tomcat() Server {
 	graceful.Fails, slept.Fails = exitCode, exitCode
 	return Server{
 		Name: "tomcat", About: "Tomcat 10", Source: "https://tomcat.apache.org/tomcat-10.1-doc/config/http.html",
-		Issues: []Issue{{"spring-projects/spring-boot#40802", "requests are lost during a graceful shutdown"}},
+		Issues: []Issue{
+			{"spring-projects/spring-boot#24479", "a graceful shutdown of Tomcat refuses requests that load balancers still send"},
+			{"spring-projects/spring-boot#40108", "Tomcat refuses new connections and requests on idle ones: the documentation should say so"},
+		},
 		Debian: []string{"tomcat10"}, Port: 8080, Path: "/",
 		Variants: []Variant{
 			{Name: "plain", About: "as it is", Command: command, Expect: graceful},
@@ -116,7 +119,7 @@ func nginx() Server {
 		Variants: []Variant{
 			{Name: "plain", About: "as it is: SIGTERM is a fast shutdown", Command: command, Expect: closesListenerAtOnce},
 			{Name: "preStop", About: "behind a preStop sleep", Command: command, PreStop: preStopSleep, Short: true, Expect: closesIdleAfterSleep},
-			{Name: "quit", About: "as documented: SIGQUIT, here behind a preStop sleep", Command: command, PreStop: preStopSleep, StopSignal: "SIGQUIT", Expect: closesIdleAfterSleep},
+			{Name: "quit", About: "as documented and in its image on Docker Hub: SIGQUIT, here behind a preStop sleep", Command: command, PreStop: preStopSleep, StopSignal: "SIGQUIT", Expect: closesIdleAfterSleep},
 		},
 	}
 }
@@ -129,7 +132,7 @@ func apache() Server {
 		Variants: []Variant{
 			{Name: "plain", About: "as it is: SIGTERM kills its children", Command: command, Expect: closesListenerAtOnce},
 			{Name: "preStop", About: "behind a preStop sleep", Command: command, PreStop: preStopSleep, Expect: closesIdleAfterSleep},
-			{Name: "graceful", About: "as documented: SIGWINCH, here behind a preStop sleep", Command: command, PreStop: preStopSleep, StopSignal: "SIGWINCH", Expect: closesIdleAfterSleep},
+			{Name: "graceful", About: "as documented and in its image on Docker Hub: SIGWINCH, here behind a preStop sleep", Command: command, PreStop: preStopSleep, StopSignal: "SIGWINCH", Expect: closesIdleAfterSleep},
 		},
 	}
 }
@@ -144,7 +147,7 @@ func haproxy() Server {
 		Variants: []Variant{
 			{Name: "plain", About: "as it is: SIGTERM is a hard stop", Command: command, Expect: plain},
 			{Name: "preStop", About: "behind a preStop sleep", Command: command, PreStop: preStopSleep, Expect: slept},
-			{Name: "soft-stop", About: "as documented: SIGUSR1, here behind a preStop sleep", Command: command, PreStop: preStopSleep, StopSignal: "SIGUSR1", Expect: slept},
+			{Name: "soft-stop", About: "as documented and in its image on Docker Hub: SIGUSR1, here behind a preStop sleep", Command: command, PreStop: preStopSleep, StopSignal: "SIGUSR1", Expect: slept},
 		},
 	}
 }

@@ -25,12 +25,12 @@ var manifestTemplate = template.Must(template.New("deploy.yaml").Funcs(template.
 	return string(text), err
 }}).Parse(manifest))
 
-// Image returns the image of all variants of a server.
-func (p *Program) Image() cluster.Image {
-	return cluster.Image{Name: p.image(), Files: p.Files}
+// Image returns the image of a variant.
+func (p *Program) Image(v Variant) cluster.Image {
+	return cluster.Image{Name: p.image(v), Root: p.Root, Files: p.Files, StopSignal: v.StopSignal}
 }
 
-func (p *Program) image() string { return "zoo/" + p.Server.Name + ":devel" }
+func (p *Program) image(v Variant) string { return "zoo/" + p.Server.Name + ":" + lower(v.Name) }
 
 // Manifest returns the manifest of a variant, in a namespace.
 func (p *Program) Manifest(v Variant, namespace string) ([]byte, error) {
@@ -50,8 +50,8 @@ func (p *Program) Manifest(v Variant, namespace string) ([]byte, error) {
 	}
 	var out bytes.Buffer
 	err := manifestTemplate.Execute(&out, map[string]any{
-		"Namespace": namespace, "Name": p.Server.Name, "Image": p.image(), "Grace": grace, "Command": v.Command, "Env": env, "Port": p.Server.Port,
-		"Ready": ready, "PreStop": v.PreStop, "StopSignal": v.StopSignal,
+		"Namespace": namespace, "Name": p.Server.Name, "Image": p.image(v), "Grace": grace, "Command": v.Command, "Env": env, "Port": p.Server.Port,
+		"Ready": ready, "PreStop": v.PreStop,
 	})
 	return out.Bytes(), err
 }
@@ -88,7 +88,7 @@ func (r *Runner) Verify(ctx context.Context, p *Program, v Variant, namespace st
 	}
 	return verify.Run(ctx, r.Cluster, verify.Options{
 		Command: []string{"go", "run", "./harness/cmd/zoo", p.Server.Name + "/" + v.Name},
-		Images:  []cluster.Image{p.Image()}, Manifests: []string{file}, Service: p.Server.Name, AgentBinary: r.Agent,
+		Images:  []cluster.Image{p.Image(v)}, Manifests: []string{file}, Service: p.Server.Name, AgentBinary: r.Agent,
 		Steps: steps, Scenario: rolling, Baseline: 3 * time.Second, ReadyTimeout: 2 * time.Minute, Cleanup: true, Traffic: traffic, Say: r.Say,
 	})
 }

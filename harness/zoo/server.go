@@ -48,8 +48,8 @@ type Variant struct {
 	Name    string
 	About   string
 	Command []string
-	// PreStop is the container's preStop hook as JSON; empty: none. StopSignal is its
-	// stop signal; empty: SIGTERM.
+	// PreStop is the container's preStop hook as JSON; empty: none. StopSignal is that of
+	// its image; empty: SIGTERM.
 	PreStop, StopSignal string
 	// Grace is the pods' terminationGracePeriodSeconds; 0: 30.
 	Grace int
