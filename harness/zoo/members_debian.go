@@ -11,7 +11,7 @@ func debianServers() []Server {
 
 func gunicorn() Server {
 	command := func(more ...string) []string {
-		return append([]string{"/usr/bin/python3", "/usr/bin/gunicorn", "--chdir", "/app", "-b", "0.0.0.0:8000", "-w", "4"}, append(more, "hello:app")...)
+		return append([]string{"/usr/bin/python3", "/usr/bin/gunicorn", "--chdir", "/app", "-b", "0.0.0.0:8000", "-w", "2"}, append(more, "hello:app")...)
 	}
 	return Server{
 		Name: "gunicorn", About: "gunicorn", Source: "https://docs.gunicorn.org/en/stable/#quickstart",
@@ -21,7 +21,7 @@ func gunicorn() Server {
 		},
 		Debian: []string{"gunicorn"}, Port: 8000, Path: "/",
 		Variants: []Variant{
-			{Name: "plain", About: "the quick start: 4 sync workers, which close each connection", Command: command(), Short: true, Expect: Expectation{
+			{Name: "plain", About: "the quick start: sync workers, which close each connection", Command: command(), Short: true, Expect: Expectation{
 				Lost: Anybody, Classes: reusedAndNew, Why: "workers end with connections in the accept queue, and then the listener is closed",
 			}},
 			{Name: "preStop", About: "behind a preStop sleep", Command: command(), PreStop: preStopSleep, Short: true, Good: true, Expect: Expectation{
@@ -156,7 +156,7 @@ func varnish() Server {
 	command := []string{"/usr/sbin/varnishd", "-F", "-a", ":8080", "-f", "/app/default.vcl", "-s", "malloc,32m", "-j", "none", "-n", "/tmp/varnish"}
 	return Server{
 		Name: "varnish", About: "Varnish, which answers itself", Source: "https://varnish-cache.org/docs/7.1/reference/varnishd.html",
-		Debian: []string{"varnish"}, Port: 8080, Path: "/",
+		Debian: []string{"varnish", "coreutils", "dash"}, Port: 8080, Path: "/",
 		Variants: []Variant{
 			{Name: "plain", About: "as it is", Command: command, Expect: closesListenerAtOnce},
 			{Name: "preStop", About: "behind a preStop sleep", Command: command, PreStop: preStopSleep, Expect: closesIdleAfterSleep},
