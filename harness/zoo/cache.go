@@ -24,8 +24,8 @@ const keepUnused = 7 * 24 * time.Hour
 // A Program is a server that is there to be run.
 type Program struct {
 	Server Server
-	// Root is a folder with the root file system of its image; empty: none. Files are
-	// more files: paths in the container, and those of this host.
+	// Root is a folder with the root file system of its image; empty: it has only Files,
+	// which are paths in the container, and those of this host.
 	Root  string
 	Files map[string]string
 	// Version is that of the server, or what it is made of.
@@ -41,16 +41,16 @@ func Get(ctx context.Context, s Server, progress io.Writer) (*Program, error) {
 		return nil, err
 	}
 	p := &Program{Server: s, Files: map[string]string{}}
+	own := filepath.Join(source, "files", s.Name) // what it finds in /app
 	if s.Go != nil {
-		err = p.build(ctx, source, progress)
+		if err = p.build(ctx, source, progress); isDir(own) {
+			p.Files["/app"] = own
+		}
 	} else {
-		err = p.unpack(ctx, progress)
+		err = p.unpack(ctx, own, progress)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", s.Name, err)
-	}
-	if own := filepath.Join(source, "files", s.Name); isDir(own) {
-		p.Files["/app"] = own
 	}
 	return p, nil
 }

@@ -17,11 +17,12 @@ import (
 // onlyDebian has apt choose Debian's own packages on a host that has others' too.
 const onlyDebian = "Package: *\nPin: release o=Debian\nPin-Priority: 1001\n"
 
-// unpack makes a root file system of a server's Debian packages and what they depend on.
-// Scripts of the packages do not run, and nothing of them is installed on this host.
+// unpack makes a root file system of a server's Debian packages, what they depend on, and
+// a folder of ours, which becomes /app. Scripts of the packages do not run, and nothing of
+// them is installed on this host.
 //
 // The versions are those that apt would install today, from this host's suite.
-func (p *Program) unpack(ctx context.Context, progress io.Writer) error {
+func (p *Program) unpack(ctx context.Context, own string, progress io.Writer) error {
 	root, err := cacheDir()
 	if err != nil {
 		return err
@@ -39,10 +40,17 @@ func (p *Program) unpack(ctx context.Context, progress io.Writer) error {
 			p.Version = version
 		}
 	}
-	sum := sha256.Sum256([]byte(strings.Join(packages, "\n")))
-	p.Root, err = cached(p.Server.Name, hex.EncodeToString(sum[:])[:keyLength], func(dir string) error {
+	h := sha256.New()
+	fmt.Fprintln(h, strings.Join(packages, "\n"))
+	if err := hashFiles(h, own, func(string) bool { return true }); err != nil {
+		return err
+	}
+	p.Root, err = cached(p.Server.Name, hex.EncodeToString(h.Sum(nil))[:keyLength], func(dir string) error {
 		_, _ = fmt.Fprintf(progress, "zoo: downloading %d packages for %s, once\n", len(packages), p.Server.Name)
-		return makeRoot(ctx, pins, packages, dir)
+		if err := makeRoot(ctx, pins, packages, dir); err != nil {
+			return err
+		}
+		return os.CopyFS(filepath.Join(dir, "app"), os.DirFS(own))
 	})
 	return err
 }

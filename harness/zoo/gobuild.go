@@ -25,21 +25,18 @@ func (p *Program) build(ctx context.Context, source string, progress io.Writer) 
 	}
 	h := sha256.New()
 	fmt.Fprintf(h, "%q %q %s/%s\n", programs.Packages, strings.TrimSpace(version), runtime.GOOS, runtime.GOARCH)
-	files := []string{filepath.Join(module, "go.mod"), filepath.Join(module, "go.sum")}
-	if local, ok := strings.CutPrefix(programs.Packages, "./"); ok {
-		own, err := goFiles(filepath.Join(module, strings.TrimSuffix(local, "/...")))
+	for _, file := range []string{"go.mod", "go.sum"} {
+		text, err := os.ReadFile(filepath.Join(module, file))
 		if err != nil {
 			return err
 		}
-		files = append(files, own...)
+		fmt.Fprintf(h, "%q %q\n", file, text)
 	}
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
+	if local, ok := strings.CutPrefix(programs.Packages, "./"); ok {
+		isGo := func(name string) bool { return filepath.Ext(name) == ".go" }
+		if err := hashFiles(h, filepath.Join(module, strings.TrimSuffix(local, "/...")), isGo); err != nil {
 			return err
 		}
-		fmt.Fprintf(h, "%q %d\n", strings.TrimPrefix(file, module), len(text))
-		h.Write(text)
 	}
 	dir, err := cached(p.Server.Name, hex.EncodeToString(h.Sum(nil))[:keyLength], func(dir string) error {
 		_, _ = fmt.Fprintf(progress, "zoo: building %s, once\n", p.Server.Name)
@@ -83,12 +80,17 @@ func goVersion(file string, s Server, std string) (string, error) {
 	return std, nil
 }
 
-func goFiles(dir string) (files []string, err error) {
-	err = filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
-		if err == nil && d.Type().IsRegular() && filepath.Ext(name) == ".go" {
-			files = append(files, name)
+// hashFiles writes the files below a folder to h, those that count.
+func hashFiles(h io.Writer, dir string, counts func(name string) bool) error {
+	return filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() || !counts(name) {
+			return err
 		}
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(h, "%q %q\n", strings.TrimPrefix(name, dir), text)
 		return err
 	})
-	return files, err
 }

@@ -5,13 +5,16 @@ import (
 	"context"
 	_ "embed" // for the manifest
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"text/template"
 	"time"
 
 	"kubernaut.io/dynamic-toolset/harness/cluster"
+	"kubernaut.io/dynamic-toolset/harness/image"
 	"kubernaut.io/dynamic-toolset/harness/record"
 	"kubernaut.io/dynamic-toolset/harness/scenario"
 	"kubernaut.io/dynamic-toolset/harness/verify"
@@ -25,9 +28,19 @@ var manifestTemplate = template.Must(template.New("deploy.yaml").Funcs(template.
 	return string(text), err
 }}).Parse(manifest))
 
-// Image returns the image of a variant.
+// Image returns the image of a variant. On kind it has no stop signal.
 func (p *Program) Image(v Variant) cluster.Image {
-	return cluster.Image{Name: p.image(v), Root: p.Root, Files: p.Files, StopSignal: v.StopSignal}
+	i := cluster.Image{Name: p.image(v), Root: p.Root, Files: p.Files, StopSignal: v.StopSignal}
+	if p.Root != "" {
+		i.Archive = func(ctx context.Context, name string, to io.Writer) error {
+			img, err := image.Open(p.Root, "")
+			if err != nil {
+				return err
+			}
+			return errors.Join(img.WriteArchive(ctx, name, to), img.Close())
+		}
+	}
+	return i
 }
 
 func (p *Program) image(v Variant) string { return "zoo/" + p.Server.Name + ":" + lower(v.Name) }

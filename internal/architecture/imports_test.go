@@ -137,7 +137,7 @@ var rules = []rule{
 	{of: "harness/defects/...", may: []string{"harness/cluster", "harness/defects", "harness/load/https", "harness/record", "harness/scenario", "harness/verdict", "harness/verify", "internal/testenv"},
 		never: all(httpServers, clusters, logging[:3])},
 	// Servers of others, which know nothing of who asks them.
-	{of: "harness/zoo", may: []string{"harness/cluster", "harness/driver", "harness/record", "harness/scenario", "harness/verdict", "harness/verify", "internal/testenv"},
+	{of: "harness/zoo", may: []string{"harness/cluster", "harness/driver", "harness/image", "harness/record", "harness/scenario", "harness/verdict", "harness/verify", "internal/testenv"},
 		never: all(httpServers, clusters, logging[:3])},
 	// Who brings clusters up, each in a package that the others don't know.
 	{of: "harness/driver", may: []string{"harness/cluster"}, never: all(httpServers, clusters, logging[:3])},

@@ -1,15 +1,14 @@
 // Command zoo verifies servers that nobody here wrote, and compares the verdicts with what
 // is known of each (see package zoo). It prints a table, or writes docs/verification/zoo.md:
 //
-//	go run ./harness/cmd/zoo -write docs/verification/zoo.md
+//	go run ./harness/cmd/zoo --write docs/verification/zoo.md
 //	go run ./harness/cmd/zoo gunicorn nginx/preStop
-//	go run ./harness/cmd/zoo -good -runs 20
+//	go run ./harness/cmd/zoo --good --runs 20
 package main
 
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -20,6 +19,8 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+
+	"github.com/spf13/pflag"
 
 	"kubernaut.io/dynamic-toolset/harness/driver"
 	"kubernaut.io/dynamic-toolset/harness/record"
@@ -34,7 +35,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	switch right, err := run(ctx, os.Args[1:]); {
-	case errors.Is(err, flag.ErrHelp):
+	case errors.Is(err, pflag.ErrHelp):
 	case err != nil:
 		fmt.Fprintln(os.Stderr, "zoo:", err)
 		os.Exit(2)
@@ -48,11 +49,12 @@ type options struct {
 	good, short, list, prepare bool
 	write, reports             string
 	patterns                   []string
+	cluster                    driver.Options
 }
 
 func parse(args []string) (*options, error) {
 	o := &options{}
-	s := flag.NewFlagSet("zoo", flag.ContinueOnError)
+	s := pflag.NewFlagSet("zoo", pflag.ContinueOnError)
 	s.IntVar(&o.runs, "runs", 1, "`NUMBER` of runs of each variant")
 	s.IntVar(&o.parallel, "parallel", 3, "`NUMBER` of runs at the same time")
 	s.BoolVar(&o.good, "good", false, "only the servers that must pass each run")
@@ -61,25 +63,31 @@ func parse(args []string) (*options, error) {
 	s.BoolVar(&o.prepare, "prepare", false, "build and download the servers, and exit")
 	s.StringVar(&o.write, "write", "", "`FILE` for the page with the table; empty: print the table")
 	s.StringVar(&o.reports, "reports", "", "`FOLDER` for the reports of the runs; empty: none")
+	s.StringVar(&o.cluster.Name, "cluster", driver.Sim, "`KIND` of the cluster: sim or kind. On kind, servers get SIGTERM whatever their image says")
+	o.cluster.AddKindFlags(s)
+	s.SortFlags = false
 	s.Usage = func() {
-		fmt.Fprint(s.Output(), `Usage: zoo [flags] [SERVER | SERVER/VARIANT]...
+		fmt.Fprint(os.Stdout, `Usage: zoo [flags] [SERVER | SERVER/VARIANT]...
 
-Verifies servers that nobody here wrote, on a simulated cluster, and compares the
-verdicts with what is known of each. Without arguments it runs all. Patterns such as
+Verifies servers that nobody here wrote, and compares the verdicts with what is known
+of each. Without arguments it runs all. Patterns such as
 '*/preStop' are allowed. Run it in a checkout. Servers of Go come from the module
 proxy, the others from this host's Debian suite, and are kept in the user's cache.
 
 Exit codes: 0 each verdict was right, 1 one was wrong, 2 something is missing.
 
 `)
-		s.PrintDefaults()
+		fmt.Print(s.FlagUsagesWrapped(90))
 	}
 	if err := s.Parse(args); err != nil {
 		return nil, err
 	}
 	o.patterns = s.Args()
 	if o.runs < 1 || o.parallel < 1 || o.parallel > 16 {
-		return nil, errors.New("-runs must be at least 1, and -parallel between 1 and 16")
+		return nil, errors.New("--runs must be at least 1, and --parallel between 1 and 16")
+	}
+	if o.cluster.Name != driver.Sim && o.cluster.Name != driver.Kind {
+		return nil, fmt.Errorf("--cluster is %q; it must be sim or kind", o.cluster.Name)
 	}
 	return o, nil
 }
@@ -114,7 +122,7 @@ func (o *options) chosen() ([]zoo.Result, error) {
 	}
 	for _, p := range o.patterns {
 		if !used[p] {
-			return nil, fmt.Errorf("no variant is called %q; -list lists them", p)
+			return nil, fmt.Errorf("no variant is called %q; --list lists them", p)
 		}
 	}
 	return found, nil
@@ -177,7 +185,8 @@ func (o *options) verify(ctx context.Context, results []zoo.Result, programs map
 	if err := build.Run(); err != nil {
 		return fmt.Errorf("build the load generator: %w; run this in a checkout", err)
 	}
-	c, err := driver.Open(ctx, driver.Options{Name: driver.Sim, Progress: os.Stderr})
+	o.cluster.AgentBinary, o.cluster.Progress = agent, os.Stderr
+	c, err := driver.Open(ctx, o.cluster)
 	if err != nil {
 		return err
 	}
