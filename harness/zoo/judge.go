@@ -14,12 +14,13 @@ type Losses struct {
 	Sent     int
 	Baseline int                  // lost before anything was done
 	Anybody  map[record.Class]int // lost by any client
+	Racing   map[record.Class]int // of these, on a kept connection that was closed while they were under way
 	Blind    int                  // lost only by clients that don't look
 }
 
 // Count counts the losses of a run.
 func Count(run *record.Run) Losses {
-	l := Losses{Sent: len(run.Requests), Anybody: map[record.Class]int{}}
+	l := Losses{Sent: len(run.Requests), Anybody: map[record.Class]int{}, Racing: map[record.Class]int{}}
 	for i := range run.Requests {
 		r := &run.Requests[i]
 		switch {
@@ -30,6 +31,9 @@ func Count(run *record.Run) Losses {
 			l.Blind++
 		default:
 			l.Anybody[r.Class]++
+			if r.ConnectionUse > 0 && (r.Outcome == record.EOFBefore || r.Outcome == record.ResetBefore) {
+				l.Racing[r.Class]++
+			}
 		}
 	}
 	return l
@@ -107,7 +111,7 @@ func (e *Expectation) lost(l Losses) (wrong []string) {
 		switch {
 		case slices.Contains(e.Classes, class):
 			may += n
-		case e.Lost != Anybody && class != record.New && n <= e.Race: // it met the close on its way
+		case e.Lost != Anybody && n == l.Racing[class] && n <= e.Race: // they met the close on its way
 		default:
 			say("%d %s requests lost by any client", n, class)
 		}

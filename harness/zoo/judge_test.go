@@ -2,6 +2,7 @@ package zoo
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -47,7 +48,7 @@ func aRun(requests []record.Request, fails ...string) *record.Run {
 
 func TestJudge(t *testing.T) {
 	t.Parallel()
-	blind, reused, fresh := record.Request{SentAfterClose: true}, record.Request{}, record.Request{Class: record.New, Outcome: record.Refused}
+	blind, reused, fresh := record.Request{SentAfterClose: true}, record.Request{ConnectionUse: 1}, record.Request{Class: record.New, Outcome: record.Refused}
 	for name, c := range map[string]struct {
 		expect Expectation
 		run    *record.Run
@@ -60,7 +61,9 @@ func TestJudge(t *testing.T) {
 		"blind":                 {closesIdleAfterSleep, aRun([]record.Request{blind, reused}), ""},
 		"blind, and none lost":  {closesIdleAfterSleep, aRun(nil), "no client that doesn't look lost a request"},
 		"blind, and a new lost": {closesIdleAfterSleep, aRun([]record.Request{blind, fresh}), "1 new requests lost by any client"},
-		"more than a race":      {closesIdleAfterSleep, aRun([]record.Request{blind, reused, reused, reused, reused, reused, reused, reused}), "7 reused requests"},
+		"more than a race":      {closesIdleAfterSleep, aRun(append(slices.Repeat([]record.Request{reused}, race+1), blind)), "25 reused requests"},
+		"a first request":       {closesIdleAfterSleep, aRun([]record.Request{blind, {}}), "1 reused requests"},
+		"half a response":       {closesIdleAfterSleep, aRun([]record.Request{blind, {ConnectionUse: 1, Outcome: record.EOFMid}}), "1 reused requests"},
 		"anybody":               {closesListenerAtOnce, aRun([]record.Request{fresh}), ""},
 		"anybody, only blind":   {closesListenerAtOnce, aRun([]record.Request{blind}), "no client lost a request as it came"},
 		"exit code":             {diesAtOnce, aRun([]record.Request{fresh}, verdict.ExitCodeID), ""},
