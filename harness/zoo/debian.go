@@ -31,7 +31,7 @@ func (p *Program) unpack(ctx context.Context, own string, progress io.Writer) er
 	if err := os.WriteFile(pins, []byte(onlyDebian), 0o644); err != nil {
 		return err
 	}
-	packages, err := closure(ctx, pins, p.Server.Debian)
+	packages, err := resolve(ctx, root, pins, p.Server.Debian)
 	if err != nil {
 		return fmt.Errorf("%w: it needs Debian's apt-get, and its lists (apt-get update): %w", ErrUnavailable, err)
 	}
@@ -53,6 +53,38 @@ func (p *Program) unpack(ctx context.Context, own string, progress io.Writer) er
 		return os.CopyFS(filepath.Join(dir, "app"), os.DirFS(own))
 	})
 	return err
+}
+
+// aptLists is where apt keeps what it knows of all packages.
+const aptLists = "/var/lib/apt/lists"
+
+// resolve is closure, of which it keeps the result until apt's lists change: to answer, apt
+// reads them all, which takes many seconds on a busy host.
+func resolve(ctx context.Context, root, pins string, packages []string) ([]string, error) {
+	h := sha256.New()
+	fmt.Fprintf(h, "%q\n", packages)
+	lists, err := os.ReadDir(aptLists)
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range lists {
+		if info, err := l.Info(); err == nil && info.Mode().IsRegular() {
+			fmt.Fprintf(h, "%q %d %d\n", l.Name(), info.Size(), info.ModTime().UnixNano())
+		}
+	}
+	file := filepath.Join(root, "packages-"+hex.EncodeToString(h.Sum(nil))[:keyLength])
+	if text, err := os.ReadFile(file); err == nil {
+		return strings.Fields(string(text)), nil
+	}
+	found, err := closure(ctx, pins, packages)
+	if err != nil {
+		return nil, err
+	}
+	unfinished := fmt.Sprintf("%s.%d", file, os.Getpid())
+	if err := os.WriteFile(unfinished, []byte(strings.Join(found, "\n")), 0o644); err != nil {
+		return nil, err
+	}
+	return found, os.Rename(unfinished, file)
 }
 
 // closure returns packages and all that they depend on, as NAME=VERSION, in order.

@@ -78,7 +78,7 @@ func goServers() []Server {
 	fiber.Variants[0].Short = true
 
 	fast := framework("fasthttp", "fasthttp", "https://pkg.go.dev/github.com/valyala/fasthttp#Server.Shutdown", "/", 8080,
-		Issue{"valyala/fasthttp#1737", "CloseOnShutdown doesn't work: idle connections are closed before a response could say so"})
+		Issue{"valyala/fasthttp#1737", "CloseOnShutdown doesn't seem to work: clients with kept connections see errors"})
 	fast.Variants = append(fast.Variants, advised)
 	fast.Variants[3].Short = true
 
