@@ -222,7 +222,10 @@ func (s *slot) take(q *record.Request, open func(*record.Request) *share) *share
 		s.mu.Unlock()
 		<-d.done
 		if d.share == nil {
-			q.Outcome, q.Detail, q.End = d.q.Outcome, d.q.Detail, time.Now()
+			q.Outcome, q.Detail = d.q.Outcome, d.q.Detail
+			if !d.q.End.IsZero() { // else there was no source port
+				q.End = time.Now()
+			}
 		}
 		return d.share
 	}

@@ -112,8 +112,12 @@ func (t *tally) summary(c Client) record.Client {
 	}
 }
 
-// report counts and emits a request that has ended.
+// report counts and emits a request that has ended. One without an end was not sent, since
+// there was no source port.
 func (r *run) report(req *record.Request, t *tally, c *connection) {
+	if req.End.IsZero() {
+		return
+	}
 	t.sent.Add(1)
 	if c != nil && (req.Failed() || req.Pod == "" && r.PortRest > 0) {
 		req.Local = c.LocalAddr().String()

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 
 	"kubernaut.io/dynamic-toolset/harness/cause"
 	"kubernaut.io/dynamic-toolset/harness/manifest"
@@ -18,22 +18,22 @@ func TestPatch(t *testing.T) {
 	for name, c := range map[string]struct {
 		hook   string
 		change record.Change
-		want   func(*appsv1.Deployment) bool
+		want   func(*corev1.PodTemplateSpec) bool
 	}{
-		"a sleep": {"", record.Change{PreStopSleep: 10 * time.Second, Grace: 40 * time.Second}, func(d *appsv1.Deployment) bool {
-			hook := d.Spec.Template.Spec.Containers[1].Lifecycle.PreStop
-			return hook.Sleep.Seconds == 10 && hook.Exec == nil && *d.Spec.Template.Spec.TerminationGracePeriodSeconds == 40
+		"a sleep": {"", record.Change{PreStopSleep: 10 * time.Second, Grace: 40 * time.Second}, func(d *corev1.PodTemplateSpec) bool {
+			hook := d.Spec.Containers[1].Lifecycle.PreStop
+			return hook.Sleep.Seconds == 10 && hook.Exec == nil && *d.Spec.TerminationGracePeriodSeconds == 40
 		}},
-		"in place of a command": {`lifecycle: {preStop: {exec: {command: [sleep, "3"]}}}`, record.Change{PreStopSleep: 10 * time.Second}, func(d *appsv1.Deployment) bool {
-			hook := d.Spec.Template.Spec.Containers[1].Lifecycle.PreStop
+		"in place of a command": {`lifecycle: {preStop: {exec: {command: [sleep, "3"]}}}`, record.Change{PreStopSleep: 10 * time.Second}, func(d *corev1.PodTemplateSpec) bool {
+			hook := d.Spec.Containers[1].Lifecycle.PreStop
 			return hook.Sleep.Seconds == 10 && hook.Exec == nil
 		}},
-		"a command in place of a sleep": {"lifecycle: {preStop: {sleep: {seconds: 3}}}", record.Change{PreStop: []string{"/bin/sh", "-c", "quit"}}, func(d *appsv1.Deployment) bool {
-			hook := d.Spec.Template.Spec.Containers[1].Lifecycle.PreStop
+		"a command in place of a sleep": {"lifecycle: {preStop: {sleep: {seconds: 3}}}", record.Change{PreStop: []string{"/bin/sh", "-c", "quit"}}, func(d *corev1.PodTemplateSpec) bool {
+			hook := d.Spec.Containers[1].Lifecycle.PreStop
 			return hook.Sleep == nil && len(hook.Exec.Command) == 3
 		}},
-		"another start": {`args: ["--flag"]`, record.Change{Command: []string{"sh", "-c", "exec 'it'"}}, func(d *appsv1.Deployment) bool {
-			c := d.Spec.Template.Spec.Containers[1]
+		"another start": {`args: ["--flag"]`, record.Change{Command: []string{"sh", "-c", "exec 'it'"}}, func(d *corev1.PodTemplateSpec) bool {
+			c := d.Spec.Containers[1]
 			return c.Command[2] == "exec 'it'" && len(c.Args) == 0
 		}},
 	} {
@@ -71,15 +71,15 @@ spec:
 				t.Fatal(err)
 			}
 			run := record.Run{Cluster: record.Cluster{Kubernetes: "v1.36.3"}, Causes: []record.Cause{{Change: c.change}}}
-			describeContainer(&run.Target, &target.deployment.Spec.Template.Spec, target.container)
+			describeContainer(&run.Target, &target.workload.Template.Spec, target.container)
 			if err := target.patch(objects, cause.Patch(&run)); err != nil {
 				t.Fatal(err)
 			}
 			if target, err = findTarget(objects, &Options{}); err != nil {
 				t.Fatal(err)
 			}
-			if !c.want(target.deployment) || target.deployment.Spec.Template.Spec.Containers[0].Lifecycle != nil {
-				t.Errorf("%+v", target.deployment.Spec.Template.Spec.Containers)
+			if !c.want(&target.workload.Template) || target.workload.Template.Spec.Containers[0].Lifecycle != nil {
+				t.Errorf("%+v", target.workload.Template.Spec.Containers)
 			}
 		})
 	}

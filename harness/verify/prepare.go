@@ -191,7 +191,7 @@ func (v *verification) describe(ctx context.Context) error {
 	v.run.Target = record.Target{
 		Name: d.Namespace + "/" + d.Name, Image: v.target.container.Image, Address: address, Paths: v.Traffic.Paths, Replicas: int(state.Replicas),
 	}
-	describeContainer(&v.run.Target, &v.target.deployment.Spec.Template.Spec, v.target.container)
+	describeContainer(&v.run.Target, &v.target.workload.Template.Spec, v.target.container)
 	v.run.Target.Port = v.target.podPort()
 	v.describeImage()
 	digest, err := v.digest(ctx)

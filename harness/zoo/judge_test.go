@@ -24,7 +24,10 @@ func aRun(requests []record.Request, fails ...string) *record.Run {
 	lost := map[record.Class]bool{}
 	for _, r := range requests {
 		if r.Class == "" {
-			r.Class = record.Reused
+			r.Class = record.Pooled
+			if r.SentAfterClose {
+				r.Class = record.Blind
+			}
 		}
 		if r.Outcome == "" {
 			r.Outcome = record.EOFBefore
@@ -32,7 +35,7 @@ func aRun(requests []record.Request, fails ...string) *record.Run {
 		if r.End.IsZero() {
 			r.End = began.Add(11 * time.Second)
 		}
-		lost[r.Class] = lost[r.Class] || r.Failed()
+		lost[r.Class] = lost[r.Class] || r.Failed() && !r.OnlyBlind()
 		run.Requests = append(run.Requests, r)
 	}
 	for class, l := range lost {
@@ -61,9 +64,9 @@ func TestJudge(t *testing.T) {
 		"blind":                 {closesIdleAfterSleep, aRun([]record.Request{blind, reused}), ""},
 		"blind, and none lost":  {closesIdleAfterSleep, aRun(nil), "no client that doesn't look lost a request"},
 		"blind, and a new lost": {closesIdleAfterSleep, aRun([]record.Request{blind, fresh}), "1 new requests lost by any client"},
-		"more than a race":      {closesIdleAfterSleep, aRun(append(slices.Repeat([]record.Request{reused}, race+1), blind)), "25 reused requests"},
-		"a first request":       {closesIdleAfterSleep, aRun([]record.Request{blind, {}}), "1 reused requests"},
-		"half a response":       {closesIdleAfterSleep, aRun([]record.Request{blind, {ConnectionUse: 1, Outcome: record.EOFMid}}), "1 reused requests"},
+		"more than a race":      {closesIdleAfterSleep, aRun(append(slices.Repeat([]record.Request{reused}, race+1), blind)), "25 pooled requests"},
+		"a first request":       {closesIdleAfterSleep, aRun([]record.Request{blind, {}}), "1 pooled requests"},
+		"half a response":       {closesIdleAfterSleep, aRun([]record.Request{blind, {ConnectionUse: 1, Outcome: record.EOFMid}}), "1 pooled requests"},
 		"anybody":               {closesListenerAtOnce, aRun([]record.Request{fresh}), ""},
 		"anybody, only blind":   {closesListenerAtOnce, aRun([]record.Request{blind}), "no client lost a request as it came"},
 		"exit code":             {diesAtOnce, aRun([]record.Request{fresh}, verdict.ExitCodeID), ""},

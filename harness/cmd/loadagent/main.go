@@ -67,7 +67,7 @@ Other protocols: "protocol" is "http/1.1" (default), "h2", "grpc" or "websocket"
 gRPC has a "path" like /grpc.health.v1.Health/Check, and JSON as its "body":
 
   {"address": "127.0.0.1:8443", "protocol": "h2", "tls": {"insecure": true},
-   "clients": [{"class": "reused", "rate": 100}],
+   "clients": [{"class": "pooled", "rate": 100}],
    "targets": [{"path": "/orders", "method": "POST", "body": "{}", "expectStatus": 201}]}
 `
 
