@@ -31,8 +31,7 @@ func (r *run) channelStreams(ctx context.Context, client Client, ch *choice, t *
 			if !again || q.Again == maxAgain {
 				break
 			}
-			q.Again++
-			q.Outcome, q.Detail, q.Status = "", "", 0
+			sendAgain(q)
 		}
 		r.report(q, t, nil)
 	})

@@ -2,11 +2,14 @@ package load
 
 import (
 	"bytes"
+	"context"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"golang.org/x/net/http2"
@@ -165,6 +168,30 @@ func TestNeverProcessed(t *testing.T) {
 	}
 	if want := len(all) * (maxAgain + 1); int(s.requests.Load()) != want || summary.Clients[0].Opened != want {
 		t.Errorf("%d requests on %d connections; want %d", s.requests.Load(), summary.Clients[0].Opened, want)
+	}
+}
+
+// If a request is to be sent again and no other connection can be made, its record says
+// nothing of the one before.
+func TestNoConnectionToSendAgain(t *testing.T) {
+	s := h2Server(t, func(p *h2Peer) {
+		p.head(p.request(), true, ":status", "200", "x-pod", "a")
+		if id := p.request(); id != 0 {
+			p.WriteGoAway(id-2, http2.ErrCodeNo, nil)
+		}
+	})
+	c := config(s.address, record.Reused, 20)
+	c.Protocol = record.HTTP2
+	var dials atomic.Int64
+	c.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		if dials.Add(1) > 1 {
+			return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
+		}
+		return new(net.Dialer).DialContext(ctx, network, address)
+	}
+	r := first(t, c, 2)[1]
+	if r.Outcome != record.Refused || r.Again != 1 || r.Pod != "" || r.ConnectionUse != 0 || r.ConnectionAge != 0 {
+		t.Errorf("%+v", r)
 	}
 }
 

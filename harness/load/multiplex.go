@@ -90,10 +90,17 @@ func (r *run) carry(ctx context.Context, class record.Class, j *job, t *tally, k
 			r.report(q, t, nil)
 			return q
 		}
-		q.Again++
-		q.Outcome, q.Detail, q.Status = "", "", 0
+		sendAgain(q)
 		kept = nil // a new connection, as the one that refused may still take requests
 	}
+}
+
+// sendAgain prepares the record of a request for another connection: what was said of the
+// one before is not of it.
+func sendAgain(q *record.Request) {
+	q.Again++
+	q.Outcome, q.Detail, q.Status = "", "", 0
+	q.Pod, q.Inferred, q.ConnectionUse, q.ConnectionAge = "", false, 0, 0
 }
 
 // channelFor returns the connection for a request. If it can't be had, q has the
