@@ -262,13 +262,13 @@ func TestLayers(t *testing.T) {
 			member{name: "usr/bin/a", text: "old", mode: 0o4755}, member{name: "usr/bin/b", kind: tar.TypeLink, text: "usr/bin/a"},
 			member{name: "bin", kind: tar.TypeSymlink, text: "/usr/bin"}, member{name: "file-then-folder", text: "1"},
 			member{name: "folder-then-link/x", text: "1"}, member{name: "tmp", kind: tar.TypeDir, mode: 0o1777},
-			member{name: "dev/null", kind: tar.TypeChar},
+			member{name: "dev/null", kind: tar.TypeChar}, member{name: "var/run", kind: tar.TypeSymlink, text: "/run"},
 		),
 		layerOf(t,
 			member{name: "cleared/sub/new", text: "2"}, member{name: "cleared/.wh..wh..opq"}, member{name: "cleared/new", text: "2"},
 			member{name: "etc/.wh.gone"}, member{name: "etc/.wh.never-was"}, member{name: ".wh..wh.plnk/1", text: "aufs"},
 			member{name: "usr/bin/a", text: "new", mode: 0o755}, // b keeps the old content
-			member{name: "bin/c", text: "through the link"}, member{name: "file-then-folder", kind: tar.TypeDir, mode: 0o755}, member{name: "file-then-folder/x", kind: tar.TypeDir, mode: 0o755},
+			member{name: "var/run/pid", text: "2"}, member{name: "bin/c", text: "through the link"}, member{name: "file-then-folder", kind: tar.TypeDir, mode: 0o755}, member{name: "file-then-folder/x", kind: tar.TypeDir, mode: 0o755},
 			member{name: "folder-then-link", kind: tar.TypeSymlink, text: "nowhere"},
 			member{name: "etc/again", text: "1"}, member{name: "etc/.wh.again"}, // not of a layer below
 		))
@@ -278,7 +278,7 @@ func TestLayers(t *testing.T) {
 	check(t, files(t, dir), map[string]string{
 		"etc/": "", "etc/stays": "1", "etc/again": "1", "cleared/": "", "cleared/new": "2", "cleared/sub/": "", "cleared/sub/new": "2",
 		"usr/": "", "usr/bin/": "", "usr/bin/a": "new", "usr/bin/b": "old", "usr/bin/c": "through the link", "bin": "-> /usr/bin",
-		"file-then-folder/": "", "file-then-folder/x/": "", "folder-then-link": "-> nowhere", "tmp/": "", "dev/": "",
+		"file-then-folder/": "", "file-then-folder/x/": "", "folder-then-link": "-> nowhere", "tmp/": "", "dev/": "", "var/": "", "var/run": "-> /run", "run/": "", "run/pid": "2",
 	})
 	if done.Devices != 1 || done.Owners != (os.Geteuid() != 0) {
 		t.Errorf("left out: %+v", done)
@@ -409,6 +409,23 @@ func TestUnpackRefuses(t *testing.T) {
 		if _, _, err := unpack(t, layerOf(t, c.member)); err == nil || !errors.Is(err, image.ErrUnusable) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, not %q", what, err, c.want)
 		}
+	}
+	changed := imageOf(t, runtime.GOARCH, layerOf(t, member{name: "x", text: "x"}))
+	config, err := changed.ConfigFile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	config = config.DeepCopy()
+	config.RootFS.DiffIDs[0].Hex = strings.Repeat("0", 64)
+	if changed, err = mutate.ConfigFile(changed, config); err != nil {
+		t.Fatal(err)
+	}
+	folder := filepath.Join(t.TempDir(), "layout")
+	if _, err := layout.Write(folder, mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: changed})); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := open(t, folder, "").Unpack(t.Context(), t.TempDir()); err == nil || !strings.Contains(err.Error(), "the file is damaged") {
+		t.Errorf("another content: %v", err)
 	}
 	i := open(t, save(t, map[string]v1.Image{"app:1": imageOf(t, runtime.GOARCH, layerOf(t, member{name: "x", text: strings.Repeat("x", 1<<20)}))}), "")
 	ctx, cancel := context.WithCancel(t.Context())
