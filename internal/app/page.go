@@ -163,8 +163,10 @@ func candidateShown(u *catalogue.Unlisted) page.Candidate {
 		shown.URL = u.Question.URLs[0]
 	}
 	switch n := len(u.Identity.Evidence); {
-	case n > 0:
+	case n > 0 && shown.Refuted: // the first says no more than that
 		shown.Note = u.Identity.Evidence[n-1]
+	case n > 0:
+		shown.Note = u.Identity.Evidence[0]
 	case !u.Identity.At.IsZero():
 		shown.Note = "its answers prove nothing"
 	}

@@ -35,6 +35,7 @@ func TestWhatThePageTells(t *testing.T) {
 	for want, u := range map[string]catalogue.Unlisted{
 		"not asked yet":             {},
 		"its answers prove nothing": {Identity: service.Identity{Verdict: service.Unverified, At: now}},
+		"the reason":                {Identity: service.Identity{Verdict: service.Unverified, At: now, Evidence: []string{"the reason", "GET / answered 200"}}},
 		"the last":                  {Identity: service.Identity{Verdict: service.Refuted, At: now, Evidence: []string{"the first", "the last"}}},
 	} {
 		u.Question = service.Question{URLs: []string{"http://a", "https://a"}, Hints: []string{"loki", "mimir"}}

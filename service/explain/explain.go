@@ -229,8 +229,8 @@ func (d *Document) identity(f *catalogue.Facts) {
 	d.Identity = &Identity{cmp.Or(i.Verdict, service.Unverified), i.Product, i.Version, i.Evidence, timeOf(i.At)}
 	where := strings.Join(f.Question.URLs, ", ")
 	for _, e := range i.Evidence {
-		if request, answer, found := strings.Cut(e, " answered as "); found && strings.HasPrefix(e, "GET ") {
-			d.Asked = append(d.Asked, Asked{request, "answered as " + answer})
+		if request, answer, found := requestIn(e); found {
+			d.Asked = append(d.Asked, Asked{request, answer})
 		} else {
 			d.Asked = append(d.Asked, Asked{"who it is, at " + where, e})
 		}
@@ -238,6 +238,16 @@ func (d *Document) identity(f *catalogue.Facts) {
 	if len(i.Evidence) == 0 && i.At.IsZero() {
 		d.Asked = append(d.Asked, Asked{"who it is, at " + where, "it has not been asked yet"})
 	}
+}
+
+// requestIn splits evidence such as "GET /api/health answered 404".
+func requestIn(evidence string) (request, answer string, ok bool) {
+	for _, verb := range []string{" is answered ", " answered "} {
+		if before, after, found := strings.Cut(evidence, verb); found && strings.HasPrefix(before, "GET ") {
+			return before, strings.TrimPrefix(verb, " is")[1:] + after, true
+		}
+	}
+	return "", "", false
 }
 
 // overrides fills what the administrator's overrides say.
@@ -283,6 +293,8 @@ func (d *Document) outcome(x *detect.Explanation, f *catalogue.Facts) string {
 	switch {
 	case f.Candidate && f.Identity.At.IsZero():
 		s += " It may be a back end all the same, so it will be asked who it is, and listed if its answer proves it."
+	case f.Candidate && f.Identity.Access.Scheme == "":
+		s += " It may be a back end all the same, and was asked who it is, but nothing has answered yet."
 	case f.Candidate:
 		s += " It was asked who it is, but its answer did not prove that it is a back end."
 	case x.Result.Candidate != nil:

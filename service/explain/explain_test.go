@@ -255,7 +255,14 @@ func TestExplainsAnswers(t *testing.T) {
 		t.Errorf("%s", d.Text())
 	}
 	f.Identity = service.Identity{Verdict: service.Unverified, Evidence: []string{"nothing listens there"}, At: at}
-	if d = explain.Explain(candidate, &x, &f); d.Listed || !strings.Contains(d.Outcome, "did not prove") || d.Asked[0].Answer != "nothing listens there" {
+	if d = explain.Explain(candidate, &x, &f); d.Listed || !strings.Contains(d.Outcome, "nothing has answered yet") || d.Asked[0].Answer != "nothing listens there" {
+		t.Errorf("%s", d.Text())
+	}
+	f.Identity = service.Identity{Verdict: service.Unverified, Access: service.Access{Scheme: "http"}, At: at, Evidence: []string{"its answers prove nothing", "GET /api/health answered 404",
+		"GET /api/services is answered as by Jaeger, but nothing says which product it is"}}
+	if d = explain.Explain(candidate, &x, &f); !strings.Contains(d.Outcome, "did not prove") || len(d.Asked) != 3 || d.Asked[0].Answer != "its answers prove nothing" ||
+		d.Asked[1] != (explain.Asked{Request: "GET /api/health", Answer: "answered 404"}) ||
+		d.Asked[2] != (explain.Asked{Request: "GET /api/services", Answer: "answered as by Jaeger, but nothing says which product it is"}) {
 		t.Errorf("%s", d.Text())
 	}
 	f.Identity = service.Identity{Verdict: service.Verified, Type: "prometheus", Product: "Prometheus", Version: "3.5.0", Evidence: []string{"GET /api/v1/status/buildinfo answered as Prometheus 3.5.0"}, At: at}

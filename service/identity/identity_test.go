@@ -236,7 +236,7 @@ func TestVerdicts(t *testing.T) {
 			name: "a candidate that is a relative of a hint", typ: "-", verdict: service.Verified, want: "victoriametrics VictoriaMetrics 1.99.0", most: 8,
 			site: site{pages: map[string]Answer{"/api/v1/query?query=1": page(200, queryAnswer), "/metrics": page(200, `vm_app_version{short_version="v1.99.0"} 1`)}, fallback: notFound},
 		},
-		{name: "a candidate that is something else", typ: "-", verdict: service.Unverified, most: 3, site: site{fallback: notFound}},
+		{name: "a candidate that is something else", typ: "-", verdict: service.Unverified, most: 3, site: site{fallback: notFound}, why: "its answers prove nothing\nGET /"},
 		{name: "Kafka", typ: "kafka", url: "tcp://kafka.messaging:9092", verdict: service.Verified, want: "kafka Apache Kafka  tcp", site: site{fallback: Answer{Status: 200}}},
 		{name: "no Kafka", typ: "kafka", url: "tcp://kafka.messaging:9092", verdict: service.Unverified, site: site{fallback: Answer{Status: 400, Why: "its answer is not one of Kafka"}}, why: "not one of Kafka"},
 	} {

@@ -63,6 +63,8 @@ func (s *session) unverified() service.Identity {
 		id.Evidence = []string{s.unsure}
 	case s.guards > 0:
 		id.Evidence = []string{"it wants credentials, which are not sent"}
+	case len(s.definite) > 0: // of a candidate
+		id.Evidence = append([]string{"its answers prove nothing"}, s.definite[:min(len(s.definite), maxEvidence-1)]...)
 	}
 	return id
 }
