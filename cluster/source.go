@@ -96,6 +96,14 @@ type Availability struct {
 	DeniedSince time.Time
 }
 
+// StaleSince is when the source could last be read; zero if it can be read now.
+func (a Availability) StaleSince() time.Time {
+	if !a.Reachable {
+		return a.UnreachableSince
+	}
+	return a.DeniedSince
+}
+
 // ErrNotRunning means that Run has not been called yet, or has returned.
 var ErrNotRunning = errors.New("cluster: not running (it has not been started yet, or is being shut down)")
 

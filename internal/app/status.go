@@ -23,17 +23,14 @@ func (a *App) status() transport.Status {
 		return transport.Status{NotReady: reason}
 	}
 	grace := a.settings.Cluster.UnavailableGrace
-	var st transport.Status
+	st := transport.Status{StaleSince: v.StaleSince()}
 	var reason string
 	switch {
 	case !v.Reachable && a.settings.Cluster.Manifests != "":
-		st.StaleSince = v.UnreachableSince
 		reason = fmt.Sprintf("The folder of --manifests has been missing or unreadable for longer than %s; the service's log says why.", grace)
 	case !v.Reachable:
-		st.StaleSince = v.UnreachableSince
 		reason = fmt.Sprintf("Kubernetes has been unreachable for longer than %s.", grace)
 	case v.Denied != nil:
-		st.StaleSince = v.DeniedSince
 		reason = fmt.Sprintf("Kubernetes could not be read for longer than %s: %s.", grace, v.Denied.Public())
 	default:
 		return st
