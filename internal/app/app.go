@@ -18,6 +18,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/VictoriaMetrics/metrics"
 	"go.uber.org/zap"
@@ -73,14 +74,16 @@ type App struct {
 	leader    *leader.Candidate    // nil without leader election
 	auth      *transport.Auth      // nil: everybody may call
 	discovery *metrics.PrometheusHistogram
-	host      string // of the API server; empty without a cluster
-	shown     shown  // on the page
+	host      string        // of the API server; empty without a cluster
+	shown     shown         // on the page
+	settled   *gate         // open when documents may be written
+	patience  time.Duration // see settlePatience
 }
 
 // New builds the service from the settings, without starting anything. version is the
 // version that it reports.
 func New(s *config.Settings, version string, log *zap.Logger) (*App, error) {
-	a := &App{settings: s, version: version, log: log, set: metrics.NewSet()}
+	a := &App{settings: s, version: version, log: log, set: metrics.NewSet(), settled: newGate(), patience: settlePatience}
 	if err := a.build(); err != nil {
 		return nil, err
 	}
@@ -174,6 +177,7 @@ func (a *App) Run(signals Signals) (int, error) {
 		start(a.overrides.Run)
 	}
 	if a.writer != nil {
+		start(a.settle)
 		start(a.writer.Run)
 	}
 	if a.reloader != nil {

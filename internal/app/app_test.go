@@ -39,6 +39,12 @@ func runApp(t *testing.T, name string) *runningApp {
 // runAppWith runs the service with a manifest and flags.
 func runAppWith(t *testing.T, manifest string, flags ...string) *runningApp {
 	t.Helper()
+	return runChanged(t, func(*App) {}, manifest, flags...)
+}
+
+// runChanged is runAppWith with an App that change has changed.
+func runChanged(t *testing.T, change func(*App), manifest string, flags ...string) *runningApp {
+	t.Helper()
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "a.yaml"), []byte(manifest), 0o600); err != nil {
 		t.Fatal(err)
@@ -53,6 +59,7 @@ func runAppWith(t *testing.T, manifest string, flags ...string) *runningApp {
 	if err != nil {
 		t.Fatal(err)
 	}
+	change(a)
 	r := &runningApp{stop: make(chan os.Signal, 1), code: make(chan int, 1), logs: logs}
 	go func() {
 		code, err := a.Run(r)

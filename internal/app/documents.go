@@ -17,15 +17,19 @@ func documentOptions(s *config.HolmesGPT, d *config.Documents) snapshot.Document
 	return snapshot.DocumentOptions{Outputs: d.Outputs, OwnURL: d.OwnURL, HolmesGPT: holmesgpt.Options{LeaveOut: s.LeaveOut, Curl: s.Curl}}
 }
 
-// documents returns a function that returns the current documents, for a writer, and tells
-// how many tools they bring to an agent: by a metric, and once by the log when these become
-// too many. It is called by one goroutine at a time.
+// documents returns a function that returns the current documents, for a writer; nil as
+// long as they may not be written. It tells how many tools they bring to an agent: by a
+// metric, and once by the log when these become too many. It is called by one goroutine at
+// a time.
 func (a *App) documents() func() []service.Document {
 	options := documentOptions(&a.settings.HolmesGPT, &a.settings.Documents)
 	var tools atomic.Int64
 	a.set.NewGauge("toolset_holmesgpt_tools", func() float64 { return float64(tools.Load()) })
 	warned := false
 	return func() []service.Document {
+		if !a.settled.isOpen() {
+			return nil
+		}
 		docs := a.catalogue.Documents(options)
 		for i := range docs {
 			d := &docs[i]

@@ -30,7 +30,8 @@ func TestLeaveOutNames(t *testing.T) {
 // Too many tools are told once, when they become too many.
 func TestManyToolsAreTold(t *testing.T) {
 	logged, logs := observer.New(zap.WarnLevel)
-	a := &App{settings: &config.Settings{}, log: zap.New(logged), set: metrics.NewSet()}
+	a := &App{settings: &config.Settings{}, log: zap.New(logged), set: metrics.NewSet(), settled: newGate()}
+	a.settled.open()
 	a.catalogue = catalogue.New(func(s *corev1.Service) *service.Backend {
 		return &service.Backend{Key: service.Key{Namespace: s.Namespace, Name: s.Name}, Name: s.Name, Type: "jaeger", Enabled: true, Endpoint: "http://" + s.Name}
 	}, nil)

@@ -1,13 +1,11 @@
 package app
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"go.uber.org/zap"
 
@@ -46,21 +44,6 @@ func (a *App) buildProber(rules *detect.Rules) error {
 		}
 	})
 	return nil
-}
-
-// settlePatience is how long, at the start, the documents wait for the first answers.
-const settlePatience = 30 * time.Second
-
-// settle waits until the back ends have been asked who they are for the first time. Before
-// that the documents would lose what the replica before has found out, such as prefixes, and
-// agents would reload them twice.
-func (a *App) settle(ctx context.Context) {
-	if a.prober == nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, settlePatience)
-	defer cancel()
-	a.prober.Settled(ctx)
 }
 
 // identityChanged logs that a back end has said something new about itself.

@@ -46,8 +46,7 @@ func (a *App) elect(cfg *rest.Config, activate func(bool)) error {
 // the cluster, or knows less of it than another, must not keep others from writing.
 func (a *App) campaign(ctx context.Context) error {
 	select {
-	case <-a.source.FirstSync():
-		a.settle(ctx)
+	case <-a.settled.opened:
 		return a.leader.Run(ctx)
 	case <-ctx.Done():
 		return nil
@@ -68,6 +67,9 @@ func (a *App) releaseLease() {
 // leader for a moment; that makes no difference. But if a right is missing, nobody will
 // write anything newer, and generate returns an error.
 func (a *App) generate(ctx context.Context) (version string, err error) {
+	if a.leader == nil {
+		a.settled.open() // somebody wants it now
+	}
 	version, err = a.writer.WriteNow(ctx)
 	if a.leader == nil || a.leader.Leads() {
 		return version, err

@@ -312,6 +312,18 @@ func (c *Catalogue) SetHealth(key service.Key, h service.Health) {
 	}
 }
 
+// Unchecked returns the number of back ends whose health has not been checked yet.
+func (c *Catalogue) Unchecked() (n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, r := range c.records {
+		if r.Health.CheckedAt.IsZero() {
+			n++
+		}
+	}
+	return n
+}
+
 // SetConfigMapVersion sets the resourceVersion of the written ConfigMap, with which the
 // lists end as soon as it returns. It closes no Superseded channel: nothing has changed for
 // watchers, and the writer of the ConfigMap would write again.
