@@ -100,7 +100,7 @@ func WriteTable(w io.Writer, results []Result) error {
 			verdict = "**wrong**: " + oneLine(strings.Join(r.Wrong[:min(2, len(r.Wrong))], "; "))
 		}
 		fmt.Fprintf(&b, "| %s | %s: %s | %d | %s | %s | %s | %s | %s: %s | %s |\n", server, r.Variant.Name, r.Variant.About, r.Losses.Sent, classes(r.Losses.Anybody),
-			count(r.Losses.Blind), strings.Join(r.Fails, ", "), oneLine(r.Told), r.Variant.Expect.Lost, r.Variant.Expect.Why, verdict)
+			count(r.Losses.Blind), oneLine(strings.Join(r.Fails, ", ")), oneLine(r.Told), r.Variant.Expect.Lost, r.Variant.Expect.Why, verdict)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
