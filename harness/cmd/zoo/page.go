@@ -12,7 +12,7 @@ import (
 
 // text is the page around the tables.
 //
-//go:embed page.md
+//go:embed page.txt
 var text string
 
 // tell prints the table, or writes the page.
