@@ -2,7 +2,9 @@ package render_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
+	"net/url"
 	"os"
 	"regexp"
 	"slices"
@@ -10,6 +12,7 @@ import (
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
 
 	"kubernaut.io/dynamic-toolset/config"
@@ -50,6 +53,7 @@ func TestBadValuesAreRefused(t *testing.T) {
 		{"settings: {max-request-body: 1 apple}", "at '/settings/max-request-body'"},
 		{"settings: {holmesgpt-leave-out: [grafana]}", "at '/settings/holmesgpt-leave-out/0': value must be one of 'prometheus/metrics'"},
 		{"settings: {holmesgpt-reload-url: holmes}", "at '/settings/holmesgpt-reload-url'"},
+		{"settings: {own-url: 'toolset:8080'}", "at '/settings/own-url'"},
 		{"settings: {log-level: warning}", "at '/settings/log-level': value must be one of 'debug', 'info', 'warn', 'error'"},
 		{"settings: {allow-endpoint-cidrs: [localhost]}", "at '/settings/allow-endpoint-cidrs/0'"},
 		{"scope: everywhere", "at '/scope': value must be one of 'cluster', 'namespace', 'list'"},
@@ -157,6 +161,52 @@ func TestEveryValueHasItsEffect(t *testing.T) {
 	}
 	if strings.Contains(text.String(), "PodDisruptionBudget") {
 		t.Error("there is a disruption budget, though podDisruptionBudget.enabled=false")
+	}
+}
+
+// The documents that name MCP servers name this service, where its own Service answers,
+// unless another URL is given.
+func TestOwnURL(t *testing.T) {
+	for _, tt := range []struct{ values, want string }{
+		{"{configMap: {enabled: true}, settings: {outputs: [mcp]}}", "http://agents-dynamic-toolset.team-a.svc.cluster.local:8080"},
+		{"{configMap: {enabled: true}, settings: {outputs: [holmesgpt, kagent], cluster-domain: corp.example}}", "http://agents-dynamic-toolset.team-a.svc.corp.example:8080"},
+		{"{configMap: {enabled: true}, settings: {outputs: [mcp]}, tls: {secretName: s}, fullnameOverride: finder}", "https://finder.team-a.svc.cluster.local:8080"},
+		{"{configMap: {enabled: true}, settings: {outputs: [mcp], own-url: 'https://toolset.example.com'}}", "https://toolset.example.com"},
+		{"{configMap: {enabled: true}, settings: {outputs: [mcp], own-url: ''}}", ""},
+		{"{configMap: {enabled: true}, settings: {outputs: [holmesgpt]}}", "none"}, // nobody would read it
+		{"{configMap: {enabled: true}}", "none"},
+		{"{settings: {outputs: [mcp]}}", "none"}, // nothing is written
+	} {
+		objects, _, err := render.Helm(chartDir, render.Release{Name: "agents", Namespace: "team-a", Values: parseValues(t, tt.values)})
+		if err != nil {
+			t.Fatalf("%s: %v", tt.values, err)
+		}
+		got := "none"
+		for _, e := range deployment(t, objects).Spec.Template.Spec.Containers[0].Env {
+			if e.Name == "TOOLSET_OWN_URL" {
+				got = e.Value
+			}
+		}
+		if got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.values, got, tt.want)
+		}
+		if got == "none" || got == "" || strings.Contains(tt.values, "own-url") {
+			continue
+		}
+		// There is such a Service, with that port.
+		u, err := url.Parse(got)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := false
+		for _, s := range all[corev1.Service](t, objects, "Service") {
+			for _, p := range s.Spec.Ports {
+				found = found || strings.HasPrefix(u.Hostname(), s.Name+"."+s.Namespace+".svc.") && fmt.Sprint(p.Port) == u.Port() && p.Name == "http"
+			}
+		}
+		if !found {
+			t.Errorf("%s: no Service of the chart answers at %s", tt.values, got)
+		}
 	}
 }
 

@@ -45,3 +45,9 @@ ConfigMap. */}}
 {{- define "toolset.lease" -}}
 {{- if eq .Values.configMap.name "kubernaut-toolset-config" }}dynamic-toolset{{ else }}{{ .Values.configMap.name }}{{ end }}
 {{- end }}
+
+{{/* Where pods in the cluster reach the API. */}}
+{{- define "toolset.url" -}}
+{{- $scheme := ternary "https" "http" (ne .Values.tls.secretName "") -}}
+{{- printf "%s://%s.%s.svc.%s:8080" $scheme (include "toolset.fullname" .) .Release.Namespace (default "cluster.local" (get .Values.settings "cluster-domain")) }}
+{{- end }}

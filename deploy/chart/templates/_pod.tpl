@@ -193,6 +193,11 @@ affinity:
 - name: TOOLSET_LEADER_ELECTION_LEASE
   value: {{ include "toolset.lease" . | quote }}
 {{- end }}
+{{- $outputs := default list (get $v.settings "outputs") }}
+{{- if and (or (has "mcp" $outputs) (has "kagent" $outputs)) (not (hasKey $v.settings "own-url")) }}
+- name: TOOLSET_OWN_URL
+  value: {{ include "toolset.url" . | quote }}
+{{- end }}
 {{- end }}
 {{- if $v.workloadEvidence }}
 - name: TOOLSET_WORKLOAD_EVIDENCE
