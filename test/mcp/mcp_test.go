@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -262,75 +261,5 @@ func TestInspector(t *testing.T) {
 		if out, err := node(t, dir, append([]string{inspector, "--cli"}, q.args...)...); err != nil || !strings.Contains(out, q.want) {
 			t.Errorf("%q: %v\n%s", q.args, err, out)
 		}
-	}
-}
-
-// notOffered says what of the protocol the service does not offer: the suite's own tools,
-// resources, prompts, completion, logging, and the extension of tasks. A check that wants one
-// of these fails, and says so.
-var notOffered = regexp.MustCompile(`Unknown tool: "(test_|json_schema)|Method not found: "(resources|prompts|completion|logging)/|JSON-RPC error -32601: Method not found|` +
-	`^Not testable: server (does not list the diagnostic tool|exposes no tool with x-mcp-header)|^Tool 'json_schema_2020_12_tool' not found`)
-
-// wanting are checks that fail for want of the same, in other words: their scenarios go on
-// after a tool of the suite was not found.
-var wanting = []string{"sep-2322-multi-round-r1", "sep-2322-reject-tampered-state"}
-
-// The official conformance suite finds nothing wrong with what the service offers.
-func TestConformance(t *testing.T) {
-	dir, url := modules(t), serve(t)
-	suite := filepath.Join(dir, "node_modules", "@modelcontextprotocol", "conformance", "dist", "index.js")
-	for revision, passed := range map[string]struct {
-		atLeast int
-		checks  []string
-	}{
-		"2025-11-25": {33, []string{"server-initialize", "ping", "tools-list", "localhost-host-rebinding-rejected"}},
-		"2026-07-28": {90, []string{
-			"sep-2575-server-implements-discover", "sep-2575-http-server-unsupported-version-400", "sep-2575-http-server-header-mismatch-400", "sep-2575-http-server-method-not-found-404",
-			"sep-2575-request-meta-invalid-missing-client-capabilities", "sep-2243-server-reject-invalid-headers", "sep-2549-tools-list-caching-hints", "tools-list", "wire-schema-valid",
-			"localhost-host-rebinding-rejected",
-		}},
-	} {
-		t.Run(revision, func(t *testing.T) {
-			results := t.TempDir()
-			out, err := node(t, dir, suite, "server", "--url", url, "--requirements", revision, "-o", results)
-			if _, failed := err.(*exec.ExitError); err != nil && !failed { // it fails for what is not offered
-				t.Fatalf("%v\n%s", err, out)
-			}
-			files, err := filepath.Glob(filepath.Join(results, "*", "checks.json"))
-			if err != nil || len(files) < 20 {
-				t.Fatalf("%d scenarios %v\n%s", len(files), err, out)
-			}
-			succeeded := map[string]int{}
-			n := 0
-			for _, file := range files {
-				text, err := os.ReadFile(file)
-				if err != nil {
-					t.Fatal(err)
-				}
-				var checks []struct{ ID, Status, ErrorMessage string }
-				if err := json.Unmarshal(text, &checks); err != nil {
-					t.Fatal(err)
-				}
-				scenario := filepath.Base(filepath.Dir(file))
-				for _, c := range checks {
-					switch {
-					case c.Status == "SUCCESS":
-						succeeded[c.ID]++
-						n++
-					case c.Status == "FAILURE" && !notOffered.MatchString(c.ErrorMessage) && !slices.Contains(wanting, c.ID) && !strings.HasPrefix(scenario, "server-tasks-"):
-						t.Errorf("%s: %s: %s", scenario, c.ID, c.ErrorMessage)
-					}
-				}
-			}
-			for _, id := range passed.checks {
-				if succeeded[id] == 0 {
-					t.Errorf("the check %s has not passed", id)
-				}
-			}
-			if n < passed.atLeast {
-				t.Errorf("%d checks have passed, want at least %d: the suite has not tested what it did before", n, passed.atLeast)
-			}
-			t.Logf("revision %s: %d checks have passed", revision, n)
-		})
 	}
 }
