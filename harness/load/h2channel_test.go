@@ -180,7 +180,7 @@ func TestNoConnectionToSendAgain(t *testing.T) {
 			p.WriteGoAway(id-2, http2.ErrCodeNo, nil)
 		}
 	})
-	c := config(s.address, record.Reused, 20)
+	c := config(s.address, record.Pooled, 20)
 	c.Protocol = record.HTTP2
 	var dials atomic.Int64
 	c.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
