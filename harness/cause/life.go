@@ -89,8 +89,8 @@ const sigkilled = 137
 // told returns when the process of a pod was sent the signal. After a hook whose duration
 // is unknown, it is when the hook began.
 func told(p *record.Pod, t *record.Target) time.Time {
-	if !p.Signalled.IsZero() {
-		return p.Signalled
+	if at, _ := p.SIGTERM(); !at.IsZero() {
+		return at
 	}
 	return p.TermBegan().Add(t.PreStopSleep)
 }

@@ -1,6 +1,7 @@
 package cause
 
 import (
+	"slices"
 	"time"
 
 	"kubernaut.io/dynamic-toolset/harness/record"
@@ -35,8 +36,10 @@ type loss struct {
 
 func wayOf(r *record.Request) way {
 	switch r.Outcome {
-	case record.UnexpectedStatus:
+	case record.UnexpectedStatus, record.NotProcessed:
 		return status
+	case record.StreamReset:
+		return cut
 	case record.ResponseTimeout:
 		return unanswered
 	case record.WrongBody, record.NotProblem, record.Malformed:
@@ -68,7 +71,7 @@ func (l *loss) at() time.Time {
 }
 
 // sort returns the lost requests, each with the pod that was stopping then. If the record
-// names none, it is the pod whose end was closest.
+// names none, it is, of those that it suspects, the pod whose end was closest.
 func (f *finder) sort() []*loss {
 	byName := map[string]*life{}
 	for _, l := range f.lives {
@@ -82,11 +85,14 @@ func (f *finder) sort() []*loss {
 		}
 		l := &loss{Request: r, way: wayOf(r)}
 		if named := byName[r.Pod]; named != nil && named.covers(l.at()) {
-			l.life, l.sure = named, true
+			l.life, l.sure = named, r.PodBy != record.ByElimination
 		}
 		if r.Pod == "" {
 			var least time.Duration
 			for _, one := range f.lives {
+				if len(r.Suspects) > 0 && !slices.Contains(r.Suspects, one.Name) {
+					continue
+				}
 				if !one.covers(l.Sent) && !one.covers(l.at()) || l.way == unreached && one.reachable(l.at()) {
 					continue
 				}

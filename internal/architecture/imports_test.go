@@ -162,7 +162,7 @@ var rules = []rule{
 	{of: "test/products/...", may: []string{"test/products"}, never: all(httpServers, kubernetes, clusters, logging)},
 
 	// Clients that others have written, which know the service as a process.
-	{of: "test/mcp", may: []string{"internal/testenv"}, never: all(httpServers, kubernetes, clusters, logging, []string{"net/http"})},
+	{of: "test/mcp", may: []string{"internal/testenv", "transport/mcp"}, never: all(httpServers, kubernetes, clusters, logging)},
 
 	// Real products are asked as the service asks back ends.
 	{of: "test/identify", may: []string{"service/...", "test/products"}, never: all(httpServers, kubernetes, clusters, logging)},
