@@ -89,7 +89,7 @@ const sigkilled = 137
 // told returns when the process of a pod was sent the signal. After a hook whose duration
 // is unknown, it is when the hook began.
 func told(p *record.Pod, t *record.Target) time.Time {
-	if at, _ := p.SIGTERM(); !at.IsZero() {
+	if at, _ := p.SIGTERM(); !at.IsZero() && (p.PreStop != nil || t.PreStop == "" || !p.Signalled.IsZero()) {
 		return at
 	}
 	return p.TermBegan().Add(t.PreStopSleep)
@@ -99,15 +99,6 @@ func told(p *record.Pod, t *record.Target) time.Time {
 // came.
 func (f *finder) hookUnknown() bool {
 	return f.run.Target.PreStop != "" && f.run.Target.PreStopSleep == 0
-}
-
-// livedOn reports whether the process went on for some time after it had closed its
-// listener.
-func (l *life) livedOn() bool {
-	if l.closed.IsZero() {
-		return false
-	}
-	return l.end.Sub(l.closed) > statusLag || l.worked.Sub(l.closed) > slack
 }
 
 // covers reports whether something that happened at a moment may be due to the end of the

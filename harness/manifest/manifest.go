@@ -67,7 +67,7 @@ func ReadFrom(stdin io.Reader, paths ...string) ([]Object, error) {
 			continue
 		}
 		if isChart(path) {
-			return nil, fmt.Errorf("the folder %s is a Helm chart; render it: helm template NAME %[1]s | verify --manifest - ...", path)
+			return nil, fmt.Errorf("the folder %s is a Helm chart; render it: helm template NAME %[1]s | verify --manifest -", path)
 		}
 		if isKustomization(path) {
 			built, err := Kustomize(path)

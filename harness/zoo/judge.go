@@ -97,6 +97,9 @@ func (e *Expectation) Judge(run *record.Run) (wrong []string) {
 		}
 	}
 	for _, id := range got {
+		if id == verdict.RefusedID && e.Lost == Anybody {
+			continue // a listener that closes early may do so before the endpoint is gone
+		}
 		if !slices.Contains(expected, id) && !slices.Contains(e.MayFail, id) && (id != verdict.BaselineID || l.Baseline == 0) {
 			say("false alarm of the check %s: %s", id, evidence(run, id))
 		}

@@ -7,7 +7,6 @@ import (
 
 var (
 	keptAndNew = []record.Class{record.Pooled, record.Blind, record.New}
-	all        = []record.Class{record.Pooled, record.Blind, record.New, record.Slow}
 	exitCode   = []string{verdict.ExitCodeID}
 )
 

@@ -1,5 +1,7 @@
 package rpc
 
+//lint:file-ignore SA1019 servers of some years have v1alpha of the reflection only
+
 import (
 	"context"
 	"errors"
