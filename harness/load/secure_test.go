@@ -111,9 +111,9 @@ func secureConnection(t *testing.T, address string, settings *https.Settings) *c
 }
 
 func ask(c *connection, address string) record.Request {
-	cfg := config(address, record.Pooled, 1)
-	r := record.Request{Sent: time.Now()}
-	c.exchange(&job{message: newMessage(&cfg, &Target{Method: "GET", Path: "/"}, record.Pooled)}, patience, "X-Pod", &r)
+	cfg := config(address, record.Blind, 1)
+	r := record.Request{Class: record.Blind, Sent: time.Now()}
+	c.exchange(&job{message: newMessage(&cfg, &Target{Method: "GET", Path: "/"}, record.Blind)}, patience, "X-Pod", &r)
 	return r
 }
 

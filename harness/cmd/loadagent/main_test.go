@@ -60,12 +60,17 @@ func TestHelpAndMistakes(t *testing.T) {
 	}
 }
 
-// The example in the usage is a valid configuration.
+// The examples in the usage are valid configurations.
 func TestUsageExample(t *testing.T) {
-	text := usage[strings.Index(usage, "\n  {")+1:]
-	c, err := readConfig("-", strings.NewReader(text))
-	if err != nil || len(c.Clients) != 4 || len(c.Targets) != 4 {
-		t.Errorf("%v: %+v", err, c)
+	parts := strings.Split(usage, "\n  {")
+	for i, part := range parts[1:] {
+		text, _, _ := strings.Cut("{"+part, "\n\n")
+		if _, err := readConfig("-", strings.NewReader(text)); err != nil {
+			t.Errorf("example %d: %v: %s", i+1, err, text)
+		}
+	}
+	if len(parts) != 3 {
+		t.Errorf("%d examples", len(parts)-1)
 	}
 }
 
