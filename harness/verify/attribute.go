@@ -19,6 +19,10 @@ const (
 	// left the endpoints or is gone: kube-proxy updates its rules at most once a second,
 	// and a SYN that nobody answers is sent again.
 	routedAfter = 4 * time.Second
+	// sentAgain is when a packet of a new connection is no longer the first: a SYN that is
+	// not answered is sent again after a second (RFC 6298, section 2.1), and may be sent
+	// elsewhere then. A busy node says it a little later, not earlier.
+	sentAgain = 900 * time.Millisecond
 )
 
 // A tracker knows to which pod connections were sent; see [conntrack.Trace].
@@ -53,7 +57,8 @@ func (a *attribution) one(r *record.Request) {
 	opened := r.Sent.Add(-r.ConnectionAge)
 	near := func(*record.Pod) bool { return true }
 	if port := portOf(r.Local); port != 0 && a.trace != nil {
-		if f, ok := a.trace.Find(port, opened, r.End); ok {
+		// A dial that times out may have begun with a packet that left no trace.
+		if f, ok := a.trace.Find(port, opened, r.End); ok && !(r.Outcome == record.DialTimeout && f.At.Sub(opened) >= sentAgain) {
 			if name := a.at(f.To.Addr(), f.At); name != "" {
 				r.Pod, r.PodBy, r.Inferred = name, record.ByTracking, false
 			}

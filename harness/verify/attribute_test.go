@@ -81,7 +81,7 @@ func TestAttributeByTracking(t *testing.T) {
 		{Name: "c", Node: "n0", IP: "10.0.0.2", Created: at(0), Deleted: at(10), Exited: at(11), Gone: at(12)},
 		{Name: "d", Node: "n1", IP: "10.0.1.1", Created: at(14)}, // has b's address now
 	}}
-	trace := fakeTrace{flows: map[uint16]conntrack.Flow{1: flow("10.0.0.1", 12), 2: flow("10.0.1.1", 12), 3: flow("10.0.1.1", 15), 4: flow("10.9.9.9", 12)}}
+	trace := fakeTrace{flows: map[uint16]conntrack.Flow{1: flow("10.0.0.1", 12), 2: flow("10.0.1.1", 12), 3: flow("10.0.1.1", 15), 4: flow("10.9.9.9", 12), 6: flow("10.0.0.1", 13)}}
 	for _, r := range []struct {
 		local   string
 		outcome record.Outcome
@@ -97,7 +97,9 @@ func TestAttributeByTracking(t *testing.T) {
 		{"10.0.0.9:2", record.EOFBefore, "a", record.ByConnection, false, "b (by the node's connection tracking)"},
 		{"10.0.0.9:2", record.UnexpectedStatus, "a", record.ByHeader, false, "a"},
 		{"10.0.0.9:2", record.OK, "", "", false, "b (by the node's connection tracking)"},
-		// No packet has left the node.
+		// No packet has left the node; or only the second one.
+		{"10.0.0.9:6", record.DialTimeout, "", "", false, "c (by elimination)"},
+		{"10.0.0.9:6", record.Refused, "", "", false, "a (by the node's connection tracking)"},
 		{"10.0.0.9:5", record.DialTimeout, "", "", false, "c (by elimination)"},
 		{"10.0.0.9:5", record.Refused, "", "", false, "a pod unknown"},
 		{"10.0.0.9:5", record.DialTimeout, "", "", true, "one of b, c"},

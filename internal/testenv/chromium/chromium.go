@@ -109,7 +109,7 @@ func (b *Browser) Do(t *testing.T, steps ...chromedp.Action[chromedp.Void]) {
 // replaced reports whether err says that the page was replaced by another meanwhile, so that
 // nothing was done.
 func replaced(err error) bool {
-	for _, words := range []string{"Could not find node", "No node with given id", "context was destroyed", "Cannot find context", "Node with given id does not belong"} {
+	for _, words := range []string{"Could not find node", "No node with given id", "context was destroyed", "Cannot find context", "target navigated or closed", "Node with given id does not belong"} {
 		if strings.Contains(err.Error(), words) {
 			return true
 		}
