@@ -1,7 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"debug/buildinfo"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -36,6 +39,9 @@ func (r *release) materialsOf(ctx context.Context, tool string, b built) error {
 	if err := os.WriteFile(program, b.program, 0o755); err != nil {
 		return err
 	}
+	if err := r.download(ctx, b); err != nil {
+		return err
+	}
 	// Without a serial number and a time, which would differ each time. The versions of
 	// modules come from the program, their licenses from the module cache.
 	doc, err := output(ctx, r.source, []string{"GOFLAGS=-mod=mod", "GOPROXY=off"}, tool, "bin",
@@ -44,4 +50,22 @@ func (r *release) materialsOf(ctx context.Context, tool string, b built) error {
 		return err
 	}
 	return os.WriteFile(r.file(r.name(b.platform)+"_sbom.cdx.json"), doc, 0o644)
+}
+
+// download makes sure that the module cache has all modules of a program, with what go mod
+// download wants to know of them: a build does without some of it.
+func (r *release) download(ctx context.Context, b built) error {
+	info, err := buildinfo.Read(bytes.NewReader(b.program))
+	if err != nil {
+		return fmt.Errorf("the modules of the program for %s: %w", b.platform, err)
+	}
+	args := []string{"mod", "download"}
+	for _, m := range info.Deps {
+		if m.Replace != nil {
+			m = m.Replace
+		}
+		args = append(args, m.Path+"@"+m.Version)
+	}
+	_, err = output(ctx, r.source, []string{"GOFLAGS=-mod=mod"}, "go", args...)
+	return err
 }
