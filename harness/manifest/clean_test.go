@@ -135,7 +135,7 @@ metadata: {name: w}
 	}
 	all := strings.Join(notes, "\n")
 	for _, want := range []string{
-		"HorizontalPodAutoscaler web was left out: the number", "Ingress web was applied: the traffic goes", "PodDisruptionBudget web was applied: node drains",
+		"HorizontalPodAutoscaler web was left out: the number", "Ingress web was applied: the traffic goes",
 		"NetworkPolicy web was left out", "no such kinds: ServiceMonitor web.", "no longer serves their apiVersion: PodDisruptionBudget old.",
 	} {
 		if !strings.Contains(all, want) {

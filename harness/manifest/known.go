@@ -23,10 +23,9 @@ var away = map[string]string{
 
 // still are kinds that are applied, and what that means for a verification.
 var still = map[string]string{
-	"Ingress":             "the traffic goes to the Service itself",
-	"Gateway":             "the traffic goes to the Service itself",
-	"HTTPRoute":           "the traffic goes to the Service itself",
-	"PodDisruptionBudget": "node drains respect it; rolling updates never do",
+	"Ingress":   "the traffic goes to the Service itself",
+	"Gateway":   "the traffic goes to the Service itself",
+	"HTTPRoute": "the traffic goes to the Service itself",
 }
 
 // Select leaves out objects that a verification has no use for, or that would hinder it,

@@ -104,7 +104,7 @@ func TestVerifyTheService(t *testing.T) {
 			t.Errorf("no %q in %s", want, errs)
 		}
 	}
-	if len(report.Checks) != 16 {
+	if len(report.Checks) != 17 {
 		t.Fatalf("%d checks", len(report.Checks))
 	}
 	for _, c := range report.Checks {
