@@ -17,13 +17,13 @@ import (
 )
 
 // Bounds on the size of the images, in bytes. When they were set, the service's had 35.1
-// MB and the load generator's 6.4 MB. They should notice a new dependency, but not each
+// MB and the load generator's 13.7 MB. They should notice a new dependency, but not each
 // new file. They notice a template of the standard library, too, which makes the service's
 // 21 MB larger: it finds methods by name, so the linker keeps every exported method of every
 // type.
 const (
 	largestService   = 40_000_000
-	largestLoadAgent = 12_000_000
+	largestLoadAgent = 15_000_000
 )
 
 const (

@@ -178,7 +178,7 @@ func (j *judge) coverage() record.Check {
 	for _, class := range j.rules.Classes {
 		met := 0
 		for _, p := range j.stopped {
-			if slices.ContainsFunc(byPod[p.Name], func(r *record.Request) bool { return r.Class == class && meets(r, p.TermBegan()) }) {
+			if slices.ContainsFunc(byPod[p.Name], func(r *record.Request) bool { return r.Class == class && meets(r, p) }) {
 				met++
 			}
 		}
@@ -198,9 +198,15 @@ func (j *judge) coverage() record.Check {
 // ends its streams at once has done so.
 const stopSlack = 100 * time.Millisecond
 
-func meets(r *record.Request, stop time.Time) bool {
+func meets(r *record.Request, p *record.Pod) bool {
+	stop := p.TermBegan()
 	if r.Class == record.Slow || r.Class == record.Stream {
 		return r.Sent.Before(stop) && r.End.After(stop.Add(-stopSlack))
+	}
+	if p.Signalled.IsZero() {
+		// The kubelet's event comes late from a busy node, when the pod has left the
+		// endpoints already.
+		stop = p.Deleted
 	}
 	return r.End.After(stop.Add(-coverageWindow)) && r.Sent.Before(stop)
 }

@@ -7,6 +7,7 @@ import (
 
 var (
 	keptAndNew = []record.Class{record.Pooled, record.Blind, record.New}
+	all        = []record.Class{record.Pooled, record.Blind, record.New, record.Slow}
 	exitCode   = []string{verdict.ExitCodeID}
 )
 
@@ -19,7 +20,7 @@ const race = 2 * 12
 // Expectations that many servers share.
 var (
 	diesAtOnce = Expectation{
-		Lost: Anybody, Classes: keptAndNew, Fails: exitCode,
+		Lost: Anybody, Classes: all, Fails: exitCode,
 		Why: "SIGTERM ends the process at once, while nodes still route to it",
 	}
 	diesAfterSleep = Expectation{

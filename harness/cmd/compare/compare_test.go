@@ -340,8 +340,8 @@ func TestShutdowns(t *testing.T) {
 		t.Fatal(err)
 	}
 	for of, want := range map[string]string{
-		"naive": "| naive | SIGTERM: close the listener and exit | 3 | 2 | 0 | 1 | 1 | 0 | 1 connection refused, 1 EOF mid-response |",
-		"full":  "| full | DD-007: readiness 503, 5 s, drain, exit | 1 | 0 | 0 | 0 | 0 | 0 | - |",
+		"naive": "| naive | SIGTERM: close the listener and exit | 3 | 2 | 0 | 0 | 1 | 1 | 0 | 1 connection refused, 1 EOF mid-response |",
+		"full":  "| full | DD-007: readiness 503, 5 s, drain, exit | 1 | 0 | 0 | 0 | 0 | 0 | 0 | - |",
 	} {
 		if got := row(t, string(text), of); got != want {
 			t.Errorf("%s\nnot\n%s", got, want)
