@@ -22,7 +22,7 @@ func gunicorn() Server {
 		Debian: []string{"gunicorn"}, Port: 8000, Path: "/",
 		Variants: []Variant{
 			{Name: "plain", About: "the quick start: sync workers, which close each connection", Command: command(), Short: true, Expect: Expectation{
-				Lost: Anybody, Classes: keptAndNew, Why: "workers end with connections in the accept queue, and then the listener is closed",
+				Lost: Anybody, Classes: all, Why: "workers end with connections in the accept queue, and then the listener is closed",
 			}},
 			{Name: "preStop", About: "behind a preStop sleep", Command: command(), PreStop: preStopSleep, Short: true, Good: true, Expect: Expectation{
 				Lost: Nobody, Why: "no connection is kept, and at SIGTERM no new one arrives any more",
@@ -181,7 +181,7 @@ func uwsgi() Server {
 				Why: "SIGTERM reloads it, it serves on, and is killed when nobody asks any more",
 			}},
 			{Name: "die-on-term", About: "as documented: --die-on-term", Command: command("--die-on-term"), Expect: Expectation{
-				Lost: Anybody, Classes: keptAndNew, Why: "it closes its listener while nodes still route to it",
+				Lost: Anybody, Classes: all, Why: "it closes its listener while nodes still route to it",
 			}},
 			{Name: "die-on-term-preStop", About: "the same behind a preStop sleep", Command: command("--die-on-term"), PreStop: preStopSleep, Expect: Expectation{
 				Lost: Nobody, Why: "no connection is kept, and at SIGTERM no new one arrives any more",

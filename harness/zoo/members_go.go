@@ -6,9 +6,8 @@ import (
 )
 
 var (
-	keptAndNew = []record.Class{record.Pooled, record.Blind, record.New}
-	all        = []record.Class{record.Pooled, record.Blind, record.New, record.Slow}
-	exitCode   = []string{verdict.ExitCodeID}
+	all      = []record.Class{record.Pooled, record.Blind, record.New, record.Slow}
+	exitCode = []string{verdict.ExitCodeID}
 )
 
 // race is how many requests may meet a close on its way: at most all that kept connections
@@ -28,7 +27,7 @@ var (
 		Why: "no new connection arrives any more, but SIGTERM cuts those that are kept",
 	}
 	closesListenerAtOnce = Expectation{
-		Lost: Anybody, Classes: keptAndNew,
+		Lost: Anybody, Classes: all,
 		Why: "it closes its listener while nodes still route to it, and idle connections without notice",
 	}
 	closesIdleAfterSleep = Expectation{
@@ -88,7 +87,7 @@ func goServers() []Server {
 		Go: &GoPrograms{Packages: "github.com/mccutchen/go-httpbin/v2/cmd/go-httpbin"}, Port: 8080, Path: "/get", Ready: "/status/200",
 		Variants: []Variant{
 			{Name: "plain", About: "as it is", Command: []string{"/go-httpbin"}, SlowPath: "/delay/{duration}", SlowSeconds: 8, Short: true, Expect: Expectation{
-				Lost: Anybody, Classes: keptAndNew, Why: closesListenerAtOnce.Why,
+				Lost: Anybody, Classes: all, Why: closesListenerAtOnce.Why,
 			}},
 			{Name: "preStop", About: "behind a preStop sleep", Command: []string{"/go-httpbin"}, PreStop: preStopSleep, SlowPath: "/delay/{duration}", SlowSeconds: 8, Expect: closesIdleAfterSleep},
 		},
