@@ -17,6 +17,8 @@ import (
 // A port is one listening port: its connections, the fasthttp server that reads requests
 // from them, the middleware, and the routes.
 type port struct {
+	tcp *net.TCPListener
+
 	problem  reply.Problem
 	log      *zap.Logger
 	limits   Limits
@@ -108,6 +110,7 @@ func (p *port) open(ctx context.Context, addr string) error {
 	if err != nil {
 		return err
 	}
+	p.tcp = tcp
 	p.accept(tcp)
 	return nil
 }

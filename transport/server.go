@@ -17,6 +17,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
 	"slices"
 	"sync"
 	"time"
@@ -282,7 +283,15 @@ func (s *Server) Start(ctx context.Context) error {
 	if err := s.metricsPort.open(ctx, s.opts.MetricsListen); err != nil {
 		return errors.Join(err, s.apiPort.listener.Close())
 	}
-	s.apiPort.serve()
+	if os.Getenv("SPIKE_LOOP") != "" {
+		l, err := newLoop(s)
+		if err != nil {
+			return err
+		}
+		go l.run()
+	} else {
+		s.apiPort.serve()
+	}
 	s.metricsPort.serve()
 	s.background.Go(s.watchStatus)
 	s.background.Go(s.giveMemoryBack)

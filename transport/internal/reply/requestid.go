@@ -62,3 +62,14 @@ func validRequestID(id []byte) bool {
 	}
 	return true
 }
+
+// AppendRequestID appends a new identifier.
+func AppendRequestID(b []byte) []byte {
+	var text [32]byte
+	putHex(text[:16], rand.Uint64()) // #nosec G404 -- an identifier, not a secret
+	putHex(text[16:], rand.Uint64()) // #nosec G404
+	return append(b, text[:]...)
+}
+
+// ValidRequestID is validRequestID.
+func ValidRequestID(id []byte) bool { return validRequestID(id) }
