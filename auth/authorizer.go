@@ -161,6 +161,15 @@ func (c *Caller) Known() *Identity {
 	return c.known.who
 }
 
+// Remembers reports whether Decide would allow the action from memory.
+func (a *Authorizer) Remembers(c *Caller, action int) bool {
+	if c.known == nil {
+		return false
+	}
+	gr := c.known.grants[action].Load()
+	return gr != nil && gr.allowed && c.at < gr.expires
+}
+
 // Decide decides whether the caller may do the action with this index, as of the time
 // when the caller was looked up. It answers from memory or asks the authority. Of several
 // callers that need the same answer at once, one asks for all.

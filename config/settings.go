@@ -80,7 +80,17 @@ type HTTP struct {
 	// MaxConnectionAge is the age after which a connection is closed with its next
 	// response; 0 for never. The server varies it by up to 10 %.
 	MaxConnectionAge time.Duration
+	EventLoop        EventLoop // who has the connections between requests
 }
+
+// An EventLoop says whether event loops have the connections between requests.
+type EventLoop string
+
+// The values of EventLoop.
+const (
+	EventLoopAuto EventLoop = "auto" // where that is possible: on Linux, without TLS
+	EventLoopOff  EventLoop = "off"
+)
 
 // Limits bounds what clients can use of the server.
 type Limits struct {

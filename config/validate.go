@@ -130,6 +130,7 @@ func (l *loader) validateHTTP() {
 	if h.MaxConnectionAge != 0 && (h.MaxConnectionAge < time.Second || h.MaxConnectionAge > 24*time.Hour) {
 		l.fail("max-connection-age", "is %s; it must be 0 (never) or between 1s and 24h", short(h.MaxConnectionAge))
 	}
+	l.choice("event-loop", string(h.EventLoop), string(EventLoopAuto), string(EventLoopOff))
 	l.number("max-connections", limits.MaxConnections, 1, 1_000_000)
 	l.number("max-watchers", limits.MaxWatchers, 0, 1_000_000)
 	l.size("max-request-body", limits.MaxRequestBody, 1<<10, 64<<20)

@@ -17,8 +17,7 @@ import (
 // A port is one listening port: its connections, the fasthttp server that reads requests
 // from them, the middleware, and the routes.
 type port struct {
-	tcp *net.TCPListener
-
+	direct   *direct // answers for the event loops; nil: there are none
 	problem  reply.Problem
 	log      *zap.Logger
 	limits   Limits
@@ -72,7 +71,7 @@ func newPort(o middleware.Options, limits Limits, tls *serverTLS) *port {
 		HeaderReceived:                middleware.HeaderReceived,
 		ExpectHandler:                 p.chain.Judge,
 		StreamRequestBody:             true,
-		Name:                          "dynamic-toolset",
+		Name:                          serverName,
 		ReadBufferSize:                limits.MaxHeaderBytes,
 		MaxRequestBodySize:            1,                                           // of what is read before the handler runs; see middleware/body.go
 		Concurrency:                   2*limits.MaxConnections + conn.MaxRejecting, // the listener's own limit comes first; this counts connections that are about to end, too
@@ -88,6 +87,9 @@ func newPort(o middleware.Options, limits Limits, tls *serverTLS) *port {
 	}
 	return p
 }
+
+// serverName is the Server field of all responses.
+const serverName = "dynamic-toolset"
 
 // connState tells a connection where its requests begin and end, for the drain.
 func connState(nc net.Conn, s fasthttp.ConnState) {
@@ -110,7 +112,6 @@ func (p *port) open(ctx context.Context, addr string) error {
 	if err != nil {
 		return err
 	}
-	p.tcp = tcp
 	p.accept(tcp)
 	return nil
 }
@@ -130,6 +131,9 @@ func (p *port) accept(socket net.Listener) {
 		},
 		Reject: p.reject,
 		Log:    p.log,
+	}
+	if p.direct != nil {
+		o.Answer = p.direct.answer
 	}
 	if p.tls != nil {
 		o.TLS = &conn.TLS{Config: p.tls.config.Load, Failed: p.tls.failed}

@@ -17,7 +17,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"os"
 	"slices"
 	"sync"
 	"time"
@@ -93,6 +92,11 @@ type Options struct {
 	// PageState returns what the page at / says about the service. It must not block. nil:
 	// the page says nothing but the version.
 	PageState func() PageState
+
+	// NoEventLoop makes fasthttp answer every request. Otherwise an event loop has the
+	// connections between requests, and answers plain lookups by name. There is none on
+	// other systems than Linux, and with TLS.
+	NoEventLoop bool
 
 	// Pprof serves the profiles of the process on the metrics port, below /debug/pprof/.
 	// With Auth.Metrics, callers need a right for them.
@@ -244,6 +248,9 @@ func (s *Server) serveRoutes() error {
 	s.apiPort.use(apiRoutes, s.pass)
 	s.apiPort.named.exists = s.api.Exists
 	s.metricsPort.use(metricsRoutes, s.pass)
+	if !s.opts.NoEventLoop {
+		s.apiPort.direct = s.newDirect()
+	}
 	return nil
 }
 
@@ -283,15 +290,7 @@ func (s *Server) Start(ctx context.Context) error {
 	if err := s.metricsPort.open(ctx, s.opts.MetricsListen); err != nil {
 		return errors.Join(err, s.apiPort.listener.Close())
 	}
-	if os.Getenv("SPIKE_LOOP") != "" {
-		l, err := newLoop(s)
-		if err != nil {
-			return err
-		}
-		go l.run()
-	} else {
-		s.apiPort.serve()
-	}
+	s.apiPort.serve()
 	s.metricsPort.serve()
 	s.background.Go(s.watchStatus)
 	s.background.Go(s.giveMemoryBack)

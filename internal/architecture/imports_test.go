@@ -77,17 +77,18 @@ var rules = []rule{
 	{of: "config/...", may: append(leaves, "transport/certificate"), never: all(httpServers, kubernetes, logging)},
 	// Sockets know no handlers, no problem documents and no HTTP library.
 	{of: "transport/internal/conn", never: all(httpServers, kubernetes, []string{"net/http", "github.com/VictoriaMetrics/..."})},
+	{of: "transport/internal/head", may: nil, never: all(httpServers, kubernetes, []string{"net/http"})},
 	{of: "transport/certificate/...", never: all(httpServers, kubernetes, logging, []string{"net/http"})},
 	// api and middleware know neither each other nor the routes.
 	{of: "transport/internal/reply", may: []string{"problem"}, never: all(kubernetes, logging, routers, []string{"net/http"})},
 	{of: "transport/internal/profiles", may: []string{"problem", "transport/internal/reply"}, never: all(kubernetes, routers)},
 	{of: "transport/api", may: []string{"problem", "service", "service/catalogue", "service/explain", "service/output/kubernaut", "service/snapshot", "service/tools",
-		"transport/internal/conn", "transport/internal/reply", "transport/mcp", "transport/page"}, never: all(kubernetes, routers, []string{"net/http"})},
+		"transport/internal/conn", "transport/internal/head", "transport/internal/reply", "transport/mcp", "transport/page"}, never: all(kubernetes, routers, []string{"net/http"})},
 	// What the page shows is a function of a snapshot, whoever serves it.
 	{of: "transport/page", may: []string{"internal/format", "service", "service/snapshot"}, never: domain},
 	// The protocol of agents, without HTTP and without what the tools do.
 	{of: "transport/mcp", may: []string{"internal/jsonobject"}, never: domain},
-	{of: "transport/middleware", may: []string{"internal/boundedcache", "auth", "problem", "transport/internal/conn", "transport/internal/reply"}, never: all(kubernetes, routers, []string{"net/http"})},
+	{of: "transport/middleware", may: []string{"internal/boundedcache", "auth", "problem", "transport/internal/conn", "transport/internal/head", "transport/internal/reply"}, never: all(kubernetes, routers, []string{"net/http"})},
 	{of: "transport", may: []string{"auth", "service", "service/catalogue", "service/explain", "problem", "transport/..."}, never: all(kubernetes)},
 	// First what the packages below cluster share, then those packages, which don't know
 	// one another. The exception: the writer of the ConfigMap sends Events.

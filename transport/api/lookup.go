@@ -87,10 +87,3 @@ func (a *API) noSingleToolset(ctx *fasthttp.RequestCtx, snap *snapshot.Snapshot,
 		a.problem(ctx, problem.NotFound, fmt.Sprintf("No toolset has the name or type %s%s GET /api/v1/toolsets lists all.", reply.Quoted(name), meant(snap, name)))
 	}
 }
-
-// SpikeWarning returns the Warning that answers have now; nil for none.
-func (a *API) SpikeWarning() []byte { return a.status.Load().warning }
-
-// SpikeMatches is matches; SpikeGzip is acceptsGzip.
-func SpikeMatches(field, tag []byte) bool { return matches(field, tag) }
-func SpikeGzip(field []byte) bool         { return acceptsGzip(field) }

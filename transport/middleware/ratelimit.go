@@ -64,6 +64,9 @@ func (l *limiter) take(c client) (wait time.Duration) {
 	}
 }
 
+// tryTake counts a request of c, or returns false if it may not be sent now.
+func (l *limiter) tryTake(c client) bool { return l.take(c) == 0 }
+
 // active returns how many clients have not got their whole burst back.
 func (l *limiter) active() (n int) {
 	now := int64(time.Since(l.start))

@@ -31,7 +31,7 @@ func (c *Conn) Close() error {
 	if c.flush() == nil {
 		c.closeSession()
 	}
-	if c.ending.linger || unread(c.Conn) > 0 {
+	if c.ending.linger || len(c.in.early) > 0 || unread(c.Conn) > 0 {
 		lingeringClose(c.Conn)
 	}
 	return c.Conn.Close()
@@ -62,10 +62,14 @@ func (c *Conn) sayEnd() {
 	}
 }
 
-// abort closes the connection at once, whatever it is doing.
+// abort closes the connection at once, whatever the server is doing with it. It leaves
+// those of the event loops to them.
 func (c *Conn) abort() {
-	if c.ending.closed.CompareAndSwap(false, true) {
-		c.Conn.Close() //nolint:errcheck // nothing is left to be done about it
+	c.owner.mu.Lock()
+	nc := c.Conn
+	c.owner.mu.Unlock()
+	if nc != nil && c.ending.closed.CompareAndSwap(false, true) {
+		nc.Close() //nolint:errcheck // nothing is left to be done about it
 		c.owner.forget(c)
 	}
 }

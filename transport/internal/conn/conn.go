@@ -14,8 +14,11 @@ import (
 // Its methods are for the goroutine that serves the connection, except those of net.Conn
 // that may be called concurrently.
 type Conn struct {
-	net.Conn // the socket
-	owner    *Listener
+	// Conn is the socket; nil while an event loop has the connection. It is set under the
+	// listener's mutex.
+	net.Conn
+	owner  *Listener
+	socket socket
 
 	// Attachment is for the server; nil at first.
 	Attachment Attachment
@@ -80,6 +83,7 @@ type reading struct {
 	greeted bool    // the client has sent something
 	late    bool    // the rest of the request has not arrived in time
 	ahead   ahead   // what was read and not used yet
+	early   []byte  // what an event loop has read, and the server has not
 	chunks  *Chunks // of the body that is being read; nil if it is not chunked
 }
 
@@ -182,7 +186,7 @@ func (c *Conn) pipelined() bool {
 	case left > 0:
 		return true
 	case c.tls.layer == nil:
-		return int64(unread(c.Conn)) > -left
+		return int64(unread(c.Conn)+len(c.in.early)) > -left
 	case left < 0: // part of the body is still to be read, so that what follows it is not known
 		return true
 	}

@@ -24,6 +24,10 @@
 //   - which responses are sent together (write_batch.go);
 //   - which connections need no buffers, since nothing happens on them (idle_set.go).
 //
+// On Linux without TLS, event loops have the connections between requests, and an [Answer]
+// answers what it can without the server (loop_linux.go, loop_accept_linux.go,
+// loop_conn_linux.go).
+//
 // [Listener.Drain] ends all connections: drain.go has the order. How the listening socket
 // is closed without a reset for a client in its queue is in shut, in listener.go.
 package conn

@@ -42,11 +42,15 @@ func (l *Listener) Drain(timeout, idleGrace time.Duration, announced time.Time) 
 		open := 0
 		l.each(func(c *Conn) {
 			open++
-			c.wakeIfIdle(silentSince)
+			if !c.inLoop() {
+				c.wakeIfIdle(silentSince)
+			}
 		})
+		l.loops.endIdle(silentSince)
 		select {
 		case <-shut:
 			if open == 0 {
+				l.loops.stop()
 				return nil
 			}
 		default:
@@ -79,6 +83,7 @@ func (c *Conn) wakeIfIdle(t instant) {
 func (l *Listener) cut() error {
 	open, inFlight := l.Count()
 	if open == 0 {
+		l.loops.stop()
 		return nil
 	}
 	var left []*Conn
@@ -86,5 +91,6 @@ func (l *Listener) cut() error {
 	for _, c := range left {
 		c.abort()
 	}
+	l.loops.stop()
 	return fmt.Errorf("cut %d connections with %d requests in flight", open, inFlight)
 }

@@ -39,7 +39,7 @@ func (l *Listener) putAside() {
 // nothingHere reports whether the connection is idle and nothing of a request has
 // arrived, so that it may go into the idle set.
 func (c *Conn) nothingHere() bool {
-	if !c.idle.canEnter || c.idle.state.Load() != waiting || c.idle.woken.Load() != 0 {
+	if !c.idle.canEnter || c.idle.state.Load() != waiting || c.idle.woken.Load() != 0 || len(c.in.early) > 0 {
 		return false
 	}
 	if c.established() {
@@ -56,13 +56,17 @@ func (c *Conn) idleTime() instant {
 	return instant(c.idle.since.Load()).add(IdleAfter)
 }
 
-// enterIdleSet waits for the client in a goroutine of its own, which ends with the
-// connection or when the connection enters the idle set again.
+// enterIdleSet gives the connection to an event loop. If there is none, it waits for the
+// client in a goroutine of its own, which ends with the connection or when the connection
+// enters the idle set again.
 func (c *Conn) enterIdleSet() {
 	c.in.ahead.forget() // the server's buffer is for another connection now
 	c.forgetAttachment()
 	c.idle.inSet.Store(true)
 	c.owner.putAside()
+	if c.owner.loops != nil && c.enterLoop() {
+		return
+	}
 	go func() {
 		if c.wake() {
 			c.idle.inSet.Store(false)

@@ -65,6 +65,9 @@ type Options struct {
 	Serve func(net.Conn)
 	// Reject writes the response for a connection over the limit.
 	Reject func(w io.Writer, r Rejection) error
+	// Answer answers a request without the server, if it can do so at once. nil: there is
+	// no event loop. See Answer for what it must do.
+	Answer Answer
 	Log    *zap.Logger
 }
 
@@ -76,6 +79,8 @@ type Listener struct {
 	limits         Limits
 	writeRejection func(io.Writer, Rejection) error
 	serve          func(net.Conn)
+	answer         Answer
+	loops          *loops // nil: there is no event loop
 	tls            *TLS
 
 	phase     atomic.Int32
@@ -128,12 +133,24 @@ func New(socket net.Listener, o Options) *Listener {
 	l := &Listener{socket: socket, log: o.Log, limits: o.Limits, writeRejection: o.Reject, serve: o.Serve, tls: o.TLS,
 		emptied: make(chan struct{}), rejecting: make(chan struct{}, rejecting), freed: make(chan struct{}, 1)}
 	l.list.prev, l.list.next = &l.list, &l.list
+	if o.Answer != nil && o.TLS == nil && o.Serve != nil {
+		l.answer = o.Answer
+		var err error
+		if l.loops, err = newLoops(l); err != nil {
+			o.Log.Debug("There is no event loop; each connection has a goroutine", zap.Error(err))
+		}
+	}
 	return l
 }
 
 // Accept returns the next connection below the limit. When the listener is being closed
 // and its queue is empty, it returns io.EOF.
 func (l *Listener) Accept() (net.Conn, error) {
+	if l.loops != nil {
+		l.loops.start()
+		<-l.emptied
+		return nil, io.EOF
+	}
 	pause := 5 * time.Millisecond
 	var told time.Time
 	for {
@@ -181,11 +198,7 @@ func (l *Listener) admit(nc net.Conn) (*Conn, bool) {
 	c.idle.canEnter = c.idle.canEnter && canWait && l.serve != nil
 	accepted := now()
 	c.idle.since.Store(int64(accepted))
-	if age := l.limits.MaxAge; age > 0 {
-		// The age varies by 10 % either way, so that connections that were opened
-		// together, as after a restart, are not closed together.
-		c.ending.expires = accepted.add(time.Duration(float64(age) * (0.9 + 0.2*rand.Float64()))) // #nosec G404 -- jitter
-	}
+	l.setAge(c, accepted)
 	for !l.place(c) {
 		select {
 		case l.rejecting <- struct{}{}:
@@ -200,6 +213,15 @@ func (l *Listener) admit(nc net.Conn) (*Conn, bool) {
 	}
 	l.takeUp()
 	return c, true
+}
+
+// setAge sets when the connection is too old.
+func (l *Listener) setAge(c *Conn, accepted instant) {
+	if age := l.limits.MaxAge; age > 0 {
+		// The age varies by 10 % either way, so that connections that were opened
+		// together, as after a restart, are not closed together.
+		c.ending.expires = accepted.add(time.Duration(float64(age) * (0.9 + 0.2*rand.Float64()))) // #nosec G404 -- jitter
+	}
 }
 
 // place adds c to the list, and reports whether there was room below the limit.
@@ -270,13 +292,14 @@ func (l *Listener) shut() {
 		<-l.emptied
 		return
 	}
-	if err := refuseNewConnections(l.socket.(*net.TCPListener)); err != nil {
+	if err := l.refuseNew(); err != nil {
 		l.log.Debug("The socket filter can't be attached; closing the listener when its queue is empty", zap.Error(err))
 	} else {
 		time.Sleep(handshakeTime)
 	}
 	l.phase.Store(emptying)
 	l.setDeadline(past) // makes Accept return
+	l.loops.wake()
 	<-l.emptied
 	l.Close() //nolint:errcheck // closing twice is harmless
 	l.rejectors.Wait()
@@ -292,8 +315,21 @@ func (l *Listener) setDeadline(t time.Time) {
 	l.socket.(*net.TCPListener).SetDeadline(t) //nolint:errcheck // as above
 }
 
+// refuseNew makes the kernel ignore new connection attempts.
+func (l *Listener) refuseNew() error {
+	if l.loops != nil {
+		return l.loops.refuseNew()
+	}
+	return refuseNewConnections(l.socket.(*net.TCPListener))
+}
+
 // Close closes the socket at once.
-func (l *Listener) Close() error { return l.socket.Close() }
+func (l *Listener) Close() error {
+	if l.loops != nil {
+		return l.loops.closeSocket()
+	}
+	return l.socket.Close()
+}
 
 // Addr returns the address that clients connect to.
 func (l *Listener) Addr() net.Addr { return l.socket.Addr() }

@@ -131,6 +131,11 @@ func (c *Conn) readLimit() instant {
 // nothing has arrived.
 func (c *Conn) receive(p []byte, wait bool) (n int, err error) {
 	switch {
+	case len(c.in.early) > 0:
+		n = copy(p, c.in.early)
+		if c.in.early = c.in.early[n:]; len(c.in.early) == 0 {
+			c.in.early = nil
+		}
 	case c.established():
 		n, err = c.tls.layer.read(p, wait)
 	case wait:

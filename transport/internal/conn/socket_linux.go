@@ -140,6 +140,15 @@ var dropNewConnections = []bpf.Instruction{
 // ignored sends it again, and by then is routed elsewhere. After a plain close it would
 // get a reset for a connection that was accepted.
 func refuseNewConnections(l *net.TCPListener) error {
+	raw, err := l.SyscallConn()
+	if err != nil {
+		return err
+	}
+	controlErr := raw.Control(func(fd uintptr) { err = attachFilter(int(fd)) }) // #nosec G115 -- a file descriptor
+	return errors.Join(controlErr, err)
+}
+
+func attachFilter(fd int) error {
 	program, err := bpf.Assemble(dropNewConnections)
 	if err != nil {
 		return err
@@ -148,13 +157,6 @@ func refuseNewConnections(l *net.TCPListener) error {
 	for i, in := range program {
 		filter[i] = unix.SockFilter{Code: in.Op, Jt: in.Jt, Jf: in.Jf, K: in.K}
 	}
-	raw, err := l.SyscallConn()
-	if err != nil {
-		return err
-	}
-	controlErr := raw.Control(func(fd uintptr) {
-		err = unix.SetsockoptSockFprog(int(fd), unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, // #nosec G115 -- a file descriptor
-			&unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}) // #nosec G115 -- five instructions
-	})
-	return errors.Join(controlErr, err)
+	return unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER,
+		&unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}) // #nosec G115 -- five instructions
 }

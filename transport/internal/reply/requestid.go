@@ -24,10 +24,24 @@ func SetRequestID(ctx *fasthttp.RequestCtx) {
 		ctx.Response.Header.SetCanonical(headerRequestID, id)
 		return
 	}
-	var text [32]byte
+	text := newRequestID()
+	ctx.Response.Header.SetCanonical(headerRequestID, text[:])
+}
+
+// AppendRequestID appends what SetRequestID gives to the response to a request with this
+// identifier; nil for none.
+func AppendRequestID(to, id []byte) []byte {
+	if validRequestID(id) {
+		return append(to, id...)
+	}
+	text := newRequestID()
+	return append(to, text[:]...)
+}
+
+func newRequestID() (text [32]byte) {
 	putHex(text[:16], rand.Uint64()) // #nosec G404 -- an identifier, not a secret
 	putHex(text[16:], rand.Uint64()) // #nosec G404
-	ctx.Response.Header.SetCanonical(headerRequestID, text[:])
+	return text
 }
 
 // RequestID returns the identifier of a request, from its response.
@@ -62,14 +76,3 @@ func validRequestID(id []byte) bool {
 	}
 	return true
 }
-
-// AppendRequestID appends a new identifier.
-func AppendRequestID(b []byte) []byte {
-	var text [32]byte
-	putHex(text[:16], rand.Uint64()) // #nosec G404 -- an identifier, not a secret
-	putHex(text[16:], rand.Uint64()) // #nosec G404
-	return append(b, text[:]...)
-}
-
-// ValidRequestID is validRequestID.
-func ValidRequestID(id []byte) bool { return validRequestID(id) }

@@ -1,0 +1,125 @@
+package transport
+
+import (
+	"bytes"
+	"sync/atomic"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"kubernaut.io/dynamic-toolset/transport/api"
+	"kubernaut.io/dynamic-toolset/transport/internal/conn"
+	"kubernaut.io/dynamic-toolset/transport/internal/head"
+	"kubernaut.io/dynamic-toolset/transport/internal/reply"
+	"kubernaut.io/dynamic-toolset/transport/middleware"
+)
+
+// A direct answers the plain lookups of a port without the server, for the event loops: GET
+// of a toolset by its name or type. The answers are, byte for byte, those that the server
+// would give; everything that is not plain, or does not succeed, is for the server.
+type direct struct {
+	api   *api.API
+	chain *middleware.Chain
+	named *nameRoute
+	by    middleware.Direct
+	pass  middleware.DirectPass // nil: everybody may pass
+	date  atomic.Pointer[date]
+}
+
+// A date is a Date field.
+type date struct {
+	second int64
+	text   []byte
+}
+
+// newDirect returns the direct of the API port; nil if the event loops are switched off.
+func (s *Server) newDirect() *direct {
+	p := s.apiPort
+	d := &direct{api: s.api, chain: p.chain, named: p.named}
+	for _, r := range s.apiRoutes() {
+		if r.path == string(p.named.prefix)+"{name}" {
+			d.by = p.chain.Direct(r.pattern())
+			if s.authorizer != nil && s.protects(&r) {
+				d.pass = s.authorizer.RequireDirect(r.action(), r.who == callers)
+			}
+		}
+	}
+	return d
+}
+
+// answer is a conn.Answer.
+func (d *direct) answer(c *conn.Conn, b, to []byte) (used int, response []byte, end bool) {
+	var h head.Head
+	used = h.Read(b)
+	if used == 0 || h.Query != nil {
+		return 0, to, false
+	}
+	name := d.named.lookup(h.Path)
+	if name == nil {
+		return 0, to, false
+	}
+	body := d.api.Toolset(name)
+	if body == nil {
+		return 0, to, false
+	}
+	r, ok := api.ReplyTo(&h, body)
+	if !ok || d.pass != nil && !d.pass(c, h.Authorization) {
+		return 0, to, false
+	}
+	rest := b[used:]
+	if h.Close {
+		rest = nil // what follows is not answered
+	}
+	to = appendStatus(to, r.Status)
+	to = append(append(append(to, "Date: "...), d.now()...), "\r\n"...)
+	to = r.AppendContentFields(to)
+	to = append(to, "X-Request-Id: "...)
+	start := len(to)
+	to = reply.AppendRequestID(to, h.RequestID)
+	id := to[start:]
+	to = append(to, "\r\n"...)
+	to = d.api.AppendFields(to, &r)
+	if by := d.chain.ServedBy(); len(by) > 0 {
+		to = append(append(append(to, "X-Served-By: "...), by...), "\r\n"...)
+	}
+	if end = d.by.Finish(c, &h, r.Status, id, rest) || h.Close; end {
+		to = append(to, "Connection: close\r\n"...)
+	}
+	to = append(to, "\r\n"...)
+	return used, r.AppendBody(to), end
+}
+
+func appendStatus(to []byte, status int) []byte {
+	if status == fasthttp.StatusNotModified {
+		return append(to, "HTTP/1.1 304 Not Modified\r\nServer: "+serverName+"\r\n"...)
+	}
+	return append(to, "HTTP/1.1 200 OK\r\nServer: "+serverName+"\r\n"...)
+}
+
+// now returns the value of the Date field.
+func (d *direct) now() []byte {
+	t := time.Now()
+	if now := d.date.Load(); now != nil && now.second == t.Unix() {
+		return now.text
+	}
+	now := &date{second: t.Unix(), text: fasthttp.AppendHTTPDate(nil, t)}
+	d.date.Store(now)
+	return now.text
+}
+
+// lookup returns the name in the path of a lookup; nil if it is the path of something else.
+func (n *nameRoute) lookup(path []byte) []byte {
+	if !bytes.HasPrefix(path, n.prefix) {
+		return nil
+	}
+	name := n.name(path)
+	if len(name) == 0 {
+		return nil
+	}
+	for _, word := range n.words {
+		if string(name) == word {
+			return nil
+		}
+	}
+	return name
+}

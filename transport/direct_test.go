@@ -1,0 +1,192 @@
+package transport_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"kubernaut.io/dynamic-toolset/service/catalogue"
+	"kubernaut.io/dynamic-toolset/transport"
+)
+
+// plainRequests are requests that an event loop may answer or not.
+var plainRequests = []string{
+	"GET /api/v1/toolsets/grafana HTTP/1.1\r\nHost: x\r\n\r\n",
+	"GET /api/v1/toolsets/grafana HTTP/1.1\r\nhost:x\r\n\r\n",
+	"GET /api/v1/toolsets/grafana HTTP/1.1\r\nHost: x\r\nUser-Agent: curl/8.5\r\nAccept: */*\r\n\r\n",
+	"GET /api/v1/toolsets/grafana HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip, br\r\n\r\n",
+	"GET /api/v1/toolsets/grafana HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip;q=0\r\n\r\n",
+	"GET /api/v1/toolsets/grafana HTTP/1.1\r\nHost: x\r\nAccept-Encoding:\r\n\r\n",
+	"GET /api/v1/toolsets/grafana HTTP/1.1\r\nHost: x\r\nIf-None-Match: *\r\n\r\n",
+	"GET /api/v1/toolsets/grafana HTTP/1.1\r\nHost: x\r\nIf-None-Match: *\r\nAccept-Encoding: gzip\r\n\r\n",
+	"GET /api/v1/toolsets/grafana HTTP/1.1\r\nHost: x\r\nIf-None-Match: \"a\", \"b\"\r\n\r\n",
+	"GET /api/v1/toolsets/grafana HTTP/1.1\r\nHost: x\r\nX-Request-ID: mine\r\n\r\n",
+	"GET /api/v1/toolsets/grafana HTTP/1.1\r\nHost: x\r\nX-Request-ID: a b\r\n\r\n",
+	"GET /api/v1/toolsets/grafana HTTP/1.1\r\nHost: x\r\nX-Request-ID: a\r\nX-Request-ID: b\r\n\r\n",
+	"GET /api/v1/toolsets/grafana HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+	"GET /api/v1/toolsets/grafana HTTP/1.1\r\nHost: x\r\nConnection: keep-alive\r\n\r\n",
+	"GET /api/v1/toolsets/grafana HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n",
+	"GET /api/v1/toolsets/grafana HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer abc\r\n\r\n",
+	"GET /api/v1/toolsets/grafana HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n",
+	"GET /api/v1/toolsets/grafana HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi",
+	"GET /api/v1/toolsets/grafana HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+	"GET /api/v1/toolsets/grafana HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n\r\n",
+	"GET /api/v1/toolsets/grafana HTTP/1.1\r\nHost: x\r\nCookie: a=b; c\r\nRange: bytes=0-1\r\nTe: trailers\r\n\r\n",
+	"GET /api/v1/toolsets/grafana HTTP/1.1\r\nHost: x y\r\n\r\n",
+	"GET /api/v1/toolsets/grafana HTTP/1.1\r\nHost: x:80:90\r\n\r\n",
+	"GET /api/v1/toolsets/grafana HTTP/1.1\r\nHost: a:b\r\n\r\n",
+	"GET /api/v1/toolsets/grafana HTTP/1.1\r\nHost: :80\r\n\r\n",
+	"GET /api/v1/toolsets/grafana HTTP/1.1\r\nHost:\r\n\r\n",
+	"GET /api/v1/toolsets/grafana HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n",
+	"GET /api/v1/toolsets/grafana HTTP/1.1\r\nAccept: */*\r\n\r\n",
+	"GET /api/v1/toolsets/grafana HTTP/1.1\r\n\r\n",
+	"GET /api/v1/toolsets/grafana HTTP/1.1\r\nHost: x\r\n folded\r\n\r\n",
+	"GET /api/v1/toolsets/grafana HTTP/1.1\r\nHost : x\r\n\r\n",
+	"GET /api/v1/toolsets/grafana HTTP/1.1\r\nHost: x\r\nno-colon\r\n\r\n",
+	"GET /api/v1/toolsets/grafana HTTP/1.1\r\nHost: x\nA: b\r\n\r\n",
+	"GET /api/v1/toolsets/grafana HTTP/1.0\r\nHost: x\r\n\r\n",
+	"GET /api/v1/toolsets/grafana HTTP/1.1\nHost: x\n\n",
+	"GET /api/v1/toolsets/grafana/ HTTP/1.1\r\nHost: x\r\n\r\n",
+	"GET /api/v1/toolsets//grafana HTTP/1.1\r\nHost: x\r\n\r\n",
+	"GET /api/v1/toolsets/graf%61na HTTP/1.1\r\nHost: x\r\n\r\n",
+	"GET /api/v1/toolsets/../toolsets/grafana HTTP/1.1\r\nHost: x\r\n\r\n",
+	"GET /api/v1/toolsets/grafana?namespace=monitoring HTTP/1.1\r\nHost: x\r\n\r\n",
+	"GET /api/v1/toolsets/grafana?x HTTP/1.1\r\nHost: x\r\n\r\n",
+	"GET /api/v1/toolsets/grafana? HTTP/1.1\r\nHost: x\r\n\r\n",
+	"GET /api/v1/toolsets/grafana#x HTTP/1.1\r\nHost: x\r\n\r\n",
+	"GET /api/v1/toolsets/shared HTTP/1.1\r\nHost: x\r\n\r\n",
+	"GET /api/v1/toolsets/none HTTP/1.1\r\nHost: x\r\n\r\n",
+	"GET /api/v1/toolsets/generate HTTP/1.1\r\nHost: x\r\n\r\n",
+	"GET /api/v1/toolsets/ HTTP/1.1\r\nHost: x\r\n\r\n",
+	"GET /api/v1/toolsets HTTP/1.1\r\nHost: x\r\n\r\n",
+	"GET  /api/v1/toolsets/grafana HTTP/1.1\r\nHost: x\r\n\r\n",
+	"get /api/v1/toolsets/grafana HTTP/1.1\r\nHost: x\r\n\r\n",
+	"HEAD /api/v1/toolsets/grafana HTTP/1.1\r\nHost: x\r\n\r\n",
+	"POST /api/v1/toolsets/grafana HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n",
+	"\r\nGET /api/v1/toolsets/grafana HTTP/1.1\r\nHost: x\r\n\r\n",
+	"GET /api/v1/toolsets/grafana HTTP/1.1\r\nHost: x\r\n\r\n\r\n",
+	"\x16\x03\x01\x00\x05hello",
+}
+
+var varies = regexp.MustCompile(`(?m)^(Date|X-Request-Id): ([^\r\n]*)|"request_id":"[0-9a-f]{32}"`)
+
+// comparable returns what a server sent, without what differs each time.
+func comparable(response []byte) string {
+	return varies.ReplaceAllStringFunc(string(response), func(line string) string {
+		name, value, ok := strings.Cut(line, ": ")
+		if !ok {
+			return `"request_id"`
+		}
+		if name == "X-Request-Id" && len(value) != 32 {
+			return line // the client's own
+		}
+		return name + fmt.Sprint(" of length ", len(value))
+	})
+}
+
+// sendParts sends the parts, one after the other, and half-closes. It returns what the server sends.
+func sendParts(t *testing.T, addr string, parts ...string) string {
+	t.Helper()
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close() //nolint:errcheck // the end of a test
+	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	for i, p := range parts {
+		if i > 0 {
+			time.Sleep(time.Millisecond) // so that they arrive apart, mostly
+		}
+		if _, err := io.WriteString(c, p); err != nil {
+			break // the server has closed
+		}
+	}
+	c.(*net.TCPConn).CloseWrite() //nolint:errcheck // as above
+	var all bytes.Buffer
+	if _, err := all.ReadFrom(c); err != nil && !isReset(err) {
+		t.Errorf("%q: %v", parts, err)
+	}
+	return comparable(all.Bytes())
+}
+
+// The event loop and the server give the same answers, byte for byte: to each request
+// alone, pipelined, and split at every byte.
+func TestTheEventLoopAnswersAsTheServer(t *testing.T) {
+	on := start(t, func(o *options) { o.ServedBy = "pod" })
+	off := start(t, func(o *options) { o.ServedBy, o.NoEventLoop, o.Catalogue = "pod", true, on.catalogue })
+	wrong := 0
+	same := func(parts ...string) {
+		t.Helper()
+		got, want := sendParts(t, on.server.Addr(), parts...), sendParts(t, off.server.Addr(), parts...)
+		if got != want {
+			if wrong++; wrong > 10 {
+				t.Fatal("and so on")
+			}
+			at := 0
+			for at < min(len(got), len(want)) && got[at] == want[at] {
+				at++
+			}
+			at = max(0, at-40)
+			t.Errorf("%q: from byte %d on\nwith the event loop ...%.200q\nwithout ...%.200q", parts, at, got[at:], want[at:])
+		}
+	}
+	good := plainRequests[0]
+	for _, r := range plainRequests {
+		same(r)
+		same(good, r)
+		same(r + good)
+		same(good + r + good)
+		same(good+r[:len(r)/2], r[len(r)/2:]+good)
+	}
+	for i := 1; i < len(good); i++ {
+		same(good[:i], good[i:])
+	}
+	same(strings.Repeat(good, 500))
+}
+
+// Whatever a client sends, and wherever it arrives in two parts, it gets the same from both.
+func FuzzTheEventLoop(f *testing.F) {
+	for _, r := range plainRequests {
+		f.Add([]byte(r), 0)
+		f.Add([]byte(r+plainRequests[0]), len(r)/2)
+	}
+	c := catalogue.New(identify, nil)
+	c.Replace([]*corev1.Service{svc("monitoring", "prometheus", "prometheus"), svc("monitoring", "grafana", "grafana")})
+	c.Build()
+	with := func(noEventLoop bool) *transport.Server {
+		s, err := transport.New(transport.Options{
+			Listen: "127.0.0.1:0", MetricsListen: "127.0.0.1:0", Catalogue: c, MaxWatchers: -1, NoEventLoop: noEventLoop,
+			Status: func() transport.Status { return transport.Status{} },
+			Limits: transport.Limits{MaxHeaderBytes: 4096, MaxRequestBody: 4096},
+		})
+		if err == nil {
+			err = s.Start(context.Background())
+		}
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Cleanup(func() { s.Shutdown(context.Background()) }) //nolint:errcheck // the end of a test
+		return s
+	}
+	on, off := with(false), with(true)
+	f.Fuzz(func(t *testing.T, sent []byte, split int) {
+		if len(sent) > 4<<10 {
+			return
+		}
+		at := int(uint(split) % uint(len(sent)+1)) // #nosec G115 -- a place within sent
+		parts := []string{string(sent[:at]), string(sent[at:])}
+		if got, want := sendParts(t, on.Addr(), parts...), sendParts(t, off.Addr(), parts...); got != want {
+			t.Errorf("%q\nwith the event loop\n%q\nwithout\n%q", parts, got, want)
+		}
+	})
+}

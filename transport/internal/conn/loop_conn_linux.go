@@ -1,0 +1,244 @@
+package conn
+
+import (
+	"bytes"
+	"net"
+	"os"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// A socket is what a connection has while an event loop has it. It belongs to the loop.
+type socket struct {
+	fd      int
+	silent  instant // since when the client has been silent
+	lingers instant // the last response was sent; what arrives until then is dropped. 0: no
+	dropped int     // bytes that were dropped
+}
+
+// inLoop reports whether an event loop has the connection. The caller must hold the
+// listener's mutex, or be the one who has the connection.
+func (c *Conn) inLoop() bool { return c.Conn == nil }
+
+// socketLimit is readLimit for a connection in a loop.
+func (c *Conn) socketLimit() instant {
+	if !c.in.greeted {
+		return c.socket.silent.add(c.owner.limits.ReadTimeout)
+	}
+	return c.socket.silent.add(c.owner.limits.IdleTimeout)
+}
+
+// readable reads what has arrived on a connection, and answers it or gives the connection
+// to the server. It reports whether the loop still has the connection.
+func (e *loop) readable(c *Conn) bool {
+	n, errno := readRaw(c.socket.fd, e.buffer)
+	switch {
+	case errno == unix.EAGAIN || errno == unix.EINTR:
+		return true
+	case errno != 0 || n == 0:
+		e.close(c)
+		return false
+	case c.socket.lingers != 0:
+		if c.socket.dropped += n; c.socket.dropped >= lingerBytes {
+			e.close(c)
+			return false
+		}
+		return true
+	}
+	b := e.buffer[:n]
+	c.in.moved = now()
+	e.responses = e.responses[:0]
+	for len(b) > 0 {
+		used, end := 0, false
+		if used, e.responses, end = e.of.owner.answer(c, b, e.responses); used == 0 {
+			break
+		}
+		c.in.greeted = true
+		b = b[used:]
+		if end {
+			return e.send(c, nil, true) && e.finish(c, len(b) > 0)
+		}
+		if len(e.responses) >= loopSends && !e.send(c, b, false) {
+			return false
+		}
+	}
+	if len(e.responses) > 0 && !e.send(c, b, false) {
+		return false
+	}
+	c.socket.silent = c.in.moved
+	if len(b) > 0 {
+		e.handOver(c, bytes.Clone(b), nil, false)
+		return false
+	}
+	return true
+}
+
+// send sends the responses that were collected. If the client does not take them at once,
+// it gives the connection to the server, with what was read and not answered, and returns
+// false. end says that the last of them announces the end of the connection.
+func (e *loop) send(c *Conn, unanswered []byte, end bool) bool {
+	p := e.responses
+	e.responses = p[:0]
+	n, errno := writeRaw(c.socket.fd, p)
+	switch {
+	case n == len(p):
+		return true
+	case errno != 0 && errno != unix.EAGAIN && errno != unix.EINTR:
+		e.close(c)
+		return false
+	}
+	e.handOver(c, bytes.Clone(unanswered), bytes.Clone(p[max(n, 0):]), end)
+	return false
+}
+
+// finish ends a connection whose last response has been sent, so that the client receives
+// it, as Conn.Close does. It reports whether the loop still has the connection.
+func (e *loop) finish(c *Conn, unanswered bool) bool {
+	if !c.ending.linger && !unanswered && unreadSocket(c.socket.fd) == 0 {
+		e.close(c)
+		return false
+	}
+	unix.Shutdown(c.socket.fd, unix.SHUT_WR) //nolint:errcheck // the client may be gone
+	c.socket.lingers = now().add(lingerTime)
+	return true
+}
+
+func (e *loop) holds(c *Conn) bool {
+	fd := c.socket.fd
+	return fd < len(e.conns) && e.conns[fd] == c
+}
+
+// leave removes a connection from the loop.
+func (e *loop) leave(c *Conn) {
+	if e.holds(c) {
+		e.conns[c.socket.fd] = nil
+		e.open--
+	}
+}
+
+// close closes a connection.
+func (e *loop) close(c *Conn) {
+	e.leave(c)
+	syscall.RawSyscall(unix.SYS_CLOSE, uintptr(c.socket.fd), 0, 0) //nolint:errcheck // #nosec G115 -- a file descriptor
+	c.socket.fd = -1
+	c.ending.closed.Store(true)
+	c.forgetAttachment()
+	e.of.owner.forget(c)
+}
+
+// handOver gives a connection to the server: with the bytes that were read and not
+// answered, and those of responses that could not be sent yet.
+func (e *loop) handOver(c *Conn, early, unsent []byte, end bool) {
+	if e.holds(c) {
+		e.watch(c.socket.fd, unix.EPOLL_CTL_DEL) //nolint:errcheck // it is there
+		e.leave(c)
+	}
+	nc, err := netConn(c.socket.fd)
+	l := e.of.owner
+	if err != nil {
+		c.socket.fd = -1
+		c.ending.closed.Store(true)
+		l.forget(c)
+		return
+	}
+	l.mu.Lock()
+	c.Conn, c.socket.fd = nc, -1
+	l.mu.Unlock()
+	c.in.early = early
+	c.in.armed = 0
+	c.out.armed.Store(0)
+	c.idle.woken.Store(0)
+	c.idle.since.Store(int64(c.socket.silent))
+	c.idle.inSet.Store(false)
+	if len(unsent) > 0 {
+		c.idle.state.Store(active)
+	}
+	l.takeUp()
+	go c.resume(unsent, end)
+}
+
+// resume sends what a loop could not send, and has the server serve the connection.
+func (c *Conn) resume(unsent []byte, end bool) {
+	if len(unsent) > 0 {
+		_, err := c.send(unsent)
+		if err != nil || end {
+			c.Close() //nolint:errcheck // nothing is left to be done about it
+			return
+		}
+		c.End()
+	}
+	c.owner.serve(c)
+}
+
+// netConn makes a descriptor of a socket a net.Conn, which closes it.
+func netConn(fd int) (net.Conn, error) {
+	f := os.NewFile(uintptr(fd), "") // #nosec G115 -- a file descriptor
+	nc, err := net.FileConn(f)       // a duplicate
+	f.Close()                        //nolint:errcheck // the duplicate is in use
+	return nc, err
+}
+
+// enterLoop gives a connection that the server has done with to a loop. It returns false if
+// that is not possible.
+func (c *Conn) enterLoop() bool {
+	l := c.owner
+	raw, ok := rawConn(c.Conn)
+	if !ok {
+		return false
+	}
+	fd := -1
+	err := raw.Control(func(of uintptr) { fd, _ = unix.FcntlInt(of, unix.F_DUPFD_CLOEXEC, 0) })
+	if err != nil || fd < 0 {
+		return false
+	}
+	old := c.Conn
+	l.mu.Lock()
+	c.Conn = nil
+	c.socket = socket{fd: fd, silent: max(instant(c.idle.since.Load()), c.in.moved)}
+	l.mu.Unlock()
+	old.Close() //nolint:errcheck // the duplicate is in use
+	if !l.loops.give(c) {
+		unix.Close(fd) //nolint:errcheck // nothing is left to be done about it
+		c.ending.closed.Store(true)
+		l.forget(c)
+	}
+	return true
+}
+
+// peer returns the client's address of a connection in a loop.
+func (s *socket) peer() net.Addr {
+	address, err := unix.Getpeername(s.fd)
+	if err != nil {
+		return &net.TCPAddr{}
+	}
+	return tcpAddr(address)
+}
+
+func tcpAddr(s unix.Sockaddr) *net.TCPAddr {
+	switch s := s.(type) {
+	case *unix.SockaddrInet4:
+		return &net.TCPAddr{IP: s.Addr[:], Port: s.Port}
+	case *unix.SockaddrInet6:
+		return &net.TCPAddr{IP: s.Addr[:], Port: s.Port}
+	}
+	return &net.TCPAddr{}
+}
+
+func unreadSocket(fd int) int {
+	n, _ := unix.IoctlGetInt(fd, unix.TIOCINQ)
+	return n
+}
+
+// readRaw and writeRaw are for sockets that never wait; see the head of loop_linux.go.
+
+func readRaw(fd int, p []byte) (int, syscall.Errno) {
+	n, _, errno := syscall.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p))) // #nosec G103 G115 -- for the system call
+	return int(n), errno                                                                                           // #nosec G115 -- at most len(p), or -1
+}
+
+func writeRaw(fd int, p []byte) (int, syscall.Errno) {
+	n, _, errno := syscall.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p))) // #nosec G103 G115 -- as above
+	return int(n), errno                                                                                            // #nosec G115 -- as above
+}
