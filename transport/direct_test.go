@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -119,11 +120,24 @@ func sendParts(t *testing.T, addr string, parts ...string) string {
 	return comparable(all.Bytes())
 }
 
+// withEventLoop reports whether the servers of a test have an event loop: within
+// TestWithTheEventLoop, and, with TOOLSET_TEST_EVENT_LOOP=1, in every test.
+func withEventLoop(t *testing.T) bool {
+	return strings.HasPrefix(t.Name(), "TestWithTheEventLoop/") || os.Getenv("TOOLSET_TEST_EVENT_LOOP") == "1"
+}
+
+// What holds without the event loop holds with it.
+func TestWithTheEventLoop(t *testing.T) {
+	for _, p := range append(promises(), promise{"HostileRequests", TestHostileRequests}) {
+		t.Run(p.name, p.test)
+	}
+}
+
 // The event loop and the server give the same answers, byte for byte: to each request
 // alone, pipelined, and split at every byte.
 func TestTheEventLoopAnswersAsTheServer(t *testing.T) {
-	on := start(t, func(o *options) { o.ServedBy = "pod" })
-	off := start(t, func(o *options) { o.ServedBy, o.NoEventLoop, o.Catalogue = "pod", true, on.catalogue })
+	on := start(t, func(o *options) { o.ServedBy, o.EventLoop = "pod", true })
+	off := start(t, func(o *options) { o.ServedBy, o.EventLoop, o.Catalogue = "pod", false, on.catalogue })
 	wrong := 0
 	same := func(parts ...string) {
 		t.Helper()
@@ -163,9 +177,9 @@ func FuzzTheEventLoop(f *testing.F) {
 	c := catalogue.New(identify, nil)
 	c.Replace([]*corev1.Service{svc("monitoring", "prometheus", "prometheus"), svc("monitoring", "grafana", "grafana")})
 	c.Build()
-	with := func(noEventLoop bool) *transport.Server {
+	with := func(eventLoop bool) *transport.Server {
 		s, err := transport.New(transport.Options{
-			Listen: "127.0.0.1:0", MetricsListen: "127.0.0.1:0", Catalogue: c, MaxWatchers: -1, NoEventLoop: noEventLoop,
+			Listen: "127.0.0.1:0", MetricsListen: "127.0.0.1:0", Catalogue: c, MaxWatchers: -1, EventLoop: eventLoop,
 			Status: func() transport.Status { return transport.Status{} },
 			Limits: transport.Limits{MaxHeaderBytes: 4096, MaxRequestBody: 4096},
 		})
@@ -178,7 +192,7 @@ func FuzzTheEventLoop(f *testing.F) {
 		f.Cleanup(func() { s.Shutdown(context.Background()) }) //nolint:errcheck // the end of a test
 		return s
 	}
-	on, off := with(false), with(true)
+	on, off := with(true), with(false)
 	f.Fuzz(func(t *testing.T, sent []byte, split int) {
 		if len(sent) > 4<<10 {
 			return

@@ -93,10 +93,10 @@ type Options struct {
 	// the page says nothing but the version.
 	PageState func() PageState
 
-	// NoEventLoop makes fasthttp answer every request. Otherwise an event loop has the
-	// connections between requests, and answers plain lookups by name. There is none on
-	// other systems than Linux, and with TLS.
-	NoEventLoop bool
+	// EventLoop gives the connections between requests to event loops, which also answer
+	// plain lookups by name; without them fasthttp answers every request, with the same
+	// bytes. There are none on other systems than Linux, nor with TLS.
+	EventLoop bool
 
 	// Pprof serves the profiles of the process on the metrics port, below /debug/pprof/.
 	// With Auth.Metrics, callers need a right for them.
@@ -248,7 +248,7 @@ func (s *Server) serveRoutes() error {
 	s.apiPort.use(apiRoutes, s.pass)
 	s.apiPort.named.exists = s.api.Exists
 	s.metricsPort.use(metricsRoutes, s.pass)
-	if !s.opts.NoEventLoop {
+	if s.opts.EventLoop {
 		s.apiPort.direct = s.newDirect()
 	}
 	return nil

@@ -117,6 +117,7 @@ func start(t *testing.T, change func(*options)) *fixture {
 		Status:    func() transport.Status { return transport.Status{} },
 		IdleGrace: 300 * time.Millisecond,
 		Discover:  func(context.Context) error { return nil },
+		EventLoop: withEventLoop(t),
 	}}
 	if overTLS(t) {
 		o.TLSCertFile, o.TLSKeyFile = authority().Issue(t, nil).Mount(t, t.TempDir())

@@ -230,8 +230,8 @@ func (a *App) serverOptions() transport.Options {
 			MaxConnections: s.Limits.MaxConnections, MaxRequestBody: s.Limits.MaxRequestBody, MaxHeaderBytes: s.Limits.MaxHeaderBytes,
 			MaxConnectionAge: s.HTTP.MaxConnectionAge,
 		},
-		NoEventLoop: s.HTTP.EventLoop == config.EventLoopOff,
-		Auth:        a.auth, RateLimit: transport.RateLimit{PerSecond: s.Access.RateLimit, Burst: s.Access.RateBurst},
+		EventLoop: s.HTTP.EventLoop == config.EventLoopAuto,
+		Auth:      a.auth, RateLimit: transport.RateLimit{PerSecond: s.Access.RateLimit, Burst: s.Access.RateBurst},
 		Catalogue: a.catalogue, Status: a.status, Discover: a.discover, Explain: a.explain, MCPOrigins: s.Access.MCPOrigins, PageState: a.pageState, Pprof: s.HTTP.Pprof,
 		Metrics: a.set, Log: a.log, Version: a.version,
 	}
