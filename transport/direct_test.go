@@ -2,7 +2,6 @@ package transport_test
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"net"
@@ -11,11 +10,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	corev1 "k8s.io/api/core/v1"
-
-	"kubernaut.io/dynamic-toolset/service/catalogue"
-	"kubernaut.io/dynamic-toolset/transport"
 )
 
 // plainRequests are requests that an event loop may answer or not.
@@ -166,41 +160,4 @@ func TestTheEventLoopAnswersAsTheServer(t *testing.T) {
 		same(good[:i], good[i:])
 	}
 	same(strings.Repeat(good, 500))
-}
-
-// Whatever a client sends, and wherever it arrives in two parts, it gets the same from both.
-func FuzzTheEventLoop(f *testing.F) {
-	for _, r := range plainRequests {
-		f.Add([]byte(r), 0)
-		f.Add([]byte(r+plainRequests[0]), len(r)/2)
-	}
-	c := catalogue.New(identify, nil)
-	c.Replace([]*corev1.Service{svc("monitoring", "prometheus", "prometheus"), svc("monitoring", "grafana", "grafana")})
-	c.Build()
-	with := func(eventLoop bool) *transport.Server {
-		s, err := transport.New(transport.Options{
-			Listen: "127.0.0.1:0", MetricsListen: "127.0.0.1:0", Catalogue: c, MaxWatchers: -1, EventLoop: eventLoop,
-			Status: func() transport.Status { return transport.Status{} },
-			Limits: transport.Limits{MaxHeaderBytes: 4096, MaxRequestBody: 4096},
-		})
-		if err == nil {
-			err = s.Start(context.Background())
-		}
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Cleanup(func() { s.Shutdown(context.Background()) }) //nolint:errcheck // the end of a test
-		return s
-	}
-	on, off := with(true), with(false)
-	f.Fuzz(func(t *testing.T, sent []byte, split int) {
-		if len(sent) > 4<<10 {
-			return
-		}
-		at := int(uint(split) % uint(len(sent)+1)) // #nosec G115 -- a place within sent
-		parts := []string{string(sent[:at]), string(sent[at:])}
-		if got, want := sendParts(t, on.Addr(), parts...), sendParts(t, off.Addr(), parts...); got != want {
-			t.Errorf("%q\nwith the event loop\n%q\nwithout\n%q", parts, got, want)
-		}
-	})
 }
