@@ -148,7 +148,7 @@ func pods(run *record.Run) (wrong []string) {
 		for k := range run.Pods {
 			if p := &run.Pods[k]; p.Name == r.Pod && (p.Deleted.IsZero() || p.Deleted.After(r.End.Add(seenLate))) {
 				n++
-				example = fmt.Sprintf("%s %s after %v on %s, whose deletion was seen %v later", r.Class, r.Outcome, r.End.Sub(r.Sent).Round(time.Millisecond), r.Whose(), p.Deleted.Sub(r.End))
+				example = fmt.Sprintf("%s: %s, %s", p.Name, r.Class, r.Outcome)
 			}
 		}
 	}

@@ -71,8 +71,8 @@ func TestJudge(t *testing.T) {
 		"anybody, only blind":   {closesListenerAtOnce, aRun([]record.Request{blind}), "no client lost a request as it came"},
 		"exit code":             {diesAtOnce, aRun([]record.Request{fresh}, verdict.ExitCodeID), ""},
 		"exit code not seen":    {diesAtOnce, aRun([]record.Request{fresh}), "the check exit-code did not fail"},
-		"a slow one is cut":     {closesListenerAtOnce, aRun([]record.Request{fresh, {Class: record.Slow}}), "1 slow requests lost by any client"},
-		"the wrong pod":         {closesListenerAtOnce, aRun([]record.Request{{Class: record.New, Pod: "new"}}), "blamed on a pod that was not told to stop (new)"},
+		"a slow one is cut":     {closesIdleAfterSleep, aRun([]record.Request{blind, {Class: record.Slow}}), "1 slow requests lost by any client"},
+		"the wrong pod":         {closesListenerAtOnce, aRun([]record.Request{{Class: record.New, Pod: "new"}}), "blamed on a pod that was not told to stop (new: "},
 		"the right pod":         {closesListenerAtOnce, aRun([]record.Request{{Class: record.New, Pod: "old"}}), ""},
 		"lost in the baseline":  {closesListenerAtOnce, aRun([]record.Request{fresh, {End: began.Add(time.Second)}}), "1 requests were lost before anything was done"},
 	} {
