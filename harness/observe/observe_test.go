@@ -267,7 +267,7 @@ func TestSleepOf(t *testing.T) {
 		{[]string{"/bin/sh", "-c", "sleep 15"}, 15 * time.Second}, {[]string{"bash", "-c", " exec sleep 5; "}, 5 * time.Second},
 		{[]string{"sh", "-c", "sleep 5; nginx -s quit"}, 0}, {[]string{"nginx", "-s", "quit"}, 0}, {[]string{"sleep", "infinity"}, 0}, {[]string{"sleep"}, 0}, {nil, 0},
 	} {
-		if got := sleepOf(c.command); got != c.want {
+		if got := SleepOf(c.command); got != c.want {
 			t.Errorf("%q: %s, not %s", c.command, got, c.want)
 		}
 	}

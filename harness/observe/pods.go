@@ -65,16 +65,16 @@ func (o *Observer) preStop(p *corev1.Pod) *record.PreStop {
 		case h.Sleep != nil:
 			hook.Sleep = time.Duration(h.Sleep.Seconds) * time.Second
 		case h.Exec != nil:
-			hook.Sleep = sleepOf(h.Exec.Command)
+			hook.Sleep = SleepOf(h.Exec.Command)
 		}
 		return hook
 	}
 	return nil
 }
 
-// sleepOf returns how long a command sleeps that does nothing else, such as "sleep 5" in
+// SleepOf returns how long a command sleeps that does nothing else, such as "sleep 5" in
 // a shell or without; 0 if it is another.
-func sleepOf(command []string) time.Duration {
+func SleepOf(command []string) time.Duration {
 	if len(command) == 3 && (strings.HasSuffix(command[0], "sh")) && command[1] == "-c" {
 		command = strings.Fields(strings.TrimPrefix(strings.TrimSuffix(strings.TrimSpace(command[2]), ";"), "exec "))
 	}

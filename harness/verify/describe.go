@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"kubernaut.io/dynamic-toolset/harness/observe"
 	"kubernaut.io/dynamic-toolset/harness/record"
 )
 
@@ -46,29 +47,12 @@ func describeContainer(t *record.Target, pod *corev1.PodSpec, c *corev1.Containe
 	case hook.Exec != nil:
 		t.PreStopByCommand = true
 		t.PreStop = strings.Join(hook.Exec.Command, " ")
-		t.PreStopSleep = sleepOf(hook.Exec.Command)
+		t.PreStopSleep = observe.SleepOf(hook.Exec.Command)
 	case hook.HTTPGet != nil:
 		t.PreStop = "GET " + hook.HTTPGet.Path
 	default:
 		t.PreStop = "a hook"
 	}
-}
-
-// sleepOf returns how long a command sleeps that does nothing else: sleep 5, or the same
-// by a shell.
-func sleepOf(command []string) time.Duration {
-	words := strings.Fields(strings.Join(command, " "))
-	if len(words) == 4 && (strings.HasSuffix(words[0], "sh") && words[1] == "-c") {
-		words = words[2:]
-	}
-	if len(words) != 2 || words[0] != "sleep" && !strings.HasSuffix(words[0], "/sleep") {
-		return 0
-	}
-	d, err := time.ParseDuration(words[1])
-	if err != nil {
-		d, _ = time.ParseDuration(words[1] + "s")
-	}
-	return max(d, 0)
 }
 
 // serving are modules of Go by which a program serves HTTP, in the order in which they

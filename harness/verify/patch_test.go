@@ -10,6 +10,7 @@ import (
 
 	"kubernaut.io/dynamic-toolset/harness/cause"
 	"kubernaut.io/dynamic-toolset/harness/manifest"
+	"kubernaut.io/dynamic-toolset/harness/observe"
 	"kubernaut.io/dynamic-toolset/harness/record"
 )
 
@@ -93,7 +94,7 @@ func TestSleepOf(t *testing.T) {
 		{[]string{"sleep", "5"}, 5 * time.Second}, {[]string{"/bin/sleep", "1.5"}, 1500 * time.Millisecond}, {[]string{"sh", "-c", "sleep 5"}, 5 * time.Second},
 		{[]string{"/bin/sh", "-c", "sleep 1m"}, time.Minute}, {[]string{"sh", "-c", "sleep 5; nginx -s quit"}, 0}, {[]string{"/drain.sh", "5"}, 0}, {nil, 0},
 	} {
-		if got := sleepOf(c.command); got != c.want {
+		if got := observe.SleepOf(c.command); got != c.want {
 			t.Errorf("%q: %s, not %s", c.command, got, c.want)
 		}
 	}
