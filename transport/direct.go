@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"bytes"
 	"sync/atomic"
 	"time"
 
@@ -109,9 +108,6 @@ func (d *direct) now() []byte {
 
 // lookup returns the name in the path of a lookup; nil if it is the path of something else.
 func (n *nameRoute) lookup(path []byte) []byte {
-	if !bytes.HasPrefix(path, n.prefix) {
-		return nil
-	}
 	name := n.name(path)
 	if len(name) == 0 {
 		return nil

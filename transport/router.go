@@ -152,14 +152,5 @@ func (n *nameRoute) name(path []byte) []byte {
 // matches reports whether a request is for this route. It spares the router, which would
 // allocate to hand over the name.
 func (n *nameRoute) matches(ctx *fasthttp.RequestCtx) bool {
-	name := n.name(ctx.URI().PathOriginal())
-	if len(name) == 0 || !ctx.Request.Header.IsGet() && !ctx.Request.Header.IsHead() {
-		return false
-	}
-	for _, word := range n.words {
-		if string(name) == word {
-			return false
-		}
-	}
-	return true
+	return n.lookup(ctx.URI().PathOriginal()) != nil && (ctx.Request.Header.IsGet() || ctx.Request.Header.IsHead())
 }
