@@ -54,6 +54,7 @@ func TestBadValuesAreRefused(t *testing.T) {
 		{"settings: {holmesgpt-leave-out: [grafana]}", "at '/settings/holmesgpt-leave-out/0': value must be one of 'prometheus/metrics'"},
 		{"settings: {holmesgpt-reload-url: holmes}", "at '/settings/holmesgpt-reload-url'"},
 		{"settings: {own-url: 'toolset:8080'}", "at '/settings/own-url'"},
+		{"settings: {event-loop: on}", "at '/settings/event-loop': value must be one of 'auto', 'off', false"},
 		{"settings: {log-level: warning}", "at '/settings/log-level': value must be one of 'debug', 'info', 'warn', 'error'"},
 		{"settings: {allow-endpoint-cidrs: [localhost]}", "at '/settings/allow-endpoint-cidrs/0'"},
 		{"scope: everywhere", "at '/scope': value must be one of 'cluster', 'namespace', 'list'"},
@@ -74,6 +75,26 @@ func TestBadValuesAreRefused(t *testing.T) {
 		_, _, err := render.Helm(chartDir, render.Release{Name: name, Namespace: namespace, Values: parseValues(t, tt.values)})
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v\nwant %s", tt.values, err, tt.want)
+		}
+	}
+}
+
+// An off without quotes reaches a chart as false; the service is told "off" all the same.
+func TestOffWithoutQuotes(t *testing.T) {
+	objects, _, err := render.Helm(chartDir, render.Release{Name: name, Namespace: namespace,
+		Values: parseValues(t, "settings: {event-loop: off, identify: off, health-checks: off}")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for _, e := range deployment(t, objects).Spec.Template.Spec.Containers[0].Env {
+		got[e.Name] = e.Value
+	}
+	for name, want := range map[string]string{
+		"TOOLSET_EVENT_LOOP": "off", "TOOLSET_IDENTIFY": "off", "TOOLSET_HEALTH_CHECKS": "false",
+	} {
+		if got[name] != want {
+			t.Errorf("%s is %q, want %q", name, got[name], want)
 		}
 	}
 }

@@ -177,7 +177,11 @@ affinity:
 {{- range $name, $value := $v.settings }}
 {{- if not (kindIs "invalid" $value) }}
 - name: TOOLSET_{{ $name | replace "-" "_" | upper }}
+  {{- if and (kindIs "bool" $value) (has $name (list "event-loop" "identify")) }}
+  value: "off" {{- /* an off without quotes, to YAML 1.1 */}}
+  {{- else }}
   value: {{ include "toolset.value" $value | quote }}
+  {{- end }}
 {{- end }}
 {{- end }}
 - name: TOOLSET_CONFIGMAP_ENABLED
