@@ -72,7 +72,10 @@ func (c *Catalogue) question(key service.Key, r *record) (changed bool) {
 	r.question, r.Identity = q, service.Identity{Verdict: service.Unverified}
 	if len(q.URLs) > 0 {
 		c.asking.Identifier.Set(key, q)
-	} else if had {
+		return true
+	}
+	r.Identity.Evidence = []string{"not asked: no rule says how " + r.applied.Type + " proves what it is"}
+	if had {
 		c.asking.Identifier.Remove(key)
 	}
 	return true

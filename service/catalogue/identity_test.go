@@ -162,6 +162,21 @@ func TestWhatIsVerifiedIsShown(t *testing.T) {
 	}
 }
 
+// What is not asked says so, since it would otherwise look like what has not answered yet.
+func TestWhatIsNotAskedSaysSo(t *testing.T) {
+	c, a := newAsking(t)
+	c.Upsert(svc("s", 7777, "silent"))
+	c.Build()
+	f := c.Facts(key("s"), "")
+	if id := f.Identity; len(a.questions) != 0 || id.Verdict != service.Unverified || len(id.Evidence) != 1 || !strings.Contains(id.Evidence[0], "not asked: no rule says how silent") {
+		t.Errorf("%+v, asked: %v", id, a.questions)
+	}
+	c.Upsert(svc("s", 9090, "prometheus"))
+	if f := c.Facts(key("s"), ""); len(a.questions) != 1 || len(f.Identity.Evidence) != 0 {
+		t.Errorf("as a Prometheus: %+v, asked: %v", f.Identity, a.questions)
+	}
+}
+
 func TestWhatIsRefutedIsDisabled(t *testing.T) {
 	c, _ := newAsking(t)
 	c.Upsert(svc("p", 9090, "prometheus"))

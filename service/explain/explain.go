@@ -227,16 +227,19 @@ func (d *Document) identity(f *catalogue.Facts) {
 		return
 	}
 	d.Identity = &Identity{cmp.Or(i.Verdict, service.Unverified), i.Product, i.Version, i.Evidence, timeOf(i.At)}
-	where := strings.Join(f.Question.URLs, ", ")
+	who := "who it is"
+	if len(f.Question.URLs) > 0 {
+		who += ", at " + strings.Join(f.Question.URLs, ", ")
+	}
 	for _, e := range i.Evidence {
 		if request, answer, found := requestIn(e); found {
 			d.Asked = append(d.Asked, Asked{request, answer})
 		} else {
-			d.Asked = append(d.Asked, Asked{"who it is, at " + where, e})
+			d.Asked = append(d.Asked, Asked{who, e})
 		}
 	}
 	if len(i.Evidence) == 0 && i.At.IsZero() {
-		d.Asked = append(d.Asked, Asked{"who it is, at " + where, "it has not been asked yet"})
+		d.Asked = append(d.Asked, Asked{who, "it has not been asked yet"})
 	}
 }
 

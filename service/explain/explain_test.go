@@ -288,6 +288,12 @@ func TestExplainsAnswers(t *testing.T) {
 	if d = w.explain(wrong); !*d.Enabled {
 		t.Errorf("%s", d.Text())
 	}
+
+	// A kind that can't prove what it is is asked nowhere.
+	f = catalogue.Facts{Backend: f.Backend, Place: f.Place, Identity: service.Identity{Verdict: service.Unverified, Evidence: []string{"not asked: no rule says how custom proves what it is"}}}
+	if d = explain.Explain(candidate, &x, &f); len(d.Asked) != 1 || d.Asked[0].Request != "who it is" || !strings.Contains(string(d.Text()), "not asked: no rule says how") {
+		t.Errorf("%s", d.Text())
+	}
 }
 
 // silent is an Identifier that asks nobody.
