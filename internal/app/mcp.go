@@ -57,7 +57,8 @@ func MCP(s *config.MCP, version string, in io.Reader, out io.Writer, warn func(s
 	running.Go(func() { c.Run(ctx) })
 	x := explainer{r.source, rules, detect.Options{ClusterDomain: s.Cluster.Domain, Workloads: evidence}, c}
 	server := api.NewMCP(version, func() tools.View {
-		return tools.View{Snapshot: c.Snapshot(), StaleSince: r.source.Status().StaleSince(), Explain: x.toAgent}
+		health, identity := c.Asks()
+		return tools.View{Snapshot: c.Snapshot(), StaleSince: r.source.Status().StaleSince(), Unchecked: !health, Unasked: !identity, Explain: x.toAgent}
 	})
 	return server.ServeLines(ctx, in, out)
 }

@@ -20,6 +20,12 @@ type Asking struct {
 // Service is known.
 func (c *Catalogue) Ask(a Asking) { c.asking = a }
 
+// Asks reports whether the health of back ends is checked, and whether they are asked who
+// they are.
+func (c *Catalogue) Asks() (health, identity bool) {
+	return c.prober != nil, c.asking.Identifier != nil
+}
+
 // A candidate is a Service that is listed only while it says that it is a back end.
 type candidate struct {
 	*service.Candidate

@@ -2,6 +2,7 @@ package tools
 
 import (
 	"context"
+	"strings"
 
 	"kubernaut.io/dynamic-toolset/service"
 	"kubernaut.io/dynamic-toolset/service/explain"
@@ -66,9 +67,9 @@ func (v *View) explain(ctx context.Context, object []byte) (any, error) {
 	for _, c := range first(d.Change) {
 		how := c.How
 		if c.Override != "" {
-			how = "in the administrator's overrides, below toolsets: " + c.Override
+			how = "in the administrator's overrides (the key overrides.yaml of the service's ConfigMap), below toolsets: " + c.Override
 		}
-		out.Change = append(out.Change, change{how, c.Effect})
+		out.Change = append(out.Change, change{how, strings.TrimSpace(c.Effect + " " + c.Caution)})
 	}
 	return out, nil
 }

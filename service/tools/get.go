@@ -57,6 +57,9 @@ func (v *View) get(object []byte) (any, error) {
 	a := read(object)
 	name := a.required("name", "the name of a back end, or a type such as prometheus")
 	namespace := a.text("namespace")
+	if in, of, both := bothOf(name); both && (namespace == "" || namespace == in) {
+		name, namespace = of, in
+	}
 	if err := a.end(); err != nil {
 		return nil, err
 	}
@@ -80,11 +83,47 @@ func (v *View) get(object []byte) (any, error) {
 	if namespace != "" {
 		where = " in the namespace " + quoted(namespace)
 	}
-	advice := "list_backends lists all"
-	if near := v.Snapshot.TypeLike(name); near != "" {
-		advice = "did you mean " + near + "? " + advice
+	return nil, refuse("No back end%s has the name or type %s; %s.", where, quoted(name), v.advice(name, namespace))
+}
+
+// bothOf splits a name that was copied from an answer, such as "shop/logs" or
+// "shop/logs (loki)". No toolset and no type has a slash in its name.
+func bothOf(name string) (namespace, of string, both bool) {
+	namespace, of, both = strings.Cut(name, "/")
+	of, _, _ = strings.Cut(of, " (")
+	return namespace, of, both
+}
+
+// advice says what to do if no back end has this name or type.
+func (v *View) advice(name, namespace string) string {
+	if namespace != "" {
+		if elsewhere, omitted := keys(v.elsewhere(name), mostNamed); len(elsewhere) > 0 {
+			if omitted > 0 {
+				elsewhere = append(elsewhere, "...")
+			}
+			return "elsewhere there are " + strings.Join(elsewhere, ", ")
+		}
 	}
-	return nil, refuse("No back end%s has the name or type %s; %s.", where, quoted(name), advice)
+	if _, signal := signals[name]; signal {
+		return "it is a signal, for which find_backend finds one"
+	}
+	if near := v.Snapshot.TypeLike(name); near != "" && near != name {
+		return "did you mean " + near + "? list_backends lists all"
+	}
+	return "list_backends lists all"
+}
+
+// elsewhere returns the back ends that have this name or type in any namespace, at most
+// mostNamed+1.
+func (v *View) elsewhere(name string) []service.Key {
+	chosen, match := v.Snapshot.Choose([]byte(name), nil)
+	switch match {
+	case snapshot.Found:
+		return []service.Key{chosen.Key()}
+	case snapshot.Ambiguous:
+		return v.Snapshot.Candidates([]byte(name), nil, mostNamed+1)
+	}
+	return nil
 }
 
 // backend returns the answer about a back end that was found.
@@ -98,11 +137,18 @@ func (v *View) backend(c *snapshot.Chosen) *backend {
 		Identity: identity{Verdict: id.Verdict, Product: id.Product, Version: id.Version},
 		Why:      c.Reason(), warning: v.warning(),
 	}
-	if !c.Healthy() {
+	switch {
+	case v.Unchecked:
+		out.Health.Reason = "health is not checked here"
+	case !c.Healthy():
 		out.Health.Reason = cut(reason, 300)
 	}
-	if !b.Enabled {
-		out.Disabled = "an administrator has switched it off for agents, or it has answered as something else; explain_service says which"
+	switch {
+	case b.Enabled:
+	case id.Verdict == service.Refuted:
+		out.Disabled = "it has answered as something else than its Service says; don't send it queries of this type. explain_service says what it answered"
+	default:
+		out.Disabled = "an administrator has switched it off for agents"
 	}
 	if id.Verdict == "" {
 		out.Identity.Verdict = service.Unverified
@@ -110,7 +156,9 @@ func (v *View) backend(c *snapshot.Chosen) *backend {
 	if !id.At.IsZero() {
 		out.Identity.AskedAt = snapshot.FormatTime(id.At)
 	}
-	out.Example, out.Language = Example(b.Type, out.URL)
+	if id.Verdict != service.Refuted {
+		out.Example, out.Language = Example(b.Type, out.URL)
+	}
 	out.Alternatives, out.Omitted = c.Alternatives(mostNamed)
 	out.Aliases, _ = keys(c.Aliases(), mostNamed)
 	return out

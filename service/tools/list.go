@@ -15,6 +15,7 @@ type listing struct {
 	Backends []entry `json:"backends"`
 	Total    int     `json:"total"` // of those that the arguments select
 	Continue string  `json:"continue,omitempty"`
+	Note     string  `json:"note,omitempty"` // why there are none, if an argument may be wrong
 	warning
 }
 
@@ -43,6 +44,7 @@ func (v *View) list(object []byte) (any, error) {
 		Type:    []byte(a.text("type")), Namespace: []byte(a.text("namespace")),
 		Verified: a.flag("verified"), Healthy: a.flag("healthy"),
 	}
+	typ, namespace := string(f.Type), string(f.Namespace)
 	detailed := a.flag("details") == snapshot.Yes
 	limit := a.number("limit", listed, mostListed)
 	if token := a.text("continue"); token != "" && !f.After.Parse([]byte(token)) {
@@ -65,7 +67,32 @@ func (v *View) list(object []byte) (any, error) {
 		}
 		answer.Backends = append(answer.Backends, e)
 	}
+	if answer.Total == 0 {
+		answer.Note = v.none(&f, typ, namespace)
+	}
 	return answer, nil
+}
+
+// none says why a listing is empty, if that is due to one of its arguments.
+func (v *View) none(f *snapshot.Filter, typ, namespace string) string {
+	ofType := snapshot.Filter{Enabled: snapshot.Yes, Type: f.Type}
+	inNamespace := snapshot.Filter{Enabled: snapshot.Yes, Namespace: f.Namespace}
+	switch {
+	case v.Snapshot.Count(&snapshot.Filter{Enabled: snapshot.Yes}) == 0:
+		return ""
+	case typ != "" && v.Snapshot.Count(&ofType) == 0:
+		if near := v.Snapshot.TypeLike(typ); near != "" {
+			return "There is none of the type " + quoted(typ) + "; did you mean " + near + "?"
+		}
+		return "There is none of the type " + quoted(typ) + "."
+	case namespace != "" && v.Snapshot.Count(&inNamespace) == 0:
+		return "There is none in the namespace " + quoted(namespace) + "."
+	case v.Unasked && f.Verified != snapshot.Any:
+		return "Back ends are not asked here who they are; leave verified out."
+	case v.Unchecked && f.Healthy != snapshot.Any:
+		return "Health is not checked here; leave healthy out."
+	}
+	return ""
 }
 
 // healthy returns whether a back end is healthy; nil if it was not checked.

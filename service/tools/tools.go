@@ -45,6 +45,9 @@ type View struct {
 	Snapshot *snapshot.Snapshot
 	// StaleSince is when the cluster could last be read; zero if it can be read now.
 	StaleSince time.Time
+	// Unasked and Unchecked say that back ends are not asked who they are, and that their
+	// health is not checked.
+	Unasked, Unchecked bool
 	// Explain explains a Service; nil if there is no cluster. A *Refusal is told to the
 	// agent as it is, and no other error is.
 	Explain func(context.Context, service.Key) (*explain.Document, error)

@@ -271,15 +271,24 @@ func TestGetBackend(t *testing.T) {
 		t.Error(got)
 	}
 	for arguments, want := range map[string]string{
-		`{"name":"twice"}`:                     `"twice" stands for several back ends; choose one by its namespace: team-a/twice, team-b/twice.`,
-		`{"name":"loky"}`:                      `No back end has the name or type "loky"; did you mean loki? list_backends lists all.`,
-		`{"name":"main","namespace":"team-b"}`: `No back end in the namespace "team-b" has the name or type "main"; list_backends lists all.`,
-		`{}`:                                   "The argument name is missing",
-		`{"name":""}`:                          "The argument name is missing",
-		`{"name":"x","signal":"x"}`:            `There is no argument "signal"`,
+		`{"name":"twice"}`:                      `"twice" stands for several back ends; choose one by its namespace: team-a/twice, team-b/twice.`,
+		`{"name":"loky"}`:                       `No back end has the name or type "loky"; did you mean loki? list_backends lists all.`,
+		`{"name":"main","namespace":"team-b"}`:  `No back end in the namespace "team-b" has the name or type "main"; elsewhere there are monitoring/main.`,
+		`{"name":"team-b/main"}`:                `No back end in the namespace "team-b" has the name or type "main"; elsewhere there are monitoring/main.`,
+		`{"name":"twice","namespace":"team-c"}`: `elsewhere there are team-a/twice, team-b/twice.`,
+		`{"name":"metrics"}`:                    `No back end has the name or type "metrics"; it is a signal, for which find_backend finds one.`,
+		`{}`:                                    "The argument name is missing",
+		`{"name":""}`:                           "The argument name is missing",
+		`{"name":"x","signal":"x"}`:             `There is no argument "signal"`,
 	} {
 		if got := w.refusal(v, "get_backend", arguments); !strings.Contains(got, want) {
 			t.Errorf("%s: %s", arguments, got)
+		}
+	}
+	// What other answers call it is understood.
+	for _, arguments := range []string{`{"name":"team-a/other"}`, `{"name":"team-a/other (prometheus)"}`, `{"name":"team-a/other","namespace":"team-a"}`} {
+		if got := w.call(v, "get_backend", arguments); got["name"] != "other" || got["namespace"] != "team-a" {
+			t.Errorf("%s: %v", arguments, got)
 		}
 	}
 	w.SetOverrides(o)

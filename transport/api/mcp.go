@@ -55,7 +55,8 @@ func NewMCP(version string, view func() tools.View) *mcp.Server {
 
 // view returns what tools read.
 func (a *API) view() tools.View {
-	v := tools.View{Snapshot: a.catalogue.Snapshot(), StaleSince: a.StaleSince()}
+	health, identity := a.catalogue.Asks()
+	v := tools.View{Snapshot: a.catalogue.Snapshot(), StaleSince: a.StaleSince(), Unchecked: !health, Unasked: !identity}
 	if a.explain != nil {
 		v.Explain = a.explainToAgent
 	}
