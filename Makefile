@@ -87,7 +87,7 @@ image: ## build the container image IMAGE with Docker, and print its size; no re
 	@IMAGE='$(IMAGE)' VERSION='$(VERSION)' scripts/image
 
 release: ## make everything of a release in dist/: programs, image, chart, checksums, bills of materials; no network, no Docker
-	$(GO) -C deploy/release run . -source ../.. -out ../../dist -version '$(VERSION)'
+	$(GO) -C deploy/release run . -source ../.. -out ../../dist $(if $(filter file,$(origin VERSION)),,-version '$(VERSION)')
 
 tools: ## build bin/verify (also as a plugin of kubectl) and bin/loadagent, which make verify uses
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/verify ./harness/cmd/verify

@@ -22,6 +22,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 )
@@ -74,6 +75,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		{"bills of materials", r.materials},
 		{"checksums", r.checksums},
 	} {
+		fmt.Fprintf(os.Stderr, "making the %s of %s\n", step.name, r.version)
 		if err := step.make(ctx); err != nil {
 			return fmt.Errorf("%s: %w", step.name, err)
 		}
@@ -106,7 +108,10 @@ func emptyFolder(dir string) error {
 		return err
 	}
 	if len(entries) > 0 {
-		return fmt.Errorf("%s is not empty; remove it, or choose another folder with -out", dir)
+		if whole, err := filepath.Abs(dir); err == nil {
+			dir = whole
+		}
+		return fmt.Errorf("%s is not empty; remove it (or choose another folder with -out, without make)", dir)
 	}
 	return nil
 }

@@ -11,7 +11,8 @@ const programName = "dynamic-toolset"
 
 // programs builds the program for each platform, and packs it.
 func (r *release) programs(ctx context.Context) error {
-	for _, p := range r.platforms {
+	for i, p := range r.platforms {
+		fmt.Fprintf(os.Stderr, "compiling for %s on %s (%d of %d; minutes, if nothing is compiled yet)\n", p.os, p.arch, i+1, len(r.platforms))
 		program, err := r.build(ctx, p)
 		if err != nil {
 			return err

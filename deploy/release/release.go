@@ -49,7 +49,8 @@ func newRelease(ctx context.Context, source, version string) (*release, error) {
 	if r.revision, err = git("rev-parse", "HEAD"); err != nil {
 		return nil, fmt.Errorf("a release is made from a commit: %w", err)
 	}
-	if version == "" {
+	derived := version == ""
+	if derived {
 		if version, err = git("describe", "--tags", "--always", "--dirty"); err != nil {
 			return nil, err
 		}
@@ -62,6 +63,12 @@ func newRelease(ctx context.Context, source, version string) (*release, error) {
 		return nil, err
 	}
 	r.changed = status != ""
+	if r.changed && !strings.Contains(r.version, "-") {
+		return nil, fmt.Errorf("the folder has changes that are not in the commit, so that nobody could make %s again; see git status, and commit or stash them, or name it %s-dirty", r.version, r.version)
+	}
+	if r.changed && derived && !strings.HasSuffix(r.version, "-dirty") {
+		r.version += "-dirty" // there are only new files, of which git describe does not tell
+	}
 	seconds, err := git("log", "-1", "--format=%ct")
 	if err != nil {
 		return nil, err
@@ -74,8 +81,12 @@ func newRelease(ctx context.Context, source, version string) (*release, error) {
 	return r, nil
 }
 
-// untagged is what git describe says where there are no tags.
-var untagged = regexp.MustCompile(`^[0-9a-f]{7,40}(-dirty)?$`)
+// What git describe says where there are no tags, and where the last one is of an older
+// commit.
+var (
+	untagged = regexp.MustCompile(`^[0-9a-f]{7,40}(-dirty)?$`)
+	after    = regexp.MustCompile(`^v?(\d+\.\d+)\.(\d+)-(\d+)-(g[0-9a-f]{7,40})(-dirty)?$`)
+)
 
 // releaseVersion returns the version with a v. It is a semantic version (semver.org), since
 // Helm takes nothing else for a chart, and it has no build metadata, since a tag of an image
@@ -83,6 +94,14 @@ var untagged = regexp.MustCompile(`^[0-9a-f]{7,40}(-dirty)?$`)
 func releaseVersion(text string) (string, error) {
 	if untagged.MatchString(text) {
 		return "v0.0.0-g" + text, nil
+	}
+	if m := after.FindStringSubmatch(text); m != nil {
+		// As it stands it would be older than its tag (https://semver.org, 11.3).
+		patch, err := strconv.Atoi(m[2])
+		if err != nil {
+			return "", err
+		}
+		return fmt.Sprintf("v%s.%d-dev.%s.%s%s", m[1], patch+1, m[3], m[4], m[5]), nil
 	}
 	v, err := semver.StrictNewVersion(strings.TrimPrefix(text, "v"))
 	if err != nil {

@@ -215,7 +215,8 @@ func TestMaterials(t *testing.T) {
 
 func TestReleaseVersion(t *testing.T) {
 	for text, want := range map[string]string{
-		"v1.2.3": "v1.2.3", "1.2.3": "v1.2.3", "v1.2.3-rc.1": "v1.2.3-rc.1", "v1.2.3-4-g504476b-dirty": "v1.2.3-4-g504476b-dirty",
+		"v1.2.3": "v1.2.3", "1.2.3": "v1.2.3", "v1.2.3-rc.1": "v1.2.3-rc.1", "v1.2.3-rc.1-4-g504476b": "v1.2.3-rc.1-4-g504476b",
+		"v1.2.3-4-g504476b": "v1.2.4-dev.4.g504476b", "1.2.9-4-g504476b-dirty": "v1.2.10-dev.4.g504476b-dirty",
 		"504476b": "v0.0.0-g504476b", "504476b-dirty": "v0.0.0-g504476b-dirty", "1234567": "v0.0.0-g1234567",
 	} {
 		if got, err := releaseVersion(text); err != nil || got != want {
@@ -243,7 +244,7 @@ func TestChangesAreTold(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		r, err := newRelease(t.Context(), dir, "v1.0.0")
+		r, err := newRelease(t.Context(), dir, testVersion)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -256,6 +257,13 @@ func TestChangesAreTold(t *testing.T) {
 			t.Errorf("changed %v: %s", changed, out.String())
 		}
 	}
+	// A version that says nothing of changes is not given to them.
+	if r, err := newRelease(t.Context(), dir, "v1.0.0"); err == nil || !strings.Contains(err.Error(), "commit or stash them, or name it v1.0.0-dirty") {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if r, err := newRelease(t.Context(), dir, ""); err != nil || !strings.HasSuffix(r.version, "-dirty") {
+		t.Errorf("%+v, %v", r, err)
+	}
 }
 
 func TestBadInput(t *testing.T) {
@@ -266,14 +274,14 @@ func TestBadInput(t *testing.T) {
 	roots := filepath.Join(full, "old")
 	for want, args := range map[string][]string{
 		"it must be a semantic version":            {"-version", "devel"},
-		"is not empty":                             {"-version", "v1.0.0", "-out", full},
-		"such as linux/arm64":                      {"-version", "v1.0.0", "-platforms", "linux"},
-		"there are no certificates":                {"-version", "v1.0.0", "-ca-file", roots},
-		"install the package ca-certificates":      {"-version", "v1.0.0", "-ca-file", filepath.Join(full, "none")},
+		"is not empty":                             {"-version", testVersion, "-out", full},
+		"such as linux/arm64":                      {"-version", testVersion, "-platforms", "linux"},
+		"there are no certificates":                {"-version", testVersion, "-ca-file", roots},
+		"install the package ca-certificates":      {"-version", testVersion, "-ca-file", filepath.Join(full, "none")},
 		"a release is made from a commit":          {"-source", full},
 		"there are no arguments":                   {"now"},
 		"none of the platforms is Linux":           nil, // below
-		"unsupported GOOS/GOARCH pair linux/i8086": {"-version", "v1.0.0", "-platforms", "linux/i8086", "-out", filepath.Join(full, "new")},
+		"unsupported GOOS/GOARCH pair linux/i8086": {"-version", testVersion, "-platforms", "linux/i8086", "-out", filepath.Join(full, "new")},
 	} {
 		if args == nil {
 			continue

@@ -51,9 +51,12 @@ func (r *Rules) builder(svc *corev1.Service, o Options, d *declaration, f *findi
 		}
 	}
 	if ch.port == nil {
-		ch = mostHTTP(svc)
+		why := ", its most HTTP-like"
+		if ch = mostHTTP(svc); b.kind == nil && endpoint.HasOwnProtocol(b.typ) {
+			ch, why = ofOwnProtocol(svc), ", as "+b.typ+" has a protocol of its own"
+		}
 		if ch.port != nil && d.endpoint == "" {
-			b.evidence = append(b.evidence, "port "+ch.describe()+", its most HTTP-like")
+			b.evidence = append(b.evidence, "port "+ch.describe()+why)
 		}
 	}
 	if b.kind != nil {
@@ -111,6 +114,11 @@ func (b *builder) scheme(ch choice) string {
 	}
 	if scheme == "http" && ch.fit == fitName && slices.Contains(strings.Split(ch.port.Name, "-"), "grpc") {
 		return "grpc"
+	}
+	if b.kind == nil {
+		if speaks := ownProtocol(ch.port); speaks == yes || speaks == unknown && endpoint.HasOwnProtocol(b.typ) {
+			return "tcp"
+		}
 	}
 	if scheme == "http" && b.rules.isTLS(b.svc, ch.port) {
 		return "https"

@@ -5,11 +5,27 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"kubernaut.io/dynamic-toolset/service/endpoint"
 )
 
 // mostHTTP chooses the port of a Service that is declared without an endpoint: the one with
 // most httpPoints, or the first of several. A Service without a TCP port has none.
-func mostHTTP(svc *corev1.Service) choice {
+func mostHTTP(svc *corev1.Service) choice { return most(svc, httpPoints) }
+
+// ofOwnProtocol chooses the port of a Service that is declared to be a server with a
+// protocol of its own, such as a database.
+func ofOwnProtocol(svc *corev1.Service) choice {
+	return most(svc, func(p *corev1.ServicePort) int {
+		if speaks := ownProtocol(p); speaks != unknown {
+			return 32 * int(speaks)
+		}
+		return min(httpPoints(p), 0) // rather no port of metrics or probes
+	})
+}
+
+// most chooses the TCP port with most points, or the first of several.
+func most(svc *corev1.Service, points func(*corev1.ServicePort) int) choice {
 	var best choice
 	most := 0
 	for i := range svc.Spec.Ports {
@@ -17,7 +33,7 @@ func mostHTTP(svc *corev1.Service) choice {
 		if p.Protocol == corev1.ProtocolUDP || p.Protocol == corev1.ProtocolSCTP || p.Port < 1 || p.Port > 65535 {
 			continue
 		}
-		if n := httpPoints(p); best.port == nil || n > most {
+		if n := points(p); best.port == nil || n > most {
 			best, most = choice{fit: fitCommon, port: p, number: reachable(svc, p)}, n
 		}
 	}
@@ -46,6 +62,36 @@ func httpPoints(p *corev1.ServicePort) (points int) {
 		}
 	}
 	return points
+}
+
+// A belief says whether a port speaks a protocol of its own, rather than HTTP.
+type belief int
+
+const (
+	no      belief = -1
+	unknown belief = 0
+	yes     belief = 1
+)
+
+// ownProtocol says what appProtocol, the name and the number of a port say about that.
+func ownProtocol(p *corev1.ServicePort) belief {
+	words := strings.Split(p.Name, "-")
+	if p.AppProtocol != nil {
+		words = []string{strings.ToLower(*p.AppProtocol)}
+	}
+	belief := unknown
+	if endpoint.IsOwnPort(strconv.Itoa(int(p.Port))) || endpoint.IsOwnPort(strconv.Itoa(int(targetNumber(p)))) {
+		belief = yes
+	}
+	for _, word := range words {
+		switch {
+		case protocolPoints(word) > 0 || strings.HasPrefix(word, "grpc"): // gRPC is HTTP/2
+			return no
+		case protocolPoints(word) < 0 && word != "tcp": // a port of HTTP may be called so, too
+			belief = yes
+		}
+	}
+	return belief
 }
 
 func protocolPoints(word string) int {

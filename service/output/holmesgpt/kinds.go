@@ -1,9 +1,15 @@
 package holmesgpt
 
-import "net/url"
+import (
+	"net/url"
 
-// typeMCP is the type of servers of the Model Context Protocol.
-const typeMCP = "mcp"
+	"kubernaut.io/dynamic-toolset/service/endpoint"
+)
+
+const (
+	typeMCP       = "mcp"            // servers of the Model Context Protocol
+	typeCollector = "otel-collector" // passes on what it gets; there is nothing to read
+)
 
 // databases are the types for which HolmesGPT has a toolset that connects by a URL with all
 // in it: "database" or "mongodb". Nothing recognises them; annotations or overrides name
@@ -13,24 +19,10 @@ var databases = map[string]string{
 	"mongodb": "mongodb",
 }
 
-// unreadable are the types of which an agent can't read anything by HTTP: those that only
-// pass data on, and those with a protocol of their own.
-var unreadable = map[string]bool{
-	"otel-collector": true,
-	"redis":          true, "valkey": true, "memcached": true, "cassandra": true, "scylladb": true, "mssql": true, "sqlserver": true, "oracle": true,
-	"nats": true, "zookeeper": true, "mqtt": true, "mosquitto": true, "amqp": true, "activemq": true, "ldap": true, "smtp": true, "ssh": true, "dns": true,
-}
-
-// unreadablePorts are the registered ports of such protocols (IANA). Nothing else is behind
-// them, whatever the annotations say.
-var unreadablePorts = map[string]bool{
-	"22": true, "25": true, "53": true, "389": true, "636": true, "1433": true, "1521": true, "1883": true, "2181": true, "3306": true, "4222": true,
-	"5432": true, "5672": true, "6379": true, "9042": true, "11211": true, "27017": true,
-}
-
 func isHTTP(u *url.URL) bool { return u.Scheme == "http" || u.Scheme == "https" }
 
 // readable reports whether an agent can read the back end by HTTP.
 func (t *Toolset) readable(u *url.URL) bool {
-	return isHTTP(u) && !unreadable[t.Type] && databases[t.Type] == "" && !unreadablePorts[u.Port()] && slots[t.Type] != slotKafka
+	return isHTTP(u) && t.Type != typeCollector && databases[t.Type] == "" && slots[t.Type] != slotKafka &&
+		!endpoint.HasOwnProtocol(t.Type) && !endpoint.IsOwnPort(u.Port())
 }
