@@ -22,6 +22,7 @@ type direct struct {
 	named *nameRoute
 	by    middleware.Direct
 	pass  middleware.DirectPass // nil: everybody may pass
+	most  int                   // bytes of the longest head
 	date  atomic.Pointer[date]
 }
 
@@ -34,7 +35,7 @@ type date struct {
 // newDirect returns the direct of the API port; nil if the event loops are switched off.
 func (s *Server) newDirect() *direct {
 	p := s.apiPort
-	d := &direct{api: s.api, chain: p.chain, named: p.named}
+	d := &direct{api: s.api, chain: p.chain, named: p.named, most: min(head.MaxBytes, p.limits.MaxHeaderBytes)}
 	for _, r := range s.apiRoutes() {
 		if r.path == string(p.named.prefix)+"{name}" {
 			d.by = p.chain.Direct(r.pattern())
@@ -48,9 +49,16 @@ func (s *Server) newDirect() *direct {
 
 // answer is a conn.Answer.
 func (d *direct) answer(c *conn.Conn, b, to []byte) (used int, response []byte, end bool) {
+	had := len(to)
+	defer func() {
+		if v := recover(); v != nil {
+			used, response, end = 0, to[:had], false // the server answers what can be answered
+			d.chain.Panicked(v)
+		}
+	}()
 	var h head.Head
 	used = h.Read(b)
-	if used == 0 || h.Query != nil {
+	if used == 0 || used > d.most || h.Query != nil {
 		return 0, to, false
 	}
 	name := d.named.lookup(h.Path)

@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"bytes"
+	"runtime/debug"
 	"slices"
 
 	"go.uber.org/zap"
@@ -25,6 +26,13 @@ func (c *Chain) Direct(pattern string) Direct {
 
 // ServedBy returns the value of X-Served-By; empty for no such field.
 func (c *Chain) ServedBy() []byte { return c.servedBy }
+
+// Panicked counts and logs what should not happen: a request that the server has to answer
+// since an event loop could not.
+func (c *Chain) Panicked(v any) {
+	c.metrics.panics.Inc()
+	c.log.Error("An event loop panicked; the request is answered without it", zap.Any("panic", v), zap.ByteString("stack", debug.Stack()))
+}
 
 var methodGet = []byte("GET")
 
@@ -58,17 +66,15 @@ func (a *Authorizer) passDirect(c *conn.Conn, authorization []byte, action int, 
 			return false
 		}
 		caller = a.callers.Again(bytes.Trim(token, " "), &keptWith(c).token, c.Arrived())
-		if !a.callers.Remembers(&caller, action) {
+		if _, ok := a.callers.Recall(&caller, action); !ok {
 			return false
 		}
 	}
-	if limited && a.limiter != nil && !a.limiter.tryTake(clientOf(caller.Known(), c.RemoteAddr())) {
-		return false
+	if limited && a.limiter != nil && a.limiter.take(clientAt(caller.Known(), c.Client())) > 0 {
+		return false // which has counted nothing
 	}
-	if a.callers == nil {
-		return true
+	if a.callers != nil {
+		a.metrics.decisions[auth.Allowed].Inc()
 	}
-	d := a.callers.Decide(&caller, action)
-	a.metrics.decisions[d.Result].Inc()
-	return d.Result == auth.Allowed
+	return true
 }

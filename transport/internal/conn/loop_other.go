@@ -25,5 +25,5 @@ func (*loops) closeSocket() error { return errors.ErrUnsupported }
 
 func (c *Conn) inLoop() bool    { return false }
 func (c *Conn) enterLoop() bool { return false }
-func (*socket) peer() net.Addr  { return &net.TCPAddr{} }
+func (c *Conn) peer() net.Addr  { return &net.TCPAddr{} }
 func unreadSocket(int) int      { return 0 }
