@@ -80,7 +80,7 @@ const (
 
 func parse(args []string) (*settings, error) {
 	s := &settings{command: strings.TrimSpace("go run ./bench/servers " + strings.Join(args, " "))}
-	others := slices.DeleteFunc(server.Names(), always)
+	others := slices.DeleteFunc(entrants(), always)
 	f := pflag.NewFlagSet("servers", pflag.ContinueOnError)
 	s.AddFlags(f, "a target is missed")
 	f.StringVar(&s.charts, "charts", "", "`DIR` to write the charts to, as SVG files")
@@ -129,6 +129,11 @@ func parse(args []string) (*settings, error) {
 		return nil, fmt.Errorf("--idle-connections is %d; it must be 0 to %d", s.idle, maxIdle)
 	}
 	return s, nil
+}
+
+// entrants returns the names of all servers, in the order of the tables.
+func entrants() []string {
+	return append([]string{server.Ours, comparison.OursWithoutLoop}, server.Names()[1:]...)
 }
 
 // always reports whether a server is measured in any case: ours, which has the answers that

@@ -48,33 +48,42 @@ func (d Direct) Finish(c *conn.Conn, h *head.Head, status int, id, rest []byte) 
 	return last
 }
 
-// A DirectPass lets a request pass, by its Authorization field, or returns false: then it is
-// not known at once whether the caller may pass, and nothing has been counted.
-type DirectPass func(c *conn.Conn, authorization []byte) bool
-
-// RequireDirect returns the DirectPass of what Require is for.
-func (a *Authorizer) RequireDirect(what auth.Action, limited bool) DirectPass {
-	action := slices.Index(a.actions, what)
-	return func(c *conn.Conn, authorization []byte) bool { return a.passDirect(c, authorization, action, limited) }
+// A DirectPass lets requests pass, as a Pass does.
+type DirectPass struct {
+	a       *Authorizer
+	action  int
+	limited bool
 }
 
-func (a *Authorizer) passDirect(c *conn.Conn, authorization []byte, action int, limited bool) bool {
-	var caller auth.Caller
-	if a.callers != nil {
-		scheme, token, _ := bytes.Cut(authorization, []byte{' '})
-		if !bytes.EqualFold(scheme, schemeBearer) {
-			return false
-		}
-		caller = a.callers.Again(bytes.Trim(token, " "), &keptWith(c).token, c.Arrived())
-		if _, ok := a.callers.Recall(&caller, action); !ok {
-			return false
-		}
+// RequireDirect returns the DirectPass of what Require is for.
+func (a *Authorizer) RequireDirect(what auth.Action, limited bool) *DirectPass {
+	return &DirectPass{a: a, action: slices.Index(a.actions, what), limited: limited}
+}
+
+// Recall returns who sends a request, by its Authorization field; nil if that does not matter.
+// It returns false if it is not known at once that the caller may pass. It counts nothing.
+func (p *DirectPass) Recall(c *conn.Conn, authorization []byte) (who *auth.Identity, ok bool) {
+	callers := p.a.callers
+	if callers == nil {
+		return nil, true
 	}
-	if limited && a.limiter != nil && a.limiter.take(clientAt(caller.Known(), c.Client())) > 0 {
-		return false // which has counted nothing
+	scheme, token, _ := bytes.Cut(authorization, []byte{' '})
+	if !bytes.EqualFold(scheme, schemeBearer) {
+		return nil, false
 	}
-	if a.callers != nil {
-		a.metrics.decisions[auth.Allowed].Inc()
+	caller := callers.Again(bytes.Trim(token, " "), &keptWith(c).token, c.Arrived())
+	_, ok = callers.Recall(&caller, p.action)
+	return caller.Known(), ok
+}
+
+// Take counts a request that Recall has let pass, or returns false, and counts nothing, if the
+// client sends too many.
+func (p *DirectPass) Take(c *conn.Conn, who *auth.Identity) bool {
+	if p.limited && p.a.limiter != nil && p.a.limiter.take(clientAt(who, c.Client())) > 0 {
+		return false
+	}
+	if p.a.callers != nil {
+		p.a.metrics.decisions[auth.Allowed].Inc()
 	}
 	return true
 }

@@ -44,6 +44,7 @@ type Server struct {
 const (
 	Ours              = "ours"
 	OursAuthenticated = "ours-auth"
+	OursWithoutLoop   = "ours-no-loop" // with --event-loop=off
 	Reference         = "fasthttp"
 )
 

@@ -77,11 +77,12 @@ func Main(args []string) error {
 
 // A peer is one of the peers as a process, which runs this program once more.
 type peer struct {
-	name   string
-	cmd    *exec.Cmd
-	in     io.Closer
-	at     string
-	stderr *strings.Builder
+	name    string
+	cmd     *exec.Cmd
+	in      io.Closer
+	at      string
+	stderr  *strings.Builder
+	release string // empty: that of a library, see version
 }
 
 func startPeer(ctx context.Context, name, dir string, o Options) (started, error) {
@@ -99,16 +100,21 @@ func startPeer(ctx context.Context, name, dir string, o Options) (started, error
 	p.cmd = exec.Command(self, Command, name, dir) // #nosec G204 -- this program
 	// It must end even if this program is killed.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	return p, p.start(ctx, o.CPU)
+}
+
+// start starts the process and returns when it has printed its address.
+func (p *peer) start(ctx context.Context, cpu int) (err error) {
 	p.cmd.Stderr = p.stderr
 	if p.in, err = p.cmd.StdinPipe(); err != nil {
-		return nil, err
+		return err
 	}
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err := sut.OnCPU(o.CPU, p.cmd.Start); err != nil {
-		return nil, err
+	if err := sut.OnCPU(cpu, p.cmd.Start); err != nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, fmt.Errorf("it did not listen within %v", startTimeout))
 	defer cancel()
@@ -119,16 +125,19 @@ func startPeer(ctx context.Context, name, dir string, o Options) (started, error
 	}
 	if err != nil {
 		_ = p.cmd.Process.Kill() // it may have ended already
-		return nil, fmt.Errorf("%w: %w: %s", err, p.cmd.Wait(), p.stderr)
+		return fmt.Errorf("%w: %w: %s", err, p.cmd.Wait(), p.stderr)
 	}
 	p.at = strings.TrimSpace(line)
-	return p, nil
+	return nil
 }
 
 func (p *peer) addr() string { return p.at }
 func (p *peer) pids() []int  { return []int{p.cmd.Process.Pid} }
 
 func (p *peer) version() string {
+	if p.release != "" {
+		return p.release
+	}
 	self, _ := debug.ReadBuildInfo() // nil where there is none
 	switch p.name {
 	case FastHTTP:

@@ -24,10 +24,14 @@ const (
 	Chi      = "chi"
 	Nginx    = "nginx"
 	Naive    = "naive"
+	// Limit is the least that a server with epoll(7) can do: a program of one thread in C.
+	Limit = "limit"
 )
 
 // Names returns the names of all servers, with Ours first.
-func Names() []string { return []string{Ours, FastHTTP, NetHTTP, Chi, Nginx, Naive} }
+func Names() []string {
+	return []string{Ours, FastHTTP, NetHTTP, Chi, Nginx, Limit, Naive}
+}
 
 // ErrMissing is wrapped by the error of Start if the server is not installed on this
 // machine. The error says how to install it.
@@ -80,6 +84,8 @@ func Start(ctx context.Context, name string, o Options) (*Server, error) {
 	switch {
 	case name == Ours:
 		s, err = startOurs(ctx, dir, o)
+	case name == Limit:
+		s, err = startLimit(ctx, dir, o)
 	case name == Nginx:
 		s, err = startNginx(ctx, dir, o)
 	case peers[name] != nil:

@@ -161,8 +161,10 @@ func (e *loop) handOver(c *Conn, early, unsent []byte, end bool) {
 
 // resume sends what a loop could not send, and has the server serve the connection.
 func (c *Conn) resume(unsent []byte, end bool) {
-	if len(unsent) > 0 {
+	if size := int64(len(unsent)); size > 0 {
+		c.owner.made.Add(size)
 		_, err := c.send(unsent)
+		c.owner.made.Add(-size)
 		if err != nil || end {
 			c.Close() //nolint:errcheck // nothing is left to be done about it
 			return

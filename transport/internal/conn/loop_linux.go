@@ -29,8 +29,9 @@ const (
 	// loopBuffer is how much a loop reads at once.
 	// Whoever sends without a pause, has this much answered before others get their turn.
 	loopBuffer = 16 << 10
-	// loopSends is how many bytes of answers a loop collects before it sends them.
-	loopSends = 32 << 10
+	// loopSends is how many bytes of answers a loop collects before it sends them. With the
+	// last of them, they are what a connection keeps whose client does not take them.
+	loopSends = 16 << 10
 	// loopTick is how often a loop looks for connections whose time is over, at most.
 	loopTick = time.Second
 )
