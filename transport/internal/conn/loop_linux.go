@@ -72,11 +72,11 @@ type loop struct {
 	ended bool    // it takes none, and wakeup is closed or about to be
 }
 
-// newLoops returns loops that accept the connections of l, one for each CPU. The listener's
-// socket is theirs from then on, unless an error is returned.
-func newLoops(l *Listener) (*loops, error) {
+// newLoops returns n loops that accept the connections of l. The listener's socket is theirs
+// from then on, unless an error is returned.
+func newLoops(l *Listener, n int) (*loops, error) {
 	ls := &loops{owner: l}
-	for range runtime.GOMAXPROCS(0) {
+	for range n {
 		e, err := newLoop(ls)
 		if err != nil {
 			ls.discard()

@@ -14,7 +14,7 @@ type (
 	socket struct{ fd int }
 )
 
-func newLoops(*Listener) (*loops, error) { return nil, errors.ErrUnsupported }
+func newLoops(*Listener, int) (*loops, error) { return nil, errors.ErrUnsupported }
 
 func (*loops) start()             {}
 func (*loops) stop()              {}
