@@ -42,8 +42,8 @@ func (d Direct) Finish(c *conn.Conn, h *head.Head, status int, id, rest []byte) 
 	took, last := c.AnsweredAhead(rest, d.chain.draining.Load())
 	d.metrics.observe(methodGet, status, took)
 	if ce := d.chain.log.Check(zap.DebugLevel, "Request"); ce != nil {
-		ce.Write(zap.String("method", "GET"), zap.ByteString("path", h.Path), zap.Int("status", status), zap.Duration("duration", took),
-			zap.ByteString("request_id", id), zap.Stringer("client", c.RemoteAddr()))
+		ce.Write(zap.String("method", "GET"), zap.String("path", string(h.Path)), zap.Int("status", status), zap.Duration("duration", took),
+			zap.String("request_id", string(id)), zap.Stringer("client", c.RemoteAddr()))
 	}
 	return last
 }
