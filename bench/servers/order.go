@@ -9,7 +9,7 @@ func turns(names []string, round int) []string {
 	var pair, others []string
 	for _, n := range names {
 		switch n {
-		case comparison.Ours, comparison.OursWithoutLoop, comparison.OursAuthenticated, comparison.Reference:
+		case comparison.Ours, comparison.OursAuthenticated, comparison.Reference:
 			pair = append(pair, n)
 		default:
 			others = append(others, n)

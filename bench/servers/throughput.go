@@ -33,10 +33,10 @@ type workload struct {
 var workloads = []workload{
 	{name: comparison.ByName, answer: server.ByName, title: "GET by name, %s"},
 	{name: comparison.NotModified, answer: server.NotModified, title: "GET by name, unchanged (304)"},
-	{name: "list-4k", answer: server.List4K, title: "list of a namespace, %s"},
-	{name: "list-400k", answer: server.List400K, title: "list of all, %s"},
+	{name: comparison.List4K, answer: server.List4K, title: "list of a namespace, %s"},
+	{name: comparison.List400K, answer: server.List400K, title: "list of all, %s"},
 	{name: comparison.ByNamePipelined, answer: server.ByName, title: "GET by name, %s, 16 at once", pipelined: pipelined},
-	{name: "by-name-new", answer: server.ByName, title: "GET by name, %s, new connections", close: true},
+	{name: comparison.ByNameNew, answer: server.ByName, title: "GET by name, %s, new connections", close: true},
 	{name: "list-4k-new", answer: server.List4K, title: "list of a namespace, %s, new connections", close: true},
 }
 

@@ -64,7 +64,10 @@ type Workload struct {
 const (
 	ByName          = "by-name"
 	NotModified     = "not-modified"
+	List4K          = "list-4k"
+	List400K        = "list-400k"
 	ByNamePipelined = "by-name-pipelined"
+	ByNameNew       = "by-name-new"
 	// ByNameAuthenticated is ByName while an API server runs on the machine, which
 	// OursAuthenticated asks about its callers. The API server's background work affects
 	// the other servers as well.
