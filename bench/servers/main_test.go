@@ -55,7 +55,7 @@ func TestAQuickRunMeasuresEverything(t *testing.T) {
 	for _, m := range r.Missing {
 		testenv.Missing(t, "what could not be measured: "+m, "")
 	}
-	if len(r.Servers) != 9 || len(r.Workloads) != 8 || len(r.Throughput) != 7*8+3 || len(r.Latency) != 7*8 || len(r.Idle) != 8 || len(r.Targets) != 12 {
+	if len(r.Servers) != 9 || len(r.Workloads) != 9 || len(r.Throughput) != 7*8+3+3 || len(r.Latency) != 7*8 || len(r.Idle) != 8 || len(r.Targets) != 13 {
 		t.Fatalf("%+v", r)
 	}
 	if left, err := cpus(); err != nil || !slices.Equal(left, []int{r.ClientCPU}) {
@@ -185,10 +185,14 @@ func TestTargetsAreRatiosOfRounds(t *testing.T) {
 	add(comparison.Ours, comparison.NotModified, 1190, 1240, 1190)
 	add(comparison.Reference, comparison.ByNamePipelined, 1000)
 	add(comparison.Ours, comparison.ByNamePipelined, 1300)
-	for _, w := range []string{comparison.List4K, comparison.List400K, comparison.ByNameNew} {
+	add(comparison.Reference, comparison.ByNameNew, 1000)
+	add(comparison.Ours, comparison.ByNameNew, 1190)
+	for _, w := range []string{comparison.List4K, comparison.List400K} {
 		add(comparison.Reference, w, 1000)
 		add(comparison.Ours, w, 970)
 	}
+	add(server.Nginx, comparison.ByNameTLS, 1000)
+	add(comparison.Ours, comparison.ByNameTLS, 940)
 	add(server.Nginx, comparison.ByName, 2440, 605, 1190)
 	add(comparison.Reference, comparison.ByNameAuthenticated, 1000)
 	add(comparison.Ours, comparison.ByNameAuthenticated, 1000)
@@ -202,16 +206,16 @@ func TestTargetsAreRatiosOfRounds(t *testing.T) {
 		{Server: comparison.Reference, Rounds: []comparison.IdleRound{{Before: 30, After: 130}}},
 		{Server: comparison.Ours, Rounds: []comparison.IdleRound{{Before: 300, After: 315}}},
 	}
-	(&settings{auth: true, latency: true, idle: 1}).setTargets(r)
+	(&settings{auth: true, tls: true, latency: true, idle: 1}).setTargets(r)
 	var got []float64
 	var met []bool
 	for _, target := range r.Targets {
 		got, met = append(got, target.Got), append(met, target.Met())
 	}
-	if want := []float64{1.21, 1.19, 0.97, 0.97, 1.3, 0.97, 1, 0.899, 1.1, 1.2, 0.15}; !slices.Equal(got, want) {
+	if want := []float64{1.21, 1.19, 0.97, 0.97, 1.3, 1.19, 1, 0.94, 0.899, 1.1, 1.2, 0.15}; !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
-	if want := []bool{true, false, true, true, true, false, true, false, true, false, true}; !slices.Equal(met, want) {
+	if want := []bool{true, false, true, true, true, false, true, false, false, true, false, true}; !slices.Equal(met, want) {
 		t.Errorf("%v, want %v", met, want)
 	}
 	if first := r.Targets[0]; first.Low != 1.19 || first.High != 1.22 {

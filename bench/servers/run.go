@@ -74,7 +74,7 @@ func (s *settings) measure(ctx context.Context) (r *comparison.Result, err error
 		return nil, err
 	}
 	say("it takes about %v from here", m.estimate().Round(time.Second))
-	for _, part := range []func(context.Context) error{m.throughput, m.latencies, m.idles, m.authentication} {
+	for _, part := range []func(context.Context) error{m.throughput, m.latencies, m.idles, m.overTLS, m.authentication} {
 		if err := part(ctx); err != nil {
 			return nil, err
 		}

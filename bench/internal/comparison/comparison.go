@@ -68,6 +68,7 @@ const (
 	List400K        = "list-400k"
 	ByNamePipelined = "by-name-pipelined"
 	ByNameNew       = "by-name-new"
+	ByNameTLS       = "by-name-tls"
 	// ByNameAuthenticated is ByName while an API server runs on the machine, which
 	// OursAuthenticated asks about its callers. The API server's background work affects
 	// the other servers as well.

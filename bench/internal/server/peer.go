@@ -3,6 +3,7 @@ package server
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -42,7 +43,7 @@ const Command = "serve-contestant"
 // Main runs a server until standard input ends. args are the program's arguments after
 // Command.
 func Main(args []string) error {
-	if len(args) != 2 || peers[args[0]] == nil {
+	if len(args) != 2 && len(args) != 4 || peers[args[0]] == nil {
 		return fmt.Errorf("%s is for this program's own use", Command)
 	}
 	set, err := readSet(args[1])
@@ -56,6 +57,13 @@ func Main(args []string) error {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
+	}
+	if len(args) == 4 { // over TLS
+		pair, err := tls.LoadX509KeyPair(args[2], args[3])
+		if err != nil {
+			return err
+		}
+		l = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS13})
 	}
 	if _, err := fmt.Println(l.Addr()); err != nil {
 		return err
@@ -97,7 +105,11 @@ func startPeer(ctx context.Context, name, dir string, o Options) (started, error
 		return nil, err
 	}
 	p := &peer{name: name, stderr: &strings.Builder{}}
-	p.cmd = exec.Command(self, Command, name, dir) // #nosec G204 -- this program
+	args := []string{Command, name, dir}
+	if o.TLS != nil {
+		args = append(args, o.TLS.Cert, o.TLS.Key)
+	}
+	p.cmd = exec.Command(self, args...) // #nosec G204 -- this program
 	// It must end even if this program is killed.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	return p, p.start(ctx, o.CPU)
