@@ -11,7 +11,7 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
-// direct lookups are requests that an event loop answers.
+// directLookups are requests that an event loop answers.
 var directLookups = []struct{ name, target, fields string }{
 	{"by name", "/api/v1/toolsets/p7", ""},
 	{"by name gzip", "/api/v1/toolsets/p7", "Accept-Encoding: gzip\r\n"},
@@ -25,7 +25,7 @@ var directLookups = []struct{ name, target, fields string }{
 
 // An event loop answers a lookup without an allocation, with a token and a rate limit, too,
 // and does not give the connection to fasthttp for it.
-func TestTheEventLoopDoesNotAllocate(t *testing.T) {
+func TestLookupsInTheEventLoopDoNotAllocate(t *testing.T) {
 	if testenv.Race {
 		t.Skip("the race detector allocates; make test runs this test once more without it")
 	}
