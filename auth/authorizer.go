@@ -161,13 +161,18 @@ func (c *Caller) Known() *Identity {
 	return c.known.who
 }
 
-// Remembers reports whether Decide would allow the action from memory.
-func (a *Authorizer) Remembers(c *Caller, action int) bool {
+// Recall returns what Decide would, if the caller may do the action and that is remembered;
+// else false. It never waits.
+func (a *Authorizer) Recall(c *Caller, action int) (Decision, bool) {
 	if c.known == nil {
-		return false
+		return Decision{}, false
 	}
 	gr := c.known.grants[action].Load()
-	return gr != nil && gr.allowed && c.at < gr.expires
+	if gr == nil || !gr.allowed || c.at >= gr.expires {
+		return Decision{}, false
+	}
+	a.renewInTime(c, action, gr, c.at)
+	return c.known.decision(gr, c.at), true
 }
 
 // Decide decides whether the caller may do the action with this index, as of the time

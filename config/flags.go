@@ -77,7 +77,7 @@ func newFlags(s *Settings) *flagSet {
 	f.DurationVar(&s.HTTP.WriteTimeout, "write-timeout", seconds(10), "`DURATION` in which a client must receive its response, or each event of an event stream. Raise it for clients on slow links.")
 	f.DurationVar(&s.HTTP.IdleTimeout, "idle-timeout", minutes(2), "`DURATION` after which a kept-alive connection without requests is closed. Set it above the idle timeout of a load balancer in front, so that it is the balancer that closes.")
 	f.DurationVar(&s.HTTP.MaxConnectionAge, "max-connection-age", minutes(5), "`DURATION` after which a kept-alive connection is closed with its next response, varied by 10 %; 0 for never. It lets clients find new replicas: lower it when load stays on old ones after scaling out.")
-	f.StringVar((*string)(&s.HTTP.EventLoop), "event-loop", string(EventLoopOff), "`WHO` has the connections between requests. auto: on Linux, without TLS, event loops, which also answer plain lookups by name at once; off: a goroutine for each connection in use. The answers are the same. The loops are new: set it to auto to try them, where lookups by name take much of the CPU.")
+	f.StringVar((*string)(&s.HTTP.EventLoop), "event-loop", string(EventLoopAuto), "`WHO` has the connections between requests. auto: on Linux, without TLS, event loops, which also answer plain lookups at once; off: a goroutine for each connection in use. The answers are the same.")
 	f.BoolVar(&s.HTTP.Pprof, "pprof", false, "serve profiles of this process below /debug/pprof/ on --metrics-listen, for go tool pprof. Switch it on to find where time or memory goes; with --auth-metrics callers need a right to it. See docs/operations.md.")
 	f.end()
 

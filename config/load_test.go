@@ -49,7 +49,7 @@ func TestDefaults(t *testing.T) {
 	want := &Settings{
 		Cluster: Cluster{InCluster: true, Domain: "cluster.local", Resync: 5 * time.Minute},
 		HTTP: HTTP{Listen: ":8080", MetricsListen: ":9090", ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second,
-			IdleTimeout: 2 * time.Minute, MaxConnectionAge: 5 * time.Minute, EventLoop: EventLoopOff},
+			IdleTimeout: 2 * time.Minute, MaxConnectionAge: 5 * time.Minute, EventLoop: EventLoopAuto},
 		Access:    Access{CacheTTL: 2 * time.Minute, RateBurst: 150},
 		Discovery: Discovery{Identify: IdentifyCandidates, CandidatesPerMinute: 60},
 		Health:    Health{Enabled: true, Interval: 30 * time.Second, Timeout: 5 * time.Second, Attempts: 3, Concurrency: 512},

@@ -1,11 +1,14 @@
 package transport
 
 import (
+	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/valyala/fasthttp"
 
+	"kubernaut.io/dynamic-toolset/auth"
 	"kubernaut.io/dynamic-toolset/transport/api"
 	"kubernaut.io/dynamic-toolset/transport/internal/conn"
 	"kubernaut.io/dynamic-toolset/transport/internal/head"
@@ -14,15 +17,23 @@ import (
 )
 
 // A direct answers the plain lookups of a port without the server, for the event loops: GET
-// of a toolset by its name or type. The answers are, byte for byte, those that the server
-// would give; everything that is not plain, or does not succeed, is for the server.
+// of a toolset by its name or type, and of lists that are not large. The answers are, byte for
+// byte, those that the server would give; everything that is not plain, or does not succeed,
+// is for the server.
 type direct struct {
-	api   *api.API
-	chain *middleware.Chain
-	named *nameRoute
-	by    middleware.Direct
-	pass  middleware.DirectPass // nil: everybody may pass
-	date  atomic.Pointer[date]
+	api         *api.API
+	chain       *middleware.Chain
+	names       *nameRoute
+	list        string // the path of the list
+	named, many lane
+	most        int // bytes of the longest head
+	date        atomic.Pointer[date]
+}
+
+// A lane is a route whose requests are answered.
+type lane struct {
+	by   middleware.Direct
+	pass *middleware.DirectPass // nil: everybody may pass
 }
 
 // A date is a Date field.
@@ -31,38 +42,68 @@ type date struct {
 	text   []byte
 }
 
-// newDirect returns the direct of the API port; nil if the event loops are switched off.
+// newDirect returns the direct of the API port.
 func (s *Server) newDirect() *direct {
 	p := s.apiPort
-	d := &direct{api: s.api, chain: p.chain, named: p.named}
+	d := &direct{api: s.api, chain: p.chain, names: p.named, list: strings.TrimSuffix(string(p.named.prefix), "/"), most: min(head.MaxBytes, p.limits.MaxHeaderBytes)}
 	for _, r := range s.apiRoutes() {
-		if r.path == string(p.named.prefix)+"{name}" {
-			d.by = p.chain.Direct(r.pattern())
-			if s.authorizer != nil && s.protects(&r) {
-				d.pass = s.authorizer.RequireDirect(r.action(), r.who == callers)
-			}
+		var l *lane
+		switch {
+		case r.path == string(p.named.prefix)+"{name}":
+			l = &d.named
+		case r.path == d.list && r.method == get:
+			l = &d.many
+		default:
+			continue
+		}
+		l.by = p.chain.Direct(r.pattern())
+		if s.authorizer != nil && s.protects(&r) {
+			l.pass = s.authorizer.RequireDirect(r.action(), r.who == callers)
 		}
 	}
 	return d
 }
 
+// scratches are for what is made for one reply.
+var scratches = sync.Pool{New: func() any { b := make([]byte, 0, api.LargestDirect+1<<10); return &b }}
+
 // answer is a conn.Answer.
 func (d *direct) answer(c *conn.Conn, b, to []byte) (used int, response []byte, end bool) {
+	had := len(to)
+	defer func() {
+		if v := recover(); v != nil {
+			used, response, end = 0, to[:had], false // the server answers what can be answered
+			d.chain.Panicked(v)
+		}
+	}()
 	var h head.Head
-	used = h.Read(b)
-	if used == 0 || h.Query != nil {
+	if used = h.Read(b); used == 0 || used > d.most {
 		return 0, to, false
 	}
-	name := d.named.lookup(h.Path)
-	if name == nil {
-		return 0, to, false
+	l, name := &d.many, []byte(nil)
+	if string(h.Path) != d.list {
+		if name = d.names.lookup(h.Path); name == nil {
+			return 0, to, false
+		}
+		l = &d.named
 	}
-	body := d.api.Toolset(name)
-	if body == nil {
-		return 0, to, false
+	var who *auth.Identity
+	if l.pass != nil {
+		known := false
+		if who, known = l.pass.Recall(c, h.Authorization); !known {
+			return 0, to, false
+		}
 	}
-	r, ok := api.ReplyTo(&h, body)
-	if !ok || d.pass != nil && !d.pass(c, h.Authorization) {
+	var r api.Reply
+	ok := false
+	if name != nil {
+		r, ok = d.api.DirectToolset(&h, name)
+	} else {
+		scratch := scratches.Get().(*[]byte)
+		defer scratches.Put(scratch)
+		r, ok = d.api.DirectList(c, &h, (*scratch)[:0])
+	}
+	if !ok || l.pass != nil && !l.pass.Take(c, who) {
 		return 0, to, false
 	}
 	rest := b[used:]
@@ -81,7 +122,7 @@ func (d *direct) answer(c *conn.Conn, b, to []byte) (used int, response []byte, 
 	if by := d.chain.ServedBy(); len(by) > 0 {
 		to = append(append(append(to, "X-Served-By: "...), by...), "\r\n"...)
 	}
-	if end = d.by.Finish(c, &h, r.Status, id, rest) || h.Close; end {
+	if end = l.by.Finish(c, &h, r.Status, id, rest) || h.Close; end {
 		to = append(to, "Connection: close\r\n"...)
 	}
 	to = append(to, "\r\n"...)

@@ -2,12 +2,14 @@ package transport_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -62,6 +64,28 @@ var plainRequests = []string{
 	"GET /api/v1/toolsets/generate HTTP/1.1\r\nHost: x\r\n\r\n",
 	"GET /api/v1/toolsets/ HTTP/1.1\r\nHost: x\r\n\r\n",
 	"GET /api/v1/toolsets HTTP/1.1\r\nHost: x\r\n\r\n",
+	"GET /api/v1/toolsets HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\n\r\n",
+	"GET /api/v1/toolsets HTTP/1.1\r\nHost: x\r\nIf-None-Match: *\r\n\r\n",
+	"GET /api/v1/toolsets HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+	"GET /api/v1/toolsets? HTTP/1.1\r\nHost: x\r\n\r\n",
+	"GET /api/v1/toolsets?namespace=monitoring HTTP/1.1\r\nHost: x\r\n\r\n",
+	"GET /api/v1/toolsets?namespace=monitoring HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\n\r\n",
+	"GET /api/v1/toolsets?namespace=monitoring HTTP/1.1\r\nHost: x\r\nIf-None-Match: *\r\n\r\n",
+	"GET /api/v1/toolsets?namespace=none HTTP/1.1\r\nHost: x\r\n\r\n",
+	"GET /api/v1/toolsets?type=grafana&healthy=false&enabled=true&verified=false HTTP/1.1\r\nHost: x\r\n\r\n",
+	"GET /api/v1/toolsets?healthy=yes HTTP/1.1\r\nHost: x\r\n\r\n",
+	"GET /api/v1/toolsets?healthy= HTTP/1.1\r\nHost: x\r\n\r\n",
+	"GET /api/v1/toolsets?namespace= HTTP/1.1\r\nHost: x\r\n\r\n",
+	"GET /api/v1/toolsets?namespace HTTP/1.1\r\nHost: x\r\n\r\n",
+	"GET /api/v1/toolsets?namespace=a&namespace=a HTTP/1.1\r\nHost: x\r\n\r\n",
+	"GET /api/v1/toolsets?namespace=a&& HTTP/1.1\r\nHost: x\r\n\r\n",
+	"GET /api/v1/toolsets?namespace=a=b HTTP/1.1\r\nHost: x\r\n\r\n",
+	"GET /api/v1/toolsets?namespace=a?b HTTP/1.1\r\nHost: x\r\n\r\n",
+	"GET /api/v1/toolsets?namespace=%6donitoring HTTP/1.1\r\nHost: x\r\n\r\n",
+	"GET /api/v1/toolsets?limit=1 HTTP/1.1\r\nHost: x\r\n\r\n",
+	"GET /api/v1/toolsets?color=red HTTP/1.1\r\nHost: x\r\n\r\n",
+	"GET /api/v1/toolsets/?namespace=monitoring HTTP/1.1\r\nHost: x\r\n\r\n",
+	"GET /api/v1/services?namespace=monitoring HTTP/1.1\r\nHost: x\r\n\r\n",
 	"GET  /api/v1/toolsets/grafana HTTP/1.1\r\nHost: x\r\n\r\n",
 	"get /api/v1/toolsets/grafana HTTP/1.1\r\nHost: x\r\n\r\n",
 	"HEAD /api/v1/toolsets/grafana HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -87,16 +111,25 @@ func comparable(response []byte) string {
 	})
 }
 
-// sendParts sends the parts, one after the other, and half-closes. It returns what the server sends.
+// sendParts sends the parts, one after the other, and half-closes. It returns what the server
+// sends.
 func sendParts(t *testing.T, addr string, parts ...string) string {
 	t.Helper()
+	all, err := exchangeParts(addr, parts...)
+	if err != nil {
+		t.Errorf("%q: %v", parts, err)
+	}
+	return comparable(all)
+}
+
+func exchangeParts(addr string, parts ...string) ([]byte, error) {
 	c, err := net.Dial("tcp", addr)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	defer c.Close() //nolint:errcheck // the end of a test
 	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	for i, p := range parts {
 		if i > 0 {
@@ -109,19 +142,19 @@ func sendParts(t *testing.T, addr string, parts ...string) string {
 	c.(*net.TCPConn).CloseWrite() //nolint:errcheck // as above
 	var all bytes.Buffer
 	if _, err := all.ReadFrom(c); err != nil && !isReset(err) {
-		t.Errorf("%q: %v", parts, err)
+		return nil, err
 	}
-	return comparable(all.Bytes())
+	return all.Bytes(), nil
 }
 
-// withEventLoop reports whether the servers of a test have an event loop: within
-// TestWithTheEventLoop, and, with TOOLSET_TEST_EVENT_LOOP=1, in every test.
+// withEventLoop reports whether the servers of a test have an event loop: unless it runs
+// within TestWithoutTheEventLoop, or with TOOLSET_TEST_EVENT_LOOP=0.
 func withEventLoop(t *testing.T) bool {
-	return strings.HasPrefix(t.Name(), "TestWithTheEventLoop/") || os.Getenv("TOOLSET_TEST_EVENT_LOOP") == "1"
+	return !strings.HasPrefix(t.Name(), "TestWithoutTheEventLoop/") && os.Getenv("TOOLSET_TEST_EVENT_LOOP") != "0"
 }
 
-// What holds without the event loop holds with it.
-func TestWithTheEventLoop(t *testing.T) {
+// What holds with the event loop holds without it.
+func TestWithoutTheEventLoop(t *testing.T) {
 	for _, p := range append(promises(), promise{"HostileRequests", TestHostileRequests}) {
 		t.Run(p.name, p.test)
 	}
@@ -160,4 +193,67 @@ func TestTheEventLoopAnswersAsTheServer(t *testing.T) {
 		same(good[:i], good[i:])
 	}
 	same(strings.Repeat(good, 500))
+}
+
+// The longest head that is accepted is the same for both.
+func TestTheEventLoopKeepsTheLimitOfHeads(t *testing.T) {
+	with := func(loop bool) *fixture {
+		return start(t, func(o *options) { o.ServedBy, o.EventLoop, o.Limits.MaxHeaderBytes = "pod", loop, 1<<10 })
+	}
+	on, off := with(true), with(false)
+	statuses := map[string]bool{}
+	for _, size := range []int{1000, 1022, 1023, 1024, 1025, 1026, 2000} {
+		head := "GET /api/v1/toolsets/grafana HTTP/1.1\r\nHost: x\r\nUser-Agent: "
+		head += strings.Repeat("a", size-len(head)-len("\r\n\r\n")) + "\r\n\r\n"
+		got, want := sendParts(t, on.server.Addr(), head), sendParts(t, off.server.Addr(), head)
+		status, _, _ := strings.Cut(want, "\r\n")
+		if statuses[status] = true; !strings.HasPrefix(got, status) {
+			t.Errorf("a head of %d bytes: %.40q, without the event loop %.40q", size, got, want)
+		}
+	}
+	if len(statuses) < 2 {
+		t.Errorf("all heads had the same answer: %v", statuses)
+	}
+}
+
+// untilThePage is comparable without the page for people and what follows it: it has times.
+func untilThePage(response []byte) string {
+	before, _, _ := strings.Cut(comparable(response), "text/html")
+	return before
+}
+
+// Whatever is sent, the event loop and the server give the same answers.
+func FuzzDirect(f *testing.F) {
+	for _, r := range plainRequests {
+		f.Add(r, uint16(len(r)/2))
+		f.Add(plainRequests[0]+r, uint16(0))
+	}
+	c := fuzzedCatalogue()
+	on, off := fuzzedServer(f, c, true), fuzzedServer(f, c, false)
+	f.Fuzz(func(t *testing.T, sent string, split uint16) {
+		if len(sent) > 8<<10 {
+			return
+		}
+		parts := []string{sent}
+		if at := int(split); at > 0 && at < len(sent) {
+			parts = []string{sent[:at], sent[at:]}
+		}
+		var got, want []byte
+		var errOn, errOff error
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			got, errOn = exchangeParts(on.Addr(), parts...)
+		}()
+		want, errOff = exchangeParts(off.Addr(), parts...)
+		<-done
+		if err := errors.Join(errOn, errOff); errors.Is(err, syscall.EADDRNOTAVAIL) {
+			t.Skip(err) // out of ports
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := untilThePage(got), untilThePage(want); got != want {
+			t.Errorf("%q:\nwith the event loop %q\nwithout %q", parts, got, want)
+		}
+	})
 }

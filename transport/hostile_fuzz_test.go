@@ -96,14 +96,19 @@ func parseFields(b []byte) (fields map[string][]string, rest []byte, ok bool) {
 	}
 }
 
-// fuzzedServer starts a server that answers every request at once.
-func fuzzedServer(tb testing.TB) *transport.Server {
-	tb.Helper()
+// fuzzedCatalogue is what a fuzzedServer answers from.
+func fuzzedCatalogue() *catalogue.Catalogue {
 	c := catalogue.New(identify, nil)
 	c.Replace([]*corev1.Service{svc("monitoring", "prometheus", "prometheus"), svc("monitoring", "grafana", "grafana")})
 	c.Build()
+	return c
+}
+
+// fuzzedServer starts a server that answers every request at once.
+func fuzzedServer(tb testing.TB, c *catalogue.Catalogue, eventLoop bool) *transport.Server {
+	tb.Helper()
 	s, err := transport.New(transport.Options{
-		Listen: "127.0.0.1:0", MetricsListen: "127.0.0.1:0", Catalogue: c, MaxWatchers: -1,
+		Listen: "127.0.0.1:0", MetricsListen: "127.0.0.1:0", Catalogue: c, MaxWatchers: -1, EventLoop: eventLoop,
 		Status:   func() transport.Status { return transport.Status{} },
 		Discover: func(context.Context) error { return nil },
 		Limits:   transport.Limits{MaxHeaderBytes: 4096, MaxRequestBody: 4096},
@@ -127,7 +132,7 @@ func FuzzRequests(f *testing.F) {
 			f.Add([]byte(h.send))
 		}
 	}
-	s := fuzzedServer(f)
+	s := fuzzedServer(f, fuzzedCatalogue(), true)
 	f.Fuzz(func(t *testing.T, sent []byte) {
 		if len(sent) > 16<<10 {
 			return

@@ -9,10 +9,16 @@ import (
 	"time"
 )
 
-// A connection that has been silent for a while is in the idle set, where fasthttp has no
-// part of it, and is served again when the client sends a request.
+// A connection that has been silent for a while is in the idle set, or in an event loop, where
+// fasthttp has no part of it, and is served again when the client sends a request.
 func TestIdleSet(t *testing.T) {
-	s := lookupServer(t, func(o *Options) { o.Listen, o.MetricsListen = "127.0.0.1:0", "127.0.0.1:0" })
+	for name, loop := range map[string]bool{"with event loops": true, "without": false} {
+		t.Run(name, func(t *testing.T) { testIdleSet(t, loop) })
+	}
+}
+
+func testIdleSet(t *testing.T, loop bool) {
+	s := lookupServer(t, withLoop, func(o *Options) { o.EventLoop = loop })
 	if err := s.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -24,8 +30,8 @@ func TestIdleSet(t *testing.T) {
 	r := bufio.NewReader(client)
 	ask := func() {
 		t.Helper()
-		client.SetDeadline(time.Now().Add(time.Minute))                               //nolint:errcheck // less than the idle timeout
-		io.WriteString(client, "GET /api/v1/toolsets/p7 HTTP/1.1\r\nHost: x\r\n\r\n") //nolint:errcheck // the read tells
+		client.SetDeadline(time.Now().Add(time.Minute))                                              //nolint:errcheck // less than the idle timeout
+		io.WriteString(client, "GET /api/v1/toolsets/p7?namespace=ns-7 HTTP/1.1\r\nHost: x\r\n\r\n") //nolint:errcheck // the read tells
 		res, err := http.ReadResponse(r, nil)
 		if err != nil {
 			t.Fatal(err)

@@ -33,6 +33,7 @@ that are not measured are idle:
   - latency (p50, p99, p99.9), counted from when each request was due, at fixed
     rates, which are shares of what bare fasthttp can answer
   - memory of 10,000 idle connections
+  - answers per second over TLS
   - the cost of authentication with a real API server, a token and RBAC
 
 It prints a table; --json also writes the results to a file, and --charts draws
@@ -62,6 +63,7 @@ type settings struct {
 	idle        int
 	latency     bool
 	auth        bool
+	tls         bool
 	quick       bool
 	servers     []string
 	serverCPU   int
@@ -80,7 +82,7 @@ const (
 
 func parse(args []string) (*settings, error) {
 	s := &settings{command: strings.TrimSpace("go run ./bench/servers " + strings.Join(args, " "))}
-	others := slices.DeleteFunc(server.Names(), always)
+	others := slices.DeleteFunc(entrants(), always)
 	f := pflag.NewFlagSet("servers", pflag.ContinueOnError)
 	s.AddFlags(f, "a target is missed")
 	f.StringVar(&s.charts, "charts", "", "`DIR` to write the charts to, as SVG files")
@@ -90,6 +92,7 @@ func parse(args []string) (*settings, error) {
 	f.IntVar(&s.idle, "idle-connections", 10_000, "`NUMBER` of idle connections whose memory is measured; 0 leaves it out")
 	f.BoolVar(&s.latency, "latency", true, "measure latency at fixed rates")
 	f.BoolVar(&s.auth, "auth", true, "measure authentication; this starts etcd and a Kubernetes API server")
+	f.BoolVar(&s.tls, "tls", true, "measure this service, bare fasthttp and nginx over TLS")
 	f.StringArrayVar(&s.servers, "contestant", others, "`NAME` of a server to measure besides this service and bare fasthttp; may be given several times")
 	f.BoolVar(&s.quick, "quick", false, "only see within a minute that it works: one round of 100 ms and 500 idle connections unless other flags set them; the figures mean nothing, and missed targets don't count")
 	f.IntVar(&s.serverCPU, "server-cpu", -1, "`CPU` of the servers; by default the last one that this program may use")
@@ -129,6 +132,11 @@ func parse(args []string) (*settings, error) {
 		return nil, fmt.Errorf("--idle-connections is %d; it must be 0 to %d", s.idle, maxIdle)
 	}
 	return s, nil
+}
+
+// entrants returns the names of all servers, in the order of the tables.
+func entrants() []string {
+	return append([]string{server.Ours, comparison.OursWithoutLoop}, server.Names()[1:]...)
 }
 
 // always reports whether a server is measured in any case: ours, which has the answers that

@@ -55,7 +55,7 @@ func TestAQuickRunMeasuresEverything(t *testing.T) {
 	for _, m := range r.Missing {
 		testenv.Missing(t, "what could not be measured: "+m, "")
 	}
-	if len(r.Servers) != 7 || len(r.Workloads) != 8 || len(r.Throughput) != 7*6+3 || len(r.Latency) != 7*6 || len(r.Idle) != 6 || len(r.Targets) != 6 {
+	if len(r.Servers) != 9 || len(r.Workloads) != 9 || len(r.Throughput) != 7*8+3+3 || len(r.Latency) != 7*8 || len(r.Idle) != 8 || len(r.Targets) != 13 {
 		t.Fatalf("%+v", r)
 	}
 	if left, err := cpus(); err != nil || !slices.Equal(left, []int{r.ClientCPU}) {
@@ -180,42 +180,51 @@ func TestTargetsAreRatiosOfRounds(t *testing.T) {
 	}
 	// In the first round the machine was twice as fast.
 	add(comparison.Reference, comparison.ByName, 2000, 1000, 1000)
-	add(comparison.Ours, comparison.ByName, 1940, 960, 940)
+	add(comparison.Ours, comparison.ByName, 2440, 1210, 1190)
 	add(comparison.Reference, comparison.NotModified, 1000, 1000, 1000)
-	add(comparison.Ours, comparison.NotModified, 940, 990, 940)
+	add(comparison.Ours, comparison.NotModified, 1190, 1240, 1190)
 	add(comparison.Reference, comparison.ByNamePipelined, 1000)
-	add(comparison.Ours, comparison.ByNamePipelined, 800)
+	add(comparison.Ours, comparison.ByNamePipelined, 1300)
+	add(comparison.Reference, comparison.ByNameNew, 1000)
+	add(comparison.Ours, comparison.ByNameNew, 1190)
+	for _, w := range []string{comparison.List4K, comparison.List400K} {
+		add(comparison.Reference, w, 1000)
+		add(comparison.Ours, w, 970)
+	}
+	add(server.Nginx, comparison.ByNameTLS, 1000)
+	add(comparison.Ours, comparison.ByNameTLS, 940)
+	add(server.Nginx, comparison.ByName, 2440, 605, 1190)
 	add(comparison.Reference, comparison.ByNameAuthenticated, 1000)
 	add(comparison.Ours, comparison.ByNameAuthenticated, 1000)
 	add(comparison.OursAuthenticated, comparison.ByNameAuthenticated, 899)
-	for name, p99 := range map[string]float64{comparison.Reference: 100, comparison.Ours: 111} {
+	for name, p99 := range map[string]float64{comparison.Reference: 100, comparison.Ours: 110} {
 		r.Latency = append(r.Latency,
-			comparison.Latency{Server: name, Share: 0.25, Rounds: []comparison.LatencyRound{{P99: 1}}},
-			comparison.Latency{Server: name, Share: 0.5, Rounds: []comparison.LatencyRound{{P99: p99}}})
+			comparison.Latency{Server: name, Share: 0.25, Rounds: []comparison.LatencyRound{{P99: 1, P999: 1}}},
+			comparison.Latency{Server: name, Share: 0.5, Rounds: []comparison.LatencyRound{{P99: p99, P999: 2*p99 - 100}}})
 	}
 	r.Idle = []comparison.Idle{
 		{Server: comparison.Reference, Rounds: []comparison.IdleRound{{Before: 30, After: 130}}},
-		{Server: comparison.Ours, Rounds: []comparison.IdleRound{{Before: 300, After: 420}}},
+		{Server: comparison.Ours, Rounds: []comparison.IdleRound{{Before: 300, After: 315}}},
 	}
-	(&settings{auth: true, latency: true, idle: 1}).setTargets(r)
+	(&settings{auth: true, tls: true, latency: true, idle: 1}).setTargets(r)
 	var got []float64
 	var met []bool
 	for _, target := range r.Targets {
 		got, met = append(got, target.Got), append(met, target.Met())
 	}
-	if want := []float64{0.96, 0.94, 0.8, 0.899, 1.11, 1.2}; !slices.Equal(got, want) {
+	if want := []float64{1.21, 1.19, 0.97, 0.97, 1.3, 1.19, 1, 0.94, 0.899, 1.1, 1.2, 0.15}; !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
-	if want := []bool{true, false, true, false, false, true}; !slices.Equal(met, want) {
+	if want := []bool{true, false, true, true, true, false, true, false, false, true, false, true}; !slices.Equal(met, want) {
 		t.Errorf("%v, want %v", met, want)
 	}
-	if first := r.Targets[0]; first.Low != 0.94 || first.High != 0.97 {
+	if first := r.Targets[0]; first.Low != 1.19 || first.High != 1.22 {
 		t.Errorf("%+v", first)
 	}
 	// A measurement that is switched off has no target; one that has no result is missed.
 	none := &comparison.Result{}
 	(&settings{}).setTargets(none)
-	if len(none.Targets) != 3 || none.Targets[0].Met() || !none.Missed() {
+	if len(none.Targets) != 6 || none.Targets[0].Met() || !none.Missed() {
 		t.Errorf("%+v", none.Targets)
 	}
 }
@@ -288,7 +297,7 @@ func TestFlagsThatMakeNoSense(t *testing.T) {
 		t.Errorf("exit code %d", code)
 	}
 	s, err := parse([]string{"--quick", "--rounds=3"})
-	if err != nil || s.rounds != 3 || s.idle != 500 || len(s.servers) != 4 {
+	if err != nil || s.rounds != 3 || s.idle != 500 || len(s.servers) != len(entrants())-2 {
 		t.Errorf("%+v, %v", s, err)
 	}
 }

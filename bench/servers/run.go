@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"kubernaut.io/dynamic-toolset/bench/internal/client"
@@ -73,7 +74,7 @@ func (s *settings) measure(ctx context.Context) (r *comparison.Result, err error
 		return nil, err
 	}
 	say("it takes about %v from here", m.estimate().Round(time.Second))
-	for _, part := range []func(context.Context) error{m.throughput, m.latencies, m.idles, m.authentication} {
+	for _, part := range []func(context.Context) error{m.throughput, m.latencies, m.idles, m.overTLS, m.authentication} {
 		if err := part(ctx); err != nil {
 			return nil, err
 		}
@@ -115,7 +116,7 @@ func (m *session) start(ctx context.Context) error {
 	for _, name := range m.servers {
 		wanted[name] = true
 	}
-	for _, name := range server.Names() {
+	for _, name := range entrants() {
 		if !always(name) && !wanted[name] {
 			continue
 		}
@@ -139,15 +140,26 @@ func (m *session) start(ctx context.Context) error {
 }
 
 // enter starts one server and checks that its answers are the same as ours, unless that is
-// nil.
+// nil. Another process of this service has found the toolsets at another time, which is in its
+// answers, so that only their lengths can be compared.
 func (m *session) enter(ctx context.Context, name string, o server.Options, ours server.Set) (e *entrant, err error) {
 	o.Dir, o.CPU, o.Binary = m.dir, m.result.ServerCPU, m.binary
 	e = &entrant{name: name}
+	other := name == comparison.OursWithoutLoop
+	if other {
+		name = server.Ours
+		o.Args = append(slices.Clip(o.Args), "--event-loop=off")
+	}
 	if e.server, err = server.Start(ctx, name, o); err != nil {
 		return nil, err
 	}
-	if ours == nil {
+	if ours == nil || other {
 		e.answers, err = server.Fetch(ctx, e.server.Addr(), o.Fields...)
+		for _, w := range server.Workloads() {
+			if want, got := ours[w].Size, e.answers[w].Size; err == nil && other && want != got {
+				err = fmt.Errorf("%s: an answer of %d bytes instead of %d for %s", e.name, got, want, w)
+			}
+		}
 	} else {
 		e.answers, err = server.Verify(ctx, name, e.server.Addr(), ours, o.Fields...)
 	}
@@ -172,17 +184,19 @@ func (m *session) stop() error {
 var about = map[string][2]string{
 	server.Ours:                  {"this service", "as it is shipped: request ids, metrics, limits, X-Served-By; health checks are off, so that answers don't change"},
 	comparison.OursAuthenticated: {"this service, --auth=token", "asks the API server who calls and what they may; decisions are remembered"},
+	comparison.OursWithoutLoop:   {"this service, no event loop", "with --event-loop=off: fasthttp answers everything"},
 	server.FastHTTP:              {"bare fasthttp", "a fasthttp.Server with its defaults whose handler sets the fields and a ready body"},
 	server.NetHTTP:               {"net/http", "http.Server and ServeMux with ready bodies"},
 	server.Chi:                   {"net/http + chi", "http.Server and the chi router with ready bodies"},
 	server.Nginx:                 {"nginx, static files", "one worker, no log, open files kept"},
+	server.Limit:                 {"the limit, epoll in C", "one thread, one read and one write for each request, ready answers, and no checks at all"},
 	server.Naive:                 {"the obvious approach", "net/http; JSON is made for each request, under a mutex"},
 }
 
 // describe adds the server to the result.
 func (m *session) describe(e *entrant) {
 	v := e.server.Version()
-	if e.name == server.Ours || e.name == comparison.OursAuthenticated {
+	if e.name == server.Ours || e.name == comparison.OursAuthenticated || e.name == comparison.OursWithoutLoop {
 		v = m.result.Version + ", " + v
 	}
 	m.result.Servers = append(m.result.Servers, comparison.Server{Name: e.name, Title: about[e.name][0], Version: v, Note: about[e.name][1]})

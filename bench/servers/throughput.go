@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"kubernaut.io/dynamic-toolset/bench/internal/client"
@@ -27,16 +28,17 @@ type workload struct {
 	answer    string // name of the workload in package server
 	title     string // may have %s for the size of the body
 	pipelined int    // requests sent at once; 0 without pipelining
-	close     bool   // a new connection for each request
+	tls       bool
+	close     bool // a new connection for each request
 }
 
 var workloads = []workload{
 	{name: comparison.ByName, answer: server.ByName, title: "GET by name, %s"},
 	{name: comparison.NotModified, answer: server.NotModified, title: "GET by name, unchanged (304)"},
-	{name: "list-4k", answer: server.List4K, title: "list of a namespace, %s"},
-	{name: "list-400k", answer: server.List400K, title: "list of all, %s"},
+	{name: comparison.List4K, answer: server.List4K, title: "list of a namespace, %s"},
+	{name: comparison.List400K, answer: server.List400K, title: "list of all, %s"},
 	{name: comparison.ByNamePipelined, answer: server.ByName, title: "GET by name, %s, 16 at once", pipelined: pipelined},
-	{name: "by-name-new", answer: server.ByName, title: "GET by name, %s, new connections", close: true},
+	{name: comparison.ByNameNew, answer: server.ByName, title: "GET by name, %s, new connections", close: true},
 	{name: "list-4k-new", answer: server.List4K, title: "list of a namespace, %s, new connections", close: true},
 }
 
@@ -64,7 +66,7 @@ func size(bytes int) string {
 func (m *session) options(e *entrant, w *workload) client.Options {
 	a := e.answers[w.answer]
 	o := client.Options{
-		Addr: e.server.Addr(), Exchange: client.Exchange{Request: a.Request, Status: a.Status, Body: a.Body},
+		Addr: strings.TrimPrefix(e.server.Addr(), "https://"), Exchange: client.Exchange{Request: a.Request, Status: a.Status, Body: a.Body},
 		Connections: m.connections, Pipelined: w.pipelined, NewConnections: w.close,
 		Lead: m.window / leadPart, Window: m.window, Patience: patience, Spin: m.spin, CPU: e.cpuTime,
 	}
@@ -138,7 +140,11 @@ func (m *session) closed(ctx context.Context, list []workload, names []string, e
 
 // ask measures one window of a closed loop with one server.
 func (m *session) ask(ctx context.Context, e *entrant, w *workload) (comparison.Round, error) {
-	r, err := client.Closed(ctx, m.options(e, w))
+	measure := client.Closed
+	if w.tls {
+		measure = client.ClosedTLS
+	}
+	r, err := measure(ctx, m.options(e, w))
 	switch {
 	case err != nil:
 		return comparison.Round{}, fmt.Errorf("%s, %s: %w", e.name, w.name, err)

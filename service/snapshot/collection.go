@@ -102,9 +102,26 @@ func (c *Collection) endSize() int {
 	return len(`],"total":,"continue":""`) + 20 + maxToken + len(c.tail)
 }
 
+// AppendWithin appends what AppendJSON does, or AppendGzip with packed, if it needs no more
+// than most bytes of memory; else it returns false.
+func (c *Collection) AppendWithin(dst []byte, f *Filter, packed bool, most int) ([]byte, bool) {
+	s := c.choose(f)
+	if max(s.plain, s.packed)+len(c.head)+c.endSize() > most {
+		return dst, false
+	}
+	if packed {
+		return c.appendGzip(dst, f, &s), true
+	}
+	return c.appendJSON(dst, f, &s), true
+}
+
 // AppendJSON appends the JSON document with the members that f chooses.
 func (c *Collection) AppendJSON(dst []byte, f *Filter) []byte {
 	s := c.choose(f)
+	return c.appendJSON(dst, f, &s)
+}
+
+func (c *Collection) appendJSON(dst []byte, f *Filter, s *selection) []byte {
 	dst = slices.Grow(dst, len(c.head)+s.plain+c.endSize())
 	dst = append(dst, c.head...)
 	n := 0
@@ -128,12 +145,16 @@ func (c *Collection) AppendJSON(dst []byte, f *Filter) []byte {
 			}
 		}
 	}
-	return c.appendEnd(dst, &s)
+	return c.appendEnd(dst, s)
 }
 
 // AppendGzip appends the document of AppendJSON, compressed.
 func (c *Collection) AppendGzip(dst []byte, f *Filter) []byte {
 	s := c.choose(f)
+	return c.appendGzip(dst, f, &s)
+}
+
+func (c *Collection) appendGzip(dst []byte, f *Filter, s *selection) []byte {
 	dst = slices.Grow(dst, len(gzipjoin.Header)+gzipjoin.StoredHeaderSize+len(c.head)+s.packed+gzipjoin.StoredHeaderSize+c.endSize()+8)
 	g := gzipjoin.Start(dst)
 	g.Stored(c.head)
@@ -166,7 +187,7 @@ func (c *Collection) AppendGzip(dst []byte, f *Filter) []byte {
 			n++
 		}
 	}
-	return g.Finish(func(dst []byte) []byte { return c.appendEnd(dst, &s) })
+	return g.Finish(func(dst []byte) []byte { return c.appendEnd(dst, s) })
 }
 
 // AppendETag appends a strong entity tag for the document with the members that f chooses:

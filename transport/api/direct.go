@@ -1,60 +1,140 @@
 package api
 
 import (
+	"bytes"
 	"strconv"
 
+	"github.com/valyala/fasthttp"
+
 	"kubernaut.io/dynamic-toolset/service/snapshot"
+	"kubernaut.io/dynamic-toolset/transport/internal/conn"
 	"kubernaut.io/dynamic-toolset/transport/internal/head"
 )
 
-// largestDirect is the length of the longest body that is copied to be sent. Larger ones
-// are sent from where they are, which is for the server.
-const largestDirect = 16 << 10
+// This file answers plain requests that succeed, for the event loops: as the handlers of the
+// same requests do, byte for byte.
 
-// Toolset returns what GetToolset answers to a plain request, if it succeeds; else nil.
-func (a *API) Toolset(name []byte) *snapshot.Body {
-	snap := a.catalogue.Snapshot()
-	if snap == nil {
-		return nil
-	}
-	body, match := snap.Lookup(name, nil)
-	if match != snapshot.Found {
-		return nil
-	}
-	return body
-}
+const (
+	// LargestDirect is the length of the longest body that is copied to be sent. Larger ones
+	// are sent from where they are, which is for the server.
+	LargestDirect = 16 << 10
+	// longestDirect is the number of members of the longest list in which members are looked
+	// for. A loop has others to answer meanwhile.
+	longestDirect = 10_000
+)
 
 // A Reply is a document as it is sent to one client.
 type Reply struct {
-	Status int
-	body   *snapshot.Body
-	packed bool
+	Status       int
+	content, tag []byte
+	packed       bool
 }
 
-// ReplyTo returns the reply with a document to a request; false if it is too large.
-func ReplyTo(h *head.Head, b *snapshot.Body) (Reply, bool) {
-	r := Reply{Status: 200, body: b}
-	if h.IfNoneMatch != nil && matches(h.IfNoneMatch, b.ETag) {
-		r.Status = 304
+// DirectToolset returns the reply of GetToolset; false if that is for the server.
+func (a *API) DirectToolset(h *head.Head, name []byte) (r Reply, ok bool) {
+	snap := a.catalogue.Snapshot()
+	if snap == nil || h.Query != nil {
+		return r, false
+	}
+	body, match := snap.Lookup(name, nil)
+	if match != snapshot.Found {
+		return r, false
+	}
+	return replyWith(h, body)
+}
+
+// DirectList returns the reply of ListToolsets, as DirectToolset does. What it has to make it
+// appends to scratch. c is the connection.
+func (a *API) DirectList(c *conn.Conn, h *head.Head, scratch []byte) (r Reply, ok bool) {
+	snap := a.catalogue.Snapshot()
+	if snap == nil {
+		return r, false
+	}
+	list := snap.Toolsets()
+	if h.Query == nil {
+		if body := list.Body(); body != nil {
+			return replyWith(h, body)
+		}
+		r = Reply{Status: fasthttp.StatusNotModified, tag: list.ETag()}
+		return r, h.IfNoneMatch != nil && matches(h.IfNoneMatch, r.tag)
+	}
+	var f snapshot.Filter
+	if !plainFilter(&f, h.Query) || f.All() || list.Len() > longestDirect {
+		return r, false
+	}
+	r = Reply{Status: fasthttp.StatusNotModified, tag: list.AppendETag(scratch, &f)}
+	if h.IfNoneMatch != nil && matches(h.IfNoneMatch, r.tag) {
 		return r, true
 	}
-	r.packed = h.Encoding != nil && acceptsGzip(h.Encoding)
-	return r, len(r.content()) <= largestDirect
+	r.Status, r.packed = fasthttp.StatusOK, h.Encoding != nil && acceptsGzip(h.Encoding)
+	if c.TooManyBodies() {
+		return r, false
+	}
+	r.content, ok = list.AppendWithin(r.tag[len(r.tag):], &f, r.packed, LargestDirect)
+	return r, ok
 }
 
-func (r *Reply) content() []byte {
-	switch {
-	case r.Status == 304:
-		return nil
-	case r.packed:
-		return r.body.Gzip
+// plainFilter sets f from a query that has no mistake; false if it may have one, or is for
+// filter.
+func plainFilter(f *snapshot.Filter, query []byte) bool {
+	var seen [5]bool
+	for more := true; more; {
+		var pair []byte
+		pair, query, more = bytes.Cut(query, []byte{'&'})
+		key, value, ok := bytes.Cut(pair, []byte{'='})
+		if !ok || len(value) == 0 || !head.IsName(value) {
+			return false
+		}
+		param := 0
+		switch string(key) {
+		case "type":
+			param, f.Type = 0, value
+		case "namespace":
+			param, f.Namespace = 1, value
+		case "enabled":
+			param, ok = 2, setTri(&f.Enabled, value)
+		case "healthy":
+			param, ok = 3, setTri(&f.Healthy, value)
+		case "verified":
+			param, ok = 4, setTri(&f.Verified, value)
+		default:
+			return false
+		}
+		if !ok || seen[param] {
+			return false
+		}
+		seen[param] = true
 	}
-	return r.body.JSON
+	return true
+}
+
+func setTri(t *snapshot.Tri, value []byte) bool {
+	switch string(value) {
+	case "true":
+		*t = snapshot.Yes
+	case "false":
+		*t = snapshot.No
+	default:
+		return false
+	}
+	return true
+}
+
+// replyWith returns the reply with a document that is ready; false if it is too large.
+func replyWith(h *head.Head, b *snapshot.Body) (Reply, bool) {
+	r := Reply{Status: fasthttp.StatusOK, tag: b.ETag, content: b.JSON}
+	switch {
+	case h.IfNoneMatch != nil && matches(h.IfNoneMatch, b.ETag):
+		r.Status, r.content = fasthttp.StatusNotModified, nil
+	case h.Encoding != nil && acceptsGzip(h.Encoding):
+		r.packed, r.content = true, b.Gzip
+	}
+	return r, len(r.content) <= LargestDirect
 }
 
 // AppendContentFields appends the fields that come before all others.
 func (r *Reply) AppendContentFields(to []byte) []byte {
-	if r.Status == 304 {
+	if r.Status == fasthttp.StatusNotModified {
 		return to
 	}
 	to = append(to, "Content-Type: application/json\r\n"...)
@@ -62,7 +142,7 @@ func (r *Reply) AppendContentFields(to []byte) []byte {
 		to = append(to, "Content-Encoding: gzip\r\n"...)
 	}
 	to = append(to, "Content-Length: "...)
-	return append(strconv.AppendInt(to, int64(len(r.content())), 10), "\r\n"...)
+	return append(strconv.AppendInt(to, int64(len(r.content)), 10), "\r\n"...)
 }
 
 // AppendFields appends the fields of readHeaders and fresh.
@@ -71,8 +151,8 @@ func (a *API) AppendFields(to []byte, r *Reply) []byte {
 	if w := a.status.Load().warning; w != nil {
 		to = append(append(append(to, "Warning: "...), w...), "\r\n"...)
 	}
-	return append(append(append(to, "Etag: "...), r.body.ETag...), "\r\n"...)
+	return append(append(append(to, "Etag: "...), r.tag...), "\r\n"...)
 }
 
 // AppendBody appends the body.
-func (r *Reply) AppendBody(to []byte) []byte { return append(to, r.content()...) }
+func (r *Reply) AppendBody(to []byte) []byte { return append(to, r.content...) }

@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"bytes"
+	"runtime/debug"
 	"slices"
 
 	"go.uber.org/zap"
@@ -26,6 +27,13 @@ func (c *Chain) Direct(pattern string) Direct {
 // ServedBy returns the value of X-Served-By; empty for no such field.
 func (c *Chain) ServedBy() []byte { return c.servedBy }
 
+// Panicked counts and logs what should not happen: a request that the server has to answer
+// since an event loop could not.
+func (c *Chain) Panicked(v any) {
+	c.metrics.panics.Inc()
+	c.log.Error("An event loop panicked; the request is answered without it", zap.Any("panic", v), zap.ByteString("stack", debug.Stack()))
+}
+
 var methodGet = []byte("GET")
 
 // Finish counts and logs a response that is made, and reports whether it must announce the
@@ -34,41 +42,48 @@ func (d Direct) Finish(c *conn.Conn, h *head.Head, status int, id, rest []byte) 
 	took, last := c.AnsweredAhead(rest, d.chain.draining.Load())
 	d.metrics.observe(methodGet, status, took)
 	if ce := d.chain.log.Check(zap.DebugLevel, "Request"); ce != nil {
-		ce.Write(zap.String("method", "GET"), zap.ByteString("path", h.Path), zap.Int("status", status), zap.Duration("duration", took),
-			zap.ByteString("request_id", id), zap.Stringer("client", c.RemoteAddr()))
+		ce.Write(zap.String("method", "GET"), zap.String("path", string(h.Path)), zap.Int("status", status), zap.Duration("duration", took),
+			zap.String("request_id", string(id)), zap.Stringer("client", c.RemoteAddr()))
 	}
 	return last
 }
 
-// A DirectPass lets a request pass, by its Authorization field, or returns false: then it is
-// not known at once whether the caller may pass, and nothing has been counted.
-type DirectPass func(c *conn.Conn, authorization []byte) bool
-
-// RequireDirect returns the DirectPass of what Require is for.
-func (a *Authorizer) RequireDirect(what auth.Action, limited bool) DirectPass {
-	action := slices.Index(a.actions, what)
-	return func(c *conn.Conn, authorization []byte) bool { return a.passDirect(c, authorization, action, limited) }
+// A DirectPass lets requests pass, as a Pass does.
+type DirectPass struct {
+	a       *Authorizer
+	action  int
+	limited bool
 }
 
-func (a *Authorizer) passDirect(c *conn.Conn, authorization []byte, action int, limited bool) bool {
-	var caller auth.Caller
-	if a.callers != nil {
-		scheme, token, _ := bytes.Cut(authorization, []byte{' '})
-		if !bytes.EqualFold(scheme, schemeBearer) {
-			return false
-		}
-		caller = a.callers.Again(bytes.Trim(token, " "), &keptWith(c).token, c.Arrived())
-		if !a.callers.Remembers(&caller, action) {
-			return false
-		}
+// RequireDirect returns the DirectPass of what Require is for.
+func (a *Authorizer) RequireDirect(what auth.Action, limited bool) *DirectPass {
+	return &DirectPass{a: a, action: slices.Index(a.actions, what), limited: limited}
+}
+
+// Recall returns who sends a request, by its Authorization field; nil if that does not matter.
+// It returns false if it is not known at once that the caller may pass. It counts nothing.
+func (p *DirectPass) Recall(c *conn.Conn, authorization []byte) (who *auth.Identity, ok bool) {
+	callers := p.a.callers
+	if callers == nil {
+		return nil, true
 	}
-	if limited && a.limiter != nil && !a.limiter.tryTake(clientOf(caller.Known(), c.RemoteAddr())) {
+	scheme, token, _ := bytes.Cut(authorization, []byte{' '})
+	if !bytes.EqualFold(scheme, schemeBearer) {
+		return nil, false
+	}
+	caller := callers.Again(bytes.Trim(token, " "), &keptWith(c).token, c.Arrived())
+	_, ok = callers.Recall(&caller, p.action)
+	return caller.Known(), ok
+}
+
+// Take counts a request that Recall has let pass, or returns false, and counts nothing, if the
+// client sends too many.
+func (p *DirectPass) Take(c *conn.Conn, who *auth.Identity) bool {
+	if p.limited && p.a.limiter != nil && p.a.limiter.take(clientAt(who, c.Client())) > 0 {
 		return false
 	}
-	if a.callers == nil {
-		return true
+	if p.a.callers != nil {
+		p.a.metrics.decisions[auth.Allowed].Inc()
 	}
-	d := a.callers.Decide(&caller, action)
-	a.metrics.decisions[d.Result].Inc()
-	return d.Result == auth.Allowed
+	return true
 }

@@ -64,9 +64,6 @@ func (l *limiter) take(c client) (wait time.Duration) {
 	}
 }
 
-// tryTake counts a request of c, or returns false if it may not be sent now.
-func (l *limiter) tryTake(c client) bool { return l.take(c) == 0 }
-
 // active returns how many clients have not got their whole burst back.
 func (l *limiter) active() (n int) {
 	now := int64(time.Since(l.start))
@@ -84,18 +81,24 @@ type client struct {
 	addr [16]byte
 }
 
-// clientOf returns the client that a request counts for. The first 64 bits of an IPv6
-// address identify a client, since whoever has one such address has all of them (RFC
-// 6177).
-func clientOf(who *auth.Identity, remote net.Addr) (c client) {
+// clientOf returns the client that a request counts for.
+func clientOf(who *auth.Identity, remote net.Addr) client {
+	var addr netip.Addr
+	if tcp, ok := remote.(*net.TCPAddr); ok && who == nil {
+		addr, _ = netip.AddrFromSlice(tcp.IP)
+	}
+	return clientAt(who, addr)
+}
+
+// clientAt returns the client that a request counts for. The first 64 bits of an IPv6 address
+// identify a client, since whoever has one such address has all of them (RFC 6177).
+func clientAt(who *auth.Identity, addr netip.Addr) (c client) {
 	if who != nil {
 		return client{user: who.Name}
 	}
-	tcp, ok := remote.(*net.TCPAddr)
-	if !ok {
+	if !addr.IsValid() {
 		return c
 	}
-	addr, _ := netip.AddrFromSlice(tcp.IP)
 	c.addr = addr.As16()
 	if addr.Is6() && !addr.Is4In6() {
 		clear(c.addr[8:])

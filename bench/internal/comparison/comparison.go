@@ -44,6 +44,7 @@ type Server struct {
 const (
 	Ours              = "ours"
 	OursAuthenticated = "ours-auth"
+	OursWithoutLoop   = "ours-no-loop" // with --event-loop=off
 	Reference         = "fasthttp"
 )
 
@@ -63,7 +64,11 @@ type Workload struct {
 const (
 	ByName          = "by-name"
 	NotModified     = "not-modified"
+	List4K          = "list-4k"
+	List400K        = "list-400k"
 	ByNamePipelined = "by-name-pipelined"
+	ByNameNew       = "by-name-new"
+	ByNameTLS       = "by-name-tls"
 	// ByNameAuthenticated is ByName while an API server runs on the machine, which
 	// OursAuthenticated asks about its callers. The API server's background work affects
 	// the other servers as well.

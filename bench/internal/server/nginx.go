@@ -72,7 +72,7 @@ func startNginx(ctx context.Context, dir string, o Options) (started, error) {
 	// nginx needs a port number. Another program may take the free port before nginx does.
 	for range portTries {
 		var n *nginx
-		if n, err = runNginx(ctx, program, dir, o.CPU); err == nil {
+		if n, err = runNginx(ctx, program, dir, o); err == nil {
 			n.release = release
 			return n, nil
 		}
@@ -83,27 +83,27 @@ func startNginx(ctx context.Context, dir string, o Options) (started, error) {
 	return nil, err
 }
 
-func runNginx(ctx context.Context, program, dir string, cpu int) (*nginx, error) {
+func runNginx(ctx context.Context, program, dir string, o Options) (*nginx, error) {
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
 	n := &nginx{at: free.Addr().String(), log: &bytes.Buffer{}, ended: make(chan struct{})}
-	if err := errors.Join(free.Close(), n.configure(dir)); err != nil {
+	if err := errors.Join(free.Close(), n.configure(dir, o.TLS)); err != nil {
 		return nil, err
 	}
 	n.cmd = exec.Command(program, "-p", dir, "-c", filepath.Join(dir, "nginx.conf")) // #nosec G204 -- found in startNginx
 	// On this signal the master also ends the worker.
 	n.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	n.cmd.Stderr = n.log
-	if err := sut.OnCPU(cpu, n.cmd.Start); err != nil {
+	if err := sut.OnCPU(o.CPU, n.cmd.Start); err != nil {
 		return nil, err
 	}
 	go func() {
 		n.err = n.cmd.Wait()
 		close(n.ended)
 	}()
-	err = n.ready(ctx)
+	err = n.ready(ctx, o.TLS != nil)
 	if err == nil {
 		n.all, err = family(n.cmd.Process.Pid)
 	}
@@ -113,7 +113,7 @@ func runNginx(ctx context.Context, program, dir string, cpu int) (*nginx, error)
 	return n, nil
 }
 
-func (n *nginx) configure(dir string) error {
+func (n *nginx) configure(dir string, certificate *Certificate) error {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		return err
@@ -122,7 +122,7 @@ func (n *nginx) configure(dir string) error {
 	err := nginxConf.Execute(&conf, map[string]any{
 		"Root": os.Geteuid() == 0, "Addr": n.at, "Dir": dir, "Files": min(limit.Max, 1<<20),
 		"Connections": maxConnections, "One": listPath + "/" + askedName, "List": listPath, "Namespace": askedNamespace,
-		"RequestID": requestID, "ServedBy": servedBy,
+		"RequestID": requestID, "ServedBy": servedBy, "TLS": certificate,
 	})
 	if err != nil {
 		return err
@@ -168,7 +168,12 @@ http {
 		{{.Namespace}} list-4k.json;
 	}
 	server {
-		listen {{.Addr}} backlog=4096;
+		listen {{.Addr}}{{if .TLS}} ssl{{end}} backlog=4096;
+		{{with .TLS}}
+		ssl_certificate {{.Cert}};
+		ssl_certificate_key {{.Key}};
+		ssl_protocols TLSv1.3;
+		{{end}}
 		location = {{.One}} { alias {{.Dir}}/by-name.json; }
 		location = {{.List}} { alias {{.Dir}}/$list; }
 	}
@@ -176,11 +181,15 @@ http {
 `))
 
 // ready waits until nginx answers a request.
-func (n *nginx) ready(ctx context.Context) error {
+func (n *nginx) ready(ctx context.Context, overTLS bool) error {
+	addr := n.at
+	if overTLS {
+		addr = tlsScheme + addr
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, fmt.Errorf("nginx did not answer within %v", startTimeout))
 	defer cancel()
 	for {
-		_, err := ask(ctx, n.at, request(target(ByName), nil), 1, false)
+		_, err := ask(ctx, addr, request(target(ByName), nil), 1, false)
 		select {
 		case <-n.ended: // an answer came from another program
 			return fmt.Errorf("nginx ended at once: %w", n.err)

@@ -48,6 +48,9 @@ func startOurs(ctx context.Context, dir string, o Options) (started, error) {
 		}
 		args = append(args, "--manifests="+dir)
 	}
+	if o.TLS != nil {
+		args = append(args, "--tls-cert-file="+o.TLS.Cert, "--tls-key-file="+o.TLS.Key)
+	}
 	p, err := sut.StartOn(ctx, o.CPU, o.Binary, append(args, o.Args...)...)
 	if err != nil {
 		return nil, err
@@ -56,7 +59,7 @@ func startOurs(ctx context.Context, dir string, o Options) (started, error) {
 	if info, err := buildinfo.ReadFile(o.Binary); err == nil {
 		s.release = "fasthttp " + moduleVersion(info, "github.com/valyala/fasthttp")
 	}
-	if err := s.settle(ctx, o.Fields); err != nil {
+	if err := s.settle(ctx, o.Fields, o.TLS != nil); err != nil {
 		return nil, errors.Join(err, s.stop(), errors.New(p.LogTail()))
 	}
 	return s, nil
@@ -83,14 +86,17 @@ func writeManifests(dir string) error {
 }
 
 // settle waits until the service has found all toolsets.
-func (s *ours) settle(ctx context.Context, fields [][2]string) error {
+func (s *ours) settle(ctx context.Context, fields [][2]string, overTLS bool) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, findTimeout, fmt.Errorf("not within %v", findTimeout))
 	defer cancel()
-	if _, err := s.process.WaitReady(ctx); err != nil {
+	addr := s.addr()
+	if overTLS {
+		addr = tlsScheme + addr
+	} else if _, err := s.process.WaitReady(ctx); err != nil {
 		return err
 	}
 	for {
-		last := s.found(ctx, fields)
+		last := found(ctx, addr, fields)
 		if last == nil {
 			return nil
 		}
@@ -103,8 +109,8 @@ func (s *ours) settle(ctx context.Context, fields [][2]string) error {
 }
 
 // found returns an error unless the service lists all toolsets.
-func (s *ours) found(ctx context.Context, fields [][2]string) error {
-	answers, err := ask(ctx, s.addr(), request(target(List400K), fields), 1, false)
+func found(ctx context.Context, addr string, fields [][2]string) error {
+	answers, err := ask(ctx, addr, request(target(List400K), fields), 1, false)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package server
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -42,7 +43,7 @@ const Command = "serve-contestant"
 // Main runs a server until standard input ends. args are the program's arguments after
 // Command.
 func Main(args []string) error {
-	if len(args) != 2 || peers[args[0]] == nil {
+	if len(args) != 2 && len(args) != 4 || peers[args[0]] == nil {
 		return fmt.Errorf("%s is for this program's own use", Command)
 	}
 	set, err := readSet(args[1])
@@ -56,6 +57,13 @@ func Main(args []string) error {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
+	}
+	if len(args) == 4 { // over TLS
+		pair, err := tls.LoadX509KeyPair(args[2], args[3])
+		if err != nil {
+			return err
+		}
+		l = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS13})
 	}
 	if _, err := fmt.Println(l.Addr()); err != nil {
 		return err
@@ -77,11 +85,12 @@ func Main(args []string) error {
 
 // A peer is one of the peers as a process, which runs this program once more.
 type peer struct {
-	name   string
-	cmd    *exec.Cmd
-	in     io.Closer
-	at     string
-	stderr *strings.Builder
+	name    string
+	cmd     *exec.Cmd
+	in      io.Closer
+	at      string
+	stderr  *strings.Builder
+	release string // empty: that of a library, see version
 }
 
 func startPeer(ctx context.Context, name, dir string, o Options) (started, error) {
@@ -96,19 +105,28 @@ func startPeer(ctx context.Context, name, dir string, o Options) (started, error
 		return nil, err
 	}
 	p := &peer{name: name, stderr: &strings.Builder{}}
-	p.cmd = exec.Command(self, Command, name, dir) // #nosec G204 -- this program
+	args := []string{Command, name, dir}
+	if o.TLS != nil {
+		args = append(args, o.TLS.Cert, o.TLS.Key)
+	}
+	p.cmd = exec.Command(self, args...) // #nosec G204 -- this program
 	// It must end even if this program is killed.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	return p, p.start(ctx, o.CPU)
+}
+
+// start starts the process and returns when it has printed its address.
+func (p *peer) start(ctx context.Context, cpu int) (err error) {
 	p.cmd.Stderr = p.stderr
 	if p.in, err = p.cmd.StdinPipe(); err != nil {
-		return nil, err
+		return err
 	}
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err := sut.OnCPU(o.CPU, p.cmd.Start); err != nil {
-		return nil, err
+	if err := sut.OnCPU(cpu, p.cmd.Start); err != nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, fmt.Errorf("it did not listen within %v", startTimeout))
 	defer cancel()
@@ -119,16 +137,19 @@ func startPeer(ctx context.Context, name, dir string, o Options) (started, error
 	}
 	if err != nil {
 		_ = p.cmd.Process.Kill() // it may have ended already
-		return nil, fmt.Errorf("%w: %w: %s", err, p.cmd.Wait(), p.stderr)
+		return fmt.Errorf("%w: %w: %s", err, p.cmd.Wait(), p.stderr)
 	}
 	p.at = strings.TrimSpace(line)
-	return p, nil
+	return nil
 }
 
 func (p *peer) addr() string { return p.at }
 func (p *peer) pids() []int  { return []int{p.cmd.Process.Pid} }
 
 func (p *peer) version() string {
+	if p.release != "" {
+		return p.release
+	}
 	self, _ := debug.ReadBuildInfo() // nil where there is none
 	switch p.name {
 	case FastHTTP:

@@ -24,10 +24,14 @@ const (
 	Chi      = "chi"
 	Nginx    = "nginx"
 	Naive    = "naive"
+	// Limit is the least that a server with epoll(7) can do: a program of one thread in C.
+	Limit = "limit"
 )
 
 // Names returns the names of all servers, with Ours first.
-func Names() []string { return []string{Ours, FastHTTP, NetHTTP, Chi, Nginx, Naive} }
+func Names() []string {
+	return []string{Ours, FastHTTP, NetHTTP, Chi, Nginx, Limit, Naive}
+}
 
 // ErrMissing is wrapped by the error of Start if the server is not installed on this
 // machine. The error says how to install it.
@@ -50,6 +54,8 @@ type Options struct {
 	Args []string
 	// Fields are header fields that Ours needs in requests, such as Authorization.
 	Fields [][2]string
+	// TLS makes the server speak TLS; nil: plain HTTP. Not all servers can.
+	TLS *Certificate
 	// Answers are the answers of the other servers. Ours needs none.
 	Answers Set
 }
@@ -58,6 +64,7 @@ type Options struct {
 // process ends if the Server is garbage collected.
 type Server struct {
 	s     started
+	tls   bool
 	stop  sync.Once
 	ended error // result of Stop
 }
@@ -80,6 +87,8 @@ func Start(ctx context.Context, name string, o Options) (*Server, error) {
 	switch {
 	case name == Ours:
 		s, err = startOurs(ctx, dir, o)
+	case name == Limit:
+		s, err = startLimit(ctx, dir, o)
 	case name == Nginx:
 		s, err = startNginx(ctx, dir, o)
 	case peers[name] != nil:
@@ -90,11 +99,17 @@ func Start(ctx context.Context, name string, o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start the contestant %s: %w", name, err)
 	}
-	return &Server{s: s}, nil
+	return &Server{s: s, tls: o.TLS != nil}, nil
 }
 
-// Addr returns the address of the server, such as "127.0.0.1:8080".
-func (s *Server) Addr() string { return s.s.addr() }
+// Addr returns the address of the server, such as "127.0.0.1:8080", or, with TLS,
+// "https://127.0.0.1:8080".
+func (s *Server) Addr() string {
+	if s.tls {
+		return tlsScheme + s.s.addr()
+	}
+	return s.s.addr()
+}
 
 // PIDs returns the ids of all processes of the server.
 func (s *Server) PIDs() []int { return s.s.pids() }

@@ -3,6 +3,7 @@ package conn
 import (
 	"bytes"
 	"net"
+	"net/netip"
 	"time"
 )
 
@@ -29,10 +30,23 @@ func (c *Conn) AnsweredAhead(rest []byte, end bool) (took time.Duration, last bo
 	return took, last
 }
 
+// Client returns the client's address; the zero Addr if the connection is not from a socket of
+// the Internet. It allocates nothing.
+func (c *Conn) Client() netip.Addr {
+	if c.client.IsValid() {
+		return c.client.Addr()
+	}
+	if tcp, ok := c.RemoteAddr().(*net.TCPAddr); ok {
+		addr, _ := netip.AddrFromSlice(tcp.IP)
+		return addr
+	}
+	return netip.Addr{}
+}
+
 // RemoteAddr returns the address of the client.
 func (c *Conn) RemoteAddr() net.Addr {
 	if c.Conn == nil {
-		return c.socket.peer()
+		return c.peer()
 	}
 	return c.Conn.RemoteAddr()
 }

@@ -2,6 +2,7 @@ package conn
 
 import (
 	"net"
+	"net/netip"
 	"sync/atomic"
 	"time"
 )
@@ -18,6 +19,7 @@ type Conn struct {
 	// listener's mutex.
 	net.Conn
 	owner  *Listener
+	client netip.AddrPort // set by the event loops
 	socket socket
 
 	// Attachment is for the server; nil at first.

@@ -86,11 +86,11 @@ func (l *Listener) cut() error {
 		l.loops.stop()
 		return nil
 	}
+	l.loops.stop() // before the others: a loop gives connections to the server
 	var left []*Conn
 	l.each(func(c *Conn) { left = append(left, c) })
 	for _, c := range left {
 		c.abort()
 	}
-	l.loops.stop()
 	return fmt.Errorf("cut %d connections with %d requests in flight", open, inFlight)
 }

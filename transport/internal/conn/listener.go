@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -126,6 +127,11 @@ func Listen(ctx context.Context, addr string) (*net.TCPListener, error) {
 // elsewhere. If it is not a *net.TCPListener, the drain closes it at once, and
 // connections in its queue may be lost.
 func New(socket net.Listener, o Options) *Listener {
+	return newWith(socket, o, runtime.GOMAXPROCS(0))
+}
+
+// newWith is New with this number of event loops, if there are any.
+func newWith(socket net.Listener, o Options, loops int) *Listener {
 	rejecting := MaxRejecting
 	if o.TLS != nil {
 		rejecting = maxRejectingTLS
@@ -136,7 +142,7 @@ func New(socket net.Listener, o Options) *Listener {
 	if o.Answer != nil && o.TLS == nil && o.Serve != nil {
 		l.answer = o.Answer
 		var err error
-		if l.loops, err = newLoops(l); err != nil {
+		if l.loops, err = newLoops(l, loops); err != nil {
 			o.Log.Debug("There is no event loop; each connection has a goroutine", zap.Error(err))
 		}
 	}

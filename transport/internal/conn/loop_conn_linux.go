@@ -3,7 +3,6 @@ package conn
 import (
 	"bytes"
 	"net"
-	"os"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -113,7 +112,7 @@ func (e *loop) holds(c *Conn) bool {
 func (e *loop) leave(c *Conn) {
 	if e.holds(c) {
 		e.conns[c.socket.fd] = nil
-		e.open--
+		e.load.Add(-1)
 	}
 }
 
@@ -122,29 +121,28 @@ func (e *loop) close(c *Conn) {
 	e.leave(c)
 	syscall.RawSyscall(unix.SYS_CLOSE, uintptr(c.socket.fd), 0, 0) //nolint:errcheck // #nosec G115 -- a file descriptor
 	c.socket.fd = -1
-	c.ending.closed.Store(true)
 	c.forgetAttachment()
-	e.of.owner.forget(c)
+	if c.ending.closed.CompareAndSwap(false, true) { // else the drain has cut it on its way here
+		e.of.owner.forget(c)
+	}
 }
 
 // handOver gives a connection to the server: with the bytes that were read and not
 // answered, and those of responses that could not be sent yet.
 func (e *loop) handOver(c *Conn, early, unsent []byte, end bool) {
 	if e.holds(c) {
-		e.watch(c.socket.fd, unix.EPOLL_CTL_DEL) //nolint:errcheck // it is there
+		e.unwatch(c.socket.fd)
 		e.leave(c)
 	}
-	nc, err := netConn(c.socket.fd)
 	l := e.of.owner
+	nc, err := newFileConn(c.socket.fd, c.client)
 	if err != nil {
 		c.socket.fd = -1
 		c.ending.closed.Store(true)
 		l.forget(c)
 		return
 	}
-	l.mu.Lock()
-	c.Conn, c.socket.fd = nc, -1
-	l.mu.Unlock()
+	// All is set before the drain sees the connection as one of the server's.
 	c.in.early = early
 	c.in.armed = 0
 	c.out.armed.Store(0)
@@ -155,13 +153,18 @@ func (e *loop) handOver(c *Conn, early, unsent []byte, end bool) {
 		c.idle.state.Store(active)
 	}
 	l.takeUp()
+	l.mu.Lock()
+	c.Conn, c.socket.fd = nc, -1
+	l.mu.Unlock()
 	go c.resume(unsent, end)
 }
 
 // resume sends what a loop could not send, and has the server serve the connection.
 func (c *Conn) resume(unsent []byte, end bool) {
-	if len(unsent) > 0 {
+	if size := int64(len(unsent)); size > 0 {
+		c.owner.made.Add(size)
 		_, err := c.send(unsent)
+		c.owner.made.Add(-size)
 		if err != nil || end {
 			c.Close() //nolint:errcheck // nothing is left to be done about it
 			return
@@ -169,14 +172,6 @@ func (c *Conn) resume(unsent []byte, end bool) {
 		c.End()
 	}
 	c.owner.serve(c)
-}
-
-// netConn makes a descriptor of a socket a net.Conn, which closes it.
-func netConn(fd int) (net.Conn, error) {
-	f := os.NewFile(uintptr(fd), "") // #nosec G115 -- a file descriptor
-	nc, err := net.FileConn(f)       // a duplicate
-	f.Close()                        //nolint:errcheck // the duplicate is in use
-	return nc, err
 }
 
 // enterLoop gives a connection that the server has done with to a loop. It returns false if
@@ -198,32 +193,17 @@ func (c *Conn) enterLoop() bool {
 	c.socket = socket{fd: fd, silent: max(instant(c.idle.since.Load()), c.in.moved)}
 	l.mu.Unlock()
 	old.Close() //nolint:errcheck // the duplicate is in use
-	if !l.loops.give(c) {
+	if !l.loops.choose(nil).give(c) {
 		unix.Close(fd) //nolint:errcheck // nothing is left to be done about it
-		c.ending.closed.Store(true)
-		l.forget(c)
+		if c.ending.closed.CompareAndSwap(false, true) {
+			l.forget(c)
+		}
 	}
 	return true
 }
 
 // peer returns the client's address of a connection in a loop.
-func (s *socket) peer() net.Addr {
-	address, err := unix.Getpeername(s.fd)
-	if err != nil {
-		return &net.TCPAddr{}
-	}
-	return tcpAddr(address)
-}
-
-func tcpAddr(s unix.Sockaddr) *net.TCPAddr {
-	switch s := s.(type) {
-	case *unix.SockaddrInet4:
-		return &net.TCPAddr{IP: s.Addr[:], Port: s.Port}
-	case *unix.SockaddrInet6:
-		return &net.TCPAddr{IP: s.Addr[:], Port: s.Port}
-	}
-	return &net.TCPAddr{}
-}
+func (c *Conn) peer() net.Addr { return net.TCPAddrFromAddrPort(c.client) }
 
 func unreadSocket(fd int) int {
 	n, _ := unix.IoctlGetInt(fd, unix.TIOCINQ)

@@ -27,9 +27,11 @@ import (
 
 const (
 	// loopBuffer is how much a loop reads at once.
-	loopBuffer = 64 << 10
-	// loopSends is how many bytes of answers a loop collects before it sends them.
-	loopSends = 32 << 10
+	// Whoever sends without a pause, has this much answered before others get their turn.
+	loopBuffer = 16 << 10
+	// loopSends is how many bytes of answers a loop collects before it sends them. With the
+	// last of them, they are what a connection keeps whose client does not take them.
+	loopSends = 16 << 10
 	// loopTick is how often a loop looks for connections whose time is over, at most.
 	loopTick = time.Second
 )
@@ -40,7 +42,8 @@ type loops struct {
 	all     []*loop
 	started atomic.Bool
 	running sync.WaitGroup
-	turn    int // of the accepting loop: which loop gets the next connection
+
+	listening *listening
 
 	// silentSince is since when connections must have been silent for the drain to end
 	// them, and asked how often the drain has asked for that.
@@ -49,30 +52,31 @@ type loops struct {
 	ending atomic.Bool
 }
 
-// A loop is one event loop. All but given belongs to its goroutine.
+// A loop is one event loop. What comes before load belongs to its goroutine.
 type loop struct {
 	of        *loops
 	epoll     int
-	wakeup    int       // an eventfd, readable when there is something in given or a word from the drain
-	acceptor  *acceptor // nil for all loops but one
-	conns     []*Conn   // by file descriptor
-	open      int
+	wakeup    int // an eventfd, readable when there is something in given or a word from the drain
+	acceptor  acceptor
+	conns     []*Conn // by file descriptor
 	nextTick  instant
 	asked     int64 // the drain's last question that was answered
 	buffer    []byte
 	responses []byte
 	events    [128]unix.EpollEvent
 
+	load atomic.Int64 // connections that it has, and that are given
+
 	mu    sync.Mutex
 	given []*Conn // connections that others have given to it
-	ended bool
+	ended bool    // it takes none, and wakeup is closed or about to be
 }
 
-// newLoops returns loops that accept the connections of l, one for each CPU. The listener's
-// socket is theirs from then on, unless an error is returned.
-func newLoops(l *Listener) (*loops, error) {
+// newLoops returns n loops that accept the connections of l. The listener's socket is theirs
+// from then on, unless an error is returned.
+func newLoops(l *Listener, n int) (*loops, error) {
 	ls := &loops{owner: l}
-	for range runtime.GOMAXPROCS(0) {
+	for range n {
 		e, err := newLoop(ls)
 		if err != nil {
 			ls.discard()
@@ -88,13 +92,13 @@ func newLoops(l *Listener) (*loops, error) {
 }
 
 func newLoop(ls *loops) (*loop, error) {
-	e := &loop{of: ls, wakeup: -1, buffer: make([]byte, loopBuffer), nextTick: math.MaxInt64}
+	e := &loop{of: ls, wakeup: -1, acceptor: acceptor{fd: -1}, buffer: make([]byte, loopBuffer), nextTick: math.MaxInt64}
 	var err error
 	if e.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return nil, err
 	}
 	if e.wakeup, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err == nil {
-		err = e.watch(e.wakeup, unix.EPOLL_CTL_ADD)
+		err = e.watch(e.wakeup)
 	}
 	if err != nil {
 		e.discard()
@@ -113,10 +117,7 @@ func (e *loop) discard() {
 // discard frees what loops that were not started have.
 func (ls *loops) discard() {
 	for _, e := range ls.all {
-		if e.acceptor != nil {
-			e.acceptor.close(ls.owner)
-		}
-		e.discard()
+		e.end()
 	}
 }
 
@@ -150,8 +151,19 @@ func (ls *loops) wake() {
 }
 
 func (e *loop) wake() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.signal()
+}
+
+// signal makes the loop's wait end. The caller must hold the mutex: when the loop has ended,
+// the number of its eventfd may be that of another file.
+func (e *loop) signal() {
+	if e.ended {
+		return
+	}
 	one := [8]byte{1}            // in the machine's order; any number but 0 will do
-	unix.Write(e.wakeup, one[:]) //nolint:errcheck // it is readable already, or the loop has ended
+	unix.Write(e.wakeup, one[:]) //nolint:errcheck // it is readable already
 }
 
 // endIdle ends the connections whose clients have been silent since t; 0 for none.
@@ -175,9 +187,20 @@ func (ls *loops) closeSocket() error {
 	return nil
 }
 
-// give gives a connection to one of the loops. It returns false if they have ended.
-func (ls *loops) give(c *Conn) bool {
-	return ls.all[c.socket.fd%len(ls.all)].give(c)
+// choose returns the loop that gets a connection which first has: that one, unless another
+// has clearly fewer. first may be nil.
+func (ls *loops) choose(first *loop) *loop {
+	least := ls.all[0]
+	fewest := least.load.Load()
+	for _, e := range ls.all[1:] {
+		if n := e.load.Load(); n < fewest {
+			least, fewest = e, n
+		}
+	}
+	if first != nil && first.load.Load() <= fewest+fewest/8+1 {
+		return first
+	}
+	return least
 }
 
 func (e *loop) give(c *Conn) bool {
@@ -186,16 +209,29 @@ func (e *loop) give(c *Conn) bool {
 	if e.ended {
 		return false
 	}
+	e.load.Add(1)
 	e.given = append(e.given, c)
 	if len(e.given) == 1 {
-		e.wake()
+		e.signal()
 	}
 	return true
 }
 
-// watch adds a descriptor to those whose events the loop gets, or removes it.
-func (e *loop) watch(fd, how int) error {
-	return unix.EpollCtl(e.epoll, how, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)}) // #nosec G115 -- a file descriptor
+// watch adds a descriptor to those whose events the loop gets.
+func (e *loop) watch(fd int) error { return e.control(fd, unix.EPOLL_CTL_ADD, unix.EPOLLIN) }
+
+// unwatch removes a descriptor from them.
+func (e *loop) unwatch(fd int) {
+	e.control(fd, unix.EPOLL_CTL_DEL, 0) //nolint:errcheck // it may have been removed already
+}
+
+func (e *loop) control(fd, how int, events uint32) error {
+	event := unix.EpollEvent{Events: events, Fd: int32(fd)}                                                                                    // #nosec G115 -- a file descriptor
+	_, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(e.epoll), uintptr(how), uintptr(fd), uintptr(unsafe.Pointer(&event)), 0, 0) // #nosec G103 G115 -- for the system call
+	if errno != 0 {
+		return errno
+	}
+	return nil
 }
 
 func (e *loop) run() {
@@ -209,7 +245,7 @@ func (e *loop) run() {
 			case fd == e.wakeup:
 				var count [8]byte
 				unix.Read(e.wakeup, count[:]) //nolint:errcheck // somebody else's wake has been read already
-			case e.acceptor != nil && fd == e.acceptor.fd:
+			case fd == e.acceptor.fd:
 				e.accept()
 			default:
 				if c := e.conns[fd]; c != nil { // else it was closed by an earlier event
@@ -221,9 +257,7 @@ func (e *loop) run() {
 		if t := now(); t >= e.nextTick || e.of.asked.Load() != e.asked {
 			e.tick(t)
 		}
-		if e.acceptor != nil {
-			e.continueAccepting()
-		}
+		e.continueAccepting()
 		// What the server does with other connections must not wait until this goroutine
 		// is interrupted.
 		runtime.Gosched()
@@ -250,10 +284,7 @@ func (e *loop) poll(wait int) int {
 
 // patience returns how long poll may wait.
 func (e *loop) patience() int {
-	next := e.nextTick
-	if e.acceptor != nil {
-		next = min(next, e.acceptor.retry)
-	}
+	next := min(e.nextTick, e.acceptor.retry)
 	if next == math.MaxInt64 {
 		return -1
 	}
@@ -278,8 +309,7 @@ func (e *loop) add(c *Conn) {
 		e.conns = append(e.conns, make([]*Conn, max(64, len(e.conns)))...)
 	}
 	e.conns[fd] = c
-	e.open++
-	if err := e.watch(fd, unix.EPOLL_CTL_ADD); err != nil {
+	if err := e.watch(fd); err != nil {
 		e.close(c)
 		return
 	}
@@ -297,7 +327,7 @@ func (e *loop) tick(t instant) {
 	e.asked = e.of.asked.Load()
 	silentSince := instant(e.of.silentSince.Load())
 	e.nextTick = math.MaxInt64
-	if e.open == 0 {
+	if e.load.Load() == 0 {
 		return
 	}
 	e.mind()
@@ -310,6 +340,9 @@ func (e *loop) tick(t instant) {
 			}
 		case c.socket.silent <= silentSince || t >= c.socketLimit():
 			e.endIdle(c)
+		case c.Attachment != nil && t >= c.socket.silent.add(IdleAfter):
+			c.forgetAttachment() // as in the idle set: a token must not stay for long
+			c.Attachment = nil
 		}
 	}
 }
@@ -334,13 +367,9 @@ func (e *loop) end() {
 	e.mu.Unlock()
 	for _, c := range append(given, e.conns...) {
 		if c != nil {
-			unix.Close(c.socket.fd) //nolint:errcheck // nothing is left to be done about it
-			c.ending.closed.Store(true)
-			e.of.owner.forget(c)
+			e.close(c)
 		}
 	}
-	if e.acceptor != nil {
-		e.acceptor.close(e.of.owner)
-	}
+	e.stopAccepting()
 	e.discard()
 }

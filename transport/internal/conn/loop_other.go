@@ -14,7 +14,7 @@ type (
 	socket struct{ fd int }
 )
 
-func newLoops(*Listener) (*loops, error) { return nil, errors.ErrUnsupported }
+func newLoops(*Listener, int) (*loops, error) { return nil, errors.ErrUnsupported }
 
 func (*loops) start()             {}
 func (*loops) stop()              {}
@@ -25,5 +25,5 @@ func (*loops) closeSocket() error { return errors.ErrUnsupported }
 
 func (c *Conn) inLoop() bool    { return false }
 func (c *Conn) enterLoop() bool { return false }
-func (*socket) peer() net.Addr  { return &net.TCPAddr{} }
+func (c *Conn) peer() net.Addr  { return &net.TCPAddr{} }
 func unreadSocket(int) int      { return 0 }

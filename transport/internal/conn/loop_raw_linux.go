@@ -20,3 +20,11 @@ func writeRaw(fd int, p []byte) (int, syscall.Errno) {
 	n, _, errno := syscall.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p))) // #nosec G103 G115 -- as above
 	return int(n), errno                                                                                            // #nosec G115 -- as above
 }
+
+func writevRaw(fd uintptr, v []unix.Iovec) (int, syscall.Errno) {
+	if len(v) == 0 {
+		return 0, 0
+	}
+	n, _, errno := syscall.RawSyscall(unix.SYS_WRITEV, fd, uintptr(unsafe.Pointer(&v[0])), uintptr(len(v))) // #nosec G103 -- as above
+	return int(n), errno                                                                                    // #nosec G115 -- as above
+}

@@ -2,7 +2,12 @@
 
 package conn
 
-import "syscall"
+import (
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
 
 // The race detector knows of the ordinary calls that what is read was written before.
 
@@ -13,4 +18,17 @@ func writeRaw(fd int, p []byte) (int, syscall.Errno) { return plainErrno(syscall
 func plainErrno(n int, err error) (int, syscall.Errno) {
 	errno, _ := err.(syscall.Errno) //nolint:errorlint // what these calls return
 	return n, errno
+}
+
+func writevRaw(fd uintptr, v []unix.Iovec) (n int, errno syscall.Errno) {
+	for _, piece := range v {
+		m, errno := writeRaw(int(fd), unsafe.Slice(piece.Base, piece.Len)) // #nosec G103 G115 -- as it was made
+		if n += max(m, 0); errno != 0 {
+			if n > 0 {
+				errno = 0
+			}
+			return n, errno
+		}
+	}
+	return n, 0
 }

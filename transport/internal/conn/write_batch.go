@@ -158,9 +158,18 @@ func (c *Conn) write(p []byte) (int, error) {
 func (c *Conn) sendAll(pieces *net.Buffers) error {
 	c.armWrite()
 	for {
-		_, err := pieces.WriteTo(c.Conn) // removes from pieces what was written
+		err := writeBuffers(c.Conn, pieces)
 		if err == nil || !timedOut(err) || !c.rearmWrite() {
 			return err
 		}
 	}
+}
+
+// writeBuffers removes from pieces what it has written.
+func writeBuffers(c net.Conn, pieces *net.Buffers) error {
+	if own, ok := c.(interface{ writeBuffers(*net.Buffers) error }); ok {
+		return own.writeBuffers(pieces)
+	}
+	_, err := pieces.WriteTo(c)
+	return err
 }

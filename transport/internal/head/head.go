@@ -185,17 +185,22 @@ func is(name []byte, lower string) bool {
 // four digits.
 func isHost(value []byte) bool {
 	name, port, _ := bytes.Cut(value, []byte{':'})
-	for _, c := range name {
-		if !plainHost[c] {
-			return false
-		}
-	}
 	for _, c := range port {
 		if c < '0' || c > '9' {
 			return false
 		}
 	}
-	return len(name) > 0 && len(port) <= 4 && value[len(value)-1] != ':'
+	return len(name) > 0 && IsName(name) && len(port) <= 4 && value[len(value)-1] != ':'
+}
+
+// IsName reports whether value has letters, digits, hyphens and dots only.
+func IsName(value []byte) bool {
+	for _, c := range value {
+		if !plainHost[c] {
+			return false
+		}
+	}
+	return true
 }
 
 const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
