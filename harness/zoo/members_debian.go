@@ -22,7 +22,7 @@ func gunicorn() Server {
 		Debian: []string{"gunicorn"}, Port: 8000, Path: "/",
 		Variants: []Variant{
 			{Name: "plain", About: "the quick start: sync workers, which close each connection", Command: command(), Short: true, Expect: Expectation{
-				Lost: Anybody, Classes: all, Why: "workers end with connections in the accept queue, and then the listener is closed",
+				Lost: Anybody, Ways: []Way{Unreached, Unread}, Why: "workers end with connections in the accept queue, and then the listener is closed",
 			}},
 			{Name: "preStop", About: "behind a preStop sleep", Command: command(), PreStop: preStopSleep, Short: true, Good: true, Expect: Expectation{
 				Lost: Nobody, Why: "no connection is kept, and at SIGTERM no new one arrives any more",
@@ -117,7 +117,7 @@ func nginx() Server {
 		Name: "nginx", About: "nginx", Source: "https://nginx.org/en/docs/control.html",
 		Debian: []string{"nginx-light"}, Port: 8080, Path: "/",
 		Variants: []Variant{
-			{Name: "plain", About: "as it is: SIGTERM is a fast shutdown", Command: command, Expect: closesListenerAtOnce},
+			{Name: "plain", About: "as it is: SIGTERM is a fast shutdown", Command: command, Expect: endsFast},
 			{Name: "preStop", About: "behind a preStop sleep", Command: command, PreStop: preStopSleep, Short: true, Expect: closesIdleAfterSleep},
 			{Name: "quit", About: "as documented and in its image on Docker Hub: SIGQUIT, here behind a preStop sleep", Command: command, PreStop: preStopSleep, StopSignal: "SIGQUIT", Expect: closesIdleAfterSleep},
 		},
@@ -130,7 +130,7 @@ func apache() Server {
 		Name: "apache", About: "Apache's httpd, event MPM", Source: "https://httpd.apache.org/docs/2.4/stopping.html",
 		Debian: []string{"apache2-bin"}, Port: 8080, Path: "/",
 		Variants: []Variant{
-			{Name: "plain", About: "as it is: SIGTERM kills its children", Command: command, Expect: closesListenerAtOnce},
+			{Name: "plain", About: "as it is: SIGTERM kills its children", Command: command, Expect: endsFast},
 			{Name: "preStop", About: "behind a preStop sleep", Command: command, PreStop: preStopSleep, Expect: closesIdleAfterSleep},
 			{Name: "graceful", About: "as documented and in its image on Docker Hub: SIGWINCH, here behind a preStop sleep", Command: command, PreStop: preStopSleep, StopSignal: "SIGWINCH", Expect: closesIdleAfterSleep},
 		},
@@ -139,7 +139,7 @@ func apache() Server {
 
 func haproxy() Server {
 	command := []string{"/usr/sbin/haproxy", "-W", "-db", "-f", "/app/haproxy.cfg"}
-	plain, slept := closesListenerAtOnce, closesIdleAfterSleep
+	plain, slept := endsFast, closesIdleAfterSleep
 	plain.MayFail, slept.MayFail = exitCode, exitCode // 143, from the worker
 	return Server{
 		Name: "haproxy", About: "HAProxy, which answers itself", Source: "https://docs.haproxy.org/2.6/management.html#4",
@@ -158,7 +158,7 @@ func varnish() Server {
 		Name: "varnish", About: "Varnish, which answers itself", Source: "https://varnish-cache.org/docs/7.1/reference/varnishd.html",
 		Debian: []string{"varnish", "coreutils", "dash"}, Port: 8080, Path: "/",
 		Variants: []Variant{
-			{Name: "plain", About: "as it is", Command: command, Expect: closesListenerAtOnce},
+			{Name: "plain", About: "as it is", Command: command, Expect: endsFast},
 			{Name: "preStop", About: "behind a preStop sleep", Command: command, PreStop: preStopSleep, Expect: closesIdleAfterSleep},
 		},
 	}
@@ -181,7 +181,7 @@ func uwsgi() Server {
 				Why: "SIGTERM reloads it, it serves on, and is killed when nobody asks any more",
 			}},
 			{Name: "die-on-term", About: "as documented: --die-on-term", Command: command("--die-on-term"), Expect: Expectation{
-				Lost: Anybody, Classes: all, Why: "it closes its listener while nodes still route to it",
+				Lost: Anybody, Ways: []Way{Unreached, Unread}, Why: "it closes its listener while nodes still route to it",
 			}},
 			{Name: "die-on-term-preStop", About: "the same behind a preStop sleep", Command: command("--die-on-term"), PreStop: preStopSleep, Expect: Expectation{
 				Lost: Nobody, Why: "no connection is kept, and at SIGTERM no new one arrives any more",
