@@ -50,6 +50,8 @@ func Run(ctx context.Context, c cluster.Cluster, o Options) (*record.Run, error)
 	}
 	v := &verification{Options: o, cluster: c, client: client}
 	v.run.Command, v.run.Version, v.run.Scenario = o.Command, o.Version, o.Scenario
+	// A slice that grows to this length would need twice as much for a moment.
+	v.run.Requests = make([]record.Request, 0, o.Requests+o.Requests/10)
 	if err := v.prepare(ctx); err != nil {
 		return nil, errors.Join(err, v.cleanup())
 	}

@@ -1,6 +1,10 @@
 package zoo
 
-import "kubernaut.io/dynamic-toolset/harness/verdict"
+import (
+	"slices"
+
+	"kubernaut.io/dynamic-toolset/harness/verdict"
+)
 
 // killed is what checks say of pods that outlast their grace period.
 var killed = []string{verdict.GraceID}
@@ -57,6 +61,10 @@ func node() Server {
 		Lost: Blind, Race: race, Fails: killed, MayFail: exitCode,
 		Why: "as process 1 without a handler it never gets SIGTERM: it serves its kept connections until it is killed",
 	}
+	// Before version 19, server.close() waits for kept connections instead of closing idle
+	// ones, and those of busy clients last until it is killed.
+	graceful, slept := closesListenerAtOnce, closesIdleAfterSleep
+	graceful.MayFail, slept.MayFail = slices.Concat(killed, exitCode), slices.Concat(killed, exitCode)
 	return Server{
 		Name: "node", About: "Node's http", Source: "https://nodejs.org/api/http.html#serverclosecallback",
 		Issues: []Issue{{"nodejs/node#60617", "server.close() closes idle connections at once, and so loses requests that are on their way"}},
@@ -64,8 +72,8 @@ func node() Server {
 		Variants: []Variant{
 			{Name: "plain", About: "the example, as process 1", Command: command("server.js"), Grace: 10, Short: true, Expect: ignores},
 			{Name: "preStop", About: "behind a preStop sleep", Command: command("server.js"), PreStop: preStopSleep, Grace: 10, Expect: ignores},
-			{Name: "graceful", About: "with server.close(), as Express documents", Command: command("graceful.js"), Expect: closesListenerAtOnce},
-			{Name: "graceful-preStop", About: "the same behind a preStop sleep", Command: command("graceful.js"), PreStop: preStopSleep, Expect: closesIdleAfterSleep},
+			{Name: "graceful", About: "with server.close(), as Express documents", Command: command("graceful.js"), Expect: graceful},
+			{Name: "graceful-preStop", About: "the same behind a preStop sleep", Command: command("graceful.js"), PreStop: preStopSleep, Expect: slept},
 			{Name: "advised", About: "our advice", Command: command("advised.js"), Ready: "/ready", Good: true, Short: true, Expect: losesNothing},
 		},
 	}
