@@ -216,6 +216,9 @@ func (w *world) job(t *testing.T, dir string) {
 			_, err := jobs.Get(t.Context(), "verify-rollout", metav1.GetOptions{})
 			return err != nil
 		})
+		if !strings.Contains(said, "If the verification is killed: kubectl delete namespace toolset-verification-") {
+			t.Errorf("it does not say how to clean up:\n%s", said)
+		}
 		if ended.Type != batchv1.JobComplete || !strings.Contains(said, "PASSED: none of ") {
 			return strings.Contains(said, "FAIL  the load generator sent what it should"), fmt.Errorf("%s: %s\n%s", ended.Type, ended.Message, said)
 		}
