@@ -80,3 +80,28 @@ func TestLongRun(t *testing.T) {
 		})
 	}
 }
+
+// Pods without trouble make room for others, but never take it from them.
+func TestPodsWithTroubleComeFirst(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ bad, quiet, want int }{{0, 5, 5}, {0, 200, maxQuietRows}, {50, 200, 50 + maxQuietRows}, {110, 200, maxRows}, {200, 9, maxRows}} {
+		run, s := &record.Run{}, &Summary{}
+		for i := range c.bad + c.quiet {
+			run.Pods = append(run.Pods, record.Pod{Name: fmt.Sprint(i), Created: at(float64(i))})
+			s.Pods = append(s.Pods, PodSummary{Failed: max(0, i-c.quiet+1)}) // the last ones
+		}
+		groups, beyond := podGroups(run, s)
+		shown, bad := 0, 0
+		for _, g := range groups {
+			for _, i := range g.pods {
+				shown++
+				if s.Pods[i].Failed > 0 {
+					bad++
+				}
+			}
+		}
+		if shown != c.want || shown+beyond != len(run.Pods) || bad != min(c.bad, maxRows) {
+			t.Errorf("%d with trouble and %d without: %d shown, %d of them with trouble, %d beyond", c.bad, c.quiet, shown, bad, beyond)
+		}
+	}
+}
