@@ -144,6 +144,30 @@ func TestProbesThatOverlap(t *testing.T) {
 	}
 }
 
+// A probe that was sent before the first 503 had arrived may be of the time before it.
+func TestProbeSentBeforeTheFirstFailureArrived(t *testing.T) {
+	for _, c := range []struct {
+		sent float64 // after the first failing probe, which took 400 ms
+		want record.Result
+	}{{0.3, record.Pass}, {0.5, record.Fail}} {
+		run := clean()
+		var kept []record.Probe
+		for _, p := range run.Pods[0].Probes {
+			if p.Kind != record.Readiness || p.Status != 503 || p.At.After(at(5)) {
+				kept = append(kept, p)
+			}
+		}
+		run.Pods[0].Probes = append(kept,
+			record.Probe{Kind: record.Readiness, At: at(4.3), Took: 400 * time.Millisecond, Status: 503, Problem: true},
+			record.Probe{Kind: record.Readiness, At: at(4.3 + c.sent), Took: time.Millisecond, Status: 200})
+		for _, check := range verdict.Judge(run, rules) {
+			if check.ID == verdict.ReadinessID && check.Result != c.want {
+				t.Errorf("200 to a probe sent %g s after the first that failed: %s, %q", c.sent, check.Result, check.Evidence)
+			}
+		}
+	}
+}
+
 // Each defect is caught by its check, and by no others than those given.
 func TestEachCheckCatchesItsDefect(t *testing.T) {
 	probes := func(change func(*record.Probe)) func(*record.Run) {
