@@ -99,3 +99,23 @@ func TestGraceMustHoldHookAndLongestRequest(t *testing.T) {
 		}
 	}
 }
+
+// That a pod served kept connections after it had closed its listener is said only if it
+// did so for longer than the clocks may differ.
+func TestServedAfterTheListenerWasClosed(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		last float64 // answer, after the signal
+		says bool
+	}{{1, false}, {20, true}} {
+		r := newRun().stop(0.3, 30, 137).serve(record.Pooled, 10.05+c.last, 0.01, kept, on("a")).serve(record.Pooled, 20.05+c.last, 0.01, kept, on("b")).
+			lose(3, record.Blind, record.EOFBefore, 40.1, 0.001, kept, on("a"))
+		found := Find(r.Run)
+		if len(found) != 1 || found[0].ID != KeptOpen {
+			t.Fatalf("%+v", found)
+		}
+		if said := strings.Contains(strings.Join(found[0].Evidence, " "), "still answered after that"); said != c.says {
+			t.Errorf("served until %g s after the signal: %q", c.last, found[0].Evidence)
+		}
+	}
+}
