@@ -1,6 +1,7 @@
-# The images of the service (the default target) and of the verification's load
-# generator (--target loadagent). Each has only a static program; the service's
-# also has the CA roots with which its health checks verify https back ends.
+# The images of the service (the default target), of the verification's load
+# generator (--target loadagent) and of the verifier itself, for a Job (--target
+# verify). Each has only a static program; the service's also has the CA roots with
+# which its health checks verify https back ends.
 # There is no shell, no package manager and no user database; the user is a number.
 #
 #   docker build -t dynamic-toolset:devel .     needs a registry for GO_IMAGE, and
@@ -17,7 +18,7 @@
 # Alpine's variant is the smallest one with a shell and CA roots. Only the roots get
 # into an image.
 ARG GO_IMAGE=golang:1.26-alpine
-# The base of the target prebuilt: image-service or image-loadagent.
+# The base of the target prebuilt: image-service, image-loadagent or image-verify.
 ARG PREBUILT=image-service
 
 # ---- the metadata of the images
@@ -47,6 +48,11 @@ LABEL org.opencontainers.image.title="Dynamic Toolset load generator" \
       org.opencontainers.image.description="Sends the load of a rolling-update verification from inside the cluster."
 EXPOSE 9000
 ENTRYPOINT ["/loadagent"]
+
+FROM image AS image-verify
+LABEL org.opencontainers.image.title="Dynamic Toolset verifier" \
+      org.opencontainers.image.description="Rolls a workload of the cluster out under load, and tells which requests that loses, and why."
+ENTRYPOINT ["/verify"]
 
 # ---- from a program that is already built: scripts/image
 # ADD unpacks the archive and keeps the times in it, even of folders, so that the
@@ -84,6 +90,22 @@ RUN --mount=type=bind,target=. --mount=type=cache,target=/go/pkg/mod --mount=typ
     GOOS=$TARGETOS GOARCH=$TARGETARCH \
     go build -trimpath -buildvcs=false -ldflags "-s -w" -o /rootfs/loadagent ./harness/cmd/loadagent \
     && find /rootfs -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
+
+FROM --platform=$BUILDPLATFORM $GO_IMAGE AS build-verify
+ARG TARGETOS
+ARG TARGETARCH
+ARG VERSION=devel
+ARG SOURCE_DATE_EPOCH=0
+ARG GOPROXY=https://proxy.golang.org,direct
+ENV CGO_ENABLED=0
+WORKDIR /src
+RUN --mount=type=bind,target=. --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
+    GOOS=$TARGETOS GOARCH=$TARGETARCH \
+    go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$VERSION" -o /rootfs/verify ./harness/cmd/verify \
+    && find /rootfs -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
+
+FROM image-verify AS verify
+COPY --from=build-verify /rootfs/ /
 
 FROM image-loadagent AS loadagent
 COPY --from=build-loadagent /rootfs/ /

@@ -10,10 +10,11 @@ FUZZTIME ?=
 # bin/verify. On kind the image is built from the Dockerfile.
 CLUSTER ?= sim
 VERIFY  ?=
+SOAK    ?=
 IMAGE   ?= dynamic-toolset:devel
 BASE    ?=
 
-.PHONY: help run build unit lint fuzz bench-compare requirements products test test-integration-toolset test-verifier verify vuln bench bench-go bench-scale bench-health image release tools clean
+.PHONY: help run build unit lint fuzz bench-compare requirements products test test-integration-toolset test-verifier verify soak vuln bench bench-go bench-scale bench-health image release tools clean
 
 ##@ Try it
 
@@ -61,6 +62,12 @@ test-verifier: requirements ## run the tests of the verifier only: planted defec
 
 verify: build tools $(if $(filter kind,$(CLUSTER)),image) ## prove that a rolling update loses no request: CLUSTER=sim (default) or kind
 	@bin/verify --cluster $(CLUSTER) $(if $(filter kind,$(CLUSTER)),--image $(IMAGE)) $(VERIFY)
+
+# A million requests, or on kind a hundred thousand. SOAK has flags of bin/verify.
+soak: build tools $(if $(filter kind,$(CLUSTER)),image) ## the same for long, into docs/verification/soak.md: 1,000,000 requests, 100 rolling restarts (half an hour)
+	@bin/verify --cluster $(CLUSTER) $(if $(filter kind,$(CLUSTER)),--image $(IMAGE) --restarts 10 --requests 100000,--restarts 100 --requests 1000000) \
+		--rate 800 --reports reports/soak-$(CLUSTER) $(SOAK)
+	$(GO) run ./harness/cmd/soak --write docs/verification/soak.md
 
 vuln: ## look for known vulnerabilities (needs the vulnerability database)
 	$(GO) tool govulncheck ./...

@@ -24,6 +24,7 @@ import (
 const (
 	largestService   = 40_000_000
 	largestLoadAgent = 15_000_000
+	largestVerifier  = 65_000_000
 )
 
 const (
@@ -79,6 +80,22 @@ func TestLoadAgent(t *testing.T) {
 	checkFiles(t, files(t, image), v.Architecture, "loadagent")
 	if out := docker(t, "run", "--rm", "--network", "none", "--read-only", image, "--help"); !strings.Contains(out, "Usage: loadagent") {
 		t.Errorf("--help says %q", out)
+	}
+}
+
+// The Job of deploy/verify runs this image, as the user and by the command that are in it.
+func TestVerifier(t *testing.T) {
+	needDocker(t)
+	image := build(t, "verify-test", append(described, "TARGET=verify")...)
+	v := inspect(t, image)
+	if v.Config.User != "65532:65532" || !slices.Equal(v.Config.Entrypoint, []string{"/verify"}) || len(v.Config.ExposedPorts) > 0 {
+		t.Errorf("user %s, entrypoint %q, ports %v", v.Config.User, v.Config.Entrypoint, v.Config.ExposedPorts)
+	}
+	checkLabels(t, v, "Dynamic Toolset verifier")
+	checkSize(t, v, largestVerifier)
+	checkFiles(t, files(t, image), v.Architecture, "verify")
+	if out := docker(t, "run", "--rm", "--network", "none", "--read-only", image, "--version"); !strings.HasPrefix(out, "verify "+testVersion) {
+		t.Errorf("--version says %q", out)
 	}
 }
 

@@ -103,7 +103,7 @@ func TestScriptSaysWhatToDo(t *testing.T) {
 		"needs a loader":        {fakes, []string{"PREBUILT=" + dynamic}, "build it with CGO_ENABLED=0"},
 		"two ways":              {fakes, []string{"PREBUILT=" + dynamic, "SELF_CONTAINED=1"}, "choose one"},
 		"self-contained, maybe": {fakes, []string{"SELF_CONTAINED=yes"}, "give 1, or leave it away"},
-		"unknown target":        {fakes, []string{"TARGET=other"}, "there are dynamic-toolset (the default) and loadagent"},
+		"unknown target":        {fakes, []string{"TARGET=other"}, "there are dynamic-toolset (the default), loadagent and verify"},
 		"unknown platform":      {fakes, []string{"PLATFORM=arm64"}, "it must be linux/ARCH"},
 		"engine of Windows":     {fakes, []string{"FAKE_ENGINE=windows/amd64"}, "set PLATFORM"},
 		"unknown time":          {fakes, []string{"SOURCE_DATE_EPOCH=today"}, "seconds since 1970"},
@@ -199,7 +199,7 @@ func TestEveryWayCompilesTheSame(t *testing.T) {
 		t.Fatal(err)
 	}
 	inDocker := strings.NewReplacer("\\\n", " ", "$VERSION", "v1").Replace(string(dockerfile))
-	for target, program := range map[string]string{"dynamic-toolset": ".", "loadagent": "./harness/cmd/loadagent"} {
+	for target, program := range map[string]string{"dynamic-toolset": ".", "loadagent": "./harness/cmd/loadagent", "verify": "./harness/cmd/verify"} {
 		want := compilation(t, string(byMake), program)
 		if got := compilation(t, inDocker, program); got != want {
 			t.Errorf("%s: the Dockerfile compiles by %q, make by %q", target, got, want)
@@ -269,7 +269,7 @@ func TestDockerignoreLeavesWhatIsCompiled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	list := exec.Command("go", "list", "-deps", "-json=Dir,GoFiles,EmbedFiles", ".", "./harness/cmd/loadagent")
+	list := exec.Command("go", "list", "-deps", "-json=Dir,GoFiles,EmbedFiles", ".", "./harness/cmd/loadagent", "./harness/cmd/verify")
 	list.Dir, list.Env = root, append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+runtime.GOARCH)
 	out, err := list.Output()
 	if err != nil {

@@ -210,6 +210,14 @@ func TestFind(t *testing.T) {
 				return r
 			}(), "container-restarted:7(0)", []string{"2 restarts in 1 pod"}, nil,
 		},
+		"a slow start without a probe": {
+			func() aRun {
+				byNode := func(q *record.Request) { q.PodBy = record.ByTracking }
+				r := newRun().lose(7, record.New, record.Refused, 38, 0.001, on("c"), byNode).serve(record.New, 40, 0.1, on("c")).lose(1, record.New, record.Refused, 45, 0.001, on("c"), byNode)
+				r.Pods = append(r.Pods, record.Pod{Name: "c", Created: at(30), Ready: at(30.8)})
+				return r.target(func(t *record.Target) { t.ReadinessProbe = false })
+			}(), "ready-too-early:7(0) unknown:1(0)", []string{"has no readiness probe", "Give the container a readiness probe"}, nil,
+		},
 		"wrong answers":   {newRun().lose(7, record.New, record.WrongBody, 31, 0.001), "wrong-answer:7(0)", []string{"detail 0"}, nil},
 		"unknown":         {newRun().lose(7, record.New, record.ResponseTimeout, 31, 5), "unknown:7(0)", []string{"No pod was being stopped", "likely"}, nil},
 		"503 without end": {newRun().lose(7, record.New, record.UnexpectedStatus, 31, 0.001, answered(503)), "unknown:7(0)", nil, nil},

@@ -8,7 +8,8 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/record"
 )
 
-// newFor is for how long after it was ready a pod counts as new.
+// newFor is for how long after it was ready a pod counts as new, if the record does not
+// name the pod that has lost a request. One that it names is new until its first answer.
 const newFor = 3 * time.Second
 
 // unrelated finds the causes of what was lost while no pod was stopping, and says of the
@@ -70,6 +71,12 @@ func (f *finder) restarted() {
 // tooEarly explains what was lost while pods were new.
 func (f *finder) tooEarly() {
 	t := &f.run.Target
+	answered := map[string]time.Time{} // first
+	for i := range f.run.Requests {
+		if q := &f.run.Requests[i]; q.Pod != "" && !q.Failed() && (answered[q.Pod].IsZero() || q.End.Before(answered[q.Pod])) {
+			answered[q.Pod] = q.End
+		}
+	}
 	losses := f.take(func(l *loss) bool {
 		if l.life != nil && l.sure || l.way == idle || l.way == stream {
 			return false
@@ -77,7 +84,12 @@ func (f *finder) tooEarly() {
 		for i := range f.run.Pods {
 			p := &f.run.Pods[i]
 			known := l.Pod == "" || l.Pod == p.Name
-			if known && !p.Ready.IsZero() && p.Created.After(f.run.Began.Add(-time.Second)) && l.at().After(p.Created) && l.Sent.Before(p.Ready.Add(newFor)) {
+			if !known || p.Ready.IsZero() || p.Created.Before(f.run.Began.Add(-time.Second)) || l.at().Before(p.Created) {
+				continue
+			}
+			first := answered[p.Name]
+			starting := l.Pod == p.Name && l.way == unreached && (first.IsZero() || l.Sent.Before(first))
+			if starting || l.Sent.Before(p.Ready.Add(newFor)) {
 				return l.life == nil
 			}
 		}

@@ -187,7 +187,8 @@ func TestFormats(t *testing.T) {
 	index := mutate.AppendManifests(empty.Index,
 		mutate.IndexAddendum{Add: other, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: "s390x"}}},
 		mutate.IndexAddendum{Add: made, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: runtime.GOARCH}}},
-		mutate.IndexAddendum{Add: other, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "unknown", Architecture: "unknown"}}})
+		// An attestation, whatever its configuration says.
+		mutate.IndexAddendum{Add: imageOf(t, runtime.GOARCH, layerOf(t, member{name: "attestation", text: "z"})), Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "unknown", Architecture: "unknown"}}})
 	nested := mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: index})
 	if _, err := layout.Write(folder, nested); err != nil {
 		t.Fatal(err)
@@ -261,6 +262,7 @@ func TestLayers(t *testing.T) {
 			member{name: "usr/bin/a", text: "old", mode: 0o4755}, member{name: "usr/bin/b", kind: tar.TypeLink, text: "usr/bin/a"},
 			member{name: "bin", kind: tar.TypeSymlink, text: "/usr/bin"}, member{name: "file-then-folder", text: "1"},
 			member{name: "folder-then-link/x", text: "1"}, member{name: "tmp", kind: tar.TypeDir, mode: 0o1777},
+			member{name: "locked", kind: tar.TypeDir, mode: 0o055}, // by its owner it could not even be removed
 			member{name: "dev/null", kind: tar.TypeChar}, member{name: "var/run", kind: tar.TypeSymlink, text: "/run"},
 		),
 		layerOf(t,
@@ -277,13 +279,13 @@ func TestLayers(t *testing.T) {
 	check(t, files(t, dir), map[string]string{
 		"etc/": "", "etc/stays": "1", "etc/again": "1", "cleared/": "", "cleared/new": "2", "cleared/sub/": "", "cleared/sub/new": "2",
 		"usr/": "", "usr/bin/": "", "usr/bin/a": "new", "usr/bin/b": "old", "usr/bin/c": "through the link", "bin": "-> /usr/bin",
-		"file-then-folder/": "", "file-then-folder/x/": "", "folder-then-link": "-> nowhere", "tmp/": "", "dev/": "", "var/": "", "var/run": "-> /run", "run/": "", "run/pid": "2",
+		"file-then-folder/": "", "file-then-folder/x/": "", "folder-then-link": "-> nowhere", "tmp/": "", "locked/": "", "dev/": "", "var/": "", "var/run": "-> /run", "run/": "", "run/pid": "2",
 	})
 	if done.Devices != 1 || done.Owners != (os.Geteuid() != 0) {
 		t.Errorf("left out: %+v", done)
 	}
 	for file, want := range map[string]os.FileMode{
-		".": os.ModeDir | 0o755, "tmp": os.ModeDir | os.ModeSticky | 0o777, "usr/bin/a": 0o755, "usr/bin/b": 0o755,
+		".": os.ModeDir | 0o755, "tmp": os.ModeDir | os.ModeSticky | 0o777, "usr/bin/a": 0o755, "usr/bin/b": 0o755, "locked": os.ModeDir | 0o755,
 	} {
 		info, err := os.Stat(filepath.Join(dir, file))
 		if err != nil || info.Mode() != want {

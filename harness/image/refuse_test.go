@@ -38,6 +38,14 @@ func TestOpenRefuses(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	deep := t.TempDir()
+	nested := mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: good})
+	for range 4 {
+		nested = mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: nested})
+	}
+	if _, err := layout.Write(deep, nested); err != nil {
+		t.Fatal(err)
+	}
 	foreign := map[string]string{"amd64": "\xb7", "arm64": "\x3e"}[runtime.GOARCH] // arm64, amd64
 	arm := "\x7fELF\x02\x01\x01" + strings.Repeat("\x00", 9) + "\x02\x00" + foreign + "\x00\x01\x00\x00\x00" + strings.Repeat("\x00", 32) + "\x40\x00\x38\x00\x00\x00\x40\x00\x00\x00\x00\x00"
 	rootfs := t.TempDir()
@@ -66,6 +74,7 @@ func TestOpenRefuses(t *testing.T) {
 		"a program's":                {write(t, "f", arm), "and this machine is linux/"},
 		"two images":                 {save(t, map[string]v1.Image{"a:1": good, "b:1": imageOf(t, "arm64")}), "has 2 images, and none of them is app:1"},
 		"a layout that lacks a file": {broken, "lacks sha256:0000"},
+		"indexes in indexes":         {deep, "too deep"},
 	} {
 		i, err := image.Open(c.path, "app:1")
 		if err == nil || !errors.Is(err, image.ErrUnusable) || !strings.Contains(err.Error(), c.want) {

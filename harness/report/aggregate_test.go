@@ -145,3 +145,16 @@ func TestFailuresAreBounded(t *testing.T) {
 		t.Errorf("%d kept, %d beyond, %d in all", len(s.Failures), s.FailuresBeyond, s.Failed)
 	}
 }
+
+// A response that was cut had begun, so the close had not arrived before the request: any
+// client would have lost it, whatever its client has noted.
+func TestOnlyBlindAreThoseWithoutAResponse(t *testing.T) {
+	t.Parallel()
+	run := &record.Run{Began: began, Ended: at(4)}
+	for _, outcome := range []record.Outcome{record.EOFBefore, record.ResetBefore, record.EOFMid, record.ResponseTimeout} {
+		run.Requests = append(run.Requests, record.Request{Class: record.Blind, Outcome: outcome, SentAfterClose: true, Due: at(1), Sent: at(1), End: at(2)})
+	}
+	if s := Aggregate(run); s.OnlyBlind != 2 || s.Failed != 4 {
+		t.Errorf("%d of %d", s.OnlyBlind, s.Failed)
+	}
+}

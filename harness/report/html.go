@@ -48,7 +48,6 @@ func writePage(w io.Writer, run *record.Run, s *Summary) error {
 		Lost:     lostOutcomes(s),
 		First:    firstFailures(s),
 		Classes:  classViews(s),
-		Phases:   phaseViews(s),
 		Pods:     podViews(run, s),
 		Events:   eventViews(run, s),
 		Notes:    notes(run, s, t),
@@ -63,6 +62,7 @@ func writePage(w io.Writer, run *record.Run, s *Summary) error {
 		view.FixedVerdict, view.FixedResult = after.Verdict, result(run.Fixed, after)
 		view.FixedTimeline = still(newTimeline(run.Fixed, after), after)
 	}
+	view.Phases, view.PhasesBeyond = phaseViews(s)
 	view.Logs, view.LogsBeyond = logViews(run, s)
 	view.EventsBeyond = len(run.Events) - len(view.Events)
 	view.FailuresBeyond = s.Failed - len(view.First)
@@ -100,7 +100,7 @@ type pageView struct {
 	Events                    []eventView
 	Notes                     []string
 
-	EventsBeyond, FailuresBeyond, LogsBeyond int
+	EventsBeyond, FailuresBeyond, LogsBeyond, PhasesBeyond int
 }
 
 func result(run *record.Run, s *Summary) string {

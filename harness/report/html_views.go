@@ -14,10 +14,13 @@ import (
 // Bounds of what the page shows. The files beside it have everything.
 const (
 	maxFirst     = 100 // lost requests in full
-	maxEvents    = 500
+	maxWarnings  = 300 // events
+	maxEvents    = 60  // that are no warnings
+	maxPhases    = 40
 	pageEvidence = 20
 	maxLogLines  = 20
 	maxLogPods   = 40 // whose logs are shown
+	maxQuietLogs = 12 // of these, pods without trouble
 )
 
 // A tile is one of the numbers beside the verdict.
@@ -110,9 +113,25 @@ type phaseView struct {
 	Bad                                     bool
 }
 
-func phaseViews(s *Summary) []phaseView {
-	var out []phaseView
+// phaseViews returns the first phases, but none of those that lost a request is left out
+// for one that did not.
+func phaseViews(s *Summary) (out []phaseView, beyond int) {
+	lossy, quiet := 0, maxPhases
 	for _, p := range s.Phases {
+		if p.Failed > 0 && lossy < maxPhases {
+			lossy, quiet = lossy+1, quiet-1
+		}
+	}
+	for _, p := range s.Phases {
+		left := &quiet
+		if p.Failed > 0 {
+			left = &lossy
+		}
+		if *left == 0 {
+			beyond++
+			continue
+		}
+		*left--
 		var p99 []string
 		for _, c := range p.Classes {
 			if c.Class != record.Stream && c.P99 > 0 {
@@ -124,7 +143,7 @@ func phaseViews(s *Summary) []phaseView {
 			Sent: format.Grouped(p.Sent), Lost: format.Grouped(p.Failed), P99: strings.Join(p99, ", "), Bad: p.Failed > 0,
 		})
 	}
-	return out
+	return out, beyond
 }
 
 type podView struct {
@@ -166,7 +185,7 @@ type logView struct {
 }
 
 // logViews returns the last log lines of the pods. Those with the most trouble come
-// first.
+// first. Of a pod without trouble, the lines of its shutdown sequence are enough.
 func logViews(run *record.Run, s *Summary) (out []logView, beyond int) {
 	order := make([]int, len(run.Pods))
 	for i := range order {
@@ -175,20 +194,28 @@ func logViews(run *record.Run, s *Summary) (out []logView, beyond int) {
 	slices.SortStableFunc(order, func(a, b int) int {
 		return trouble(&run.Pods[b], &s.Pods[b]) - trouble(&run.Pods[a], &s.Pods[a])
 	})
+	quiet := 0
 	for _, i := range order {
 		p := &run.Pods[i]
 		if len(p.Log)+len(p.Milestones) == 0 && p.LogProblem == "" {
 			continue
 		}
-		if len(out) == maxLogPods {
+		calm := trouble(p, &s.Pods[i]) == 0
+		if len(out) == maxLogPods || calm && quiet == maxQuietLogs {
 			beyond++
 			continue
 		}
-		out = append(out, logView{
+		v := logView{
 			Name: format.Cut(p.Name, 253), LogProblem: format.Cut(p.LogProblem, 500),
 			Milestones: logLines(p.Milestones, func(l record.LogLine) string { return after(p.TermBegan(), l.At) }),
-			Log:        logLines(p.Log, func(l record.LogLine) string { return offset(s.From, l.At) }),
-		})
+		}
+		if calm {
+			quiet++
+		}
+		if !calm || len(p.Milestones) == 0 || p.LogProblem != "" {
+			v.Log = logLines(p.Log, func(l record.LogLine) string { return offset(s.From, l.At) })
+		}
+		out = append(out, v)
 	}
 	return out, beyond
 }
@@ -222,9 +249,19 @@ type eventView struct {
 	Warning                     bool
 }
 
+// eventViews returns the first events. Warnings do not make room for others.
 func eventViews(run *record.Run, s *Summary) []eventView {
 	var out []eventView
-	for _, e := range run.Events[:min(len(run.Events), maxEvents)] {
+	warnings, others := maxWarnings, maxEvents
+	for _, e := range run.Events {
+		left := &others
+		if e.Warning {
+			left = &warnings
+		}
+		if *left == 0 {
+			continue
+		}
+		*left--
 		out = append(out, eventView{offset(s.From, e.At), format.Cut(e.Object, 253), format.Cut(e.Reason, 100), format.Cut(e.Message, 400), e.Warning})
 	}
 	return out

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 
 	"kubernaut.io/dynamic-toolset/harness/record"
 )
@@ -26,6 +28,19 @@ func writeDocument(w io.Writer, run *record.Run, s *Summary) error {
 		*record.Run
 		Summary *Summary `json:"summary"`
 	}{jsonFormat, run, s})
+}
+
+// WriteRequests writes only requests.ndjson.gz to dir, for a run without a verdict, and
+// returns its path.
+func WriteRequests(dir string, run *record.Run) (string, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", fmt.Errorf("make the directory of the reports: %w", err)
+	}
+	path := filepath.Join(dir, requestsFile)
+	if err := writeFile(path, func(w io.Writer) error { return writeRequests(w, run) }); err != nil {
+		return "", fmt.Errorf("write %s: %w", path, err)
+	}
+	return path, nil
 }
 
 // writeRequests writes requests.ndjson.gz: a [record.Request] a line.

@@ -24,7 +24,7 @@ const (
 	labelHeight = 14
 	// maxColumns bounds the points of a line. In a longer run, a point is several
 	// seconds.
-	maxColumns = 600
+	maxColumns = 240
 )
 
 // A timeline is the picture of a run: requests, losses and latencies, and below them,

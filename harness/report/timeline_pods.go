@@ -16,8 +16,9 @@ const (
 	denseRow    = 20 // if there are many pods
 	barHeight   = 10
 	groupHeight = 18
-	// maxRows bounds the pods that are drawn, those with trouble first.
-	maxRows = 120
+	// maxRows bounds the pods that are drawn, those with trouble first. Of the others there
+	// are at most maxQuietRows, as each looks like the one before it.
+	maxRows, maxQuietRows = 120, 20
 )
 
 // A podGroup has the pods of one revision.
@@ -67,13 +68,15 @@ func podGroups(run *record.Run, s *Summary) (groups []podGroup, beyond int) {
 	for i := range order {
 		order[i] = i
 	}
-	if len(order) > maxRows {
-		slices.SortStableFunc(order, func(a, b int) int {
-			return trouble(&run.Pods[b], &s.Pods[b]) - trouble(&run.Pods[a], &s.Pods[a])
-		})
-		beyond = len(order) - maxRows
-		order = order[:maxRows]
+	slices.SortStableFunc(order, func(a, b int) int {
+		return trouble(&run.Pods[b], &s.Pods[b]) - trouble(&run.Pods[a], &s.Pods[a])
+	})
+	quiet := slices.IndexFunc(order, func(i int) bool { return trouble(&run.Pods[i], &s.Pods[i]) == 0 })
+	if quiet < 0 {
+		quiet = len(order)
 	}
+	shown := min(len(order), maxRows, quiet+maxQuietRows)
+	order, beyond = order[:shown], len(order)-shown
 	slices.SortStableFunc(order, func(a, b int) int {
 		if c := run.Pods[a].Created.Compare(run.Pods[b].Created); c != 0 {
 			return c

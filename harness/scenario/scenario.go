@@ -56,9 +56,9 @@ type kind struct {
 
 var kinds = []kind{
 	{"rolling-restart", "kubectl rollout restart, as often as --restarts says", func(n int) []Step {
-		steps := make([]Step, n)
-		for i := range steps {
-			steps[i] = Step{Name: fmt.Sprintf("rolling restart %d", i+1), Terminations: true, Rollout: true, Run: restart}
+		var steps []Step
+		for range n {
+			steps = append(steps, Another(steps))
 		}
 		return steps
 	}},
@@ -67,6 +67,17 @@ var kinds = []kind{
 	{"scale", "scale down to one replica and up again", one(Step{Name: "scaling down and up", Terminations: true, Replicas: true, Run: scale})},
 	{"api-outage", "stop the API server for the time of --outage", one(Step{Name: "API server outage", Faults: true, Run: apiOutage})},
 	{"kubelet-kill", "kill the kubelet of a node, start it again after the time of --outage", one(Step{Name: "kubelet outage", Faults: true, Run: kubeletKill})},
+}
+
+// Another returns one more rolling restart, with the number that follows those in steps.
+func Another(steps []Step) Step {
+	n := 1
+	for _, s := range steps {
+		if s.Rollout {
+			n++
+		}
+	}
+	return Step{Name: fmt.Sprintf("rolling restart %d", n), Terminations: true, Rollout: true, Run: restart}
 }
 
 func one(s Step) func(int) []Step { return func(int) []Step { return []Step{s} } }

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"kubernaut.io/dynamic-toolset/internal/filelock"
 )
 
 // binaryEnv is an environment variable with the path of a binary that was built
@@ -59,11 +61,11 @@ func Build(ctx context.Context, progress io.Writer) (binary string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, buildTimeout)
 	defer cancel()
 	root := filepath.Dir(filepath.Dir(b.binary))
-	unlock, err := lockFile(ctx, filepath.Join(root, "lock"), func() {
+	unlock, err := filelock.Take(ctx, filepath.Join(root, "lock"), func() {
 		b.say("another process is building the simulated cluster's binary; waiting for it (a cold compile takes " + howLong + ")")
 	})
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("wait for the simulated cluster's cache: %w", err)
 	}
 	defer unlock()
 	if cached(b.binary) { // by the process that had the lock

@@ -134,21 +134,6 @@ func TestBuildTakesABinaryBuiltElsewhere(t *testing.T) {
 	}
 }
 
-func TestWaitForAnotherBuildEndsWithTheContext(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "lock")
-	unlock, err := lockFile(context.Background(), path, func() {})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer unlock()
-	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
-	defer cancel()
-	waited := false
-	if _, err := lockFile(ctx, path, func() { waited = true }); !errors.Is(err, context.DeadlineExceeded) || !waited {
-		t.Errorf("waited: %v, %v", waited, err)
-	}
-}
-
 func TestPruneKeepsWhatIsUsed(t *testing.T) {
 	dir := t.TempDir()
 	for name, age := range map[string]time.Duration{"a": 9 * time.Hour, "b": 8 * time.Hour, "c": 7 * time.Hour, "d": 6 * time.Hour, "e": 5 * time.Hour, "f": time.Minute} {

@@ -1,16 +1,12 @@
 package sim
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 const (
@@ -47,35 +43,6 @@ func cached(binary string) bool {
 	now := time.Now()
 	_ = os.Chtimes(filepath.Dir(binary), now, now) // if the cache is read-only, it is not pruned either
 	return true
-}
-
-// lockFile takes an exclusive lock of a file, and returns the function that releases
-// it. The lock (flock) ends with the process, so that a builder that was killed blocks
-// nobody. waiting is called once if another process has the lock.
-func lockFile(ctx context.Context, path string, waiting func()) (unlock func(), err error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return nil, fmt.Errorf("open the lock of the simulated cluster's cache: %w", err)
-	}
-	for first := true; ; first = false {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if err == nil {
-			return func() { _ = f.Close() }, nil // closing the last descriptor unlocks
-		}
-		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
-			_ = f.Close()
-			return nil, fmt.Errorf("lock %s: %w", path, err)
-		}
-		if first {
-			waiting()
-		}
-		select {
-		case <-ctx.Done():
-			_ = f.Close()
-			return nil, fmt.Errorf("another process has been building the simulated cluster's binary: %w", ctx.Err())
-		case <-time.After(200 * time.Millisecond):
-		}
-	}
 }
 
 // prune removes the least recently used binaries, but not keep, and what interrupted

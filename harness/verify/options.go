@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -45,7 +46,10 @@ type Options struct {
 	// Patch is a strategic merge patch of the target's workload, in YAML; may be empty.
 	Patch string
 
-	Steps    []scenario.Step
+	Steps []scenario.Step
+	// Requests is how many requests the run has at least: after the steps there are more
+	// rolling restarts until then.
+	Requests int
 	Scenario string // the steps' name, for the report
 
 	Baseline     time.Duration // traffic before the first step
@@ -121,6 +125,12 @@ func (o *Options) Validate() error {
 	}
 	if len(o.Steps) == 0 {
 		problem("the scenario does nothing: --restarts must be at least 1")
+	}
+	switch rollouts := slices.ContainsFunc(o.Steps, func(s scenario.Step) bool { return s.Rollout }); {
+	case o.Requests < 0 || o.Requests > maxRequests*9/10:
+		problem("--requests is %d; it must be between 0 and %d", o.Requests, maxRequests*9/10)
+	case o.Requests > 0 && !rollouts:
+		problem("--requests means more rolling restarts, and the scenario has none: add rolling-restart to it")
 	}
 	if o.Replicas < 0 || o.Replicas > 50 {
 		problem("%d replicas can't be had here; between 1 and 50 can", o.Replicas)

@@ -23,7 +23,8 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/verdict"
 )
 
-// maxRequests bounds the memory of a run: a request needs about 300 bytes.
+// maxRequests bounds the memory of a run: a request needs 304 bytes, as its texts are
+// shared with others.
 const maxRequests = 10_000_000
 
 // explainTimeout bounds the search for the reason why a target is no longer ready.
@@ -35,7 +36,7 @@ const stopTimeout = time.Minute
 
 // Run verifies one target in a running cluster. The result has its checks. An error
 // means that there is no verdict: the target or the cluster could not be brought into a
-// state that can be judged.
+// state that can be judged, or ctx has ended. If the load had begun, it is an Incomplete.
 func Run(ctx context.Context, c cluster.Cluster, o Options) (*record.Run, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -49,10 +50,14 @@ func Run(ctx context.Context, c cluster.Cluster, o Options) (*record.Run, error)
 	}
 	v := &verification{Options: o, cluster: c, client: client}
 	v.run.Command, v.run.Version, v.run.Scenario = o.Command, o.Version, o.Scenario
+	// A slice that grows to this length would need twice as much for a moment.
+	v.run.Requests = make([]record.Request, 0, o.Requests+o.Requests/10)
 	if err := v.prepare(ctx); err != nil {
 		return nil, errors.Join(err, v.cleanup())
 	}
-	err = v.verify(ctx)
+	if err = v.verify(ctx); err != nil {
+		err = v.incomplete(err)
+	}
 	if err = errors.Join(err, v.cleanup()); err != nil {
 		return nil, err
 	}
@@ -76,6 +81,7 @@ type verification struct {
 	mu         sync.Mutex // guards run.Requests, run.Phases, the counts, overflow and restarts
 	restarts   []string   // the annotations of those that were made here
 	run        record.Run
+	texts      record.Texts
 	sent, lost int
 	overflow   bool
 }
@@ -208,7 +214,12 @@ func (v *verification) phases(ctx context.Context) error {
 	if err := v.phase("baseline", record.Baseline, func() error { return scenario.Pause(ctx, v.Baseline) }); err != nil {
 		return err
 	}
-	for _, step := range v.Steps {
+	steps := slices.Clone(v.Steps)
+	for i := 0; i < len(steps) || v.count() < v.Requests; i++ {
+		if i == len(steps) {
+			steps = append(steps, scenario.Another(steps))
+		}
+		step := steps[i]
 		v.Say("%s", step.Name)
 		if err := v.phase(step.Name, record.Action, func() error { return step.Run(ctx, env) }); err != nil {
 			return fmt.Errorf("%s: %w", step.Name, err)
@@ -251,6 +262,7 @@ func (v *verification) emit(r record.Request) {
 		v.overflow = true
 		return
 	}
+	v.texts.Share(&r)
 	v.run.Requests = append(v.run.Requests, r)
 	v.sent++
 	if r.Failed() {
@@ -259,6 +271,13 @@ func (v *verification) emit(r record.Request) {
 			v.overspent(errOverspent)
 		}
 	}
+}
+
+// count returns how many requests have ended.
+func (v *verification) count() int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.sent
 }
 
 // errOverspent ends a run in which more requests were lost than the user allows.
@@ -295,7 +314,7 @@ func (v *verification) live(ctx context.Context, observer *observe.Observer) {
 	}
 }
 
-// cleanup deletes what the run has put into the cluster.
+// cleanup deletes what the run has put into the cluster. Its error is an ErrLeft.
 func (v *verification) cleanup() error {
 	var errs []error
 	errs = append(errs, v.nodes.close())
@@ -307,5 +326,8 @@ func (v *verification) cleanup() error {
 		defer cancel()
 		errs = append(errs, v.applier.Delete(ctx, v.applied))
 	}
-	return errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("%w: %w", ErrLeft, err)
+	}
+	return nil
 }

@@ -12,7 +12,7 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"kubernaut.io/dynamic-toolset/internal/filelock"
 )
 
 // ErrUnavailable is wrapped by errors that say that a server can't be had on this host.
@@ -84,13 +84,13 @@ func cacheDir() (string, error) {
 
 // cached returns the folder NAME-KEY of the cache, which fill makes if it is not there. It
 // is complete once it is there, since it is renamed to its name.
-func cached(name, key string, fill func(dir string) error) (string, error) {
+func cached(ctx context.Context, name, key string, fill func(dir string) error) (string, error) {
 	root, err := cacheDir()
 	if err != nil {
 		return "", err
 	}
 	dir := filepath.Join(root, name+"-"+key)
-	unlock, err := lock(filepath.Join(root, name+".lock"))
+	unlock, err := filelock.Take(ctx, filepath.Join(root, name+".lock"), nil)
 	if err != nil {
 		return "", err
 	}
@@ -133,25 +133,6 @@ func prune(root, name string, before time.Time) {
 
 // keyLength is how many hexadecimal digits of a hash are in a folder's name.
 const keyLength = 20
-
-// lock takes an exclusive lock of a file. It ends with the process, so that one that was
-// killed blocks nobody.
-func lock(path string) (unlock func(), err error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return nil, err
-	}
-	for {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX)
-		if err == nil {
-			return func() { _ = f.Close() }, nil // closing the last descriptor unlocks
-		}
-		if !errors.Is(err, unix.EINTR) {
-			_ = f.Close()
-			return nil, fmt.Errorf("lock %s: %w", path, err)
-		}
-	}
-}
 
 // run runs a command in a folder, and returns what it prints. When ctx ends, the command
 // is killed, with all that it has started.

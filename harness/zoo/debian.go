@@ -45,7 +45,7 @@ func (p *Program) unpack(ctx context.Context, own string, progress io.Writer) er
 	if err := hashFiles(h, own, func(string) bool { return true }); err != nil {
 		return err
 	}
-	p.Root, err = cached(p.Server.Name, hex.EncodeToString(h.Sum(nil))[:keyLength], func(dir string) error {
+	p.Root, err = cached(ctx, p.Server.Name, hex.EncodeToString(h.Sum(nil))[:keyLength], func(dir string) error {
 		_, _ = fmt.Fprintf(progress, "zoo: downloading %d packages for %s, once\n", len(packages), p.Server.Name)
 		if err := makeRoot(ctx, pins, packages, dir); err != nil {
 			return err

@@ -38,7 +38,7 @@ func (p *Program) build(ctx context.Context, source string, progress io.Writer) 
 			return err
 		}
 	}
-	dir, err := cached(p.Server.Name, hex.EncodeToString(h.Sum(nil))[:keyLength], func(dir string) error {
+	dir, err := cached(ctx, p.Server.Name, hex.EncodeToString(h.Sum(nil))[:keyLength], func(dir string) error {
 		_, _ = fmt.Fprintf(progress, "zoo: building %s, once\n", p.Server.Name)
 		// Downloading first tells a host that can't from code that does not compile.
 		if _, err := run(ctx, module, env, "go", "list", "-deps", programs.Packages); err != nil {

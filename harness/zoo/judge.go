@@ -1,7 +1,9 @@
 package zoo
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -13,15 +15,62 @@ import (
 // Losses are the requests that a run has lost while pods were stopped, and who lost them.
 type Losses struct {
 	Sent     int
-	Baseline int                  // lost before anything was done
-	Anybody  map[record.Class]int // lost by any client
-	Racing   map[record.Class]int // of these, on a kept connection that was closed while they were under way
-	Blind    int                  // lost only by clients that don't look
+	Baseline int          // lost before anything was done
+	Anybody  map[Loss]int // lost by any client
+	Blind    int          // lost only by clients that don't look
+}
+
+// A Loss is a way to lose a request, of one class.
+type Loss struct {
+	Class record.Class
+	Way   Way
+}
+
+// A Way is how any client loses a request.
+type Way string
+
+const (
+	// Unreached: nobody took the connection.
+	Unreached Way = "not connected"
+	// Unread: a new connection was closed before its first response.
+	Unread Way = "closed when new"
+	// Racing: a kept connection was closed as the request came.
+	Racing Way = "met the close"
+	// Cut: a slow request that the server worked at, or a response that had begun.
+	Cut Way = "cut in flight"
+	// Otherwise: for example by a wrong answer, or none.
+	Otherwise Way = "otherwise"
+)
+
+// ways are all of them, in the order of the table.
+var ways = []Way{Unreached, Unread, Racing, Cut, Otherwise}
+
+// worked is for how long a server has had a slow request that was cut. Each would take a
+// second or more, and one that meets a close fails at once.
+const worked = 500 * time.Millisecond
+
+// wayOf returns how a request was lost.
+func wayOf(r *record.Request) Way {
+	switch r.Outcome {
+	case record.Refused, record.DialTimeout, record.DialFailed:
+		return Unreached
+	case record.EOFMid, record.ResetMid:
+		return Cut
+	case record.EOFBefore, record.ResetBefore:
+		switch {
+		case r.Class == record.Slow && r.End.Sub(r.Sent) >= worked:
+			return Cut
+		case r.ConnectionUse > 0:
+			return Racing
+		}
+		return Unread
+	}
+	return Otherwise
 }
 
 // Count counts the losses of a run.
 func Count(run *record.Run) Losses {
-	l := Losses{Sent: len(run.Requests), Anybody: map[record.Class]int{}, Racing: map[record.Class]int{}}
+	l := Losses{Sent: len(run.Requests), Anybody: map[Loss]int{}}
 	for i := range run.Requests {
 		r := &run.Requests[i]
 		switch {
@@ -31,10 +80,7 @@ func Count(run *record.Run) Losses {
 		case r.OnlyBlind():
 			l.Blind++
 		default:
-			l.Anybody[r.Class]++
-			if r.ConnectionUse > 0 && (r.Outcome == record.EOFBefore || r.Outcome == record.ResetBefore) {
-				l.Racing[r.Class]++
-			}
+			l.Anybody[Loss{r.Class, wayOf(r)}]++
 		}
 	}
 	return l
@@ -111,17 +157,20 @@ func (e *Expectation) Judge(run *record.Run) (wrong []string) {
 // lost compares the losses with those that are expected.
 func (e *Expectation) lost(l Losses) (wrong []string) {
 	say := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
-	may := 0
-	for class, n := range l.Anybody {
+	came := 0
+	for _, one := range sorted(l.Anybody) {
+		n := l.Anybody[one]
+		if one.Way == Unreached || one.Way == Unread {
+			came += n
+		}
 		switch {
-		case slices.Contains(e.Classes, class):
-			may += n
-		case e.Lost != Anybody && n == l.Racing[class] && n <= e.Race: // they met the close on its way
+		case slices.Contains(e.Ways, one.Way):
+		case e.Lost != Anybody && one.Way == Racing && n <= e.Race:
 		default:
-			say("%d %s requests lost by any client", n, class)
+			say("%d %s requests lost by any client, %s", n, one.Class, one.Way)
 		}
 	}
-	if e.Lost == Anybody && may == 0 {
+	if e.Lost == Anybody && came == 0 {
 		say("no client lost a request as it came")
 	}
 	if e.Lost == Blind && l.Blind == 0 {
@@ -131,6 +180,13 @@ func (e *Expectation) lost(l Losses) (wrong []string) {
 		say("%d requests lost by clients that don't look", l.Blind)
 	}
 	return wrong
+}
+
+// sorted returns the losses of a count, by class and way.
+func sorted(lost map[Loss]int) []Loss {
+	return slices.SortedFunc(maps.Keys(lost), func(a, b Loss) int {
+		return cmp.Or(slices.Index(record.Classes, a.Class)-slices.Index(record.Classes, b.Class), slices.Index(ways, a.Way)-slices.Index(ways, b.Way))
+	})
 }
 
 // seenLate is how late the deletion of a pod may be seen on a busy host. Its process may

@@ -35,6 +35,9 @@ func aRun(requests []record.Request, fails ...string) *record.Run {
 		if r.End.IsZero() {
 			r.End = began.Add(11 * time.Second)
 		}
+		if r.Sent.IsZero() {
+			r.Sent = r.End
+		}
 		lost[r.Class] = lost[r.Class] || r.Failed() && !r.OnlyBlind()
 		run.Requests = append(run.Requests, r)
 	}
@@ -51,6 +54,7 @@ func aRun(requests []record.Request, fails ...string) *record.Run {
 
 func TestJudge(t *testing.T) {
 	t.Parallel()
+	cut := record.Request{Class: record.Slow, ConnectionUse: 1, Sent: began.Add(11*time.Second - worked)}
 	blind, reused, fresh := record.Request{SentAfterClose: true}, record.Request{ConnectionUse: 1}, record.Request{Class: record.New, Outcome: record.Refused}
 	for name, c := range map[string]struct {
 		expect Expectation
@@ -58,7 +62,7 @@ func TestJudge(t *testing.T) {
 		wrong  string // part of what is wrong; empty: nothing is
 	}{
 		"nothing lost":          {losesNothing, aRun(nil), ""},
-		"one lost by a good":    {losesNothing, aRun([]record.Request{fresh}), "1 new requests lost by any client"},
+		"one lost by a good":    {losesNothing, aRun([]record.Request{fresh}), "1 new requests lost by any client, not connected"},
 		"one blind by a good":   {losesNothing, aRun([]record.Request{blind}), "1 requests lost by clients that don't look"},
 		"a false alarm":         {losesNothing, aRun(nil, verdict.ReadinessID), "false alarm of the check readiness"},
 		"blind":                 {closesIdleAfterSleep, aRun([]record.Request{blind, reused}), ""},
@@ -71,7 +75,15 @@ func TestJudge(t *testing.T) {
 		"anybody, only blind":   {closesListenerAtOnce, aRun([]record.Request{blind}), "no client lost a request as it came"},
 		"exit code":             {diesAtOnce, aRun([]record.Request{fresh}, verdict.ExitCodeID), ""},
 		"exit code not seen":    {diesAtOnce, aRun([]record.Request{fresh}), "the check exit-code did not fail"},
-		"a slow one is cut":     {closesIdleAfterSleep, aRun([]record.Request{blind, {Class: record.Slow}}), "1 slow requests lost by any client"},
+		"a slow one is cut":     {closesIdleAfterSleep, aRun([]record.Request{blind, cut}), "1 slow requests lost by any client, cut in flight"},
+		"cut, though it waits":  {closesListenerAtOnce, aRun([]record.Request{fresh, cut}), "1 slow requests lost by any client, cut in flight"},
+		"cut, as it ends":       {endsFast, aRun([]record.Request{fresh, cut}), ""},
+		"slow, not connected":   {closesListenerAtOnce, aRun([]record.Request{{Class: record.Slow, Outcome: record.DialTimeout}}), ""},
+		"slow, met the close":   {closesIdleAfterSleep, aRun([]record.Request{blind, {Class: record.Slow, ConnectionUse: 1, Outcome: record.ResetBefore}}), ""},
+		"only met the close":    {closesListenerAtOnce, aRun([]record.Request{reused}), "no client lost a request as it came"},
+		"reset in the queue":    {closesListenerAtOnce, aRun([]record.Request{{Class: record.New, Outcome: record.ResetBefore}}), ""},
+		"keeps no connection":   {gunicorn().Variants[0].Expect, aRun([]record.Request{fresh, reused}), "1 pooled requests lost by any client, met the close"},
+		"a wrong answer":        {endsFast, aRun([]record.Request{fresh, {Class: record.New, Outcome: record.UnexpectedStatus}}), "1 new requests lost by any client, otherwise"},
 		"the wrong pod":         {closesListenerAtOnce, aRun([]record.Request{{Class: record.New, Pod: "new"}}), "blamed on a pod that was not told to stop (new: "},
 		"the right pod":         {closesListenerAtOnce, aRun([]record.Request{{Class: record.New, Pod: "old"}}), ""},
 		"lost in the baseline":  {closesListenerAtOnce, aRun([]record.Request{fresh, {End: began.Add(time.Second)}}), "1 requests were lost before anything was done"},
@@ -111,7 +123,7 @@ func TestWriteTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines := strings.Split(strings.TrimSpace(b.String()), "\n")
-	for i, want := range []string{"", "", "| 1 new | 0 |", "**wrong**", "no verdict: line 1 line 2"} {
+	for i, want := range []string{"", "", "| 1 new closed when new | 0 |", "**wrong**", "no verdict: line 1 line 2"} {
 		if i < len(lines) && !strings.Contains(lines[i], want) {
 			t.Errorf("line %d is %s, without %s", i, lines[i], want)
 		}
@@ -145,8 +157,8 @@ func TestServersAreComplete(t *testing.T) {
 			switch {
 			case len(v.Command) == 0, e.Why == "", s.Source == "":
 				t.Errorf("%s/%s needs a command, a source and a reason", s.Name, v.Name)
-			case (e.Lost == Anybody) != (len(e.Classes) > 0):
-				t.Errorf("%s/%s: only what any client loses has classes", s.Name, v.Name)
+			case (e.Lost == Anybody) != (len(e.Ways) > 0):
+				t.Errorf("%s/%s: only what any client loses has ways", s.Name, v.Name)
 			case v.Good && (e.Lost != Nobody || len(e.Fails) > 0 || e.Race > 0):
 				t.Errorf("%s/%s can't be good and lose requests", s.Name, v.Name)
 			}

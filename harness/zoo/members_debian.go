@@ -1,6 +1,10 @@
 package zoo
 
-import "kubernaut.io/dynamic-toolset/harness/verdict"
+import (
+	"slices"
+
+	"kubernaut.io/dynamic-toolset/harness/verdict"
+)
 
 // killed is what checks say of pods that outlast their grace period.
 var killed = []string{verdict.GraceID}
@@ -22,7 +26,7 @@ func gunicorn() Server {
 		Debian: []string{"gunicorn"}, Port: 8000, Path: "/",
 		Variants: []Variant{
 			{Name: "plain", About: "the quick start: sync workers, which close each connection", Command: command(), Short: true, Expect: Expectation{
-				Lost: Anybody, Classes: all, Why: "workers end with connections in the accept queue, and then the listener is closed",
+				Lost: Anybody, Ways: []Way{Unreached, Unread}, Why: "workers end with connections in the accept queue, and then the listener is closed",
 			}},
 			{Name: "preStop", About: "behind a preStop sleep", Command: command(), PreStop: preStopSleep, Short: true, Good: true, Expect: Expectation{
 				Lost: Nobody, Why: "no connection is kept, and at SIGTERM no new one arrives any more",
@@ -57,6 +61,10 @@ func node() Server {
 		Lost: Blind, Race: race, Fails: killed, MayFail: exitCode,
 		Why: "as process 1 without a handler it never gets SIGTERM: it serves its kept connections until it is killed",
 	}
+	// Before version 19, server.close() waits for kept connections instead of closing idle
+	// ones, and those of busy clients last until it is killed.
+	graceful, slept := closesListenerAtOnce, closesIdleAfterSleep
+	graceful.MayFail, slept.MayFail = slices.Concat(killed, exitCode), slices.Concat(killed, exitCode)
 	return Server{
 		Name: "node", About: "Node's http", Source: "https://nodejs.org/api/http.html#serverclosecallback",
 		Issues: []Issue{{"nodejs/node#60617", "server.close() closes idle connections at once, and so loses requests that are on their way"}},
@@ -64,8 +72,8 @@ func node() Server {
 		Variants: []Variant{
 			{Name: "plain", About: "the example, as process 1", Command: command("server.js"), Grace: 10, Short: true, Expect: ignores},
 			{Name: "preStop", About: "behind a preStop sleep", Command: command("server.js"), PreStop: preStopSleep, Grace: 10, Expect: ignores},
-			{Name: "graceful", About: "with server.close(), as Express documents", Command: command("graceful.js"), Expect: closesListenerAtOnce},
-			{Name: "graceful-preStop", About: "the same behind a preStop sleep", Command: command("graceful.js"), PreStop: preStopSleep, Expect: closesIdleAfterSleep},
+			{Name: "graceful", About: "with server.close(), as Express documents", Command: command("graceful.js"), Expect: graceful},
+			{Name: "graceful-preStop", About: "the same behind a preStop sleep", Command: command("graceful.js"), PreStop: preStopSleep, Expect: slept},
 			{Name: "advised", About: "our advice", Command: command("advised.js"), Ready: "/ready", Good: true, Short: true, Expect: losesNothing},
 		},
 	}
@@ -117,7 +125,7 @@ func nginx() Server {
 		Name: "nginx", About: "nginx", Source: "https://nginx.org/en/docs/control.html",
 		Debian: []string{"nginx-light"}, Port: 8080, Path: "/",
 		Variants: []Variant{
-			{Name: "plain", About: "as it is: SIGTERM is a fast shutdown", Command: command, Expect: closesListenerAtOnce},
+			{Name: "plain", About: "as it is: SIGTERM is a fast shutdown", Command: command, Expect: endsFast},
 			{Name: "preStop", About: "behind a preStop sleep", Command: command, PreStop: preStopSleep, Short: true, Expect: closesIdleAfterSleep},
 			{Name: "quit", About: "as documented and in its image on Docker Hub: SIGQUIT, here behind a preStop sleep", Command: command, PreStop: preStopSleep, StopSignal: "SIGQUIT", Expect: closesIdleAfterSleep},
 		},
@@ -130,7 +138,7 @@ func apache() Server {
 		Name: "apache", About: "Apache's httpd, event MPM", Source: "https://httpd.apache.org/docs/2.4/stopping.html",
 		Debian: []string{"apache2-bin"}, Port: 8080, Path: "/",
 		Variants: []Variant{
-			{Name: "plain", About: "as it is: SIGTERM kills its children", Command: command, Expect: closesListenerAtOnce},
+			{Name: "plain", About: "as it is: SIGTERM kills its children", Command: command, Expect: endsFast},
 			{Name: "preStop", About: "behind a preStop sleep", Command: command, PreStop: preStopSleep, Expect: closesIdleAfterSleep},
 			{Name: "graceful", About: "as documented and in its image on Docker Hub: SIGWINCH, here behind a preStop sleep", Command: command, PreStop: preStopSleep, StopSignal: "SIGWINCH", Expect: closesIdleAfterSleep},
 		},
@@ -139,7 +147,7 @@ func apache() Server {
 
 func haproxy() Server {
 	command := []string{"/usr/sbin/haproxy", "-W", "-db", "-f", "/app/haproxy.cfg"}
-	plain, slept := closesListenerAtOnce, closesIdleAfterSleep
+	plain, slept := endsFast, closesIdleAfterSleep
 	plain.MayFail, slept.MayFail = exitCode, exitCode // 143, from the worker
 	return Server{
 		Name: "haproxy", About: "HAProxy, which answers itself", Source: "https://docs.haproxy.org/2.6/management.html#4",
@@ -158,7 +166,7 @@ func varnish() Server {
 		Name: "varnish", About: "Varnish, which answers itself", Source: "https://varnish-cache.org/docs/7.1/reference/varnishd.html",
 		Debian: []string{"varnish", "coreutils", "dash"}, Port: 8080, Path: "/",
 		Variants: []Variant{
-			{Name: "plain", About: "as it is", Command: command, Expect: closesListenerAtOnce},
+			{Name: "plain", About: "as it is", Command: command, Expect: endsFast},
 			{Name: "preStop", About: "behind a preStop sleep", Command: command, PreStop: preStopSleep, Expect: closesIdleAfterSleep},
 		},
 	}
@@ -181,7 +189,7 @@ func uwsgi() Server {
 				Why: "SIGTERM reloads it, it serves on, and is killed when nobody asks any more",
 			}},
 			{Name: "die-on-term", About: "as documented: --die-on-term", Command: command("--die-on-term"), Expect: Expectation{
-				Lost: Anybody, Classes: all, Why: "it closes its listener while nodes still route to it",
+				Lost: Anybody, Ways: []Way{Unreached, Unread}, Why: "it closes its listener while nodes still route to it",
 			}},
 			{Name: "die-on-term-preStop", About: "the same behind a preStop sleep", Command: command("--die-on-term"), PreStop: preStopSleep, Expect: Expectation{
 				Lost: Nobody, Why: "no connection is kept, and at SIGTERM no new one arrives any more",

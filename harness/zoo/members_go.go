@@ -1,13 +1,12 @@
 package zoo
 
-import (
-	"kubernaut.io/dynamic-toolset/harness/record"
-	"kubernaut.io/dynamic-toolset/harness/verdict"
-)
+import "kubernaut.io/dynamic-toolset/harness/verdict"
 
 var (
-	all      = []record.Class{record.Pooled, record.Blind, record.New, record.Slow}
 	exitCode = []string{verdict.ExitCodeID}
+	// asTheyCome are requests that a server never saw, anyWay also those it worked at.
+	asTheyCome = []Way{Unreached, Unread, Racing}
+	anyWay     = []Way{Unreached, Unread, Racing, Cut}
 )
 
 // race is how many requests may meet a close on its way: at most all that kept connections
@@ -19,7 +18,7 @@ const race = 2 * 12
 // Expectations that many servers share.
 var (
 	diesAtOnce = Expectation{
-		Lost: Anybody, Classes: all, Fails: exitCode,
+		Lost: Anybody, Ways: anyWay, Fails: exitCode,
 		Why: "SIGTERM ends the process at once, while nodes still route to it",
 	}
 	diesAfterSleep = Expectation{
@@ -27,8 +26,12 @@ var (
 		Why: "no new connection arrives any more, but SIGTERM cuts those that are kept",
 	}
 	closesListenerAtOnce = Expectation{
-		Lost: Anybody, Classes: all,
+		Lost: Anybody, Ways: asTheyCome,
 		Why: "it closes its listener while nodes still route to it, and idle connections without notice",
+	}
+	endsFast = Expectation{
+		Lost: Anybody, Ways: anyWay,
+		Why: "it ends at once, with what is in flight, while nodes still route to it",
 	}
 	closesIdleAfterSleep = Expectation{
 		Lost: Blind, Race: race,
@@ -86,9 +89,7 @@ func goServers() []Server {
 		Name: "go-httpbin", About: "go-httpbin, a program", Source: "https://github.com/mccutchen/go-httpbin",
 		Go: &GoPrograms{Packages: "github.com/mccutchen/go-httpbin/v2/cmd/go-httpbin"}, Port: 8080, Path: "/get", Ready: "/status/200",
 		Variants: []Variant{
-			{Name: "plain", About: "as it is", Command: []string{"/go-httpbin"}, SlowPath: "/delay/{duration}", SlowSeconds: 8, Short: true, Expect: Expectation{
-				Lost: Anybody, Classes: all, Why: closesListenerAtOnce.Why,
-			}},
+			{Name: "plain", About: "as it is", Command: []string{"/go-httpbin"}, SlowPath: "/delay/{duration}", SlowSeconds: 8, Short: true, Expect: closesListenerAtOnce},
 			{Name: "preStop", About: "behind a preStop sleep", Command: []string{"/go-httpbin"}, PreStop: preStopSleep, SlowPath: "/delay/{duration}", SlowSeconds: 8, Expect: closesIdleAfterSleep},
 		},
 	}

@@ -9,8 +9,6 @@
 // [Judge] compares a run with it, and so judges the verifier.
 package zoo
 
-import "kubernaut.io/dynamic-toolset/harness/record"
-
 // A Server is one program with its variants.
 type Server struct {
 	Name  string // of the folders in servers/ or files/: lower case
@@ -81,9 +79,9 @@ const (
 // An Expectation is what is known about a variant: what the right verdict is.
 type Expectation struct {
 	Lost Grade
-	// Classes are those that may lose requests by Anybody. If Lost is Anybody, at least
-	// one of them must.
-	Classes []record.Class
+	// Ways are those in which requests may be lost by any client. If Lost is Anybody, some
+	// must be lost as they come: Unreached or Unread.
+	Ways []Way
 	// Race is how many requests on kept connections may meet the close on its way, which
 	// any client loses. It counts only if Lost is not Anybody.
 	Race int

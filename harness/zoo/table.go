@@ -27,14 +27,14 @@ type Result struct {
 func (r *Result) Add(run *record.Run) {
 	l := Count(run)
 	if r.Losses.Anybody == nil {
-		r.Losses.Anybody = map[record.Class]int{}
+		r.Losses.Anybody = map[Loss]int{}
 	}
 	r.Runs++
 	r.Losses.Sent += l.Sent
 	r.Losses.Baseline += l.Baseline
 	r.Losses.Blind += l.Blind
-	for class, n := range l.Anybody {
-		r.Losses.Anybody[class] += n
+	for one, n := range l.Anybody {
+		r.Losses.Anybody[one] += n
 	}
 	for _, id := range failed(run) {
 		if !strings.HasPrefix(id, "requests-") && !slices.Contains(r.Fails, id) {
@@ -120,12 +120,10 @@ func WriteIssues(w io.Writer, servers []Server) error {
 	return err
 }
 
-func classes(lost map[record.Class]int) string {
+func classes(lost map[Loss]int) string {
 	var say []string
-	for _, class := range record.Classes {
-		if n := lost[class]; n > 0 {
-			say = append(say, fmt.Sprintf("%d %s", n, class))
-		}
+	for _, one := range sorted(lost) {
+		say = append(say, fmt.Sprintf("%d %s %s", lost[one], one.Class, one.Way))
 	}
 	if len(say) == 0 {
 		return "0"

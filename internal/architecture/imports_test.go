@@ -106,7 +106,7 @@ var rules = []rule{
 	{of: "cluster/internal/clustertest", may: []string{"cluster", "service", "internal/testenv"}},
 
 	// Real products as processes, which tests ask as the service would. They know nothing of it.
-	{of: "test/products/...", never: all(httpServers, kubernetes, clusters, logging)},
+	{of: "test/products/...", may: []string{"internal/filelock"}, never: all(httpServers, kubernetes, clusters, logging)},
 	// The harness knows only the service's binary and its HTTP API. The server with
 	// planted defects imports nothing of ours: the verifier must treat it like any other
 	// server.
@@ -138,7 +138,7 @@ var rules = []rule{
 	{of: "harness/defects/...", may: []string{"harness/cluster", "harness/defects", "harness/load/https", "harness/record", "harness/scenario", "harness/verdict", "harness/verify", "internal/testenv"},
 		never: all(httpServers, clusters, logging[:3])},
 	// Servers of others, which know nothing of who asks them.
-	{of: "harness/zoo", may: []string{"harness/cluster", "harness/driver", "harness/image", "harness/record", "harness/scenario", "harness/verdict", "harness/verify", "internal/testenv"},
+	{of: "harness/zoo", may: []string{"harness/cluster", "harness/driver", "harness/image", "harness/record", "harness/scenario", "harness/verdict", "harness/verify", "internal/filelock", "internal/testenv"},
 		never: all(httpServers, clusters, logging[:3])},
 	// Who brings clusters up, each in a package that the others don't know.
 	{of: "harness/driver", may: []string{"harness/cluster"}, never: all(httpServers, clusters, logging[:3])},
@@ -146,7 +146,7 @@ var rules = []rule{
 	{of: "harness/driver/internal/gateway", may: []string{"harness/load/agentpod", "harness/load/relay"}, never: all(httpServers, clusters, logging[:3])},
 	{of: "harness/driver/internal/...", may: []string{"harness/cluster", "harness/driver/internal/gateway", "harness/driver/internal/kind", "harness/load/agentpod", "internal/format", "internal/testenv"},
 		never: all(httpServers, kubernetes[1:], logging[:3])},
-	{of: "harness/sim/...", may: []string{"harness/sim", "internal/testenv"}, never: all(httpServers, clusters, logging[:3])},
+	{of: "harness/sim/...", may: []string{"harness/sim", "internal/filelock", "internal/testenv"}, never: all(httpServers, clusters, logging[:3])},
 	{of: "harness/cmd/...", may: append(leaves, "harness/...", "internal/host"), never: all(httpServers, kubernetes, clusters, logging[:3])},
 	{of: "bench/...", may: append(leaves, "bench/...", "harness/sim/...", "service/...", "internal/chart", "internal/host", "internal/patient", "internal/quantile")},
 	// What make run starts beside the service knows it by its names and its recordings alone.
@@ -160,7 +160,7 @@ var rules = []rule{
 		never: all(httpServers, logging[:3])},
 
 	// Real products, which know nothing of who asks them.
-	{of: "test/products/...", may: []string{"test/products"}, never: all(httpServers, kubernetes, clusters, logging)},
+	{of: "test/products/...", may: []string{"internal/filelock", "test/products"}, never: all(httpServers, kubernetes, clusters, logging)},
 
 	// Clients that others have written, which know the service as a process.
 	{of: "test/mcp", may: []string{"internal/testenv", "transport/mcp"}, never: all(httpServers, kubernetes, clusters, logging)},

@@ -17,7 +17,7 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"kubernaut.io/dynamic-toolset/internal/filelock"
 )
 
 // A Module is a product that is built from its Go module. The folder modules/NAME has the
@@ -157,7 +157,7 @@ func (b *built) cached() bool {
 }
 
 func (b *built) build(ctx context.Context, scratch string) error {
-	unlock, err := lock(filepath.Join(b.root, b.m.Name+".lock"))
+	unlock, err := filelock.Take(ctx, filepath.Join(b.root, b.m.Name+".lock"), nil)
 	if err != nil {
 		return err
 	}
@@ -222,25 +222,6 @@ func (b *built) run(ctx context.Context, scratch string, args ...string) (string
 		return "", fmt.Errorf("go %s: %w\n%s", args[0], err, text[max(0, len(text)-2000):])
 	}
 	return stdout.String(), nil
-}
-
-// lock takes an exclusive lock of a file. It ends with the process, so that one that was
-// killed blocks nobody.
-func lock(path string) (unlock func(), err error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return nil, err
-	}
-	for {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX)
-		if err == nil {
-			return func() { _ = f.Close() }, nil // closing the last descriptor unlocks
-		}
-		if !errors.Is(err, unix.EINTR) {
-			_ = f.Close()
-			return nil, fmt.Errorf("lock %s: %w", path, err)
-		}
-	}
 }
 
 // modulePath is the main module.

@@ -82,9 +82,9 @@ func (f *clusterFlags) choose(o *verify.Options, stdin io.Reader, stderr io.Writ
 %s
   traffic    %g requests per second inside the cluster, scenario %s
 
-If the verification is killed: kubectl --context %s delete namespace %s
+If the verification is killed: %s
 
-`, t.Context, t.Server, what, o.Traffic.Rate, o.Scenario, t.Context, t.Namespace)
+`, t.Context, t.Server, what, o.Traffic.Rate, o.Scenario, t.Removal())
 	if f.yes {
 		return t, nil
 	}

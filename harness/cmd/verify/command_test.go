@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -127,6 +128,7 @@ type checks struct {
 		ID     string
 		Result record.Result
 	}
+	Summary struct{ Sent int }
 }
 
 func (r checks) result(id string) record.Result {
@@ -157,9 +159,13 @@ func TestVerifyAnotherDeployment(t *testing.T) {
 	simtest.Binary(t)
 	p := build(t)
 	code, out, errs := p.run(t, nil, "--manifest="+p.manifest(t, "--defect=exits-at-once"), "--image-binary="+p.subject.Server, "--target=subject:80",
-		"--path=/", "--slow-path=/slow?for={duration}", "--stream-path=/events", "--restarts=1", "--rate=200", "--nodes=1", "--reports="+p.dir+"/reports")
+		"--path=/", "--slow-path=/slow?for={duration}", "--stream-path=/events", "--restarts=1", "--requests=2500", "--rate=200", "--nodes=1", "--reports="+p.dir+"/reports")
 	if code != exitFailed || !strings.Contains(out, "FAILED") {
 		t.Errorf("code %d\n%s\n%s", code, out, errs)
+	}
+	// One restart is not enough for so many requests.
+	if !strings.Contains(errs, "rolling restart 2") || p.report(t).Summary.Sent < 2500 {
+		t.Errorf("%d requests\n%s", p.report(t).Summary.Sent, errs)
 	}
 	if page, err := os.ReadFile(p.dir + "/reports/report.html"); err != nil || !bytes.Contains(page, []byte("FAILED")) {
 		t.Errorf("report.html: %v", err)
@@ -210,7 +216,14 @@ func onlyGo(t *testing.T) string {
 	return dir
 }
 
-// However the command ends, nothing of the cluster is left.
+// load is a line about requests that were sent, measured the one about an incomplete run.
+var (
+	load     = regexp.MustCompile(`baseline: [1-9][0-9]* requests, `)
+	measured = regexp.MustCompile(`in the phase "baseline", after 0 complete steps, [0-9,]+ of [1-9][0-9,]* requests were lost, .*new [0-9,]+ of [0-9,]+.*this is no verdict`)
+)
+
+// However the command ends, nothing of the cluster is left. An interrupt shows what was
+// measured until then.
 func TestNothingIsLeftBehind(t *testing.T) {
 	simtest.Binary(t)
 	p := build(t)
@@ -223,7 +236,7 @@ func TestNothingIsLeftBehind(t *testing.T) {
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
-			testenv.Eventually(t, testenv.Patience, "the baseline", func() bool { return strings.Contains(errs.String(), "baseline: ") })
+			testenv.Eventually(t, testenv.Patience, "the load", func() bool { return load.MatchString(errs.String()) })
 			if owned(tmp) == 0 {
 				t.Fatal("no process of the cluster is found while it runs: the test sees nothing")
 			}
@@ -231,8 +244,17 @@ func TestNothingIsLeftBehind(t *testing.T) {
 				t.Fatal(err)
 			}
 			_ = cmd.Wait() // its code is checked below
-			if code := cmd.ProcessState.ExitCode(); sig == syscall.SIGINT && code != exitInterrupted {
-				t.Errorf("code %d: %s", code, errs.String())
+			if sig == syscall.SIGINT {
+				text := errs.String()
+				if code := cmd.ProcessState.ExitCode(); code != exitUnable || !strings.Contains(text, "everything that was started has been ended") || !measured.MatchString(text) {
+					t.Errorf("code %d: %s", code, text)
+				}
+				if info, err := os.Stat(tmp + "/reports/requests.ndjson.gz"); err != nil || info.Size() == 0 {
+					t.Errorf("what became of the requests: %v", err)
+				}
+				if _, err := os.Stat(tmp + "/reports/report.html"); err == nil {
+					t.Error("an incomplete run has a report")
+				}
 			}
 			testenv.Eventually(t, 15*time.Second, "the end of every process", func() bool { return owned(tmp) == 0 })
 			testenv.Eventually(t, 5*time.Second, "the end of the state directory", func() bool {

@@ -107,9 +107,8 @@ Exit codes:
   0   passed, perhaps with warnings (see --strict)
   1   failed: requests were lost by any client, a pod did not stop as it should, or the load was
       not as it should be (checks load and coverage), so that the run proves nothing
-  2   no verdict: a mistake in the flags, a target that does not become ready, or a
-      machine that can't run the cluster
-  130 interrupted
+  2   no verdict: a mistake in the flags, a target that does not become ready, a machine
+      that can't run the cluster, or an interrupt, which shows what was measured so far
 
 Reports, in --reports: report.html (open it in a browser), report.json,
 junit.xml, timeline.svg, requests.ndjson.gz (every request).
@@ -149,6 +148,7 @@ func newFlags() *flags {
 
 	s.StringVar(&f.scenario, "scenario", "rolling-restart", "`LIST` of what to do under load; see above")
 	s.IntVar(&f.restarts, "restarts", 3, "`NUMBER` of rolling restarts")
+	s.IntVar(&o.Requests, "requests", 0, "`NUMBER` of requests that the run has at least: it goes on with rolling restarts until then")
 	s.IntVar(&o.Replicas, "replicas", 0, "`NUMBER` of replicas; 0: as the manifest says")
 	s.DurationVar(&o.Baseline, "baseline", 5*time.Second, "`DURATION` of traffic before the scenario")
 	s.DurationVar(&o.ReadyTimeout, "ready-timeout", 2*time.Minute, "`DURATION` in which the Deployment must become ready, each time; after an outage of the API server, kubelets need up to a minute to notice its end")

@@ -23,10 +23,9 @@ import (
 
 // Exit codes. A failed verification differs from one without a verdict.
 const (
-	exitPassed      = 0
-	exitFailed      = 1
-	exitUnable      = 2
-	exitInterrupted = 130
+	exitPassed = 0
+	exitFailed = 1
+	exitUnable = 2 // no verdict, also as the user has interrupted it
 )
 
 // version is set when a release is built: -ldflags "-X main.version=v1.2.3".
@@ -86,15 +85,11 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	options.Say, options.Live = p.say, p.live
 	result, err := verifyIn(ctx, f, options, existing, p)
 	p.end()
-	switch {
-	case ctx.Err() != nil:
-		fmt.Fprintln(stderr, "verify: interrupted; everything that was started has been ended")
-		return exitInterrupted
-	case err != nil:
-		fmt.Fprintf(stderr, "verify: no verdict: %v\n", err)
-		return exitUnable
+	if err == nil { // even if an interrupt came when all was measured
+		return f.conclude(result, stdout, stderr)
 	}
-	return f.conclude(result, stdout, stderr)
+	f.giveUp(err, ctx.Err() != nil, stderr)
+	return exitUnable
 }
 
 // quiet discards what the Kubernetes client logs, unless verbose is set, since it would
@@ -125,13 +120,18 @@ func verifyIn(ctx context.Context, f *flags, o *verify.Options, existing *driver
 		} else {
 			p.say("taking the cluster down")
 		}
-		err = errors.Join(err, c.Close())
+		if left := c.Close(); left != nil {
+			err = errors.Join(err, fmt.Errorf("%w: %w", verify.ErrLeft, left))
+		}
 	}()
 	return f.prove(ctx, c, o)
 }
 
 // conclude writes the reports, prints the verdict and returns the exit code.
 func (f *flags) conclude(result *record.Run, stdout, stderr io.Writer) int {
+	if f.o.Requests > 0 {
+		result.Notes = append(result.Notes, fmt.Sprintf("The verifier needed at most %d MB of memory until then.", peakMemory()>>20))
+	}
 	width, colour := 80, false
 	if file, ok := stdout.(*os.File); ok && term.IsTerminal(int(file.Fd())) { // #nosec G115 -- a file descriptor
 		colour = os.Getenv("NO_COLOR") == ""
@@ -152,4 +152,13 @@ func (f *flags) conclude(result *record.Run, stdout, stderr io.Writer) int {
 		return exitFailed
 	}
 	return exitPassed
+}
+
+// peakMemory returns how much memory this program has had at most, in bytes.
+func peakMemory() int64 {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		return 0
+	}
+	return int64(usage.Maxrss) << 10 // Linux counts in KiB
 }

@@ -28,9 +28,10 @@ func (o *options) tell(results []zoo.Result) error {
 	if err := zoo.WriteIssues(&issues, zoo.Servers()); err != nil {
 		return err
 	}
-	right, judged, requests := 0, 0, 0
+	right, judged, requests, runs := 0, 0, 0, 0
 	for i := range results {
 		requests += results[i].Losses.Sent
+		runs += results[i].Runs
 		if results[i].Err == "" {
 			judged++
 		}
@@ -38,7 +39,7 @@ func (o *options) tell(results []zoo.Result) error {
 			right++
 		}
 	}
-	summary := fmt.Sprintf("%d of %d verdicts were right, over %d requests; %d variants gave none.", right, judged, requests, len(results)-judged)
+	summary := fmt.Sprintf("%d of %d verdicts were right, in %d runs with %d requests; %d variants gave none.", right, judged, runs, requests, len(results)-judged)
 	page := strings.NewReplacer("%SUMMARY%", summary, "%TABLE%", table.String(), "%ISSUES%", issues.String()).Replace(text)
 	return os.WriteFile(o.write, []byte(page), 0o644)
 }

@@ -1,6 +1,7 @@
 package kubeconfig_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -37,6 +38,7 @@ type world struct {
 	config  *rest.Config
 	subject *defects.Subject
 	file    string // an administrator's kubeconfig
+	load    func(context.Context, cluster.Image) error
 }
 
 func newWorld(t *testing.T) world {
@@ -51,7 +53,7 @@ func newWorld(t *testing.T) world {
 			t.Errorf("the cluster left something behind: %v", err)
 		}
 	})
-	w := world{config: c.RESTConfig(), file: filepath.Join(t.TempDir(), "kubeconfig")}
+	w := world{config: c.RESTConfig(), load: c.LoadImage, file: filepath.Join(t.TempDir(), "kubeconfig")}
 	if w.client, err = kubernetes.NewForConfig(w.config); err != nil {
 		t.Fatal(err)
 	}

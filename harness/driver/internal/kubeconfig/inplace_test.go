@@ -152,6 +152,49 @@ func TestInPlace(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	})
+	t.Run("interrupted", func(t *testing.T) {
+		o := w.theirs(t, right, "in-place-interrupted")
+		before := w.spec(t, "in-place-interrupted")
+		ctx, interrupt := context.WithCancel(t.Context())
+		defer interrupt()
+		o.Steps, err = scenario.Parse("rolling-restart", 20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.Say = func(format string, args ...any) {
+			if len(args) == 1 && args[0] == "rolling restart 1" {
+				time.AfterFunc(time.Second, interrupt) // in its midst
+			}
+		}
+		c, err := w.start(t, kubeconfig.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = verify.Run(ctx, c, o)
+		var part *verify.Incomplete
+		if !errors.As(err, &part) || !errors.Is(err, context.Canceled) || errors.Is(err, verify.ErrLeft) {
+			t.Fatalf("interrupted: %v", err)
+		}
+		if n := len(part.Run.Requests); n == 0 || len(part.Run.Checks) > 0 || part.Run.Ended.IsZero() {
+			t.Errorf("%d requests and %d checks until %v", n, len(part.Run.Checks), part.Run.Ended)
+		}
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+		w.nothingLeft(t)
+		// The rollout that had begun goes on, and no other begins.
+		d := rollout.Workload{Client: w.client, Namespace: "in-place-interrupted", Name: "subject"}
+		if err := d.Wait(t.Context(), 2*time.Minute, true); err != nil {
+			t.Error(err)
+		}
+		if after := w.spec(t, "in-place-interrupted"); after != before {
+			t.Errorf("it was\n%s\nand is\n%s", before, after)
+		}
+		sets, err := w.client.AppsV1().ReplicaSets("in-place-interrupted").List(t.Context(), metav1.ListOptions{})
+		if err != nil || len(sets.Items) != 2 {
+			t.Errorf("%d ReplicaSets, %v", len(sets.Items), err)
+		}
+	})
 	t.Run("rights", func(t *testing.T) {
 		o := w.theirs(t, right, "in-place-rights")
 		limited := rest.AnonymousClientConfig(w.config)

@@ -78,7 +78,7 @@ func Choose(o Options) (*Target, error) {
 	if t.Context == "" && len(raw.Contexts) == 0 {
 		// A pod without a kubeconfig uses its ServiceAccount, as kubectl does.
 		if t.config, err = rest.InClusterConfig(); err == nil {
-			t.Context = "(in the cluster)"
+			t.Context = inCluster
 			return t, t.complete()
 		}
 	}
@@ -93,6 +93,17 @@ func Choose(o Options) (*Target, error) {
 		return nil, fmt.Errorf("the kubeconfig can't be used: %w", err)
 	}
 	return t, t.complete()
+}
+
+// inCluster stands for a context where there is none.
+const inCluster = "(in the cluster)"
+
+// Removal returns the command that deletes the namespace, should it be left.
+func (t *Target) Removal() string {
+	if t.Context == inCluster {
+		return "kubectl delete namespace " + t.Namespace
+	}
+	return "kubectl --context " + t.Context + " delete namespace " + t.Namespace
 }
 
 // complete sets what does not depend on where the configuration is from.
@@ -202,7 +213,7 @@ func (e *existing) remove() error {
 		return false, nil // other errors may be temporary
 	})
 	if err != nil {
-		return fmt.Errorf("the namespace %s is still there; delete it: kubectl --context %s delete namespace %s: %w", name, e.target.Context, name, err)
+		return fmt.Errorf("the namespace %s is still there; delete it: %s: %w", name, e.target.Removal(), err)
 	}
 	return nil
 }
