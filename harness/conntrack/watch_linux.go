@@ -52,7 +52,11 @@ func listen(ctx context.Context, f Filter, first bool, tell func(line) error) er
 		return errors.Join(fmt.Errorf("read the connection tracking: %w", err), conn.Close())
 	}
 	events := make(chan conntrack.Event, queued)
-	failed, err := conn.Listen(events, 1, []netfilter.NetlinkGroup{netfilter.GroupCTNew})
+	groups := []netfilter.NetlinkGroup{netfilter.GroupCTNew}
+	if f.Port != 0 {
+		groups = append(groups, netfilter.GroupCTUpdate, netfilter.GroupCTDestroy)
+	}
+	failed, err := conn.Listen(events, 1, groups)
 	if err != nil {
 		return errors.Join(fmt.Errorf("ask for the events of the connection tracking (it takes CAP_NET_ADMIN in the node's network): %w", err), conn.Close())
 	}
@@ -75,10 +79,12 @@ func listen(ctx context.Context, f Filter, first bool, tell func(line) error) er
 		case err := <-failed:
 			return fmt.Errorf("read the events of the connection tracking: %w", err)
 		case e := <-events:
-			if flow, ok := f.flow(e.Flow); ok {
-				if err := tell(line{Flow: &flow}); err != nil {
-					return err
-				}
+			l, ok := f.line(&e)
+			if !ok {
+				continue
+			}
+			if err := tell(l); err != nil {
+				return err
 			}
 		}
 	}
@@ -128,9 +134,62 @@ func (f Filter) flow(c *conntrack.Flow) (Flow, bool) {
 		return Flow{}, false
 	}
 	from, to := c.TupleOrig, c.TupleReply
+	if f.Port != 0 {
+		if from.Proto.Protocol != unix.IPPROTO_TCP || to.Proto.SourcePort != f.Port {
+			return Flow{}, false
+		}
+		return Flow{
+			At: time.Now(), From: from.Proto.SourcePort, To: netip.AddrPortFrom(to.IP.SourceAddress.Unmap(), to.Proto.SourcePort),
+			Client: from.IP.SourceAddress.Unmap(),
+		}, true
+	}
 	asked := netip.AddrPortFrom(from.IP.DestinationAddress.Unmap(), from.Proto.DestinationPort)
 	if from.Proto.Protocol != unix.IPPROTO_TCP || from.IP.SourceAddress.Unmap() != f.Client || asked != f.Service {
 		return Flow{}, false
 	}
 	return Flow{At: time.Now(), From: from.Proto.SourcePort, To: netip.AddrPortFrom(to.IP.SourceAddress.Unmap(), to.Proto.SourcePort)}, true
 }
+
+// line returns what is told of an event; false if it says nothing new.
+func (f Filter) line(e *conntrack.Event) (line, bool) {
+	flow, ok := f.flow(e.Flow)
+	switch {
+	case !ok:
+		return line{}, false
+	case e.Type == conntrack.EventNew:
+		return line{Flow: &flow}, true
+	}
+	now := flow.At
+	flow.At = time.Time{}
+	switch {
+	case e.Type == conntrack.EventDestroy:
+		flow.Gone = now
+	case e.Flow.ProtoInfo.TCP == nil:
+		return line{}, false
+	default:
+		switch e.Flow.ProtoInfo.TCP.State {
+		case tcpSynRecv, tcpEstablished:
+			flow.Taken = now
+		case tcpFinWait, tcpCloseWait, tcpLastAck, tcpTimeWait:
+			flow.Closed = now
+		case tcpClose:
+			flow.Reset = now
+		default:
+			return line{}, false
+		}
+	}
+	return line{Change: &flow}, true
+}
+
+// The states of a TCP connection (enum tcp_conntrack of Linux,
+// include/uapi/linux/netfilter/nf_conntrack_tcp.h). The first FIN of either side leads
+// to tcpFinWait, a reset to tcpClose.
+const (
+	tcpSynRecv     = 2
+	tcpEstablished = 3
+	tcpFinWait     = 4
+	tcpCloseWait   = 5
+	tcpLastAck     = 6
+	tcpTimeWait    = 7
+	tcpClose       = 8
+)
