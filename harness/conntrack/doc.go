@@ -19,8 +19,13 @@ import (
 	"time"
 )
 
-// Port is where the pod listens, in its node's network.
-const Port = 29479
+// FirstPort is the first of the ports of which the pod takes one at random, in its node's
+// network; there are Ports of them, below those that nodes have for Services. Others may
+// read the same node's connection tracking at the same time.
+const (
+	FirstPort = 29479
+	Ports     = 500
+)
 
 // A Flow is a connection of the client, as its node sees it.
 type Flow struct {
@@ -30,6 +35,9 @@ type Flow struct {
 
 	// Client is who has opened it. It is not given if the filter has only one.
 	Client netip.Addr `json:"client,omitzero"`
+	// Direct says that the client has asked for the pod itself, and not for a Service. It is
+	// only known with Client.
+	Direct bool `json:"direct,omitempty"`
 	// What became of it, if the filter asks for ends: when the pod had taken it, when the
 	// first side closed it, when it was reset, and when the node forgot it. Zero: it did
 	// not, or not yet. Which side closed or reset it, the node does not tell.

@@ -134,16 +134,16 @@ func (f Filter) flow(c *conntrack.Flow) (Flow, bool) {
 		return Flow{}, false
 	}
 	from, to := c.TupleOrig, c.TupleReply
+	asked := netip.AddrPortFrom(from.IP.DestinationAddress.Unmap(), from.Proto.DestinationPort)
 	if f.Port != 0 {
 		if from.Proto.Protocol != unix.IPPROTO_TCP || to.Proto.SourcePort != f.Port {
 			return Flow{}, false
 		}
 		return Flow{
 			At: time.Now(), From: from.Proto.SourcePort, To: netip.AddrPortFrom(to.IP.SourceAddress.Unmap(), to.Proto.SourcePort),
-			Client: from.IP.SourceAddress.Unmap(),
+			Client: from.IP.SourceAddress.Unmap(), Direct: asked.Addr() == to.IP.SourceAddress.Unmap(),
 		}, true
 	}
-	asked := netip.AddrPortFrom(from.IP.DestinationAddress.Unmap(), from.Proto.DestinationPort)
 	if from.Proto.Protocol != unix.IPPROTO_TCP || from.IP.SourceAddress.Unmap() != f.Client || asked != f.Service {
 		return Flow{}, false
 	}

@@ -138,9 +138,11 @@ func inside(t *testing.T) {
 
 	// By the pod's port all clients are told of, and what became of their connections.
 	for port, is := range map[uint16]func(*Flow) bool{
-		refused: func(f *Flow) bool { return f.Refused() && f.Client.String() == "10.0.0.1" },
-		direct:  func(f *Flow) bool { return !f.Taken.IsZero() && !f.Closed.Before(f.Taken) && f.Reset.IsZero() },
-		other:   func(f *Flow) bool { return !f.Refused() && f.Client.String() == "10.0.1.1" },
+		refused: func(f *Flow) bool { return f.Refused() && f.Client.String() == "10.0.0.1" && !f.Direct },
+		direct: func(f *Flow) bool {
+			return !f.Taken.IsZero() && !f.Closed.Before(f.Taken) && f.Reset.IsZero() && f.Direct
+		},
+		other: func(f *Flow) bool { return !f.Refused() && f.Client.String() == "10.0.1.1" },
 	} {
 		await(ctx, t, ends, port, is)
 	}

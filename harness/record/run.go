@@ -23,6 +23,9 @@ type Run struct {
 	Pods     []Pod       `json:"pods"`
 	Events   []EventLine `json:"events"`
 
+	// Via is the proxy in the path; nil: there is none.
+	Via *Via `json:"via,omitempty"`
+
 	// Propagation is what the load's node says about stopping pods; nil: nothing.
 	Propagation *Propagation `json:"propagation,omitempty"`
 
@@ -32,6 +35,14 @@ type Run struct {
 	// ask; nil if there was none.
 	Fixed *Run     `json:"fixed,omitempty"`
 	Notes []string `json:"notes,omitempty"` // what a reader should know, such as what could not be done as asked
+}
+
+// Via is the proxy between the load and the target.
+type Via struct {
+	// Kind is what it is, such as "nginx"; empty: not known, as it came with manifests.
+	Kind   string `json:"kind,omitempty"`
+	Target Target `json:"target"` // the proxy's own workload, and the address of its Service
+	Pods   []Pod  `json:"pods"`
 }
 
 // Propagation is for how long one node went on to send new connections to pods that were

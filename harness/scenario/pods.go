@@ -3,6 +3,7 @@ package scenario
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -35,10 +36,26 @@ func restart(ctx context.Context, e *Env) error {
 	if e.Restarting != nil {
 		e.Restarting(at)
 	}
-	if err := e.Target.Patch(ctx, patch); err != nil {
-		return fmt.Errorf("restart the %s: %w", &e.Target, err)
+	return e.restart(ctx, &e.Target, patch)
+}
+
+// restartVia restarts the proxy before the target.
+func restartVia(ctx context.Context, e *Env) error {
+	if e.Via == nil {
+		return errors.New("there is no proxy to restart")
 	}
-	return e.Target.Wait(ctx, e.ReadyTimeout, false)
+	patch := fmt.Appendf(nil, `{"spec":{"template":{"metadata":{"annotations":{%q:%q}}}}}`, RestartedAt, time.Now().Format(time.RFC3339Nano))
+	if err := e.restart(ctx, e.Via, patch); err != nil {
+		return err
+	}
+	return e.Via.Wait(ctx, e.ReadyTimeout, true) // what is done next must not meet its old pods
+}
+
+func (e *Env) restart(ctx context.Context, w *rollout.Workload, patch []byte) error {
+	if err := w.Patch(ctx, patch); err != nil {
+		return fmt.Errorf("restart the %s: %w", w, err)
+	}
+	return w.Wait(ctx, e.ReadyTimeout, false)
 }
 
 // scale scales down to one replica, and up again.

@@ -19,6 +19,7 @@ type Env struct {
 	Client kubernetes.Interface
 	Faults cluster.Faults // nil if the cluster has none
 	Target rollout.Workload
+	Via    *rollout.Workload // the proxy before it; nil: none
 	// ReadyTimeout bounds each wait for the target.
 	ReadyTimeout time.Duration
 	// Outage is how long the API server or a kubelet is stopped.
@@ -45,7 +46,9 @@ type Step struct {
 	// Rollout: it is a rollout, which a workload that replaces pods only when they are
 	// deleted does not have.
 	Rollout bool
-	Run     func(context.Context, *Env) error
+	// Via: it is done to the proxy before the target, and not to the target.
+	Via bool
+	Run func(context.Context, *Env) error
 }
 
 // A kind is a kind of step, with its name on the command line.
@@ -59,6 +62,13 @@ var kinds = []kind{
 		steps := make([]Step, n)
 		for i := range steps {
 			steps[i] = Step{Name: fmt.Sprintf("rolling restart %d", i+1), Terminations: true, Rollout: true, Run: restart}
+		}
+		return steps
+	}},
+	{"proxy-restart", "kubectl rollout restart of the proxy (--via), as often as --restarts says", func(n int) []Step {
+		steps := make([]Step, n)
+		for i := range steps {
+			steps[i] = Step{Name: fmt.Sprintf("proxy restart %d", i+1), Via: true, Run: restartVia}
 		}
 		return steps
 	}},

@@ -76,6 +76,15 @@ Of HTTP/2 and gRPC a request counts as lost unless the server said that it did n
 process it (GOAWAY, REFUSED_STREAM); then it is sent again on a new connection. A
 held WebSocket connection may be closed with 1001 or 1012.
 
+With a proxy before it, as an ingress is (the report says what was lost at the proxy
+and what at the pod):
+  verify ... --via nginx                        (or haproxy; both keep connections)
+  verify ... --via ./haproxy.cfg                (or an nginx.conf, or a file for conf.d)
+  verify ... --via ingress.yaml --image my-proxy:1=proxy.tar --via-target my-proxy:80
+  verify ... --via nginx --scenario rolling-restart,proxy-restart
+Its configuration sends to the target by the name of its Service. On the simulated
+cluster nginx and HAProxy are Debian's, downloaded once, unless --image says otherwise.
+
 On kind and in an existing cluster:
   verify --cluster kind --image my-app:1.2 --manifest app.yaml --target my-app:80 --path /
   verify --cluster kubeconfig --context staging --agent-image registry.example/loadagent:1.2 \
@@ -123,6 +132,7 @@ type flags struct {
 	imageFlags
 	inPlaceFlags
 	protocolFlags
+	viaFlags
 	reports string
 	verbose bool
 	version bool
@@ -146,6 +156,8 @@ func newFlags() *flags {
 	f.inPlaceFlags.add(s, o)
 	s.StringVar(&o.Service, "target", "", "`SERVICE:PORT` to send the traffic to, or NAMESPACE/SERVICE:PORT; the port may be left out if there is only one (default the manifests' only Service)")
 	s.StringArrayVar(&f.around, "around", nil, "manifest `FILE` or folder of what else the cluster should have; may be repeated")
+
+	f.viaFlags.add(s)
 
 	s.StringVar(&f.scenario, "scenario", "rolling-restart", "`LIST` of what to do under load; see above")
 	s.IntVar(&f.restarts, "restarts", 3, "`NUMBER` of rolling restarts")
@@ -230,6 +242,9 @@ func (f *flags) options(stdin io.Reader) (*verify.Options, error) {
 		o.Service, o.Port = name, port
 	}
 	if err := f.takeProtocol(); err != nil {
+		return nil, err
+	}
+	if err := f.takeVia(o); err != nil {
 		return nil, err
 	}
 	if len(o.Traffic.Paths) == 0 {
