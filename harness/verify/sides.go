@@ -20,6 +20,9 @@ const (
 	// crossing is within which time a request and the close of its connection may cross on
 	// the way.
 	crossing = 50 * time.Millisecond
+	// unseen is how long the close of a connection has been there if whoever sends on it did
+	// not look: the reset, which answers what is sent, follows the close by that much.
+	unseen = 20 * time.Millisecond
 	// seenLate is how late the end of a container may be seen: a kubelet looks once a
 	// second, and reports after that.
 	seenLate = 2500 * time.Millisecond
@@ -34,6 +37,7 @@ type sides struct {
 	hops     []hop   // of the proxy's connections to the pods, by time
 	complete bool    // hops has all of them
 	headers  bool    // responses of the pods name them
+	stale    bool    // the proxy connected to a pod that had long been gone
 	pods     attribution
 	proxies  attribution
 }
@@ -131,7 +135,15 @@ func (s *sides) all(flows []conntrack.Flow) {
 			}
 		}
 		r.Side, r.SideBy = s.side(r)
-		if r.Side == record.AtProxy {
+		s.stale = s.stale || r.Hop == record.HopStale
+	}
+	for i := range s.run.Requests {
+		r := &s.run.Requests[i]
+		if s.stale && r.Failed() && r.Hop == "" && r.Pod == "" && r.Status != 0 {
+			r.Suspects = nil
+			r.Side, r.SideBy = s.side(r)
+		}
+		if r.Failed() && r.Side == record.AtProxy {
 			r.Pod, r.PodBy, r.Suspects = "", "", nil
 		}
 	}
@@ -178,6 +190,9 @@ func (s *sides) side(r *record.Request) (record.Side, string) {
 		return record.AtProxy, "no pod of the target was stopping" + ending(proxy)
 	case s.complete && pod == nil && r.Outcome != record.ResponseTimeout:
 		return record.AtProxy, "no pod was stopping, and none refused or ended a connection of the proxy then"
+	case s.complete && s.stale && !s.late(r):
+		r.Hop = record.HopStale
+		return record.AtProxy, "the proxy chooses pods itself, has chosen some that had long been gone, and no pod then refused or ended a connection: there is no trace of one to a pod that is gone from the proxy's own node"
 	case s.complete && (r.Status == http.StatusServiceUnavailable || r.Status == http.StatusBadGateway) && !s.late(r):
 		r.Hop = record.HopNone
 		return record.AtProxy, "no pod refused or ended a connection of the proxy then: it tried none, or one whose address is nobody's"
@@ -267,7 +282,7 @@ func (s *sides) byHop(r *record.Request) (record.Side, string) {
 		return record.AtProxy, fmt.Sprintf("the proxy connected to the pod %s itself%s", name, cmp.Or(since, ", which is none of the target's"))
 	case rank == rankLate:
 		r.Hop = record.HopClosedBefore
-		return record.AtProxy, fmt.Sprintf("the proxy sent on a connection that the pod %s had closed %s before", name, format.Duration(r.Sent.Sub(best.Closed)))
+		return record.AtProxy, fmt.Sprintf("the proxy sent on a connection that the pod %s had closed %s before", name, format.Duration(best.Reset.Sub(best.Closed)))
 	}
 	r.Hop = best.how
 	if best.pod != nil {
@@ -294,7 +309,7 @@ func rankOf(h *hop, r *record.Request) int {
 	switch {
 	case unanswered && h.Direct && (left == nil || !left.EndpointGone.IsZero() && h.Flow.At.Sub(left.EndpointGone) > routedAfter):
 		return rankStale
-	case h.how == record.HopReset && !h.Closed.IsZero() && r.Sent.Sub(h.Closed) > crossing:
+	case h.how == record.HopReset && !h.Closed.IsZero() && h.Reset.Sub(h.Closed) > unseen:
 		return rankLate
 	case unanswered:
 		return rankRefused

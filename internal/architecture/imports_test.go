@@ -111,6 +111,7 @@ var rules = []rule{
 	// planted defects imports nothing of ours: the verifier must treat it like any other
 	// server.
 	{of: "harness/defects/faulty", never: all(httpServers, kubernetes, clusters)},
+	{of: "harness/defects/gateway", never: all(httpServers, kubernetes, clusters)},
 	{of: "harness/defects/polyglot", never: all(httpServers, kubernetes, clusters)},
 	// What a run is, and what is made of it: data, and pure functions.
 	{of: "harness/record", never: all(httpServers, kubernetes, logging, []string{"net/http", "os"})},
