@@ -55,6 +55,16 @@ type Propagation struct {
 	AfterEndpoint time.Duration `json:"afterEndpointNs"` // after they had left the endpoints
 }
 
+// Wait returns for how long a pod should go on to take connections after it is told to stop:
+// twice as long as was seen, and a second, since no run sees the longest. It is 0 if none
+// came late.
+func (p *Propagation) Wait() time.Duration {
+	if p.AfterDeletion <= 0 {
+		return 0
+	}
+	return (2*p.AfterDeletion + time.Second + time.Second - 1).Truncate(time.Second)
+}
+
 // Target is what was verified.
 type Target struct {
 	Name     string   `json:"name"`           // namespace/Deployment

@@ -90,7 +90,7 @@ func deletePods(ctx context.Context, e *Env) error {
 	}
 	for i := range pods {
 		e.Say("deleting pod %s", pods[i].Name)
-		if err := e.deletePod(ctx, pods[i].Name); err != nil {
+		if err := e.deletePod(ctx, pods[i].Name, metav1.DeleteOptions{}); err != nil {
 			return err
 		}
 		if err := e.waitReplaced(ctx, pods[i].UID); err != nil {
@@ -100,10 +100,10 @@ func deletePods(ctx context.Context, e *Env) error {
 	return nil
 }
 
-func (e *Env) deletePod(ctx context.Context, name string) error {
+func (e *Env) deletePod(ctx context.Context, name string, o metav1.DeleteOptions) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	if err := e.Client.CoreV1().Pods(e.Target.Namespace).Delete(ctx, name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
+	if err := e.Client.CoreV1().Pods(e.Target.Namespace).Delete(ctx, name, o); err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("delete pod %s: %w", name, err)
 	}
 	return nil
@@ -134,8 +134,34 @@ func (e *Env) waitReplaced(ctx context.Context, uid types.UID) error {
 	}
 }
 
+// spot does what a cloud does to a spot node: its pods get a notice, and little time.
+// Whatever their own grace period is, that of the notice counts
+// (https://docs.cloud.google.com/kubernetes-engine/docs/concepts/spot-vms#graceful-shutdown: 15 s).
+func spot(ctx context.Context, e *Env) error {
+	return e.clear(ctx, "taking away", func(ctx context.Context, node string, pods []corev1.Pod) error {
+		seconds := int64(e.GraceCap / time.Second)
+		for i := range pods {
+			if pods[i].Spec.NodeName != node {
+				continue
+			}
+			grace := seconds
+			if own := pods[i].Spec.TerminationGracePeriodSeconds; own != nil {
+				grace = min(grace, *own)
+			}
+			if err := e.deletePod(ctx, pods[i].Name, metav1.DeleteOptions{GracePeriodSeconds: &grace}); err != nil {
+				return err
+			}
+		}
+		return e.Target.Wait(ctx, e.ReadyTimeout, true)
+	})
+}
+
 // drain does what kubectl drain does, but evicts only the target's pods.
-func drain(ctx context.Context, e *Env) error {
+func drain(ctx context.Context, e *Env) error { return e.clear(ctx, "draining", e.evictFrom) }
+
+// clear cordons the node with most of the target's pods, takes them from it, and uncordons
+// it.
+func (e *Env) clear(ctx context.Context, what string, take func(context.Context, string, []corev1.Pod) error) error {
 	node, count, pods, err := e.busiestNode(ctx)
 	if err != nil {
 		return err
@@ -145,13 +171,13 @@ func drain(ctx context.Context, e *Env) error {
 		return err
 	}
 	if len(nodes.Items) < 2 {
-		return fmt.Errorf("the cluster has only one node; draining it leaves the pods nowhere to go")
+		return fmt.Errorf("the cluster has only one node; %s it leaves the pods nowhere to go", what)
 	}
-	e.Say("draining %s, which has %d pods of the target", node, count[node])
+	e.Say("%s %s, which has %d pods of the target", what, node, count[node])
 	if err := e.cordon(ctx, node, true); err != nil {
 		return err
 	}
-	err = e.evictFrom(ctx, node, pods)
+	err = take(ctx, node, pods)
 	// Whether that failed or not, the node must become usable again.
 	uncordonCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 	defer cancel()

@@ -24,6 +24,8 @@ type Env struct {
 	ReadyTimeout time.Duration
 	// Outage is how long the API server or a kubelet is stopped.
 	Outage time.Duration
+	// GraceCap is the longest grace period that a spot node gives.
+	GraceCap time.Duration
 	// Restarting is called before a restart, with the value of the annotation that
 	// makes it; may be nil.
 	Restarting func(at string)
@@ -73,6 +75,7 @@ var kinds = []kind{
 		return steps
 	}},
 	{"node-drain", "cordon the node with most of the pods and evict them, then uncordon it", one(Step{Name: "node drain", Terminations: true, Nodes: true, Run: drain})},
+	{"spot-node", "take the node with most of the pods away: cordon it, delete them with a grace period of at most --grace-cap, then uncordon it", one(Step{Name: "spot node", Terminations: true, Nodes: true, Run: spot})},
 	{"pod-deletion", "delete one pod after the other", one(Step{Name: "pod deletion", Terminations: true, Run: deletePods})},
 	{"scale", "scale down to one replica and up again", one(Step{Name: "scaling down and up", Terminations: true, Replicas: true, Run: scale})},
 	{"api-outage", "stop the API server for the time of --outage", one(Step{Name: "API server outage", Faults: true, Run: apiOutage})},

@@ -58,6 +58,7 @@ type Options struct {
 	Baseline     time.Duration // traffic before the first step
 	ReadyTimeout time.Duration // of each wait for the Deployment
 	Outage       time.Duration // of the faults
+	GraceCap     time.Duration // of spot nodes
 	Traffic      Traffic
 
 	// The paths at which terminating pods are probed. Empty: those of the container's

@@ -2,8 +2,6 @@ package verify
 
 import (
 	"fmt"
-	"math"
-	"time"
 
 	"kubernaut.io/dynamic-toolset/harness/conntrack"
 	"kubernaut.io/dynamic-toolset/harness/record"
@@ -56,9 +54,8 @@ func lasted(p *record.Propagation) string {
 	if p.AfterEndpoint <= 0 {
 		late = "none came after a pod had left the endpoints"
 	}
-	wait := time.Duration(math.Ceil((2*p.AfterDeletion + time.Second).Seconds())) * time.Second
 	return fmt.Sprintf("%s after its deletion was seen (%s; the longest of %s). Here a pod should go on to take connections for at least %s after it is told to stop: twice as long, and a second. Nodes are later in a larger cluster.",
-		format.Duration(p.AfterDeletion), late, count(p.Pods, "pod"), wait)
+		format.Duration(p.AfterDeletion), late, count(p.Pods, "pod"), p.Wait())
 }
 
 func count(n int, noun string) string {

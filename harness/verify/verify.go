@@ -205,7 +205,7 @@ func (v *verification) underLoad(ctx context.Context, session *agent.Session, ob
 // phases runs the baseline, the steps, and a last phase until all terminating pods are
 // gone.
 func (v *verification) phases(ctx context.Context) error {
-	env := &scenario.Env{Client: v.client, Target: v.target.rollout(v.client), ReadyTimeout: v.ReadyTimeout, Outage: v.Outage, Say: v.Say}
+	env := &scenario.Env{Client: v.client, Target: v.target.rollout(v.client), ReadyTimeout: v.ReadyTimeout, Outage: v.Outage, GraceCap: v.GraceCap, Say: v.Say}
 	if v.via != nil {
 		w := v.via.target.rollout(v.client)
 		env.Via = &w

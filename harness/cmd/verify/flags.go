@@ -166,6 +166,8 @@ func newFlags() *flags {
 	s.DurationVar(&o.ReadyTimeout, "ready-timeout", 2*time.Minute, "`DURATION` in which the Deployment must become ready, each time; after an outage of the API server, kubelets need up to a minute to notice its end")
 	s.DurationVar(&o.Outage, "outage", time.Minute, "`DURATION` of api-outage and kubelet-kill")
 
+	s.DurationVar(&o.GraceCap, "grace-cap", 15*time.Second, "the longest grace period that a spot node gives (`DURATION`, spot-node)")
+
 	t := &o.Traffic
 	s.Float64Var(&t.Rate, "rate", 500, "requests per second, of all clients together (`NUMBER`)")
 	s.StringArrayVar(&t.Paths, "path", nil, "`PATH` to request; may be repeated")
@@ -226,6 +228,9 @@ func (f *flags) options(stdin io.Reader) (*verify.Options, error) {
 	}
 	if f.restarts < 1 || f.restarts > 1000 {
 		return nil, fmt.Errorf("--restarts is %d; it must be between 1 and 1000", f.restarts)
+	}
+	if o.GraceCap < time.Second || o.GraceCap > time.Hour {
+		return nil, fmt.Errorf("--grace-cap is %s; it must be between 1s and 1h", o.GraceCap)
 	}
 	if o.InPlace != nil {
 		if err := f.verifyInPlace(); err != nil {

@@ -104,7 +104,7 @@ func (p *proxy) serve(c net.Conn) {
 		err = resp.Write(c)
 		_ = resp.Body.Close()
 		if from != nil {
-			if err != nil || req.Close {
+			if err != nil {
 				_ = from.Close()
 			} else {
 				p.keep(from)
