@@ -130,7 +130,8 @@ func (p *proxy) forward(req *http.Request) (*http.Response, *upstream) {
 			continue
 		}
 		out := *req
-		out.Close = false
+		out.Close, out.Header = false, req.Header.Clone()
+		out.Header.Del("Connection") // it is of the client's connection
 		if err = out.Write(u); err == nil {
 			var resp *http.Response
 			if resp, err = http.ReadResponse(u.reader, req); err == nil {
