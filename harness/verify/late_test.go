@@ -19,13 +19,13 @@ import (
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
-// Where nodes learn of an endpoint's end as much as 14 s late, the 5 s for which a right
+// Where nodes learn of an endpoint's end as much as 10 s late, the 5 s for which a right
 // server goes on by default are not enough, and requests are lost. The report names a time
 // that is: with it, nothing is lost.
 func TestLateNodes(t *testing.T) {
 	t.Parallel()
 	aCluster(t) // builds the programs
-	const late = 14 * time.Second
+	const late = 10 * time.Second
 	own, err := driver.Open(t.Context(), driver.Options{Name: driver.Sim, Progress: os.Stderr, ProxySync: late})
 	if err != nil {
 		t.Fatal(err)
@@ -69,7 +69,7 @@ func TestLateNodes(t *testing.T) {
 			}
 		}
 		t.Logf("5 s: %d lost, %+v, recommended: %s", lost, *p, p.Wait())
-		if p.AfterDeletion < 7*time.Second {
+		if p.AfterDeletion < 6*time.Second {
 			// When the rules may change next depends on when they last did.
 			return true, fmt.Errorf("the node was only %s late this time", p.AfterDeletion)
 		}
