@@ -12,6 +12,7 @@ import (
 
 	"kubernaut.io/dynamic-toolset/harness/cluster"
 	"kubernaut.io/dynamic-toolset/harness/image"
+	"kubernaut.io/dynamic-toolset/harness/record"
 	"kubernaut.io/dynamic-toolset/harness/verify"
 	"kubernaut.io/dynamic-toolset/harness/via"
 	"kubernaut.io/dynamic-toolset/harness/zoo"
@@ -53,6 +54,9 @@ func (f *flags) takeVia(o *verify.Options) error {
 	}
 	if len(proxy.Manifests) > 0 && service == "" && f.proxyTarget != "" {
 		return fmt.Errorf("--via-target is %q, and %s is a manifest: name its Service, too", f.proxyTarget, f.proxy)
+	}
+	if p := &o.Traffic.Protocol; slices.Contains(via.Names(), f.proxy) && (p.TLS != nil || p.Name == record.HTTP2 || p.Name == record.GRPC) {
+		return fmt.Errorf("--via %s takes HTTP/1.1 without TLS, and WebSocket: for another protocol give a configuration (--via FILE)", f.proxy)
 	}
 	o.Via = proxy
 	if len(proxy.Manifests) > 0 {
