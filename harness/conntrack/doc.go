@@ -39,10 +39,12 @@ type Flow struct {
 	// only known with Client.
 	Direct bool `json:"direct,omitempty"`
 	// What became of it, if the filter asks for ends: when the pod had taken it, when the
-	// first side closed it, when it was reset, and when the node forgot it. Zero: it did
-	// not, or not yet. Which side closed or reset it, the node does not tell.
+	// first side closed it, when the other did, too, when it was reset, and when the node
+	// forgot it. Zero: it did not, or not yet. Which side closed or reset it, the node does
+	// not tell.
 	Taken  time.Time `json:"taken,omitzero"`
 	Closed time.Time `json:"closed,omitzero"`
+	Ended  time.Time `json:"ended,omitzero"`
 	Reset  time.Time `json:"reset,omitzero"`
 	Gone   time.Time `json:"gone,omitzero"`
 }

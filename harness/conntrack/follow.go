@@ -164,7 +164,7 @@ func (t *Trace) change(c Flow) {
 		for _, one := range []struct {
 			known *time.Time
 			now   time.Time
-		}{{&f.Taken, c.Taken}, {&f.Closed, c.Closed}, {&f.Reset, c.Reset}, {&f.Gone, c.Gone}} {
+		}{{&f.Taken, c.Taken}, {&f.Closed, c.Closed}, {&f.Ended, c.Ended}, {&f.Reset, c.Reset}, {&f.Gone, c.Gone}} {
 			if one.known.IsZero() {
 				*one.known = one.now
 			}

@@ -170,8 +170,10 @@ func (f Filter) line(e *conntrack.Event) (line, bool) {
 		switch e.Flow.ProtoInfo.TCP.State {
 		case tcpSynRecv, tcpEstablished:
 			flow.Taken = now
-		case tcpFinWait, tcpCloseWait, tcpLastAck, tcpTimeWait:
+		case tcpFinWait, tcpCloseWait:
 			flow.Closed = now
+		case tcpLastAck, tcpTimeWait:
+			flow.Closed, flow.Ended = now, now // the first was told of before, unless it was missed
 		case tcpClose:
 			flow.Reset = now
 		default:

@@ -118,6 +118,10 @@ func (s *sides) all(flows []conntrack.Flow) {
 			continue
 		}
 		s.hops = append(s.hops, h)
+		if h.how == record.HopClosed && f.Ended.Sub(f.Closed) > unseen {
+			h.at, h.how = f.Ended, record.HopClosedBefore // whoever closed it last had not looked until then
+			s.hops = append(s.hops, h)
+		}
 	}
 	slices.SortFunc(s.hops, func(a, b hop) int { return a.at.Compare(b.at) })
 	s.headers = slices.ContainsFunc(s.run.Requests, func(r record.Request) bool { return !r.Failed() && r.Pod != "" && !r.Inferred })
@@ -282,7 +286,7 @@ func (s *sides) byHop(r *record.Request) (record.Side, string) {
 		return record.AtProxy, fmt.Sprintf("the proxy connected to the pod %s itself%s", name, cmp.Or(since, ", which is none of the target's"))
 	case rank == rankLate:
 		r.Hop = record.HopClosedBefore
-		return record.AtProxy, fmt.Sprintf("the proxy sent on a connection that the pod %s had closed %s before", name, format.Duration(best.Reset.Sub(best.Closed)))
+		return record.AtProxy, fmt.Sprintf("the proxy sent on a connection that the pod %s had closed %s before", name, format.Duration(best.at.Sub(best.Closed)))
 	}
 	r.Hop = best.how
 	if best.pod != nil {
@@ -303,13 +307,14 @@ const (
 // rankOf says how well the end of a connection explains that a request was lost; 0: not
 // at all.
 func rankOf(h *hop, r *record.Request) int {
-	stopping := h.pod != nil && !h.pod.Deleted.IsZero() && !h.at.Before(h.pod.Deleted)
+	stopping := h.pod != nil && !h.pod.Deleted.IsZero() && !h.at.Before(h.pod.Deleted) // when it was opened, the pod was there
 	left := cmp.Or(h.pod, h.before)
 	unanswered := h.how == record.HopRefused || h.how == record.HopUnanswered
 	switch {
 	case unanswered && h.Direct && (left == nil || !left.EndpointGone.IsZero() && h.Flow.At.Sub(left.EndpointGone) > routedAfter):
 		return rankStale
-	case h.how == record.HopReset && !h.Closed.IsZero() && h.Reset.Sub(h.Closed) > unseen:
+	case h.how == record.HopReset && !h.Closed.IsZero() && h.Reset.Sub(h.Closed) > unseen,
+		h.how == record.HopClosedBefore && stopping && r.Sent.Sub(h.Closed) > unseen:
 		return rankLate
 	case unanswered:
 		return rankRefused

@@ -55,9 +55,13 @@ func TestSides(t *testing.T) {
 		{"reset in flight", bad(502, 11, 12.1), []conntrack.Flow{flow(oldIP, false, 5, 5, 0, 12.1, 0)}, record.AtPod, record.HopReset, "old"},
 		{"closed as the request came", bad(502, 12, 12.01), []conntrack.Flow{flow(oldIP, false, 5, 5, 12, 12.005, 0)}, record.AtPod, record.HopReset, "old"},
 		{"closed long before", bad(502, 12, 12.01), []conntrack.Flow{flow(oldIP, false, 5, 5, 11.5, 12.005, 0)}, record.AtProxy, record.HopClosedBefore, ""},
+		{"closed long before by a pod that is gone", bad(502, 18, 18.01), []conntrack.Flow{closedBoth(flow(oldIP, false, 5, 5, 15, 0, 0), at(18.005))}, record.AtProxy, record.HopClosedBefore, ""},
+		{"closed with the request, and by the proxy later", bad(502, 14.9, 15.3), []conntrack.Flow{closedBoth(flow(oldIP, false, 5, 5, 15, 0, 0), at(15.2))}, record.AtPod, record.HopClosed, "old"},
 		{"closed by a stopping pod, with the request", bad(502, 11.9, 12.01), []conntrack.Flow{flow(oldIP, false, 5, 5, 12, 0, 0)}, record.AtPod, record.HopClosed, "old"},
-		{"the end of another proxy's connection", bad(502, 30, 30.01), []conntrack.Flow{with2(flow(newIP, false, 5, 5, 0, 30, 0), "10.0.7.7")}, record.AtProxy, "", ""},
+		{"it refuses what is no proxy", bad(502, 11, 11.1), []conntrack.Flow{from(flow(oldIP, false, 11.05, 0, 0, 0, 11.06), "10.0.7.7")}, record.AtProxy, record.HopNone, ""},
 		{"an ordinary close of a pod that lives", bad(503, 30, 30.01), []conntrack.Flow{flow(newIP, false, 30, 30, 30.005, 0, 0)}, record.AtProxy, "", ""},
+		{"a stopping pod refuses the proxy that had it", with(bad(502, 11, 11.1), func(r *record.Request) { r.Local = "10.0.3.1:40000" }), []conntrack.Flow{flow(oldIP, false, 11.05, 0, 0, 0, 11.06)}, record.AtPod, record.HopRefused, "old"},
+		{"it refuses another proxy", with(bad(502, 11, 11.1), func(r *record.Request) { r.Local = "10.0.3.1:40000" }), []conntrack.Flow{from(flow(oldIP, false, 11.05, 0, 0, 0, 11.06), "10.0.2.2")}, record.AtProxy, record.HopNone, ""},
 		{"no pod tried though one is stopping", bad(503, 10.2, 10.21), nil, record.AtProxy, record.HopNone, ""},
 	} {
 		run := &record.Run{
@@ -69,7 +73,7 @@ func TestSides(t *testing.T) {
 			Via:      &record.Via{Pods: []record.Pod{{Name: "p", IP: pIP, Created: at(1)}, {Name: "q", IP: "10.0.2.2", Created: at(1), Deleted: at(40), Exited: at(45), Gone: at(45)}}},
 			Requests: []record.Request{{Outcome: record.OK, Pod: "new"}, x.lost},
 		}
-		s := &sides{run: run, complete: true}
+		s := &sides{run: run, complete: true, load: toProxy(pIP)}
 		s.pods.run, s.proxies.run = run, &record.Run{Pods: run.Via.Pods}
 		s.all(x.flows)
 		if r := run.Requests[1]; r.Side != x.side || r.Hop != x.hop || r.Pod != x.pod || r.SideBy == "" {
@@ -78,7 +82,22 @@ func TestSides(t *testing.T) {
 	}
 }
 
-func with2(f conntrack.Flow, client string) conntrack.Flow {
+// toProxy knows that the load's connections go to one of the proxy's pods.
+type toProxy string
+
+func (p toProxy) Find(_ uint16, opened, _ time.Time) (conntrack.Flow, bool) {
+	return conntrack.Flow{At: opened, To: netip.AddrPortFrom(netip.MustParseAddr(string(p)), 8080)}, true
+}
+
+func (toProxy) Complete(time.Time, time.Time) bool { return true }
+
+func closedBoth(f conntrack.Flow, at time.Time) conntrack.Flow {
+	f.Ended = at
+	return f
+}
+
+// from returns the connection as one of another client.
+func from(f conntrack.Flow, client string) conntrack.Flow {
 	f.Client = netip.MustParseAddr(client)
 	return f
 }
