@@ -188,6 +188,10 @@ func (s *sides) side(r *record.Request) (record.Side, string) {
 	if side, by := s.byHop(r); side != "" {
 		return side, by
 	}
+	if h := s.held(r); h != nil {
+		r.Hop = record.HopClosedBefore
+		return record.AtProxy, fmt.Sprintf("the proxy still had a connection that the pod %s had closed %s before", h.pod.Name, format.Duration(r.Sent.Sub(h.Closed)))
+	}
 	pod := s.stopping(s.run.Pods, "", r)
 	switch {
 	case proxy != nil && pod == nil:
@@ -303,6 +307,29 @@ const (
 	rankLate  // reset long after it was closed: the proxy sent on it all the same
 	rankStale // to a pod that had left the endpoints long before
 )
+
+// held returns a connection that the proxy still had when it got a request, though its pod
+// had closed it and ended; nil if there is none, or if the request did not fail at once, as
+// on such a connection. What the proxy sends on it leaves no trace, if the pod was on its
+// own node.
+func (s *sides) held(r *record.Request) *hop {
+	if r.End.Sub(r.Sent) > crossing {
+		return nil
+	}
+	for i := range s.hops {
+		h := &s.hops[i]
+		if h.Closed.IsZero() || r.Sent.Sub(h.Closed) <= unseen || !h.Ended.IsZero() && h.Ended.Before(r.Sent) || !h.Reset.IsZero() && h.Reset.Before(r.Sent) {
+			continue
+		}
+		if p := h.pod; p == nil || p.Deleted.IsZero() || h.Closed.Before(p.Deleted) || p.Exited.IsZero() || p.Exited.Sub(r.End) > seenLate {
+			continue
+		}
+		if r.Via == "" || s.proxies.at(h.Client, h.Flow.At) == r.Via {
+			return h
+		}
+	}
+	return nil
+}
 
 // rankOf says how well the end of a connection explains that a request was lost; 0: not
 // at all.

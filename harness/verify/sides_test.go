@@ -56,6 +56,8 @@ func TestSides(t *testing.T) {
 		{"closed as the request came", bad(502, 12, 12.01), []conntrack.Flow{flow(oldIP, false, 5, 5, 12, 12.005, 0)}, record.AtPod, record.HopReset, "old"},
 		{"closed long before", bad(502, 12, 12.01), []conntrack.Flow{flow(oldIP, false, 5, 5, 11.5, 12.005, 0)}, record.AtProxy, record.HopClosedBefore, ""},
 		{"closed long before by a pod that is gone", bad(502, 18, 18.01), []conntrack.Flow{closedBoth(flow(oldIP, false, 5, 5, 15, 0, 0), at(18.005))}, record.AtProxy, record.HopClosedBefore, ""},
+		{"closed long before, without a trace of what was sent", bad(502, 18, 18.01), []conntrack.Flow{flow(oldIP, false, 5, 5, 15, 0, 0)}, record.AtProxy, record.HopClosedBefore, ""},
+		{"the same, but the proxy had closed it, too", bad(502, 18, 18.01), []conntrack.Flow{closedBoth(flow(oldIP, false, 5, 5, 15, 0, 0), at(15.001))}, record.AtProxy, record.HopNone, ""},
 		{"closed with the request, and by the proxy later", bad(502, 14.9, 15.3), []conntrack.Flow{closedBoth(flow(oldIP, false, 5, 5, 15, 0, 0), at(15.2))}, record.AtPod, record.HopClosed, "old"},
 		{"closed by a stopping pod, with the request", bad(502, 11.9, 12.01), []conntrack.Flow{flow(oldIP, false, 5, 5, 12, 0, 0)}, record.AtPod, record.HopClosed, "old"},
 		{"it refuses what is no proxy", bad(502, 11, 11.1), []conntrack.Flow{from(flow(oldIP, false, 11.05, 0, 0, 0, 11.06), "10.0.7.7")}, record.AtProxy, record.HopNone, ""},
