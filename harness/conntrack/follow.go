@@ -145,6 +145,11 @@ func (t *Trace) add(f Flow) bool {
 	if t.count >= maxFlows {
 		return false
 	}
+	if n := len(t.flows[f.From]); n > 0 && !f.Taken.IsZero() { // it is one of those that exist
+		if last := &t.flows[f.From][n-1]; last.Client == f.Client && last.To == f.To && last.Gone.IsZero() {
+			return true
+		}
+	}
 	t.count++
 	t.flows[f.From] = append(t.flows[f.From], f)
 	return true

@@ -42,7 +42,8 @@ func watch(ctx context.Context, f Filter, tell func(line) error) error {
 }
 
 // listen asks for the events, and tells of them until an error. If first, it says when it
-// is ready; otherwise it tells of the connections that exist, too.
+// is ready; otherwise, and if the filter asks for ends, it tells of the connections that
+// exist, too.
 func listen(ctx context.Context, f Filter, first bool, tell func(line) error) error {
 	conn, err := conntrack.Dial(nil)
 	if err != nil {
@@ -61,11 +62,14 @@ func listen(ctx context.Context, f Filter, first bool, tell func(line) error) er
 		return errors.Join(fmt.Errorf("ask for the events of the connection tracking (it takes CAP_NET_ADMIN in the node's network): %w", err), conn.Close())
 	}
 	defer stop(conn, events, failed)
-	begin := []line{{Ready: true}}
-	if !first {
+	var begin []line
+	if !first || f.Port != 0 {
 		if begin, err = dump(f); err != nil {
 			return err
 		}
+	}
+	if first {
+		begin = append(begin, line{Ready: true})
 	}
 	for _, l := range begin {
 		if err := tell(l); err != nil {
@@ -121,6 +125,9 @@ func dump(f Filter) ([]line, error) {
 	var lines []line
 	for i := range all {
 		if flow, ok := f.flow(&all[i]); ok {
+			if tcp := all[i].ProtoInfo.TCP; f.Port != 0 && tcp != nil && tcp.State >= tcpSynRecv {
+				flow.Taken = flow.At
+			}
 			lines = append(lines, line{Flow: &flow})
 		}
 	}

@@ -161,6 +161,13 @@ func inside(t *testing.T) {
 		t.Fatal(err)
 	}
 	await(ctx, t, ends, reset, func(f *Flow) bool { return !f.Taken.IsZero() && !f.Reset.IsZero() })
+	// Who asks later is told of what there is.
+	late, err := Follow(ctx, new(net.Dialer).DialContext, server.Listener.Addr().String(), Filter{Port: 8080})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer late.Close()
+	await(ctx, t, late, reset, func(f *Flow) bool { return !f.Taken.IsZero() })
 }
 
 // await waits until what is known of the connection from a port fulfils a condition.
