@@ -16,7 +16,7 @@ import (
 const (
 	// heardLate is how much later than it happened a watcher may hear of a connection's end,
 	// on a busy host.
-	heardLate = 300 * time.Millisecond
+	heardLate = time.Second
 	// crossing is within which time a request and the close of its connection may cross on
 	// the way.
 	crossing = 50 * time.Millisecond
@@ -56,8 +56,8 @@ type hop struct {
 // conntrack's traces.
 func (v *verification) attributeSides() {
 	s := &sides{run: &v.run, complete: len(v.via.views) > 0}
-	s.pods.run = &v.run
-	s.proxies.run = &record.Run{Pods: v.run.Via.Pods}
+	s.proxies.run = &record.Run{Pods: since(v.run.Via.Pods, v.run.Began)}
+	s.pods.run = &record.Run{Pods: since(v.run.Pods, v.run.Began)}
 	if v.nodes.trace != nil {
 		v.nodes.trace.Close()
 		s.load = v.nodes.trace
@@ -87,6 +87,18 @@ func (v *verification) attributeSides() {
 	if v.nodes.why != "" {
 		v.run.Notes = append(v.run.Notes, fmt.Sprintf("On which side of the proxy requests were lost is less certain, as the nodes' connection tracking was not read: %s.", v.nodes.why))
 	}
+}
+
+// since returns the pods, of which those that were there at a time had always been: the
+// connections that they had before are told of, too.
+func since(pods []record.Pod, began time.Time) []record.Pod {
+	pods = slices.Clone(pods)
+	for i := range pods {
+		if pods[i].Created.Before(began) {
+			pods[i].Created = time.Time{}
+		}
+	}
+	return pods
 }
 
 // ofProxy yields the connections that the proxy's pods have opened.
