@@ -37,21 +37,18 @@ func (n *nodeView) close() error {
 
 // watchNode begins to collect to which pods the load's node sends connections. Without
 // it, the run is as good, but less is known of what is lost.
-func (v *verification) watchNode(ctx context.Context) {
+func (v *verification) watchNode(ctx context.Context) { v.watch(ctx, v.startTrace) }
+
+// watch begins to read the connection tracking, if that is allowed.
+func (v *verification) watch(ctx context.Context, begin func(context.Context) error) {
 	if v.cluster.Shared() && !v.ReadNodes {
 		v.nodes.why = "to have it read in a cluster that others use, give --read-nodes"
 		return
 	}
-	start := func(begin func(context.Context) error) {
-		ctx, cancel := context.WithTimeout(ctx, watchTimeout)
-		defer cancel()
-		if err := begin(ctx); err != nil && v.nodes.why == "" {
-			v.nodes.why = err.Error()
-		}
-	}
-	start(v.startTrace)
-	if v.via != nil {
-		start(v.watchVia)
+	ctx, cancel := context.WithTimeout(ctx, watchTimeout)
+	defer cancel()
+	if err := begin(ctx); err != nil && v.nodes.why == "" {
+		v.nodes.why = err.Error()
 	}
 }
 

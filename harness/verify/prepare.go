@@ -100,10 +100,10 @@ func (v *verification) prepare(ctx context.Context) error {
 	if err := d.Wait(ctx, v.ReadyTimeout, true); err != nil {
 		return err
 	}
-	if err := v.startVia(ctx); err != nil {
+	if v.agent, err = v.startAgent(ctx); err != nil {
 		return err
 	}
-	if v.agent, err = v.startAgent(ctx); err != nil {
+	if err := v.startVia(ctx); err != nil {
 		return err
 	}
 	if err := v.describe(ctx); err != nil {

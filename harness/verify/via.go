@@ -84,6 +84,10 @@ func (v *verification) startVia(ctx context.Context) error {
 	if v.Via == nil {
 		return nil
 	}
+	v.via = &viaPath{}
+	// Linux tells only of connections that were made while somebody listened, and a proxy may
+	// keep what it opens first.
+	v.watch(ctx, v.watchVia)
 	objects := v.viaObjects
 	v.run.Notes = append(v.run.Notes, v.useLoaded(objects)...)
 	if !v.cluster.Shared() {
@@ -118,7 +122,7 @@ func (v *verification) startVia(ctx context.Context) error {
 	if err := d.Wait(ctx, v.ReadyTimeout, true); err != nil {
 		return fmt.Errorf("the proxy (--via): %w", err)
 	}
-	v.via = &viaPath{target: t}
+	v.via.target = t
 	return nil
 }
 
@@ -249,9 +253,6 @@ func (v *verification) stopVia() {
 
 // watchVia begins to collect what becomes of the proxy's connections to the pods.
 func (v *verification) watchVia(ctx context.Context) error {
-	if v.nodes.pod == nil {
-		return nil // it has failed already for the load's node
-	}
 	nodes, err := v.client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return err
@@ -268,14 +269,10 @@ func (v *verification) watchVia(ctx context.Context) error {
 	filter := conntrack.Filter{Port: uint16(v.target.podPort())} // #nosec G115 -- a port
 	for i, name := range names {
 		view := nodeView{}
-		address := v.nodes.pod.Address
-		if name != v.agent.Spec.NodeName {
-			if view.pod, err = v.startWatcher(ctx, fmt.Sprintf("connections-%d", i), name); err != nil {
-				return err
-			}
-			address = view.pod.Address
+		if view.pod, err = v.startWatcher(ctx, fmt.Sprintf("connections-%d", i), name); err != nil {
+			return err
 		}
-		view.trace, err = conntrack.Follow(ctx, v.cluster.DialContext, address, filter)
+		view.trace, err = conntrack.Follow(ctx, v.cluster.DialContext, view.pod.Address, filter)
 		v.via.views = append(v.via.views, view)
 		if err != nil {
 			return err
