@@ -38,6 +38,9 @@ const (
 	Restarted        = "container-restarted"     // by itself
 	IdleTimeout      = "idle-timeout"            // kept connections closed though no pod was stopping
 	WrongAnswer      = "wrong-answer"            // the answers were not as asked for
+	StaleUpstream    = "stale-upstream"          // a proxy sends to pods that have long been gone
+	ClosedUpstream   = "closed-upstream"         // a proxy sends on connections that the pod has closed
+	NoUpstream       = "no-upstream"             // a proxy answers without having tried a pod
 	Unknown          = "unknown"                 // none of these fits
 )
 
@@ -55,9 +58,11 @@ func Find(run *record.Run) []record.Cause {
 	f := &finder{run: run, server: recognise(&run.Target)}
 	f.lives = lives(run)
 	f.losses = f.sort()
+	f.throughProxy()
 	f.ended()
 	f.drained()
 	f.unrelated()
+	f.adviseProxy()
 	slices.SortStableFunc(f.causes, func(a, b record.Cause) int {
 		// What any client loses counts most.
 		return cmp.Or((b.Lost-b.OnlyBlind)-(a.Lost-a.OnlyBlind), b.Lost-a.Lost)

@@ -13,6 +13,7 @@ import (
 // was lost on its pods.
 func (f *finder) ended() {
 	f.killedEarly()
+	f.capped()
 	f.killed()
 	f.endedAtOnce()
 }
@@ -61,7 +62,7 @@ func closed(l *life) time.Time { return l.closed }
 // killed finds why processes were killed after their grace period.
 func (f *finder) killed() {
 	t := &f.run.Target
-	all := f.those(func(l *life) bool { return l.killed })
+	all := f.those(func(l *life) bool { return l.killed && (l.Grace == 0 || l.Grace >= t.Grace) })
 	if len(all) == 0 {
 		return
 	}

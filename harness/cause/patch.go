@@ -14,6 +14,9 @@ import (
 func Combine(causes []record.Cause) record.Change {
 	var all record.Change
 	for i := range causes {
+		if causes[i].Side == record.AtProxy {
+			continue // not of the target's manifest
+		}
 		c := &causes[i].Change
 		if len(all.Command) == 0 {
 			all.Command = c.Command

@@ -9,7 +9,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -61,8 +60,7 @@ func Follow(ctx context.Context, dial Dial, address string, f Filter) (*Trace, e
 			return impatient{conn}, nil
 		},
 	}}
-	query := url.Values{"client": {f.Client.String()}, "service": {f.Service.String()}}
-	req, err := http.NewRequestWithContext(life, http.MethodGet, "http://"+address+path+"?"+query.Encode(), nil)
+	req, err := http.NewRequestWithContext(life, http.MethodGet, "http://"+address+path+"?"+f.values().Encode(), nil)
 	if err != nil {
 		cancel()
 		return nil, err
@@ -127,6 +125,8 @@ func (t *Trace) collect(body io.Reader, ready chan<- struct{}) error {
 			t.mu.Lock()
 			t.missed = append(t.missed, time.Now())
 			t.mu.Unlock()
+		case l.Change != nil:
+			t.change(*l.Change)
 		case l.Flow != nil:
 			if !t.add(*l.Flow) {
 				return fmt.Errorf("there were more than %d connections", maxFlows)
@@ -145,9 +145,37 @@ func (t *Trace) add(f Flow) bool {
 	if t.count >= maxFlows {
 		return false
 	}
+	if n := len(t.flows[f.From]); n > 0 && !f.Taken.IsZero() { // it is one of those that exist
+		if last := &t.flows[f.From][n-1]; last.Client == f.Client && last.To == f.To && last.Gone.IsZero() {
+			return true
+		}
+	}
 	t.count++
 	t.flows[f.From] = append(t.flows[f.From], f)
 	return true
+}
+
+// change adds what became of a connection. One that began before the collection is not
+// known, and what became of it is of no use without its begin.
+func (t *Trace) change(c Flow) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	flows := t.flows[c.From]
+	for i := len(flows) - 1; i >= 0; i-- {
+		f := &flows[i]
+		if f.Client != c.Client || f.To != c.To {
+			continue
+		}
+		for _, one := range []struct {
+			known *time.Time
+			now   time.Time
+		}{{&f.Taken, c.Taken}, {&f.Closed, c.Closed}, {&f.Ended, c.Ended}, {&f.Reset, c.Reset}, {&f.Gone, c.Gone}} {
+			if one.known.IsZero() {
+				*one.known = one.now
+			}
+		}
+		return
+	}
 }
 
 // Close ends the collection.

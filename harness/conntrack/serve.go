@@ -3,10 +3,8 @@ package conntrack
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"time"
 )
 
@@ -21,9 +19,8 @@ const (
 	writeTimeout = 10 * time.Second
 )
 
-// Handler answers GET /connections?client=IP&service=IP:PORT with the connections of that
-// client to that address, a line of JSON each, until the client goes. All others it
-// passes to next. It must run in the network namespace of the client's node, with
+// Handler answers GET /connections with the connections that the query's [Filter] lets
+// through, a line of JSON each, until the client goes. All other requests it passes to next. It must run in the network namespace of the client's node, with
 // CAP_NET_ADMIN.
 func Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
@@ -31,12 +28,9 @@ func Handler(next http.Handler) http.Handler {
 			next.ServeHTTP(w, req)
 			return
 		}
-		var f Filter
-		var err1, err2 error
-		f.Client, err1 = netip.ParseAddr(req.FormValue("client"))
-		f.Service, err2 = netip.ParseAddrPort(req.FormValue("service"))
-		if err := errors.Join(err1, err2); err != nil {
-			http.Error(w, "ask for "+path+"?client=IP&service=IP:PORT: "+err.Error(), http.StatusBadRequest)
+		f, err := parseFilter(req.URL.Query())
+		if err != nil {
+			http.Error(w, "ask for "+path+"?client=IP&service=IP:PORT, or ?port=PORT: "+err.Error(), http.StatusBadRequest)
 			return
 		}
 		serve(w, req, f)

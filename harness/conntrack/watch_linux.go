@@ -42,7 +42,8 @@ func watch(ctx context.Context, f Filter, tell func(line) error) error {
 }
 
 // listen asks for the events, and tells of them until an error. If first, it says when it
-// is ready; otherwise it tells of the connections that exist, too.
+// is ready; otherwise, and if the filter asks for ends, it tells of the connections that
+// exist, too.
 func listen(ctx context.Context, f Filter, first bool, tell func(line) error) error {
 	conn, err := conntrack.Dial(nil)
 	if err != nil {
@@ -52,16 +53,23 @@ func listen(ctx context.Context, f Filter, first bool, tell func(line) error) er
 		return errors.Join(fmt.Errorf("read the connection tracking: %w", err), conn.Close())
 	}
 	events := make(chan conntrack.Event, queued)
-	failed, err := conn.Listen(events, 1, []netfilter.NetlinkGroup{netfilter.GroupCTNew})
+	groups := []netfilter.NetlinkGroup{netfilter.GroupCTNew}
+	if f.Port != 0 {
+		groups = append(groups, netfilter.GroupCTUpdate, netfilter.GroupCTDestroy)
+	}
+	failed, err := conn.Listen(events, 1, groups)
 	if err != nil {
 		return errors.Join(fmt.Errorf("ask for the events of the connection tracking (it takes CAP_NET_ADMIN in the node's network): %w", err), conn.Close())
 	}
 	defer stop(conn, events, failed)
-	begin := []line{{Ready: true}}
-	if !first {
+	var begin []line
+	if !first || f.Port != 0 {
 		if begin, err = dump(f); err != nil {
 			return err
 		}
+	}
+	if first {
+		begin = append(begin, line{Ready: true})
 	}
 	for _, l := range begin {
 		if err := tell(l); err != nil {
@@ -75,10 +83,12 @@ func listen(ctx context.Context, f Filter, first bool, tell func(line) error) er
 		case err := <-failed:
 			return fmt.Errorf("read the events of the connection tracking: %w", err)
 		case e := <-events:
-			if flow, ok := f.flow(e.Flow); ok {
-				if err := tell(line{Flow: &flow}); err != nil {
-					return err
-				}
+			l, ok := f.line(&e)
+			if !ok {
+				continue
+			}
+			if err := tell(l); err != nil {
+				return err
 			}
 		}
 	}
@@ -115,6 +125,9 @@ func dump(f Filter) ([]line, error) {
 	var lines []line
 	for i := range all {
 		if flow, ok := f.flow(&all[i]); ok {
+			if tcp := all[i].ProtoInfo.TCP; f.Port != 0 && tcp != nil && tcp.State >= tcpSynRecv {
+				flow.Taken = flow.At
+			}
 			lines = append(lines, line{Flow: &flow})
 		}
 	}
@@ -129,8 +142,63 @@ func (f Filter) flow(c *conntrack.Flow) (Flow, bool) {
 	}
 	from, to := c.TupleOrig, c.TupleReply
 	asked := netip.AddrPortFrom(from.IP.DestinationAddress.Unmap(), from.Proto.DestinationPort)
+	if f.Port != 0 {
+		if from.Proto.Protocol != unix.IPPROTO_TCP || to.Proto.SourcePort != f.Port {
+			return Flow{}, false
+		}
+		return Flow{
+			At: time.Now(), From: from.Proto.SourcePort, To: netip.AddrPortFrom(to.IP.SourceAddress.Unmap(), to.Proto.SourcePort),
+			Client: from.IP.SourceAddress.Unmap(), Direct: asked.Addr() == to.IP.SourceAddress.Unmap(),
+		}, true
+	}
 	if from.Proto.Protocol != unix.IPPROTO_TCP || from.IP.SourceAddress.Unmap() != f.Client || asked != f.Service {
 		return Flow{}, false
 	}
 	return Flow{At: time.Now(), From: from.Proto.SourcePort, To: netip.AddrPortFrom(to.IP.SourceAddress.Unmap(), to.Proto.SourcePort)}, true
 }
+
+// line returns what is told of an event; false if it says nothing new.
+func (f Filter) line(e *conntrack.Event) (line, bool) {
+	flow, ok := f.flow(e.Flow)
+	switch {
+	case !ok:
+		return line{}, false
+	case e.Type == conntrack.EventNew:
+		return line{Flow: &flow}, true
+	}
+	now := flow.At
+	flow.At = time.Time{}
+	switch {
+	case e.Type == conntrack.EventDestroy:
+		flow.Gone = now
+	case e.Flow.ProtoInfo.TCP == nil:
+		return line{}, false
+	default:
+		switch e.Flow.ProtoInfo.TCP.State {
+		case tcpSynRecv, tcpEstablished:
+			flow.Taken = now
+		case tcpFinWait, tcpCloseWait:
+			flow.Closed = now
+		case tcpLastAck, tcpTimeWait:
+			flow.Closed, flow.Ended = now, now // the first was told of before, unless it was missed
+		case tcpClose:
+			flow.Reset = now
+		default:
+			return line{}, false
+		}
+	}
+	return line{Change: &flow}, true
+}
+
+// The states of a TCP connection (enum tcp_conntrack of Linux,
+// include/uapi/linux/netfilter/nf_conntrack_tcp.h). The first FIN of either side leads
+// to tcpFinWait, a reset to tcpClose.
+const (
+	tcpSynRecv     = 2
+	tcpEstablished = 3
+	tcpFinWait     = 4
+	tcpCloseWait   = 5
+	tcpLastAck     = 6
+	tcpTimeWait    = 7
+	tcpClose       = 8
+)

@@ -79,6 +79,11 @@ func inside(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer trace.Close()
+	ends, err := Follow(ctx, new(net.Dialer).DialContext, server.Listener.Addr().String(), Filter{Port: 8080})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ends.Close()
 
 	dial := func(from, to string) (uint16, error) {
 		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from), Port: 0}, Timeout: 10 * time.Second}
@@ -129,5 +134,54 @@ func inside(t *testing.T) {
 	}
 	if trace.Len() != 2 || !trace.Complete(began, time.Now()) {
 		t.Errorf("%d connections, %v", trace.Len(), trace.Problem())
+	}
+
+	// By the pod's port all clients are told of, and what became of their connections.
+	for port, is := range map[uint16]func(*Flow) bool{
+		refused: func(f *Flow) bool { return f.Refused() && f.Client.String() == "10.0.0.1" && !f.Direct },
+		direct: func(f *Flow) bool {
+			return !f.Taken.IsZero() && !f.Closed.Before(f.Taken) && f.Reset.IsZero() && f.Direct
+		},
+		other: func(f *Flow) bool { return !f.Refused() && f.Client.String() == "10.0.1.1" },
+	} {
+		await(ctx, t, ends, port, is)
+	}
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_ = c.(*net.TCPConn).SetLinger(0) // a close is a reset
+			_ = c.Close()
+		}
+	}()
+	reset, err := dial("10.0.0.1", "10.96.0.1:80")
+	if err != nil && !errors.Is(err, syscall.ECONNRESET) { // it may come before the dial has returned
+		t.Fatal(err)
+	}
+	await(ctx, t, ends, reset, func(f *Flow) bool { return !f.Taken.IsZero() && !f.Reset.IsZero() })
+	// Who asks later is told of what there is.
+	late, err := Follow(ctx, new(net.Dialer).DialContext, server.Listener.Addr().String(), Filter{Port: 8080})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer late.Close()
+	await(ctx, t, late, reset, func(f *Flow) bool { return !f.Taken.IsZero() })
+}
+
+// await waits until what is known of the connection from a port fulfils a condition.
+func await(ctx context.Context, t *testing.T, trace *Trace, port uint16, is func(*Flow) bool) {
+	t.Helper()
+	for {
+		f, ok := trace.Find(port, time.Now(), time.Now())
+		if ok && is(&f) {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatalf("from port %d: %+v, %v; %v", port, f, ok, trace.Problem())
+		case <-time.After(10 * time.Millisecond):
+		}
 	}
 }

@@ -22,6 +22,7 @@ import (
 // The packages of the programs.
 const (
 	serverPackage   = "kubernaut.io/dynamic-toolset/harness/defects/faulty"
+	gatewayPackage  = "kubernaut.io/dynamic-toolset/harness/defects/gateway"
 	polyglotPackage = "kubernaut.io/dynamic-toolset/harness/defects/polyglot"
 	agentPackage    = "kubernaut.io/dynamic-toolset/harness/cmd/loadagent"
 )
@@ -38,6 +39,7 @@ const service = "subject"
 type Subject struct {
 	Server, Agent string // paths of the programs, statically linked
 
+	gateway  string // path of the proxy
 	polyglot string // path of the server that speaks other protocols
 	dir      string // for the manifests
 }
@@ -46,9 +48,9 @@ type Subject struct {
 // within a checkout of this module.
 func Build(ctx context.Context, dir string) (*Subject, error) {
 	s := &Subject{Server: filepath.Join(dir, filepath.Base(serverPackage)), Agent: filepath.Join(dir, filepath.Base(agentPackage)), dir: dir,
-		polyglot: filepath.Join(dir, filepath.Base(polyglotPackage))}
+		polyglot: filepath.Join(dir, filepath.Base(polyglotPackage)), gateway: filepath.Join(dir, filepath.Base(gatewayPackage))}
 	// The programs are linked statically, since the images have no libraries.
-	build := exec.CommandContext(ctx, "go", "build", "-o", dir+string(filepath.Separator), serverPackage, polyglotPackage, agentPackage)
+	build := exec.CommandContext(ctx, "go", "build", "-o", dir+string(filepath.Separator), serverPackage, polyglotPackage, gatewayPackage, agentPackage)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	var said strings.Builder
 	build.Stderr = &said
@@ -62,6 +64,29 @@ func Build(ctx context.Context, dir string) (*Subject, error) {
 // before the server is deployed.
 func (s *Subject) Image() cluster.Image {
 	return cluster.Image{Name: "subject:devel", Files: map[string]string{"/subject": s.Server}, Entrypoint: []string{"/subject"}}
+}
+
+// Gateway returns the image of the proxy with planted defects.
+func (s *Subject) Gateway() cluster.Image {
+	return cluster.Image{Name: "gateway:devel", Files: map[string]string{"/gateway": s.gateway}, Entrypoint: []string{"/gateway"}}
+}
+
+//go:embed gateway/deploy.yaml
+var gatewayTemplate string
+
+// GatewayManifest writes the manifest of the proxy before the server, in its namespace, and
+// returns its path. defect may be empty.
+func (s *Subject) GatewayManifest(namespace, defect string) (string, error) {
+	args := []string{"--target=" + service + ":80"}
+	if defect != "" {
+		args = append(args, "--defect="+defect)
+	}
+	text, err := json.Marshal(args)
+	if err != nil {
+		return "", err
+	}
+	file := filepath.Join(s.dir, namespace+"-gateway.yaml")
+	return file, os.WriteFile(file, []byte(strings.NewReplacer("%NAMESPACE%", namespace, "%ARGS%", string(text)).Replace(gatewayTemplate)), 0o600)
 }
 
 // A Deployment is what Manifest fills into the server's manifest.

@@ -13,6 +13,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -41,6 +42,9 @@ type Options struct {
 	// Image must be in the container engine, to be loaded later. If it is missing, Open
 	// returns an error before it makes the cluster. Empty: none (Kind).
 	Image string
+	// ProxySync is how often at most kube-proxy changes a node's rules; 0: once a second, as
+	// by default (Sim).
+	ProxySync time.Duration
 	// AgentBinary is the load generator's program, statically linked (Kind).
 	AgentBinary string
 
@@ -79,7 +83,7 @@ func Check(name string) error {
 func Open(ctx context.Context, o Options) (cluster.Cluster, error) {
 	switch o.Name {
 	case Sim:
-		return sim.Start(ctx, sim.Options{Nodes: o.Nodes, Progress: o.Progress, LogDir: o.LogDir})
+		return sim.Start(ctx, sim.Options{Nodes: o.Nodes, Progress: o.Progress, LogDir: o.LogDir, ProxySync: o.ProxySync})
 	case Kind:
 		return kind.Start(ctx, kind.Options{
 			Workers: o.Nodes, NodeImage: o.NodeImage, Config: o.KindConfig, Image: o.Image, Agent: o.AgentBinary, Progress: o.Progress, LogDir: o.LogDir,

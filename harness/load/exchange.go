@@ -168,11 +168,27 @@ func (c *connection) recognise(h http.Header) {
 		return
 	}
 	c.recognised = true
+	c.server = signatureOf(h.Get)
+}
+
+// signatureOf returns a server's signature from the headers of a response.
+func signatureOf(header func(name string) string) record.Signature {
 	get := func(name string) string {
-		v := h.Get(name)
+		v := header(name)
 		return strings.Clone(v[:min(len(v), maxSignature)])
 	}
-	c.server = record.Signature{Server: get("Server"), PoweredBy: get("X-Powered-By"), Via: get("Via"), KeepAlive: get("Keep-Alive")}
+	return record.Signature{Server: get("Server"), PoweredBy: get("X-Powered-By"), Via: get("Via"), KeepAlive: get("Keep-Alive")}
+}
+
+// recognise keeps what the first response says about the server, in protocols that are not
+// the raw wire.
+func (r *run) recognise(header func(name string) string) {
+	r.recognised.Do(func() {
+		s := signatureOf(header)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.server = s
+	})
 }
 
 // readHeader reads the header of the response to asked, and skips interim ones.

@@ -111,6 +111,7 @@ func (c *grpcChannel) exchange(ctx context.Context, j *job, q *record.Request) (
 	}
 	if result.FromServer || result.Begun {
 		q.Status = http.StatusOK
+		c.run.recognise(func(name string) string { return strings.Join(result.Header.Get(name), ", ") })
 	}
 	code := result.Status.Code()
 	q.Outcome = record.OK

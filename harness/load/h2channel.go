@@ -70,6 +70,7 @@ func (c *h2Channel) exchange(ctx context.Context, j *job, q *record.Request) (ag
 // head records what the header of a response says.
 func (c *h2Channel) head(resp *h2.Response, q *record.Request) {
 	q.Status = resp.Status
+	c.run.recognise(resp.Header.Get)
 	if c.run.PodHeader != "" {
 		q.Pod = resp.Header.Get(c.run.PodHeader)
 	}

@@ -57,6 +57,7 @@ func (r *run) openWebSocket(ctx context.Context, m *message, q *record.Request, 
 	c, err := websocket.Open(ctx, conn, &websocket.Request{Host: r.Host, Path: m.Path, Header: m.given, Message: m.Body})
 	if err == nil {
 		q.Status = http.StatusSwitchingProtocols
+		r.recognise(c.Header.Get)
 		if r.PodHeader != "" {
 			q.Pod = c.Header.Get(r.PodHeader)
 		}
@@ -68,6 +69,7 @@ func (r *run) openWebSocket(ctx context.Context, m *message, q *record.Request, 
 	case errors.As(err, &refused):
 		body, _ := io.ReadAll(io.LimitReader(refused.Response.Body, shown)) // as much as there is
 		q.Status, q.Outcome = refused.Response.StatusCode, record.UnexpectedStatus
+		r.recognise(refused.Response.Header.Get)
 		q.Detail += ": " + excerpt(body)
 		if r.PodHeader != "" {
 			q.Pod = refused.Response.Header.Get(r.PodHeader)

@@ -78,7 +78,11 @@ func Run(ctx context.Context, c Config, emit func(record.Request)) (Summary, err
 	classes.Wait()
 	s := Summary{Began: r.begin, Stopped: stopped, Ended: time.Now()}
 	for i, client := range r.Clients {
-		s.Clients = append(s.Clients, tallies[i].summary(client))
+		c := tallies[i].summary(client)
+		if c.Server == (record.Signature{}) {
+			c.Server = r.server
+		}
+		s.Clients = append(s.Clients, c)
 	}
 	return s, r.failure
 }
@@ -95,6 +99,10 @@ type run struct {
 	mu      sync.Mutex // guards failure, and calls of emit
 	emit    func(record.Request)
 	failure error // the first failure of the generator itself
+	// server is what the first response said about its server, in protocols that are not the
+	// raw wire.
+	server     record.Signature
+	recognised sync.Once
 }
 
 // A tally counts what a client class did.

@@ -8,6 +8,10 @@ type Cause struct {
 	ID    string `json:"id"`    // stable, for machines: "no-signal-handler", ...
 	Title string `json:"title"` // one sentence, for people
 
+	// Side is AtProxy if what is to be changed is the proxy's, whose causes begin with "The
+	// proxy". Empty: the target's.
+	Side Side `json:"side,omitempty"`
+
 	Lost int `json:"lost"` // requests that it explains
 	// OnlyBlind counts those of them that only clients lose that don't look whether the
 	// server has closed the connection; see Request.OnlyBlind.
@@ -27,6 +31,8 @@ type Cause struct {
 	InServer     string `json:"inServer,omitempty"`
 	InKubernetes string `json:"inKubernetes,omitempty"`
 	Change       Change `json:"change,omitzero"`
+	// InProxy is what to do in the configuration of the proxy in the path.
+	InProxy string `json:"inProxy,omitempty"`
 }
 
 // A Change is what can be changed in the manifest of a target.

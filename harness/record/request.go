@@ -97,6 +97,14 @@ type Request struct {
 	// Suspects are the pods that may have lost the request, if Pod is not known.
 	Suspects []string `json:"suspects,omitempty"`
 
+	// Side says, if a proxy is in the path, on which side of it the request was lost, and
+	// SideBy what that rests on. Via is the proxy's pod to which it was sent, as far as it
+	// is known.
+	Side   Side   `json:"side,omitempty"`
+	SideBy string `json:"sideBy,omitempty"`
+	Hop    Hop    `json:"hop,omitempty"`
+	Via    string `json:"via,omitempty"`
+
 	ConnectionAge time.Duration `json:"connectionAgeNs,omitempty"` // when the request was sent
 	// ConnectionUse is the number of earlier requests on the connection.
 	ConnectionUse int `json:"connectionUse,omitempty"`
@@ -116,6 +124,32 @@ type Request struct {
 	Local string `json:"local,omitempty"`
 }
 
+// Side is where a request was lost that went through a proxy.
+type Side string
+
+const (
+	// AtProxy: the proxy lost it: between the client and the proxy, or by a choice of the
+	// proxy that no pod could help.
+	AtProxy Side = "the proxy"
+	// AtPod: the pod did not answer the proxy, or not as it should.
+	AtPod Side = "the pod"
+	// AtEither: what was seen fits both.
+	AtEither Side = "the proxy or the pod"
+)
+
+// Hop is what became of the proxy's own connection to a pod, as far as its node tells.
+type Hop string
+
+const (
+	HopRefused      Hop = "refused"
+	HopUnanswered   Hop = "not answered"
+	HopReset        Hop = "reset"
+	HopClosed       Hop = "closed"        // as the request came, or while it was in flight
+	HopClosedBefore Hop = "closed before" // and the proxy sent on it all the same
+	HopStale        Hop = "stale"         // the proxy itself chose a pod that had left the endpoints long before
+	HopNone         Hop = "none"          // it tried no pod
+)
+
 // PodSource says how the pod of a request is known.
 type PodSource string
 
@@ -132,6 +166,12 @@ const (
 // Whose says for a reader which pod the request was sent to.
 func (r *Request) Whose() string {
 	switch {
+	case r.Side == AtProxy && r.Via != "":
+		return "the proxy " + r.Via
+	case r.Side == AtProxy:
+		return "the proxy"
+	case r.Side == AtEither:
+		return "the proxy or a pod"
 	case r.Pod == "" && len(r.Suspects) == 0:
 		return "a pod unknown"
 	case r.Pod == "" && len(r.Suspects) == 1:

@@ -23,6 +23,9 @@ type Run struct {
 	Pods     []Pod       `json:"pods"`
 	Events   []EventLine `json:"events"`
 
+	// Via is the proxy in the path; nil: there is none.
+	Via *Via `json:"via,omitempty"`
+
 	// Propagation is what the load's node says about stopping pods; nil: nothing.
 	Propagation *Propagation `json:"propagation,omitempty"`
 
@@ -34,6 +37,14 @@ type Run struct {
 	Notes []string `json:"notes,omitempty"` // what a reader should know, such as what could not be done as asked
 }
 
+// Via is the proxy between the load and the target.
+type Via struct {
+	// Kind is what it is, such as "nginx"; empty: not known, as it came with manifests.
+	Kind   string `json:"kind,omitempty"`
+	Target Target `json:"target"` // the proxy's own workload, and the address of its Service
+	Pods   []Pod  `json:"pods"`
+}
+
 // Propagation is for how long one node went on to send new connections to pods that were
 // told to stop. Both durations are the longest of all these pods; negative or 0: none
 // came after that.
@@ -42,6 +53,16 @@ type Propagation struct {
 	Pods          int           `json:"pods"` // that were told to stop
 	AfterDeletion time.Duration `json:"afterDeletionNs"`
 	AfterEndpoint time.Duration `json:"afterEndpointNs"` // after they had left the endpoints
+}
+
+// Wait returns for how long a pod should go on to take connections after it is told to stop:
+// twice as long as was seen, and a second, since no run sees the longest. It is 0 if none
+// came late.
+func (p *Propagation) Wait() time.Duration {
+	if p.AfterDeletion <= 0 {
+		return 0
+	}
+	return (2*p.AfterDeletion + time.Second + time.Second - 1).Truncate(time.Second)
 }
 
 // Target is what was verified.

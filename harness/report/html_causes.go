@@ -15,6 +15,7 @@ const maxCausePods = 3
 type causeView struct {
 	ID, Title, Lost, Pods          string
 	Server, InServer, InKubernetes string
+	Manifest, InProxy              string
 	Evidence                       []string
 	Mild                           bool // no client that looks lost a request
 }
@@ -26,6 +27,7 @@ func causeViews(run *record.Run) []causeView {
 		v := causeView{
 			ID: c.ID, Title: titleOf(c), Lost: lostBy(c), Pods: podsOf(c), Server: serverName(c),
 			InServer: format.Cut(c.InServer, 1000), InKubernetes: format.Cut(c.InKubernetes, 1000), Mild: c.Lost == c.OnlyBlind,
+			Manifest: manifestOf(c), InProxy: format.Cut(c.InProxy, 1000),
 		}
 		for _, e := range c.Evidence {
 			v.Evidence = append(v.Evidence, format.Cut(e, 500))

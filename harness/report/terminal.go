@@ -116,7 +116,10 @@ func (p *printer) causes(run *record.Run) {
 			p.wrap("in "+serverName(c)+": "+c.InServer, indent+"> ", indent+"  ", plain)
 		}
 		if c.InKubernetes != "" {
-			p.wrap("in the manifest: "+c.InKubernetes, indent+"> ", indent+"  ", plain)
+			p.wrap("in "+manifestOf(c)+": "+c.InKubernetes, indent+"> ", indent+"  ", plain)
+		}
+		if c.InProxy != "" {
+			p.wrap("in the proxy's configuration: "+c.InProxy, indent+"> ", indent+"  ", plain)
 		}
 		p.line("")
 	}

@@ -99,6 +99,14 @@ func lostBy(c *record.Cause) string {
 	return plural(c.Lost, "request") + " lost, " + format.Grouped(c.OnlyBlind) + " of them only by clients that don't look"
 }
 
+// manifestOf says whose manifest a cause wants to be changed.
+func manifestOf(c *record.Cause) string {
+	if c.Side == record.AtProxy {
+		return "the proxy's manifest"
+	}
+	return "the manifest"
+}
+
 // titleOf returns the title of a cause, and says if it is not certain.
 func titleOf(c *record.Cause) string {
 	if c.Likely {

@@ -3,6 +3,7 @@ package scenario
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -35,10 +36,26 @@ func restart(ctx context.Context, e *Env) error {
 	if e.Restarting != nil {
 		e.Restarting(at)
 	}
-	if err := e.Target.Patch(ctx, patch); err != nil {
-		return fmt.Errorf("restart the %s: %w", &e.Target, err)
+	return e.restart(ctx, &e.Target, patch)
+}
+
+// restartVia restarts the proxy before the target.
+func restartVia(ctx context.Context, e *Env) error {
+	if e.Via == nil {
+		return errors.New("there is no proxy to restart")
 	}
-	return e.Target.Wait(ctx, e.ReadyTimeout, false)
+	patch := fmt.Appendf(nil, `{"spec":{"template":{"metadata":{"annotations":{%q:%q}}}}}`, RestartedAt, time.Now().Format(time.RFC3339Nano))
+	if err := e.restart(ctx, e.Via, patch); err != nil {
+		return err
+	}
+	return e.Via.Wait(ctx, e.ReadyTimeout, true) // what is done next must not meet its old pods
+}
+
+func (e *Env) restart(ctx context.Context, w *rollout.Workload, patch []byte) error {
+	if err := w.Patch(ctx, patch); err != nil {
+		return fmt.Errorf("restart the %s: %w", w, err)
+	}
+	return w.Wait(ctx, e.ReadyTimeout, false)
 }
 
 // scale scales down to one replica, and up again.
@@ -73,7 +90,7 @@ func deletePods(ctx context.Context, e *Env) error {
 	}
 	for i := range pods {
 		e.Say("deleting pod %s", pods[i].Name)
-		if err := e.deletePod(ctx, pods[i].Name); err != nil {
+		if err := e.deletePod(ctx, pods[i].Name, metav1.DeleteOptions{}); err != nil {
 			return err
 		}
 		if err := e.waitReplaced(ctx, pods[i].UID); err != nil {
@@ -83,10 +100,10 @@ func deletePods(ctx context.Context, e *Env) error {
 	return nil
 }
 
-func (e *Env) deletePod(ctx context.Context, name string) error {
+func (e *Env) deletePod(ctx context.Context, name string, o metav1.DeleteOptions) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	if err := e.Client.CoreV1().Pods(e.Target.Namespace).Delete(ctx, name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
+	if err := e.Client.CoreV1().Pods(e.Target.Namespace).Delete(ctx, name, o); err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("delete pod %s: %w", name, err)
 	}
 	return nil
@@ -117,8 +134,34 @@ func (e *Env) waitReplaced(ctx context.Context, uid types.UID) error {
 	}
 }
 
+// spot does what a cloud does to a spot node: its pods get a notice, and little time.
+// Whatever their own grace period is, that of the notice counts
+// (https://docs.cloud.google.com/kubernetes-engine/docs/concepts/spot-vms#graceful-shutdown: 15 s).
+func spot(ctx context.Context, e *Env) error {
+	return e.clear(ctx, "taking away", func(ctx context.Context, node string, pods []corev1.Pod) error {
+		seconds := int64(e.GraceCap / time.Second)
+		for i := range pods {
+			if pods[i].Spec.NodeName != node {
+				continue
+			}
+			grace := seconds
+			if own := pods[i].Spec.TerminationGracePeriodSeconds; own != nil {
+				grace = min(grace, *own)
+			}
+			if err := e.deletePod(ctx, pods[i].Name, metav1.DeleteOptions{GracePeriodSeconds: &grace}); err != nil {
+				return err
+			}
+		}
+		return e.Target.Wait(ctx, e.ReadyTimeout, true)
+	})
+}
+
 // drain does what kubectl drain does, but evicts only the target's pods.
-func drain(ctx context.Context, e *Env) error {
+func drain(ctx context.Context, e *Env) error { return e.clear(ctx, "draining", e.evictFrom) }
+
+// clear cordons the node with most of the target's pods, takes them from it, and uncordons
+// it.
+func (e *Env) clear(ctx context.Context, what string, take func(context.Context, string, []corev1.Pod) error) error {
 	node, count, pods, err := e.busiestNode(ctx)
 	if err != nil {
 		return err
@@ -128,13 +171,13 @@ func drain(ctx context.Context, e *Env) error {
 		return err
 	}
 	if len(nodes.Items) < 2 {
-		return fmt.Errorf("the cluster has only one node; draining it leaves the pods nowhere to go")
+		return fmt.Errorf("the cluster has only one node; %s it leaves the pods nowhere to go", what)
 	}
-	e.Say("draining %s, which has %d pods of the target", node, count[node])
+	e.Say("%s %s, which has %d pods of the target", what, node, count[node])
 	if err := e.cordon(ctx, node, true); err != nil {
 		return err
 	}
-	err = e.evictFrom(ctx, node, pods)
+	err = take(ctx, node, pods)
 	// Whether that failed or not, the node must become usable again.
 	uncordonCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 	defer cancel()

@@ -19,10 +19,13 @@ type Env struct {
 	Client kubernetes.Interface
 	Faults cluster.Faults // nil if the cluster has none
 	Target rollout.Workload
+	Via    *rollout.Workload // the proxy before it; nil: none
 	// ReadyTimeout bounds each wait for the target.
 	ReadyTimeout time.Duration
 	// Outage is how long the API server or a kubelet is stopped.
 	Outage time.Duration
+	// GraceCap is the longest grace period that a spot node gives.
+	GraceCap time.Duration
 	// Restarting is called before a restart, with the value of the annotation that
 	// makes it; may be nil.
 	Restarting func(at string)
@@ -45,7 +48,9 @@ type Step struct {
 	// Rollout: it is a rollout, which a workload that replaces pods only when they are
 	// deleted does not have.
 	Rollout bool
-	Run     func(context.Context, *Env) error
+	// Via: it is done to the proxy before the target, and not to the target.
+	Via bool
+	Run func(context.Context, *Env) error
 }
 
 // A kind is a kind of step, with its name on the command line.
@@ -62,7 +67,15 @@ var kinds = []kind{
 		}
 		return steps
 	}},
+	{"proxy-restart", "kubectl rollout restart of the proxy (--via), as often as --restarts says", func(n int) []Step {
+		steps := make([]Step, n)
+		for i := range steps {
+			steps[i] = Step{Name: fmt.Sprintf("proxy restart %d", i+1), Via: true, Run: restartVia}
+		}
+		return steps
+	}},
 	{"node-drain", "cordon the node with most of the pods and evict them, then uncordon it", one(Step{Name: "node drain", Terminations: true, Nodes: true, Run: drain})},
+	{"spot-node", "take the node with most of the pods away: cordon it, delete them with a grace period of at most --grace-cap, then uncordon it", one(Step{Name: "spot node", Terminations: true, Nodes: true, Run: spot})},
 	{"pod-deletion", "delete one pod after the other", one(Step{Name: "pod deletion", Terminations: true, Run: deletePods})},
 	{"scale", "scale down to one replica and up again", one(Step{Name: "scaling down and up", Terminations: true, Replicas: true, Run: scale})},
 	{"api-outage", "stop the API server for the time of --outage", one(Step{Name: "API server outage", Faults: true, Run: apiOutage})},

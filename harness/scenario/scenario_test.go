@@ -25,7 +25,7 @@ func TestParse(t *testing.T) {
 	if got := strings.Join(names, ", "); got != "rolling restart 1, rolling restart 2, node drain, API server outage" {
 		t.Error(got)
 	}
-	if _, err := scenario.Parse("rolling-restart,reboot", 1); err == nil || !strings.Contains(err.Error(), `"reboot"; there are: rolling-restart, node-drain`) {
+	if _, err := scenario.Parse("rolling-restart,reboot", 1); err == nil || !strings.Contains(err.Error(), `"reboot"; there are: rolling-restart, proxy-restart, node-drain`) {
 		t.Errorf("%v", err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 )
 
 // ErrUnsupported is wrapped by StartCluster's error if this host can't run a cluster.
@@ -26,6 +27,7 @@ type Cluster struct {
 	controllers []*process
 	outage      bool           // StopAPIServer has stopped them
 	nodes       []*clusterNode // plane.mu guards their fields that change
+	proxySync   time.Duration  // of kube-proxy's rules; 0: its default
 }
 
 // StartCluster starts a cluster, and returns when every node is Ready and the
@@ -48,7 +50,7 @@ func StartCluster(ctx context.Context, opts ...Option) (*Cluster, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	c := &Cluster{plane: plane{kind: "cluster"}}
+	c := &Cluster{plane: plane{kind: "cluster"}, proxySync: o.proxySync}
 	if err := c.start(ctx, o); err != nil {
 		err = fmt.Errorf("start the simulated cluster: %w", err)
 		if c.supervisor != nil {

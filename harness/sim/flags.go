@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"strconv"
+	"time"
 )
 
 const (
@@ -138,8 +139,8 @@ func kubeletFlags(n nodeInfo) []string {
 	}
 }
 
-func proxyFlags(n nodeInfo, kubeconfig string) []string {
-	return []string{
+func proxyFlags(n nodeInfo, kubeconfig string, sync time.Duration) []string {
+	flags := []string{
 		"--kubeconfig=" + kubeconfig, "--hostname-override=" + n.Name,
 		"--proxy-mode=nftables", "--cluster-cidr=" + podCIDR,
 		// The limits of connection tracking are those of the host. All else is as by
@@ -149,6 +150,12 @@ func proxyFlags(n nodeInfo, kubeconfig string) []string {
 		"--conntrack-tcp-timeout-established=0", "--conntrack-tcp-timeout-close-wait=0",
 		"--v=2",
 	}
+	if sync > 0 {
+		// Its name is older than nftables, for which it is, too. A full synchronisation must
+		// not be more frequent.
+		flags = append(flags, "--iptables-min-sync-period="+sync.String(), "--iptables-sync-period="+max(sync, 30*time.Second).String())
+	}
+	return flags
 }
 
 // runtimeSocket returns the path of the container runtime's socket, for processes on

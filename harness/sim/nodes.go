@@ -32,7 +32,7 @@ func (c *Cluster) startNode(ctx context.Context, n *clusterNode) error {
 		return err
 	}
 	n.proxy, err = c.run(ctx, request{
-		Name: n.Name + "-" + proxyRole, Role: proxyRole, Node: n.Name, Args: proxyFlags(n.nodeInfo, proxyRole+".kubeconfig"),
+		Name: n.Name + "-" + proxyRole, Role: proxyRole, Node: n.Name, Args: proxyFlags(n.nodeInfo, proxyRole+".kubeconfig", c.proxySync),
 	})
 	return err
 }

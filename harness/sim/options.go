@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"os"
+	"time"
 )
 
 // Option is an option of [StartControlPlane] and [StartCluster].
@@ -15,6 +16,7 @@ type options struct {
 	logDir         string
 	apiServerFlags []string
 	nodes          int
+	proxySync      time.Duration
 }
 
 // defaultNodes is enough for pods to connect across nodes.
@@ -41,6 +43,11 @@ func (o *options) build(ctx context.Context) error {
 // WithNodes sets the number of nodes of a cluster, from 1 to 20. The default is 2. A
 // control plane alone has none.
 func WithNodes(n int) Option { return func(o *options) { o.nodes = n } }
+
+// WithProxySync has kube-proxy change a node's rules at most once in d (its minSyncPeriod),
+// as in a cluster with many Services: a node goes on sending connections to a pod for up to
+// d after the pod has left the endpoints. 0: the default, 1 s.
+func WithProxySync(d time.Duration) Option { return func(o *options) { o.proxySync = d } }
 
 // WithProgress writes the progress of the compiler to w instead of standard error; nil:
 // nowhere.

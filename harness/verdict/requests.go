@@ -57,6 +57,9 @@ func (j *judge) describe(r *record.Request) string {
 	if r.Detail != "" {
 		text += ": " + r.Detail
 	}
+	if r.Side != "" {
+		text += fmt.Sprintf("; lost at %s: %s", r.Side, r.SideBy)
+	}
 	return text
 }
 

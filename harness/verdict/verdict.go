@@ -44,6 +44,8 @@ type Rules struct {
 	// Terminations: the scenario stops pods, so that a run in which none stopped has
 	// shown nothing.
 	Terminations bool
+	// ViaTerminations: it stops pods of the proxy in the path.
+	ViaTerminations bool
 }
 
 // The identifiers of the checks. Those of the client classes are made by RequestsID.
@@ -83,6 +85,7 @@ func Judge(run *record.Run, rules Rules) []record.Check {
 	for _, c := range rules.Classes {
 		checks = append(checks, j.requests(c))
 	}
+	checks = append(checks, j.proxy()...)
 	return append(checks,
 		j.problems(), j.readiness(), j.liveness(), j.refused(), j.grace(), j.exitCode(), j.milestones(), j.restarts(),
 		j.baseline(), j.load(), j.coverage(), j.latency())

@@ -67,6 +67,9 @@ func startShared() error {
 	if err := shared.cluster.LoadImage(ctx, shared.subject.Polyglot()); err != nil {
 		return err
 	}
+	if err := shared.cluster.LoadImage(ctx, shared.subject.Gateway()); err != nil {
+		return err
+	}
 	return shared.cluster.LoadImage(ctx, shared.subject.Image())
 }
 

@@ -17,6 +17,7 @@ type ContainerImage struct {
 	Command             bool // the manifest says what to run
 	Target              bool // it is a container of the target's pods
 	Main                bool // it is the one that serves the traffic
+	Via                 bool // it is the proxy in the path
 }
 
 func containerImages(objects []manifest.Object, o *Options) ([]ContainerImage, error) {

@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"strconv"
@@ -36,14 +37,17 @@ func (n *nodeView) close() error {
 
 // watchNode begins to collect to which pods the load's node sends connections. Without
 // it, the run is as good, but less is known of what is lost.
-func (v *verification) watchNode(ctx context.Context) {
+func (v *verification) watchNode(ctx context.Context) { v.watch(ctx, v.startTrace) }
+
+// watch begins to read the connection tracking, if that is allowed.
+func (v *verification) watch(ctx context.Context, begin func(context.Context) error) {
 	if v.cluster.Shared() && !v.ReadNodes {
 		v.nodes.why = "to have it read in a cluster that others use, give --read-nodes"
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, watchTimeout)
 	defer cancel()
-	if err := v.startTrace(ctx); err != nil {
+	if err := begin(ctx); err != nil && v.nodes.why == "" {
 		v.nodes.why = err.Error()
 	}
 }
@@ -53,29 +57,34 @@ func (v *verification) startTrace(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	service, err := netip.ParseAddrPort(v.run.Target.Address)
+	service, err := netip.ParseAddrPort(v.loadAddress())
 	if err != nil {
 		return err
 	}
-	v.nodes.pod, err = agentpod.Start(ctx, agentpod.Options{
-		Client: v.client, Namespace: v.cluster.Namespace(), Name: "connections",
-		Image: v.agent.Spec.Containers[0].Image, Port: conntrack.Port, Edit: v.inNode,
-		Dial: func(ctx context.Context, pod *corev1.Pod) (net.Conn, error) {
-			return v.cluster.DialContext(ctx, "tcp", net.JoinHostPort(pod.Status.PodIP, strconv.Itoa(conntrack.Port)))
-		},
-	})
-	if err != nil {
+	if v.nodes.pod, err = v.startWatcher(ctx, "connections", v.agent.Spec.NodeName); err != nil {
 		return err
 	}
 	v.nodes.trace, err = conntrack.Follow(ctx, v.cluster.DialContext, v.nodes.pod.Address, conntrack.Filter{Client: client, Service: service})
 	return err
 }
 
-// inNode puts a pod into the network of the load's node, where it may read the
-// connection tracking.
-func (v *verification) inNode(p *corev1.Pod) {
+// startWatcher starts a pod that reads the connection tracking of a node.
+func (v *verification) startWatcher(ctx context.Context, name, node string) (*agentpod.Pod, error) {
+	port := conntrack.FirstPort + rand.IntN(conntrack.Ports) // #nosec G404 -- no secret
+	return agentpod.Start(ctx, agentpod.Options{
+		Client: v.client, Namespace: v.cluster.Namespace(), Name: name,
+		Image: v.agent.Spec.Containers[0].Image, Port: port, Edit: func(p *corev1.Pod) { inNode(p, node) },
+		Dial: func(ctx context.Context, pod *corev1.Pod) (net.Conn, error) {
+			return v.cluster.DialContext(ctx, "tcp", net.JoinHostPort(pod.Status.PodIP, strconv.Itoa(port)))
+		},
+	})
+}
+
+// inNode puts a pod into the network of a node, where it may read the connection
+// tracking.
+func inNode(p *corev1.Pod, node string) {
 	no, root := false, int64(0)
-	p.Spec.NodeName, p.Spec.HostNetwork = v.agent.Spec.NodeName, true
+	p.Spec.NodeName, p.Spec.HostNetwork = node, true
 	// Capabilities are for root only, unless the program's file grants them.
 	p.Spec.SecurityContext.RunAsNonRoot, p.Spec.SecurityContext.RunAsUser = &no, &root
 	c := &p.Spec.Containers[0]
@@ -94,6 +103,10 @@ func (v *verification) attribute() {
 			v.nodes.why = err.Error()
 		}
 	}
+	if v.via != nil {
+		v.attributeSides()
+		return
+	}
 	a.all()
 	if v.nodes.trace != nil {
 		if v.run.Propagation = a.propagation(v.nodes.trace.Flows); v.run.Propagation != nil {
@@ -104,6 +117,10 @@ func (v *verification) attribute() {
 		v.run.Notes = append(v.run.Notes, fmt.Sprintf("Which pods have lost %d of the lost requests is not known for certain. The connection tracking of the node %s, which knows it, was not read: %s.",
 			a.unsure, v.agent.Spec.NodeName, v.nodes.why))
 	}
+}
+
+// notePorts says in notes which requests were not sent for want of a source port.
+func (v *verification) notePorts() {
 	for _, c := range v.run.Load {
 		if c.NoPort > 0 {
 			v.run.Notes = append(v.run.Notes, fmt.Sprintf("%s clients: %d requests were not sent, beside the %d that were. Each needed a new connection, and every source port of the load had been used within the last %s: the node would have taken it for the old connection. At most about %d connections a second can be opened; lower --rate to have all requests sent.",

@@ -40,6 +40,9 @@ func (o *Options) Read(stdin io.Reader, existing bool) error {
 	if err := t.checkReferences(append(slices.Clone(around), objects...)); err != nil {
 		return err
 	}
+	if err := o.readVia(t, existing); err != nil {
+		return err
+	}
 	o.objects, o.around = objects, around
 	o.Notes = append(o.Notes, append(left, notes...)...)
 	return nil
@@ -47,7 +50,17 @@ func (o *Options) Read(stdin io.Reader, existing bool) error {
 
 // ContainerImages returns the images of all containers of the manifests, which must have been
 // read: with init containers and sidecars, in the order of the manifests.
-func (o *Options) ContainerImages() ([]ContainerImage, error) { return containerImages(o.objects, o) }
+func (o *Options) ContainerImages() ([]ContainerImage, error) {
+	all, err := containerImages(o.objects, o)
+	if err != nil || o.Via == nil {
+		return all, err
+	}
+	before, err := containerImages(o.viaObjects, o.viaOptions())
+	for i := range before {
+		before[i].Main, before[i].Via = false, before[i].Main
+	}
+	return append(all, before...), err
+}
 
 // A reference is what a pod names and must be there.
 type reference struct{ kind, name string }

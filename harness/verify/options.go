@@ -19,6 +19,7 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/manifest"
 	"kubernaut.io/dynamic-toolset/harness/record"
 	"kubernaut.io/dynamic-toolset/harness/scenario"
+	"kubernaut.io/dynamic-toolset/harness/via"
 )
 
 // Options say what to verify, and how.
@@ -46,6 +47,12 @@ type Options struct {
 	// Patch is a strategic merge patch of the target's workload, in YAML; may be empty.
 	Patch string
 
+	// Via is the proxy between the load and the target; nil: none. ViaService is its
+	// Service among manifests of its own, like Service, and ViaPort its port.
+	Via                 *via.Proxy
+	ViaService, ViaPort string
+	viaObjects          []manifest.Object
+
 	Steps []scenario.Step
 	// Requests is how many requests the run has at least: after the steps there are more
 	// rolling restarts until then.
@@ -55,6 +62,7 @@ type Options struct {
 	Baseline     time.Duration // traffic before the first step
 	ReadyTimeout time.Duration // of each wait for the Deployment
 	Outage       time.Duration // of the faults
+	GraceCap     time.Duration // of spot nodes
 	Traffic      Traffic
 
 	// The paths at which terminating pods are probed. Empty: those of the container's
@@ -134,6 +142,14 @@ func (o *Options) Validate() error {
 	}
 	if o.Replicas < 0 || o.Replicas > 50 {
 		problem("%d replicas can't be had here; between 1 and 50 can", o.Replicas)
+	}
+	if o.Via != nil && o.InPlace != nil {
+		problem("a proxy (--via) is put before what manifests describe: of a workload that exists, verify the proxy that it has")
+	}
+	for _, s := range o.Steps {
+		if s.Via && o.Via == nil {
+			problem("the scenario %q restarts the proxy, and there is none: name it with --via", s.Name)
+		}
 	}
 	if o.MaxLost < 0 {
 		problem("--max-lost is %d; give 0 for no limit, or more", o.MaxLost)

@@ -103,7 +103,13 @@ func (v *verification) prepare(ctx context.Context) error {
 	if v.agent, err = v.startAgent(ctx); err != nil {
 		return err
 	}
+	if err := v.startVia(ctx); err != nil {
+		return err
+	}
 	if err := v.describe(ctx); err != nil {
+		return err
+	}
+	if err := v.describeVia(ctx); err != nil {
 		return err
 	}
 	v.watchNode(ctx)
@@ -113,6 +119,18 @@ func (v *verification) prepare(ctx context.Context) error {
 // fit has the cluster's driver change the objects as it needs, and finds the target
 // again in the result.
 func (v *verification) fit(objects []manifest.Object) ([]manifest.Object, error) {
+	objects, err := v.fitObjects(objects)
+	if err != nil {
+		return nil, err
+	}
+	if namespace, name := splitService(v.Service); namespace != "" && v.cluster.Shared() {
+		v.Service = name // Fit may have changed its namespace
+	}
+	v.target, err = findTarget(objects, &v.Options)
+	return objects, err
+}
+
+func (v *verification) fitObjects(objects []manifest.Object) ([]manifest.Object, error) {
 	plain, from := make([]*unstructured.Unstructured, len(objects)), map[*unstructured.Unstructured]string{}
 	for i, o := range objects {
 		plain[i], from[o.Unstructured] = o.Unstructured, o.File
@@ -126,11 +144,7 @@ func (v *verification) fit(objects []manifest.Object) ([]manifest.Object, error)
 	for _, o := range fitted {
 		objects = append(objects, manifest.Object{Unstructured: o, File: from[o]})
 	}
-	if namespace, name := splitService(v.Service); namespace != "" && v.cluster.Shared() {
-		v.Service = name // Fit may have changed its namespace
-	}
-	v.target, err = findTarget(objects, &v.Options)
-	return objects, err
+	return objects, nil
 }
 
 // startAgent starts the load generator's pod, and returns when it answers.

@@ -2,8 +2,6 @@ package verify
 
 import (
 	"fmt"
-	"math"
-	"time"
 
 	"kubernaut.io/dynamic-toolset/harness/conntrack"
 	"kubernaut.io/dynamic-toolset/harness/record"
@@ -39,13 +37,25 @@ func advise(p *record.Propagation) string {
 	if p.AfterDeletion <= 0 {
 		return fmt.Sprintf("The node %s sent no new connection to any of %s after their deletion was seen.", p.Node, count(p.Pods, "stopping pod"))
 	}
+	return fmt.Sprintf("The node %s sent the last new connection to a stopping pod %s", p.Node, lasted(p))
+}
+
+// adviseVia does so for a proxy, which may choose pods itself.
+func adviseVia(p *record.Propagation) string {
+	if p.AfterDeletion <= 0 {
+		return fmt.Sprintf("The proxy opened no new connection to any of %s after their deletion was seen.", count(p.Pods, "stopping pod"))
+	}
+	return "The proxy opened the last new connection to a stopping pod " + lasted(p)
+}
+
+// lasted says how long that took, and what follows.
+func lasted(p *record.Propagation) string {
 	late := format.Duration(p.AfterEndpoint) + " after it had left the endpoints"
 	if p.AfterEndpoint <= 0 {
 		late = "none came after a pod had left the endpoints"
 	}
-	wait := time.Duration(math.Ceil((2*p.AfterDeletion + time.Second).Seconds())) * time.Second
-	return fmt.Sprintf("The node %s sent the last new connection to a stopping pod %s after its deletion was seen (%s; the longest of %s). Here a pod should go on to take connections for at least %s after it is told to stop: twice as long, and a second. Nodes are later in a larger cluster.",
-		p.Node, format.Duration(p.AfterDeletion), late, count(p.Pods, "pod"), wait)
+	return fmt.Sprintf("%s after its deletion was seen (%s; the longest of %s). Here a pod should go on to take connections for at least %s after it is told to stop: twice as long, and a second. Nodes are later in a larger cluster.",
+		format.Duration(p.AfterDeletion), late, count(p.Pods, "pod"), p.Wait())
 }
 
 func count(n int, noun string) string {

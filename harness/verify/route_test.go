@@ -71,4 +71,21 @@ func TestRoute(t *testing.T) {
 	if !decided(r) || r.routed || !strings.Contains(r.mistake, "GET /nope: unexpected status: status 200, want 404") {
 		t.Errorf("%+v", r)
 	}
+
+	// A stream that ends without an event is a mistake, too: its path is another one's.
+	stream := func(s float64, events int) record.Request {
+		return record.Request{Class: record.Stream, Path: "/events", Outcome: record.StreamBroken, Status: 200, Events: events, End: at(s)}
+	}
+	r = fresh()
+	r.take(stream(0, 0))
+	r.take(stream(5, 0))
+	if !decided(r) || r.mistake == "" {
+		t.Errorf("streams without an event: %+v", r)
+	}
+	r = fresh()
+	r.take(stream(0, 1))
+	r.take(stream(5, 1))
+	if decided(r) {
+		t.Errorf("streams with an event: %+v", r)
+	}
 }

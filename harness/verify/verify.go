@@ -74,6 +74,7 @@ type verification struct {
 	applied []manifest.Object
 	agent   *agentpod.Pod
 	nodes   nodeView
+	via     *viaPath // nil: there is no proxy in the path
 	rules   verdict.Rules
 
 	overspent context.CancelCauseFunc // ends the steps early; nil before they begin
@@ -94,8 +95,9 @@ func (v *verification) verify(ctx context.Context) error {
 	v.rules = verdict.Rules{
 		Readiness: readiness != "", Liveness: liveness != "", Problems: v.Problems, Milestones: v.Milestones, Strict: v.Strict,
 		MaxLatencyFactor: v.MaxLatencyFactor, Classes: v.Traffic.classes(),
-		PreStop:      t.container.Lifecycle != nil && t.container.Lifecycle.PreStop != nil,
-		Terminations: slices.ContainsFunc(v.Steps, func(s scenario.Step) bool { return s.Terminations }),
+		PreStop:         t.container.Lifecycle != nil && t.container.Lifecycle.PreStop != nil,
+		Terminations:    slices.ContainsFunc(v.Steps, func(s scenario.Step) bool { return s.Terminations }),
+		ViaTerminations: slices.ContainsFunc(v.Steps, func(s scenario.Step) bool { return s.Via }),
 	}
 	observer, err := observe.Start(ctx, observe.Options{
 		Client: v.client, Namespace: t.workload.namespace, Selector: t.selector, Service: t.service.Name, Container: t.container.Name,
@@ -111,11 +113,15 @@ func (v *verification) verify(ctx context.Context) error {
 			observer.Stop()
 		}
 	}()
+	if err := v.observeVia(ctx); err != nil {
+		return err
+	}
+	defer v.stopVia()
 	host := v.Traffic.Host
 	if host == "" {
 		host = fmt.Sprintf("%s.%s.svc", t.service.Name, t.service.Namespace)
 	}
-	config := v.Traffic.config(v.run.Target.Address, host, v.Problems)
+	config := v.Traffic.config(v.loadAddress(), host, v.Problems)
 	if p := &v.Traffic.Protocol; p.TLS != nil || config.Protocol != "" && config.Protocol != record.HTTP1 {
 		v.run.Notes = append(v.run.Notes, "The clients spoke "+p.spoken()+".")
 	}
@@ -147,7 +153,9 @@ func (v *verification) verify(ctx context.Context) error {
 	if v.overflow {
 		return fmt.Errorf("the run was too long: more than %d requests", maxRequests)
 	}
+	v.stopVia()
 	v.attribute()
+	v.notePorts()
 	v.run.Target.Server = signature(summary.Clients)
 	v.run.Checks = verdict.Judge(&v.run, v.rules)
 	v.run.Causes = cause.Find(&v.run)
@@ -203,7 +211,11 @@ func (v *verification) underLoad(ctx context.Context, session *agent.Session, ob
 // phases runs the baseline, the steps, and a last phase until all terminating pods are
 // gone.
 func (v *verification) phases(ctx context.Context) error {
-	env := &scenario.Env{Client: v.client, Target: v.target.rollout(v.client), ReadyTimeout: v.ReadyTimeout, Outage: v.Outage, Say: v.Say}
+	env := &scenario.Env{Client: v.client, Target: v.target.rollout(v.client), ReadyTimeout: v.ReadyTimeout, Outage: v.Outage, GraceCap: v.GraceCap, Say: v.Say}
+	if v.via != nil {
+		w := v.via.target.rollout(v.client)
+		env.Via = &w
+	}
 	env.Restarting = func(at string) {
 		v.mu.Lock()
 		defer v.mu.Unlock()
@@ -230,13 +242,20 @@ func (v *verification) phases(ctx context.Context) error {
 		if err := env.Target.Wait(ctx, v.ReadyTimeout+v.grace(), true); err != nil {
 			return err
 		}
+		if env.Via != nil {
+			if err := env.Via.Wait(ctx, v.ReadyTimeout+graceOf(&v.via.target.workload), true); err != nil {
+				return err
+			}
+		}
 		return scenario.Pause(ctx, time.Second)
 	})
 }
 
 // grace returns the pods' grace period.
-func (v *verification) grace() time.Duration {
-	if s := v.target.workload.Template.Spec.TerminationGracePeriodSeconds; s != nil {
+func (v *verification) grace() time.Duration { return graceOf(&v.target.workload) }
+
+func graceOf(w *workload) time.Duration {
+	if s := w.Template.Spec.TerminationGracePeriodSeconds; s != nil {
 		return time.Duration(*s) * time.Second
 	}
 	return 30 * time.Second
@@ -318,6 +337,11 @@ func (v *verification) live(ctx context.Context, observer *observe.Observer) {
 func (v *verification) cleanup() error {
 	var errs []error
 	errs = append(errs, v.nodes.close())
+	if v.via != nil {
+		for i := range v.via.views {
+			errs = append(errs, v.via.views[i].close())
+		}
+	}
 	if v.agent != nil {
 		errs = append(errs, v.agent.Remove())
 	}

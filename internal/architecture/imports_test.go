@@ -111,6 +111,7 @@ var rules = []rule{
 	// planted defects imports nothing of ours: the verifier must treat it like any other
 	// server.
 	{of: "harness/defects/faulty", never: all(httpServers, kubernetes, clusters)},
+	{of: "harness/defects/gateway", never: all(httpServers, kubernetes, clusters)},
 	{of: "harness/defects/polyglot", never: all(httpServers, kubernetes, clusters)},
 	// What a run is, and what is made of it: data, and pure functions.
 	{of: "harness/record", never: all(httpServers, kubernetes, logging, []string{"net/http", "os"})},
@@ -128,14 +129,15 @@ var rules = []rule{
 	// What is in the cluster, seen and changed through its API alone.
 	{of: "harness/cluster", never: all(httpServers, clusters, logging)},
 	{of: "harness/manifest", never: all(httpServers, clusters, logging)},
+	{of: "harness/via", never: all(httpServers, kubernetes, clusters, logging)},
 	{of: "harness/image", may: []string{"internal/format"}, never: all(httpServers, kubernetes, clusters, logging)},
 	{of: "harness/rollout", never: all(httpServers, clusters, logging)},
 	{of: "harness/observe", may: []string{"harness/problemdoc", "harness/record", "harness/rollout"}, never: all(httpServers, clusters, logging)},
 	{of: "harness/scenario", may: []string{"harness/cluster", "harness/rollout"}, never: all(httpServers, clusters, logging)},
 	// A verification is given a cluster, and makes no reports.
 	{of: "harness/verify", may: []string{"harness/cause", "harness/cluster", "harness/conntrack", "harness/image", "harness/load", "harness/load/agent", "harness/load/agentpod", "harness/load/https", "harness/manifest", "harness/observe",
-		"harness/record", "harness/rollout", "harness/scenario", "harness/verdict", "internal/format"}, never: all(httpServers, clusters, logging[:3])},
-	{of: "harness/defects/...", may: []string{"harness/cluster", "harness/defects", "harness/load/https", "harness/record", "harness/scenario", "harness/verdict", "harness/verify", "internal/testenv"},
+		"harness/record", "harness/rollout", "harness/scenario", "harness/verdict", "harness/via", "internal/format"}, never: all(httpServers, clusters, logging[:3])},
+	{of: "harness/defects/...", may: []string{"harness/cluster", "harness/defects", "harness/load/https", "harness/record", "harness/scenario", "harness/verdict", "harness/verify", "harness/via", "internal/testenv"},
 		never: all(httpServers, clusters, logging[:3])},
 	// Servers of others, which know nothing of who asks them.
 	{of: "harness/zoo", may: []string{"harness/cluster", "harness/driver", "harness/image", "harness/record", "harness/scenario", "harness/verdict", "harness/verify", "internal/filelock", "internal/testenv"},

@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
@@ -27,7 +28,8 @@ type clusterFlags struct {
 
 // onlyFor has the kinds of clusters that a flag is for.
 var onlyFor = map[string][]string{
-	"nodes": {driver.Sim, driver.Kind}, "node-image": {driver.Kind}, "kind-config": {driver.Kind},
+	"kube-proxy-sync": {driver.Sim},
+	"nodes":           {driver.Sim, driver.Kind}, "node-image": {driver.Kind}, "kind-config": {driver.Kind},
 	"kubeconfig": {driver.Kubeconfig}, "context": {driver.Kubeconfig}, "namespace": {driver.Kubeconfig}, "yes": {driver.Kubeconfig},
 	"agent-image": {driver.Kubeconfig},
 }
@@ -35,6 +37,7 @@ var onlyFor = map[string][]string{
 func (f *clusterFlags) add(s *pflag.FlagSet) {
 	s.StringVar(&f.cluster.Name, "cluster", driver.Sim, "`KIND` of cluster: sim, kind or kubeconfig; see above")
 	s.IntVar(&f.cluster.Nodes, "nodes", 2, "`NUMBER` of nodes that run pods (sim, kind)")
+	s.DurationVar(&f.cluster.ProxySync, "kube-proxy-sync", 0, "have kube-proxy change the nodes' rules at most once in `DURATION` (its minSyncPeriod), as in a cluster with many Services: pods get new connections for that much longer after they are told to stop (sim); 0: 1s, its default")
 	f.cluster.AddKindFlags(s)
 	s.StringVar(&f.choice.Kubeconfig, "kubeconfig", "", "`FILE` that names the cluster (kubeconfig); empty: $KUBECONFIG or ~/.kube/config")
 	s.StringVar(&f.choice.Context, "context", "", "context `NAME` in that file (kubeconfig); empty: its current one")
@@ -53,6 +56,9 @@ func (f *clusterFlags) check(set *pflag.FlagSet) error {
 			wrong = append(wrong, fmt.Errorf("--%s means nothing for the cluster %s; it is for: %s", flag.Name, f.cluster.Name, strings.Join(clusters, ", ")))
 		}
 	})
+	if d := f.cluster.ProxySync; d < 0 || d > 5*time.Minute {
+		wrong = append(wrong, fmt.Errorf("--kube-proxy-sync is %s; it must be between 0 and 5m", d))
+	}
 	if f.cluster.Nodes < 1 || f.cluster.Nodes > 10 {
 		wrong = append(wrong, fmt.Errorf("--nodes is %d; it must be between 1 and 10", f.cluster.Nodes))
 	}

@@ -76,6 +76,15 @@ Of HTTP/2 and gRPC a request counts as lost unless the server said that it did n
 process it (GOAWAY, REFUSED_STREAM); then it is sent again on a new connection. A
 held WebSocket connection may be closed with 1001 or 1012.
 
+With a proxy before it, as an ingress is (the report says what was lost at the proxy
+and what at the pod):
+  verify ... --via nginx                        (or haproxy; both keep connections)
+  verify ... --via ./haproxy.cfg                (or an nginx.conf, or a file for conf.d)
+  verify ... --via ingress.yaml --image my-proxy:1=proxy.tar --via-target my-proxy:80
+  verify ... --via nginx --scenario rolling-restart,proxy-restart
+Its configuration sends to the target by the name of its Service. On the simulated
+cluster nginx and HAProxy are Debian's, downloaded once, unless --image says otherwise.
+
 On kind and in an existing cluster:
   verify --cluster kind --image my-app:1.2 --manifest app.yaml --target my-app:80 --path /
   verify --cluster kubeconfig --context staging --agent-image registry.example/loadagent:1.2 \
@@ -122,6 +131,7 @@ type flags struct {
 	imageFlags
 	inPlaceFlags
 	protocolFlags
+	viaFlags
 	reports string
 	verbose bool
 	version bool
@@ -146,6 +156,8 @@ func newFlags() *flags {
 	s.StringVar(&o.Service, "target", "", "`SERVICE:PORT` to send the traffic to, or NAMESPACE/SERVICE:PORT; the port may be left out if there is only one (default the manifests' only Service)")
 	s.StringArrayVar(&f.around, "around", nil, "manifest `FILE` or folder of what else the cluster should have; may be repeated")
 
+	f.viaFlags.add(s)
+
 	s.StringVar(&f.scenario, "scenario", "rolling-restart", "`LIST` of what to do under load; see above")
 	s.IntVar(&f.restarts, "restarts", 3, "`NUMBER` of rolling restarts")
 	s.IntVar(&o.Requests, "requests", 0, "`NUMBER` of requests that the run has at least: it goes on with rolling restarts until then")
@@ -153,6 +165,8 @@ func newFlags() *flags {
 	s.DurationVar(&o.Baseline, "baseline", 5*time.Second, "`DURATION` of traffic before the scenario")
 	s.DurationVar(&o.ReadyTimeout, "ready-timeout", 2*time.Minute, "`DURATION` in which the Deployment must become ready, each time; after an outage of the API server, kubelets need up to a minute to notice its end")
 	s.DurationVar(&o.Outage, "outage", time.Minute, "`DURATION` of api-outage and kubelet-kill")
+
+	s.DurationVar(&o.GraceCap, "grace-cap", 15*time.Second, "the longest grace period that a spot node gives (`DURATION`, spot-node)")
 
 	t := &o.Traffic
 	s.Float64Var(&t.Rate, "rate", 500, "requests per second, of all clients together (`NUMBER`)")
@@ -215,6 +229,9 @@ func (f *flags) options(stdin io.Reader) (*verify.Options, error) {
 	if f.restarts < 1 || f.restarts > 1000 {
 		return nil, fmt.Errorf("--restarts is %d; it must be between 1 and 1000", f.restarts)
 	}
+	if o.GraceCap < time.Second || o.GraceCap > time.Hour {
+		return nil, fmt.Errorf("--grace-cap is %s; it must be between 1s and 1h", o.GraceCap)
+	}
 	if o.InPlace != nil {
 		if err := f.verifyInPlace(); err != nil {
 			return nil, err
@@ -230,6 +247,9 @@ func (f *flags) options(stdin io.Reader) (*verify.Options, error) {
 		o.Service, o.Port = name, port
 	}
 	if err := f.takeProtocol(); err != nil {
+		return nil, err
+	}
+	if err := f.takeVia(o); err != nil {
 		return nil, err
 	}
 	if len(o.Traffic.Paths) == 0 {

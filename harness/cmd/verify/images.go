@@ -91,7 +91,7 @@ func (f *flags) makeImages() error {
 		}
 	}
 	if f.cluster.Name == driver.Sim {
-		return f.missing(needed)
+		return f.missing(f.withoutKnown(needed))
 	}
 	return nil
 }
@@ -206,6 +206,9 @@ func (f *flags) missing(needed []verify.ContainerImage) error {
 func (f *flags) unpack(ctx context.Context, say func(string, ...any)) error {
 	if f.cluster.Name != driver.Sim {
 		return nil
+	}
+	if err := f.getVia(ctx, say); err != nil {
+		return err
 	}
 	for _, opened := range f.opened {
 		if opened.Kind != image.Archive && opened.Kind != image.Layout {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -23,6 +24,8 @@ type Options struct {
 	Nodes    int       // 0: 2
 	Progress io.Writer // gets the progress of the compiler, which needs minutes the first time
 	LogDir   string    // for the logs of the cluster's processes; empty: they are not kept
+	// ProxySync is sim.WithProxySync's.
+	ProxySync time.Duration
 }
 
 // simulated is a cluster.Cluster. Most methods are those of sim.Cluster.
@@ -35,7 +38,7 @@ func Start(ctx context.Context, o Options) (cluster.Cluster, error) {
 	if o.Nodes == 0 {
 		o.Nodes = 2
 	}
-	options := []sim.Option{sim.WithNodes(o.Nodes), sim.WithProgress(o.Progress)}
+	options := []sim.Option{sim.WithNodes(o.Nodes), sim.WithProgress(o.Progress), sim.WithProxySync(o.ProxySync)}
 	if o.LogDir != "" {
 		options = append(options, sim.WithLogDir(o.LogDir))
 	}
