@@ -107,6 +107,9 @@ type Backend struct {
 	// APIPath is the path below Endpoint at which the API answers, such as
 	// "/prometheus" for Mimir; empty for most.
 	APIPath string
+	// Prefix is that part of APIPath which is known only from the workload, such as
+	// "/prom"; empty for most. Its answers have the last word (Identity).
+	Prefix string
 	// Transport says how an MCP server is spoken to: TransportSSE, or empty for streamable
 	// HTTP, which is what all but old ones speak.
 	Transport string
@@ -143,7 +146,7 @@ type Fixed struct{ Type, Enabled, Endpoint bool }
 // Equal reports whether b and o are equal in all fields.
 func (b *Backend) Equal(o *Backend) bool {
 	return b.Key == o.Key && b.Name == o.Name && b.Type == o.Type && b.Enabled == o.Enabled && b.Primary == o.Primary && b.Pinned == o.Pinned &&
-		b.Endpoint == o.Endpoint && b.APIPath == o.APIPath && b.Transport == o.Transport && b.Connection.Equal(o.Connection) && b.Description == o.Description &&
+		b.Endpoint == o.Endpoint && b.APIPath == o.APIPath && b.Prefix == o.Prefix && b.Transport == o.Transport && b.Connection.Equal(o.Connection) && b.Description == o.Description &&
 		b.Probe.Equal(o.Probe) && b.Declared == o.Declared && b.Pods.Equal(o.Pods) &&
 		b.Standing == o.Standing && b.Fixed == o.Fixed && b.Created.Equal(o.Created) && slices.Equal(b.Evidence, o.Evidence) &&
 		maps.Equal(b.Labels, o.Labels) && maps.Equal(b.Annotations, o.Annotations)

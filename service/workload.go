@@ -23,6 +23,9 @@ type Workload struct {
 type Container struct {
 	Image string // as in the manifest
 	Ports []ContainerPort
+	// Prefix is the path below which its server answers, such as "/prometheus", as far as
+	// the manifest says; empty for the root.
+	Prefix string
 }
 
 // A ContainerPort is a TCP port that a container declares. It need not declare those at
@@ -48,6 +51,6 @@ func (w *Workload) Equal(o *Workload) bool {
 	}
 	return w.Kind == o.Kind && w.Key == o.Key && w.Part == o.Part && maps.Equal(w.Labels, o.Labels) &&
 		slices.EqualFunc(w.Containers, o.Containers, func(a, b Container) bool {
-			return a.Image == b.Image && slices.Equal(a.Ports, b.Ports)
+			return a.Image == b.Image && a.Prefix == b.Prefix && slices.Equal(a.Ports, b.Ports)
 		})
 }

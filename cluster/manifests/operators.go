@@ -6,6 +6,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/json"
 
+	"kubernaut.io/dynamic-toolset/cluster"
 	"kubernaut.io/dynamic-toolset/service"
 )
 
@@ -138,7 +139,7 @@ func prometheus(o *customResource) []service.Workload {
 	name := o.Metadata.Name
 	labels := merged(o.labels("podMetadata", "labels"), appLabels("prometheus", name, "prometheus-operator"),
 		map[string]string{"prometheus": name, "operator.prometheus.io/name": name, "operator.prometheus.io/shard": "0"})
-	own := service.Container{Image: o.image("quay.io/prometheus/prometheus", o.text("version"), "image")}
+	own := service.Container{Image: o.image("quay.io/prometheus/prometheus", o.text("version"), "image"), Prefix: cluster.CleanPrefix(o.text("routePrefix"))}
 	if !o.isTrue("listenLocal") {
 		own.Ports = portsOf(cmp.Or(o.text("portName"), "web"), 9090)
 	}
@@ -154,7 +155,8 @@ func prometheus(o *customResource) []service.Workload {
 func alertmanager(o *customResource) []service.Workload {
 	name := o.Metadata.Name
 	labels := merged(o.labels("podMetadata", "labels"), appLabels("alertmanager", name, "prometheus-operator"), map[string]string{"alertmanager": name})
-	own := service.Container{Image: o.image("quay.io/prometheus/alertmanager", o.text("version"), "image"), Ports: portsOf("mesh-tcp", 9094)}
+	own := service.Container{Image: o.image("quay.io/prometheus/alertmanager", o.text("version"), "image"), Ports: portsOf("mesh-tcp", 9094),
+		Prefix: cluster.CleanPrefix(o.text("routePrefix"))}
 	if !o.isTrue("listenLocal") {
 		own.Ports = append(own.Ports, portsOf(cmp.Or(o.text("portName"), "web"), 9093)...)
 	}
@@ -171,7 +173,9 @@ func grafana(o *customResource) []service.Workload {
 	} else if v != "" {
 		image += ":" + v
 	}
-	own := service.Container{Image: image, Ports: portsOf("grafana-http", 3000)}
+	own := service.Container{Image: image, Ports: portsOf("grafana-http", 3000), Prefix: cluster.PathPrefix(nil, nil, func(name string) string {
+		return o.text("config", "server", strings.ToLower(strings.TrimPrefix(name, "GF_SERVER_")))
+	})}
 	return o.one(labels, with(own, "grafana", o.containers(append(template, "spec", "containers")...))...)
 }
 
@@ -290,7 +294,7 @@ func vmSingle(o *customResource) []service.Workload {
 		port = p
 	}
 	return o.one(merged(o.labels("podMetadata", "labels"), vmLabels("vmsingle", o.Metadata.Name)),
-		service.Container{Image: o.vmImage("victoriametrics/victoria-metrics"), Ports: portsOf("http", port)})
+		service.Container{Image: o.vmImage("victoriametrics/victoria-metrics"), Ports: portsOf("http", port), Prefix: cluster.CleanPrefix(o.text("extraArgs", "http.pathPrefix"))})
 }
 
 func vmCluster(o *customResource) (all []service.Workload) {
@@ -300,7 +304,8 @@ func vmCluster(o *customResource) (all []service.Workload) {
 	}{{"vmselect", 8481}, {"vminsert", 8480}, {"vmstorage", 8482}} {
 		if o.field(part.name) != nil {
 			all = append(all, o.part(part.name, merged(o.labels(part.name, "podMetadata", "labels"), vmLabels(part.name, o.Metadata.Name)),
-				service.Container{Image: o.vmImage("victoriametrics/"+part.name, part.name), Ports: portsOf("http", part.port)}))
+				service.Container{Image: o.vmImage("victoriametrics/"+part.name, part.name), Ports: portsOf("http", part.port),
+					Prefix: cluster.CleanPrefix(o.text(part.name, "extraArgs", "http.pathPrefix"))}))
 		}
 	}
 	return all

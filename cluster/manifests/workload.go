@@ -103,13 +103,40 @@ type podTemplate struct {
 }
 
 type container struct {
-	Name  string `json:"name"`
-	Image string `json:"image"`
-	Ports []struct {
+	Name    string `json:"name"`
+	Image   string `json:"image"`
+	Command any    `json:"command"` // of any form, since a mistake there must not hide the rest
+	Args    any    `json:"args"`
+	Env     any    `json:"env"`
+	Ports   []struct {
 		Name          string          `json:"name"`
 		ContainerPort int32           `json:"containerPort"`
 		Protocol      corev1.Protocol `json:"protocol"`
 	} `json:"ports"`
+}
+
+// prefix returns the path below which the server of c answers.
+func (c *container) prefix() string {
+	variables, _ := c.Env.([]any)
+	return cluster.PathPrefix(texts(c.Command), texts(c.Args), func(name string) string {
+		for _, v := range variables {
+			if one, _ := v.(map[string]any); one["name"] == name {
+				value, _ := one["value"].(string)
+				return value
+			}
+		}
+		return ""
+	})
+}
+
+// texts returns the texts in a list.
+func texts(list any) (all []string) {
+	some, _ := list.([]any)
+	for _, s := range some {
+		text, _ := s.(string)
+		all = append(all, text)
+	}
+	return all
 }
 
 func (t *podTemplate) workload(of objectMeta) service.Workload {
@@ -119,7 +146,7 @@ func (t *podTemplate) workload(of objectMeta) service.Workload {
 func containers(list []container) []service.Container {
 	all := make([]service.Container, 0, len(list))
 	for _, c := range list {
-		to := service.Container{Image: c.Image}
+		to := service.Container{Image: c.Image, Prefix: c.prefix()}
 		for _, p := range c.Ports {
 			if p.Protocol == "" || p.Protocol == corev1.ProtocolTCP {
 				to.Ports = append(to.Ports, service.ContainerPort{Name: p.Name, Number: p.ContainerPort})

@@ -13,7 +13,7 @@ import (
 	"kubernaut.io/dynamic-toolset/service"
 )
 
-// describe returns a workload as "name label=value ...: image port/name ...; image".
+// describe returns a workload as "name label=value ...: image port/name below /prefix ...; image".
 func describe(w *service.Workload) string {
 	var labels, containers []string
 	for k, v := range w.Labels {
@@ -24,6 +24,9 @@ func describe(w *service.Workload) string {
 		s := c.Image
 		for _, p := range c.Ports {
 			s += fmt.Sprint(" ", p.Number, "/", p.Name)
+		}
+		if c.Prefix != "" {
+			s += " below " + c.Prefix
 		}
 		containers = append(containers, s)
 	}
@@ -76,9 +79,14 @@ func TestParseWorkloads(t *testing.T) {
 		"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\nspec: {template: {metadata: {labels: {app: x, long: " + strings.Repeat("y", 64) + "}}, spec: {containers: [{image: " + strings.Repeat("i", 600) + "}]}}}": "Deployment default/d app=x: ",
 		// Other fields don't matter, even if they are wrong.
 		"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\nspec: {replicas: many, template: {metadata: {labels: {app: x}}, spec: {volumes: none, containers: [{image: a, resources: 1}]}}}": "Deployment default/d app=x: a",
-		"apiVersion: monitoring.coreos.com/v1\nkind: Prometheus\nmetadata: {name: p}\nspec: [nonsense]":                                                                                               "",
-		"apiVersion: monitoring.coreos.com/v1\nkind: Prometheus\nspec: {}":                                                                                                                            "",
-		"apiVersion: monitoring.coreos.com/v1\nkind: ServiceMonitor\nmetadata: {name: p}":                                                                                                             "",
+		// The path below which it answers, of fields that may have any form.
+		"apiVersion: v1\nkind: Pod\nmetadata: {name: p, labels: {app: x}}\nspec: {containers: [{image: a, command: [prometheus], args: [--web.route-prefix=/prom]}]}":                                       "Pod default/p app=x: a below /prom",
+		"apiVersion: v1\nkind: Pod\nmetadata: {name: p, labels: {app: x}}\nspec: {containers: [{image: a, env: [{name: QUERY_BASE_PATH, value: /jaeger}]}]}":                                                "Pod default/p app=x: a below /jaeger",
+		"apiVersion: v1\nkind: Pod\nmetadata: {name: p, labels: {app: x}}\nspec: {containers: [{image: a, args: [5, {a: b}, --web.route-prefix=/prom], env: [null, {name: [x]}, {name: y, value: 5}, z]}]}": "Pod default/p app=x: a below /prom",
+		"apiVersion: v1\nkind: Pod\nmetadata: {name: p, labels: {app: x}}\nspec: {containers: [{image: a, command: run, args: {a: b}, env: {a: b}}]}":                                                       "Pod default/p app=x: a",
+		"apiVersion: monitoring.coreos.com/v1\nkind: Prometheus\nmetadata: {name: p}\nspec: [nonsense]":                                                                                                     "",
+		"apiVersion: monitoring.coreos.com/v1\nkind: Prometheus\nspec: {}":                                                                                                                                  "",
+		"apiVersion: monitoring.coreos.com/v1\nkind: ServiceMonitor\nmetadata: {name: p}":                                                                                                                   "",
 	} {
 		if got := strings.Join(parsed(t, doc), ", "); got != want {
 			t.Errorf("%s:\n%s\nwant %s", doc, got, want)
@@ -110,6 +118,10 @@ func TestOperators(t *testing.T) {
 			"Alertmanager default/main alertmanager=main app.kubernetes.io/instance=main app.kubernetes.io/managed-by=prometheus-operator app.kubernetes.io/name=alertmanager: quay.io/prometheus/alertmanager 9094/mesh-tcp 9093/web"},
 		"apiVersion: grafana.integreatly.org/v1beta1\nkind: Grafana\nmetadata: {name: g}\nspec: {version: 12.0.0, deployment: {spec: {template: {metadata: {labels: {team: a}}}}}}": {
 			"Grafana default/g app=g team=a: docker.io/grafana/grafana:12.0.0 3000/grafana-http"},
+		"apiVersion: monitoring.coreos.com/v1\nkind: Alertmanager\nmetadata: {name: main}\nspec: {routePrefix: /alerts/, externalUrl: https://example.com/elsewhere}": {
+			"Alertmanager default/main alertmanager=main app.kubernetes.io/instance=main app.kubernetes.io/managed-by=prometheus-operator app.kubernetes.io/name=alertmanager: quay.io/prometheus/alertmanager 9094/mesh-tcp 9093/web below /alerts"},
+		"apiVersion: grafana.integreatly.org/v1beta1\nkind: Grafana\nmetadata: {name: g}\nspec: {config: {server: {root_url: https://example.com/grafana, serve_from_sub_path: \"true\"}}}": {
+			"Grafana default/g app=g: docker.io/grafana/grafana 3000/grafana-http below /grafana"},
 		"apiVersion: jaegertracing.io/v1\nkind: Jaeger\nmetadata: {name: j}": {
 			"Jaeger default/j app.kubernetes.io/component=all-in-one app.kubernetes.io/instance=j app.kubernetes.io/managed-by=jaeger-operator app.kubernetes.io/name=j app.kubernetes.io/part-of=jaeger app=jaeger: jaegertracing/all-in-one 16686/query"},
 		"apiVersion: jaegertracing.io/v1\nkind: Jaeger\nmetadata: {name: j}\nspec: {strategy: Production}": {

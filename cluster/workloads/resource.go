@@ -113,7 +113,14 @@ func add(all []*service.Workload, kind string, meta *metav1.ObjectMeta, template
 func of(kind string, meta *metav1.ObjectMeta, template *corev1.PodTemplateSpec) service.Workload {
 	w := service.Workload{Kind: kind, Key: service.Key{Namespace: meta.Namespace, Name: meta.Name}, Labels: template.Labels}
 	for _, c := range template.Spec.Containers {
-		to := service.Container{Image: c.Image}
+		to := service.Container{Image: c.Image, Prefix: cluster.PathPrefix(c.Command, c.Args, func(name string) string {
+			for _, e := range c.Env {
+				if e.Name == name {
+					return e.Value
+				}
+			}
+			return ""
+		})}
 		for _, p := range c.Ports {
 			if p.Protocol == "" || p.Protocol == corev1.ProtocolTCP {
 				to.Ports = append(to.Ports, service.ContainerPort{Name: p.Name, Number: p.ContainerPort})

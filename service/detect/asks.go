@@ -199,7 +199,11 @@ func (r *Rules) Question(b *service.Backend) service.Question {
 	if k.identity.MCP {
 		return service.Question{Type: b.Type, URLs: []string{b.Endpoint + b.APIPath}}
 	}
-	return service.Question{Type: b.Type, URLs: []string{b.Endpoint + strings.TrimSuffix(b.APIPath, k.apiPath)}}
+	q := service.Question{Type: b.Type, URLs: []string{b.Endpoint + strings.TrimSuffix(b.APIPath, k.apiPath)}}
+	if b.Prefix != "" {
+		q.URLs = append(q.URLs, b.Endpoint) // the workload may say what does not hold
+	}
+	return q
 }
 
 // APIPath returns the path below the endpoint at which the API of a type answers.
@@ -256,7 +260,7 @@ func (r *Rules) become(b *service.Backend, k *kind) {
 	if b.Annotations[AnnotationHealthPath] != "" || b.Annotations[AnnotationHealthEndpoint] != "" {
 		return
 	}
-	b.Probe = service.Probe{Kind: service.ProbeHTTP, URL: b.Endpoint + k.health.path, AcceptStatus: k.health.acceptStatus}
+	b.Probe = service.Probe{Kind: service.ProbeHTTP, URL: b.Endpoint + b.Prefix + k.health.path, AcceptStatus: k.health.acceptStatus}
 	if k.health.probe == service.ProbeTCP {
 		b.Probe = service.Probe{Kind: service.ProbeTCP, Address: endpoint.Address(b.Endpoint)}
 	}
@@ -274,16 +278,15 @@ func (r *Rules) move(b, found *service.Backend, id *service.Identity) {
 		b.Endpoint, b.APIPath, b.Transport = host, id.Access.Path, id.Access.Transport
 		return
 	}
-	if id.Access.Path == path && strings.HasPrefix(found.Endpoint, scheme+"://") {
+	if id.Access.Path == path+found.Prefix && strings.HasPrefix(found.Endpoint, scheme+"://") {
 		return
 	}
 	apiPath := ""
 	if k := r.byType[b.Type]; k != nil {
 		apiPath = k.apiPath
 	}
-	b.Endpoint = host
-	b.APIPath = id.Access.Path + apiPath
-	if path, ok := strings.CutPrefix(b.Probe.URL, found.Endpoint); ok {
+	b.Endpoint, b.APIPath, b.Prefix = host, id.Access.Path+apiPath, ""
+	if path, ok := strings.CutPrefix(b.Probe.URL, found.Endpoint+found.Prefix); ok {
 		b.Probe.URL = host + id.Access.Path + path
 	} else if path, ok := strings.CutPrefix(b.Probe.URL, host); ok {
 		b.Probe.URL = host + id.Access.Path + path

@@ -2,6 +2,7 @@ package detect
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,6 +24,7 @@ type builder struct {
 	host     string // the Service's DNS name
 	endpoint string // empty if there is no usable port
 	apiPath  string
+	prefix   string // the part of apiPath that the workload says
 	// given means that an annotation of ours has the endpoint with its path.
 	given     bool
 	transport string              // of an MCP server
@@ -33,7 +35,7 @@ type builder struct {
 
 // builder determines type and endpoint. Those in d take precedence over those that the
 // rules found.
-func (r *Rules) builder(svc *corev1.Service, o Options, d *declaration, f *finding) *builder {
+func (r *Rules) builder(svc *corev1.Service, o Options, d *declaration, f *finding, seen *pods) *builder {
 	b := &builder{rules: r, svc: svc, kind: f.kind, typ: customType, front: f.front, evidence: f.evidence}
 	b.host = hostOf(svc, o)
 	ch := f.choice
@@ -78,9 +80,23 @@ func (r *Rules) builder(svc *corev1.Service, o Options, d *declaration, f *findi
 			b.host = name // the name in the certificate
 		}
 		b.endpoint = scheme + "://" + b.host + ":" + strconv.Itoa(int(ch.number))
+		b.addPrefix(seen)
 	}
 	b.readMCP()
 	return b
+}
+
+// addPrefix adds the path below which the workload says that its server answers.
+func (b *builder) addPrefix(seen *pods) {
+	if b.kind == nil || !strings.HasPrefix(b.endpoint, "http") || b.kind.identity != nil && b.kind.identity.MCP {
+		return
+	}
+	prefix, from := seen.prefix(b.kind, b.port)
+	if prefix == "" {
+		return
+	}
+	b.prefix, b.apiPath = prefix, prefix+b.apiPath
+	b.evidence = append(b.evidence, fmt.Sprintf("path %s, as %s says", prefix, from))
 }
 
 // hostOf returns the DNS name of svc.
@@ -135,6 +151,7 @@ func (b *builder) backend(name string, d *declaration) *service.Backend {
 		Primary:     d.primary,
 		Endpoint:    b.endpoint,
 		APIPath:     b.apiPath,
+		Prefix:      b.prefix,
 		Transport:   b.transport,
 		Connection:  d.connectionForAgents(),
 		Description: b.description(d),
@@ -168,7 +185,7 @@ func (b *builder) probe(d *declaration) service.Probe {
 	}
 	switch {
 	case strings.HasPrefix(d.health, "/"):
-		base := b.endpoint
+		base := b.endpoint                    // below which the path in the annotation is the whole
 		if !strings.HasPrefix(base, "http") { // the kind does not speak HTTP
 			base = "http" + base[strings.Index(base, "://"):]
 		}
@@ -194,5 +211,5 @@ func (b *builder) probe(d *declaration) service.Probe {
 	if b.front && d.endpoint == "" {
 		path = h.frontPath
 	}
-	return service.Probe{Kind: service.ProbeHTTP, URL: b.endpoint + path, AcceptStatus: accept}
+	return service.Probe{Kind: service.ProbeHTTP, URL: b.endpoint + b.prefix + path, AcceptStatus: accept}
 }

@@ -35,7 +35,7 @@ func (r *Rules) identify(svc *corev1.Service, o Options) Result {
 	case !d.connection:
 		d.typ, d.endpoint, d.health = "", "", ""
 	}
-	b := r.builder(svc, o, &d, &f)
+	b := r.builder(svc, o, &d, &f, &seen)
 	if b.endpoint == "" {
 		res.Rejected = "declared by annotations, but it has no TCP port"
 		res.Problems = append(res.Problems, Problem{AnnotationEndpoint,

@@ -292,6 +292,34 @@ func values(m map[string]string) (all []string) {
 	return all
 }
 
+// prefix returns the path below which the pods answer as k at a port, and which workload
+// says so; empty if none does, or they differ. Of a pod, the containers of k count, or, if
+// none is known to be, those that declare the port.
+func (p *pods) prefix(k *kind, port *corev1.ServicePort) (prefix string, from *service.Workload) {
+	if port == nil {
+		return "", nil
+	}
+	for i, w := range p.workloads {
+		own, counts := "", false
+		for j, c := range w.Containers {
+			if slices.Contains(p.runs[i][j].kinds, k.id) {
+				own, counts = c.Prefix, true
+				break
+			}
+		}
+		for j, c := range w.Containers {
+			if use := p.runs[i][j].use; !counts && use != imageHelper && use != imageOther && (declares(c, port) || len(w.Containers) == 1) {
+				own, counts = c.Prefix, true
+			}
+		}
+		if i > 0 && own != prefix {
+			return "", nil
+		}
+		prefix, from = own, w
+	}
+	return prefix, from
+}
+
 // describe returns for people what the image of the pods at a port says for k; empty if
 // nothing.
 func (p *pods) describe(k *kind, port *corev1.ServicePort) string {

@@ -126,7 +126,7 @@ func (v *override) apply(b *service.Backend) {
 		note("url")
 	}
 	if v.path != nil {
-		b.APIPath, b.Fixed.Endpoint = *v.path, true
+		b.APIPath, b.Prefix, b.Fixed.Endpoint = *v.path, "", true
 		note("path")
 	}
 	if v.health != "" {
@@ -145,7 +145,8 @@ func (v *override) apply(b *service.Backend) {
 // moveTo gives b another endpoint. A health check below the old endpoint moves with it;
 // otherwise, the new one is healthy if it accepts connections.
 func moveTo(b *service.Backend, url string) {
-	old := b.Endpoint
+	old := b.Endpoint + b.Prefix
+	b.APIPath, b.Prefix = strings.TrimPrefix(b.APIPath, b.Prefix), ""
 	// If the API is not at the root, the path in the URL is that of the API.
 	if i := strings.IndexByte(afterScheme(url), '/'); i >= 0 && b.APIPath != "" {
 		i += len(url) - len(afterScheme(url))

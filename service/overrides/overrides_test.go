@@ -112,6 +112,22 @@ func TestOverridesOfAnAPIPath(t *testing.T) {
 	}
 }
 
+// A path that only the workload says is that of the old address.
+func TestOverridesOfAWorkloadsPath(t *testing.T) {
+	b := discovered()
+	b.APIPath, b.Prefix, b.Probe.URL = "/prom/api", "/prom", b.Endpoint+"/prom/-/healthy"
+	for entry, want := range map[string]string{
+		`url: "http://m:1"`:     `prometheus http://m:1/api "D." http://m:1/-/healthy`,
+		`url: "http://m:1/new"`: `prometheus http://m:1/new "D." http://m:1/-/healthy`,
+		`path: /new`:            `prometheus ` + b.Endpoint + `/new "D." ` + b.Endpoint + `/prom/-/healthy`,
+	} {
+		got := mustOverrides(t, `toolsets: [{name: prom, namespace: monitoring, `+entry+`}]`).Apply(b)
+		if s := describe(got); s != want || got.Prefix != "" {
+			t.Errorf("%s: %s, prefix %q; want %s", entry, s, got.Prefix, want)
+		}
+	}
+}
+
 // Later entries win, whether they name the Service or the toolset.
 func TestOverridesInOrder(t *testing.T) {
 	const bySvc, byName = `{name: prom-svc, description: A, type: a}`, `{name: prom, description: B}`

@@ -181,7 +181,7 @@ func (x *Index) compact(w *service.Workload) *service.Workload {
 	}
 	c.Containers = make([]service.Container, len(w.Containers))
 	for i, from := range w.Containers {
-		to := service.Container{Image: x.intern(from.Image)}
+		to := service.Container{Image: x.intern(from.Image), Prefix: x.intern(from.Prefix)}
 		if len(from.Ports) > 0 {
 			to.Ports = make([]service.ContainerPort, len(from.Ports))
 			for j, p := range from.Ports {
