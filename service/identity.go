@@ -25,6 +25,8 @@ type Identity struct {
 	Access Access
 	// At is when it was asked last; zero if it was not.
 	At time.Time
+	// NotAsked means that it never will be: no rule says how its kind proves what it is.
+	NotAsked bool
 }
 
 // A Verdict says whether a back end has confirmed what the metadata of its Service say.
@@ -79,7 +81,7 @@ const (
 // Equal reports whether i and o say the same, at whatever time.
 func (i *Identity) Equal(o *Identity) bool {
 	return i.Verdict == o.Verdict && i.Type == o.Type && i.Product == o.Product && i.Version == o.Version && i.URL == o.URL &&
-		i.Access == o.Access && slices.Equal(i.Evidence, o.Evidence)
+		i.Access == o.Access && i.NotAsked == o.NotAsked && slices.Equal(i.Evidence, o.Evidence)
 }
 
 // A Question says which endpoint to ask who it is.

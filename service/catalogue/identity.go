@@ -80,6 +80,7 @@ func (c *Catalogue) question(key service.Key, r *record) (changed bool) {
 		c.asking.Identifier.Set(key, q)
 		return true
 	}
+	r.Identity.NotAsked = true
 	r.Identity.Evidence = []string{"not asked: no rule says how " + r.applied.Type + " proves what it is"}
 	if had {
 		c.asking.Identifier.Remove(key)

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"kubernaut.io/dynamic-toolset/service"
 	"kubernaut.io/dynamic-toolset/service/snapshot"
 )
 
@@ -69,5 +70,14 @@ func (p *Page) overviewOf(s *snapshot.Snapshot) *overview {
 }
 
 func (p *Page) verdictOf(i snapshot.Item) string {
-	return cmp.Or(string(p.identityOf(i).Verdict), Unasked)
+	id := p.identityOf(i)
+	return verdictOf(&id)
+}
+
+// verdictOf returns the verdict that the page shows of what a back end has said itself.
+func verdictOf(id *service.Identity) string {
+	if id.Verdict == "" || id.NotAsked {
+		return Unasked
+	}
+	return string(id.Verdict)
 }

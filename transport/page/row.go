@@ -1,7 +1,6 @@
 package page
 
 import (
-	"cmp"
 	"encoding/json"
 	"hash/fnv"
 	"slices"
@@ -131,7 +130,7 @@ func (p *Page) health(r *row, i snapshot.Item, t *toolset) {
 
 // identity fills in what the back end has said itself.
 func (p *Page) identity(r *row, b *service.Backend, id *service.Identity) {
-	r.Verdict = verdictBadge(cmp.Or(string(id.Verdict), Unasked))
+	r.Verdict = verdictBadge(verdictOf(id))
 	r.Product = format.Cut(strings.TrimSpace(id.Product+" "+id.Version), 80)
 	r.Evidence, r.EvidenceBeyond = cut(id.Evidence, maxEvidence)
 	r.Asked = p.stamp(id.At)
