@@ -8,10 +8,11 @@ import (
 	"kubernaut.io/dynamic-toolset/service/snapshot"
 )
 
-// How long changes wait for others, so that a burst becomes one snapshot. A change waits
-// for at most maxDelay. Up to that, a pause of restFactor times the time of the last build
-// comes before the next, so that building takes at most a quarter of a processor while a
-// build takes less than 8 ms.
+// How long changes wait for others, so that a burst becomes few snapshots. A change waits
+// for quietDelay, and until restFactor times the time of the last build, but not more than
+// maxDelay, has passed since that build. So building takes at most a quarter of a processor
+// while a build takes less than 8 ms. Further changes don't prolong it: where there is one
+// every few milliseconds, all of them would else wait for the longest time.
 const (
 	quietDelay = 3 * time.Millisecond
 	maxDelay   = 25 * time.Millisecond
@@ -27,7 +28,7 @@ const (
 func (c *Catalogue) Run(ctx context.Context) {
 	minor := time.NewTimer(minorDelay)
 	defer minor.Stop()
-	var took time.Duration // to build the last snapshot
+	var rested time.Time // when the next snapshot may be built
 	for {
 		select {
 		case <-ctx.Done():
@@ -35,33 +36,32 @@ func (c *Catalogue) Run(ctx context.Context) {
 		case <-minor.C:
 			minor.Reset(minorDelay / time.Duration(c.sweep()))
 		case <-c.wake:
-			c.settle(ctx, min(max(quietDelay, restFactor*took), maxDelay))
+			if !wait(ctx, max(quietDelay, time.Until(rested))) {
+				return
+			}
+			select {
+			case <-c.wake: // what has come meanwhile is built as well
+			default:
+			}
 			begin := time.Now()
 			c.building.Lock()
 			c.build()
 			c.building.Unlock()
-			took = time.Since(begin)
+			end := time.Now()
+			rested = end.Add(min(restFactor*end.Sub(begin), maxDelay))
 		}
 	}
 }
 
-// settle waits until no change has come for the duration quiet, but for at most maxDelay.
-func (c *Catalogue) settle(ctx context.Context, quiet time.Duration) {
-	deadline := time.NewTimer(maxDelay)
-	defer deadline.Stop()
-	paused := time.NewTimer(quiet)
-	defer paused.Stop()
-	for {
-		select {
-		case <-c.wake:
-			paused.Reset(quiet)
-		case <-paused.C:
-			return
-		case <-deadline.C:
-			return
-		case <-ctx.Done():
-			return
-		}
+// wait waits for d. It returns false if ctx ends.
+func wait(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 
