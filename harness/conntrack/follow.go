@@ -2,6 +2,7 @@ package conntrack
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -106,6 +107,7 @@ func Follow(ctx context.Context, dial Dial, address string, f Filter) (*Trace, e
 func (t *Trace) collect(body io.Reader, ready chan<- struct{}) error {
 	lines := bufio.NewScanner(body)
 	lines.Buffer(nil, maxLine)
+	lines.Split(wholeLines)
 	told := false
 	for lines.Scan() {
 		if len(lines.Bytes()) == 0 {
@@ -137,6 +139,18 @@ func (t *Trace) collect(body io.Reader, ready chan<- struct{}) error {
 		return fmt.Errorf("its connection broke: %w", err)
 	}
 	return errors.New("its connection ended")
+}
+
+// wholeLines is bufio.ScanLines, but for a last line without its end: when the collection is
+// closed, the stream is cut anywhere.
+func wholeLines(data []byte, atEOF bool) (advance int, token []byte, err error) {
+	if end := bytes.IndexByte(data, '\n'); end >= 0 {
+		return end + 1, data[:end], nil
+	}
+	if atEOF {
+		return len(data), nil, nil
+	}
+	return 0, nil, nil
 }
 
 func (t *Trace) add(f Flow) bool {

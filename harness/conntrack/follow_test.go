@@ -1,8 +1,11 @@
 package conntrack
 
 import (
+	"context"
+	"io"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 )
 
@@ -61,6 +64,12 @@ func TestCollect(t *testing.T) {
 	f, ok := trace.Find(40000, at(10), at(10))
 	if !ok || f.To.String() != "10.0.0.1:8080" || len(trace.missed) != 1 || err == nil || err.Error() != "no memory" {
 		t.Errorf("%v, %v, missed %v, error %v", f, ok, trace.missed, err)
+	}
+	// A stream that is closed is cut anywhere, which is no mistake of who wrote it.
+	trace = &Trace{flows: map[uint16][]Flow{}}
+	cut := io.MultiReader(strings.NewReader(`{"at":"2026-01-01T00:00:10Z","fro`), iotest.ErrReader(context.Canceled))
+	if trace.problem = trace.collect(cut, make(chan struct{})); trace.Problem() != nil {
+		t.Errorf("closed within a line: %v", trace.Problem())
 	}
 	for _, text := range []string{"", "nonsense\n", "{\"ready\":true}\n"} {
 		if err := (&Trace{flows: map[uint16][]Flow{}}).collect(strings.NewReader(text), make(chan struct{})); err == nil {

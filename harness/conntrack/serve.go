@@ -13,8 +13,9 @@ const (
 	// heartbeat is how often the server says something, so that its client notices when
 	// it is gone.
 	heartbeat = time.Second
-	// waiting is how many lines may wait for a client that doesn't read.
-	waiting = 4096
+	// waiting is how many lines may wait for a client that doesn't read. To begin with there
+	// is one for each connection that exists, which are thousands on a busy node.
+	waiting = 65536
 	// writeTimeout is how long a client may not read.
 	writeTimeout = 10 * time.Second
 )

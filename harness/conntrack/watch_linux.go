@@ -64,7 +64,7 @@ func listen(ctx context.Context, f Filter, first bool, tell func(line) error) er
 	defer stop(conn, events, failed)
 	var begin []line
 	if !first || f.Port != 0 {
-		if begin, err = dump(f); err != nil {
+		if begin, err = dump(f, first); err != nil {
 			return err
 		}
 	}
@@ -112,8 +112,9 @@ func stop(conn *conntrack.Conn, events <-chan conntrack.Event, failed <-chan err
 	}
 }
 
-// dump returns the connections that exist.
-func dump(f Filter) ([]line, error) {
+// dump returns the connections that exist. At first those that have ended don't matter,
+// which the connection tracking knows for two minutes more.
+func dump(f Filter, first bool) ([]line, error) {
 	conn, err := conntrack.Dial(nil)
 	if err != nil {
 		return nil, fmt.Errorf("read the connection tracking: %w", err)
@@ -125,7 +126,11 @@ func dump(f Filter) ([]line, error) {
 	var lines []line
 	for i := range all {
 		if flow, ok := f.flow(&all[i]); ok {
-			if tcp := all[i].ProtoInfo.TCP; f.Port != 0 && tcp != nil && tcp.State >= tcpSynRecv {
+			tcp := all[i].ProtoInfo.TCP
+			if first && tcp != nil && tcp.State >= tcpLastAck {
+				continue
+			}
+			if f.Port != 0 && tcp != nil && tcp.State >= tcpSynRecv {
 				flow.Taken = flow.At
 			}
 			lines = append(lines, line{Flow: &flow})

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -146,11 +147,16 @@ func inside(t *testing.T) {
 	} {
 		await(ctx, t, ends, port, is)
 	}
+	var keep atomic.Bool
 	go func() {
 		for {
 			c, err := l.Accept()
 			if err != nil {
 				return
+			}
+			if keep.Load() {
+				defer c.Close() //nolint:errcheck // of the test
+				continue
 			}
 			_ = c.(*net.TCPConn).SetLinger(0) // a close is a reset
 			_ = c.Close()
@@ -161,13 +167,22 @@ func inside(t *testing.T) {
 		t.Fatal(err)
 	}
 	await(ctx, t, ends, reset, func(f *Flow) bool { return !f.Taken.IsZero() && !f.Reset.IsZero() })
-	// Who asks later is told of what there is.
+	// Who asks later is told of what there is, and of nothing that has ended.
+	keep.Store(true)
+	open, err := net.Dial("tcp", "10.0.1.1:8080")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer open.Close() //nolint:errcheck // of the test
 	late, err := Follow(ctx, new(net.Dialer).DialContext, server.Listener.Addr().String(), Filter{Port: 8080})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer late.Close()
-	await(ctx, t, late, reset, func(f *Flow) bool { return !f.Taken.IsZero() })
+	await(ctx, t, late, uint16(open.LocalAddr().(*net.TCPAddr).Port), func(f *Flow) bool { return !f.Taken.IsZero() }) //nolint:gosec // a port
+	if f, ok := late.Find(reset, time.Now(), time.Now()); ok {
+		t.Errorf("what was reset: %+v", f)
+	}
 }
 
 // await waits until what is known of the connection from a port fulfils a condition.
