@@ -15,7 +15,7 @@ import (
 
 const (
 	// heardLate is how much later than it happened a watcher may hear of a connection's end,
-	// on a busy host.
+	// or of a pod's deletion, on a busy host.
 	heardLate = time.Second
 	// crossing is within which time a request and the close of its connection may cross on
 	// the way.
@@ -350,7 +350,7 @@ func rankOf(h *hop, r *record.Request) int {
 	left := cmp.Or(h.pod, h.before)
 	unanswered := h.how == record.HopRefused || h.how == record.HopUnanswered
 	switch {
-	case unanswered && h.Direct && (left == nil || !left.EndpointGone.IsZero() && h.Flow.At.Sub(left.EndpointGone) > routedAfter):
+	case h.Direct && (unanswered && left == nil || left != nil && !left.EndpointGone.IsZero() && h.Flow.At.Sub(left.EndpointGone) > routedAfter):
 		return rankStale
 	case h.how == record.HopReset && !h.Closed.IsZero() && h.Reset.Sub(h.Closed) > unseen,
 		h.how == record.HopClosedBefore && stopping && r.Sent.Sub(h.Closed) > unseen:
@@ -381,7 +381,7 @@ func (s *sides) late(r *record.Request) bool {
 // way: the one of a name, or any.
 func (s *sides) stopping(pods []record.Pod, name string, r *record.Request) *record.Pod {
 	for i := range pods {
-		if p := &pods[i]; (name == "" || p.Name == name) && !p.Deleted.IsZero() && !r.End.Before(p.Deleted) && (p.Gone.IsZero() || !r.Sent.After(p.Gone.Add(routedAfter))) {
+		if p := &pods[i]; (name == "" || p.Name == name) && !p.Deleted.IsZero() && !r.End.Before(p.Deleted.Add(-heardLate)) && (p.Gone.IsZero() || !r.Sent.After(p.Gone.Add(routedAfter))) {
 			return p
 		}
 	}
