@@ -33,10 +33,10 @@ func TestServeKubernetes(t *testing.T) {
 	p := serve(t, "--kubeconfig", kubeconfig, "--configmap-namespace", namespace, "--health-attempts", "1")
 	p.answers("/ready", 200)
 
-	cp.service(t, other, "dashboards", 3000)
-	p.answers("/api/v1/toolsets/dashboards", 200, "http://dashboards.serve.svc.cluster.local:3000")
-	cp.service(t, other, "dashboards", 80)
-	p.answers("/api/v1/toolsets/dashboards", 200, `"serviceEndpoint":"http://dashboards.serve.svc.cluster.local:80"`)
+	cp.service(t, other, "serve-dashboards", 3000)
+	p.answers("/api/v1/toolsets/serve-dashboards", 200, "http://serve-dashboards.serve.svc.cluster.local:3000")
+	cp.service(t, other, "serve-dashboards", 80)
+	p.answers("/api/v1/toolsets/serve-dashboards", 200, `"serviceEndpoint":"http://serve-dashboards.serve.svc.cluster.local:80"`)
 
 	maps := cp.admin.CoreV1().ConfigMaps(namespace)
 	holds := func(text string) (version string) {
@@ -50,16 +50,16 @@ func TestServeKubernetes(t *testing.T) {
 	}
 	// Other tests change Services too, so the version may be higher than expected.
 	p.eventually("/api/v1/toolsets", func(_ int, body string) bool {
-		return strings.Contains(body, `"configMapVersion":"`+holds(`"dashboards"`)+`"`)
+		return strings.Contains(body, `"configMapVersion":"`+holds(`"serve-dashboards"`)+`"`)
 	})
 	_, err := maps.Patch(t.Context(), configMapName, types.MergePatchType, []byte(`{"data":{"toolset.json":"broken","theirs":"kept"}}`), metav1.PatchOptions{})
 	must(err)
-	holds(`"dashboards"`)
+	holds(`"serve-dashboards"`)
 	if cm := cp.configMap(t, namespace); cm.Data["theirs"] != "kept" {
 		t.Errorf("what others keep in the ConfigMap was lost: %v", cm)
 	}
 	must(maps.Delete(t.Context(), configMapName, metav1.DeleteOptions{}))
-	holds(`"dashboards"`)
+	holds(`"serve-dashboards"`)
 
 	for _, path := range []string{"/api/v1/toolsets/generate", "/api/v1/discover?wait=20s"} {
 		if status, body := p.ask(http.MethodPost, path); status != 200 {
@@ -71,14 +71,14 @@ func TestServeKubernetes(t *testing.T) {
 	// date.
 	relay.cut()
 	p.answers("/ready", 503, "unreachable")
-	resp, _, err := p.do(http.MethodGet, "/api/v1/toolsets/dashboards")
+	resp, _, err := p.do(http.MethodGet, "/api/v1/toolsets/serve-dashboards")
 	must(err)
 	if resp.StatusCode != 200 || !strings.Contains(resp.Header.Get("Warning"), "Stale") {
 		t.Errorf("a lookup during the outage: %s, %v", resp.Status, resp.Header)
 	}
 	relay.mend()
 	p.answers("/ready", 200)
-	cp.deleteService(t, other, "dashboards")
+	cp.deleteService(t, other, "serve-dashboards")
 	p.answers("/api/v1/toolsets?namespace="+other, 200, `"total":0`)
 	p.stop()
 }
