@@ -53,14 +53,19 @@ func TestLateNodes(t *testing.T) {
 		return verify.Run(t.Context(), own, o)
 	}
 	err = testenv.Measure(t, "whether the time that is recommended is long enough", func() (excused bool, err error) {
-		try++
-		short, err := run("short", 5*time.Second)
-		if err != nil {
-			return true, err
-		}
-		p := short.Propagation
-		if p == nil {
-			return true, errors.New("the node says nothing")
+		// How late the node is depends on when its rules last changed, so on chance.
+		var short *record.Run
+		var p *record.Propagation
+		for chance := 0; p == nil || p.AfterDeletion < 6*time.Second; chance++ {
+			if chance == 6 {
+				return true, fmt.Errorf("the node was never late, last by %+v", p)
+			}
+			try++
+			if short, err = run("short", 5*time.Second); err != nil {
+				return true, err
+			}
+			p = short.Propagation
+			t.Logf("5 s: %+v", p)
 		}
 		lost := 0
 		for i := range short.Requests {
@@ -69,10 +74,6 @@ func TestLateNodes(t *testing.T) {
 			}
 		}
 		t.Logf("5 s: %d lost, %+v, recommended: %s", lost, *p, p.Wait())
-		if p.AfterDeletion < 6*time.Second {
-			// When the rules may change next depends on when they last did.
-			return true, fmt.Errorf("the node was only %s late this time", p.AfterDeletion)
-		}
 		if lost == 0 || short.Passed() {
 			return false, fmt.Errorf("%d lost, passed: %v, though the node was %s late", lost, short.Passed(), p.AfterDeletion)
 		}
