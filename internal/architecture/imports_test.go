@@ -39,7 +39,7 @@ var (
 func all(lists ...[]string) []string { return slices.Concat(lists...) }
 
 // leaves are small packages that import none of this module but one another.
-var leaves = []string{"internal/boundedcache", "internal/suggest", "internal/format", "internal/signals"}
+var leaves = []string{"internal/boundedcache", "internal/suggest", "internal/format", "internal/selfsigned", "internal/signals"}
 
 // rules are the architecture. A package that no rule matches fails the test: it is new
 // and needs a rule.
@@ -105,8 +105,6 @@ var rules = []rule{
 	{of: "cluster/internal/follow", may: []string{"cluster", "cluster/internal/listwatch"}, never: all(httpServers, clusters)},
 	{of: "cluster/internal/clustertest", may: []string{"cluster", "service", "internal/testenv"}},
 
-	// Real products as processes, which tests ask as the service would. They know nothing of it.
-	{of: "test/products/...", may: []string{"internal/filelock"}, never: all(httpServers, kubernetes, clusters, logging)},
 	// The harness knows only the service's binary and its HTTP API. The server with
 	// planted defects imports nothing of ours: the verifier must treat it like any other
 	// server.
@@ -137,7 +135,7 @@ var rules = []rule{
 	// A verification is given a cluster, and makes no reports.
 	{of: "harness/verify", may: []string{"harness/cause", "harness/cluster", "harness/conntrack", "harness/image", "harness/load", "harness/load/agent", "harness/load/agentpod", "harness/load/https", "harness/manifest", "harness/observe",
 		"harness/record", "harness/rollout", "harness/scenario", "harness/verdict", "harness/via", "internal/format"}, never: all(httpServers, clusters, logging[:3])},
-	{of: "harness/defects/...", may: []string{"harness/cluster", "harness/defects", "harness/load/https", "harness/record", "harness/scenario", "harness/verdict", "harness/verify", "harness/via", "internal/testenv"},
+	{of: "harness/defects/...", may: []string{"internal/selfsigned", "harness/cluster", "harness/defects", "harness/load/https", "harness/record", "harness/scenario", "harness/verdict", "harness/verify", "harness/via", "internal/testenv"},
 		never: all(httpServers, clusters, logging[:3])},
 	// Servers of others, which know nothing of who asks them.
 	{of: "harness/zoo", may: []string{"harness/cluster", "harness/driver", "harness/image", "harness/record", "harness/scenario", "harness/verdict", "harness/verify", "internal/filelock", "internal/testenv"},
@@ -152,7 +150,7 @@ var rules = []rule{
 	{of: "harness/cmd/...", may: append(leaves, "harness/...", "internal/host"), never: all(httpServers, kubernetes, clusters, logging[:3])},
 	{of: "bench/...", may: append(leaves, "bench/...", "harness/sim/...", "service/...", "internal/chart", "internal/host", "internal/patient", "internal/quantile")},
 	// What make run starts beside the service knows it by its names and its recordings alone.
-	{of: "examples/backends", never: all(httpServers, kubernetes, clusters, logging[:1], logging[2:])},
+	{of: "examples/backends", may: leaves, never: all(httpServers, kubernetes, clusters, logging[:1], logging[2:])},
 	{of: "deploy/..."},
 	{of: "docs"},
 
@@ -161,7 +159,7 @@ var rules = []rule{
 	{of: "test/e2e", may: []string{"cluster/...", "service/...", "transport/certificate/certtest", "harness/problemdoc", "harness/sim/...", "internal/patient", "internal/testenv/..."},
 		never: all(httpServers, logging[:3])},
 
-	// Real products, which know nothing of who asks them.
+	// Real products as processes, which know nothing of who asks them.
 	{of: "test/products/...", may: []string{"internal/filelock", "test/products"}, never: all(httpServers, kubernetes, clusters, logging)},
 
 	// Clients that others have written, which know the service as a process.
