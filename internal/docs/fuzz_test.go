@@ -2,34 +2,19 @@ package docs
 
 import (
 	"os"
-	"os/exec"
 	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strings"
 	"testing"
 )
 
 // Each fuzz target has a row in docs/security.md, which says for how long it has run and
 // what it found, and each row has its target.
 func TestFuzzTargetsAreInTheTable(t *testing.T) {
-	cmd := exec.CommandContext(t.Context(), "git", "ls-files", "-z", "*_test.go")
-	cmd.Dir = root
-	files, err := cmd.Output()
-	if err != nil {
-		t.Fatal(err)
-	}
 	var targets []string // such as "transport FuzzQuery"
 	declaration := regexp.MustCompile(`(?m)^func (Fuzz\w+)\(`)
-	for file := range strings.SplitSeq(strings.TrimRight(string(files), "\x00"), "\x00") {
-		source, err := os.ReadFile(filepath.Join(root, file))
-		if os.IsNotExist(err) {
-			continue // deleted, and not committed yet
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
+	for file, source := range tracked(t, "*_test.go") {
 		for _, match := range declaration.FindAllSubmatch(source, -1) {
 			targets = append(targets, path.Dir(file)+" "+string(match[1]))
 		}

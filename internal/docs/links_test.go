@@ -4,6 +4,7 @@ package docs
 
 import (
 	"fmt"
+	"iter"
 	"net/url"
 	"os"
 	"os/exec"
@@ -32,27 +33,40 @@ type document struct {
 // documents reads all Markdown files under version control, by their paths.
 func documents(t *testing.T) map[string]*document {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "git", "ls-files", "-z", "*.md")
-	cmd.Dir = root
-	names, err := cmd.Output()
-	if err != nil {
-		t.Fatal(err)
-	}
 	all := map[string]*document{}
-	for file := range strings.SplitSeq(strings.TrimRight(string(names), "\x00"), "\x00") {
-		source, err := os.ReadFile(filepath.Join(root, file))
-		if os.IsNotExist(err) {
-			continue // deleted, and not committed yet
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
+	for file, source := range tracked(t, "*.md") {
 		all[file] = parse(file, source)
 	}
 	if len(all) < 10 {
 		t.Fatalf("only %d Markdown files", len(all))
 	}
 	return all
+}
+
+// tracked yields the files under version control whose names match a pattern: their paths
+// from the root, and what they hold.
+func tracked(t *testing.T, pattern string) iter.Seq2[string, []byte] {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "git", "ls-files", "-z", pattern)
+	cmd.Dir = root
+	names, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(yield func(string, []byte) bool) {
+		for file := range strings.SplitSeq(strings.TrimRight(string(names), "\x00"), "\x00") {
+			source, err := os.ReadFile(filepath.Join(root, file))
+			if os.IsNotExist(err) {
+				continue // deleted, and not committed yet
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !yield(file, source) {
+				return
+			}
+		}
+	}
 }
 
 func parse(file string, source []byte) *document {
