@@ -97,7 +97,7 @@ func TestLateNodes(t *testing.T) {
 }
 
 // A spot node gives 15 s. A right server, which goes on for 5 s, has 10 s for what is in
-// flight: requests of 8 s are answered, of 14 s are not, and the report says how long they
+// flight: requests of 8 s are answered, of 20 s are not, and the report says how long they
 // may take.
 func TestSpotNode(t *testing.T) {
 	t.Parallel()
@@ -132,16 +132,19 @@ func testSpot(t *testing.T, run func(string, time.Duration) (*record.Run, error)
 				errs = append(errs, fmt.Errorf("the pod %s had a grace period of %s", p.Name, p.Grace))
 			}
 		}
-		long, err := run(fmt.Sprintf("spot-long-%d", try), 14*time.Second)
-		if err != nil {
-			return true, err
+		// Whether a request that takes so long is under way at the pod that ends is chance.
+		var long *record.Run
+		for chance := 1; chance <= 4 && (long == nil || long.Passed()); chance++ {
+			if long, err = run(fmt.Sprintf("spot-long-%d-%d", try, chance), 20*time.Second); err != nil {
+				return true, err
+			}
 		}
 		named := slices.ContainsFunc(long.Causes, func(c record.Cause) bool {
 			return c.ID == cause.GraceTooShort && c.Lost > 0 && strings.Contains(c.Title, "15.0 s") &&
 				(strings.Contains(c.InServer, "bound requests to 8.0 s") || strings.Contains(c.InServer, "bound requests to 9.0 s"))
 		})
 		if long.Passed() || !named {
-			errs = append(errs, fmt.Errorf("requests of 14 s: passed %v, causes %+v", long.Passed(), long.Causes))
+			errs = append(errs, fmt.Errorf("requests of 20 s: passed %v, causes %+v", long.Passed(), long.Causes))
 		}
 		late := slices.Contains(append(defects.Failed(short), defects.Failed(long)...), verdict.LoadID)
 		return late, errors.Join(errs...)
