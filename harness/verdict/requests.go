@@ -106,17 +106,13 @@ func (j *judge) baseline() record.Check {
 	const name, bound = "nothing is lost before anything is done", "0 lost in the baseline"
 	f := j.finding()
 	total := 0
-	for _, phase := range j.run.Phases {
-		if phase.Kind != record.Baseline {
-			continue
-		}
-		for i := range j.run.Requests {
-			r := &j.run.Requests[i]
-			if r.End.After(phase.Began) && r.End.Before(phase.Ended) {
-				total++
-				if r.Failed() {
-					f.add("%s", j.describe(r))
-				}
+	baseline := j.phases(record.Baseline)
+	for i := range j.run.Requests {
+		r := &j.run.Requests[i]
+		if within(baseline, r.End) {
+			total++
+			if r.Failed() {
+				f.add("%s", j.describe(r))
 			}
 		}
 	}
@@ -244,15 +240,11 @@ func (j *judge) latency() record.Check {
 
 func (j *judge) p99(kind record.PhaseKind) time.Duration {
 	var all []time.Duration
-	for _, phase := range j.run.Phases {
-		if phase.Kind != kind {
-			continue
-		}
-		for i := range j.run.Requests {
-			r := &j.run.Requests[i]
-			if r.Class != record.Slow && r.Class != record.Stream && !r.Failed() && r.Due.After(phase.Began) && r.Due.Before(phase.Ended) {
-				all = append(all, r.Latency())
-			}
+	phases := j.phases(kind)
+	for i := range j.run.Requests {
+		r := &j.run.Requests[i]
+		if r.Class != record.Slow && r.Class != record.Stream && !r.Failed() && within(phases, r.Due) {
+			all = append(all, r.Latency())
 		}
 	}
 	if len(all) == 0 {
@@ -260,4 +252,27 @@ func (j *judge) p99(kind record.PhaseKind) time.Duration {
 	}
 	slices.Sort(all)
 	return all[(len(all)*99)/100]
+}
+
+// phases returns the phases of a kind. A run may have hundreds of them, and a million
+// requests: to go through the requests once for each phase takes as long as reading them
+// from memory as often.
+func (j *judge) phases(kind record.PhaseKind) []record.Phase {
+	var phases []record.Phase
+	for _, phase := range j.run.Phases {
+		if phase.Kind == kind {
+			phases = append(phases, phase)
+		}
+	}
+	return phases
+}
+
+// within reports whether t is in one of the phases.
+func within(phases []record.Phase, t time.Time) bool {
+	for i := range phases {
+		if t.After(phases[i].Began) && t.Before(phases[i].Ended) {
+			return true
+		}
+	}
+	return false
 }
