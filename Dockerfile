@@ -64,43 +64,30 @@ ADD rootfs.tar /
 # ---- self-contained: docker build . (or SELF_CONTAINED=1 scripts/image)
 # The compiler runs on the building machine's platform, whatever the image's is.
 
-FROM --platform=$BUILDPLATFORM $GO_IMAGE AS build
+FROM --platform=$BUILDPLATFORM $GO_IMAGE AS go
 ARG TARGETOS
 ARG TARGETARCH
 ARG VERSION=devel
 ARG SOURCE_DATE_EPOCH=0
 ARG GOPROXY=https://proxy.golang.org,direct
-ENV CGO_ENABLED=0
+# ENV, since the stages that are built on this one inherit that in every version.
+ENV CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH GOPROXY=$GOPROXY VERSION=$VERSION SOURCE_DATE_EPOCH=$SOURCE_DATE_EPOCH
 WORKDIR /src
+
+FROM go AS build
 RUN --mount=type=bind,target=. --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
-    GOOS=$TARGETOS GOARCH=$TARGETARCH \
     go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$VERSION" -o /rootfs/dynamic-toolset . \
     && mkdir -p /rootfs/etc/ssl/certs \
     && cp /etc/ssl/certs/ca-certificates.crt /rootfs/etc/ssl/certs/ \
     && find /rootfs -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 
-FROM --platform=$BUILDPLATFORM $GO_IMAGE AS build-loadagent
-ARG TARGETOS
-ARG TARGETARCH
-ARG SOURCE_DATE_EPOCH=0
-ARG GOPROXY=https://proxy.golang.org,direct
-ENV CGO_ENABLED=0
-WORKDIR /src
+FROM go AS build-loadagent
 RUN --mount=type=bind,target=. --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
-    GOOS=$TARGETOS GOARCH=$TARGETARCH \
     go build -trimpath -buildvcs=false -ldflags "-s -w" -o /rootfs/loadagent ./harness/cmd/loadagent \
     && find /rootfs -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 
-FROM --platform=$BUILDPLATFORM $GO_IMAGE AS build-verify
-ARG TARGETOS
-ARG TARGETARCH
-ARG VERSION=devel
-ARG SOURCE_DATE_EPOCH=0
-ARG GOPROXY=https://proxy.golang.org,direct
-ENV CGO_ENABLED=0
-WORKDIR /src
+FROM go AS build-verify
 RUN --mount=type=bind,target=. --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
-    GOOS=$TARGETOS GOARCH=$TARGETARCH \
     go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$VERSION" -o /rootfs/verify ./harness/cmd/verify \
     && find /rootfs -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 
