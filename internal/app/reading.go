@@ -100,7 +100,7 @@ func newReader(s *config.Reading, version string, sink cluster.Sink, follower cl
 			if len(list) == 0 {
 				return nil
 			}
-			return &unusable{s.Cluster.Manifests, list}
+			return &unusable{manifestsName(s.Cluster.Manifests), list}
 		}}, nil
 	}
 	cfg, err := cluster.Connect(s.Cluster.Kubeconfig, s.Cluster.Context, version)
