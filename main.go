@@ -96,8 +96,8 @@ func mcp(args []string) int {
 		fmt.Fprintf(os.Stderr, "dynamic-toolset mcp: these settings can't work; --help explains each:\n%s\n", indent(err.Error()))
 		return exitUsage
 	}
-	warn := func(text string) { fmt.Fprintf(os.Stderr, "dynamic-toolset mcp: warning: %s\n", text) }
-	if err := app.MCP(settings, versionText(), os.Stdin, os.Stdout, warn); err != nil {
+	say := func(text string) { fmt.Fprintf(os.Stderr, "dynamic-toolset mcp: %s\n", text) }
+	if err := app.MCP(settings, versionText(), os.Stdin, os.Stdout, say); err != nil {
 		fmt.Fprintf(os.Stderr, "dynamic-toolset mcp: %v\n", err)
 		return exitFailed
 	}

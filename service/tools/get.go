@@ -170,16 +170,20 @@ func (v *View) backend(c *snapshot.Chosen) *backend {
 	return out
 }
 
+// untrusted says what to do about a certificate that is of a private CA, of another name, or
+// expired.
+const untrusted = "yes, but its certificate is not trusted here (a private CA, another name, or expired): give your client the CA's file (curl --cacert FILE), or ask the user; don't switch verification off unasked"
+
 // accessOf says how to reach a back end, as far as its answers show it.
 func accessOf(b *service.Backend, id *service.Identity) access {
 	x := access{Path: id.Access.Path, TLS: "none"}
 	if strings.HasPrefix(b.Endpoint, "https:") {
-		x.TLS = "yes"
+		x.TLS = "yes; not tried whether its certificate is trusted"
 		switch id.Access.TLS {
 		case service.TLSTrusted:
-			x.TLS = "its certificate is valid"
+			x.TLS = "yes; its certificate is trusted here"
 		case service.TLSUntrusted:
-			x.TLS = "its certificate is of a private CA, of another name, or expired: a client must know the CA"
+			x.TLS = untrusted
 		}
 	}
 	switch id.Access.Auth {
@@ -207,7 +211,9 @@ func accessOf(b *service.Backend, id *service.Identity) access {
 			x.Credentials = "in the environment variables " + names + ", if you have these"
 		}
 		if c.SkipVerify != nil && *c.SkipVerify && x.TLS != "none" {
-			x.TLS = "an administrator or its owner says not to verify its certificate"
+			x.TLS = "yes; accept any certificate (curl -k), since an administrator or its owner says so"
+		} else if c.CAFile != "" && x.TLS != "none" {
+			x.TLS = "yes; verify its certificate by the CA in the file " + c.CAFile + " (curl --cacert), if you have it"
 		}
 	}
 	return x
