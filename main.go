@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"kubernaut.io/dynamic-toolset/config"
@@ -29,6 +30,9 @@ const (
 func main() { os.Exit(run(os.Args[1:])) }
 
 func run(args []string) int {
+	if slices.Contains(args, "--version") {
+		args = []string{"version"}
+	}
 	command := "serve"
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		command, args = args[0], args[1:]
@@ -92,8 +96,8 @@ func mcp(args []string) int {
 		fmt.Fprintf(os.Stderr, "dynamic-toolset mcp: these settings can't work; --help explains each:\n%s\n", indent(err.Error()))
 		return exitUsage
 	}
-	warn := func(text string) { fmt.Fprintf(os.Stderr, "dynamic-toolset mcp: warning: %s\n", text) }
-	if err := app.MCP(settings, versionText(), os.Stdin, os.Stdout, warn); err != nil {
+	say := func(text string) { fmt.Fprintf(os.Stderr, "dynamic-toolset mcp: %s\n", text) }
+	if err := app.MCP(settings, versionText(), os.Stdin, os.Stdout, say); err != nil {
 		fmt.Fprintf(os.Stderr, "dynamic-toolset mcp: %v\n", err)
 		return exitFailed
 	}

@@ -58,7 +58,7 @@ func newFlags(s *Settings) *flagSet {
 
 	f.begin("Cluster", "Where the back ends are found. Choose one of --manifests and --kubeconfig; with neither, the service must run inside a cluster.")
 	f.StringVar(&s.File, "config", "", "YAML `FILE` with settings: the keys are the names of the flags without the leading dashes. Use it to keep the settings of a deployment in one place; flags and environment variables override it.")
-	f.StringVar(&s.Cluster.Manifests, "manifests", "", "`DIR` with manifests (YAML or JSON) to watch instead of a cluster. Use it to try the service without a cluster, or to see what it finds in manifests before they are applied.")
+	f.StringVar(&s.Cluster.Manifests, "manifests", "", "`PATH` of a folder with manifests (YAML or JSON), or of a single file, to watch instead of a cluster; - for standard input, which is read once. Use it to try the service without a cluster, or to see what it finds in manifests before they are applied.")
 	f.StringVar(&s.Cluster.Kubeconfig, "kubeconfig", "", "kubeconfig `FILE` of the cluster to watch. Use it to run the service outside of its cluster. $KUBECONFIG and ~/.kube/config are not used unless named here, so that no cluster is watched by accident.")
 	f.StringVar(&s.Cluster.Context, "context", "", "context `NAME` in the --kubeconfig file. Set it when the file's current context is not the one to watch.")
 	f.StringSliceVar(&f.namespaces, "namespaces", nil, "`NAMESPACES` to watch, separated by commas; empty for all. Set it where the service account may not list Services in the whole cluster.")
@@ -87,7 +87,7 @@ func newFlags(s *Settings) *flagSet {
 	f.StringVar(&s.Discovery.Rules, "rules", "", "YAML `FILE` with recognition rules in addition to the built-in ones. Use it for back ends that are not recognised and can't be annotated.")
 	f.StringVar((*string)(&s.Discovery.Identify), "identify", string(IdentifyCandidates), "`WHICH` Services are asked who they are, by read-only requests without credentials: recognised, those that a rule recognises; candidates, also those with a weak sign of being a back end, such as its port number, which are listed only if they prove it; off, none. Switch it off where such requests are not wanted. --health-checks=false switches it off, too. See docs/identity.md.")
 	f.IntVar(&s.Discovery.CandidatesPerMinute, "identify-candidates-per-minute", 60, "`NUMBER` of candidates that are asked in a minute at most. Raise it in large clusters to find unlabelled back ends sooner after a start.")
-	f.BoolVar(&s.Discovery.WorkloadEvidence, "workload-evidence", false, "also watch the Deployments, StatefulSets and DaemonSets of the cluster, since the images of their pods say more than labels and names. Switch it on, and grant the rights (deploy/components/workload-evidence), to find back ends that no label betrays. With --manifests those in the folder are always read.")
+	f.BoolVar(&s.Discovery.WorkloadEvidence, "workload-evidence", false, "also watch the Deployments, StatefulSets and DaemonSets of the cluster, since the images of their pods say more than labels and names. Switch it on, and grant the rights (deploy/components/workload-evidence), to find back ends that no label betrays. With --manifests those among them are always read.")
 	f.end()
 
 	f.begin("Health", "How the back ends are checked.")

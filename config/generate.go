@@ -121,6 +121,9 @@ func (l *loader) validateReading(r *Reading) {
 	if file := l.settings.Discovery.Rules; file != "" {
 		l.file("rules", file)
 	}
+	if r.Overrides == "-" && l.settings.Cluster.Manifests == "-" {
+		l.problem("%s and %s can't both be standard input; give a file for one of them", l.where("manifests"), l.where("overrides"))
+	}
 	if r.Overrides != "" && r.Overrides != "-" {
 		l.file("overrides", r.Overrides)
 	}
@@ -138,6 +141,7 @@ const generateExamples = `
   dynamic-toolset generate --kubeconfig ~/.kube/config --context staging --format holmesgpt
   dynamic-toolset generate --manifests DIR --overrides overrides.yaml | kubectl apply --server-side -f -
   dynamic-toolset generate --manifests DIR | diff - configmap.yaml      # in CI
+  helm template my-release my-chart | dynamic-toolset generate --manifests -
   kubectl -n kubernaut-system get configmap kubernaut-toolset-config -o jsonpath='{.data.overrides\.yaml}' |
     dynamic-toolset generate --kubeconfig ~/.kube/config --overrides -  # with the overrides in force
 

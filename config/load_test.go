@@ -229,7 +229,8 @@ func TestProblems(t *testing.T) {
 		{[]string{"--holmesgpt-reload-delay=-1s"}, nil, "between 0s and 1h"},
 		{[]string{"--rules=/does/not/exist"}, nil, "--rules names a file that can't be used: /does/not/exist does not exist"},
 		{[]string{"--rules=/"}, nil, "must name a file, but / is a folder"},
-		{[]string{"--manifests=/does/not/exist"}, nil, "--manifests must name a folder that can be read: /does/not/exist does not exist"},
+		{[]string{"--manifests=/does/not/exist"}, nil, "--manifests must name a folder or a file that can be read, or be - for standard input: /does/not/exist does not exist"},
+		{[]string{"--manifests=/dev/null"}, nil, "--manifests must name a folder or a file, but /dev/null is neither; for what a program prints give - and pipe it into standard input"},
 		{[]string{"--kubeconfig=/does/not/exist"}, nil, "does not exist"},
 		{[]string{"--context=x"}, nil, "--context needs the kubeconfig file"},
 		{[]string{"--manifests=.", "--kubeconfig=load.go"}, nil, "--manifests and --kubeconfig can't go together"},
@@ -292,7 +293,7 @@ func TestAllProblemsAtOnce(t *testing.T) {
 
 func TestNoCluster(t *testing.T) {
 	_, err := Load(nil, nil, nil)
-	for _, want := range []string{"--manifests=DIR", "--kubeconfig=FILE", "--context=NAME", "inside a cluster"} {
+	for _, want := range []string{"--manifests=PATH", "--kubeconfig=FILE", "--context=NAME", "inside a cluster"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v lacks %q", err, want)
 		}

@@ -35,3 +35,19 @@ func TestLoadMCP(t *testing.T) {
 		}
 	}
 }
+
+// Standard input has one use at a time.
+func TestStandardInputIsUsedOnce(t *testing.T) {
+	for _, args := range [][]string{{"--manifests=-"}, {"--manifests", t.TempDir(), "--overrides=-"}} {
+		if _, err := LoadMCP(args, nil, io.Discard); err == nil || !strings.Contains(err.Error(), "can't be standard input, from which the messages of the agent come") {
+			t.Errorf("%q: %v", args, err)
+		}
+	}
+	args := []string{"--manifests=-", "--overrides=-"}
+	if _, err := LoadGenerate(args, nil, io.Discard); err == nil || !strings.Contains(err.Error(), "can't both be standard input") {
+		t.Error(err)
+	}
+	if s, err := LoadGenerate(args[:1], nil, io.Discard); err != nil || s.Cluster.Manifests != "-" {
+		t.Error(s, err)
+	}
+}

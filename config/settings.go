@@ -46,7 +46,8 @@ type Settings struct {
 // Cluster says which cluster to watch. Exactly one of Manifests, Kubeconfig and InCluster
 // is set.
 type Cluster struct {
-	// Manifests is a folder of manifests that is watched instead of a cluster.
+	// Manifests is a folder of manifests, or a file, that is watched instead of a cluster;
+	// "-" is standard input.
 	Manifests string
 	// Kubeconfig is the kubeconfig file of the cluster, and Context the context to use in
 	// it; empty for the current context.

@@ -16,7 +16,7 @@ const usageWidth = 80
 // default and its environment variable.
 func Usage(w io.Writer) {
 	var b strings.Builder
-	wrap(&b, "", "Commands: serve, the default, whose settings these are; generate, which prints what the service would write (generate --help); explain, which says why a Service is a toolset or not (explain --help); mcp, which serves an agent on this machine (mcp --help); version; help.")
+	wrap(&b, "", "Commands: serve, the default, whose settings these are; generate, which prints what the service would write (generate --help); explain, which says why a Service is a toolset or not (explain --help); mcp, which serves an agent on this machine (mcp --help); version, or --version; help.")
 	b.WriteString("\n")
 	wrap(&b, "", "Every setting is a flag, an environment variable and a key in the file that --config names (the flag without its dashes). A flag beats the environment, which beats the file, which beats the default. A variable that is empty counts as not set.")
 	for _, g := range newFlags(&Settings{}).groups {

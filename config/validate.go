@@ -71,6 +71,27 @@ func (l *loader) file(flag, path string) bool {
 	return true
 }
 
+// validateManifests looks whether manifests can be read from a place.
+func (l *loader) validateManifests(place string) {
+	if place == "-" {
+		return
+	}
+	info, err := os.Stat(place)
+	if err == nil && !info.IsDir() && !info.Mode().IsRegular() {
+		l.fail("manifests", "must name a folder or a file, but %s is neither; for what a program prints give - and pipe it into standard input", place)
+		return
+	}
+	if err == nil {
+		var f *os.File
+		if f, err = os.Open(place); err == nil {
+			err = f.Close()
+		}
+	}
+	if err != nil {
+		l.fail("manifests", "must name a folder or a file that can be read, or be - for standard input: %v", explain(place, err))
+	}
+}
+
 func (l *loader) validateCluster() {
 	c := &l.settings.Cluster
 	c.InCluster = c.Manifests == "" && c.Kubeconfig == ""
@@ -82,16 +103,14 @@ func (l *loader) validateCluster() {
 		}
 		l.problem("%s and %s can't go together: remove one of them, to watch either manifests or a cluster", l.where("manifests"), l.where(other))
 	case c.Manifests != "" && len(l.flags.namespaces) > 0:
-		l.problem("%s and %s can't go together: a folder is read whole; leave out the manifests of other namespaces instead", l.where("manifests"), l.where("namespaces"))
+		l.problem("%s and %s can't go together: manifests are read whole; leave out the manifests of other namespaces instead", l.where("manifests"), l.where("namespaces"))
 	case c.Kubeconfig == "" && c.Context != "":
 		l.fail("context", "needs the kubeconfig file that the context is in: add --kubeconfig=FILE")
 	case c.InCluster && l.env["KUBERNETES_SERVICE_HOST"] == "":
-		l.problem("there is no cluster to watch: give --manifests=DIR to watch a folder, or --kubeconfig=FILE (and --context=NAME) to watch a cluster, or run the service inside a cluster (KUBERNETES_SERVICE_HOST is not set here)")
+		l.problem("there is no cluster to watch: give --manifests=PATH to watch a folder or a file, or --kubeconfig=FILE (and --context=NAME) to watch a cluster, or run the service inside a cluster (KUBERNETES_SERVICE_HOST is not set here)")
 	}
 	if c.Manifests != "" {
-		if _, err := os.ReadDir(c.Manifests); err != nil {
-			l.fail("manifests", "must name a folder that can be read: %v", explain(c.Manifests, err))
-		}
+		l.validateManifests(c.Manifests)
 	}
 	if c.Kubeconfig != "" {
 		l.file("kubeconfig", c.Kubeconfig)
@@ -272,7 +291,7 @@ func (l *loader) validateConfigMap() {
 			l.fail("leader-election", "can't be true with --manifests, where there is no cluster that holds a lease: remove it")
 		}
 	} else if c.Write != "" {
-		l.fail("write-configmap", "works with --manifests only: add --manifests=DIR, or remove it to write the ConfigMap to the cluster")
+		l.fail("write-configmap", "works with --manifests only: add --manifests=PATH, or remove it to write the ConfigMap to the cluster")
 	}
 	c.LeaderElection = c.LeaderElection && c.Enabled
 	if c.Write != "" && c.Write != "-" {

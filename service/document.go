@@ -2,6 +2,10 @@ package service
 
 import "bytes"
 
+// Documentation is where the readers of a document find more, who may have nothing else of
+// this project.
+const Documentation = "docs/outputs.md of the Dynamic Toolset Service (https://kubernaut.io/dynamic-toolset)"
+
 // A Document is a document for agents, in pieces. So a change of one toolset renders one
 // entry, and a document that is too large for one ConfigMap can be split into several that
 // are complete in themselves. Its slices are shared and must not be changed.

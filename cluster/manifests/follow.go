@@ -233,7 +233,7 @@ func (f *follower) event(ev fsnotify.Event) {
 	}
 	rel = filepath.ToSlash(rel)
 	base := filepath.Base(rel)
-	if strings.HasPrefix(base, ".") && base != dataLink {
+	if strings.HasPrefix(base, ".") && base != dataLink && rel != f.m.only {
 		return
 	}
 	moved := ev.Has(fsnotify.Create) || ev.Has(fsnotify.Remove) || ev.Has(fsnotify.Rename)
@@ -247,7 +247,7 @@ func (f *follower) event(ev fsnotify.Event) {
 	if moved {
 		f.walkSoon()
 	}
-	if isManifest(base) && !ev.Has(fsnotify.Remove) && !ev.Has(fsnotify.Rename) {
+	if f.m.isRead(rel, base) && !ev.Has(fsnotify.Remove) && !ev.Has(fsnotify.Rename) {
 		f.touched(rel)
 	}
 }

@@ -83,7 +83,13 @@ func (m *Source) read(root *os.Root, how thoroughness) error {
 	}
 	m.follower.verify()
 	w := &walk{m: m, root: root, entries: map[string]os.FileInfo{}}
-	if err := w.folder(".", 0); err != nil {
+	var err error
+	if m.only != "" {
+		err = w.single(root, m.only)
+	} else {
+		err = w.folder(".", 0)
+	}
+	if err != nil {
 		return err
 	}
 	due := m.follower.takeDue()
@@ -153,6 +159,11 @@ func (m *Source) readFile(root *os.Root, path string, info os.FileInfo) {
 		}
 	}
 	f.emptied = time.Time{}
+	m.understand(f, path, data)
+}
+
+// understand makes f hold what is in data, if that can be used.
+func (m *Source) understand(f *file, path string, data []byte) {
 	found, err := parseManifests(data, m.opts.MaxObjects, m.stopping)
 	if errors.Is(err, errStopped) {
 		return

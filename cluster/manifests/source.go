@@ -1,6 +1,7 @@
 // Package manifests reads Services from a folder of Kubernetes YAML or JSON and follows
 // changes in it. It takes the place of a cluster for laptops, tests and edge boxes
-// without an API server.
+// without an API server. It may also be a single file, or standard input, which is read
+// once (stream.go).
 //
 // A [Source] behaves like an API server to which the folder is applied again and again.
 // It walks the folder (walk.go), within bounds (bounds.go), reads the files that have
@@ -19,6 +20,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"sync"
@@ -39,6 +41,8 @@ type Options struct {
 	// Workloads receives the workloads in the folder; nil for nobody.
 	Workloads cluster.WorkloadSink
 	Logger    *zap.Logger // default: none
+	// Stdin is read if the name of the folder is "-"; default os.Stdin.
+	Stdin io.Reader
 	// MaxFiles, MaxTotalSize (in bytes, of all files together) and MaxDepth (of folders)
 	// protect from a wrong folder, such as /. Defaults: 10,000 files of 256 MiB together,
 	// in as many folders, 16 deep.
@@ -78,13 +82,15 @@ const maxProblems = 1000
 
 // A Source reads the Services in a folder and its subfolders. It is a cluster.Source.
 //
-// It reads files named *.yaml, *.yml and *.json, except hidden ones ("."), and in them v1
-// Services, also in a List, and workloads (workload.go). It follows symbolic links only within the folder. A mounted
+// It reads files named *.yaml, *.yml and *.json, except hidden ones ("."), or the one file that
+// it was given, and in them v1 Services, also in a List, and workloads (workload.go). It follows symbolic links only within the folder. A mounted
 // ConfigMap works, whose files are links that are switched all at once.
 type Source struct {
 	opts     Options
 	log      *zap.Logger
-	dir      string // absolute
+	dir      string    // absolute
+	only     string    // the name of the only file in dir that is read; empty for all
+	stream   io.Reader // read instead of dir; nil for dir
 	running  atomic.Bool
 	ended    chan struct{}
 	relists  chan chan error
@@ -107,8 +113,8 @@ type Source struct {
 	problems []Problem
 }
 
-// New returns a source for the folder dir, which must exist.
-func New(dir string, opts Options) (*Source, error) {
+// New returns a source for a folder, or a file, which must exist; "-" is standard input.
+func New(place string, opts Options) (*Source, error) {
 	if opts.Sink == nil {
 		return nil, errors.New("manifests: Options.Sink is required")
 	}
@@ -122,23 +128,35 @@ func New(dir string, opts Options) (*Source, error) {
 	opts.MaxDepth = cmp.Or(opts.MaxDepth, 16)
 	opts.Debounce = cmp.Or(opts.Debounce, 20*time.Millisecond)
 	opts.Poll = cmp.Or(opts.Poll, 10*time.Second)
-	abs, err := filepath.Abs(dir)
+	m := &Source{
+		opts: opts, log: opts.Logger,
+		ended: make(chan struct{}), relists: make(chan chan error), first: make(chan struct{}),
+		files: map[string]*file{}, said: map[string]*saidOf{},
+		status: cluster.Availability{UnreachableSince: time.Now()},
+	}
+	if place == "-" {
+		if m.stream = opts.Stdin; m.stream == nil {
+			m.stream = os.Stdin
+		}
+		m.status.LastError = "standard input has not ended; pipe manifests into it"
+		return m, nil
+	}
+	abs, err := filepath.Abs(place)
 	if err != nil {
-		return nil, fmt.Errorf("--manifests %s: %w", dir, err)
+		return nil, fmt.Errorf("--manifests %s: %w", place, err)
 	}
 	info, err := os.Stat(abs)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("--manifests: the folder cannot be read: %w", err)
-	case !info.IsDir():
-		return nil, fmt.Errorf("--manifests: %s is not a folder; give the folder that holds the manifests", dir)
+		return nil, fmt.Errorf("--manifests: %s cannot be read: %w", place, reason(err))
+	case info.IsDir():
+		m.dir = abs
+	case info.Mode().IsRegular():
+		m.dir, m.only = filepath.Dir(abs), filepath.Base(abs)
+	default:
+		return nil, fmt.Errorf("--manifests: %s is neither a folder nor a regular file; for what a program prints give - and pipe it into standard input", place)
 	}
-	return &Source{
-		opts: opts, log: opts.Logger, dir: abs,
-		ended: make(chan struct{}), relists: make(chan chan error), first: make(chan struct{}),
-		files: map[string]*file{}, said: map[string]*saidOf{},
-		status: cluster.Availability{UnreachableSince: time.Now()},
-	}, nil
+	return m, nil
 }
 
 // Run implements cluster.Source. It returns an error if, at the start, the folder can't
@@ -148,6 +166,9 @@ func (m *Source) Run(ctx context.Context) error {
 		return errors.New("manifests: Source.Run was called twice")
 	}
 	defer close(m.ended)
+	if m.stream != nil {
+		return m.runStream(ctx)
+	}
 	m.follower = newFollower(m)
 	defer m.follower.close()
 	m.stopping = func() bool { return ctx.Err() != nil }

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -49,7 +51,24 @@ func (r *release) materialsOf(ctx context.Context, tool string, b built) error {
 	if err != nil {
 		return err
 	}
+	if doc, err = withGoLicense(doc); err != nil {
+		return fmt.Errorf("the bill of materials for %s: %w", b.platform, err)
+	}
 	return os.WriteFile(r.file(r.name(b.platform)+"_sbom.cdx.json"), doc, 0o644)
+}
+
+// standardLibrary is the name of Go's standard library in a bill of materials.
+var standardLibrary = regexp.MustCompile(`"name":\s*"std",`)
+
+// withGoLicense adds the license of Go's standard library (https://go.dev/LICENSE), which is
+// no module, so that the tool finds none for it in the module cache.
+func withGoLicense(doc []byte) ([]byte, error) {
+	found := standardLibrary.FindAllIndex(doc, -1)
+	if len(found) != 1 {
+		return nil, fmt.Errorf("it has Go's standard library %d times, and should have it once", len(found))
+	}
+	end := found[0][1]
+	return slices.Concat(doc[:end], []byte(` "licenses": [{"license": {"id": "BSD-3-Clause"}}],`), doc[end:]), nil
 }
 
 // download makes sure that the module cache has all modules of a program, with what go mod

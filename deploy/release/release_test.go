@@ -189,6 +189,9 @@ func TestMaterials(t *testing.T) {
 	if bom.BOMFormat != "CycloneDX" || bom.Metadata.Component.Version != testVersion {
 		t.Errorf("format %s, version %q", bom.BOMFormat, bom.Metadata.Component.Version)
 	}
+	if got := licenseOfGo(t, data); got != "BSD-3-Clause" {
+		t.Errorf("the license of Go's standard library is %q", got)
+	}
 	found := map[string]bool{}
 	licensed := 0
 	for _, c := range bom.Components {
@@ -210,6 +213,38 @@ func TestMaterials(t *testing.T) {
 	}
 	if bytes.Contains(data, []byte(os.TempDir())) {
 		t.Error("it has a path of this machine")
+	}
+}
+
+// licenseOfGo returns the license of the standard library in a bill of materials.
+func licenseOfGo(t *testing.T, doc []byte) string {
+	t.Helper()
+	var bom struct {
+		Components []struct {
+			Name     string
+			Licenses []struct{ License struct{ ID string } }
+		}
+	}
+	if err := json.Unmarshal(doc, &bom); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range bom.Components {
+		if c.Name == "std" && len(c.Licenses) == 1 {
+			return c.Licenses[0].License.ID
+		}
+	}
+	return ""
+}
+
+// The tool finds no license of what is no module.
+func TestLicenseOfGo(t *testing.T) {
+	const doc = `{"components": [{"type": "library", "name": "x", "version": "v1"}, {"type": "library", "name": "std", "version": "go1.26.8"}]}`
+	got, err := withGoLicense([]byte(doc))
+	if err != nil || licenseOfGo(t, got) != "BSD-3-Clause" {
+		t.Errorf("%s %v", got, err)
+	}
+	if _, err := withGoLicense([]byte(`{"components": []}`)); err == nil {
+		t.Error("a bill of materials without it is accepted")
 	}
 }
 

@@ -138,9 +138,17 @@ func (w *wanted) see(svc *corev1.Service, _ detect.Result) {
 	}
 }
 
-// unusable is the error for a folder of manifests with problems.
+// manifestsName is what messages call the place of manifests.
+func manifestsName(place string) string {
+	if place == "-" {
+		return "standard input"
+	}
+	return place
+}
+
+// unusable is the error for manifests with problems.
 type unusable struct {
-	folder   string
+	place    string
 	problems []manifests.Problem
 }
 
@@ -149,5 +157,5 @@ func (u *unusable) Error() string {
 	for i, p := range u.problems {
 		lines[i] = "  " + p.String()
 	}
-	return fmt.Sprintf("%s holds what can't be used; put it right, or move it elsewhere:\n%s", u.folder, strings.Join(lines, "\n"))
+	return fmt.Sprintf("%s holds what can't be used; put it right, or move it elsewhere:\n%s", u.place, strings.Join(lines, "\n"))
 }

@@ -111,6 +111,9 @@ func loadOverrides(file string) (*overrides.Set, error) {
 	return nil, fmt.Errorf("%s has mistakes, so that the service would ignore all of it:\n%s", file, strings.Join(lines, "\n"))
 }
 
+// maxAnnotationWarnings bounds the warnings about annotations.
+const maxAnnotationWarnings = 100
+
 // findings collects what was found out about Services, for warnings.
 type findings struct {
 	mu    sync.Mutex // namespaces of a cluster are read concurrently
@@ -122,7 +125,7 @@ func (f *findings) see(svc *corev1.Service, res detect.Result) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.some = true
-	if res.Backend != nil || len(res.Problems) > 0 {
+	if res.Backend != nil || len(res.Problems) > 0 || len(res.Unread) > 0 {
 		f.found[service.Key{Namespace: svc.Namespace, Name: svc.Name}] = &res
 	}
 }
@@ -137,14 +140,27 @@ func (f *findings) warnings(o *overrides.Set) []string {
 	}
 	var discovered []*service.Backend
 	keys := slices.SortedFunc(maps.Keys(f.found), func(a, b service.Key) int { return strings.Compare(a.String(), b.String()) })
+	told, more := 0, 0
 	for _, key := range keys {
 		res := f.found[key]
-		for _, p := range res.Problems {
-			out = append(out, fmt.Sprintf("Service %s: annotation %s %s", key, p.Field, p.Message))
+		tell := func(what string, list []detect.Problem) {
+			for _, p := range list {
+				if told == maxAnnotationWarnings {
+					more++
+					continue
+				}
+				told++
+				out = append(out, fmt.Sprintf("Service %s: %s%s %s", key, what, p.Field, p.Message))
+			}
 		}
+		tell("annotation ", res.Problems)
+		tell("", res.Unread)
 		if res.Backend != nil {
 			discovered = append(discovered, res.Backend)
 		}
+	}
+	if more > 0 {
+		out = append(out, fmt.Sprintf("%d more annotations are wrong or do nothing; explain says so of one Service", more))
 	}
 	for _, entry := range o.Unmatched(discovered) {
 		out = append(out, "the overrides' "+entry+" is about nothing that was found")

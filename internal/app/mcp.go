@@ -20,9 +20,10 @@ import (
 )
 
 // MCP implements the command mcp: it reads the cluster and follows its changes, and answers
-// messages of the Model Context Protocol from in on out until in ends. warn is called with
-// what somebody should fix.
-func MCP(s *config.MCP, version string, in io.Reader, out io.Writer, warn func(string)) error {
+// messages of the Model Context Protocol from in on out until in ends. It does not wait for
+// the cluster, except with calls of tools, and with these not for long. say is called with
+// what somebody on this machine should know.
+func MCP(s *config.MCP, version string, in io.Reader, out io.Writer, say func(string)) error {
 	rules, err := loadRules(s.Discovery.Rules)
 	if err != nil {
 		return err
@@ -44,23 +45,27 @@ func MCP(s *config.MCP, version string, in io.Reader, out io.Writer, warn func(s
 	var running sync.WaitGroup
 	defer running.Wait()
 	defer cancel()
-	if err := r.start(ctx, &running, s.Timeout); err != nil {
-		refused, ok := errors.AsType[*unusable](err)
-		if !ok {
-			return err
+	first := newFirstRead(r, min(s.Timeout, mostCallPatience))
+	running.Go(func() {
+		if first.run(ctx, &running, s.Timeout, say, c.Build) {
+			c.Run(ctx)
 		}
-		for _, p := range refused.problems {
-			warn(p.String())
-		}
-	}
-	c.Build()
-	running.Go(func() { c.Run(ctx) })
+	})
 	x := explainer{r.source, rules, detect.Options{ClusterDomain: s.Cluster.Domain, Workloads: evidence}, c}
 	server := api.NewMCP(version, func() tools.View {
+		if err := first.wait(); err != nil {
+			return tools.View{Unread: fmt.Sprintf("No back ends are known yet: %v. Ask again in a few seconds; if that does not help, tell the user.", err)}
+		}
 		health, identity := c.Asks()
 		return tools.View{Snapshot: c.Snapshot(), StaleSince: r.source.Status().StaleSince(), Unchecked: !health, Unasked: !identity, Explain: x.toAgent}
 	})
-	return server.ServeLines(ctx, in, out)
+	if err := server.ServeLines(ctx, in, out); err != nil {
+		return err
+	}
+	if err := first.wait(); err != nil {
+		return fmt.Errorf("the input has ended before %s was read: %w", r.place, err)
+	}
+	return nil
 }
 
 // toAgent is explain with errors that an agent on this machine may see.

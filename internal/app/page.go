@@ -81,7 +81,7 @@ func (a *App) clusterShown() page.Cluster {
 	shown := page.Cluster{Name: "the cluster that it runs in", Namespaces: c.Namespaces}
 	switch {
 	case c.Manifests != "":
-		shown.Name = "the folder " + c.Manifests
+		shown.Name = "the manifests in " + manifestsName(c.Manifests)
 	case c.Context != "":
 		shown.Name = "the context " + c.Context
 	case c.Kubeconfig != "":
@@ -89,7 +89,7 @@ func (a *App) clusterShown() page.Cluster {
 	}
 	switch v := a.source.Status(); {
 	case !v.Reachable && c.Manifests != "":
-		shown.Problem, shown.Since = "The folder is missing or unreadable; the service's log says why.", v.UnreachableSince
+		shown.Problem, shown.Since = "The folder or file is missing or unreadable; the service's log says why.", v.UnreachableSince
 	case !v.Reachable:
 		shown.Problem, shown.Since = "Kubernetes can't be reached; the service's log says why.", v.UnreachableSince
 	case v.Denied != nil:

@@ -31,6 +31,7 @@ func readOnce(s *config.Reading, version string, sink cluster.Sink, follower clu
 
 // A reader reads a cluster or a folder, for commands without a server.
 type reader struct {
+	place   string // what it reads, for messages
 	source  source
 	watcher *workloads.Watcher // nil if the workloads are not to be watched
 	// problems returns what could not be used, once it has been read.
@@ -95,19 +96,19 @@ func newReader(s *config.Reading, version string, sink cluster.Sink, follower cl
 		if err != nil {
 			return nil, err
 		}
-		return &reader{source: m, problems: func() error {
+		return &reader{place: manifestsName(s.Cluster.Manifests), source: m, problems: func() error {
 			list := m.Problems()
 			if len(list) == 0 {
 				return nil
 			}
-			return &unusable{s.Cluster.Manifests, list}
+			return &unusable{manifestsName(s.Cluster.Manifests), list}
 		}}, nil
 	}
 	cfg, err := cluster.Connect(s.Cluster.Kubeconfig, s.Cluster.Context, version)
 	if err != nil {
 		return nil, err
 	}
-	r := &reader{problems: func() error { return nil }}
+	r := &reader{place: "the cluster at " + cfg.Host, problems: func() error { return nil }}
 	if follower != nil {
 		if r.watcher, err = watchWorkloads(cfg, follower, s.Cluster.Namespaces, zap.NewNop(), nil); err != nil {
 			return nil, err

@@ -49,7 +49,7 @@ func loadRules(file string) (*detect.Rules, error) {
 // more Services it repeats itself from time to time.
 const maxTold = 50_000
 
-// A recognitionLog logs wrong annotations, at warn level, and why each Service is listed or
+// A recognitionLog logs wrong and misspelt annotations, at warn level, and why each Service is listed or
 // not, at debug level. It logs each change once: all Services are identified again every
 // few minutes, and nobody reads a line that is repeated all the time.
 type recognitionLog struct {
@@ -76,7 +76,7 @@ func (d *recognitionLog) isNew(svc *corev1.Service, res *detect.Result) bool {
 	key := service.Key{Namespace: svc.Namespace, Name: svc.Name}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if len(res.Problems) == 0 && !d.log.Core().Enabled(zap.DebugLevel) {
+	if len(res.Problems) == 0 && len(res.Unread) == 0 && !d.log.Core().Enabled(zap.DebugLevel) {
 		delete(d.told, key) // the same problem is logged again if it comes back
 		return false
 	}
@@ -103,9 +103,11 @@ func (d *recognitionLog) hash(svc *corev1.Service, res *detect.Result) uint64 {
 	}
 	say(string(svc.UID))
 	say(res.Rejected)
-	for _, p := range res.Problems {
-		say(p.Field)
-		say(p.Message)
+	for _, list := range [...][]detect.Problem{res.Problems, res.Unread} {
+		for _, p := range list {
+			say(p.Field)
+			say(p.Message)
+		}
 	}
 	if b := res.Backend; b != nil {
 		say(b.Type)
@@ -121,6 +123,9 @@ func (d *recognitionLog) tell(svc *corev1.Service, res *detect.Result) {
 	name := zap.String("service", svc.Namespace+"/"+svc.Name)
 	for _, p := range res.Problems {
 		d.log.Warn("An annotation is not usable", name, zap.String("annotation", p.Field), zap.String("problem", p.Message))
+	}
+	for _, p := range res.Unread {
+		d.log.Warn("An annotation does nothing", name, zap.String("annotation", p.Field), zap.String("problem", p.Message))
 	}
 	if b := res.Backend; b != nil {
 		d.log.Debug("A Service is listed", name, zap.String("type", b.Type), zap.String("endpoint", b.Endpoint), zap.Strings("evidence", b.Evidence))

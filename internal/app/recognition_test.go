@@ -75,6 +75,15 @@ func TestLogSaysWhyAServiceIsListedOrNot(t *testing.T) {
 			identify(prometheus)
 			want("put right", "debug: A Service is listed monitoring/prometheus prometheus", "")
 		}
+		misspelt := aService("prometheus", 9090, map[string]string{detect.AnnotationPrimary + "y": "true"})
+		for range 2 {
+			identify(misspelt)
+			identify(misspelt)
+			want("a misspelt annotation", "warn: An annotation does nothing monitoring/prometheus "+detect.AnnotationPrimary+"y"+
+				"\ndebug: A Service is listed monitoring/prometheus prometheus", "warn: An annotation does nothing monitoring/prometheus "+detect.AnnotationPrimary+"y")
+			identify(prometheus)
+			want("put right", "debug: A Service is listed monitoring/prometheus prometheus", "")
+		}
 		again := prometheus.DeepCopy()
 		again.UID = "another"
 		identify(again)

@@ -27,7 +27,7 @@ func (a *App) status() transport.Status {
 	var reason string
 	switch {
 	case !v.Reachable && a.settings.Cluster.Manifests != "":
-		reason = fmt.Sprintf("The folder of --manifests has been missing or unreadable for longer than %s; the service's log says why.", grace)
+		reason = fmt.Sprintf("The folder or file of --manifests has been missing or unreadable for longer than %s; the service's log says why.", grace)
 	case !v.Reachable:
 		reason = fmt.Sprintf("Kubernetes has been unreachable for longer than %s.", grace)
 	case v.Denied != nil:

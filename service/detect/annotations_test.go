@@ -2,6 +2,7 @@ package detect
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -103,6 +104,29 @@ func TestAnnotations(t *testing.T) {
 		if got := summary(Default().Identify(c.svc, Options{})); got != c.want {
 			t.Errorf("%s:\ngot  %s\nwant %s", c.what, got, c.want)
 		}
+	}
+}
+
+// What is misspelt, or a label instead of an annotation, is told. Annotations of other
+// programs with the same prefix are not.
+func TestUnreadAnnotations(t *testing.T) {
+	svc := annotated("http:8080", "toolset-typ", "loki", "tolset", "true", "toolset-colour", "red", "other", "x", "investigation-window", "1h", "toolset-name", "x")
+	svc.Annotations["example.com/toolset-typ"] = "x"
+	svc.Labels = map[string]string{annotationPrefix + "toolset": "true", annotationPrefix + "team": "a"}
+	var got []string
+	for _, p := range Default().Identify(svc, Options{}).Unread {
+		got = append(got, strings.TrimPrefix(p.Field, annotationPrefix)+" "+p.Message)
+	}
+	const unknown = "is not known and does nothing"
+	want := []string{"tolset " + unknown + "; did you mean kubernaut.io/toolset?", "toolset " + labelProblem, "toolset-colour " + unknown, "toolset-typ " + unknown + "; did you mean kubernaut.io/toolset-type?"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+	for i := range 1000 {
+		svc.Annotations[fmt.Sprintf("%stoolset-typ%03d", annotationPrefix, i)] = "x"
+	}
+	if n := len(Default().Identify(svc, Options{}).Unread); n != maxUnread {
+		t.Errorf("a Service has %d, want %d", n, maxUnread)
 	}
 }
 

@@ -58,6 +58,9 @@ type Result struct {
 	// Problems are the mistakes in the annotations. The Backend, if there is one, does not
 	// use the wrong values.
 	Problems []Problem
+	// Unread are annotations and labels that nobody reads, although their keys say that they
+	// were meant for this service; at most a few.
+	Unread []Problem
 	// Rejected says why a Service that looks like a back end is not one; empty if it
 	// doesn't look like one.
 	Rejected string

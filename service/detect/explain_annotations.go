@@ -4,8 +4,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-
-	"kubernaut.io/dynamic-toolset/internal/suggest"
 )
 
 // A Note says what an annotation does. Exactly one of Effect and Problem is set.
@@ -70,7 +68,7 @@ func (r *Rules) notes(annotations, labels map[string]string, res *Result) []Note
 	}
 	for _, key := range slices.Sorted(maps.Keys(labels)) {
 		if strings.HasPrefix(key, annotationPrefix) && isOurs(key) {
-			add(Note{Key: key, Value: labels[key], Label: true, Problem: "is a label, and labels with this key are not read; write it as an annotation"})
+			add(Note{Key: key, Value: labels[key], Label: true, Problem: labelProblem})
 		}
 	}
 	return notes
@@ -84,10 +82,7 @@ func (r *Rules) effect(key string, all map[string]string, d *declaration) (effec
 	connection := key == AnnotationType || key == AnnotationEndpoint || key == AnnotationHealthPath || key == AnnotationHealthEndpoint
 	switch {
 	case !isOurs(key):
-		if near := suggest.Of(key, append(slices.Sorted(maps.Keys(effects)), AnnotationToolset)); near != "" {
-			return "", "is not known and does nothing; did you mean " + near + "?"
-		}
-		return "", "is not known and does nothing"
+		return "", unknownProblem(key)
 	case key == AnnotationToolset && d.off:
 		return "switches the Service off: it is not listed, whatever else it is", ""
 	case d.off:

@@ -14,7 +14,7 @@ func (r *Rules) identify(svc *corev1.Service, o Options) Result {
 		return Result{Rejected: "its name or namespace is not a DNS label"}
 	}
 	d := declared(svc.Annotations)
-	res := Result{Problems: d.problems}
+	res := Result{Problems: d.problems, Unread: unread(svc.Annotations, svc.Labels)}
 	if d.off {
 		res.Rejected = "switched off by the annotation " + AnnotationToolset
 		return res

@@ -5,6 +5,7 @@ import (
 	"iter"
 	"slices"
 	"strconv"
+	"strings"
 
 	"kubernaut.io/dynamic-toolset/internal/jsonobject"
 	"kubernaut.io/dynamic-toolset/service"
@@ -29,19 +30,22 @@ func (s *Snapshot) Choose(name, namespace []byte) (Chosen, Match) {
 // type.
 func (c Chosen) Reason() string { return textOf(c.tail, "primaryReason") }
 
-// Alternatives returns others of the type, as namespace/name, and how many are left out;
-// none for a lookup by a name that is no type.
-func (c Chosen) Alternatives(most int) (names []string, omitted int) {
+// Alternatives returns others of c's type, and how many are left out; none for a lookup by a
+// name that is no type.
+func (s *Snapshot) Alternatives(c *Chosen, most int) (others []Item, omitted int) {
 	for member, value := range jsonobject.Members(c.tail) {
 		switch string(member) {
 		case "alternatives":
 			for e := range jsonobject.Elements(value) {
-				if len(names) == most {
+				if len(others) == most {
 					omitted++
 					continue
 				}
-				name, _ := jsonobject.Text(e)
-				names = append(names, name)
+				key, _ := jsonobject.Text(e)
+				namespace, name, _ := strings.Cut(key, "/")
+				if n := s.names.find([]byte(namespace), []byte(name)); n != nil && n.found != nil {
+					others = append(others, Item{n.found})
+				}
 			}
 		case "alternativesOmitted":
 			n, err := strconv.Atoi(string(value))
@@ -51,7 +55,7 @@ func (c Chosen) Alternatives(most int) (names []string, omitted int) {
 			omitted += n
 		}
 	}
-	return names, omitted
+	return others, omitted
 }
 
 // textOf returns a member of a JSON object; empty if there is none, or null.

@@ -31,7 +31,11 @@ func TestChooseFindsWhatLookupFinds(t *testing.T) {
 			}
 			// What the lookup's answer says.
 			key := got.Key()
-			names, omitted := got.Alternatives(20)
+			others, omitted := c.Alternatives(&got, 20)
+			var names []string
+			for _, o := range others {
+				names = append(names, o.Key().String())
+			}
 			if omitted > 0 {
 				t.Errorf("%d are left out", omitted)
 			}
@@ -43,6 +47,18 @@ func TestChooseFindsWhatLookupFinds(t *testing.T) {
 			if (got.Reason() != "") != strings.Contains(string(body.JSON), `"primaryReason"`) {
 				t.Errorf("%q in %q: %+v, but %s", name, namespace, got, body.JSON)
 			}
+		}
+	}
+}
+
+// What is compared within one namespace says so: elsewhere there may be more of the type.
+func TestReasonWithinANamespace(t *testing.T) {
+	c := newState()
+	c.Replace([]*corev1.Service{servicetest.Service("a", "x", "prometheus"), servicetest.Service("b", "y", "prometheus")})
+	c.Build()
+	for namespace, want := range map[string]string{"a": "the only one of this type in its namespace", "": "before b/y by namespace and name; nothing else tells them apart"} {
+		if got, _ := c.Choose([]byte("prometheus"), []byte(namespace)); got.Reason() != want {
+			t.Errorf("%q: %s", namespace, got.Reason())
 		}
 	}
 }
@@ -138,8 +154,8 @@ func TestAlternativesThatAreLeftOut(t *testing.T) {
 	c.Build()
 	found, _ := c.Choose([]byte("loki"), nil)
 	for most, left := range map[int]int{0: 29, 10: 19, 20: 9, 50: 9} {
-		if names, omitted := found.Alternatives(most); len(names) != min(most, 20) || omitted != left {
-			t.Errorf("%d: %q and %d", most, names, omitted)
+		if names, omitted := c.Alternatives(&found, most); len(names) != min(most, 20) || omitted != left {
+			t.Errorf("%d: %v and %d", most, names, omitted)
 		}
 	}
 }

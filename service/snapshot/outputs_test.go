@@ -15,6 +15,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"kubernaut.io/dynamic-toolset/service"
+	"kubernaut.io/dynamic-toolset/service/catalogue"
 	"kubernaut.io/dynamic-toolset/service/output/grafana"
 	"kubernaut.io/dynamic-toolset/service/output/kagent"
 	"kubernaut.io/dynamic-toolset/service/output/kubernautvalues"
@@ -296,6 +297,19 @@ func mcpAccepts(doc []byte) (int, error) {
 		}
 	}
 	return len(file.MCPServers), nil
+}
+
+// kubectl apply refuses a file without objects, so it must say that this is no fault.
+func TestKagentWithoutServersSaysSo(t *testing.T) {
+	for own, want := range map[string]bool{"": true, "http://toolset.example:8080": false} {
+		c := catalogue.New(func(*corev1.Service) *service.Backend { return nil }, nil)
+		c.Replace(nil)
+		c.Build()
+		docs := c.Snapshot().Documents(snapshot.DocumentOptions{Outputs: []string{kagent.Format}, OwnURL: own})
+		if got := string(docs[0].Bytes()); strings.Contains(got, "# There are no objects, since no MCP server was found") != want || strings.Contains(got, "kind:") == want || !strings.Contains(got, "https://kubernaut.io/dynamic-toolset") {
+			t.Errorf("own URL %q:\n%s", own, got)
+		}
+	}
 }
 
 // kagentAccepts: helm/kagent-crds, kagent.dev_remotemcpservers.yaml. The test of the whole

@@ -48,7 +48,7 @@ func (s *Snapshot) Place(svc service.Key) (p Place, ok bool) {
 		if p.Primary == p.Toolset {
 			p.WhyPrimary = (*t).reason()
 		} else {
-			p.WhyPrimary = primaryReason(first, r)
+			p.WhyPrimary = primaryReason(first, r, false)
 		}
 	}
 	return p, true

@@ -56,8 +56,9 @@ type typedTail struct {
 	Omitted int `json:"alternativesOmitted,omitempty"`
 }
 
-// tailOf renders the typedTail for the toolsets of a type, which are sorted.
-func tailOf(all []*rendered) []byte {
+// tailOf renders the typedTail for the toolsets of a type, which are sorted; within means
+// that they are those of one namespace.
+func tailOf(all []*rendered, within bool) []byte {
 	var second *rendered
 	if len(all) > 1 {
 		second = all[1]
@@ -77,7 +78,7 @@ func tailOf(all []*rendered) []byte {
 			best, second = all[i].order, all[i]
 		}
 	}
-	t := typedTail{PrimaryReason: primaryReason(all[0], second), Alternatives: []string{}, Omitted: max(0, enabled-1-maxAlternatives)}
+	t := typedTail{PrimaryReason: primaryReason(all[0], second, within), Alternatives: []string{}, Omitted: max(0, enabled-1-maxAlternatives)}
 	for _, r := range all[1 : enabled-t.Omitted] {
 		t.Alternatives = append(t.Alternatives, r.key().String())
 	}
@@ -210,7 +211,7 @@ func (a *Builder) rank(old *table[*typed], edits rankingEdits, names *table[name
 		if len(c.all) == 0 {
 			return
 		}
-		tail := tailOf(c.all)
+		tail := tailOf(c.all, c.key.Namespace != "")
 		var also *namesake
 		if n := names.find([]byte(c.key.Namespace), []byte(c.key.Name)); n != nil && n.enabled.n > 0 && n.found != nil &&
 			n.found != c.all[0] && n.found.backend.Type == c.key.Name {

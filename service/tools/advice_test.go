@@ -2,10 +2,12 @@ package tools_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	"kubernaut.io/dynamic-toolset/service"
 	"kubernaut.io/dynamic-toolset/service/explain"
+	"kubernaut.io/dynamic-toolset/service/overrides"
 )
 
 // An empty list says which argument is the reason, since an agent would else believe that
@@ -65,5 +67,32 @@ func TestChangesHaveTheirCautions(t *testing.T) {
 	}
 	if !cautious {
 		t.Error("no caution")
+	}
+}
+
+// What an agent is told of TLS says what to do.
+func TestTLSSaysWhatToDo(t *testing.T) {
+	for name, q := range map[string]struct{ url, verdict, connection, want string }{
+		"plain":     {"http://a", "", "", "none"},
+		"not tried": {"https://a", "", "", "yes; not tried whether its certificate is trusted"},
+		"trusted":   {"https://a", service.TLSTrusted, "", "yes; its certificate is trusted here"},
+		"untrusted": {"https://a", service.TLSUntrusted, "", "yes, but its certificate is not trusted here (a private CA, another name, or expired): give your client the CA's file (curl --cacert FILE), or ask the user; don't switch verification off unasked"},
+		"any":       {"https://a", service.TLSUntrusted, "connection: {tlsVerify: false}", "yes; accept any certificate (curl -k), since an administrator or its owner says so"},
+		"a CA":      {"https://a", service.TLSUntrusted, "connection: {caFile: /ca.pem}", "yes; verify its certificate by the CA in the file /ca.pem (curl --cacert), if you have it"},
+		"verify":    {"https://a", service.TLSTrusted, "connection: {tlsVerify: true}", "yes; its certificate is trusted here"},
+		"plain CA":  {"http://a", "", "connection: {caFile: /ca.pem}", "none"},
+	} {
+		w := newWorld(t)
+		w.add("logging", "loki", "loki")
+		o, wrong := overrides.Parse([]byte("toolsets: [{name: loki, namespace: logging, url: '" + q.url + "', " + q.connection + "}]"))
+		if len(wrong) > 0 {
+			t.Fatal(wrong)
+		}
+		w.SetOverrides(o)
+		w.view()
+		w.SetIdentity(service.Key{Namespace: "logging", Name: "loki"}, service.Identity{Verdict: service.Verified, Type: "loki", URL: q.url, Access: service.Access{Scheme: q.url[:strings.Index(q.url, ":")], TLS: q.verdict}, At: at})
+		if got := w.call(w.view(), "get_backend", `{"name":"loki"}`)["access"].(map[string]any)["tls"]; got != q.want {
+			t.Errorf("%s: %v, want %s", name, got, q.want)
+		}
 	}
 }

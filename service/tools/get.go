@@ -26,7 +26,9 @@ type backend struct {
 	Health   health   `json:"health"`
 	Identity identity `json:"identity"`
 	// Why says why it is this one of several; empty if there was nothing to choose.
-	Why          string   `json:"why,omitempty"`
+	Why string `json:"why,omitempty"`
+	// Alternatives are texts such as "shop/logs (loki, unhealthy)", which get_backend
+	// understands as a name.
 	Alternatives []string `json:"alternatives,omitempty"`
 	Omitted      int      `json:"alternativesOmitted,omitempty"`
 	Aliases      []string `json:"aliases,omitempty"`
@@ -159,21 +161,29 @@ func (v *View) backend(c *snapshot.Chosen) *backend {
 	if id.Verdict != service.Refuted {
 		out.Example, out.Language = Example(b.Type, out.URL)
 	}
-	out.Alternatives, out.Omitted = c.Alternatives(mostNamed)
+	others, omitted := v.Snapshot.Alternatives(c, mostNamed)
+	for i := range others {
+		out.Alternatives = append(out.Alternatives, named(&others[i], ""))
+	}
+	out.Omitted = omitted
 	out.Aliases, _ = keys(c.Aliases(), mostNamed)
 	return out
 }
+
+// untrusted says what to do about a certificate that is of a private CA, of another name, or
+// expired.
+const untrusted = "yes, but its certificate is not trusted here (a private CA, another name, or expired): give your client the CA's file (curl --cacert FILE), or ask the user; don't switch verification off unasked"
 
 // accessOf says how to reach a back end, as far as its answers show it.
 func accessOf(b *service.Backend, id *service.Identity) access {
 	x := access{Path: id.Access.Path, TLS: "none"}
 	if strings.HasPrefix(b.Endpoint, "https:") {
-		x.TLS = "yes"
+		x.TLS = "yes; not tried whether its certificate is trusted"
 		switch id.Access.TLS {
 		case service.TLSTrusted:
-			x.TLS = "its certificate is valid"
+			x.TLS = "yes; its certificate is trusted here"
 		case service.TLSUntrusted:
-			x.TLS = "its certificate is of a private CA, of another name, or expired: a client must know the CA"
+			x.TLS = untrusted
 		}
 	}
 	switch id.Access.Auth {
@@ -197,18 +207,40 @@ func accessOf(b *service.Backend, id *service.Identity) access {
 		if c.Tenant != "" {
 			x.Tenant = "send the header X-Scope-OrgID: " + c.Tenant
 		}
-		if names := named(&c.Variables); names != "" {
+		if names := variables(&c.Variables); names != "" {
 			x.Credentials = "in the environment variables " + names + ", if you have these"
 		}
 		if c.SkipVerify != nil && *c.SkipVerify && x.TLS != "none" {
-			x.TLS = "an administrator or its owner says not to verify its certificate"
+			x.TLS = "yes; accept any certificate (curl -k), since an administrator or its owner says so"
+		} else if c.CAFile != "" && x.TLS != "none" {
+			x.TLS = "yes; verify its certificate by the CA in the file " + c.CAFile + " (curl --cacert), if you have it"
 		}
 	}
 	return x
 }
 
-// named returns the names of the variables that hold credentials, with what each is.
-func named(v *service.Variables) string {
+// named returns the key of a back end, with its type, unless that is empty, and its health,
+// if it was checked.
+func named(i *snapshot.Item, typ string) string {
+	health := ""
+	switch {
+	case !i.Checked():
+	case i.Healthy():
+		health = "healthy"
+	default:
+		health = "unhealthy"
+	}
+	if typ != "" && health != "" {
+		typ += ", "
+	}
+	if typ+health == "" {
+		return i.Key().String()
+	}
+	return i.Key().String() + " (" + typ + health + ")"
+}
+
+// variables returns the names of the variables that hold credentials, with what each is.
+func variables(v *service.Variables) string {
 	var all []string
 	for _, f := range []struct{ name, what string }{
 		{v.Username, "user name"}, {v.Password, "password"}, {v.BearerToken, "bearer token"}, {v.APIKey, "API key"}, {v.URL, "URL with credentials"},
@@ -253,12 +285,12 @@ func (v *View) find(object []byte) (any, error) {
 	if namespace != "" {
 		near = v.Snapshot.Primaries(types, namespace)
 	}
-	best, why := everywhere[0], ""
+	best, why, first := everywhere[0], "", snapshot.FirstReason(everywhere, types)
 	switch scope := best.Backend().Standing.Scope; {
 	case len(near) > 0 && near[0].Key() == best.Key():
 		why = fmt.Sprintf("it is in the namespace %s, and nothing better is elsewhere", namespace)
 	case len(near) > 0 && !near[0].Down():
-		best, why = near[0], "it is in the namespace "+namespace
+		best, why, first = near[0], "it is in the namespace "+namespace, snapshot.FirstReason(near, types)
 	case len(near) > 0:
 		why = fmt.Sprintf("%s, in the namespace %s, has failed all of its last health checks", near[0].Key(), namespace)
 	case namespace != "" && scope == service.ScopeBundled:
@@ -267,8 +299,8 @@ func (v *View) find(object []byte) (any, error) {
 		why = fmt.Sprintf("none for %s is in the namespace %s", signal, cut(namespace, 63))
 	}
 	answer := v.backend(&best)
-	answer.Why = join(why, answer.Why)
-	answer.Alternatives, answer.Omitted = others(&best, near, everywhere)
+	answer.Why = join(why, join(first, answer.Why))
+	answer.Alternatives, answer.Omitted = v.others(&best, near, everywhere)
 	return answer, nil
 }
 
@@ -282,26 +314,26 @@ func join(a, b string) string {
 
 // others returns the alternatives to best: the primaries of the types, then what is left of
 // best's own.
-func others(best *snapshot.Chosen, near, everywhere []snapshot.Chosen) (names []string, omitted int) {
-	seen := map[string]bool{best.Key().String(): true}
-	add := func(key, typ string) {
+func (v *View) others(best *snapshot.Chosen, near, everywhere []snapshot.Chosen) (names []string, omitted int) {
+	seen := map[service.Key]bool{best.Key(): true}
+	add := func(i *snapshot.Item) {
 		switch {
-		case seen[key]:
+		case seen[i.Key()]:
 		case len(names) == mostNamed:
 			omitted++
 		default:
-			names = append(names, key+" ("+typ+")")
+			names = append(names, named(i, i.Backend().Type))
 		}
-		seen[key] = true
+		seen[i.Key()] = true
 	}
 	for _, list := range [][]snapshot.Chosen{near, everywhere} {
-		for _, c := range list {
-			add(c.Key().String(), c.Backend().Type)
+		for i := range list {
+			add(&list[i].Item)
 		}
 	}
-	same, more := best.Alternatives(mostNamed)
-	for _, key := range same {
-		add(key, best.Backend().Type)
+	same, more := v.Snapshot.Alternatives(best, mostNamed)
+	for i := range same {
+		add(&same[i])
 	}
 	return names, omitted + more
 }

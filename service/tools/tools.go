@@ -43,6 +43,9 @@ var Names = []string{"list_backends", "get_backend", "find_backend", "explain_se
 // A View is what the tools read.
 type View struct {
 	Snapshot *snapshot.Snapshot
+	// Unread says to the agent why there is no Snapshot yet; empty if that is an error of
+	// the transport.
+	Unread string
 	// StaleSince is when the cluster could last be read; zero if it can be read now.
 	StaleSince time.Time
 	// Unasked and Unchecked say that back ends are not asked who they are, and that their

@@ -38,6 +38,7 @@ func newWorld(t testing.TB) *world {
 			Endpoint: fmt.Sprintf("http://%s.%s.svc.cluster.local:9090", s.Name, s.Namespace), Description: "What " + s.Labels["type"] + " holds.",
 			APIPath: s.Labels["path"], Standing: service.Standing{Scope: service.ScopeUnknown},
 		}
+		b.Primary = s.Labels["primary"] == "true"
 		if s.Labels["scope"] == "bundled" {
 			b.Standing = service.Standing{Scope: service.ScopeBundled, ScopeOf: "team"}
 		}
@@ -315,10 +316,10 @@ func TestFindBackend(t *testing.T) {
 	w.add("shop", "logs", "loki", "scope=bundled")
 	v := w.view()
 	for arguments, want := range map[string]string{
-		`{"signal":"metrics"}`:                          "monitoring/thanos; the only one of this type; [monitoring/main (prometheus)]",
-		`{"signal":"metrics","namespace":"payments"}`:   "payments/own; it is in the namespace payments; the only one of this type; [monitoring/thanos (thanos-query) monitoring/main (prometheus)]",
-		`{"signal":"metrics","namespace":"monitoring"}`: "monitoring/thanos; it is in the namespace monitoring, and nothing better is elsewhere; the only one of this type; [monitoring/main (prometheus)]",
-		`{"signal":"metrics","namespace":"elsewhere"}`:  "monitoring/thanos; none for metrics is in the namespace elsewhere; the only one of this type; [monitoring/main (prometheus)]",
+		`{"signal":"metrics"}`:                          "monitoring/thanos; thanos-query comes before prometheus (monitoring/main), since nothing else decides; the only one of this type; [monitoring/main (prometheus)]",
+		`{"signal":"metrics","namespace":"payments"}`:   "payments/own; it is in the namespace payments; the only one of this type in its namespace; [monitoring/thanos (thanos-query) monitoring/main (prometheus)]",
+		`{"signal":"metrics","namespace":"monitoring"}`: "monitoring/thanos; it is in the namespace monitoring, and nothing better is elsewhere; thanos-query comes before prometheus (monitoring/main), since nothing else decides; the only one of this type; [monitoring/main (prometheus)]",
+		`{"signal":"metrics","namespace":"elsewhere"}`:  "monitoring/thanos; none for metrics is in the namespace elsewhere; thanos-query comes before prometheus (monitoring/main), since nothing else decides; the only one of this type; [monitoring/main (prometheus)]",
 		`{"signal":"logs","namespace":"payments"}`:      "shop/logs; none for logs is in the namespace payments, and nothing shows that this one covers it; the only one of this type; <nil>",
 	} {
 		got := w.call(v, "find_backend", arguments)
@@ -331,6 +332,20 @@ func TestFindBackend(t *testing.T) {
 	v = w.view()
 	if got := w.call(v, "find_backend", `{"signal":"metrics","namespace":"payments"}`); got["name"] != "thanos" || !strings.HasPrefix(got["why"].(string), "payments/own, in the namespace payments, has failed all of its last health checks") {
 		t.Error(got)
+	}
+	// The health of the others is told, so that an agent need not ask for each.
+	w.SetHealth(main, service.Health{Healthy: true, CheckedAt: at, History: []service.HealthCheck{{Time: at, Healthy: true}}})
+	v = w.view()
+	if got := fmt.Sprint(w.call(v, "find_backend", `{"signal":"metrics","namespace":"payments"}`)["alternatives"]); got != "[payments/own (prometheus, unhealthy) monitoring/main (prometheus, healthy)]" {
+		t.Error(got)
+	}
+	if got := fmt.Sprint(w.call(v, "get_backend", `{"name":"prometheus"}`)["alternatives"]); got != "[payments/own (unhealthy)]" {
+		t.Error(got)
+	}
+	for _, name := range []string{"payments/own (prometheus, unhealthy)", "payments/own (unhealthy)"} {
+		if got := w.call(v, "get_backend", fmt.Sprintf(`{"name":%q}`, name)); got["name"] != "own" {
+			t.Error(got)
+		}
 	}
 	// One that has proved itself comes first.
 	w.SetIdentity(main, service.Identity{Verdict: service.Verified, Type: "prometheus", Product: "Prometheus", URL: "http://main.monitoring.svc.cluster.local:9090", Access: service.Access{Scheme: "http"}, At: at})

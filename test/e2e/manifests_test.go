@@ -54,7 +54,7 @@ func TestServeWithoutItsFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.eventually("/ready", func(status int, body string) bool {
-		return status == 503 && strings.Contains(body, "The folder of --manifests has been missing") && !strings.Contains(body, "Kubernetes")
+		return status == 503 && strings.Contains(body, "The folder or file of --manifests has been missing") && !strings.Contains(body, "Kubernetes")
 	})
 	p.stop()
 	p.says("The manifests folder cannot be read")

@@ -166,13 +166,16 @@ func TestMCPOfACluster(t *testing.T) {
 	// The end of its input is its end.
 	c.in.Close() //nolint:errcheck,gosec // the end of it
 	c.ends(0)
-	if text := c.log.text(); text != "" {
-		t.Errorf("it has said: %s", text)
+	for line := range strings.Lines(c.log.text()) {
+		// On a busy machine it also says that it waits for the first reading.
+		if !strings.Contains(line, "waiting for the cluster at ") && !strings.HasSuffix(line, " has been read\n") {
+			t.Errorf("it has said: %s", line)
+		}
 	}
 }
 
-// Agents end the command by a signal, too; what keeps it from starting is said at once, and
-// only on standard error.
+// Agents end the command by a signal, too; what keeps it from reading the cluster is said when
+// its input ends, and only on standard error.
 func TestMCPOfAClusterEnds(t *testing.T) {
 	t.Parallel() // it mostly waits
 	cp := sharedPlane.get(t)

@@ -143,6 +143,10 @@ func TestGoClient(t *testing.T) {
 
 func ask(t *testing.T, session *sdk.ClientSession) {
 	t.Helper()
+	// Revision 2026-07-28 has no ping, but the SDK sends one in each.
+	if err := session.Ping(t.Context(), nil); err != nil {
+		t.Errorf("ping: %v", err)
+	}
 	list, err := session.ListTools(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)

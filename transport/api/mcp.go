@@ -41,7 +41,10 @@ func NewMCP(version string, view func() tools.View) *mcp.Server {
 		Name: "dynamic-toolset", Version: version, Instructions: tools.Instructions, Definitions: tools.Definitions(), Tools: tools.Names,
 		Call: func(ctx context.Context, tool string, arguments []byte) ([]byte, string, error) {
 			v := view()
-			if v.Snapshot == nil {
+			switch {
+			case v.Snapshot == nil && v.Unread != "":
+				return nil, v.Unread, nil
+			case v.Snapshot == nil:
 				return nil, "", errStarting
 			}
 			result, err := v.Call(ctx, tool, arguments)

@@ -230,7 +230,7 @@ func (s *Server) legacy(ctx context.Context, c *session, m *message, p *params) 
 	switch m.method {
 	case "initialize":
 		if p.version == "" {
-			return failed(200, m.id, codeInvalidParams, "Invalid params: protocolVersion is missing")
+			return failed(200, m.id, codeInvalidParams, "Invalid params: params.protocolVersion is missing: the revision of the protocol, such as "+version20251125)
 		}
 		c.version = version20251125 // the newest that begins with initialize
 		if slices.Contains(Versions[1:], p.version) {
@@ -252,6 +252,9 @@ func (s *Server) legacy(ctx context.Context, c *session, m *message, p *params) 
 
 // call calls a tool (server/tools, "Calling Tools" and "Error Handling").
 func (s *Server) call(ctx context.Context, m *message, p *params, stateless bool) Reply {
+	if !p.named {
+		return failed(200, m.id, codeInvalidParams, "Invalid params: params.name is missing: the name of a tool; there are "+strings.Join(s.o.Tools, ", "))
+	}
 	if !slices.Contains(s.o.Tools, p.name) {
 		return failed(200, m.id, codeInvalidParams, "Unknown tool: "+shown(p.name)+"; there are "+strings.Join(s.o.Tools, ", "))
 	}

@@ -64,7 +64,7 @@ func (m *model) title() string {
 // total says how many back ends there are.
 func (m *model) total() string {
 	if m.Off > 0 {
-		return fmt.Sprintf("%s listed, %d disabled", m.Total, m.Off)
+		return fmt.Sprintf("%s listed, %d of them disabled", m.Total, m.Off)
 	}
 	return m.Total + " listed"
 }

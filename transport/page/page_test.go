@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"compress/gzip"
 	"errors"
+	"fmt"
 	"math"
 	"slices"
 	"strconv"
@@ -154,6 +155,44 @@ func TestOverview(t *testing.T) {
 	}
 	if !strings.HasPrefix(link, ".loki") {
 		t.Errorf("the current type leads to %q, not back to all", link)
+	}
+}
+
+// Each word of a state is in the legend, which needs no script; and candidates, which are not
+// listed, are not among the numbers of those that are.
+func TestLegend(t *testing.T) {
+	p, snap := drawn(many(50))
+	state := troubled()
+	_, root := write(t, p, snap, state, &Query{}, nil)
+	words := map[string]bool{}
+	for _, dt := range elements(byID(root, "legend"), "dt") {
+		words[strings.TrimSpace(textOf(dt))] = true
+	}
+	for _, class := range append(slices.Clone(verdicts), healths...) {
+		word := verdictBadge(class).Word
+		if slices.Contains(healths, class) {
+			word = healthBadge(class).Word
+		}
+		if !words[word] {
+			t.Errorf("%s is not in the legend: %v", word, words)
+		}
+	}
+	if len(state.Candidates) == 0 {
+		t.Fatal("there are no candidates")
+	}
+	overview, apart := byID(root, "overview"), ""
+	for _, e := range elements(overview, "p") {
+		if attribute(e, "class") == "apart" {
+			apart += strings.Join(strings.Fields(textOf(e)), " ")
+		}
+	}
+	if want := fmt.Sprintf("besides, not listed: %d candidate", len(state.Candidates)+state.Unlisted); apart != want {
+		t.Errorf("%q, want %q", apart, want)
+	}
+	for _, e := range elements(overview, "li") {
+		if strings.Contains(textOf(e), "candidate") {
+			t.Errorf("%q is among those that are listed", textOf(e))
+		}
 	}
 }
 

@@ -13,6 +13,8 @@ type meter struct {
 	Title  string
 	Shares []share
 	Text   string // for those who can't see it
+	// Apart is a number that is no part of the meter; nil if there is none.
+	Apart *share
 }
 
 // A share is a part of a meter, which is 100 wide.
@@ -63,9 +65,8 @@ func (o *overview) meters(candidates int) []meter {
 		health = append(health, share{Badge: healthBadge(h), N: o.healths[h], Link: Query{Health: h}.link()})
 	}
 	both := []meter{newMeter("Identity", o.total, identity), newMeter("Health", o.total, health)}
-	if candidates > 0 { // which are no part of the listed ones
-		s := share{Badge: candidateBadge, Count: format.Grouped(candidates), Link: Query{Verdict: Candidates}.link()}
-		both[0].Shares = append(both[0].Shares, s)
+	if candidates > 0 {
+		both[0].Apart = &share{Badge: candidateBadge, Count: format.Grouped(candidates), Link: Query{Verdict: Candidates}.link()}
 	}
 	return both
 }

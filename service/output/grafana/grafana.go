@@ -19,7 +19,8 @@ const (
 )
 
 const head = `# Data sources for Grafana, written by dynamic-toolset; changes are overwritten.
-# docs/outputs.md says how to load them and which environment variables they use.
+# ` + service.Documentation + ` says how
+# to load them and which environment variables they use.
 apiVersion: 1
 # What is no longer in this file is deleted. Grafana does that to data sources of such files only.
 prune: true

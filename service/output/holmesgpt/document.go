@@ -29,7 +29,8 @@ type Options struct {
 }
 
 const intro = `# Toolsets for HolmesGPT 0.25 and later, written by dynamic-toolset; changes are overwritten.
-# docs/outputs.md says how to load them and which environment variables they use.
+# ` + service.Documentation + ` says how
+# to load them and which environment variables they use.
 `
 
 // nothing is the entry of a document without others, because HolmesGPT does not start with a file without entries.

@@ -20,7 +20,14 @@ const (
 const Secret = "dynamic-toolset-credentials"
 
 const head = `# RemoteMCPServer objects for kagent, written by dynamic-toolset; changes are overwritten.
-# docs/outputs.md says how to apply them and which Secret they use.
+# ` + service.Documentation + ` says how
+# to apply them and which Secret they use.
+`
+
+// none is in a document without objects. kubectl applies nothing but objects: it refuses an
+// empty List as well.
+const none = `# There are no objects, since no MCP server was found in the cluster and --own-url names none
+# of this service; so there is nothing to apply, and kubectl apply refuses this file.
 `
 
 // Entry returns t as an object; nil if it is no MCP server.
@@ -67,5 +74,9 @@ func Document(own *output.Toolset, entries [][]byte) service.Document {
 	if own != nil {
 		entries = append([][]byte{Entry(own)}, entries...)
 	}
-	return service.Document{Key: Key, Head: []byte(head), Entries: entries}
+	text := head
+	if len(entries) == 0 {
+		text += none
+	}
+	return service.Document{Key: Key, Head: []byte(text), Entries: entries}
 }

@@ -17,7 +17,7 @@ const (
 )
 
 const head = `# Values for Kubernaut's Helm chart, written by dynamic-toolset; changes are overwritten.
-# docs/outputs.md says how to use them.
+# ` + service.Documentation + ` says how to use them.
 `
 
 // A Place is a field of the values.
