@@ -54,13 +54,18 @@ func betterReason(first, second *rendered) string {
 	case first.order.mark == markPrimary && second.order.mark != markPrimary:
 		return "an annotation of its Service makes it the primary"
 	case first.order.down != second.order.down:
-		return other + " has failed all of its last health checks"
+		return DownReason(second.key())
 	case first.order.unproved != second.order.unproved:
 		return "it has said itself what it is, and " + other + " has not"
 	case s.Scope != o.Scope:
 		return scopeReason(s, o, other)
 	}
 	return ""
+}
+
+// DownReason says that others come before a back end since its health checks fail.
+func DownReason(key service.Key) string {
+	return key.String() + " has failed all of its last health checks"
 }
 
 // FirstReason says why the first of all, which Primaries has returned for types, comes

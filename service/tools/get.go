@@ -286,20 +286,27 @@ func (v *View) find(object []byte) (any, error) {
 		near = v.Snapshot.Primaries(types, namespace)
 	}
 	best, why, first := everywhere[0], "", snapshot.FirstReason(everywhere, types)
+	told := "" // what why says already
 	switch scope := best.Backend().Standing.Scope; {
 	case len(near) > 0 && near[0].Key() == best.Key():
 		why = fmt.Sprintf("it is in the namespace %s, and nothing better is elsewhere", namespace)
 	case len(near) > 0 && !near[0].Down():
 		best, why, first = near[0], "it is in the namespace "+namespace, snapshot.FirstReason(near, types)
 	case len(near) > 0:
-		why = fmt.Sprintf("%s, in the namespace %s, has failed all of its last health checks", near[0].Key(), namespace)
+		told = snapshot.DownReason(near[0].Key())
+		why = told + fmt.Sprintf(", though it is in the namespace %s", namespace)
 	case namespace != "" && scope == service.ScopeBundled:
 		why = fmt.Sprintf("none for %s is in the namespace %s, and nothing shows that this one covers it", signal, cut(namespace, 63))
 	case namespace != "":
 		why = fmt.Sprintf("none for %s is in the namespace %s", signal, cut(namespace, 63))
 	}
 	answer := v.backend(&best)
-	answer.Why = join(why, join(first, answer.Why))
+	for _, reason := range [...]string{first, answer.Why} {
+		if reason != told {
+			why, told = join(why, reason), reason
+		}
+	}
+	answer.Why = why
 	answer.Alternatives, answer.Omitted = v.others(&best, near, everywhere)
 	return answer, nil
 }

@@ -330,7 +330,7 @@ func TestFindBackend(t *testing.T) {
 	// One that is down covers nothing.
 	w.SetHealth(near, service.Health{CheckedAt: at, History: []service.HealthCheck{{Time: at}}})
 	v = w.view()
-	if got := w.call(v, "find_backend", `{"signal":"metrics","namespace":"payments"}`); got["name"] != "thanos" || !strings.HasPrefix(got["why"].(string), "payments/own, in the namespace payments, has failed all of its last health checks") {
+	if got := w.call(v, "find_backend", `{"signal":"metrics","namespace":"payments"}`); got["name"] != "thanos" || !strings.HasPrefix(got["why"].(string), "payments/own has failed all of its last health checks, though it is in the namespace payments") || strings.Count(got["why"].(string), "payments/own has") != 1 {
 		t.Error(got)
 	}
 	// The health of the others is told, so that an agent need not ask for each.

@@ -71,13 +71,18 @@ func (m *model) total() string {
 
 // count says how many back ends the query chooses.
 func (m *model) count() string {
+	one, many, total := "back end", "back ends", m.List.Total
 	if m.Only {
-		return m.List.TotalText + " of " + m.List.OfText + " candidates"
+		one, many = "candidate", "candidates"
 	}
-	if m.Filtered {
-		return m.List.TotalText + " of " + m.List.OfText + " back ends"
+	text := m.List.TotalText
+	if m.Only || m.Filtered {
+		text, total = text+" of "+m.List.OfText, m.List.Of
 	}
-	return m.List.TotalText + " back ends"
+	if total == 1 {
+		return text + " " + one
+	}
+	return text + " " + many
 }
 
 // A badge is a word for a state. Its colour repeats what the word and the icon say.
