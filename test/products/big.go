@@ -9,6 +9,7 @@ import (
 var (
 	prometheusModule = &Module{
 		Name: "prometheus", Package: "github.com/prometheus/prometheus/cmd/prometheus", Require: "github.com/prometheus/prometheus", Big: true,
+		Tags:    "remove_all_sd", // the clients of clouds, which find targets
 		release: prometheusRelease,
 		flags:   func(v string) string { return commonVersion(prometheusRelease(v), v) },
 	}
