@@ -14,7 +14,9 @@ var (
 		flags:   func(v string) string { return commonVersion(prometheusRelease(v), v) },
 	}
 	jaegerModule = &Module{
-		Name: "jaeger", Package: "github.com/jaegertracing/jaeger/cmd/jaeger", Require: "github.com/jaegertracing/jaeger", Big: true, flags: jaegerVersion,
+		Name: "jaeger", Package: "github.com/jaegertracing/jaeger/cmd/jaeger", Require: "github.com/jaegertracing/jaeger", Big: true,
+		release: jaegerRelease,
+		flags:   func(v string) string { return jaegerVersion("v" + jaegerRelease(v)) },
 	}
 	jaeger1Module = &Module{
 		Name: "jaeger", Package: "github.com/jaegertracing/jaeger/cmd/all-in-one", Require: "github.com/jaegertracing/jaeger", Big: true, flags: jaegerVersion,
@@ -68,6 +70,16 @@ func prometheusRelease(v string) string {
 		return v
 	}
 	return fmt.Sprintf("%d.%d.%d", minor/100, minor%100, patch)
+}
+
+// jaegerRelease returns the release of Jaeger 2 that a version of the module also is: both
+// majors come from one module, whose v1.76.0 is 2.13.0.
+func jaegerRelease(v string) string {
+	var minor, patch int
+	if _, err := fmt.Sscanf(strings.TrimPrefix(v, "v"), "1.%d.%d", &minor, &patch); err != nil || minor < 63 {
+		return v
+	}
+	return fmt.Sprintf("2.%d.%d", minor-63, patch)
 }
 
 // commonVersion returns the flags of all that Prometheus' authors write.

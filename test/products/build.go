@@ -137,7 +137,11 @@ func (m *Module) open(ctx context.Context) (*built, error) {
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	h := sha256.New()
-	for _, part := range []string{string(mod), string(sum), m.Package, m.Tags, b.flags, strings.TrimSpace(b.goVersion), runtime.GOOS, runtime.GOARCH} {
+	parts := []string{string(mod), string(sum), m.Package, b.flags, strings.TrimSpace(b.goVersion), runtime.GOOS, runtime.GOARCH}
+	if m.Tags != "" {
+		parts = append(parts, m.Tags)
+	}
+	for _, part := range parts {
 		fmt.Fprintf(h, "%d:%s\n", len(part), part)
 	}
 	cache, err := os.UserCacheDir()
