@@ -232,7 +232,8 @@ func TestEachProductUnderAWrongLabel(t *testing.T) {
 	types := detect.Default().Types()
 	for _, s := range []*products.Software{
 		products.Prometheus, products.PrometheusAgent, products.Alertmanager, products.Pushgateway, products.VictoriaMetricsOld, products.VictoriaMetrics,
-		products.VictoriaLogs, products.InfluxDB, products.RabbitMQ, products.Jaeger, products.ThanosQuery, products.Cortex, products.CortexTenant,
+		products.VictoriaLogs, products.InfluxDB, products.RabbitMQ, products.Prometheus3, products.PrometheusAgent3, products.Jaeger, products.Jaeger1,
+		products.ThanosQuery, products.ThanosQueryFrontend, products.Cortex, products.CortexTenant,
 	} {
 		if !s.Wanted(t) {
 			continue
@@ -290,7 +291,7 @@ func TestBehindNginxAtAKnownPrefix(t *testing.T) {
 // A product below a prefix of its own, which its root leads to or the rules know.
 func TestBelowAPrefixOfItsOwn(t *testing.T) {
 	for s, prefix := range map[*products.Software]string{
-		products.Prometheus: "/some/where", products.Alertmanager: "/alerts", products.RabbitMQ: "/mq", products.VictoriaMetrics: "/victoriametrics",
+		products.Prometheus: "/some/where", products.Prometheus3: "/some/where", products.Jaeger1: "/jaeger", products.Alertmanager: "/alerts", products.RabbitMQ: "/mq", products.VictoriaMetrics: "/victoriametrics",
 		products.Jaeger: "/jaeger", products.ThanosQuery: "/thanos",
 	} {
 		if !s.Wanted(t) {

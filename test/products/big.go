@@ -35,7 +35,7 @@ var (
 
 	// Prometheus3 is a new one; Debian has version 2.
 	Prometheus3 = &Software{
-		Name: "prometheus", Product: "Prometheus", Kind: "prometheus", OnDemand: true, find: prometheusModule.find, ready: "/-/ready",
+		Name: "prometheus", Product: "Prometheus", Kind: "prometheus", Setup: "version 3", OnDemand: true, find: prometheusModule.find, ready: "/-/ready",
 		setUp: func(r *run) error { return setUpPrometheus(r, "--storage.tsdb.path="+r.dir+"/data") },
 	}
 	PrometheusAgent3 = &Software{
