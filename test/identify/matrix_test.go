@@ -146,6 +146,7 @@ func difficulties(t *testing.T, r row, m *matrix) {
 			client = c.front.TLS.Client()
 		}
 		worksAt(t, name, client, id, r)
+		healthyAt(t, name, client, c.front.URL, id)
 	}
 
 	// Behind what lets nobody in, the metadata alone count, and the credentials are known.
@@ -210,6 +211,35 @@ func worksAt(t *testing.T, name string, client *http.Client, id service.Identity
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, 1000))
 	if resp.StatusCode != http.StatusOK {
 		t.Errorf("%s: an agent's first query to %s: %s: %s", name, req.URL, resp.Status, body)
+	}
+}
+
+// healthyAt sends what the health check sends to a back end that was found at url and has
+// said who it is.
+func healthyAt(t *testing.T, name string, client *http.Client, url string, id service.Identity) {
+	t.Helper()
+	if id.Verdict != service.Verified {
+		return // which the test has said
+	}
+	// As it is for a Service that metadata call something else.
+	b := detect.Default().Correct(&service.Backend{Type: "custom", Endpoint: url, Enabled: true}, &id)
+	if b.Type != id.Type || b.Probe.Kind != service.ProbeHTTP {
+		t.Fatalf("%s: %+v", name, b)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, b.Probe.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		t.Errorf("%s: its health check: %v", name, err)
+		return
+	}
+	defer resp.Body.Close() //nolint:errcheck // only the status is wanted
+	if resp.StatusCode/100 != 2 && !slices.Contains(b.Probe.AcceptStatus, resp.StatusCode) {
+		t.Errorf("%s: its health check of %s: %s", name, b.Probe.URL, resp.Status)
 	}
 }
 
@@ -304,6 +334,7 @@ func TestBelowAPrefixOfItsOwn(t *testing.T) {
 			if id.Verdict != service.Verified || id.Type != s.Kind || id.Access.Path != prefix {
 				t.Errorf("got %+v", id)
 			}
+			healthyAt(t, s.Name, http.DefaultClient, strings.TrimSuffix(p.URL, prefix), id)
 		})
 	}
 }

@@ -46,8 +46,8 @@ var (
 	Jaeger = &Software{Name: "jaeger", Product: "Jaeger", Kind: "jaeger", Setup: "version 2, all in one", OnDemand: true, find: jaegerModule.find, ready: "/api/services", setUp: setUpJaeger}
 	// Jaeger1 is version 1.
 	Jaeger1 = &Software{Name: "jaeger-1", Product: "Jaeger", Kind: "jaeger", Setup: "version 1, all in one", OnDemand: true, find: jaeger1Module.find, ready: "/api/services", setUp: setUpJaeger1}
-	// ThanosQuery has no stores.
-	ThanosQuery = &Software{Name: "thanos-query", Product: "Thanos", Kind: "thanos-query", OnDemand: true, find: thanosModule.find, ready: "/-/ready", setUp: setUpThanosQuery}
+	// ThanosQuery has no stores. Below a prefix it has all but /-/ready and /-/healthy.
+	ThanosQuery = &Software{Name: "thanos-query", Product: "Thanos", Kind: "thanos-query", OnDemand: true, find: thanosModule.find, ready: "/api/v1/stores", setUp: setUpThanosQuery}
 	// ThanosQueryFrontend is one before a Thanos query.
 	ThanosQueryFrontend = &Software{
 		Name: "thanos-query-frontend", Product: "Thanos", Kind: "thanos-query", NoPrefix: true, Setup: "the query frontend before a query",
