@@ -2,6 +2,7 @@ package products
 
 import (
 	"fmt"
+	"os"
 	"strings"
 )
 
@@ -28,8 +29,7 @@ var (
 	cortexModule = &Module{
 		Name: "cortex", Package: "github.com/cortexproject/cortex/cmd/cortex", Require: "github.com/cortexproject/cortex", Big: true,
 		flags: func(v string) string {
-			return "-X github.com/cortexproject/cortex/pkg/util/build.Version=" + strings.TrimPrefix(v, "v") + " -X github.com/cortexproject/cortex/pkg/util/build.Revision=" + v +
-				" -X github.com/cortexproject/cortex/pkg/util/build.Branch=HEAD " + commonVersion(strings.TrimPrefix(v, "v"), v)
+			return "-X main.Version=" + strings.TrimPrefix(v, "v") + " -X main.Revision=" + v + " -X main.Branch=HEAD"
 		},
 	}
 
@@ -148,6 +148,11 @@ func setUpThanosFrontend(r *run) error {
 }
 
 func setUpCortex(r *run, auth bool) error {
+	for _, tenants := range []string{"/ruler", "/alertmanager"} { // which must be there
+		if err := os.Mkdir(r.dir+tenants, 0o700); err != nil {
+			return err
+		}
+	}
 	config, err := r.file("cortex.yaml", fmt.Sprintf(`auth_enabled: %[1]v
 server: {http_listen_address: 127.0.0.1, http_listen_port: %[2]d, grpc_listen_address: 127.0.0.1, grpc_listen_port: %[3]d}
 distributor: {ring: {kvstore: {store: inmemory}, instance_addr: 127.0.0.1}}
@@ -158,8 +163,13 @@ blocks_storage:
   filesystem: {dir: %[4]s/blocks}
   tsdb: {dir: %[4]s/tsdb}
   bucket_store: {sync_dir: %[4]s/sync}
+ruler: {rule_path: %[4]s/rules}
+ruler_storage: {backend: local, local: {directory: %[4]s/ruler}}
+alertmanager: {data_dir: %[4]s/alerts, external_url: "http://127.0.0.1:%[2]d/alertmanager"}
+alertmanager_storage: {backend: local, local: {path: %[4]s/alertmanager}}
 `, auth, r.port, r.ports[0], r.dir))
-	r.args = []string{"-config.file=" + config}
+	// Not the default, but it makes it more like a Prometheus.
+	r.args = []string{"-config.file=" + config, "-api.build-info-enabled"}
 	return err
 }
 
