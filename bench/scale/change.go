@@ -14,7 +14,7 @@ import (
 	"kubernaut.io/dynamic-toolset/bench/internal/fixtures"
 )
 
-// A changeKind is a kind of change to a toolset's Service.
+// A changeKind is a kind of change to a Service or its workload.
 type changeKind string
 
 const (
@@ -23,6 +23,7 @@ const (
 	rePort   changeKind = "port"       // changes the URL
 	add      changeKind = "added"      // creates another Service
 	remove   changeKind = "deleted"    // deletes a Service that was added before
+	reimage  changeKind = "image"      // of the pods, which the evidence names
 )
 
 // mix is the share of each kind, in twentieths.
@@ -38,10 +39,11 @@ type change struct {
 	namespace string
 	name      string
 	// shows is a part of the toolset's JSON (of the Service's, for relabel) that appears
-	// when the change becomes visible. For remove it is one that disappears.
+	// when the change becomes visible, or disappears if the toolset is gone then.
 	shows string
+	gone  bool
 	// do makes the change and returns the new resource version of the Service, or "" if it
-	// was deleted.
+	// has none, as it was deleted or its workload was changed.
 	do func(context.Context, kubernetes.Interface) (string, error)
 }
 
@@ -54,13 +56,24 @@ type changes struct {
 	next  int                    // index in order
 	n     int                    // number of the next change
 	added []types.NamespacedName // Services that were added and not deleted yet
+
+	others []int             // the Services that are no toolsets, shuffled, if they have workloads
+	turned []*corev1.Service // those of them that are toolsets now
 }
+
+// enough is how many others must have been added or turned since, so that what was is
+// certainly done.
+const enough = 50
 
 func newChanges(p *fixtures.Plan, seed uint64) *changes {
 	r := rand.New(rand.NewPCG(seed, 1)) // #nosec G404 -- a sequence that can be repeated
 	// The first number is random, as in a cluster that is used again the values of an
 	// earlier run would be no changes.
-	return &changes{plan: p, rand: r, order: r.Perm(p.Toolsets()), n: r.IntN(1_000_000)}
+	c := &changes{plan: p, rand: r, order: r.Perm(p.Toolsets()), n: r.IntN(1_000_000)}
+	if p.Workloads {
+		c.others = r.Perm(p.Services - p.Toolsets())
+	}
+	return c
 }
 
 // take returns the next change.
@@ -72,9 +85,11 @@ func (c *changes) take() *change {
 		}
 		roll -= m.of20
 	}
-	// With this many others added since, the Service to delete has certainly been created.
-	if kind == remove && len(c.added) < 50 {
+	if kind == remove && len(c.added) < enough {
 		kind = add
+	}
+	if kind == annotate && c.plan.Workloads && c.rand.IntN(2) == 0 {
+		kind = reimage
 	}
 	svc := c.plan.Toolset(c.order[c.next%len(c.order)])
 	ch := &change{n: c.n, kind: kind, namespace: svc.Namespace, name: svc.Name}
@@ -85,6 +100,9 @@ func (c *changes) take() *change {
 		return ch
 	case remove:
 		c.delete(ch)
+		return ch
+	case reimage:
+		c.turn(ch)
 		return ch
 	}
 	c.next++
@@ -100,9 +118,39 @@ func (c *changes) take() *change {
 		port := svc.Spec.Ports[0]
 		port.Port = int32(20_000 + (int(port.Port)+ch.n)%27_000) // #nosec G115 -- below 47,000; not keptPort
 		ch.shows = fmt.Sprintf(":%d", port.Port)
-		ch.patch(fmt.Sprintf(`{"spec":{"ports":[{"name":%q,"port":%d,"protocol":"TCP","targetPort":%q}]}}`, port.Name, port.Port, port.TargetPort.String()))
+		target := strconv.Quote(port.TargetPort.String())
+		if c.plan.Workloads { // which tell the number behind the name; it would not change
+			target = strconv.Itoa(int(port.Port))
+		}
+		ch.patch(fmt.Sprintf(`{"spec":{"ports":[{"name":%q,"port":%d,"protocol":"TCP","targetPort":%s}]}}`, port.Name, port.Port, target))
 	}
 	return ch
+}
+
+// turn makes an ordinary Service a toolset, as its pods run another image. Or it takes the
+// first of these back, so that there are never many.
+func (c *changes) turn(ch *change) {
+	var svc *corev1.Service
+	image := fixtures.BackEndImage
+	if ch.gone = len(c.turned) >= enough; ch.gone {
+		svc, c.turned = c.turned[0], c.turned[1:]
+		image = fixtures.Image(svc)
+	} else {
+		svc = c.plan.Other(c.others[0])
+		c.others = append(c.others[1:], c.others[0])
+		c.turned = append(c.turned, svc)
+	}
+	ch.namespace, ch.name, ch.shows = svc.Namespace, svc.Name, `"name":"`+svc.Name+`"`
+	ch.do = func(ctx context.Context, client kubernetes.Interface) (string, error) {
+		return "", setImage(ctx, client, svc, image)
+	}
+}
+
+// setImage makes the pods of a Service run another image.
+func setImage(ctx context.Context, client kubernetes.Interface, svc *corev1.Service, image string) error {
+	patch := fmt.Sprintf(`{"spec":{"template":{"spec":{"containers":[{"name":%q,"image":%q}]}}}}`, fixtures.Container, image)
+	_, err := client.AppsV1().Deployments(svc.Namespace).Patch(ctx, svc.Name, types.StrategicMergePatchType, []byte(patch), metav1.PatchOptions{})
+	return err
 }
 
 func (ch *change) patch(merge string) {
@@ -133,18 +181,24 @@ func versionOf(svc *corev1.Service) string {
 func (c *changes) delete(ch *change) {
 	gone := c.added[0]
 	c.added = c.added[1:]
-	ch.namespace, ch.name, ch.shows = gone.Namespace, gone.Name, `"name":"`+gone.Name+`"`
+	ch.namespace, ch.name, ch.shows, ch.gone = gone.Namespace, gone.Name, `"name":"`+gone.Name+`"`, true
 	ch.do = func(ctx context.Context, client kubernetes.Interface) (string, error) {
 		return "", client.CoreV1().Services(gone.Namespace).Delete(ctx, gone.Name, metav1.DeleteOptions{})
 	}
 }
 
-// cleanUp deletes the Services that were added, so that the cluster can be used again.
+// cleanUp deletes the Services that were added and takes images back, so that the cluster
+// can be used again.
 func (c *changes) cleanUp(ctx context.Context, client kubernetes.Interface) {
 	for _, k := range c.added {
 		if err := client.CoreV1().Services(k.Namespace).Delete(ctx, k.Name, metav1.DeleteOptions{}); err != nil {
 			say("%s was not removed: %v", k, err)
 		}
 	}
-	c.added = nil
+	for _, svc := range c.turned {
+		if err := setImage(ctx, client, svc, fixtures.Image(svc)); err != nil {
+			say("the pods of %s/%s still run another image: %v", svc.Namespace, svc.Name, err)
+		}
+	}
+	c.added, c.turned = nil, nil
 }

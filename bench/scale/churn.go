@@ -231,7 +231,7 @@ func (k *churn) follow(ctx context.Context, ch *change) error {
 			text = text[:end]
 		}
 	}
-	if strings.Contains(text, ch.shows) == (ch.kind == remove) {
+	if strings.Contains(text, ch.shows) == ch.gone {
 		return fmt.Errorf("the lookup by name shows the change %q of %s/%s, the whole list fetched after it doesn't", ch.kind, ch.namespace, ch.name)
 	}
 	k.mu.Lock()
@@ -263,7 +263,7 @@ func (k *churn) poll(ctx context.Context, ch *change, path string, at time.Time,
 		if byName {
 			k.lookup = append(k.lookup, now.Sub(asked))
 		}
-		if there != (ch.kind == remove) {
+		if there != ch.gone {
 			keep(now.Sub(at))
 			k.mu.Unlock()
 			return true

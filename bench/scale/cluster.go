@@ -18,8 +18,8 @@ import (
 	"kubernaut.io/dynamic-toolset/harness/sim"
 )
 
-// account is the service's user. As in deploy/, it may list and watch Services and nothing
-// else. API Priority and Fairness limits its requests, but not those of an administrator.
+// account is the service's user. As in deploy/, it may list and watch Services, with
+// --workload-evidence what makes their pods, and nothing else. API Priority and Fairness limits its requests, but not those of an administrator.
 const account = "system:serviceaccount:kubernaut-system:dynamic-toolset"
 
 // callTimeout bounds each call to the API server.
@@ -56,7 +56,7 @@ func (s *settings) open(ctx context.Context, dir string) (*testCluster, error) {
 	err = c.connect(cp.RESTConfig())
 	if err == nil {
 		err = errors.Join(
-			c.grant(ctx),
+			c.grant(ctx, s.workloads),
 			cp.WriteKubeconfigAs(c.kubeconfig, account, "system:serviceaccounts", "system:serviceaccounts:kubernaut-system"),
 		)
 	}
@@ -82,11 +82,13 @@ func (c *testCluster) connect(cfg *rest.Config) (err error) {
 }
 
 // grant gives account its rights.
-func (c *testCluster) grant(ctx context.Context) error {
+func (c *testCluster) grant(ctx context.Context, workloads bool) error {
 	meta := metav1.ObjectMeta{Name: "dynamic-toolset"}
-	_, err := c.client.RbacV1().ClusterRoles().Create(ctx, &rbacv1.ClusterRole{ObjectMeta: meta, Rules: []rbacv1.PolicyRule{
-		{APIGroups: []string{""}, Resources: []string{"services"}, Verbs: []string{"list", "watch"}},
-	}}, metav1.CreateOptions{})
+	rules := []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"services"}, Verbs: []string{"list", "watch"}}}
+	if workloads {
+		rules = append(rules, rbacv1.PolicyRule{APIGroups: []string{"apps"}, Resources: []string{"deployments", "statefulsets", "daemonsets"}, Verbs: []string{"list", "watch"}})
+	}
+	_, err := c.client.RbacV1().ClusterRoles().Create(ctx, &rbacv1.ClusterRole{ObjectMeta: meta, Rules: rules}, metav1.CreateOptions{})
 	if err != nil && !apierrors.IsAlreadyExists(err) {
 		return err
 	}
@@ -100,9 +102,13 @@ func (c *testCluster) grant(ctx context.Context) error {
 	return err
 }
 
-// fill creates the Services of the plan and returns how long that took.
+// fill creates the Services and workloads of the plan and returns how long that took.
 func (c *testCluster) fill(ctx context.Context, p *fixtures.Plan) (time.Duration, error) {
-	say("creating %d Services in %d namespaces", p.Services, len(p.Namespaces()))
+	each := ""
+	if p.Workloads {
+		each = ", with a Deployment each,"
+	}
+	say("creating %d Services%s in %d namespaces", p.Services, each, len(p.Namespaces()))
 	began := time.Now()
 	n, err := p.Fill(ctx, c.client, say)
 	d := time.Since(began)

@@ -20,7 +20,8 @@ const usage = `Usage: scale [flags]
 Starts etcd and a Kubernetes API server, creates Services, a tenth of them
 toolsets, starts the service as a process of its own, and measures:
 
-  - how long it takes until the service is ready, and its memory
+  - how long it takes until the service is ready, and its memory; with
+    --workload-evidence also until it knows what the pods of each toolset run
   - while Services change: how long after the API server's answer a change is
     visible in a lookup by name, in a list, and as an event of the stream
   - lookups per second and their latency, in turn with a second service that
@@ -45,6 +46,7 @@ type settings struct {
 	rounds     int
 	round      time.Duration
 	health     bool
+	workloads  bool
 	kubeconfig string
 	binary     string
 	targets    targets
@@ -63,6 +65,7 @@ func parse(args []string) (*settings, error) {
 	f.IntVar(&s.rounds, "rounds", 4, "`NUMBER` of rounds; in each, lookups are measured with all Services and then with 100")
 	f.DurationVar(&s.round, "round", 3*time.Second, "`DURATION` of each measurement of lookups")
 	f.BoolVar(&s.health, "health", true, "check the toolsets' health, at endpoints on loopback addresses")
+	f.BoolVar(&s.workloads, "workload-evidence", false, "also create a Deployment for each Service, change images of them, and start the service with --workload-evidence")
 	f.StringVar(&s.kubeconfig, "kubeconfig", "", "kubeconfig `FILE` of a cluster to use instead of starting one; its Services are kept for the next run")
 	f.StringVar(&s.binary, "binary", "", "`FILE` with the service's binary; by default it is built")
 	s.AddFlags(f, "a target is missed")

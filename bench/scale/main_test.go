@@ -35,7 +35,7 @@ func TestASmallRunReports(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "result.json")
 	if code := run([]string{
 		"--services=1200", "--duration=3s", "--rate=50", "--settle=3s", "--idle=1s", "--starts=2", "--rounds=1", "--round=500ms",
-		"--no-targets", "--json=" + file,
+		"--workload-evidence", "--no-targets", "--json=" + file,
 	}); code != 0 {
 		t.Fatalf("exit code %d", code)
 	}
@@ -46,13 +46,15 @@ func TestASmallRunReports(t *testing.T) {
 	var r struct {
 		Toolsets int                    `json:"toolsets"`
 		Ready    []float64              `json:"ready_seconds"`
+		Evidence []float64              `json:"evidence_seconds"`
 		Memory   struct{ Peak float64 } `json:"memory_mb"`
 		Changes  struct {
 			Changes int
-			Never   int                 `json:"never_visible"`
-			Name    struct{ Count int } `json:"visible_by_name"`
-			List    struct{ Count int } `json:"visible_in_list"`
-			Stream  struct{ Count int } `json:"visible_as_event"`
+			Never   int                                `json:"never_visible"`
+			Name    struct{ Count int }                `json:"visible_by_name"`
+			List    struct{ Count int }                `json:"visible_in_list"`
+			Stream  struct{ Count int }                `json:"visible_as_event"`
+			Kinds   map[changeKind]struct{ Count int } `json:"by_kind"`
 		}
 		Lookups []struct {
 			What string
@@ -67,6 +69,15 @@ func TestASmallRunReports(t *testing.T) {
 	c := r.Changes
 	if r.Toolsets != 120 || len(r.Ready) != 2 || r.Memory.Peak == 0 || len(r.Lookups) != 2 {
 		t.Errorf("%s", b)
+	}
+	// All images are known, and not before the service is ready.
+	for i, d := range r.Evidence {
+		if len(r.Evidence) != 2 || d < r.Ready[i] {
+			t.Errorf("%s", b)
+		}
+	}
+	if len(r.Evidence) == 0 || c.Kinds[reimage].Count == 0 {
+		t.Errorf("no images: %s", b)
 	}
 	// A change of a label is visible in a list only, any other by name and as an event.
 	if c.Never != 0 || c.Changes == 0 || c.Name.Count == 0 || c.Name.Count != c.Stream.Count || c.List.Count < c.Changes-c.Name.Count {

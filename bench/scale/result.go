@@ -31,13 +31,16 @@ type result struct {
 	Version    string    `json:"version"`
 	Kubernetes string    `json:"kubernetes"`
 
-	Services int     `json:"services"`
-	Toolsets int     `json:"toolsets"`
-	Health   bool    `json:"health_checks"`
-	Targets  targets `json:"targets"`
+	Services int  `json:"services"`
+	Toolsets int  `json:"toolsets"`
+	Health   bool `json:"health_checks"`
+	// Workloads means that there was a Deployment for each Service, and that the service knew.
+	Workloads bool    `json:"workload_evidence"`
+	Targets   targets `json:"targets"`
 
 	FillSeconds float64      `json:"fill_seconds"`
 	Ready       []float64    `json:"ready_seconds"`
+	Evidence    []float64    `json:"evidence_seconds,omitempty"` // until all images are known
 	SmallReady  float64      `json:"ready_seconds_100_services"`
 	StartCPU    float64      `json:"cpu_seconds_until_ready"`
 	IdleCPU     float64      `json:"idle_cpu_cores"`
@@ -83,6 +86,9 @@ func (r *result) Print(w io.Writer) {
 	if !r.Health {
 		health = "without health checks"
 	}
+	if r.Workloads {
+		health += " and workload evidence"
+	}
 	fmt.Fprintf(w, "%d Services, %d toolsets, %s; version %s, Kubernetes %s\n%s\n\n", r.Services, r.Toolsets, health, r.Version, r.Kubernetes, r.Host)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, c := range r.checks() {
@@ -96,6 +102,9 @@ func (r *result) Print(w io.Writer) {
 
 	c := r.Churn
 	fmt.Fprintf(w, "\nready after       %s s (%.2f s with 100 Services); %.1f s of CPU time\n", seconds(r.Ready), r.SmallReady, r.StartCPU)
+	if r.Workloads {
+		fmt.Fprintf(w, "images known      after %s s\n", seconds(r.Evidence))
+	}
 	fmt.Fprintf(w, "memory            %.0f MB at most until ready, %.0f MB steady, %.0f MB after the changes, %.0f MB at most\n", r.Memory.StartMB, r.Memory.SteadyMB, r.Memory.AfterMB, r.Memory.PeakMB)
 	fmt.Fprintf(w, "CPU               %.2f cores when nothing changes, %.2f at %.0f changes/s\n", r.IdleCPU, c.CPU, c.Rate)
 	fmt.Fprintf(w, "filled in         %.0f s\n\n", r.FillSeconds)
@@ -108,7 +117,7 @@ func (r *result) Print(w io.Writer) {
 	row("the API server's answer", c.API)
 	row("told to a plain watch", c.Watch)
 	row("visible by name", c.Name)
-	for _, kind := range []changeKind{annotate, rePort, add, remove} {
+	for _, kind := range []changeKind{annotate, rePort, add, remove, reimage} {
 		if s, ok := c.Kinds[kind]; ok {
 			row("  "+string(kind), s)
 		}

@@ -1,8 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"time"
 
@@ -36,10 +40,10 @@ func (s *settings) measure(ctx context.Context) (r *result, err error) {
 		return nil, err
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // temporary
-	m := &session{settings: s, dir: dir, plan: &fixtures.Plan{Services: s.services}, binary: s.binary}
+	m := &session{settings: s, dir: dir, plan: &fixtures.Plan{Services: s.services, Workloads: s.workloads}, binary: s.binary}
 	m.result = &result{
 		Date: time.Now().UTC().Truncate(time.Second), Host: host.Describe(), Version: sut.Version(ctx),
-		Services: s.services, Toolsets: m.plan.Toolsets(), Health: s.health, Targets: s.targets,
+		Services: s.services, Toolsets: m.plan.Toolsets(), Health: s.health, Workloads: s.workloads, Targets: s.targets,
 	}
 	if m.binary == "" {
 		say("building the service")
@@ -88,6 +92,14 @@ func (m *session) services(ctx context.Context) (err error) {
 			return err
 		}
 		say("start %d of %d: ready after %.2f s", i+1, m.starts, m.result.Ready[i])
+		if m.workloads {
+			d, err := m.evidence(ctx, all)
+			if err != nil {
+				return errors.Join(err, all.Stop())
+			}
+			m.result.Evidence = append(m.result.Evidence, d.Seconds())
+			say("the images of all toolsets are known after %.2f s", d.Seconds())
+		}
 	}
 	defer func() { err = errors.Join(err, all.Stop()) }()
 	if err := m.quiet(ctx, all); err != nil {
@@ -133,6 +145,9 @@ func (m *session) start(ctx context.Context, ready *[]float64, args ...string) (
 	} else {
 		args = append(args, "--health-checks=false")
 	}
+	if m.workloads {
+		args = append(args, "--workload-evidence")
+	}
 	p, err := sut.Start(ctx, m.binary, append(args, m.extra...)...)
 	if err != nil {
 		return nil, err
@@ -145,6 +160,53 @@ func (m *session) start(ctx context.Context, ready *[]float64, args ...string) (
 	}
 	*ready = append(*ready, d.Seconds())
 	return p, nil
+}
+
+const (
+	// evidenceTick is the pause between two lists of all Services with their evidence, which
+	// have megabytes. It is the precision of the result.
+	evidenceTick = 200 * time.Millisecond
+	// named is in the list once for each toolset whose image is known.
+	named = `"evidence":["image `
+)
+
+// evidence waits until the service knows what the pods of each toolset run, and returns how
+// long that took since its start. The service is ready earlier if that takes long.
+func (m *session) evidence(ctx context.Context, p *sut.Process) (time.Duration, error) {
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	client := &http.Client{}
+	defer client.CloseIdleConnections()
+	for {
+		known, err := count(ctx, client, p.API+"/api/v1/services", named)
+		if err != nil {
+			return 0, err
+		}
+		if known == m.plan.Toolsets() {
+			return time.Since(p.Started), nil
+		}
+		if err := pause(ctx, evidenceTick); err != nil {
+			return 0, fmt.Errorf("the images of %d of %d toolsets are known: %w\n%s", known, m.plan.Toolsets(), err, p.LogTail())
+		}
+	}
+}
+
+// count returns how often text is in an answer.
+func count(ctx context.Context, client *http.Client, url, text string) (int, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return 0, err
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close() //nolint:errcheck // it was read
+	body, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("GET %s: %s: %.200s", url, resp.Status, body)
+	}
+	return bytes.Count(body, []byte(text)), err
 }
 
 // quiet waits for the first health checks and then measures CPU time and memory while nothing

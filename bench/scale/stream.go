@@ -112,7 +112,7 @@ func between(text, before string) string {
 func (e events) first(c *change) (time.Time, bool) {
 	for _, ev := range e[c.namespace+"/"+c.name] {
 		removed := strings.HasPrefix(ev.data, `{"change":"removed"`)
-		if removed == (c.kind == remove) && strings.Contains(ev.data, c.shows) {
+		if removed == c.gone && strings.Contains(ev.data, c.shows) {
 			return ev.at, true
 		}
 	}

@@ -146,6 +146,7 @@ func difficulties(t *testing.T, r row, m *matrix) {
 			client = c.front.TLS.Client()
 		}
 		worksAt(t, name, client, id, r)
+		healthyAt(t, name, client, c.front.URL, id)
 	}
 
 	// Behind what lets nobody in, the metadata alone count, and the credentials are known.
@@ -213,6 +214,35 @@ func worksAt(t *testing.T, name string, client *http.Client, id service.Identity
 	}
 }
 
+// healthyAt sends what the health check sends to a back end that was found at url and has
+// said who it is.
+func healthyAt(t *testing.T, name string, client *http.Client, url string, id service.Identity) {
+	t.Helper()
+	if id.Verdict != service.Verified {
+		return // which the test has said
+	}
+	// As it is for a Service that metadata call something else.
+	b := detect.Default().Correct(&service.Backend{Type: "custom", Endpoint: url, Enabled: true}, &id)
+	if b.Type != id.Type || b.Probe.Kind != service.ProbeHTTP {
+		t.Fatalf("%s: %+v", name, b)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, b.Probe.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		t.Errorf("%s: its health check: %v", name, err)
+		return
+	}
+	defer resp.Body.Close() //nolint:errcheck // only the status is wanted
+	if resp.StatusCode/100 != 2 && !slices.Contains(b.Probe.AcceptStatus, resp.StatusCode) {
+		t.Errorf("%s: its health check of %s: %s", name, b.Probe.URL, resp.Status)
+	}
+}
+
 // onlyReads reports requests that are anything but a few GETs without credentials.
 func onlyReads(t *testing.T, name string, requests []products.Request) {
 	t.Helper()
@@ -232,7 +262,8 @@ func TestEachProductUnderAWrongLabel(t *testing.T) {
 	types := detect.Default().Types()
 	for _, s := range []*products.Software{
 		products.Prometheus, products.PrometheusAgent, products.Alertmanager, products.Pushgateway, products.VictoriaMetricsOld, products.VictoriaMetrics,
-		products.VictoriaLogs, products.InfluxDB, products.RabbitMQ, products.Jaeger, products.ThanosQuery, products.Cortex, products.CortexTenant,
+		products.VictoriaLogs, products.InfluxDB, products.RabbitMQ, products.Prometheus3, products.PrometheusAgent3, products.Jaeger, products.Jaeger1,
+		products.ThanosQuery, products.ThanosQueryFrontend, products.Cortex, products.CortexTenant,
 	} {
 		if !s.Wanted(t) {
 			continue
@@ -290,7 +321,7 @@ func TestBehindNginxAtAKnownPrefix(t *testing.T) {
 // A product below a prefix of its own, which its root leads to or the rules know.
 func TestBelowAPrefixOfItsOwn(t *testing.T) {
 	for s, prefix := range map[*products.Software]string{
-		products.Prometheus: "/some/where", products.Alertmanager: "/alerts", products.RabbitMQ: "/mq", products.VictoriaMetrics: "/victoriametrics",
+		products.Prometheus: "/some/where", products.Prometheus3: "/some/where", products.Jaeger1: "/jaeger", products.Alertmanager: "/alerts", products.RabbitMQ: "/mq", products.VictoriaMetrics: "/victoriametrics",
 		products.Jaeger: "/jaeger", products.ThanosQuery: "/thanos",
 	} {
 		if !s.Wanted(t) {
@@ -303,6 +334,7 @@ func TestBelowAPrefixOfItsOwn(t *testing.T) {
 			if id.Verdict != service.Verified || id.Type != s.Kind || id.Access.Path != prefix {
 				t.Errorf("got %+v", id)
 			}
+			healthyAt(t, s.Name, http.DefaultClient, strings.TrimSuffix(p.URL, prefix), id)
 		})
 	}
 }

@@ -24,7 +24,7 @@ func All() []Setup {
 		all = append(all, Setup{Software: s})
 	}
 	return append(all, []Setup{
-		{Prometheus, Options{Prefix: "/prometheus"}}, {Alertmanager, Options{Prefix: "/alertmanager"}}, {RabbitMQ, Options{Prefix: "/rabbitmq"}},
+		{Prometheus, Options{Prefix: "/prometheus"}}, {Prometheus3, Options{Prefix: "/prometheus"}}, {Alertmanager, Options{Prefix: "/alertmanager"}}, {RabbitMQ, Options{Prefix: "/rabbitmq"}},
 		{Jaeger, Options{Prefix: "/jaeger"}}, {Jaeger1, Options{Prefix: "/jaeger"}}, {ThanosQuery, Options{Prefix: "/thanos"}},
 		{VictoriaMetrics, Options{Prefix: "/victoriametrics"}}, {VictoriaLogs, Options{Prefix: "/victorialogs"}},
 	}...)

@@ -2,6 +2,7 @@ package products
 
 import (
 	"fmt"
+	"os"
 	"strings"
 )
 
@@ -9,11 +10,14 @@ import (
 var (
 	prometheusModule = &Module{
 		Name: "prometheus", Package: "github.com/prometheus/prometheus/cmd/prometheus", Require: "github.com/prometheus/prometheus", Big: true,
+		Tags:    "remove_all_sd", // the clients of clouds, which find targets
 		release: prometheusRelease,
 		flags:   func(v string) string { return commonVersion(prometheusRelease(v), v) },
 	}
 	jaegerModule = &Module{
-		Name: "jaeger", Package: "github.com/jaegertracing/jaeger/cmd/jaeger", Require: "github.com/jaegertracing/jaeger", Big: true, flags: jaegerVersion,
+		Name: "jaeger", Package: "github.com/jaegertracing/jaeger/cmd/jaeger", Require: "github.com/jaegertracing/jaeger", Big: true,
+		release: jaegerRelease,
+		flags:   func(v string) string { return jaegerVersion("v" + jaegerRelease(v)) },
 	}
 	jaeger1Module = &Module{
 		Name: "jaeger", Package: "github.com/jaegertracing/jaeger/cmd/all-in-one", Require: "github.com/jaegertracing/jaeger", Big: true, flags: jaegerVersion,
@@ -25,14 +29,13 @@ var (
 	cortexModule = &Module{
 		Name: "cortex", Package: "github.com/cortexproject/cortex/cmd/cortex", Require: "github.com/cortexproject/cortex", Big: true,
 		flags: func(v string) string {
-			return "-X github.com/cortexproject/cortex/pkg/util/build.Version=" + strings.TrimPrefix(v, "v") + " -X github.com/cortexproject/cortex/pkg/util/build.Revision=" + v +
-				" -X github.com/cortexproject/cortex/pkg/util/build.Branch=HEAD " + commonVersion(strings.TrimPrefix(v, "v"), v)
+			return "-X main.Version=" + strings.TrimPrefix(v, "v") + " -X main.Revision=" + v + " -X main.Branch=HEAD"
 		},
 	}
 
 	// Prometheus3 is a new one; Debian has version 2.
 	Prometheus3 = &Software{
-		Name: "prometheus", Product: "Prometheus", Kind: "prometheus", OnDemand: true, find: prometheusModule.find, ready: "/-/ready",
+		Name: "prometheus", Product: "Prometheus", Kind: "prometheus", Setup: "version 3", OnDemand: true, find: prometheusModule.find, ready: "/-/ready",
 		setUp: func(r *run) error { return setUpPrometheus(r, "--storage.tsdb.path="+r.dir+"/data") },
 	}
 	PrometheusAgent3 = &Software{
@@ -43,8 +46,8 @@ var (
 	Jaeger = &Software{Name: "jaeger", Product: "Jaeger", Kind: "jaeger", Setup: "version 2, all in one", OnDemand: true, find: jaegerModule.find, ready: "/api/services", setUp: setUpJaeger}
 	// Jaeger1 is version 1.
 	Jaeger1 = &Software{Name: "jaeger-1", Product: "Jaeger", Kind: "jaeger", Setup: "version 1, all in one", OnDemand: true, find: jaeger1Module.find, ready: "/api/services", setUp: setUpJaeger1}
-	// ThanosQuery has no stores.
-	ThanosQuery = &Software{Name: "thanos-query", Product: "Thanos", Kind: "thanos-query", OnDemand: true, find: thanosModule.find, ready: "/-/ready", setUp: setUpThanosQuery}
+	// ThanosQuery has no stores. Below a prefix it has all but /-/ready and /-/healthy.
+	ThanosQuery = &Software{Name: "thanos-query", Product: "Thanos", Kind: "thanos-query", OnDemand: true, find: thanosModule.find, ready: "/api/v1/stores", setUp: setUpThanosQuery}
 	// ThanosQueryFrontend is one before a Thanos query.
 	ThanosQueryFrontend = &Software{
 		Name: "thanos-query-frontend", Product: "Thanos", Kind: "thanos-query", NoPrefix: true, Setup: "the query frontend before a query",
@@ -67,6 +70,16 @@ func prometheusRelease(v string) string {
 		return v
 	}
 	return fmt.Sprintf("%d.%d.%d", minor/100, minor%100, patch)
+}
+
+// jaegerRelease returns the release of Jaeger 2 that a version of the module also is: both
+// majors come from one module, whose v1.76.0 is 2.13.0.
+func jaegerRelease(v string) string {
+	var minor, patch int
+	if _, err := fmt.Sscanf(strings.TrimPrefix(v, "v"), "1.%d.%d", &minor, &patch); err != nil || minor < 63 {
+		return v
+	}
+	return fmt.Sprintf("2.%d.%d", minor-63, patch)
 }
 
 // commonVersion returns the flags of all that Prometheus' authors write.
@@ -135,6 +148,11 @@ func setUpThanosFrontend(r *run) error {
 }
 
 func setUpCortex(r *run, auth bool) error {
+	for _, tenants := range []string{"/ruler", "/alertmanager"} { // which must be there
+		if err := os.Mkdir(r.dir+tenants, 0o700); err != nil {
+			return err
+		}
+	}
 	config, err := r.file("cortex.yaml", fmt.Sprintf(`auth_enabled: %[1]v
 server: {http_listen_address: 127.0.0.1, http_listen_port: %[2]d, grpc_listen_address: 127.0.0.1, grpc_listen_port: %[3]d}
 distributor: {ring: {kvstore: {store: inmemory}, instance_addr: 127.0.0.1}}
@@ -145,8 +163,13 @@ blocks_storage:
   filesystem: {dir: %[4]s/blocks}
   tsdb: {dir: %[4]s/tsdb}
   bucket_store: {sync_dir: %[4]s/sync}
+ruler: {rule_path: %[4]s/rules}
+ruler_storage: {backend: local, local: {directory: %[4]s/ruler}}
+alertmanager: {data_dir: %[4]s/alerts, external_url: "http://127.0.0.1:%[2]d/alertmanager"}
+alertmanager_storage: {backend: local, local: {path: %[4]s/alertmanager}}
 `, auth, r.port, r.ports[0], r.dir))
-	r.args = []string{"-config.file=" + config}
+	// Not the default, but it makes it more like a Prometheus.
+	r.args = []string{"-config.file=" + config, "-api.build-info-enabled"}
 	return err
 }
 

@@ -30,6 +30,9 @@ type Module struct {
 	Require string // the module that has it; its version is the product's
 	// Big means that it takes minutes to build, and is built only on demand.
 	Big bool
+	// Tags are build tags that the product's own documentation offers to leave out what
+	// takes long to compile and changes no answer, separated by commas.
+	Tags string
 	// flags returns the linker's flags that the product's own build sets, which put its
 	// version into it.
 	flags func(version string) string
@@ -38,8 +41,9 @@ type Module struct {
 	release func(version string) string
 }
 
-// BuildTimeout is enough for a cold compile of the biggest product on a busy machine.
-const BuildTimeout = 60 * time.Minute
+// buildTimeout bounds the build of one product. It is enough for a cold compile of the
+// biggest on a busy machine.
+const buildTimeout = 60 * time.Minute
 
 // keepUnused is how long an older build stays: another checkout may use it.
 const keepUnused = 24 * time.Hour
@@ -133,7 +137,11 @@ func (m *Module) open(ctx context.Context) (*built, error) {
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	h := sha256.New()
-	for _, part := range []string{string(mod), string(sum), m.Package, b.flags, strings.TrimSpace(b.goVersion), runtime.GOOS, runtime.GOARCH} {
+	parts := []string{string(mod), string(sum), m.Package, b.flags, strings.TrimSpace(b.goVersion), runtime.GOOS, runtime.GOARCH}
+	if m.Tags != "" {
+		parts = append(parts, m.Tags)
+	}
+	for _, part := range parts {
 		fmt.Fprintf(h, "%d:%s\n", len(part), part)
 	}
 	cache, err := os.UserCacheDir()
@@ -157,6 +165,8 @@ func (b *built) cached() bool {
 }
 
 func (b *built) build(ctx context.Context, scratch string) error {
+	ctx, cancel := context.WithTimeout(ctx, buildTimeout)
+	defer cancel()
 	unlock, err := filelock.Take(ctx, filepath.Join(b.root, b.m.Name+".lock"), nil)
 	if err != nil {
 		return err
@@ -166,7 +176,7 @@ func (b *built) build(ctx context.Context, scratch string) error {
 		return nil
 	}
 	// Downloading first tells a host that can't from code that does not compile.
-	if _, err := b.run(ctx, scratch, "list", "-mod=readonly", "-deps", b.m.Package); err != nil {
+	if _, err := b.run(ctx, scratch, "list", "-mod=readonly", "-tags", b.m.Tags, "-deps", b.m.Package); err != nil {
 		return fmt.Errorf("%w: its modules must be in the module cache or come from the module proxy (see go env GOPROXY): %w", ErrUnavailable, err)
 	}
 	if err := os.MkdirAll(filepath.Dir(b.binary), 0o755); err != nil {
@@ -174,7 +184,7 @@ func (b *built) build(ctx context.Context, scratch string) error {
 	}
 	unfinished := fmt.Sprintf("%s.%d.unfinished", b.binary, os.Getpid())
 	defer os.Remove(unfinished) //nolint:errcheck // it is there only if the build has failed
-	if _, err := b.run(ctx, scratch, "build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-gcflags=all=-dwarf=false", "-ldflags", b.flags,
+	if _, err := b.run(ctx, scratch, "build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-gcflags=all=-dwarf=false", "-tags", b.m.Tags, "-ldflags", b.flags,
 		"-o", unfinished, b.m.Package); err != nil {
 		return err
 	}

@@ -37,17 +37,26 @@ func TestModulesArePinned(t *testing.T) {
 	}
 }
 
-func TestTheVersionOfPrometheusModuleIsThatOfTheRelease(t *testing.T) {
-	for module, release := range map[string]string{"0.316.0": "3.16.0", "v0.301.1": "3.1.1", "0.300.0": "3.0.0"} {
-		if got := prometheusModule.release(module); got != release {
-			t.Errorf("%s is %s, want %s", module, got, release)
+func TestTheVersionOfAModuleIsThatOfTheRelease(t *testing.T) {
+	for _, c := range []struct{ module, release, want string }{
+		{"0.316.0", prometheusModule.release("0.316.0"), "3.16.0"},
+		{"v0.301.1", prometheusModule.release("v0.301.1"), "3.1.1"},
+		{"0.300.0", prometheusModule.release("0.300.0"), "3.0.0"},
+		{"1.76.0", jaegerModule.release("1.76.0"), "2.13.0"}, // these are in Jaeger's changelog
+		{"v1.63.0", jaegerModule.release("v1.63.0"), "2.0.0"},
+		{"1.62.0", jaegerModule.release("1.62.0"), "1.62.0"},
+	} {
+		if c.release != c.want {
+			t.Errorf("%s is %s, want %s", c.module, c.release, c.want)
 		}
 	}
-	b, err := prometheusModule.open(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if want := "version.Version=" + prometheusModule.release(strings.TrimPrefix(b.version, "v")) + " "; !strings.Contains(b.flags, want) {
-		t.Errorf("flags %s, want %s", b.flags, want)
+	for _, m := range []*Module{prometheusModule, jaegerModule} {
+		b, err := m.open(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := "ersion=" + m.release(b.version) + " "; !strings.Contains(strings.ReplaceAll(b.flags, "=v", "="), want) {
+			t.Errorf("flags %s, want %s", b.flags, want)
+		}
 	}
 }
