@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
 // Every connection over the limit gets its 503, however many come at once; none is reset.
@@ -28,12 +30,25 @@ func testOverTheLimit(t *testing.T, n int) {
 	within.write(getReady)
 	within.read()
 	var clients sync.WaitGroup
-	var told atomic.Int32
+	var told, excused atomic.Int32
 	begin := make(chan struct{})
+	watch := testenv.Start()
 	for i := range n {
 		clients.Go(func() {
 			<-begin
+			silent := i%10 == 1 && f.tls == nil
 			dialled := time.Now()
+			// The server waits for a second. A client that takes longer to ask may be treated as
+			// one that sends nothing, or be cut off in its handshake.
+			late := func() bool { return time.Since(dialled) > time.Second }
+			wrong := func(format string, args ...any) {
+				if late() && !silent {
+					excused.Add(1)
+					t.Logf("late, after %s: "+format, append([]any{time.Since(dialled)}, args...)...)
+					return
+				}
+				t.Errorf(format, args...)
+			}
 			tcp, err := net.DialTimeout("tcp", f.server.Addr(), time.Minute)
 			if err != nil {
 				t.Errorf("client %d: %v", i, err)
@@ -46,26 +61,24 @@ func testOverTheLimit(t *testing.T, n int) {
 				c.Conn = tls.Client(tcp, f.tls)
 			}
 			id := fmt.Sprintf("over-%d", i)
-			method, silent := "GET", i%10 == 1 && f.tls == nil
+			method := "GET"
 			if i%3 == 0 {
 				method = "HEAD"
 			}
 			if !silent {
 				if _, err := io.WriteString(c.Conn, method+" /some/path HTTP/1.1\r\nHost: x\r\nX-Request-ID: "+id+"\r\n\r\n"); err != nil {
-					t.Errorf("client %d: %v", i, err)
+					wrong("client %d: %v", i, err)
 					return
 				}
 			}
-			// A client that took longer than the server waits may have been treated as
-			// one that sends nothing.
-			late := time.Since(dialled) > time.Second
+			asked := late()
 			got, _, err := c.readAnswers(nil, -1, method == "HEAD" && !silent)
-			if late && len(got) > 0 && got[0].status == 503 {
+			if asked && len(got) > 0 && got[0].status == 503 {
 				told.Add(1)
 				return
 			}
 			if err != nil || len(got) != 1 || got[0].status != 503 || got[0].check() != nil || !got[0].closes() || got[0].field("retry-after") == "" || !silent && got[0].id() != id {
-				t.Errorf("client %d: %v, %v", i, got, err)
+				wrong("client %d: %v, %v", i, got, err)
 				return
 			}
 			told.Add(1)
@@ -73,8 +86,11 @@ func testOverTheLimit(t *testing.T, n int) {
 	}
 	close(begin)
 	clients.Wait()
-	if got := told.Load(); int(got) != n {
+	if got := told.Load() + excused.Load(); int(got) != n {
 		t.Errorf("%d of %d were told", got, n)
+	}
+	if excused.Load() > 0 {
+		watch.Within(t, time.Second, fmt.Sprintf("%d of %d clients over the limit were cut off", excused.Load(), n))
 	}
 	within.write(getList)
 	if r := within.read(); r.StatusCode != 200 {

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
 // A client that goes away, or stops reading, does not keep others from tracing.
@@ -56,9 +58,16 @@ func TestTraceOfClientThatIsGone(t *testing.T) {
 // The number of profiles that wait is bounded.
 func TestProfilesAtATime(t *testing.T) {
 	f := profiled(t, nil)
-	var answers []<-chan *response
-	for range 4 {
-		answers = append(answers, f.asking("/debug/pprof/heap?seconds=300"))
+	type result struct {
+		r   *response
+		err error
+	}
+	answers := make(chan result, 4)
+	for range cap(answers) {
+		go func() {
+			r, err := send(f.metricsURL, "GET", "/debug/pprof/heap?seconds=300", "")
+			answers <- result{r, err}
+		}()
 	}
 	for end := time.Now().Add(20 * time.Second); ; {
 		r := f.get("/debug/pprof/cmdline")
@@ -70,13 +79,21 @@ func TestProfilesAtATime(t *testing.T) {
 			t.Fatal("a fifth was taken")
 		}
 	}
+	watch := testenv.Start()
 	if err := f.server.Shutdown(t.Context()); err != nil {
 		t.Error(err)
 	}
-	for _, a := range answers {
-		if r := <-a; r != nil {
-			wantProblem(t, r, 503, "service-unavailable")
+	for range cap(answers) {
+		a := <-answers
+		if a.err == nil {
+			wantProblem(t, a.r, 503, "service-unavailable")
+			continue
 		}
+		if watch.Elapsed() < 2*time.Second {
+			t.Error(a.err)
+			continue
+		}
+		watch.Within(t, 2*time.Second, "a profile that ends with the server is answered, before the metrics port is closed: "+a.err.Error())
 	}
 }
 
