@@ -39,6 +39,17 @@ func TestASingleFile(t *testing.T) {
 	sink.WantNames(t, soon, "default/third")
 }
 
+// Changes of the file are told by the system, as those of a folder are.
+func TestASingleFileByEvents(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "rendered.txt")
+	put(t, file, yamlService("first"))
+	_, sink := follow(t, file, Options{Poll: time.Hour})
+	if err := os.WriteFile(file, []byte(yamlService("second")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	sink.WantNames(t, soon, "default/second")
+}
+
 // Standard input is read once, to its end.
 func TestStandardInput(t *testing.T) {
 	in, out := io.Pipe()
