@@ -50,7 +50,7 @@ requirements: ## install or build what the tests need
 products: ## build all products that tests run, also those that take many minutes
 	$(GO) run ./test/products/cmd/build -all
 
-test: requirements ## run every test with the race detector (40 minutes)
+test: requirements ## run every test with the race detector (30 minutes)
 	scripts/test
 
 test-integration-toolset: ## run the specification's 6 + 8 tests alone: error responses, graceful shutdown
