@@ -168,8 +168,10 @@ ruler_storage: {backend: local, local: {directory: %[4]s/ruler}}
 alertmanager: {data_dir: %[4]s/alerts, external_url: "http://127.0.0.1:%[2]d/alertmanager"}
 alertmanager_storage: {backend: local, local: {path: %[4]s/alertmanager}}
 `, auth, r.port, r.ports[0], r.dir))
-	// Not the default, but it makes it more like a Prometheus.
-	r.args = []string{"-config.file=" + config, "-api.build-info-enabled"}
+	// Without an address its Alertmanagers don't look for one another, at a port of their own
+	// that two of them can't have. The second is not the default, but makes it more like a
+	// Prometheus.
+	r.args = []string{"-config.file=" + config, "-alertmanager.cluster.listen-address=", "-api.build-info-enabled"}
 	return err
 }
 
