@@ -85,7 +85,7 @@ func (m *Source) read(root *os.Root, how thoroughness) error {
 	w := &walk{m: m, root: root, entries: map[string]os.FileInfo{}}
 	var err error
 	if m.only != "" {
-		err = w.single(root, m.only)
+		err = w.single(m.only)
 	} else {
 		err = w.folder(".", 0)
 	}

@@ -4,9 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
-
-	"kubernaut.io/dynamic-toolset/cluster"
 )
 
 // stdinName is what problems call standard input.
@@ -54,24 +51,4 @@ func (m *Source) runStream(ctx context.Context) error {
 			done <- nil
 		}
 	}
-}
-
-// single collects the only file that is read. It is an error if it is missing: then the
-// state stays as it was, as with a folder that is missing.
-func (w *walk) single(root *os.Root, name string) error {
-	w.m.follower.watch(".")
-	w.folders = append(w.folders, ".")
-	if _, err := root.Stat(name); err != nil {
-		return fmt.Errorf("%s cannot be read: %w", cluster.Clean(name), reason(err))
-	}
-	w.file(name)
-	return nil
-}
-
-// isRead reports whether a file below the folder is one of those that are read.
-func (m *Source) isRead(rel, base string) bool {
-	if m.only != "" {
-		return rel == m.only
-	}
-	return isManifest(base)
 }

@@ -35,6 +35,26 @@ func isManifest(name string) bool {
 	return false
 }
 
+// isRead reports whether a file below the folder is one of those that are read.
+func (m *Source) isRead(rel, base string) bool {
+	if m.only != "" {
+		return rel == m.only
+	}
+	return isManifest(base)
+}
+
+// single collects the only file that is read. It is an error if it is missing: then the
+// state stays as it was, as with a folder that is missing.
+func (w *walk) single(name string) error {
+	w.m.follower.watch(".")
+	w.folders = append(w.folders, ".")
+	if _, err := w.root.Stat(name); err != nil {
+		return fmt.Errorf("%s cannot be read: %w", cluster.Clean(name), reason(err))
+	}
+	w.file(name)
+	return nil
+}
+
 // folder collects what is in one folder and below.
 func (w *walk) folder(dir string, depth int) error {
 	if depth > w.m.opts.MaxDepth {

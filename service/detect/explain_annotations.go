@@ -82,7 +82,7 @@ func (r *Rules) effect(key string, all map[string]string, d *declaration) (effec
 	connection := key == AnnotationType || key == AnnotationEndpoint || key == AnnotationHealthPath || key == AnnotationHealthEndpoint
 	switch {
 	case !isOurs(key):
-		return "", unknownProblem(key)
+		return "", unknownProblem(nearest(key))
 	case key == AnnotationToolset && d.off:
 		return "switches the Service off: it is not listed, whatever else it is", ""
 	case d.off:

@@ -31,7 +31,7 @@ func unread(annotations, labels map[string]string) (all []Problem) {
 	all = all[:min(len(all), maxCompared)]
 	for i := range all {
 		if near := nearest(all[i].Field); near != "" || strings.HasPrefix(all[i].Field, AnnotationToolset+"-") {
-			all[i].Message = unknownProblem(all[i].Field)
+			all[i].Message = unknownProblem(near)
 		}
 	}
 	all = slices.DeleteFunc(all, func(p Problem) bool { return p.Message == "" })
@@ -46,9 +46,10 @@ func unread(annotations, labels map[string]string) (all []Problem) {
 	return all[:min(len(all), maxUnread)]
 }
 
-// unknownProblem says what is wrong with an annotation that is not one of ours.
-func unknownProblem(key string) string {
-	if near := nearest(key); near != "" {
+// unknownProblem says what is wrong with an annotation that is not one of ours; near is the
+// nearest that is, or empty.
+func unknownProblem(near string) string {
+	if near != "" {
 		return "is not known and does nothing; did you mean " + near + "?"
 	}
 	return "is not known and does nothing"
