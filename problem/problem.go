@@ -69,10 +69,15 @@ func clip(s string) string {
 }
 
 // instance turns a request path, which is untrusted bytes, into a URI reference (RFC
-// 9457, section 3.1.5). It percent-encodes whatever RFC 3986 does not allow in a path.
+// 9457, section 3.1.5) to that path. It percent-encodes whatever RFC 3986 does not allow in
+// a path. A path that begins with two slashes would be read as a host (section 4.2); a
+// leading "/." says that it is a path, and is removed when the reference is resolved.
 func instance(path string) string {
 	if len(path) > maxText {
 		path = path[:maxText]
+	}
+	if strings.HasPrefix(path, "//") {
+		path = "/." + path
 	}
 	clean := true
 	for i := range len(path) {

@@ -53,6 +53,8 @@ func FuzzDocument(f *testing.F) {
 	f.Add("detail", "/path", "field")
 	f.Add("", "/%zz%2", "%")
 	f.Add("", "x:443", ":")
+	f.Add("", "//%20", "/")
+	f.Add("", "//example.com/path", "//")
 	f.Add("\x00\xff\xfe", "/a b\"\n\xff", strings.Repeat("é", 2000))
 	f.Add(strings.Repeat("x", 1023)+"é", "", "")
 	f.Fuzz(func(t *testing.T, detail, path, field string) {
@@ -74,8 +76,11 @@ func FuzzDocument(f *testing.F) {
 		if d.Status != 400 || d.Type != Validation.URI() {
 			t.Fatalf("wrong document: %s", b)
 		}
-		if _, err := url.Parse(d.Instance); err != nil {
+		switch u, err := url.Parse(d.Instance); {
+		case err != nil:
 			t.Fatalf("instance: %v", err)
+		case u.Scheme != "" || u.Host != "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
+			t.Fatalf("instance %q of the path %q is more than a path", d.Instance, path)
 		}
 		for i := range len(d.Instance) {
 			if c := d.Instance[i]; c <= ' ' || c >= 0x7f || c == '"' {
@@ -83,4 +88,25 @@ func FuzzDocument(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestInstanceResolvesToThePath: whoever resolves the reference gets the path that was
+// sent, and no other host.
+func TestInstanceResolvesToThePath(t *testing.T) {
+	base := &url.URL{Scheme: "http", Host: "toolset:8080", Path: "/x"}
+	for _, path := range []string{"/", "/api/v1/toolsets", "//", "//example.com/a", "///a", "//user@example.com:80", "/a//b", "/a:b", "/%2F/"} {
+		p := Problem{Type: NotFound, Instance: path}
+		var d struct{ Instance string }
+		if err := json.Unmarshal(p.JSON(), &d); err != nil {
+			t.Fatal(err)
+		}
+		ref, err := url.Parse(d.Instance)
+		if err != nil {
+			t.Errorf("%q: %v", path, err)
+			continue
+		}
+		if got := base.ResolveReference(ref); got.Host != base.Host || got.EscapedPath() != path {
+			t.Errorf("instance %q of %q resolves to %s", d.Instance, path, got)
+		}
+	}
 }
