@@ -73,7 +73,7 @@ func textOf(doc []byte, name string) string {
 // of namespace and name.
 func (s *Snapshot) Select(f *Filter) iter.Seq[Item] {
 	return func(yield func(Item) bool) {
-		for _, c := range s.toolsets.list.chunks {
+		for _, c := range f.within(s.toolsets.list) {
 			if f.judge(c) == admitsNone || !f.After.before(c.last()) {
 				continue
 			}

@@ -37,7 +37,7 @@ type selection struct {
 
 // choose finds what f chooses from the list.
 func (c *Collection) choose(f *Filter) (s selection) {
-	for _, k := range c.list.chunks {
+	for _, k := range f.within(c.list) {
 		v := f.judge(k)
 		switch {
 		case v == admitsNone:
@@ -125,7 +125,7 @@ func (c *Collection) appendJSON(dst []byte, f *Filter, s *selection) []byte {
 	dst = slices.Grow(dst, len(c.head)+s.plain+c.endSize())
 	dst = append(dst, c.head...)
 	n := 0
-	for _, k := range c.list.chunks {
+	for _, k := range f.within(c.list) {
 		if n == s.n {
 			break
 		}
@@ -159,7 +159,7 @@ func (c *Collection) appendGzip(dst []byte, f *Filter, s *selection) []byte {
 	g := gzipjoin.Start(dst)
 	g.Stored(c.head)
 	n := 0
-	for _, k := range c.list.chunks {
+	for _, k := range f.within(c.list) {
 		if n == s.n {
 			break
 		}
@@ -197,7 +197,7 @@ func (c *Collection) AppendETag(dst []byte, f *Filter) []byte {
 		return append(dst, c.etag...)
 	}
 	dst = append(dst, c.etag[:len(c.etag)-1]...)
-	dst = append(dst, '-', 'e', '0'+byte(f.Enabled), 'h', '0'+byte(f.Healthy), 't')
+	dst = append(dst, '-', 'e', '0'+byte(f.Enabled), 'h', '0'+byte(f.Healthy), 'v', '0'+byte(f.Verified), 't')
 	dst = strconv.AppendUint(dst, fnv(fnvBasis, f.Type), 36)
 	dst = append(dst, 'n')
 	dst = strconv.AppendUint(dst, fnv(fnvBasis, f.Namespace), 36)

@@ -3,6 +3,7 @@ package snapshot
 import (
 	"bytes"
 	"encoding/base64"
+	"sort"
 
 	"kubernaut.io/dynamic-toolset/service"
 )
@@ -36,6 +37,18 @@ func (f *Filter) All() bool {
 	return f.Enabled == Any && f.Healthy == Any && f.Verified == Any && len(f.Type) == 0 && len(f.Namespace) == 0 && f.Limit == 0 && f.After.IsZero()
 }
 
+// within returns the chunks of l in which f may choose members: a namespace has few of the
+// thousands that a large list has.
+func (f *Filter) within(l *list) []*chunk {
+	chunks := l.chunks
+	if len(f.Namespace) == 0 {
+		return chunks
+	}
+	from := sort.Search(len(chunks), func(i int) bool { return chunks[i].last().Namespace >= string(f.Namespace) })
+	chunks = chunks[from:]
+	return chunks[:sort.Search(len(chunks), func(i int) bool { return chunks[i].first().Namespace > string(f.Namespace) })]
+}
+
 // A verdict says how many members of a chunk a filter chooses.
 type verdict int8
 
@@ -45,16 +58,12 @@ const (
 	admitsAll
 )
 
-// judge returns how many members of c f chooses, regardless of Limit and After.
+// judge returns how many members of c, a chunk within f's namespace, f chooses, regardless
+// of Limit and After.
 func (f *Filter) judge(c *chunk) verdict {
 	v := admitsAll
-	if len(f.Namespace) > 0 {
-		switch {
-		case string(f.Namespace) < c.first().Namespace || string(f.Namespace) > c.last().Namespace:
-			return admitsNone
-		case !c.oneSpace:
-			v = admitsSome
-		}
+	if len(f.Namespace) > 0 && !c.oneSpace {
+		v = admitsSome
 	}
 	if len(f.Type) > 0 {
 		switch {

@@ -20,10 +20,12 @@ import (
 func TestFilteredAnswers(t *testing.T) {
 	c := newState()
 	random := rand.New(rand.NewPCG(1, 2))
-	kinds, namespaces := []string{"prometheus", "grafana", "loki"}, []string{"a", "b", "c", "d"}
+	// Several chunks of one namespace, and several namespaces in one chunk.
+	kinds, namespaces := []string{"prometheus", "grafana", "loki"}, []string{"a", "aa", "b", "c", "d", "e"}
+	const members = 300
 	var all []*corev1.Service
-	for i := range 60 {
-		s := servicetest.Service(namespaces[random.IntN(4)], fmt.Sprintf("s%02d", i), kinds[random.IntN(3)])
+	for i := range members {
+		s := servicetest.Service(namespaces[min(random.IntN(40), len(namespaces)-1)], fmt.Sprintf("s%03d", i), kinds[random.IntN(3)])
 		if i%5 == 0 {
 			s.Annotations = map[string]string{"off": "1"}
 		}
@@ -37,12 +39,18 @@ func TestFilteredAnswers(t *testing.T) {
 		if i%3 == 0 {
 			c.SetHealth(service.Key{Namespace: s.Namespace, Name: s.Name}, service.Health{Healthy: true, Reason: "fine", CheckedAt: time.Now()})
 		}
+		if i%7 == 0 {
+			c.SetIdentity(service.Key{Namespace: s.Namespace, Name: s.Name}, service.Identity{Verdict: service.Verified, Type: s.Labels["kind"]})
+		}
 	}
 	c.Build()
 	snap := c
 	whole := servicetest.Decode[servicetest.List](t, snap.Toolsets().JSON())
-	if whole.Total != 60 || len(whole.Toolsets) != 60 {
+	if whole.Total != members || len(whole.Toolsets) != members {
 		t.Fatalf("total %d, %d toolsets", whole.Total, len(whole.Toolsets))
+	}
+	if n := len(snap.Toolsets().list.chunks); n < 5 {
+		t.Fatalf("only %d chunks", n)
 	}
 	if !slices.IsSortedFunc(whole.Toolsets, func(a, b servicetest.Toolset) int {
 		return strings.Compare(a.Namespace+"/"+a.Name, b.Namespace+"/"+b.Name)
@@ -54,28 +62,31 @@ func TestFilteredAnswers(t *testing.T) {
 		for _, ns := range append(namespaces, "", "nowhere") {
 			for _, enabled := range []Tri{Any, Yes, No} {
 				for _, healthy := range []Tri{Any, Yes, No} {
-					f := Filter{Enabled: enabled, Healthy: healthy, Type: []byte(kind), Namespace: []byte(ns)}
-					want := 0
-					for _, m := range whole.Toolsets {
-						if (kind == "" || m.Type == kind) && (ns == "" || m.Namespace == ns) && enabled.admits(m.Enabled) && healthy.admits(m.Healthy) {
-							want++
+					for _, verified := range []Tri{Any, Yes, No} {
+						f := Filter{Enabled: enabled, Healthy: healthy, Verified: verified, Type: []byte(kind), Namespace: []byte(ns)}
+						want := 0
+						for _, m := range whole.Toolsets {
+							is := m.Identity.Verdict == service.Verified
+							if (kind == "" || m.Type == kind) && (ns == "" || m.Namespace == ns) && enabled.admits(m.Enabled) && healthy.admits(m.Healthy) && verified.admits(is) {
+								want++
+							}
 						}
-					}
-					plain := snap.Toolsets().AppendJSON(nil, &f)
-					got := servicetest.Decode[servicetest.List](t, plain)
-					if got.Total != want || len(got.Toolsets) != want {
-						t.Errorf("%+v: total %d, %d toolsets, want %d", f, got.Total, len(got.Toolsets), want)
-					}
-					for _, col := range []*Collection{snap.Toolsets(), snap.Services()} {
-						if !bytes.Equal(servicetest.Gunzip(t, col.AppendGzip(nil, &f)), col.AppendJSON(nil, &f)) {
-							t.Errorf("%+v: the compressed answer differs", f)
+						plain := snap.Toolsets().AppendJSON(nil, &f)
+						got := servicetest.Decode[servicetest.List](t, plain)
+						if got.Total != want || len(got.Toolsets) != want {
+							t.Errorf("%+v: total %d, %d toolsets, want %d", f, got.Total, len(got.Toolsets), want)
 						}
+						for _, col := range []*Collection{snap.Toolsets(), snap.Services()} {
+							if !bytes.Equal(servicetest.Gunzip(t, col.AppendGzip(nil, &f)), col.AppendJSON(nil, &f)) {
+								t.Errorf("%+v: the compressed answer differs", f)
+							}
+						}
+						tag := string(snap.Toolsets().AppendETag(nil, &f))
+						if other, ok := tags[tag]; ok {
+							t.Errorf("%+v and %+v share the entity tag %s", f, other, tag)
+						}
+						tags[tag] = f
 					}
-					tag := string(snap.Toolsets().AppendETag(nil, &f))
-					if other, ok := tags[tag]; ok {
-						t.Errorf("%+v and %+v share the entity tag %s", f, other, tag)
-					}
-					tags[tag] = f
 				}
 			}
 		}

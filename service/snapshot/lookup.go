@@ -116,7 +116,7 @@ func (s *Snapshot) Candidates(name, namespace []byte, limit int) []service.Key {
 		f.Enabled = Yes
 	}
 	var keys []service.Key
-	for _, c := range s.toolsets.list.chunks {
+	for _, c := range f.within(s.toolsets.list) {
 		if f.judge(c) == admitsNone {
 			continue
 		}

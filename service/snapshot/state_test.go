@@ -76,6 +76,13 @@ func (s *state) SetHealth(k service.Key, h service.Health) {
 	}
 }
 
+func (s *state) SetIdentity(k service.Key, i service.Identity) {
+	if now, known := s.known[k]; known {
+		now.Identity = i
+		s.known[k], s.changed[k] = now, true
+	}
+}
+
 // Build makes the next snapshot and returns it.
 func (s *state) Build() *Snapshot {
 	var updates []Update

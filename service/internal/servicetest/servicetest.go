@@ -76,6 +76,7 @@ type Toolset struct {
 	HealthReason          string
 	LastHealthCheck       string
 	Aliases               []string
+	Identity              struct{ Verdict service.Verdict }
 }
 
 // A List is the answer with the toolsets as a client sees it.
