@@ -11,11 +11,12 @@ import (
 // How long changes wait for others, so that a burst becomes few snapshots. A change waits
 // for quietDelay, and until restFactor times the time of the last build, but not more than
 // maxDelay, has passed since that build. So building takes at most a quarter of a processor
-// while a build takes less than 8 ms. Further changes don't prolong it: where there is one
-// every few milliseconds, all of them would else wait for the longest time.
+// while a build takes less than 3 ms, and half while it takes less than 10 ms. Further
+// changes don't prolong it: where there is one every few milliseconds, all of them would
+// else wait for the longest time.
 const (
 	quietDelay = 3 * time.Millisecond
-	maxDelay   = 25 * time.Millisecond
+	maxDelay   = 10 * time.Millisecond
 	restFactor = 3
 	// minorDelay is the time within which a change of nothing but the time of the last
 	// health check is shown. Nobody acts on it. In large clusters this happens in up to
