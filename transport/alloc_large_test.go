@@ -14,9 +14,9 @@ import (
 	"kubernaut.io/dynamic-toolset/service/catalogue"
 )
 
-// largeServer returns a server with 10,000 toolsets in 200 namespaces.
-func largeServer(tb testing.TB) *Server {
-	return lookupServer(tb, func(o *Options) {
+// largeServer returns a server with 10,100 toolsets in 200 namespaces.
+func largeServer(tb testing.TB, changes ...func(*Options)) *Server {
+	return lookupServer(tb, append(changes, func(o *Options) {
 		o.Catalogue = catalogue.New(func(s *corev1.Service) *service.Backend {
 			return &service.Backend{
 				Key: service.Key{Namespace: s.Namespace, Name: s.Name}, Name: s.Name, Type: s.Labels["kind"], Enabled: true, Primary: s.Name == "p9999", Pods: podsFor(s),
@@ -24,14 +24,14 @@ func largeServer(tb testing.TB) *Server {
 			}
 		}, nil)
 		var all []*corev1.Service
-		for i := range 10_000 {
+		for i := range 10_100 {
 			all = append(all, &corev1.Service{ObjectMeta: metav1.ObjectMeta{
 				Namespace: fmt.Sprintf("ns-%d", i%200), Name: fmt.Sprintf("p%d", i), Labels: map[string]string{"kind": []string{"prometheus", "loki", "tempo"}[i%3]},
 			}})
 		}
 		o.Catalogue.Replace(append(all, twin(all[7])))
 		o.Catalogue.Build()
-	})
+	})...)
 }
 
 var largeLookups = []struct{ name, path, header, value string }{

@@ -2,11 +2,15 @@ package transport
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/valyala/fasthttp"
 
 	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
@@ -15,6 +19,7 @@ import (
 var directLookups = []struct{ name, target, fields string }{
 	{"by name", "/api/v1/toolsets/p7", ""},
 	{"by name gzip", "/api/v1/toolsets/p7", "Accept-Encoding: gzip\r\n"},
+	{"by name in a namespace", "/api/v1/toolsets/p7?namespace=ns-7", ""},
 	{"by type", "/api/v1/toolsets/prometheus", ""},
 	{"not modified", "/api/v1/toolsets/p7", "If-None-Match: *\r\n"},
 	{"filtered", "/api/v1/toolsets?namespace=ns-3&healthy=false", ""},
@@ -72,6 +77,40 @@ func TestLookupsInTheEventLoopDoNotAllocate(t *testing.T) {
 		client.Close() //nolint:errcheck // the end of the test
 		if err := s.Shutdown(t.Context()); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// In a cluster with more toolsets than a loop looks through, it answers what needs only a few
+// of them.
+func TestTheEventLoopInALargeCluster(t *testing.T) {
+	s := largeServer(t, withLoop)
+	var served atomic.Int32 // by fasthttp
+	handler := s.apiPort.server.Handler
+	s.apiPort.server.Handler = func(ctx *fasthttp.RequestCtx) {
+		served.Add(1)
+		handler(ctx)
+	}
+	if err := s.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := s.Shutdown(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	}()
+	for target, loop := range map[string]bool{
+		"/api/v1/toolsets/p7": true, "/api/v1/toolsets/p7?namespace=ns-7": true, "/api/v1/toolsets/prometheus": true,
+		"/api/v1/toolsets?namespace=ns-7": true, "/api/v1/toolsets?namespace=nowhere": true, "/api/v1/toolsets?type=loki&namespace=ns-7": true,
+		"/api/v1/toolsets?verified=true": false, "/api/v1/toolsets?type=none": false, "/api/v1/toolsets": false,
+	} {
+		before := served.Load()
+		answer, err := askOnce(s.Addr(), fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", target))
+		if err != nil || !bytes.HasPrefix(answer, []byte("HTTP/1.1 200 OK\r\n")) {
+			t.Fatalf("%s: %.300q, %v", target, answer, err)
+		}
+		if got := served.Load() == before; got != loop {
+			t.Errorf("%s: answered by the event loop: %v", target, got)
 		}
 	}
 }

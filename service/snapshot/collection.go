@@ -25,6 +25,19 @@ func newCollection(member string, l *list, tail []byte) *Collection {
 // Len returns the number of members.
 func (c *Collection) Len() int { return c.list.count }
 
+// Reach returns the number of members among which those that f chooses are looked for: all,
+// or somewhat more than those of its namespace.
+func (c *Collection) Reach(f *Filter) int {
+	if len(f.Namespace) == 0 {
+		return c.list.count
+	}
+	n := 0
+	for _, k := range f.within(c.list) {
+		n += len(k.parts)
+	}
+	return n
+}
+
 // A selection is the content of a filtered answer.
 type selection struct {
 	total int // members that the filter chooses, on all pages

@@ -18,8 +18,8 @@ const (
 	// LargestDirect is the length of the longest body that is copied to be sent. Larger ones
 	// are sent from where they are, which is for the server.
 	LargestDirect = 16 << 10
-	// longestDirect is the number of members of the longest list in which members are looked
-	// for. A loop has others to answer meanwhile.
+	// longestDirect is the number of members among which a loop looks for those of an answer,
+	// at most. It has others to answer meanwhile.
 	longestDirect = 10_000
 )
 
@@ -33,10 +33,11 @@ type Reply struct {
 // DirectToolset returns the reply of GetToolset; false if that is for the server.
 func (a *API) DirectToolset(h *head.Head, name []byte) (r Reply, ok bool) {
 	snap := a.catalogue.Snapshot()
-	if snap == nil || h.Query != nil {
+	namespace, ok := plainNamespace(h.Query)
+	if snap == nil || !ok {
 		return r, false
 	}
-	body, match := snap.Lookup(name, nil)
+	body, match := snap.Lookup(name, namespace)
 	if match != snapshot.Found {
 		return r, false
 	}
@@ -59,7 +60,7 @@ func (a *API) DirectList(c *conn.Conn, h *head.Head, scratch []byte) (r Reply, o
 		return r, h.IfNoneMatch != nil && matches(h.IfNoneMatch, r.tag)
 	}
 	var f snapshot.Filter
-	if !plainFilter(&f, h.Query) || f.All() || list.Len() > longestDirect {
+	if !plainFilter(&f, h.Query) || f.All() || list.Reach(&f) > longestDirect {
 		return r, false
 	}
 	r = Reply{Status: fasthttp.StatusNotModified, tag: list.AppendETag(scratch, &f)}
@@ -72,6 +73,16 @@ func (a *API) DirectList(c *conn.Conn, h *head.Head, scratch []byte) (r Reply, o
 	}
 	r.content, ok = list.AppendWithin(r.tag[len(r.tag):], &f, r.packed, LargestDirect)
 	return r, ok
+}
+
+// plainNamespace returns the namespace of a query that has nothing else, nil for no query;
+// false if it may have more or a mistake, or is for chosenNamespace.
+func plainNamespace(query []byte) (namespace []byte, ok bool) {
+	if query == nil {
+		return nil, true
+	}
+	namespace, ok = bytes.CutPrefix(query, []byte("namespace="))
+	return namespace, ok && len(namespace) > 0 && head.IsName(namespace)
 }
 
 // plainFilter sets f from a query that has no mistake; false if it may have one, or is for
