@@ -45,6 +45,10 @@ type change struct {
 	// do makes the change and returns the new resource version of the Service, or "" if it
 	// has none, as it was deleted or its workload was changed.
 	do func(context.Context, kubernetes.Interface) (string, error)
+	// undoes is the change that this one takes back; it is made once that is done. Where the
+	// API server is slower than the changes come, it would else overtake it.
+	undoes *change
+	done   chan struct{} // closed when the change is visible, or was given up
 }
 
 // changes generates an endless sequence of changes, which depends on the seed alone. It
@@ -52,17 +56,30 @@ type change struct {
 type changes struct {
 	plan  *fixtures.Plan
 	rand  *rand.Rand
-	order []int                  // the toolsets, shuffled
-	next  int                    // index in order
-	n     int                    // number of the next change
-	added []types.NamespacedName // Services that were added and not deleted yet
+	order []int     // the toolsets, shuffled
+	next  int       // index in order
+	n     int       // number of the next change
+	added []*change // those that added a Service which was not deleted yet
 
-	others []int             // the Services that are no toolsets, shuffled, if they have workloads
-	turned []*corev1.Service // those of them that are toolsets now
+	others []int    // the Services that are no toolsets, shuffled, if they have workloads
+	turned []turned // those of them that are toolsets now
 }
 
+// A turned is a Service that became a toolset as its pods run another image.
+type turned struct {
+	svc *corev1.Service
+	by  *change
+}
+
+// Ports that back ends are given. None is the usual port of some product (25672 is that of
+// RabbitMQ's nodes), as a Service with such a port may not be what its labels say.
+const (
+	firstPort = 30_000
+	ports     = 17_000
+)
+
 // enough is how many others must have been added or turned since, so that what was is
-// certainly done.
+// usually done.
 const enough = 50
 
 func newChanges(p *fixtures.Plan, seed uint64) *changes {
@@ -92,7 +109,7 @@ func (c *changes) take() *change {
 		kind = reimage
 	}
 	svc := c.plan.Toolset(c.order[c.next%len(c.order)])
-	ch := &change{n: c.n, kind: kind, namespace: svc.Namespace, name: svc.Name}
+	ch := &change{n: c.n, kind: kind, namespace: svc.Namespace, name: svc.Name, done: make(chan struct{})}
 	c.n++
 	switch kind {
 	case add:
@@ -116,7 +133,7 @@ func (c *changes) take() *change {
 		ch.patch(`{"metadata":{"labels":{"revision":"` + value + `"}}}`)
 	case rePort:
 		port := svc.Spec.Ports[0]
-		port.Port = int32(20_000 + (int(port.Port)+ch.n)%27_000) // #nosec G115 -- below 47,000; not keptPort
+		port.Port = int32(firstPort + (int(port.Port)+ch.n)%ports) // #nosec G115 -- below keptPort
 		ch.shows = fmt.Sprintf(":%d", port.Port)
 		target := strconv.Quote(port.TargetPort.String())
 		if c.plan.Workloads { // which tell the number behind the name; it would not change
@@ -133,12 +150,12 @@ func (c *changes) turn(ch *change) {
 	var svc *corev1.Service
 	image := fixtures.BackEndImage
 	if ch.gone = len(c.turned) >= enough; ch.gone {
-		svc, c.turned = c.turned[0], c.turned[1:]
+		svc, ch.undoes, c.turned = c.turned[0].svc, c.turned[0].by, c.turned[1:]
 		image = fixtures.Image(svc)
 	} else {
 		svc = c.plan.Other(c.others[0])
 		c.others = append(c.others[1:], c.others[0])
-		c.turned = append(c.turned, svc)
+		c.turned = append(c.turned, turned{svc, ch})
 	}
 	ch.namespace, ch.name, ch.shows = svc.Namespace, svc.Name, `"name":"`+svc.Name+`"`
 	ch.do = func(ctx context.Context, client kubernetes.Interface) (string, error) {
@@ -164,7 +181,7 @@ func (c *changes) create(ch *change) {
 	svc := fixtures.BackEnd(ch.namespace, ch.n)
 	svc.GenerateName, svc.Name = "", fmt.Sprintf("added-%d-%s", ch.n, svc.Labels["app.kubernetes.io/name"])
 	ch.name, ch.shows = svc.Name, `"name":"`+svc.Name+`"`
-	c.added = append(c.added, types.NamespacedName{Namespace: svc.Namespace, Name: svc.Name})
+	c.added = append(c.added, ch)
 	ch.do = func(ctx context.Context, client kubernetes.Interface) (string, error) {
 		made, err := client.CoreV1().Services(svc.Namespace).Create(ctx, svc, metav1.CreateOptions{})
 		return versionOf(made), err
@@ -181,23 +198,23 @@ func versionOf(svc *corev1.Service) string {
 func (c *changes) delete(ch *change) {
 	gone := c.added[0]
 	c.added = c.added[1:]
-	ch.namespace, ch.name, ch.shows, ch.gone = gone.Namespace, gone.Name, `"name":"`+gone.Name+`"`, true
+	ch.namespace, ch.name, ch.shows, ch.gone, ch.undoes = gone.namespace, gone.name, gone.shows, true, gone
 	ch.do = func(ctx context.Context, client kubernetes.Interface) (string, error) {
-		return "", client.CoreV1().Services(gone.Namespace).Delete(ctx, gone.Name, metav1.DeleteOptions{})
+		return "", client.CoreV1().Services(gone.namespace).Delete(ctx, gone.name, metav1.DeleteOptions{})
 	}
 }
 
 // cleanUp deletes the Services that were added and takes images back, so that the cluster
 // can be used again.
 func (c *changes) cleanUp(ctx context.Context, client kubernetes.Interface) {
-	for _, k := range c.added {
-		if err := client.CoreV1().Services(k.Namespace).Delete(ctx, k.Name, metav1.DeleteOptions{}); err != nil {
-			say("%s was not removed: %v", k, err)
+	for _, ch := range c.added {
+		if err := client.CoreV1().Services(ch.namespace).Delete(ctx, ch.name, metav1.DeleteOptions{}); err != nil {
+			say("%s/%s was not removed: %v", ch.namespace, ch.name, err)
 		}
 	}
-	for _, svc := range c.turned {
-		if err := setImage(ctx, client, svc, fixtures.Image(svc)); err != nil {
-			say("the pods of %s/%s still run another image: %v", svc.Namespace, svc.Name, err)
+	for _, t := range c.turned {
+		if err := setImage(ctx, client, t.svc, fixtures.Image(t.svc)); err != nil {
+			say("the pods of %s/%s still run another image: %v", t.svc.Namespace, t.svc.Name, err)
 		}
 	}
 	c.added, c.turned = nil, nil

@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/client-go/kubernetes/fake"
 
 	"kubernaut.io/dynamic-toolset/bench/internal/fixtures"
@@ -46,6 +48,9 @@ func everyChangeShows(t *testing.T, plan *fixtures.Plan, of20 map[changeKind]int
 	for range 500 {
 		c := seq.take()
 		kinds[c.kind]++
+		if c.gone != (c.undoes != nil) || c.gone && (c.undoes.gone || c.undoes.shows != c.shows) {
+			t.Fatalf("%+v takes back %+v", c, c.undoes)
+		}
 		if c.kind == reimage && c.gone {
 			back++
 		}
@@ -83,14 +88,31 @@ func everyChangeShows(t *testing.T, plan *fixtures.Plan, of20 map[changeKind]int
 	added, turned := seq.added, seq.turned
 	seq.cleanUp(t.Context(), client)
 	for _, k := range added {
-		if _, err := client.CoreV1().Services(k.Namespace).Get(context.Background(), k.Name, metav1.GetOptions{}); err == nil {
-			t.Errorf("%s is still there", k)
+		if _, err := client.CoreV1().Services(k.namespace).Get(context.Background(), k.name, metav1.GetOptions{}); err == nil {
+			t.Errorf("%s/%s is still there", k.namespace, k.name)
 		}
 	}
-	for _, svc := range turned {
+	for _, r := range turned {
+		svc := r.svc
 		d, err := client.AppsV1().Deployments(svc.Namespace).Get(t.Context(), svc.Name, metav1.GetOptions{})
 		if err != nil || d.Spec.Template.Spec.Containers[0].Image != fixtures.Image(svc) {
 			t.Errorf("the pods of %s/%s still run another image: %v", svc.Namespace, svc.Name, err)
+		}
+	}
+}
+
+// A back end stays one, whichever port it is given.
+func TestPortsLeaveBackEndsWhatTheyAre(t *testing.T) {
+	if firstPort+ports > keptPort {
+		t.Errorf("the ports reach keptPort, %d", keptPort)
+	}
+	for i := range 20 {
+		svc := (&fixtures.Plan{Services: 200}).Toolset(i)
+		for port := firstPort; port < firstPort+ports; port++ {
+			svc.Spec.Ports[0].Port, svc.Spec.Ports[0].TargetPort = int32(port), intstr.FromInt(port)
+			if b := detect.Default().Identify(svc, detect.Options{}).Backend; b == nil || !strings.HasSuffix(b.Endpoint, fmt.Sprintf(":%d", port)) {
+				t.Errorf("%s with port %d: %+v", svc.Name, port, b)
+			}
 		}
 	}
 }

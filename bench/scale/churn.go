@@ -175,6 +175,10 @@ func (k *churn) fail(err error) {
 
 // follow makes one change and waits until it is visible.
 func (k *churn) follow(ctx context.Context, ch *change) error {
+	defer close(ch.done)
+	if ch.undoes != nil {
+		<-ch.undoes.done
+	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	began := time.Now()
