@@ -41,6 +41,7 @@ const (
 	StaleUpstream    = "stale-upstream"          // a proxy sends to pods that have long been gone
 	ClosedUpstream   = "closed-upstream"         // a proxy sends on connections that the pod has closed
 	NoUpstream       = "no-upstream"             // a proxy answers without having tried a pod
+	NodeRefused      = "node-refused"            // by the client's node, though pods were ready
 	Unknown          = "unknown"                 // none of these fits
 )
 
@@ -58,6 +59,7 @@ func Find(run *record.Run) []record.Cause {
 	f := &finder{run: run, server: recognise(&run.Target)}
 	f.lives = lives(run)
 	f.losses = f.sort()
+	f.nodeRefused()
 	f.throughProxy()
 	f.ended()
 	f.drained()

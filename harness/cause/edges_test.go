@@ -65,6 +65,31 @@ func TestOnlySuspectsLose(t *testing.T) {
 	}
 }
 
+// What the client's node refused by itself, no pod has lost: unless none was ready, when a node
+// must refuse.
+func TestNodeRefused(t *testing.T) {
+	t.Parallel()
+	byNode := func(q *record.Request) { q.NodeRefused = true }
+	for name, c := range map[string]struct {
+		ready float64 // when c became ready
+		at    float64 // of the loss
+		want  string
+	}{
+		"others are ready":           {-50, 10.5, NodeRefused},
+		"while no pod is stopping":   {-50, 55, NodeRefused},
+		"one is, but not known yet":  {19, 20.9, ListenerClosed},
+		"the node may not know that": {22, 20.9, ListenerClosed},
+	} {
+		r := newRun().stop(0.2, 8, 0)
+		r.Pods = append(r.Pods, record.Pod{Name: "c", Created: at(-100), Ready: at(c.ready), Grace: 30 * time.Second})
+		r.lose(1, record.New, record.Refused, c.at, 0.001, byNode)
+		causes := Find(r.Run)
+		if len(causes) != 1 || causes[0].ID != c.want || causes[0].Lost != 1 {
+			t.Errorf("%s: %+v", name, causes)
+		}
+	}
+}
+
 // What any client loses comes before a greater number that only blind ones do.
 func TestAnyClientCountsMost(t *testing.T) {
 	t.Parallel()

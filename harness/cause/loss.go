@@ -84,6 +84,10 @@ func (f *finder) sort() []*loss {
 			continue
 		}
 		l := &loss{Request: r, way: wayOf(r)}
+		if f.byNode(r) {
+			out = append(out, l)
+			continue
+		}
 		if named := byName[r.Pod]; named != nil && named.covers(l.at()) {
 			l.life, l.sure = named, r.PodBy != record.ByElimination
 		}

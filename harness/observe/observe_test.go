@@ -146,6 +146,7 @@ func TestLifeOfAPod(t *testing.T) {
 	f.wait(func(p record.Pod) bool { return len(p.Probes) >= 4 })
 
 	f.pod.Status.ContainerStatuses[0].State = corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 3, Reason: "Error"}}
+	f.pod.Status.PodIP = ""
 	f.update(func(p record.Pod) bool { return p.ExitCode != nil })
 	if err := f.api.CoreV1().Pods("n").Delete(t.Context(), "a", metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
@@ -154,6 +155,9 @@ func TestLifeOfAPod(t *testing.T) {
 	f.observer.Stop()
 
 	p := f.observer.Pods()[0]
+	if p.IP != "10.244.1.2" {
+		t.Errorf("its address is forgotten: %q", p.IP)
+	}
 	if *p.ExitCode != 3 || p.Reason != "Error" || p.Lost || p.Exited.Before(p.EndpointGone) || p.Gone.Before(p.Exited) {
 		t.Errorf("%+v", p)
 	}

@@ -32,7 +32,10 @@ func (o *Observer) podChanged(p *corev1.Pod, now time.Time) {
 		o.pods[known.uid] = known
 		o.order = append(o.order, known.uid)
 	}
-	known.Node, known.IP = p.Spec.NodeName, p.Status.PodIP
+	known.Node = p.Spec.NodeName
+	if p.Status.PodIP != "" { // a pod that has ended may lose it
+		known.IP = p.Status.PodIP
+	}
 	known.PreStop = o.preStop(p)
 	if known.Ready.IsZero() && rollout.PodReady(p) {
 		known.Ready = now

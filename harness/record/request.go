@@ -94,6 +94,8 @@ type Request struct {
 	Pod      string    `json:"pod,omitempty"`
 	PodBy    PodSource `json:"podBy,omitempty"`
 	Inferred bool      `json:"inferred,omitempty"`
+	// NodeRefused says that the client's node refused the connection, and sent it to no pod.
+	NodeRefused bool `json:"nodeRefused,omitempty"`
 	// Suspects are the pods that may have lost the request, if Pod is not known.
 	Suspects []string `json:"suspects,omitempty"`
 

@@ -69,6 +69,7 @@ func (a *attribution) one(r *record.Request) {
 		if a.trace.Complete(opened, r.End) {
 			near = func(p *record.Pod) bool { return p.Node == a.node }
 			if r.Outcome == record.Refused && r.Pod == "" {
+				r.NodeRefused = true
 				r.Detail += "; its node refused it, and sent it to no pod"
 				return
 			}

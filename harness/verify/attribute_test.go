@@ -111,6 +111,9 @@ func TestAttributeByTracking(t *testing.T) {
 		if got := run.Requests[0].Whose(); got != r.whose {
 			t.Errorf("%s from %s: %q, not %q", r.outcome, r.local, got, r.whose)
 		}
+		if got, want := run.Requests[0].NodeRefused, r.local == "10.0.0.9:5" && r.outcome == record.Refused; got != want {
+			t.Errorf("%s from %s: its node refused it: %v", r.outcome, r.local, got)
+		}
 	}
 	if run.Requests = []record.Request{{Outcome: record.Refused, Sent: at(12), End: at(13)}, {Outcome: record.OK}}; true {
 		a := &attribution{run: run}
