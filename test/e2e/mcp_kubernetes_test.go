@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	authorizationv1 "k8s.io/api/authorization/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -146,7 +147,17 @@ func TestMCPOfACluster(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	relay.cut() // a watch that has begun goes on
+	// A watch that has begun goes on, so it must not begin anew before the server knows.
+	testenv.Eventually(t, testenv.Patience, "the server refuses the user", func() bool {
+		review, err := cp.admin.AuthorizationV1().SubjectAccessReviews().Create(t.Context(), &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
+			User: user, ResourceAttributes: &authorizationv1.ResourceAttributes{Namespace: ns, Verb: "watch", Resource: "services"},
+		}}, metav1.CreateOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return !review.Status.Allowed
+	})
+	relay.cut()
 	c.becomes("list_backends", list, `"warning"`)
 	relay.mend()
 	c.becomes("explain_service", map[string]any{"namespace": ns, "name": "kept"}, "may not list services")
