@@ -30,8 +30,8 @@ func testIdleSet(t *testing.T, loop bool) {
 	r := bufio.NewReader(client)
 	ask := func() {
 		t.Helper()
-		client.SetDeadline(time.Now().Add(time.Minute))                                              //nolint:errcheck // less than the idle timeout
-		io.WriteString(client, "GET /api/v1/toolsets/p7?namespace=ns-7 HTTP/1.1\r\nHost: x\r\n\r\n") //nolint:errcheck // the read tells
+		client.SetDeadline(time.Now().Add(time.Minute))                                           //nolint:errcheck // less than the idle timeout
+		io.WriteString(client, "GET /api/v1/services?namespace=ns-7 HTTP/1.1\r\nHost: x\r\n\r\n") //nolint:errcheck // the read tells
 		res, err := http.ReadResponse(r, nil)
 		if err != nil {
 			t.Fatal(err)
