@@ -84,7 +84,7 @@ var ways = []way{
 	// Commands that need a cluster, an image registry, a browser, or something of the
 	// reader's own. Other tests do the same: those in deploy/render, harness and
 	// test/e2e.
-	{regexp.MustCompile(`kubectl|^helm |^docker |^(git tag|skopeo|oras|cosign|tar|diff) |^go tool (kind|trace) |--kubeconfig|--cluster kubeconfig|^bin/verify deployment/|/tmp/services|\bown\.yaml|` +
+	{regexp.MustCompile(`kubectl|^helm |^docker |^(git tag|skopeo|oras|cosign|tar|diff) |^go tool (kind|trace) |--kubeconfig|--cluster kubeconfig|^bin/verify (deployment/|--cluster )|/tmp/services|\bown\.yaml|` +
 		`-http=:|\.tsv\b|--manifest app\.yaml|\bFILE\b|cpu\.pb\.gz|overrides\.yaml|^(bin/)?simcluster`), nil},
 	{regexp.MustCompile(`^([A-Z]+=\S+ )*make `), (*reader).make},
 	{regexp.MustCompile(`^([A-Z]+=\S+ )*scripts/`), (*reader).script},

@@ -91,7 +91,7 @@ func TestPage(t *testing.T) {
 	}
 	for _, want := range []string{
 		"# The soak: 0 of 10 requests lost in 4 rolling restarts\n", "## sim: 0 of 5 lost in 2 rolling restarts", "## kind: 0 of 5", "| blind | 1 | 0 | 1 s | 1 s | 1 s |", "| stream | 1 | 0 | - | - | - |",
-		`| a \| b | all of them |`, "1 pods told to stop", "verify --restarts 2", "(soak-kind.svg)", "\nA note.\n",
+		`| a \| b | all of them |`, "1 pods told to stop", "bin/verify --restarts 2", "(soak-kind.svg)", "\nA note.\n",
 	} {
 		if !strings.Contains(string(page), want) {
 			t.Errorf("no %q in\n%s", want, page)

@@ -60,7 +60,7 @@ func (r *result) describe(b *bytes.Buffer) {
 	}
 	fmt.Fprintf(b, "\n## %s: 0 of %s lost in %d rolling restarts\n\n", r.Cluster.Driver, format.Grouped(r.Summary.Sent), r.restarts())
 	fmt.Fprintf(b, "Measured %s in %s: Kubernetes %s, %d nodes, %d replicas, %s pods told to stop. By\n\n```sh\n%s\n```\n\n", r.Began.UTC().Format("2006-01-02"),
-		format.Duration(r.Ended.Sub(r.Began)), r.Cluster.Kubernetes, len(r.Cluster.Nodes), r.Target.Replicas, format.Grouped(stopped), strings.Join(r.Command, " "))
+		format.Duration(r.Ended.Sub(r.Began)), r.Cluster.Kubernetes, len(r.Cluster.Nodes), r.Target.Replicas, format.Grouped(stopped), "bin/"+strings.Join(r.Command, " "))
 	b.WriteString("| client class | requests | lost | p50 | p99 | max |\n|---|--:|--:|--:|--:|--:|\n")
 	for _, c := range r.Summary.Classes {
 		p50, p99, most := format.Duration(c.P50), format.Duration(c.P99), format.Duration(c.Max)
