@@ -19,9 +19,7 @@ func (f *finder) byNode(r *record.Request) bool { return r.NodeRefused && f.read
 func (f *finder) readyAt(at time.Time) int {
 	n := 0
 	for i := range f.run.Pods {
-		p := &f.run.Pods[i]
-		left := !p.EndpointGone.IsZero() && !p.EndpointGone.After(at) || !p.Deleted.IsZero() && !p.Deleted.After(at)
-		if !p.Ready.IsZero() && p.Ready.Add(knownAfter).Before(at) && !left {
+		if p := &f.run.Pods[i]; p.ReadyAt(at) && p.Ready.Add(knownAfter).Before(at) {
 			n++
 		}
 	}

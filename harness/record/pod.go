@@ -43,6 +43,11 @@ type Pod struct {
 	Milestones []LogLine `json:"milestones,omitempty"`
 }
 
+// ReadyAt reports whether the pod was ready at t, and neither deleted nor out of the endpoints.
+func (p *Pod) ReadyAt(t time.Time) bool {
+	return !p.Ready.IsZero() && !p.Ready.After(t) && (p.EndpointGone.IsZero() || p.EndpointGone.After(t)) && (p.Deleted.IsZero() || p.Deleted.After(t))
+}
+
 // TermBegan returns when the pod was told to stop, by the best source there is: its own
 // log line, the kubelet's event, or else the time at which its deletion was seen. Zero
 // if it was not told to stop.

@@ -127,14 +127,10 @@ func isDial(o record.Outcome) bool {
 // pod is ready, nodes send to those that terminate.
 func (a *attribution) routed(p *record.Pod, at time.Time) bool {
 	end := p.Gone
-	if !p.EndpointGone.IsZero() && slices.ContainsFunc(a.run.Pods, func(other record.Pod) bool { return isReady(&other, at) }) {
+	if !p.EndpointGone.IsZero() && slices.ContainsFunc(a.run.Pods, func(other record.Pod) bool { return other.ReadyAt(at) }) {
 		end = p.EndpointGone
 	}
 	return !at.Before(p.Created) && (end.IsZero() || !at.After(end.Add(routedAfter)))
-}
-
-func isReady(p *record.Pod, at time.Time) bool {
-	return !p.Ready.IsZero() && !p.Ready.After(at) && (p.EndpointGone.IsZero() || p.EndpointGone.After(at)) && (p.Deleted.IsZero() || p.Deleted.After(at))
 }
 
 // wasDeaf reports whether p was terminating and answered nothing at a moment.
