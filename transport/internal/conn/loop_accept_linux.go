@@ -78,7 +78,7 @@ func (e *loop) continueAccepting() {
 	}
 	a.retry = math.MaxInt64
 	e.watchListening() //nolint:errcheck // it may be there
-	e.accept()
+	e.accept(acceptsAtOnce)
 	if a.empty == 0 || a.retry != math.MaxInt64 {
 		return
 	}
@@ -89,8 +89,10 @@ func (e *loop) continueAccepting() {
 	e.stopAccepting()
 }
 
-// accept accepts the connections that are in the queue, as many as get a turn.
-func (e *loop) accept() {
+// accept accepts connections that are in the queue, at most as many as get a turn. With most
+// as the number of the turn's events, few calls find the queue empty, and what is left in it
+// is the next turn's event.
+func (e *loop) accept(most int) {
 	a := &e.acceptor
 	if a.waiting >= 0 {
 		fd := a.waiting
@@ -99,7 +101,7 @@ func (e *loop) accept() {
 			return
 		}
 	}
-	for range acceptsAtOnce {
+	for range min(most, acceptsAtOnce) {
 		fd, from, errno := acceptRaw(a.fd)
 		switch errno {
 		case 0:
@@ -175,12 +177,15 @@ func (e *loop) holdBack(pause time.Duration) {
 func (e *loop) admit(fd int, from netip.AddrPort) bool {
 	l := e.of.owner
 	t := now()
-	c := &Conn{owner: l, client: from, in: reading{ahead: ahead{between: true}}, socket: socket{fd: fd, silent: t}}
+	c := e.newConn()
+	c.owner, c.client, c.in.ahead.between = l, from, true
+	c.socket.fd, c.socket.silent, c.socket.unshared = fd, t, true
 	c.idle.canEnter = true
 	c.idle.inSet.Store(true)
 	c.idle.since.Store(int64(t))
 	l.setAge(c, t)
 	if !l.place(c) {
+		e.reuse(c)
 		return e.turnAway(fd, from)
 	}
 	if e.readable(c) {

@@ -23,7 +23,7 @@ import (
 //
 // A loop's system calls never wait, so they are made without telling the scheduler
 // (RawSyscall), which costs as much as a short call itself. Only the wait for events, when
-// there is none yet, is an ordinary call.
+// there may be none yet, is an ordinary call.
 
 const (
 	// loopBuffer is how much a loop reads at once.
@@ -59,6 +59,7 @@ type loop struct {
 	wakeup    int // an eventfd, readable when there is something in given or a word from the drain
 	acceptor  acceptor
 	conns     []*Conn // by file descriptor
+	spare     []*Conn // closed ones, whose memory is used again
 	nextTick  instant
 	asked     int64 // the drain's last question that was answered
 	buffer    []byte
@@ -235,18 +236,16 @@ func (e *loop) control(fd, how int, events uint32) error {
 }
 
 func (e *loop) run() {
+	n := 0
 	for !e.of.ending.Load() {
-		n := e.poll(0)
-		if n == 0 {
-			n = e.poll(e.patience())
-		}
+		n = e.await(n)
 		for i := range n {
 			switch fd := int(e.events[i].Fd); {
 			case fd == e.wakeup:
 				var count [8]byte
 				unix.Read(e.wakeup, count[:]) //nolint:errcheck // somebody else's wake has been read already
 			case fd == e.acceptor.fd:
-				e.accept()
+				e.accept(n)
 			default:
 				if c := e.conns[fd]; c != nil { // else it was closed by an earlier event
 					e.readable(c)
@@ -263,6 +262,18 @@ func (e *loop) run() {
 		runtime.Gosched()
 	}
 	e.end()
+}
+
+// await returns the number of new events; 0 if it is time to look at what is due. last is that
+// of the turn before: after several events there are mostly others by now, and to ask for
+// those costs less than a wait. After one there are mostly none.
+func (e *loop) await(last int) int {
+	if last > 1 {
+		if n := e.poll(0); n > 0 {
+			return n
+		}
+	}
+	return e.poll(e.patience())
 }
 
 // poll returns the number of new events. It waits for at most wait milliseconds; -1 for

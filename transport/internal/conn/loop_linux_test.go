@@ -132,6 +132,48 @@ func TestLoopsShareTheConnections(t *testing.T) {
 	}
 }
 
+// The memory of a closed connection is used for the next one, which has nothing of it. That of
+// a connection which the server has had is not, since the server may still know it.
+func TestClosedConnectionsAreUsedAgain(t *testing.T) {
+	var met atomic.Pointer[Conn] // the connection of the last answer
+	l := looping(t, 1, func(o *Options) {
+		o.Answer = func(c *Conn, b, to []byte) (int, []byte, bool) {
+			met.Store(c)
+			if !bytes.HasPrefix(b, ping) {
+				return 0, to, false
+			}
+			if c.Attachment != nil || c.in.greeted || c.ending.linger || c.ending.closed.Load() || c.socket.lingers != 0 || c.idle.state.Load() != waiting {
+				t.Error("a new connection has something of the one before")
+			}
+			c.AnsweredAhead(b[len(ping):], true)
+			c.Attachment = &forgetful{}
+			c.Linger()
+			return len(ping), append(to, pong...), true
+		}
+	})
+	meet := func(say, want string) *Conn {
+		t.Helper()
+		c := dial(t, l)
+		speak(t, c, say, want)
+		if say != "ping\n" {
+			testenv.Eventually(t, testenv.Patience, "it comes back to the loop", func() bool { return l.loops.all[0].load.Load() == 1 })
+		}
+		c.Close() //nolint:errcheck // nothing was lost
+		testenv.Eventually(t, testenv.Patience, "it is closed", func() bool { return l.Open() == 0 })
+		return met.Load()
+	}
+	first := meet("ping\n", "pong\n")
+	if again := meet("ping\n", "pong\n"); again != first {
+		t.Error("its memory is not used again")
+	}
+	served := meet("echo\n", "echo\n")
+	for range 3 {
+		if meet("ping\n", "pong\n") == served {
+			t.Error("the memory of a connection is used again that the server has had")
+		}
+	}
+}
+
 // A connection goes to the server with what was read, comes back when it has been silent,
 // and is drained wherever it is.
 func TestThereAndBack(t *testing.T) {
