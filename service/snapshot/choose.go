@@ -73,14 +73,9 @@ func textOf(doc []byte, name string) string {
 // of namespace and name.
 func (s *Snapshot) Select(f *Filter) iter.Seq[Item] {
 	return func(yield func(Item) bool) {
-		for _, c := range f.within(s.toolsets.list) {
-			if f.judge(c) == admitsNone || !f.After.before(c.last()) {
-				continue
-			}
-			for i, p := range c.parts {
-				if f.admits(c, i) && f.After.before(p.key) && !yield(Item{p.of}) {
-					return
-				}
+		for p := range f.chosen(s.toolsets.list) {
+			if !yield(Item{p.of}) {
+				return
 			}
 		}
 	}

@@ -52,24 +52,27 @@ type selection struct {
 func (c *Collection) choose(f *Filter) (s selection) {
 	for _, k := range f.within(c.list) {
 		v := f.judge(k)
+		from, to := f.span(k)
+		whole := v == admitsAll && to-from == len(k.parts)
 		switch {
 		case v == admitsNone:
-		case v == admitsAll && !f.After.before(k.last()): // on an earlier page
+		case whole && !f.After.before(k.last()): // on an earlier page
 			s.total += len(k.parts)
-		case v == admitsAll && f.full(s.n): // on a later page
+		case whole && f.full(s.n): // on a later page
 			s.total += len(k.parts)
 			s.more = true
-		case v == admitsAll && f.takes(k, s.n):
+		case whole && f.takes(k, s.n):
 			s.total += len(k.parts)
 			s.n += len(k.parts)
 			s.plain += len(k.json)
 			s.packed += len(gzipComma) + len(k.deflated)
 			s.last = k.last()
 		default:
-			for i, p := range k.parts {
+			for i := from; i < to; i++ {
 				if v != admitsAll && !f.admits(k, i) {
 					continue
 				}
+				p := k.parts[i]
 				s.total++
 				switch {
 				case !f.After.before(p.key):
@@ -146,13 +149,14 @@ func (c *Collection) appendJSON(dst []byte, f *Filter, s *selection) []byte {
 		if v == admitsNone || v == admitsAll && !f.After.before(k.last()) {
 			continue
 		}
-		if v == admitsAll && f.takes(k, n) {
+		from, to := f.span(k)
+		if v == admitsAll && to-from == len(k.parts) && f.takes(k, n) {
 			dst = append(dst, k.json[index01(n == 0):]...)
 			n += len(k.parts)
 			continue
 		}
-		for i, p := range k.parts {
-			if n < s.n && (v == admitsAll || f.admits(k, i)) && f.After.before(p.key) {
+		for i := from; i < to && n < s.n; i++ {
+			if p := k.parts[i]; (v == admitsAll || f.admits(k, i)) && f.After.before(p.key) {
 				dst = append(dst, p.json[index01(n == 0):]...)
 				n++
 			}
@@ -180,7 +184,8 @@ func (c *Collection) appendGzip(dst []byte, f *Filter, s *selection) []byte {
 		if v == admitsNone || v == admitsAll && !f.After.before(k.last()) {
 			continue
 		}
-		if v == admitsAll && f.takes(k, n) {
+		from, to := f.span(k)
+		if v == admitsAll && to-from == len(k.parts) && f.takes(k, n) {
 			if n > 0 {
 				g.Stored(k.json[:1])
 			}
@@ -188,8 +193,9 @@ func (c *Collection) appendGzip(dst []byte, f *Filter, s *selection) []byte {
 			n += len(k.parts)
 			continue
 		}
-		for i, p := range k.parts {
-			if n == s.n || v != admitsAll && !f.admits(k, i) || !f.After.before(p.key) {
+		for i := from; i < to && n < s.n; i++ {
+			p := k.parts[i]
+			if v != admitsAll && !f.admits(k, i) || !f.After.before(p.key) {
 				continue
 			}
 			if n == 0 {

@@ -3,6 +3,7 @@ package snapshot
 import (
 	"bytes"
 	"encoding/base64"
+	"iter"
 	"sort"
 
 	"kubernaut.io/dynamic-toolset/service"
@@ -58,13 +59,20 @@ const (
 	admitsAll
 )
 
-// judge returns how many members of c, a chunk within f's namespace, f chooses, regardless
-// of Limit and After.
+// span returns the members of c, a chunk within f's namespace, that are in that namespace: they
+// are parts[from:to], as the members are in its order.
+func (f *Filter) span(c *chunk) (from, to int) {
+	to = len(c.parts)
+	if len(f.Namespace) == 0 || c.oneSpace {
+		return 0, to
+	}
+	from = sort.Search(to, func(i int) bool { return c.parts[i].key.Namespace >= string(f.Namespace) })
+	return from, from + sort.Search(to-from, func(i int) bool { return c.parts[from+i].key.Namespace > string(f.Namespace) })
+}
+
+// judge returns how many members of c f chooses, regardless of Namespace, Limit and After.
 func (f *Filter) judge(c *chunk) verdict {
 	v := admitsAll
-	if len(f.Namespace) > 0 && !c.oneSpace {
-		v = admitsSome
-	}
 	if len(f.Type) > 0 {
 		switch {
 		case c.kinds&kindBit(f.Type) == 0:
@@ -97,11 +105,28 @@ func (f *Filter) judge(c *chunk) verdict {
 	return v
 }
 
-// admits reports whether f chooses the i-th member of c, regardless of Limit and After.
+// admits reports whether f chooses the i-th member of c, regardless of Namespace, Limit and
+// After.
 func (f *Filter) admits(c *chunk, i int) bool {
 	m := &c.facets[i]
-	return (len(f.Type) == 0 || m.kind == string(f.Type)) && f.Enabled.admits(m.enabled) && f.Healthy.admits(m.healthy) && f.Verified.admits(m.verified) &&
-		(len(f.Namespace) == 0 || c.parts[i].key.Namespace == string(f.Namespace))
+	return (len(f.Type) == 0 || m.kind == string(f.Type)) && f.Enabled.admits(m.enabled) && f.Healthy.admits(m.healthy) && f.Verified.admits(m.verified)
+}
+
+// chosen yields the members of l that f chooses, regardless of Limit.
+func (f *Filter) chosen(l *list) iter.Seq[*part] {
+	return func(yield func(*part) bool) {
+		for _, c := range f.within(l) {
+			if f.judge(c) == admitsNone || !f.After.before(c.last()) {
+				continue
+			}
+			from, to := f.span(c)
+			for i := from; i < to; i++ {
+				if f.admits(c, i) && f.After.before(c.parts[i].key) && !yield(c.parts[i]) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // maxToken is the maximal length of a token in bytes. A namespace has up to 63 characters.

@@ -116,23 +116,18 @@ func (s *Snapshot) Candidates(name, namespace []byte, limit int) []service.Key {
 		f.Enabled = Yes
 	}
 	var keys []service.Key
-	for _, c := range f.within(s.toolsets.list) {
-		if f.judge(c) == admitsNone {
+	for p := range f.chosen(s.toolsets.list) {
+		is := p.key.Name == string(name)
+		if n.all.n == 0 {
+			is = slices.ContainsFunc(p.of.aliases, func(k service.Key) bool { return k.Name == string(name) })
+		}
+		if !is {
 			continue
 		}
-		for i, p := range c.parts {
-			is := p.key.Name == string(name)
-			if n.all.n == 0 {
-				is = slices.ContainsFunc(p.of.aliases, func(k service.Key) bool { return k.Name == string(name) })
-			}
-			if !is || !f.admits(c, i) {
-				continue
-			}
-			if len(keys) == limit {
-				return keys
-			}
-			keys = append(keys, p.key)
+		if len(keys) == limit {
+			break
 		}
+		keys = append(keys, p.key)
 	}
 	return keys
 }
