@@ -12,6 +12,10 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"kubernaut.io/dynamic-toolset/service/catalogue"
 )
 
 // plainRequests are requests that an event loop may answer or not.
@@ -203,6 +207,47 @@ func TestTheEventLoopAnswersAsTheServer(t *testing.T) {
 		same(good[:i], good[i:])
 	}
 	same(strings.Repeat(good, 500))
+}
+
+// A list that is sent from where it is has the bytes that the server sends, whatever comes
+// before and behind it.
+func TestTheEventLoopSendsListsAsTheServer(t *testing.T) {
+	for toolsets, size := range map[int]int{100: 20 << 10, 340: 70 << 10, 5000: 1 << 20} {
+		c := catalogue.New(identify, nil)
+		var all []*corev1.Service
+		for i := range toolsets {
+			all = append(all, svc(fmt.Sprint("team-", i%10), fmt.Sprint("b", i), "custom"))
+		}
+		c.Replace(all)
+		c.Build()
+		on, off := fuzzedServer(t, c, true), fuzzedServer(t, c, false)
+		const list, other = "GET /api/v1/toolsets HTTP/1.1\r\nHost: x\r\n", "GET /api/v1/toolsets/b7 HTTP/1.1\r\nHost: x\r\n\r\n"
+		for _, r := range []string{
+			list + "\r\n",
+			list + "Accept-Encoding: gzip\r\n\r\n",
+			list + "If-None-Match: *\r\n\r\n",
+			list + "If-None-Match: \"x\"\r\nAccept-Encoding: gzip\r\n\r\n",
+			list + "Connection: close\r\n\r\n",
+			list + "Connection: close\r\n\r\n" + other,
+			"HEAD" + list[len("GET"):] + "\r\n",
+		} {
+			for _, parts := range [][]string{{r}, {other + r + other}, {r + r + other}, {r, other + r}, {r[:40], r[40:] + other[:20], other[20:]}, {other + r + "no request\r\n\r\n"}} {
+				if toolsets == 5000 && (len(parts) > 1 || parts[0] != list+"\r\n") {
+					continue // the server sends it in either case
+				}
+				if len(parts) > 1 && strings.Contains(r, "close") {
+					continue // what a client sends after that may cost it the response
+				}
+				got, want := sendParts(t, on.Addr(), parts...), sendParts(t, off.Addr(), parts...)
+				if got != want {
+					t.Errorf("%d toolsets, %q: %d bytes with the event loop, %d without, or others", toolsets, parts, len(got), len(want))
+				}
+				if r == list+"\r\n" && len(got) < size {
+					t.Errorf("%d toolsets, %q: only %d bytes", toolsets, parts, len(got))
+				}
+			}
+		}
+	}
 }
 
 // The longest head that is accepted is the same for both.

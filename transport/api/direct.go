@@ -16,8 +16,11 @@ import (
 
 const (
 	// LargestDirect is the length of the longest body that is copied to be sent. Larger ones
-	// are sent from where they are, which is for the server.
+	// are sent from where they are.
 	LargestDirect = 16 << 10
+	// mostDirect is the length of the longest body that a loop sends. What a client takes of a
+	// longer one at once keeps the others waiting for too long.
+	mostDirect = 1 << 20
 	// longestDirect is the number of members among which a loop looks for those of an answer,
 	// at most. It has others to answer meanwhile.
 	longestDirect = 10_000
@@ -28,6 +31,8 @@ type Reply struct {
 	Status       int
 	content, tag []byte
 	packed       bool
+	size         int         // of the body
+	pieces       conn.Pieces // the body, if it is not content
 }
 
 // DirectToolset returns the reply of GetToolset; false if that is for the server.
@@ -56,8 +61,7 @@ func (a *API) DirectList(c *conn.Conn, h *head.Head, scratch []byte) (r Reply, o
 		if body := list.Body(); body != nil {
 			return replyWith(h, body)
 		}
-		r = Reply{Status: fasthttp.StatusNotModified, tag: list.ETag()}
-		return r, h.IfNoneMatch != nil && matches(h.IfNoneMatch, r.tag)
+		return replyInPieces(h, list.ETag(), list.Answer)
 	}
 	var f snapshot.Filter
 	if !plainFilter(&f, h.Query) || f.All() || list.Reach(&f) > longestDirect {
@@ -72,6 +76,7 @@ func (a *API) DirectList(c *conn.Conn, h *head.Head, scratch []byte) (r Reply, o
 		return r, false
 	}
 	r.content, ok = list.AppendWithin(r.tag[len(r.tag):], &f, r.packed, LargestDirect)
+	r.size = len(r.content)
 	return r, ok
 }
 
@@ -131,8 +136,11 @@ func setTri(t *snapshot.Tri, value []byte) bool {
 	return true
 }
 
-// replyWith returns the reply with a document that is ready; false if it is too large.
+// replyWith returns the reply with a document that is ready.
 func replyWith(h *head.Head, b *snapshot.Body) (Reply, bool) {
+	if len(b.JSON) > LargestDirect {
+		return replyInPieces(h, b.ETag, b)
+	}
 	r := Reply{Status: fasthttp.StatusOK, tag: b.ETag, content: b.JSON}
 	switch {
 	case h.IfNoneMatch != nil && matches(h.IfNoneMatch, b.ETag):
@@ -140,7 +148,21 @@ func replyWith(h *head.Head, b *snapshot.Body) (Reply, bool) {
 	case h.Encoding != nil && acceptsGzip(h.Encoding):
 		r.packed, r.content = true, b.Gzip
 	}
-	return r, len(r.content) <= LargestDirect
+	r.size = len(r.content)
+	return r, true
+}
+
+// replyInPieces returns the reply with a large document; false if it is too large.
+func replyInPieces(h *head.Head, tag []byte, document interface {
+	Pieces(gzip bool) (conn.Pieces, int)
+}) (Reply, bool) {
+	r := Reply{Status: fasthttp.StatusNotModified, tag: tag}
+	if h.IfNoneMatch != nil && matches(h.IfNoneMatch, tag) {
+		return r, true
+	}
+	r.Status, r.packed = fasthttp.StatusOK, h.Encoding != nil && acceptsGzip(h.Encoding)
+	r.pieces, r.size = document.Pieces(r.packed)
+	return r, r.size <= mostDirect
 }
 
 // AppendContentFields appends the fields that come before all others.
@@ -153,7 +175,7 @@ func (r *Reply) AppendContentFields(to []byte) []byte {
 		to = append(to, "Content-Encoding: gzip\r\n"...)
 	}
 	to = append(to, "Content-Length: "...)
-	return append(strconv.AppendInt(to, int64(len(r.content)), 10), "\r\n"...)
+	return append(strconv.AppendInt(to, int64(r.size), 10), "\r\n"...)
 }
 
 // AppendFields appends the fields of readHeaders and fresh.
@@ -165,5 +187,10 @@ func (a *API) AppendFields(to []byte, r *Reply) []byte {
 	return append(append(append(to, "Etag: "...), r.tag...), "\r\n"...)
 }
 
-// AppendBody appends the body.
-func (r *Reply) AppendBody(to []byte) []byte { return append(to, r.content...) }
+// AppendBody appends the body, or declares that it is in pieces. c is the connection.
+func (r *Reply) AppendBody(c *conn.Conn, to []byte) []byte {
+	if r.pieces != nil {
+		c.AppendPieces(r.pieces)
+	}
+	return append(to, r.content...)
+}

@@ -100,6 +100,7 @@ type writing struct {
 	batch     *writeBatch // what was written and has not been sent yet; nil if nothing
 	muted     mute        // what to leave out of the next writes
 	mutedCut  int8        // how many bytes of it the last write ended with
+	rests     int         // how often a loop could not send all since the client was silent
 }
 
 // security is the state of TLS on a connection. It belongs to the goroutine that serves

@@ -62,6 +62,7 @@ func (c *Conn) idleTime() instant {
 func (c *Conn) enterIdleSet() {
 	c.in.ahead.forget() // the server's buffer is for another connection now
 	c.forgetAttachment()
+	c.out.rests = 0
 	c.idle.inSet.Store(true)
 	c.owner.putAside()
 	if c.owner.loops != nil && c.enterLoop() {

@@ -86,7 +86,7 @@ func (e *loop) readable(c *Conn) bool {
 		if end {
 			return e.send(c, nil, true) && e.finish(c, len(b) > 0)
 		}
-		if len(e.responses) >= loopSends && !e.send(c, b, false) {
+		if (len(e.responses) >= loopSends || c.body.pieces != nil) && !e.send(c, b, false) {
 			return false
 		}
 	}
@@ -95,7 +95,7 @@ func (e *loop) readable(c *Conn) bool {
 	}
 	c.socket.silent = c.in.moved
 	if len(b) > 0 {
-		e.handOver(c, bytes.Clone(b), nil, false)
+		e.handOver(c, b, outgoing{}, false)
 		return false
 	}
 	return true
@@ -105,6 +105,9 @@ func (e *loop) readable(c *Conn) bool {
 // it gives the connection to the server, with what was read and not answered, and returns
 // false. end says that the last of them announces the end of the connection.
 func (e *loop) send(c *Conn, unanswered []byte, end bool) bool {
+	if c.body.pieces != nil {
+		return e.sendWithBody(c, unanswered, end)
+	}
 	p := e.responses
 	e.responses = p[:0]
 	n, errno := writeRaw(c.socket.fd, p)
@@ -115,7 +118,7 @@ func (e *loop) send(c *Conn, unanswered []byte, end bool) bool {
 		e.close(c)
 		return false
 	}
-	e.handOver(c, bytes.Clone(unanswered), bytes.Clone(p[max(n, 0):]), end)
+	e.handOver(c, unanswered, outgoing{bytes: p[max(n, 0):]}, end)
 	return false
 }
 
@@ -156,9 +159,9 @@ func (e *loop) close(c *Conn) {
 	}
 }
 
-// handOver gives a connection to the server: with the bytes that were read and not
-// answered, and those of responses that could not be sent yet.
-func (e *loop) handOver(c *Conn, early, unsent []byte, end bool) {
+// handOver gives a connection to the server: with a copy of the bytes that were read and not
+// answered, and of those of responses that could not be sent yet.
+func (e *loop) handOver(c *Conn, early []byte, unsent outgoing, end bool) {
 	if e.holds(c) {
 		e.unwatch(c.socket.fd)
 		e.leave(c)
@@ -172,33 +175,51 @@ func (e *loop) handOver(c *Conn, early, unsent []byte, end bool) {
 		return
 	}
 	// All is set before the drain sees the connection as one of the server's.
-	c.in.early = early
+	c.in.early = bytes.Clone(early)
+	unsent.bytes = bytes.Clone(unsent.bytes)
 	c.in.armed = 0
 	c.out.armed.Store(0)
 	c.idle.woken.Store(0)
 	c.idle.since.Store(int64(c.socket.silent))
 	c.idle.inSet.Store(false)
-	if len(unsent) > 0 {
+	left := len(unsent.bytes) > 0 || unsent.body != nil
+	if left {
 		c.idle.state.Store(active)
 	}
 	l.takeUp()
 	l.mu.Lock()
 	c.Conn, c.socket.fd = nc, -1
 	l.mu.Unlock()
-	go c.resume(unsent, end)
+	if !left {
+		go l.serve(c)
+		return
+	}
+	go c.resume(&unsent, end)
 }
 
-// resume sends what a loop could not send, and has the server serve the connection.
-func (c *Conn) resume(unsent []byte, end bool) {
-	if size := int64(len(unsent)); size > 0 {
-		c.owner.made.Add(size)
-		_, err := c.send(unsent)
-		c.owner.made.Add(-size)
-		if err != nil || end {
-			c.Close() //nolint:errcheck // nothing is left to be done about it
+// mostRests is how often a connection goes back to the loops as soon as its client has taken
+// what it did not take at once. The first responses are often too large for the window of a
+// new connection. With a client whose window stays small, there and back would cost more than
+// the server does.
+const mostRests = 4
+
+// resume sends what a loop could not send, and gives the connection back to the loops, or to
+// the server if that is better.
+func (c *Conn) resume(unsent *outgoing, end bool) {
+	if err := c.sendRest(unsent); err != nil || end {
+		c.Close() //nolint:errcheck // nothing is left to be done about it
+		return
+	}
+	c.End()
+	c.in.moved = now()
+	if c.out.rests++; len(c.in.early) == 0 && c.out.rests <= mostRests {
+		c.idle.inSet.Store(true)
+		c.owner.putAside()
+		if c.enterLoop() {
 			return
 		}
-		c.End()
+		c.idle.inSet.Store(false)
+		c.owner.takeUp()
 	}
 	c.owner.serve(c)
 }

@@ -108,14 +108,7 @@ func (c *fileConn) writeBuffers(pieces *net.Buffers) error {
 // something first.
 func (c *fileConn) writeOnce(fd uintptr) (done bool) {
 	for len(c.pieces) > 0 {
-		c.iovecs = c.iovecs[:0]
-		for _, p := range c.pieces[:min(len(c.pieces), batchPieces)] {
-			if len(p) > 0 {
-				v := unix.Iovec{Base: &p[0]}
-				v.SetLen(len(p))
-				c.iovecs = append(c.iovecs, v)
-			}
-		}
+		c.iovecs = appendVectors(c.iovecs[:0], c.pieces[:min(len(c.pieces), batchPieces)])
 		n, errno := writevRaw(fd, c.iovecs)
 		clear(c.iovecs) // they would keep the memory of a snapshot
 		switch errno {

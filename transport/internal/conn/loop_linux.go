@@ -65,6 +65,8 @@ type loop struct {
 	buffer    []byte
 	responses []byte
 	events    [128]unix.EpollEvent
+	pieces    [batchPieces][]byte // what is sent at once, empty in between
+	vectors   [batchPieces]unix.Iovec
 
 	load atomic.Int64 // connections that it has, and that are given
 

@@ -17,7 +17,17 @@ type responseBody struct {
 	made    *[]byte // a buffer to be used again; nil if there is none
 	size    int     // its capacity, once it is the body
 	lasting bool    // it stays unchanged, so it need not be copied
+	// pieces are the body of the response that an Answer has appended last, unless it has
+	// appended that too.
+	pieces Pieces
 }
+
+// Pieces are a body that is sent from where it is, without a copy. Piece returns the i-th
+// piece, and nil after the last. No piece may change.
+type Pieces = interface{ Piece(i int) []byte }
+
+// AppendPieces declares that an Answer has appended a response up to its body, which is p.
+func (c *Conn) AppendPieces(p Pieces) { c.body.pieces = p }
 
 // TooManyBodies reports whether BodyBuffer should not be called, since too many such
 // bodies wait for slow clients.
