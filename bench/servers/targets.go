@@ -31,8 +31,10 @@ func (s *settings) setTargets(r *comparison.Result) {
 	perCPU("list of 4 KB", comparison.List4K, comparison.Ours, 0.97)
 	perCPU("list of 400 KB", comparison.List400K, comparison.Ours, 0.97)
 	perCPU("GET by name, 16 at once", comparison.ByNamePipelined, comparison.Ours, 1.30)
-	perCPU("GET by name, new connections", comparison.ByNameNew, comparison.Ours, 1.20)
+	perCPU("GET by name, new connections", comparison.ByNameNew, comparison.Ours, 1.30)
 	perCPUTo(server.Nginx, "GET by name, to nginx", comparison.ByName, comparison.Ours, 1.00)
+	perCPUTo(server.Nginx, "list of 4 KB, to nginx", comparison.List4K, comparison.Ours, 1.00)
+	perCPUTo(server.Nginx, "list of 400 KB, to nginx", comparison.List400K, comparison.Ours, 1.00)
 	perCPUTo(server.Nginx, "GET by name, new connections, to nginx", comparison.ByNameNew, comparison.Ours, 0.85)
 	if s.tls {
 		perCPUTo(server.Nginx, "GET by name over TLS, to nginx", comparison.ByNameTLS, comparison.Ours, 0.95)

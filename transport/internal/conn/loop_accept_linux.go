@@ -22,7 +22,8 @@ const acceptsAtOnce = 64
 // All loops accept from the same socket, so that one core does not bound the new
 // connections, and no connection waits for a loop that is busy. The kernel wakes one loop
 // for each connection (EPOLLEXCLUSIVE). With a socket for each loop (SO_REUSEPORT), the
-// kernel would choose by the client's port, and there would be a queue for each to empty.
+// kernel would choose by the client's port, whatever else that loop has to do, and there would
+// be a queue for each to empty. With two loops it costs as much; see docs/benchmarks.md.
 //
 // The socket does not defer connections until something arrives on them (TCP_DEFER_ACCEPT):
 // this gains nothing that can be measured (BenchmarkNewConnections), since a request that has
