@@ -17,7 +17,7 @@ import (
 )
 
 // A direct answers the plain lookups of a port without the server, for the event loops: GET
-// of a toolset by its name or type, and of lists that are not very large. The answers are, byte for
+// of a toolset by its name or type, and of lists of up to 1 MB. The answers are, byte for
 // byte, those that the server would give; everything that is not plain, or does not succeed,
 // is for the server.
 type direct struct {

@@ -23,7 +23,7 @@ const acceptsAtOnce = 64
 // connections, and no connection waits for a loop that is busy. The kernel wakes one loop
 // for each connection (EPOLLEXCLUSIVE). With a socket for each loop (SO_REUSEPORT), the
 // kernel would choose by the client's port, whatever else that loop has to do, and there would
-// be a queue for each to empty. With two loops it costs as much; see docs/benchmarks.md.
+// be a queue for each to empty. It costs little less with few loops; see docs/benchmarks.md.
 //
 // The socket does not defer connections until something arrives on them (TCP_DEFER_ACCEPT):
 // this gains nothing that can be measured (BenchmarkNewConnections), since a request that has
