@@ -73,6 +73,7 @@ func (d *direct) answer(c *conn.Conn, b, to []byte) (used int, response []byte, 
 	defer func() {
 		if v := recover(); v != nil {
 			used, response, end = 0, to[:had], false // the server answers what can be answered
+			c.AppendPieces(nil)
 			d.chain.Panicked(v)
 		}
 	}()

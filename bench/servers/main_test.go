@@ -55,7 +55,7 @@ func TestAQuickRunMeasuresEverything(t *testing.T) {
 	for _, m := range r.Missing {
 		testenv.Missing(t, "what could not be measured: "+m, "")
 	}
-	if len(r.Servers) != 9 || len(r.Workloads) != 9 || len(r.Throughput) != 7*8+3+3 || len(r.Latency) != 7*8 || len(r.Idle) != 8 || len(r.Targets) != 13 {
+	if len(r.Servers) != 9 || len(r.Workloads) != 9 || len(r.Throughput) != 7*8+3+3 || len(r.Latency) != 7*8 || len(r.Idle) != 8 || len(r.Targets) != 15 {
 		t.Fatalf("%+v", r)
 	}
 	if left, err := cpus(); err != nil || !slices.Equal(left, []int{r.ClientCPU}) {

@@ -16,8 +16,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// acceptsAtOnce bounds the connections that are accepted before others get their turn.
-const acceptsAtOnce = 64
+const (
+	// acceptsAtOnce bounds the connections that are accepted before others get their turn.
+	acceptsAtOnce = 64
+	// patientAccepts is how many turns in a row may leave connections in the queue, before twice
+	// as many are accepted at once.
+	patientAccepts = 4
+)
 
 // All loops accept from the same socket, so that one core does not bound the new
 // connections, and no connection waits for a loop that is busy. The kernel wakes one loop
@@ -46,6 +51,8 @@ type acceptor struct {
 	from    netip.AddrPort // its client
 	retry   instant        // when to try again, after an error or while one is waiting; MaxInt64: at the next event
 	pause   time.Duration
+	atOnce  int     // how many connections are accepted in a turn, unless that has more events
+	left    int     // how many turns in a row may have left connections in the queue
 	empty   instant // when the queue counts as empty, unless a connection comes; 0 while connections are welcome
 }
 
@@ -79,30 +86,32 @@ func (e *loop) continueAccepting() {
 	}
 	a.retry = math.MaxInt64
 	e.watchListening() //nolint:errcheck // it may be there
-	e.accept(acceptsAtOnce)
+	emptied := e.accept(acceptsAtOnce)
 	if a.empty == 0 || a.retry != math.MaxInt64 {
 		return
 	}
-	if now() < a.empty {
+	if !emptied || now() < a.empty {
 		a.retry = a.empty
 		return
 	}
 	e.stopAccepting()
 }
 
-// accept accepts connections that are in the queue, at most as many as get a turn. With most
-// as the number of the turn's events, few calls find the queue empty, and what is left in it
-// is the next turn's event.
-func (e *loop) accept(most int) {
+// accept accepts connections that are in the queue, about as many as the turn has events, and
+// reports whether it has found the queue empty. What is left in it is the next turn's event. So
+// few calls find it empty, which would cost as much as a short request. But when several turns
+// have left connections there, as when the server has much to do between them, more are
+// accepted.
+func (e *loop) accept(events int) (emptied bool) {
 	a := &e.acceptor
 	if a.waiting >= 0 {
 		fd := a.waiting
 		a.waiting = -1
 		if !e.admit(fd, a.from) {
-			return
+			return false
 		}
 	}
-	for range min(most, acceptsAtOnce) {
+	for range min(max(events, a.atOnce), acceptsAtOnce) {
 		fd, from, errno := acceptRaw(a.fd)
 		switch errno {
 		case 0:
@@ -111,10 +120,11 @@ func (e *loop) accept(most int) {
 				a.empty = now().add(emptyWait)
 			}
 			if !e.admit(fd, from) {
-				return
+				return false
 			}
 		case unix.EAGAIN:
-			return
+			a.atOnce, a.left = 1, 0
+			return true
 		case unix.EINTR, unix.ECONNABORTED:
 		default:
 			// This may be for want of file descriptors, for example. It passes, so it must
@@ -122,9 +132,13 @@ func (e *loop) accept(most int) {
 			e.of.listening.tell(e.of.owner.log, errno)
 			a.pause = min(max(2*a.pause, 5*time.Millisecond), time.Second)
 			e.holdBack(a.pause)
-			return
+			return false
 		}
 	}
+	if a.left++; a.left%patientAccepts == 0 {
+		a.atOnce = min(2*max(a.atOnce, 1), acceptsAtOnce)
+	}
+	return false
 }
 
 // tell logs that no connection can be accepted, now and then.

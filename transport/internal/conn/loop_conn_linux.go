@@ -86,8 +86,12 @@ func (e *loop) readable(c *Conn) bool {
 		if end {
 			return e.send(c, nil, true) && e.finish(c, len(b) > 0)
 		}
-		if (len(e.responses) >= loopSends || c.body.pieces != nil) && !e.send(c, b, false) {
+		large := c.body.pieces != nil
+		if (large || len(e.responses) >= loopSends) && !e.send(c, b, false) {
 			return false
+		}
+		if large {
+			break // others must not wait until this client has more of them
 		}
 	}
 	if len(e.responses) > 0 && !e.send(c, b, false) {
@@ -245,6 +249,7 @@ func (c *Conn) enterLoop() bool {
 	old.Close() //nolint:errcheck // the duplicate is in use
 	if !l.loops.choose(nil).give(c) {
 		unix.Close(fd) //nolint:errcheck // nothing is left to be done about it
+		c.forgetAttachment()
 		if c.ending.closed.CompareAndSwap(false, true) {
 			l.forget(c)
 		}

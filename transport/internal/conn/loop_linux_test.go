@@ -436,3 +436,74 @@ func once(to unix.Sockaddr, buf []byte) error {
 	_, err = unix.Read(fd, buf)
 	return err
 }
+
+// resting returns the loop of a Listener that does not run, so that a test can make its calls,
+// and n clients in the accept queue.
+func resting(t *testing.T, n int) (*loop, *Listener) {
+	t.Helper()
+	tcp, err := Listen(context.Background(), "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	limits := Limits{MaxConnections: 1000, ReadTimeout: time.Minute, WriteTimeout: time.Minute, IdleTimeout: time.Hour}
+	l := newWith(tcp, Options{Log: zap.NewNop(), Limits: limits, Serve: echo, Answer: func(_ *Conn, _, to []byte) (int, []byte, bool) { return 0, to, false }}, 1)
+	if l.loops == nil {
+		t.Fatal("there is no event loop")
+	}
+	t.Cleanup(l.loops.discard)
+	for range n {
+		dial(t, l)
+	}
+	return l.loops.all[0], l
+}
+
+// A loop accepts as many connections as it has other events, so that few calls find the queue
+// empty. When that leaves connections in the queue again and again, it accepts more.
+func TestAcceptsAsManyAsAreWaiting(t *testing.T) {
+	const all = 150
+	e, l := resting(t, all)
+	turns, most := 0, 0
+	for emptied := false; !emptied; turns++ {
+		before := l.Open()
+		emptied = e.accept(1)
+		if n := l.Open() - before; turns < patientAccepts && n != 1 {
+			t.Errorf("turn %d accepts %d", turns, n)
+		} else {
+			most = max(most, n)
+		}
+	}
+	if l.Open() != all || turns > 30 || most < 16 {
+		t.Errorf("%d of %d in %d turns, at most %d at once", l.Open(), all, turns, most)
+	}
+	dial(t, l)
+	dial(t, l)
+	if e.accept(1); l.Open() != all+1 {
+		t.Errorf("after the queue was empty, %d are accepted at once", l.Open()-all)
+	}
+	if e.accept(2); l.Open() != all+2 {
+		t.Errorf("%d open", l.Open())
+	}
+}
+
+// A listener that is being closed empties its queue, however slow it is.
+func TestAQueueIsEmptiedBeforeTheEnd(t *testing.T) {
+	const all = 2*acceptsAtOnce + 1
+	e, l := resting(t, 0)
+	answered := 0
+	l.answer = func(_ *Conn, _, to []byte) (int, []byte, bool) {
+		if answered++; answered%acceptsAtOnce == 0 {
+			time.Sleep(emptyWait + time.Millisecond)
+		}
+		return 0, to, false
+	}
+	for range all {
+		io.WriteString(dial(t, l), "x") //nolint:errcheck // what is not there is not accepted
+	}
+	l.phase.Store(emptying)
+	for e.acceptor.fd >= 0 {
+		e.continueAccepting()
+	}
+	if l.Open() != all {
+		t.Errorf("%d of %d were accepted", l.Open(), all)
+	}
+}

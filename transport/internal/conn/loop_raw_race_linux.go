@@ -23,10 +23,9 @@ func plainErrno(n int, err error) (int, syscall.Errno) {
 func writevRaw(fd uintptr, v []unix.Iovec) (n int, errno syscall.Errno) {
 	for _, piece := range v {
 		m, errno := writeRaw(int(fd), unsafe.Slice(piece.Base, piece.Len)) // #nosec G103 G115 -- as it was made
-		if n += max(m, 0); errno != 0 {
-			if n > 0 {
-				errno = 0
-			}
+		if n += max(m, 0); errno != 0 && n > 0 {
+			return n, 0
+		} else if errno != 0 || m < int(piece.Len) { // #nosec G115 -- as it was made
 			return n, errno
 		}
 	}
