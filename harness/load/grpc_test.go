@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -17,6 +18,7 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/reflection"
+	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
 
 	"kubernaut.io/dynamic-toolset/harness/load/rpc"
@@ -86,23 +88,60 @@ func TestRightServerWithGRPC(t *testing.T) {
 	})
 }
 
+// met counts the connections that have brought a call, as a stats.Handler of a server.
+type met struct{ connections atomic.Int64 }
+
+type metOnce struct{}
+
+func (*met) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Context {
+	return context.WithValue(ctx, metOnce{}, new(sync.Once))
+}
+
+func (m *met) HandleRPC(ctx context.Context, s stats.RPCStats) {
+	if _, begins := s.(*stats.InHeader); begins {
+		ctx.Value(metOnce{}).(*sync.Once).Do(func() { m.connections.Add(1) })
+	}
+}
+
+func (*met) TagRPC(ctx context.Context, _ *stats.RPCTagInfo) context.Context { return ctx }
+func (*met) HandleConn(context.Context, stats.ConnStats)                     {}
+
 // A server that drains while calls are in flight, and goes on on another port in its
-// place, loses none: GOAWAY is no loss.
+// place, loses none: GOAWAY is no loss. It must have accepted what was dialled before, as
+// grpc-go resets the connections that are in its queue when it stops.
 func TestDrainWithGRPC(t *testing.T) {
 	var calls atomic.Int64
-	first, old := grpcServer(t, &calls)
+	accepted := &met{}
+	first, old := grpcServer(t, &calls, grpc.StatsHandler(accepted))
 	second, _ := grpcServer(t, &calls)
 	var address atomic.Pointer[string]
 	address.Store(&first)
 	c := grpcLoad(first)
+	var dialed atomic.Int64 // to the first
+	var dialing sync.RWMutex
 	c.Dial = func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, network, *address.Load())
+		dialing.RLock()
+		defer dialing.RUnlock()
+		to := *address.Load()
+		nc, err := new(net.Dialer).DialContext(ctx, network, to)
+		if err == nil && to == first {
+			dialed.Add(1)
+		}
+		return nc, err
 	}
 	slow, drained := 0, make(chan bool)
 	all, _ := runUntil(t, c, func(r *record.Request, n int) bool {
 		if n == 50 {
 			address.Store(&second)
-			go func() { old.GracefulStop(); close(drained) }()
+			go func() {
+				defer close(drained)
+				dialing.Lock() // all dials to the first are done
+				dialing.Unlock() //nolint:staticcheck // as above
+				for end := time.Now().Add(patience); accepted.connections.Load() < dialed.Load() && time.Now().Before(end); {
+					time.Sleep(time.Millisecond)
+				}
+				old.GracefulStop()
+			}()
 		}
 		if r.Class == record.Slow {
 			slow++

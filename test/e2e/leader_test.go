@@ -293,7 +293,9 @@ func TestGenerateWithoutALeader(t *testing.T) {
 		return status == http.StatusServiceUnavailable && strings.Contains(body, "has not been written yet") && strings.Contains(body, other)
 	})
 	i.within(30*time.Second, "the lease ends, and this replica leads and writes", func() bool { return i.document() != "" && i.metric("toolset_leader") == 1 })
-	if n := i.metric("toolset_leader_transitions_total"); n != 2 {
+	// A renewal that the API server does not answer in time ends a term as well.
+	late := i.logged("warn ", "The lease cannot be taken, renewed or released")
+	if n := i.metric("toolset_leader_transitions_total"); n < 2 || n > 2 && len(late) == 0 {
 		t.Errorf("%d terms counted", n)
 	}
 }
