@@ -135,7 +135,7 @@ func TestDrainWithGRPC(t *testing.T) {
 			address.Store(&second)
 			go func() {
 				defer close(drained)
-				dialing.Lock() // all dials to the first are done
+				dialing.Lock()   // all dials to the first are done
 				dialing.Unlock() //nolint:staticcheck // as above
 				for end := time.Now().Add(patience); accepted.connections.Load() < dialed.Load() && time.Now().Before(end); {
 					time.Sleep(time.Millisecond)

@@ -1,12 +1,16 @@
 package verify_test
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"testing"
 	"time"
 
 	"kubernaut.io/dynamic-toolset/harness/defects"
 	"kubernaut.io/dynamic-toolset/harness/record"
 	"kubernaut.io/dynamic-toolset/harness/verify"
+	"kubernaut.io/dynamic-toolset/internal/testenv"
 )
 
 // No response names a pod here. Still it is known for each request to which pod it was
@@ -21,9 +25,15 @@ func TestTheNodeKnowsWhichPodLostARequest(t *testing.T) {
 			exits = d
 		}
 	}
-	o := subject(t, exits.Deployment("which-pod"))
-	o.Traffic.PodHeader = ""
-	run, err := verify.Run(t.Context(), c, o)
+	var run *record.Run
+	try := 0
+	err := testenv.Measure(t, "which pods lost requests", func() (excused bool, err error) {
+		try++
+		o := subject(t, exits.Deployment(fmt.Sprint("which-pod-", try)))
+		o.Traffic.PodHeader = ""
+		run, err = verify.Run(t.Context(), c, o)
+		return errors.Is(err, context.DeadlineExceeded), err // of a call to the API server
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
