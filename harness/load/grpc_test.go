@@ -132,11 +132,11 @@ func TestDrainWithGRPC(t *testing.T) {
 	slow, drained := 0, make(chan bool)
 	all, _ := runUntil(t, c, func(r *record.Request, n int) bool {
 		if n == 50 {
+			dialing.Lock() // all dials to the first are done
 			address.Store(&second)
+			dialing.Unlock()
 			go func() {
 				defer close(drained)
-				dialing.Lock()   // all dials to the first are done
-				dialing.Unlock() //nolint:staticcheck // as above
 				for end := time.Now().Add(patience); accepted.connections.Load() < dialed.Load() && time.Now().Before(end); {
 					time.Sleep(time.Millisecond)
 				}
