@@ -207,15 +207,19 @@ func modules(t *testing.T) string {
 	return dir
 }
 
-// node runs a script of modules and returns what it prints.
+// node runs a script of modules and returns what it prints; if it fails, also its diagnostics.
 func node(t *testing.T, dir string, args ...string) (string, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*testenv.Patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, filepath.Join(dir, "node_modules", "node", "bin", "node"), args...) // #nosec G204 -- our own
 	cmd.Env = append(os.Environ(), "MCP_CATALOG_PATH="+filepath.Join(t.TempDir(), "catalog.json"))
-	out, err := cmd.CombinedOutput()
-	return string(out), err
+	var out, diagnostics strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &diagnostics
+	if err := cmd.Run(); err != nil {
+		return out.String() + diagnostics.String(), err
+	}
+	return out.String(), nil
 }
 
 // Both SDKs for TypeScript, in each way in which they find out the revision.
