@@ -143,26 +143,15 @@ func (a *Answer) gzipPiece(i int) []byte {
 	return a.list.chunks[i/2].deflated
 }
 
-// The pieces of documents, plain and compressed. Each is a pointer to the document itself, so
-// that an interface can hold it without an allocation.
+// The pieces of an Answer, plain and compressed. They are pointers to the Answer itself, so
+// that an interface can hold them without an allocation.
 type (
 	jsonPieces Answer
 	gzipPieces Answer
-	jsonBody   Body
-	gzipBody   Body
 )
 
 func (a *jsonPieces) Piece(i int) []byte { return (*Answer)(a).jsonPiece(i) }
 func (a *gzipPieces) Piece(i int) []byte { return (*Answer)(a).gzipPiece(i) }
-func (b *jsonBody) Piece(i int) []byte   { return onlyPiece(b.JSON, i) }
-func (b *gzipBody) Piece(i int) []byte   { return onlyPiece(b.Gzip, i) }
-
-func onlyPiece(p []byte, i int) []byte {
-	if i == 0 {
-		return p
-	}
-	return nil
-}
 
 // Pieces returns the answer in pieces, compressed or not, and its length in bytes. Piece
 // returns the i-th piece, and nil after the last. It allocates nothing.
@@ -171,14 +160,6 @@ func (a *Answer) Pieces(gzip bool) (pieces interface{ Piece(i int) []byte }, siz
 		return (*gzipPieces)(a), a.gzipSize
 	}
 	return (*jsonPieces)(a), a.size
-}
-
-// Pieces does what Answer.Pieces does.
-func (b *Body) Pieces(gzip bool) (pieces interface{ Piece(i int) []byte }, size int) {
-	if gzip {
-		return (*gzipBody)(b), len(b.Gzip)
-	}
-	return (*jsonBody)(b), len(b.JSON)
 }
 
 // A Stream reads an Answer without copying it. The zero Stream is empty. Reset makes it

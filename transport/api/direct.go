@@ -59,9 +59,11 @@ func (a *API) DirectList(c *conn.Conn, h *head.Head, scratch []byte) (r Reply, o
 	list := snap.Toolsets()
 	if h.Query == nil {
 		if body := list.Body(); body != nil {
-			return replyWith(h, body)
+			if r, ok = replyWith(h, body); ok {
+				return r, true
+			}
 		}
-		return replyInPieces(h, list.ETag(), list.Answer)
+		return replyInPieces(h, list.Answer)
 	}
 	var f snapshot.Filter
 	if !plainFilter(&f, h.Query) || f.All() || list.Reach(&f) > longestDirect {
@@ -136,11 +138,8 @@ func setTri(t *snapshot.Tri, value []byte) bool {
 	return true
 }
 
-// replyWith returns the reply with a document that is ready.
+// replyWith returns the reply with a document that is ready; false if it is too large.
 func replyWith(h *head.Head, b *snapshot.Body) (Reply, bool) {
-	if len(b.JSON) > LargestDirect {
-		return replyInPieces(h, b.ETag, b)
-	}
 	r := Reply{Status: fasthttp.StatusOK, tag: b.ETag, content: b.JSON}
 	switch {
 	case h.IfNoneMatch != nil && matches(h.IfNoneMatch, b.ETag):
@@ -149,19 +148,17 @@ func replyWith(h *head.Head, b *snapshot.Body) (Reply, bool) {
 		r.packed, r.content = true, b.Gzip
 	}
 	r.size = len(r.content)
-	return r, true
+	return r, r.size <= LargestDirect
 }
 
 // replyInPieces returns the reply with a large document; false if it is too large.
-func replyInPieces(h *head.Head, tag []byte, document interface {
-	Pieces(gzip bool) (conn.Pieces, int)
-}) (Reply, bool) {
-	r := Reply{Status: fasthttp.StatusNotModified, tag: tag}
-	if h.IfNoneMatch != nil && matches(h.IfNoneMatch, tag) {
+func replyInPieces(h *head.Head, a *snapshot.Answer) (Reply, bool) {
+	r := Reply{Status: fasthttp.StatusNotModified, tag: a.ETag()}
+	if h.IfNoneMatch != nil && matches(h.IfNoneMatch, r.tag) {
 		return r, true
 	}
 	r.Status, r.packed = fasthttp.StatusOK, h.Encoding != nil && acceptsGzip(h.Encoding)
-	r.pieces, r.size = document.Pieces(r.packed)
+	r.pieces, r.size = a.Pieces(r.packed)
 	return r, r.size <= mostDirect
 }
 
