@@ -83,8 +83,11 @@ func TestAQuickRunMeasuresEverything(t *testing.T) {
 		}
 	}
 	for _, i := range r.Idle {
-		// nginx has the memory for so few connections from its start.
-		if round := i.Rounds[0]; round.Before < 1<<20 || round.After <= round.Before && i.Server != server.Nginx {
+		// Only a goroutine for each connection takes memory that must be seen: nginx and
+		// the event loops have what so few connections need from their start, and a
+		// collection of garbage may give back more.
+		grows := !slices.Contains([]string{server.Nginx, server.Limit, server.Ours}, i.Server)
+		if round := i.Rounds[0]; round.Before < 1<<20 || grows && round.After <= round.Before {
 			t.Errorf("%s: %+v", i.Server, round)
 		}
 	}
