@@ -36,14 +36,16 @@ func TestAQuickRunMeasuresEverything(t *testing.T) {
 	dir := t.TempDir()
 	file, charts := filepath.Join(dir, "result.json"), filepath.Join(dir, "charts")
 	var r *comparison.Result
-	// On a busy machine a server may not get the CPU at all in a short window.
+	// On a busy machine a server may not get the CPU at all in a short window, or not in the
+	// time that a request or its start may take.
 	for _, window := range []string{"300ms", "2s", "10s"} {
+		watch := testenv.Start()
 		code := run([]string{"--quick", "--window=" + window, "--json=" + file, "--charts=" + charts})
 		if code == 0 {
 			if r = readResult(t, file); !starved(r) {
 				break
 			}
-		} else if code != 3 {
+		} else if code != 3 && !(code == 2 && watch.Busy()) {
 			t.Fatalf("exit code %d", code)
 		}
 		r = nil
