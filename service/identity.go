@@ -80,8 +80,14 @@ const (
 
 // Equal reports whether i and o say the same, at whatever time.
 func (i *Identity) Equal(o *Identity) bool {
+	return i.SameFinding(o) && slices.Equal(i.Evidence, o.Evidence)
+}
+
+// SameFinding reports whether i and o find the same, by whatever evidence and at whatever
+// time.
+func (i *Identity) SameFinding(o *Identity) bool {
 	return i.Verdict == o.Verdict && i.Type == o.Type && i.Product == o.Product && i.Version == o.Version && i.URL == o.URL &&
-		i.Access == o.Access && i.NotAsked == o.NotAsked && slices.Equal(i.Evidence, o.Evidence)
+		i.Access == o.Access && i.NotAsked == o.NotAsked
 }
 
 // A Question says which endpoint to ask who it is.

@@ -19,8 +19,8 @@ const (
 	maxDelay   = 10 * time.Millisecond
 	restFactor = 3
 	// minorDelay is the time within which a change of nothing but the time of the last
-	// health check is shown. Nobody acts on it. In large clusters this happens in up to
-	// minorParts parts.
+	// check is shown, or of why a back end can't be asked what it is. Nobody acts on it. In
+	// large clusters this happens in up to minorParts parts.
 	minorDelay = 5 * time.Second
 	minorParts = 50
 )

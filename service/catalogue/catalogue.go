@@ -39,7 +39,7 @@ type Catalogue struct {
 	// candidates are Services that are not listed before they have said what they are.
 	candidates map[service.Key]*candidate
 	dirty      map[service.Key]struct{} // what the next snapshot must render again, or no longer has
-	minor      map[service.Key]bool     // what has only the time of its last check to show
+	minor      map[service.Key]bool     // what has only a minor change to show: see minorDelay
 	overrides  *overrides.Set
 	synced     bool
 	discovery  time.Time

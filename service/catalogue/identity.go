@@ -117,19 +117,21 @@ func (c *Catalogue) SetIdentity(key service.Key, id service.Identity) {
 			c.reshow(key, r, shown)
 		}
 	}
-	same := before.Equal(&id)
+	// Where thousands can't be asked, there is always one that fails in another way than the
+	// last time, such as a slow name server.
+	urgent := before.At.IsZero() || !before.SameFinding(&id)
 	if r != nil {
-		if _, waits := c.dirty[key]; !same {
+		if _, waits := c.dirty[key]; urgent {
 			c.dirty[key] = struct{}{}
 			delete(c.minor, key)
 		} else if !waits {
-			c.minor[key] = true // only its time is another
+			c.minor[key] = true // only its time or its evidence is another
 		}
 		if c.asking.Changed != nil && (before.Verdict != id.Verdict || before.Product != id.Product || before.Version != id.Version) {
 			c.asking.Changed(r.Backend, &before, &id)
 		}
 	}
-	if !same {
+	if urgent {
 		c.touch()
 	}
 }

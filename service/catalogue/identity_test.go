@@ -162,6 +162,44 @@ func TestWhatIsVerifiedIsShown(t *testing.T) {
 	}
 }
 
+// That a back end can't be asked for another reason than the last time is shown with the
+// next part of the list, and makes no snapshot of its own: where names are not resolved in
+// time, that is so for all back ends again and again. What it answers is shown at once.
+func TestOtherEvidenceMakesNoSnapshot(t *testing.T) {
+	c, _ := newAsking(t)
+	c.Upsert(svc("p", 9090, "prometheus"))
+	c.Build()
+	woken := func() bool {
+		select {
+		case <-c.wake:
+			return true
+		default:
+			return false
+		}
+	}
+	woken()
+	evidence := func() []string {
+		body, _ := c.Snapshot().Lookup([]byte("p"), []byte("ns"))
+		var s shownToolset
+		if err := json.Unmarshal(body.JSON, &s); err != nil {
+			t.Fatal(err)
+		}
+		return s.Identity.Evidence
+	}
+	for i, why := range []string{"no name server answered", "the name does not resolve", "no name server answered"} {
+		c.SetIdentity(key("p"), service.Identity{Verdict: service.Unverified, Evidence: []string{why}, At: time.Unix(int64(i+1), 0)})
+		if first := i == 0; woken() != first || len(c.dirty) > 0 != first {
+			t.Errorf("%s: the answer %d makes a snapshot: %v", why, i+1, !first)
+		}
+		if c.sweep(); !slices.Equal(evidence(), []string{why}) {
+			t.Errorf("shows %q, not %q", evidence(), why)
+		}
+	}
+	if c.SetIdentity(key("p"), verified("prometheus", "http"+at, "")); !woken() || len(c.dirty) != 1 {
+		t.Error("what is verified makes no snapshot")
+	}
+}
+
 // What is not asked says so, since it would otherwise look like what has not answered yet.
 func TestWhatIsNotAskedSaysSo(t *testing.T) {
 	c, a := newAsking(t)
