@@ -1,8 +1,8 @@
 package gzipjoin
 
 import (
-	"compress/flate"
-	"compress/gzip"
+	"github.com/klauspost/compress/flate"
+	"github.com/klauspost/compress/gzip"
 	"sync"
 )
 
