@@ -119,7 +119,7 @@ func (in *installation) install(ctx context.Context) {
 	}
 	for _, d := range all[appsv1.Deployment](in.t, in.objects, "Deployment") {
 		r := rollout.Workload{Client: in.client, Namespace: in.namespace, Name: d.Name}
-		if err := r.Wait(ctx, time.Minute, false); err != nil {
+		if err := r.Wait(ctx, 5*time.Minute, false); err != nil {
 			in.t.Fatal(err)
 		}
 	}

@@ -20,8 +20,24 @@ import (
 // fieldManager owns the fields that are applied.
 const fieldManager = "toolset-verification"
 
-// callTimeout bounds one call to the API server.
-const callTimeout = 15 * time.Second
+const (
+	callTimeout = 15 * time.Second // of one call to the API server
+	callTries   = 4                // with calls that were not answered in that time
+)
+
+// call calls the API server by f, once more if it does not answer in time. So f must be
+// something that may be done twice.
+func call(ctx context.Context, f func(ctx context.Context) error) error {
+	for n := 1; ; n++ {
+		callCtx, cancel := context.WithTimeout(ctx, callTimeout)
+		err := f(callCtx)
+		late := callCtx.Err() != nil
+		cancel()
+		if err == nil || !late || ctx.Err() != nil || n == callTries {
+			return err
+		}
+	}
+}
 
 // Applier applies objects to a cluster.
 type Applier struct {
@@ -54,9 +70,10 @@ func (a *Applier) Apply(ctx context.Context, objects []Object) error {
 		if err != nil {
 			return err
 		}
-		callCtx, cancel := context.WithTimeout(ctx, callTimeout)
-		_, err = r.Apply(callCtx, o.GetName(), o.Unstructured, metav1.ApplyOptions{FieldManager: fieldManager, Force: true})
-		cancel()
+		err = call(ctx, func(ctx context.Context) error {
+			_, err := r.Apply(ctx, o.GetName(), o.Unstructured, metav1.ApplyOptions{FieldManager: fieldManager, Force: true})
+			return err
+		})
 		if err != nil {
 			return fmt.Errorf("apply %s of %s: %w", o, o.File, err)
 		}
@@ -88,10 +105,10 @@ func (a *Applier) Delete(ctx context.Context, objects []Object) error {
 	for _, o := range slices.Backward(objects) {
 		r, err := a.resource(o)
 		if err == nil {
-			callCtx, cancel := context.WithTimeout(ctx, callTimeout)
 			background := metav1.DeletePropagationBackground
-			err = r.Delete(callCtx, o.GetName(), metav1.DeleteOptions{PropagationPolicy: &background})
-			cancel()
+			err = call(ctx, func(ctx context.Context) error {
+				return r.Delete(ctx, o.GetName(), metav1.DeleteOptions{PropagationPolicy: &background})
+			})
 		}
 		if err != nil && !apierrors.IsNotFound(err) {
 			errs = append(errs, fmt.Errorf("delete %s: %w", o, err))
