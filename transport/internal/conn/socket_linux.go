@@ -2,6 +2,7 @@ package conn
 
 import (
 	"errors"
+	"io"
 	"net"
 	"syscall"
 
@@ -10,13 +11,17 @@ import (
 )
 
 // readNow reads what is in the receive buffer, without waiting. It works even if the read
-// deadline has passed.
+// deadline has passed. Without an error it returns 0 if nothing is there yet; at the end of
+// the stream the error is io.EOF.
 func readNow(c net.Conn, p []byte) (n int, err error) {
 	raw, ok := rawConn(c)
 	if !ok {
 		return 0, nil
 	}
 	controlErr := raw.Control(func(fd uintptr) { n, err = readSocket(fd, p) })
+	if n == 0 && err == nil && controlErr == nil && len(p) > 0 {
+		return 0, io.EOF
+	}
 	return max(n, 0), errors.Join(controlErr, ignoreAgain(err))
 }
 

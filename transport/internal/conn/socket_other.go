@@ -5,6 +5,7 @@ package conn
 import (
 	"errors"
 	"net"
+	"os"
 	"time"
 )
 
@@ -15,8 +16,11 @@ func readNow(c net.Conn, p []byte) (int, error) {
 	if err := c.SetReadDeadline(time.Now().Add(time.Millisecond)); err != nil {
 		return 0, err
 	}
-	n, _ := c.Read(p)
-	return n, nil
+	n, err := c.Read(p)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = nil
+	}
+	return n, err
 }
 
 // There is no idle set either.
