@@ -60,7 +60,7 @@ type Answer struct {
 	gzipEnd  []byte // end and gzip trailer
 
 	sends atomic.Int32           // of the JSON in pieces, up to manySends
-	whole atomic.Pointer[[]byte] // the JSON in one slice, once it was copied
+	whole atomic.Pointer[[]byte] // the JSON in one slice: of the body, or once it was copied
 }
 
 // gzipComma goes between two compressed chunks.
@@ -94,6 +94,7 @@ func newAnswer(l *list, head, end []byte) *Answer {
 	if a.size <= smallAnswer {
 		json := a.JSON()
 		a.body = &Body{JSON: json, Gzip: gzipjoin.Whole(json), ETag: a.etag}
+		a.whole.Store(&a.body.JSON)
 		a.gzipSize = len(a.body.Gzip)
 	}
 	return a
@@ -105,10 +106,11 @@ func (a *Answer) ETag() []byte { return a.etag }
 // Body returns the whole answer; nil if it is too large, so that a Stream must read it.
 func (a *Answer) Body() *Body { return a.body }
 
-// JSON returns the answer in one slice. For a large one the slice is new in each call.
+// JSON returns the answer in one slice, which must not be changed. For a large one that was
+// not copied yet the slice is new in each call.
 func (a *Answer) JSON() []byte {
-	if a.body != nil {
-		return a.body.JSON
+	if whole := a.whole.Load(); whole != nil {
+		return *whole
 	}
 	b := make([]byte, 0, a.size)
 	for i := 0; ; i++ {
@@ -158,7 +160,7 @@ func (a *Answer) gzipPiece(i int) []byte {
 
 // countSend counts that the JSON is sent in pieces, and has it copied if that is worth it.
 func (a *Answer) countSend() {
-	if a.body != nil || a.size > copiedAnswer || a.sends.Load() >= manySends || a.sends.Add(1) != manySends {
+	if a.size > copiedAnswer || a.sends.Load() >= manySends || a.sends.Add(1) != manySends {
 		return
 	}
 	go func() { // not by the one who sends: other requests wait for an event loop
@@ -167,8 +169,8 @@ func (a *Answer) countSend() {
 	}()
 }
 
-// The pieces of an Answer, plain, compressed and copied. They are pointers to the Answer itself, so
-// that an interface can hold them without an allocation.
+// The pieces of an Answer, plain, compressed and copied. They are pointers to the Answer
+// itself, so that an interface can hold them without an allocation.
 type (
 	jsonPieces Answer
 	gzipPieces Answer

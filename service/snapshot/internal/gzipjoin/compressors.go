@@ -1,9 +1,10 @@
 package gzipjoin
 
 import (
+	"sync"
+
 	"github.com/klauspost/compress/flate"
 	"github.com/klauspost/compress/gzip"
-	"sync"
 )
 
 // compressors is a pool of writers of one kind. Each has about a megabyte of tables, which

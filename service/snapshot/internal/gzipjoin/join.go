@@ -10,8 +10,9 @@ package gzipjoin
 import (
 	"bytes"
 	"encoding/binary"
-	"github.com/klauspost/compress/flate"
 	"hash/crc32"
+
+	"github.com/klauspost/compress/flate"
 )
 
 // Header is the header of a gzip member without name and time (RFC 1952, section 2.3). The
