@@ -104,13 +104,15 @@ func cpuList(text string) []int {
 	return all
 }
 
-// pin restricts all threads of this program, also later ones, to one CPU.
-func pin(cpu int) error {
+// pin restricts all threads of this program, also later ones, to some CPUs, usually one.
+func pin(cpus ...int) error {
 	// The client's loop occupies one processor of the Go scheduler, so others need a second.
 	// By default Go would reduce them to one when it notices that there is only one CPU.
 	runtime.GOMAXPROCS(2)
 	var set unix.CPUSet
-	set.Set(cpu)
+	for _, cpu := range cpus {
+		set.Set(cpu)
+	}
 	// A thread that starts during the first pass may inherit all CPUs. The second pass finds
 	// it.
 	for range 2 {
@@ -124,7 +126,7 @@ func pin(cpu int) error {
 				return err
 			}
 			if err := unix.SchedSetaffinity(tid, &set); err != nil && err != unix.ESRCH {
-				return fmt.Errorf("use CPU %d only: %w", cpu, err)
+				return fmt.Errorf("use the CPUs %v only: %w", cpus, err)
 			}
 		}
 	}

@@ -35,6 +35,10 @@ func TestAQuickRunMeasuresEverything(t *testing.T) {
 	}
 	dir := t.TempDir()
 	file, charts := filepath.Join(dir, "result.json"), filepath.Join(dir, "charts")
+	all, err := cpus()
+	if err != nil {
+		t.Fatal(err)
+	}
 	var r *comparison.Result
 	// On a busy machine a server may not get the CPU at all in a short window, or not in the
 	// time that a request or its start may take.
@@ -49,6 +53,9 @@ func TestAQuickRunMeasuresEverything(t *testing.T) {
 			t.Fatalf("exit code %d", code)
 		}
 		r = nil
+		if err := pin(all...); err != nil { // the run has restricted this program to its client's
+			t.Fatal(err)
+		}
 		t.Logf("the machine was too busy for windows of %s", window)
 	}
 	if r == nil {
@@ -85,16 +92,17 @@ func TestAQuickRunMeasuresEverything(t *testing.T) {
 		}
 	}
 	for _, i := range r.Idle {
-		// Only a goroutine for each connection takes memory that must be seen: nginx and
-		// the event loops have what so few connections need from their start, and a
-		// collection of garbage may give back more.
-		grows := !slices.Contains([]string{server.Nginx, server.Limit, server.Ours}, i.Server)
-		if round := i.Rounds[0]; round.Before < 1<<20 || grows && round.After <= round.Before {
+		// Only bare fasthttp, with a goroutine and buffers for each connection, takes memory
+		// that must be seen. The others may have what so few connections need from their
+		// start, or a collection of garbage gives back more meanwhile.
+		round := i.Rounds[0]
+		if round.Before < 1<<20 || round.After < 1<<20 || i.Server == comparison.Reference && round.After <= round.Before {
 			t.Errorf("%s: %+v", i.Server, round)
 		}
 	}
 	for _, target := range r.Targets {
-		if len(target.Ratios) != 1 || target.Got <= 0 {
+		ofMemory := target.Title == memoryTarget // of a server that may have taken none, see above
+		if len(target.Ratios) != 1 || target.Got <= 0 && !ofMemory {
 			t.Errorf("%+v", target)
 		}
 	}

@@ -12,6 +12,9 @@ import (
 // halfOfSaturation is the share of saturation at which latency has a target.
 const halfOfSaturation = 0.5
 
+// memoryTarget is the title of the target for the memory of idle connections.
+const memoryTarget = "memory of idle connections"
+
 // setTargets adds the targets, which the project promises, to the result. Measurements that
 // the flags have switched off have no target.
 func (s *settings) setTargets(r *comparison.Result) {
@@ -55,7 +58,7 @@ func (s *settings) setTargets(r *comparison.Result) {
 		}
 	}
 	if s.idle > 0 {
-		r.Targets = append(r.Targets, target("memory of idle connections", 0.15, true,
+		r.Targets = append(r.Targets, target(memoryTarget, 0.15, true,
 			ratios(each(idleRounds(r, comparison.Ours), perConnections), each(idleRounds(r, comparison.Reference), perConnections))))
 	}
 }
