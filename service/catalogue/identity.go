@@ -117,9 +117,9 @@ func (c *Catalogue) SetIdentity(key service.Key, id service.Identity) {
 			c.reshow(key, r, shown)
 		}
 	}
-	// Where thousands can't be asked, there is always one that fails in another way than the
-	// last time, such as a slow name server.
-	urgent := before.At.IsZero() || !before.SameFinding(&id)
+	// Where thousands can't be asked, there is always one that has just failed for the first
+	// time, or in another way than the last time, such as by a slow name server.
+	urgent := !before.SameFinding(&id)
 	if r != nil {
 		if _, waits := c.dirty[key]; urgent {
 			c.dirty[key] = struct{}{}
