@@ -72,24 +72,24 @@ func newAnswer(l *list, head, end []byte) *Answer {
 	// document.
 	hash := sha256.New()
 	hash.Write(head)
-	sum := gzipjoin.CRCOf(head)
+	sum := gzipjoin.CRCOf(head).Sum
 	a.size = len(head) + len(end)
 	a.gzipHead = gzipjoin.AppendStored(bytes.Clone(gzipjoin.Header), head, false)
 	for i, c := range l.chunks {
 		hash.Write(c.sum[:])
 		if i == 0 {
-			sum = sum.Then(c.rest)
+			sum = c.rest.After(sum)
 			a.size += len(c.json) - 1
 			a.gzipSize += len(c.deflated)
 		} else {
-			sum = sum.Then(c.crc)
+			sum = c.crc.After(sum)
 			a.size += len(c.json)
 			a.gzipSize += len(gzipComma) + len(c.deflated)
 		}
 	}
 	hash.Write(end)
 	a.etag = entityTag(hash.Sum(nil))
-	a.gzipEnd = gzipjoin.AppendTrailer(gzipjoin.AppendStored(nil, end, true), sum.Then(gzipjoin.CRCOf(end)).Sum, a.size)
+	a.gzipEnd = gzipjoin.AppendTrailer(gzipjoin.AppendStored(nil, end, true), gzipjoin.CRCOf(end).After(sum), a.size)
 	a.gzipSize += len(a.gzipHead) + len(a.gzipEnd)
 	if a.size <= smallAnswer {
 		json := a.JSON()

@@ -10,10 +10,24 @@ import (
 // for lookups in all.
 //
 // A table never changes. Its entries are divided into shards, so that the table of the next
-// snapshot shares all those in which nothing is different.
-type table[V any] struct{ shards [tableShards][]tableEntry[V] }
+// snapshot shares all those in which nothing is different. Shards are in groups, as a new
+// table would else have to copy where each of them is.
+type table[V any] struct {
+	groups [tableGroups]*tableGroup[V] // nil for one without entries
+}
 
-const tableShards = 512
+type tableGroup[V any] struct{ shards [groupShards][]tableEntry[V] }
+
+const (
+	tableGroups = 32
+	groupShards = 16
+)
+
+// placeOf returns where the shard of a key is.
+func placeOf[T string | []byte](namespace, name T) (group, shard uint64) {
+	h := hashKey(namespace, name) % (tableGroups * groupShards)
+	return h / groupShards, h % groupShards
+}
 
 // A tableEntry is an entry of a shard, which is sorted by key.
 type tableEntry[V any] struct {
@@ -23,7 +37,12 @@ type tableEntry[V any] struct {
 
 // find returns the value of a key; nil if there is none. It allocates nothing.
 func (t *table[V]) find(namespace, name []byte) *V {
-	s := t.shards[hashKey(namespace, name)%tableShards]
+	group, shard := placeOf(namespace, name)
+	g := t.groups[group]
+	if g == nil {
+		return nil
+	}
+	s := g.shards[shard]
 	low, high := 0, len(s)
 	for low < high {
 		mid := (low + high) / 2
@@ -42,7 +61,10 @@ func (t *table[V]) find(namespace, name []byte) *V {
 // A tableEdit builds the next table.
 type tableEdit[V any] struct {
 	now   *table[V]
-	owned [tableShards]bool // the shard is a copy that may be changed
+	owned [tableGroups]struct { // what is a copy that may be changed
+		group  bool
+		shards [groupShards]bool
+	}
 }
 
 func editTable[V any](t *table[V]) *tableEdit[V] {
@@ -67,12 +89,21 @@ func (e *tableEdit[V]) remove(k service.Key) {
 }
 
 func (e *tableEdit[V]) search(k service.Key) (shard *[]tableEntry[V], at int, known bool) {
-	i := hashKey(k.Namespace, k.Name) % tableShards
-	if !e.owned[i] {
-		e.owned[i] = true
-		e.now.shards[i] = slices.Clone(e.now.shards[i])
+	i, j := placeOf(k.Namespace, k.Name)
+	owned := &e.owned[i]
+	if !owned.group {
+		owned.group = true
+		now := &tableGroup[V]{}
+		if old := e.now.groups[i]; old != nil {
+			*now = *old
+		}
+		e.now.groups[i] = now
 	}
-	shard = &e.now.shards[i]
+	shard = &e.now.groups[i].shards[j]
+	if !owned.shards[j] {
+		owned.shards[j] = true
+		*shard = append(make([]tableEntry[V], 0, len(*shard)+1), *shard...) // one may be added
+	}
 	at, known = slices.BinarySearchFunc(*shard, k, func(e tableEntry[V], k service.Key) int { return e.key.Compare(k) })
 	return shard, at, known
 }

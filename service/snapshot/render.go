@@ -120,7 +120,7 @@ func render(m *member) *rendered {
 			s.AliasOf = service.Key{Namespace: m.of.key.Namespace, Name: m.of.name}.String()
 		}
 		s.Identity, s.Access = identityOf(&m.Identity, true)
-		r.service = r.part(b.Key, marshal(s))
+		r.service = r.part(b.Key, marshalAfter(",", s))
 		r.service.deflated = gzipjoin.DeflateMember(r.service.json)
 	}
 	if m.of != nil {
@@ -141,7 +141,7 @@ func render(m *member) *rendered {
 		t.Aliases = append(t.Aliases, alias.key.String())
 	}
 	t.Identity, t.Access = identityOf(&m.Identity, false)
-	r.toolset = r.part(r.key(), marshal(t))
+	r.toolset = r.part(r.key(), marshalAfter(",", t))
 	r.toolset.deflated = gzipjoin.DeflateMember(r.toolset.json)
 	t.HealthHistory = inUTC(h.History)
 	t.Identity, _ = identityOf(&m.Identity, true)
@@ -186,13 +186,13 @@ func (r *rendered) entry(primary bool, old *part) *part {
 	}
 	// The entry is kept for longer than r, so it must not keep all of it.
 	slim := &rendered{backend: r.backend, name: r.name, order: r.order, fragment: r.fragment}
-	return slim.part(key, append([]byte{'\n'}, r.tool...))
+	return slim.part(key, append([]byte(",\n"), r.tool...))
 }
 
+// part returns a member of a list for r. json begins with a comma.
 func (r *rendered) part(key service.Key, json []byte) *part {
-	p := &part{key: key, kind: r.backend.Type, enabled: r.backend.Enabled, healthy: r.healthy, of: r}
+	p := &part{key: key, kind: r.backend.Type, enabled: r.backend.Enabled, healthy: r.healthy, of: r, json: json}
 	p.verified = r.identity != nil && r.identity.Verdict == service.Verified
-	p.json = append(append(make([]byte, 0, len(json)+1), ','), json...)
 	return p
 }
 
@@ -215,10 +215,14 @@ func orEmpty(m map[string]string) map[string]string {
 
 // marshal renders v without escaping <, > and &, so that URLs stay readable. The documents
 // are never embedded in HTML.
-func marshal(v any) []byte {
+func marshal(v any) []byte { return marshalAfter("", v) }
+
+// marshalAfter does what marshal does, and puts something before it.
+func marshalAfter(before string, v any) []byte {
 	b := marshalBuffers.Get().(*bytes.Buffer)
 	defer marshalBuffers.Put(b)
 	b.Reset()
+	b.WriteString(before)
 	e := json.NewEncoder(b)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(v); err != nil { // the types above can always be marshalled

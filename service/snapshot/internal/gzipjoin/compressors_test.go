@@ -15,8 +15,10 @@ import (
 func TestUsedCompressorsGiveTheSame(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2)) // #nosec G404 -- a repeatable test
 	for name, c := range map[string]struct{ used, anew func(p []byte) []byte }{
-		"member": {DeflateMember, func(p []byte) []byte { return deflate(flateWriters(flate.BestSpeed), p) }},
-		"chunk":  {DeflateChunk, func(p []byte) []byte { return deflate(flateWriters(flate.DefaultCompression), p) }},
+		"member": {DeflateMember, func(p []byte) []byte { return flateCompressors(flate.BestSpeed).compress(p, (*compressor).flush) }},
+		"chunk": {DeflateChunk, func(p []byte) []byte {
+			return flateCompressors(flate.DefaultCompression).compress(p, (*compressor).flush)
+		}},
 		"whole": {Whole, func(p []byte) []byte {
 			var b bytes.Buffer
 			w := gzip.NewWriter(&b)

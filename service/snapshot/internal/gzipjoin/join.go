@@ -8,11 +8,8 @@
 package gzipjoin
 
 import (
-	"bytes"
 	"encoding/binary"
 	"hash/crc32"
-
-	"github.com/klauspost/compress/flate"
 )
 
 // Header is the header of a gzip member without name and time (RFC 1952, section 2.3). The
@@ -24,29 +21,11 @@ const MaxStored = 65535
 
 // DeflateMember and DeflateChunk compress p into blocks that can stand anywhere in a
 // stream: DeflateMember quickly, for the many short pieces, and DeflateChunk well.
-func DeflateMember(p []byte) []byte { return deflate(memberWriters, p) }
-func DeflateChunk(p []byte) []byte  { return deflate(chunkWriters, p) }
-
-func deflate(writers *compressors[*flate.Writer], p []byte) []byte {
-	w := writers.get()
-	defer writers.put(w)
-	var b bytes.Buffer
-	w.Reset(&b)
-	w.Write(p) //nolint:errcheck // a bytes.Buffer takes everything
-	w.Flush()  //nolint:errcheck
-	return bytes.Clone(b.Bytes())
-}
+func DeflateMember(p []byte) []byte { return memberCompressors.compress(p, (*compressor).flush) }
+func DeflateChunk(p []byte) []byte  { return chunkCompressors.compress(p, (*compressor).flush) }
 
 // Whole compresses a complete body into a gzip member.
-func Whole(p []byte) []byte {
-	w := gzipWriters.get()
-	defer gzipWriters.put(w)
-	var b bytes.Buffer
-	w.Reset(&b)
-	w.Write(p) //nolint:errcheck // a bytes.Buffer takes everything
-	w.Close()  //nolint:errcheck
-	return bytes.Clone(b.Bytes())
-}
+func Whole(p []byte) []byte { return gzipCompressors.compress(p, (*compressor).close) }
 
 // AppendStored appends p as stored blocks (RFC 1951, section 3.2.4). last marks the last
 // one as the end of the stream.
