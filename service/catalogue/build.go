@@ -20,9 +20,13 @@ const (
 	restFactor = 3
 	// minorDelay is the time within which a change of nothing but the time of the last
 	// check is shown, or of why a back end can't be asked what it is. Nobody acts on it. In
-	// large clusters this happens in up to minorParts parts.
+	// large clusters this happens in up to minorParts parts, each of which is followed by a
+	// pause of minorRest times as long as it took: where a part takes longer than 5 ms, as
+	// the processors have other things to do, changes that matter must not wait for more of
+	// them.
 	minorDelay = 5 * time.Second
 	minorParts = 50
+	minorRest  = 20
 )
 
 // Run builds snapshots until ctx ends.
@@ -35,7 +39,9 @@ func (c *Catalogue) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-minor.C:
-			minor.Reset(minorDelay / time.Duration(c.sweep()))
+			begin := time.Now()
+			pause := minorDelay / time.Duration(c.sweep())
+			minor.Reset(max(pause, min(minorRest*time.Since(begin), minorDelay)))
 		case <-c.wake:
 			if !wait(ctx, max(quietDelay, time.Until(rested))) {
 				return

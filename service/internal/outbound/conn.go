@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 )
 
@@ -60,7 +61,7 @@ func (c *Conn) Exchange(ctx context.Context, request *http.Request) (response *h
 	defer stop()
 
 	c.limit.N = maxHeader
-	if err := request.Write(c.rw); err != nil {
+	if err := c.send(request); err != nil {
 		return nil, false, errors.Join(ErrNoAnswer, err)
 	}
 	if _, err := c.in.Peek(1); err != nil {
@@ -80,6 +81,20 @@ func (c *Conn) Exchange(ctx context.Context, request *http.Request) (response *h
 	}
 	return nil, false, errInterim
 }
+
+func (c *Conn) send(request *http.Request) error {
+	w := writers.Get().(*bufio.Writer)
+	defer writers.Put(w)
+	w.Reset(c.rw)
+	defer w.Reset(nil) // what is kept must not keep the connection
+	if err := request.Write(w); err != nil {
+		return err
+	}
+	return w.Flush()
+}
+
+// writers are the buffers for requests. net/http would make one of 4 KiB for each of them.
+var writers = sync.Pool{New: func() any { return bufio.NewWriter(nil) }}
 
 // ReadBody copies the first limit bytes of the body of the last answer to w, within patience
 // and before ctx ends. It reports whether that was the whole body, and nothing follows it.
