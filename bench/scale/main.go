@@ -72,7 +72,7 @@ func parse(args []string) (*settings, error) {
 	f.StringArrayVar(&s.extra, "service-arg", nil, "additional `FLAG` of the service; may be given several times")
 	f.DurationVar(&s.targets.Ready, "target-ready", 10*time.Second, "`DURATION` within which the service must be ready")
 	f.Int64Var(&s.targets.MemoryMB, "target-memory", 600, "`MEGABYTES` (10^6 bytes) of memory that the service may use")
-	f.DurationVar(&s.targets.Visible, "target-visible", 50*time.Millisecond, "`DURATION` within which 99 % of the changes must be visible")
+	f.DurationVar(&s.targets.Visible, "target-visible", 25*time.Millisecond, "`DURATION` within which 99 % of the changes must be visible")
 	f.Usage = func() { fmt.Print(usage + f.FlagUsages()) }
 	if err := f.Parse(args); err != nil {
 		return nil, err

@@ -11,12 +11,12 @@ import (
 // How long changes wait for others, so that a burst becomes few snapshots. A change waits
 // for quietDelay, and until restFactor times the time of the last build, but not more than
 // maxDelay, has passed since that build. So building takes at most a quarter of a processor
-// while a build takes less than 3 ms, and half while it takes less than 10 ms. Further
+// while a build takes less than 1.7 ms, and half while it takes less than 5 ms. Further
 // changes don't prolong it: where there is one every few milliseconds, all of them would
 // else wait for the longest time.
 const (
 	quietDelay = 3 * time.Millisecond
-	maxDelay   = 10 * time.Millisecond
+	maxDelay   = 5 * time.Millisecond
 	restFactor = 3
 	// minorDelay is the time within which a change of nothing but the time of the last
 	// check is shown, or of why a back end can't be asked what it is. Nobody acts on it. In
