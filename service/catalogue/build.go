@@ -40,8 +40,8 @@ func (c *Catalogue) Run(ctx context.Context) {
 			return
 		case <-minor.C:
 			begin := time.Now()
-			pause := minorDelay / time.Duration(c.sweep())
-			minor.Reset(max(pause, min(minorRest*time.Since(begin), minorDelay)))
+			parts := c.sweep()
+			minor.Reset(minorPause(parts, time.Since(begin)))
 		case <-c.wake:
 			if !wait(ctx, max(quietDelay, time.Until(rested))) {
 				return
@@ -58,6 +58,12 @@ func (c *Catalogue) Run(ctx context.Context) {
 			rested = end.Add(min(restFactor*end.Sub(begin), maxDelay))
 		}
 	}
+}
+
+// minorPause returns how long to wait after a part of the minor changes, one of so many,
+// that took so long.
+func minorPause(parts int, took time.Duration) time.Duration {
+	return max(minorDelay/time.Duration(parts), min(minorRest*took, minorDelay))
 }
 
 // wait waits for d. It returns false if ctx ends.

@@ -72,3 +72,20 @@ func TestSweep(t *testing.T) {
 		t.Errorf("%d wait of what is gone", len(c.minor))
 	}
 }
+
+// All parts are shown within one round, unless that would take much of a processor.
+func TestMinorChangesYieldWhereTheyAreCostly(t *testing.T) {
+	for _, tc := range []struct {
+		parts      int
+		took, want time.Duration
+	}{
+		{1, time.Millisecond, minorDelay},
+		{50, 2 * time.Millisecond, minorDelay / 50},
+		{50, 25 * time.Millisecond, 500 * time.Millisecond},
+		{50, time.Second, minorDelay},
+	} {
+		if got := minorPause(tc.parts, tc.took); got != tc.want {
+			t.Errorf("%v after one of %d parts that took %v, want %v", got, tc.parts, tc.took, tc.want)
+		}
+	}
+}
