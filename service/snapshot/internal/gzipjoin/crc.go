@@ -18,7 +18,7 @@ func CRCOf(b []byte) CRC { return CRC{crc32.ChecksumIEEE(b), shiftOf(len(b))} }
 
 // Then returns the CRC of the bytes of c followed by those of d.
 func (c CRC) Then(d CRC) CRC {
-	return CRC{times(d.shift, c.Sum) ^ d.Sum, times(c.shift, d.shift)}
+	return CRC{d.After(c.Sum), times(c.shift, d.shift)}
 }
 
 // After returns the sum of some bytes, whose own sum is given, followed by those of c.
